@@ -1,0 +1,193 @@
+"""The catalogue: every event, what it carries, and what is answered if nobody answers it.
+
+Intervention events are asked of the one registered worker, and its answer becomes the DIMSE
+response or the negotiation result; notification events are told to whoever watches. The names are
+pynetdicom's.
+A *payload* is the msgpack map that travels in the envelope; `attributes` are what a handler sees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DEADLINE = 30.0
+"""Seconds a worker has for each answer, unless its registration says otherwise."""
+
+EXCERPT = 64 * 1024
+"""Bytes of a PDU or data set that a notification carries at the most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """The statuses of an intervention that went wrong (PS3.7 annex C, PS3.4)."""
+
+    unanswered: int
+    """No worker, worker lost, busy, or its deadline passed."""
+    raised: int
+    """The handler raised."""
+    no_status: int
+    """The answer is a data set without Status."""
+    bad_status: int
+    """The answer has a wrong type."""
+    forbidden: int
+    """The answer is of a status class that the service does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What notification and intervention events share."""
+
+    name: str
+    description: str
+    attributes: tuple[str, ...] = ()
+
+    is_intervention = False
+    is_notification = False
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationEvent(Event):
+    """Told to every watcher; nothing waits for them."""
+
+    is_notification = True
+
+
+@dataclass(frozen=True, slots=True)
+class InterventionEvent(Event):
+    """Asked of the one registered worker."""
+
+    failures: Failures | None = None
+    """None for the negotiation events, which have no DIMSE status."""
+    streams: bool = False
+    """The handler is a generator: many answers to one request."""
+    fails_closed: bool = False
+    """Lost, late or garbled means that the association is rejected (2,3,1)."""
+
+    is_intervention = True
+
+
+_ECHO = Failures(0x0000, 0x0000, 0x0000, 0x0000, 0x0000)
+_STORE = Failures(0xA700, 0xC211, 0xC001, 0xC002, 0xC002)
+_FIND = Failures(0xA700, 0xC311, 0xC001, 0xC002, 0xC002)
+_GET = Failures(0xA701, 0xC411, 0xC001, 0xC002, 0xC002)
+_MOVE = Failures(0xA701, 0xC511, 0xC001, 0xC002, 0xC002)
+_N = Failures(0x0110, 0x0110, 0xC001, 0xC002, 0x0110)
+
+_DIMSE = ("request", "context", "message_id")
+_EXCERPT = ("length", "truncated")
+
+EVT_ACCEPTED = NotificationEvent("EVT_ACCEPTED", "Association request accepted")
+EVT_ABORTED = NotificationEvent("EVT_ABORTED", "Association aborted", ("source", "reason"))
+EVT_ACSE_RECV = NotificationEvent("EVT_ACSE_RECV", "ACSE received a primitive", ("primitive",))
+EVT_ACSE_SENT = NotificationEvent("EVT_ACSE_SENT", "ACSE sent a primitive", ("primitive",))
+EVT_CONN_CLOSE = NotificationEvent("EVT_CONN_CLOSE", "Connection closed", ("address",))
+EVT_CONN_OPEN = NotificationEvent("EVT_CONN_OPEN", "Connection opened", ("address",))
+EVT_DATA_RECV = NotificationEvent("EVT_DATA_RECV", "PDU data received", ("data", *_EXCERPT))
+EVT_DATA_SENT = NotificationEvent("EVT_DATA_SENT", "PDU data sent", ("data", *_EXCERPT))
+EVT_DIMSE_RECV = NotificationEvent(
+    "EVT_DIMSE_RECV", "DIMSE message received", ("message", *_EXCERPT)
+)
+EVT_DIMSE_SENT = NotificationEvent("EVT_DIMSE_SENT", "DIMSE message sent", ("message", *_EXCERPT))
+EVT_ESTABLISHED = NotificationEvent("EVT_ESTABLISHED", "Association established")
+EVT_FSM_TRANSITION = NotificationEvent(
+    "EVT_FSM_TRANSITION",
+    "State machine made a transition",
+    ("current_state", "fsm_event", "action", "next_state"),
+)
+EVT_PDU_RECV = NotificationEvent("EVT_PDU_RECV", "PDU received", ("pdu", *_EXCERPT))
+EVT_PDU_SENT = NotificationEvent("EVT_PDU_SENT", "PDU sent", ("pdu", *_EXCERPT))
+EVT_REJECTED = NotificationEvent(
+    "EVT_REJECTED", "Association request rejected", ("result", "source", "reason")
+)
+EVT_RELEASED = NotificationEvent("EVT_RELEASED", "Association released")
+EVT_REQUESTED = NotificationEvent("EVT_REQUESTED", "Association requested")
+
+EVT_INSTANCE_STORED = NotificationEvent(
+    "EVT_INSTANCE_STORED",
+    "Instance stored by the storage worker",
+    ("sop_class_uid", "sop_instance_uid", "transfer_syntax_uid", "size", "sha256", "path"),
+)
+_MEMBER = ("worker", "generation", "member", "events")
+EVT_WORKER_UP = NotificationEvent("EVT_WORKER_UP", "Worker registered", _MEMBER)
+EVT_WORKER_LOST = NotificationEvent("EVT_WORKER_LOST", "Worker died", _MEMBER)
+EVT_WORKER_SUPERSEDED = NotificationEvent(
+    "EVT_WORKER_SUPERSEDED", "Worker replaced by a newer generation", _MEMBER
+)
+EVT_WORKER_REFUSED = NotificationEvent(
+    "EVT_WORKER_REFUSED", "Worker refused: another holds its event", (*_MEMBER, "holder")
+)
+EVT_GAP = NotificationEvent(
+    "EVT_GAP",
+    "Notifications were lost on the way to this watcher",
+    ("stream", "topic", "first", "last"),
+)
+
+EVT_ASSOCIATE = InterventionEvent(
+    "EVT_ASSOCIATE", "Association request: admission", fails_closed=True
+)
+EVT_ASYNC_OPS = InterventionEvent(
+    "EVT_ASYNC_OPS",
+    "Asynchronous operations window negotiation",
+    ("nr_invoked", "nr_performed", "invoked", "performed"),
+)
+EVT_SOP_COMMON = InterventionEvent(
+    "EVT_SOP_COMMON", "SOP class common extended negotiation", ("items",)
+)
+EVT_SOP_EXTENDED = InterventionEvent(
+    "EVT_SOP_EXTENDED", "SOP class extended negotiation", ("app_info",)
+)
+EVT_USER_ID = InterventionEvent(
+    "EVT_USER_ID",
+    "User identity negotiation",
+    ("user_id_type", "primary_field", "secondary_field"),
+    fails_closed=True,
+)
+EVT_C_ECHO = InterventionEvent("EVT_C_ECHO", "C-ECHO request received", _DIMSE, _ECHO)
+EVT_C_STORE = InterventionEvent(
+    "EVT_C_STORE",
+    "C-STORE request received",
+    (*_DIMSE, "dataset", "dataset_path", "encoded_dataset", "file_meta"),
+    _STORE,
+)
+_QUERY = (*_DIMSE, "identifier", "is_cancelled")
+EVT_C_FIND = InterventionEvent("EVT_C_FIND", "C-FIND request received", _QUERY, _FIND, streams=True)
+EVT_C_GET = InterventionEvent("EVT_C_GET", "C-GET request received", _QUERY, _GET, streams=True)
+EVT_C_MOVE = InterventionEvent(
+    "EVT_C_MOVE",
+    "C-MOVE request received",
+    (*_QUERY, "move_destination"),
+    _MOVE,
+    streams=True,
+)
+EVT_N_ACTION = InterventionEvent(
+    "EVT_N_ACTION", "N-ACTION request received", (*_DIMSE, "action_information", "action_type"), _N
+)
+EVT_N_CREATE = InterventionEvent(
+    "EVT_N_CREATE", "N-CREATE request received", (*_DIMSE, "attribute_list"), _N
+)
+EVT_N_DELETE = InterventionEvent("EVT_N_DELETE", "N-DELETE request received", _DIMSE, _N)
+EVT_N_EVENT_REPORT = InterventionEvent(
+    "EVT_N_EVENT_REPORT",
+    "N-EVENT-REPORT request received",
+    (*_DIMSE, "event_information", "event_type"),
+    _N,
+)
+EVT_N_GET = InterventionEvent(
+    "EVT_N_GET", "N-GET request received", (*_DIMSE, "attribute_identifiers"), _N
+)
+EVT_N_SET = InterventionEvent(
+    "EVT_N_SET", "N-SET request received", (*_DIMSE, "modification_list"), _N
+)
+
+CATALOGUE: dict[str, NotificationEvent | InterventionEvent] = {
+    name: value
+    for name, value in list(globals().items())
+    if isinstance(value, NotificationEvent | InterventionEvent)
+}
+"""Every event by its name."""
+
+NOTIFICATIONS = {n: e for n, e in CATALOGUE.items() if isinstance(e, NotificationEvent)}
+INTERVENTIONS = {n: e for n, e in CATALOGUE.items() if isinstance(e, InterventionEvent)}

@@ -1,0 +1,159 @@
+"""What processes are handed: the resolved settings as frozen dataclasses.
+
+Only values stand here; where they come from (TOML, environment, options) is `gateway.config`'s
+subject.
+Times are seconds, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationSettings:
+    """The upper layer and DIMSE limits of each association."""
+
+    max_pdu: int = 256 * 1024
+    """Maximum length announced to peers (PS3.8 D.1)."""
+    artim_timeout: float = 30.0
+    """The whole A-ASSOCIATE-RQ, and a peer that does not close, within this time."""
+    acse_timeout: float = 30.0
+    """An answer to an association or release request of ours."""
+    dimse_timeout: float = 30.0
+    """The next bytes of a message that has begun."""
+    network_timeout: float = 60.0
+    """An association with no operation open and nothing received."""
+    send_timeout: float = 30.0
+    """A peer that does not read what it is sent is aborted after this time."""
+    max_associations: int = 1024
+    """Associations of one acceptor; one more is rejected (2,3,2)."""
+    max_pending: int = 2048
+    """Connections of one acceptor that have not yet sent their A-ASSOCIATE-RQ."""
+    max_operations_performed: int = 16
+    """Operations of one association that may be in flight, if the peer proposes as many."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettings:
+    """Who may associate, and for what."""
+
+    require_called_ae_title: bool = False
+    calling_ae_titles: tuple[str, ...] = ()
+    """Calling AE titles admitted; empty: any."""
+    unrestricted: bool = False
+    """Also accept unknown and private abstract syntaxes, for storage."""
+    require: tuple[str, ...] = ()
+    """Reject (2,3,1) while no worker is bound to these events."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolSettings:
+    """Where data sets wait on their way to a worker."""
+
+    inline_max: int = 64 * 1024
+    """Data sets up to this size travel in the envelope."""
+    min_free: int = 256 * 1024 * 1024
+    """Free bytes below which a C-STORE is answered A700 at its command set."""
+
+
+@dataclass(frozen=True, slots=True)
+class FabricSettings:
+    """The messages between acceptors and workers."""
+
+    heartbeat: float = 1.0
+    """Seconds between two heartbeats; a silent partner is dead after three."""
+    lease_grace: float = 10.0
+    """How long requests wait for a worker that died."""
+    queue: int = 1024
+    """Requests that wait for one event at the most."""
+    ring: int = 1024
+    """Notifications kept for replay, of each topic."""
+    high_water_mark: int = 10_000
+    """Messages on the way to one watcher before it loses some."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """Log lines on standard error."""
+
+    level: str = "info"
+    """debug, info, warning or error."""
+    format: str = "text"
+    """text or json."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptorSettings:
+    """Everything an acceptor process is told."""
+
+    index: int
+    """0, 1, ...: names its sockets and its part of the spool."""
+    ae_title: str
+    run_dir: str
+    spool_dir: str
+    expect: tuple[str, ...] = ()
+    """Names of the configured workers: until they registered, requests wait for them."""
+    drain_timeout: float = 10.0
+    durable: bool = True
+    """False: nothing is synced whatever a worker asks for (`durability = "written"`)."""
+    association: AssociationSettings = field(default_factory=AssociationSettings)
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    spool: SpoolSettings = field(default_factory=SpoolSettings)
+    fabric: FabricSettings = field(default_factory=FabricSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+
+    @property
+    def name(self) -> str:
+        return f"acceptor-{self.index}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """Everything a worker process is told."""
+
+    name: str
+    """The name its lease is held under; empty: the one in its code."""
+    target: str
+    """MODULE:ATTRIBUTE of the Worker, or the name of an entry point of `dicom_gateway.workers`."""
+    member: int
+    generation: int
+    """0: ask the acceptors for the highest and take the next."""
+    run_dir: str
+    data_dir: str
+    path: tuple[str, ...] = ()
+    """Folders put in front of sys.path."""
+    concurrency: int = 0
+    """0: the one in the worker's code."""
+    durable: bool = True
+    drain_timeout: float = 10.0
+    options: dict[str, Any] = field(default_factory=dict)
+    """The worker's own table of the configuration."""
+    fabric: FabricSettings = field(default_factory=FabricSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+
+
+def to_map(settings: Any) -> dict[str, Any]:
+    """The settings as plain values that JSON can carry."""
+    return asdict(settings)
+
+
+def from_map(kind: type[Settings], values: dict[str, Any]) -> Settings:
+    """The inverse of `to_map`; raises TypeError for a key that `kind` does not have."""
+    hints = get_type_hints(kind)
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    if unknown := set(values) - known:
+        raise TypeError(f"{kind.__name__} has no setting {', '.join(sorted(unknown))}")
+    return kind(**{name: _restore(hints[name], value) for name, value in values.items()})
+
+
+def _restore(hint: Any, value: Any) -> Any:
+    if is_dataclass(hint):
+        return from_map(hint, value)  # type: ignore[arg-type]
+    if get_origin(hint) is tuple:
+        (item, *_) = get_args(hint)
+        return tuple(_restore(item, v) for v in value)
+    return value
