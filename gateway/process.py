@@ -1,0 +1,257 @@
+"""Children: exec a module, hand it settings and descriptors, hear its reports, outlive it.
+
+Two pipes join parent and child. On the first the parent writes one line of JSON, the settings, and
+then keeps it open: it is the *lifeline*, whose end of file tells the child that its parent is gone,
+however it died. On the second the child writes *reports*, one line of JSON each; its end of file
+tells the parent that the child is gone.
+
+A child is exec'ed and never forked with threads, loops or sockets. It gets a session of its own, so
+that Ctrl-C at a terminal reaches the parent alone, which decides who leaves when.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+EXIT_FAILED = 1
+"""Something went wrong; worth another try."""
+EXIT_CONFIG = 2
+"""A setting is wrong: starting again cannot help."""
+EXIT_REFUSED = 3
+"""Another worker holds the event: starting again cannot help."""
+EXIT_SUPERSEDED = 4
+"""A newer generation took over: starting again would fight it."""
+
+FINAL = frozenset({EXIT_CONFIG, EXIT_REFUSED, EXIT_SUPERSEDED})
+"""Exit statuses after which a child is not started again."""
+
+LIFELINE_GRACE = 2.0
+"""Seconds a child has to leave by itself once its parent is gone."""
+
+_VARIABLE = "GATEWAY_INHERITED"
+_LONGEST_REPORT = 64 * 1024
+
+
+def describe_exit(status: int) -> str:
+    """An exit status of `Child.wait` in words."""
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"killed by signal {-status}"
+
+
+# The child's side
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """What a child was handed by its parent."""
+
+    name: str
+    settings: dict[str, Any]
+    fds: dict[str, int]
+    """Descriptors by the names that the parent gave them; never passed on to a further exec."""
+    lifeline: int
+    """Becomes readable (end of file) when the parent is gone: leave at once. Never read it."""
+    _reports: int
+
+    def report(self, **fields: Any) -> None:
+        """Tell the parent, in one line; a parent that is gone is the lifeline's business."""
+        line = json.dumps(fields, default=str).encode() + b"\n"
+        if len(line) > _LONGEST_REPORT:
+            raise ValueError(f"a report of {len(line)} bytes; {_LONGEST_REPORT} at the most")
+        with suppress(BrokenPipeError):
+            while line:
+                line = line[os.write(self._reports, line) :]
+
+
+def inherit() -> Inherited:
+    """Take what the parent handed down; called once, at the start of a child's main.
+
+    From here on the process ends within `LIFELINE_GRACE` seconds of its parent, whatever its own
+    code is doing then.
+    """
+    handed = os.environ.pop(_VARIABLE, None)
+    if handed is None:
+        print("this module is started by `dicom-gateway`, not by hand", file=sys.stderr)  # noqa: T201
+        sys.exit(EXIT_CONFIG)
+    places = json.loads(handed)
+    fds: dict[str, int] = places["fds"]
+    lifeline: int = places["settings"]
+    reports: int = places["reports"]
+    for fd in (lifeline, reports, *fds.values()):
+        os.set_inheritable(fd, False)
+    settings = _read_settings(lifeline)
+    threading.Thread(
+        target=_leave_with_parent, args=(os.dup(lifeline),), name="lifeline", daemon=True
+    ).start()
+    return Inherited(places["name"], settings, fds, lifeline, reports)
+
+
+def _read_settings(fd: int) -> dict[str, Any]:
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        piece = os.read(fd, 64 * 1024)
+        if not piece:  # the parent died while it was starting us
+            sys.exit(EXIT_FAILED)
+        line += piece
+    settings: dict[str, Any] = json.loads(line)
+    return settings
+
+
+def _leave_with_parent(fd: int) -> NoReturn:
+    """Wait for the end of the lifeline in a thread: no loop and no handler can be in its way."""
+    poll = select.poll()
+    poll.register(fd, 0)  # POLLHUP is always reported
+    poll.poll()
+    time.sleep(LIFELINE_GRACE)
+    os._exit(EXIT_FAILED)
+
+
+# The parent's side
+
+
+class Child:
+    """A running child, as its parent sees it."""
+
+    def __init__(
+        self,
+        name: str,
+        process: asyncio.subprocess.Process,
+        lifeline: asyncio.WriteTransport,
+        reports: _Reports,
+    ) -> None:
+        self.name = name
+        self.pid = process.pid
+        self._process = process
+        self._lifeline = lifeline
+        self._reports = reports
+
+    async def next_report(self, timeout: float | None = None) -> dict[str, Any] | None:  # noqa: ASYNC109
+        """The child's next report; None once it is gone; TimeoutError if it says nothing."""
+        return await asyncio.wait_for(self._reports.next(), timeout)
+
+    async def wait(self) -> int:
+        """The exit status; negative: the signal that ended it. Its reports remain readable."""
+        status = await self._process.wait()
+        self._lifeline.close()
+        await self._reports.ended()
+        return status
+
+    def terminate(self) -> None:
+        """Ask it to leave (SIGTERM)."""
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """Make it leave (SIGKILL)."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+
+class _Reports(asyncio.Protocol):
+    """The reports of one child, in order, and then None."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self._rest = b""
+        self._lost = asyncio.Event()
+        self._transport: asyncio.ReadTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.ReadTransport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        *lines, rest = (self._rest + data).split(b"\n")
+        self._rest = rest[:_LONGEST_REPORT]
+        for line in lines:
+            with suppress(ValueError):  # a report cut short by a death
+                report = json.loads(line)
+                if isinstance(report, dict):
+                    self._queue.put_nowait(report)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self._queue.put_nowait(None)
+        self._lost.set()
+
+    async def next(self) -> dict[str, Any] | None:
+        report = await self._queue.get()
+        if report is None:
+            self._queue.put_nowait(None)
+        return report
+
+    async def ended(self) -> None:
+        """Wait until all is read; a grandchild that holds the pipe may not delay us for long."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._lost.wait(), 1.0)
+        self.close()
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+async def spawn(
+    module: str,
+    *,
+    name: str,
+    settings: dict[str, Any],
+    fds: Mapping[str, int] | None = None,
+) -> Child:
+    """Exec `python -m MODULE NAME`, with `settings` and the descriptors `fds` handed down.
+
+    Standard output and error are inherited, standard input is not. The working directory is not on
+    the child's module path, so that nothing in it can stand in the way of the program's own parts.
+    """
+    loop = asyncio.get_running_loop()
+    fds = dict(fds or {})
+    with ExitStack() as undo, ExitStack() as childs_ends:
+        settings_end, lifeline_fd = os.pipe()
+        childs_ends.callback(os.close, settings_end)
+        lifeline, _ = await loop.connect_write_pipe(
+            asyncio.BaseProtocol, os.fdopen(lifeline_fd, "wb", 0)
+        )
+        undo.callback(lifeline.close)
+        reports_fd, reports_end = os.pipe()
+        childs_ends.callback(os.close, reports_end)
+        _, reports = await loop.connect_read_pipe(_Reports, os.fdopen(reports_fd, "rb", 0))
+        undo.callback(reports.close)
+        handed = {"name": name, "settings": settings_end, "reports": reports_end, "fds": fds}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", module, name),
+            stdin=subprocess.DEVNULL,
+            pass_fds=(settings_end, reports_end, *fds.values()),
+            env=_environment(json.dumps(handed)),
+            start_new_session=True,
+        )
+        undo.pop_all()
+    lifeline.write(json.dumps(settings).encode() + b"\n")
+    return Child(name, process, lifeline, reports)
+
+
+def _environment(handed: str) -> dict[str, str]:
+    """The parent's environment; in a checkout that is not installed, also where the modules are."""
+    environment = {**os.environ, _VARIABLE: handed}
+    root = Path(__file__).resolve().parent.parent
+    if root.name not in ("site-packages", "dist-packages"):  # those must not precede the library
+        before = os.environ.get("PYTHONPATH")
+        environment["PYTHONPATH"] = os.pathsep.join([str(root), *([before] if before else [])])
+    return environment
