@@ -69,6 +69,26 @@ class InterventionEvent(Event):
     is_intervention = True
 
 
+@dataclass(frozen=True, slots=True)
+class StatusEvent(InterventionEvent):
+    """Its handler returns a status."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairEvent(InterventionEvent):
+    """Its handler returns a status and a data set or None (the N-services but N-DELETE)."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryEvent(InterventionEvent):
+    """Its handler yields pairs of status and data set (C-FIND)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveEvent(InterventionEvent):
+    """Its handler yields where to, how many, and then pairs (C-GET, C-MOVE)."""
+
+
 _ECHO = Failures(0x0000, 0x0000, 0x0000, 0x0000, 0x0000)
 _STORE = Failures(0xA700, 0xC211, 0xC001, 0xC002, 0xC002)
 _FIND = Failures(0xA700, 0xC311, 0xC001, 0xC002, 0xC002)
@@ -145,42 +165,38 @@ EVT_USER_ID = InterventionEvent(
     ("user_id_type", "primary_field", "secondary_field"),
     fails_closed=True,
 )
-EVT_C_ECHO = InterventionEvent("EVT_C_ECHO", "C-ECHO request received", _DIMSE, _ECHO)
-EVT_C_STORE = InterventionEvent(
+EVT_C_ECHO = StatusEvent("EVT_C_ECHO", "C-ECHO request received", _DIMSE, _ECHO)
+EVT_C_STORE = StatusEvent(
     "EVT_C_STORE",
     "C-STORE request received",
     (*_DIMSE, "dataset", "dataset_path", "encoded_dataset", "file_meta"),
     _STORE,
 )
 _QUERY = (*_DIMSE, "identifier", "is_cancelled")
-EVT_C_FIND = InterventionEvent("EVT_C_FIND", "C-FIND request received", _QUERY, _FIND, streams=True)
-EVT_C_GET = InterventionEvent("EVT_C_GET", "C-GET request received", _QUERY, _GET, streams=True)
-EVT_C_MOVE = InterventionEvent(
+EVT_C_FIND = QueryEvent("EVT_C_FIND", "C-FIND request received", _QUERY, _FIND, streams=True)
+EVT_C_GET = RetrieveEvent("EVT_C_GET", "C-GET request received", _QUERY, _GET, streams=True)
+EVT_C_MOVE = RetrieveEvent(
     "EVT_C_MOVE",
     "C-MOVE request received",
     (*_QUERY, "move_destination"),
     _MOVE,
     streams=True,
 )
-EVT_N_ACTION = InterventionEvent(
+EVT_N_ACTION = PairEvent(
     "EVT_N_ACTION", "N-ACTION request received", (*_DIMSE, "action_information", "action_type"), _N
 )
-EVT_N_CREATE = InterventionEvent(
+EVT_N_CREATE = PairEvent(
     "EVT_N_CREATE", "N-CREATE request received", (*_DIMSE, "attribute_list"), _N
 )
-EVT_N_DELETE = InterventionEvent("EVT_N_DELETE", "N-DELETE request received", _DIMSE, _N)
-EVT_N_EVENT_REPORT = InterventionEvent(
+EVT_N_DELETE = StatusEvent("EVT_N_DELETE", "N-DELETE request received", _DIMSE, _N)
+EVT_N_EVENT_REPORT = PairEvent(
     "EVT_N_EVENT_REPORT",
     "N-EVENT-REPORT request received",
     (*_DIMSE, "event_information", "event_type"),
     _N,
 )
-EVT_N_GET = InterventionEvent(
-    "EVT_N_GET", "N-GET request received", (*_DIMSE, "attribute_identifiers"), _N
-)
-EVT_N_SET = InterventionEvent(
-    "EVT_N_SET", "N-SET request received", (*_DIMSE, "modification_list"), _N
-)
+EVT_N_GET = PairEvent("EVT_N_GET", "N-GET request received", (*_DIMSE, "attribute_identifiers"), _N)
+EVT_N_SET = PairEvent("EVT_N_SET", "N-SET request received", (*_DIMSE, "modification_list"), _N)
 
 CATALOGUE: dict[str, NotificationEvent | InterventionEvent] = {
     name: value

@@ -1,0 +1,42 @@
+"""What the author of a worker imports."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gateway import evt as evt
+    from gateway.errors import ConfigError as ConfigError
+    from gateway.errors import GatewayError as GatewayError
+    from gateway.errors import SpoolError as SpoolError
+    from gateway.sdk.dataset import DatasetError as DatasetError
+    from gateway.sdk.event import Event as Event
+    from gateway.sdk.worker import Context as Context
+    from gateway.sdk.worker import Worker as Worker
+    from gateway.spool import Claim as Claim
+
+_PUBLIC = {
+    "Claim": "gateway.spool",
+    "ConfigError": "gateway.errors",
+    "Context": "gateway.sdk.worker",
+    "DatasetError": "gateway.sdk.dataset",
+    "Event": "gateway.sdk.event",
+    "GatewayError": "gateway.errors",
+    "SpoolError": "gateway.errors",
+    "Worker": "gateway.sdk.worker",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "evt":
+        return import_module("gateway.evt")
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC, "evt"})

@@ -1,0 +1,211 @@
+"""The association as a handler sees it: what was negotiated, read-only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import msgpack
+from pydicom.uid import UID
+
+_MAX_BLOB = 16 * 1024 * 1024
+_CACHED = 512
+
+
+@dataclass(frozen=True, slots=True)
+class UserIdentity:
+    """The user identity sub-item of an A-ASSOCIATE-RQ (PS3.7 D.3.3.7)."""
+
+    user_id_type: int
+    """1 user name, 2 user name and passcode, 3 Kerberos, 4 SAML, 5 JWT."""
+    primary_field: bytes
+    secondary_field: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceUser:
+    """One of the two sides of an association, by what it said of itself (PS3.7 D.3.3)."""
+
+    mode: str
+    """requestor or acceptor."""
+    ae_title: str
+    address: str | None
+    port: int | None
+    maximum_length: int
+    """Largest P-DATA-TF that this side takes; 0: no limit (PS3.8 D.1)."""
+    implementation_class_uid: UID | None
+    implementation_version_name: str | None
+    user_identity: UserIdentity | None
+    sop_class_extended: dict[UID, bytes]
+    role_selection: dict[UID, tuple[bool, bool]]
+    """SOP class -> (SCU role, SCP role)."""
+    asynchronous_operations: tuple[int, int]
+    """Maximum numbers of operations invoked and performed; (1, 1) without a window."""
+
+    @property
+    def is_acceptor(self) -> bool:
+        return self.mode == "acceptor"
+
+    @property
+    def is_requestor(self) -> bool:
+        return self.mode == "requestor"
+
+    @property
+    def info(self) -> dict[str, Any]:
+        return {
+            "ae_title": self.ae_title,
+            "address": self.address,
+            "port": self.port,
+            "mode": self.mode,
+            "pdv_size": self.maximum_length,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class NegotiatedContext:
+    """A presentation context of the association (PS3.8 9.3.3.2)."""
+
+    context_id: int
+    abstract_syntax: UID
+    transfer_syntax: list[UID]
+    """The one that was accepted; empty for a rejected context."""
+    result: int
+    as_scu: bool = False
+    as_scp: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAE:
+    """This gateway's application entity."""
+
+    ae_title: str
+
+
+class Association:
+    """An association by its negotiated values; two events of one association share it."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self._values = values
+
+    def __repr__(self) -> str:
+        return f"<Association {self.id} {self.state}>"
+
+    @property
+    def id(self) -> str:
+        return str(self._values.get("id", ""))
+
+    @property
+    def acceptor_name(self) -> str:
+        """The acceptor process that holds it, as `acceptor-0`."""
+        return str(self._values.get("acceptor", ""))
+
+    @property
+    def state(self) -> str:
+        return str(self._values.get("state", ""))
+
+    @property
+    def mode(self) -> str:
+        """This gateway's side of it: acceptor or requestor."""
+        return str(self._values.get("side", "acceptor"))
+
+    @property
+    def local(self) -> tuple[str, int]:
+        return address(self._values.get("local"))
+
+    @property
+    def remote(self) -> tuple[str, int]:
+        return address(self._values.get("remote"))
+
+    @property
+    def ae(self) -> LocalAE:
+        return LocalAE(str(self._values.get("ae_title", "")))
+
+    @cached_property
+    def requestor(self) -> ServiceUser:
+        return _service_user("requestor", self._values.get("requestor"))
+
+    @cached_property
+    def acceptor(self) -> ServiceUser:
+        return _service_user("acceptor", self._values.get("acceptor_info"))
+
+    @cached_property
+    def accepted_contexts(self) -> list[NegotiatedContext]:
+        return [
+            NegotiatedContext(context_id, UID(abstract), [UID(transfer)], 0, scu, scp)
+            for context_id, abstract, transfer, scu, scp in self._values.get(
+                "accepted_contexts", ()
+            )
+        ]
+
+    @cached_property
+    def rejected_contexts(self) -> list[NegotiatedContext]:
+        return [
+            NegotiatedContext(context_id, UID(abstract), [], result)
+            for context_id, abstract, result in self._values.get("rejected_contexts", ())
+        ]
+
+    @property
+    def is_acceptor(self) -> bool:
+        return self.mode == "acceptor"
+
+    @property
+    def is_requestor(self) -> bool:
+        return self.mode == "requestor"
+
+    @property
+    def is_established(self) -> bool:
+        return self.state == "established"
+
+    @property
+    def is_released(self) -> bool:
+        return self.state == "released"
+
+    @property
+    def is_aborted(self) -> bool:
+        return self.state == "aborted"
+
+    @property
+    def is_rejected(self) -> bool:
+        return self.state == "rejected"
+
+
+@lru_cache(maxsize=_CACHED)
+def decode(blob: bytes) -> Association:
+    """The association of an envelope; an empty blob is an association nothing is known of."""
+    values = msgpack.unpackb(blob, max_buffer_size=_MAX_BLOB) if blob else {}
+    return Association(values if isinstance(values, dict) else {})
+
+
+def address(pair: Any) -> tuple[str, int]:
+    return (str(pair[0]), int(pair[1])) if pair else ("", 0)
+
+
+def _service_user(mode: str, values: dict[str, Any] | None) -> ServiceUser:
+    said = values or {}
+    class_uid = said.get("implementation_class_uid")
+    invoked, performed = said.get("asynchronous_operations") or (1, 1)
+    return ServiceUser(
+        mode=mode,
+        ae_title=said.get("ae_title") or "",
+        address=said.get("address"),
+        port=said.get("port"),
+        maximum_length=said.get("maximum_length") or 0,
+        implementation_class_uid=UID(class_uid) if class_uid else None,
+        implementation_version_name=said.get("implementation_version_name"),
+        user_identity=_user_identity(said.get("user_identity")),
+        sop_class_extended={UID(k): v for k, v in (said.get("sop_class_extended") or {}).items()},
+        role_selection={
+            UID(uid): (bool(scu), bool(scp))
+            for uid, (scu, scp) in (said.get("role_selection") or {}).items()
+        },
+        asynchronous_operations=(invoked, performed),
+    )
+
+
+def _user_identity(values: dict[str, Any] | None) -> UserIdentity | None:
+    if not values:
+        return None
+    return UserIdentity(
+        values["type"], values.get("primary") or b"", values.get("secondary") or b""
+    )

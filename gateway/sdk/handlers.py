@@ -1,0 +1,102 @@
+"""What a handler looks like, and the mistakes that can be told when it is bound."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Concatenate, TypeAlias
+
+from gateway.events import (
+    CATALOGUE,
+    DEADLINE,
+    InterventionEvent,
+    NotificationEvent,
+    PairEvent,
+    StatusEvent,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine, Iterable
+
+    from pydicom.dataset import Dataset
+
+    from gateway.sdk.event import Event
+
+AnyEvent: TypeAlias = NotificationEvent | InterventionEvent
+AnyHandler: TypeAlias = Callable[..., Any]
+
+if TYPE_CHECKING:
+    Status: TypeAlias = int | Dataset
+    Pair: TypeAlias = tuple[Status, Dataset | None]
+
+    StatusHandler: TypeAlias = Callable[
+        Concatenate[Event, ...], Status | Coroutine[Any, Any, Status]
+    ]
+    PairHandler: TypeAlias = Callable[Concatenate[Event, ...], Pair | Coroutine[Any, Any, Pair]]
+    QueryHandler: TypeAlias = Callable[
+        Concatenate[Event, ...], Iterable[Pair] | AsyncIterator[Pair] | None
+    ]
+    RetrieveHandler: TypeAlias = Callable[
+        Concatenate[Event, ...], Iterable[Any] | AsyncIterator[Any]
+    ]
+    Watcher: TypeAlias = Callable[Concatenate[Event, ...], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundHandler:
+    """A handler, what it is called with beside the event, and how it is registered."""
+
+    event: AnyEvent
+    function: AnyHandler
+    args: tuple[Any, ...] = ()
+    redeliver: bool = False
+    """May be given a request that another member had in hand when it died."""
+    durable: bool = False
+    """C-STORE: data is on disk before it is offered."""
+    deadline: float = DEADLINE
+    """Seconds to each answer."""
+
+    @property
+    def name(self) -> str:
+        return describe(self.function)
+
+
+def describe(function: AnyHandler) -> str:
+    """The handler's name as its author would say it."""
+    return getattr(function, "__qualname__", None) or type(function).__name__
+
+
+def check(bound: BoundHandler) -> None:
+    """Refuse what can never work; raises TypeError or ValueError."""
+    event, function = bound.event, bound.function
+    if not (isinstance(event, AnyEvent) and CATALOGUE.get(event.name) is event):
+        raise ValueError(f"{event!r} is not an event of gateway.evt")
+    if not callable(function):
+        raise TypeError(f"a handler of {event} must be callable, not {function!r}")
+    if event.is_notification and (bound.redeliver or bound.durable):
+        raise ValueError(f"{event} is a notification: nothing is redelivered or made durable")
+    if not bound.deadline > 0:
+        raise ValueError(f"the deadline of {event} must be more than 0 s, not {bound.deadline!r}")
+    _check_kind(event, function)
+    _check_signature(bound)
+
+
+def _check_kind(event: AnyEvent, function: AnyHandler) -> None:
+    generates = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+    if generates and isinstance(event, StatusEvent | PairEvent):
+        raise TypeError(f"{describe(function)} is a generator, but {event} wants one answer")
+
+
+def _check_signature(bound: BoundHandler) -> None:
+    try:
+        signature = inspect.signature(bound.function)
+    except ValueError:  # some builtins have none
+        return
+    try:
+        signature.bind(None, *bound.args)
+    except TypeError as error:
+        called = ", ".join(["event", *(f"args[{i}]" for i in range(len(bound.args)))])
+        raise TypeError(
+            f"{bound.name}{signature} cannot be called as {bound.name}({called}): {error}"
+        ) from None

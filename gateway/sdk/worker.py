@@ -1,0 +1,265 @@
+"""A worker: a name, and the handlers that are bound to events under it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+
+from gateway.events import (
+    DEADLINE,
+    InterventionEvent,
+    NotificationEvent,
+    PairEvent,
+    QueryEvent,
+    RetrieveEvent,
+    StatusEvent,
+)
+from gateway.sdk import handlers
+from gateway.sdk.handlers import AnyEvent, AnyHandler, BoundHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from os import PathLike
+    from pathlib import Path
+
+    from gateway.sdk.handlers import (
+        PairHandler,
+        QueryHandler,
+        RetrieveHandler,
+        StatusHandler,
+        Watcher,
+    )
+
+    StatusH = TypeVar("StatusH", bound=StatusHandler)
+    PairH = TypeVar("PairH", bound=PairHandler)
+    QueryH = TypeVar("QueryH", bound=QueryHandler)
+    RetrieveH = TypeVar("RetrieveH", bound=RetrieveHandler)
+    WatcherH = TypeVar("WatcherH", bound=Watcher)
+    Hook = TypeVar("Hook", bound=Callable[[], Any])
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_MAX_CONCURRENCY = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a running worker is told of its surroundings."""
+
+    data_dir: Path
+    """Where the gateway keeps its data; a worker makes its own folder below it."""
+    durable: bool = True
+    """False: `durability = "written"`, nothing needs to be synced."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """The worker's own table of the configuration."""
+    member: int = 0
+    """Which of the worker's processes this is: 0, 1, ..."""
+
+
+class Follower(Protocol):
+    """Who must hear that a running worker was bound to other events."""
+
+    def rebind(self) -> None:
+        """Register what is bound now; raises FabricError if that is refused."""
+
+
+class Worker:
+    """Handlers under one name, which holds the leases on their intervention events.
+
+    Raises ValueError for a name that is not 1 to 64 letters, digits, dots, dashes or underscores,
+    or a concurrency outside of 1 to 1024.
+    """
+
+    def __init__(self, name: str, concurrency: int = 8) -> None:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ValueError(
+                f"a worker's name is 1 to 64 letters, digits, dots, dashes or underscores "
+                f"and begins with a letter or digit, not {name!r}"
+            )
+        if not 1 <= concurrency <= _MAX_CONCURRENCY:
+            raise ValueError(f"concurrency is 1 to {_MAX_CONCURRENCY}, not {concurrency!r}")
+        self.name = name
+        self.concurrency = concurrency
+        """Requests that this process may have in hand at once."""
+        self.start_hooks: list[Callable[[], Any]] = []
+        self.stop_hooks: list[Callable[[], Any]] = []
+        self._context: Context | None = None
+        self._bound: dict[str, tuple[BoundHandler, ...]] = {}
+        self._lock = threading.RLock()
+        self._follower: Follower | None = None
+
+    def __repr__(self) -> str:
+        return f"<Worker {self.name}: {', '.join(sorted(self._bound)) or 'nothing bound'}>"
+
+    @property
+    def context(self) -> Context:
+        """Set before the start hooks are called; RuntimeError before that."""
+        if self._context is None:
+            raise RuntimeError(f"worker {self.name} has no context before it is started")
+        return self._context
+
+    @context.setter
+    def context(self, context: Context) -> None:
+        self._context = context
+
+    @overload
+    def on(
+        self,
+        event: StatusEvent,
+        *,
+        redeliver: bool = False,
+        durable: bool = False,
+        deadline: float = DEADLINE,
+    ) -> Callable[[StatusH], StatusH]: ...
+    @overload
+    def on(
+        self,
+        event: PairEvent,
+        *,
+        redeliver: bool = False,
+        durable: bool = False,
+        deadline: float = DEADLINE,
+    ) -> Callable[[PairH], PairH]: ...
+    @overload
+    def on(
+        self,
+        event: QueryEvent,
+        *,
+        redeliver: bool = False,
+        durable: bool = False,
+        deadline: float = DEADLINE,
+    ) -> Callable[[QueryH], QueryH]: ...
+    @overload
+    def on(
+        self,
+        event: RetrieveEvent,
+        *,
+        redeliver: bool = False,
+        durable: bool = False,
+        deadline: float = DEADLINE,
+    ) -> Callable[[RetrieveH], RetrieveH]: ...
+    @overload
+    def on(
+        self,
+        event: NotificationEvent | InterventionEvent,
+        *,
+        redeliver: bool = False,
+        durable: bool = False,
+        deadline: float = DEADLINE,
+    ) -> Callable[[WatcherH], WatcherH]: ...
+    def on(
+        self,
+        event: AnyEvent,
+        *,
+        redeliver: bool = False,
+        durable: bool = False,
+        deadline: float = DEADLINE,
+    ) -> Callable[[Any], Any]:
+        """Bind the decorated function to `event`; see `bind`."""
+
+        def decorate(handler: AnyHandler) -> AnyHandler:
+            self._add(BoundHandler(event, handler, (), redeliver, durable, deadline))
+            return handler
+
+        return decorate
+
+    def bind(
+        self,
+        event: AnyEvent,
+        handler: AnyHandler,
+        args: Sequence[Any] | None = None,
+        *,
+        redeliver: bool = False,
+        durable: bool = False,
+        deadline: float = DEADLINE,
+    ) -> None:
+        """Call `handler(event, *args)` for each `event`; works while the worker runs, too.
+
+        `redeliver`: it may be given a request that a member had in hand when it died.
+        `durable`: the data set of a C-STORE is on disk before it is offered.
+        `deadline`: seconds to each answer.
+
+        Raises TypeError or ValueError for what can never work, and FabricError if the worker runs
+        and another one holds the event.
+        """
+        self._add(BoundHandler(event, handler, tuple(args or ()), redeliver, durable, deadline))
+
+    def unbind(self, event: AnyEvent, handler: AnyHandler) -> None:
+        """No longer call `handler` for `event`; nothing happens if it is not bound."""
+        with self._lock:
+            kept = tuple(b for b in self.bound(event.name) if b.function != handler)
+            self._set(event.name, kept)
+
+    def get_events(self) -> list[AnyEvent]:
+        """The events that something is bound to, by name."""
+        return [bound[0].event for _, bound in sorted(self._bound.items())]
+
+    def get_handlers(self, event: AnyEvent) -> Any:
+        """The `(handler, args or None)` of an intervention event, or the list of a notification's.
+
+        An empty list if nothing is bound.
+        """
+        found = [(b.function, list(b.args) or None) for b in self.bound(event.name)]
+        return found[0] if found and event.is_intervention else found
+
+    def on_start(self, hook: Hook) -> Hook:
+        """Call the decorated function before the worker registers; `context` is set."""
+        self.start_hooks.append(hook)
+        return hook
+
+    def on_stop(self, hook: Hook) -> Hook:
+        """Call the decorated function after the last answer."""
+        self.stop_hooks.append(hook)
+        return hook
+
+    def run(
+        self,
+        run_dir: str | PathLike[str],
+        *,
+        data_dir: str | PathLike[str] = "gateway-data",
+        options: dict[str, Any] | None = None,
+        durable: bool = True,
+    ) -> int:
+        """Work for the gateway whose run directory this is until SIGTERM or SIGINT.
+
+        Gives the exit status; raises ConfigError or FabricError if the worker could not start.
+        """
+        from gateway.sdk.script import run
+
+        return run(self, run_dir, data_dir=data_dir, options=options, durable=durable)
+
+    def bound(self, event: str) -> tuple[BoundHandler, ...]:
+        """The handlers bound to the event of this name; never waits for a bind under way."""
+        return self._bound.get(event, ())
+
+    def follow(self, follower: Follower | None) -> None:
+        """Tell `follower` whenever another set of events is bound."""
+        with self._lock:
+            self._follower = follower
+
+    def _add(self, new: BoundHandler) -> None:
+        handlers.check(new)
+        with self._lock:
+            before = self.bound(new.event.name)
+            if new in before and new.event.is_notification:
+                return
+            if before and new.event.is_intervention:
+                raise ValueError(
+                    f"{new.event} is answered by one handler, and worker {self.name} "
+                    f"has bound {before[0].name} already"
+                )
+            self._set(new.event.name, (*before, new))
+
+    def _set(self, event: str, bound: tuple[BoundHandler, ...]) -> None:
+        before = self._bound
+        self._bound = {**before, event: bound}
+        if not bound:
+            del self._bound[event]
+        if self._follower is None or self._bound.get(event) == before.get(event):
+            return
+        try:
+            self._follower.rebind()
+        except Exception:
+            self._bound = before
+            raise
