@@ -1,0 +1,135 @@
+"""What every test may ask for: peers that may be absent, gateways that run, instances to send."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.peers import dcmtk, instances
+from tests.peers.process import Gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+_DCMTK_TOOLS = ("echoscu", "storescu", "storescp", "dcmftest")
+
+FAST_ASSOCIATION = """
+[association]
+artim_timeout = 0.5
+acse_timeout = 1.0
+dimse_timeout = 1.0
+network_timeout = 2.0
+"""
+
+
+def _absent(peer: str) -> str:
+    """Why a peer cannot be used; empty if it can."""
+    if peer == "dcmtk":
+        missing = [tool for tool in _DCMTK_TOOLS if dcmtk.find(tool) is None]
+        return f"DCMTK is not installed (no {', '.join(missing)})" if missing else ""
+    return "" if shutil.which(peer) else f"{peer} is not installed"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("peer"):
+        if reason := _absent(marker.args[0]):
+            if os.environ.get("DICOM_GATEWAY_REQUIRE_PEERS") == "1":
+                pytest.fail(f"{reason}, and DICOM_GATEWAY_REQUIRE_PEERS=1", pytrace=False)
+            pytest.skip(reason)
+
+
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """A temporary folder with a path so short that sockets fit below it."""
+    folder = Path(tempfile.mkdtemp(prefix="gw-", dir="/tmp"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, object]:
+    """Show what a test's gateways wrote when it fails."""
+    outcome = yield
+    if outcome.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            found = value.started if isinstance(value, Starter) else [value]
+            outcome.sections += [
+                ("gateway", one.program.report()) for one in found if isinstance(one, Gateway)
+            ]
+    return outcome
+
+
+@contextmanager
+def running(config: str = "", options: tuple[str, ...] = ()) -> Iterator[Gateway]:
+    """A gateway that must leave with status 0 and take its children along."""
+    with short_folder() as folder:
+        gateway = Gateway(folder, config=config, options=options)
+        try:
+            yield gateway
+            status = gateway.stop()
+            assert status == 0, f"exit status {status}\n{gateway.program.report()}"
+        finally:
+            gateway.close()
+
+
+class Starter:
+    """Starts gateways with configurations of the test's own."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self.started: list[Gateway] = []
+
+    def __call__(self, config: str = "", *options: str) -> Gateway:
+        gateway = self._stack.enter_context(running(config, options))
+        self.started.append(gateway)
+        return gateway
+
+
+@pytest.fixture
+def start_gateway() -> Iterator[Starter]:
+    """Call it with TOML text and options of `serve`; all are stopped, and checked, at the end."""
+    with ExitStack() as stack:
+        yield Starter(stack)
+
+
+@pytest.fixture(scope="module")
+def gateway_process() -> Iterator[Gateway]:
+    """One gateway with default settings for all tests of a module."""
+    with running() as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def fast_gateway() -> Iterator[Gateway]:
+    """One gateway with short timeouts for all tests of a module."""
+    with running(FAST_ASSOCIATION) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A temporary folder with a short path."""
+    with short_folder() as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
+def thousand() -> list[instances.Instance]:
+    """1,000 small CT instances, explicit VR little endian."""
+    return instances.many(1000)
+
+
+@pytest.fixture(scope="session")
+def thousand_folder(
+    thousand: list[instances.Instance], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The 1,000 instances as files in a tree of folders."""
+    return instances.write_folder(tmp_path_factory.mktemp("thousand"), thousand)

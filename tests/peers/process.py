@@ -1,0 +1,220 @@
+"""Run `dicom-gateway` commands as a user would: as processes, with a deadline on everything."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from tests.peers import procfs
+
+COMMAND = str(Path(sys.executable).parent / "dicom-gateway")
+READY = re.compile(r"dicom-gateway ready: (?P<host>[^\s:]+):(?P<port>\d+) (?P<rest>.*)")
+READY_TIMEOUT = 20.0
+STOP_TIMEOUT = 20.0
+
+
+class Lines:
+    """Collects a stream's lines in a thread and lets a test wait for one."""
+
+    def __init__(self, stream) -> None:
+        self._stream = stream
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+        self._ended = False
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        for raw in self._stream:
+            with self._changed:
+                self._lines.append(raw.decode(errors="replace").rstrip("\n"))
+                self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def wait_for(self, pattern: str | re.Pattern[str], *, timeout: float) -> re.Match[str]:
+        """The first match in any line, those that came before the call included."""
+        found: list[re.Match[str]] = []
+        wanted = re.compile(pattern)
+        seen = 0
+
+        def look() -> bool:
+            nonlocal seen
+            for line in self._lines[seen:]:
+                seen += 1
+                if match := wanted.search(line):
+                    found.append(match)
+                    return True
+            return self._ended
+
+        with self._changed:
+            self._changed.wait_for(look, timeout)
+        if not found:
+            state = "the stream ended" if self._ended else f"not within {timeout} s"
+            raise AssertionError(f"no line like {wanted.pattern!r}: {state}\n{self.text}")
+        return found[0]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self._lines)
+
+    @property
+    def lines(self) -> list[str]:
+        return list(self._lines)
+
+    def join(self, timeout: float = 5) -> None:
+        self._thread.join(timeout)
+        self._stream.close()
+
+
+class Program:
+    """One process with both outputs collected."""
+
+    def __init__(self, *command: object, cwd: Path | None = None, env: dict | None = None) -> None:
+        self.command = [str(part) for part in command]
+        self.popen = subprocess.Popen(
+            self.command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            start_new_session=True,
+        )
+        self.out = Lines(self.popen.stdout)
+        self.err = Lines(self.popen.stderr)
+
+    @property
+    def pid(self) -> int:
+        return self.popen.pid
+
+    def terminate(self) -> None:
+        self.popen.send_signal(signal.SIGTERM)
+
+    def wait(self, timeout: float = STOP_TIMEOUT) -> int:
+        """The exit status; a process that does not leave in time is killed and fails the test."""
+        try:
+            status = self.popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill_all()
+            raise AssertionError(f"still running after {timeout} s: {self.report()}") from None
+        self.out.join()
+        self.err.join()
+        return status
+
+    def kill_all(self) -> None:
+        """The last resort: the process and everything below it."""
+        below = procfs.descendants(self.pid)
+        for pid in [self.pid, *below]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.popen.wait(10)
+        self.out.join()
+        self.err.join()
+
+    def report(self) -> str:
+        return "\n".join(
+            (
+                " ".join(self.command),
+                f"exit status {self.popen.poll()}",
+                "--- standard output",
+                self.out.text,
+                "--- standard error",
+                self.err.text,
+            )
+        )
+
+
+class Gateway:
+    """A `dicom-gateway serve` on a port of the kernel's choice."""
+
+    def __init__(self, folder: Path, *, config: str = "", options: tuple[str, ...] = ()) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        command = [COMMAND, "serve", "--port", "0", "--data", str(self.data), *options]
+        if config:
+            path = folder / "gateway.toml"
+            path.write_text(config)
+            command += ["--config", str(path)]
+        started = time.monotonic()
+        self.program = Program(*command, cwd=folder)
+        try:
+            match = self.program.out.wait_for(READY, timeout=READY_TIMEOUT)
+        except AssertionError:
+            self.program.kill_all()
+            raise AssertionError(f"no ready line\n{self.program.report()}") from None
+        self.ready_after = time.monotonic() - started
+        self.ready_line = match.group(0)
+        self.address = (match["host"], int(match["port"]))
+        self.family: set[int] = self.children()
+
+    @property
+    def pid(self) -> int:
+        return self.program.pid
+
+    @property
+    def archive(self) -> Path:
+        return self.data / "archive"
+
+    @property
+    def spool(self) -> Path:
+        return self.data / "spool"
+
+    def children(self) -> set[int]:
+        return procfs.descendants(self.pid)
+
+    def child(self, name: str) -> int:
+        """The living child of that name (`acceptor-0`, `storage-0`)."""
+        pid = procfs.find_child(self.pid, name)
+        assert pid is not None, f"no child {name}: {self.describe()}"
+        return pid
+
+    def wait_child(self, name: str, *, other_than: int = 0, timeout: float = 10) -> int:
+        """The child of that name once it is there, and is not the one that died."""
+
+        def look() -> int:
+            pid = procfs.find_child(self.pid, name) or 0
+            return 0 if pid == other_than else pid
+
+        return procfs.until(look, timeout=timeout, what=f"a new {name}")
+
+    def describe(self) -> str:
+        return "; ".join(f"{p} {procfs.command_line(p)}" for p in sorted(self.children()))
+
+    def stop(self) -> int:
+        """SIGTERM; the exit status. Fails if a child outlives it."""
+        if self.program.popen.poll() is not None:
+            return self.program.wait()
+        family = self.family | self.children()
+        self.program.terminate()
+        status = self.program.wait()
+        left = procfs.wait_gone(family, timeout=3)
+        told = {pid: procfs.command_line(pid) for pid in left}
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        assert not left, f"children outlived the supervisor: {told}\n{self.program.report()}"
+        return status
+
+    def close(self) -> None:
+        """Leave nothing behind, whatever happened."""
+        if self.program.popen.poll() is None:
+            self.program.kill_all()
+        for pid in self.family:
+            if procfs.alive(pid) and "gateway" in procfs.command_line(pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+def run_cli(*args: object, timeout: float = 20, cwd: Path | None = None, env: dict | None = None):
+    """Run a `dicom-gateway` command to its end; the finished Program."""
+    program = Program(COMMAND, *args, cwd=cwd, env=env)
+    program.wait(timeout)
+    return program

@@ -1,0 +1,75 @@
+"""Storage SCPs of others, to try the tools of this folder on and to compare with."""
+
+from __future__ import annotations
+
+import select
+import socket
+import subprocess
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pynetdicom import AE, evt
+from pynetdicom import _config as pynetdicom_config
+
+from tests.peers import dcmtk, wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.peers.raw import Address
+
+TRANSFER_SYNTAXES = [wire.IMPLICIT, wire.EXPLICIT, wire.BIG_ENDIAN, wire.DEFLATED]
+
+
+@contextmanager
+def pynetdicom_storescp(folder: Path) -> Iterator[Address]:
+    """pynetdicom in threads of this process; its handler writes the file as it came."""
+    pynetdicom_config.USE_SHORT_DIMSE_AET = False
+
+    def store(event) -> int:
+        path = folder / f"{event.request.AffectedSOPInstanceUID}.dcm"
+        path.write_bytes(event.encoded_dataset())
+        return 0x0000
+
+    ae = AE(ae_title="STRANGER")
+    ae.maximum_associations = 200
+    ae.maximum_pdu_size = 0
+    ae.add_supported_context(wire.VERIFICATION)
+    ae.add_supported_context(wire.CT, TRANSFER_SYNTAXES)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
+    try:
+        yield server.socket.getsockname()
+    finally:
+        server.shutdown()
+
+
+def free_port() -> int:
+    """A port that was free a moment ago, for programs that cannot be given a socket."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def dcmtk_storescp(folder: Path, *options: str) -> Iterator[Address]:
+    """DCMTK's storescp that writes what it gets as it came."""
+    tool = dcmtk.find("storescp")
+    assert tool is not None, "DCMTK's storescp is not installed"
+    port = free_port()
+    command = [tool, "+xa", "+B", "-od", str(folder), *options, str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait_listening(("127.0.0.1", port))
+        yield ("127.0.0.1", port)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_listening(address: Address) -> None:
+    for _ in range(500):
+        with socket.socket() as probe:
+            if probe.connect_ex(address) == 0:
+                return
+        select.select((), (), (), 0.01)
+    raise AssertionError(f"nothing listens on {address}")
