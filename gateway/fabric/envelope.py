@@ -1,0 +1,376 @@
+"""The envelopes: one frozen type for each, encoded as `[kind, field, ...]` in the order below.
+
+`decode` is total: any bytes give an envelope or a FabricError. PROTOCOL.md is the reference.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from enum import Enum
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+
+from gateway.errors import FabricError
+from gateway.fabric.framing import pack, unpack
+from gateway.fabric.model import Binding, Why
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_NAME = 128
+"""Characters of a worker's or event's name, a lease, a token."""
+MAX_BINDINGS = 64
+MAX_CREDIT = 4096
+MAX_DEADLINE = 86400.0
+
+
+class Refusal(Enum):
+    """Why an acceptor does not grant."""
+
+    HELD = "held"
+    """Another name holds one of the events."""
+    SUPERSEDED = "superseded"
+    """A newer generation of the same name has been here."""
+    JOINING = "joining"
+    """The acceptor has just started beside others: try again."""
+    INVALID = "invalid"
+    """The registration itself is wrong, or of another protocol version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What every envelope has."""
+
+    KIND: ClassVar[int] = 0
+
+    def encode(self) -> bytes:
+        kind = type(self)
+        return pack([kind.KIND, *_GETTERS[kind](self)])
+
+
+@dataclass(frozen=True, slots=True)
+class Register(Envelope):
+    """Ask for a lease, or change the one this connection has."""
+
+    KIND: ClassVar[int] = 1
+    version: int
+    worker: str
+    generation: int
+    member: int
+    credit: int
+    pid: int
+    place: str
+    """Process namespace the pid belongs to; empty: unknown."""
+    instance: str
+    """Random, of one client: a second connection of it replaces the first."""
+    incumbent: bool
+    """This worker holds a grant of another acceptor."""
+    revision: int
+    """Comes back in the reply."""
+    bindings: tuple[Binding, ...]
+
+    def encode(self) -> bytes:
+        *plain, bindings = _GETTERS[Register](self)
+        rows = [[b.event, b.redeliver, b.durable, b.deadline] for b in bindings]
+        return pack([self.KIND, *plain, rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat(Envelope):
+    """The worker's sign of life, and the acceptor's echo of it."""
+
+    KIND: ClassVar[int] = 2
+    lease: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Envelope):
+    """An answer; its data set is the trailing frame."""
+
+    KIND: ClassVar[int] = 3
+    token: str
+    final: bool
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Bye(Envelope):
+    """The member takes no more requests; those in hand may still be answered."""
+
+    KIND: ClassVar[int] = 4
+    lease: str
+
+
+@dataclass(frozen=True, slots=True)
+class Publish(Envelope):
+    """A worker's own notification, to be published by this acceptor."""
+
+    KIND: ClassVar[int] = 5
+    topic: str
+    body: dict[str, Any]
+    assoc: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Replay(Envelope):
+    """Send notifications `first` to `last` of a topic once more."""
+
+    KIND: ClassVar[int] = 6
+    topic: str
+    stream: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class NextGeneration(Envelope):
+    """Promise me a generation of this name that nobody else has."""
+
+    KIND: ClassVar[int] = 7
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grant(Envelope):
+    """The lease is held until BYE, death or SUPERSEDE."""
+
+    KIND: ClassVar[int] = 16
+    lease: str
+    stream: str
+    heartbeat: float
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse(Envelope):
+    """None of the events is granted; an older grant of the connection stands."""
+
+    KIND: ClassVar[int] = 17
+    refusal: Refusal
+    event: str
+    holder: str
+    text: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Supersede(Envelope):
+    """A newer generation took over: finish what is in hand, take no more, leave."""
+
+    KIND: ClassVar[int] = 18
+    lease: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown(Envelope):
+    """This connection has no lease (any more): register again."""
+
+    KIND: ClassVar[int] = 19
+    lease: str
+
+
+@dataclass(frozen=True, slots=True)
+class End(Envelope):
+    """The lease is ended for what the worker sent."""
+
+    KIND: ClassVar[int] = 20
+    lease: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Requested(Envelope):
+    """An intervention; its data set is the trailing frame."""
+
+    KIND: ClassVar[int] = 21
+    token: str
+    event: str
+    attempt: int
+    deadline: float
+    credit: int
+    """Answers that may be sent before the final one without further CREDIT."""
+    payload: dict[str, Any]
+    assoc: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel(Envelope):
+    """Stop working on a request; a final answer is still to be sent, to free the credit."""
+
+    KIND: ClassVar[int] = 22
+    token: str
+    why: Why
+    closed: bool
+    """Nobody awaits an answer any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credit(Envelope):
+    """So many more answers may be sent."""
+
+    KIND: ClassVar[int] = 23
+    token: str
+    answers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat(Envelope):
+    """A notification once more: the trailing frame is its envelope."""
+
+    KIND: ClassVar[int] = 24
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed(Envelope):
+    """Everything of a REPLAY that is still kept has been repeated."""
+
+    KIND: ClassVar[int] = 25
+    topic: str
+    stream: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Generation(Envelope):
+    """The promised generation."""
+
+    KIND: ClassVar[int] = 26
+    worker: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notified(Envelope):
+    """A notification; its topic is the frame before."""
+
+    KIND: ClassVar[int] = 32
+    stream: str
+    seq: int
+    timestamp: float
+    body: dict[str, Any]
+    assoc: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Beacon(Envelope):
+    """The last seq of the topic so far; also confirms a subscription."""
+
+    KIND: ClassVar[int] = 33
+    stream: str
+    seq: int
+
+
+Choice = TypeVar("Choice", bound=Enum)
+
+
+def decode(data: bytes | memoryview) -> Envelope:
+    """One envelope; raises FabricError for any bytes that are none."""
+    values = unpack(data)
+    if type(values) is not list or not values or type(values[0]) is not int:
+        raise FabricError("not an envelope: no array that begins with a kind")
+    known = _KINDS.get(values[0])
+    if known is None:
+        raise FabricError(f"kind {values[0]} is unknown")
+    kind, checks = known
+    if len(values) != len(checks) + 1:
+        raise FabricError(f"{kind.__name__} has {len(checks)} fields, not {len(values) - 1}")
+    checked = [check(value) for check, value in zip(checks, values[1:], strict=True)]
+    return kind(*checked)
+
+
+def _exactly(wanted: type) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if type(value) is not wanted:
+            raise FabricError(f"{type(value).__name__} where {wanted.__name__} belongs")
+        return value
+
+    return check
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str or len(value) > MAX_NAME:
+        raise FabricError("not a text of reasonable length")
+    return value
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise FabricError("not a number from 0 up")
+    return value
+
+
+def _seconds(value: Any) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
+        raise FabricError("not a time")
+    return float(value)
+
+
+def _choice(kind: type[Choice]) -> Callable[[Any], Choice]:
+    def check(value: Any) -> Choice:
+        try:
+            return kind(value)
+        except ValueError as error:
+            raise FabricError(f"not a {kind.__name__}") from error
+
+    return check
+
+
+def _bindings(value: Any) -> tuple[Binding, ...]:
+    if type(value) is not list or len(value) > MAX_BINDINGS:
+        raise FabricError("not a list of bindings")
+    return tuple(_binding(row) for row in value)
+
+
+def _binding(row: Any) -> Binding:
+    if type(row) is not list or len(row) != 4:
+        raise FabricError("a binding has 4 fields")
+    event, redeliver, durable, deadline = row
+    flag = _exactly(bool)
+    seconds = _seconds(deadline)
+    if not 0 < seconds <= MAX_DEADLINE:
+        raise FabricError("a deadline is more than 0 and at the most a day")
+    return Binding(_text(event), flag(redeliver), flag(durable), seconds)
+
+
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "int": _number,
+    "str": _text,
+    "bool": _exactly(bool),
+    "float": _seconds,
+    "bytes": _exactly(bytes),
+    "dict[str, Any]": _exactly(dict),
+    "tuple[Binding, ...]": _bindings,
+    "Refusal": _choice(Refusal),
+    "Why": _choice(Why),
+}
+
+ENVELOPES: tuple[type[Envelope], ...] = (
+    *(Register, Heartbeat, Answered, Bye, Publish, Replay, NextGeneration),
+    *(Grant, Refuse, Supersede, Unknown, End, Requested, Cancel, Credit, Repeat, Replayed),
+    *(Generation, Notified, Beacon),
+)
+"""Every kind of envelope, in the order of their numbers."""
+
+
+def _getter(kind: type[Envelope]) -> Callable[[Any], tuple[Any, ...]]:
+    names = [f.name for f in fields(kind)]
+    get = attrgetter(*names)
+    if len(names) == 1:
+        return lambda envelope: (get(envelope),)
+    coded = {f.name for f in fields(kind) if f.type in ("Refusal", "Why")}
+    if coded:
+        return lambda envelope: tuple(
+            getattr(envelope, n).value if n in coded else getattr(envelope, n) for n in names
+        )
+    return get
+
+
+_GETTERS = {kind: _getter(kind) for kind in ENVELOPES}
+_KINDS = {
+    kind.KIND: (kind, tuple(_CHECKS[cast("str", f.type)] for f in fields(kind)))
+    for kind in ENVELOPES
+}

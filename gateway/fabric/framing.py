@@ -1,0 +1,74 @@
+"""Bytes of one envelope: msgpack with every length bounded and no extension types.
+
+A message is the envelope's frame and, for a data set, one trailing frame that is not encoded at
+all. PROTOCOL.md is the reference.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Never
+
+import msgpack
+
+from gateway.errors import FabricError
+
+VERSION = 1
+"""Of the protocol; an acceptor refuses any other."""
+MAX_ENVELOPE = 1024 * 1024
+"""Bytes of an envelope."""
+MAX_DATA = 64 * 1024 * 1024
+"""Bytes of a trailing data frame, and of any frame at all."""
+MAX_ITEMS = 65536
+"""Entries of one array or map."""
+DELIMITER = b"\0"
+"""Ends a topic's frame, because subscriptions match by prefix."""
+
+
+def pack(value: Any) -> bytes:
+    """Encode one envelope; raises FabricError for what cannot travel."""
+    try:
+        packed: bytes = msgpack.packb(value, use_bin_type=True)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise FabricError(f"cannot be encoded: {error}") from error
+    if len(packed) > MAX_ENVELOPE:
+        raise FabricError(f"envelope of {len(packed)} bytes, {MAX_ENVELOPE} are the limit")
+    return packed
+
+
+def unpack(data: bytes | memoryview) -> Any:
+    """Decode one envelope; FabricError for anything that is not exactly one plain value."""
+    if len(data) > MAX_ENVELOPE:
+        raise FabricError(f"envelope of {len(data)} bytes, {MAX_ENVELOPE} are the limit")
+    try:
+        return msgpack.unpackb(
+            data,
+            raw=False,
+            strict_map_key=True,
+            ext_hook=_no_extension,
+            max_str_len=MAX_ENVELOPE,
+            max_bin_len=MAX_ENVELOPE,
+            max_array_len=MAX_ITEMS,
+            max_map_len=MAX_ITEMS,
+            max_ext_len=0,
+        )
+    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
+        raise FabricError(f"not an envelope: {error}") from error
+
+
+def _no_extension(code: int, _data: bytes) -> Never:
+    raise ValueError(f"extension type {code}")
+
+
+def topic_frame(topic: str) -> bytes:
+    """A topic as it is subscribed to and published under."""
+    return topic.encode("utf-8") + DELIMITER
+
+
+def topic_of(frame: bytes) -> str | None:
+    """The topic of a frame or subscription; None if it is no whole topic."""
+    if not frame.endswith(DELIMITER):
+        return None
+    try:
+        return frame[:-1].decode("utf-8")
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,110 @@
+"""What the fabric's two ends hand to their users; none of it knows of sockets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from gateway.events import DEADLINE
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One intervention event of a registration, and how it wants to be asked."""
+
+    event: str
+    redeliver: bool = False
+    """May be given to another member when the first one died."""
+    durable: bool = False
+    """C-STORE data is to be on disk before it is offered."""
+    deadline: float = DEADLINE
+    """Seconds to each answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a worker's member asks a lease for: all of its events or none."""
+
+    worker: str
+    """The name that the lease is held under."""
+    generation: int
+    """The newest of a name owns its events."""
+    member: int
+    """0, 1, ... among the members of one generation."""
+    credit: int
+    """Requests this member has in hand at the most."""
+    bindings: tuple[Binding, ...] = ()
+    """Empty for a worker that only watches."""
+    pid: int = 0
+    """0: not to be watched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An intervention that a member has in hand until it gave the final answer."""
+
+    token: str
+    event: str
+    attempt: int
+    """1, and one more for each member that died with it."""
+    deadline: float
+    """Seconds left to the (next) answer when the request arrived."""
+    payload: dict[str, Any]
+    assoc: bytes
+    """The association's description, opaque here (a msgpack map)."""
+    data: bytes | memoryview | None
+    acceptor: str
+    """Name of the acceptor that asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of a worker, as the acceptor gets it."""
+
+    payload: dict[str, Any]
+    data: bytes | None = None
+    final: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One notification, as a watcher gets it."""
+
+    topic: str
+    stream: str
+    """Identifies one run of one acceptor."""
+    seq: int
+    """1, 2, ... within the topic of a stream; 0 for what the watcher's own client reports."""
+    timestamp: float
+    """Seconds since 1970 when it was published."""
+    body: dict[str, Any] = field(default_factory=dict)
+    assoc: bytes = b""
+
+
+class State(Enum):
+    """What became of a client's leases."""
+
+    GRANTED = "granted"
+    """Every reachable acceptor granted; again after a LOST."""
+    SUPERSEDED = "superseded"
+    """A newer generation took over: finish what is in hand and leave."""
+    REFUSED = "refused"
+    """Another worker holds an event; the detail names it."""
+    LOST = "lost"
+    """No acceptor is left; the client goes on looking for one."""
+    ENDED = "ended"
+    """An acceptor ended the lease for what it was sent; the detail says for what."""
+
+
+class Why(Enum):
+    """Why a request in hand was cancelled."""
+
+    CANCEL = "cancel"
+    """The peer asked for it (C-CANCEL); the final answer is still awaited."""
+    ABANDONED = "abandoned"
+    """The association ended or the acceptor gave up; nobody awaits an answer."""
+    LATE = "late"
+    """The deadline passed; nobody awaits an answer."""
+    LOST = "lost"
+    """The lease or the acceptor is gone; nobody awaits an answer."""
