@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-Settings = TypeVar("Settings")
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,52 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """The `[gateway]` table: where it listens, under which name, and where its data lie."""
+
+    host: str = "127.0.0.1"
+    """Address to listen at; 0.0.0.0 or :: for every interface."""
+    port: int = 11112
+    """0: any free one, named in the line that says that the gateway is ready."""
+    ae_title: str = "GATEWAY"
+    data: str = "./gateway-data"
+    """Directory of the spool, the archive and run/; relative to the working directory."""
+    acceptors: int = 1
+    """Processes that accept associations on the one port."""
+    durability: str = "durable"
+    """durable: success means synced to disk; written: success means handed to the system."""
+    drain_timeout: float = 10.0
+    """Messages in hand have this long to finish at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTable:
+    """One `[workers.NAME]` table; NAME is the name of its lease."""
+
+    enabled: bool = True
+    worker: str = ""
+    """MODULE:ATTRIBUTE, or the name of an entry point of `dicom_gateway.workers`; empty: NAME."""
+    processes: int = 1
+    concurrency: int = 0
+    """Requests that one process has in hand; 0: as many as the worker's code says."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """What the worker finds as its options."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration."""
+
+    gateway: ServeSettings = field(default_factory=ServeSettings)
+    association: AssociationSettings = field(default_factory=AssociationSettings)
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    spool: SpoolSettings = field(default_factory=SpoolSettings)
+    fabric: FabricSettings = field(default_factory=FabricSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    workers: dict[str, WorkerTable] = field(default_factory=lambda: {"storage": WorkerTable()})
+
+
+@dataclass(frozen=True, slots=True)
 class AcceptorSettings:
     """Everything an acceptor process is told."""
 
@@ -141,7 +187,7 @@ def to_map(settings: Any) -> dict[str, Any]:
     return asdict(settings)
 
 
-def from_map(kind: type[Settings], values: dict[str, Any]) -> Settings:
+def from_map(kind: type[Kind], values: dict[str, Any]) -> Kind:
     """The inverse of `to_map`; raises TypeError for a key that `kind` does not have."""
     hints = get_type_hints(kind)
     known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
@@ -156,4 +202,7 @@ def _restore(hint: Any, value: Any) -> Any:
     if get_origin(hint) is tuple:
         (item, *_) = get_args(hint)
         return tuple(_restore(item, v) for v in value)
+    if get_origin(hint) is dict:
+        _, item = get_args(hint)
+        return {key: _restore(item, v) for key, v in value.items()}
     return value
