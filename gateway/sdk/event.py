@@ -86,7 +86,7 @@ class Event:
     timestamp: datetime
     """Local time, naive, as pynetdicom has it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what an envelope carries
         self,
         event: NotificationEvent | InterventionEvent,
         payload: Mapping[str, Any],
@@ -95,7 +95,6 @@ class Event:
         data: bytes | memoryview | None = None,
         attempt: int = 1,
         timestamp: float | None = None,
-        cancelled: threading.Event | None = None,
         publish: Publish | None = None,
     ) -> None:
         self.event = event
@@ -104,7 +103,7 @@ class Event:
         self._data = data
         self._blob = blob
         self._attempt = attempt
-        self._cancelled = cancelled or threading.Event()
+        self._cancelled = threading.Event()
         self._publish = publish
         self._temporary: Path | None = None
 
@@ -118,6 +117,11 @@ class Event:
     @property
     def description(self) -> str:
         return self.event.description
+
+    @property
+    def cancellation(self) -> threading.Event:
+        """Set once the answer is no longer wanted."""
+        return self._cancelled
 
     @property
     def assoc(self) -> assoc.Association:

@@ -1,0 +1,116 @@
+"""A worker process: `python -m gateway.sdk.runner NAME`, started by a supervisor or command.
+
+It loads the worker that its settings name, registers it, reports *ready*, and leaves when told to
+(SIGTERM), superseded, refused, hung, or left by its parent.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, NoReturn
+
+from gateway import log as logs
+from gateway import process
+from gateway.errors import AlreadyRegistered, ConfigError
+from gateway.sdk.loading import load
+from gateway.sdk.session import Session, Why
+from gateway.settings import WorkerSettings, from_map
+
+if TYPE_CHECKING:
+    from gateway.process import Inherited
+
+log = logging.getLogger("gateway.sdk")
+
+_LAST_RESORT = 1.0
+"""Seconds that what the worker's author left running has after the farewell."""
+
+
+def main() -> NoReturn:
+    inherited = process.inherit()
+    settings = from_map(WorkerSettings, inherited.settings)
+    logs.setup(settings.log, inherited.name)
+    sys.path[:0] = settings.path
+    try:
+        session = Session(load(settings.target), settings)
+        _listen(session, inherited)
+        session.start()
+    except (Exception, SystemExit) as error:
+        # the worker's own code runs in here: whatever it raises is told in one line
+        _leave(_start_failed(inherited, error))
+    inherited.report(
+        ready=True, worker=session.name, generation=session.generation, member=settings.member
+    )
+    _leave(_work(session, inherited))
+
+
+def _listen(session: Session, inherited: Inherited) -> None:
+    """Have signals and the end of the lifeline end the session."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: session.end(Why.ASKED))
+    threading.Thread(
+        target=_watch_lifeline, args=(inherited.lifeline, session), name="parent", daemon=True
+    ).start()
+
+
+def _watch_lifeline(fd: int, session: Session) -> None:
+    poll = select.poll()
+    poll.register(fd, 0)  # POLLHUP is always reported
+    poll.poll()
+    session.end(Why.ORPHANED)
+
+
+def _start_failed(inherited: Inherited, error: BaseException) -> int:
+    match error:
+        case ConfigError():
+            status = process.EXIT_CONFIG
+        case AlreadyRegistered():
+            status = process.EXIT_REFUSED
+        case _:
+            status = process.EXIT_FAILED
+            log.error("the worker cannot start", exc_info=error)
+    text = str(error).strip().replace("\n", " ") or type(error).__name__
+    inherited.report(error=text if status != process.EXIT_FAILED else f"{_kind(error)}{text}")
+    return status
+
+
+def _kind(error: BaseException) -> str:
+    """The type of an error that is not this program's own."""
+    ours = type(error).__module__.startswith("gateway.")
+    return "" if ours else f"{type(error).__name__}: "
+
+
+def _work(session: Session, inherited: Inherited) -> int:
+    ending = session.wait()
+    log.info("leaving: %s %s", ending.why.name.lower(), ending.text)
+    if ending.why in (Why.REFUSED, Why.HUNG):
+        inherited.report(error=ending.text)
+    if not session.close(ending):
+        _leave_hard(ending.status or process.EXIT_FAILED)
+    return ending.status
+
+
+def _leave(status: int) -> NoReturn:
+    """End in the ordinary way, but not wait for what the worker's author left running."""
+
+    def insist() -> None:
+        time.sleep(_LAST_RESORT)
+        _leave_hard(status)
+
+    threading.Thread(target=insist, daemon=True).start()
+    sys.exit(status)
+
+
+def _leave_hard(status: int) -> NoReturn:
+    """End with handlers still running: a thread cannot be stopped."""
+    logging.shutdown()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    main()

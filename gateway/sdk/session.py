@@ -1,0 +1,276 @@
+"""A worker at work: its handlers between the fabric's client and the threads that run them.
+
+The client calls on its own thread, which must never wait: requests go to the executor's queue,
+notifications to the notifier's, and what ends the session to a queue of its own, which `wait`
+reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import os
+import time
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from gateway import process
+from gateway.errors import ConfigError
+from gateway.events import CATALOGUE
+from gateway.fabric.client import Client, Notification, Registration, Request, next_generation
+from gateway.fabric.registry import Binding
+from gateway.sdk.event import Event
+from gateway.sdk.executor import Executor, Loop
+from gateway.sdk.handlers import BoundHandler
+from gateway.sdk.notifier import Notifier, Told
+from gateway.sdk.worker import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.sdk.answers import Reply
+    from gateway.sdk.worker import Worker
+    from gateway.settings import WorkerSettings
+
+log = logging.getLogger("gateway.sdk")
+
+START_TIMEOUT = 10.0
+"""Seconds within which the acceptors must have granted the registration."""
+LIFELINE_DRAIN = 1.0
+"""Seconds for what is in hand once the parent is gone."""
+_TICK = 0.25
+
+
+class Why(Enum):
+    """Why a session ends, and the exit status that stands for it."""
+
+    ASKED = 0
+    """SIGTERM or SIGINT."""
+    HUNG = process.EXIT_FAILED
+    """A handler is past its deadline and grace: the process must be replaced."""
+    REFUSED = process.EXIT_REFUSED
+    SUPERSEDED = process.EXIT_SUPERSEDED
+    ORPHANED = -1
+    """The parent is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    why: Why
+    text: str = ""
+
+    @property
+    def status(self) -> int:
+        return max(self.why.value, 0)
+
+
+class Session:
+    """One member of a worker, from its registration to its farewell."""
+
+    def __init__(self, worker: Worker, settings: WorkerSettings) -> None:
+        self.name = settings.name or worker.name
+        self._worker = worker
+        self._settings = settings
+        self._endings: SimpleQueue[Ending] = SimpleQueue()
+        self._loop = Loop()
+        self._credit = settings.concurrency or worker.concurrency
+        self._executor = Executor(self._credit, self._send, loop=self._loop)
+        self._notifier = Notifier(worker.bound, loop=self._loop)
+        self._client: Client | None = None
+        self._topics: set[str] = set()
+        self.generation = settings.generation
+
+    # Starting
+
+    def start(self, timeout: float = START_TIMEOUT) -> None:
+        """Call the start hooks and register.
+
+        Raises ConfigError, AlreadyRegistered, FabricError, or what a hook raised.
+        """
+        self._worker.context = Context(
+            data_dir=Path(self._settings.data_dir),
+            durable=self._settings.durable,
+            options=self._settings.options,
+            member=self._settings.member,
+        )
+        for hook in self._worker.start_hooks:
+            _call_hook(hook)
+        if not self._worker.get_events():
+            raise ConfigError(f"worker {self.name}: no handler is bound to any event")
+        self._executor.start()
+        self._notifier.start()
+        self._client = self._register(timeout)
+        self._worker.follow(self)
+
+    def _register(self, timeout: float) -> Client:
+        run_dir, fabric = Path(self._settings.run_dir), self._settings.fabric
+        if not self.generation:
+            self.generation = next_generation(run_dir, self.name, fabric)
+        client = Client(
+            run_dir,
+            Registration(
+                worker=self.name,
+                generation=self.generation,
+                member=self._settings.member,
+                credit=self._credit,
+                bindings=self._bindings(),
+                pid=os.getpid(),
+            ),
+            settings=fabric,
+            on_request=self._on_request,
+            on_cancel=self._on_cancel,
+            on_notification=self._on_notification,
+            on_state=self._on_state,
+        )
+        self._client = client
+        self._topics = self._watched()
+        for topic in sorted(self._topics):
+            client.subscribe(topic)
+        client.start(timeout)
+        return client
+
+    def rebind(self) -> None:
+        """Register what is bound now; raises FabricError if that is refused."""
+        client = self._client
+        if client is None:
+            return
+        client.register(self._bindings())
+        topics = self._watched()
+        for topic in sorted(topics - self._topics):
+            client.subscribe(topic)
+        for topic in sorted(self._topics - topics):
+            client.unsubscribe(topic)
+        self._topics = topics
+
+    def _bindings(self) -> tuple[Binding, ...]:
+        handlers = [
+            bound
+            for event in self._worker.get_events()
+            if event.is_intervention
+            for bound in self._worker.bound(event.name)
+        ]
+        return tuple(Binding(h.event.name, h.redeliver, h.durable, h.deadline) for h in handlers)
+
+    def _watched(self) -> set[str]:
+        return {e.name for e in self._worker.get_events() if e.is_notification}
+
+    # Working: called on the fabric's thread
+
+    def _on_request(self, request: Request) -> None:
+        bound = next(iter(self._worker.bound(request.event)), _UNBOUND)
+        event = Event(
+            CATALOGUE[request.event],
+            request.payload,
+            blob=bytes(request.assoc),
+            data=request.data,
+            attempt=request.attempt,
+            publish=partial(self._publish, request.acceptor),
+        )
+        self._executor.submit(request.token, bound, event, request.deadline)
+
+    def _on_cancel(self, token: str, why: str) -> None:
+        log.debug("token=%s cancelled: %s", token, why)
+        self._executor.cancel(token)
+
+    def _on_notification(self, told: Notification) -> None:
+        if told.topic not in CATALOGUE:
+            return
+        self._notifier.put(
+            Told(
+                told.topic,
+                told.stream,
+                told.seq,
+                told.timestamp,
+                told.body,
+                bytes(told.assoc),
+                partial(self._publish, told.stream),
+            )
+        )
+
+    def _on_state(self, state: Any, text: str = "") -> None:
+        if state.name in Why.__members__:
+            self.end(Why[state.name], text)
+
+    # Working: called on handlers' threads
+
+    def _send(self, token: str, told: Reply) -> bool:
+        client = self._client
+        return client is not None and client.answer(
+            token, told.payload, final=told.final, data=told.data
+        )
+
+    def _publish(self, acceptor: str, topic: str, body: dict[str, Any]) -> None:
+        if self._client is not None:
+            self._client.publish(acceptor, topic, body)
+
+    # Ending
+
+    def end(self, why: Why, text: str = "") -> None:
+        """Have `wait` return; may be called from any thread and from a signal handler."""
+        self._endings.put(Ending(why, text))
+
+    def wait(self) -> Ending:
+        """Watch over deadlines until something ends the session."""
+        while True:
+            try:
+                return self._endings.get(timeout=_TICK)
+            except Empty:
+                if self._executor.tick():
+                    return Ending(Why.HUNG, "a handler is past its deadline and does not return")
+
+    def close(self, ending: Ending) -> bool:
+        """Finish what is in hand and leave; False if a handler still runs."""
+        self._worker.follow(None)
+        client = self._client
+        if client is not None:
+            client.drain()
+        finished = self._drain(ending)
+        self._notifier.stop(LIFELINE_DRAIN)
+        if client is not None:
+            client.stop(bye=ending.why is not Why.HUNG)
+        for hook in self._worker.stop_hooks:
+            try:
+                _call_hook(hook)
+            except Exception:
+                log.exception("worker=%s a stop hook raised", self.name)
+        self._executor.stop()
+        self._loop.stop()
+        return finished and not self._executor.in_hand
+
+    def _drain(self, ending: Ending) -> bool:
+        """Wait for what is in hand, but for hung handlers; who is superseded has all the time."""
+        end = _drain_end(ending.why, self._settings.drain_timeout)
+        while not self._executor.drain(min(_TICK, max(0.0, end - time.monotonic()))):
+            self._executor.tick()
+            with_parent = self._endings.empty() or self._endings.get().why is not Why.ORPHANED
+            if not with_parent:
+                end = min(end, time.monotonic() + LIFELINE_DRAIN)
+            if time.monotonic() >= end:
+                log.warning("worker=%s leaves with %d in hand", self.name, self._executor.in_hand)
+                return False
+        return True
+
+
+def _drain_end(why: Why, drain_timeout: float) -> float:
+    """When to stop waiting, on the monotonic clock."""
+    if why is Why.SUPERSEDED:  # each handler has its own deadline
+        return float("inf")
+    return time.monotonic() + (LIFELINE_DRAIN if why is Why.ORPHANED else drain_timeout)
+
+
+def _call_hook(hook: Callable[[], Any]) -> None:
+    result = hook()
+    if inspect.iscoroutine(result):
+        asyncio.run(result)
+
+
+def _unbound(event: Event) -> None:
+    raise LookupError(f"no handler is bound to {event.name} any more")
+
+
+_UNBOUND = BoundHandler(CATALOGUE["EVT_C_ECHO"], _unbound)

@@ -1,0 +1,103 @@
+"""What notifications about the protocol carry: PDUs, primitives and messages, decoded."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from pydicom.uid import ImplicitVRLittleEndian
+
+from gateway.dimse.message import decode_message
+from gateway.sdk import dataset
+from gateway.ul.pdu import decode_pdu
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydicom.dataset import Dataset
+
+    from gateway.dimse.message import Message
+    from gateway.ul.pdu import PDU
+
+_P_DATA_TF = 0x04
+_PDU_HEADER = struct.Struct(">BxL")
+_PDV_HEADER = struct.Struct(">LBB")
+_PDV_LENGTH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class AcsePrimitive:
+    """A service primitive of the association control service (PS3.8 7)."""
+
+    name: str
+    """A-ASSOCIATE, A-RELEASE, A-ABORT or A-P-ABORT."""
+    kind: str
+    """request, indication, response or confirmation."""
+    encoded: bytes
+    """The PDU that carried it; empty if none did."""
+
+    @property
+    def pdu(self) -> PDU | None:
+        return decode_pdu(self.encoded) if self.encoded else None
+
+
+@dataclass(frozen=True)
+class DimseMessage:
+    """A DIMSE message (PS3.7 6.3): command set and data set."""
+
+    context_id: int
+    encoded_command_set: bytes
+    encoded_data_set: bytes
+    """The start of it, if the event is truncated."""
+
+    @cached_property
+    def command_set(self) -> Dataset:
+        return dataset.decode(self.encoded_command_set, ImplicitVRLittleEndian)
+
+    @property
+    def data_set(self) -> BytesIO:
+        return BytesIO(self.encoded_data_set)
+
+    @cached_property
+    def message(self) -> Message:
+        """The message as the gateway's own type, as `CStoreRQ`."""
+        return decode_message(self.encoded_command_set)
+
+
+def pdu(payload: Mapping[str, Any]) -> PDU:
+    """The PDU of a notification; of a truncated P-DATA-TF the PDVs that are there.
+
+    Raises RemoteProtocolError for a truncated PDU of another kind.
+    """
+    encoded = bytes(payload["pdu"])
+    return decode_pdu(_shortened(encoded) if payload.get("truncated") else encoded)
+
+
+def primitive(payload: Mapping[str, Any]) -> AcsePrimitive:
+    return AcsePrimitive(payload["primitive"], payload["kind"], bytes(payload.get("pdu") or b""))
+
+
+def message(payload: Mapping[str, Any]) -> DimseMessage:
+    return DimseMessage(
+        payload["context_id"], bytes(payload["command_set"]), bytes(payload.get("data_set") or b"")
+    )
+
+
+def _shortened(cut: bytes) -> bytes:
+    """A P-DATA-TF that was cut, with lengths that fit what is left (PS3.8 9.3.5)."""
+    if cut[:1] != bytes([_P_DATA_TF]):
+        return cut
+    body = bytearray(cut[_PDU_HEADER.size :])
+    at = 0
+    while at + _PDV_HEADER.size <= len(body):
+        length, *_ = _PDV_HEADER.unpack_from(body, at)
+        end = at + _PDV_LENGTH + length
+        if end > len(body):
+            struct.pack_into(">L", body, at, len(body) - at - _PDV_LENGTH)
+            end = len(body)
+        at = end
+    del body[at:]
+    return _PDU_HEADER.pack(_P_DATA_TF, len(body)) + body
