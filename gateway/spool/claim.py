@@ -1,0 +1,109 @@
+"""What a data set is called, and what is told of it to the worker that shall take it."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from gateway.errors import SpoolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+TOKEN = re.compile(r"([0-9]{8})-([0-9]{9})-([0-9]{1,4})-[0-9a-f]{24}")
+"""Date, time, acceptor, random digits. The first three name the bucket."""
+
+BUCKET = 1000
+"""Tokens that share a bucket at the most."""
+
+_DAY = 24 * 60 * 60
+
+
+class Tokens:
+    """Draws the names of one acceptor's data sets.
+
+    A token names its bucket too: the date, time and acceptor under which the bucket was begun. So
+    the final place of a file is a function of its token alone. Workers need not count files nor
+    agree with each other, and two of them that hold the same claim can only meet at the same name.
+    """
+
+    def __init__(self, index: int, clock: Callable[[], float] = time.time) -> None:
+        self._index = index
+        self._clock = clock
+        """Seconds since 1970."""
+        self._begun = 0
+        """Milliseconds since 1970 when the bucket was begun."""
+        self._prefix = ""
+        self._left = 0
+
+    def draw(self) -> str:
+        """A new token."""
+        now = self._clock()
+        if not self._left or int(now // _DAY) != self._begun // (_DAY * 1000):
+            self._begin(int(now * 1000))
+        self._left -= 1
+        return self._prefix + secrets.token_hex(12)
+
+    def _begin(self, milliseconds: int) -> None:
+        if milliseconds == self._begun:
+            milliseconds += 1
+        self._begun = milliseconds
+        seconds, rest = divmod(milliseconds, 1000)
+        when = time.strftime("%Y%m%d-%H%M%S", time.gmtime(seconds))
+        self._prefix = f"{when}{rest:03d}-{self._index}-"
+        self._left = BUCKET
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A sealed data set: where it is, and what it must turn out to be."""
+
+    token: str
+    path: str | None
+    """The Part 10 file in the spool; None: its bytes travel beside the claim."""
+    offset: int
+    """Bytes of the Part 10 file before the data set."""
+    size: int
+    """Bytes of the data set."""
+    sha256: bytes
+    """Digest of the data set."""
+    synced: bool = False
+    """The file's data is on disk. Whoever promises that it is must sync it himself otherwise."""
+
+    @property
+    def bucket(self) -> tuple[str, str]:
+        """Names of the two folders that the data set's final place has; SpoolError: a bad token."""
+        found = TOKEN.fullmatch(self.token)
+        if found is None:
+            raise SpoolError(f"token {self.token[:80]!r} was not drawn by a spool")
+        date, begun, index = found.groups()
+        return date, f"{begun}-{index}"
+
+    def to_map(self) -> dict[str, Any]:
+        """Plain values for an envelope."""
+        return asdict(self)
+
+    @classmethod
+    def from_map(cls, values: Mapping[str, Any]) -> Claim:
+        """The inverse of `to_map`; raises SpoolError for anything else."""
+        try:
+            claim = cls(**values)
+        except TypeError as error:
+            raise SpoolError(f"this is no claim: {error}") from None
+        if not claim._is_sound():
+            raise SpoolError("this is no claim: a value has a wrong type")
+        claim.bucket  # noqa: B018 - raises for a bad token
+        return claim
+
+    def _is_sound(self) -> bool:
+        return (
+            isinstance(self.token, str)
+            and (self.path is None or isinstance(self.path, str))
+            and all(type(n) is int and n >= 0 for n in (self.offset, self.size))
+            and isinstance(self.sha256, bytes)
+            and len(self.sha256) == 32
+            and isinstance(self.synced, bool)
+        )

@@ -1,0 +1,101 @@
+"""The disk under a spool: whether there is room on it, and whether it keeps up."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import TYPE_CHECKING, TypeAlias
+
+from gateway.errors import SpoolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+Buffer: TypeAlias = memoryview | bytes | bytearray
+
+_MAX_VECTORS = 1024
+"""IOV_MAX of Linux."""
+_SYNC_FILE_RANGE_WRITE = 2
+_MIN_FILES = 1024
+"""Free inodes below which the disk counts as full."""
+
+_sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
+if _sync_file_range is not None:
+    _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+
+
+def write_all(fd: int, views: Sequence[Buffer]) -> int:
+    """Write every byte of the views, however little each `writev` takes; gives their number."""
+    left = [memoryview(view) for view in views if len(view)]
+    total = sum(map(len, left))
+    at = 0
+    while at < len(left):
+        written = os.writev(fd, left[at : at + _MAX_VECTORS])
+        while at < len(left) and written >= len(left[at]):
+            written -= len(left[at])
+            at += 1
+        if written:
+            left[at] = left[at][written:]
+    return total
+
+
+def start_write_back(fd: int, offset: int, length: int) -> None:
+    """Ask the kernel to begin writing these pages to disk, where it can be asked.
+
+    A hint only: what went wrong shows at the sync.
+    """
+    if _sync_file_range is not None:
+        _sync_file_range(fd, offset, length, _SYNC_FILE_RANGE_WRITE)
+
+
+class Disk:
+    """Writes for all the files of one spool and watches how that goes."""
+
+    SLOW = 0.02
+    """Seconds in one write after which the loop's thread writes no more."""
+    REST = 1.0
+    """Seconds for which the threads write then."""
+    LOOK = 1.0
+    """Seconds for which the number of free bytes is believed."""
+
+    def __init__(self, path: Path, min_free: int, clock: Callable[[], float]) -> None:
+        self._path = path
+        self._min_free = min_free
+        self._clock = clock
+        self._slow_until = float("-inf")
+        self._look_at = float("-inf")
+        self._left = 0
+        """Bytes that may yet be written before it is looked at again."""
+        self._free: int | None = None
+
+    @property
+    def is_slow(self) -> bool:
+        return self._clock() < self._slow_until
+
+    def write(self, fd: int, views: Sequence[Buffer]) -> int:
+        """Write all of it and note how long that took; raises OSError."""
+        begun = self._clock()
+        written = write_all(fd, views)
+        ended = self._clock()
+        if ended - begun >= self.SLOW:
+            self._slow_until = ended + self.REST
+        self._left -= written
+        return written
+
+    def check_room(self) -> None:
+        """Raise SpoolError while fewer than `min_free` bytes are free."""
+        if self._left <= 0 or self._clock() >= self._look_at:
+            self._look()
+        if self._free is not None:
+            raise SpoolError(
+                f"spool is full: {self._free} bytes are free, and {self._min_free} must remain"
+            )
+
+    def _look(self) -> None:
+        found = os.statvfs(self._path)
+        free = found.f_bavail * found.f_frsize
+        no_inodes = found.f_files > 0 and found.f_favail < _MIN_FILES
+        self._free = free if free < self._min_free or no_inodes else None
+        self._left = max(self._min_free // 16, 1024 * 1024)
+        self._look_at = self._clock() + self.LOOK
