@@ -1,0 +1,128 @@
+"""From pieces of PDVs to messages (PS3.7 6.3.1, PS3.8 annex E).
+
+A command set is collected, at most 64 KiB of it; a data set is passed on piece by piece, so memory
+does not depend on its size. One message is received at a time: fragments of two messages must
+not be interleaved on an association (PS3.8 E.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.dimse.command_set import LIMIT
+from gateway.dimse.errors import MessageError, abort
+from gateway.dimse.message import Message, decode
+
+if TYPE_CHECKING:
+    from gateway.ul.primitives import PDataPart
+
+
+@dataclass(frozen=True, slots=True)
+class MessageBegun:
+    """The command set of a message is there; its data set, if any, follows."""
+
+    context_id: int
+    message: Message
+    has_data_set: bool
+    command_set: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFailed:
+    """In place of MessageBegun: a request that can only be answered with a failure.
+
+    Its data set, if any, follows and is to be thrown away.
+    """
+
+    context_id: int
+    error: MessageError
+    has_data_set: bool
+    command_set: bytes
+
+
+@dataclass(slots=True)
+class DataFragment:
+    """A piece of the data set; not frozen, because there is one for each read of the socket."""
+
+    context_id: int
+    data: memoryview
+    """Valid as long as the part that brought it: until the next `receive_data`."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageEnded:
+    """Nothing more of this message follows."""
+
+    context_id: int
+
+
+AssemblerEvent = MessageBegun | MessageFailed | DataFragment | MessageEnded
+
+
+class Assembler:
+    """The receiving side of one association."""
+
+    def __init__(self) -> None:
+        self._context_id: int | None = None
+        self._in_data_set = False
+        self._command = bytearray()
+        self._received = 0
+
+    @property
+    def is_open(self) -> bool:
+        """A message has begun and has not ended."""
+        return self._context_id is not None
+
+    def receive(self, part: PDataPart) -> tuple[AssemblerEvent, ...]:
+        """Take one piece of a PDV; raises RemoteProtocolError for what can only be aborted."""
+        if part.context_id != self._context_id:
+            self._open(part)
+        if part.command:
+            return self._receive_command(part)
+        if not self._in_data_set:
+            raise abort("data set fragment where a command set fragment is due")
+        return self._receive_data(part)
+
+    def _open(self, part: PDataPart) -> None:
+        if self._context_id is not None:
+            raise abort(
+                f"fragment on context {part.context_id} within a message on {self._context_id}"
+            )
+        if not part.command:
+            raise abort("data set fragment without a command set")
+        self._context_id = part.context_id
+
+    def _receive_command(self, part: PDataPart) -> tuple[AssemblerEvent, ...]:
+        if self._in_data_set:
+            raise abort("command set fragment within a data set")
+        # An empty fragment counts as a byte, or a peer could send them for ever.
+        self._received += len(part.data) or 1
+        if self._received > LIMIT:
+            raise abort(f"command set of more than {LIMIT} bytes")
+        if not part.last:
+            self._command += part.data
+            return ()
+        command_set = bytes(self._command + part.data) if self._command else bytes(part.data)
+        self._command, self._received = bytearray(), 0
+        begun = _begin(part.context_id, command_set)
+        self._in_data_set = begun.has_data_set
+        if begun.has_data_set:
+            return (begun,)
+        self._context_id = None
+        return (begun, MessageEnded(part.context_id))
+
+    def _receive_data(self, part: PDataPart) -> tuple[AssemblerEvent, ...]:
+        if not part.last:
+            return (DataFragment(part.context_id, part.data),) if part.data else ()
+        self._context_id, self._in_data_set = None, False
+        ended = MessageEnded(part.context_id)
+        return (DataFragment(part.context_id, part.data), ended) if part.data else (ended,)
+
+
+def _begin(context_id: int, command_set: bytes) -> MessageBegun | MessageFailed:
+    try:
+        message, has_data_set = decode(command_set)
+    except MessageError as error:
+        return MessageFailed(context_id, error, error.has_data_set, command_set)
+    return MessageBegun(context_id, message, has_data_set, command_set)

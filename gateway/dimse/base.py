@@ -1,0 +1,236 @@
+"""What all messages share: how fields become a command set, and back.
+
+The fields of a message class *are* its command set: the name of a field finds its element in
+`gateway.dimse.command`; a field with the default None is optional on the wire, any other required.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from gateway.dimse import status as codes
+from gateway.dimse.command import (
+    BY_ATTRIBUTE,
+    BY_KEYWORD,
+    COMMAND_DATA_SET_TYPE,
+    COMMAND_FIELD,
+    DATA_SET,
+    NO_DATA_SET,
+    RESPONSE,
+    CommandField,
+    Priority,
+)
+from gateway.dimse.command_set import DECODERS, PeerUid, Value, encode
+from gateway.uid import is_tolerable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+
+class DataSet(Enum):
+    """Whether a message has a data set."""
+
+    NEVER = 0
+    """If a peer sends one nevertheless, it is received and ignored."""
+    ALLOWED = 1
+    REQUIRED = 2
+
+
+class Fault(Exception):  # noqa: N818 - becomes a MessageError or a RemoteProtocolError
+    """An element is missing or wrong."""
+
+    def __init__(self, status: int, text: str, *offending: int) -> None:
+        super().__init__(text)
+        self.status = status
+        self.offending = offending
+
+
+class Parameter(NamedTuple):
+    """One field of a message class, as the codec needs it."""
+
+    attribute: str
+    tag: int
+    keyword: str
+    required: bool
+    decode: Callable[[bytes], Value | None]
+
+
+class Message:
+    """One of the 23 messages."""
+
+    __slots__ = ()
+    command_field: ClassVar[CommandField]
+    data_set: ClassVar[DataSet] = DataSet.NEVER
+
+    def __init_subclass__(cls) -> None:
+        # A slotted dataclass is made twice; the second one, which stays, takes the place.
+        if "command_field" in cls.__dict__:
+            MESSAGES[cls.command_field] = cls
+
+    def encode(self, has_data_set: bool = False) -> bytes:
+        """The command set; raises LocalProtocolError for a value that cannot be sent."""
+        return encode_message(self, self.command_field, has_data_set)
+
+    def parameters(self) -> dict[str, int | str | list[int]]:
+        """The parameters that are present, by their PS3.7 keywords."""
+        present = {}
+        for parameter in parameters_of(type(self)):
+            value = getattr(self, parameter.attribute)
+            if value is not None:
+                present[parameter.keyword] = _plain(value)
+        return present
+
+
+MESSAGES: dict[int, type[Message]] = {}
+"""Every message by its command field."""
+
+_PARAMETERS: dict[type, tuple[Parameter, ...]] = {}
+
+
+def parameters_of(kind: type[Message]) -> tuple[Parameter, ...]:
+    """The parameters of a message class in the order of its fields."""
+    known = _PARAMETERS.get(kind)
+    if known is None:
+        known = _PARAMETERS[kind] = tuple(_parameters(kind))
+    return known
+
+
+def _parameters(kind: type[Message]) -> Iterator[Parameter]:
+    for field in fields(kind):  # type: ignore[arg-type]
+        if element := BY_ATTRIBUTE.get(field.name):
+            required = field.default is not None
+            decode = DECODERS[element.vr]
+            yield Parameter(field.name, element.tag, element.keyword, required, decode)
+
+
+def encode_message(message: Message, command_field: int, has_data_set: bool) -> bytes:
+    """The command set of `message` under a command field."""
+    values: dict[int, Value | None] = {
+        parameter.tag: getattr(message, parameter.attribute)
+        for parameter in parameters_of(type(message))
+    }
+    values[COMMAND_FIELD] = command_field
+    values[COMMAND_DATA_SET_TYPE] = DATA_SET if has_data_set else NO_DATA_SET
+    return encode(values)
+
+
+def build(kind: type[Message], raw: dict[int, bytes], *, strict: bool) -> Message:
+    """The message of class `kind` from raw values by tag; raises Fault.
+
+    `strict` is for requests: their UIDs and priority must be well formed. What comes in a response
+    is only told, or compared with what was sent.
+    """
+    values = [_read(parameter, raw.get(parameter.tag), strict) for parameter in parameters_of(kind)]
+    return kind(*values)
+
+
+def _read(parameter: Parameter, raw: bytes | None, strict: bool) -> Value | None:
+    try:
+        value = None if raw is None else parameter.decode(raw)
+    except ValueError as fault:
+        raise _fault(parameter, str(fault)) from None
+    if value is None:
+        if parameter.required:
+            raise _fault(parameter, "is missing")
+    elif strict:
+        _check(parameter, value)
+    return value
+
+
+def _check(parameter: Parameter, value: Value) -> None:
+    if type(value) is PeerUid and not is_tolerable(value):
+        raise _fault(parameter, "is not a UID")
+    if parameter.attribute == "priority" and value not in _PRIORITIES:
+        raise _fault(parameter, f"is {value!r}")
+
+
+_PRIORITIES = frozenset(Priority)
+
+
+def _fault(parameter: Parameter, text: str) -> Fault:
+    """The standard has a code of its own for instance UIDs (PS3.7 C.5.8, C.5.20)."""
+    instance = "InstanceUID" in parameter.keyword
+    status = codes.INVALID_SOP_INSTANCE if instance else codes.MISTYPED_ARGUMENT
+    return Fault(status, f"{parameter.keyword} {text}", parameter.tag)
+
+
+def _plain(value: Any) -> int | str | list[int]:
+    if isinstance(value, str):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else int(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Message):
+    """A message that gets a response, or several."""
+
+    message_id: int
+
+    @property
+    def sop_class_uid(self) -> str:
+        """The Affected, or Requested, SOP Class UID."""
+        uid: str = _either(self, "sop_class_uid") or ""
+        return uid
+
+    @property
+    def sop_instance_uid(self) -> str | None:
+        """The Affected, or Requested, SOP Instance UID, if the request has one."""
+        return _either(self, "sop_instance_uid")
+
+    def response(
+        self, status: int, elements: Mapping[str, Any] | None = None, /, **optional: Any
+    ) -> Response:
+        """The response to this request.
+
+        SOP class and instance, and an event or action type, are echoed; other elements come by
+        PS3.7 keyword in `elements` or by field name in `optional`. Those that this response cannot
+        carry are left out; a name that no message has is a TypeError.
+        """
+        kind = MESSAGES[self.command_field | RESPONSE]
+        values: dict[str, Any] = {
+            "affected_sop_class_uid": self.sop_class_uid,
+            "affected_sop_instance_uid": self.sop_instance_uid,
+            "event_type_id": getattr(self, "event_type_id", None),
+            "action_type_id": getattr(self, "action_type_id", None),
+        }
+        values |= {_attribute(name): value for name, value in (elements or {}).items()}
+        values |= {_attribute(name): value for name, value in optional.items()}
+        values |= {"message_id_being_responded_to": self.message_id, "status": status}
+        return response_of(kind, values)
+
+
+def _either(request: Request, name: str) -> str | None:
+    uid: str | None = getattr(request, f"affected_{name}", None)
+    return getattr(request, f"requested_{name}", None) if uid is None else uid
+
+
+def _attribute(name: str) -> str:
+    if name in BY_ATTRIBUTE:
+        return name
+    if name in BY_KEYWORD:
+        return BY_KEYWORD[name].attribute
+    raise TypeError(f"no command element is called {name!r}")
+
+
+def response_of(kind: type[Message], values: Mapping[str, Any]) -> Response:
+    """A response of class `kind` with those of `values` that it can carry."""
+    carried = {p.attribute: _frozen(values.get(p.attribute)) for p in parameters_of(kind)}
+    response = kind(**carried)
+    assert isinstance(response, Response)
+    return response
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Response(Message):
+    """A message that answers a request."""
+
+    message_id_being_responded_to: int
+    status: int
+    affected_sop_class_uid: str | None = None
+    error_comment: str | None = None

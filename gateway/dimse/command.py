@@ -1,0 +1,110 @@
+"""Command fields and command elements (PS3.7 annex E)."""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+from typing import NamedTuple
+
+NO_DATA_SET = 0x0101
+"""The one value of Command Data Set Type that says that no data set follows (PS3.7 E.1)."""
+
+DATA_SET = 0x0001
+"""What we send for the other case; any value but 0101H means it."""
+
+RESPONSE = 0x8000
+"""The bit that makes a command field a response's."""
+
+
+class CommandField(IntEnum):
+    """Command Field (0000,0100) of the 23 messages (PS3.7 E.1)."""
+
+    C_STORE_RQ = 0x0001
+    C_STORE_RSP = 0x8001
+    C_GET_RQ = 0x0010
+    C_GET_RSP = 0x8010
+    C_FIND_RQ = 0x0020
+    C_FIND_RSP = 0x8020
+    C_MOVE_RQ = 0x0021
+    C_MOVE_RSP = 0x8021
+    C_ECHO_RQ = 0x0030
+    C_ECHO_RSP = 0x8030
+    N_EVENT_REPORT_RQ = 0x0100
+    N_EVENT_REPORT_RSP = 0x8100
+    N_GET_RQ = 0x0110
+    N_GET_RSP = 0x8110
+    N_SET_RQ = 0x0120
+    N_SET_RSP = 0x8120
+    N_ACTION_RQ = 0x0130
+    N_ACTION_RSP = 0x8130
+    N_CREATE_RQ = 0x0140
+    N_CREATE_RSP = 0x8140
+    N_DELETE_RQ = 0x0150
+    N_DELETE_RSP = 0x8150
+    C_CANCEL_RQ = 0x0FFF
+
+
+class Priority(IntEnum):
+    """Priority (0000,0700)."""
+
+    MEDIUM = 0
+    HIGH = 1
+    LOW = 2
+
+
+class VR(Enum):
+    """The value representations that occur in command sets."""
+
+    AE = "AE"
+    AT = "AT"
+    LO = "LO"
+    UI = "UI"
+    UL = "UL"
+    US = "US"
+
+
+class Element(NamedTuple):
+    """One row of PS3.7 table E.1-1."""
+
+    tag: int
+    keyword: str
+    vr: VR
+    attribute: str
+    """The name of the field in the message classes."""
+
+
+COMMAND_GROUP_LENGTH = 0x0000
+COMMAND_FIELD = 0x0100
+MESSAGE_ID = 0x0110
+COMMAND_DATA_SET_TYPE = 0x0800
+
+ELEMENTS: tuple[Element, ...] = (
+    Element(0x0000, "CommandGroupLength", VR.UL, "command_group_length"),
+    Element(0x0002, "AffectedSOPClassUID", VR.UI, "affected_sop_class_uid"),
+    Element(0x0003, "RequestedSOPClassUID", VR.UI, "requested_sop_class_uid"),
+    Element(0x0100, "CommandField", VR.US, "command_field"),
+    Element(0x0110, "MessageID", VR.US, "message_id"),
+    Element(0x0120, "MessageIDBeingRespondedTo", VR.US, "message_id_being_responded_to"),
+    Element(0x0600, "MoveDestination", VR.AE, "move_destination"),
+    Element(0x0700, "Priority", VR.US, "priority"),
+    Element(0x0800, "CommandDataSetType", VR.US, "command_data_set_type"),
+    Element(0x0900, "Status", VR.US, "status"),
+    Element(0x0901, "OffendingElement", VR.AT, "offending_element"),
+    Element(0x0902, "ErrorComment", VR.LO, "error_comment"),
+    Element(0x0903, "ErrorID", VR.US, "error_id"),
+    Element(0x1000, "AffectedSOPInstanceUID", VR.UI, "affected_sop_instance_uid"),
+    Element(0x1001, "RequestedSOPInstanceUID", VR.UI, "requested_sop_instance_uid"),
+    Element(0x1002, "EventTypeID", VR.US, "event_type_id"),
+    Element(0x1005, "AttributeIdentifierList", VR.AT, "attribute_identifier_list"),
+    Element(0x1008, "ActionTypeID", VR.US, "action_type_id"),
+    Element(0x1020, "NumberOfRemainingSuboperations", VR.US, "number_of_remaining_suboperations"),
+    Element(0x1021, "NumberOfCompletedSuboperations", VR.US, "number_of_completed_suboperations"),
+    Element(0x1022, "NumberOfFailedSuboperations", VR.US, "number_of_failed_suboperations"),
+    Element(0x1023, "NumberOfWarningSuboperations", VR.US, "number_of_warning_suboperations"),
+    Element(0x1030, "MoveOriginatorApplicationEntityTitle", VR.AE, "move_originator_ae_title"),
+    Element(0x1031, "MoveOriginatorMessageID", VR.US, "move_originator_message_id"),
+)
+"""All of group 0000 that is not retired, in the order of the wire. All tags have group 0000."""
+
+BY_TAG: dict[int, Element] = {element.tag: element for element in ELEMENTS}
+BY_ATTRIBUTE: dict[str, Element] = {element.attribute: element for element in ELEMENTS}
+BY_KEYWORD: dict[str, Element] = {element.keyword: element for element in ELEMENTS}

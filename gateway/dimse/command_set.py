@@ -1,0 +1,223 @@
+"""The command set: group 0000 in implicit VR little endian (PS3.7 6.3.1).
+
+Sending is strict: ascending tags, the true group length, even values. Receiving is tolerant of what
+costs nothing to understand: a wrong or missing group length, another order of the elements,
+retired elements.
+"""
+
+from __future__ import annotations
+
+from struct import Struct, error, pack, unpack
+from typing import TYPE_CHECKING
+
+from gateway.dimse.command import BY_TAG, COMMAND_GROUP_LENGTH, VR
+from gateway.dimse.errors import abort
+from gateway.errors import LocalProtocolError
+from gateway.uid import is_tolerable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+LIMIT = 64 * 1024
+"""Bytes of a command set at the most."""
+
+COMMENT_LENGTH = 64
+"""Characters of a value of VR LO at the most (PS3.5 6.2)."""
+
+AE_LENGTH = 16
+
+Value = int | str | tuple[int, ...] | bytes
+"""bytes: only of an element that is not in PS3.7 table E.1-1."""
+
+_HEADER = Struct("<HHL")
+_SHORT = Struct("<H")
+_LONG = Struct("<L")
+
+
+class PeerUid(str):
+    """A UID as a peer wrote it, where our own way to write it would differ.
+
+    It is malformed, or padded in another way; responses echo it byte for byte.
+    """
+
+    __slots__ = ("raw",)
+    raw: bytes
+
+    @classmethod
+    def of(cls, text: str, raw: bytes) -> PeerUid:
+        """The UID `text`, whose bytes were `raw`."""
+        uid = cls(text)
+        uid.raw = raw if len(raw) % 2 == 0 else raw + b"\0"
+        return uid
+
+
+def split(data: bytes) -> tuple[dict[int, bytes], str]:
+    """Take `data` apart into raw values by element number, and say what was wrong (or "").
+
+    Total: for any bytes. What stands before the damage is given.
+    """
+    values: dict[int, bytes] = {}
+    offset, end = 0, len(data)
+    while offset < end:
+        if end - offset < 8:
+            return values, f"{end - offset} trailing bytes"
+        group, number, length = _HEADER.unpack_from(data, offset)
+        offset += 8
+        if group != 0:
+            return values, f"element of group {group:04X} in a command set"
+        if length > end - offset:
+            return values, f"element (0000,{number:04X}) is longer than its command set"
+        if number in values:
+            return values, f"element (0000,{number:04X}) occurs twice"
+        values[number] = data[offset : offset + length]
+        offset += length
+    return values, ""
+
+
+def decode(data: bytes) -> dict[int, Value]:
+    """Decode a command set to values by tag; raises RemoteProtocolError for what is not one.
+
+    Elements that PS3.7 table E.1-1 does not list are given as bytes, empty ones are left out.
+    """
+    raw, damage = split(bytes(data))
+    if damage:
+        raise abort(damage)
+    values: dict[int, Value] = {}
+    for tag, value in raw.items():
+        element = BY_TAG.get(tag)
+        try:
+            decoded = DECODERS[element.vr](value) if element else value
+        except ValueError as fault:
+            raise abort(f"element (0000,{tag:04X}): {fault}") from None
+        if decoded is not None:
+            values[tag] = decoded
+    return values
+
+
+def encode(values: Mapping[int, Value | None]) -> bytes:
+    """Encode values by tag; a value of None is left out, the group length is computed.
+
+    Raises LocalProtocolError for a value that its element cannot have.
+    """
+    body = bytearray(12)
+    for tag in sorted(values):
+        value = values[tag]
+        if value is None or tag == COMMAND_GROUP_LENGTH:
+            continue
+        encoded = _encode_value(tag, value)
+        body += _HEADER.pack(0, tag, len(encoded))
+        body += encoded
+    if len(body) > LIMIT:
+        raise LocalProtocolError(f"command set of {len(body)} bytes")
+    body[:12] = pack("<HHLL", 0, COMMAND_GROUP_LENGTH, 4, len(body) - 12)
+    return bytes(body)
+
+
+def _encode_value(tag: int, value: Value) -> bytes:
+    element = BY_TAG.get(tag)
+    if element is None:
+        raise LocalProtocolError(f"no command element ({tag >> 16:04X},{tag & 0xFFFF:04X})")
+    try:
+        return _ENCODERS[element.vr](value)
+    except (ValueError, TypeError, AttributeError, error) as fault:
+        raise LocalProtocolError(f"{element.keyword} {value!r}: {fault}") from None
+
+
+def default_repertoire(text: str, length: int = COMMENT_LENGTH) -> str:
+    """Cut `text` to `length` characters that any receiver can read (PS3.5 6.1.2.1).
+
+    White space becomes a space; a backslash, which would part values, and all that is not printable
+    ISO 646 becomes a question mark.
+    """
+    head = (" " if c.isspace() else c for c in text[: 4 * length].strip()[:length])
+    return "".join(c if " " <= c <= "~" and c != "\\" else "?" for c in head).rstrip()
+
+
+def _decode_unsigned(length: int) -> Callable[[bytes], int | None]:
+    def decode_unsigned(raw: bytes) -> int | None:
+        if len(raw) == length:
+            return int.from_bytes(raw, "little")
+        if raw:
+            raise ValueError(f"has {len(raw)} bytes in place of {length}")
+        return None
+
+    return decode_unsigned
+
+
+def _decode_tags(raw: bytes) -> tuple[int, ...] | None:
+    if len(raw) % 4:
+        raise ValueError(f"has {len(raw)} bytes, no multiple of 4")
+    halves = unpack(f"<{len(raw) // 2}H", raw)
+    pairs = zip(halves[::2], halves[1::2], strict=True)
+    return tuple(group << 16 | number for group, number in pairs) or None
+
+
+def _decode_uid(raw: bytes) -> str | None:
+    text = raw.rstrip(b"\0 ").decode("latin-1")
+    if is_tolerable(text) and raw == _encode_text(text, b"\0"):
+        return text
+    return PeerUid.of(text, raw) if text else None
+
+
+def _decode_ae(raw: bytes) -> str | None:
+    text = raw.rstrip(b"\0").decode("latin-1").strip(" ")
+    if len(text) > AE_LENGTH or not text.isprintable() or "\\" in text:
+        raise ValueError("is not an AE title")
+    return text or None
+
+
+def _decode_comment(raw: bytes) -> str | None:
+    return default_repertoire(raw.rstrip(b"\0 ").decode("latin-1")) or None
+
+
+DECODERS: dict[VR, Callable[[bytes], Value | None]] = {
+    VR.AE: _decode_ae,
+    VR.AT: _decode_tags,
+    VR.LO: _decode_comment,
+    VR.UI: _decode_uid,
+    VR.UL: _decode_unsigned(4),
+    VR.US: _decode_unsigned(2),
+}
+"""From raw value to value: None for an empty one, ValueError for one that its VR forbids."""
+
+
+def _encode_text(text: str, pad: bytes) -> bytes:
+    encoded = text.encode("latin-1")
+    return encoded + pad if len(encoded) % 2 else encoded
+
+
+def _encode_uid(value: Value) -> bytes:
+    if isinstance(value, PeerUid):
+        return value.raw
+    if not isinstance(value, str) or not is_tolerable(value):
+        raise ValueError("not a UID")
+    return _encode_text(value, b"\0")
+
+
+def _encode_ae(value: Value) -> bytes:
+    if not isinstance(value, str) or _decode_ae(value.encode("ascii")) is None:
+        raise ValueError("not an AE title")
+    return _encode_text(value.strip(" "), b" ")
+
+
+def _encode_comment(value: Value) -> bytes:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return _encode_text(default_repertoire(value), b" ")
+
+
+def _encode_tags(value: Value) -> bytes:
+    if isinstance(value, str | bytes):
+        raise TypeError("not a list of tags")
+    tags = (value,) if isinstance(value, int) else value
+    return b"".join(pack("<HH", tag >> 16, tag & 0xFFFF) for tag in tags)
+
+
+_ENCODERS: dict[VR, Callable[[Value], bytes]] = {
+    VR.AE: _encode_ae,
+    VR.AT: _encode_tags,
+    VR.LO: _encode_comment,
+    VR.UI: _encode_uid,
+    VR.UL: _LONG.pack,
+    VR.US: _SHORT.pack,
+}

@@ -1,0 +1,123 @@
+"""From messages to P-DATA-TF PDUs (PS3.8 9.3.5 and annex E).
+
+A PDU is filled up to the peer's maximum length, the command set and the beginning of the data set
+in one. Fragments have even lengths, so that only a data set of odd length ends in an odd one.
+Each byte is copied once, into its PDU.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    Data = bytes | bytearray | memoryview
+
+CHUNK = 1024 * 1024
+"""The length of a PDU at the most, also if the peer has no limit."""
+
+SMALLEST = 8
+"""The shortest PDU with something in it: a peer that announces less gets these, of two bytes."""
+
+_PDU = Struct(">BxL")
+_PDV = Struct(">LBB")
+
+_COMMAND = 1
+_LAST = 2
+
+
+def fragment(
+    context_id: int,
+    command: bytes,
+    data_set: Data | Iterable[Data] | None,
+    max_length: int,
+) -> Iterator[bytes]:
+    """Encode a message as P-DATA-TF PDUs.
+
+    `max_length` is the one that the peer announced: the length of the PDV items with their headers,
+    0 for no limit. `data_set` is the whole of it, or its parts as they come; None if the message
+    has none.
+    """
+    fragmenter = Fragmenter(context_id, command, max_length)
+    if data_set is not None:
+        if isinstance(data_set, bytes | bytearray | memoryview):
+            data_set = (data_set,)
+        for part in data_set:
+            yield from fragmenter.feed(part)
+        yield from fragmenter.finish()
+    else:
+        yield from fragmenter.finish(has_data_set=False)
+
+
+class Fragmenter:
+    """The same for a data set that is pushed: `feed` each part, then `finish`.
+
+    At most one PDU of data is held back, because the last fragment has to be marked.
+    """
+
+    def __init__(self, context_id: int, command: bytes, max_length: int) -> None:
+        self._context_id = context_id
+        self._limit = max(min(max_length or CHUNK, CHUNK), SMALLEST)
+        self._command = memoryview(command)
+        self._parts: list[memoryview] = []
+        """Data that waits, always more than nothing and never more than fits, after `feed`."""
+        self._held = 0
+
+    def feed(self, data: Data) -> Iterator[bytes]:
+        """The PDUs that are full now; `data`, whose rest is kept, must not change afterwards."""
+        view = memoryview(data).cast("B") if isinstance(data, memoryview) else memoryview(data)
+        if not len(view):
+            return
+        yield from self._commands()
+        room = self._room()
+        offset = room - self._held
+        if len(view) <= offset:
+            self._hold(view)
+            return
+        yield self._data_pdu([*self._parts, view[:offset]], room, last=False)
+        self._parts, self._held, room = [], 0, self._room()
+        while len(view) - offset > room:
+            yield self._data_pdu([view[offset : offset + room]], room, last=False)
+            offset += room
+        self._hold(view[offset:])
+
+    def finish(self, *, has_data_set: bool = True) -> Iterator[bytes]:
+        """The PDUs that remain, the last fragment among them."""
+        if not has_data_set:
+            yield from self._commands(alone=True)
+            return
+        yield from self._commands()
+        yield self._data_pdu(self._parts, self._held, last=True)
+        self._parts, self._held = [], 0
+
+    def _hold(self, view: memoryview) -> None:
+        self._parts.append(view)
+        self._held += len(view)
+
+    def _room(self) -> int:
+        """Bytes of data in the next PDU; an even number, at least two."""
+        begun = len(self._command) + _PDV.size if self._command else 0
+        return (self._limit - begun - _PDV.size) & ~1
+
+    def _commands(self, *, alone: bool = False) -> Iterator[bytes]:
+        """The command set, except for a rest that shares its PDU with data."""
+        room = (self._limit - _PDV.size) & ~1
+        while self._command and (alone or self._room() <= 0):
+            piece, self._command = self._command[:room], self._command[room:]
+            header = _COMMAND if self._command else _COMMAND | _LAST
+            yield self._pdu([self._item(len(piece), header), piece])
+
+    def _data_pdu(self, parts: list[memoryview], length: int, *, last: bool) -> bytes:
+        item = self._item(length, _LAST if last else 0)
+        if not self._command:
+            return self._pdu([item, *parts])
+        command, self._command = self._command, memoryview(b"")
+        return self._pdu([self._item(len(command), _COMMAND | _LAST), command, item, *parts])
+
+    def _item(self, length: int, header: int) -> bytes:
+        return _PDV.pack(length + 2, self._context_id, header)
+
+    def _pdu(self, pieces: list[bytes | memoryview]) -> bytes:
+        return b"".join((_PDU.pack(4, sum(map(len, pieces))), *pieces))

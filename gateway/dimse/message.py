@@ -1,0 +1,402 @@
+"""The 23 messages (PS3.7 9.3 and 10.3).
+
+Decoding is total. It ends in a message, in a MessageError (a request that can be answered with a
+failure) or in a RemoteProtocolError (nothing can be answered: A-ABORT).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.dimse import status as codes
+from gateway.dimse.base import (
+    MESSAGES,
+    DataSet,
+    Fault,
+    Message,
+    Request,
+    Response,
+    build,
+    encode_message,
+    response_of,
+)
+from gateway.dimse.command import (
+    COMMAND_DATA_SET_TYPE,
+    COMMAND_FIELD,
+    MESSAGE_ID,
+    NO_DATA_SET,
+    RESPONSE,
+    VR,
+    CommandField,
+    Priority,
+)
+from gateway.dimse.command_set import DECODERS, LIMIT, split
+from gateway.dimse.errors import MessageError, RespondTo, abort
+from gateway.uid import MAX_LENGTH, VERIFICATION
+
+if TYPE_CHECKING:
+    from gateway.errors import RemoteProtocolError
+
+__all__ = [
+    "MESSAGES",
+    "CCancelRQ",
+    "CEchoRQ",
+    "CEchoRSP",
+    "CFindRQ",
+    "CFindRSP",
+    "CGetRQ",
+    "CGetRSP",
+    "CMoveRQ",
+    "CMoveRSP",
+    "CStoreRQ",
+    "CStoreRSP",
+    "DataSet",
+    "Message",
+    "NActionRQ",
+    "NActionRSP",
+    "NCreateRQ",
+    "NCreateRSP",
+    "NDeleteRQ",
+    "NDeleteRSP",
+    "NEventReportRQ",
+    "NEventReportRSP",
+    "NGetRQ",
+    "NGetRSP",
+    "NSetRQ",
+    "NSetRSP",
+    "Request",
+    "Response",
+    "UnrecognizedRSP",
+    "decode",
+    "decode_message",
+    "error_response",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class CEchoRQ(Request):
+    """C-ECHO-RQ (PS3.7 9.3.5.1)."""
+
+    command_field = CommandField.C_ECHO_RQ
+    affected_sop_class_uid: str = VERIFICATION
+
+
+@dataclass(frozen=True, slots=True)
+class CEchoRSP(Response):
+    """C-ECHO-RSP (PS3.7 9.3.5.2)."""
+
+    command_field = CommandField.C_ECHO_RSP
+
+
+@dataclass(frozen=True, slots=True)
+class CStoreRQ(Request):
+    """C-STORE-RQ (PS3.7 9.3.1.1)."""
+
+    command_field = CommandField.C_STORE_RQ
+    data_set = DataSet.REQUIRED
+    affected_sop_class_uid: str
+    affected_sop_instance_uid: str
+    priority: int = Priority.MEDIUM
+    move_originator_ae_title: str | None = None
+    move_originator_message_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CStoreRSP(Response):
+    """C-STORE-RSP (PS3.7 9.3.1.2)."""
+
+    command_field = CommandField.C_STORE_RSP
+    affected_sop_instance_uid: str | None = None
+    offending_element: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _QueryRQ(Request):
+    data_set = DataSet.REQUIRED
+    affected_sop_class_uid: str
+    priority: int = Priority.MEDIUM
+
+
+@dataclass(frozen=True, slots=True)
+class CFindRQ(_QueryRQ):
+    """C-FIND-RQ (PS3.7 9.3.2.1)."""
+
+    command_field = CommandField.C_FIND_RQ
+
+
+@dataclass(frozen=True, slots=True)
+class CFindRSP(Response):
+    """C-FIND-RSP (PS3.7 9.3.2.2)."""
+
+    command_field = CommandField.C_FIND_RSP
+    data_set = DataSet.ALLOWED
+    offending_element: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CGetRQ(_QueryRQ):
+    """C-GET-RQ (PS3.7 9.3.3.1)."""
+
+    command_field = CommandField.C_GET_RQ
+
+
+@dataclass(frozen=True, slots=True)
+class _RetrieveRSP(Response):
+    data_set = DataSet.ALLOWED
+    number_of_remaining_suboperations: int | None = None
+    """Only while pending, and after C-CANCEL."""
+    number_of_completed_suboperations: int | None = None
+    number_of_failed_suboperations: int | None = None
+    number_of_warning_suboperations: int | None = None
+    offending_element: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CGetRSP(_RetrieveRSP):
+    """C-GET-RSP (PS3.7 9.3.3.2)."""
+
+    command_field = CommandField.C_GET_RSP
+
+
+@dataclass(frozen=True, slots=True)
+class CMoveRQ(Request):
+    """C-MOVE-RQ (PS3.7 9.3.4.1)."""
+
+    command_field = CommandField.C_MOVE_RQ
+    data_set = DataSet.REQUIRED
+    affected_sop_class_uid: str
+    move_destination: str
+    priority: int = Priority.MEDIUM
+
+
+@dataclass(frozen=True, slots=True)
+class CMoveRSP(_RetrieveRSP):
+    """C-MOVE-RSP (PS3.7 9.3.4.2)."""
+
+    command_field = CommandField.C_MOVE_RSP
+
+
+@dataclass(frozen=True, slots=True)
+class CCancelRQ(Message):
+    """C-CANCEL-RQ of a C-FIND, C-GET or C-MOVE; has no response (PS3.7 9.3.2.3)."""
+
+    command_field = CommandField.C_CANCEL_RQ
+    message_id_being_responded_to: int
+
+
+@dataclass(frozen=True, slots=True)
+class _NormalizedRSP(Response):
+    affected_sop_instance_uid: str | None = None
+    error_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NEventReportRQ(Request):
+    """N-EVENT-REPORT-RQ, from the SCP to the SCU (PS3.7 10.3.1.1)."""
+
+    command_field = CommandField.N_EVENT_REPORT_RQ
+    data_set = DataSet.ALLOWED
+    affected_sop_class_uid: str
+    affected_sop_instance_uid: str
+    event_type_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class NEventReportRSP(_NormalizedRSP):
+    """N-EVENT-REPORT-RSP (PS3.7 10.3.1.2)."""
+
+    command_field = CommandField.N_EVENT_REPORT_RSP
+    data_set = DataSet.ALLOWED
+    event_type_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NGetRQ(Request):
+    """N-GET-RQ (PS3.7 10.3.2.1)."""
+
+    command_field = CommandField.N_GET_RQ
+    requested_sop_class_uid: str
+    requested_sop_instance_uid: str
+    attribute_identifier_list: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NGetRSP(_NormalizedRSP):
+    """N-GET-RSP (PS3.7 10.3.2.2)."""
+
+    command_field = CommandField.N_GET_RSP
+    data_set = DataSet.ALLOWED
+    attribute_identifier_list: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NSetRQ(Request):
+    """N-SET-RQ (PS3.7 10.3.3.1)."""
+
+    command_field = CommandField.N_SET_RQ
+    data_set = DataSet.REQUIRED
+    requested_sop_class_uid: str
+    requested_sop_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class NSetRSP(_NormalizedRSP):
+    """N-SET-RSP (PS3.7 10.3.3.2)."""
+
+    command_field = CommandField.N_SET_RSP
+    data_set = DataSet.ALLOWED
+    attribute_identifier_list: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NActionRQ(Request):
+    """N-ACTION-RQ (PS3.7 10.3.4.1)."""
+
+    command_field = CommandField.N_ACTION_RQ
+    data_set = DataSet.ALLOWED
+    requested_sop_class_uid: str
+    requested_sop_instance_uid: str
+    action_type_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class NActionRSP(_NormalizedRSP):
+    """N-ACTION-RSP (PS3.7 10.3.4.2)."""
+
+    command_field = CommandField.N_ACTION_RSP
+    data_set = DataSet.ALLOWED
+    action_type_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NCreateRQ(Request):
+    """N-CREATE-RQ (PS3.7 10.3.5.1)."""
+
+    command_field = CommandField.N_CREATE_RQ
+    data_set = DataSet.ALLOWED
+    affected_sop_class_uid: str
+    affected_sop_instance_uid: str | None = None
+    """Without it the SCP makes one up and says so in its response."""
+
+
+@dataclass(frozen=True, slots=True)
+class NCreateRSP(_NormalizedRSP):
+    """N-CREATE-RSP (PS3.7 10.3.5.2)."""
+
+    command_field = CommandField.N_CREATE_RSP
+    data_set = DataSet.ALLOWED
+    attribute_identifier_list: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NDeleteRQ(Request):
+    """N-DELETE-RQ (PS3.7 10.3.6.1)."""
+
+    command_field = CommandField.N_DELETE_RQ
+    requested_sop_class_uid: str
+    requested_sop_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class NDeleteRSP(_NormalizedRSP):
+    """N-DELETE-RSP (PS3.7 10.3.6.2)."""
+
+    command_field = CommandField.N_DELETE_RSP
+
+
+@dataclass(frozen=True, slots=True)
+class UnrecognizedRSP(Response):
+    """The failure response to a request whose command field nobody knows (0211H)."""
+
+    request_field: int = 0
+
+    def encode(self, has_data_set: bool = False) -> bytes:
+        """The command set, with the command field that the response would have."""
+        return encode_message(self, self.request_field | RESPONSE, has_data_set)
+
+
+def decode(command_set: bytes) -> tuple[Message, bool]:
+    """Decode a command set; gives the message, and whether a data set follows.
+
+    Raises MessageError for a request that can only be answered with a failure, and
+    RemoteProtocolError for what cannot be answered at all.
+    """
+    if len(command_set) > LIMIT:
+        raise abort(f"command set of {len(command_set)} bytes")
+    raw, damage = split(command_set)
+    field = _unsigned(raw, COMMAND_FIELD)
+    if field is None:
+        raise abort("command set without a command field" + (damage and f": {damage}"))
+    has_data_set = _unsigned(raw, COMMAND_DATA_SET_TYPE) not in (None, NO_DATA_SET)
+    try:
+        return _decode(field, raw, damage), has_data_set
+    except Fault as fault:
+        raise _blame(field, raw, has_data_set, fault) from None
+
+
+def decode_message(command_set: bytes) -> Message:
+    """Decode a command set as `decode` does, for those who need the message only."""
+    return decode(command_set)[0]
+
+
+def error_response(error: MessageError) -> Response:
+    """The failure response to a request that was no message."""
+    to = error.respond_to
+    kind = MESSAGES.get(to.command_field | RESPONSE)
+    if kind is None:
+        return UnrecognizedRSP(
+            to.message_id, error.status, to.sop_class_uid, str(error), to.command_field
+        )
+    values = {
+        "message_id_being_responded_to": to.message_id,
+        "status": error.status,
+        "affected_sop_class_uid": to.sop_class_uid,
+        "affected_sop_instance_uid": to.sop_instance_uid,
+        "error_comment": str(error),
+        "offending_element": error.offending_element or None,
+    }
+    return response_of(kind, values)
+
+
+def _decode(field: int, raw: dict[int, bytes], damage: str) -> Message:
+    kind = MESSAGES.get(field)
+    if kind is None:
+        text = f"unknown command field {field:04X}H"
+        raise Fault(codes.UNRECOGNIZED_OPERATION, text, COMMAND_FIELD)
+    if damage:
+        raise Fault(codes.MISTYPED_ARGUMENT, damage)
+    message = build(kind, raw, strict=issubclass(kind, Request))
+    type_ = _unsigned(raw, COMMAND_DATA_SET_TYPE)
+    if type_ is None or (type_ == NO_DATA_SET and kind.data_set is DataSet.REQUIRED):
+        text = "CommandDataSetType is missing" if type_ is None else "the data set is missing"
+        raise Fault(codes.MISTYPED_ARGUMENT, text, COMMAND_DATA_SET_TYPE)
+    return message
+
+
+def _blame(
+    field: int, raw: dict[int, bytes], has_data_set: bool, fault: Fault
+) -> MessageError | RemoteProtocolError:
+    message_id = _unsigned(raw, MESSAGE_ID)
+    if message_id is None or field & RESPONSE or field == CommandField.C_CANCEL_RQ:
+        return abort(f"command {field:04X}H: {fault}")
+    respond_to = RespondTo(field, message_id, _uid(raw, 0x0002), _uid(raw, 0x1000))
+    return MessageError(
+        fault.status,
+        str(fault),
+        respond_to,
+        offending_element=fault.offending,
+        has_data_set=has_data_set,
+    )
+
+
+def _unsigned(raw: dict[int, bytes], tag: int) -> int | None:
+    value = raw.get(tag, b"")
+    return int.from_bytes(value, "little") if len(value) == 2 else None
+
+
+def _uid(raw: dict[int, bytes], affected: int) -> str | None:
+    """The Affected, or Requested, UID to echo, unless it is too long for a UID."""
+    value = raw.get(affected) or raw.get(affected + 1) or b""
+    uid = DECODERS[VR.UI](value)
+    return uid if isinstance(uid, str) and len(uid) <= MAX_LENGTH else None

@@ -1,0 +1,107 @@
+"""Status codes and their classes (PS3.7 annex C)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Category(StrEnum):
+    """The classes of status codes (PS3.7 C.1 to C.5), and what belongs to none."""
+
+    SUCCESS = "Success"
+    WARNING = "Warning"
+    FAILURE = "Failure"
+    CANCEL = "Cancel"
+    PENDING = "Pending"
+    UNKNOWN = "Unknown"
+
+
+SUCCESS = 0x0000
+WARNING = 0x0001
+NO_SUCH_ATTRIBUTE = 0x0105
+INVALID_ATTRIBUTE_VALUE = 0x0106
+ATTRIBUTE_LIST_ERROR = 0x0107
+PROCESSING_FAILURE = 0x0110
+DUPLICATE_SOP_INSTANCE = 0x0111
+NO_SUCH_SOP_INSTANCE = 0x0112
+NO_SUCH_EVENT_TYPE = 0x0113
+NO_SUCH_ARGUMENT = 0x0114
+INVALID_ARGUMENT_VALUE = 0x0115
+ATTRIBUTE_VALUE_OUT_OF_RANGE = 0x0116
+INVALID_SOP_INSTANCE = 0x0117
+NO_SUCH_SOP_CLASS = 0x0118
+CLASS_INSTANCE_CONFLICT = 0x0119
+MISSING_ATTRIBUTE = 0x0120
+MISSING_ATTRIBUTE_VALUE = 0x0121
+SOP_CLASS_NOT_SUPPORTED = 0x0122
+NO_SUCH_ACTION_TYPE = 0x0123
+NOT_AUTHORIZED = 0x0124
+DUPLICATE_INVOCATION = 0x0210
+UNRECOGNIZED_OPERATION = 0x0211
+MISTYPED_ARGUMENT = 0x0212
+RESOURCE_LIMITATION = 0x0213
+OUT_OF_RESOURCES = 0xA700
+UNABLE_TO_COUNT_MATCHES = 0xA701
+UNABLE_TO_PERFORM_SUBOPERATIONS = 0xA702
+MOVE_DESTINATION_UNKNOWN = 0xA801
+DATA_SET_DOES_NOT_MATCH = 0xA900
+SUBOPERATIONS_FAILED = 0xB000
+CANNOT_UNDERSTAND = 0xC000
+CANCEL = 0xFE00
+PENDING = 0xFF00
+PENDING_WARNING = 0xFF01
+
+GENERAL: dict[int, tuple[Category, str]] = {
+    SUCCESS: (Category.SUCCESS, "Success"),
+    NO_SUCH_ATTRIBUTE: (Category.FAILURE, "No such attribute"),
+    INVALID_ATTRIBUTE_VALUE: (Category.FAILURE, "Invalid attribute value"),
+    ATTRIBUTE_LIST_ERROR: (Category.WARNING, "Attribute list error"),
+    PROCESSING_FAILURE: (Category.FAILURE, "Processing failure"),
+    DUPLICATE_SOP_INSTANCE: (Category.FAILURE, "Duplicate SOP Instance"),
+    NO_SUCH_SOP_INSTANCE: (Category.FAILURE, "No such SOP Instance"),
+    NO_SUCH_EVENT_TYPE: (Category.FAILURE, "No such event type"),
+    NO_SUCH_ARGUMENT: (Category.FAILURE, "No such argument"),
+    INVALID_ARGUMENT_VALUE: (Category.FAILURE, "Invalid argument value"),
+    ATTRIBUTE_VALUE_OUT_OF_RANGE: (Category.WARNING, "Attribute value out of range"),
+    INVALID_SOP_INSTANCE: (Category.FAILURE, "Invalid SOP Instance"),
+    NO_SUCH_SOP_CLASS: (Category.FAILURE, "No such SOP Class"),
+    CLASS_INSTANCE_CONFLICT: (Category.FAILURE, "Class-Instance conflict"),
+    MISSING_ATTRIBUTE: (Category.FAILURE, "Missing attribute"),
+    MISSING_ATTRIBUTE_VALUE: (Category.FAILURE, "Missing attribute value"),
+    SOP_CLASS_NOT_SUPPORTED: (Category.FAILURE, "Refused: SOP Class not supported"),
+    NO_SUCH_ACTION_TYPE: (Category.FAILURE, "No such action type"),
+    NOT_AUTHORIZED: (Category.FAILURE, "Refused: not authorized"),
+    DUPLICATE_INVOCATION: (Category.FAILURE, "Duplicate invocation"),
+    UNRECOGNIZED_OPERATION: (Category.FAILURE, "Unrecognized operation"),
+    MISTYPED_ARGUMENT: (Category.FAILURE, "Mistyped argument"),
+    RESOURCE_LIMITATION: (Category.FAILURE, "Resource limitation"),
+    CANCEL: (Category.CANCEL, "Terminated by C-CANCEL"),
+}
+"""The codes that any service may use (PS3.7 annex C)."""
+
+_WARNINGS = frozenset({WARNING, ATTRIBUTE_LIST_ERROR, ATTRIBUTE_VALUE_OUT_OF_RANGE})
+_SINGLE = {
+    SUCCESS: Category.SUCCESS,
+    CANCEL: Category.CANCEL,
+    PENDING: Category.PENDING,
+    PENDING_WARNING: Category.PENDING,
+}
+
+
+def category(status: int) -> Category:
+    """The class of `status`, whatever the service (PS3.7 annex C).
+
+    A code of no class is UNKNOWN: final, and never a success.
+    """
+    if (single := _SINGLE.get(status)) is not None:
+        return single
+    if status in _WARNINGS or 0xB000 <= status <= 0xBFFF:
+        return Category.WARNING
+    if 0xA000 <= status <= 0xAFFF or 0xC000 <= status <= 0xCFFF or 0x0100 <= status <= 0x02FF:
+        return Category.FAILURE
+    return Category.UNKNOWN
+
+
+def is_pending(status: int) -> bool:
+    """Tell whether more responses to the same request follow."""
+    return status in (PENDING, PENDING_WARNING)
