@@ -35,7 +35,8 @@ class Response:
 
     context_id: int
     command: bytes
-    pdus: int
+    lengths: tuple[int, ...]
+    """Of its P-DATA-TF PDUs."""
     fragments: tuple[int, ...]
 
     @property
@@ -139,19 +140,19 @@ class RawPeer:
 
     def recv_response(self) -> Response:
         """One DIMSE response without data set, whatever its fragments."""
-        command, fragments, pdus, context_id = b"", [], 0, 0
+        command, fragments, lengths = b"", [], []
         while True:
             got = self.recv_pdu()
             if not isinstance(got, bytes) or got[:1] != b"\x04":
                 raise AssertionError(f"expected a P-DATA-TF, got {show(got)}")
-            pdus += 1
+            lengths.append(len(got) - 6)
             for context_id, header, data in wire.parse_pdvs(got):
                 if not header & 1:
                     raise AssertionError("expected a command fragment, got one of a data set")
                 command += data
                 fragments.append(len(data))
                 if header & 2:
-                    return Response(context_id, command, pdus, tuple(fragments))
+                    return Response(context_id, command, tuple(lengths), tuple(fragments))
 
     def echo(self, message_id: int = 1, *, context_id: int = 1) -> Response:
         self.send(wire.message(context_id, wire.echo_rq(message_id)))
