@@ -1,0 +1,302 @@
+"""One association of the upper layer service (PS3.8), without I/O.
+
+Theory of operation: the owner of the transport connection feeds what it reads (`receive_data`,
+`receive_eof`), wakes the association at its `deadline` (`handle_deadline`), writes what
+`bytes_to_send` gives, and obeys `closing`. After each of these calls the user of the service takes
+`next_primitive` until it is None, and answers by `send` and `send_pdata`. Each stimulus is an event
+of Table 9-10; the action it names returns effects, and `_perform` is the one place they happen.
+
+Nothing a peer sends raises here: it becomes an A-P-ABORT indication and an A-ABORT to be sent.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, assert_never
+
+from gateway.errors import LocalProtocolError, RemoteProtocolError
+from gateway.ul import primitives as p
+from gateway.ul.actions import ACTIONS, Artim, Effect, Issue, Send
+from gateway.ul.framing import EXCERPT, Framer, Mark
+from gateway.ul.fsm import TABLE, Action, Closing, FsmEvent, Side, State, Trace, Transition
+from gateway.ul.negotiation import AcceptedContext, accepted_contexts, check_acceptance
+from gateway.ul.pdu import (
+    PDU,
+    AAbort,
+    AAssociateAC,
+    AAssociateRJ,
+    AAssociateRQ,
+    AReleaseRP,
+    AReleaseRQ,
+    PDataTF,
+    decode_pdu,
+    pdu_name,
+)
+from gateway.ul.wire import UNEXPECTED_PDU
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["AcceptedContext", "Association", "Closing", "Side", "Trace"]
+
+_DATA_EVENT = TABLE[FsmEvent.Evt10]
+_DATA_REQUEST = TABLE[FsmEvent.Evt9]
+_RECEIVES_DATA = (Action.DT_2, Action.AR_6)
+_ABORTS = (Action.AA_1, Action.AA_7, Action.AA_8)
+_LEARNS = (Action.AE_3, Action.AE_4, Action.AE_6)
+_DATA_STATES = (State.Sta6, State.Sta7)
+
+_PDU_EVENTS: Mapping[type[PDU], FsmEvent] = {
+    AAssociateAC: FsmEvent.Evt3,
+    AAssociateRJ: FsmEvent.Evt4,
+    AAssociateRQ: FsmEvent.Evt6,
+    AReleaseRQ: FsmEvent.Evt12,
+    AReleaseRP: FsmEvent.Evt13,
+    AAbort: FsmEvent.Evt16,
+}
+_REQUEST_EVENTS: Mapping[type[p.Request], FsmEvent] = {
+    p.AAssociateRequest: FsmEvent.Evt1,
+    p.TransportConnected: FsmEvent.Evt2,
+    p.AAssociateAccept: FsmEvent.Evt7,
+    p.AAssociateReject: FsmEvent.Evt8,
+    p.AReleaseRequest: FsmEvent.Evt11,
+    p.AReleaseResponse: FsmEvent.Evt14,
+    p.AAbortRequest: FsmEvent.Evt15,
+}
+
+
+class Association:
+    """The protocol machine of one association, of either side.
+
+    An ACCEPTOR is made for a transport connection that came in: it begins in Sta2 with ARTIM
+    running. A REQUESTOR begins in Sta1: `send` it an AAssociateRequest, connect, then `send` it
+    TransportConnected (or call `receive_eof` if there was no connection).
+    """
+
+    def __init__(
+        self, side: Side, *, now: float, max_pdu: int = 256 * 1024, artim_timeout: float = 30.0
+    ) -> None:
+        self.side = side
+        self.state = State.Sta1
+        self.deadline: float | None = None
+        """When ARTIM expires; None while it is stopped."""
+        self.closing = Closing.NO
+        self.request: AAssociateRQ | None = None
+        """As sent or received."""
+        self.acceptance: AAssociateAC | None = None
+        """As sent or received."""
+        self.rejection: AAssociateRJ | None = None
+        """As sent or received; AE-6 may have sent it without any indication."""
+        self.error: RemoteProtocolError | None = None
+        """What the peer did wrong first; in Sta2 there is no indication of it."""
+        self.peer_max_length = 0
+        """The longest P-DATA-TF the peer receives; 0: any."""
+        self.accepted_contexts: Mapping[int, AcceptedContext] = MappingProxyType({})
+        self._artim_timeout = artim_timeout
+        self._framer = Framer(max_pdu)
+        self._primitives: deque[p.Primitive] = deque()
+        self._output: list[bytes] = []
+        self._trace = Trace.NONE
+        self._records: list[Transition | p.PduTraced] = []
+        if side is Side.ACCEPTOR:
+            self._process(FsmEvent.Evt5, None, now)
+
+    # The transport's side
+
+    def receive_data(self, data: bytes | bytearray | memoryview, now: float) -> None:
+        """Takes what was read; ends the life of the views in earlier primitives."""
+        take = self._primitives.append
+        for unit in self._framer.receive(data):
+            if isinstance(unit, p.PDataPart):
+                take(unit)
+            elif unit is Mark.DATA_BEGINS:
+                self._data_begins(now)
+            elif isinstance(unit, bytes):
+                self._pdu_received(unit, now)
+            elif isinstance(unit, RemoteProtocolError):
+                self._record_data()
+                self._bad_pdu(unit, now)
+            else:
+                self._record_data()
+
+    def receive_eof(self, now: float) -> None:
+        """The transport connection was closed, reset, or could not be opened."""
+        if self.state is not State.Sta1:
+            self._process(FsmEvent.Evt17, None, now)
+
+    def handle_deadline(self, now: float) -> None:
+        """ARTIM expires if its time has come; earlier calls do nothing."""
+        if self.deadline is not None and now >= self.deadline:
+            self._process(FsmEvent.Evt18, None, now)
+
+    def bytes_to_send(self) -> list[bytes]:
+        """What is to be written, in its order; the caller has it now."""
+        output, self._output = self._output, []
+        return output
+
+    # The user's side
+
+    def next_primitive(self) -> p.Primitive | None:
+        """The oldest indication or confirmation that was not taken yet."""
+        return self._primitives.popleft() if self._primitives else None
+
+    def send(self, primitive: p.Request, now: float) -> None:
+        """Performs a request or response.
+
+        Raises:
+            LocalProtocolError: the state does not allow it (a blank cell of Table 9-10).
+        """
+        cause: p.Request | AAssociateRQ | None = primitive
+        event = _REQUEST_EVENTS[type(primitive)]
+        self._action(event)
+        match primitive:
+            case p.AAssociateRequest(request):
+                self.request = request
+            case p.TransportConnected():
+                cause = self.request
+        self._process(event, cause, now)
+
+    def send_pdata(self, pdu: bytes | list[bytes], now: float) -> None:  # noqa: ARG002 - as send
+        """Sends P-DATA-TF PDUs, encoded by the caller.
+
+        Raises:
+            LocalProtocolError: the state is neither Sta6 nor Sta8.
+        """
+        action = _DATA_REQUEST.get(self.state) or self._action(FsmEvent.Evt9)
+        pdus = [pdu] if isinstance(pdu, bytes) else pdu
+        self._output += pdus
+        if self._trace:
+            for data in pdus:
+                self._record_transition(FsmEvent.Evt9, action, self.state)
+                self._record_pdu(data, sent=True)
+
+    # Traces
+
+    @property
+    def trace(self) -> Trace:
+        """What is recorded; NONE unless somebody asked."""
+        return self._trace
+
+    @trace.setter
+    def trace(self, trace: Trace) -> None:
+        self._trace = trace
+        self._framer.tracing = Trace.PDUS in trace
+
+    def take_trace(self) -> list[Transition | p.PduTraced]:
+        """What was recorded since the last call."""
+        records, self._records = self._records, []
+        return records
+
+    # The machine
+
+    def _action(self, event: FsmEvent) -> Action:
+        action = TABLE[event].get(self.state)
+        if action is None:
+            raise LocalProtocolError(f"{event} has no action in {self.state}")
+        return action
+
+    def _process(self, event: FsmEvent, cause: Any, now: float) -> None:
+        action = self._action(event)
+        next_state, effects = ACTIONS[action](cause, self.side)
+        self._record_transition(event, action, next_state)
+        if action in _LEARNS:
+            self._learn(cause, sent=False)
+        for effect in effects:
+            self._perform(effect, now)
+        self.state = next_state
+        if next_state is State.Sta1:
+            self._framer.stop()
+        elif next_state not in _DATA_STATES:
+            self._framer.skip()
+
+    def _perform(self, effect: Effect, now: float) -> None:
+        match effect:
+            case Send(pdu):
+                self._send(pdu)
+            case Issue(primitive):
+                self._primitives.append(primitive)
+            case Artim.START:
+                self.deadline = now + self._artim_timeout
+            case Artim.STOP:
+                self.deadline = None
+            case Closing():
+                self.closing = effect
+            case _:
+                assert_never(effect)
+
+    def _send(self, pdu: PDU) -> None:
+        self._learn(pdu, sent=True)
+        data = pdu.encode()
+        self._output.append(data)
+        self._record_pdu(data, sent=True)
+
+    def _data_begins(self, now: float) -> None:
+        action = _DATA_EVENT.get(self.state)
+        if action not in _RECEIVES_DATA:
+            self._remote_event(FsmEvent.Evt10, None, PDataTF.kind, now)
+        elif self._trace:
+            self._record_transition(FsmEvent.Evt10, action, self.state)
+
+    def _pdu_received(self, data: bytes, now: float) -> None:
+        self._record_pdu(data, sent=False)
+        try:
+            pdu = decode_pdu(data)
+            if isinstance(pdu, AAssociateAC) and self.request and self.state is State.Sta5:
+                check_acceptance(self.request, pdu)
+        except RemoteProtocolError as error:
+            self._bad_pdu(error, now)
+            return
+        self._remote_event(_PDU_EVENTS[type(pdu)], pdu, pdu.kind, now)
+
+    def _remote_event(self, event: FsmEvent, pdu: PDU | None, kind: int, now: float) -> None:
+        """A good PDU; where Table 9-10 calls for an A-ABORT it came out of place."""
+        cause: PDU | RemoteProtocolError | None = pdu
+        if self._action(event) in _ABORTS:
+            text = f"{pdu_name(kind)} in {self.state}"
+            cause = RemoteProtocolError(text, source=2, reason=UNEXPECTED_PDU)
+            self.error = self.error or cause
+        self._process(event, cause, now)
+
+    def _bad_pdu(self, error: RemoteProtocolError, now: float) -> None:
+        already_closing = self.state is State.Sta13
+        self.error = self.error or error
+        self._process(FsmEvent.Evt19, error, now)
+        if already_closing:
+            # Two bad PDUs: this stream is no longer believed to have PDUs in it.
+            self._framer.stop()
+
+    def _learn(self, pdu: PDU, *, sent: bool) -> None:
+        """Takes from a PDU that was in place what later ones depend on."""
+        match pdu:
+            case AAssociateRQ():
+                self.request = pdu
+                self._learn_maximum_length(pdu.user_information.maximum_length, sent=sent)
+            case AAssociateAC():
+                self.acceptance = pdu
+                self._learn_maximum_length(pdu.user_information.maximum_length, sent=sent)
+                if self.request is not None:
+                    contexts = accepted_contexts(self.request, pdu, self.side)
+                    self.accepted_contexts = self._framer.contexts = MappingProxyType(contexts)
+            case AAssociateRJ():
+                self.rejection = pdu
+
+    def _learn_maximum_length(self, length: int, *, sent: bool) -> None:
+        if sent:
+            self._framer.max_pdu = length
+        else:
+            self.peer_max_length = length
+
+    def _record_transition(self, event: FsmEvent, action: Action, next_state: State) -> None:
+        if Trace.TRANSITIONS in self._trace:
+            self._records.append(Transition(self.state, event, action, next_state))
+
+    def _record_pdu(self, data: bytes, *, sent: bool, length: int | None = None) -> None:
+        if Trace.PDUS in self._trace:
+            length = len(data) if length is None else length
+            self._records.append(p.PduTraced(sent, data[0], data[:EXCERPT], length))
+
+    def _record_data(self) -> None:
+        """The P-DATA-TF, or the PDU with the bad header, that the framer is through with."""
+        if excerpt := bytes(self._framer.excerpt):
+            self._record_pdu(excerpt, sent=False, length=self._framer.length)

@@ -1,0 +1,301 @@
+"""Association negotiation (PS3.8 7.1, annex B; PS3.7 annex D): pure functions.
+
+The acceptor's answer is a function of the request, the policy, and what was answered to the
+questions that only a worker can decide. `provider_rejection` is what the machine itself decides
+(AE-6), `check_request` what needs no worker, `negotiate` the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gateway.errors import LocalProtocolError
+from gateway.ul import wire
+from gateway.ul.fsm import Side
+from gateway.ul.items import (
+    APPLICATION_CONTEXT_NAME,
+    AsyncOperationsWindow,
+    ContextResult,
+    PresentationContextAC,
+    PresentationContextRQ,
+    RoleSelection,
+    SopClassExtended,
+    UserIdentityAC,
+    UserIdentityRQ,
+    UserInformation,
+)
+from gateway.ul.pdu import AAssociateAC, AAssociateRJ, AAssociateRQ
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+MAX_CONTEXTS = 128
+"""There are 128 odd numbers below 256 (PS3.8 9.3.2.2)."""
+
+PROTOCOL_VERSION_NOT_SUPPORTED = AAssociateRJ(1, 2, 2)
+MALFORMED_CONTEXTS = AAssociateRJ(1, 2, 1)
+APPLICATION_CONTEXT_NOT_SUPPORTED = AAssociateRJ(1, 1, 2)
+CALLED_AE_TITLE_NOT_RECOGNIZED = AAssociateRJ(1, 1, 7)
+CALLING_AE_TITLE_NOT_RECOGNIZED = AAssociateRJ(1, 1, 3)
+USER_IDENTITY_FAILED = AAssociateRJ(2, 2, 1)
+TEMPORARY_CONGESTION = AAssociateRJ(2, 3, 1)
+LOCAL_LIMIT_EXCEEDED = AAssociateRJ(2, 3, 2)
+
+
+def _as_proposed(_sop_class_uid: str) -> tuple[bool, bool]:
+    return True, True
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What an acceptor accepts, decided by configuration."""
+
+    ae_title: str
+    supported: Mapping[str, Collection[str]]
+    """Abstract syntax to the transfer syntaxes accepted with it."""
+    unrestricted: Collection[str] = ()
+    """Transfer syntaxes accepted with abstract syntaxes that `supported` lacks; empty: those
+    contexts are refused."""
+    preference: Sequence[str] = ()
+    """Transfer syntaxes, best first; empty: the requestor's order decides."""
+    require_called_ae_title: bool = False
+    """Reject requests that call another AE title than `ae_title`."""
+    calling_ae_titles: Collection[str] = ()
+    """Calling AE titles admitted; empty: any."""
+    roles: Callable[[str], tuple[bool, bool]] = _as_proposed
+    """SOP class to the (SCU, SCP) roles that the requestor may have, if it proposes them."""
+    max_pdu: int = 256 * 1024
+    implementation_class_uid: str = ""
+    implementation_version_name: str = ""
+    max_invoked: int = 0
+    """Operations this side invokes at once, at the most; 0: no limit of its own."""
+    max_performed: int = 0
+    """Operations this side performs at once, at the most; 0: no limit of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the negotiation events were answered; the defaults are nobody's answers."""
+
+    admission: tuple[int, int, int] | None = None
+    """None: admitted; otherwise result, source and reason of the A-ASSOCIATE-RJ."""
+    user_identity: tuple[bool, bytes | None] | None = None
+    """Verified, and the server response; None: nobody verifies."""
+    async_ops: tuple[int, int] | None = None
+    """Operations the requestor may invoke and perform; None: no reply, which means (1, 1)."""
+    sop_extended: Mapping[str, bytes] = field(default_factory=dict)
+    """SOP class to the service class application information of the reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedContext:
+    """A presentation context both sides agreed on, and this side's roles in it."""
+
+    id: int
+    abstract_syntax: str
+    transfer_syntax: str
+    as_scu: bool
+    as_scp: bool
+
+
+def provider_rejection(request: AAssociateRQ) -> AAssociateRJ | None:
+    """The rejection by the service provider itself, whatever the policy (AE-6)."""
+    if not request.protocol_version & 1:
+        return PROTOCOL_VERSION_NOT_SUPPORTED
+    ids = [context.id for context in request.presentation_contexts]
+    if len(ids) > MAX_CONTEXTS or len(ids) != len(set(ids)) or not all(i % 2 for i in ids):
+        return MALFORMED_CONTEXTS
+    return None
+
+
+def check_request(request: AAssociateRQ, policy: Policy) -> AAssociateRJ | None:
+    """The rejection that needs no worker's answer; None: go on and `negotiate`."""
+    if rejection := provider_rejection(request):
+        return rejection
+    if request.application_context_name != APPLICATION_CONTEXT_NAME:
+        return APPLICATION_CONTEXT_NOT_SUPPORTED
+    called, calling = request.called_ae_title, request.calling_ae_title
+    if not called or (policy.require_called_ae_title and called != policy.ae_title):
+        return CALLED_AE_TITLE_NOT_RECOGNIZED
+    if not calling or (policy.calling_ae_titles and calling not in policy.calling_ae_titles):
+        return CALLING_AE_TITLE_NOT_RECOGNIZED
+    return None
+
+
+def negotiate(
+    request: AAssociateRQ, policy: Policy, answers: Answers
+) -> AAssociateAC | AAssociateRJ:
+    """The acceptor's answer to a request."""
+    if rejection := check_request(request, policy):
+        return rejection
+    if answers.admission is not None:
+        return AAssociateRJ(*answers.admission)
+    proposed = request.user_information
+    identity = _answer_identity(proposed, answers.user_identity)
+    if isinstance(identity, AAssociateRJ):
+        return identity
+    return AAssociateAC(
+        presentation_contexts=tuple(
+            _answer_context(context, policy) for context in request.presentation_contexts
+        ),
+        user_information=UserInformation(
+            maximum_length=policy.max_pdu,
+            implementation_class_uid=policy.implementation_class_uid,
+            implementation_version_name=policy.implementation_version_name,
+            async_ops=_answer_async_ops(proposed.async_ops, answers.async_ops, policy),
+            roles=_answer_roles(proposed.roles, policy),
+            sop_class_extended=_answer_extended(proposed.sop_class_extended, answers.sop_extended),
+            user_identity=identity,
+        ),
+        raw_header=request.echo,
+    )
+
+
+def _answer_context(context: PresentationContextRQ, policy: Policy) -> PresentationContextAC:
+    proposed = context.transfer_syntaxes
+    acceptable = policy.supported.get(context.abstract_syntax, policy.unrestricted)
+    # The field must be there; what it says is not significant in a refusal.
+    any_syntax = proposed[0] if proposed else ""
+    if not acceptable:
+        result = ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED
+        return PresentationContextAC(context.id, result, any_syntax)
+    common = [syntax for syntax in proposed if syntax in acceptable]
+    if not common:
+        result = ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED
+        return PresentationContextAC(context.id, result, any_syntax)
+    best = next((syntax for syntax in policy.preference if syntax in common), common[0])
+    return PresentationContextAC(context.id, ContextResult.ACCEPTANCE, best)
+
+
+def _answer_identity(
+    proposed: UserInformation, answer: tuple[bool, bytes | None] | None
+) -> UserIdentityAC | AAssociateRJ | None:
+    asked = proposed.user_identity
+    if not isinstance(asked, UserIdentityRQ) or answer is None:
+        return None
+    verified, response = answer
+    if not verified:
+        return USER_IDENTITY_FAILED
+    return UserIdentityAC(response or b"") if asked.positive_response_requested else None
+
+
+def _answer_async_ops(
+    proposed: AsyncOperationsWindow | None, answer: tuple[int, int] | None, policy: Policy
+) -> AsyncOperationsWindow | None:
+    if proposed is None or answer is None:
+        return None
+    # What the requestor invokes is performed here, and the other way round.
+    return AsyncOperationsWindow(
+        invoked=least(proposed.invoked, answer[0], policy.max_performed),
+        performed=least(proposed.performed, answer[1], policy.max_invoked),
+    )
+
+
+def least(*limits: int) -> int:
+    """The tightest of some limits where 0 stands for none (PS3.7 D.3.3.3)."""
+    return min((limit for limit in limits if limit), default=0)
+
+
+def _answer_roles(proposed: Iterable[RoleSelection], policy: Policy) -> tuple[RoleSelection, ...]:
+    answers = {}
+    for role in proposed:
+        uid = role.sop_class_uid
+        if uid in policy.supported or policy.unrestricted:
+            scu, scp = policy.roles(uid)
+            answers[uid] = RoleSelection(uid, role.scu_role and scu, role.scp_role and scp)
+    return tuple(answers.values())
+
+
+def _answer_extended(
+    proposed: Iterable[SopClassExtended], answers: Mapping[str, bytes]
+) -> tuple[SopClassExtended, ...]:
+    uids = dict.fromkeys(item.sop_class_uid for item in proposed)
+    return tuple(SopClassExtended(uid, answers[uid]) for uid in uids if uid in answers)
+
+
+def build_request(
+    called_ae_title: str,
+    calling_ae_title: str,
+    contexts: Sequence[tuple[str, Iterable[str]]],
+    user_information: UserInformation,
+) -> AAssociateRQ:
+    """A request that proposes (abstract syntax, transfer syntaxes) pairs, numbered 1, 3, 5...
+
+    Raises:
+        LocalProtocolError: no context or more than 128, or one that has no transfer syntax.
+    """
+    if not 1 <= len(contexts) <= MAX_CONTEXTS:
+        raise LocalProtocolError(f"an association has 1 to 128 contexts, not {len(contexts)}")
+    proposed = tuple(
+        PresentationContextRQ(2 * number + 1, abstract, tuple(transfer))
+        for number, (abstract, transfer) in enumerate(contexts)
+    )
+    if not all(context.transfer_syntaxes for context in proposed):
+        raise LocalProtocolError("a presentation context needs a transfer syntax")
+    return AAssociateRQ(called_ae_title, calling_ae_title, proposed, user_information)
+
+
+def check_acceptance(request: AAssociateRQ, acceptance: AAssociateAC) -> None:
+    """What an A-ASSOCIATE-AC says must answer what was proposed.
+
+    Raises:
+        RemoteProtocolError: a context that was not proposed or is answered twice, or a transfer
+            syntax that was not proposed for it: A-ABORT (2,6).
+    """
+    open_contexts = {context.id: context for context in request.presentation_contexts}
+    for answer in acceptance.presentation_contexts:
+        proposed = open_contexts.pop(answer.id, None)
+        if proposed is None:
+            raise wire.invalid(f"context {answer.id} was not proposed, or is answered twice")
+        accepted = answer.result is ContextResult.ACCEPTANCE
+        if accepted and answer.transfer_syntax not in proposed.transfer_syntaxes:
+            raise wire.invalid(f"context {answer.id}: its transfer syntax was not proposed")
+
+
+def accepted_contexts(
+    request: AAssociateRQ, acceptance: AAssociateAC, side: Side
+) -> dict[int, AcceptedContext]:
+    """The contexts agreed on by their ID, with the roles of `side` (PS3.7 D.3.3.4)."""
+    proposed = {context.id: context for context in request.presentation_contexts}
+    roles = _agreed_roles(request.user_information.roles, acceptance.user_information.roles)
+    accepted = {}
+    for answer in acceptance.presentation_contexts:
+        context = proposed.get(answer.id)
+        if context is None or answer.result is not ContextResult.ACCEPTANCE:
+            continue
+        # Without role selection the requestor is SCU and the acceptor is SCP.
+        scu, scp = roles.get(context.abstract_syntax, (True, False))
+        if side is Side.ACCEPTOR:
+            scu, scp = scp, scu
+        accepted[answer.id] = AcceptedContext(
+            answer.id, context.abstract_syntax, answer.transfer_syntax, scu, scp
+        )
+    return accepted
+
+
+def _agreed_roles(
+    proposed: Iterable[RoleSelection], answered: Iterable[RoleSelection]
+) -> dict[str, tuple[bool, bool]]:
+    """The requestor's roles by SOP class: those it proposed and was granted."""
+    granted = {role.sop_class_uid: role for role in answered}
+    return {
+        role.sop_class_uid: (
+            role.scu_role and granted[role.sop_class_uid].scu_role,
+            role.scp_role and granted[role.sop_class_uid].scp_role,
+        )
+        for role in proposed
+        if role.sop_class_uid in granted
+    }
+
+
+def agreed_async_ops(request: AAssociateRQ, acceptance: AAssociateAC) -> tuple[int, int]:
+    """Operations the requestor may (invoke, perform) at once; 0: any number (PS3.7 D.3.3.3)."""
+    proposed = request.user_information.async_ops
+    answered = acceptance.user_information.async_ops
+    if proposed is None or answered is None:
+        return 1, 1
+    return (
+        least(proposed.invoked, answered.invoked),
+        least(proposed.performed, answered.performed),
+    )

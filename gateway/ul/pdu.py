@@ -1,0 +1,388 @@
+"""The seven PDUs of the upper layer protocol (PS3.8 9.3).
+
+`decode_pdu` is total: any bytes give a PDU or one RemoteProtocolError. A P-DATA-TF is decoded here
+only where somebody has it whole (a trace, a test); on an association `framing` hands on its pieces.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
+
+from gateway.errors import LocalProtocolError, RemoteProtocolError
+from gateway.ul import wire
+from gateway.ul.items import (
+    APPLICATION_CONTEXT,
+    APPLICATION_CONTEXT_NAME,
+    PresentationContextAC,
+    PresentationContextRQ,
+    UserInformation,
+    encode_application_context,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.ul.wire import Reader
+
+PDU_HEADER = struct.Struct("!BxI")
+"""Type, reserved byte, length of what follows (PS3.8 9.3.1)."""
+PDV_HEADER = struct.Struct("!IBB")
+"""Length of what follows, context ID, message control header (PS3.8 9.3.5.1, annex E)."""
+COMMAND = 0x01
+LAST = 0x02
+
+MAX_ASSOCIATE_LENGTH = 1024 * 1024
+"""The longest A-ASSOCIATE-RQ or A-ASSOCIATE-AC that is read."""
+
+Context = TypeVar("Context", PresentationContextRQ, PresentationContextAC)
+
+
+def _pdu(kind: int, *values: bytes) -> bytes:
+    value = b"".join(values)
+    return PDU_HEADER.pack(kind, len(value)) + value
+
+
+@dataclass(frozen=True, slots=True)
+class _Variable:
+    """The items of an A-ASSOCIATE PDU, in whatever order they came."""
+
+    application_context_name: str
+    presentation_contexts: tuple[Reader, ...]
+    user_information: UserInformation
+
+    @classmethod
+    def decode(cls, reader: Reader, context_kind: int) -> _Variable:
+        names: list[str] = []
+        contexts: list[Reader] = []
+        users: list[UserInformation] = []
+        for kind, item in reader.items():
+            if kind == APPLICATION_CONTEXT:
+                names.append(wire.decode_text(item.rest()))
+            elif kind == context_kind:
+                contexts.append(item)
+            elif kind == UserInformation.kind:
+                users.append(UserInformation.decode(item))
+        if len(names) != 1 or len(users) != 1:
+            raise wire.invalid(
+                f"{reader.name}: {len(names)} application contexts, {len(users)} user informations"
+            )
+        return cls(names[0], tuple(contexts), users[0])
+
+
+@dataclass(frozen=True, slots=True)
+class AAssociateRQ:
+    """A-ASSOCIATE-RQ (PS3.8 9.3.2)."""
+
+    kind: ClassVar[int] = 0x01
+
+    called_ae_title: str
+    """Without the spaces around it; as `calling_ae_title`."""
+    calling_ae_title: str
+    presentation_contexts: tuple[PresentationContextRQ, ...]
+    user_information: UserInformation
+    application_context_name: str = APPLICATION_CONTEXT_NAME
+    protocol_version: int = 1
+    """One bit for each version; only bit 0 is defined."""
+    raw_header: bytes = field(default=b"", compare=False, repr=False)
+    """Bytes 11 to 74 as they were received; empty in a request that is built here."""
+
+    @property
+    def echo(self) -> bytes:
+        """The 64 bytes that an A-ASSOCIATE-AC repeats (PS3.8 9.3.3)."""
+        return self.raw_header or (
+            wire.encode_ae_title(self.called_ae_title)
+            + wire.encode_ae_title(self.calling_ae_title)
+            + bytes(32)
+        )
+
+    def encode(self) -> bytes:
+        return _pdu(
+            self.kind,
+            wire.uint16(self.protocol_version),
+            bytes(2),
+            wire.encode_ae_title(self.called_ae_title),
+            wire.encode_ae_title(self.calling_ae_title),
+            bytes(32),
+            encode_application_context(self.application_context_name),
+            *(context.encode() for context in self.presentation_contexts),
+            self.user_information.encode(),
+        )
+
+    @classmethod
+    def decode(cls, reader: Reader) -> AAssociateRQ:
+        protocol_version = reader.uint16()
+        reader.take(2)
+        raw = reader.take(64)
+        variable = _Variable.decode(reader, PresentationContextRQ.kind)
+        if not variable.presentation_contexts:
+            raise wire.invalid("A-ASSOCIATE-RQ without a presentation context")
+        return cls(
+            called_ae_title=wire.decode_ae_title(raw[:16]),
+            calling_ae_title=wire.decode_ae_title(raw[16:32]),
+            presentation_contexts=tuple(
+                map(PresentationContextRQ.decode, variable.presentation_contexts)
+            ),
+            user_information=variable.user_information,
+            application_context_name=variable.application_context_name,
+            protocol_version=protocol_version,
+            raw_header=raw,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AAssociateAC:
+    """A-ASSOCIATE-AC (PS3.8 9.3.3)."""
+
+    kind: ClassVar[int] = 0x02
+
+    presentation_contexts: tuple[PresentationContextAC, ...]
+    user_information: UserInformation
+    raw_header: bytes = field(default=bytes(64), repr=False)
+    """Bytes 11 to 74: those of the request; not tested by who receives them."""
+    application_context_name: str = APPLICATION_CONTEXT_NAME
+    protocol_version: int = 1
+
+    @property
+    def called_ae_title(self) -> str:
+        return wire.decode_ae_title(self.raw_header[:16])
+
+    @property
+    def calling_ae_title(self) -> str:
+        return wire.decode_ae_title(self.raw_header[16:32])
+
+    def encode(self) -> bytes:
+        if len(self.raw_header) != 64:
+            raise LocalProtocolError("bytes 11 to 74 of an A-ASSOCIATE-AC are 64 bytes")
+        return _pdu(
+            self.kind,
+            wire.uint16(self.protocol_version),
+            bytes(2),
+            self.raw_header,
+            encode_application_context(self.application_context_name),
+            *(context.encode() for context in self.presentation_contexts),
+            self.user_information.encode(),
+        )
+
+    @classmethod
+    def decode(cls, reader: Reader) -> AAssociateAC:
+        protocol_version = reader.uint16()
+        reader.take(2)
+        raw = reader.take(64)
+        variable = _Variable.decode(reader, PresentationContextAC.kind)
+        return cls(
+            presentation_contexts=tuple(
+                map(PresentationContextAC.decode, variable.presentation_contexts)
+            ),
+            user_information=variable.user_information,
+            raw_header=raw,
+            application_context_name=variable.application_context_name,
+            protocol_version=protocol_version,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AAssociateRJ:
+    """A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
+
+    kind: ClassVar[int] = 0x03
+
+    result: int
+    """1 rejected permanently, 2 rejected for now."""
+    source: int
+    """1 service user, 2 service provider (ACSE), 3 service provider (presentation)."""
+    reason: int
+    """Its meaning depends on the source: see `describe`."""
+
+    def encode(self) -> bytes:
+        return _pdu(self.kind, bytes((0, self.result, self.source, self.reason)))
+
+    @classmethod
+    def decode(cls, reader: Reader) -> AAssociateRJ:
+        _, result, source, reason = reader.take(4)
+        reader.end()
+        if result not in (1, 2) or source not in (1, 2, 3):
+            raise wire.invalid(f"A-ASSOCIATE-RJ with result {result}, source {source}")
+        return cls(result, source, reason)
+
+    def describe(self) -> str:
+        """The rejection in the standard's words (PS3.8 table 9-21)."""
+        return _REJECTIONS.get((self.source, self.reason), "reserved reason")
+
+
+_REJECTIONS = {
+    (1, 1): "no reason given",
+    (1, 2): "application context name not supported",
+    (1, 3): "calling AE title not recognized",
+    (1, 7): "called AE title not recognized",
+    (2, 1): "no reason given",
+    (2, 2): "protocol version not supported",
+    (3, 1): "temporary congestion",
+    (3, 2): "local limit exceeded",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PDV:
+    """A presentation data value item (PS3.8 9.3.5.1): one fragment of a message."""
+
+    context_id: int
+    command: bool
+    """A fragment of the command set; otherwise of the data set."""
+    last: bool
+    data: bytes
+
+    def encode(self) -> bytes:
+        control = COMMAND * self.command | LAST * self.last
+        return PDV_HEADER.pack(len(self.data) + 2, self.context_id, control) + self.data
+
+    @classmethod
+    def decode(cls, reader: Reader) -> PDV:
+        length = reader.uint32()
+        if length < 2:
+            raise wire.invalid(f"PDV of length {length}")
+        value = reader.take(length)
+        return cls(value[0], bool(value[1] & COMMAND), bool(value[1] & LAST), value[2:])
+
+
+@dataclass(frozen=True, slots=True)
+class PDataTF:
+    """P-DATA-TF (PS3.8 9.3.5)."""
+
+    kind: ClassVar[int] = 0x04
+
+    pdvs: tuple[PDV, ...]
+
+    def encode(self) -> bytes:
+        return _pdu(self.kind, *(pdv.encode() for pdv in self.pdvs))
+
+    @classmethod
+    def decode(cls, reader: Reader) -> PDataTF:
+        pdvs = []
+        while reader.left:
+            pdvs.append(PDV.decode(reader))
+        return cls(tuple(pdvs))
+
+
+@dataclass(frozen=True, slots=True)
+class AReleaseRQ:
+    """A-RELEASE-RQ (PS3.8 9.3.6)."""
+
+    kind: ClassVar[int] = 0x05
+
+    def encode(self) -> bytes:
+        return _pdu(self.kind, bytes(4))
+
+    @classmethod
+    def decode(cls, reader: Reader) -> AReleaseRQ:
+        reader.take(4)
+        reader.end()
+        return cls()
+
+
+@dataclass(frozen=True, slots=True)
+class AReleaseRP:
+    """A-RELEASE-RP (PS3.8 9.3.7)."""
+
+    kind: ClassVar[int] = 0x06
+
+    def encode(self) -> bytes:
+        return _pdu(self.kind, bytes(4))
+
+    @classmethod
+    def decode(cls, reader: Reader) -> AReleaseRP:
+        reader.take(4)
+        reader.end()
+        return cls()
+
+
+@dataclass(frozen=True, slots=True)
+class AAbort:
+    """A-ABORT (PS3.8 9.3.8). Any values make an abort: no peer is asked to abort better."""
+
+    kind: ClassVar[int] = 0x07
+
+    source: int
+    """0 service user, 2 service provider."""
+    reason: int
+    """Of the service provider: see `describe`."""
+
+    def encode(self) -> bytes:
+        return _pdu(self.kind, bytes((0, 0, self.source, self.reason)))
+
+    @classmethod
+    def decode(cls, reader: Reader) -> AAbort:
+        _, _, source, reason = reader.take(4)
+        reader.end()
+        return cls(source, reason)
+
+    def describe(self) -> str:
+        """The abort in the standard's words (PS3.8 table 9-26)."""
+        if self.source == 0:
+            return "aborted by the service user"
+        return _ABORTS.get(self.reason, "reserved reason")
+
+
+_ABORTS = {
+    0: "reason not specified",
+    1: "unrecognized PDU",
+    2: "unexpected PDU",
+    4: "unrecognized PDU parameter",
+    5: "unexpected PDU parameter",
+    6: "invalid PDU parameter value",
+}
+
+PDU: TypeAlias = (
+    AAssociateRQ | AAssociateAC | AAssociateRJ | PDataTF | AReleaseRQ | AReleaseRP | AAbort
+)
+
+_NAMES_AND_DECODERS: dict[int, tuple[str, Callable[[Reader], PDU]]] = {
+    AAssociateRQ.kind: ("A-ASSOCIATE-RQ", AAssociateRQ.decode),
+    AAssociateAC.kind: ("A-ASSOCIATE-AC", AAssociateAC.decode),
+    AAssociateRJ.kind: ("A-ASSOCIATE-RJ", AAssociateRJ.decode),
+    PDataTF.kind: ("P-DATA-TF", PDataTF.decode),
+    AReleaseRQ.kind: ("A-RELEASE-RQ", AReleaseRQ.decode),
+    AReleaseRP.kind: ("A-RELEASE-RP", AReleaseRP.decode),
+    AAbort.kind: ("A-ABORT", AAbort.decode),
+}
+
+
+def pdu_name(kind: int) -> str:
+    """The standard's name of a PDU type, or its number."""
+    return _NAMES_AND_DECODERS[kind][0] if kind in _NAMES_AND_DECODERS else f"PDU {kind:02X}H"
+
+
+def check_header(kind: int, length: int, max_pdu: int = 0) -> None:
+    """Decides on the six header bytes, before any of the body is kept.
+
+    Raises:
+        RemoteProtocolError: unknown type (2,1), or a length that no such PDU has (2,6).
+    """
+    if kind == PDataTF.kind:
+        # The shortest PDU holds one PDV item with nothing in it.
+        good = length >= PDV_HEADER.size and (length <= max_pdu or max_pdu == 0)
+    elif kind in (AAssociateRQ.kind, AAssociateAC.kind):
+        good = length <= MAX_ASSOCIATE_LENGTH
+    elif kind in _NAMES_AND_DECODERS:
+        good = length == 4
+    else:
+        raise RemoteProtocolError(f"PDU type {kind:02X}H", source=2, reason=wire.UNRECOGNIZED_PDU)
+    if not good:
+        raise wire.invalid(f"{pdu_name(kind)} of length {length}")
+
+
+def decode_pdu(data: bytes) -> PDU:
+    """A whole PDU, header included.
+
+    Raises:
+        RemoteProtocolError: these bytes are no PDU; the error carries the A-ABORT to send.
+    """
+    if len(data) < PDU_HEADER.size:
+        raise wire.invalid(f"a PDU of {len(data)} bytes")
+    kind, length = PDU_HEADER.unpack_from(data)
+    check_header(kind, length)
+    if length != len(data) - PDU_HEADER.size:
+        raise wire.invalid(f"{pdu_name(kind)}: length {length}, but {len(data) - 6} bytes follow")
+    name, decode = _NAMES_AND_DECODERS[kind]
+    return decode(wire.Reader(bytes(data[PDU_HEADER.size :]), name))

@@ -1,0 +1,171 @@
+"""The upper layer service (PS3.8 7): what its user is told and what its user asks for.
+
+Indications and confirmations come from `Association.next_primitive`; requests and responses go into
+`Association.send`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from gateway.ul.pdu import AAssociateAC, AAssociateRJ, AAssociateRQ
+
+
+@dataclass(frozen=True, slots=True)
+class AAssociateIndication:
+    """A-ASSOCIATE indication (PS3.8 7.1): a peer asks for an association."""
+
+    request: AAssociateRQ
+
+
+@dataclass(frozen=True, slots=True)
+class AAssociateConfirmation:
+    """A-ASSOCIATE confirmation (PS3.8 7.1): the peer's answer."""
+
+    answer: AAssociateAC | AAssociateRJ
+
+    @property
+    def accepted(self) -> AAssociateAC | None:
+        return self.answer if isinstance(self.answer, AAssociateAC) else None
+
+    @property
+    def rejected(self) -> AAssociateRJ | None:
+        return self.answer if isinstance(self.answer, AAssociateRJ) else None
+
+
+@dataclass(slots=True)
+class PDataPart:
+    """P-DATA indication (PS3.8 7.6), a piece of it: one piece of a PDV, as it arrived.
+
+    Not frozen, because one is made for each piece and freezing trebles the cost.
+    """
+
+    context_id: int
+    command: bool
+    """A piece of the command set; otherwise of the data set."""
+    last: bool
+    """This piece ends the last fragment of the command set or data set."""
+    data: memoryview
+    """Valid until the next `receive_data`; empty for a last fragment with nothing in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AReleaseIndication:
+    """A-RELEASE indication (PS3.8 7.2): the peer asks for the release."""
+
+
+@dataclass(frozen=True, slots=True)
+class AReleaseConfirmation:
+    """A-RELEASE confirmation (PS3.8 7.2): the peer released."""
+
+
+@dataclass(frozen=True, slots=True)
+class AAbortIndication:
+    """A-ABORT indication (PS3.8 7.3): the peer's service user aborted."""
+
+    source: int
+    reason: int
+
+
+class Origin(Enum):
+    """Who ended the association by an A-P-ABORT."""
+
+    PEER = "peer"
+    """Its service provider sent an A-ABORT."""
+    LOCAL = "local"
+    """The peer broke the protocol, and this side sent an A-ABORT."""
+    TRANSPORT = "transport"
+    """The transport connection closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class APAbortIndication:
+    """A-P-ABORT indication (PS3.8 7.4): the service provider aborted."""
+
+    reason: int
+    """As in A-ABORT (PS3.8 9.3.8); 0 if the transport connection closed."""
+    origin: Origin
+    text: str = ""
+    """What the peer did wrong, for the log; never a peer's own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class AAssociateRequest:
+    """A-ASSOCIATE request (Evt1). The owner of the transport then connects."""
+
+    request: AAssociateRQ
+
+
+@dataclass(frozen=True, slots=True)
+class TransportConnected:
+    """Transport connect confirmation (Evt2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AAssociateAccept:
+    """A-ASSOCIATE response, accept (Evt7)."""
+
+    acceptance: AAssociateAC
+
+
+@dataclass(frozen=True, slots=True)
+class AAssociateReject:
+    """A-ASSOCIATE response, reject (Evt8)."""
+
+    rejection: AAssociateRJ
+
+
+@dataclass(frozen=True, slots=True)
+class AReleaseRequest:
+    """A-RELEASE request (Evt11)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AReleaseResponse:
+    """A-RELEASE response (Evt14)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AAbortRequest:
+    """A-ABORT request (Evt15)."""
+
+    source: int = 0
+    """2 if this side's message layer found the peer at fault."""
+    reason: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PduTraced:
+    """A PDU that was sent or received, recorded while somebody looks."""
+
+    sent: bool
+    pdu_type: int
+    data: bytes
+    """With its header; of a long P-DATA-TF only the beginning."""
+    length: int
+    """Of the whole PDU, with its header."""
+
+
+Primitive: TypeAlias = (
+    AAssociateIndication
+    | AAssociateConfirmation
+    | PDataPart
+    | AReleaseIndication
+    | AReleaseConfirmation
+    | AAbortIndication
+    | APAbortIndication
+)
+"""What the user of the service is told."""
+
+Request: TypeAlias = (
+    AAssociateRequest
+    | TransportConnected
+    | AAssociateAccept
+    | AAssociateReject
+    | AReleaseRequest
+    | AReleaseResponse
+    | AAbortRequest
+)
+"""What the user of the service asks for; P-DATA requests come encoded, by `send_pdata`."""

@@ -1,0 +1,139 @@
+"""The octets that all PDUs and items are made of (PS3.8 9.3.1: unsigned, big endian).
+
+Text on the wire is ISO 646; it is read as Latin-1, so that any octet a peer sends has a character
+and no decoder can fail on it. Reading never leaves the bytes it was given: a length that does is
+the peer's error, raised as RemoteProtocolError with reason 6 (invalid PDU parameter value).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from gateway.errors import LocalProtocolError, RemoteProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+INVALID_PARAMETER_VALUE = 6
+UNEXPECTED_PDU = 2
+UNRECOGNIZED_PDU = 1
+
+_UINT16 = struct.Struct("!H")
+_UINT32 = struct.Struct("!I")
+_ITEM_HEADER = struct.Struct("!BxH")
+_PADDING = b"\0 "
+
+
+def invalid(text: str) -> RemoteProtocolError:
+    """The error of a PDU whose value breaks PS3.8: A-ABORT (2,6)."""
+    return RemoteProtocolError(text, source=2, reason=INVALID_PARAMETER_VALUE)
+
+
+class Reader:
+    """Takes values off the front of an item's or PDU's value field."""
+
+    __slots__ = ("_data", "_position", "name")
+
+    def __init__(self, data: bytes, name: str) -> None:
+        self._data = data
+        self._position = 0
+        self.name = name
+        """What is being read, for the text of errors."""
+
+    @property
+    def left(self) -> int:
+        return len(self._data) - self._position
+
+    def take(self, length: int) -> bytes:
+        begin, end = self._position, self._position + length
+        if end > len(self._data):
+            raise invalid(f"{self.name}: {length} bytes are needed, {self.left} are left")
+        self._position = end
+        return self._data[begin:end]
+
+    def rest(self) -> bytes:
+        return self.take(self.left)
+
+    def uint8(self) -> int:
+        return self.take(1)[0]
+
+    def uint16(self) -> int:
+        return int.from_bytes(self.take(2), "big")
+
+    def uint32(self) -> int:
+        return int.from_bytes(self.take(4), "big")
+
+    def field(self) -> bytes:
+        """A value behind its own 2-byte length."""
+        return self.take(self.uint16())
+
+    def uid(self) -> str:
+        """A UID behind its own 2-byte length."""
+        return decode_text(self.field())
+
+    def items(self) -> Iterator[tuple[int, Reader]]:
+        """Each remaining item: its type, and a reader of its value."""
+        while self.left:
+            kind, length = _ITEM_HEADER.unpack(self.take(_ITEM_HEADER.size))
+            yield kind, Reader(self.take(length), f"{self.name} > {kind:02X}H")
+
+    def end(self) -> None:
+        """Nothing may be left."""
+        if self.left:
+            raise invalid(f"{self.name}: {self.left} bytes too many")
+
+
+def decode_text(data: bytes) -> str:
+    """A UID or name without the padding that some peers add."""
+    return data.rstrip(_PADDING).decode("latin-1")
+
+
+def encode_text(text: str) -> bytes:
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise LocalProtocolError(f"{text!r} cannot be put on the wire") from error
+
+
+def decode_ae_title(data: bytes) -> str:
+    """An AE title; leading and trailing spaces are not significant (PS3.8 9.3.2)."""
+    return decode_text(data).lstrip(" ")
+
+
+def encode_ae_title(title: str) -> bytes:
+    """An AE title in its field of 16 bytes (PS3.8 9.3.2)."""
+    data = encode_text(title)
+    if len(data) > 16:
+        raise LocalProtocolError(f"the AE title {title!r} is longer than 16 characters")
+    return data.ljust(16)
+
+
+def uint16(value: int) -> bytes:
+    try:
+        return _UINT16.pack(value)
+    except struct.error as error:
+        raise LocalProtocolError(f"{value} does not fit into 2 bytes") from error
+
+
+def uint32(value: int) -> bytes:
+    try:
+        return _UINT32.pack(value)
+    except struct.error as error:
+        raise LocalProtocolError(f"{value} does not fit into 4 bytes") from error
+
+
+def field(data: bytes) -> bytes:
+    """A value behind its own 2-byte length."""
+    return uint16(len(data)) + data
+
+
+def uid(text: str) -> bytes:
+    """A UID behind its own 2-byte length."""
+    return field(encode_text(text))
+
+
+def item(kind: int, *values: bytes) -> bytes:
+    """An item or sub-item: type, reserved byte, 2-byte length, value."""
+    value = b"".join(values)
+    return bytes((kind, 0)) + field(value)
