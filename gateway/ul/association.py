@@ -226,8 +226,8 @@ class Association:
                 assert_never(effect)
 
     def _send(self, pdu: PDU) -> None:
-        self._learn(pdu, sent=True)
         data = pdu.encode()
+        self._learn(pdu, sent=True)
         self._output.append(data)
         self._record_pdu(data, sent=True)
 

@@ -16,9 +16,6 @@ from gateway.ul import wire
 if TYPE_CHECKING:
     from gateway.ul.wire import Reader
 
-APPLICATION_CONTEXT_NAME = "1.2.840.10008.3.1.1.1"
-"""The DICOM application context (PS3.7 annex A.2.1)."""
-
 APPLICATION_CONTEXT = 0x10
 ABSTRACT_SYNTAX = 0x30
 TRANSFER_SYNTAX = 0x40

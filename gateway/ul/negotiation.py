@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gateway.errors import LocalProtocolError
+from gateway.uid import APPLICATION_CONTEXT, is_tolerable
 from gateway.ul import wire
 from gateway.ul.fsm import Side
 from gateway.ul.items import (
-    APPLICATION_CONTEXT_NAME,
     AsyncOperationsWindow,
     ContextResult,
     PresentationContextAC,
@@ -55,8 +55,8 @@ class Policy:
     supported: Mapping[str, Collection[str]]
     """Abstract syntax to the transfer syntaxes accepted with it."""
     unrestricted: Collection[str] = ()
-    """Transfer syntaxes accepted with abstract syntaxes that `supported` lacks; empty: those
-    contexts are refused."""
+    """Transfer syntaxes accepted with any other UID as abstract syntax; empty: those contexts are
+    refused."""
     preference: Sequence[str] = ()
     """Transfer syntaxes, best first; empty: the requestor's order decides."""
     require_called_ae_title: bool = False
@@ -113,7 +113,7 @@ def check_request(request: AAssociateRQ, policy: Policy) -> AAssociateRJ | None:
     """The rejection that needs no worker's answer; None: go on and `negotiate`."""
     if rejection := provider_rejection(request):
         return rejection
-    if request.application_context_name != APPLICATION_CONTEXT_NAME:
+    if request.application_context_name != APPLICATION_CONTEXT:
         return APPLICATION_CONTEXT_NOT_SUPPORTED
     called, calling = request.called_ae_title, request.calling_ae_title
     if not called or (policy.require_called_ae_title and called != policy.ae_title):
@@ -135,16 +135,15 @@ def negotiate(
     identity = _answer_identity(proposed, answers.user_identity)
     if isinstance(identity, AAssociateRJ):
         return identity
+    contexts = tuple(_answer_context(c, policy) for c in request.presentation_contexts)
     return AAssociateAC(
-        presentation_contexts=tuple(
-            _answer_context(context, policy) for context in request.presentation_contexts
-        ),
+        presentation_contexts=contexts,
         user_information=UserInformation(
             maximum_length=policy.max_pdu,
             implementation_class_uid=policy.implementation_class_uid,
             implementation_version_name=policy.implementation_version_name,
             async_ops=_answer_async_ops(proposed.async_ops, answers.async_ops, policy),
-            roles=_answer_roles(proposed.roles, policy),
+            roles=_answer_roles(request, contexts, policy),
             sop_class_extended=_answer_extended(proposed.sop_class_extended, answers.sop_extended),
             user_identity=identity,
         ),
@@ -154,7 +153,9 @@ def negotiate(
 
 def _answer_context(context: PresentationContextRQ, policy: Policy) -> PresentationContextAC:
     proposed = context.transfer_syntaxes
-    acceptable = policy.supported.get(context.abstract_syntax, policy.unrestricted)
+    acceptable = policy.supported.get(context.abstract_syntax)
+    if acceptable is None and is_tolerable(context.abstract_syntax):
+        acceptable = policy.unrestricted
     # The field must be there; what it says is not significant in a refusal.
     any_syntax = proposed[0] if proposed else ""
     if not acceptable:
@@ -197,11 +198,16 @@ def least(*limits: int) -> int:
     return min((limit for limit in limits if limit), default=0)
 
 
-def _answer_roles(proposed: Iterable[RoleSelection], policy: Policy) -> tuple[RoleSelection, ...]:
+def _answer_roles(
+    request: AAssociateRQ, contexts: Iterable[PresentationContextAC], policy: Policy
+) -> tuple[RoleSelection, ...]:
+    """The roles granted for the abstract syntaxes of accepted contexts."""
+    accepted = {answer.id for answer in contexts if answer.result is ContextResult.ACCEPTANCE}
+    uids = {c.abstract_syntax for c in request.presentation_contexts if c.id in accepted}
     answers = {}
-    for role in proposed:
+    for role in request.user_information.roles:
         uid = role.sop_class_uid
-        if uid in policy.supported or policy.unrestricted:
+        if uid in uids:
             scu, scp = policy.roles(uid)
             answers[uid] = RoleSelection(uid, role.scu_role and scu, role.scp_role and scp)
     return tuple(answers.values())

@@ -10,11 +10,11 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
 
+from gateway import uid
 from gateway.errors import LocalProtocolError, RemoteProtocolError
 from gateway.ul import wire
 from gateway.ul.items import (
     APPLICATION_CONTEXT,
-    APPLICATION_CONTEXT_NAME,
     PresentationContextAC,
     PresentationContextRQ,
     UserInformation,
@@ -82,7 +82,7 @@ class AAssociateRQ:
     calling_ae_title: str
     presentation_contexts: tuple[PresentationContextRQ, ...]
     user_information: UserInformation
-    application_context_name: str = APPLICATION_CONTEXT_NAME
+    application_context_name: str = uid.APPLICATION_CONTEXT
     protocol_version: int = 1
     """One bit for each version; only bit 0 is defined."""
     raw_header: bytes = field(default=b"", compare=False, repr=False)
@@ -141,7 +141,7 @@ class AAssociateAC:
     user_information: UserInformation
     raw_header: bytes = field(default=bytes(64), repr=False)
     """Bytes 11 to 74: those of the request; not tested by who receives them."""
-    application_context_name: str = APPLICATION_CONTEXT_NAME
+    application_context_name: str = uid.APPLICATION_CONTEXT
     protocol_version: int = 1
 
     @property
