@@ -38,40 +38,15 @@ from gateway.uid import MAX_LENGTH, VERIFICATION
 if TYPE_CHECKING:
     from gateway.errors import RemoteProtocolError
 
+# fmt: off
 __all__ = [
-    "MESSAGES",
-    "CCancelRQ",
-    "CEchoRQ",
-    "CEchoRSP",
-    "CFindRQ",
-    "CFindRSP",
-    "CGetRQ",
-    "CGetRSP",
-    "CMoveRQ",
-    "CMoveRSP",
-    "CStoreRQ",
-    "CStoreRSP",
-    "DataSet",
-    "Message",
-    "NActionRQ",
-    "NActionRSP",
-    "NCreateRQ",
-    "NCreateRSP",
-    "NDeleteRQ",
-    "NDeleteRSP",
-    "NEventReportRQ",
-    "NEventReportRSP",
-    "NGetRQ",
-    "NGetRSP",
-    "NSetRQ",
-    "NSetRSP",
-    "Request",
-    "Response",
-    "UnrecognizedRSP",
-    "decode",
-    "decode_message",
-    "error_response",
+    "MESSAGES", "CCancelRQ", "CEchoRQ", "CEchoRSP", "CFindRQ", "CFindRSP", "CGetRQ", "CGetRSP",
+    "CMoveRQ", "CMoveRSP", "CStoreRQ", "CStoreRSP", "DataSet", "Message", "NActionRQ",
+    "NActionRSP", "NCreateRQ", "NCreateRSP", "NDeleteRQ", "NDeleteRSP", "NEventReportRQ",
+    "NEventReportRSP", "NGetRQ", "NGetRSP", "NSetRQ", "NSetRSP", "Request", "Response",
+    "UnrecognizedRSP", "decode", "decode_message", "error_response",
 ]
+# fmt: on
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,276 @@
+"""The service classes of PS3.4: which SOP class knows which operations and statuses.
+
+One table, below. What it does not list - private and future SOP classes that the policy let in - is
+taken for storage.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gateway.dimse import status as codes
+from gateway.dimse.command import CommandField as Cmd
+from gateway.dimse.message import DataSet, Message, Request
+from gateway.dimse.status import Category, category
+from gateway.dimse.statuses import (
+    EVENT_LOGGING,
+    FIND,
+    GET,
+    INVENTORY_CREATION,
+    MEDIA_CREATION,
+    MOVE,
+    NON_PATIENT_OBJECT,
+    PRINT,
+    PROCEDURE_STEP,
+    RELEVANT_PATIENT,
+    REPOSITORY_QUERY,
+    RT_VERIFICATION,
+    STORAGE,
+    UPS,
+    Rows,
+    find_status,
+)
+from gateway.errors import DimseError
+from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, UIDS, name_of
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What one or more SOP classes have in common."""
+
+    name: str
+    annex: str
+    """Of PS3.4."""
+    operations: frozenset[Cmd]
+    """The requests it knows, whoever sends them."""
+    statuses: Rows = ()
+
+    def status(self, code: int) -> tuple[Category, str] | None:
+        """The class and meaning of a status code; None if the service does not have it."""
+        return find_status(self.statuses, code)
+
+
+class _Entry(NamedTuple):
+    service: Service
+    keywords: str
+
+
+def _entry(name: str, annex: str, operations: str, statuses: Rows, keywords: str) -> _Entry:
+    known = frozenset(Cmd[f"{operation.replace('-', '_')}_RQ"] for operation in operations.split())
+    return _Entry(Service(name, annex, known, statuses), keywords)
+
+
+def _query_retrieve(name: str, annex: str, prefix: str) -> tuple[_Entry, ...]:
+    return tuple(
+        _entry(name, annex, f"C-{operation.upper()}", rows, prefix + operation)
+        for operation, rows in (("Find", FIND), ("Move", MOVE), ("Get", GET))
+    )
+
+
+_STORED = " ".join([UIDS[uid].keyword for uid in STORAGE_SOP_CLASSES])
+_N = "N-EVENT-REPORT N-GET N-SET N-ACTION N-CREATE N-DELETE"
+
+# fmt: off
+_ENTRIES: tuple[_Entry, ...] = (
+    _entry("Verification", "A", "C-ECHO", (), "Verification"),
+    _entry("Storage", "B", "C-STORE", STORAGE, _STORED),
+    *_query_retrieve("Query/Retrieve", "C", "PatientRootQueryRetrieveInformationModel"),
+    *_query_retrieve("Query/Retrieve", "C", "StudyRootQueryRetrieveInformationModel"),
+    *_query_retrieve("Query/Retrieve", "C", "PatientStudyOnlyQueryRetrieveInformationModel"),
+    _entry("Repository Query", "C.6.4", "C-FIND", REPOSITORY_QUERY, "RepositoryQuery"),
+    _entry("Procedure Step", "F.7", "N-CREATE N-SET", PROCEDURE_STEP,
+           "ModalityPerformedProcedureStep"),
+    _entry("Procedure Step", "F.8", "N-GET", PROCEDURE_STEP,
+           "ModalityPerformedProcedureStepRetrieve"),
+    _entry("Procedure Step", "F.9", "N-EVENT-REPORT", PROCEDURE_STEP,
+           "ModalityPerformedProcedureStepNotification"),
+    _entry("Print Management", "H.4.1", "N-CREATE N-SET N-DELETE N-ACTION", PRINT,
+           "BasicFilmSession BasicFilmBox"),
+    _entry("Print Management", "H.4.3", "N-SET", PRINT,
+           "BasicGrayscaleImageBox BasicColorImageBox BasicAnnotationBox ReferencedImageBox"),
+    _entry("Print Management", "H.4.5", "N-EVENT-REPORT N-GET", PRINT, "PrintJob Printer"),
+    _entry("Print Management", "H.4.7", "N-CREATE N-SET N-DELETE", PRINT,
+           "VOILUTBox ImageOverlayBox BasicPrintImageOverlayBox"),
+    _entry("Print Management", "H.4.9", "N-CREATE N-DELETE", PRINT, "PresentationLUT"),
+    _entry("Print Management", "H.4.12", "N-GET", PRINT, "PrinterConfigurationRetrieval"),
+    _entry("Print Management", "H", "N-EVENT-REPORT N-GET N-ACTION", PRINT,
+           "PrintQueueManagement"),
+    _entry("Print Management", "H", _N, PRINT, "PullPrintRequest"),
+    _entry("Storage Commitment", "J", "N-ACTION N-EVENT-REPORT", (),
+           "StorageCommitmentPushModel StorageCommitmentPullModel"),
+    _entry("Basic Worklist Management", "K", "C-FIND", FIND,
+           "ModalityWorklistInformationModelFind GeneralPurposeWorklistInformationModelFind"),
+    _entry("Application Event Logging", "P", "N-ACTION", EVENT_LOGGING,
+           "ProceduralEventLogging SubstanceAdministrationLogging"),
+    _entry("Relevant Patient Information Query", "Q", "C-FIND", RELEVANT_PATIENT,
+           """GeneralRelevantPatientInformationQuery BreastImagingRelevantPatientInformationQuery
+           CardiacRelevantPatientInformationQuery"""),
+    _entry("Instance Availability Notification", "R", "N-CREATE", (),
+           "InstanceAvailabilityNotification"),
+    _entry("Media Creation Management", "S", "N-CREATE N-GET N-ACTION", MEDIA_CREATION,
+           "MediaCreationManagement"),
+    *_query_retrieve("Hanging Protocol Query/Retrieve", "U", "HangingProtocolInformationModel"),
+    _entry("Substance Administration Query", "V", "C-FIND", FIND,
+           "ProductCharacteristicsQuery SubstanceApprovalQuery"),
+    *_query_retrieve("Color Palette Query/Retrieve", "X",
+                     "ColorPaletteQueryRetrieveInformationModel"),
+    _entry("Composite Instance Root Retrieve", "Y", "C-MOVE", MOVE,
+           "CompositeInstanceRootRetrieveMove"),
+    _entry("Composite Instance Root Retrieve", "Y", "C-GET", GET,
+           "CompositeInstanceRootRetrieveGet"),
+    _entry("Composite Instance Retrieve Without Bulk Data", "Z", "C-GET", GET,
+           "CompositeInstanceRetrieveWithoutBulkDataGet"),
+    *_query_retrieve("Implant Template Query/Retrieve", "BB",
+                     "GenericImplantTemplateInformationModel"),
+    *_query_retrieve("Implant Template Query/Retrieve", "BB",
+                     "ImplantAssemblyTemplateInformationModel"),
+    *_query_retrieve("Implant Template Query/Retrieve", "BB",
+                     "ImplantTemplateGroupInformationModel"),
+    _entry("Unified Procedure Step", "CC", "N-CREATE N-ACTION N-GET", UPS,
+           "UnifiedProcedureStepPush UnifiedProcedureStepPushTrial"),
+    _entry("Unified Procedure Step", "CC", "N-ACTION N-GET C-FIND", UPS,
+           "UnifiedProcedureStepWatch UnifiedProcedureStepWatchTrial"),
+    _entry("Unified Procedure Step", "CC", "C-FIND N-GET N-SET N-ACTION", UPS,
+           "UnifiedProcedureStepPull UnifiedProcedureStepPullTrial"),
+    _entry("Unified Procedure Step", "CC", "N-EVENT-REPORT", UPS,
+           "UnifiedProcedureStepEvent UnifiedProcedureStepEventTrial"),
+    _entry("Unified Procedure Step", "CC", "C-FIND", UPS, "UnifiedProcedureStepQuery"),
+    _entry("RT Machine Verification", "DD", _N, RT_VERIFICATION,
+           """RTConventionalMachineVerification RTIonMachineVerification
+           RTConventionalMachineVerificationTrial RTIonMachineVerificationTrial"""),
+    _entry("Display System Management", "EE", "N-GET", (), "DisplaySystem"),
+    _entry("Non-Patient Object Storage", "GG", "C-STORE", NON_PATIENT_OBJECT,
+           """HangingProtocolStorage ColorPaletteStorage GenericImplantTemplateStorage
+           ImplantAssemblyTemplateStorage ImplantTemplateGroupStorage
+           CTDefinedProcedureProtocolStorage XADefinedProcedureProtocolStorage
+           ProtocolApprovalStorage InventoryStorage"""),
+    *_query_retrieve("Defined Procedure Protocol Query/Retrieve", "HH",
+                     "DefinedProcedureProtocolInformationModel"),
+    *_query_retrieve("Protocol Approval Query/Retrieve", "II",
+                     "ProtocolApprovalInformationModel"),
+    *_query_retrieve("Inventory Query/Retrieve", "JJ", "Inventory"),
+    _entry("Storage Management", "KK", "N-ACTION N-EVENT-REPORT", INVENTORY_CREATION,
+           "InventoryCreation"),
+    _entry("Retired", "-", _N, (),
+           """DetachedPatientManagement DetachedVisitManagement DetachedStudyManagement
+           StudyComponentManagement DetachedResultsManagement DetachedInterpretationManagement
+           GeneralPurposeScheduledProcedureStep GeneralPurposePerformedProcedureStep"""),
+    _entry("Retired", "-", "C-STORE", STORAGE, "BasicStudyContentNotification"),
+)
+
+_META: dict[str, str] = {
+    "BasicGrayscalePrintManagementMeta":
+        "BasicFilmSession BasicFilmBox BasicGrayscaleImageBox Printer",
+    "BasicColorPrintManagementMeta":
+        "BasicFilmSession BasicFilmBox BasicColorImageBox Printer",
+    "ReferencedGrayscalePrintManagementMeta":
+        "BasicFilmSession BasicFilmBox ReferencedImageBox Printer",
+    "ReferencedColorPrintManagementMeta":
+        "BasicFilmSession BasicFilmBox ReferencedImageBox Printer",
+    "PullStoredPrintManagementMeta": "PullPrintRequest Printer",
+    "GeneralPurposeWorklistManagementMeta":
+        """GeneralPurposeWorklistInformationModelFind GeneralPurposeScheduledProcedureStep
+        GeneralPurposePerformedProcedureStep""",
+    "DetachedPatientManagementMeta": "DetachedPatientManagement DetachedVisitManagement",
+    "DetachedStudyManagementMeta": "DetachedStudyManagement StudyComponentManagement",
+    "DetachedResultsManagementMeta": "DetachedResultsManagement DetachedInterpretationManagement",
+}
+"""Meta SOP classes and what they stand for (PS3.4 H.3.2 and, retired, earlier editions)."""
+# fmt: on
+
+
+def _uids(keywords: str) -> frozenset[str]:
+    return frozenset(KEYWORDS[keyword] for keyword in keywords.split())
+
+
+def _table() -> dict[str, Service]:
+    table = {uid: entry.service for entry in _ENTRIES for uid in _uids(entry.keywords)}
+    for meta, members in _META.items():
+        services = [table[uid] for uid in _uids(members)]
+        table[KEYWORDS[meta]] = Service(
+            services[0].name,
+            services[0].annex,
+            frozenset().union(*(service.operations for service in services)),
+            services[0].statuses,
+        )
+    return table
+
+
+SERVICES: dict[str, Service] = _table()
+"""The service of each SOP class, and of each meta SOP class, that can be an abstract syntax."""
+
+STORAGE_SERVICE = SERVICES[KEYWORDS["CTImageStorage"]]
+
+META_SOP_CLASSES: dict[str, frozenset[str]] = {
+    KEYWORDS[meta]: _uids(members) for meta, members in _META.items()
+}
+"""The SOP classes whose messages use a context of a meta SOP class (PS3.7 D.1)."""
+
+_UPS: dict[str, frozenset[str]] = {
+    KEYWORDS[f"UnifiedProcedureStep{name}{trial}"]: _uids(f"UnifiedProcedureStepPush{trial}")
+    for trial, names in (("", "Watch Pull Event Query"), ("Trial", "Watch Pull Event"))
+    for name in names.split()
+}
+"""Each UPS is an instance of UPS Push, whatever SOP class was negotiated (PS3.4 CC.3.1.1)."""
+
+_STREAMED = frozenset({Cmd.C_FIND_RQ, Cmd.C_GET_RQ, Cmd.C_MOVE_RQ})
+_STREAM_ONLY = frozenset({Category.PENDING, Category.CANCEL})
+
+
+def service_of(sop_class_uid: str) -> Service:
+    """The service of a SOP class; storage for one that the table does not have."""
+    return SERVICES.get(sop_class_uid, STORAGE_SERVICE)
+
+
+def is_known_status(sop_class_uid: str, code: int) -> bool:
+    """Tell whether the service of that SOP class has that status code."""
+    return service_of(sop_class_uid).status(code) is not None
+
+
+def may_answer(operation: int, code: int) -> bool:
+    """Tell whether a response to that request may have a status of that class (PS3.7 9.1, 10.1).
+
+    Pending and cancel are for C-FIND, C-GET and C-MOVE.
+    """
+    return operation in _STREAMED or category(code) not in _STREAM_ONLY
+
+
+def check_request(
+    message: Message,
+    abstract_syntax: str,
+    *,
+    has_data_set: bool | None = None,
+    as_scu: bool = True,
+    as_scp: bool = True,
+) -> None:
+    """Check a request against the context it came on; raises DimseError 0122H, 0211H or 0212H.
+
+    `as_scu` and `as_scp` are the roles of this side on that context (PS3.7 D.3.3.4): an
+    N-EVENT-REPORT goes to the SCU, every other request to the SCP.
+    """
+    if not isinstance(message, Request):
+        return
+    sop_class = message.sop_class_uid
+    if sop_class != abstract_syntax and sop_class not in _carried(abstract_syntax):
+        raise DimseError(
+            codes.SOP_CLASS_NOT_SUPPORTED,
+            f"{_name(sop_class)} on a context of {_name(abstract_syntax)}",
+        )
+    service = service_of(sop_class if abstract_syntax in META_SOP_CLASSES else abstract_syntax)
+    operation = message.command_field
+    name = operation.name.removesuffix("_RQ").replace("_", "-")
+    if operation not in service.operations:
+        raise DimseError(codes.UNRECOGNIZED_OPERATION, f"{service.name} has no {name}")
+    if not (as_scu if operation is Cmd.N_EVENT_REPORT_RQ else as_scp):
+        raise DimseError(codes.UNRECOGNIZED_OPERATION, f"{name} is not for this role")
+    if has_data_set is False and message.data_set is DataSet.REQUIRED:
+        raise DimseError(codes.MISTYPED_ARGUMENT, f"{name} without a data set")
+
+
+def _carried(abstract_syntax: str) -> frozenset[str]:
+    return META_SOP_CLASSES.get(abstract_syntax) or _UPS.get(abstract_syntax) or frozenset()
+
+
+def _name(uid: str) -> str:
+    return name_of(uid).removesuffix(" SOP Class")
