@@ -1,0 +1,103 @@
+"""What the children are: their modules, and the settings each is handed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.settings import (
+    AcceptorSettings,
+    FabricSettings,
+    Settings,
+    WorkerSettings,
+    WorkerTable,
+    to_map,
+)
+from gateway.supervisor.crew import Post
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def next_generation(run_dir: Path, name: str, settings: FabricSettings) -> int:
+    """Ask the acceptors; the fabric is imported here so that it loads only in who needs it."""
+    from gateway import fabric
+
+    return fabric.next_generation(run_dir, name, settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The modules that are started, and who knows generations."""
+
+    acceptor: str = "gateway.acceptor"
+    worker: str = "gateway.sdk.runner"
+    generation: Callable[[Path, str, FabricSettings], int] = next_generation
+
+
+PARTS = Parts()
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One worker name as it is started: its members share name and generation over restarts."""
+
+    name: str
+    table: WorkerTable
+    generation: int
+    run_dir: Path
+    data: Path
+    durable: bool
+
+
+def acceptors(settings: Settings, parts: Parts, data: Path, listen: int) -> Iterator[Post]:
+    """The acceptors of one port."""
+    expect = tuple(name for name, table in settings.workers.items() if table.enabled)
+    for index in range(settings.gateway.acceptors):
+        acceptor = AcceptorSettings(
+            index=index,
+            ae_title=settings.gateway.ae_title,
+            run_dir=str(data / "run"),
+            spool_dir=str(data / "spool"),
+            expect=expect,
+            drain_timeout=settings.gateway.drain_timeout,
+            durable=is_durable(settings),
+            association=settings.association,
+            policy=settings.policy,
+            spool=settings.spool,
+            fabric=settings.fabric,
+            log=settings.log,
+        )
+        yield Post(acceptor.name, parts.acceptor, to_map(acceptor), {"listen": listen})
+
+
+def members(launch: Launch, settings: Settings, parts: Parts) -> Iterator[Post]:
+    """The processes of one worker.
+
+    A worker that is named as MODULE:ATTRIBUTE is the user's own, and looked for in the working
+    directory first.
+    """
+    table = launch.table
+    target = table.worker or launch.name
+    for member in range(table.processes):
+        worker = WorkerSettings(
+            name=launch.name,
+            target=target,
+            member=member,
+            generation=launch.generation,
+            run_dir=str(launch.run_dir),
+            data_dir=str(launch.data),
+            path=(str(Path.cwd()),) if ":" in target else (),
+            concurrency=table.concurrency,
+            durable=launch.durable,
+            drain_timeout=settings.gateway.drain_timeout,
+            options=table.options,
+            fabric=settings.fabric,
+            log=settings.log,
+        )
+        yield Post(f"{launch.name}-{member}", parts.worker, to_map(worker))
+
+
+def is_durable(settings: Settings) -> bool:
+    return settings.gateway.durability == "durable"

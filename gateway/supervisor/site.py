@@ -1,0 +1,171 @@
+"""The data directory that a gateway runs on: made, locked, and described for other commands.
+
+run/lock           held (flock) while the gateway lives; names its process
+run/gateway.json   where it listens, and its processes
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import logging
+import os
+import select
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from gateway.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_LOCK_TRIES = 10
+_LOCK_PAUSE = 0.05
+PREDECESSOR_LIMIT = 5.0
+"""Seconds in which the processes of a gateway that was killed are gone."""
+
+_log = logging.getLogger("gateway.supervisor")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What `run/gateway.json` says about a gateway."""
+
+    pid: int
+    address: tuple[str, int]
+    ae_title: str
+    durability: str
+    ready: bool = False
+    acceptors: Mapping[str, int] = field(default_factory=dict)
+    """Name -> process id."""
+    workers: Mapping[str, int] = field(default_factory=dict)
+
+
+def run_directory(data: Path) -> Path:
+    return data.absolute() / "run"
+
+
+def look(data: Path) -> Running | None:
+    """The gateway that runs on this data directory, if one does."""
+    run_dir = run_directory(data)
+    try:
+        lock = os.open(run_dir / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read(run_dir)
+    finally:
+        os.close(lock)
+    return None
+
+
+def _read(run_dir: Path) -> Running | None:
+    try:
+        values = json.loads((run_dir / "gateway.json").read_bytes())
+        return Running(**{**values, "address": tuple(values["address"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+class Site:
+    """A data directory while this process runs a gateway on it."""
+
+    def __init__(self, data: Path, lock: int) -> None:
+        self.data = data.absolute()
+        self.run_dir = run_directory(data)
+        self._lock = lock
+        self._note = self.run_dir / "gateway.json"
+
+    @classmethod
+    def open(cls, data: Path) -> Self:
+        """Make and take the directory; raises ConfigError, in one line that says how to mend it."""
+        run_dir = run_directory(data)
+        try:
+            run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            run_dir.chmod(0o700)
+            lock = os.open(run_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _refusal(data, error) from None
+        try:
+            _hold(lock, data)
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, b"%d\n" % os.getpid(), 0)
+        except OSError as error:
+            os.close(lock)
+            raise _refusal(data, error) from None
+        except ConfigError:
+            os.close(lock)
+            raise
+        return cls(data, lock)
+
+    def wait_for_predecessor(self) -> None:
+        """Wait until the processes of a gateway that was killed here have left."""
+        if (before := _read(self.run_dir)) is None:
+            return
+        limit = time.monotonic() + PREDECESSOR_LIMIT
+        for pid in (*before.acceptors.values(), *before.workers.values()):
+            with suppress(OSError):  # gone
+                _wait_for_end(pid, limit)
+
+    def note(self, running: Running) -> None:
+        """Describe the gateway for the other commands."""
+        draft = self._note.with_suffix(".draft")
+        try:
+            draft.write_text(json.dumps(asdict(running)) + "\n")
+            draft.replace(self._note)
+        except OSError as error:  # a full disk must not stop what still works
+            _log.warning("path=%s not written: %s", self._note, error.strerror)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._note.unlink(missing_ok=True)
+        os.close(self._lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _hold(lock: int, data: Path) -> None:
+    """A command that only looks holds the lock for a moment, hence the second tries."""
+    for _ in range(_LOCK_TRIES):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOCK_PAUSE)
+        else:
+            return
+    holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
+    raise ConfigError(
+        f"a gateway already runs on {data} (pid {holder}): stop it first, "
+        f"or give this one another directory with --data"
+    )
+
+
+def _refusal(data: Path, error: OSError) -> ConfigError:
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        why = "part of the path is not a directory"
+    else:
+        why = error.strerror or "unknown error"
+    return ConfigError(
+        f"cannot use the data directory {data}: {why}; "
+        f"let user {os.geteuid()} write there, or choose another with --data"
+    )
+
+
+def _wait_for_end(pid: int, limit: float) -> None:
+    pidfd = os.pidfd_open(pid)
+    try:
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        poll.poll(max(0.0, limit - time.monotonic()) * 1000)
+    finally:
+        os.close(pidfd)
