@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
@@ -30,6 +31,7 @@ LIMIT = 64 * 1024
 """Bytes of File Meta Information, and of a data set's first elements, that are looked at."""
 
 _PIECE = 4096
+_PACKED_PIECE = 1024
 _LONGEST_VALUE = 128
 """Bytes kept of a UID; a well formed one has 64."""
 _UNDEFINED = 0xFFFFFFFF
@@ -209,8 +211,10 @@ class IdentityScan:
         "_at",
         "_budget",
         "_buffer",
+        "_deflated",
         "_depth",
         "_explicit",
+        "_inflatable",
         "_inflate",
         "_layout",
         "_skip",
@@ -230,8 +234,10 @@ class IdentityScan:
         """It begins like a file: with group 0002, or with preamble and prefix."""
         self._explicit = transfer_syntax_uid != IMPLICIT_VR_LITTLE_ENDIAN
         self._layout = _BIG if transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN else _LITTLE
-        deflated = transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
-        self._inflate = zlib.decompressobj(-15) if deflated else None
+        self._deflated = transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+        if self._deflated:
+            self._inflate = zlib.decompressobj(-15)
+            self._inflatable = LIMIT
         self._buffer = bytearray()
         self._at = 0
         self._skip = 0
@@ -247,30 +253,41 @@ class IdentityScan:
         view = memoryview(fragment)
         if self.done or not view:
             return
-        if self._inflate is None:
-            self._pass(view)
+        if self._deflated:
+            self._feed_deflated(view)
         else:
-            self._feed_deflated(view, self._inflate)
+            self._pass(view)
         if self.done:
             self._buffer = bytearray()
-            self._inflate = None
 
-    def _feed_deflated(self, view: memoryview, inflate: zlib._Decompress) -> None:
-        for start in range(0, len(view), _PIECE):
-            packed: bytes | memoryview = view[start : start + _PIECE]
-            while packed and not self.done:
-                try:
-                    plain = inflate.decompress(packed, _PIECE)
-                except zlib.error:
-                    self.done = True
-                    return
-                packed = inflate.unconsumed_tail
-                # What is skipped had to be inflated too, so all of it counts here.
-                self._spend(len(plain))
-                self._pass(memoryview(plain))
-            self.done |= inflate.eof
+    def _feed_deflated(self, view: memoryview) -> None:
+        for start in range(0, len(view), _PACKED_PIECE):
+            piece = view[start : start + _PACKED_PIECE]
+            before = self._inflate.copy()
+            try:
+                self._unpack(piece)
+            except zlib.error:
+                # zlib keeps to itself what came before the fault in the same call; byte by byte it
+                # gives that away, and so the outcome does not depend on the chunking.
+                self._inflate = before
+                self._salvage(piece)
             if self.done:
                 return
+
+    def _salvage(self, piece: memoryview) -> None:
+        with suppress(zlib.error):
+            for at in range(len(piece)):
+                self._unpack(piece[at : at + 1])
+        self.done = True
+
+    def _unpack(self, packed: memoryview | bytes) -> None:
+        while packed and not self.done:
+            plain = self._inflate.decompress(packed, _PIECE)
+            packed = self._inflate.unconsumed_tail
+            # What is skipped had to be inflated too, so all of it counts here.
+            self._pass(memoryview(plain)[: self._inflatable])
+            self._inflatable -= len(plain)
+            self.done |= self._inflate.eof or self._inflatable <= 0
 
     def _pass(self, view: memoryview) -> None:
         while view and not self.done:

@@ -103,14 +103,13 @@ class SpoolFile:
         self._strand.submit(partial(self._close, target))
 
     def _write(self, views: Sequence[Buffer]) -> None:
-        if self.error is None and not self._dropped:
-            try:
-                self._written += self._disk.write(self._fd, views)
-            except OSError as error:
-                self._give_up(error)
-                return
         if self.error is not None or self._dropped:
             self._written = self._queued
+            return
+        try:
+            self._written += self._disk.write(self._fd, views)
+        except OSError as error:
+            self._give_up(error)
 
     def _give_up(self, error: OSError) -> None:
         """Give the space back at once: the message may go on for long."""

@@ -81,7 +81,7 @@ class Writer:
     def flush(self) -> None:
         """Write what was gathered; the views may die afterwards."""
         views, self._gathered = self._gathered, []
-        if not views or self._ended or self._failed is not None:
+        if not views or self._ended or self.failed is not None:
             return
         if self._file is not None:
             self._file.write(views)
