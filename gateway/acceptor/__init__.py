@@ -1,0 +1,1 @@
+"""The acceptor process: sockets, associations, and what becomes of each request."""

@@ -1,0 +1,53 @@
+"""`python -m gateway.acceptor NAME`: an acceptor as a child of the supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+
+from gateway import log as logs
+from gateway.acceptor.server import Acceptor
+from gateway.errors import GatewayError
+from gateway.process import EXIT_CONFIG, Inherited, inherit
+from gateway.settings import AcceptorSettings, from_map
+
+log = logging.getLogger("gateway.acceptor")
+
+
+async def serve(settings: AcceptorSettings, inherited: Inherited) -> int:
+    """Serve until SIGTERM, or until the supervisor is gone; the exit status."""
+    loop = asyncio.get_running_loop()
+    leave = asyncio.Event()
+
+    def orphaned() -> None:
+        loop.remove_reader(inherited.lifeline)
+        leave.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, leave.set)
+    loop.add_reader(inherited.lifeline, orphaned)
+    try:
+        acceptor = Acceptor(settings, socket.socket(fileno=inherited.fds["listen"]))
+        await acceptor.start()
+    except GatewayError as error:
+        inherited.report(error=str(error))
+        return EXIT_CONFIG
+    inherited.report(ready=True)
+    await leave.wait()
+    await acceptor.stop()
+    return 0
+
+
+def main() -> int:
+    """The child's main."""
+    inherited = inherit()
+    settings = from_map(AcceptorSettings, inherited.settings)
+    logs.setup(settings.log, settings.name)
+    return asyncio.run(serve(settings, inherited))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

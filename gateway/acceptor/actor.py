@@ -1,0 +1,325 @@
+"""One actor owns one association, from the connection to its end.
+
+The receive path is synchronous: a fragment goes to its place before the next one is looked at. The
+operations are coroutines: requests wait in a bounded queue for the negotiated window, and reading
+pauses only when a further data set finds that queue full. So an A-ABORT, a C-CANCEL or a reset
+is seen while answers are pending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from gateway.acceptor.admission import admit
+from gateway.acceptor.describe import describe
+from gateway.acceptor.messages import Messages
+from gateway.acceptor.notify import Notifier
+from gateway.alarm import Alarm
+from gateway.dimse.fragmenter import fragment
+from gateway.errors import RemoteProtocolError
+from gateway.events import (
+    EVT_ABORTED,
+    EVT_ACCEPTED,
+    EVT_CONN_CLOSE,
+    EVT_CONN_OPEN,
+    EVT_ESTABLISHED,
+    EVT_REJECTED,
+    EVT_RELEASED,
+    EVT_REQUESTED,
+)
+from gateway.fabric.framing import pack
+from gateway.transport import Transport
+from gateway.ul.association import Association, Side
+from gateway.ul.fsm import State
+from gateway.ul.pdu import AAbort, AAssociateAC, AAssociateRJ, AReleaseRP, AReleaseRQ
+from gateway.ul.primitives import (
+    AAbortIndication,
+    AAbortRequest,
+    AAssociateAccept,
+    AAssociateIndication,
+    AAssociateReject,
+    APAbortIndication,
+    AReleaseIndication,
+    AReleaseResponse,
+    PDataPart,
+    Primitive,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.acceptor.server import Acceptor
+    from gateway.dimse.message import Message, Request
+    from gateway.events import NotificationEvent
+    from gateway.ul.fsm import Transition
+    from gateway.ul.negotiation import AcceptedContext
+    from gateway.ul.primitives import PduTraced
+
+log = logging.getLogger("gateway.acceptor")
+
+
+class Phase(Enum):
+    """Where an association is in its life, as its actor sees it."""
+
+    PENDING = auto()
+    """Connected; has not asked yet."""
+    ESTABLISHED = auto()
+    RELEASING = auto()
+    """The peer asked for release; operations in hand are finished first."""
+    ENDED = auto()
+
+
+class AssociationActor:
+    """The owner of a `Transport` in the acceptor role."""
+
+    def __init__(self, house: Acceptor) -> None:
+        loop = asyncio.get_running_loop()
+        limits = house.settings.association
+        self.house = house
+        self.id = secrets.token_hex(6)
+        """Names the association in log lines and events."""
+        self.phase = Phase.PENDING
+        self.association = Association(
+            Side.ACCEPTOR,
+            now=loop.time(),
+            max_pdu=limits.max_pdu,
+            artim_timeout=limits.artim_timeout,
+        )
+        self.association.trace = house.trace
+        self.transport = Transport(self.association, self, send_timeout=limits.send_timeout)
+        self.notifier = Notifier(house.fabric, self.blob)
+        self.messages = Messages(self)
+        self._loop = loop
+        self._idle = Alarm(loop, self._idled)
+        self._blob: bytes | None = None
+
+    # what operations need
+
+    @property
+    def calling_ae_title(self) -> str:
+        request = self.association.request
+        return request.calling_ae_title if request is not None else ""
+
+    def blob(self) -> bytes:
+        """The association's description for workers, encoded once for each of its phases."""
+        if self._blob is None:
+            settings = self.house.settings
+            self._blob = pack(
+                describe(
+                    self.association,
+                    self.transport,
+                    name=self.id,
+                    house=settings.name,
+                    ae_title=settings.ae_title,
+                )
+            )
+        return self._blob
+
+    def describe_request(self, context: AcceptedContext, request: Request) -> dict[str, Any]:
+        """What every DIMSE intervention carries."""
+        return {
+            "request": request.parameters(),
+            "context": [context.id, context.abstract_syntax, context.transfer_syntax],
+            "message_id": request.message_id,
+        }
+
+    def respond(self, context_id: int, response: Message, data_set: bytes | None = None) -> None:
+        """Send a response; one that comes after the association's end is dropped."""
+        if self.association.state not in (State.Sta6, State.Sta8):
+            return
+        command_set = response.encode(has_data_set=data_set is not None)
+        maximum = self.association.peer_max_length
+        pdus = list(fragment(context_id, command_set, data_set, maximum))
+        self.association.send_pdata(pdus, self._loop.time())
+        self.transport.flush()
+        self.notifier.responded(context_id, command_set, data_set)
+
+    # the transport's calls
+
+    def connected(self) -> None:
+        self.notifier.tell(EVT_CONN_OPEN, address=list(self.transport.remote))
+        self.house.connected(self)
+
+    def primitive(self, primitive: Primitive) -> None:
+        try:
+            self._primitive(primitive)
+        except RemoteProtocolError as error:
+            log.warning("association=%s aborting: %s", self.id, error)
+            self.abort()
+        except Exception:
+            log.exception("association=%s the association's actor failed", self.id)
+            self._end(EVT_ABORTED, source=0, reason=0)
+            self.transport.abort()
+
+    def read_done(self) -> None:
+        self.messages.read_done()
+        if self.phase is Phase.PENDING and self.association.state is State.Sta13:
+            self._turned_away()
+        self._rearm()
+
+    def traced(self, records: Sequence[Transition | PduTraced]) -> None:
+        self.notifier.traced(records)
+
+    def closed(self) -> None:
+        if self.phase is Phase.PENDING:
+            self.phase = Phase.ENDED  # it never asked for anything
+        elif self.phase is not Phase.ENDED:
+            self._end(EVT_ABORTED, source=2, reason=0)
+        self._idle.stop()
+        self.notifier.tell(EVT_CONN_CLOSE, address=list(self.transport.remote))
+        self.house.gone(self)
+
+    # primitives
+
+    def _primitive(self, primitive: Primitive) -> None:
+        match primitive:
+            case PDataPart():
+                self.messages.data(primitive)
+            case AAssociateIndication():
+                self._asked(primitive)
+            case AReleaseIndication():
+                self._release_asked()
+            case AAbortIndication(source=source, reason=reason):
+                self._aborted("A-ABORT", source, reason)
+            case APAbortIndication(reason=reason, text=text):
+                self._aborted("A-P-ABORT", 2, reason, text)
+
+    def _asked(self, indication: AAssociateIndication) -> None:
+        self.house.asked(self)
+        self.notifier.acse(
+            sent=False,
+            primitive="A-ASSOCIATE",
+            kind="indication",
+            pdu=indication.request.encode(),
+        )
+        self.notifier.tell(EVT_REQUESTED)
+        if self.association.state is not State.Sta3:
+            return  # the peer has left meanwhile
+        match admit(self.house, indication.request):
+            case AAssociateRJ() as rejection:
+                self._reject(rejection)
+            case AAssociateAC() as acceptance:
+                self._accept(acceptance)
+
+    def _reject(self, rejection: AAssociateRJ) -> None:
+        self.association.send(AAssociateReject(rejection), self._loop.time())
+        self._sent("A-ASSOCIATE", "response", rejection.encode())
+        self._rejected(rejection)
+
+    def _rejected(self, rejection: AAssociateRJ) -> None:
+        result, source, reason = rejection.result, rejection.source, rejection.reason
+        log.warning(
+            "association=%s A-ASSOCIATE-RJ (%d,%d,%d): %s",
+            *(self.id, result, source, reason, rejection.describe()),
+        )
+        self._end(EVT_REJECTED, result=result, source=source, reason=reason)
+
+    def _accept(self, acceptance: AAssociateAC) -> None:
+        self.association.send(AAssociateAccept(acceptance), self._loop.time())
+        self.phase = Phase.ESTABLISHED
+        self._blob = None
+        self.house.established += 1
+        if (window := acceptance.user_information.async_ops) is not None:
+            limit = self.house.settings.association.max_operations_performed
+            self.messages.window = min(window.invoked or limit, limit)
+        self._sent("A-ASSOCIATE", "response", acceptance.encode())
+        self.notifier.tell(EVT_ACCEPTED)
+        self.notifier.tell(EVT_ESTABLISHED)
+
+    def _turned_away(self) -> None:
+        """The protocol machine itself rejected or aborted (AE-6, AA-1): there is no indication."""
+        association = self.association
+        if association.error is not None:
+            log.warning("association=%s A-ABORT: %s", self.id, association.error)
+            self._end(EVT_ABORTED, source=0, reason=0)
+        elif (rejection := association.rejection) is not None:
+            self._rejected(rejection)
+
+    def _sent(self, primitive: str, kind: str, pdu: bytes) -> None:
+        self.transport.flush()
+        self.notifier.acse(sent=True, primitive=primitive, kind=kind, pdu=pdu)
+
+    def _release_asked(self) -> None:
+        self.notifier.acse(
+            sent=False, primitive="A-RELEASE", kind="indication", pdu=AReleaseRQ().encode()
+        )
+        self.phase = Phase.RELEASING
+        self.messages.drop_unfinished()
+        self.settle()
+
+    def _aborted(self, primitive: str, source: int, reason: int, why: str = "peer") -> None:
+        pdu = AAbort(source, reason).encode()
+        self.notifier.acse(sent=False, primitive=primitive, kind="indication", pdu=pdu)
+        if self.phase is not Phase.ENDED:
+            log.warning(
+                "association=%s %s, source %d, reason %d: %s",
+                self.id,
+                primitive,
+                source,
+                reason,
+                why,
+            )
+            self._end(EVT_ABORTED, source=source, reason=reason)
+
+    def abort(self) -> None:
+        """A-ABORT from this side, as the service user (PS3.8 9.3.8)."""
+        if self.phase is Phase.ENDED or self.association.state in (
+            State.Sta1,
+            State.Sta2,
+            State.Sta13,
+        ):
+            return
+        self.association.send(AAbortRequest(), self._loop.time())
+        self._end(EVT_ABORTED, source=0, reason=0)
+        self._sent("A-ABORT", "request", AAbort(0, 0).encode())
+
+    # the end
+
+    @property
+    def is_established(self) -> bool:
+        return self.phase is Phase.ESTABLISHED
+
+    def settle(self) -> None:
+        """Nothing may be in hand any more: release or leave if that was waited for."""
+        if not self.messages.is_idle:
+            return
+        if self.association.state is State.Sta8:
+            self.association.send(AReleaseResponse(), self._loop.time())
+            self._end(EVT_RELEASED)
+            self._sent("A-RELEASE", "response", AReleaseRP().encode())
+        elif self.phase is Phase.ESTABLISHED and self.house.draining:
+            self.abort()
+        else:
+            self._rearm()
+
+    def _end(self, event: NotificationEvent, **body: Any) -> None:
+        if self.phase in (Phase.ESTABLISHED, Phase.RELEASING):
+            self.house.ended()
+        self.phase = Phase.ENDED
+        self._blob = None
+        self._idle.set(None)
+        self.messages.stop()
+        self.notifier.tell(event, **body)
+
+    def _rearm(self) -> None:
+        """The idle timeout does not run while an operation is open, nor do we wait for a peer
+        whose bytes we do not read.
+        """
+        limits = self.house.settings.association
+        if self.phase is not Phase.ESTABLISHED or self.transport.is_paused:
+            self._idle.set(None)
+        elif self.messages.is_receiving:
+            self._idle.set(self.transport.last_received + limits.dimse_timeout)
+        elif self.messages.is_idle:
+            self._idle.set(self.transport.last_received + limits.network_timeout)
+        else:
+            self._idle.set(None)
+
+    def _idled(self) -> None:
+        what = "a message in its middle" if self.messages.is_receiving else "nothing to do"
+        log.warning("association=%s aborting: silent for too long, with %s", self.id, what)
+        self.abort()

@@ -1,0 +1,83 @@
+"""From a worker's answer, or the lack of one, to the status and elements of a response."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from gateway.dimse.command import BY_KEYWORD, VR
+from gateway.dimse.services import is_known_status, may_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gateway.dimse.message import Request
+    from gateway.events import Failures, InterventionEvent
+
+log = logging.getLogger("gateway.acceptor")
+
+MAX_STATUS = 0xFFFF
+MAX_TAG = 0xFFFFFFFF
+
+
+def failures_of(event: InterventionEvent) -> Failures:
+    """The statuses of a DIMSE intervention that went wrong."""
+    if event.failures is None:
+        raise TypeError(f"{event.name} is a negotiation event: it has no status")
+    return event.failures
+
+
+def status_of(
+    event: InterventionEvent, request: Request, payload: Mapping[str, Any], where: str
+) -> tuple[int, dict[str, Any]]:
+    """The status that answers `request`, and more elements by their PS3.7 keyword.
+
+    `where` names the association in the log. A garbled answer is a failure, never a success.
+    """
+    failures = failures_of(event)
+    if failed := payload.get("failed"):
+        why = payload.get("error", failed)
+        log.error("association=%s the %s handler failed: %s", where, event, why)
+        return getattr(failures, str(failed), failures.bad_status), {}
+    status, elements = payload.get("status"), payload.get("elements", {})
+    if not (type(status) is int and 0 <= status <= MAX_STATUS and _are_sound(elements)):
+        log.error("association=%s the answer to %s is garbled", where, event)
+        return failures.bad_status, {}
+    if not may_answer(request.command_field, status):
+        log.error("association=%s the answer 0x%04X does not end %s", where, status, event)
+        return failures.forbidden, {}
+    if not is_known_status(request.sop_class_uid, status):
+        log.warning("association=%s status 0x%04X is not one of the service's", where, status)
+    return status, elements
+
+
+def _are_sound(elements: object) -> bool:
+    """Optional elements have the types of their VR: text, a number, or tags."""
+    return isinstance(elements, dict) and all(
+        keyword in BY_KEYWORD and _SOUND[BY_KEYWORD[keyword].vr](value)
+        for keyword, value in elements.items()
+    )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is int and 0 <= value <= MAX_STATUS
+
+
+def _are_tags(value: object) -> bool:
+    return isinstance(value, list) and all(
+        type(tag) is int and 0 <= tag <= MAX_TAG for tag in value
+    )
+
+
+_SOUND: dict[VR, Callable[[object], bool]] = {
+    VR.AE: _is_text,
+    VR.LO: _is_text,
+    VR.UI: _is_text,
+    VR.UL: _is_number,
+    VR.US: _is_number,
+    VR.AT: _are_tags,
+}

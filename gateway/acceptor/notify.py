@@ -1,0 +1,119 @@
+"""Notification events of one association, built only while somebody watches them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gateway.events import (
+    EVT_ACSE_RECV,
+    EVT_ACSE_SENT,
+    EVT_DATA_RECV,
+    EVT_DATA_SENT,
+    EVT_DIMSE_RECV,
+    EVT_DIMSE_SENT,
+    EVT_FSM_TRANSITION,
+    EVT_PDU_RECV,
+    EVT_PDU_SENT,
+    EXCERPT,
+)
+from gateway.ul.association import Trace
+from gateway.ul.fsm import Transition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gateway.events import NotificationEvent
+    from gateway.fabric.server import Server
+    from gateway.ul.primitives import PduTraced
+
+_PDU_TOPICS = {name.name for name in (EVT_PDU_RECV, EVT_PDU_SENT, EVT_DATA_RECV, EVT_DATA_SENT)}
+
+
+def trace_wanted(topics: set[str]) -> Trace:
+    """What the protocol machines must record for the topics that are watched."""
+    trace = Trace.NONE
+    if EVT_FSM_TRANSITION.name in topics:
+        trace |= Trace.TRANSITIONS
+    if not _PDU_TOPICS.isdisjoint(topics):
+        trace |= Trace.PDUS
+    return trace
+
+
+class Notifier:
+    """Publishes what happens on one association; `blob` gives its encoded description."""
+
+    def __init__(self, fabric: Server, blob: Callable[[], bytes]) -> None:
+        self._fabric = fabric
+        self._blob = blob
+        self._data_set: bytearray | None = None
+        self._length = 0
+
+    def tell(self, event: NotificationEvent, **body: Any) -> None:
+        if self._fabric.wants(event.name):
+            self._fabric.publish(event.name, body, self._blob())
+
+    def traced(self, records: Sequence[Transition | PduTraced]) -> None:
+        for record in records:
+            if isinstance(record, Transition):
+                self.tell(
+                    EVT_FSM_TRANSITION,
+                    current_state=record.current_state.name,
+                    fsm_event=record.fsm_event.name,
+                    action=record.action.value,
+                    next_state=record.next_state.name,
+                )
+            else:
+                self._pdu(record)
+
+    def _pdu(self, record: PduTraced) -> None:
+        sent = record.sent
+        body = {"length": record.length, "truncated": len(record.data) < record.length}
+        self.tell(EVT_DATA_SENT if sent else EVT_DATA_RECV, data=record.data, **body)
+        self.tell(EVT_PDU_SENT if sent else EVT_PDU_RECV, pdu=record.data, **body)
+
+    def acse(self, *, sent: bool, primitive: str, kind: str, pdu: bytes) -> None:
+        event = EVT_ACSE_SENT if sent else EVT_ACSE_RECV
+        self.tell(event, primitive=primitive, kind=kind, pdu=pdu)
+
+    # A message that comes in is told when it is complete: its data set is gathered up to the
+    # excerpt, while somebody watches.
+
+    def begun(self) -> None:
+        watched = self._fabric.wants(EVT_DIMSE_RECV.name)
+        self._data_set = bytearray() if watched else None
+        self._length = 0
+
+    def fragment(self, data: memoryview) -> None:
+        if self._data_set is None:
+            return
+        self._length += len(data)
+        if room := EXCERPT - len(self._data_set):
+            self._data_set += data[:room]
+
+    def received(self, context_id: int, command_set: bytes) -> None:
+        if self._data_set is None:
+            return
+        data_set, self._data_set = bytes(self._data_set), None
+        self._message(EVT_DIMSE_RECV, context_id, command_set, (data_set, self._length))
+
+    def responded(self, context_id: int, command_set: bytes, data_set: bytes | None) -> None:
+        if self._fabric.wants(EVT_DIMSE_SENT.name):
+            whole = data_set or b""
+            self._message(EVT_DIMSE_SENT, context_id, command_set, (whole[:EXCERPT], len(whole)))
+
+    def _message(
+        self,
+        event: NotificationEvent,
+        context_id: int,
+        command_set: bytes,
+        data_set: tuple[bytes, int],
+    ) -> None:
+        excerpt, length = data_set
+        self.tell(
+            event,
+            context_id=context_id,
+            command_set=command_set,
+            data_set=excerpt,
+            length=length,
+            truncated=len(excerpt) < length,
+        )

@@ -1,0 +1,110 @@
+"""C-STORE (PS3.4 B): fragments straight to the spool, then the claim to the event's owner."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from gateway.acceptor.answers import failures_of, status_of
+from gateway.errors import SpoolError, Unanswered
+from gateway.events import EVT_C_STORE
+from gateway.part10 import IdentityScan
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from gateway.acceptor.actor import AssociationActor
+    from gateway.dimse.message import CStoreRQ
+    from gateway.fabric import Binding
+    from gateway.spool import Sealed, Writer
+    from gateway.ul.negotiation import AcceptedContext
+
+log = logging.getLogger("gateway.acceptor.store")
+
+MISMATCH = 0xA900
+"""Data set does not match SOP class (PS3.4 B.2.3)."""
+CANNOT_UNDERSTAND = 0xC000
+OUT_OF_RESOURCES = 0xA700
+
+
+class Store:
+    """One C-STORE request while it arrives, and until it is answered."""
+
+    def __init__(
+        self,
+        actor: AssociationActor,
+        context: AcceptedContext,
+        request: CStoreRQ,
+        binding: Binding,
+        writer: Writer,
+    ) -> None:
+        self.message_id = request.message_id
+        self._actor = actor
+        self._context = context
+        self._request = request
+        self._binding = binding
+        self._writer = writer
+        self._scan = IdentityScan(context.transfer_syntax)
+
+    def fragment(self, data: memoryview) -> None:
+        self._writer.write(data)
+        if not self._scan.done:
+            self._scan.feed(data)
+
+    def flush(self) -> None:
+        self._writer.flush()
+
+    def discard(self) -> None:
+        self._writer.discard()
+
+    def start(self) -> Coroutine[None, None, None]:
+        return self._perform()
+
+    async def _perform(self) -> None:
+        status, elements = self._unacceptable()
+        if status:
+            self._writer.discard()
+        else:
+            status, elements = await self._offer()
+        response = self._request.response(status, elements)
+        self._actor.respond(self._context.id, response)
+
+    def _unacceptable(self) -> tuple[int, dict[str, Any]]:
+        scan, request = self._scan, self._request
+        if scan.has_group_2:
+            return CANNOT_UNDERSTAND, {"ErrorComment": "File meta elements inside the data set"}
+        if scan.sop_class_uid != request.affected_sop_class_uid:
+            return MISMATCH, {"ErrorComment": "SOP class of command and data set disagree"}
+        if scan.sop_instance_uid != request.affected_sop_instance_uid:
+            return MISMATCH, {"ErrorComment": "SOP instance of command and data set disagree"}
+        return 0, {}
+
+    async def _offer(self) -> tuple[int, dict[str, Any]]:
+        spool, settings = self._actor.house.spool, self._actor.house.settings
+        try:
+            sync = self._binding.durable and settings.durable
+            sealed = await spool.seal(self._writer, sync=sync)
+        except SpoolError as error:
+            log.error("association=%s C-STORE not kept: %s", self._actor.id, error)  # noqa: TRY400 - no bug here
+            return OUT_OF_RESOURCES, {"ErrorComment": "Out of resources: spool"}
+        try:
+            return await self._ask(sealed)
+        finally:
+            spool.release(sealed.claim)
+
+    async def _ask(self, sealed: Sealed) -> tuple[int, dict[str, Any]]:
+        actor = self._actor
+        payload = {
+            **actor.describe_request(self._context, self._request),
+            "claim": sealed.claim.to_map(),
+        }
+        try:
+            answer = await actor.house.fabric.ask(
+                EVT_C_STORE.name, payload, assoc=actor.blob(), data=sealed.data
+            )
+        except Unanswered as error:
+            log.warning("association=%s C-STORE unanswered: %s", actor.id, error)
+            if error.poisonous:
+                actor.house.spool.quarantine(sealed.claim, sealed.data)
+            return failures_of(EVT_C_STORE).unanswered, {"ErrorComment": str(error)}
+        return status_of(EVT_C_STORE, self._request, answer.payload, actor.id)

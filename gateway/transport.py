@@ -1,0 +1,209 @@
+"""The asyncio shell round `ul.Association`: feed, flush, timers, pause reading.
+
+All connections of a process read into one buffer: what a read brought is handed on as views and
+used up before the call returns. So memory does not depend on the number of connections, and a data
+set's bytes are not copied on their way. The owner (an actor of the acceptor, or a requestor's
+association) gets primitives and says what is to be sent; it never sees the socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, Protocol, cast
+
+from gateway.alarm import Alarm
+from gateway.ul.association import Closing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.ul.association import Association
+    from gateway.ul.fsm import Transition
+    from gateway.ul.primitives import PduTraced, Primitive
+
+READ_SIZE = 256 * 1024
+"""Bytes that one read takes from the socket at the most."""
+
+WRITE_HIGH = 256 * 1024
+"""Bytes waiting to be sent above which reading pauses and senders wait."""
+
+_QUICKACK = getattr(socket, "TCP_QUICKACK", None)
+"""Absent outside Linux: there the peer's Nagle algorithm may wait for a delayed acknowledgement."""
+
+_buffer = memoryview(bytearray(READ_SIZE))
+
+
+class Owner(Protocol):
+    """What a transport tells the one who owns the association."""
+
+    def connected(self) -> None:
+        """The transport is up; nothing was read yet."""
+
+    def primitive(self, primitive: Primitive) -> None:
+        """A primitive arrived; its views die when `read_done` returned."""
+
+    def read_done(self) -> None:
+        """All that one read brought was handed over."""
+
+    def traced(self, records: Sequence[Transition | PduTraced]) -> None:
+        """State transitions and PDUs, while the association's `trace` asks for them."""
+
+    def closed(self) -> None:
+        """The connection is gone; the last call."""
+
+
+class Transport(asyncio.BufferedProtocol):
+    """One connection and its protocol machine.
+
+    `send_timeout`: seconds for which the peer may leave what it was sent unread.
+    """
+
+    def __init__(self, association: Association, owner: Owner, *, send_timeout: float) -> None:
+        self.association = association
+        self.last_received = 0.0
+        """The loop's time of the last read."""
+        self.local: tuple[str, int] = ("", 0)
+        self.remote: tuple[str, int] = ("", 0)
+        self._owner = owner
+        self._send_timeout = send_timeout
+        self._loop = asyncio.get_running_loop()
+        self._alarm = Alarm(self._loop, self._deadline_passed)
+        self._unread = Alarm(self._loop, self.abort)
+        self._socket: socket.socket | None = None
+        self._transport: asyncio.Transport | None = None
+        self._pauses: set[str] = set()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._finished = False
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH)
+        self._socket = transport.get_extra_info("socket")
+        self.remote = _address(transport.get_extra_info("peername"))
+        self.local = _address(transport.get_extra_info("sockname"))
+        if self._socket is not None and self._socket.family != socket.AF_UNIX:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.last_received = self._loop.time()
+        self._owner.connected()
+        self.flush()
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
+        return _buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        now = self.last_received = self._loop.time()
+        self.association.receive_data(_buffer[:nbytes], now)
+        self._hand_over()
+        if _QUICKACK is not None and self._socket is not None:
+            # Linux leaves this mode by itself: without it a peer whose Nagle algorithm holds back
+            # its last segment waits 40 ms for our delayed acknowledgement, each time.
+            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+
+    def eof_received(self) -> bool:
+        self._lost()
+        return True  # the protocol machine decides when to close
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        self._lost()
+        self._alarm.stop()
+        self._unread.stop()
+        self._writable.set()
+        self._transport = self._socket = None
+        self._owner.closed()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+        self.pause_reading("writing")
+        self._unread.set(self._loop.time() + self._send_timeout)
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+        self._unread.set(None)
+        self.resume_reading("writing")
+
+    # the owner's side
+
+    @property
+    def is_paused(self) -> bool:
+        """Nothing is read at present."""
+        return bool(self._pauses)
+
+    def flush(self) -> None:
+        """Send what the machine has to say, follow its wish to close, arm its timer."""
+        association = self.association
+        output = association.bytes_to_send()
+        if output and self._transport is not None and not self._finished:
+            self._transport.write(output[0] if len(output) == 1 else b"".join(output))
+        if association.trace:
+            self._owner.traced(association.take_trace())
+        self._alarm.set(association.deadline)
+        if association.closing is not Closing.NO:
+            self._close(association.closing)
+
+    async def drain(self) -> None:
+        """Wait until the peer has read enough of what it was sent."""
+        await self._writable.wait()
+
+    def pause_reading(self, reason: str) -> None:
+        """Stop reading until every reason for it has gone."""
+        if not self._pauses and self._transport is not None:
+            self._transport.pause_reading()
+        self._pauses.add(reason)
+
+    def resume_reading(self, reason: str) -> None:
+        if reason not in self._pauses:
+            return
+        self._pauses.remove(reason)
+        if not self._pauses and self._transport is not None:
+            self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """Drop the connection at once, with whatever was still to be sent."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # between the two
+
+    def _hand_over(self) -> None:
+        association, owner = self.association, self._owner
+        while (primitive := association.next_primitive()) is not None:
+            owner.primitive(primitive)
+        owner.read_done()
+        self.flush()
+
+    def _lost(self) -> None:
+        self.association.receive_eof(self._loop.time())
+        self._hand_over()
+
+    def _deadline_passed(self) -> None:
+        self.association.handle_deadline(self._loop.time())
+        self._hand_over()
+
+    def _close(self, closing: Closing) -> None:
+        if self._transport is None:
+            return
+        if closing is Closing.SHUTDOWN:
+            if not self._finished and self._transport.can_write_eof():
+                self._transport.write_eof()
+            # What the peer still sends is read and dropped by the machine (Sta13): closing with
+            # unread input would send a reset, which can overtake our last PDU.
+            self._finished = True
+            self._forget_pauses()
+        elif not self._transport.is_closing():
+            self._finished = True
+            self._unread.set(self._loop.time() + self._send_timeout)
+            self._transport.close()
+
+    def _forget_pauses(self) -> None:
+        for reason in tuple(self._pauses):
+            self.resume_reading(reason)
+
+
+def _address(name: object) -> tuple[str, int]:
+    if isinstance(name, tuple) and len(name) >= 2:
+        return str(name[0]), int(name[1])
+    return str(name or ""), 0
