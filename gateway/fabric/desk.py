@@ -1,0 +1,144 @@
+"""The registry's desk: gives requests to members, lets them wait, ends them.
+
+Everything that moves a `Call` from one place to another is here; who holds what is decided in
+`gateway.fabric.registry`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.errors import Reason
+from gateway.fabric.calls import Call, Deadlines
+from gateway.fabric.effects import Deliver, Effect, Fail, Send
+from gateway.fabric.envelope import Cancel, Requested
+from gateway.fabric.model import Answer, Why
+
+if TYPE_CHECKING:
+    from gateway.fabric.lease import Member, Owner
+
+SUSPICIOUS_DEATHS = 2
+"""Members that a request may kill while alone in their hands."""
+
+
+class Desk:
+    """The requests of one acceptor; effects are appended to `out`."""
+
+    def __init__(self, limit: int, out: list[Effect]) -> None:
+        self._limit = limit
+        """Requests that wait for one event."""
+        self._out = out
+        self._unclaimed: dict[str, dict[Call, None]] = {}
+        """Requests for workers that are still to register."""
+        self.deadlines = Deadlines()
+
+    def ask(self, call: Call, owner: Owner, now: float) -> None:
+        """Give the call to one of the owner's members, or let it wait."""
+        _bind(call, owner)
+        member = None if owner.waiting else owner.pick(call.event)
+        if member is not None:
+            self.deadlines.start(call, now)
+            self._give(call, member, now)
+        elif self._fits(call, owner.waiting.get(call.event)):
+            self.deadlines.start(call, now)
+            owner.wait(call)
+            self.dispatch(owner, now)
+
+    def ask_later(self, call: Call, now: float) -> None:
+        """Let the call wait for whoever will register its event."""
+        queue = self._unclaimed.setdefault(call.event, {})
+        if self._fits(call, queue):
+            call.queue = queue
+            queue[call] = None
+            self.deadlines.start(call, now)
+
+    def claim(self, owner: Owner, event: str, now: float) -> None:
+        """The event has an owner now; each deadline is the owner's, from now on."""
+        for call in self._unclaimed.pop(event, ()):
+            self.deadlines.stop(call)
+            _bind(call, owner)
+            self.deadlines.start(call, now)
+            owner.wait(call)
+
+    def dispatch(self, owner: Owner, now: float) -> None:
+        """Give what can go out."""
+        while (pair := owner.next()) is not None:
+            self._give(*pair, now)
+
+    def answer_of_stream(self, call: Call, answer: Answer, now: float) -> None:
+        """One of many answers; the clock runs anew while the member may send a further one."""
+        call.answered += 1
+        call.owed -= 1
+        if call.owed:
+            self.deadlines.start(call, now)
+        else:
+            self.deadlines.stop(call)
+        self._out.append(Deliver(call, answer))
+
+    def survive(self, call: Call, owner: Owner | None) -> None:
+        """The member that had the call is dead: it is given again, or fails."""
+        text = f"{call.event}: the worker died with it"
+        again = call.redeliver and not call.answered
+        call.member = None
+        if call.deaths_alone >= SUSPICIOUS_DEATHS:
+            self.close(call)
+            self._out.append(Fail(call, Reason.LOST, text, poisonous=True))
+        elif again and owner is not None and call.event in owner.bindings:
+            call.attempt += 1
+            owner.suspect(call)
+        else:
+            self.give_up(call, Reason.LOST, text, Why.LOST)
+
+    def give_up(self, call: Call, reason: Reason | None, text: str, why: Why) -> None:
+        """End a call without an answer; a member that has it is told to put it down."""
+        member, token = call.member, call.token
+        if member is not None:
+            del member.in_hand[token]
+            member.zombies.add(token)
+            self._out.append(Send(member.peer, Cancel(token, why, True)))
+        self.close(call)
+        if reason is not None:
+            self._out.append(Fail(call, reason, text))
+
+    def fail_unclaimed(self) -> None:
+        """Nobody is expected any more."""
+        for call in [call for queue in self._unclaimed.values() for call in queue]:
+            text = f"{call.event}: nobody has registered"
+            self.give_up(call, Reason.NOBODY, text, Why.ABANDONED)
+        self._unclaimed.clear()
+
+    def close(self, call: Call) -> None:
+        """The call is in nobody's hands and no queue any more."""
+        call.leave_queue()
+        call.member = None
+        self.deadlines.stop(call)
+
+    def _fits(self, call: Call, queue: dict[Call, None] | None) -> bool:
+        if queue is None or len(queue) < self._limit:
+            return True
+        self._out.append(Fail(call, Reason.BUSY, f"{call.event}: the queue is full"))
+        return False
+
+    def _give(self, call: Call, member: Member, now: float) -> None:
+        call.leave_queue()
+        call.member = member
+        call.token = member.issue()
+        member.in_hand[call.token] = call
+        envelope = Requested(
+            call.token,
+            call.event,
+            call.attempt,
+            self.deadlines.left(call, now),
+            call.window,
+            call.payload,
+            call.assoc,
+        )
+        self._out.append(Send(member.peer, envelope, call.data))
+        if call.cancelled:
+            self._out.append(Send(member.peer, Cancel(call.token, Why.CANCEL, False)))
+
+
+def _bind(call: Call, owner: Owner) -> None:
+    binding = owner.bindings[call.event]
+    call.duration = binding.deadline
+    call.redeliver = binding.redeliver

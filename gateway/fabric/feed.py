@@ -1,0 +1,93 @@
+"""The acceptor's notifications: who wants which topic, their numbers, and a ring for replay."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+from gateway.fabric.envelope import Beacon, Notified
+from gateway.fabric.framing import topic_frame, topic_of
+
+RING_BYTES = 4 * 1024 * 1024
+"""Kept for replay of one topic, beside the limit in number."""
+
+
+class Ring:
+    """The last notifications of one topic, bounded in number and bytes."""
+
+    def __init__(self, topic: str, limit: int) -> None:
+        self.frame = topic_frame(topic)
+        self.seq = 0
+        self._limit = limit
+        self._kept: deque[bytes] = deque()
+        self._bytes = 0
+
+    def keep(self, encoded: bytes) -> None:
+        self._kept.append(encoded)
+        self._bytes += len(encoded)
+        while len(self._kept) > self._limit or self._bytes > RING_BYTES:
+            self._bytes -= len(self._kept.popleft())
+
+    def between(self, first: int, last: int) -> Iterator[bytes]:
+        """What is still kept of `first` to `last`."""
+        oldest = self.seq - len(self._kept) + 1
+        for seq in range(max(first, oldest), min(last, self.seq) + 1):
+            yield self._kept[seq - oldest]
+
+
+class Feed:
+    """Publishes through `send`, which never waits."""
+
+    def __init__(
+        self,
+        stream: str,
+        topics: Collection[str],
+        limit: int,
+        send: Callable[[tuple[bytes, bytes]], object],
+    ) -> None:
+        self.stream = stream
+        self.wanted: set[str] = set()
+        self._send = send
+        self._rings = {topic: Ring(topic, limit) for topic in topics}
+        self._watchers: Counter[str] = Counter()
+
+    def subscription(self, frame: bytes | memoryview) -> bool:
+        """Take what XPUB received; True if the wanted topics changed.
+
+        The beacon that answers tells the new watcher that it is one, and where it stands.
+        """
+        frame = bytes(frame)
+        topic = topic_of(frame[1:])
+        if topic not in self._rings or frame[0] > 1:
+            return False
+        if frame[0] == 0:
+            self._watchers[topic] -= self._watchers[topic] > 0
+        else:
+            self._watchers[topic] += 1
+            self.beacon(topic)
+        wanted = {t for t, watchers in self._watchers.items() if watchers > 0}
+        changed, self.wanted = wanted != self.wanted, wanted
+        return changed
+
+    def publish(self, topic: str, body: dict[str, Any], assoc: bytes, timestamp: float) -> None:
+        """Number, send and keep; raises FabricError for a body that cannot be encoded."""
+        ring = self._rings[topic]
+        encoded = Notified(self.stream, ring.seq + 1, timestamp, body, assoc).encode()
+        ring.seq += 1
+        ring.keep(encoded)
+        self._send((ring.frame, encoded))
+
+    def beacon(self, topic: str) -> None:
+        ring = self._rings[topic]
+        self._send((ring.frame, Beacon(self.stream, ring.seq).encode()))
+
+    def beacons(self) -> None:
+        """Let each watcher see whether it has everything."""
+        for topic in self.wanted:
+            self.beacon(topic)
+
+    def replay(self, topic: str, first: int, last: int) -> Iterator[bytes]:
+        """Encoded notifications that are still kept; none of an unknown topic."""
+        ring = self._rings.get(topic)
+        return iter(()) if ring is None else ring.between(first, last)

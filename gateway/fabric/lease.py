@@ -1,0 +1,210 @@
+"""Who holds which events: members, and the owners they are the hands of."""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gateway.fabric.calls import Call
+    from gateway.fabric.envelope import Register
+    from gateway.fabric.model import Binding
+
+FAULTS = 3
+"""So many faults within `FAULT_WINDOW` end a lease."""
+FAULT_WINDOW = 60.0
+_NAMES = 1024
+"""Names whose generations are remembered."""
+
+
+class Standing(Enum):
+    """What a member may still do."""
+
+    ACTIVE = auto()
+    SUPERSEDED = auto()
+    """Finish what it has, for a newer generation took over."""
+    LEAVING = auto()
+    """Finish what it has, for it said BYE."""
+
+
+class Member:
+    """One lease: one connection of one worker process."""
+
+    def __init__(self, peer: bytes, lease: str, register: Register, now: float) -> None:
+        self.peer = peer
+        self.lease = lease
+        self.register = register
+        self.events = frozenset(b.event for b in register.bindings)
+        self.heard = now
+        self.standing = Standing.ACTIVE
+        self.issued = 0
+        """Tokens given to it so far."""
+        self.in_hand: dict[str, Call] = {}
+        self.zombies: set[str] = set()
+        """Tokens that nobody awaits any more, but which it has not yet put down: no credit."""
+        self._faults: deque[float] = deque(maxlen=FAULTS)
+
+    @property
+    def name(self) -> str:
+        return self.register.worker
+
+    @property
+    def free(self) -> int:
+        return self.register.credit - len(self.in_hand) - len(self.zombies)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.in_hand or self.zombies)
+
+    def update(self, register: Register) -> None:
+        """Take a new registration of the same connection."""
+        self.register = register
+        self.events = frozenset(b.event for b in register.bindings)
+
+    def issue(self) -> str:
+        """A token that nobody has had before."""
+        self.issued += 1
+        return f"{self.lease}.{self.issued:x}"
+
+    def had(self, token: str) -> bool:
+        """Whether the token was once issued to this member."""
+        lease, _, number = token.rpartition(".")
+        try:
+            return lease == self.lease and 0 < int(number, 16) <= self.issued
+        except ValueError:
+            return False
+
+    def fault(self, now: float) -> bool:
+        """Count a fault; True if it was one too many."""
+        self._faults.append(now)
+        return len(self._faults) == FAULTS and now - self._faults[0] <= FAULT_WINDOW
+
+    def describe(self) -> dict[str, Any]:
+        """The body of a notification about this member."""
+        return {
+            "worker": self.register.worker,
+            "generation": self.register.generation,
+            "member": self.register.member,
+            "events": sorted(self.events),
+        }
+
+
+class Owner:
+    """A worker's name: its bindings, the active members of its newest generation, what waits.
+
+    After a death each request that was in the member's hands is a suspect and goes out alone: one
+    member is reserved, gets nothing new until it is idle, then one suspect after the other.
+    """
+
+    def __init__(self, name: str, generation: int) -> None:
+        self.name = name
+        self.generation = generation
+        self.members: list[Member] = []
+        self.bindings: dict[str, Binding] = {}
+        self.vacant_until: float | None = None
+        """Set while a death has left no member: then requests wait."""
+        self.waiting: dict[str, dict[Call, None]] = {}
+        self.suspects: dict[Call, None] = {}
+        self.reserved: Member | None = None
+
+    @property
+    def covered(self) -> bool:
+        """Whether each event that is held has a member to take it."""
+        return bool(self.members) and all(
+            any(event in m.events for m in self.members) for event in self.bindings
+        )
+
+    def remove(self, member: Member) -> None:
+        self.members.remove(member)
+        if self.reserved is member:
+            self.reserved = None
+
+    def wait(self, call: Call) -> None:
+        call.queue = self.waiting.setdefault(call.event, {})
+        call.queue[call] = None
+
+    def suspect(self, call: Call) -> None:
+        call.queue = self.suspects
+        call.queue[call] = None
+
+    def pick(self, event: str) -> Member | None:
+        """The member with the most free credit among those that take the event."""
+        best, most = None, 0
+        for member in self.members:
+            free = member.free
+            if free > most and member is not self.reserved and event in member.events:
+                best, most = member, free
+        return best
+
+    def next(self) -> tuple[Call, Member] | None:
+        """What can go out now, and to whom."""
+        pair = self._next_suspect()
+        if pair is not None or not self.waiting:
+            return pair
+        best: tuple[Call, Member] | None = None
+        for event, queue in list(self.waiting.items()):
+            if not queue:
+                del self.waiting[event]
+                continue
+            call = next(iter(queue))
+            if best is None or call.number < best[0].number:
+                member = self.pick(event)
+                best = best if member is None else (call, member)
+        return best
+
+    def _next_suspect(self) -> tuple[Call, Member] | None:
+        if not self.suspects:
+            if self.reserved is not None and not self.reserved.in_hand:
+                self.reserved = None
+            return None
+        call = next(iter(self.suspects))
+        member = self._reserve(call.event)
+        if member is None or member.busy or member.free < 1:
+            return None
+        return call, member
+
+    def _reserve(self, event: str) -> Member | None:
+        """Keep one member free of anything else; one that hangs will never be idle."""
+        member = self.reserved
+        if member is None or (not member.in_hand and event not in member.events) or member.zombies:
+            fit = [m for m in self.members if event in m.events and not m.zombies]
+            self.reserved = min(fit, key=lambda m: len(m.in_hand), default=None)
+        return self.reserved
+
+    def unbound(self) -> list[Call]:
+        """Bind what the members bind now; returns the calls whose event fell out."""
+        self.bindings = {b.event: b for m in self.members for b in m.register.bindings}
+        fallen = [e for e in self.waiting if e not in self.bindings]
+        calls = [call for event in fallen for call in self.waiting.pop(event)]
+        return calls + [call for call in self.suspects if call.event not in self.bindings]
+
+    def queued(self) -> list[Call]:
+        return [*self.suspects, *(call for queue in self.waiting.values() for call in queue)]
+
+
+class Generations:
+    """The newest generation of each name, granted and promised."""
+
+    def __init__(self) -> None:
+        self._granted: dict[str, int] = {}
+        self._promised: dict[str, int] = {}
+
+    def newest(self, name: str) -> int:
+        return self._granted.get(name, 0)
+
+    def grant(self, name: str, generation: int) -> None:
+        _remember(self._granted, name, generation)
+
+    def promise(self, name: str) -> int:
+        """A generation that was neither granted nor promised before."""
+        following = max(self.newest(name), self._promised.get(name, 0)) + 1
+        _remember(self._promised, name, following)
+        return following
+
+
+def _remember(names: dict[str, int], name: str, generation: int) -> None:
+    names.pop(name, None)
+    names[name] = generation
+    if len(names) > _NAMES:
+        del names[next(iter(names))]

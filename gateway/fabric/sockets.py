@@ -1,0 +1,159 @@
+"""zmq sockets for event loops: the one place that knows how their descriptor behaves.
+
+A zmq socket's descriptor says "something changed since you last looked", not "there is a message":
+it is edge-triggered, and any operation on the socket, a send as well, may swallow the edge. So
+after a wake-up everything is received until EVENTS says that there is no more, and after a send
+EVENTS is looked at again. `Port` keeps both rules; nobody else touches a descriptor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Sequence
+from enum import Enum, auto
+
+import zmq
+
+from gateway.fabric.framing import MAX_DATA
+
+Frames = list[bytes | memoryview]
+
+REQUESTS_HWM = 20_000
+"""Envelopes on the way to one peer; credit keeps far below it."""
+_BATCH = 256
+"""Messages handled before other callbacks of the loop have their turn."""
+
+
+class Sent(Enum):
+    """What became of a message."""
+
+    DONE = auto()
+    FULL = auto()
+    """The peer does not read."""
+    UNREACHABLE = auto()
+    """There is no such peer (any more)."""
+
+
+class Port:
+    """A socket that any thread may send on and one thread receives from."""
+
+    def __init__(self, socket: zmq.Socket[bytes], plain: int, wake: Callable[[], None]) -> None:
+        """`plain` frames of each message come as bytes, a further one as a view.
+
+        `wake` is called, from whatever thread, when `receive` has something although the
+        descriptor may not say so.
+        """
+        self._socket = socket
+        self._plain = plain
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._draining = False
+        self.fd: int = socket.getsockopt(zmq.FD)
+
+    def send(self, frames: Sequence[bytes | memoryview]) -> Sent:
+        """Send one message if that is possible at once."""
+        socket = self._socket
+        last = len(frames) - 1
+        with self._lock:
+            try:
+                for frame in frames[:last]:
+                    socket.send(frame, zmq.NOBLOCK | zmq.SNDMORE)
+                socket.send(frames[last], zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return Sent.FULL
+            except zmq.ZMQError as error:
+                if error.errno not in (zmq.EHOSTUNREACH, zmq.ENOTSOCK):
+                    raise
+                return Sent.UNREACHABLE
+            if not self._draining and socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+                self._wake()
+        return Sent.DONE
+
+    def receive(self) -> Frames | None:
+        """The next message; None: there is none, and a wake-up will come with the next one."""
+        socket = self._socket
+        with self._lock:
+            self._draining = bool(socket.getsockopt(zmq.EVENTS) & zmq.POLLIN)
+            if not self._draining:
+                return None
+            frames: Frames = [socket.recv(zmq.NOBLOCK)]
+            while socket.getsockopt(zmq.RCVMORE):
+                if len(frames) < self._plain:
+                    frames.append(socket.recv(zmq.NOBLOCK))
+                else:
+                    frames.append(socket.recv(zmq.NOBLOCK, copy=False).buffer)
+            return frames
+
+    def subscribe(self, topic: bytes) -> None:
+        with self._lock:
+            self._socket.setsockopt(zmq.SUBSCRIBE, topic)
+        self._wake()
+
+    def unsubscribe(self, topic: bytes) -> None:
+        with self._lock:
+            self._socket.setsockopt(zmq.UNSUBSCRIBE, topic)
+        self._wake()
+
+    def close(self, linger: float) -> None:
+        """Close; what is still to be sent may take `linger` seconds more."""
+        with self._lock:
+            self._socket.close(linger=int(linger * 1000))
+
+
+class LoopPort:
+    """A port on the running asyncio loop: `handle` is called with each message."""
+
+    def __init__(
+        self, socket: zmq.Socket[bytes], plain: int, handle: Callable[[Frames], None]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._port = Port(socket, plain, self._wake)
+        self._handle = handle
+        self._scheduled: asyncio.Handle | None = None
+        self._closed = False
+        self.send = self._port.send
+        self._loop.add_reader(self._port.fd, self.drain)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._scheduled is None and not self._closed:
+            self._scheduled = self._loop.call_soon(self._again)
+
+    def _again(self) -> None:
+        self._scheduled = None
+        self.drain()
+
+    def drain(self) -> None:
+        """Handle what has arrived."""
+        for _ in range(_BATCH):
+            frames = None if self._closed else self._port.receive()
+            if frames is None:
+                return
+            self._handle(frames)
+        self._wake()
+
+    def close(self, linger: float) -> None:
+        self._closed = True
+        self._loop.remove_reader(self._port.fd)
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+        self._port.close(linger)
+
+
+def make(context: zmq.Context[zmq.Socket[bytes]], kind: int, hwm: int) -> zmq.Socket[bytes]:
+    """A socket with every limit set."""
+    socket = context.socket(kind)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.SNDHWM, hwm)
+    socket.setsockopt(zmq.RCVHWM, hwm)
+    socket.setsockopt(zmq.MAXMSGSIZE, MAX_DATA)
+    if kind == zmq.ROUTER:
+        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+    elif kind == zmq.XPUB:
+        socket.setsockopt(zmq.XPUB_VERBOSER, 1)
+    elif kind == zmq.DEALER:
+        socket.setsockopt(zmq.IDENTITY, b"w" + os.urandom(15))
+    return socket
