@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import msgpack
-from pydicom.uid import UID
+from gateway.fabric.framing import unpack
+from gateway.sdk.dataset import uid
 
-_MAX_BLOB = 16 * 1024 * 1024
+if TYPE_CHECKING:
+    from pydicom.uid import UID
+
 _CACHED = 512
 
 
@@ -132,7 +134,7 @@ class Association:
     @cached_property
     def accepted_contexts(self) -> list[NegotiatedContext]:
         return [
-            NegotiatedContext(context_id, UID(abstract), [UID(transfer)], 0, scu, scp)
+            NegotiatedContext(context_id, uid(abstract), [uid(transfer)], 0, scu, scp)
             for context_id, abstract, transfer, scu, scp in self._values.get(
                 "accepted_contexts", ()
             )
@@ -141,7 +143,7 @@ class Association:
     @cached_property
     def rejected_contexts(self) -> list[NegotiatedContext]:
         return [
-            NegotiatedContext(context_id, UID(abstract), [], result)
+            NegotiatedContext(context_id, uid(abstract), [], result)
             for context_id, abstract, result in self._values.get("rejected_contexts", ())
         ]
 
@@ -173,7 +175,7 @@ class Association:
 @lru_cache(maxsize=_CACHED)
 def decode(blob: bytes) -> Association:
     """The association of an envelope; an empty blob is an association nothing is known of."""
-    values = msgpack.unpackb(blob, max_buffer_size=_MAX_BLOB) if blob else {}
+    values = unpack(blob) if blob else {}
     return Association(values if isinstance(values, dict) else {})
 
 
@@ -191,13 +193,13 @@ def _service_user(mode: str, values: dict[str, Any] | None) -> ServiceUser:
         address=said.get("address"),
         port=said.get("port"),
         maximum_length=said.get("maximum_length") or 0,
-        implementation_class_uid=UID(class_uid) if class_uid else None,
+        implementation_class_uid=uid(class_uid) if class_uid else None,
         implementation_version_name=said.get("implementation_version_name"),
         user_identity=_user_identity(said.get("user_identity")),
-        sop_class_extended={UID(k): v for k, v in (said.get("sop_class_extended") or {}).items()},
+        sop_class_extended={uid(k): v for k, v in (said.get("sop_class_extended") or {}).items()},
         role_selection={
-            UID(uid): (bool(scu), bool(scp))
-            for uid, (scu, scp) in (said.get("role_selection") or {}).items()
+            uid(sop_class): (bool(scu), bool(scp))
+            for sop_class, (scu, scp) in (said.get("role_selection") or {}).items()
         },
         asynchronous_operations=(invoked, performed),
     )

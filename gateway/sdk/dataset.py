@@ -6,6 +6,7 @@ import zlib
 from io import BytesIO
 from typing import BinaryIO
 
+from pydicom.config import IGNORE
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
@@ -26,13 +27,18 @@ class DatasetError(GatewayError):
     """A data set is not what its transfer syntax allows, or more than can be borne."""
 
 
+def uid(text: str) -> UID:
+    """A peer's UID, valid or not: what to make of it is not decided here."""
+    return UID(text, validation_mode=IGNORE)
+
+
 def decode(source: bytes | memoryview | BinaryIO, transfer_syntax: str) -> Dataset:
     """The data set in `source`, which stands at its first byte.
 
     Elements are parsed as far as the reader needs to find the next one; values are converted when
     asked for. Raises DatasetError, or what pydicom raises for data that makes no sense to it.
     """
-    syntax = UID(transfer_syntax)
+    syntax = uid(transfer_syntax)
     stream = BytesIO(source) if isinstance(source, bytes | memoryview) else source
     if syntax == DeflatedExplicitVRLittleEndian:
         stream = BytesIO(inflate(stream))
@@ -47,7 +53,7 @@ def decode(source: bytes | memoryview | BinaryIO, transfer_syntax: str) -> Datas
 
 def encode(dataset: Dataset, transfer_syntax: str) -> bytes:
     """The bytes of `dataset`; raises what pydicom raises for values that cannot be written."""
-    syntax = UID(transfer_syntax)
+    syntax = uid(transfer_syntax)
     stream = DicomBytesIO()
     stream.is_implicit_VR, stream.is_little_endian = _encoding(syntax)
     write_dataset(stream, dataset)

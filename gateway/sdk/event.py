@@ -17,14 +17,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from pydicom.uid import UID
-
 from gateway.events import CATALOGUE, InterventionEvent, NotificationEvent
 from gateway.sdk import assoc, dataset, watched
 from gateway.spool import Claim
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import UID
 
     from gateway.sdk.watched import AcsePrimitive, DimseMessage
     from gateway.ul.pdu import PDU
@@ -48,7 +47,7 @@ class Request:
     """
 
     def __init__(self, parameters: Mapping[str, Any], encoded: Callable[[], bytes]) -> None:
-        self._parameters = {k: UID(v) if "UID" in k else v for k, v in parameters.items()}
+        self._parameters = {k: dataset.uid(v) if "UID" in k else v for k, v in parameters.items()}
         self._encoded = encoded
 
     def __repr__(self) -> str:
@@ -148,7 +147,8 @@ class Event:
                 f"it has {', '.join(attributes_of(self.event))}"
             )
         try:
-            value = GETTERS.get(name, partial(_plain, name))(self)
+            getter = GETTERS.get(name)
+            value = getter(self) if getter is not None else self._payload.get(name)
         except AttributeError as error:
             # or Python would report that the event has no such attribute
             raise RuntimeError(f"{self.event.name}.{name}: {error}") from error
@@ -213,17 +213,15 @@ def attributes_of(event: NotificationEvent | InterventionEvent) -> tuple[str, ..
     return (*_BASE, *dict.fromkeys((*own, *asked)))
 
 
-def _plain(name: str, event: Event) -> Any:
-    return event._payload.get(name)
-
-
 def _request(event: Event) -> Request:
     return Request(event._payload["request"], partial(_encoded_dataset, event, False))
 
 
 def _context(event: Event) -> PresentationContext:
     context_id, abstract_syntax, transfer_syntax = event._payload["context"]
-    return PresentationContext(context_id, UID(abstract_syntax), UID(transfer_syntax))
+    return PresentationContext(
+        context_id, dataset.uid(abstract_syntax), dataset.uid(transfer_syntax)
+    )
 
 
 def _parameter(keyword: str, event: Event) -> Any:
@@ -291,7 +289,7 @@ def _dataset_path(event: Event) -> Path:
 
 
 def _uid_map(key: str, event: Event) -> dict[UID, Any]:
-    return {UID(uid): value for uid, value in (event._payload.get(key) or {}).items()}
+    return {dataset.uid(k): value for k, value in (event._payload.get(key) or {}).items()}
 
 
 GETTERS: dict[str, Callable[[Event], Any]] = {

@@ -75,7 +75,10 @@ class Loop:
 
     def submit(self, awaitable: Awaitable[Any]) -> Future[Any]:
         async def wait() -> Any:
-            return await awaitable
+            try:
+                return await awaitable
+            except SystemExit as error:  # would end the loop, and with it all other handlers
+                raise RuntimeError(f"a handler must not exit: {error}") from error
 
         return asyncio.run_coroutine_threadsafe(wait(), self._running())
 

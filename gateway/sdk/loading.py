@@ -6,6 +6,7 @@ import sys
 import traceback
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from gateway.errors import ConfigError
@@ -13,6 +14,9 @@ from gateway.sdk.worker import Worker
 
 GROUP = "dicom_gateway.workers"
 """The entry points that name workers."""
+
+_HERE = str(Path(__file__).parent)
+"""What the author wrote is elsewhere."""
 
 
 def load(target: str) -> Worker:
@@ -54,7 +58,7 @@ def _module(name: str) -> Any:
 
 def _failed(name: str, error: BaseException) -> ConfigError:
     frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if "importlib" not in f.filename and f.filename != __file__]
+    own = [f for f in frames if "importlib" not in f.filename and not f.filename.startswith(_HERE)]
     place = f"{own[-1].filename}:{own[-1].lineno}: " if own else ""
     if isinstance(error, SyntaxError) and error.filename:
         place = f"{error.filename}:{error.lineno}: "

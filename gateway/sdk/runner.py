@@ -88,7 +88,7 @@ def _kind(error: BaseException) -> str:
 def _work(session: Session, inherited: Inherited) -> int:
     ending = session.wait()
     log.info("leaving: %s %s", ending.why.name.lower(), ending.text)
-    if ending.why in (Why.REFUSED, Why.HUNG):
+    if ending.text:
         inherited.report(error=ending.text)
     if not session.close(ending):
         _leave_hard(ending.status or process.EXIT_FAILED)

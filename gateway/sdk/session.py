@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 from gateway import process
 from gateway.errors import ConfigError
 from gateway.events import CATALOGUE
-from gateway.fabric.client import Client, Notification, Registration, Request, next_generation
-from gateway.fabric.registry import Binding
+from gateway.fabric import Binding, Notification, Registration, Request, State
+from gateway.fabric.client import Client, next_generation
 from gateway.sdk.event import Event
 from gateway.sdk.executor import Executor, Loop
 from gateway.sdk.handlers import BoundHandler
@@ -47,26 +47,41 @@ _TICK = 0.25
 
 
 class Why(Enum):
-    """Why a session ends, and the exit status that stands for it."""
+    """Why a session ends."""
 
-    ASKED = 0
+    ASKED = "asked"
     """SIGTERM or SIGINT."""
-    HUNG = process.EXIT_FAILED
-    """A handler is past its deadline and grace: the process must be replaced."""
-    REFUSED = process.EXIT_REFUSED
-    SUPERSEDED = process.EXIT_SUPERSEDED
-    ORPHANED = -1
+    ORPHANED = "orphaned"
     """The parent is gone."""
+    HUNG = "hung"
+    """A handler is past its deadline and grace: the process must be replaced."""
+    ENDED = "ended"
+    """An acceptor ended the lease for what it was sent."""
+    REFUSED = "refused"
+    """Another worker holds the event."""
+    SUPERSEDED = "superseded"
+    """A newer generation took over."""
+
+
+_STATUS = {
+    Why.HUNG: process.EXIT_FAILED,
+    Why.ENDED: process.EXIT_FAILED,
+    Why.REFUSED: process.EXIT_REFUSED,
+    Why.SUPERSEDED: process.EXIT_SUPERSEDED,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
+    """Why a session ends, and what is said of it."""
+
     why: Why
     text: str = ""
 
     @property
     def status(self) -> int:
-        return max(self.why.value, 0)
+        """The exit status that stands for it."""
+        return _STATUS.get(self.why, 0)
 
 
 class Session:
@@ -192,7 +207,7 @@ class Session:
             )
         )
 
-    def _on_state(self, state: Any, text: str = "") -> None:
+    def _on_state(self, state: State, text: str = "") -> None:
         if state.name in Why.__members__:
             self.end(Why[state.name], text)
 
@@ -247,13 +262,16 @@ class Session:
         end = _drain_end(ending.why, self._settings.drain_timeout)
         while not self._executor.drain(min(_TICK, max(0.0, end - time.monotonic()))):
             self._executor.tick()
-            with_parent = self._endings.empty() or self._endings.get().why is not Why.ORPHANED
-            if not with_parent:
+            if self._is_orphaned():
                 end = min(end, time.monotonic() + LIFELINE_DRAIN)
             if time.monotonic() >= end:
                 log.warning("worker=%s leaves with %d in hand", self.name, self._executor.in_hand)
                 return False
         return True
+
+    def _is_orphaned(self) -> bool:
+        """Has the parent gone meanwhile?"""
+        return not self._endings.empty() and self._endings.get().why is Why.ORPHANED
 
 
 def _drain_end(why: Why, drain_timeout: float) -> float:

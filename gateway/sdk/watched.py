@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-    from gateway.dimse.message import Message
+    from gateway.dimse.base import Message
     from gateway.ul.pdu import PDU
 
 _P_DATA_TF = 0x04

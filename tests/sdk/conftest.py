@@ -1,0 +1,105 @@
+"""Events and data sets as the acceptor would send them."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgpack
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from gateway import evt
+from gateway.sdk import Event, dataset
+from gateway.spool import Claim
+
+TOKEN = "20240101-000000000-0-" + "ab" * 12
+INSTANCE = "1.2.3.4.5"
+
+ASSOC = {
+    "id": "0-17",
+    "acceptor": "acceptor-0",
+    "side": "acceptor",
+    "local": ["127.0.0.1", 11112],
+    "remote": ["127.0.0.1", 50000],
+    "ae_title": "GATEWAY",
+    "state": "established",
+    "requestor": {
+        "ae_title": "MODALITY",
+        "address": "127.0.0.1",
+        "port": 50000,
+        "maximum_length": 16382,
+        "implementation_class_uid": "1.2.826.0.1",
+        "implementation_version_name": "THEM_1",
+        "user_identity": {"type": 2, "primary": b"user", "secondary": b"word"},
+        "sop_class_extended": {"1.2.840.10008.5.1.4.1.2.1.1": b"\x01"},
+        "role_selection": {CTImageStorage: [False, True]},
+        "asynchronous_operations": [4, 2],
+    },
+    "acceptor_info": {"ae_title": "GATEWAY", "address": "127.0.0.1", "port": 11112},
+    "accepted_contexts": [[1, CTImageStorage, ExplicitVRLittleEndian, True, False]],
+    "rejected_contexts": [[3, "1.2.840.10008.1.1", 3]],
+}
+
+
+@pytest.fixture
+def blob() -> bytes:
+    return msgpack.packb(ASSOC)
+
+
+@pytest.fixture
+def instance() -> Dataset:
+    ds = Dataset()
+    ds.SOPClassUID = CTImageStorage
+    ds.SOPInstanceUID = INSTANCE
+    ds.PatientID = "P1"
+    ds.Rows = 512
+    ds.ReferencedImageSequence = [Dataset()]
+    ds.ReferencedImageSequence[0].ReferencedSOPInstanceUID = generate_uid()
+    return ds
+
+
+def part10(ds: Dataset, syntax: str) -> tuple[bytes, int]:
+    """A Part 10 file and where its data set begins."""
+    meta = Dataset()
+    meta.MediaStorageSOPClassUID = ds.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    meta.TransferSyntaxUID = syntax
+    prefix = bytes(128) + b"DICM" + dataset.encode(meta, ExplicitVRLittleEndian)
+    return prefix + dataset.encode(ds, syntax), len(prefix)
+
+
+def store_event(ds: Dataset, syntax: str = ExplicitVRLittleEndian, *, path=None, **more) -> Event:
+    """A C-STORE request; with `path` its data set is in that file, otherwise in the envelope."""
+    whole, offset = part10(ds, syntax)
+    if path is not None:
+        path.write_bytes(whole)
+    claim = Claim(
+        token=TOKEN,
+        path=str(path) if path else None,
+        offset=offset,
+        size=len(whole) - offset,
+        sha256=hashlib.sha256(whole[offset:]).digest(),
+    )
+    payload = {
+        "request": {
+            "MessageID": 7,
+            "AffectedSOPClassUID": CTImageStorage,
+            "AffectedSOPInstanceUID": INSTANCE,
+            "Priority": 2,
+        },
+        "context": [1, CTImageStorage, syntax],
+        "message_id": 7,
+        "claim": claim.to_map(),
+    }
+    return Event(evt.EVT_C_STORE, payload, data=None if path else whole, **more)
+
+
+def dimse_event(event, *, data=None, syntax=ExplicitVRLittleEndian, **parameters) -> Event:
+    """A request other than C-STORE."""
+    payload = {
+        "request": {"MessageID": 9, **parameters},
+        "context": [3, "1.2.840.10008.1.1", syntax],
+        "message_id": 9,
+    }
+    return Event(event, payload, data=data)

@@ -1,0 +1,352 @@
+import asyncio
+import queue
+import sys
+import threading
+
+import pytest
+
+from gateway import evt
+from gateway.sdk.executor import GRACE, Executor, Loop
+from gateway.sdk.handlers import BoundHandler
+from tests.sdk.conftest import dimse_event
+
+WAIT = 10
+
+
+class Acceptor:
+    """Who waits for the answers; `wanted` says if it still does."""
+
+    def __init__(self):
+        self.replies = queue.SimpleQueue()
+        self.wanted = True
+
+    def send(self, token, reply):
+        self.replies.put((token, reply))
+        return self.wanted
+
+    def next(self):
+        return self.replies.get(timeout=WAIT)
+
+    def payload(self):
+        return self.next()[1].payload
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def loop():
+    loop = Loop()
+    yield loop
+    loop.stop()
+
+
+@pytest.fixture
+def acceptor():
+    return Acceptor()
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def executor(acceptor, loop, clock):
+    executor = Executor(2, acceptor.send, loop=loop, clock=clock)
+    executor.start()
+    yield executor
+    executor.stop()
+    assert executor.drain(WAIT)
+
+
+def submit(executor, handler, *, event=evt.EVT_C_ECHO, args=(), deadline=30.0, token="t"):
+    made = dimse_event(event)
+    executor.submit(token, BoundHandler(event, handler, args, deadline=deadline), made, deadline)
+    return made
+
+
+def test_a_handler_is_called_with_its_args(executor, acceptor):
+    submit(executor, lambda event, a, b: a + b, args=(0xA000, 0x0700), token="one")
+    token, reply = acceptor.next()
+    assert token == "one"
+    assert reply.payload["status"] == 0xA700
+
+
+def test_a_coroutine_runs_on_a_loop(executor, acceptor):
+    names = []
+
+    async def handle(event):
+        await asyncio.sleep(0)
+        names.append(threading.current_thread().name)
+        return 0xB000
+
+    submit(executor, handle)
+    assert acceptor.payload()["status"] == 0xB000
+    assert names == ["handlers-async"]
+
+
+def test_what_a_handler_raises_is_told_and_logged(executor, acceptor, caplog):
+    def handle(event):
+        raise ValueError("no such thing")
+
+    submit(executor, handle)
+    assert acceptor.payload() == {"failed": "raised", "error": "ValueError: no such thing"}
+    assert executor.drain(WAIT)
+    assert "raised" in caplog.text
+    assert "EVT_C_ECHO" in caplog.text
+
+
+def test_an_exit_of_a_handler_is_an_error_of_the_handler(executor, acceptor):
+    submit(executor, lambda event: sys.exit(3))
+    assert acceptor.payload() == {"failed": "raised", "error": "SystemExit: 3"}
+
+    async def handle(event):
+        raise LookupError
+
+    submit(executor, handle)
+    assert acceptor.payload() == {"failed": "raised", "error": "LookupError"}
+
+
+def test_requests_run_beside_each_other(executor, acceptor):
+    meet = threading.Barrier(2)
+    for token in "ab":
+        submit(executor, lambda event: meet.wait(WAIT) * 0, token=token)
+    assert {acceptor.next()[0], acceptor.next()[0]} == {"a", "b"}
+    assert executor.drain(WAIT)
+    assert executor.in_hand == 0
+
+
+def test_a_temporary_file_ends_with_its_request(executor, acceptor):
+    closed = threading.Event()
+    event = dimse_event(evt.EVT_C_ECHO)
+    event.close = closed.set
+    executor.submit("t", BoundHandler(evt.EVT_C_ECHO, lambda event: 0), event, 30)
+    assert closed.wait(WAIT)
+
+
+def find(*values):
+    def handle(event):
+        yield from values
+
+    return handle
+
+
+def test_a_generator_gives_many_answers(executor, acceptor):
+    submit(executor, find((0xFF00, None), (0xFF01, None)), event=evt.EVT_C_FIND)
+    replies = [acceptor.next()[1] for _ in range(3)]
+    assert [r.payload["status"] for r in replies] == [0xFF00, 0xFF01, 0x0000]
+    assert [r.final for r in replies] == [False, False, True]
+
+
+def test_an_asynchronous_generator_gives_many_answers(executor, acceptor):
+    closed = threading.Event()
+
+    async def handle(event):
+        try:
+            for _ in range(2):
+                await asyncio.sleep(0)
+                yield 0xFF00, None
+            yield 0xFE00, None
+            yield 0xFF00, None
+        finally:
+            closed.set()
+
+    submit(executor, handle, event=evt.EVT_C_FIND)
+    assert [acceptor.payload()["status"] for _ in range(3)] == [0xFF00, 0xFF00, 0xFE00]
+    assert closed.wait(WAIT)
+    assert acceptor.replies.empty()
+
+
+def test_a_coroutine_may_give_the_list(executor, acceptor):
+    async def handle(event):
+        return [(0xFF00, None)]
+
+    submit(executor, handle, event=evt.EVT_C_FIND)
+    assert [acceptor.payload()["status"] for _ in range(2)] == [0xFF00, 0x0000]
+
+
+def test_a_generator_that_raises_later(executor, acceptor):
+    def handle(event):
+        yield 0xFF00, None
+        raise ValueError("later")
+
+    submit(executor, handle, event=evt.EVT_C_FIND)
+    assert acceptor.payload()["status"] == 0xFF00
+    assert acceptor.payload() == {"failed": "raised", "error": "ValueError: later"}
+
+
+def test_nothing_to_iterate_over(executor, acceptor):
+    submit(executor, lambda event: None, event=evt.EVT_C_FIND)
+    assert acceptor.payload()["status"] == 0x0000
+    submit(executor, lambda event: 5, event=evt.EVT_C_FIND)
+    assert acceptor.payload()["failed"] == "bad_status"
+
+
+def test_a_generator_is_closed_when_nobody_wants_more(executor, acceptor):
+    closed = threading.Event()
+    acceptor.wanted = False
+
+    def handle(event):
+        try:
+            while True:
+                yield 0xFF00, None
+        finally:
+            closed.set()
+
+    submit(executor, handle, event=evt.EVT_C_FIND)
+    assert closed.wait(WAIT)
+    assert executor.drain(WAIT)
+    acceptor.next()
+    assert acceptor.replies.empty()
+
+
+def test_cancel_reaches_a_running_handler(executor, acceptor):
+    began, cancelled = threading.Event(), threading.Event()
+
+    def handle(event):
+        began.set()
+        assert event.cancellation.wait(WAIT)
+        cancelled.set()
+        return 0xFE00 if event.is_cancelled is False else 0x0000
+
+    submit(executor, handle, token="x")
+    assert began.wait(WAIT)
+    executor.cancel("another")
+    executor.cancel("x")
+    assert cancelled.wait(WAIT)
+    assert acceptor.payload()["status"] == 0x0000
+
+
+def test_a_cancelled_request_that_has_not_begun_is_not_begun(acceptor, loop):
+    executor = Executor(1, acceptor.send, loop=loop)
+    submit(executor, lambda event: 0, token="x")
+    executor.cancel("x")
+    executor.start()
+    assert acceptor.payload()["failed"] == "raised"
+    executor.stop()
+
+
+class Hanging:
+    """A handler that returns when it is told to."""
+
+    def __init__(self):
+        self.began = threading.Event()
+        self.go = threading.Event()
+
+    def __call__(self, event):
+        self.began.set()
+        self.go.wait(WAIT)
+        return 0x0000
+
+
+def test_a_handler_past_its_deadline_is_abandoned(executor, acceptor, clock, caplog):
+    hanging = Hanging()
+    event = submit(executor, hanging, deadline=5)
+    assert hanging.began.wait(WAIT)
+    clock.now += 4.9
+    assert executor.tick() is False
+    assert not event.is_cancelled
+    clock.now += 0.1
+    assert executor.tick() is False
+    assert event.is_cancelled
+    assert executor.drain(0), "what is abandoned is not waited for"
+    submit(executor, lambda event: 0xB000, token="other")
+    assert acceptor.payload()["status"] == 0xB000, "other threads go on"
+    assert "past its deadline" in caplog.text
+    clock.now += GRACE
+    assert executor.tick() is True
+    hanging.go.set()
+    assert acceptor.payload() == {"failed": "raised", "error": "past its deadline"}
+
+
+def test_a_handler_that_returns_within_the_grace_gives_its_thread_back(executor, acceptor, clock):
+    hanging = Hanging()
+    submit(executor, hanging, deadline=5)
+    assert hanging.began.wait(WAIT)
+    clock.now += 6
+    executor.tick()
+    hanging.go.set()
+    acceptor.next()
+    submit(executor, lambda event: 0, token="u")
+    submit(executor, lambda event: 0, token="v")
+    acceptor.next()
+    acceptor.next()
+    assert executor.drain(WAIT)
+    clock.now += GRACE
+    assert executor.tick() is False
+
+
+def test_a_coroutine_past_its_deadline_is_cancelled(executor, acceptor, clock):
+    began, ended = threading.Event(), threading.Event()
+
+    async def handle(event):
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    submit(executor, handle, deadline=5)
+    assert began.wait(WAIT)
+    clock.now += 5
+    executor.tick()
+    assert ended.wait(WAIT)
+    assert acceptor.payload()["error"] == "past its deadline"
+
+
+def test_the_deadline_starts_anew_at_each_answer_and_rests_in_between(loop, clock):
+    sending, go = threading.Event(), threading.Event()
+    more = threading.Event()
+
+    def send(token, reply):
+        sending.set()
+        assert go.wait(WAIT)
+        return True
+
+    def handle(event):
+        yield 0xFF00, None
+        more.set()
+        assert event.cancellation.wait(WAIT)
+        yield 0xFF00, None
+
+    executor = Executor(1, send, loop=loop, clock=clock)
+    executor.start()
+    event = submit(executor, handle, event=evt.EVT_C_FIND, deadline=5)
+    assert sending.wait(WAIT)
+    clock.now += 1000  # the acceptor takes its time
+    assert executor.tick() is False
+    assert not event.is_cancelled
+    go.set()
+    assert more.wait(WAIT)
+    clock.now += 4
+    executor.tick()
+    assert not event.is_cancelled
+    clock.now += 1
+    executor.tick()
+    assert event.is_cancelled
+    executor.stop()
+
+
+def test_a_request_that_waited_too_long_is_not_begun(acceptor, loop, clock):
+    executor = Executor(1, acceptor.send, loop=loop, clock=clock)
+    submit(executor, lambda event: 0, deadline=5)
+    clock.now += 5
+    executor.tick()
+    executor.start()
+    assert "failed" in acceptor.payload()
+    executor.stop()
+
+
+def test_drain_waits_for_what_is_in_hand(executor, acceptor):
+    hanging = Hanging()
+    submit(executor, hanging)
+    assert hanging.began.wait(WAIT)
+    assert not executor.drain(0)
+    hanging.go.set()
+    assert executor.drain(WAIT)

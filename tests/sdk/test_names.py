@@ -1,0 +1,57 @@
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import gateway
+import gateway.sdk
+from gateway import events, evt
+
+ROOT = Path(gateway.__file__).parent.parent
+
+
+def test_importing_gateway_and_its_events_is_light():
+    code = (
+        "import sys, gateway; from gateway import evt; evt.EVT_C_STORE; gateway.Worker('w')\n"
+        "print(*({'pydicom', 'zmq', 'pydantic', 'typer', 'rich'} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == ""
+
+
+def test_every_event_of_the_catalogue_is_there():
+    for name, event in events.CATALOGUE.items():
+        assert getattr(evt, name) is event
+    assert set(events.CATALOGUE) <= set(evt.__all__)
+    assert all(hasattr(evt, name) for name in evt.__all__)
+
+
+def test_public_names():
+    from gateway.sdk.event import Event
+    from gateway.sdk.worker import Worker
+
+    assert gateway.Worker is Worker
+    assert evt.Event is gateway.Event is Event
+    assert gateway.evt is evt
+    assert {"Worker", "evt"} <= set(dir(gateway))
+
+
+@pytest.mark.parametrize("name", ["Claim", "Context", "Event", "SpoolError", "Worker", "evt"])
+def test_what_workers_need_is_in_the_sdk(name):
+    assert getattr(gateway.sdk, name)
+    assert name in dir(gateway.sdk)
+
+
+@pytest.mark.parametrize("module", [gateway, gateway.sdk, evt])
+def test_other_names_are_refused(module):
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = module.nothing
+
+
+def test_version_is_the_distributions():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert gateway.__version__ == project["version"]
