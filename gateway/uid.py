@@ -61,6 +61,47 @@ class Uid(NamedTuple):
     retired: bool
 
 
+_NEWER: dict[Kind, dict[str, tuple[str, str, bool]]] = {
+    Kind.TRANSFER_SYNTAX: {
+        "1.2.840.10008.1.2.4.110": ("JPEG XL Lossless", "JPEGXLLossless", False),
+        "1.2.840.10008.1.2.4.111": (
+            "JPEG XL JPEG Recompression",
+            "JPEGXLJPEGRecompression",
+            False,
+        ),
+        "1.2.840.10008.1.2.4.112": ("JPEG XL", "JPEGXL", False),
+        "1.2.840.10008.1.2.8.1": (
+            "Deflated Image Frame Compression",
+            "DeflatedImageFrameCompression",
+            False,
+        ),
+    },
+    Kind.SOP_CLASS: {
+        "1.2.840.10008.5.1.4.1.1.9.100.1": (
+            "Waveform Presentation State Storage",
+            "WaveformPresentationStateStorage",
+            False,
+        ),
+        "1.2.840.10008.5.1.4.1.1.9.100.2": (
+            "Waveform Acquisition Presentation State Storage",
+            "WaveformAcquisitionPresentationStateStorage",
+            False,
+        ),
+        "1.2.840.10008.5.1.4.1.1.66.7": (
+            "Label Map Segmentation Storage",
+            "LabelMapSegmentationStorage",
+            False,
+        ),
+        "1.2.840.10008.5.1.4.1.1.66.8": (
+            "Height Map Segmentation Storage",
+            "HeightMapSegmentationStorage",
+            False,
+        ),
+    },
+}
+"""Registered since the dictionary below was made."""
+
+
 def is_valid(uid: str) -> bool:
     """Tell whether `uid` obeys PS3.5 9.1: components without leading zeros, 64 characters."""
     return len(uid) <= MAX_LENGTH and _UID.fullmatch(uid) is not None
@@ -595,26 +636,28 @@ _TABLE: dict[Kind, dict[str, tuple[str, str, bool]]] = {
 UIDS: dict[str, Uid] = {
     uid: Uid(name, kind, keyword, retired)
     for kind, rows in _TABLE.items()
-    for uid, (name, keyword, retired) in rows.items()
+    for uid, (name, keyword, retired) in {**_NEWER.get(kind, {}), **rows}.items()
 }
 """The registry by UID."""
 
 KEYWORDS: dict[str, str] = {row.keyword: uid for uid, row in UIDS.items()}
 """UIDs by keyword."""
 
-TRANSFER_SYNTAXES: tuple[str, ...] = tuple(_TABLE[Kind.TRANSFER_SYNTAX])
+TRANSFER_SYNTAXES: tuple[str, ...] = tuple(
+    uid for uid, row in UIDS.items() if row.kind is Kind.TRANSFER_SYNTAX
+)
 """Every registered transfer syntax, retired ones included."""
 
 NETWORK_TRANSFER_SYNTAXES: tuple[str, ...] = tuple(
-    uid
-    for uid, (_, keyword, _) in _TABLE[Kind.TRANSFER_SYNTAX].items()
-    if not keyword.startswith(("RFC2557", "XML", "SMPTE", "Papyrus"))
+    uid for uid in TRANSFER_SYNTAXES if not UIDS[uid].keyword.startswith(("RFC2557", "XML", "SMPTE", "Papyrus"))
 )
 """Those that can be negotiated on an association (not of mail, files or real-time streams)."""
 
 STORAGE_SOP_CLASSES: tuple[str, ...] = tuple(
     uid
-    for uid, (_, keyword, _) in _TABLE[Kind.SOP_CLASS].items()
-    if "Storage" in keyword and not keyword.startswith(("StorageCommitment", "MediaStorage"))
+    for uid, row in UIDS.items()
+    if row.kind is Kind.SOP_CLASS
+    and "Storage" in row.keyword
+    and not row.keyword.startswith(("StorageCommitment", "MediaStorage"))
 )
 """Every SOP class whose instances C-STORE carries: PS3.4 B.5, its retired ones, and GG.3."""

@@ -22,27 +22,29 @@ FOOTER = f'''
 UIDS: dict[str, Uid] = {{
     uid: Uid(name, kind, keyword, retired)
     for kind, rows in _TABLE.items()
-    for uid, (name, keyword, retired) in rows.items()
+    for uid, (name, keyword, retired) in {{**_NEWER.get(kind, {{}}), **rows}}.items()
 }}
 """The registry by UID."""
 
 KEYWORDS: dict[str, str] = {{row.keyword: uid for uid, row in UIDS.items()}}
 """UIDs by keyword."""
 
-TRANSFER_SYNTAXES: tuple[str, ...] = tuple(_TABLE[Kind.TRANSFER_SYNTAX])
+TRANSFER_SYNTAXES: tuple[str, ...] = tuple(
+    uid for uid, row in UIDS.items() if row.kind is Kind.TRANSFER_SYNTAX
+)
 """Every registered transfer syntax, retired ones included."""
 
 NETWORK_TRANSFER_SYNTAXES: tuple[str, ...] = tuple(
-    uid
-    for uid, (_, keyword, _) in _TABLE[Kind.TRANSFER_SYNTAX].items()
-    if not keyword.startswith(({names}))
+    uid for uid in TRANSFER_SYNTAXES if not UIDS[uid].keyword.startswith(({names}))
 )
 """Those that can be negotiated on an association (not of mail, files or real-time streams)."""
 
 STORAGE_SOP_CLASSES: tuple[str, ...] = tuple(
     uid
-    for uid, (_, keyword, _) in _TABLE[Kind.SOP_CLASS].items()
-    if "Storage" in keyword and not keyword.startswith(("StorageCommitment", "MediaStorage"))
+    for uid, row in UIDS.items()
+    if row.kind is Kind.SOP_CLASS
+    and "Storage" in row.keyword
+    and not row.keyword.startswith(("StorageCommitment", "MediaStorage"))
 )
 """Every SOP class whose instances C-STORE carries: PS3.4 B.5, its retired ones, and GG.3."""
 '''
