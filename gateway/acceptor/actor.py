@@ -306,11 +306,9 @@ class AssociationActor:
         self.notifier.tell(event, **body)
 
     def _rearm(self) -> None:
-        """The idle timeout does not run while an operation is open, nor do we wait for a peer
-        whose bytes we do not read.
-        """
+        """The idle timeout does not run while an operation is open."""
         limits = self.house.settings.association
-        if self.phase is not Phase.ESTABLISHED or self.transport.is_paused:
+        if self.phase is not Phase.ESTABLISHED:
             self._idle.set(None)
         elif self.messages.is_receiving:
             self._idle.set(self.transport.last_received + limits.dimse_timeout)
@@ -320,6 +318,9 @@ class AssociationActor:
             self._idle.set(None)
 
     def _idled(self) -> None:
+        if self.transport.is_paused:  # it is we who do not listen
+            self._idle.set(self._loop.time() + self.house.settings.association.dimse_timeout)
+            return
         what = "a message in its middle" if self.messages.is_receiving else "nothing to do"
         log.warning("association=%s aborting: silent for too long, with %s", self.id, what)
         self.abort()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ class Store:
         self._binding = binding
         self._writer = writer
         self._scan = IdentityScan(context.transfer_syntax)
+        self._waiting: asyncio.Task[None] | None = None
 
     def fragment(self, data: memoryview) -> None:
         self._writer.write(data)
@@ -53,6 +55,15 @@ class Store:
 
     def flush(self) -> None:
         self._writer.flush()
+        if self._writer.behind and self._waiting is None:
+            self._waiting = asyncio.create_task(self._wait_for_disk())
+
+    async def _wait_for_disk(self) -> None:
+        transport = self._actor.transport
+        transport.pause_reading("disk")
+        await self._writer.caught_up()
+        transport.resume_reading("disk")
+        self._waiting = None
 
     def discard(self) -> None:
         self._writer.discard()
