@@ -1,0 +1,86 @@
+"""Workers that tests run against a gateway: written to a folder, as a user would."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+from tests.peers.process import COMMAND, Program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STORAGE_OFF = "[workers.storage]\nenabled = false\n"
+
+STORE = """
+from gateway import Worker, evt
+
+worker = Worker("mine")
+
+
+@worker.on(evt.EVT_C_STORE)
+def store(event):
+    ds = event.dataset
+    print("stored", ds.SOPInstanceUID, event.message_id, flush=True)
+    return 0xB007
+"""
+
+WATCH = """
+from gateway import Worker, evt
+
+worker = Worker("watcher")
+
+
+@worker.on(evt.EVT_FSM_TRANSITION)
+def transition(event):
+    print("fsm", event.current_state, event.fsm_event, event.action, event.next_state, flush=True)
+
+
+@worker.on(evt.EVT_PDU_RECV)
+def received(event):
+    print("pdu", type(event.pdu).__name__, flush=True)
+"""
+
+GATE = """
+from pathlib import Path
+
+from gateway import Worker, evt
+
+worker = Worker("gate")
+
+
+@worker.on(evt.EVT_C_STORE)
+def store(event):
+    print("store", event.message_id, flush=True)
+    with open("gate.fifo") as gate:
+        return int(gate.readline(), 16)
+
+
+@worker.on(evt.EVT_USER_ID)
+def identity(event):
+    print("identity", event.user_id_type, flush=True)
+    with open("gate.fifo") as gate:
+        return gate.readline().strip() == "yes", None
+"""
+"""Each of its answers waits for a line in the FIFO `gate.fifo` of its folder."""
+
+
+class UserWorker(Program):
+    """`dicom-gateway worker MODULE:worker --data DIR`, started in the folder of the module."""
+
+    def __init__(self, folder: Path, source: str, data: Path, *options: str, name="mine") -> None:
+        self.folder = folder
+        (folder / f"{name}_worker.py").write_text(dedent(source).lstrip())
+        target = f"{name}_worker:worker"
+        super().__init__(COMMAND, "worker", target, "--data", data, *options, cwd=folder)
+
+    def __enter__(self) -> UserWorker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.popen.poll() is None:
+            self.terminate()
+            try:
+                self.popen.wait(10)
+            finally:
+                self.kill_all()

@@ -1,0 +1,211 @@
+"""kill -9 of every process while instances go in: nothing acknowledged is lost, all comes back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from tests.accountant import Accountant, read_archive
+from tests.conftest import running
+from tests.peers import instances, procfs, sender, wire
+from tests.peers.process import Gateway
+from tests.peers.raw import RawPeer, echo_ok
+
+pytestmark = pytest.mark.timeout(240)
+
+LANES = 4
+KILLS = 8
+AFTER_READY = 20
+"""Answers by a new storage worker that prove it ready before it is killed too."""
+
+
+class Progress(Accountant):
+    """An accountant that can be waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._answered = threading.Condition()
+        self.answers = 0
+
+    def told(self, uid: str, status: int) -> None:
+        super().told(uid, status)
+        with self._answered:
+            self.answers += 1
+            self._answered.notify_all()
+
+    def wait_for(self, answers: int, timeout: float) -> bool:
+        with self._answered:
+            return self._answered.wait_for(lambda: self.answers >= answers, timeout)
+
+
+def send(gateway: Gateway, mine: list[instances.Instance], books: Accountant):
+    return sender.in_parallel(
+        LANES, mine, lambda share: sender.store_all(gateway.address, share, listener=books)
+    )
+
+
+class Background(threading.Thread):
+    """The senders, beside the test that kills."""
+
+    def __init__(self, gateway: Gateway, mine: list[instances.Instance], books: Accountant):
+        super().__init__(daemon=True)
+        self._work = (gateway, mine, books)
+        self.outcomes: list[sender.Outcome] = []
+        self.start()
+
+    def run(self) -> None:
+        self.outcomes = send(*self._work)
+
+    def finish(self, timeout: float = 120) -> list[sender.Outcome]:
+        self.join(timeout)
+        assert not self.is_alive(), "the senders still wait for answers"
+        return self.outcomes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [2048, 150_000], ids=["inline", "spooled"])
+def test_storage_worker_is_killed_again_and_again(start_gateway, size: int) -> None:
+    gateway = start_gateway()
+    mine = instances.many(1000, size=size)
+    books = Progress()
+    victim = gateway.child("storage-0")
+    senders = Background(gateway, mine, books)
+    killed = 0
+    while books.wait_for(books.answers + AFTER_READY, 60) and killed < KILLS:
+        # The answers just waited for came from this process: it was ready.
+        os.kill(victim, signal.SIGKILL)
+        killed += 1
+        victim = gateway.wait_child("storage-0", other_than=victim, timeout=20)
+        if books.answers >= len(mine) - LANES * AFTER_READY:
+            break
+    outcomes = senders.finish()
+    assert killed >= 4, f"only {killed} kills while the instances went in"
+    assert [o.errors for o in outcomes] == [[]] * LANES
+    assert {uid: s for o in outcomes for uid, s in o.failed.items()} == {}
+    assert len(books.acknowledged) == 1000
+    assert books.duplicates(gateway.archive) == {}
+    assert len(read_archive(gateway.archive)[0]) == 1000
+    books.check(gateway.archive, spool=gateway.spool)
+    assert echo_ok(gateway.address)
+
+
+def wait_echo(address, *, within: float) -> float:
+    """Seconds until a C-ECHO succeeds; each try may find the acceptor on its way back."""
+    start = time.monotonic()
+
+    def attempt() -> bool:
+        try:
+            return echo_ok(address, timeout=within)
+        except (OSError, AssertionError, TypeError, ValueError):
+            return False
+
+    procfs.until(attempt, timeout=within + 3, what="a C-ECHO after the kill")
+    return time.monotonic() - start
+
+
+@pytest.mark.slow
+def test_acceptor_is_killed_in_mid_transfer(start_gateway) -> None:
+    gateway = start_gateway()
+    books = Progress()
+    mine = instances.many(400, size=60_000)
+    senders = Background(gateway, mine, books)
+    half = instances.make(size=400_000)
+    with RawPeer(gateway.address) as cut:
+        cut.associate(half.context())
+        books.sending(half)
+        message = wire.message(1, wire.store_rq(half.uid), half.data_set)
+        cut.send(message[: len(message) // 2])
+        assert books.wait_for(50, 30)
+        victim = gateway.child("acceptor-0")
+        os.kill(victim, signal.SIGKILL)
+        assert wait_echo(gateway.address, within=2.0) <= 2.0, "not back within 2 s"
+        assert len(cut.recv_all()) == 1, "the peer sees the close and nothing else"
+    outcomes = senders.finish()
+    assert any(o.errors for o in outcomes), "the kill hit nobody"
+    books.check(gateway.archive)
+    rest = [one for one in [*mine, half] if one.uid not in books.acknowledged]
+    assert rest
+    again = send(gateway, rest, books)
+    assert [o.errors for o in again] == [[]] * LANES
+    assert books.acknowledged == {one.uid for one in [*mine, half]}
+    books.check(gateway.archive, spool=gateway.spool)
+    assert gateway.child("acceptor-0") != victim
+
+
+@pytest.mark.parametrize("acceptors", [1, 2])
+def test_sigterm_under_load_leaves_no_process(acceptors: int) -> None:
+    with running("", ("--acceptors", str(acceptors))) as gateway:
+        books = Progress()
+        senders = Background(gateway, instances.many(2000, size=20_000), books)
+        assert books.wait_for(50, 30)
+        family = gateway.children()
+        assert len(family) >= acceptors + 1
+        assert gateway.stop() == 0
+        assert procfs.wait_gone(family, timeout=0.5) == set()
+        senders.finish()
+        assert 50 <= len(books.acknowledged) <= 2000
+        books.check(gateway.archive)
+
+
+def test_interrupt_leaves_no_process() -> None:
+    with running() as gateway:
+        family = gateway.children()
+        os.kill(gateway.pid, signal.SIGINT)
+        assert gateway.program.wait() == 0
+        assert procfs.wait_gone(family, timeout=1) == set()
+
+
+def test_kill_of_the_supervisor_takes_all_and_frees_the_port(folder) -> None:
+    gateway = Gateway(folder)
+    try:
+        books = Progress()
+        senders = Background(gateway, instances.many(2000), books)
+        assert books.wait_for(20, 30)
+        family = gateway.children()
+        start = time.monotonic()
+        os.kill(gateway.pid, signal.SIGKILL)
+        assert procfs.wait_gone({gateway.pid, *family}, timeout=3) == set()
+
+        def port_is_free() -> bool:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(gateway.address)
+                    probe.listen()
+                except OSError:
+                    return False
+            return True
+
+        procfs.until(port_is_free, timeout=3, what="the port is free")
+        assert time.monotonic() - start <= 3.0
+        senders.finish()
+        books.check(gateway.archive)
+    finally:
+        gateway.close()
+        gateway.program.kill_all()
+
+
+def test_start_after_a_kill_needs_no_operator(folder) -> None:
+    first = Gateway(folder)
+    books = Progress()
+    try:
+        senders = Background(first, instances.many(1000, size=80_000), books)
+        assert books.wait_for(40, 30)
+        os.kill(first.pid, signal.SIGKILL)
+        assert procfs.wait_gone({first.pid, *first.family}, timeout=3) == set()
+        senders.finish()
+    finally:
+        first.close()
+        first.program.kill_all()
+    second = Gateway(folder)
+    try:
+        assert echo_ok(second.address)
+        books.check(second.archive, spool=second.spool)
+        assert second.stop() == 0
+    finally:
+        second.close()

@@ -1,0 +1,104 @@
+"""A worker of the user's own: refused while another holds its event, else the one that answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.accountant import read_archive
+from tests.conftest import running
+from tests.peers import instances, wire
+from tests.peers.process import run_cli
+from tests.peers.raw import association, echo_ok
+from tests.peers.workers import STORAGE_OFF, STORE, WATCH, UserWorker
+
+
+@pytest.fixture(scope="module")
+def without_storage():
+    with running(STORAGE_OFF) as gateway:
+        yield gateway
+
+
+def store_once(gateway, message_id: int = 1) -> tuple[str, int]:
+    instance = instances.make()
+    with association(gateway.address, instance.context()) as peer:
+        status = peer.store(instance, message_id).status
+        peer.release()
+    return instance.uid, status
+
+
+def test_refused_while_storage_holds_the_event(gateway_process, folder) -> None:
+    with UserWorker(folder, STORE, gateway_process.data) as worker:
+        assert worker.wait(20) != 0
+    text = worker.out.text + worker.err.text
+    assert "storage" in text, f"the holder is not named: {text}"
+    assert "EVT_C_STORE" in text, f"the event is not named: {text}"
+    assert "Traceback" not in text
+    assert store_once(gateway_process)[1] == 0x0000
+
+
+def test_nobody_registered_is_out_of_resources(without_storage) -> None:
+    assert store_once(without_storage)[1] == 0xA700
+    assert echo_ok(without_storage.address)
+
+
+def test_answers_with_storage_switched_off(without_storage, folder) -> None:
+    assert sum(1 for line in STORE.splitlines() if line.strip()) <= 15
+    with UserWorker(folder, STORE, without_storage.data) as worker:
+        (worker.out if "ready" in worker.out.text else worker.err).wait_for("ready", timeout=20)
+        uid, status = store_once(without_storage, 42)
+        assert status == 0xB007
+        worker.out.wait_for(f"stored {uid} 42", timeout=5)
+        worker.terminate()
+        assert worker.wait() == 0
+    assert read_archive(without_storage.archive) == ([], [])
+    assert store_once(without_storage)[1] == 0xA700, "a worker that left is asked no more"
+
+
+def test_watcher_prints_transitions_and_pdus_live(gateway_process, folder) -> None:
+    with UserWorker(folder, WATCH, gateway_process.data, name="watch") as worker:
+        worker.err.wait_for("ready", timeout=20)
+        with association(gateway_process.address, wire.context(1)) as peer:
+            worker.out.wait_for("^fsm Sta3 Evt7 AE-7 Sta6$", timeout=5)
+            worker.out.wait_for("^pdu AAssociateRQ$", timeout=5)
+            peer.echo()
+            worker.out.wait_for("^fsm Sta6 Evt10 DT-2 Sta6$", timeout=5)
+            worker.out.wait_for("^pdu PDataTF$", timeout=5)
+            peer.release()
+        worker.out.wait_for("^fsm Sta8 Evt14 AR-4 Sta13$", timeout=5)
+        worker.out.wait_for("^fsm Sta13 Evt17 AR-5 Sta1$", timeout=5)
+        worker.terminate()
+        assert worker.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "named"),
+    [
+        ("no_such_module:worker", "no_such_module"),
+        ("json:worker", "worker"),
+        ("json:dumps", "Worker"),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_a_wrong_target_is_named_in_one_line(gateway_process, folder, target, named) -> None:
+    done = run_cli("worker", target, "--data", gateway_process.data, cwd=folder)
+    text = done.out.text + done.err.text
+    assert done.popen.returncode == 2, text
+    assert named in text
+    assert "Traceback" not in text
+
+
+def test_a_module_that_raises_is_named(gateway_process, folder) -> None:
+    (folder / "broken.py").write_text("raise RuntimeError('out of luck')\n")
+    done = run_cli("worker", "broken:worker", "--data", gateway_process.data, cwd=folder)
+    text = done.out.text + done.err.text
+    assert done.popen.returncode != 0
+    assert "broken" in text
+    assert "out of luck" in text
+
+
+def test_no_gateway_there_is_said(folder) -> None:
+    (folder / "mine.py").write_text(STORE.lstrip())
+    done = run_cli("worker", "mine:worker", "--data", folder / "nothing", cwd=folder)
+    assert done.popen.returncode != 0
+    assert str(folder / "nothing") in done.err.text
+    assert "Traceback" not in done.err.text
