@@ -113,12 +113,12 @@ class SpoolFile:
 
     def _give_up(self, error: OSError) -> None:
         """Give the space back at once: the message may go on for long."""
-        self.error = error
-        self._written = self._queued
         with suppress(OSError):
             os.unlink(self._path)
         with suppress(OSError):
             os.ftruncate(self._fd, 0)
+        self.error = error
+        self._written = self._queued
 
     def _digest(self) -> None:
         begun, end = self._digested, self._written

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gateway.settings import SpoolSettings
+from gateway.spool import Spool, Writer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+META = b"meta" * 80
+SMALL = SpoolSettings(inline_max=1000, min_free=0)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+@pytest.fixture
+def spool(root: Path):
+    opened = Spool.open(root, 0, SMALL, durable=True)
+    yield opened
+    asyncio.run(opened.close())
+
+
+def fill(writer: Writer, data: bytes, step: int = 0) -> Writer:
+    """Write the data in steps whose bytes change as soon as they are flushed."""
+    step = step or max(len(data), 1)
+    for start in range(0, len(data), step):
+        buffer = bytearray(data[start : start + step])
+        writer.write(memoryview(buffer)[: step // 2])
+        writer.write(memoryview(buffer)[step // 2 :])
+        writer.flush()
+        buffer[:] = bytes(len(buffer))
+    return writer
+
+
+def seal(spool: Spool, writer: Writer, **how: Any):
+    return asyncio.run(spool.seal(writer, sync=how.get("sync", True)))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if not p.is_dir())
