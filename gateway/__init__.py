@@ -11,15 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gateway import evt as evt
+    from gateway import sop_class as sop_class
+    from gateway.presentation import PresentationContext as PresentationContext
+    from gateway.presentation import build_context as build_context
+    from gateway.presentation import build_role as build_role
     from gateway.sdk.event import Event as Event
     from gateway.sdk.worker import Worker as Worker
+    from gateway.status import Status as Status
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
     "Event": "gateway.sdk.event",
+    "PresentationContext": "gateway.presentation",
+    "Status": "gateway.status",
     "Worker": "gateway.sdk.worker",
+    "build_context": "gateway.presentation",
+    "build_role": "gateway.presentation",
     "evt": "",
+    "sop_class": "",
 }
 """Public name -> the module that has it; nothing: the name is itself a module of this package."""
 

@@ -37,7 +37,12 @@ def test_public_names():
     assert gateway.Worker is Worker
     assert evt.Event is gateway.Event is Event
     assert gateway.evt is evt
-    assert {"Worker", "evt"} <= set(dir(gateway))
+    assert gateway.build_context("1.2.840.10008.1.1").abstract_syntax == "1.2.840.10008.1.1"
+    assert gateway.Status(0) == 0
+    assert gateway.sop_class.Verification == "1.2.840.10008.1.1"
+    for name in gateway._PUBLIC:
+        assert getattr(gateway, name)
+        assert name in dir(gateway)
 
 
 @pytest.mark.parametrize("name", ["Claim", "Context", "Event", "SpoolError", "Worker", "evt"])
