@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from gateway.spool import Claim, Tokens
+from workers.archive import Archive
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+META = b"m" * 300
+TOKENS = Tokens(0)
+
+
+class Offer(NamedTuple):
+    """What a storage worker is given, and what must come of it."""
+
+    claim: Claim
+    data: bytes | None
+    whole: bytes
+
+
+def offer(ready: Path | None, body: bytes = b"d" * 5000, *, synced: bool = True) -> Offer:
+    """A sealed data set: in the folder `ready`, or inline if that is None."""
+    token, whole = TOKENS.draw(), META + body
+    digest = hashlib.sha256(body).digest()
+    if ready is None:
+        return Offer(Claim(token, None, len(META), len(body), digest), whole, whole)
+    ready.mkdir(parents=True, exist_ok=True)
+    path = ready / token
+    path.write_bytes(whole)
+    return Offer(Claim(token, str(path), len(META), len(body), digest, synced), None, whole)
+
+
+def stored(root: Path) -> dict[str, bytes]:
+    """Everything under a final name."""
+    return {p.name: p.read_bytes() for p in root.rglob("*.dcm")}
+
+
+def unfinished(root: Path) -> list[Path]:
+    return [p for p in root.rglob("*") if p.name.endswith(".part")]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "archive"
+
+
+@pytest.fixture
+def ready(tmp_path: Path) -> Path:
+    return tmp_path / "spool/ready"
+
+
+@pytest.fixture
+def archive(root: Path):
+    opened = Archive(root, durable=True)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(params=["inline", "spooled"])
+def offered(request, ready: Path) -> Offer:
+    return offer(None if request.param == "inline" else ready)

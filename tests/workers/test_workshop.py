@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.spool import Tokens
+from workers.archive.workshop import Workshop
+
+DIE = """
+import os, pathlib, sys
+from workers.archive.workshop import Workshop
+shop = Workshop(pathlib.Path(sys.argv[1]))
+shop.unfinished(sys.argv[2], 1).write_text("half")
+print(shop.path.name, flush=True)
+if len(sys.argv) > 3:
+    sys.stdin.read()
+os._exit(9)
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "tmp"
+
+
+def process(root: Path, *more: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", DIE, str(root), Tokens(0).draw(), *more],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+
+
+def test_what_a_dead_process_left_is_deleted_and_counted(root):
+    with process(root) as dead:
+        name = dead.communicate()[0].strip()
+    assert list((root / name).glob("*.part"))
+    shop = Workshop(root)
+    assert shop.swept == 1
+    assert not (root / name).exists()
+    shop.close()
+    assert [p.name for p in root.iterdir()] == ["lock"]
+
+
+def test_what_a_living_process_writes_is_left_alone(root):
+    with process(root, "live on") as living:
+        name = living.stdout.readline().strip()
+        shop = Workshop(root)
+        assert shop.swept == 0
+        assert list((root / name).glob("*.part"))
+        shop.close()
+        living.communicate("")
+
+
+def test_foreign_files_and_links_are_neither_deleted_nor_followed(root, tmp_path):
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    token = Tokens(0).draw()
+    (precious / f"{token}.1.part").write_text("keep")
+    root.mkdir()
+    (root / ("a" * 16)).symlink_to(precious)
+    (root / "notes.txt").write_text("keep")
+    dead = root / ("b" * 16)
+    dead.mkdir()
+    (dead / f"{token}.1.part").write_text("half")
+    (dead / f"{token}.2.part").symlink_to(precious / f"{token}.1.part")
+    (dead / "notes.part").write_text("keep")
+    shop = Workshop(root)
+    assert shop.swept == 1
+    assert sorted(os.listdir(dead)) == [f"{token}.2.part", "notes.part"]
+    assert (precious / f"{token}.1.part").read_text() == "keep"
+    assert os.listdir(precious) == [f"{token}.1.part"]
+    assert (root / "notes.txt").exists()
+    shop.close()
+
+
+def test_attempts_have_names_of_their_own(root):
+    shop = Workshop(root)
+    token = Tokens(0).draw()
+    assert shop.unfinished(token, 1) != shop.unfinished(token, 2)
+    assert Workshop(root).unfinished(token, 1) != shop.unfinished(token, 1)
