@@ -128,14 +128,6 @@ def test_request_in_single_bytes(gateway_process) -> None:
         peer.release()
 
 
-def test_request_and_first_message_in_one_segment(gateway_process) -> None:
-    with RawPeer(gateway_process.address) as peer:
-        peer.send(wire.associate_rq() + wire.message(1, wire.echo_rq(9)) + wire.release_rq())
-        assert wire.parse_ac(peer.recv_pdu()).contexts[1][0] == 0
-        assert peer.recv_response().command == wire.echo_rsp(9)
-        assert peer.recv_pdu() == wire.release_rp()
-
-
 def test_acceptance_says_who_we_are(gateway_process) -> None:
     with association(gateway_process.address) as peer:
         accepted = peer.accepted

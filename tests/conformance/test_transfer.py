@@ -210,11 +210,10 @@ def test_release_behind_a_message_waits_for_its_response(peer: RawPeer) -> None:
 @pytest.mark.parametrize("pdu", **parameters(PDUS | UNKNOWN_PDUS))
 def test_sta13_nothing_but_an_abort_answers_a_late_pdu(peer: RawPeer, pdu: bytes) -> None:
     """AA-6 ignores it, AA-7 sends an A-ABORT if the way is still open; both end in the close."""
-    peer.send(wire.release_rq() + pdu)
+    peer.release()
+    peer.send(pdu)
     peer.shutdown()
-    got = peer.recv_all()
-    assert got[0] == wire.release_rp()
-    assert got[1:] in ([EOF], [wire.abort(2, 2), EOF], [wire.abort(2, 1), EOF])
+    assert peer.recv_all() in ([EOF], [wire.abort(2, 2), EOF], [wire.abort(2, 1), EOF])
 
 
 def test_a_healthy_peer_was_never_disturbed(gateway_process) -> None:

@@ -34,7 +34,6 @@ def pynetdicom_storescp(folder: Path) -> Iterator[Address]:
 
     ae = AE(ae_title="STRANGER")
     ae.maximum_associations = 200
-    ae.maximum_pdu_size = 0
     ae.add_supported_context(wire.VERIFICATION)
     ae.add_supported_context(wire.CT, TRANSFER_SYNTAXES)
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])

@@ -65,6 +65,9 @@ def identity(event):
 """Each of its answers waits for a line in the FIFO `gate.fifo` of its folder."""
 
 
+READY = r"^dicom-gateway worker \S+ ready"
+
+
 class UserWorker(Program):
     """`dicom-gateway worker MODULE:worker --data DIR`, started in the folder of the module."""
 
@@ -73,6 +76,10 @@ class UserWorker(Program):
         (folder / f"{name}_worker.py").write_text(dedent(source).lstrip())
         target = f"{name}_worker:worker"
         super().__init__(COMMAND, "worker", target, "--data", data, *options, cwd=folder)
+
+    def wait_ready(self, timeout: float = 20) -> None:
+        """Until the command says that its worker is at work."""
+        self.out.wait_for(READY, timeout=timeout)
 
     def __enter__(self) -> UserWorker:
         return self

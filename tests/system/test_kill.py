@@ -19,8 +19,7 @@ from tests.peers.raw import RawPeer, echo_ok
 pytestmark = pytest.mark.timeout(240)
 
 LANES = 4
-KILLS = 8
-AFTER_READY = 20
+AFTER_READY = 40
 """Answers by a new storage worker that prove it ready before it is killed too."""
 
 
@@ -37,6 +36,10 @@ class Progress(Accountant):
         with self._answered:
             self.answers += 1
             self._answered.notify_all()
+
+    def report_state(self) -> str:
+        failed = [a.statuses for a in self.accounts.values() if a.statuses and not a.acknowledged]
+        return f"{self.answers} answers, {len(self.acknowledged)} successes, failures {failed[:5]}"
 
     def wait_for(self, answers: int, timeout: float) -> bool:
         with self._answered:
@@ -73,18 +76,16 @@ def test_storage_worker_is_killed_again_and_again(start_gateway, size: int) -> N
     gateway = start_gateway()
     mine = instances.many(1000, size=size)
     books = Progress()
-    victim = gateway.child("storage-0")
     senders = Background(gateway, mine, books)
-    killed = 0
-    while books.wait_for(books.answers + AFTER_READY, 60) and killed < KILLS:
-        # The answers just waited for came from this process: it was ready.
+    victim, killed = gateway.child("storage-0"), 0
+    while books.answers + AFTER_READY < len(mine) - LANES:
+        # These answers can only come from the process that dies next: it was ready.
+        assert books.wait_for(books.answers + AFTER_READY, 60), books.report_state()
         os.kill(victim, signal.SIGKILL)
         killed += 1
         victim = gateway.wait_child("storage-0", other_than=victim, timeout=20)
-        if books.answers >= len(mine) - LANES * AFTER_READY:
-            break
     outcomes = senders.finish()
-    assert killed >= 4, f"only {killed} kills while the instances went in"
+    assert killed >= 5, f"only {killed} kills while the instances went in"
     assert [o.errors for o in outcomes] == [[]] * LANES
     assert {uid: s for o in outcomes for uid, s in o.failed.items()} == {}
     assert len(books.acknowledged) == 1000

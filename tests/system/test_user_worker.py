@@ -44,7 +44,7 @@ def test_nobody_registered_is_out_of_resources(without_storage) -> None:
 def test_answers_with_storage_switched_off(without_storage, folder) -> None:
     assert sum(1 for line in STORE.splitlines() if line.strip()) <= 15
     with UserWorker(folder, STORE, without_storage.data) as worker:
-        (worker.out if "ready" in worker.out.text else worker.err).wait_for("ready", timeout=20)
+        worker.wait_ready()
         uid, status = store_once(without_storage, 42)
         assert status == 0xB007
         worker.out.wait_for(f"stored {uid} 42", timeout=5)
@@ -56,7 +56,7 @@ def test_answers_with_storage_switched_off(without_storage, folder) -> None:
 
 def test_watcher_prints_transitions_and_pdus_live(gateway_process, folder) -> None:
     with UserWorker(folder, WATCH, gateway_process.data, name="watch") as worker:
-        worker.err.wait_for("ready", timeout=20)
+        worker.wait_ready()
         with association(gateway_process.address, wire.context(1)) as peer:
             worker.out.wait_for("^fsm Sta3 Evt7 AE-7 Sta6$", timeout=5)
             worker.out.wait_for("^pdu AAssociateRQ$", timeout=5)
