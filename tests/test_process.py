@@ -85,9 +85,7 @@ def test_a_child_starts_in_any_working_directory(
 def test_descriptors_are_handed_down_by_name_and_no_further() -> None:
     async def run() -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            child = await start(
-                {"do": "tell"}, {"do": "accept"}, name="door", fds={"listen": listener.fileno()}
-            )
+            child = await start({"do": "tell"}, name="door", fds={"listen": listener.fileno()})
             told = await child.next_report(LIMIT)
             assert told is not None
             assert told["inheritable"] == []

@@ -31,9 +31,10 @@ def command(
 ) -> None:
     """Run a worker of your own beside a running gateway.
 
-    It runs until it is told to leave (Ctrl-C or SIGTERM). Prints one line once it is registered. Only one worker may answer an event: if another holds
-    it, this one is refused, and the line on standard error names the holder. Start a newer
-    version of a running worker, and it takes over without a lost request.
+    It runs until it is told to leave (Ctrl-C or SIGTERM). Prints one line once it is registered.
+    Only one worker may answer an event: if another holds it, this one is refused, and the line on
+    standard error names the holder. Start a newer version of a running worker, and it takes over
+    without a lost request.
     """
     from gateway import log, supervisor
     from gateway.sdk.loading import load

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 def next_generation(run_dir: Path, name: str, settings: FabricSettings) -> int:
     """Ask the acceptors; the fabric is imported here so that it loads only in who needs it."""
-    from gateway import fabric
+    from gateway.fabric import generation
 
-    return fabric.next_generation(run_dir, name, settings)
+    return generation.next_generation(run_dir, name, settings)
 
 
 @dataclass(frozen=True, slots=True)

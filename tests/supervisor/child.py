@@ -1,17 +1,19 @@
 """A scripted child: its settings say what it does.
 
-`options.script` is a list of steps; after the last one the child waits for SIGTERM (and leaves with
-0) or for the end of its lifeline. It stands in for an acceptor or a worker in tests.
+`script` (for a worker: among its options; for an acceptor: in the environment) is a list of steps;
+after the last one the child waits for SIGTERM, and leaves with 0, or for the end of its lifeline.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from gateway import process
@@ -23,11 +25,28 @@ def main() -> int:
     for step in script_of(inherited.settings):
         if (status := play(inherited, **step)) is not None:
             return status
-    readable, _, _ = select.select([told, inherited.lifeline], [], [])
-    return 0 if told in readable else 9
+    return stay(inherited, told)
+
+
+def stay(inherited: process.Inherited, told: int) -> int:
+    """Until told to leave; who connects is told our name."""
+    listeners = []
+    if "listen" in inherited.fds:
+        listeners.append(socket.socket(fileno=inherited.fds["listen"]))
+    while True:
+        readable, _, _ = select.select([told, inherited.lifeline, *listeners], [], [])
+        if told in readable:
+            return 0
+        if inherited.lifeline in readable:
+            return 9
+        peer, _ = listeners[0].accept()
+        peer.sendall(inherited.name.encode())
+        peer.close()
 
 
 def script_of(settings: dict[str, Any]) -> list[dict[str, Any]]:
+    if "ae_title" in settings and "ACCEPTOR_SCRIPT" in os.environ:
+        return json.loads(os.environ["ACCEPTOR_SCRIPT"])
     return settings.get("script") or settings.get("options", {}).get("script") or [{"do": "ready"}]
 
 
@@ -60,11 +79,12 @@ def play(inherited: process.Inherited, do: str, **how: Any) -> int | None:
                 session=os.getsid(0),
                 inheritable=[fd for fd in range(3, 64) if inheritable(fd)],
             )
-        case "accept":
-            listener = socket.socket(fileno=inherited.fds["listen"])
-            peer, _ = listener.accept()
-            peer.sendall(inherited.name.encode())
-            peer.close()
+        case "write":  # what it was handed, for the test to read
+            Path(how["folder"], f"{inherited.name}.json").write_text(json.dumps(inherited.settings))
+        case "say":  # on standard output, which is the supervisor's
+            print(how["text"], flush=True)
+        case "note end":  # at SIGTERM, who left when
+            signal.signal(signal.SIGTERM, lambda *_: note_end(how["file"], inherited.name))
         case "deaf":  # to SIGTERM
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         case "stuck":  # also to the lifeline
@@ -74,6 +94,12 @@ def play(inherited: process.Inherited, do: str, **how: Any) -> int | None:
         case _:
             raise AssertionError(do)
     return None
+
+
+def note_end(file: str, name: str) -> None:
+    with open(file, "a") as ends:
+        ends.write(f"{name}\n")
+    os._exit(0)
 
 
 def inheritable(fd: int) -> bool:
