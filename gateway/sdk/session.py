@@ -23,7 +23,8 @@ from gateway import process
 from gateway.errors import ConfigError
 from gateway.events import CATALOGUE
 from gateway.fabric import Binding, Notification, Registration, Request, State
-from gateway.fabric.client import Client, next_generation
+from gateway.fabric.client import Client
+from gateway.fabric.generation import next_generation
 from gateway.sdk.event import Event
 from gateway.sdk.executor import Executor, Loop
 from gateway.sdk.handlers import BoundHandler
@@ -97,6 +98,7 @@ class Session:
         self._executor = Executor(self._credit, self._send, loop=self._loop)
         self._notifier = Notifier(worker.bound, loop=self._loop)
         self._client: Client | None = None
+        self._held: tuple[Binding, ...] = ()
         self._topics: set[str] = set()
         self.generation = settings.generation
 
@@ -119,21 +121,22 @@ class Session:
             raise ConfigError(f"worker {self.name}: no handler is bound to any event")
         self._executor.start()
         self._notifier.start()
-        self._client = self._register(timeout)
+        self._register(timeout)
         self._worker.follow(self)
 
-    def _register(self, timeout: float) -> Client:
+    def _register(self, timeout: float) -> None:
         run_dir, fabric = Path(self._settings.run_dir), self._settings.fabric
         if not self.generation:
             self.generation = next_generation(run_dir, self.name, fabric)
-        client = Client(
+        self._held = self._bindings()
+        client = self._client = Client(
             run_dir,
             Registration(
                 worker=self.name,
                 generation=self.generation,
                 member=self._settings.member,
                 credit=self._credit,
-                bindings=self._bindings(),
+                bindings=self._held,
                 pid=os.getpid(),
             ),
             settings=fabric,
@@ -142,20 +145,19 @@ class Session:
             on_notification=self._on_notification,
             on_state=self._on_state,
         )
-        self._client = client
         self._topics = self._watched()
         for topic in sorted(self._topics):
             client.subscribe(topic)
         client.start(timeout)
-        return client
 
     def rebind(self) -> None:
         """Register what is bound now; raises FabricError if that is refused."""
-        client = self._client
+        client, held, topics = self._client, self._bindings(), self._watched()
         if client is None:
             return
-        client.register(self._bindings())
-        topics = self._watched()
+        if held != self._held:
+            client.register(held)
+            self._held = held
         for topic in sorted(topics - self._topics):
             client.subscribe(topic)
         for topic in sorted(self._topics - topics):
@@ -184,7 +186,7 @@ class Session:
             blob=bytes(request.assoc),
             data=request.data,
             attempt=request.attempt,
-            publish=partial(self._publish, request.acceptor),
+            publish=partial(self._publish, request.acceptor, bytes(request.assoc)),
         )
         self._executor.submit(request.token, bound, event, request.deadline)
 
@@ -195,6 +197,7 @@ class Session:
     def _on_notification(self, told: Notification) -> None:
         if told.topic not in CATALOGUE:
             return
+        acceptor, blob = told.stream.rpartition("-")[0], bytes(told.assoc)
         self._notifier.put(
             Told(
                 told.topic,
@@ -202,8 +205,8 @@ class Session:
                 told.seq,
                 told.timestamp,
                 told.body,
-                bytes(told.assoc),
-                partial(self._publish, told.stream),
+                blob,
+                partial(self._publish, acceptor, blob),
             )
         )
 
@@ -219,9 +222,9 @@ class Session:
             token, told.payload, final=told.final, data=told.data
         )
 
-    def _publish(self, acceptor: str, topic: str, body: dict[str, Any]) -> None:
+    def _publish(self, acceptor: str, blob: bytes, topic: str, body: dict[str, Any]) -> None:
         if self._client is not None:
-            self._client.publish(acceptor, topic, body)
+            self._client.publish(acceptor, topic, body, blob)
 
     # Ending
 
@@ -242,8 +245,11 @@ class Session:
         """Finish what is in hand and leave; False if a handler still runs."""
         self._worker.follow(None)
         client = self._client
-        if client is not None:
-            client.drain()
+        if ending.why is Why.HUNG:
+            # no farewell: requests shall wait for whoever replaces this process
+            self._executor.hold_back()
+        elif client is not None:
+            client.leave()
         finished = self._drain(ending)
         self._notifier.stop(LIFELINE_DRAIN)
         if client is not None:
