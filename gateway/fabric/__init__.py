@@ -1,5 +1,7 @@
 """The messages between acceptors and workers; PROTOCOL.md is the wire."""
 
+from gateway.fabric.client import Client
+from gateway.fabric.generation import next_generation
 from gateway.fabric.model import (
     Answer,
     Binding,
@@ -9,5 +11,19 @@ from gateway.fabric.model import (
     State,
     Why,
 )
+from gateway.fabric.server import Server
+from gateway.fabric.stream import Stream
 
-__all__ = ["Answer", "Binding", "Notification", "Registration", "Request", "State", "Why"]
+__all__ = [
+    "Answer",
+    "Binding",
+    "Client",
+    "Notification",
+    "Registration",
+    "Request",
+    "Server",
+    "State",
+    "Stream",
+    "Why",
+    "next_generation",
+]

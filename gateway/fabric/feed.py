@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gateway.fabric.envelope import Beacon, Notified
+from gateway.fabric.envelope import Beacon, Notified, Replay
 from gateway.fabric.framing import topic_frame, topic_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
 
 RING_BYTES = 4 * 1024 * 1024
 """Kept for replay of one topic, beside the limit in number."""
+REPEATS = 256
+"""Notifications repeated for one REPLAY."""
 
 
 class Ring:
@@ -29,11 +33,13 @@ class Ring:
         while len(self._kept) > self._limit or self._bytes > RING_BYTES:
             self._bytes -= len(self._kept.popleft())
 
-    def between(self, first: int, last: int) -> Iterator[bytes]:
-        """What is still kept of `first` to `last`."""
+    def between(self, first: int, last: int) -> tuple[int, list[bytes]]:
+        """What is still kept of `first` to `last`, and up to which number that is all there is."""
         oldest = self.seq - len(self._kept) + 1
-        for seq in range(max(first, oldest), min(last, self.seq) + 1):
-            yield self._kept[seq - oldest]
+        begin = max(first, oldest)
+        end = min(last, self.seq, begin + REPEATS - 1)
+        kept = [self._kept[seq - oldest] for seq in range(begin, end + 1)]
+        return (end if kept else last), kept
 
 
 class Feed:
@@ -87,7 +93,9 @@ class Feed:
         for topic in self.wanted:
             self.beacon(topic)
 
-    def replay(self, topic: str, first: int, last: int) -> Iterator[bytes]:
-        """Encoded notifications that are still kept; none of an unknown topic."""
-        ring = self._rings.get(topic)
-        return iter(()) if ring is None else ring.between(first, last)
+    def replay(self, asked: Replay) -> tuple[int, list[bytes]]:
+        """Encoded notifications that are still kept, and the last number that was looked at."""
+        ring = self._rings.get(asked.topic)
+        if ring is None or asked.stream != self.stream:
+            return asked.last, []
+        return ring.between(asked.first, asked.last)

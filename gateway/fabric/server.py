@@ -11,9 +11,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
@@ -40,12 +38,17 @@ from gateway.fabric.envelope import (
 )
 from gateway.fabric.feed import Feed
 from gateway.fabric.framing import MAX_DATA
-from gateway.fabric.model import Answer, Binding
 from gateway.fabric.registry import Registry
 from gateway.fabric.sockets import REQUESTS_HWM, Frames, LoopPort, Sent, make
 from gateway.fabric.stream import WINDOW, Single, Stream
 from gateway.fabric.watch import Watcher, place
-from gateway.settings import FabricSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from pathlib import Path
+
+    from gateway.fabric.model import Answer, Binding
+    from gateway.settings import FabricSettings
 
 logger = logging.getLogger("gateway.fabric")
 
@@ -70,6 +73,7 @@ class Server:
         self._place = place()
         self._running = False
         self._timer: asyncio.TimerHandle | None = None
+        self._beacons_at = 0.0
         self.on_wants_changed: Callable[[set[str]], None] | None = None
         """Called with the topics that are now wanted, whenever they change."""
         self._perform: dict[type[Effect], Callable[[Any], None]] = {
@@ -240,12 +244,12 @@ class Server:
             self._do(self._registry.fault(peer, self._loop.time()))
 
     def _on_replay(self, peer: bytes, envelope: Replay, _data: bytes | None) -> None:
-        if envelope.stream == self._feed.stream:
-            repeat = Repeat(envelope.topic).encode()
-            for encoded in self._feed.replay(envelope.topic, envelope.first, envelope.last):
-                if self._requests.send((peer, repeat, encoded)) is not Sent.DONE:
-                    return
-        self._post(peer, Replayed(envelope.topic, envelope.stream, envelope.first, envelope.last))
+        end, kept = self._feed.replay(envelope)
+        repeat = Repeat(envelope.topic).encode()
+        for encoded in kept:
+            if self._requests.send((peer, repeat, encoded)) is not Sent.DONE:
+                return
+        self._post(peer, Replayed(envelope.topic, envelope.stream, envelope.first, end))
 
     def _on_next_generation(
         self, peer: bytes, envelope: NextGeneration, _data: bytes | None
@@ -318,8 +322,6 @@ class Server:
             self._beacons_at = now + self._settings.heartbeat
             self._feed.beacons()
         self._arm(self._registry.next_due(self._loop.time()))
-
-    _beacons_at = 0.0
 
     def _hurry(self) -> None:
         """A deadline may be nearer than the next tick."""

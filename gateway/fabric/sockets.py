@@ -11,12 +11,15 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Sequence
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 import zmq
 
 from gateway.fabric.framing import MAX_DATA
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 Frames = list[bytes | memoryview]
 
@@ -50,7 +53,7 @@ class Port:
         self._wake = wake
         self._lock = threading.Lock()
         self._draining = False
-        self.fd: int = socket.getsockopt(zmq.FD)
+        self.fd = int(socket.getsockopt(zmq.FD))
 
     def send(self, frames: Sequence[bytes | memoryview]) -> Sent:
         """Send one message if that is possible at once."""
@@ -67,7 +70,7 @@ class Port:
                 if error.errno not in (zmq.EHOSTUNREACH, zmq.ENOTSOCK):
                     raise
                 return Sent.UNREACHABLE
-            if not self._draining and socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            if not self._draining and int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
                 self._wake()
         return Sent.DONE
 
@@ -75,7 +78,7 @@ class Port:
         """The next message; None: there is none, and a wake-up will come with the next one."""
         socket = self._socket
         with self._lock:
-            self._draining = bool(socket.getsockopt(zmq.EVENTS) & zmq.POLLIN)
+            self._draining = bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
             if not self._draining:
                 return None
             frames: Frames = [socket.recv(zmq.NOBLOCK)]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
-from gateway.errors import Unanswered
-from gateway.fabric.calls import Call
-from gateway.fabric.model import Answer
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from gateway.errors import Unanswered
+    from gateway.fabric.calls import Call
+    from gateway.fabric.model import Answer
 
 WINDOW = 16
 """Answers of one stream that may be on their way."""

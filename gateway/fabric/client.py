@@ -1,0 +1,226 @@
+"""The worker's end of the fabric: a thread of its own, so that no handler stops the heartbeats.
+
+Any thread may call a `Client`; state is touched in the client's thread only, which sleeps until a
+socket, a command or the next heartbeat wakes it. Callbacks are called there and must not block.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from gateway.errors import FabricError
+from gateway.events import NOTIFICATIONS
+from gateway.fabric import address
+from gateway.fabric.envelope import Answered, Publish
+from gateway.fabric.framing import MAX_DATA
+from gateway.fabric.loop import Loop
+from gateway.fabric.membership import Callbacks, Change, Membership
+from gateway.fabric.model import Binding, Notification, Registration, Request, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from gateway.fabric.link import Held
+    from gateway.settings import FabricSettings
+
+logger = logging.getLogger("gateway.fabric")
+
+LINGER = 1.0
+"""Seconds for the last answers and the BYE to leave."""
+
+
+class Client:
+    """One member of a worker: registers everywhere, takes requests, answers, watches.
+
+    Callbacks: `on_request(Request)`; `on_cancel(token, why)` with the value of a `Why`;
+    `on_notification(Notification)`; `on_state(State, detail)`.
+    """
+
+    def __init__(  # noqa: PLR0913 - the callbacks are what it is told
+        self,
+        run_dir: Path,
+        registration: Registration,
+        *,
+        settings: FabricSettings,
+        on_request: Callable[[Request], None],
+        on_cancel: Callable[[str, str], None] = lambda _token, _why: None,
+        on_notification: Callable[[Notification], None] = lambda _notification: None,
+        on_state: Callable[[State, str], None] = lambda _state, _detail: None,
+    ) -> None:
+        self._run_dir = address.local(run_dir)
+        self._settings = settings
+        self._loop = Loop()
+        callbacks = Callbacks(on_request, on_cancel, on_notification, on_state)
+        self._membership = Membership(self._run_dir, registration, settings, callbacks, self._loop)
+        self._thread = threading.Thread(target=self._run, name="fabric", daemon=True)
+        self._changing = threading.Lock()
+        self._topics: set[str] = set()
+        self._stopping = False
+        self._ended = False
+
+    def start(self, timeout: float = 10.0) -> None:
+        """Return when every reachable acceptor granted and confirmed the subscriptions.
+
+        Raises AlreadyRegistered, naming the holder, or FabricError if there is no gateway.
+        """
+        if not self._run_dir.is_dir():
+            raise address.nobody(self._run_dir)
+        self._loop.open()
+        self._thread.start()
+        in_time = self._membership.settled.wait(timeout)
+        if in_time and self._membership.error is None:
+            return
+        self.stop()
+        raise self._membership.error or FabricError(
+            f"no gateway at {self._run_dir}: its acceptors do not grant within {timeout:g} s"
+        )
+
+    def answer(
+        self,
+        token: str,
+        payload: dict[str, Any],
+        *,
+        final: bool = True,
+        data: bytes | memoryview | None = None,
+    ) -> bool:
+        """Answer a request; False if nobody awaits it any more.
+
+        Each request needs one final answer, also after a cancel: it gives the credit back. An
+        answer that is not final blocks until there is credit for it. Raises FabricError for what
+        is too large or cannot be encoded; the request can then still be answered otherwise.
+        """
+        held = self._membership.held.get(token)
+        if held is None:
+            return False
+        if not final and not self._take_credit(held):
+            return False
+        if data is not None and len(data) > MAX_DATA:
+            raise FabricError(f"data of {len(data)} bytes, {MAX_DATA} are the limit")
+        awaited = not held.closed
+        envelope = Answered(token, final, payload if awaited else {})
+        held.link.post(envelope, data if awaited else None)
+        if final:
+            self._membership.held.pop(token, None)
+        return awaited
+
+    def register(self, bindings: Iterable[Binding], timeout: float = 5.0) -> None:
+        """Hold these events from now on, and no others.
+
+        Returns when every acceptor agreed; raises AlreadyRegistered, and what was held before
+        stands, if one of them did not.
+        """
+        with self._changing:
+            before = self._membership.registration
+            after = replace(before, bindings=tuple(bindings))
+            if not self._thread.is_alive():
+                self._membership.registration = after
+                return
+            change = Change(before)
+            self._loop.call(lambda: self._membership.change(after, change))
+            if threading.current_thread() is self._thread:
+                return
+            if not change.done.wait(timeout):
+                raise FabricError(f"no answer to a change of bindings within {timeout:g} s")
+            if change.error is not None:
+                raise change.error
+
+    def subscribe(self, topic: str, timeout: float = 5.0) -> None:
+        """Watch a topic; returns when every acceptor confirmed it (`start`, if not yet started)."""
+        if topic not in NOTIFICATIONS:
+            raise FabricError(f"{topic!r} is no notification event")
+        self._follow(self._topics | {topic}, timeout)
+
+    def unsubscribe(self, topic: str) -> None:
+        """Watch a topic no longer."""
+        self._follow(self._topics - {topic}, 0.0)
+
+    def publish(
+        self, where: Request | str | None, topic: str, body: dict[str, Any], assoc: bytes = b""
+    ) -> bool:
+        """Have a notification published by an acceptor: a request's, a named one, or the first.
+
+        False if there is no such acceptor or it does not read: a notification may be lost.
+        """
+        if topic not in NOTIFICATIONS:
+            raise FabricError(f"{topic!r} is no notification event")
+        links = self._membership.links
+        name = where.acceptor if isinstance(where, Request) else where
+        if isinstance(where, Request) and not assoc:
+            assoc = where.assoc
+        if name is None:
+            link = next((n for n in links.values() if n.lease), None)
+        else:
+            link = links.get(name)
+        return link is not None and link.offer(Publish(topic, body, assoc))
+
+    @property
+    def acceptors(self) -> list[str]:
+        """Names of the acceptors that granted."""
+        links = self._membership.links
+        return [name for name, n in links.items() if n.lease]
+
+    def leave(self) -> None:
+        """Take no more requests (BYE); those in hand can be answered until `stop`."""
+        self._loop.call(self._membership.leave)
+
+    def stop(self, *, bye: bool = True) -> None:
+        """End the thread; without `bye` the lease ends as by a death."""
+        if self._thread.ident is None or self._stopping:
+            return
+        self._stopping = True
+        self._loop.call(lambda: self._end(bye=bye))
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _end(self, *, bye: bool) -> None:
+        if bye:
+            self._membership.leave()
+        self._ended = True
+
+    def _take_credit(self, held: Held) -> bool:
+        """Wait until the stream may send one more answer; False if nobody awaits it."""
+        credit = self._membership.credit
+        with credit:
+            while held.credit < 1 and not held.closed:
+                credit.wait()
+            held.credit -= 1
+        return not held.closed
+
+    def _follow(self, topics: set[str], timeout: float) -> None:
+        self._topics = topics
+        membership = self._membership
+        running = self._thread.is_alive()
+        if not running:
+            membership.watching.topics = set(topics)
+            return
+        self._loop.call(lambda: membership.follow(set(topics)))
+        if timeout and threading.current_thread() is not self._thread:
+            with membership.watching.news:
+                confirmed = membership.watching.news.wait_for(
+                    lambda: all(topics <= n.confirmed for n in membership.links.values()), timeout
+                )
+            if not confirmed:
+                raise FabricError(f"no subscription was confirmed within {timeout:g} s")
+
+    def _run(self) -> None:
+        """The client's thread."""
+        membership = self._membership
+        due = 0.0
+        try:
+            membership.open()
+            while not self._ended:
+                now = time.monotonic()
+                if now >= due:
+                    due = membership.beat(now)
+                self._loop.turn(due - time.monotonic())
+        except Exception:
+            logger.exception("client failed worker=%s", membership.registration.worker)
+            membership.abort()
+        finally:
+            membership.close(LINGER)
+            self._loop.close()

@@ -1,0 +1,53 @@
+"""The next generation of a worker's name, for whoever launches its members."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import zmq
+
+from gateway.errors import FabricError
+from gateway.fabric import address
+from gateway.fabric.envelope import Generation, NextGeneration, decode
+from gateway.fabric.sockets import make
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.settings import FabricSettings
+
+
+def next_generation(run_dir: Path, name: str, settings: FabricSettings) -> int:
+    """A generation of `name` newer than any that an acceptor knows, and promised to nobody else.
+
+    Blocks for at most 3 heartbeats; raises FabricError if no acceptor answers.
+    """
+    run_dir = address.local(run_dir)
+    living = [a for a in address.find(run_dir) if a.lives]
+    if not living:
+        raise address.nobody(run_dir)
+    until = time.monotonic() + 3 * settings.heartbeat
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
+    try:
+        promises = [_ask(context, a, name, until) for a in living]
+    finally:
+        context.destroy(linger=0)
+    newest = max(promises)
+    if not newest:
+        raise FabricError(f"no gateway at {run_dir}: its acceptors do not answer")
+    return newest
+
+
+def _ask(
+    context: zmq.Context[zmq.Socket[bytes]], of: address.Address, name: str, until: float
+) -> int:
+    """The acceptor's promise; 0: it did not answer."""
+    socket = make(context, zmq.DEALER, 16)
+    socket.connect(f"ipc://{of.requests}")
+    socket.send(NextGeneration(name).encode())
+    left = max(0.0, until - time.monotonic())
+    if not socket.poll(int(left * 1000)):
+        return 0
+    reply = decode(socket.recv())
+    return reply.generation if isinstance(reply, Generation) else 0

@@ -1,0 +1,109 @@
+"""A client's connection to one acceptor."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+import zmq
+
+from gateway.fabric.framing import topic_frame
+from gateway.fabric.gaps import Tracker
+from gateway.fabric.sockets import REQUESTS_HWM, Port, Sent, make
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gateway.fabric.address import Address
+    from gateway.fabric.envelope import Envelope
+
+
+class Stage(Enum):
+    """Where a client stands with one acceptor."""
+
+    IDLE = auto()
+    """No lease; to be asked for."""
+    ASKED = auto()
+    """REGISTER is on its way."""
+    REFUSED = auto()
+    """To be asked again at the next heartbeat."""
+    GRANTED = auto()
+    SUPERSEDED = auto()
+    ENDED = auto()
+    """Fenced off by the acceptor."""
+
+
+class Link:
+    """The two sockets, the lease and the numbers of one acceptor.
+
+    `post` may be called by any thread, everything else belongs to the client's.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        address: Address,
+        hwm: int,
+        wake: Callable[[Port], None],
+    ) -> None:
+        self.address = address
+        self.name = address.name
+        dealer = make(context, zmq.DEALER, REQUESTS_HWM)
+        sub = make(context, zmq.SUB, hwm)
+        self.requests = Port(dealer, 1, lambda: wake(self.requests))
+        self.events = Port(sub, 2, lambda: wake(self.events))
+        dealer.connect(f"ipc://{address.requests}")
+        sub.connect(f"ipc://{address.events}")
+        self.stage = Stage.IDLE
+        self.lease = ""
+        self.heard = 0.0
+        self.revision = 0
+        """Of the registration that was granted."""
+        self.topics: set[str] = set()
+        self.confirmed: set[str] = set()
+        self.trackers: dict[str, Tracker] = {}
+        self._outbox: deque[Sequence[bytes | memoryview]] = deque()
+
+    def post(self, envelope: Envelope, data: bytes | memoryview | None = None) -> None:
+        """Send, or send later if the acceptor does not read just now."""
+        header = envelope.encode()
+        frames = (header,) if data is None else (header, data)
+        if self._outbox or self.requests.send(frames) is Sent.FULL:
+            self._outbox.append(frames)
+
+    def offer(self, envelope: Envelope) -> bool:
+        """Send what may as well be lost."""
+        return not self._outbox and self.requests.send((envelope.encode(),)) is Sent.DONE
+
+    def flush(self) -> None:
+        """Send what could not be sent before."""
+        while self._outbox and self.requests.send(self._outbox[0]) is not Sent.FULL:
+            self._outbox.popleft()
+
+    def follow(self, topics: set[str], patience: float) -> None:
+        """Subscribe to these topics and no others."""
+        for topic in topics - self.topics:
+            self.trackers[topic] = Tracker(patience)
+            self.events.subscribe(topic_frame(topic))
+        for topic in self.topics - topics:
+            del self.trackers[topic]
+            self.events.unsubscribe(topic_frame(topic))
+        self.topics = set(topics)
+        self.confirmed &= topics
+
+    def close(self, linger: float) -> None:
+        self.requests.close(linger)
+        self.events.close(0)
+
+
+@dataclass(slots=True)
+class Held:
+    """A request that this process has in hand."""
+
+    link: Link
+    credit: int
+    """Answers that may be sent before the final one."""
+    closed: bool = False
+    """Nobody awaits an answer any more."""

@@ -1,0 +1,92 @@
+"""The client's event loop: ports, commands of other threads, one time to wake up at."""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.fabric.sockets import Frames, Port
+
+_BATCH = 256
+"""Messages of one port before the others have their turn."""
+
+
+class Loop:
+    """Runs in one thread; `wake` and `call` may be used by any."""
+
+    def __init__(self) -> None:
+        self._wakeup = -1
+        self._poll = select.poll()
+        self._handlers: dict[Port, Callable[[Frames], None]] = {}
+        self._by_descriptor: dict[int, Port] = {}
+        self._woken: deque[Port] = deque()
+        self._commands: deque[Callable[[], None]] = deque()
+
+    def open(self) -> None:
+        """To be called before anything is woken."""
+        self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._poll.register(self._wakeup, select.POLLIN)
+
+    def add(self, port: Port, handle: Callable[[Frames], None]) -> None:
+        """Call `handle` with each message of the port."""
+        self._handlers[port] = handle
+        self._by_descriptor[port.fd] = port
+        self._poll.register(port.fd, select.POLLIN)
+        self.wake(port)
+
+    def remove(self, port: Port) -> None:
+        """To be called before the port is closed."""
+        del self._handlers[port]
+        del self._by_descriptor[port.fd]
+        self._poll.unregister(port.fd)
+
+    def wake(self, port: Port) -> None:
+        """The port has something, although its descriptor may not say so."""
+        self._woken.append(port)
+        self._ring()
+
+    def call(self, command: Callable[[], None]) -> None:
+        """Run this in the loop's thread."""
+        self._commands.append(command)
+        self._ring()
+
+    def turn(self, timeout: float) -> None:
+        """Sleep until something happens, at most `timeout` seconds, and handle it."""
+        milliseconds = math.ceil(max(0.0, timeout) * 1000)
+        ports = set()
+        for descriptor, _ in self._poll.poll(milliseconds):
+            if descriptor == self._wakeup:
+                os.eventfd_read(self._wakeup)
+            else:
+                ports.add(self._by_descriptor[descriptor])
+        while self._woken:
+            ports.add(self._woken.popleft())
+        while self._commands:
+            self._commands.popleft()()
+        for port in ports:
+            self._drain(port)
+
+    def close(self) -> None:
+        """The loop's thread is through; later wake-ups are of no consequence."""
+        wakeup, self._wakeup = self._wakeup, -1
+        os.close(wakeup)
+
+    def _drain(self, port: Port) -> None:
+        for _ in range(_BATCH):
+            handle = self._handlers.get(port)
+            frames = None if handle is None else port.receive()
+            if handle is None or frames is None:
+                return
+            handle(frames)
+        self.wake(port)
+
+    def _ring(self) -> None:
+        with suppress(OSError):
+            os.eventfd_write(self._wakeup, 1)

@@ -1,0 +1,417 @@
+"""A worker's standing with the acceptors of a run directory.
+
+Everything here belongs to the client's thread, except where said. Registration goes through the
+acceptors in their fixed order, one after the other until every reachable one granted; later each
+acceptor that appears or comes back is asked at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import zmq
+
+from gateway.errors import AlreadyRegistered, FabricError
+from gateway.fabric import address
+from gateway.fabric.envelope import (
+    Bye,
+    Cancel,
+    Credit,
+    End,
+    Envelope,
+    Grant,
+    Heartbeat,
+    Refusal,
+    Refuse,
+    Register,
+    Requested,
+    Supersede,
+    Unknown,
+    decode,
+)
+from gateway.fabric.framing import VERSION
+from gateway.fabric.link import Held, Link, Stage
+from gateway.fabric.model import Registration, Request, State, Why
+from gateway.fabric.registry import MISSED
+from gateway.fabric.watch import place
+from gateway.fabric.watching import Watching
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from gateway.fabric.loop import Loop
+    from gateway.fabric.model import Notification
+    from gateway.fabric.sockets import Frames
+    from gateway.settings import FabricSettings
+
+logger = logging.getLogger("gateway.fabric")
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """What the client's user wants to hear; called in the client's thread."""
+
+    on_request: Callable[[Request], None]
+    on_cancel: Callable[[str, str], None]
+    on_notification: Callable[[Notification], None]
+    on_state: Callable[[State, str], None]
+
+
+@dataclass(slots=True)
+class Change:
+    """A live change of the bindings, on its way through the acceptors."""
+
+    before: Registration
+    error: FabricError | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+class Membership:
+    """Leases, heartbeats and the requests in hand."""
+
+    def __init__(
+        self,
+        run_dir: Path,
+        registration: Registration,
+        settings: FabricSettings,
+        callbacks: Callbacks,
+        loop: Loop,
+    ) -> None:
+        self._run_dir = run_dir
+        self._settings = settings
+        self._calls = callbacks
+        self._loop = loop
+        self._instance = secrets.token_hex(8)
+        self._place = place()
+        self._born = 0.0
+        self._heartbeat = settings.heartbeat
+        self._shunned: dict[str, float] = {}
+        """Until when a silent acceptor is not tried again."""
+        self._change: Change | None = None
+        self._superseded_at: float | None = None
+        self._active = False
+        self._told: State | None = None
+        self.left = False
+        self.registration = registration
+        self._revision = 1
+        self.links: dict[str, Link] = {}
+        """By name, in their fixed order; read by other threads."""
+        self.held: dict[str, Held] = {}
+        """By token; entries are taken out by whoever answers finally."""
+        self.credit = threading.Condition()
+        """Notified when a held request got credit or was closed."""
+        self.error: FabricError | None = None
+        self.settled = threading.Event()
+        """The first registration came to an end, one way or the other (`error`)."""
+        self.watching = Watching(self._notify)
+        self.watching.on_confirmed = self._settle
+        self._take: dict[type[Envelope], Callable[[Link, Any, Any], None]] = {
+            Requested: self._on_requested,
+            Cancel: self._on_cancel,
+            Credit: self._on_credit,
+            Heartbeat: lambda *_: None,
+            Grant: self._on_grant,
+            Refuse: self._on_refuse,
+            Supersede: self._on_supersede,
+            Unknown: self._on_unknown,
+            End: self._on_end,
+            **self.watching.take,
+        }
+
+    def open(self) -> None:
+        """In the client's thread, first of all: sockets must not be older than the process."""
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
+        self._born = time.monotonic()
+
+    # -- time
+
+    def beat(self, now: float) -> float:
+        """Look for acceptors, give signs of life; returns when to come again."""
+        self._scan(now)
+        for link in list(self.links.values()):
+            if now - link.heard >= MISSED * self._heartbeat:
+                logger.warning("acceptor=%s is silent", link.name)
+                self._shunned[link.name] = now + MISSED * self._heartbeat
+                self._drop(link)
+            else:
+                self._sign_of_life(link)
+        self.watching.tick(self.links.values(), now)
+        self._advance()
+        self._judge(now)
+        return now + self._heartbeat
+
+    def abort(self) -> None:
+        """The client's thread failed."""
+        self.error = self.error or FabricError("the fabric's client failed; its log says why")
+        self.settled.set()
+        self._tell(State.LOST, str(self.error))
+
+    def close(self, linger: float) -> None:
+        for link in list(self.links.values()):
+            self._drop(link, linger)
+        self._context.term()
+
+    # -- what the client's user wants
+
+    def leave(self) -> None:
+        """Say BYE to every acceptor; what is in hand may still be answered."""
+        self.left = True
+        for link in self.links.values():
+            if link.lease:
+                link.post(Bye(link.lease))
+
+    def change(self, registration: Registration, change: Change) -> None:
+        """Register anew, with other bindings, on the leases that are held."""
+        self._change = change
+        self._renew(registration)
+
+    def follow(self, topics: set[str]) -> None:
+        self.watching.topics = topics
+        for link in self.links.values():
+            link.follow(topics, MISSED * self._heartbeat)
+        self._settle()
+
+    # -- acceptors that come and go
+
+    def _scan(self, now: float) -> None:
+        found = address.find(self._run_dir)
+        names = {a.name for a in found}
+        for link in [link for name, link in self.links.items() if name not in names]:
+            self._drop(link)
+        for one in found:
+            shunned = self._shunned.get(one.name, 0.0) > now
+            if one.name not in self.links and not shunned and one.lives:
+                self._connect(one, now)
+
+    def _connect(self, one: address.Address, now: float) -> None:
+        link = Link(self._context, one, self._settings.high_water_mark, self._loop.wake)
+        link.heard = now
+        order = {**self.links, one.name: link}
+        self.links = dict(sorted(order.items(), key=lambda item: item[1].address.index))
+        self._loop.add(link.requests, lambda frames: self._on_message(link, frames))
+        self._loop.add(link.events, lambda frames: self.watching.on_message(link, frames))
+        link.follow(self.watching.topics, MISSED * self._heartbeat)
+
+    def _drop(self, link: Link, linger: float = 0.0) -> None:
+        self.links = {name: other for name, other in self.links.items() if other is not link}
+        self._lose(link)
+        self._loop.remove(link.requests)
+        self._loop.remove(link.events)
+        link.close(linger)
+
+    def _lose(self, link: Link) -> None:
+        """The lease is gone, and with it what was in hand."""
+        link.lease, link.stage = "", Stage.IDLE
+        for token in [t for t, held in list(self.held.items()) if held.link is link]:
+            self._cancelled(token, Why.LOST, closed=True)
+            self.held.pop(token, None)
+
+    def _sign_of_life(self, link: Link) -> None:
+        link.flush()
+        link.offer(Heartbeat(link.lease))
+        if link.stage in (Stage.ASKED, Stage.REFUSED):
+            link.stage = Stage.IDLE
+
+    # -- registration
+
+    def _advance(self) -> None:
+        """Ask whoever is to be asked now."""
+        if self.left:
+            return
+        for link in self.links.values():
+            settled = link.stage in (Stage.SUPERSEDED, Stage.ENDED)
+            if settled or (link.stage is Stage.GRANTED and link.revision == self._revision):
+                continue
+            if link.stage in (Stage.IDLE, Stage.GRANTED):
+                self._ask(link)
+            if not self._active:
+                return
+        self._settle()
+
+    def _ask(self, link: Link) -> None:
+        link.stage = Stage.ASKED
+        mine = self.registration
+        elsewhere = any(other.lease for other in self.links.values() if other is not link)
+        register = Register(
+            VERSION,
+            mine.worker,
+            mine.generation,
+            mine.member,
+            mine.credit,
+            mine.pid or os.getpid(),
+            self._place,
+            self._instance,
+            self._active or elsewhere,
+            self._revision,
+            mine.bindings,
+        )
+        link.offer(register)
+
+    def _settle(self) -> None:
+        """See whether everything that was asked for is there."""
+        granted = [n for n in self.links.values() if n.stage is Stage.GRANTED]
+        complete = len(granted) == len(self.links) and bool(granted)
+        if not complete or any(n.revision != self._revision for n in granted):
+            return
+        if self._change is not None:
+            self._change.done.set()
+            self._change = None
+        if not self._active and not self.watching.confirmed(self.links.values()):
+            return
+        self._active = True
+        self._tell(State.GRANTED, "")
+        self.settled.set()
+
+    def _judge(self, now: float) -> None:
+        """What the whole amounts to, at each heartbeat."""
+        silence = MISSED * self._heartbeat
+        if self._active and not self.links:
+            self._tell(State.LOST, f"no acceptor is left at {self._run_dir}")
+        elif not self._active and not self.links and now - self._born >= silence:
+            self._fail(address.nobody(self._run_dir))
+        if self._superseded_at is None:
+            return
+        remaining = [n for n in self.links.values() if n.stage is not Stage.SUPERSEDED]
+        if not remaining or now - self._superseded_at >= silence:
+            self._tell(State.SUPERSEDED, "a newer generation took over")
+
+    def _fail(self, error: FabricError) -> None:
+        """The first registration failed: give back what was granted."""
+        if not self.settled.is_set():
+            self.error = error
+            self.leave()
+            self.settled.set()
+
+    def _renew(self, registration: Registration) -> None:
+        self.registration = registration
+        self._revision += 1
+        for link in self.links.values():
+            if link.stage in (Stage.ASKED, Stage.REFUSED):
+                link.stage = Stage.IDLE
+        self._advance()
+
+    # -- what arrives
+
+    def _on_message(self, link: Link, frames: Frames) -> None:
+        link.heard = time.monotonic()
+        try:
+            envelope = decode(frames[0])
+        except FabricError as error:
+            logger.warning("undecodable message acceptor=%s error=%r", link.name, str(error))
+            return
+        take = self._take.get(type(envelope))
+        if take is not None:
+            take(link, envelope, frames[1] if len(frames) > 1 else None)
+        link.flush()
+
+    def _on_requested(self, link: Link, envelope: Requested, data: memoryview | None) -> None:
+        self.held[envelope.token] = Held(link, envelope.credit)
+        request = Request(
+            envelope.token,
+            envelope.event,
+            envelope.attempt,
+            envelope.deadline,
+            envelope.payload,
+            envelope.assoc,
+            data,
+            link.name,
+        )
+        self._call(self._calls.on_request, request)
+
+    def _on_cancel(self, _link: Link, envelope: Cancel, _data: object) -> None:
+        self._cancelled(envelope.token, envelope.why, closed=envelope.closed)
+
+    def _cancelled(self, token: str, why: Why, *, closed: bool) -> None:
+        held = self.held.get(token)
+        if held is None or held.closed:
+            return
+        with self.credit:
+            held.closed = closed
+            self.credit.notify_all()
+        self._call(self._calls.on_cancel, token, why.value)
+
+    def _on_credit(self, _link: Link, envelope: Credit, _data: object) -> None:
+        held = self.held.get(envelope.token)
+        if held is not None:
+            with self.credit:
+                held.credit += envelope.answers
+                self.credit.notify_all()
+
+    def _on_grant(self, link: Link, envelope: Grant, _data: object) -> None:
+        if self.left:
+            link.post(Bye(envelope.lease))
+            return
+        link.lease, link.revision = envelope.lease, envelope.revision
+        link.stage = Stage.GRANTED if envelope.revision == self._revision else Stage.IDLE
+        self._heartbeat = min(self._heartbeat, max(0.01, envelope.heartbeat))
+        self._advance()
+        self._settle()
+
+    def _on_refuse(self, link: Link, envelope: Refuse, _data: object) -> None:
+        if envelope.revision != self._revision or self.left:
+            return
+        link.stage = Stage.REFUSED
+        if envelope.refusal is Refusal.JOINING:
+            return
+        refused = AlreadyRegistered(envelope.text)
+        if not self._active:
+            wrong = envelope.refusal is Refusal.INVALID
+            self._tell(State.REFUSED, envelope.text)
+            self._fail(FabricError(envelope.text) if wrong else refused)
+        elif self._change is not None:
+            change, self._change = self._change, None
+            change.error = refused
+            change.done.set()
+            self._renew(change.before)
+        elif envelope.refusal is Refusal.SUPERSEDED:
+            self._superseded(link)
+        else:
+            self._tell(State.REFUSED, envelope.text)
+
+    def _on_supersede(self, link: Link, envelope: Supersede, _data: object) -> None:
+        if envelope.lease == link.lease:
+            self._superseded(link)
+
+    def _superseded(self, link: Link) -> None:
+        link.stage = Stage.SUPERSEDED
+        if self._superseded_at is None:
+            self._superseded_at = time.monotonic()
+        self._judge(time.monotonic())
+
+    def _on_unknown(self, link: Link, envelope: Unknown, _data: object) -> None:
+        if not link.lease or envelope.lease != link.lease:
+            return
+        superseded = link.stage is Stage.SUPERSEDED
+        self._lose(link)
+        if superseded:
+            link.stage = Stage.SUPERSEDED
+        self._advance()
+
+    def _on_end(self, link: Link, envelope: End, _data: object) -> None:
+        if envelope.lease == link.lease:
+            self._lose(link)
+            link.stage = Stage.ENDED
+            self.left = True
+            self._tell(State.ENDED, f"{link.name}: {envelope.text}")
+
+    def _notify(self, notification: Notification) -> None:
+        self._call(self._calls.on_notification, notification)
+
+    def _tell(self, state: State, detail: str) -> None:
+        if state is not self._told:
+            self._told = state
+            self._call(self._calls.on_state, state, detail)
+
+    def _call(self, callback: Callable[..., None], *args: object) -> None:
+        """The user's code must not stop the heartbeats."""
+        try:
+            callback(*args)
+        except Exception:
+            logger.exception("callback failed worker=%s", self.registration.worker)
