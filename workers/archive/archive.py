@@ -7,6 +7,7 @@ import hashlib
 import os
 import stat
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gateway.sdk import ConfigError, SpoolError
@@ -114,11 +115,11 @@ class Archive:
         try:
             write_new(unfinished, data or b"", sync=self._durable)
             rename_new(unfinished, final)
-        except FileExistsError:
-            if not self._is_kept(final, claim):
+        except OSError as error:
+            with suppress(OSError):
+                unfinished.unlink()
+            if not isinstance(error, FileExistsError) or not self._is_kept(final, claim):
                 raise
-        finally:
-            unfinished.unlink(missing_ok=True)
 
     def _is_kept(self, final: Path, claim: Claim) -> bool:
         try:
