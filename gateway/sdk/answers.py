@@ -46,7 +46,8 @@ class Reply:
 
 def failure(kind: str, error: str) -> Reply:
     """The answer of a handler that did not manage to give one."""
-    return Reply({"failed": kind, "error": error[:MAX_ERROR]})
+    text = error[:MAX_ERROR].encode("utf-8", "replace").decode()
+    return Reply({"failed": kind, "error": text})
 
 
 def raised(error: BaseException) -> Reply:

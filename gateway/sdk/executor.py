@@ -8,7 +8,7 @@ the acceptor wants more.
 
 A thread cannot be killed. A handler that is past its deadline is *abandoned*: it is told by
 `event.is_cancelled`, a coroutine is cancelled, and its answer no longer counts. Until it returns
-its thread is lost; past the deadline and `GRACE` the member counts as *hung*, and whoever calls
+its thread is lost; past the deadline and a grace the member counts as *hung*, and whoever calls
 `tick` must take no more requests and have the process replaced.
 """
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("gateway.sdk")
 
 GRACE = 5.0
-"""Seconds past its deadline after which a handler counts as hung."""
+"""Seconds past its deadline after which a handler counts as hung; never more than the deadline."""
 
 
 class Job:
@@ -54,6 +54,10 @@ class Job:
         self.cancelled = event.cancellation
         self.future: Future[Any] | None = None
         """What its coroutine runs as, at the moment."""
+
+    @property
+    def grace(self) -> float:
+        return min(GRACE, self.bound.deadline)
 
     def cancel(self) -> None:
         """The answer is no longer wanted; the handler may look at `event.is_cancelled`."""
@@ -125,6 +129,7 @@ class Executor:
         self._clock = clock or time.monotonic
         self._jobs: dict[str, Job] = {}
         self._changed = threading.Condition()
+        self._holding_back = False
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
 
     def start(self) -> None:
@@ -140,8 +145,15 @@ class Executor:
         """Take a request in hand; `deadline` is in seconds from now. Never blocks."""
         job = Job(token, bound, event, self._clock() + deadline)
         with self._changed:
+            if self._holding_back and bound.redeliver:
+                return
             self._jobs[token] = job
         self._queue.put(job)
+
+    def hold_back(self) -> None:
+        """Begin nothing more that may be given to another member once this one is gone."""
+        with self._changed:
+            self._holding_back = True
 
     def cancel(self, token: str) -> None:
         """The answer to this request is no longer wanted. Never blocks."""
@@ -164,7 +176,7 @@ class Executor:
             if now >= deadline_at and not job.abandoned:
                 log.error("event=%s handler=%s is past its deadline", job.event, job.bound.name)
                 job.abandon()
-        return any(job.abandoned and now >= at + GRACE for job, at in late)
+        return any(job.abandoned and now >= at + job.grace for job, at in late)
 
     def drain(self, timeout: float) -> bool:
         """Wait until nothing is in hand but hung handlers; False if that takes too long."""

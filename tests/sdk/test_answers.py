@@ -126,6 +126,7 @@ def test_an_error_is_told_in_one_line():
         "error": "ValueError: first",
     }
     assert answers.raised(KeyError()).payload["error"] == "KeyError"
+    assert answers.raised(OSError("a\udc80b")).payload["error"] == "OSError: a?b"
     assert len(answers.raised(ValueError("x" * 9999)).payload["error"]) == answers.MAX_ERROR
 
 

@@ -259,10 +259,23 @@ def test_a_handler_past_its_deadline_is_abandoned(executor, acceptor, clock, cap
     submit(executor, lambda event: 0xB000, token="other")
     assert acceptor.payload()["status"] == 0xB000, "other threads go on"
     assert "past its deadline" in caplog.text
-    clock.now += GRACE
+    clock.now += GRACE - 0.1
+    assert executor.tick() is False
+    clock.now += 0.1
     assert executor.tick() is True
     hanging.go.set()
     assert acceptor.payload() == {"failed": "raised", "error": "past its deadline"}
+
+
+def test_a_short_deadline_has_as_short_a_grace(executor, acceptor, clock):
+    hanging = Hanging()
+    submit(executor, hanging, deadline=0.5)
+    assert hanging.began.wait(WAIT)
+    clock.now += 0.75
+    assert executor.tick() is False
+    clock.now += 0.25
+    assert executor.tick() is True
+    hanging.go.set()
 
 
 def test_a_handler_that_returns_within_the_grace_gives_its_thread_back(executor, acceptor, clock):
@@ -341,6 +354,15 @@ def test_a_request_that_waited_too_long_is_not_begun(acceptor, loop, clock):
     executor.start()
     assert "failed" in acceptor.payload()
     executor.stop()
+
+
+def test_holding_back_leaves_to_others_what_others_may_do(executor, acceptor):
+    executor.hold_back()
+    made = dimse_event(evt.EVT_C_ECHO)
+    executor.submit("r", BoundHandler(evt.EVT_C_ECHO, lambda event: 0, (), True), made, 30)
+    assert executor.in_hand == 0
+    submit(executor, lambda event: 0xB001, token="x")
+    assert acceptor.next()[0] == "x"
 
 
 def test_drain_waits_for_what_is_in_hand(executor, acceptor):

@@ -1,0 +1,361 @@
+import logging
+import threading
+
+import pytest
+
+from gateway import Worker, evt
+from gateway.errors import AlreadyRegistered, ConfigError, FabricError, Unanswered
+from gateway.sdk import dataset
+from gateway.sdk.session import Ending, Session, Why
+from gateway.settings import WorkerSettings
+from tests.conftest import short_folder
+from tests.sdk.conftest import dimse_event, store_event
+from tests.sdk.fabric import SETTINGS, WAIT, Watcher, acceptor, echo
+
+
+@pytest.fixture
+def run_dir():
+    with short_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def server(run_dir):
+    with acceptor(run_dir) as server:
+        yield server
+
+
+@pytest.fixture
+def session_of(run_dir, tmp_path):
+    """Starts sessions and closes what a test left open."""
+    open_sessions = []
+
+    def start(worker, **settings):
+        values = {"member": 0, "generation": 0, "drain_timeout": 5.0, **settings}
+        session = Session(
+            worker,
+            WorkerSettings(
+                name=values.pop("name", ""),
+                target="",
+                run_dir=str(run_dir),
+                data_dir=str(tmp_path),
+                fabric=SETTINGS,
+                **values,
+            ),
+        )
+        session.start()
+        open_sessions.append(session)
+        return session
+
+    yield start
+    for session in open_sessions:
+        session.close(Ending(Why.ASKED))
+
+
+@pytest.fixture
+def worker():
+    return Worker("mine", concurrency=2)
+
+
+def test_a_request_reaches_its_handler(server, session_of, worker, blob):
+    seen = []
+
+    @worker.on(evt.EVT_C_ECHO)
+    def handle(event):
+        seen.append((event.assoc.requestor.ae_title, event.message_id, event.attempt))
+        return 0xB000
+
+    session_of(worker)
+    answer = server.ask("EVT_C_ECHO", echo(5), assoc=blob)
+    assert answer.payload == {"status": 0xB000, "elements": {}}
+    assert seen == [("MODALITY", 5, 1)]
+
+
+def test_an_inline_instance_arrives_whole(server, session_of, worker, instance):
+    made = store_event(instance)
+    seen = []
+
+    @worker.on(evt.EVT_C_STORE)
+    async def handle(event):
+        seen.append((event.dataset, event.encoded_dataset(), event.dataset_path.exists()))
+        return 0x0000
+
+    session_of(worker)
+    payload = dict(made._payload)
+    assert server.ask("EVT_C_STORE", payload, data=made._data).payload["status"] == 0
+    assert seen == [(instance, made._data, True)]
+
+
+def test_the_registration_says_how_to_ask(server, session_of, worker):
+    worker.bind(evt.EVT_C_STORE, lambda event: 0, redeliver=True, durable=True, deadline=7.0)
+    session_of(worker)
+    binding = server.call(server.server.binding, "EVT_C_STORE")
+    assert (binding.redeliver, binding.durable, binding.deadline) == (True, True, 7.0)
+
+
+def test_a_stream_under_credit(server, session_of, worker, instance):
+    @worker.on(evt.EVT_C_FIND)
+    def find(event):
+        for _ in range(100):
+            yield 0xFF00, event.identifier
+
+    session_of(worker)
+    made = dimse_event(
+        evt.EVT_C_FIND,
+        data=dataset.encode(instance, "1.2.840.10008.1.2"),
+        syntax="1.2.840.10008.1.2",
+    )
+
+    async def ask():
+        async with server.server.stream(
+            "EVT_C_FIND", dict(made._payload), assoc=b"", data=made._data
+        ) as stream:
+            return [answer async for answer in stream]
+
+    answers = server.run(ask())
+    assert [a.payload["status"] for a in answers] == [0xFF00] * 100 + [0]
+    assert answers[0].data == made._data
+
+
+def test_a_cancel_reaches_the_handler(server, session_of, worker):
+    began, cancelled = threading.Event(), threading.Event()
+
+    @worker.on(evt.EVT_C_ECHO)
+    def handle(event):
+        began.set()
+        if event.cancellation.wait(WAIT) and event.is_cancelled:
+            cancelled.set()
+        return 0
+
+    session_of(worker)
+    asking = server.asking("EVT_C_ECHO", echo())
+    assert began.wait(WAIT)
+    asking.cancel()
+    assert cancelled.wait(WAIT)
+
+
+def test_notifications_arrive_in_order(server, session_of, worker, blob):
+    seen, all_seen = [], threading.Event()
+
+    @worker.on(evt.EVT_CONN_OPEN)
+    def watch(event):
+        seen.append((event.address, event.assoc.id))
+        if len(seen) == 3:
+            all_seen.set()
+
+    session_of(worker)
+    for port in (1, 2, 3):
+        server.publish("EVT_CONN_OPEN", {"address": ["h", port]}, blob)
+    assert all_seen.wait(WAIT)
+    assert seen == [(("h", port), "0-17") for port in (1, 2, 3)]
+
+
+def test_a_handler_publishes(server, session_of, worker, run_dir, blob):
+    watcher = Watcher(run_dir, "EVT_INSTANCE_STORED")
+
+    @worker.on(evt.EVT_C_ECHO)
+    def handle(event):
+        event.publish(evt.EVT_INSTANCE_STORED, {"size": event.message_id})
+        return 0
+
+    @worker.on(evt.EVT_RELEASED)
+    def watch(event):
+        event.publish(evt.EVT_INSTANCE_STORED, {"path": event.assoc.id})
+
+    session_of(worker)
+    server.ask("EVT_C_ECHO", echo(3), assoc=blob)
+    told = watcher.next()
+    assert (told.body, told.assoc) == ({"size": 3}, blob)
+    server.publish("EVT_RELEASED", {}, blob)
+    assert watcher.next().body == {"path": "0-17"}
+    watcher.stop()
+
+
+def test_bind_and_unbind_while_it_runs(server, session_of, worker):
+    worker.bind(evt.EVT_C_ECHO, lambda event: 0)
+    session_of(worker)
+    assert server.call(server.server.binding, "EVT_C_STORE") is None
+
+    def store(event):
+        return 0xB007
+
+    worker.bind(evt.EVT_C_STORE, store, durable=True)
+    assert server.call(server.server.binding, "EVT_C_STORE").durable
+    worker.unbind(evt.EVT_C_STORE, store)
+    assert server.call(server.server.binding, "EVT_C_STORE") is None
+    assert server.ask("EVT_C_ECHO", echo()).payload["status"] == 0
+
+
+def test_watching_follows_too(server, session_of, worker):
+    worker.bind(evt.EVT_C_ECHO, lambda event: 0)
+    session_of(worker)
+    seen = threading.Event()
+
+    def watch(event):
+        seen.set()
+
+    worker.bind(evt.EVT_RELEASED, watch)
+    assert server.call(server.server.wants, "EVT_RELEASED")
+    server.publish("EVT_RELEASED", {})
+    assert seen.wait(WAIT)
+    worker.unbind(evt.EVT_RELEASED, watch)
+
+
+def test_a_bind_that_another_worker_prevents_changes_nothing(server, session_of, worker):
+    rival = Worker("rival")
+    rival.bind(evt.EVT_C_STORE, lambda event: 0)
+    session_of(rival)
+    worker.bind(evt.EVT_C_ECHO, lambda event: 0)
+    session_of(worker)
+    with pytest.raises(AlreadyRegistered, match="rival"):
+        worker.bind(evt.EVT_C_STORE, lambda event: 0)
+    assert worker.get_events() == [evt.EVT_C_ECHO]
+    assert server.ask("EVT_C_ECHO", echo()).payload["status"] == 0
+
+
+def test_a_rival_is_refused_with_the_holders_name(server, session_of, worker):
+    worker.bind(evt.EVT_C_ECHO, lambda event: 0)
+    session_of(worker)
+    rival = Worker("rival")
+    rival.bind(evt.EVT_C_ECHO, lambda event: 0)
+    with pytest.raises(AlreadyRegistered, match="mine"):
+        session_of(rival)
+
+
+def test_no_gateway(session_of, worker, run_dir):
+    worker.bind(evt.EVT_C_ECHO, lambda event: 0)
+    with pytest.raises(FabricError, match=str(run_dir)):
+        session_of(worker)
+
+
+def test_nothing_bound(server, session_of, worker):
+    with pytest.raises(ConfigError, match="worker mine: no handler is bound to any event"):
+        session_of(worker)
+
+
+def test_hooks_are_called_before_and_after(server, session_of, worker, tmp_path, caplog):
+    calls = []
+
+    @worker.on_start
+    def begin():
+        calls.append((worker.context.data_dir, worker.context.options, worker.context.member))
+        worker.bind(evt.EVT_C_ECHO, lambda event: 0)
+
+    @worker.on_stop
+    async def end():
+        calls.append("end")
+        raise ValueError("at the end")
+
+    worker.on_stop(lambda: calls.append("end, too"))
+    session = session_of(worker, options={"a": 1}, member=3)
+    assert server.ask("EVT_C_ECHO", echo()).payload["status"] == 0
+    assert session.close(Ending(Why.ASKED))
+    assert calls == [(tmp_path, {"a": 1}, 3), "end", "end, too"]
+    assert "a stop hook raised" in caplog.text
+
+
+def test_what_is_in_hand_is_finished_before_leaving(server, session_of, worker):
+    began, go = threading.Event(), threading.Event()
+
+    @worker.on(evt.EVT_C_ECHO)
+    def handle(event):
+        began.set()
+        assert go.wait(WAIT)
+        return 0xB001
+
+    session = session_of(worker)
+    asking = server.asking("EVT_C_ECHO", echo())
+    assert began.wait(WAIT)
+    session.end(Why.ASKED)
+    ending = session.wait()
+    closed = []
+    closing = threading.Thread(target=lambda: closed.append(session.close(ending)))
+    closing.start()
+    while server.call(server.server.binding, "EVT_C_ECHO") is not None:
+        """Until it takes no more."""
+    go.set()
+    assert asking.result(WAIT).payload["status"] == 0xB001
+    closing.join(WAIT)
+    assert closed == [True]
+    assert ending.status == 0
+
+
+def test_draining_has_an_end(server, session_of, worker, caplog):
+    began, go = threading.Event(), threading.Event()
+
+    @worker.on(evt.EVT_C_ECHO)
+    def handle(event):
+        began.set()
+        go.wait(WAIT)
+        return 0
+
+    session = session_of(worker, drain_timeout=0.0)
+    server.asking("EVT_C_ECHO", echo())
+    assert began.wait(WAIT)
+    assert session.close(Ending(Why.ASKED)) is False
+    assert "leaves with 1 in hand" in caplog.text
+    go.set()
+
+
+def test_a_newer_generation_takes_over(server, session_of, worker):
+    worker.bind(evt.EVT_C_ECHO, lambda event: 0xB001)
+    old = session_of(worker)
+    newer = Worker("mine")
+    newer.bind(evt.EVT_C_ECHO, lambda event: 0xB002)
+    new = session_of(newer)
+    assert new.generation > old.generation
+    ending = old.wait()
+    assert (ending.why, ending.status) == (Why.SUPERSEDED, 4)
+    assert old.close(ending)
+    assert server.ask("EVT_C_ECHO", echo()).payload["status"] == 0xB002
+
+
+def test_the_settings_name_and_concurrency_win(server, session_of, worker, run_dir):
+    watcher = Watcher(run_dir, "EVT_WORKER_UP")
+    worker.bind(evt.EVT_C_ECHO, lambda event: 0)
+    session_of(worker, name="other", concurrency=3, generation=7)
+    told = watcher.next().body
+    assert (told["worker"], told["generation"]) == ("other", 7)
+    watcher.stop()
+
+
+def test_a_hung_handler_ends_the_session(server, session_of, worker, caplog):
+    began, go = threading.Event(), threading.Event()
+
+    @worker.on(evt.EVT_C_ECHO, deadline=0.05)
+    def handle(event):
+        if event.message_id == 1:
+            began.set()
+            go.wait(WAIT)
+        return 0xB002
+
+    session = session_of(worker)
+    asking = server.asking("EVT_C_ECHO", echo(1))
+    assert began.wait(WAIT)
+    with pytest.raises(Unanswered):
+        asking.result(WAIT)
+    ending = session.wait()
+    assert (ending.why, ending.status) == (Why.HUNG, 1)
+    assert session.close(ending) is False
+    go.set()
+    assert any(r.levelno == logging.ERROR for r in caplog.records)
+
+
+def test_a_request_for_what_was_unbound_fails(server, session_of, worker, monkeypatch):
+    worker.bind(evt.EVT_C_ECHO, lambda event: 0)
+    session_of(worker)
+    monkeypatch.setattr(worker, "bound", lambda event: ())
+    answer = server.ask("EVT_C_ECHO", echo())
+    assert answer.payload == {
+        "failed": "raised",
+        "error": "LookupError: no handler is bound to EVT_C_ECHO any more",
+    }
+
+
+@pytest.mark.parametrize(
+    ("why", "status"),
+    [(Why.ASKED, 0), (Why.ORPHANED, 0), (Why.HUNG, 1), (Why.ENDED, 1), (Why.REFUSED, 3),
+     (Why.SUPERSEDED, 4)],
+)  # fmt: skip
+def test_exit_statuses(why, status):
+    assert Ending(why).status == status
