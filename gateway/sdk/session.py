@@ -100,6 +100,7 @@ class Session:
         self._client: Client | None = None
         self._held: tuple[Binding, ...] = ()
         self._topics: set[str] = set()
+        self._closed = False
         self.generation = settings.generation
 
     # Starting
@@ -242,7 +243,16 @@ class Session:
                     return Ending(Why.HUNG, "a handler is past its deadline and does not return")
 
     def close(self, ending: Ending) -> bool:
-        """Finish what is in hand and leave; False if a handler still runs."""
+        """Finish what is in hand and leave; False if a handler still runs.
+
+        Closing once more does nothing.
+        """
+        if not self._closed:
+            self._closed = True
+            self._finish(ending)
+        return not self._executor.in_hand
+
+    def _finish(self, ending: Ending) -> None:
         self._worker.follow(None)
         client = self._client
         if ending.why is Why.HUNG:
@@ -250,10 +260,11 @@ class Session:
             self._executor.hold_back()
         elif client is not None:
             client.leave()
-        finished = self._drain(ending)
+        self._drain(ending)
         self._notifier.stop(LIFELINE_DRAIN)
         if client is not None:
             client.stop(bye=ending.why is not Why.HUNG)
+        self._client = None
         for hook in self._worker.stop_hooks:
             try:
                 _call_hook(hook)
@@ -261,9 +272,8 @@ class Session:
                 log.exception("worker=%s a stop hook raised", self.name)
         self._executor.stop()
         self._loop.stop()
-        return finished and not self._executor.in_hand
 
-    def _drain(self, ending: Ending) -> bool:
+    def _drain(self, ending: Ending) -> None:
         """Wait for what is in hand, but for hung handlers; who is superseded has all the time."""
         end = _drain_end(ending.why, self._settings.drain_timeout)
         while not self._executor.drain(min(_TICK, max(0.0, end - time.monotonic()))):
@@ -272,8 +282,7 @@ class Session:
                 end = min(end, time.monotonic() + LIFELINE_DRAIN)
             if time.monotonic() >= end:
                 log.warning("worker=%s leaves with %d in hand", self.name, self._executor.in_hand)
-                return False
-        return True
+                return
 
     def _is_orphaned(self) -> bool:
         """Has the parent gone meanwhile?"""
