@@ -33,22 +33,41 @@ class Swept:
     """What is not the spool's own, symbolic links included: left alone."""
 
 
-def make_private(path: Path) -> None:
-    """Make the folder, and those above it, for this user alone; tighten it if it is there.
+def make_root(path: Path) -> Path:
+    """Make the folder, and those above it, for this user alone; gives it without symbolic links.
 
+    One that is there stays as its owner made it, so long as it can be written to.
     Raises ConfigError in one line: what is wrong, and what to do about it.
     """
     try:
+        path = path.resolve()
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_writable(path)
+    except OSError as error:
+        raise _refusal(path, error) from None
+    return path
+
+
+def make_private(path: Path) -> None:
+    """Make one of the spool's own folders, or tighten it; never follows a symbolic link.
+
+    Raises ConfigError in one line.
+    """
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
         found = path.lstat()
         if not stat.S_ISDIR(found.st_mode):
             raise ConfigError(f"{path} is a symbolic link: put a directory there, or set data_dir")
         if found.st_uid == os.geteuid() and found.st_mode & 0o077:
             path.chmod(0o700)
-        if not os.access(path, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        _check_writable(path)
     except OSError as error:
         raise _refusal(path, error) from None
+
+
+def _check_writable(path: Path) -> None:
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _refusal(path: Path, error: OSError) -> ConfigError:
@@ -112,8 +131,7 @@ def check_file_system(spool: Path, archive: Path) -> None:
 
     It is tried out: device numbers do not tell bind mounts and subvolumes apart.
     """
-    make_private(spool)
-    make_private(archive)
+    spool, archive = make_root(spool), make_root(archive)
     name = f"probe-{secrets.token_hex(8)}"
     try:
         os.close(os.open(spool / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

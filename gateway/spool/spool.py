@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.errors import SpoolError
 from gateway.spool.claim import Claim, Tokens
-from gateway.spool.directory import lock, make_private, sweep
+from gateway.spool.directory import lock, make_private, make_root, sweep
 from gateway.spool.disk import Disk, write_all
 from gateway.spool.writer import Place, Writer
 
@@ -74,13 +74,13 @@ class Spool:
         Raises ConfigError if the spool cannot be written to, SpoolError if another acceptor has the
         same number; both in one line.
         """
-        root = root.absolute()
+        root = make_root(root)
         incoming, ready, quarantine = (
             root / f"incoming/{index}",
             root / "ready",
             root / "quarantine",
         )
-        for folder in (root, root / "incoming", incoming, ready, quarantine):
+        for folder in (root / "incoming", incoming, ready, quarantine):
             make_private(folder)
         lock_fd = lock(incoming)
         swept = sweep(incoming, ready, index)

@@ -40,6 +40,15 @@ def test_folders_that_are_open_to_others_are_tightened(root):
     assert (root / "ready").stat().st_mode & 0o777 == 0o700
 
 
+def test_the_root_itself_may_be_a_link_and_stays_as_its_owner_made_it(root):
+    elsewhere = root.parent / "elsewhere"
+    elsewhere.mkdir(mode=0o750)
+    root.symlink_to(elsewhere)
+    close(open_spool(root))
+    assert elsewhere.stat().st_mode & 0o777 == 0o750
+    assert (elsewhere / "ready").is_dir()
+
+
 def test_two_acceptors_with_one_number_are_refused(root):
     spool = open_spool(root)
     with pytest.raises(SpoolError, match="another acceptor") as error:
@@ -51,12 +60,13 @@ def test_two_acceptors_with_one_number_are_refused(root):
 
 
 @pytest.mark.parametrize("spoil", ["file", "link", "no write", "read only"])
-def test_a_root_that_cannot_be_written_to_is_refused_in_one_line(root, spoil, monkeypatch):
+def test_a_spool_that_cannot_be_written_to_is_refused_in_one_line(root, spoil, monkeypatch):
     if spoil == "file":
         root.write_text("in the way")
     elif spoil == "link":
+        root.mkdir()
         (root.parent / "elsewhere").mkdir()
-        root.symlink_to(root.parent / "elsewhere")
+        (root / "ready").symlink_to(root.parent / "elsewhere")
     elif spoil == "no write":
         monkeypatch.setattr(directory.os, "access", lambda *_: False)
     else:

@@ -39,7 +39,7 @@ class Archive:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._workshop = Workshop(self._root / "tmp")
             if durable:
-                self._syncs.sync((self._root, self._root.parent, self._root.parent.parent))
+                self._sync_root()
         except OSError as error:
             raise ConfigError(
                 f"cannot write to {self._root}: {error.strerror}; let user {os.geteuid()} write "
@@ -79,6 +79,12 @@ class Archive:
     def close(self) -> None:
         """Let go of what this process holds."""
         self._workshop.close()
+
+    def _sync_root(self) -> None:
+        """Whoever made the folders above may have died before he synced them."""
+        self._syncs.sync((self._root, self._root.parent))
+        with suppress(PermissionError):  # above our own data we may not be allowed to read
+            self._syncs.sync((self._root.parent.parent,))
 
     def _make_folder(self, bucket: Path) -> None:
         if bucket not in self._known:
