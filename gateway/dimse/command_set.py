@@ -161,7 +161,8 @@ def _decode_uid(raw: bytes) -> str | None:
 
 def _decode_ae(raw: bytes) -> str | None:
     text = raw.rstrip(b"\0").decode("latin-1").strip(" ")
-    if len(text) > AE_LENGTH or not text.isprintable() or "\\" in text:
+    printable = text.isascii() and text.isprintable() and "\\" not in text
+    if len(text) > AE_LENGTH or not printable:
         raise ValueError("is not an AE title")
     return text or None
 
@@ -195,9 +196,10 @@ def _encode_uid(value: Value) -> bytes:
 
 
 def _encode_ae(value: Value) -> bytes:
-    if not isinstance(value, str) or _decode_ae(value.encode("ascii")) is None:
+    title = _decode_ae(value.encode("ascii")) if isinstance(value, str) else None
+    if title is None:
         raise ValueError("not an AE title")
-    return _encode_text(value.strip(" "), b" ")
+    return _encode_text(title, b" ")
 
 
 def _encode_comment(value: Value) -> bytes:
