@@ -1,15 +1,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.settings import SpoolSettings
 from gateway.spool import Spool, Writer
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 META = b"meta" * 80
 SMALL = SpoolSettings(inline_max=1000, min_free=0)
@@ -45,3 +44,18 @@ def seal(spool: Spool, writer: Writer, **how: Any):
 
 def names(folder: Path) -> list[str]:
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if not p.is_dir())
+
+
+def pattern(size: int) -> bytes:
+    return bytes(i * 7 % 251 for i in range(size)) if size < 100_000 else os.urandom(size)
+
+
+def whole(sealed) -> bytes:
+    return sealed.data if sealed.data is not None else Path(sealed.claim.path).read_bytes()
+
+
+def fails(number: int):
+    def fail(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    return fail
