@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,5 +43,6 @@ def settings_of(config: Path | None, **gateway: Any) -> Settings:
 
 
 def announce(line: str) -> None:
-    """Tell whoever waits on standard output that it is up."""
-    print(line, flush=True)
+    """Tell whoever waits on standard output that it is up; nobody may be there."""
+    with suppress(OSError):
+        print(line, flush=True)

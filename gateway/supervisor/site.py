@@ -87,7 +87,8 @@ class Site:
         """Make and take the directory; raises ConfigError, in one line that says how to mend it."""
         run_dir = run_directory(data)
         try:
-            run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            run_dir.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            run_dir.mkdir(mode=0o700, exist_ok=True)
             run_dir.chmod(0o700)
             lock = os.open(run_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
