@@ -234,6 +234,7 @@ class Association:
     def _data_begins(self, now: float) -> None:
         action = _DATA_EVENT.get(self.state)
         if action not in _RECEIVES_DATA:
+            self._record_data()
             self._remote_event(FsmEvent.Evt10, None, PDataTF.kind, now)
         elif self._trace:
             self._record_transition(FsmEvent.Evt10, action, self.state)
@@ -297,6 +298,6 @@ class Association:
             self._records.append(p.PduTraced(sent, data[0], data[:EXCERPT], length))
 
     def _record_data(self) -> None:
-        """The P-DATA-TF, or the PDU with the bad header, that the framer is through with."""
+        """The P-DATA-TF that the framer is through with; of one that is refused, its beginning."""
         if excerpt := bytes(self._framer.excerpt):
             self._record_pdu(excerpt, sent=False, length=self._framer.length)

@@ -103,17 +103,19 @@ class Framer:
         view = memoryview(data)
         position, end = 0, len(view)
         while position < end:
-            match self._mode:
-                case _Mode.HEADER:
-                    position = yield from self._header(view, position)
-                case _Mode.DATA:
-                    position = yield from self._data(view, position)
-                case _Mode.WHOLE:
-                    position = yield from self._whole(view, position)
-                case _Mode.SKIP:
-                    position = self._skip(position, end)
-                case _Mode.STOPPED:
-                    return
+            mode, unit = self._mode, None
+            if mode is _Mode.DATA:
+                position = yield from self._data(view, position)
+            elif mode is _Mode.HEADER:
+                position, unit = self._header(view, position)
+            elif mode is _Mode.WHOLE:
+                position, unit = self._whole(view, position)
+            elif mode is _Mode.SKIP:
+                position = self._skip(position, end)
+            else:
+                return
+            if unit is not None:
+                yield unit
 
     def _gather(self, view: memoryview, position: int, end: int) -> int:
         """Moves towards a whole header in `_head` what the chunk has of it."""
@@ -121,50 +123,49 @@ class Framer:
         self._head += view[position:stop]
         return stop
 
-    def _header(self, view: memoryview, position: int) -> Generator[Unit, None, int]:
+    def _header(self, view: memoryview, position: int) -> tuple[int, Unit | None]:
         end = len(view)
         if self._head or end - position < HEADER_SIZE:
             position = self._gather(view, position, end)
             if len(self._head) < HEADER_SIZE:
-                return position
+                return position, None
             header = bytes(self._head)
             self._head.clear()
         else:
             header = bytes(view[position : position + HEADER_SIZE])
             position += HEADER_SIZE
+        if self.tracing or self.excerpt:
+            self.excerpt = bytearray(header if self.tracing else b"")
+        return position, self._begin(header)
+
+    def _begin(self, header: bytes) -> Unit | None:
+        """The six bytes decide."""
         kind, length = PDU_HEADER.unpack(header)
         self._left = length
         self.length = HEADER_SIZE + length
-        if self.tracing or self.excerpt:
-            self.excerpt = bytearray(header if self.tracing else b"")
-        yield from self._begin(kind, length, header)
-        return position
-
-    def _begin(self, kind: int, length: int, header: bytes) -> Iterator[Unit]:
         try:
             check_header(kind, length, self.max_pdu)
         except RemoteProtocolError as error:
-            yield self._fail(error)
-            return
+            return self._fail(error)
         if kind == PDataTF.kind:
             self._mode = _Mode.DATA
             self._pdv_left = 0
-            yield Mark.DATA_BEGINS
-        elif length:
-            self._mode = _Mode.WHOLE
-            self._body = bytearray(header)
-        else:
-            yield header
+            return Mark.DATA_BEGINS
+        if not length:
+            return header
+        self._mode = _Mode.WHOLE
+        self._body = bytearray(header)
+        return None
 
-    def _whole(self, view: memoryview, position: int) -> Generator[Unit, None, int]:
+    def _whole(self, view: memoryview, position: int) -> tuple[int, bytes | None]:
         stop = min(len(view), position + self._left)
         self._body += view[position:stop]
         self._left -= stop - position
-        if not self._left:
-            body, self._body = bytes(self._body), bytearray()
-            self._mode = _Mode.HEADER
-            yield body
-        return stop
+        if self._left:
+            return stop, None
+        body, self._body = bytes(self._body), bytearray()
+        self._mode = _Mode.HEADER
+        return stop, body
 
     def _skip(self, position: int, end: int) -> int:
         stop = min(end, position + self._left)
@@ -188,9 +189,11 @@ class Framer:
                 position, unit = self._pdv(view, position, end)
             if self.excerpt:
                 self._keep(view[begin:position])
-            if unit is not None:
-                yield unit
-                yield from self._after_pdv()
+            if unit is None:
+                continue
+            yield unit
+            if not self._pdv_left and (after := self._after_pdv()) is not None:
+                yield after
         return position
 
     def _pdv(
@@ -221,16 +224,15 @@ class Framer:
             return position, None
         return position, PDataPart(context_id, self._command, self._last, view[:0])
 
-    def _after_pdv(self) -> Iterator[Unit]:
-        if self._pdv_left or self._mode is not _Mode.DATA:
-            return
-        if not self._left:
-            self._mode = _Mode.HEADER
-            if self.excerpt:
-                yield Mark.DATA_ENDS
-        elif self._left < HEADER_SIZE:
+    def _after_pdv(self) -> Unit | None:
+        """What the end of a PDV says about the PDU, unless its rest is unwanted by now."""
+        if self._mode is not _Mode.DATA or self._left >= HEADER_SIZE:
+            return None
+        if self._left:
             # What cannot hold another PDV item is no part of a P-DATA-TF.
-            yield self._fail(wire.invalid(f"P-DATA-TF with {self._left} trailing bytes"))
+            return self._fail(wire.invalid(f"P-DATA-TF with {self._left} trailing bytes"))
+        self._mode = _Mode.HEADER
+        return Mark.DATA_ENDS if self.excerpt else None
 
     def _fail(self, error: RemoteProtocolError) -> RemoteProtocolError:
         """The rest of this PDU cannot be read; the next one may be."""

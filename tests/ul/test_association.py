@@ -447,6 +447,15 @@ class TestTrace:
             PduTraced(True, 7, s.provider_abort(1), 10),
         ]
 
+    def test_data_out_of_place(self):
+        association = s.connected()
+        s.emptied(association).trace = Trace.PDUS
+        association.receive_data(DATA, 1.0)
+        assert association.take_trace() == [
+            PduTraced(False, 4, DATA[:6], len(DATA)),
+            PduTraced(True, 7, s.provider_abort(2), 10),
+        ]
+
     def test_long_pdus_are_cut(self):
         association = s.answered()
         association.trace = Trace.PDUS
