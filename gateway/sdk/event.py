@@ -17,6 +17,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from gateway.errors import GatewayError
 from gateway.events import CATALOGUE, InterventionEvent, NotificationEvent
 from gateway.sdk import assoc, dataset, watched
 from gateway.spool import Claim
@@ -126,6 +127,14 @@ class Event:
     def assoc(self) -> assoc.Association:
         """The association; decoded once for all of its events."""
         return assoc.decode(self._blob)
+
+    @property
+    def assoc_id(self) -> str:
+        """The association's identity for a log line; never raises."""
+        try:
+            return self.assoc.id
+        except GatewayError:
+            return "?"
 
     def publish(
         self, event: NotificationEvent | str, body: Mapping[str, Any] | None = None

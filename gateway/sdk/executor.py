@@ -51,6 +51,8 @@ class Job:
         self.deadline_at: float | None = deadline_at
         """None while it is not the handler that we wait for."""
         self.abandoned = False
+        self.unwanted = False
+        """Nobody awaits an answer any more."""
         self.cancelled = event.cancellation
         self.future: Future[Any] | None = None
         """What its coroutine runs as, at the moment."""
@@ -59,13 +61,14 @@ class Job:
     def grace(self) -> float:
         return min(GRACE, self.bound.deadline)
 
-    def cancel(self) -> None:
-        """The answer is no longer wanted; the handler may look at `event.is_cancelled`."""
+    def cancel(self, *, unwanted: bool) -> None:
+        """Tell the handler, by `event.is_cancelled`."""
+        self.unwanted = self.unwanted or unwanted
         self.cancelled.set()
 
     def abandon(self) -> None:
         self.abandoned = True
-        self.cancel()
+        self.cancel(unwanted=True)
         if (future := self.future) is not None:
             future.cancel()
 
@@ -155,12 +158,12 @@ class Executor:
         with self._changed:
             self._holding_back = True
 
-    def cancel(self, token: str) -> None:
-        """The answer to this request is no longer wanted. Never blocks."""
+    def cancel(self, token: str, *, unwanted: bool = True) -> None:
+        """Stop working on this request; `unwanted`: not even a last answer. Never blocks."""
         with self._changed:
             job = self._jobs.get(token)
         if job is not None:
-            job.cancel()
+            job.cancel(unwanted=unwanted)
 
     @property
     def in_hand(self) -> int:
@@ -174,7 +177,9 @@ class Executor:
             late = [(j, j.deadline_at) for j in self._jobs.values() if j.deadline_at is not None]
         for job, deadline_at in late:
             if now >= deadline_at and not job.abandoned:
-                log.error("event=%s handler=%s is past its deadline", job.event, job.bound.name)
+                log.error(
+                    "event=%s handler=%s is past its deadline", job.event.name, job.bound.name
+                )
                 job.abandon()
         return any(job.abandoned and now >= at + job.grace for job, at in late)
 
@@ -191,23 +196,24 @@ class Executor:
         while (job := self._queue.get()) is not None:
             try:
                 self._perform(job)
-            finally:
                 job.event.close()
-                with self._changed:
-                    self._jobs.pop(job.token, None)
-                    self._changed.notify_all()
+            except Exception:
+                # not the handler's: the fabric's, or the disk's; the thread must live on
+                log.exception("event=%s could not be answered", job.event.name)
+            with self._changed:
+                self._jobs.pop(job.token, None)
+                self._changed.notify_all()
 
     def _perform(self, job: Job) -> None:
-        if job.cancelled.is_set():
+        if job.unwanted:
             self._reply(job, answers.failure("raised", "cancelled before it began"))
             return
         try:
             self._call(job)
         except (Exception, SystemExit) as error:
             # the handler's, whatever it is: it becomes a status, and the log says where
-            log.exception(
-                "event=%s assoc=%s handler=%s raised", job.event, job.event.assoc.id, job.bound.name
-            )
+            name, where = job.event.name, job.event.assoc_id
+            log.exception("event=%s assoc=%s handler=%s raised", name, where, job.bound.name)
             self._reply(job, answers.raised(error))
 
     def _call(self, job: Job) -> None:

@@ -15,6 +15,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, NoReturn
 
+import pydicom.config
+
 from gateway import log as logs
 from gateway import process
 from gateway.errors import AlreadyRegistered, ConfigError
@@ -35,6 +37,7 @@ def main() -> NoReturn:
     inherited = process.inherit()
     settings = from_map(WorkerSettings, inherited.settings)
     logs.setup(settings.log, inherited.name)
+    _quieten_pydicom()
     sys.path[:0] = settings.path
     try:
         session = Session(load(settings.target), settings)
@@ -47,6 +50,12 @@ def main() -> NoReturn:
         ready=True, worker=session.name, generation=session.generation, member=settings.member
     )
     _leave(_work(session, inherited))
+
+
+def _quieten_pydicom() -> None:
+    """Its warnings about a peer's values quote them, and no patient's name belongs into a log."""
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    logging.getLogger("pydicom").setLevel(logging.ERROR)
 
 
 def _listen(session: Session, inherited: Inherited) -> None:

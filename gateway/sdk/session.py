@@ -23,6 +23,7 @@ from gateway import process
 from gateway.errors import ConfigError
 from gateway.events import CATALOGUE
 from gateway.fabric import Binding, Notification, Registration, Request, State
+from gateway.fabric import Why as Cancelled
 from gateway.fabric.client import Client
 from gateway.fabric.generation import next_generation
 from gateway.sdk.event import Event
@@ -118,15 +119,20 @@ class Session:
         )
         for hook in self._worker.start_hooks:
             _call_hook(hook)
-        if not self._worker.get_events():
-            raise ConfigError(f"worker {self.name}: no handler is bound to any event")
         self._executor.start()
         self._notifier.start()
-        self._register(timeout)
+        try:
+            self._register(timeout)
+        except Exception:
+            self._client = None
+            self.close(Ending(Why.REFUSED))
+            raise
         self._worker.follow(self)
 
     def _register(self, timeout: float) -> None:
         run_dir, fabric = Path(self._settings.run_dir), self._settings.fabric
+        if not self._worker.get_events():
+            raise ConfigError(f"worker {self.name}: no handler is bound to any event")
         if not self.generation:
             self.generation = next_generation(run_dir, self.name, fabric)
         self._held = self._bindings()
@@ -193,7 +199,7 @@ class Session:
 
     def _on_cancel(self, token: str, why: str) -> None:
         log.debug("token=%s cancelled: %s", token, why)
-        self._executor.cancel(token)
+        self._executor.cancel(token, unwanted=why != Cancelled.CANCEL.value)
 
     def _on_notification(self, told: Notification) -> None:
         if told.topic not in CATALOGUE:

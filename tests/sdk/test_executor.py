@@ -6,6 +6,8 @@ import threading
 import pytest
 
 from gateway import evt
+from gateway.errors import FabricError
+from gateway.sdk import Event
 from gateway.sdk.executor import GRACE, Executor, Loop
 from gateway.sdk.handlers import BoundHandler
 from tests.sdk.conftest import dimse_event
@@ -230,6 +232,42 @@ def test_a_cancelled_request_that_has_not_begun_is_not_begun(acceptor, loop):
     executor.start()
     assert acceptor.payload()["failed"] == "raised"
     executor.stop()
+
+
+def test_a_cancelled_request_whose_answer_is_awaited_is_begun(acceptor, loop):
+    executor = Executor(1, acceptor.send, loop=loop)
+    submit(executor, lambda event: 0xB000 + event.is_cancelled, token="x")
+    executor.cancel("x", unwanted=False)
+    executor.start()
+    assert acceptor.payload()["status"] == 0xB001
+    executor.stop()
+
+
+def test_a_thread_outlives_what_cannot_be_sent(loop, caplog):
+    sent = queue.SimpleQueue()
+
+    def send(token, reply):
+        if token == "bad":
+            raise FabricError("cannot be encoded")
+        sent.put(token)
+        return True
+
+    executor = Executor(1, send, loop=loop)
+    executor.start()
+    submit(executor, lambda event: 0, token="bad")
+    submit(executor, lambda event: 0, token="good")
+    assert sent.get(timeout=WAIT) == "good"
+    assert "could not be answered" in caplog.text
+    executor.stop()
+    assert executor.drain(WAIT)
+
+
+def test_an_association_that_cannot_be_decoded(executor, acceptor, caplog):
+    event = Event(evt.EVT_C_ECHO, {}, blob=b"\xc1")
+    executor.submit("t", BoundHandler(evt.EVT_C_ECHO, lambda event: event.assoc), event, 30)
+    assert acceptor.payload()["failed"] == "raised"
+    assert executor.drain(WAIT)
+    assert "assoc=? " in caplog.text
 
 
 class Hanging:

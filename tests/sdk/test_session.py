@@ -216,10 +216,12 @@ def test_a_bind_that_another_worker_prevents_changes_nothing(server, session_of,
 def test_a_rival_is_refused_with_the_holders_name(server, session_of, worker):
     worker.bind(evt.EVT_C_ECHO, lambda event: 0)
     session_of(worker)
-    rival = Worker("rival")
+    rival, stopped = Worker("rival"), []
     rival.bind(evt.EVT_C_ECHO, lambda event: 0)
+    rival.on_stop(lambda: stopped.append(True))
     with pytest.raises(AlreadyRegistered, match="mine"):
         session_of(rival)
+    assert stopped == [True]
 
 
 def test_no_gateway(session_of, worker, run_dir):
