@@ -245,6 +245,7 @@ class TestEnd:
 
 FLAT = """
 import asyncio, pathlib, resource, sys
+from gateway.settings import SpoolSettings
 from gateway.spool import Spool
 
 def peak():
