@@ -14,7 +14,7 @@ import secrets
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from gateway.acceptor.admission import admit
+from gateway.acceptor import admission
 from gateway.acceptor.describe import describe
 from gateway.acceptor.messages import Messages
 from gateway.acceptor.notify import Notifier
@@ -35,6 +35,7 @@ from gateway.fabric.framing import pack
 from gateway.transport import Transport
 from gateway.ul.association import Association, Side
 from gateway.ul.fsm import State
+from gateway.ul.negotiation import Answers, negotiate
 from gateway.ul.pdu import AAbort, AAssociateAC, AAssociateRJ, AReleaseRP, AReleaseRQ
 from gateway.ul.primitives import (
     AAbortIndication,
@@ -54,9 +55,10 @@ if TYPE_CHECKING:
 
     from gateway.acceptor.server import Acceptor
     from gateway.dimse.message import Message, Request
-    from gateway.events import NotificationEvent
+    from gateway.events import InterventionEvent, NotificationEvent
     from gateway.ul.fsm import Transition
     from gateway.ul.negotiation import AcceptedContext
+    from gateway.ul.pdu import AAssociateRQ
     from gateway.ul.primitives import PduTraced
 
 log = logging.getLogger("gateway.acceptor")
@@ -67,6 +69,8 @@ class Phase(Enum):
 
     PENDING = auto()
     """Connected; has not asked yet."""
+    NEGOTIATING = auto()
+    """It has asked; workers are asked about it."""
     ESTABLISHED = auto()
     RELEASING = auto()
     """The peer asked for release; operations in hand are finished first."""
@@ -96,6 +100,7 @@ class AssociationActor:
         self._loop = loop
         self._idle = Alarm(loop, self._idled)
         self._blob: bytes | None = None
+        self._negotiating: asyncio.Task[None] | None = None
 
     # what operations need
 
@@ -199,11 +204,35 @@ class AssociationActor:
         self.notifier.tell(EVT_REQUESTED)
         if self.association.state is not State.Sta3:
             return  # the peer has left meanwhile
-        match admit(self.house, indication.request):
-            case AAssociateRJ() as rejection:
-                self._reject(rejection)
-            case AAssociateAC() as acceptance:
-                self._accept(acceptance)
+        request = indication.request
+        if (rejection := admission.turn_away(self.house, request)) is not None:
+            self._reject(rejection)
+        elif asked := admission.questions(self.house, request):
+            self.phase = Phase.NEGOTIATING
+            self._negotiating = self._loop.create_task(self._ask(request, asked), name=self.id)
+        else:
+            self._conclude(negotiate(request, self.house.policy, Answers()))
+
+    async def _ask(
+        self, request: AAssociateRQ, asked: dict[InterventionEvent, dict[str, Any]]
+    ) -> None:
+        try:
+            answers = await admission.ask(self, asked)
+            # Much may have changed while workers thought about it.
+            refusal = admission.turn_away(self.house, request)
+            if isinstance(answers, AAssociateRJ):
+                self._conclude(answers)
+            else:
+                self._conclude(refusal or negotiate(request, self.house.policy, answers))
+        except Exception:
+            log.exception("association=%s the negotiation failed", self.id)
+            self.abort()
+
+    def _conclude(self, outcome: AAssociateAC | AAssociateRJ) -> None:
+        if isinstance(outcome, AAssociateRJ):
+            self._reject(outcome)
+        else:
+            self._accept(outcome)
 
     def _reject(self, rejection: AAssociateRJ) -> None:
         self.association.send(AAssociateReject(rejection), self._loop.time())
@@ -302,6 +331,8 @@ class AssociationActor:
         self.phase = Phase.ENDED
         self._blob = None
         self._idle.set(None)
+        if self._negotiating is not None and self._negotiating is not asyncio.current_task():
+            self._negotiating.cancel()
         self.messages.stop()
         self.notifier.tell(event, **body)
 

@@ -1,24 +1,49 @@
-"""Whether an association request is accepted, and with what (PS3.8 7.1.1)."""
+"""Whether an association request is accepted, and with what (PS3.8 7.1.1, PS3.7 D.3).
+
+The policy decides alone unless a worker is bound to one of the negotiation events. Who may come in
+fails closed: an admission or identity worker that is lost, late, busy or garbles its answer turns
+the peer away, for now (2,3,1). What may be agreed on fails to the default: nothing is agreed.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Any
 
+from gateway.errors import Unanswered
+from gateway.events import (
+    EVT_ASSOCIATE,
+    EVT_ASYNC_OPS,
+    EVT_SOP_COMMON,
+    EVT_SOP_EXTENDED,
+    EVT_USER_ID,
+)
+from gateway.ul.items import UserIdentityRQ
 from gateway.ul.negotiation import (
     LOCAL_LIMIT_EXCEEDED,
     TEMPORARY_CONGESTION,
     Answers,
     check_request,
-    negotiate,
 )
+from gateway.ul.pdu import AAssociateRJ
 
 if TYPE_CHECKING:
+    from gateway.acceptor.actor import AssociationActor
     from gateway.acceptor.server import Acceptor
-    from gateway.ul.pdu import AAssociateAC, AAssociateRJ, AAssociateRQ
+    from gateway.events import InterventionEvent
+    from gateway.ul.items import UserInformation
+    from gateway.ul.pdu import AAssociateRQ
+
+log = logging.getLogger("gateway.acceptor")
+
+REFUSED = AAssociateRJ(1, 1, 1)
+"""An admission worker said no, and nothing else."""
+
+_NO_ANSWER = object()
 
 
-def admit(house: Acceptor, request: AAssociateRQ) -> AAssociateAC | AAssociateRJ:
-    """The acceptance or rejection of a request; pure but for what the house is by now."""
+def turn_away(house: Acceptor, request: AAssociateRQ) -> AAssociateRJ | None:
+    """The rejection that needs no worker's answer."""
     if house.draining:
         return TEMPORARY_CONGESTION
     if (rejection := check_request(request, house.policy)) is not None:
@@ -27,4 +52,146 @@ def admit(house: Acceptor, request: AAssociateRQ) -> AAssociateAC | AAssociateRJ
         return LOCAL_LIMIT_EXCEEDED
     if any(house.fabric.binding(event) is None for event in house.settings.policy.require):
         return TEMPORARY_CONGESTION
-    return negotiate(request, house.policy, Answers())
+    return None
+
+
+def questions(house: Acceptor, request: AAssociateRQ) -> dict[InterventionEvent, dict[str, Any]]:
+    """What is to be asked about a request: the events that somebody is bound to, with payloads."""
+    proposed = request.user_information
+    asked = {
+        event: payload
+        for event, payload in _payloads(proposed).items()
+        if house.fabric.binding(event.name) is not None
+    }
+    if house.fabric.binding(EVT_ASSOCIATE.name) is not None:
+        asked = {EVT_ASSOCIATE: {}, **asked}
+    return asked
+
+
+def _payloads(proposed: UserInformation) -> dict[InterventionEvent, dict[str, Any]]:
+    """What the request proposes, as the payloads of the events that decide on it."""
+    payloads: dict[InterventionEvent, dict[str, Any]] = {}
+    identity, window = proposed.user_identity, proposed.async_ops
+    if isinstance(identity, UserIdentityRQ):
+        payloads[EVT_USER_ID] = {
+            "user_id_type": identity.type,
+            "primary_field": identity.primary_field,
+            "secondary_field": identity.secondary_field,
+        }
+    if window is not None and (window.invoked, window.performed) != (1, 1):
+        invoked, performed = window.invoked, window.performed
+        payloads[EVT_ASYNC_OPS] = {
+            "nr_invoked": invoked,
+            "nr_performed": performed,
+            "invoked": invoked,
+            "performed": performed,
+        }
+    if proposed.sop_class_extended:
+        payloads[EVT_SOP_EXTENDED] = {
+            "app_info": {
+                item.sop_class_uid: item.application_information
+                for item in proposed.sop_class_extended
+            }
+        }
+    if proposed.sop_class_common_extended:
+        payloads[EVT_SOP_COMMON] = {
+            "items": {
+                item.sop_class_uid: {
+                    "sop_class_uid": item.sop_class_uid,
+                    "service_class_uid": item.service_class_uid,
+                    "related_general_sop_class_identification": list(
+                        item.related_general_sop_classes
+                    ),
+                }
+                for item in proposed.sop_class_common_extended
+            }
+        }
+    return payloads
+
+
+async def ask(
+    actor: AssociationActor, asked: dict[InterventionEvent, dict[str, Any]]
+) -> Answers | AAssociateRJ:
+    """The answers to `questions`, one after the other, or the rejection that one of them is."""
+    given: dict[str, Any] = {}
+    for event, payload in asked.items():
+        value = await _ask(actor, event, payload)
+        read = _READERS[event]
+        understood = None if value is _NO_ANSWER else read(value)
+        if isinstance(understood, AAssociateRJ):
+            return understood
+        if understood is not None:
+            given |= understood
+        elif event.fails_closed:
+            return TEMPORARY_CONGESTION
+        if value is not _NO_ANSWER and understood is None:
+            log.error("association=%s the answer to %s is garbled", actor.id, event)
+    return Answers(**given)
+
+
+async def _ask(actor: AssociationActor, event: InterventionEvent, payload: dict[str, Any]) -> Any:
+    try:
+        answer = await actor.house.fabric.ask(event.name, payload, assoc=actor.blob())
+    except Unanswered as error:
+        log.warning("association=%s %s unanswered: %s", actor.id, event, error)
+        return _NO_ANSWER
+    if "failed" in answer.payload:
+        why = answer.payload.get("error", "")
+        log.error("association=%s the %s handler failed: %s", actor.id, event, why)
+        return _NO_ANSWER
+    return answer.payload.get("value")
+
+
+# Each reader gives what `Answers` takes, a rejection, or None for what makes no sense.
+
+
+def _read_admission(value: Any) -> dict[str, Any] | AAssociateRJ | None:
+    match value:
+        case True:
+            return {}
+        case False:
+            return REFUSED
+        case [1 | 2 as result, 1 | 2 | 3 as source, int(reason)] if 0 <= reason <= 0xFF:
+            return AAssociateRJ(result, source, reason)
+        case _:
+            return None
+
+
+def _read_identity(value: Any) -> dict[str, Any] | None:
+    match value:
+        case [bool(verified), None | bytes() as response]:
+            return {"user_identity": (verified, response)}
+        case _:
+            return None
+
+
+def _read_window(value: Any) -> dict[str, Any] | None:
+    match value:
+        case [int(invoked), int(performed)] if all(
+            0 <= number <= 0xFFFF for number in (invoked, performed)
+        ):
+            return {"async_ops": (int(invoked), int(performed))}
+        case _:
+            return None
+
+
+def _read_extended(value: Any) -> dict[str, Any] | None:
+    sound = isinstance(value, dict) and all(
+        isinstance(uid, str) and isinstance(information, bytes)
+        for uid, information in value.items()
+    )
+    return {"sop_extended": value} if sound else None
+
+
+def _read_common(value: Any) -> dict[str, Any] | None:
+    # There is no reply on the wire (PS3.7 D.3.3.6): the worker is told, and that is all.
+    return {} if isinstance(value, dict) else None
+
+
+_READERS = {
+    EVT_ASSOCIATE: _read_admission,
+    EVT_USER_ID: _read_identity,
+    EVT_ASYNC_OPS: _read_window,
+    EVT_SOP_EXTENDED: _read_extended,
+    EVT_SOP_COMMON: _read_common,
+}
