@@ -261,7 +261,8 @@ class Association:
 
     def _bad_pdu(self, error: RemoteProtocolError, now: float) -> None:
         already_closing = self.state is State.Sta13
-        self.error = self.error or error
+        # Without its traceback, whose frames hold what was read.
+        self.error = self.error or error.with_traceback(None)
         self._process(FsmEvent.Evt19, error, now)
         if already_closing:
             # Two bad PDUs: this stream is no longer believed to have PDUs in it.

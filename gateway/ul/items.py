@@ -78,6 +78,9 @@ class ContextResult(IntEnum):
     TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
 
 
+_RESULTS = frozenset(ContextResult)
+
+
 @dataclass(frozen=True, slots=True)
 class PresentationContextAC:
     """The acceptor's answer to one proposed context (PS3.8 9.3.3.2)."""
@@ -104,10 +107,9 @@ class PresentationContextAC:
             for kind, item in reader.items()
             if kind == TRANSFER_SYNTAX
         ]
-        try:
-            result = ContextResult(code)
-        except ValueError:
-            raise wire.invalid(f"context {context_id} has the result {code}") from None
+        if code not in _RESULTS:
+            raise wire.invalid(f"context {context_id} has the result {code}")
+        result = ContextResult(code)
         if result is ContextResult.ACCEPTANCE and len(syntaxes) != 1:
             raise wire.invalid(
                 f"context {context_id} is accepted with {len(syntaxes)} transfer syntaxes"
