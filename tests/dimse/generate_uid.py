@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydicom._uid_dict import UID_dictionary
 
-from gateway.uid import Kind
+from gateway.uid import _NEWER, Kind
 
 MARKER = "# --- generated below: python -m tests.dimse.generate_uid ---\n"
 MODULE = Path(__file__).parents[2] / "gateway" / "uid.py"
@@ -51,14 +51,19 @@ STORAGE_SOP_CLASSES: tuple[str, ...] = tuple(
 
 
 def table() -> str:
-    """The generated part of the module."""
+    """The generated part of the module.
+
+    What stands above it by hand is left out: pynetdicom adds some of that to the dictionary when
+    it is imported.
+    """
+    by_hand = {uid for rows in _NEWER.values() for uid in rows}
     lines = ["_TABLE: dict[Kind, dict[str, tuple[str, str, bool]]] = {"]
     for kind in Kind:
         lines.append(f"    Kind.{kind.name}: {{")
         lines += [
             f'        "{uid}": ("{name}", "{keyword}", {bool(retired)}),'
             for uid, (name, type_, _, retired, keyword) in UID_dictionary.items()
-            if type_ == kind.value and keyword
+            if type_ == kind.value and keyword and uid not in by_hand
         ]
         lines.append("    },")
     return "\n".join([*lines, "}", FOOTER])
