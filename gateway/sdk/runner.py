@@ -96,7 +96,7 @@ def _kind(error: BaseException) -> str:
 
 def _work(session: Session, inherited: Inherited) -> int:
     ending = session.wait()
-    log.info("leaving: %s %s", ending.why.name.lower(), ending.text)
+    log.info("leaving why=%s text=%r", ending.why.value, ending.text)
     if ending.text:
         inherited.report(error=ending.text)
     if not session.close(ending):

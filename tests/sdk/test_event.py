@@ -206,3 +206,10 @@ def test_two_threads_see_one_value(instance):
     for thread in threads:
         thread.join()
     assert len(set(seen)) == 1
+
+
+def test_what_pynetdicoms_events_have_is_there():
+    theirs = pytest.importorskip("pynetdicom.events").Event
+    wanted = {n for n, v in vars(theirs).items() if isinstance(v, property)}
+    known = {name for event in events.CATALOGUE.values() for name in attributes_of(event)}
+    assert wanted <= known
