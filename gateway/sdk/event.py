@@ -41,6 +41,14 @@ class PresentationContext(NamedTuple):
     transfer_syntax: UID
 
 
+class CommonExtended(NamedTuple):
+    """A SOP class common extended negotiation sub-item (PS3.7 D.3.3.6)."""
+
+    sop_class_uid: UID
+    service_class_uid: UID
+    related_general_sop_class_identification: list[UID]
+
+
 class Request:
     """The parameters of a DIMSE request under their names in PS3.7, as attributes.
 
@@ -297,8 +305,19 @@ def _dataset_path(event: Event) -> Path:
     return event._temporary
 
 
-def _uid_map(key: str, event: Event) -> dict[UID, Any]:
-    return {dataset.uid(k): value for k, value in (event._payload.get(key) or {}).items()}
+def _app_info(event: Event) -> dict[UID, bytes]:
+    return {dataset.uid(k): value for k, value in event._payload["app_info"].items()}
+
+
+def _items(event: Event) -> dict[UID, CommonExtended]:
+    return {
+        dataset.uid(k): CommonExtended(
+            dataset.uid(item["sop_class_uid"]),
+            dataset.uid(item["service_class_uid"]),
+            [dataset.uid(u) for u in item["related_general_sop_class_identification"]],
+        )
+        for k, item in event._payload["items"].items()
+    }
 
 
 GETTERS: dict[str, Callable[[Event], Any]] = {
@@ -321,8 +340,8 @@ GETTERS: dict[str, Callable[[Event], Any]] = {
     "event_information": _decoded,
     "event_type": partial(_parameter, "EventTypeID"),
     "modification_list": _decoded,
-    "items": partial(_uid_map, "items"),
-    "app_info": partial(_uid_map, "app_info"),
+    "items": _items,
+    "app_info": _app_info,
     "address": lambda event: assoc.address(event._payload.get("address")),
     "data": lambda event: bytes(event._payload["data"]),
     "pdu": lambda event: watched.pdu(event._payload),

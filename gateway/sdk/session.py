@@ -128,6 +128,7 @@ class Session:
             self.close(Ending(Why.REFUSED))
             raise
         self._worker.follow(self)
+        self.rebind()  # for what another thread has bound meanwhile
 
     def _register(self, timeout: float) -> None:
         run_dir, fabric = Path(self._settings.run_dir), self._settings.fabric

@@ -174,7 +174,14 @@ def test_negotiation():
     assert asked.app_info == {"1.2.3": b"\0"}
     assert Event(evt.EVT_ASYNC_OPS, {"nr_invoked": 4}).nr_invoked == 4
     assert Event(evt.EVT_USER_ID, {"user_id_type": 1}).user_id_type == 1
-    assert Event(evt.EVT_SOP_COMMON, {"items": {}}).items == {}
+    item = {
+        "sop_class_uid": CTImageStorage,
+        "service_class_uid": "1.2.840.10008.4.2",
+        "related_general_sop_class_identification": ["1.2.3"],
+    }
+    (told,) = Event(evt.EVT_SOP_COMMON, {"items": {CTImageStorage: item}}).items.values()
+    assert told.service_class_uid == "1.2.840.10008.4.2"
+    assert told.related_general_sop_class_identification == ["1.2.3"]
 
 
 def test_a_store_without_its_data_set(instance):

@@ -354,6 +354,26 @@ def test_a_request_for_what_was_unbound_fails(server, session_of, worker, monkey
     }
 
 
+def test_negotiation(server, session_of, worker):
+    item = {
+        "sop_class_uid": "1.2.3",
+        "service_class_uid": "1.2.840.10008.4.2",
+        "related_general_sop_class_identification": [],
+    }
+    worker.bind(evt.EVT_USER_ID, lambda event: (event.primary_field == b"me", None))
+    worker.bind(evt.EVT_SOP_EXTENDED, lambda event: event.app_info)
+    worker.bind(evt.EVT_SOP_COMMON, lambda event: event.items)
+    worker.bind(evt.EVT_ASSOCIATE, lambda event: object())
+    session_of(worker)
+    who = {"user_id_type": 1, "primary_field": b"me", "secondary_field": b""}
+    assert server.ask("EVT_USER_ID", who).payload == {"value": [True, None]}
+    info = {"app_info": {"1.2.3": b"\0"}}
+    assert server.ask("EVT_SOP_EXTENDED", info).payload == {"value": {"1.2.3": b"\0"}}
+    told = server.ask("EVT_SOP_COMMON", {"items": {"1.2.3": item}}).payload
+    assert told == {"value": {"1.2.3": ["1.2.3", "1.2.840.10008.4.2", []]}}
+    assert server.ask("EVT_ASSOCIATE", {}).payload["failed"] == "raised", "it cannot travel"
+
+
 @pytest.mark.parametrize(
     ("why", "status"),
     [(Why.ASKED, 0), (Why.ORPHANED, 0), (Why.HUNG, 1), (Why.ENDED, 1), (Why.REFUSED, 3),
