@@ -43,7 +43,7 @@ log = logging.getLogger("gateway.sdk")
 
 START_TIMEOUT = 10.0
 """Seconds within which the acceptors must have granted the registration."""
-LIFELINE_DRAIN = 1.0
+LIFELINE_DRAIN = 0.5
 """Seconds for what is in hand once the parent is gone."""
 _TICK = 0.25
 
@@ -272,13 +272,17 @@ class Session:
         if client is not None:
             client.stop(bye=ending.why is not Why.HUNG)
         self._client = None
+        if not self._executor.in_hand:  # a hook might wait for the very handler that hangs
+            self._call_stop_hooks()
+        self._executor.stop()
+        self._loop.stop()
+
+    def _call_stop_hooks(self) -> None:
         for hook in self._worker.stop_hooks:
             try:
                 _call_hook(hook)
             except Exception:
                 log.exception("worker=%s a stop hook raised", self.name)
-        self._executor.stop()
-        self._loop.stop()
 
     def _drain(self, ending: Ending) -> None:
         """Wait for what is in hand, but for hung handlers; who is superseded has all the time."""

@@ -209,7 +209,7 @@ class Worker:
         return hook
 
     def on_stop(self, hook: Hook) -> Hook:
-        """Call the decorated function after the last answer."""
+        """Call the decorated function after the last answer; not if a handler still runs then."""
         self.stop_hooks.append(hook)
         return hook
 

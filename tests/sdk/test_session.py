@@ -294,8 +294,11 @@ def test_draining_has_an_end(server, session_of, worker, caplog):
     session = session_of(worker, drain_timeout=0.0)
     server.asking("EVT_C_ECHO", echo())
     assert began.wait(WAIT)
+    stopped = []
+    worker.on_stop(lambda: stopped.append(True))
     assert session.close(Ending(Why.ASKED)) is False
     assert "leaves with 1 in hand" in caplog.text
+    assert not stopped, "the handler may still need what a hook would close"
     go.set()
 
 
