@@ -56,10 +56,19 @@ class Owner(Protocol):
 class Transport(asyncio.BufferedProtocol):
     """One connection and its protocol machine.
 
-    `send_timeout`: seconds for which the peer may leave what it was sent unread.
+    `send_timeout`: seconds for which the peer may leave what it was sent unread. `full_duplex`: go
+    on reading meanwhile, so that its A-ABORT is seen; for owners that answer a bounded number of
+    requests.
     """
 
-    def __init__(self, association: Association, owner: Owner, *, send_timeout: float) -> None:
+    def __init__(
+        self,
+        association: Association,
+        owner: Owner,
+        *,
+        send_timeout: float,
+        full_duplex: bool = False,
+    ) -> None:
         self.association = association
         self.last_received = 0.0
         """The loop's time of the last read."""
@@ -67,6 +76,7 @@ class Transport(asyncio.BufferedProtocol):
         self.remote: tuple[str, int] = ("", 0)
         self._owner = owner
         self._send_timeout = send_timeout
+        self._full_duplex = full_duplex
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._loop, self._deadline_passed)
         self._unread = Alarm(self._loop, self.abort)
@@ -117,7 +127,8 @@ class Transport(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         self._writable.clear()
-        self.pause_reading("writing")
+        if not self._full_duplex:
+            self.pause_reading("writing")
         self._unread.set(self._loop.time() + self._send_timeout)
 
     def resume_writing(self) -> None:
@@ -143,6 +154,11 @@ class Transport(asyncio.BufferedProtocol):
         self._alarm.set(association.deadline)
         if association.closing is not Closing.NO:
             self._close(association.closing)
+
+    @property
+    def is_writable(self) -> bool:
+        """The peer has read enough of what it was sent: `drain` would not wait."""
+        return self._writable.is_set()
 
     async def drain(self) -> None:
         """Wait until the peer has read enough of what it was sent."""

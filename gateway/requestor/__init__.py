@@ -1,18 +1,53 @@
-"""Associations that this side asks for: the SCU's half."""
+"""Associations that this side asks for: the SCU's half.
 
-from gateway.requestor.association import Association, Timeouts, associate
+The asyncio face is here; `gateway.requestor.sync` is the same for threads, and
+`gateway.requestor.datasets` is where pydicom's data sets become identifiers and back.
+"""
+
 from gateway.requestor.echo import EchoResult, echo
-from gateway.requestor.errors import Aborted, AssociationError, Rejected, TimedOut, Unreachable
+from gateway.requestor.errors import (
+    Aborted,
+    AssociationError,
+    NotAccepted,
+    Rejected,
+    Released,
+    SourceFailed,
+    TimedOut,
+    Unreachable,
+    describe_status,
+)
+from gateway.requestor.files import Instance, NotDicom, identify
+from gateway.requestor.incoming import Collect, Handler, IncomingRequest, Receiver, Reply
+from gateway.requestor.operation import Answered, Operation
+from gateway.requestor.proposal import UNCOMPRESSED, Address, Proposal, Timeouts
+from gateway.requestor.services import Association, associate
 
 __all__ = [
+    "UNCOMPRESSED",
     "Aborted",
+    "Address",
+    "Answered",
     "Association",
     "AssociationError",
+    "Collect",
     "EchoResult",
+    "Handler",
+    "IncomingRequest",
+    "Instance",
+    "NotAccepted",
+    "NotDicom",
+    "Operation",
+    "Proposal",
+    "Receiver",
     "Rejected",
+    "Released",
+    "Reply",
+    "SourceFailed",
     "TimedOut",
     "Timeouts",
     "Unreachable",
     "associate",
+    "describe_status",
     "echo",
+    "identify",
 ]

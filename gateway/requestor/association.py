@@ -1,33 +1,37 @@
 """One association that this side asked for, over asyncio.
 
-Responses find their request by message ID, so several operations may be in flight where the peer
-accepted a window for them. Every wait has an end: connecting, the answer to A-ASSOCIATE-RQ and
-A-RELEASE-RQ (the ACSE timeout), and the next bytes of a response (the DIMSE timeout).
+Theory of operation: the transport hands over what arrives; `Responses` finds the operation of each
+response by its message ID, `Inbox` takes the requests that the peer makes. Messages leave one
+after the other (PS3.8 annex E forbids to mix their fragments), each by the task that wants to send
+it. However the association ends - a release, an abort, a lost connection, silence - `_end` is the
+one place that tells everybody, once, with one sentence.
+
+Every wait has an end: connecting, the answers to A-ASSOCIATE-RQ and A-RELEASE-RQ, the next bytes of
+a response, a peer that does not read, and the end of the connection.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from dataclasses import dataclass
+import ssl
 from typing import TYPE_CHECKING, assert_never
 
-from gateway.dimse.assembler import (
-    Assembler,
-    DataFragment,
-    MessageBegun,
-    MessageEnded,
-    MessageFailed,
-)
-from gateway.dimse.fragmenter import fragment
-from gateway.dimse.message import Response
-from gateway.dimse.operations import Invocations
-from gateway.dimse.status import is_pending
 from gateway.errors import RemoteProtocolError
-from gateway.requestor.errors import Aborted, AssociationError, Rejected, TimedOut, Unreachable
+from gateway.requestor.errors import (
+    Aborted,
+    AssociationError,
+    Rejected,
+    Released,
+    SourceFailed,
+    TimedOut,
+    Unreachable,
+)
+from gateway.requestor.exchange import Exchange
+from gateway.requestor.proposal import Timeouts
+from gateway.requestor.sending import encode
 from gateway.transport import Transport
 from gateway.ul.association import Association as UpperLayer
-from gateway.ul.association import Side
+from gateway.ul.association import Side, Trace
 from gateway.ul.fsm import State
 from gateway.ul.pdu import AAbort, AAssociateRJ
 from gateway.ul.primitives import (
@@ -46,181 +50,252 @@ from gateway.ul.primitives import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from gateway.dimse.message import Request
+    from gateway.dimse.message import Message
+    from gateway.requestor.incoming import Handler
+    from gateway.requestor.proposal import Address
+    from gateway.requestor.sending import DataSource
     from gateway.ul.fsm import Transition
     from gateway.ul.negotiation import AcceptedContext
-    from gateway.ul.pdu import AAssociateRQ
+    from gateway.ul.pdu import AAssociateAC, AAssociateRQ
     from gateway.ul.primitives import PduTraced, Primitive
 
+    Tracer = Callable[[Sequence[Transition | PduTraced]], None]
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long to wait for the peer, in seconds."""
-
-    connect: float = 30.0
-    acse: float = 30.0
-    dimse: float = 30.0
-    artim: float = 30.0
-
-    @classmethod
-    def all(cls, seconds: float) -> Timeouts:
-        return cls(seconds, seconds, seconds, seconds)
+_SENDING = (State.Sta6, State.Sta8)
+_OVER = (State.Sta1, State.Sta13)
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A response and its data set, if it has one."""
+class Connection:
+    """The life of an association, from the connection to its end; messages go out through it.
 
-    response: Response
-    data_set: bytes | None
+    `Association` in `gateway.requestor.services` is what users get.
+    """
 
-
-class Association:
-    """An association in the requestor role; made by `associate`."""
-
-    def __init__(self, timeouts: Timeouts, max_pdu: int) -> None:
+    def __init__(self, request: AAssociateRQ, timeouts: Timeouts, handler: Handler) -> None:
         self._loop = asyncio.get_running_loop()
         self._timeouts = timeouts
+        self._request = request
         self._machine = UpperLayer(
             Side.REQUESTOR,
             now=self._loop.time(),
-            max_pdu=max_pdu,
+            max_pdu=request.user_information.maximum_length,
             artim_timeout=timeouts.artim,
         )
-        self._transport = Transport(self._machine, self, send_timeout=timeouts.dimse)
-        self._assembler = Assembler()
-        self._response: Response | None = None
-        self._data_set: bytearray | None = None
-        self._invocations = Invocations()
-        self._answers: dict[int, asyncio.Queue[Answered | AssociationError]] = {}
+        self._send_timeout = timeouts.network or Timeouts().artim
+        # Our own wait in `_drain` is the one that speaks; the transport's is a backstop.
+        self._transport = Transport(
+            self._machine, self, send_timeout=self._send_timeout + 5, full_duplex=True
+        )
+        self._exchange = Exchange(self, self._transport, timeouts, handler)
+        self._sending = asyncio.Lock()
         self._established: asyncio.Future[None] = self._loop.create_future()
         self._released: asyncio.Future[None] = self._loop.create_future()
+        self._over: asyncio.Future[None] = self._loop.create_future()
         self._closed = asyncio.Event()
         self._ended: AssociationError | None = None
+        self._tracer: Tracer | None = None
+
+    # what was agreed
 
     @property
-    def accepted_contexts(self) -> dict[int, AcceptedContext]:
-        return dict(self._machine.accepted_contexts)
+    def accepted_contexts(self) -> Mapping[int, AcceptedContext]:
+        """The accepted presentation contexts by their ID."""
+        return self._machine.accepted_contexts
+
+    @property
+    def request(self) -> AAssociateRQ:
+        """What was proposed."""
+        return self._request
+
+    @property
+    def acceptance(self) -> AAssociateAC | None:
+        """What the peer answered."""
+        return self._machine.acceptance
+
+    @property
+    def local(self) -> tuple[str, int]:
+        """This side's address."""
+        return self._transport.local
+
+    @property
+    def remote(self) -> tuple[str, int]:
+        """The peer's address."""
+        return self._transport.remote
+
+    @property
+    def ended(self) -> AssociationError | None:
+        """Why the association is over; None while it lives."""
+        return self._ended
 
     @property
     def is_ended(self) -> bool:
         """Released, aborted, or lost."""
         return self._ended is not None
 
-    def context_for(self, abstract_syntax: str) -> AcceptedContext | None:
-        """An accepted context of that abstract syntax, if there is one."""
-        for context in self._machine.accepted_contexts.values():
-            if context.abstract_syntax == abstract_syntax:
-                return context
-        return None
+    # its life
 
-    async def _associate(self, host: str, port: int, request: AAssociateRQ) -> None:
-        self._machine.send(AAssociateRequest(request), self._loop.time())
+    async def connect(self, address: Address, tracer: Tracer | None = None) -> None:
+        """Connect and negotiate; raises Unreachable, Rejected, Aborted or TimedOut."""
+        if tracer is not None:
+            self._tracer, self._machine.trace = tracer, Trace.TRANSITIONS | Trace.PDUS
+        self._machine.send(AAssociateRequest(self._request), self._loop.time())
+        await self._connect(address)
+        try:
+            await self._answer_to(self._established, "A-ASSOCIATE-RQ")
+        except BaseException as error:
+            if not isinstance(error, AssociationError):
+                self.drop("this side gave up")
+            await self._leave()
+            raise
+        self._exchange.established()
+
+    async def _connect(self, address: Address) -> None:
+        name = address.server_name or address.host if address.tls else None
         try:
             async with asyncio.timeout(self._timeouts.connect):
-                await self._loop.create_connection(lambda: self._transport, host, port)
+                await self._loop.create_connection(
+                    lambda: self._transport,
+                    address.host,
+                    address.port,
+                    ssl=address.tls,
+                    server_hostname=name,
+                    local_addr=address.bind,
+                )
         except TimeoutError:
             raise Unreachable(
-                f"{host}:{port} did not take a connection in {self._timeouts.connect:g} s"
+                f"{address} did not take a connection in {self._timeouts.connect:g} s"
             ) from None
-        except OSError as error:
-            raise Unreachable(f"no connection to {host}:{port}: {_reason(error)}") from None
-        await self._wait(self._established, "A-ASSOCIATE-RQ")
+        except ssl.SSLError as error:
+            raise Unreachable(f"no TLS connection to {address}: {error.reason or error}") from None
+        except (OSError, UnicodeError) as error:
+            raise Unreachable(f"no connection to {address}: {_reason(error)}") from None
 
     async def release(self) -> None:
         """A-RELEASE, then the end of the connection; raises AssociationError."""
         if self._ended is not None:
             raise self._ended
-        self._machine.send(AReleaseRequest(), self._loop.time())
-        self._transport.flush()
-        await self._wait(self._released, "A-RELEASE-RQ")
-        await self._leave()
+        async with self._sending:
+            if self._ended is not None:
+                raise self._ended
+            self._machine.send(AReleaseRequest(), self._loop.time())
+            self._transport.flush()
+        try:
+            await self._answer_to(self._released, "A-RELEASE-RQ")
+        finally:
+            await self._leave()
 
     async def abort(self) -> None:
         """A-ABORT (PS3.8 9.3.8); nothing happens on an association that has ended."""
-        self._abort()
+        self._abort(Aborted("this side aborted the association"))
         await self._leave()
 
-    async def request(
-        self, context: AcceptedContext, request: Request, data_set: bytes | None = None
-    ) -> AsyncIterator[Answered]:
-        """Send a request and yield its responses up to the final one.
+    def drop(self, why: str) -> None:
+        """A-ABORT, and the connection is gone at once, with what still was to be sent."""
+        self._abort(Aborted(why))
+        self._transport.abort()
 
-        Raises TimedOut when the next response does not come within the DIMSE timeout (the
-        association is aborted then), and Aborted when the association ends.
+    async def close(self) -> None:
+        """Release what lives; never raises AssociationError."""
+        try:
+            await self.release()
+        except AssociationError:
+            await self._leave()
+
+    # messages out
+
+    async def send_message(
+        self, context: AcceptedContext, message: Message, data_set: DataSource | None = None
+    ) -> None:
+        """Send a message, after those that others are sending; raises AssociationError.
+
+        A data set whose source fails half way, or whose sending is cancelled, ends the association:
+        half a message cannot be taken back. OSError of the source, if nothing was sent yet.
         """
+        command_set = message.encode(has_data_set=data_set is not None)
+        limit = self._machine.peer_max_length
+        await self.send_encoded(encode(context.id, command_set, data_set, limit))
+
+    async def send_encoded(self, groups: AsyncIterator[list[bytes]]) -> None:
+        """Send the P-DATA-TF PDUs of one message, encoded for this peer's maximum length."""
+        begun = False
+        async with self._sending:
+            try:
+                async for pdus in groups:
+                    self._write(pdus)
+                    begun = True
+                    if not self._transport.is_writable:
+                        await self._drain()
+            except AssociationError:
+                raise
+            except OSError as error:
+                if not begun:
+                    raise
+                failure = SourceFailed(f"the data set could not be read to its end: {error}")
+                self._abort(failure)
+                raise failure from error
+            except BaseException:
+                if begun:
+                    self.drop("the sending of a message was given up half way")
+                raise
+
+    def _write(self, pdus: list[bytes]) -> None:
         if self._ended is not None:
             raise self._ended
-        answers: asyncio.Queue[Answered | AssociationError] = asyncio.Queue()
-        self._invocations.begin(request)
-        self._answers[request.message_id] = answers
+        if self._machine.state not in _SENDING:
+            raise Released("the association is being released")
+        self._machine.send_pdata(pdus, self._loop.time())
+        self._transport.flush()
+
+    async def _drain(self) -> None:
+        drained = self._loop.create_task(self._transport.drain())
         try:
-            await self._send(context, request, data_set)
-            while True:
-                answered = await self._next(answers, type(request).__name__)
-                yield answered
-                if not is_pending(answered.response.status):
-                    return
+            await asyncio.wait(
+                (drained, self._over),
+                timeout=self._send_timeout,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
         finally:
-            del self._answers[request.message_id]
-            self._invocations.end(request.message_id)
+            drained.cancel()
+        if self._ended is not None:
+            raise self._ended
+        if not self._transport.is_writable:
+            error = TimedOut(
+                f"the peer did not read what it was sent for {self._send_timeout:g} s; aborted"
+            )
+            self._abort(error)
+            self._transport.abort()
+            raise error
 
-    def next_message_id(self) -> int:
-        """One that is not in flight (PS3.7 9.3.1.1: unique within the association)."""
-        return self._invocations.next_message_id()
+    # the end
 
-    async def _send(
-        self, context: AcceptedContext, request: Request, data_set: bytes | None
-    ) -> None:
-        command_set = request.encode(has_data_set=data_set is not None)
-        for pdu in fragment(context.id, command_set, data_set, self._machine.peer_max_length):
-            self._machine.send_pdata(pdu, self._loop.time())
-            self._transport.flush()
-            await self._transport.drain()
-            if self._ended is not None:
-                raise self._ended
-
-    async def _next(
-        self, answers: asyncio.Queue[Answered | AssociationError], what: str
-    ) -> Answered:
-        while True:
-            heard = self._transport.last_received
-            try:
-                async with asyncio.timeout(self._timeouts.dimse):
-                    answer = await answers.get()
-            except TimeoutError:
-                if self._transport.last_received > heard:
-                    continue  # a long response is on its way
-                self._abort()
-                raise TimedOut(
-                    f"no response to the {what} in {self._timeouts.dimse:g} s; aborted"
-                ) from None
-            if isinstance(answer, AssociationError):
-                raise answer
-            return answer
-
-    async def _wait(self, future: asyncio.Future[None], what: str) -> None:
+    async def _answer_to(self, future: asyncio.Future[None], what: str) -> None:
         try:
             async with asyncio.timeout(self._timeouts.acse):
                 await asyncio.shield(future)
         except TimeoutError:
-            self._abort()
-            raise TimedOut(
-                f"no answer to the {what} in {self._timeouts.acse:g} s; aborted"
-            ) from None
+            error = TimedOut(f"no answer to the {what} in {self._timeouts.acse:g} s; aborted")
+            self._abort(error)
+            raise error from None
 
-    def _abort(self) -> None:
-        if self._machine.state not in (State.Sta1, State.Sta13):
-            self._machine.send(AAbortRequest(), self._loop.time())
+    def _abort(self, error: AssociationError, source: int = 0, reason: int = 0) -> None:
+        if self._machine.state not in _OVER:
+            self._machine.send(AAbortRequest(source, reason), self._loop.time())
             self._transport.flush()
-        self._end(Aborted("this side aborted the association"))
+        self._end(error)
+
+    def give_up(self, error: AssociationError) -> None:
+        """Abort, because of what the error says."""
+        self._abort(error)
 
     async def _leave(self) -> None:
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(self._timeouts.artim):
                 await self._closed.wait()
+        except TimeoutError:
+            self._transport.abort()
+        await self._exchange.settle()
 
     def _end(self, error: AssociationError) -> None:
         if self._ended is not None:
@@ -230,107 +305,79 @@ class Association:
             if not future.done():
                 future.set_exception(error)
                 future.exception()  # it may be that nobody waits for this one
-        for answers in self._answers.values():
-            answers.put_nowait(error)
+        self._over.set_result(None)
+        self._exchange.stop(error)
 
     # the transport's calls
 
     def connected(self) -> None:
+        """The transport is up."""
         self._machine.send(TransportConnected(), self._loop.time())
 
     def primitive(self, primitive: Primitive) -> None:
+        """One indication or confirmation, or a piece of data."""
         match primitive:
             case PDataPart():
                 self._part(primitive)
-            case AAssociateConfirmation(answer=AAssociateRJ() as rejection):
-                self._end(Rejected(rejection))
-            case AAssociateConfirmation():
-                self._established.set_result(None)
+            case AAssociateConfirmation(answer=answer):
+                self._answered(answer)
             case AReleaseConfirmation():
                 self._released.set_result(None)
-                self._end(Aborted("the association was released"))
+                self._end(Released("the association was released"))
             case AReleaseIndication():
                 self._release_asked()
             case AAbortIndication(source=source, reason=reason):
                 self._end(Aborted.by_peer(AAbort(source, reason)))
             case APAbortIndication():
-                self._end(_lost(primitive))
+                self._end(self._lost(primitive))
+
+    def _answered(self, answer: AAssociateAC | AAssociateRJ) -> None:
+        if isinstance(answer, AAssociateRJ):
+            self._end(Rejected(answer))
+        else:
+            self._established.set_result(None)
+
+    def _part(self, part: PDataPart) -> None:
+        try:
+            self._exchange.receive(part)
+        except RemoteProtocolError as error:
+            failure = Aborted(f"the peer's answer made no sense: {error}; aborted")
+            self._abort(failure, error.source, error.reason)
 
     def _release_asked(self) -> None:
         """Also in a release collision: Sta9 answers at once, Sta12 after the peer's answer."""
         if self._machine.state in (State.Sta8, State.Sta9, State.Sta12):
             self._machine.send(AReleaseResponse(), self._loop.time())
         if self._machine.state is not State.Sta11:
-            self._end(Aborted("the peer released the association"))
+            self._end(Released("the peer released the association"))
+
+    def _lost(self, abort: APAbortIndication) -> Aborted:
+        match abort.origin:
+            case Origin.PEER:
+                return Aborted.by_peer(AAbort(2, abort.reason))
+            case Origin.LOCAL:
+                return Aborted(f"the peer broke the protocol: {abort.text}; aborted")
+            case Origin.TRANSPORT:
+                where = "in the middle of a message" if self._exchange.is_open else ""
+                return Aborted(f"the peer closed the connection {where or 'without a release'}")
+            case _:
+                assert_never(abort.origin)
 
     def read_done(self) -> None:
-        """Data sets of responses were copied as they came."""
+        """What came was copied or written as it came."""
 
     def traced(self, records: Sequence[Transition | PduTraced]) -> None:
-        """Nobody traces here."""
+        """State transitions and PDUs, if somebody asked for them."""
+        if self._tracer is not None:
+            self._tracer(records)
 
     def closed(self) -> None:
-        self._end(Aborted("the peer closed the connection"))
+        """The connection is gone."""
+        self._end(Aborted("the connection was lost"))
         self._closed.set()
 
-    # responses
 
-    def _part(self, part: PDataPart) -> None:
-        try:
-            for event in self._assembler.receive(part):
-                self._event(event)
-        except RemoteProtocolError as error:
-            if self._machine.state not in (State.Sta1, State.Sta13):
-                self._machine.send(AAbortRequest(error.source, error.reason), self._loop.time())
-            self._end(Aborted(f"the peer's answer made no sense: {error}; aborted"))
-
-    def _event(self, event: DataFragment | MessageBegun | MessageEnded | MessageFailed) -> None:
-        match event:
-            case DataFragment(data=data):
-                if self._data_set is not None:
-                    self._data_set += data
-            case MessageBegun(message=Response() as message, has_data_set=has_data_set):
-                self._response = message
-                self._data_set = bytearray() if has_data_set else None
-            case MessageEnded():
-                self._complete()
-            case _:
-                raise RemoteProtocolError("a request where a response was due", source=0)
-
-    def _complete(self) -> None:
-        response, data_set = self._response, self._data_set
-        self._response = self._data_set = None
-        if response is None:
-            return
-        request = self._invocations.receive(response)
-        answered = Answered(response, bytes(data_set) if data_set is not None else None)
-        self._answers[request.message_id].put_nowait(answered)
-
-
-async def associate(
-    host: str,
-    port: int,
-    request: AAssociateRQ,
-    *,
-    timeouts: Timeouts | None = None,
-) -> Association:
-    """Connect and negotiate; raises Unreachable, Rejected, Aborted or TimedOut."""
-    association = Association(timeouts or Timeouts(), request.user_information.maximum_length)
-    await association._associate(host, port, request)
-    return association
-
-
-def _lost(abort: APAbortIndication) -> Aborted:
-    match abort.origin:
-        case Origin.PEER:
-            return Aborted.by_peer(AAbort(2, abort.reason))
-        case Origin.LOCAL:
-            return Aborted(f"the peer broke the protocol: {abort.text}; aborted")
-        case Origin.TRANSPORT:
-            return Aborted("the peer closed the connection without a release")
-        case _:
-            assert_never(abort.origin)
-
-
-def _reason(error: OSError) -> str:
+def _reason(error: OSError | UnicodeError) -> str:
+    if isinstance(error, UnicodeError):
+        return "that is no host name"
     return error.strerror or str(error)

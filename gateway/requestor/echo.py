@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from gateway.dimse.message import CEchoRQ
-from gateway.requestor.association import Timeouts, associate
-from gateway.requestor.errors import AssociationError
-from gateway.requestor.proposal import UNCOMPRESSED, propose
+from gateway.requestor.proposal import UNCOMPRESSED, Address, Proposal, Timeouts
+from gateway.requestor.services import Association, associate
 from gateway.uid import VERIFICATION
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +21,6 @@ class EchoResult:
     status: int
     seconds: float
     """From the request to its response."""
-
-
-class NotSupported(AssociationError):  # noqa: N818 - a state, not only an error
-    """The peer accepted the association, but no context that is needed."""
 
 
 async def echo(
@@ -38,17 +36,26 @@ async def echo(
     `aet` and `aec` are the calling and called AE titles, `timeout` seconds for each of the waits.
     Raises AssociationError, whose text is a sentence, for anything but a response.
     """
-    request = propose(aet, aec, [(VERIFICATION, UNCOMPRESSED)])
-    association = await associate(host, port, request, timeouts=Timeouts.all(timeout))
-    context = association.context_for(VERIFICATION)
-    if context is None:
-        await association.release()
-        raise NotSupported(f"{aec} does not accept C-ECHO (Verification SOP Class)")
-    started = time.perf_counter()
-    try:
-        async for answered in association.request(context, CEchoRQ(association.next_message_id())):
-            result = EchoResult(answered.response.status, time.perf_counter() - started)
-    finally:
-        if not association.is_ended:
-            await association.release()
+    proposal = Proposal(((VERIFICATION, UNCOMPRESSED),), aet, aec)
+    results = echoes(Address(host, port), proposal, Timeouts.all(timeout))
+    (result,) = [result async for result in results]
     return result
+
+
+async def echoes(
+    address: Address, proposal: Proposal, timeouts: Timeouts, repeat: int = 1
+) -> AsyncIterator[EchoResult]:
+    """`repeat` C-ECHOs on one association, one after the other; raises AssociationError."""
+    association = await associate(address, proposal, timeouts=timeouts)
+    try:
+        for _ in range(repeat):
+            yield await _timed(association)
+        await association.release()
+    finally:
+        await association.close()
+
+
+async def _timed(association: Association) -> EchoResult:
+    started = time.perf_counter()
+    answered = await association.c_echo()
+    return EchoResult(answered.status, time.perf_counter() - started)

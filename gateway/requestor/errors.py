@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.dimse.services import service_of
+from gateway.dimse.status import category
 from gateway.errors import GatewayError
 
 if TYPE_CHECKING:
+    from gateway.dimse.message import Response
     from gateway.ul.pdu import AAbort, AAssociateRJ
 
 _RESULTS = {1: "permanently", 2: "for now"}
@@ -26,7 +29,7 @@ class Unreachable(AssociationError):  # noqa: N818 - a state, not only an error
 
 
 class TimedOut(AssociationError):  # noqa: N818 - a state, not only an error
-    """The peer did not answer in time."""
+    """The peer did not answer, or did not read, in time."""
 
 
 class Rejected(AssociationError):  # noqa: N818 - the standard's word
@@ -40,6 +43,11 @@ class Rejected(AssociationError):  # noqa: N818 - the standard's word
         )
         self.rejection = rejection
 
+    @property
+    def is_transient(self) -> bool:
+        """Another time it may be accepted."""
+        return self.rejection.result == 2
+
 
 class Aborted(AssociationError):  # noqa: N818 - the standard's word
     """The association was aborted, or its connection was lost."""
@@ -51,3 +59,34 @@ class Aborted(AssociationError):  # noqa: N818 - the standard's word
             f"the peer aborted the association: {abort.describe()} "
             f"(source {abort.source}, reason {abort.reason})"
         )
+
+
+class Released(AssociationError):  # noqa: N818 - the standard's word
+    """The association is over, by a release of either side."""
+
+
+class NotAccepted(AssociationError):  # noqa: N818 - the standard's word
+    """The association lives, but the peer did not accept the presentation context it takes."""
+
+
+class SourceFailed(AssociationError):  # noqa: N818 - a state, not only an error
+    """The data set that was being sent could not be read to its end: the association is aborted.
+
+    Half a message cannot be taken back (PS3.8 annex E).
+    """
+
+
+def describe_status(sop_class_uid: str, response: Response) -> str:
+    """The status of a response in the words of its service (PS3.7 annex C, PS3.4)."""
+    status = response.status
+    known = service_of(sop_class_uid).status(status)
+    kind = known[0] if known else category(status)
+    words = f"{kind.value.lower()}: {known[1]}" if known else f"{kind.value.lower()} status"
+    comment = response.error_comment
+    told = f', the peer says "{printable(comment)}"' if comment else ""
+    return f"{words} (status 0x{status:04X}{told})"
+
+
+def printable(text: str) -> str:
+    """A peer's text with whatever could move a cursor or forge a line made visible."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

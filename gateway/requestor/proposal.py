@@ -1,7 +1,8 @@
-"""A-ASSOCIATE-RQ: what this side proposes."""
+"""A-ASSOCIATE-RQ: what this side proposes, to whom, and how long it waits for the answers."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gateway.settings import AssociationSettings
@@ -11,35 +12,105 @@ from gateway.uid import (
     IMPLEMENTATION_VERSION_NAME,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
-from gateway.ul.items import UserInformation
+from gateway.ul.items import (
+    AsyncOperationsWindow,
+    RoleSelection,
+    SopClassCommonExtended,
+    SopClassExtended,
+    UserIdentityRQ,
+    UserInformation,
+)
 from gateway.ul.negotiation import build_request
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import ssl
+    from collections.abc import Mapping
 
     from gateway.ul.pdu import AAssociateRQ
 
 UNCOMPRESSED = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+"""What every peer understands one of."""
+
+Contexts = tuple[tuple[str, tuple[str, ...]], ...]
+"""(abstract syntax, transfer syntaxes) pairs; the same abstract syntax may come more than once."""
 
 
-def propose(
-    calling_ae_title: str,
-    called_ae_title: str,
-    contexts: Sequence[tuple[str, Sequence[str]]],
-    *,
-    max_pdu: int | None = None,
-) -> AAssociateRQ:
-    """A request for (abstract syntax, transfer syntaxes) pairs.
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long to wait for the peer, in seconds."""
 
-    Raises LocalProtocolError for no context, or more than 128.
-    """
-    return build_request(
-        called_ae_title,
-        calling_ae_title,
-        contexts,
-        UserInformation(
-            maximum_length=AssociationSettings().max_pdu if max_pdu is None else max_pdu,
-            implementation_class_uid=IMPLEMENTATION_CLASS_UID,
-            implementation_version_name=IMPLEMENTATION_VERSION_NAME,
-        ),
-    )
+    connect: float = 30.0
+    """For the connection, TLS included."""
+    acse: float = 30.0
+    """For the answer to an A-ASSOCIATE-RQ or A-RELEASE-RQ."""
+    dimse: float = 30.0
+    """For the next bytes of the response to an operation."""
+    network: float | None = 60.0
+    """For a peer that does not read what it is sent, and for an association without operations on
+    which nothing is received; None: no limit for the latter."""
+    artim: float = 30.0
+    """For the end of the connection, once the association is over."""
+
+    @classmethod
+    def all(cls, seconds: float) -> Timeouts:
+        """The same for every wait; nobody shall wait longer for the end than for the rest."""
+        return cls(seconds, seconds, seconds, max(seconds, 60.0), min(seconds, 10.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the peer listens, and how the connection to it is made."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+    server_name: str | None = None
+    """What the peer's certificate must be for, if that is not the host."""
+    bind: tuple[str, int] | None = None
+    """The local address to connect from; port 0: any."""
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An A-ASSOCIATE-RQ in the making (PS3.8 7.1.1, PS3.7 D.3.3)."""
+
+    contexts: Contexts
+    """1 to 128 of them; they are numbered 1, 3, 5 and so on."""
+    calling_ae_title: str = "GATEWAY"
+    called_ae_title: str = "ANY-SCP"
+    max_pdu: int = AssociationSettings().max_pdu
+    """The longest P-DATA-TF that this side receives; 0: any."""
+    roles: Mapping[str, tuple[bool, bool]] = field(default_factory=dict)
+    """SOP class to the (SCU, SCP) roles that this side wants; SCU only need not be said."""
+    async_ops: tuple[int, int] | None = None
+    """Operations that this side would invoke and perform at once; 0: any number; None: 1, 1."""
+    extended: Mapping[str, bytes] = field(default_factory=dict)
+    """SOP class to service class application information."""
+    common_extended: tuple[SopClassCommonExtended, ...] = ()
+    identity: UserIdentityRQ | None = None
+    implementation_class_uid: str = IMPLEMENTATION_CLASS_UID
+    implementation_version_name: str = IMPLEMENTATION_VERSION_NAME
+
+    def request(self) -> AAssociateRQ:
+        """The PDU; raises LocalProtocolError for no context, or more than 128."""
+        return build_request(
+            self.called_ae_title,
+            self.calling_ae_title,
+            self.contexts,
+            UserInformation(
+                maximum_length=self.max_pdu,
+                implementation_class_uid=self.implementation_class_uid,
+                implementation_version_name=self.implementation_version_name,
+                async_ops=AsyncOperationsWindow(*self.async_ops) if self.async_ops else None,
+                roles=tuple(RoleSelection(uid, *roles) for uid, roles in self.roles.items()),
+                sop_class_extended=tuple(
+                    SopClassExtended(uid, info) for uid, info in self.extended.items()
+                ),
+                sop_class_common_extended=self.common_extended,
+                user_identity=self.identity,
+            ),
+        )

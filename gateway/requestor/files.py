@@ -1,0 +1,162 @@
+"""Files as they are sent: found, named, and read piece by piece - never decoded.
+
+A file of PS3.10 says in its File Meta Information what it is; what that does not say is looked up
+in the first elements of the data set. A file without that header is taken for DICOM only if it
+begins like an implicit VR little endian data set that names its SOP class and instance: that
+encoding is the only one that can be told from the bytes alone, since nothing else is implicit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import AsyncIterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from gateway.errors import GatewayError
+from gateway.part10 import IdentityScan, Part10Error, read_file_meta
+from gateway.requestor.errors import printable
+from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN, KEYWORDS, is_tolerable, is_valid
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator
+
+    from gateway.requestor.sending import DataSource
+
+PIECE = 1024 * 1024
+"""Bytes that are read at once."""
+
+_SCANNED = 64 * 1024
+_MEDIA_STORAGE_DIRECTORY = KEYWORDS["MediaStorageDirectoryStorage"]
+
+
+class NotDicom(GatewayError):  # noqa: N818 - a state, not only an error
+    """A file that cannot be sent; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A SOP instance to be sent, and where its encoded data set is."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    size: int
+    """Bytes of the data set."""
+    path: Path | None = None
+    offset: int = 0
+    """Bytes of the file before the data set."""
+    data: bytes | None = None
+    """The data set itself, if it is in no file."""
+
+    def data_set(self) -> DataSource:
+        """The encoded data set, to be sent once."""
+        if self.data is not None:
+            return self.data
+        assert self.path is not None
+        return FilePart(self.path, self.offset, self.size)
+
+
+class FilePart(AsyncIterable[bytes]):
+    """A part of a file, read 1 MiB at a time in a thread.
+
+    Raises OSError, also if the file has become shorter: what is sent would not be the instance.
+    """
+
+    def __init__(self, path: Path, offset: int, size: int) -> None:
+        self._path, self._offset, self._size = path, offset, size
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        file, piece = await asyncio.to_thread(self._open)
+        with file:
+            left = self._size - len(piece)
+            yield piece
+            while left:
+                piece = await asyncio.to_thread(self._read, file, left)
+                left -= len(piece)
+                yield piece
+
+    def _open(self) -> tuple[BinaryIO, bytes]:
+        file = open(self._path, "rb", buffering=0)  # noqa: SIM115 - the caller closes it
+        try:
+            file.seek(self._offset)
+            return file, self._read(file, self._size)
+        except BaseException:
+            file.close()
+            raise
+
+    def _read(self, file: BinaryIO, left: int) -> bytes:
+        piece = file.read(min(left, PIECE))
+        if left and not piece:
+            raise OSError("the file became shorter while it was sent")
+        return piece
+
+
+def identify(path: Path) -> Instance:
+    """What a file holds; raises NotDicom if it cannot be sent."""
+    try:
+        return _identify(path)
+    except OSError as error:
+        raise NotDicom(f"cannot be read: {error.strerror or error}") from None
+
+
+def _identify(path: Path) -> Instance:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise NotDicom("not a regular file")
+    with path.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            raise NotDicom("empty")
+        try:
+            meta = read_file_meta(file)
+        except Part10Error as error:
+            return _headerless(path, file, size, str(error))
+        sop_class, instance = meta.sop_class_uid, meta.sop_instance_uid
+        if not (sop_class and instance):
+            scan = _scan(file, meta.offset, meta.transfer_syntax_uid)
+            sop_class = sop_class or scan.sop_class_uid or ""
+            instance = instance or scan.sop_instance_uid or ""
+    syntax = meta.transfer_syntax_uid
+    _check(sop_class, instance, syntax)
+    return Instance(sop_class, instance, syntax, size - meta.offset, path, meta.offset)
+
+
+def _headerless(path: Path, file: BinaryIO, size: int, why: str) -> Instance:
+    scan = _scan(file, 0, IMPLICIT_VR_LITTLE_ENDIAN)
+    sop_class, instance = scan.sop_class_uid or "", scan.sop_instance_uid or ""
+    if not (is_valid(sop_class) and is_valid(instance)):
+        raise NotDicom(why)
+    _check(sop_class, instance, IMPLICIT_VR_LITTLE_ENDIAN)
+    return Instance(sop_class, instance, IMPLICIT_VR_LITTLE_ENDIAN, size, path)
+
+
+def _scan(file: BinaryIO, offset: int, syntax: str) -> IdentityScan:
+    scan = IdentityScan(syntax)
+    file.seek(offset)
+    scan.feed(file.read(_SCANNED))
+    return scan
+
+
+def _check(sop_class: str, instance: str, syntax: str) -> None:
+    if sop_class == _MEDIA_STORAGE_DIRECTORY:
+        raise NotDicom("a DICOMDIR: the directory of a medium is no instance that C-STORE carries")
+    named = {"SOP Class": sop_class, "SOP Instance": instance, "Transfer Syntax": syntax}
+    for what, uid in named.items():
+        if not uid:
+            raise NotDicom(f"the file does not say its {what} UID")
+        if not is_tolerable(uid):
+            raise NotDicom(f"its {what} UID is none: {printable(uid)!r}")
+
+
+def walk(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files that are meant: files as they are, folders with everything below, in order."""
+    for path in paths:
+        if path.is_dir():
+            for folder, folders, names in os.walk(path):
+                folders.sort()
+                yield from (Path(folder) / name for name in sorted(names))
+        else:
+            yield path

@@ -1,0 +1,284 @@
+"""The DIMSE services as a service user asks for them (PS3.7 9.1, 10.1), and how to associate.
+
+Data sets are bytes here, or an `Encoder` that is told the transfer syntax of the context it will go
+out on: who has data sets as objects brings their encoder along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gateway.dimse.message import (
+    CEchoRQ,
+    CFindRQ,
+    CGetRQ,
+    CMoveRQ,
+    CStoreRQ,
+    NActionRQ,
+    NCreateRQ,
+    NDeleteRQ,
+    NEventReportRQ,
+    NGetRQ,
+    NSetRQ,
+)
+from gateway.dimse.services import META_SOP_CLASSES
+from gateway.requestor.association import Connection
+from gateway.requestor.errors import NotAccepted
+from gateway.requestor.incoming import refuse
+from gateway.requestor.proposal import Address, Proposal, Timeouts
+from gateway.uid import VERIFICATION, name_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from gateway.dimse.message import Request
+    from gateway.requestor.association import Tracer
+    from gateway.requestor.files import Instance
+    from gateway.requestor.incoming import Handler
+    from gateway.requestor.operation import Answered, Operation
+    from gateway.requestor.sending import DataSource
+    from gateway.ul.negotiation import AcceptedContext
+    from gateway.ul.pdu import AAssociateRQ
+
+
+Encoder = Callable[[str], bytes]
+"""Gives a data set's bytes in a transfer syntax (its UID)."""
+
+Identifier = bytes | Encoder
+
+
+class Association(Connection):
+    """An association in the requestor role; `associate` makes one.
+
+    Each service returns the final response or, where there may be many, the operation to iterate
+    over. All raise AssociationError: NotAccepted leaves the association as it was, any other means
+    that it is over. A response that reports a failure is not an error here.
+    """
+
+    def context_for(
+        self,
+        abstract_syntax: str,
+        transfer_syntax: str | None = None,
+        *,
+        as_scp: bool = False,
+    ) -> AcceptedContext:
+        """An accepted context of that abstract syntax, or of a meta SOP class that carries it.
+
+        Raises NotAccepted, whose text says what the peer answered.
+        """
+        for context in self.accepted_contexts.values():
+            carried = META_SOP_CLASSES.get(context.abstract_syntax, ())
+            if (
+                (context.abstract_syntax == abstract_syntax or abstract_syntax in carried)
+                and transfer_syntax in (None, context.transfer_syntax)
+                and (context.as_scp if as_scp else context.as_scu)
+            ):
+                return context
+        raise NotAccepted(self._why_not(abstract_syntax, transfer_syntax))
+
+    def _why_not(self, abstract_syntax: str, transfer_syntax: str | None) -> str:
+        name = name_of(abstract_syntax).removesuffix(" SOP Class")
+        syntax = f" in {name_of(transfer_syntax)}" if transfer_syntax else ""
+        proposed = {
+            context.id
+            for context in self.request.presentation_contexts
+            if context.abstract_syntax == abstract_syntax
+            and transfer_syntax in (None, *context.transfer_syntaxes)
+        }
+        if not proposed:
+            return f"{name}{syntax} was not proposed"
+        answers = self.acceptance.presentation_contexts if self.acceptance else ()
+        results = {answer.result.name for answer in answers if answer.id in proposed}
+        words = ", ".join(sorted(result.replace("_", " ").lower() for result in results))
+        return f"the peer does not accept {name}{syntax} ({words or 'no answer'})"
+
+    async def invoke(
+        self, context: AcceptedContext, request: Request, data_set: DataSource | None = None
+    ) -> Operation:
+        """Send any request; the operation has its responses.
+
+        Waits while as many operations are in flight as the peer accepted.
+        """
+        operation = await self._exchange.begin(context, request)
+        try:
+            await self.send_message(context, request, data_set)
+        except BaseException:
+            self._exchange.forget(operation)
+            raise
+        self._exchange.sent(operation)
+        return operation
+
+    async def invoke_encoded(
+        self, context: AcceptedContext, request: Request, pdus: AsyncIterator[list[bytes]]
+    ) -> Operation:
+        """The same for a message whose P-DATA-TF PDUs are made already, for this peer's limit."""
+        operation = await self._exchange.begin(context, request)
+        try:
+            await self.send_encoded(pdus)
+        except BaseException:
+            self._exchange.forget(operation)
+            raise
+        self._exchange.sent(operation)
+        return operation
+
+    def next_message_id(self) -> int:
+        """For a request that is made by hand."""
+        return self._exchange.next_message_id()
+
+    @property
+    def window(self) -> int:
+        """Operations that may be in flight at once; 0: any number."""
+        return self._exchange.window
+
+    @property
+    def peer_max_length(self) -> int:
+        """The longest P-DATA-TF that the peer receives; 0: any."""
+        return self._machine.peer_max_length
+
+    # DIMSE-C
+
+    async def c_echo(self) -> Answered:
+        """C-ECHO (PS3.7 9.1.5)."""
+        context = self.context_for(VERIFICATION)
+        return await (await self.invoke(context, CEchoRQ(self.next_message_id()))).final()
+
+    async def c_store(
+        self,
+        instance: Instance,
+        *,
+        priority: int = 0,
+        originator: tuple[str, int] | None = None,
+    ) -> Answered:
+        """C-STORE (PS3.7 9.1.1) in the instance's own transfer syntax.
+
+        `originator`: AE title and message ID of the C-MOVE that this is a sub-operation of.
+        """
+        context = self.context_for(instance.sop_class_uid, instance.transfer_syntax_uid)
+        request = CStoreRQ(
+            self.next_message_id(),
+            instance.sop_class_uid,
+            instance.sop_instance_uid,
+            priority,
+            *(originator or (None, None)),
+        )
+        operation = await self.invoke(context, request, instance.data_set())
+        return await operation.final()
+
+    async def c_find(
+        self, sop_class_uid: str, identifier: Identifier, *, priority: int = 0
+    ) -> Operation:
+        """C-FIND (PS3.7 9.1.2): each pending response has a match as its data set."""
+        context = self.context_for(sop_class_uid)
+        request = CFindRQ(self.next_message_id(), sop_class_uid, priority)
+        return await self.invoke(context, request, encoded(identifier, context))
+
+    async def c_get(
+        self, sop_class_uid: str, identifier: Identifier, *, priority: int = 0
+    ) -> Operation:
+        """C-GET (PS3.7 9.1.3): the instances come to the handler of the association."""
+        context = self.context_for(sop_class_uid)
+        request = CGetRQ(self.next_message_id(), sop_class_uid, priority)
+        return await self.invoke(context, request, encoded(identifier, context))
+
+    async def c_move(
+        self, sop_class_uid: str, identifier: Identifier, destination: str, *, priority: int = 0
+    ) -> Operation:
+        """C-MOVE (PS3.7 9.1.4): the peer sends the instances to the AE title `destination`."""
+        context = self.context_for(sop_class_uid)
+        request = CMoveRQ(self.next_message_id(), sop_class_uid, destination, priority)
+        return await self.invoke(context, request, encoded(identifier, context))
+
+    # DIMSE-N
+
+    async def n_event_report(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        event_type_id: int,
+        information: Identifier | None = None,
+    ) -> Answered:
+        """N-EVENT-REPORT (PS3.7 10.1.1), in the SCP role."""
+        context = self.context_for(sop_class_uid, as_scp=True)
+        message_id = self.next_message_id()
+        request = NEventReportRQ(message_id, sop_class_uid, sop_instance_uid, event_type_id)
+        return await self._normalized(context, request, information)
+
+    async def n_get(
+        self, sop_class_uid: str, sop_instance_uid: str, attributes: tuple[int, ...] = ()
+    ) -> Answered:
+        """N-GET (PS3.7 10.1.2) of the attributes with these tags; of all, if there are none."""
+        context = self.context_for(sop_class_uid)
+        message_id = self.next_message_id()
+        request = NGetRQ(message_id, sop_class_uid, sop_instance_uid, attributes or None)
+        return await self._normalized(context, request)
+
+    async def n_set(
+        self, sop_class_uid: str, sop_instance_uid: str, modifications: Identifier
+    ) -> Answered:
+        """N-SET (PS3.7 10.1.3)."""
+        context = self.context_for(sop_class_uid)
+        request = NSetRQ(self.next_message_id(), sop_class_uid, sop_instance_uid)
+        return await self._normalized(context, request, modifications)
+
+    async def n_action(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        action_type_id: int,
+        information: Identifier | None = None,
+    ) -> Answered:
+        """N-ACTION (PS3.7 10.1.4)."""
+        context = self.context_for(sop_class_uid)
+        message_id = self.next_message_id()
+        request = NActionRQ(message_id, sop_class_uid, sop_instance_uid, action_type_id)
+        return await self._normalized(context, request, information)
+
+    async def n_create(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str | None = None,
+        attributes: Identifier | None = None,
+    ) -> Answered:
+        """N-CREATE (PS3.7 10.1.5); without an instance UID the peer makes one up."""
+        context = self.context_for(sop_class_uid)
+        request = NCreateRQ(self.next_message_id(), sop_class_uid, sop_instance_uid)
+        return await self._normalized(context, request, attributes)
+
+    async def n_delete(self, sop_class_uid: str, sop_instance_uid: str) -> Answered:
+        """N-DELETE (PS3.7 10.1.6)."""
+        context = self.context_for(sop_class_uid)
+        request = NDeleteRQ(self.next_message_id(), sop_class_uid, sop_instance_uid)
+        return await self._normalized(context, request)
+
+    async def _normalized(
+        self, context: AcceptedContext, request: Request, data: Identifier | None = None
+    ) -> Answered:
+        data_set = None if data is None else encoded(data, context)
+        return await (await self.invoke(context, request, data_set)).final()
+
+
+def encoded(identifier: Identifier, context: AcceptedContext) -> bytes:
+    """The bytes of an identifier on that context."""
+    if isinstance(identifier, bytes):
+        return identifier
+    return identifier(context.transfer_syntax)
+
+
+async def associate(
+    address: Address,
+    proposal: Proposal | AAssociateRQ,
+    *,
+    timeouts: Timeouts | None = None,
+    handler: Handler = refuse,
+    tracer: Tracer | None = None,
+) -> Association:
+    """Connect and negotiate; raises Unreachable, Rejected, Aborted or TimedOut.
+
+    `handler` decides on what the peer asks for on this association (C-STORE sub-operations of
+    C-GET, N-EVENT-REPORT); `tracer` is given every state transition and PDU.
+    """
+    request = proposal.request() if isinstance(proposal, Proposal) else proposal
+    association = Association(request, timeouts or Timeouts(), handler)
+    await association.connect(address, tracer)
+    return association
