@@ -30,9 +30,13 @@ def run_dir():
 
 
 @pytest.fixture
-def start(run_dir, tmp_path):
-    """Starts worker processes; what a test leaves running is killed."""
-    children = []
+def children():
+    return []
+
+
+@pytest.fixture
+def start(run_dir, tmp_path, children):
+    """Starts worker processes."""
 
     async def start(target, **more):
         name = target.rpartition(":")[2] or target
@@ -51,14 +55,12 @@ def start(run_dir, tmp_path):
         children.append(child)
         return child
 
-    yield start
-    for child in children:
-        child.kill()
+    return start
 
 
 @pytest.fixture
-def served(run_dir):
-    """Runs a test's coroutine beside a fabric server of its own."""
+def served(run_dir, children):
+    """Runs a test's coroutine beside a fabric server of its own; ends what it left running."""
 
     def run(test):
         async def main():
@@ -67,6 +69,9 @@ def served(run_dir):
             try:
                 await asyncio.wait_for(test(server), LIMIT)
             finally:
+                for child in children:
+                    child.kill()
+                    await child.wait()
                 await server.stop(1.0)
 
         asyncio.run(main())
