@@ -32,7 +32,7 @@ def next_generation(run_dir: Path, name: str, settings: FabricSettings) -> int:
     try:
         promises = [_ask(context, a, name, until) for a in living]
     finally:
-        context.destroy(linger=0)
+        context.term()
     newest = max(promises)
     if not newest:
         raise FabricError(f"no gateway at {run_dir}: its acceptors do not answer")
@@ -43,11 +43,11 @@ def _ask(
     context: zmq.Context[zmq.Socket[bytes]], of: address.Address, name: str, until: float
 ) -> int:
     """The acceptor's promise; 0: it did not answer."""
-    socket = make(context, zmq.DEALER, 16)
-    socket.connect(f"ipc://{of.requests}")
-    socket.send(NextGeneration(name).encode())
-    left = max(0.0, until - time.monotonic())
-    if not socket.poll(int(left * 1000)):
-        return 0
-    reply = decode(socket.recv())
-    return reply.generation if isinstance(reply, Generation) else 0
+    with make(context, zmq.DEALER, 16) as socket:
+        socket.connect(f"ipc://{of.requests}")
+        socket.send(NextGeneration(name).encode())
+        left = max(0.0, until - time.monotonic())
+        if not socket.poll(int(left * 1000)):
+            return 0
+        reply = decode(socket.recv())
+        return reply.generation if isinstance(reply, Generation) else 0

@@ -139,6 +139,10 @@ class Server:
         """
         return self._registry.binding(event, self._loop.time()) if self._running else None
 
+    def is_held(self, event: str) -> bool:
+        """A worker has registered for the event, and has not said farewell."""
+        return self._running and event in self._registry.holders
+
     async def ask(
         self, event: str, payload: dict[str, Any], *, assoc: bytes, data: bytes | None = None
     ) -> Answer:
