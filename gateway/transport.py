@@ -9,6 +9,7 @@ association) gets primitives and says what is to be sent; it never sees the sock
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -204,7 +205,8 @@ class Transport(asyncio.BufferedProtocol):
             return
         if closing is Closing.SHUTDOWN:
             if not self._finished and self._transport.can_write_eof():
-                self._transport.write_eof()
+                with contextlib.suppress(OSError):  # the peer has reset the connection
+                    self._transport.write_eof()
             # What the peer still sends is read and dropped by the machine (Sta13): closing with
             # unread input would send a reset, which can overtake our last PDU.
             self._finished = True

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from gateway.errors import Unanswered
+from gateway.errors import Reason, Unanswered
 from gateway.events import (
     EVT_ASSOCIATE,
     EVT_ASYNC_OPS,
@@ -39,6 +39,8 @@ log = logging.getLogger("gateway.acceptor")
 REFUSED = AAssociateRJ(1, 1, 1)
 """An admission worker said no, and nothing else."""
 
+_NOBODY = object()
+"""The configured workers have registered, and it turned out that none wants this event."""
 _NO_ANSWER = object()
 
 
@@ -50,7 +52,7 @@ def turn_away(house: Acceptor, request: AAssociateRQ) -> AAssociateRJ | None:
         return rejection
     if house.is_full:
         return LOCAL_LIMIT_EXCEEDED
-    if any(house.fabric.binding(event) is None for event in house.settings.policy.require):
+    if not all(house.fabric.is_held(event) for event in house.settings.policy.require):
         return TEMPORARY_CONGESTION
     return None
 
@@ -116,8 +118,9 @@ async def ask(
     given: dict[str, Any] = {}
     for event, payload in asked.items():
         value = await _ask(actor, event, payload)
-        read = _READERS[event]
-        understood = None if value is _NO_ANSWER else read(value)
+        if value is _NOBODY:
+            continue
+        understood = None if value is _NO_ANSWER else _READERS[event](value)
         if isinstance(understood, AAssociateRJ):
             return understood
         if understood is not None:
@@ -133,6 +136,8 @@ async def _ask(actor: AssociationActor, event: InterventionEvent, payload: dict[
     try:
         answer = await actor.house.fabric.ask(event.name, payload, assoc=actor.blob())
     except Unanswered as error:
+        if error.reason is Reason.NOBODY:
+            return _NOBODY
         log.warning("association=%s %s unanswered: %s", actor.id, event, error)
         return _NO_ANSWER
     if "failed" in answer.payload:

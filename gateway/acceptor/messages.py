@@ -105,8 +105,8 @@ class Messages:
         if incoming is None:
             return
         incoming.flush()
-        if len(self._tasks) < self.window and not self._waiting:
-            self._start(incoming)
+        if incoming.message_id is None or (len(self._tasks) < self.window and not self._waiting):
+            self._start(incoming)  # what was never begun waits for nobody
         else:
             self._waiting.append(incoming)
 

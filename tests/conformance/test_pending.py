@@ -117,7 +117,7 @@ def test_failed_identity_is_rejected_transiently(gate) -> None:
         peer.send(ASKS_IDENTITY)
         gate.wait_asked("identity")
         gate.answer("no")
-        expect(peer, wire.associate_rj(2, 2, 2))
+        expect(peer, wire.associate_rj(2, 2, 1))
 
 
 # Sta6 and Sta8 with an operation in flight
