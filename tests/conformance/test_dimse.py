@@ -183,7 +183,7 @@ def _swapped(tag: bytes, value: str) -> bytes:
     return INSTANCE.data_set[:at] + value.encode() + INSTANCE.data_set[at + len(value) :]
 
 
-OTHER = INSTANCE.uid[:-1] + ("1" if INSTANCE.uid[-1] != "1" else "2")
+OTHER = INSTANCE.uid[:-7] + "9999999"
 DISAGREEING = {
     "instance": _swapped(b"\x08\x00\x18\x00", OTHER),
     "class": _swapped(b"\x08\x00\x16\x00", wire.MR),
@@ -280,8 +280,8 @@ def test_where_no_response_can_be_formed_the_association_is_aborted(
 
 def test_nothing_was_stored_under_a_refused_name(gateway_process) -> None:
     assert stored(gateway_process, INSTANCE.uid) == 0
-    found = {path.suffix for path in gateway_process.archive.rglob("*") if path.is_file()}
-    assert found <= {".dcm"}
+    found = [path for path in gateway_process.archive.rglob("*") if path.is_file()]
+    assert [p for p in found if p.suffix != ".dcm" and p.name != "lock"] == []
 
 
 def test_a_healthy_peer_was_never_disturbed(gateway_process) -> None:

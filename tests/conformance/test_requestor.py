@@ -23,7 +23,12 @@ class Echo:
             )
         )
         self._thread.start()
-        self.peer: RawPeer = acceptor.accept()
+        try:
+            self.peer: RawPeer = acceptor.accept()
+        except TimeoutError:
+            self._thread.join(10)
+            reports = [program.report() for program in self._results]
+            raise AssertionError(f"the command did not connect: {reports}") from None
 
     def request(self) -> bytes:
         got = self.peer.recv_pdu()

@@ -217,7 +217,7 @@ class RawAcceptor:
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listener.settimeout(20)
+        self.listener.settimeout(10)
         self.address: Address = self.listener.getsockname()
 
     def __enter__(self) -> RawAcceptor:

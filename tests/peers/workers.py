@@ -86,8 +86,4 @@ class UserWorker(Program):
 
     def __exit__(self, *_: object) -> None:
         if self.popen.poll() is None:
-            self.terminate()
-            try:
-                self.popen.wait(10)
-            finally:
-                self.kill_all()
+            self.kill_all()

@@ -53,7 +53,11 @@ OTHER_PROTOCOLS = {
 def test_another_protocol_on_the_port(gateway, sent: bytes) -> None:
     with RawPeer(gateway.address) as peer:
         peer.send(sent)
-        assert peer.recv_all() in ([wire.abort(0, 0), EOF], [EOF])
+        first, *late, end = peer.recv_all()
+        assert first == wire.abort(0, 0)
+        assert end == EOF
+        # Sta13: AA-7 may answer what is no PDU either, as long as the way is open.
+        assert set(late) <= {wire.abort(2, 1), wire.abort(2, 2), wire.abort(2, 6)}
 
 
 def test_random_bytes(gateway) -> None:
@@ -305,19 +309,16 @@ def test_reset_at_every_offset_of_a_small_store(gateway) -> None:
 @pytest.mark.parametrize("cut", ["request", "between", "command", "data set"])
 def test_fin_after_each_pdu(gateway, cut: str) -> None:
     one = instances.make(size=50_000)
-    request = wire.associate_rq(one.context())
     stream = {
-        "request": request,
-        "between": request + wire.message(1, wire.store_rq(one.uid))[:3],
-        "command": request + wire.message(1, wire.store_rq(one.uid)),
-        "data set": request + wire.message(1, wire.store_rq(one.uid), one.data_set)[:-100],
+        "request": b"",
+        "between": wire.message(1, wire.store_rq(one.uid))[:3],
+        "command": wire.message(1, wire.store_rq(one.uid)),
+        "data set": wire.message(1, wire.store_rq(one.uid), one.data_set)[:-100],
     }[cut]
-    with RawPeer(gateway.address) as peer:
+    with association(gateway.address, one.context()) as peer:
         peer.send(stream)
         peer.shutdown()
-        got = peer.recv_all()
-        assert got[0][:1] == b"\x02"
-        assert got[-1] == EOF
+        assert peer.recv_all() == [EOF]
     procfs.until(lambda: not list(leftovers(gateway.spool)), timeout=5, what="an empty spool")
     assert one.uid not in {stored.uid for stored in read_archive(gateway.archive)[0]}
 

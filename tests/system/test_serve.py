@@ -6,12 +6,18 @@ import os
 import socket
 import stat
 import subprocess
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.peers import instances, procfs, sender
-from tests.peers.process import COMMAND, Gateway, run_cli
+from tests.peers.process import Gateway, run_cli
 from tests.peers.raw import echo_ok
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 def one_line(program) -> str:
@@ -120,36 +126,37 @@ def test_data_directory_cannot_be_made(folder) -> None:
     assert "/proc/gateway-data" in one_line(done)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@contextmanager
+def mounted(place: Path, *options: str) -> Iterator[None]:
+    """A small file system of its own at `place`."""
+    place.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", ",".join(("size=8m", *options)), "tmpfs", place]
+    if subprocess.run(command, check=False, timeout=10, capture_output=True).returncode != 0:
+        pytest.skip("this machine does not let us mount")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", place], check=True, timeout=10)
+
+
 def test_data_directory_not_writable(folder) -> None:
+    """Permissions do not stop root, a read-only file system does."""
     data = folder / "data"
-    data.mkdir(mode=0o755)
-    folder.chmod(0o755)
-    nobody = 65534
-    probe = subprocess.run(
-        [COMMAND, "--help"], user=nobody, cwd="/", capture_output=True, check=False, timeout=30
-    )
-    if probe.returncode != 0:
-        pytest.skip("the virtual environment cannot be read by another user")
-    done = subprocess.run(
-        [COMMAND, "serve", "--port", "0", "--data", data],
-        user=nobody,
-        cwd="/",
-        capture_output=True,
-        check=False,
-        timeout=30,
-        text=True,
-    )
-    assert done.returncode == 2, done.stderr
-    assert str(data) in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    with ExitStack() as stack:
+        if os.geteuid() == 0:
+            stack.enter_context(mounted(data, "ro"))
+        else:
+            data.mkdir(mode=0o555)
+        done = run_cli("serve", "--port", 0, "--data", data)
+        assert str(data) in one_line(done)
 
 
 TYPOS = {
     "unknown table": ("[asociation]\nmax_pdu = 1\n", "asociation"),
     "unknown key": ("[association]\nmaxpdu = 65536\n", "association.maxpdu"),
     "wrong type": ('[association]\nmax_pdu = "big"\n', "association.max_pdu"),
-    "out of range": ("[gateway]\nport = 70000\n", "gateway.port"),
+    "out of range": ("[association]\nmax_pdu = 5\n", "association.max_pdu"),
+    "port out of range": ("[gateway]\nport = 70000\n", "gateway.port"),
     "AE title of 17 characters": ('[gateway]\nae_title = "ABCDEFGHIJKLMNOPQ"\n', "ae_title"),
     "unknown event": ('[policy]\nrequire = ["EVT_NO"]\n', "policy.require"),
     "unknown worker setting": ("[workers.storage]\nproceses = 2\n", "workers.storage.proceses"),
@@ -161,7 +168,7 @@ TYPOS = {
 def test_configuration_typo_is_named_with_its_path(folder, toml: str, path: str) -> None:
     file = folder / "gateway.toml"
     file.write_text(toml)
-    done = run_cli("serve", "--port", 0, "--data", folder / "data", "--config", file)
+    done = run_cli("serve", "--data", folder / "data", "--config", file)
     assert path in one_line(done)
 
 
@@ -206,19 +213,7 @@ def test_written_durability_is_named_at_start(start_gateway) -> None:
     assert sender.store_all(gateway.address, instances.many(2)).failed == {}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 def test_spool_and_archive_on_two_file_systems(folder) -> None:
-    archive = folder / "data" / "archive"
-    archive.mkdir(parents=True)
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", archive], check=False, timeout=10
-    )
-    if mounted.returncode != 0:
-        pytest.skip("this machine does not let us mount")
-    try:
+    with mounted(folder / "data" / "archive"):
         done = run_cli("serve", "--port", 0, "--data", folder / "data")
-        assert done.popen.returncode == 2, done.report()
-        assert "file system" in done.err.text
-        assert "Traceback" not in done.err.text
-    finally:
-        subprocess.run(["umount", archive], check=True, timeout=10)
+        assert "file system" in one_line(done)
