@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.events import INTERVENTIONS
-from gateway.fabric.envelope import MAX_CREDIT, Refusal, Refuse, Register
+from gateway.fabric.envelope import MAX_CREDIT, MAX_NAME, Refusal, Refuse, Register
 from gateway.fabric.framing import VERSION
 
 if TYPE_CHECKING:
@@ -16,16 +16,16 @@ def refusal_of(registry: Registry, asked: Register, now: float) -> Refuse | None
     """Why the registration is refused, as the reply; None if it is not."""
     wrong = _wrong(asked)
     if wrong:
-        return Refuse(Refusal.INVALID, "", "", wrong, asked.revision)
+        return Refuse(Refusal.INVALID, "", "", wrong[:MAX_NAME], asked.revision)
     newest = registry.generations.newest(asked.worker)
     if asked.generation < newest:
         text = f"generation {newest} of worker {asked.worker!r} took over from {asked.generation}"
-        return Refuse(Refusal.SUPERSEDED, "", asked.worker, text, asked.revision)
+        return Refuse(Refusal.SUPERSEDED, "", asked.worker, text[:MAX_NAME], asked.revision)
     for binding in asked.bindings:
         owner = registry.holders.get(binding.event)
         if owner is not None and owner.name != asked.worker:
             text = f"{binding.event} is held by worker {owner.name!r}"
-            return Refuse(Refusal.HELD, binding.event, owner.name, text, asked.revision)
+            return Refuse(Refusal.HELD, binding.event, owner.name, text[:MAX_NAME], asked.revision)
     if now < registry.joining_until and not asked.incumbent:
         text = "the acceptor has just started; grants of the others come first"
         return Refuse(Refusal.JOINING, "", "", text, asked.revision)

@@ -18,8 +18,8 @@ from gateway.fabric.model import Binding, Why
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAX_NAME = 128
-"""Characters of a worker's or event's name, a lease, a token."""
+MAX_NAME = 256
+"""Characters of a name, a lease, a token, a text."""
 MAX_BINDINGS = 64
 MAX_CREDIT = 4096
 MAX_DEADLINE = 86400.0

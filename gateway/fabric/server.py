@@ -298,12 +298,12 @@ class Server:
     def _do_tell(self, effect: Tell) -> None:
         who = effect.body
         logger.info(
-            "%s worker=%s generation=%s member=%s%s",
+            "%s worker=%r generation=%s member=%s%s",
             effect.topic,
             who["worker"],
             who["generation"],
             who["member"],
-            f" holder={who['holder']}" if "holder" in who else "",
+            f" holder={who['holder']!r}" if "holder" in who else "",
         )
         self.publish(effect.topic, who)
 

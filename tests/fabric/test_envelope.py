@@ -1,0 +1,156 @@
+"""Envelopes: what is encoded comes back, and any bytes are an envelope or a FabricError."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import fields
+from typing import Any
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.errors import FabricError
+from gateway.fabric.envelope import ENVELOPES, Answered, Envelope, Refusal, Register, decode
+from gateway.fabric.framing import MAX_ENVELOPE, pack, topic_frame, topic_of, unpack
+from gateway.fabric.model import Binding, Why
+
+texts = st.text(max_size=20)
+numbers = st.integers(0, 2**63 - 1)
+seconds = st.floats(0, 1e9)
+maps = st.dictionaries(
+    texts,
+    st.recursive(
+        st.none() | st.booleans() | numbers | texts | st.binary(max_size=20),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+        max_leaves=5,
+    ),
+    max_size=4,
+)
+bindings = st.builds(Binding, texts, st.booleans(), st.booleans(), st.floats(0.001, 86400))
+BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
+    "int": numbers,
+    "str": texts,
+    "bool": st.booleans(),
+    "float": seconds,
+    "bytes": st.binary(max_size=50),
+    "dict[str, Any]": maps,
+    "tuple[Binding, ...]": st.lists(bindings, max_size=4).map(tuple),
+    "Refusal": st.sampled_from(Refusal),
+    "Why": st.sampled_from(Why),
+}
+envelopes = st.one_of(
+    *(st.builds(kind, *(BY_TYPE[str(f.type)] for f in fields(kind))) for kind in ENVELOPES)
+)
+
+
+@given(envelopes)
+def test_what_is_encoded_comes_back(envelope: Envelope) -> None:
+    assert decode(envelope.encode()) == envelope
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_an_envelope_or_an_error(data: bytes) -> None:
+    with contextlib.suppress(FabricError):
+        assert isinstance(decode(data), Envelope)
+
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | texts
+    | st.binary(max_size=9),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.sampled_from(ENVELOPES), st.lists(values, max_size=12))
+def test_any_fields_are_an_envelope_or_an_error(kind: type[Envelope], some: list[Any]) -> None:
+    with contextlib.suppress(FabricError):
+        assert isinstance(decode(msgpack.packb([kind.KIND, *some])), kind)
+
+
+@given(envelopes, st.data())
+def test_a_damaged_envelope_is_an_envelope_or_an_error(envelope: Envelope, data: Any) -> None:
+    encoded = bytearray(envelope.encode())
+    place = data.draw(st.integers(0, len(encoded) - 1))
+    encoded[place] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(FabricError):
+        assert isinstance(decode(bytes(encoded)), Envelope)
+    with contextlib.suppress(FabricError):
+        assert isinstance(decode(bytes(encoded[:place])), Envelope)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xdd\xff\xff\xff\xff",
+        b"\xdf\xff\xff\xff\xff",
+        b"\xdb\xff\xff\xff\xff",
+        b"\xc6\xff\xff\xff\xff",
+        b"\xc9\xff\xff\xff\xff\x01",
+        b"\xdc\xff\xff" * 2000,
+        b"\x91" * 100_000,
+        b"\x81" * 100_000,
+        b"\xd6\xff\x00\x00\x00\x00",
+        b"\xc7\x00\x05",
+        b"\x91\xc7\x00\xff",
+        b"x" * (MAX_ENVELOPE + 1),
+        b"\x92\x02\xa2\xff\xff",
+    ],
+    ids=lambda data: data[:6].hex(),
+)
+def test_bombs_and_extensions_are_refused(data: bytes) -> None:
+    with pytest.raises(FabricError):
+        decode(data)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [object(), {"a": {1, 2}}, 2**65, "\ud800", {"deep": "x" * MAX_ENVELOPE}],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_cannot_travel_is_refused_where_it_is_made(value: Any) -> None:
+    with pytest.raises(FabricError):
+        pack(value)
+
+
+def test_cycles_are_refused() -> None:
+    cycle: list[Any] = []
+    cycle.append(cycle)
+    with pytest.raises(FabricError):
+        Answered("t", True, {"a": cycle}).encode()
+
+
+@pytest.mark.parametrize(
+    "binding",
+    [["E", True, True], ["E", True, True, 0], ["E", 1, True, 1], ["E", True, True, 1e9], "E"],
+    ids=str,
+)
+def test_bindings_are_checked(binding: Any) -> None:
+    good = Register(1, "w", 1, 0, 1, 0, "", "", False, 1, (Binding("E"),))
+    values = unpack(good.encode())
+    values[-1] = [binding]
+    with pytest.raises(FabricError):
+        decode(pack(values))
+
+
+def test_whole_seconds_are_seconds() -> None:
+    values = unpack(Register(1, "w", 1, 0, 1, 0, "", "", False, 1, (Binding("E"),)).encode())
+    values[-1] = [["E", False, False, 30]]
+    register = decode(pack(values))
+    assert isinstance(register, Register)
+    assert register.bindings == (Binding("E", deadline=30.0),)
+
+
+@pytest.mark.parametrize("frame", [b"EVT_X", b"", b"\xff\0"])
+def test_what_is_no_topic(frame: bytes) -> None:
+    assert topic_of(frame) is None
+
+
+def test_topics() -> None:
+    assert topic_of(topic_frame("EVT_RELEASED")) == "EVT_RELEASED"
