@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from gateway.fabric.link import Held
     from gateway.settings import FabricSettings
 
 logger = logging.getLogger("gateway.fabric")
@@ -94,10 +93,11 @@ class Client:
         answer that is not final blocks until there is credit for it. Raises FabricError for what
         is too large or cannot be encoded; the request can then still be answered otherwise.
         """
-        held = self._membership.held.get(token)
+        hands = self._membership.hands
+        held = hands.get(token)
         if held is None:
             return False
-        if not final and not self._take_credit(held):
+        if not final and not hands.take_credit(held):
             return False
         if data is not None and len(data) > MAX_DATA:
             raise FabricError(f"data of {len(data)} bytes, {MAX_DATA} are the limit")
@@ -105,7 +105,7 @@ class Client:
         envelope = Answered(token, final, payload if awaited else {})
         held.link.post(envelope, data if awaited else None)
         if final:
-            self._membership.held.pop(token, None)
+            hands.put_down(token)
         return awaited
 
     def register(self, bindings: Iterable[Binding], timeout: float = 5.0) -> None:
@@ -181,15 +181,6 @@ class Client:
         if bye:
             self._membership.leave()
         self._ended = True
-
-    def _take_credit(self, held: Held) -> bool:
-        """Wait until the stream may send one more answer; False if nobody awaits it."""
-        credit = self._membership.credit
-        with credit:
-            while held.credit < 1 and not held.closed:
-                credit.wait()
-            held.credit -= 1
-        return not held.closed
 
     def _follow(self, topics: set[str], timeout: float) -> None:
         self._topics = topics

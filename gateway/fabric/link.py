@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -96,14 +95,3 @@ class Link:
     def close(self, linger: float) -> None:
         self.requests.close(linger)
         self.events.close(0)
-
-
-@dataclass(slots=True)
-class Held:
-    """A request that this process has in hand."""
-
-    link: Link
-    credit: int
-    """Answers that may be sent before the final one."""
-    closed: bool = False
-    """Nobody awaits an answer any more."""

@@ -21,8 +21,6 @@ from gateway.errors import AlreadyRegistered, FabricError
 from gateway.fabric import address
 from gateway.fabric.envelope import (
     Bye,
-    Cancel,
-    Credit,
     End,
     Envelope,
     Grant,
@@ -30,14 +28,14 @@ from gateway.fabric.envelope import (
     Refusal,
     Refuse,
     Register,
-    Requested,
     Supersede,
     Unknown,
     decode,
 )
 from gateway.fabric.framing import VERSION
-from gateway.fabric.link import Held, Link, Stage
-from gateway.fabric.model import Registration, Request, State, Why
+from gateway.fabric.hands import Hands
+from gateway.fabric.link import Link, Stage
+from gateway.fabric.model import Registration, State
 from gateway.fabric.registry import MISSED
 from gateway.fabric.watch import place
 from gateway.fabric.watching import Watching
@@ -47,7 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.fabric.loop import Loop
-    from gateway.fabric.model import Notification
+    from gateway.fabric.model import Notification, Request
     from gateway.fabric.sockets import Frames
     from gateway.settings import FabricSettings
 
@@ -92,8 +90,8 @@ class Membership:
         self._place = place()
         self._born = 0.0
         self._heartbeat = settings.heartbeat
-        self._shunned: dict[str, float] = {}
-        """Until when a silent acceptor is not tried again."""
+        self._silent: set[str] = set()
+        """Acceptors that were silent: tried again, but not waited for."""
         self._change: Change | None = None
         self._superseded_at: float | None = None
         self._active = False
@@ -103,25 +101,23 @@ class Membership:
         self._revision = 1
         self.links: dict[str, Link] = {}
         """By name, in their fixed order; read by other threads."""
-        self.held: dict[str, Held] = {}
-        """By token; entries are taken out by whoever answers finally."""
-        self.credit = threading.Condition()
-        """Notified when a held request got credit or was closed."""
+        self.hands = Hands(
+            lambda request: self._call(callbacks.on_request, request),
+            lambda token, why: self._call(callbacks.on_cancel, token, why.value),
+        )
         self.error: FabricError | None = None
         self.settled = threading.Event()
         """The first registration came to an end, one way or the other (`error`)."""
         self.watching = Watching(self._notify)
         self.watching.on_confirmed = self._settle
         self._take: dict[type[Envelope], Callable[[Link, Any, Any], None]] = {
-            Requested: self._on_requested,
-            Cancel: self._on_cancel,
-            Credit: self._on_credit,
             Heartbeat: lambda *_: None,
             Grant: self._on_grant,
             Refuse: self._on_refuse,
             Supersede: self._on_supersede,
             Unknown: self._on_unknown,
             End: self._on_end,
+            **self.hands.take,
             **self.watching.take,
         }
 
@@ -138,7 +134,7 @@ class Membership:
         for link in list(self.links.values()):
             if now - link.heard >= MISSED * self._heartbeat:
                 logger.warning("acceptor=%s is silent", link.name)
-                self._shunned[link.name] = now + MISSED * self._heartbeat
+                self._silent.add(link.name)
                 self._drop(link)
             else:
                 self._sign_of_life(link)
@@ -155,7 +151,7 @@ class Membership:
 
     def close(self, linger: float) -> None:
         for link in list(self.links.values()):
-            self._drop(link, linger)
+            self._drop(link, linger if link.address.lives else 0.0)
         self._context.term()
 
     # -- what the client's user wants
@@ -186,8 +182,7 @@ class Membership:
         for link in [link for name, link in self.links.items() if name not in names]:
             self._drop(link)
         for one in found:
-            shunned = self._shunned.get(one.name, 0.0) > now
-            if one.name not in self.links and not shunned and one.lives:
+            if one.name not in self.links and one.lives:
                 self._connect(one, now)
 
     def _connect(self, one: address.Address, now: float) -> None:
@@ -209,9 +204,7 @@ class Membership:
     def _lose(self, link: Link) -> None:
         """The lease is gone, and with it what was in hand."""
         link.lease, link.stage = "", Stage.IDLE
-        for token in [t for t, held in list(self.held.items()) if held.link is link]:
-            self._cancelled(token, Why.LOST, closed=True)
-            self.held.pop(token, None)
+        self.hands.lose(link)
 
     def _sign_of_life(self, link: Link) -> None:
         link.flush()
@@ -231,7 +224,7 @@ class Membership:
                 continue
             if link.stage in (Stage.IDLE, Stage.GRANTED):
                 self._ask(link)
-            if not self._active:
+            if not self._active and link.name not in self._silent:
                 return
         self._settle()
 
@@ -256,14 +249,14 @@ class Membership:
 
     def _settle(self) -> None:
         """See whether everything that was asked for is there."""
-        granted = [n for n in self.links.values() if n.stage is Stage.GRANTED]
-        complete = len(granted) == len(self.links) and bool(granted)
-        if not complete or any(n.revision != self._revision for n in granted):
+        links = [n for n in self.links.values() if n.name not in self._silent]
+        granted = [n.stage is Stage.GRANTED and n.revision == self._revision for n in links]
+        if not links or not all(granted):
             return
         if self._change is not None:
             self._change.done.set()
             self._change = None
-        if not self._active and not self.watching.confirmed(self.links.values()):
+        if not self._active and not self.watching.confirmed(links):
             return
         self._active = True
         self._tell(State.GRANTED, "")
@@ -301,6 +294,7 @@ class Membership:
 
     def _on_message(self, link: Link, frames: Frames) -> None:
         link.heard = time.monotonic()
+        self._silent.discard(link.name)
         try:
             envelope = decode(frames[0])
         except FabricError as error:
@@ -310,39 +304,6 @@ class Membership:
         if take is not None:
             take(link, envelope, frames[1] if len(frames) > 1 else None)
         link.flush()
-
-    def _on_requested(self, link: Link, envelope: Requested, data: memoryview | None) -> None:
-        self.held[envelope.token] = Held(link, envelope.credit)
-        request = Request(
-            envelope.token,
-            envelope.event,
-            envelope.attempt,
-            envelope.deadline,
-            envelope.payload,
-            envelope.assoc,
-            data,
-            link.name,
-        )
-        self._call(self._calls.on_request, request)
-
-    def _on_cancel(self, _link: Link, envelope: Cancel, _data: object) -> None:
-        self._cancelled(envelope.token, envelope.why, closed=envelope.closed)
-
-    def _cancelled(self, token: str, why: Why, *, closed: bool) -> None:
-        held = self.held.get(token)
-        if held is None or held.closed:
-            return
-        with self.credit:
-            held.closed = closed
-            self.credit.notify_all()
-        self._call(self._calls.on_cancel, token, why.value)
-
-    def _on_credit(self, _link: Link, envelope: Credit, _data: object) -> None:
-        held = self.held.get(envelope.token)
-        if held is not None:
-            with self.credit:
-                held.credit += envelope.answers
-                self.credit.notify_all()
 
     def _on_grant(self, link: Link, envelope: Grant, _data: object) -> None:
         if self.left:

@@ -37,7 +37,7 @@ class Registration:
     bindings: tuple[Binding, ...] = ()
     """Empty for a worker that only watches."""
     pid: int = 0
-    """0: not to be watched."""
+    """Whose death ends the lease at once; 0: the client's own process."""
 
 
 @dataclass(frozen=True, slots=True)

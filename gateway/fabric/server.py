@@ -110,7 +110,12 @@ class Server:
         )
         self._watcher = Watcher(self._gone)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
-        self._bind(stream)
+        try:
+            self._bind(stream)
+        except zmq.ZMQError as error:
+            self._context.destroy(linger=0)
+            os.close(self._lock)
+            raise FabricError(f"cannot bind at {self._address.home}: {error}") from error
         self._running = True
         self._tick()
 

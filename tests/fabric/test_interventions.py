@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -411,6 +412,25 @@ def test_an_acceptor_that_starts_beside_another_knows_the_incumbent(run_dir: Pat
             assert incumbent.client.acceptors == ["acceptor-0", "acceptor-1"]
 
     asyncio.run(scene())
+
+
+def test_a_silent_acceptor_is_not_waited_for(run_dir: Path) -> None:
+    async def scene() -> None:
+        with socket.socket(socket.AF_UNIX) as silent:
+            silent.bind(str(run_dir / "acceptor-0.requests"))
+            silent.listen()
+            member = Member(run_dir, reply=echo)
+            async with acceptor(run_dir, 1) as server, members(member):
+                await server.ask("EVT_C_ECHO", {}, assoc=b"")
+                assert member.client.acceptors == ["acceptor-1"]
+
+    asyncio.run(scene())
+
+
+def test_sockets_that_cannot_be_bound_are_an_error(run_dir: Path) -> None:
+    (run_dir / "acceptor-0.requests").mkdir()
+    with pytest.raises(FabricError, match="cannot bind"):
+        asyncio.run(Server(FAST, run_dir, 0).start())
 
 
 def test_one_index_is_one_acceptor(run_dir: Path) -> None:

@@ -1,0 +1,146 @@
+"""Whatever happens in whatever order: each request ends once, and no credit is overdrawn."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.fabric.effects import Deliver, Effect, Fail
+from gateway.fabric.lease import Standing
+from gateway.fabric.model import Binding
+from gateway.settings import FabricSettings
+from tests.fabric.bench import Bench
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.fabric.calls import Call
+
+PEERS = "abcd"
+BINDINGS = (
+    (Binding("EVT_C_STORE", redeliver=True, deadline=30.0),),
+    (Binding("EVT_C_ECHO", deadline=5.0), Binding("EVT_C_STORE", redeliver=True, deadline=7.0)),
+    (Binding("EVT_C_FIND", deadline=5.0),),
+)
+peers = st.sampled_from(PEERS)
+steps = st.one_of(
+    st.tuples(
+        st.just("register"),
+        peers,
+        st.sampled_from(["w", "w", "v"]),
+        st.integers(1, 3),
+        st.sampled_from(BINDINGS),
+    ),
+    st.tuples(st.just("ask"), st.sampled_from(["EVT_C_STORE", "EVT_C_ECHO"])),
+    st.tuples(st.just("stream")),
+    st.tuples(st.just("answer"), peers, st.integers(0, 5), st.booleans()),
+    st.tuples(st.just("abandon"), st.integers(0, 9)),
+    st.tuples(st.just("cancel"), st.integers(0, 9)),
+    st.tuples(st.just("consumed"), st.integers(0, 9)),
+    st.tuples(st.just("die"), peers),
+    st.tuples(st.just("bye"), peers),
+    st.tuples(st.just("fault"), peers),
+    st.tuples(st.just("wait"), st.floats(0.1, 6), st.sets(peers)),
+)
+
+
+class Trial(Bench):
+    """A bench that counts how each call ended and checks the books after each stimulus."""
+
+    def __init__(self) -> None:
+        super().__init__(FabricSettings(queue=3), expect=("w",))
+        self.ended: Counter[Call] = Counter()
+        self.abandoned: set[Call] = set()
+
+    def seen(self, effects: list[Effect]) -> list[str]:
+        for effect in effects:
+            if isinstance(effect, Fail) or (isinstance(effect, Deliver) and effect.answer.final):
+                self.ended[effect.call] += 1
+        self.check()
+        return super().seen(effects)
+
+    def check(self) -> None:
+        registry = self.registry
+        for member in registry.members.values():
+            assert member.free >= 0
+            assert not set(member.in_hand) & member.zombies
+            for token, call in member.in_hand.items():
+                assert call.member is member
+                assert call.token == token
+                assert call.queue is None
+            if member.standing is Standing.ACTIVE:
+                assert member in registry.owners[member.name].members
+        for name, owner in registry.owners.items():
+            assert owner.name == name
+            assert owner.members or owner.vacant_until is not None
+            assert all(m.register.generation == owner.generation for m in owner.members)
+            assert all(registry.holders[event] is owner for event in owner.bindings)
+        for event, owner in registry.holders.items():
+            assert event in owner.bindings
+            assert registry.owners[owner.name] is owner
+        assert all(n <= 1 for n in self.ended.values())
+
+    def do(self, name: str, *args: object) -> None:
+        getattr(self, f"do_{name}")(*args)
+
+    def do_register(
+        self, peer: str, worker: str, generation: int, bindings: tuple[Binding, ...]
+    ) -> None:
+        self.register(peer, worker, *bindings, generation=generation)
+
+    def do_ask(self, event: str) -> None:
+        self.ask(event)
+
+    def do_stream(self) -> None:
+        self.ask("EVT_C_FIND", window=2)
+
+    def do_answer(self, peer: str, index: int, final: bool) -> None:
+        tokens = self.tokens.get(peer, [])
+        if tokens:
+            self.answer(peer, -1 - index % len(tokens), final=final)
+
+    def on_call(self, index: int, stimulus: Callable[[Call], list[Effect]]) -> None:
+        if self.calls:
+            self.seen(stimulus(self.calls[-1 - index % len(self.calls)]))
+
+    def do_abandon(self, index: int) -> None:
+        if self.calls:
+            self.abandoned.add(self.calls[-1 - index % len(self.calls)])
+        self.on_call(index, self.registry.abandon)
+
+    def do_cancel(self, index: int) -> None:
+        self.on_call(index, self.registry.cancel)
+
+    def do_consumed(self, index: int) -> None:
+        self.on_call(index, lambda call: self.registry.consumed(call, 1, self.now))
+
+    def do_die(self, peer: str) -> None:
+        self.die(peer)
+
+    def do_bye(self, peer: str) -> None:
+        if peer in self.leases:
+            self.bye(peer)
+
+    def do_fault(self, peer: str) -> None:
+        self.seen(self.registry.fault(peer.encode(), self.now))
+
+    def do_wait(self, seconds: float, alive: set[str]) -> None:
+        self.after(seconds, *alive)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(steps, max_size=40))
+def test_each_request_ends_once(stimuli: list[tuple[object, ...]]) -> None:
+    trial = Trial()
+    for stimulus in stimuli:
+        trial.do(*stimulus)  # type: ignore[arg-type]
+    trial.after(60)
+    assert not trial.registry.members
+    assert not trial.registry.owners
+    assert not trial.registry.holders
+    assert trial.registry.next_deadline() is None
+    for call in trial.calls:
+        assert trial.ended[call] == 1 or call in trial.abandoned
