@@ -5,19 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import stat
-import subprocess
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
 
 import pytest
 
 from tests.peers import instances, procfs, sender
+from tests.peers.disk import mounted
 from tests.peers.process import Gateway, run_cli
 from tests.peers.raw import echo_ok
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 
 def one_line(program) -> str:
@@ -124,19 +119,6 @@ def test_data_directory_cannot_be_made(folder) -> None:
     """/proc takes no directories, not even root's."""
     done = run_cli("serve", "--port", 0, "--data", "/proc/gateway-data")
     assert "/proc/gateway-data" in one_line(done)
-
-
-@contextmanager
-def mounted(place: Path, *options: str) -> Iterator[None]:
-    """A small file system of its own at `place`."""
-    place.mkdir(parents=True)
-    command = ["mount", "-t", "tmpfs", "-o", ",".join(("size=8m", *options)), "tmpfs", place]
-    if subprocess.run(command, check=False, timeout=10, capture_output=True).returncode != 0:
-        pytest.skip("this machine does not let us mount")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", place], check=True, timeout=10)
 
 
 def test_data_directory_not_writable(folder) -> None:

@@ -1,0 +1,106 @@
+"""What runs out or stands still: the disk, and a worker that hangs. Never a silent success."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from tests.accountant import Accountant, leftovers, read_archive
+from tests.peers import instances, procfs, sender, wire
+from tests.peers.disk import mounted
+from tests.peers.process import Gateway
+from tests.peers.raw import association, echo_ok
+from tests.peers.workers import STORAGE_OFF, UserWorker
+
+SLOW = """
+import threading
+
+from gateway import Worker, evt
+
+worker = Worker("slow")
+never = threading.Event()
+
+
+@worker.on(evt.EVT_C_STORE, deadline=0.5)
+def store(event):
+    never.wait(20)
+    return 0x0000
+"""
+
+
+def test_too_little_free_space_is_decided_at_the_command_set(start_gateway) -> None:
+    gateway = start_gateway(f"[spool]\nmin_free = {1 << 40}\n")
+    books = Accountant()
+    mine = instances.many(3) + instances.many(2, size=300_000)
+    outcome = sender.store_all(gateway.address, mine, listener=books)
+    assert outcome.errors == []
+    assert set(map(tuple, outcome.statuses.values())) == {(0xA700,)}
+    for one in mine:
+        books.must_fail(one.uid, "the spool is full")
+    books.check(gateway.archive, spool=gateway.spool)
+    assert read_archive(gateway.archive) == ([], [])
+    assert echo_ok(gateway.address)
+
+
+def test_disk_full_in_the_middle(folder) -> None:
+    """A700, the association lives, the `.part` is gone, and small ones go on."""
+    with mounted(folder / "data", size="6m"):
+        gateway = Gateway(folder, config="[spool]\nmin_free = 0\n")
+        try:
+            books = Accountant()
+            small, big, after = instances.many(3), instances.make(size=9 << 20), instances.many(3)
+            outcome = sender.store_all(gateway.address, [*small, big, *after], listener=books)
+            assert outcome.errors == []
+            assert outcome.failed == {big.uid: [0xA700]}
+            books.must_fail(big.uid, "the disk was full")
+            books.check(gateway.archive, spool=gateway.spool)
+            assert echo_ok(gateway.address)
+            assert gateway.stop() == 0
+        finally:
+            gateway.close()
+            gateway.program.kill_all()
+
+
+def test_handler_that_never_returns_is_out_of_resources_at_its_deadline(
+    start_gateway, folder
+) -> None:
+    gateway = start_gateway(STORAGE_OFF)
+    one = instances.make()
+    with (
+        UserWorker(folder, SLOW, gateway.data, name="slow") as worker,
+        association(gateway.address, one.context(), wire.context(3)) as peer,
+    ):
+        worker.wait_ready()
+        assert peer.store(one).status == 0xA700
+        assert peer.echo(2, context_id=3).status == 0
+        peer.release()
+    procfs.until(lambda: not list(leftovers(gateway.spool)), timeout=5, what="an empty spool")
+
+
+def test_stopped_storage_worker_comes_back(start_gateway) -> None:
+    """SIGSTOP for longer than its lease, then SIGCONT: no request is lost or answered twice."""
+    gateway = start_gateway("[fabric]\nheartbeat = 0.2\nlease_grace = 5.0\n")
+    books = Accountant()
+    victim = gateway.child("storage-0")
+    first, second = instances.many(4), instances.many(20)
+    assert sender.store_all(gateway.address, first, listener=books).failed == {}
+    os.kill(victim, signal.SIGSTOP)
+    with association(gateway.address, second[0].context()) as peer:
+        for number, one in enumerate(second[:10]):
+            books.sending(one)
+            peer.send(wire.message(1, wire.store_rq(one.uid, number), one.data_set))
+        gateway.program.err.wait_for("EVT_WORKER_LOST", timeout=5)
+        assert echo_ok(gateway.address, timeout=1)
+        os.kill(victim, signal.SIGCONT)
+        peer.sock.settimeout(35)
+        for _ in range(10):
+            response = peer.recv_response()
+            books.told(second[response.message_id].uid, response.status)
+        peer.release()
+    assert {second[n].uid for n in range(10)} <= books.acknowledged
+    procfs.until(
+        lambda: sender.store_all(gateway.address, instances.many(1)).failed == {},
+        timeout=10,
+        what="a storage worker that answers again",
+    )
+    assert books.duplicates(gateway.archive) == {}
