@@ -52,12 +52,18 @@ class Rejected(AssociationError):  # noqa: N818 - the standard's word
 class Aborted(AssociationError):  # noqa: N818 - the standard's word
     """The association was aborted, or its connection was lost."""
 
+    def __init__(self, text: str, abort: AAbort | None = None) -> None:
+        super().__init__(text)
+        self.abort = abort
+        """The A-ABORT of the peer, if it sent one."""
+
     @classmethod
     def by_peer(cls, abort: AAbort) -> Aborted:
         """From an A-ABORT of the peer (PS3.8 9.3.8)."""
         return cls(
             f"the peer aborted the association: {abort.describe()} "
-            f"(source {abort.source}, reason {abort.reason})"
+            f"(source {abort.source}, reason {abort.reason})",
+            abort,
         )
 
 

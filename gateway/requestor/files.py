@@ -51,23 +51,25 @@ class Instance:
     """Bytes of the file before the data set."""
     data: bytes | None = None
     """The data set itself, if it is in no file."""
+    is_padded: bool = False
+    """A NUL is sent after the data set, so that its length is even (PS3.5 A.5, PS3.8 annex E)."""
 
     def data_set(self) -> DataSource:
         """The encoded data set, to be sent once."""
         if self.data is not None:
             return self.data
         assert self.path is not None
-        return FilePart(self.path, self.offset, self.size)
+        return FilePart(self.path, self.offset, self.size, b"\0" if self.is_padded else b"")
 
 
 class FilePart(AsyncIterable[bytes]):
-    """A part of a file, read 1 MiB at a time in a thread.
+    """A part of a file, read 1 MiB at a time in a thread, and something to go after it.
 
     Raises OSError, also if the file has become shorter: what is sent would not be the instance.
     """
 
-    def __init__(self, path: Path, offset: int, size: int) -> None:
-        self._path, self._offset, self._size = path, offset, size
+    def __init__(self, path: Path, offset: int, size: int, after: bytes = b"") -> None:
+        self._path, self._offset, self._size, self._after = path, offset, size, after
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         file, piece = await asyncio.to_thread(self._open)
@@ -78,6 +80,8 @@ class FilePart(AsyncIterable[bytes]):
                 piece = await asyncio.to_thread(self._read, file, left)
                 left -= len(piece)
                 yield piece
+        if self._after:
+            yield self._after
 
     def _open(self) -> tuple[BinaryIO, bytes]:
         file = open(self._path, "rb", buffering=0)  # noqa: SIM115 - the caller closes it

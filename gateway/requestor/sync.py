@@ -1,0 +1,233 @@
+"""The synchronous face of the requestor: the same services, for threads.
+
+A `Requestor` owns an asyncio loop in a thread of its own; its associations may be used from any
+thread, several at once. Handlers of incoming requests are called in the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from gateway.requestor import services
+from gateway.requestor.echo import EchoResult, echo
+from gateway.requestor.incoming import refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator, Mapping
+
+    from gateway.requestor.errors import AssociationError
+    from gateway.requestor.files import Instance
+    from gateway.requestor.incoming import Handler
+    from gateway.requestor.operation import Answered, Operation
+    from gateway.requestor.proposal import Address, Proposal, Timeouts
+    from gateway.requestor.services import Identifier
+    from gateway.ul.negotiation import AcceptedContext
+    from gateway.ul.pdu import AAssociateAC, AAssociateRQ
+
+Result = TypeVar("Result")
+
+
+class Requestor:
+    """A thread that associations live in; `with Requestor() as requestor:`."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="requestor", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the thread; associations that still live are lost."""
+        if self._loop.is_closed():
+            return
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        """The result of a coroutine in the loop's thread; interrupted, it is cancelled."""
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def associate(
+        self,
+        address: Address,
+        proposal: Proposal | AAssociateRQ,
+        *,
+        timeouts: Timeouts | None = None,
+        handler: Handler = refuse,
+    ) -> Association:
+        """As `gateway.requestor.associate`."""
+        made = services.associate(address, proposal, timeouts=timeouts, handler=handler)
+        return Association(self, self.run(made))
+
+    def echo(
+        self,
+        host: str,
+        port: int,
+        *,
+        aet: str = "ECHOSCU",
+        aec: str = "ANY-SCP",
+        timeout: float = 30,
+    ) -> EchoResult:
+        """As `gateway.requestor.echo`."""
+        return self.run(echo(host, port, aet=aet, aec=aec, timeout=timeout))
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+            for task in (tasks := asyncio.all_tasks(self._loop)):
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        finally:
+            self._loop.close()
+
+
+class Responses:
+    """The responses to one request: iterate over them; `cancel` from any thread.
+
+    As `with`, it is cancelled when it is left early.
+    """
+
+    def __init__(self, requestor: Requestor, operation: Operation) -> None:
+        self._requestor = requestor
+        self._operation = operation
+
+    def __iter__(self) -> Iterator[Answered]:
+        while (answered := self._requestor.run(self._operation.next())) is not None:
+            yield answered
+
+    def final(self) -> Answered:
+        """The final response; those before it are skipped."""
+        return self._requestor.run(self._operation.final())
+
+    def cancel(self) -> None:
+        """C-CANCEL."""
+        self._requestor.run(self._operation.cancel())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._requestor.run(self._operation.__aexit__())
+
+
+class Association:
+    """As `gateway.requestor.Association`, method for method; released when its `with` is left."""
+
+    def __init__(self, requestor: Requestor, association: services.Association) -> None:
+        self._requestor = requestor
+        self._association = association
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._requestor.run(self._association.close())
+
+    @property
+    def accepted_contexts(self) -> Mapping[int, AcceptedContext]:
+        """The accepted presentation contexts by their ID."""
+        return self._association.accepted_contexts
+
+    @property
+    def acceptance(self) -> AAssociateAC | None:
+        """What the peer answered."""
+        return self._association.acceptance
+
+    @property
+    def ended(self) -> AssociationError | None:
+        """Why the association is over; None while it lives."""
+        return self._association.ended
+
+    def release(self) -> None:
+        self._requestor.run(self._association.release())
+
+    def abort(self) -> None:
+        self._requestor.run(self._association.abort())
+
+    def c_echo(self) -> Answered:
+        return self._requestor.run(self._association.c_echo())
+
+    def c_store(
+        self, instance: Instance, *, priority: int = 0, originator: tuple[str, int] | None = None
+    ) -> Answered:
+        made = self._association.c_store(instance, priority=priority, originator=originator)
+        return self._requestor.run(made)
+
+    def c_find(self, sop_class_uid: str, identifier: Identifier, *, priority: int = 0) -> Responses:
+        return self._many(self._association.c_find(sop_class_uid, identifier, priority=priority))
+
+    def c_get(self, sop_class_uid: str, identifier: Identifier, *, priority: int = 0) -> Responses:
+        return self._many(self._association.c_get(sop_class_uid, identifier, priority=priority))
+
+    def c_move(
+        self, sop_class_uid: str, identifier: Identifier, destination: str, *, priority: int = 0
+    ) -> Responses:
+        made = self._association.c_move(sop_class_uid, identifier, destination, priority=priority)
+        return self._many(made)
+
+    def n_event_report(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        event_type_id: int,
+        information: Identifier | None = None,
+    ) -> Answered:
+        uids = sop_class_uid, sop_instance_uid
+        return self._requestor.run(
+            self._association.n_event_report(*uids, event_type_id, information)
+        )
+
+    def n_get(
+        self, sop_class_uid: str, sop_instance_uid: str, attributes: tuple[int, ...] = ()
+    ) -> Answered:
+        return self._requestor.run(
+            self._association.n_get(sop_class_uid, sop_instance_uid, attributes)
+        )
+
+    def n_set(
+        self, sop_class_uid: str, sop_instance_uid: str, modifications: Identifier
+    ) -> Answered:
+        return self._requestor.run(
+            self._association.n_set(sop_class_uid, sop_instance_uid, modifications)
+        )
+
+    def n_action(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        action_type_id: int,
+        information: Identifier | None = None,
+    ) -> Answered:
+        uids = sop_class_uid, sop_instance_uid
+        return self._requestor.run(self._association.n_action(*uids, action_type_id, information))
+
+    def n_create(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str | None = None,
+        attributes: Identifier | None = None,
+    ) -> Answered:
+        return self._requestor.run(
+            self._association.n_create(sop_class_uid, sop_instance_uid, attributes)
+        )
+
+    def n_delete(self, sop_class_uid: str, sop_instance_uid: str) -> Answered:
+        return self._requestor.run(self._association.n_delete(sop_class_uid, sop_instance_uid))
+
+    def _many(self, made: Coroutine[Any, Any, Operation]) -> Responses:
+        return Responses(self._requestor, self._requestor.run(made))
