@@ -15,7 +15,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from gateway.acceptor import admission
-from gateway.acceptor.describe import describe
+from gateway.acceptor.describe import Identity, describe
 from gateway.acceptor.messages import Messages
 from gateway.acceptor.notify import Notifier
 from gateway.alarm import Alarm
@@ -64,6 +64,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("gateway.acceptor")
 
 
+_STATES = {EVT_ABORTED: "aborted", EVT_REJECTED: "rejected", EVT_RELEASED: "released"}
+
+
 class Phase(Enum):
     """Where an association is in its life, as its actor sees it."""
 
@@ -86,6 +89,8 @@ class AssociationActor:
         self.house = house
         self.id = secrets.token_hex(6)
         """Names the association in log lines and events."""
+        self.state = "connected"
+        """The association's state as workers are told it."""
         self.phase = Phase.PENDING
         self.association = Association(
             Side.ACCEPTOR,
@@ -113,15 +118,8 @@ class AssociationActor:
         """The association's description for workers, encoded once for each of its phases."""
         if self._blob is None:
             settings = self.house.settings
-            self._blob = pack(
-                describe(
-                    self.association,
-                    self.transport,
-                    name=self.id,
-                    house=settings.name,
-                    ae_title=settings.ae_title,
-                )
-            )
+            identity = Identity(self.id, settings.name, settings.ae_title, self.state)
+            self._blob = pack(describe(identity, self.association, self.transport))
         return self._blob
 
     def describe_request(self, context: AcceptedContext, request: Request) -> dict[str, Any]:
@@ -195,6 +193,7 @@ class AssociationActor:
 
     def _asked(self, indication: AAssociateIndication) -> None:
         self.house.asked(self)
+        self._now("requested")
         self.notifier.acse(
             sent=False,
             primitive="A-ASSOCIATE",
@@ -250,7 +249,7 @@ class AssociationActor:
     def _accept(self, acceptance: AAssociateAC) -> None:
         self.association.send(AAssociateAccept(acceptance), self._loop.time())
         self.phase = Phase.ESTABLISHED
-        self._blob = None
+        self._now("established")
         self.house.established += 1
         if (window := acceptance.user_information.async_ops) is not None:
             limit = self.house.settings.association.max_operations_performed
@@ -329,12 +328,17 @@ class AssociationActor:
         if self.phase in (Phase.ESTABLISHED, Phase.RELEASING):
             self.house.ended()
         self.phase = Phase.ENDED
-        self._blob = None
+        self._now(_STATES[event])
         self._idle.set(None)
         if self._negotiating is not None and self._negotiating is not asyncio.current_task():
             self._negotiating.cancel()
         self.messages.stop()
         self.notifier.tell(event, **body)
+
+    def _now(self, state: str) -> None:
+        """What workers are told of the association changes."""
+        self.state = state
+        self._blob = None
 
     def _rearm(self) -> None:
         """The idle timeout does not run while an operation is open."""

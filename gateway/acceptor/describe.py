@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gateway.ul.items import UserIdentityRQ
@@ -12,28 +13,36 @@ if TYPE_CHECKING:
     from gateway.ul.items import UserIdentityAC, UserInformation
 
 
-def describe(
-    association: Association, transport: Transport, *, name: str, house: str, ae_title: str
-) -> dict[str, Any]:
-    """The map that PROTOCOL.md calls *assoc*, as far as is known by now.
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the protocol machine does not know of its association."""
 
-    `name` is the association's identity, `house` the acceptor's name.
-    """
+    name: str
+    house: str
+    """The acceptor's name."""
+    ae_title: str
+    state: str
+    """connected, requested, established, released, rejected, aborted or closed."""
+
+
+def describe(identity: Identity, association: Association, transport: Transport) -> dict[str, Any]:
+    """The map that PROTOCOL.md calls *assoc*, as far as is known by now."""
     request, acceptance = association.request, association.acceptance
     called = request.called_ae_title if request else ""
     calling = request.calling_ae_title if request else ""
     asked = request.user_information if request else None
     granted = acceptance.user_information if acceptance else None
     return {
-        "id": name,
-        "acceptor": house,
+        "id": identity.name,
+        "acceptor": identity.house,
         "side": "acceptor",
         "local": list(transport.local),
         "remote": list(transport.remote),
-        "ae_title": ae_title,
-        "state": association.state.name,
+        "ae_title": identity.ae_title,
+        "state": identity.state,
         "requestor": _party(calling, transport.remote, asked),
         "acceptor_info": _party(called, transport.local, granted),
+        "requested_contexts": _requested(association),
         "accepted_contexts": [
             [c.id, c.abstract_syntax, c.transfer_syntax, c.as_scu, c.as_scp]
             for c in association.accepted_contexts.values()
@@ -74,6 +83,15 @@ def _identity(identity: UserIdentityRQ | UserIdentityAC | None) -> dict[str, Any
         "type": identity.type,
         "primary": identity.primary_field if identity.type in NAMED else b"",
     }
+
+
+def _requested(association: Association) -> list[list[Any]]:
+    if association.request is None:
+        return []
+    return [
+        [c.id, c.abstract_syntax, list(c.transfer_syntaxes)]
+        for c in association.request.presentation_contexts
+    ]
 
 
 def _rejected(association: Association) -> list[list[Any]]:

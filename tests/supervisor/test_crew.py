@@ -23,7 +23,7 @@ def crew(*scripts: list[dict[str, Any]], module: str = "tests.supervisor.child")
 
 
 def test_a_child_that_keeps_dying_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(restarts, "LIMIT", 4)
+    monkeypatch.setattr(restarts, "LIMIT_IF_READY", 4)
 
     async def run() -> None:
         keeping = crew([{"do": "ready"}], [{"do": "ready"}, {"do": "leave", "status": 1}])
