@@ -333,8 +333,8 @@ class Membership:
             self._renew(change.before)
         elif envelope.refusal is Refusal.SUPERSEDED:
             self._superseded(link)
-        else:
-            self._tell(State.REFUSED, envelope.text)
+        else:  # an incumbent does not leave; it asks again at each heartbeat
+            logger.warning("refused acceptor=%s error=%r", link.name, envelope.text)
 
     def _on_supersede(self, link: Link, envelope: Supersede, _data: object) -> None:
         if envelope.lease == link.lease:

@@ -90,7 +90,7 @@ class State(Enum):
     SUPERSEDED = "superseded"
     """A newer generation took over: finish what is in hand and leave."""
     REFUSED = "refused"
-    """Another worker holds an event; the detail names it."""
+    """At the start: another worker holds an event; the detail names it."""
     LOST = "lost"
     """No acceptor is left; the client goes on looking for one."""
     ENDED = "ended"

@@ -542,3 +542,77 @@ def test_a_stopped_server_answers_nobody(run_dir: Path) -> None:
         await server.stop()
 
     asyncio.run(scene())
+
+
+def test_a_fenced_client_says_so_and_stays_away(run_dir: Path) -> None:
+    async def scene() -> None:
+        member = Member(run_dir)
+        async with acceptor(run_dir) as server, members(member):
+            asked = asyncio.ensure_future(server.ask("EVT_C_ECHO", {}, assoc=b""))
+            request = await take(member.requests)
+            (link,) = member.client._membership.links.values()
+            for _ in range(3):
+                link.requests.send((b"\xc1",))
+            with pytest.raises(Unanswered):
+                await asked
+            assert (await take(member.states))[0] is State.GRANTED
+            assert (await take(member.states))[0] is State.ENDED
+            assert not member.answer(request)
+            assert server.binding("EVT_C_ECHO") is not None
+            assert member.client.acceptors == []
+
+    asyncio.run(scene())
+
+
+def test_without_pidfd_the_heartbeats_notice_a_death(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(_pid: int) -> int:
+        raise OSError("not here")
+
+    async def scene() -> None:
+        monkeypatch.setattr("os.pidfd_open", missing)
+        async with acceptor(run_dir) as server, child(run_dir) as process:
+            asked = asyncio.ensure_future(server.ask("EVT_C_ECHO", {}, assoc=b""))
+            assert await line(process) == b"EVT_C_ECHO 1\n"
+            process.kill()
+            with pytest.raises(Unanswered) as caught:
+                await asyncio.wait_for(asked, WAIT)
+            assert caught.value.reason is Reason.LOST
+
+    asyncio.run(scene())
+
+
+def test_an_acceptor_that_does_not_answer_promises_nothing(run_dir: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(run_dir / "acceptor-0.requests"))
+        silent.listen()
+        with pytest.raises(FabricError, match="do not answer"):
+            next_generation(run_dir, "w", FAST)
+        with pytest.raises(FabricError, match="do not grant within"):
+            Member(run_dir).client.start(0.05)
+
+
+def test_an_incumbent_that_is_refused_somewhere_does_not_leave(run_dir: Path) -> None:
+    """A rival registered with the first acceptor alone while the incumbent could not see it."""
+
+    async def scene() -> None:
+        incumbent, rival = Member(run_dir, worker="archive"), Member(run_dir, worker="rival")
+        async with acceptor(run_dir, 1) as second, members(incumbent):
+            async with acceptor(run_dir, 0) as first:
+                await until(lambda: first.binding("EVT_C_ECHO") == ECHO)
+                first._registry.bye(
+                    next(iter(first._registry.members)),
+                    next(iter(first._registry.members.values())).lease,
+                    0.0,
+                )
+                first._registry.joining_until = 0.0
+                asking = asyncio.create_task(rival.start())
+                await asyncio.wait([asking], timeout=WAIT)
+                assert isinstance(asking.exception(), AlreadyRegistered)
+                await until(lambda: first.binding("EVT_C_ECHO") == ECHO)
+                assert second.binding("EVT_C_ECHO") == ECHO
+            states = [state for state, _ in list(incumbent.states.queue)]
+            assert states == [State.GRANTED]
+
+    asyncio.run(scene())
