@@ -17,6 +17,11 @@ from tests.peers.process import Gateway
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+PEERS_REQUIRED = os.environ.get("DICOM_GATEWAY_REQUIRE_PEERS") == "1"
+for _name in [name for name in os.environ if name.startswith("DICOM_GATEWAY_")]:
+    # The gateways under test have the prefix for their settings: none of this shell's, nor ours.
+    del os.environ[_name]
+
 _DCMTK_TOOLS = ("echoscu", "storescu", "storescp", "dcmftest")
 
 FAST_ASSOCIATION = """
@@ -39,7 +44,7 @@ def _absent(peer: str) -> str:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("peer"):
         if reason := _absent(marker.args[0]):
-            if os.environ.get("DICOM_GATEWAY_REQUIRE_PEERS") == "1":
+            if PEERS_REQUIRED:
                 pytest.fail(f"{reason}, and DICOM_GATEWAY_REQUIRE_PEERS=1", pytrace=False)
             pytest.skip(reason)
 
