@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from gateway import __version__
-from gateway.cli import config, echo, serve, status, worker
+from gateway.cli import config, echo, find, get, move, serve, status, store, worker
 from gateway.errors import ConfigError, GatewayError
 
 GROUP = "dicom_gateway.commands"
@@ -82,6 +82,10 @@ for _name, _module in {
     "serve": serve,
     "worker": worker,
     "echo": echo,
+    "store": store,
+    "find": find,
+    "get": get,
+    "move": move,
     "status": status,
     "config": config,
 }.items():

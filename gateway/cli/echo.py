@@ -2,41 +2,86 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import typer
 
+from gateway.cli.peer import (
+    AecOption,
+    AetOption,
+    HostArgument,
+    Interrupt,
+    JsonOption,
+    MaxPduOption,
+    Output,
+    PortArgument,
+    TimeoutOption,
+    address_of,
+    count,
+    proposal_of,
+    run,
+    timeouts_of,
+)
 
-def command(
-    host: Annotated[str, typer.Argument(help="Host name or address of the peer.")],
-    port: Annotated[int, typer.Argument(min=1, max=65_535, help="Its port.")],
-    aet: Annotated[str, typer.Option(help="Our AE title (calling).")] = "ECHOSCU",
-    aec: Annotated[str, typer.Option(help="The peer's AE title (called).")] = "ANY-SCP",
-    timeout: Annotated[
-        float, typer.Option(min=0.1, help="Seconds to wait for each answer.")
-    ] = 30.0,
+
+def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
+    host: HostArgument,
+    port: PortArgument,
+    repeat: Annotated[
+        int, typer.Option("--repeat", min=1, metavar="N", help="C-ECHOs on the one association.")
+    ] = 1,
+    aet: AetOption = "ECHOSCU",
+    aec: AecOption = "ANY-SCP",
+    max_pdu: MaxPduOption = 262_144,
+    timeout: TimeoutOption = 30.0,
+    as_json: JsonOption = False,
 ) -> None:
     """Ask a DICOM peer whether it is there: associate, C-ECHO, release.
 
-    The exit status is 0 only if it answers with success.
+    The exit status is 0 only if it answers with success, each time. Example:
+
+    dicom-gateway echo 127.0.0.1 11112 --repeat 10
     """
-    from gateway import requestor
-    from gateway.supervisor.listen import spoken
+    from gateway.requestor.echo import echoes
+    from gateway.requestor.proposal import UNCOMPRESSED
+    from gateway.uid import VERIFICATION
 
-    _check(aet, "--aet")
-    _check(aec, "--aec")
-    result = asyncio.run(requestor.echo(host, port, aet=aet, aec=aec, timeout=timeout))
-    words = "success" if result.status == 0 else "no success"
-    print(
-        f"C-ECHO to {aec} at {spoken((host, port))}: {words} "
-        f"(status 0x{result.status:04X}, {result.seconds * 1000:.1f} ms)"
+    address = address_of(host, port)
+    proposal = proposal_of(((VERIFICATION, UNCOMPRESSED),), aet, aec, max_pdu)
+    output = Output(as_json)
+
+    async def work(_: Interrupt) -> int:
+        times, successes = [], 0
+        async for result in echoes(address, proposal, timeouts_of(timeout), repeat):
+            words = "success" if result.status == 0 else "no success"
+            milliseconds = result.seconds * 1000
+            output.event(
+                "echo",
+                f"C-ECHO to {aec} at {address}: {words} "
+                f"(status 0x{result.status:04X}, {milliseconds:.1f} ms)",
+                status=result.status,
+                milliseconds=round(milliseconds, 3),
+            )
+            times.append(milliseconds)
+            successes += result.status == 0
+        _summarize(output, times, successes)
+        return 0 if successes == repeat else 1
+
+    run(output, work)
+
+
+def _summarize(output: Output, times: list[float], successes: int) -> None:
+    least, mean, most = min(times), sum(times) / len(times), max(times)
+    text = (
+        f"{count(len(times), 'response')}, {count(successes, 'success', 'successes')}; "
+        f"least {least:.1f} ms, mean {mean:.1f} ms, most {most:.1f} ms"
     )
-    raise typer.Exit(0 if result.status == 0 else 1)
-
-
-def _check(title: str, option: str) -> None:
-    from gateway import config
-
-    if not config.is_ae_title(title):
-        raise typer.BadParameter(f"{title!r} is no AE title: {config.AE_TITLE}", param_hint=option)
+    output.event(
+        "summary",
+        text if len(times) > 1 else "",
+        responses=len(times),
+        successes=successes,
+        least=round(least, 3),
+        mean=round(mean, 3),
+        most=round(most, 3),
+    )

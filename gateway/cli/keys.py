@@ -1,0 +1,213 @@
+"""Keys of a query from the command line, and matches for people (PS3.4 C.4.1).
+
+A key is `Keyword=value`, `Keyword` alone (any value, and give it back), or the same with a tag:
+`0010,0020=...` or `00100020=...`. A path goes into a sequence: `Sequence.Keyword=value`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING, Any
+
+import typer
+from pydicom import config as pydicom_config
+from pydicom.datadict import dictionary_VR, keyword_dict, keyword_for_tag, tag_for_keyword
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.tag import Tag
+
+from gateway.cli.query import Level, Root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydicom.dataelem import DataElement
+
+_TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
+_LONGEST = 60
+"""Characters of a value in a table."""
+
+
+_PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
+_RETURNED = {
+    Level.PATIENT: _PATIENT,
+    Level.STUDY: (
+        "PatientName",
+        "PatientID",
+        "StudyDate",
+        "StudyTime",
+        "AccessionNumber",
+        "StudyID",
+        "ModalitiesInStudy",
+        "StudyDescription",
+        "StudyInstanceUID",
+    ),
+    Level.SERIES: (
+        "Modality",
+        "SeriesNumber",
+        "SeriesDescription",
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
+    ),
+    Level.IMAGE: (
+        "InstanceNumber",
+        "SOPClassUID",
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
+        "SOPInstanceUID",
+    ),
+}
+"""What a query asks back at each level, besides the keys that it is given."""
+
+_STEP = "ScheduledProcedureStepSequence."
+_WORKLIST = (
+    *_PATIENT,
+    "AccessionNumber",
+    "RequestedProcedureID",
+    "RequestedProcedureDescription",
+    "StudyInstanceUID",
+    f"{_STEP}Modality",
+    f"{_STEP}ScheduledStationAETitle",
+    f"{_STEP}ScheduledProcedureStepStartDate",
+    f"{_STEP}ScheduledProcedureStepStartTime",
+    f"{_STEP}ScheduledProcedureStepDescription",
+    f"{_STEP}ScheduledProcedureStepID",
+)
+
+
+def identifier(keys: list[str], level: Level | None, returned: tuple[str, ...] = ()) -> Dataset:
+    """The identifier of a request; raises typer.BadParameter for a key that is none."""
+    # What a user asks is for the peer to judge: values are not validated here.
+    pydicom_config.settings.writing_validation_mode = pydicom_config.IGNORE
+    pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE
+    data_set = Dataset()
+    if not all(key.isascii() for key in keys):
+        data_set.SpecificCharacterSet = "ISO_IR 192"
+    if level is not None:
+        data_set.QueryRetrieveLevel = level.upper()
+    for name in returned:
+        _put(data_set, name, "")
+    for key in keys:
+        name, _, value = key.partition("=")
+        _put(data_set, name, value)
+    return data_set
+
+
+def returned_by(root: Root, level: Level) -> tuple[str, ...]:
+    """What a query asks back without being told."""
+    return _WORKLIST if root is Root.WORKLIST else _RETURNED[level]
+
+
+def _put(data_set: Dataset, path: str, value: str) -> None:
+    *parents, last = path.strip().split(".")
+    for parent in parents:
+        tag = _tag(re.sub(r"\[0\]$", "", parent), path)
+        if tag not in data_set:
+            data_set.add_new(tag, "SQ", Sequence([Dataset()]))
+        data_set = data_set[tag].value[0]
+    tag = _tag(last, path)
+    vr = _vr(tag)
+    if vr == "SQ":
+        if value:
+            raise _bad(path, "a sequence has no value; name what stands in it after a dot")
+        if tag not in data_set:
+            data_set.add_new(tag, vr, Sequence([Dataset()]))
+        return
+    try:
+        data_set.add_new(tag, vr, _value(vr, value))
+    except Exception as error:  # whatever pydicom makes of the text
+        raise _bad(path, f"{value!r} is no value for it ({vr}): {error}") from None
+
+
+def _value(vr: str, text: str) -> Any:
+    if not text:
+        return None
+    if vr in ("US", "SS", "UL", "SL", "UV", "SV"):
+        return [int(part, 0) for part in text.split("\\")]
+    if vr in ("FL", "FD"):
+        return [float(part) for part in text.split("\\")]
+    if vr == "AT":
+        return [_tag(part, part) for part in text.split("\\")]
+    if vr in ("OB", "OW", "UN", "OF", "OD", "OL", "OV"):
+        return text.encode()
+    return text.split("\\") if "\\" in text and vr not in ("LT", "ST", "UT") else text
+
+
+def _vr(tag: int) -> str:
+    try:
+        return dictionary_VR(tag).partition(" or ")[0]
+    except KeyError:
+        return "LO"
+
+
+def _tag(name: str, key: str) -> int:
+    if match := _TAG.fullmatch(name.strip()):
+        return Tag(int(match[1], 16), int(match[2], 16))
+    tag = tag_for_keyword(name)
+    if tag is None:
+        near = difflib.get_close_matches(name, keyword_dict, n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise _bad(key, f"{name!r} is no keyword and no tag{hint}")
+    return tag
+
+
+def _bad(key: str, why: str) -> typer.BadParameter:
+    return typer.BadParameter(f"{key!r}: {why}", param_hint="-k")
+
+
+def plain(data_set: Dataset) -> dict[str, Any]:
+    """A match by keyword (or tag), with plain values, for JSON."""
+    return {_name(element): _plain(element) for element in data_set if _is_told(element)}
+
+
+def flat(data_set: Dataset, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """A match as (name, text), what stands in sequences under the path to it, for a table."""
+    for element in data_set:
+        name = prefix + _name(element)
+        if element.VR == "SQ":
+            for number, item in enumerate(element.value):
+                index = f"[{number}]" if len(element.value) > 1 else ""
+                yield from flat(item, f"{name}{index}.")
+        elif _is_told(element):
+            yield name, _shortened(_text(element.value))
+
+
+def _is_told(element: DataElement) -> bool:
+    return element.tag.group != 0x0000 and element.keyword not in (
+        "SpecificCharacterSet",
+        "QueryRetrieveLevel",
+        "RetrieveAETitle",
+    )
+
+
+def _name(element: DataElement) -> str:
+    known: str = keyword_for_tag(element.tag)
+    return known or f"{element.tag.group:04X},{element.tag.element:04X}"
+
+
+def _plain(element: DataElement) -> Any:
+    value = element.value
+    if element.VR == "SQ":
+        return [plain(item) for item in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    if value is None or isinstance(value, int | float):
+        return value
+    if not isinstance(value, str) and hasattr(value, "__iter__") and element.VM > 1:
+        return [part if isinstance(part, int | float) else str(part) for part in value]
+    return str(value)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bytes):
+        return value.hex(" ")
+    if not isinstance(value, str) and hasattr(value, "__iter__"):
+        return "\\".join(map(str, value)) if type(value).__name__ == "MultiValue" else str(value)
+    return str(value)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
