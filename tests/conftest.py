@@ -22,7 +22,7 @@ for _name in [name for name in os.environ if name.startswith("DICOM_GATEWAY_")]:
     # The gateways under test have the prefix for their settings: none of this shell's, nor ours.
     del os.environ[_name]
 
-_DCMTK_TOOLS = ("echoscu", "storescu", "storescp", "dcmftest")
+_DCMTK_TOOLS = ("echoscu", "storescu", "storescp", "dcmftest", "dcmdump")
 
 FAST_ASSOCIATION = """
 [association]
