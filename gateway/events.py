@@ -31,6 +31,23 @@ class Failures:
     """The answer has a wrong type."""
     forbidden: int
     """The answer is of a status class that the service does not have."""
+    special: tuple[tuple[str, int], ...] = ()
+    """Failures that only some services have: *encoding* (a data set that cannot be encoded),
+    *first* (raised or ended before the first value), *number* (of sub-operations missing or wrong),
+    *too_many* (more than 65535), *destination* (invalid), *begun* (unanswered, once the number is
+    known)."""
+
+    def of(self, kind: object) -> int:
+        """The status of a failure by its name; one that nobody knows is a bad status."""
+        known = {
+            "unanswered": self.unanswered,
+            "raised": self.raised,
+            "no_status": self.no_status,
+            "bad_status": self.bad_status,
+            "forbidden": self.forbidden,
+            **dict(self.special),
+        }
+        return known.get(kind, self.bad_status) if isinstance(kind, str) else self.bad_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +108,22 @@ class RetrieveEvent(InterventionEvent):
 
 _ECHO = Failures(0x0000, 0x0000, 0x0000, 0x0000, 0x0000)
 _STORE = Failures(0xA700, 0xC211, 0xC001, 0xC002, 0xC002)
-_FIND = Failures(0xA700, 0xC311, 0xC001, 0xC002, 0xC002)
-_GET = Failures(0xA701, 0xC411, 0xC001, 0xC002, 0xC002)
-_MOVE = Failures(0xA701, 0xC511, 0xC001, 0xC002, 0xC002)
-_N = Failures(0x0110, 0x0110, 0xC001, 0xC002, 0x0110)
+_FIND = Failures(0xA700, 0xC311, 0xC001, 0xC002, 0xC002, (("encoding", 0xC312),))
+_GET = Failures(
+    *(0xA701, 0xC411, 0xC001, 0xC002, 0xC002),
+    special=(("first", 0xC413), ("number", 0xC413), ("too_many", 0xC416), ("begun", 0xA702)),
+)
+_MOVE = Failures(
+    *(0xA701, 0xC511, 0xC001, 0xC002, 0xC002),
+    special=(
+        ("first", 0xC514),
+        ("destination", 0xC515),
+        ("number", 0xC513),
+        ("too_many", 0xC516),
+        ("begun", 0xA702),
+    ),
+)
+_N = Failures(0x0110, 0x0110, 0xC001, 0xC002, 0x0110, (("encoding", 0x0110),))
 
 _DIMSE = ("request", "context", "message_id")
 _EXCERPT = ("length", "truncated")

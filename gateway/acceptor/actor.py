@@ -18,8 +18,8 @@ from gateway.acceptor import admission
 from gateway.acceptor.describe import Identity, describe
 from gateway.acceptor.messages import Messages
 from gateway.acceptor.notify import Notifier
+from gateway.acceptor.outgoing import Outgoing
 from gateway.alarm import Alarm
-from gateway.dimse.fragmenter import fragment
 from gateway.errors import RemoteProtocolError
 from gateway.events import (
     EVT_ABORTED,
@@ -54,11 +54,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.acceptor.server import Acceptor
-    from gateway.dimse.message import Message, Request
+    from gateway.dimse.message import Request
     from gateway.events import InterventionEvent, NotificationEvent
     from gateway.ul.fsm import Transition
     from gateway.ul.negotiation import AcceptedContext
-    from gateway.ul.pdu import AAssociateRQ
+    from gateway.ul.pdu import PDU, AAssociateRQ
     from gateway.ul.primitives import PduTraced
 
 log = logging.getLogger("gateway.acceptor")
@@ -102,6 +102,7 @@ class AssociationActor:
         self.transport = Transport(self.association, self, send_timeout=limits.send_timeout)
         self.notifier = Notifier(house.fabric, self.blob)
         self.messages = Messages(self)
+        self.outgoing = Outgoing(self)
         self._loop = loop
         self._idle = Alarm(loop, self._idled)
         self._blob: bytes | None = None
@@ -129,17 +130,6 @@ class AssociationActor:
             "context": [context.id, context.abstract_syntax, context.transfer_syntax],
             "message_id": request.message_id,
         }
-
-    def respond(self, context_id: int, response: Message, data_set: bytes | None = None) -> None:
-        """Send a response; one that comes after the association's end is dropped."""
-        if self.association.state not in (State.Sta6, State.Sta8):
-            return
-        command_set = response.encode(has_data_set=data_set is not None)
-        maximum = self.association.peer_max_length
-        pdus = list(fragment(context_id, command_set, data_set, maximum))
-        self.association.send_pdata(pdus, self._loop.time())
-        self.transport.flush()
-        self.notifier.responded(context_id, command_set, data_set)
 
     # the transport's calls
 
@@ -198,7 +188,7 @@ class AssociationActor:
             sent=False,
             primitive="A-ASSOCIATE",
             kind="indication",
-            pdu=indication.request.encode(),
+            pdu=indication.request,
         )
         self.notifier.tell(EVT_REQUESTED)
         if self.association.state is not State.Sta3:
@@ -235,7 +225,7 @@ class AssociationActor:
 
     def _reject(self, rejection: AAssociateRJ) -> None:
         self.association.send(AAssociateReject(rejection), self._loop.time())
-        self._sent("A-ASSOCIATE", "response", rejection.encode())
+        self._sent("A-ASSOCIATE", "response", rejection)
         self._rejected(rejection)
 
     def _rejected(self, rejection: AAssociateRJ) -> None:
@@ -254,7 +244,7 @@ class AssociationActor:
         if (window := acceptance.user_information.async_ops) is not None:
             limit = self.house.settings.association.max_operations_performed
             self.messages.window = min(window.invoked or limit, limit)
-        self._sent("A-ASSOCIATE", "response", acceptance.encode())
+        self._sent("A-ASSOCIATE", "response", acceptance)
         self.notifier.tell(EVT_ACCEPTED)
         self.notifier.tell(EVT_ESTABLISHED)
 
@@ -267,20 +257,18 @@ class AssociationActor:
         elif (rejection := association.rejection) is not None:
             self._rejected(rejection)
 
-    def _sent(self, primitive: str, kind: str, pdu: bytes) -> None:
+    def _sent(self, primitive: str, kind: str, pdu: PDU) -> None:
         self.transport.flush()
         self.notifier.acse(sent=True, primitive=primitive, kind=kind, pdu=pdu)
 
     def _release_asked(self) -> None:
-        self.notifier.acse(
-            sent=False, primitive="A-RELEASE", kind="indication", pdu=AReleaseRQ().encode()
-        )
+        self.notifier.acse(sent=False, primitive="A-RELEASE", kind="indication", pdu=AReleaseRQ())
         self.phase = Phase.RELEASING
-        self.messages.drop_unfinished()
+        self.messages.release()
         self.settle()
 
     def _aborted(self, primitive: str, source: int, reason: int, why: str = "peer") -> None:
-        pdu = AAbort(source, reason).encode()
+        pdu = AAbort(source, reason)
         self.notifier.acse(sent=False, primitive=primitive, kind="indication", pdu=pdu)
         if self.phase is not Phase.ENDED:
             log.warning(
@@ -303,7 +291,7 @@ class AssociationActor:
             return
         self.association.send(AAbortRequest(), self._loop.time())
         self._end(EVT_ABORTED, source=0, reason=0)
-        self._sent("A-ABORT", "request", AAbort(0, 0).encode())
+        self._sent("A-ABORT", "request", AAbort(0, 0))
 
     # the end
 
@@ -318,7 +306,7 @@ class AssociationActor:
         if self.association.state is State.Sta8:
             self.association.send(AReleaseResponse(), self._loop.time())
             self._end(EVT_RELEASED)
-            self._sent("A-RELEASE", "response", AReleaseRP().encode())
+            self._sent("A-RELEASE", "response", AReleaseRP())
         elif self.phase is Phase.ESTABLISHED and self.house.draining:
             self.abort()
         else:
@@ -333,6 +321,7 @@ class AssociationActor:
         if self._negotiating is not None and self._negotiating is not asyncio.current_task():
             self._negotiating.cancel()
         self.messages.stop()
+        self.outgoing.stop()
         self.notifier.tell(event, **body)
 
     def _now(self, state: str) -> None:

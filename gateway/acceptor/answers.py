@@ -35,10 +35,9 @@ def status_of(
     `where` names the association in the log. A garbled answer is a failure, never a success.
     """
     failures = failures_of(event)
-    if failed := payload.get("failed"):
-        why = payload.get("error", failed)
-        log.error("association=%s the %s handler failed: %s", where, event, why)
-        return getattr(failures, str(failed), failures.bad_status), {}
+    if kind := payload.get("failed"):
+        failed(event, str(kind), str(payload.get("error")), where)
+        return failures.of(kind), {}
     status, elements = payload.get("status"), payload.get("elements", {})
     if not (type(status) is int and 0 <= status <= MAX_STATUS and _are_sound(elements)):
         log.error("association=%s the answer to %s is garbled", where, event)
@@ -49,6 +48,11 @@ def status_of(
     if not is_known_status(request.sop_class_uid, status):
         log.warning("association=%s status 0x%04X is not one of the service's", where, status)
     return status, elements
+
+
+def failed(event: InterventionEvent, kind: str, why: str, where: str) -> None:
+    """Say in the log what went wrong in a worker."""
+    log.error("association=%s the %s handler failed (%s): %s", where, event, kind, why)
 
 
 def _are_sound(elements: object) -> bool:

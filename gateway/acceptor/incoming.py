@@ -29,6 +29,9 @@ class Incoming(Protocol):
     def start(self) -> Coroutine[None, None, None] | None:
         """All was received: respond at once and return None, or return the work that will."""
 
+    def cancel(self) -> None:
+        """The peer wants no more of it (C-CANCEL, or A-RELEASE-RQ); where that means anything."""
+
     def discard(self) -> None:
         """The association ended before the message did."""
 
@@ -50,6 +53,9 @@ class Immediate:
 
     def start(self) -> None:
         self._respond()
+
+    def cancel(self) -> None:
+        """It is answered at once anyway."""
 
     def discard(self) -> None:
         """Nothing was kept."""

@@ -15,7 +15,7 @@ from gateway.dimse.assembler import (
     MessageEnded,
     MessageFailed,
 )
-from gateway.dimse.message import CCancelRQ
+from gateway.dimse.message import CCancelRQ, Response
 from gateway.dimse.operations import Operations
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Messages:
         self._incoming: Incoming | None = None
         self._header = (0, b"")
         self._waiting: deque[Incoming] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Incoming] = {}
 
     @property
     def is_receiving(self) -> bool:
@@ -79,6 +79,12 @@ class Messages:
             self._incoming.discard()
             self._incoming = None
 
+    def release(self) -> None:
+        """The peer asked for release: what streams is cancelled, what stores is finished."""
+        self.drop_unfinished()
+        for incoming in (*self._waiting, *self._tasks.values()):
+            incoming.cancel()
+
     def stop(self) -> None:
         """The association is over: what is performed is cancelled, what waits is dropped."""
         self.drop_unfinished()
@@ -93,11 +99,19 @@ class Messages:
         if isinstance(begun, MessageFailed):
             self._incoming = refuse_undecodable(self._actor, begun)
         elif isinstance(begun.message, CCancelRQ):
-            self.operations.cancel(begun.message.message_id_being_responded_to)
+            self._cancel(begun.message.message_id_being_responded_to)
+        elif isinstance(begun.message, Response):
+            self._incoming = self._actor.outgoing.receive(begun.message)
         else:
             self._incoming = receive(self._actor, begun)
         if begun.has_data_set and len(self._waiting) >= QUEUE:
             self._actor.transport.pause_reading("queue")
+
+    def _cancel(self, message_id: int) -> None:
+        """A C-CANCEL-RQ has no response, and may come too late (PS3.7 9.3.2.3)."""
+        for incoming in (*self._waiting, *self._tasks.values()):
+            if incoming.message_id == message_id:
+                incoming.cancel()
 
     def _ended(self) -> None:
         self._actor.notifier.received(*self._header)
@@ -116,7 +130,7 @@ class Messages:
             self._end(incoming)
             return
         task = asyncio.get_running_loop().create_task(self._perform(work), name=self._actor.id)
-        self._tasks.add(task)
+        self._tasks[task] = incoming
         task.add_done_callback(lambda _: self._finished(task, incoming))
 
     async def _perform(self, work: Coroutine[None, None, None]) -> None:
@@ -128,7 +142,7 @@ class Messages:
             self._actor.abort()
 
     def _finished(self, task: asyncio.Task[None], incoming: Incoming) -> None:
-        self._tasks.discard(task)
+        del self._tasks[task]
         if task.cancelled():
             incoming.discard()
         self._end(incoming)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from gateway.events import NotificationEvent
     from gateway.fabric.server import Server
+    from gateway.ul.pdu import PDU
     from gateway.ul.primitives import PduTraced
 
 _PDU_TOPICS = {name.name for name in (EVT_PDU_RECV, EVT_PDU_SENT, EVT_DATA_RECV, EVT_DATA_SENT)}
@@ -71,9 +72,10 @@ class Notifier:
         self.tell(EVT_DATA_SENT if sent else EVT_DATA_RECV, data=record.data, **body)
         self.tell(EVT_PDU_SENT if sent else EVT_PDU_RECV, pdu=record.data, **body)
 
-    def acse(self, *, sent: bool, primitive: str, kind: str, pdu: bytes) -> None:
+    def acse(self, *, sent: bool, primitive: str, kind: str, pdu: PDU) -> None:
         event = EVT_ACSE_SENT if sent else EVT_ACSE_RECV
-        self.tell(event, primitive=primitive, kind=kind, pdu=pdu)
+        if self._fabric.wants(event.name):
+            self.tell(event, primitive=primitive, kind=kind, pdu=pdu.encode())
 
     # A message that comes in is told when it is complete: its data set is gathered up to the
     # excerpt, while somebody watches.
@@ -96,7 +98,7 @@ class Notifier:
         data_set, self._data_set = bytes(self._data_set), None
         self._message(EVT_DIMSE_RECV, context_id, command_set, (data_set, self._length))
 
-    def responded(self, context_id: int, command_set: bytes, data_set: bytes | None) -> None:
+    def sent(self, context_id: int, command_set: bytes, data_set: bytes | None) -> None:
         if self._fabric.wants(EVT_DIMSE_SENT.name):
             whole = data_set or b""
             self._message(EVT_DIMSE_SENT, context_id, command_set, (whole[:EXCERPT], len(whole)))

@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from gateway.acceptor.answers import failures_of, status_of
+from gateway.acceptor.answers import failures_of
+from gateway.acceptor.find import Find
+from gateway.acceptor.gathering import Gathering
 from gateway.acceptor.incoming import Immediate
-from gateway.acceptor.store import OUT_OF_RESOURCES, Store
+from gateway.acceptor.retrieve import Get, Move
+from gateway.acceptor.store import Store
 from gateway.dimse import message as dimse
 from gateway.dimse.message import Request
 from gateway.dimse.services import check_request
-from gateway.errors import DimseError, RemoteProtocolError, SpoolError, Unanswered
+from gateway.dimse.status import OUT_OF_RESOURCES
+from gateway.errors import DimseError, RemoteProtocolError, SpoolError
 from gateway.events import (
     EVT_C_ECHO,
     EVT_C_FIND,
@@ -29,8 +33,6 @@ from gateway.events import (
 from gateway.part10 import file_meta
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from gateway.acceptor.actor import AssociationActor
     from gateway.acceptor.incoming import Incoming
     from gateway.dimse.assembler import MessageBegun, MessageFailed
@@ -54,6 +56,13 @@ EVENT_OF: dict[type, InterventionEvent] = {
 }
 """The intervention event of each request."""
 
+_GATHERED: dict[InterventionEvent, type[Gathering]] = {
+    EVT_C_FIND: Find,
+    EVT_C_GET: Get,
+    EVT_C_MOVE: Move,
+}
+"""How those are performed that are answered many times; the N-services are answered once."""
+
 NOBODY = "No worker is registered"
 
 
@@ -75,7 +84,9 @@ def receive(actor: AssociationActor, begun: MessageBegun) -> Incoming:
     if isinstance(message, dimse.CStoreRQ):
         return _store(actor, context, message)
     event = EVENT_OF[type(message)]
-    return refuse(actor, context.id, message, (failures_of(event).unanswered, NOBODY))
+    if actor.house.fabric.binding(event.name) is None:
+        return refuse(actor, context.id, message, (failures_of(event).unanswered, NOBODY))
+    return _GATHERED.get(event, Gathering)(actor, context, message, event)
 
 
 def refuse(
@@ -96,46 +107,24 @@ def refuse(
     )
     response = request.response(status, error_comment=comment)
     message_id = request.message_id if begun else None
-    return Immediate(message_id, lambda: actor.respond(context_id, response))
+    return Immediate(message_id, lambda: actor.outgoing.send(context_id, response))
 
 
 def refuse_undecodable(actor: AssociationActor, failed: MessageFailed) -> Immediate:
     """A request whose command set is wrong, but can be answered."""
     error = failed.error
     log.warning("association=%s request refused: 0x%04X %s", actor.id, error.status, error)
-    return Immediate(None, lambda: actor.respond(failed.context_id, dimse.error_response(error)))
+    return Immediate(
+        None, lambda: actor.outgoing.send(failed.context_id, dimse.error_response(error))
+    )
 
 
 def _echo(actor: AssociationActor, context: AcceptedContext, request: CEchoRQ) -> Incoming:
     if actor.house.fabric.binding(EVT_C_ECHO.name) is not None:
-        return Echo(actor, context, request)
+        return Gathering(actor, context, request, EVT_C_ECHO)
     return Immediate(
-        request.message_id, lambda: actor.respond(context.id, request.response(0x0000))
+        request.message_id, lambda: actor.outgoing.send(context.id, request.response(0x0000))
     )
-
-
-class Echo(Immediate):
-    """A C-ECHO that a worker asked to see."""
-
-    def __init__(self, actor: AssociationActor, context: AcceptedContext, request: CEchoRQ) -> None:
-        super().__init__(request.message_id, lambda: None)
-        self._actor = actor
-        self._context = context
-        self._request = request
-
-    def start(self) -> Coroutine[None, None, None]:  # type: ignore[override]
-        return self._perform()
-
-    async def _perform(self) -> None:
-        actor, request = self._actor, self._request
-        payload = actor.describe_request(self._context, request)
-        try:
-            answer = await actor.house.fabric.ask(EVT_C_ECHO.name, payload, assoc=actor.blob())
-            status, elements = status_of(EVT_C_ECHO, request, answer.payload, actor.id)
-        except Unanswered as error:
-            log.warning("association=%s C-ECHO unanswered: %s", actor.id, error)
-            status, elements = failures_of(EVT_C_ECHO).unanswered, {}
-        actor.respond(self._context.id, request.response(status, elements))
 
 
 def _store(actor: AssociationActor, context: AcceptedContext, request: CStoreRQ) -> Incoming:

@@ -7,6 +7,12 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from gateway.acceptor.answers import failures_of, status_of
+from gateway.dimse.status import (
+    CANNOT_UNDERSTAND,
+    DATA_SET_DOES_NOT_MATCH,
+    OUT_OF_RESOURCES,
+    SUCCESS,
+)
 from gateway.errors import SpoolError, Unanswered
 from gateway.events import EVT_C_STORE
 from gateway.part10 import IdentityScan
@@ -21,11 +27,6 @@ if TYPE_CHECKING:
     from gateway.ul.negotiation import AcceptedContext
 
 log = logging.getLogger("gateway.acceptor.store")
-
-MISMATCH = 0xA900
-"""Data set does not match SOP class (PS3.4 B.2.3)."""
-CANNOT_UNDERSTAND = 0xC000
-OUT_OF_RESOURCES = 0xA700
 
 
 class Store:
@@ -65,6 +66,9 @@ class Store:
         transport.resume_reading("disk")
         self._waiting = None
 
+    def cancel(self) -> None:
+        """A store is finished whatever comes."""
+
     def discard(self) -> None:
         self._writer.discard()
 
@@ -78,17 +82,21 @@ class Store:
         else:
             status, elements = await self._offer()
         response = self._request.response(status, elements)
-        self._actor.respond(self._context.id, response)
+        self._actor.outgoing.send(self._context.id, response)
 
     def _unacceptable(self) -> tuple[int, dict[str, Any]]:
+        """A status other than success if what came is not what the command set announced."""
         scan, request = self._scan, self._request
         if scan.has_group_2:
             return CANNOT_UNDERSTAND, {"ErrorComment": "File meta elements inside the data set"}
-        if scan.sop_class_uid != request.affected_sop_class_uid:
-            return MISMATCH, {"ErrorComment": "SOP class of command and data set disagree"}
-        if scan.sop_instance_uid != request.affected_sop_instance_uid:
-            return MISMATCH, {"ErrorComment": "SOP instance of command and data set disagree"}
-        return 0, {}
+        for name, ours, theirs in (
+            ("class", scan.sop_class_uid, request.affected_sop_class_uid),
+            ("instance", scan.sop_instance_uid, request.affected_sop_instance_uid),
+        ):
+            if ours != theirs:
+                comment = f"SOP {name} of command and data set disagree"
+                return DATA_SET_DOES_NOT_MATCH, {"ErrorComment": comment}
+        return SUCCESS, {}
 
     async def _offer(self) -> tuple[int, dict[str, Any]]:
         spool, settings = self._actor.house.spool, self._actor.house.settings

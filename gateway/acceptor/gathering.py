@@ -1,0 +1,104 @@
+"""Requests whose data set is gathered in memory, and the N-services that answer once."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from gateway.acceptor.answers import failures_of, status_of
+from gateway.dimse.status import Category, category
+from gateway.errors import FabricError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from gateway.acceptor.actor import AssociationActor
+    from gateway.dimse.message import Request
+    from gateway.events import InterventionEvent
+    from gateway.ul.negotiation import AcceptedContext
+
+log = logging.getLogger("gateway.acceptor")
+
+LIMIT = 32 * 1024 * 1024
+"""Bytes of an identifier or of an N-service's data set."""
+
+
+class Gathering:
+    """A request that is asked of a worker with its data set beside it."""
+
+    def __init__(
+        self,
+        actor: AssociationActor,
+        context: AcceptedContext,
+        request: Request,
+        event: InterventionEvent,
+    ) -> None:
+        self.message_id: int | None = request.message_id
+        self._actor = actor
+        self._context = context
+        self._request = request
+        self._event = event
+        self._failures = failures_of(event)
+        self._data = bytearray()
+        self._is_too_long = False
+        self._cancelled = False
+
+    def fragment(self, data: memoryview) -> None:
+        if len(self._data) + len(data) > LIMIT:
+            self._is_too_long = True
+            self._data = bytearray()
+        elif not self._is_too_long:
+            self._data += data
+
+    def flush(self) -> None:
+        """The bytes were copied as they came."""
+
+    def discard(self) -> None:
+        self._data = bytearray()
+
+    def cancel(self) -> None:
+        """The peer sent a C-CANCEL-RQ, or wants to release; sticky."""
+        self._cancelled = True
+
+    def start(self) -> Coroutine[None, None, None]:
+        return self._guarded()
+
+    async def _guarded(self) -> None:
+        if self._is_too_long:
+            comment = f"The data set is longer than {LIMIT} bytes"
+            self._respond(self._failures.unanswered, {"ErrorComment": comment})
+            return
+        try:
+            await self._perform()
+        except FabricError as error:
+            log.warning("association=%s %s unanswered: %s", self._actor.id, self._event, error)
+            self._unanswered(error)
+
+    async def _perform(self) -> None:
+        """Ask, and respond; raises FabricError when there is no answer."""
+        answer = await self._actor.house.fabric.ask(
+            self._event.name, self._payload(), assoc=self._actor.blob(), data=self._taken()
+        )
+        status, elements = self._status(answer.payload)
+        carries = category(status) in (Category.SUCCESS, Category.WARNING)
+        self._respond(status, elements, answer.data if carries else None)
+
+    def _unanswered(self, error: FabricError) -> None:
+        status = self._failures.unanswered
+        self._respond(status, {"ErrorComment": str(error)} if status else None)
+
+    def _payload(self) -> dict[str, Any]:
+        return self._actor.describe_request(self._context, self._request)
+
+    def _taken(self) -> bytes:
+        data, self._data = bytes(self._data), bytearray()
+        return data
+
+    def _status(self, payload: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        return status_of(self._event, self._request, payload, self._actor.id)
+
+    def _respond(
+        self, status: int, elements: dict[str, Any] | None = None, data_set: bytes | None = None
+    ) -> None:
+        response = self._request.response(status, elements)
+        self._actor.outgoing.send(self._context.id, response, data_set)

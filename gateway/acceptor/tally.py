@@ -1,0 +1,100 @@
+"""The sub-operations of a C-GET: how many, and what became of them (PS3.4 C.4.3)."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass, field
+
+from gateway.dimse.status import (
+    SUBOPERATIONS_FAILED,
+    SUCCESS,
+    UNABLE_TO_PERFORM_SUBOPERATIONS,
+    Category,
+    category,
+)
+from gateway.uid import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
+
+MOST = 0xFFFF
+"""Counters are US (PS3.7 E.1)."""
+
+_FAILED_LIST = (0x0008, 0x0058)
+"""Failed SOP Instance UID List."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was announced, and what became of it."""
+
+    announced: int
+    completed: int = 0
+    warnings: int = 0
+    failures: int = 0
+    failed: list[str] = field(default_factory=list)
+    """SOP Instance UIDs of the sub-operations that failed, as far as they are known."""
+
+    @property
+    def remaining(self) -> int:
+        return max(0, self.announced - self.completed - self.warnings - self.failures)
+
+    def count(self, status: int | None, sop_instance_uid: str) -> None:
+        """One sub-operation more, with the status of its response; None: there was none."""
+        match None if status is None else category(status):
+            case Category.SUCCESS:
+                self.completed += 1
+            case Category.WARNING:
+                self.warnings += 1
+            case _:
+                self.failures += 1
+                if sop_instance_uid:
+                    self.failed.append(sop_instance_uid)
+
+    def give_up(self) -> None:
+        """What was announced and never came has failed."""
+        self.failures += self.remaining
+
+    def status(self) -> int:
+        """The final status if the worker reports success."""
+        if self.failures and not (self.completed or self.warnings):
+            return UNABLE_TO_PERFORM_SUBOPERATIONS
+        excess = self.completed + self.warnings + self.failures > self.announced
+        return SUBOPERATIONS_FAILED if self.failures or self.warnings or excess else SUCCESS
+
+    def elements(self, *, with_remaining: bool) -> dict[str, int]:
+        """The counters by their PS3.7 keywords; remaining only while pending, or cancelled."""
+        counters = {
+            "NumberOfCompletedSuboperations": min(self.completed, MOST),
+            "NumberOfFailedSuboperations": min(self.failures, MOST),
+            "NumberOfWarningSuboperations": min(self.warnings, MOST),
+        }
+        if with_remaining:
+            counters["NumberOfRemainingSuboperations"] = self.remaining
+        return counters
+
+    def failed_list(self, transfer_syntax: str) -> bytes | None:
+        """The identifier of the final response; None: nothing failed that has a name."""
+        return encode_failed_list(self.failed, transfer_syntax) if self.failed else None
+
+
+def encode_failed_list(uids: list[str], transfer_syntax: str) -> bytes:
+    """A data set of Failed SOP Instance UID List alone (PS3.5 7.1)."""
+    value = "\\".join(uids).encode("ascii", "replace")
+    value += b"\0" * (len(value) % 2)
+    if transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN:
+        return struct.pack("<HHI", *_FAILED_LIST, len(value)) + value
+    order = ">" if transfer_syntax == EXPLICIT_VR_BIG_ENDIAN else "<"
+    if len(value) <= MOST:
+        header = struct.pack(f"{order}HH2sH", *_FAILED_LIST, b"UI", len(value))
+    else:
+        # UI has a two byte length: what does not fit is sent as UN (PS3.5 6.2.2, note).
+        header = struct.pack(f"{order}HH2sHI", *_FAILED_LIST, b"UN", 0, len(value))
+    encoded = header + value
+    if transfer_syntax != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+        return encoded
+    deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    packed = deflate.compress(encoded) + deflate.flush()
+    return packed + b"\0" * (len(packed) % 2)
