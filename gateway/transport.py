@@ -150,8 +150,7 @@ class Transport(asyncio.BufferedProtocol):
         output = association.bytes_to_send()
         if output and self._transport is not None and not self._finished:
             self._transport.write(output[0] if len(output) == 1 else b"".join(output))
-        if association.trace:
-            self._owner.traced(association.take_trace())
+        self._trace()
         self._alarm.set(association.deadline)
         if association.closing is not Closing.NO:
             self._close(association.closing)
@@ -187,10 +186,15 @@ class Transport(asyncio.BufferedProtocol):
 
     def _hand_over(self) -> None:
         association, owner = self.association, self._owner
+        self._trace()  # what happened on the wire, before what it means
         while (primitive := association.next_primitive()) is not None:
             owner.primitive(primitive)
         owner.read_done()
         self.flush()
+
+    def _trace(self) -> None:
+        if self.association.trace and (records := self.association.take_trace()):
+            self._owner.traced(records)
 
     def _lost(self) -> None:
         self.association.receive_eof(self._loop.time())

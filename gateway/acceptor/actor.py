@@ -97,8 +97,8 @@ class AssociationActor:
             now=loop.time(),
             max_pdu=limits.max_pdu,
             artim_timeout=limits.artim_timeout,
+            trace=house.trace,
         )
-        self.association.trace = house.trace
         self.transport = Transport(self.association, self, send_timeout=limits.send_timeout)
         self.notifier = Notifier(house.fabric, self.blob)
         self.messages = Messages(self)

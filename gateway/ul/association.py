@@ -75,7 +75,13 @@ class Association:
     """
 
     def __init__(
-        self, side: Side, *, now: float, max_pdu: int = 256 * 1024, artim_timeout: float = 30.0
+        self,
+        side: Side,
+        *,
+        now: float,
+        max_pdu: int = 256 * 1024,
+        artim_timeout: float = 30.0,
+        trace: Trace = Trace.NONE,
     ) -> None:
         self.side = side
         self.state = State.Sta1
@@ -97,7 +103,7 @@ class Association:
         self._framer = Framer(max_pdu)
         self._primitives: deque[p.Primitive] = deque()
         self._output: list[bytes] = []
-        self._trace = Trace.NONE
+        self.trace = trace
         self._records: list[Transition | p.PduTraced] = []
         if side is Side.ACCEPTOR:
             self._process(FsmEvent.Evt5, None, now)
