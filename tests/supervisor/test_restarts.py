@@ -47,9 +47,7 @@ def test_too_many_deaths_within_a_minute_end_it(
     healthy: float, was_ready: bool, limit: int
 ) -> None:
     restarts = Restarts()
-    delays = [
-        restarts.died(n * 0.5, healthy=healthy, was_ready=was_ready) for n in range(limit)
-    ]
+    delays = [restarts.died(n * 0.5, healthy=healthy, was_ready=was_ready) for n in range(limit)]
     assert None not in delays[:-1]
     assert delays[-1] is None
 
