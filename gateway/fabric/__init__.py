@@ -2,6 +2,8 @@
 
 from gateway.fabric.client import Client
 from gateway.fabric.generation import next_generation
+from gateway.fabric.invocations import Trouble, WorkerCall
+from gateway.fabric.invoking import Invocation
 from gateway.fabric.model import (
     Answer,
     Binding,
@@ -18,12 +20,15 @@ __all__ = [
     "Answer",
     "Binding",
     "Client",
+    "Invocation",
     "Notification",
     "Registration",
     "Request",
     "Server",
     "State",
     "Stream",
+    "Trouble",
     "Why",
+    "WorkerCall",
     "next_generation",
 ]

@@ -37,8 +37,8 @@ def _wrong(asked: Register) -> str:
         return f"protocol version {asked.version}; {VERSION} is spoken here"
     if not asked.worker:
         return "the worker has no name"
-    if not 1 <= asked.credit <= MAX_CREDIT:
-        return f"credit {asked.credit} is not within 1 to {MAX_CREDIT}"
+    if asked.credit > MAX_CREDIT:
+        return f"credit {asked.credit} is more than {MAX_CREDIT}"
     events = [binding.event for binding in asked.bindings]
     if len(set(events)) < len(events):
         return "an event is bound twice"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.errors import FabricError
 from gateway.events import NOTIFICATIONS
 from gateway.fabric import address
-from gateway.fabric.envelope import Answered, Publish
+from gateway.fabric.envelope import Answered, Extend, Publish
 from gateway.fabric.framing import MAX_DATA
 from gateway.fabric.loop import Loop
 from gateway.fabric.membership import Callbacks, Change, Membership
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from gateway.fabric.invoking import Invocation
     from gateway.settings import FabricSettings
 
 logger = logging.getLogger("gateway.fabric")
@@ -108,15 +109,54 @@ class Client:
             hands.put_down(token)
         return awaited
 
-    def register(self, bindings: Iterable[Binding], timeout: float = 5.0) -> None:
-        """Hold these events from now on, and no others.
+    def extend(self, token: str) -> None:
+        """Have the deadline of a request in hand run anew: it is others that are waited for."""
+        held = self._membership.hands.get(token)
+        if held is not None and not held.closed:
+            held.link.offer(Extend(token))
+
+    def call(
+        self,
+        acceptor: str,
+        association: str,
+        operation: str,
+        payload: dict[str, Any],
+        *,
+        data: bytes | memoryview | None = None,
+        timeout: float,
+    ) -> Invocation:
+        """Have an acceptor do something on one of its associations; iterate over the results.
+
+        `timeout`: seconds to each result. A result with *error* says why it came to nothing.
+        Raises FabricError if there is no such acceptor or the call cannot be encoded.
+        """
+        if threading.current_thread() is self._thread:
+            raise FabricError("a call from the client's own thread would wait for itself")
+        link = self._membership.links.get(acceptor)
+        if link is None or not link.lease:
+            raise FabricError(f"no lease of acceptor {acceptor!r}")
+        invoker = self._membership.invoker
+        return invoker.begin(link, association, operation, payload, data, timeout)
+
+    def register(
+        self,
+        bindings: Iterable[Binding] | None = None,
+        timeout: float = 5.0,
+        *,
+        credit: int | None = None,
+    ) -> None:
+        """Hold these events from now on, and no others, with this credit; None: as before.
 
         Returns when every acceptor agreed; raises AlreadyRegistered, and what was held before
         stands, if one of them did not.
         """
         with self._changing:
             before = self._membership.registration
-            after = replace(before, bindings=tuple(bindings))
+            after = replace(
+                before,
+                bindings=before.bindings if bindings is None else tuple(bindings),
+                credit=before.credit if credit is None else credit,
+            )
             if not self._thread.is_alive():
                 self._membership.registration = after
                 return

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gateway.errors import Reason
 from gateway.fabric.calls import Call, Deadlines
 from gateway.fabric.effects import Deliver, Effect, Fail, Send
-from gateway.fabric.envelope import Cancel, Requested
+from gateway.fabric.envelope import Cancel, Credit, Requested
 from gateway.fabric.model import Answer, Why
 
 if TYPE_CHECKING:
@@ -74,6 +74,20 @@ class Desk:
         else:
             self.deadlines.stop(call)
         self._out.append(Deliver(call, answer))
+
+    def extend(self, call: Call, now: float) -> list[Effect]:
+        """The member has it in hand, and waits for others: the clock, if it runs, runs anew."""
+        if call.owed or not call.window:
+            self.deadlines.start(call, now)
+        return []
+
+    def credit(self, call: Call, answers: int, now: float) -> list[Effect]:
+        """Let the member give so many more answers of a stream."""
+        if call.member is None:
+            return []
+        call.owed += answers
+        self.deadlines.start(call, now)
+        return [Send(call.member.peer, Credit(call.token, answers))]
 
     def survive(self, call: Call, owner: Owner | None) -> None:
         """The member that had the call is dead: it is given again, or fails."""

@@ -132,6 +132,34 @@ class NextGeneration(Envelope):
 
 
 @dataclass(frozen=True, slots=True)
+class Invoke(Envelope):
+    """Do something on an association; a data set is the trailing frame."""
+
+    KIND: ClassVar[int] = 8
+    call: str
+    """Drawn by the worker; comes back in each RESULT."""
+    association: str
+    operation: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp(Envelope):
+    """The worker awaits no further RESULT of this call."""
+
+    KIND: ClassVar[int] = 9
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class Extend(Envelope):
+    """The member waits for others on behalf of this request: its deadline runs anew."""
+
+    KIND: ClassVar[int] = 10
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
 class Grant(Envelope):
     """The lease is held until BYE, death or SUPERSEDE."""
 
@@ -244,6 +272,16 @@ class Generation(Envelope):
 
 
 @dataclass(frozen=True, slots=True)
+class Result(Envelope):
+    """What came of an INVOKE; a data set is the trailing frame."""
+
+    KIND: ClassVar[int] = 27
+    call: str
+    final: bool
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Notified(Envelope):
     """A notification; its topic is the frame before."""
 
@@ -349,9 +387,9 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
 }
 
 ENVELOPES: tuple[type[Envelope], ...] = (
-    *(Register, Heartbeat, Answered, Bye, Publish, Replay, NextGeneration),
+    *(Register, Heartbeat, Answered, Bye, Publish, Replay, NextGeneration, Invoke, HangUp, Extend),
     *(Grant, Refuse, Supersede, Unknown, End, Requested, Cancel, Credit, Repeat, Replayed),
-    *(Generation, Notified, Beacon),
+    *(Generation, Result, Notified, Beacon),
 )
 """Every kind of envelope, in the order of their numbers."""
 

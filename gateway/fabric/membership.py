@@ -34,6 +34,7 @@ from gateway.fabric.envelope import (
 )
 from gateway.fabric.framing import VERSION
 from gateway.fabric.hands import Hands
+from gateway.fabric.invoking import Invoker
 from gateway.fabric.link import Link, Stage
 from gateway.fabric.model import Registration, State
 from gateway.fabric.registry import MISSED
@@ -105,6 +106,7 @@ class Membership:
             lambda request: self._call(callbacks.on_request, request),
             lambda token, why: self._call(callbacks.on_cancel, token, why.value),
         )
+        self.invoker = Invoker()
         self.error: FabricError | None = None
         self.settled = threading.Event()
         """The first registration came to an end, one way or the other (`error`)."""
@@ -118,6 +120,7 @@ class Membership:
             Unknown: self._on_unknown,
             End: self._on_end,
             **self.hands.take,
+            **self.invoker.take,
             **self.watching.take,
         }
 
@@ -205,6 +208,7 @@ class Membership:
         """The lease is gone, and with it what was in hand."""
         link.lease, link.stage = "", Stage.IDLE
         self.hands.lose(link)
+        self.invoker.lose(link)
 
     def _sign_of_life(self, link: Link) -> None:
         link.flush()

@@ -33,7 +33,7 @@ class Registration:
     member: int
     """0, 1, ... among the members of one generation."""
     credit: int
-    """Requests this member has in hand at the most."""
+    """Requests this member has in hand at the most; 0: it is about to be replaced."""
     bindings: tuple[Binding, ...] = ()
     """Empty for a worker that only watches."""
     pid: int = 0

@@ -24,7 +24,6 @@ from gateway.fabric.effects import Deliver, Effect, Fail, Send, Tell, Unwatch, W
 from gateway.fabric.envelope import (
     Answered,
     Cancel,
-    Credit,
     End,
     Grant,
     Heartbeat,
@@ -149,6 +148,12 @@ class Registry:
         self._forget_if_done(member)
         return self._effects()
 
+    def extend(self, peer: bytes, token: str, now: float) -> list[Effect]:
+        """The member waits for others: the deadline, if it runs, runs anew."""
+        member = self._heard(peer, now)
+        call = None if member is None else member.in_hand.get(token)
+        return [] if call is None else self._desk.extend(call, now)
+
     def fault(self, peer: bytes, now: float) -> list[Effect]:
         """The peer sent something undecodable or out of place."""
         member = self._heard(peer, now)
@@ -209,11 +214,7 @@ class Registry:
 
     def consumed(self, call: Call, answers: int, now: float) -> list[Effect]:
         """The asker has dealt with so many answers of a stream."""
-        if call.member is None:
-            return []
-        call.owed += answers
-        self._desk.deadlines.start(call, now)
-        return [Send(call.member.peer, Credit(call.token, answers))]
+        return self._desk.credit(call, answers, now)
 
     # -- time
 

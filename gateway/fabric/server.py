@@ -24,8 +24,11 @@ from gateway.fabric.envelope import (
     Answered,
     Bye,
     Envelope,
+    Extend,
     Generation,
+    HangUp,
     Heartbeat,
+    Invoke,
     NextGeneration,
     Publish,
     Register,
@@ -33,11 +36,13 @@ from gateway.fabric.envelope import (
     Replay,
     Replayed,
     Requested,
+    Result,
     Unknown,
     decode,
 )
 from gateway.fabric.feed import Feed
 from gateway.fabric.framing import MAX_DATA
+from gateway.fabric.invocations import Invocations
 from gateway.fabric.registry import Registry
 from gateway.fabric.sockets import REQUESTS_HWM, Frames, LoopPort, Sent, make
 from gateway.fabric.stream import WINDOW, Single, Stream
@@ -47,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
+    from gateway.fabric.invocations import WorkerCall
     from gateway.fabric.model import Answer, Binding
     from gateway.settings import FabricSettings
 
@@ -76,13 +82,14 @@ class Server:
         self._beacons_at = 0.0
         self.on_wants_changed: Callable[[set[str]], None] | None = None
         """Called with the topics that are now wanted, whenever they change."""
+        self._calls = Invocations(self._send_result)
         self._perform: dict[type[Effect], Callable[[Any], None]] = {
             Send: self._do_send,
             Deliver: self._do_deliver,
             Fail: self._do_fail,
             Tell: self._do_tell,
             Watch: lambda effect: self._watcher.watch(effect.peer, effect.pid),
-            Unwatch: lambda effect: self._watcher.unwatch(effect.peer),
+            Unwatch: self._do_unwatch,
         }
         self._take: dict[type[Envelope], Callable[[bytes, Any, bytes | None], None]] = {
             Answered: self._on_answered,
@@ -92,6 +99,9 @@ class Server:
             Publish: self._on_publish,
             Replay: self._on_replay,
             NextGeneration: self._on_next_generation,
+            Invoke: self._on_invoke,
+            HangUp: lambda peer, envelope, _data: self._calls.hang_up(peer, envelope.call),
+            Extend: self._on_extend,
         }
 
     async def start(self) -> None:
@@ -124,6 +134,7 @@ class Server:
         if not self._running:
             return
         self._do(self._registry.close())
+        self._calls.close()
         self._feed.beacons()
         self._running = False
         if self._timer is not None:
@@ -193,6 +204,17 @@ class Server:
         if self._running:
             self._do(self._registry.consumed(call, answers, self._loop.time()))
             self._hurry()
+
+    # -- calls
+
+    @property
+    def on_call(self) -> Callable[[WorkerCall], None] | None:
+        """Takes what workers want done on an association; None: refused."""
+        return self._calls.on_call
+
+    @on_call.setter
+    def on_call(self, take: Callable[[WorkerCall], None] | None) -> None:
+        self._calls.on_call = take
 
     # -- notifications
 
@@ -266,6 +288,12 @@ class Server:
         promised = self._registry.generations.promise(envelope.worker)
         self._post(peer, Generation(envelope.worker, promised))
 
+    def _on_invoke(self, peer: bytes, envelope: Invoke, data: bytes | None) -> None:
+        self._calls.take(peer, envelope, data, member=peer in self._registry.members)
+
+    def _on_extend(self, peer: bytes, envelope: Extend, _data: bytes | None) -> None:
+        self._do(self._registry.extend(peer, envelope.token, self._loop.time()))
+
     def _on_subscription(self, frames: Frames) -> None:
         if self._feed.subscription(frames[0]) and self.on_wants_changed is not None:
             self.on_wants_changed(set(self._feed.wanted))
@@ -311,6 +339,17 @@ class Server:
             f" holder={who['holder']!r}" if "holder" in who else "",
         )
         self.publish(effect.topic, who)
+
+    def _do_unwatch(self, effect: Unwatch) -> None:
+        """The lease has ended, and with it the calls."""
+        self._watcher.unwatch(effect.peer)
+        self._calls.lose(effect.peer)
+
+    def _send_result(self, peer: bytes, envelope: Result, data: bytes | None) -> None:
+        header = envelope.encode()
+        frames = (peer, header) if data is None else (peer, header, data)
+        if self._running and self._requests.send(frames) is not Sent.DONE:
+            self._loop.call_soon(self._gone, peer)
 
     def _post(self, peer: bytes, envelope: Envelope) -> None:
         self._requests.send((peer, envelope.encode()))

@@ -103,6 +103,10 @@ class Bench:
         answered = Answered(token, final, {"status": 0})
         return self.seen(self.registry.answer(peer.encode(), answered, None, self.now))
 
+    def extend(self, peer: str) -> list[str]:
+        token = self.tokens.get(peer, ["?"])[-1]
+        return self.seen(self.registry.extend(peer.encode(), token, self.now))
+
     def bye(self, peer: str) -> list[str]:
         return self.seen(self.registry.bye(peer.encode(), self.leases[peer], self.now))
 

@@ -14,7 +14,7 @@ import pytest
 import zmq
 
 import gateway.fabric
-from gateway.fabric import feed, lease, stream
+from gateway.fabric import feed, invocations, lease, stream
 from gateway.fabric.envelope import (
     ENVELOPES,
     MAX_BINDINGS,
@@ -25,6 +25,7 @@ from gateway.fabric.envelope import (
     decode,
 )
 from gateway.fabric.framing import MAX_DATA, MAX_ENVELOPE, MAX_ITEMS, VERSION, topic_frame
+from gateway.fabric.invocations import Trouble
 from gateway.fabric.model import Why
 from tests.fabric.world import acceptor
 
@@ -55,12 +56,13 @@ def test_the_table_of_limits() -> None:
         int(MAX_DEADLINE),
         feed.REPEATS,
         stream.WINDOW,
+        invocations.MAX_OPEN,
         lease.FAULTS,
         MAX_DATA,
     ]
 
 
-@pytest.mark.parametrize("kind", [Refusal, Why])
+@pytest.mark.parametrize("kind", [Refusal, Why, Trouble])
 def test_the_words(kind: Any) -> None:
     assert all(f"| `{word.value}` |" in TEXT for word in kind)
 

@@ -56,7 +56,6 @@ def test_a_name_that_left_holds_nothing() -> None:
     "wrong",
     [
         {"worker": ""},
-        {"credit": 0},
         {"credit": 100_000},
         {"version": 99},
     ],
@@ -287,6 +286,26 @@ def test_the_deadline_runs_anew_at_each_answer() -> None:
         assert bench.after(4, "a") == []
         assert bench.answer("a", final=False) == ["part"]
     assert bench.after(5, "a") == ["a<CANCEL late!", "fail LATE"]
+
+
+def test_the_deadline_runs_anew_while_the_member_waits_for_others() -> None:
+    bench = Bench()
+    bench.register("a", "w", Binding("EVT_C_ECHO", deadline=5))
+    bench.ask("EVT_C_ECHO")
+    bench.after(4, "a")
+    assert bench.extend("a") == []
+    assert bench.after(4, "a") == []
+    assert bench.after(1, "a") == ["a<CANCEL late!", "fail LATE"]
+    assert bench.extend("a") == []
+    assert bench.extend("b") == []
+
+
+def test_a_member_without_credit_keeps_its_events_and_gets_nothing() -> None:
+    bench = Bench()
+    bench.register("a", "w", STORE)
+    assert bench.register("a", "w", STORE, credit=0) == ["a<GRANT"]
+    assert bench.ask() == []
+    assert bench.register("b", "w", STORE) == ["up", "b<GRANT", "b<REQUEST1"]
 
 
 def test_without_credit_no_member_is_late() -> None:
