@@ -31,6 +31,9 @@ from gateway.requestor.errors import describe_status, printable
 if TYPE_CHECKING:
     from gateway.requestor.operation import Answered
 
+_LONGEST = 64
+"""Characters of a value in a table: a UID."""
+
 
 def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
     host: HostArgument,
@@ -143,6 +146,11 @@ class _Matches:
         return 0 if good and not self._garbled else 1
 
 
+def _cell(text: str) -> str:
+    text = printable(text)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
 def _table(columns: list[str], rows: list[dict[str, str]]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -150,5 +158,5 @@ def _table(columns: list[str], rows: list[dict[str, str]]) -> None:
 
     table = Table(*(printable(column) for column in columns))
     for row in rows:
-        table.add_row(*(Text(printable(row.get(column, ""))) for column in columns))
+        table.add_row(*(Text(_cell(row.get(column, ""))) for column in columns))
     Console(highlight=False).print(table)

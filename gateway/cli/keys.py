@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from pydicom.dataelem import DataElement
 
 _TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
-_LONGEST = 60
-"""Characters of a value in a table."""
 
 
 _PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
@@ -170,7 +168,7 @@ def flat(data_set: Dataset, prefix: str = "") -> Iterator[tuple[str, str]]:
                 index = f"[{number}]" if len(element.value) > 1 else ""
                 yield from flat(item, f"{name}{index}.")
         elif _is_told(element):
-            yield name, _shortened(_text(element.value))
+            yield name, _text(element.value)
 
 
 def _is_told(element: DataElement) -> bool:
@@ -207,7 +205,3 @@ def _text(value: Any) -> str:
     if not isinstance(value, str) and hasattr(value, "__iter__"):
         return "\\".join(map(str, value)) if type(value).__name__ == "MultiValue" else str(value)
     return str(value)
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

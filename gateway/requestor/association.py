@@ -13,6 +13,8 @@ a response, a peer that does not read, and the end of the connection.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
 from typing import TYPE_CHECKING, assert_never
 
@@ -193,8 +195,9 @@ class Connection:
 
     def drop(self, why: str) -> None:
         """A-ABORT, and the connection is gone at once, with what still was to be sent."""
-        self._abort(Aborted(why))
-        self._transport.abort()
+        if not self._closed.is_set():
+            self._abort(Aborted(why))
+            self._transport.abort()
 
     async def close(self) -> None:
         """Release what lives; never raises AssociationError."""
@@ -380,4 +383,6 @@ class Connection:
 def _reason(error: OSError | UnicodeError) -> str:
     if isinstance(error, UnicodeError):
         return "that is no host name"
+    if error.errno and not isinstance(error, socket.gaierror):
+        return os.strerror(error.errno)  # asyncio's own text repeats the address
     return error.strerror or str(error)

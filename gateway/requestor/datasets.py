@@ -65,12 +65,16 @@ def decode(data: bytes, transfer_syntax: str) -> Dataset:
         if transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
             inflate = zlib.decompressobj(-zlib.MAX_WBITS)
             data = inflate.decompress(data, _INFLATED)
+            if not inflate.eof:
+                raise NotConverted(f"no deflated data set of at most {_INFLATED} bytes")
         data_set = read_dataset(
             BytesIO(data),
             is_implicit_VR=transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN,
             is_little_endian=transfer_syntax != EXPLICIT_VR_BIG_ENDIAN,
         )
         data_set.walk(lambda *_: None)  # elements are decoded when they are looked at: all, now
+    except NotConverted:
+        raise
     except Exception as error:  # whatever pydicom raises for bytes that are no data set
         raise NotConverted(f"{type(error).__name__}: {error}") from error
     return data_set

@@ -87,7 +87,9 @@ def describe_status(sop_class_uid: str, response: Response) -> str:
     status = response.status
     known = service_of(sop_class_uid).status(status)
     kind = known[0] if known else category(status)
-    words = f"{kind.value.lower()}: {known[1]}" if known else f"{kind.value.lower()} status"
+    words = kind.value.lower()
+    if known and known[1].lower() != words:
+        words += f": {known[1]}"
     comment = response.error_comment
     told = f', the peer says "{printable(comment)}"' if comment else ""
     return f"{words} (status 0x{status:04X}{told})"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from weakref import WeakSet
 
 from gateway.requestor import services
 from gateway.requestor.echo import EchoResult, echo
@@ -34,6 +35,7 @@ class Requestor:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._associations: WeakSet[services.Association] = WeakSet()
         self._thread = threading.Thread(target=self._run, name="requestor", daemon=True)
         self._thread.start()
 
@@ -44,9 +46,10 @@ class Requestor:
         self.close()
 
     def close(self) -> None:
-        """Stop the thread; associations that still live are lost."""
+        """Stop the thread; associations that still live are aborted."""
         if self._loop.is_closed():
             return
+        self.run(self._drop_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
@@ -68,8 +71,11 @@ class Requestor:
         handler: Handler = refuse,
     ) -> Association:
         """As `gateway.requestor.associate`."""
-        made = services.associate(address, proposal, timeouts=timeouts, handler=handler)
-        return Association(self, self.run(made))
+        association = self.run(
+            services.associate(address, proposal, timeouts=timeouts, handler=handler)
+        )
+        self._associations.add(association)
+        return Association(self, association)
 
     def echo(
         self,
@@ -82,6 +88,11 @@ class Requestor:
     ) -> EchoResult:
         """As `gateway.requestor.echo`."""
         return self.run(echo(host, port, aet=aet, aec=aec, timeout=timeout))
+
+    async def _drop_all(self) -> None:
+        for association in list(self._associations):
+            association.drop("its thread was stopped")
+            await association.close()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
