@@ -46,6 +46,7 @@ from gateway.ul.primitives import (
     APAbortIndication,
     AReleaseIndication,
     AReleaseResponse,
+    Origin,
     PDataPart,
     Primitive,
 )
@@ -177,9 +178,10 @@ class AssociationActor:
             case AReleaseIndication():
                 self._release_asked()
             case AAbortIndication(source=source, reason=reason):
-                self._aborted("A-ABORT", source, reason)
-            case APAbortIndication(reason=reason, text=text):
-                self._aborted("A-P-ABORT", 2, reason, text)
+                self._aborted("A-ABORT", AAbort(source, reason))
+            case APAbortIndication(reason=reason, origin=origin, text=text):
+                carried = origin is Origin.PEER
+                self._aborted("A-P-ABORT", AAbort(2, reason), text, carried=carried)
 
     def _asked(self, indication: AAssociateIndication) -> None:
         self.house.asked(self)
@@ -267,17 +269,17 @@ class AssociationActor:
         self.messages.release()
         self.settle()
 
-    def _aborted(self, primitive: str, source: int, reason: int, why: str = "peer") -> None:
-        pdu = AAbort(source, reason)
+    def _aborted(
+        self, primitive: str, abort: AAbort, why: str = "peer", *, carried: bool = True
+    ) -> None:
+        """`carried`: by a PDU of the peer, not by a lost connection or an objection of ours."""
+        pdu = abort if carried else None
         self.notifier.acse(sent=False, primitive=primitive, kind="indication", pdu=pdu)
         if self.phase is not Phase.ENDED:
+            source, reason = abort.source, abort.reason
             log.warning(
                 "association=%s %s, source %d, reason %d: %s",
-                self.id,
-                primitive,
-                source,
-                reason,
-                why,
+                *(self.id, primitive, source, reason, why),
             )
             self._end(EVT_ABORTED, source=source, reason=reason)
 
@@ -290,8 +292,8 @@ class AssociationActor:
         ):
             return
         self.association.send(AAbortRequest(), self._loop.time())
-        self._end(EVT_ABORTED, source=0, reason=0)
         self._sent("A-ABORT", "request", AAbort(0, 0))
+        self._end(EVT_ABORTED, source=0, reason=0)
 
     # the end
 
@@ -305,8 +307,8 @@ class AssociationActor:
             return
         if self.association.state is State.Sta8:
             self.association.send(AReleaseResponse(), self._loop.time())
-            self._end(EVT_RELEASED)
             self._sent("A-RELEASE", "response", AReleaseRP())
+            self._end(EVT_RELEASED)
         elif self.phase is Phase.ESTABLISHED and self.house.draining:
             self.abort()
         else:

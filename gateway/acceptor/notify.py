@@ -72,10 +72,10 @@ class Notifier:
         self.tell(EVT_DATA_SENT if sent else EVT_DATA_RECV, data=record.data, **body)
         self.tell(EVT_PDU_SENT if sent else EVT_PDU_RECV, pdu=record.data, **body)
 
-    def acse(self, *, sent: bool, primitive: str, kind: str, pdu: PDU) -> None:
+    def acse(self, *, sent: bool, primitive: str, kind: str, pdu: PDU | None) -> None:
         event = EVT_ACSE_SENT if sent else EVT_ACSE_RECV
         if self._fabric.wants(event.name):
-            self.tell(event, primitive=primitive, kind=kind, pdu=pdu.encode())
+            self.tell(event, primitive=primitive, kind=kind, pdu=pdu.encode() if pdu else b"")
 
     # A message that comes in is told when it is complete: its data set is gathered up to the
     # excerpt, while somebody watches.
