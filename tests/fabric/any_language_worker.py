@@ -1,0 +1,71 @@
+"""A worker for C-ECHO and C-STORE from PROTOCOL.md alone: ZeroMQ, msgpack, nothing else of ours.
+
+It could be written in any language that has these two. `RUN_DIR` is the run directory of a gateway
+with one acceptor, `KEEP` a folder on the same file system, where instances end up.
+"""
+
+import hashlib
+import os
+import pathlib
+import sys
+
+import msgpack
+import zmq
+
+REGISTER, HEARTBEAT, ANSWERED, BYE = 1, 2, 3, 4
+GRANT, REFUSE, SUPERSEDE, UNKNOWN, REQUESTED = 16, 17, 18, 19, 21
+BINDINGS = [["EVT_C_ECHO", False, False, 30.0], ["EVT_C_STORE", True, True, 30.0]]
+
+
+def keep(claim, data):
+    """Make the data set of a C-STORE safe, and look at what arrived."""
+    place = keep_dir / claim["token"]
+    if claim["path"] is None:  # the whole file came along
+        with open(place, "wb") as file:
+            file.write(data)
+            os.fsync(file.fileno())
+    else:  # it is on disk: take it
+        os.rename(claim["path"], place)
+    folder = os.open(keep_dir, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
+    data_set = place.read_bytes()[claim["offset"] :]
+    if len(data_set) != claim["size"] or hashlib.sha256(data_set).digest() != claim["sha256"]:
+        return {"failed": "raised", "error": "the data set is not what was announced"}
+    return {"status": 0x0000, "elements": {}}
+
+
+def answer(event, payload, assoc, data):
+    peer = msgpack.unpackb(assoc)["requestor"]["ae_title"]
+    print(event, payload["message_id"], payload["context"][2], peer, bool(data), flush=True)
+    return keep(payload["claim"], data) if event == "EVT_C_STORE" else {"status": 0x0000}
+
+
+run_dir, keep_dir = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+home = run_dir / "address"
+sockets = home.read_text("utf-8").strip() if home.exists() else run_dir
+socket = zmq.Context().socket(zmq.DEALER)
+socket.setsockopt(zmq.IDENTITY, b"w" + os.urandom(15))
+socket.connect(f"ipc://{sockets}/acceptor-0.requests")
+register = [REGISTER, 1, "foreign", 1, 0, 1, 0, "", os.urandom(8).hex(), False, 1, BINDINGS]
+socket.send(msgpack.packb(register))
+lease, heartbeat, quiet = "", 1.0, 0
+while quiet < 3:  # heartbeats without a word: the acceptor is gone
+    if not socket.poll(heartbeat * 1000):
+        quiet += 1
+        socket.send(msgpack.packb([HEARTBEAT, lease]))
+        continue
+    quiet = 0
+    envelope, *frames = socket.recv_multipart()
+    kind, *fields = msgpack.unpackb(envelope)
+    if kind == GRANT:
+        lease, heartbeat = fields[0], fields[2]
+        print("ready", *sorted(m for m in sys.modules if m.startswith("gateway")), flush=True)
+    elif kind == REQUESTED:
+        token, event, _attempt, _deadline, _credit, payload, assoc = fields
+        told = answer(event, payload, assoc, frames[0] if frames else None)
+        socket.send(msgpack.packb([ANSWERED, token, True, told]))
+    elif kind in (REFUSE, SUPERSEDE):
+        sys.exit(f"not wanted: {fields}")
+    elif kind == UNKNOWN:  # the acceptor was started anew
+        socket.send(msgpack.packb(register))
