@@ -18,7 +18,7 @@ from gateway.acceptor import admission
 from gateway.acceptor.describe import Identity, describe
 from gateway.acceptor.messages import Messages
 from gateway.acceptor.notify import Notifier
-from gateway.acceptor.outgoing import Outgoing
+from gateway.acceptor.outgoing import AssociationEnded, Outgoing
 from gateway.alarm import Alarm
 from gateway.errors import RemoteProtocolError
 from gateway.events import (
@@ -44,7 +44,9 @@ from gateway.ul.primitives import (
     AAssociateIndication,
     AAssociateReject,
     APAbortIndication,
+    AReleaseConfirmation,
     AReleaseIndication,
+    AReleaseRequest,
     AReleaseResponse,
     Origin,
     PDataPart,
@@ -107,6 +109,7 @@ class AssociationActor:
         self._loop = loop
         self._idle = Alarm(loop, self._idled)
         self._blob: bytes | None = None
+        self._over = asyncio.Event()
         self._negotiating: asyncio.Task[None] | None = None
 
     # what operations need
@@ -177,6 +180,8 @@ class AssociationActor:
                 self._asked(primitive)
             case AReleaseIndication():
                 self._release_asked()
+            case AReleaseConfirmation():
+                self._release_confirmed()
             case AAbortIndication(source=source, reason=reason):
                 self._aborted("A-ABORT", AAbort(source, reason))
             case APAbortIndication(reason=reason, origin=origin, text=text):
@@ -295,6 +300,30 @@ class AssociationActor:
         self._sent("A-ABORT", "request", AAbort(0, 0))
         self._end(EVT_ABORTED, source=0, reason=0)
 
+    async def release(self) -> None:
+        """A-RELEASE from this side (PS3.8 7.2); raises AssociationEnded, or TimeoutError."""
+        if self.association.state is not State.Sta6:
+            raise AssociationEnded("the association ended")
+        self.phase = Phase.RELEASING
+        self.association.send(AReleaseRequest(), self._loop.time())
+        self._sent("A-RELEASE", "request", AReleaseRQ())
+        try:
+            async with asyncio.timeout(self.house.settings.association.acse_timeout):
+                await self._over.wait()
+        except TimeoutError:
+            self.abort()
+            raise
+        if self.state != "released":
+            raise AssociationEnded("the association ended before it was released")
+
+    def _release_confirmed(self) -> None:
+        pdu = AReleaseRP()
+        self.notifier.acse(sent=False, primitive="A-RELEASE", kind="confirmation", pdu=pdu)
+        if self.association.state is State.Sta12:
+            self.settle()  # a release collision: the peer waits for our answer
+        else:
+            self._end(EVT_RELEASED)
+
     # the end
 
     @property
@@ -305,7 +334,7 @@ class AssociationActor:
         """Nothing may be in hand any more: release or leave if that was waited for."""
         if not self.messages.is_idle:
             return
-        if self.association.state is State.Sta8:
+        if self.association.state in (State.Sta8, State.Sta12):
             self.association.send(AReleaseResponse(), self._loop.time())
             self._sent("A-RELEASE", "response", AReleaseRP())
             self._end(EVT_RELEASED)
@@ -325,6 +354,7 @@ class AssociationActor:
         self.messages.stop()
         self.outgoing.stop()
         self.notifier.tell(event, **body)
+        self._over.set()
 
     def _now(self, state: str) -> None:
         """What workers are told of the association changes."""
@@ -338,7 +368,7 @@ class AssociationActor:
             self._idle.set(None)
         elif self.messages.is_receiving:
             self._idle.set(self.transport.last_received + limits.dimse_timeout)
-        elif self.messages.is_idle:
+        elif self.messages.is_idle and self.outgoing.is_idle:
             self._idle.set(self.transport.last_received + limits.network_timeout)
         else:
             self._idle.set(None)

@@ -18,7 +18,7 @@ from gateway.errors import GatewayError
 from gateway.ul.fsm import State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from gateway.acceptor.actor import AssociationActor
     from gateway.dimse.message import Message, Request, Response
@@ -38,15 +38,24 @@ class Answered(NamedTuple):
     data_set: bytes
 
 
+class Awaited(NamedTuple):
+    """Who waits for the responses to a request."""
+
+    future: asyncio.Future[Answered]
+    """The final one."""
+    on_pending: Callable[[Answered], None] | None
+    """Called with each of the others."""
+
+
 class Reply:
     """A response of the peer while it arrives."""
 
     message_id = None
 
-    def __init__(self, response: Response, future: asyncio.Future[Answered] | None) -> None:
+    def __init__(self, response: Response, awaited: Awaited | None) -> None:
         self.is_complete = False
         self._response = response
-        self._future = future
+        self._awaited = awaited
         self._data_set = bytearray()
 
     def fragment(self, data: memoryview) -> None:
@@ -57,9 +66,13 @@ class Reply:
 
     def start(self) -> None:
         self.is_complete = True
-        future = self._future
-        if future is not None and not future.done() and not is_pending(self._response.status):
-            future.set_result(Answered(self._response, bytes(self._data_set)))
+        if self._awaited is None or self._awaited.future.done():
+            return
+        answered = Answered(self._response, bytes(self._data_set))
+        if not is_pending(self._response.status):
+            self._awaited.future.set_result(answered)
+        elif self._awaited.on_pending is not None:
+            self._awaited.on_pending(answered)
 
     def cancel(self) -> None:
         """Nobody cancels a response."""
@@ -74,7 +87,7 @@ class Outgoing:
     def __init__(self, actor: AssociationActor) -> None:
         self._actor = actor
         self._invocations = Invocations()
-        self._awaited: dict[int, asyncio.Future[Answered]] = {}
+        self._awaited: dict[int, Awaited] = {}
         self._behind: deque[tuple[int, bytes, bytes | None]] | None = None
         """Messages that wait for the end of a stream; None: no stream is on its way."""
         self._turn = asyncio.Lock()
@@ -93,19 +106,21 @@ class Outgoing:
         context_id: int,
         request: Request,
         data_set: AsyncIterator[bytes] | bytes | None = None,
+        *,
+        on_pending: Callable[[Answered], None] | None = None,
     ) -> Answered:
-        """Send a request and wait for its final response.
+        """Send a request and wait for its final response, in turn with other requests.
 
-        One at a time, as long as no window for more is agreed. Raises AssociationEnded, and
-        TimeoutError if the peer says nothing within the DIMSE timeout: the association is aborted.
+        Raises AssociationEnded, and TimeoutError if the peer says nothing within the DIMSE
+        timeout: the association is aborted.
         """
         async with self._turn:
             future: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+            self._must_be_open()
             self._invocations.begin(request)
-            self._awaited[request.message_id] = future
+            self._awaited[request.message_id] = Awaited(future, on_pending)
             try:
                 if data_set is None or isinstance(data_set, bytes):
-                    self._must_be_open()
                     self.send(context_id, request, data_set)
                 else:
                     await self._stream(context_id, request, data_set)
@@ -113,6 +128,12 @@ class Outgoing:
             finally:
                 self._awaited.pop(request.message_id, None)
                 self._invocations.end(request.message_id)
+                self._actor.settle()
+
+    @property
+    def is_idle(self) -> bool:
+        """No request of ours waits for its response."""
+        return not self._awaited
 
     def next_message_id(self) -> int:
         """One that no request of ours has in flight."""
@@ -121,14 +142,14 @@ class Outgoing:
     def receive(self, response: Response) -> Reply:
         """A response begins; raises RemoteProtocolError for one that nobody waits for."""
         self._invocations.receive(response)
-        future = self._awaited.get(response.message_id_being_responded_to)
-        self._reply = Reply(response, future)
+        awaited = self._awaited.get(response.message_id_being_responded_to)
+        self._reply = Reply(response, awaited)
         return self._reply
 
     def stop(self) -> None:
         """The association is over."""
         self._behind = None
-        for future in self._awaited.values():
+        for future, _ in self._awaited.values():
             if not future.done():
                 future.set_exception(AssociationEnded("the association ended"))
                 future.exception()  # its waiter may have been cancelled

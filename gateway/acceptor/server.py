@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.acceptor.actor import AssociationActor
+from gateway.acceptor.calls import Calls
 from gateway.acceptor.notify import trace_wanted
 from gateway.acceptor.policy import policy_of
 from gateway.fabric.server import Server
@@ -42,6 +43,7 @@ class Acceptor:
             settings.fabric, Path(settings.run_dir), settings.index, expect=settings.expect
         )
         self.fabric.on_wants_changed = self._retrace
+        self.fabric.on_call = Calls(lambda name: self._actors.get(name)).take
         self.trace = Trace.NONE
         """What new associations record of themselves."""
         self.draining = False
@@ -49,7 +51,7 @@ class Acceptor:
         """Associations that are open."""
         self._listener = listener
         self._asyncio_server: asyncio.Server | None = None
-        self._actors: set[AssociationActor] = set()
+        self._actors: dict[str, AssociationActor] = {}
         self._pending: dict[AssociationActor, None] = {}
         self._changed = asyncio.Event()
 
@@ -64,16 +66,16 @@ class Acceptor:
     async def stop(self) -> None:
         """Reject what asks, finish what is in hand within the drain timeout, and leave."""
         self.draining = True
-        for actor in tuple(self._actors):
+        for actor in tuple(self._actors.values()):
             actor.settle()
         await self._until(lambda: not self.established, self.settings.drain_timeout)
         if self._asyncio_server is not None:
             self._asyncio_server.close()
-        for actor in tuple(self._actors):
+        for actor in tuple(self._actors.values()):
             actor.abort()
         # Peers that were answered have a moment to read it and close.
         await self._until(lambda: len(self._pending) == len(self._actors), FLUSH)
-        for actor in tuple(self._actors):
+        for actor in tuple(self._actors.values()):
             actor.transport.abort()
         await self.fabric.stop(FLUSH)
         await self.spool.close()
@@ -93,7 +95,7 @@ class Acceptor:
 
     def connected(self, actor: AssociationActor) -> None:
         """A connection is up; one too many makes the longest silent one leave."""
-        self._actors.add(actor)
+        self._actors[actor.id] = actor
         self._pending[actor] = None
         if len(self._pending) > self.settings.association.max_pending:
             oldest = next(iter(self._pending))
@@ -114,7 +116,7 @@ class Acceptor:
     def gone(self, actor: AssociationActor) -> None:
         """The connection is closed."""
         self._pending.pop(actor, None)
-        self._actors.discard(actor)
+        self._actors.pop(actor.id, None)
         self._changed.set()
 
     def _connection(self) -> Transport:
@@ -122,5 +124,5 @@ class Acceptor:
 
     def _retrace(self, topics: set[str]) -> None:
         self.trace = trace_wanted(topics)
-        for actor in self._actors:
+        for actor in self._actors.values():
             actor.association.trace = self.trace
