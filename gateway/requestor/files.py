@@ -1,7 +1,8 @@
 """Files as they are sent: found, named, and read piece by piece - never decoded.
 
-A file of PS3.10 says in its File Meta Information what it is; what that does not say is looked up
-in the first elements of the data set. A file without that header is taken for DICOM only if it
+A file of PS3.10 says in its File Meta Information how it is encoded; which instance of which SOP
+class it holds is looked up in the first elements of the data set, and in the File Meta Information
+if it is not there. A file without that header is taken for DICOM only if it
 begins like an implicit VR little endian data set that names its SOP class and instance: that
 encoding is the only one that can be told from the bytes alone, since nothing else is implicit.
 """
@@ -118,11 +119,10 @@ def _identify(path: Path) -> Instance:
             meta = read_file_meta(file)
         except Part10Error as error:
             return _headerless(path, file, size, str(error))
-        sop_class, instance = meta.sop_class_uid, meta.sop_instance_uid
-        if not (sop_class and instance):
-            scan = _scan(file, meta.offset, meta.transfer_syntax_uid)
-            sop_class = sop_class or scan.sop_class_uid or ""
-            instance = instance or scan.sop_instance_uid or ""
+        scan = _scan(file, meta.offset, meta.transfer_syntax_uid)
+        # Where the two disagree the data set is right: it is what the peer compares with.
+        sop_class = scan.sop_class_uid or meta.sop_class_uid
+        instance = scan.sop_instance_uid or meta.sop_instance_uid
     syntax = meta.transfer_syntax_uid
     _check(sop_class, instance, syntax)
     return Instance(sop_class, instance, syntax, size - meta.offset, path, meta.offset)
