@@ -1,6 +1,6 @@
 """While an answer is awaited: Sta3 (negotiation) and Sta6, Sta8 with an operation in flight.
 
-The worker behind answers only when the test writes a line into its FIFO, so that the state at each
+The worker behind answers only when the test writes into its FIFO, so that the state at each
 moment is known.
 """
 
@@ -28,17 +28,15 @@ class Gate:
     def __init__(self, gateway, worker: UserWorker) -> None:
         self.gateway, self.worker = gateway, worker
         self.address = gateway.address
-        self._seen = 0
 
     def wait_asked(self, what: str) -> None:
-        """Until the worker has one more request of that kind than it had at the last call."""
-        self._seen += 1
-        self.worker.out.wait_for_count(rf"^{what} ", self._seen, timeout=5)
+        """Until the worker has that request in hand."""
+        self.worker.out.wait_for(rf"^{what}\b", timeout=5)
 
-    def answer(self, line: str) -> None:
-        """Let one waiting handler go on: a status in hexadecimal, or yes, or no."""
-        with open(self.worker.folder / "gate.fifo", "w") as fifo:
-            fifo.write(line + "\n")
+    def answer(self, *words: str) -> None:
+        """Let as many waiting handlers go on: a status in hexadecimal, or yes, no or raise."""
+        with open(self.worker.folder / "gate.fifo", "wb", buffering=0) as fifo:
+            fifo.write("".join(word.ljust(5) for word in words).encode())
 
 
 @pytest.fixture(scope="module")
@@ -101,14 +99,17 @@ def test_sta3_a_abort_is_aa3(gate) -> None:
     gate.answer("yes")
 
 
-def test_verified_identity_is_accepted(gate) -> None:
+@pytest.mark.parametrize("reply", [0, 1])
+def test_verified_identity_is_replied_to_only_if_asked(gate, reply: int) -> None:
+    identity = wire.user_identity(3, b"ticket", reply=reply)
+    user = wire.user_information(wire.maximum_length(0), wire.implementation(), identity)
     with RawPeer(gate.address) as peer:
-        peer.send(ASKS_IDENTITY)
-        gate.wait_asked("identity")
+        peer.send(wire.associate_rq(user=user))
+        gate.wait_asked("identity 3")
         gate.answer("yes")
         accepted = wire.parse_ac(peer.recv_pdu())
         assert accepted.contexts[1][0] == 0
-        assert all(len(body) >= 2 for body in accepted.sub_items(0x59))
+        assert accepted.sub_items(0x59) == [b"\x00\x05token"] * reply
         peer.release()
 
 
@@ -118,6 +119,50 @@ def test_failed_identity_is_rejected_transiently(gate) -> None:
         gate.wait_asked("identity")
         gate.answer("no")
         expect(peer, wire.associate_rj(2, 2, 1))
+
+
+def test_identity_check_that_raises_is_rejected_as_congestion(gate) -> None:
+    """Negotiation fails closed."""
+    with RawPeer(gate.address) as peer:
+        peer.send(ASKS_IDENTITY)
+        gate.wait_asked("identity")
+        gate.answer("raise")
+        expect(peer, wire.associate_rj(2, 3, 1))
+
+
+@pytest.mark.parametrize("proposed", [(2, 2), (8, 1), (1, 8)])
+def test_window_is_never_more_than_proposed(gate, proposed: tuple[int, int]) -> None:
+    """The worker answers (99, 99)."""
+    user = (wire.maximum_length(0), wire.implementation(), wire.async_window(*proposed))
+    with association(gate.address, user=wire.user_information(*user)) as peer:
+        (reply,) = peer.accepted.sub_items(0x53)
+        invoked, performed = int.from_bytes(reply[:2], "big"), int.from_bytes(reply[2:], "big")
+        assert 1 <= invoked <= proposed[0]
+        assert 1 <= performed <= proposed[1]
+        peer.release()
+
+
+def test_window_of_one_is_not_asked_about(gate) -> None:
+    user = (wire.maximum_length(0), wire.implementation(), wire.async_window(1, 1))
+    with association(gate.address, user=wire.user_information(*user)) as peer:
+        assert peer.accepted.sub_items(0x53) in ([], [b"\0\1\0\1"])
+        peer.release()
+
+
+def test_operations_within_the_window_are_in_flight_together(gate) -> None:
+    """Two stores and an echo behind them: the echo is answered first."""
+    mine = instances.many(2)
+    user = (wire.maximum_length(0), wire.implementation(), wire.async_window(8, 8))
+    with association(
+        gate.address, mine[0].context(), wire.context(3), user=wire.user_information(*user)
+    ) as peer:
+        for number, one in enumerate(mine):
+            peer.send(wire.message(1, wire.store_rq(one.uid, number), one.data_set))
+            gate.wait_asked(f"store {number}")
+        assert peer.echo(9, context_id=3).command == wire.echo_rsp(9)
+        gate.answer("0000", "0000")
+        assert {peer.recv_response().message_id for _ in mine} == {0, 1}
+        peer.release()
 
 
 # Sta6 and Sta8 with an operation in flight

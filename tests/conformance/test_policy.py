@@ -8,6 +8,7 @@ from tests.conformance.table import expect
 from tests.conftest import running
 from tests.peers import instances, wire
 from tests.peers.raw import RawPeer, association, echo_ok
+from tests.peers.workers import STORAGE_OFF
 
 CONFIG = """
 [gateway]
@@ -70,6 +71,13 @@ def test_one_association_too_many_is_a_transient_reject(strict) -> None:
     finally:
         for peer in peers:
             peer.close()
+
+
+def test_required_worker_that_is_not_there_is_temporary_congestion(start_gateway) -> None:
+    gateway = start_gateway(STORAGE_OFF + '[policy]\nrequire = ["EVT_C_STORE"]\n')
+    with RawPeer(gateway.address) as peer:
+        peer.send(wire.associate_rq())
+        expect(peer, wire.associate_rj(2, 3, 1))
 
 
 def test_unrestricted_takes_private_classes(start_gateway) -> None:

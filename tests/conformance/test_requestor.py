@@ -140,6 +140,47 @@ def test_sta5_is_aa8(sent: bytes, answer: bytes) -> None:
         assert command.result()[0] not in (0, 2)
 
 
+OUT_OF_PLACE = [
+    pytest.param(wire.associate_rq(), wire.abort(2, 2), id="A-ASSOCIATE-RQ"),
+    pytest.param(wire.associate_ac((1, 0, wire.IMPLICIT)), wire.abort(2, 2), id="A-ASSOCIATE-AC"),
+    pytest.param(wire.associate_rj(1, 1, 1), wire.abort(2, 2), id="A-ASSOCIATE-RJ"),
+    pytest.param(wire.pdu(0x77, bytes(4)), wire.abort(2, 1), id="unknown"),
+    pytest.param(wire.pdu(wire.RELEASE_RP, bytes(5)), wire.abort(2, 6), id="too long"),
+]
+
+
+@pytest.mark.parametrize(("sent", "answer"), OUT_OF_PLACE)
+def test_sta6_is_aa8(sent: bytes, answer: bytes) -> None:
+    with echo() as command:
+        command.accept()
+        command.peer.recv_pdu()
+        command.peer.send(sent)
+        assert command.peer.recv_all() == [answer, EOF]
+        assert command.result()[0] not in (0, 2)
+
+
+@pytest.mark.parametrize(("sent", "answer"), OUT_OF_PLACE)
+def test_sta7_is_aa8(sent: bytes, answer: bytes) -> None:
+    with echo() as command:
+        command.accept()
+        command.respond()
+        assert command.peer.recv_pdu() == wire.release_rq()
+        command.peer.send(sent)
+        assert command.peer.recv_all() == [answer, EOF]
+
+
+@pytest.mark.parametrize(("sent", "answer"), OUT_OF_PLACE)
+def test_sta11_is_aa8(sent: bytes, answer: bytes) -> None:
+    with echo() as command:
+        command.accept()
+        command.respond()
+        assert command.peer.recv_pdu() == wire.release_rq()
+        command.peer.send(wire.release_rq())
+        assert command.peer.recv_pdu() == wire.release_rp()
+        command.peer.send(sent)
+        assert command.peer.recv_all() == [answer, EOF]
+
+
 def test_abort_and_close_are_told() -> None:
     with echo() as command:
         command.accept()

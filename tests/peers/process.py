@@ -61,16 +61,6 @@ class Lines:
             raise AssertionError(f"no line like {wanted.pattern!r}: {state}\n{self.text}")
         return found[0]
 
-    def wait_for_count(self, pattern: str, count: int, *, timeout: float) -> None:
-        """Until `count` lines match."""
-        wanted = re.compile(pattern)
-        with self._changed:
-            enough = self._changed.wait_for(
-                lambda: sum(bool(wanted.search(line)) for line in self._lines) >= count, timeout
-            )
-        if not enough:
-            raise AssertionError(f"not {count} lines like {pattern!r} in {timeout} s\n{self.text}")
-
     def forget(self) -> None:
         """What came so far is no longer looked at."""
         with self._changed:

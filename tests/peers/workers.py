@@ -42,27 +42,36 @@ def received(event):
 """
 
 GATE = """
-from pathlib import Path
-
 from gateway import Worker, evt
 
 worker = Worker("gate")
 
 
+def told():
+    with open("gate.fifo", "rb", buffering=0) as gate:
+        return gate.read(5).decode().strip()
+
+
 @worker.on(evt.EVT_C_STORE)
 def store(event):
     print("store", event.message_id, flush=True)
-    with open("gate.fifo") as gate:
-        return int(gate.readline(), 16)
+    return int(told(), 16)
 
 
 @worker.on(evt.EVT_USER_ID)
 def identity(event):
     print("identity", event.user_id_type, flush=True)
-    with open("gate.fifo") as gate:
-        return gate.readline().strip() == "yes", None
+    answer = told()
+    if answer == "raise":
+        raise RuntimeError("asked to")
+    return answer == "yes", b"token"
+
+
+@worker.on(evt.EVT_ASYNC_OPS)
+def window(event):
+    return 99, 99
 """
-"""Each of its answers waits for a line in the FIFO `gate.fifo` of its folder."""
+"""Each of its answers waits for five bytes in the FIFO `gate.fifo` of its folder."""
 
 
 READY = r"^dicom-gateway worker \S+ ready"
