@@ -38,7 +38,8 @@ class Client:
     """One member of a worker: registers everywhere, takes requests, answers, watches.
 
     Callbacks: `on_request(Request)`; `on_cancel(token, why)` with the value of a `Why`;
-    `on_notification(Notification)`; `on_state(State, detail)`.
+    `on_notification(Notification)`; `on_state(State, detail)`. `history`: how many notifications of
+    each topic, told before the start, are asked for; they have arrived when `start` returns.
     """
 
     def __init__(  # noqa: PLR0913 - the callbacks are what it is told
@@ -51,12 +52,14 @@ class Client:
         on_cancel: Callable[[str, str], None] = lambda _token, _why: None,
         on_notification: Callable[[Notification], None] = lambda _notification: None,
         on_state: Callable[[State, str], None] = lambda _state, _detail: None,
+        history: int = 0,
     ) -> None:
         self._run_dir = address.local(run_dir)
         self._settings = settings
         self._loop = Loop()
         callbacks = Callbacks(on_request, on_cancel, on_notification, on_state)
         self._membership = Membership(self._run_dir, registration, settings, callbacks, self._loop)
+        self._membership.watching.history = history
         self._thread = threading.Thread(target=self._run, name="fabric", daemon=True)
         self._changing = threading.Lock()
         self._topics: set[str] = set()

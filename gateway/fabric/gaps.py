@@ -47,10 +47,14 @@ Step = Emit | Ask | Gap
 class Tracker:
     """One topic of one acceptor, as one watcher sees it."""
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, history: int = 0) -> None:
         self._patience = patience
         """Seconds to wait for a replay."""
+        self._history = history
+        """Notifications from before the subscription that are asked for."""
         self._stream = ""
+        self._first = 0
+        """The first one that was not told before the subscription."""
         self._next = 0
         self._last = 0
         """The last one known to exist."""
@@ -73,10 +77,16 @@ class Tracker:
 
     def beacon(self, beacon: Beacon, now: float) -> list[Step]:
         """The acceptor says how far it is."""
+        steps: list[Step] = []
         if beacon.stream != self._stream:
-            return self._begin(beacon.stream, beacon.seq + 1)
+            steps = self._begin(beacon.stream, beacon.seq + 1)
         self._last = max(self._last, beacon.seq)
-        return self._ask(now)
+        return steps + self._ask(now)
+
+    @property
+    def is_current(self) -> bool:
+        """Nothing that is known to exist is missing."""
+        return self._next > self._last
 
     def replayed(self, stream: str, last: int, now: float) -> list[Step]:
         """The acceptor repeated what it still had up to `last`."""
@@ -95,7 +105,8 @@ class Tracker:
     def _begin(self, stream: str, seq: int) -> list[Step]:
         """Another run of the acceptor; of the former nothing more will come."""
         steps = self._give_up(self._last) if self._stream else []
-        self._stream, self._next, self._last = stream, seq, seq - 1
+        self._stream, self._first, self._last = stream, seq, seq - 1
+        self._next, self._history = max(1, seq - self._history), 0
         self._held.clear()
         self._asked_at = None
         return steps
@@ -112,9 +123,9 @@ class Tracker:
         steps: list[Step] = []
         while self._next <= last:
             present = min((seq for seq in self._held if seq <= last), default=last + 1)
-            if present > self._next:
-                steps.append(Gap(self._stream, self._next, present - 1))
-                self._next = present
+            if present > (first := max(self._next, self._first)):
+                steps.append(Gap(self._stream, first, present - 1))
+            self._next = present
             steps += self._flow()
         return steps
 

@@ -81,10 +81,10 @@ class Link:
         while self._outbox and self.requests.send(self._outbox[0]) is not Sent.FULL:
             self._outbox.popleft()
 
-    def follow(self, topics: set[str], patience: float) -> None:
-        """Subscribe to these topics and no others."""
+    def follow(self, topics: set[str], patience: float, history: int = 0) -> None:
+        """Subscribe to these topics and no others; ask for so many from before."""
         for topic in topics - self.topics:
-            self.trackers[topic] = Tracker(patience)
+            self.trackers[topic] = Tracker(patience, history)
             self.events.subscribe(topic_frame(topic))
         for topic in self.topics - topics:
             del self.trackers[topic]

@@ -195,7 +195,8 @@ class Membership:
         self.links = dict(sorted(order.items(), key=lambda item: item[1].address.index))
         self._loop.add(link.requests, lambda frames: self._on_message(link, frames))
         self._loop.add(link.events, lambda frames: self.watching.on_message(link, frames))
-        link.follow(self.watching.topics, MISSED * self._heartbeat)
+        history = 0 if self._active else self.watching.history
+        link.follow(self.watching.topics, MISSED * self._heartbeat, history)
 
     def _drop(self, link: Link, linger: float = 0.0) -> None:
         self.links = {name: other for name, other in self.links.items() if other is not link}

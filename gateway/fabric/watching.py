@@ -17,6 +17,7 @@ from gateway.fabric.model import Notification
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from gateway.fabric.gaps import Tracker
     from gateway.fabric.link import Link
     from gateway.fabric.sockets import Frames
 
@@ -29,6 +30,8 @@ class Watching:
     def __init__(self, notify: Callable[[Notification], None]) -> None:
         self._notify = notify
         self.topics: set[str] = set()
+        self.history = 0
+        """Notifications of each topic from before that are asked for at the start."""
         self.news = threading.Condition()
         """Notified when an acceptor confirmed a subscription."""
         self.on_confirmed: Callable[[], None] = lambda: None
@@ -58,11 +61,7 @@ class Watching:
             self._do(link, topic, tracker.notified(envelope, now))
         elif isinstance(envelope, Beacon):
             self._do(link, topic, tracker.beacon(envelope, now))
-            if topic not in link.confirmed:
-                with self.news:
-                    link.confirmed.add(topic)
-                    self.news.notify_all()
-                self.on_confirmed()
+            self._confirm(link, topic, tracker)
 
     def _on_repeat(self, link: Link, envelope: Repeat, data: memoryview | None) -> None:
         tracker = link.trackers.get(envelope.topic)
@@ -76,6 +75,15 @@ class Watching:
         if tracker is not None:
             now = time.monotonic()
             self._do(link, envelope.topic, tracker.replayed(envelope.stream, envelope.last, now))
+            self._confirm(link, envelope.topic, tracker)
+
+    def _confirm(self, link: Link, topic: str, tracker: Tracker) -> None:
+        """The subscription is in effect, and what was asked for from before is here."""
+        if topic not in link.confirmed and (tracker.is_current or not self.history):
+            with self.news:
+                link.confirmed.add(topic)
+                self.news.notify_all()
+            self.on_confirmed()
 
     def _do(self, link: Link, topic: str, steps: list[Step]) -> None:
         for step in steps:
