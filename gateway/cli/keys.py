@@ -142,7 +142,7 @@ def _vr(tag: int) -> str:
 def _tag(name: str, key: str) -> int:
     if match := _TAG.fullmatch(name.strip()):
         return Tag(int(match[1], 16), int(match[2], 16))
-    tag = tag_for_keyword(name)
+    tag = tag_for_keyword(name) if name else None
     if tag is None:
         near = difflib.get_close_matches(name, keyword_dict, n=3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""

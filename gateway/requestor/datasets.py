@@ -45,7 +45,7 @@ def encode(data_set: Dataset, transfer_syntax: str) -> bytes:
     try:
         write_dataset(buffer, data_set)
     except Exception as error:  # whatever pydicom raises for values that do not fit
-        raise NotConverted(f"{type(error).__name__}: {error}") from error
+        raise NotConverted(_brief(error)) from error
     plain: bytes = buffer.getvalue()
     if transfer_syntax != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
         return plain
@@ -73,10 +73,12 @@ def decode(data: bytes, transfer_syntax: str) -> Dataset:
             is_little_endian=transfer_syntax != EXPLICIT_VR_BIG_ENDIAN,
         )
         data_set.walk(lambda *_: None)  # elements are decoded when they are looked at: all, now
+        if data and not len(data_set):
+            raise NotConverted("no element can be read")
     except NotConverted:
         raise
     except Exception as error:  # whatever pydicom raises for bytes that are no data set
-        raise NotConverted(f"{type(error).__name__}: {error}") from error
+        raise NotConverted(_brief(error)) from error
     return data_set
 
 
@@ -99,7 +101,7 @@ def convert(instance: Instance, transfer_syntax: str) -> Instance:
         if was_big != is_big:
             data_set.walk(_swap)
     except Exception as error:  # whatever pydicom raises for values that make no sense
-        raise NotConverted(f"{type(error).__name__}: {error}") from error
+        raise NotConverted(_brief(error)) from error
     encoded = encode(data_set, transfer_syntax)
     return Instance(
         instance.sop_class_uid,
@@ -126,3 +128,9 @@ def instance_of(data_set: Dataset, transfer_syntax: str) -> Instance:
     encoded = encode(data_set, transfer_syntax)
     uids = str(data_set.SOPClassUID), str(data_set.SOPInstanceUID)
     return Instance(*uids, transfer_syntax, len(encoded), data=encoded)
+
+
+def _brief(error: Exception) -> str:
+    """Pydicom puts whole tracebacks into the texts of its errors."""
+    text = str(error).partition("\n")[0][:200]
+    return f"{type(error).__name__}: {text}"

@@ -80,6 +80,7 @@ def pynetdicom_scp(
         ae.add_supported_context(uid, list(syntaxes))
     for uid in roles:
         ae.add_supported_context(uid, list(syntaxes), scu_role=True, scp_role=True)
+        ae.add_requested_context(uid, list(syntaxes))
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     try:
         yield server.socket.getsockname()

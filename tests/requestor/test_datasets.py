@@ -41,6 +41,13 @@ def test_what_is_no_data_set(garbage: bytes) -> None:
         decode(garbage, wire.DEFLATED)
 
 
+@pytest.mark.parametrize("garbage", [b"\xff" * 30, b"\x28\x00\x10\x00US\x03\x00abc"])
+def test_what_cannot_be_read_is_told_in_one_line(garbage: bytes) -> None:
+    with pytest.raises(NotConverted) as caught:
+        decode(garbage, wire.EXPLICIT)
+    assert "\n" not in str(caught.value)
+
+
 def test_value_that_cannot_be_encoded() -> None:
     data_set = Dataset()
     data_set.add_new(0x00280010, "US", 70_000)
