@@ -1,4 +1,4 @@
-"""Stored instances a second, this gateway and its peers in turn: `python -m tests.bench.store`.
+"""Stored instances a second, this gateway and its peers in turn: `python -m tests.bench store`.
 
 One sender, the same for all: prepared bytes on raw sockets with TCP_NODELAY, a thread for each of
 N associations, one C-STORE at a time on each. Every round starts each server anew and visits them
@@ -158,14 +158,14 @@ def show(figures: dict[str, list[float]], options: argparse.Namespace) -> None:
     Console(width=110).print(table)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.store", description=__doc__)
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench store", description=__doc__)
     parser.add_argument("--associations", type=int, default=10)
     parser.add_argument("--count", type=int, default=500, help="instances in each round")
     parser.add_argument("--size", type=int, default=512 * 1024, help="bytes of pixels")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="figures for a program")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     free = shutil.disk_usage("/tmp").free
     if options.count * options.size * 2 > free:
         parser.error(f"/tmp has only {free // 1_000_000} MB free")
