@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from gateway import __version__
-from gateway.cli import config, echo, find, get, move, serve, status, store, worker
+from gateway.cli import config, echo, events, find, get, move, serve, status, store, worker
 from gateway.errors import ConfigError, GatewayError
 
 GROUP = "dicom_gateway.commands"
@@ -86,6 +86,7 @@ for _name, _module in {
     "find": find,
     "get": get,
     "move": move,
+    "events": events,
     "status": status,
     "config": config,
 }.items():
