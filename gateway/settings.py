@@ -120,6 +120,16 @@ class WorkerTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Destination:
+    """One entry of `[destinations]`: where C-MOVE sends to."""
+
+    host: str
+    port: int
+    ae_title: str = ""
+    """Its AE title; empty: the name of the entry."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration."""
 
@@ -130,6 +140,8 @@ class Settings:
     fabric: FabricSettings = field(default_factory=FabricSettings)
     log: LogSettings = field(default_factory=LogSettings)
     workers: dict[str, WorkerTable] = field(default_factory=lambda: {"storage": WorkerTable()})
+    destinations: dict[str, Destination] = field(default_factory=dict)
+    """By the AE title that a C-MOVE names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +190,8 @@ class WorkerSettings:
     drain_timeout: float = 10.0
     options: dict[str, Any] = field(default_factory=dict)
     """The worker's own table of the configuration."""
+    destinations: dict[str, Destination] = field(default_factory=dict)
+    """Where C-MOVE may send to, by AE title."""
     fabric: FabricSettings = field(default_factory=FabricSettings)
     log: LogSettings = field(default_factory=LogSettings)
 

@@ -20,7 +20,7 @@ from gateway.events import (
     PairEvent,
     StatusEvent,
 )
-from gateway.sdk import dataset
+from gateway.sdk import dataset, negotiation
 
 if TYPE_CHECKING:
     from gateway.sdk.event import Event
@@ -64,7 +64,16 @@ def reply(event: Event, answer: Any) -> Reply:
         case PairEvent():
             return pair_reply(event, answer)
         case _:
-            return Reply({"value": answer})
+            return negotiated(event, answer)
+
+
+def negotiated(event: Event, answer: Any) -> Reply:
+    """The answer to what is asked while an association is negotiated."""
+    try:
+        return Reply({"value": negotiation.CONVERTERS[event.name](answer)})
+    except (TypeError, ValueError) as error:
+        log.error("event=%s the answer is no %s", event.name, error)  # noqa: TRY400 - says it all
+        return failure("bad_status", f"{event.name}: the answer is no {error}")
 
 
 def status_reply(event: InterventionEvent, answer: Any) -> Reply:
@@ -103,6 +112,8 @@ def pair_reply(event: Event, answer: Any) -> Reply:
 
 
 TOO_LATE = failure("raised", "past its deadline")
+PUT_DOWN = Reply()
+"""The last answer to a request that nobody awaits any more."""
 
 
 _NOT_ONCE = frozenset({Category.PENDING, Category.CANCEL})

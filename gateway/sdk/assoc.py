@@ -1,4 +1,4 @@
-"""The association as a handler sees it: what was negotiated, read-only."""
+"""The association as a handler sees it: what was negotiated, and what can be done with it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from gateway.fabric.framing import unpack
+from gateway.sdk.calling import Calling
 from gateway.sdk.dataset import uid
 
 if TYPE_CHECKING:
     from pydicom.uid import UID
+
+    from gateway.sdk.calling import Caller
 
 _CACHED = 512
 
@@ -71,8 +74,9 @@ class NegotiatedContext:
     context_id: int
     abstract_syntax: UID
     transfer_syntax: list[UID]
-    """The one that was accepted; empty for a rejected context."""
-    result: int
+    """The one that was accepted, or those that were requested; empty for a rejected context."""
+    result: int | None
+    """0: accepted; None: not decided yet."""
     as_scu: bool = False
     as_scp: bool = False
 
@@ -84,27 +88,30 @@ class LocalAE:
     ae_title: str
 
 
-class Association:
-    """An association by its negotiated values; two events of one association share it."""
+class Association(Calling):
+    """An association by its negotiated values; events of one association share it."""
 
-    def __init__(self, values: dict[str, Any]) -> None:
+    def __init__(self, values: dict[str, Any], caller: Caller | None = None) -> None:
+        super().__init__()
         self._values = values
+        self._caller = caller
 
     def __repr__(self) -> str:
         return f"<Association {self.id} {self.state}>"
 
-    @property
+    @cached_property
     def id(self) -> str:
         return str(self._values.get("id", ""))
 
-    @property
+    @cached_property
     def acceptor_name(self) -> str:
         """The acceptor process that holds it, as `acceptor-0`."""
         return str(self._values.get("acceptor", ""))
 
     @property
     def state(self) -> str:
-        return str(self._values.get("state", ""))
+        """As it was at the time of the event, or as this process has left it."""
+        return self._ended or str(self._values.get("state", ""))
 
     @property
     def mode(self) -> str:
@@ -130,6 +137,14 @@ class Association:
     @cached_property
     def acceptor(self) -> ServiceUser:
         return _service_user("acceptor", self._values.get("acceptor_info"))
+
+    @cached_property
+    def requested_contexts(self) -> list[NegotiatedContext]:
+        """What the A-ASSOCIATE-RQ proposes."""
+        return [
+            NegotiatedContext(context_id, uid(abstract), [uid(t) for t in transfer], None)
+            for context_id, abstract, transfer in self._values.get("requested_contexts", ())
+        ]
 
     @cached_property
     def accepted_contexts(self) -> list[NegotiatedContext]:
@@ -173,10 +188,13 @@ class Association:
 
 
 @lru_cache(maxsize=_CACHED)
-def decode(blob: bytes) -> Association:
-    """The association of an envelope; an empty blob is an association nothing is known of."""
+def decode(blob: bytes, caller: Caller | None = None) -> Association:
+    """The association of an envelope; an empty blob is an association nothing is known of.
+
+    `caller` is what it acts through.
+    """
     values = unpack(blob) if blob else {}
-    return Association(values if isinstance(values, dict) else {})
+    return Association(values if isinstance(values, dict) else {}, caller)
 
 
 def address(pair: Any) -> tuple[str, int]:

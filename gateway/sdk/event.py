@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import UID
 
+    from gateway.sdk.calling import Caller
     from gateway.sdk.watched import AcsePrimitive, DimseMessage
     from gateway.ul.pdu import PDU
 
@@ -104,6 +105,7 @@ class Event:
         attempt: int = 1,
         timestamp: float | None = None,
         publish: Publish | None = None,
+        caller: Caller | None = None,
     ) -> None:
         self.event = event
         self.timestamp = datetime.fromtimestamp(timestamp) if timestamp else datetime.now()
@@ -113,6 +115,7 @@ class Event:
         self._attempt = attempt
         self._cancelled = threading.Event()
         self._publish = publish
+        self._caller = caller
         self._temporary: Path | None = None
 
     def __repr__(self) -> str:
@@ -134,7 +137,7 @@ class Event:
     @property
     def assoc(self) -> assoc.Association:
         """The association; decoded once for all of its events."""
-        return assoc.decode(self._blob)
+        return assoc.decode(self._blob, self._caller)  # type: ignore[arg-type]
 
     @property
     def assoc_id(self) -> str:

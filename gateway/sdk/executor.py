@@ -19,11 +19,13 @@ import inspect
 import logging
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.sdk import answers, streams
+from gateway.sdk.routes import Routes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -39,6 +41,8 @@ log = logging.getLogger("gateway.sdk")
 
 GRACE = 5.0
 """Seconds past its deadline after which a handler counts as hung; never more than the deadline."""
+_PART = 0.25
+"""Of a deadline, after which the acceptor is told once more that others are waited for."""
 
 
 class Job:
@@ -50,6 +54,8 @@ class Job:
         self.event = event
         self.deadline_at: float | None = deadline_at
         """None while it is not the handler that we wait for."""
+        self.extended_at: float | None = None
+        """When the acceptor was last told that others are waited for; None: they are not."""
         self.abandoned = False
         self.unwanted = False
         """Nobody awaits an answer any more."""
@@ -120,14 +126,24 @@ def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
 class Executor:
     """The requests in hand and the threads that work on them.
 
-    `send` gives a reply to the fabric: False if nobody waits for it any more.
+    `send` gives a reply to the fabric: False if nobody waits for it any more. `extend` has the
+    acceptor's deadline of a request run anew. `routes` lead to the destinations of C-MOVE.
     """
 
     def __init__(
-        self, concurrency: int, send: Send, *, loop: Loop, clock: Callable[[], float] | None = None
+        self,
+        concurrency: int,
+        send: Send,
+        *,
+        loop: Loop,
+        extend: Callable[[str], None] = lambda _token: None,
+        routes: Routes | None = None,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._concurrency = concurrency
         self._send = send
+        self._extend = extend
+        self._routes = routes or Routes()
         self._loop = loop
         self._clock = clock or time.monotonic
         self._jobs: dict[str, Job] = {}
@@ -174,7 +190,10 @@ class Executor:
         """Abandon what is past its deadline; True once a handler is past its grace as well."""
         now = self._clock()
         with self._changed:
+            waiting = [j for j in self._jobs.values() if j.extended_at is not None]
             late = [(j, j.deadline_at) for j in self._jobs.values() if j.deadline_at is not None]
+        for job in waiting:
+            self._keep_waiting(job, now)
         for job, deadline_at in late:
             if now >= deadline_at and not job.abandoned:
                 log.error(
@@ -208,33 +227,45 @@ class Executor:
         if job.unwanted:
             self._reply(job, answers.failure("raised", "cancelled before it began"))
             return
+        convert = None
+        if getattr(job.event.event, "streams", False):
+            peer_time = partial(self._peer_time, job)
+            convert = streams.converter(job.event, self._routes, peer_time)
         try:
-            self._call(job)
+            self._call(job, convert)
         except (Exception, SystemExit) as error:
             # the handler's, whatever it is: it becomes a status, and the log says where
             name, where = job.event.name, job.event.assoc_id
             log.exception("event=%s assoc=%s handler=%s raised", name, where, job.bound.name)
-            self._reply(job, answers.raised(error))
+            raised = answers.raised if convert is None else convert.raised
+            self._reply(job, raised(error))
+        finally:
+            if convert is not None:
+                convert.close()
 
-    def _call(self, job: Job) -> None:
+    def _call(self, job: Job, convert: streams.Finding | None) -> None:
         result = self._resolve(job, job.bound.function(job.event, *job.bound.args))
-        if not getattr(job.event.event, "streams", False):
+        if convert is None:
             self._reply(job, answers.reply(job.event, result))
         elif (wrong := streams.refused(job.event, result)) is not None:
             self._reply(job, wrong)
         else:
-            self._stream(job, result)
+            self._stream(job, convert, result)
 
-    def _stream(self, job: Job, result: Any) -> None:
+    def _stream(self, job: Job, convert: streams.Finding, result: Any) -> None:
         """Send each value until one is final, nobody wants more, or there are no more."""
         values = self._drive(job, result) if hasattr(result, "__aiter__") else iter(result)
-        convert = streams.converter(job.event)
         try:
             for value in values:
-                told = convert(value)
-                if not self._reply(job, told) or told.final:
+                if job.unwanted:
+                    self._reply(job, answers.PUT_DOWN)
                     return
-            self._reply(job, convert.end())
+                told = convert.cancelled(value) if job.cancelled.is_set() else convert(value)
+                if told is None:
+                    self._start_anew(job)
+                elif not self._reply(job, told) or told.final:
+                    return
+            self._reply(job, convert.end(is_cancelled=job.cancelled.is_set()))
         finally:
             if (close := getattr(values, "close", None)) is not None:
                 close()
@@ -268,5 +299,34 @@ class Executor:
             return False
         job.deadline_at = None
         wanted = self._send(job.token, told)
+        if not wanted and not told.final:
+            self._send(job.token, answers.PUT_DOWN)
         job.deadline_at = self._clock() + job.bound.deadline
         return wanted
+
+    # Time that is not the handler's
+
+    @contextmanager
+    def _peer_time(self, job: Job) -> Iterator[None]:
+        """Others are waited for: the deadline rests, and the acceptor is told so."""
+        if job.abandoned:
+            yield
+            return
+        job.deadline_at, job.extended_at = None, self._clock()
+        self._extend(job.token)
+        try:
+            yield
+        finally:
+            job.extended_at = None
+            self._start_anew(job)
+
+    def _start_anew(self, job: Job) -> None:
+        """The handler has given what it had to give: a new deadline, without an answer."""
+        self._extend(job.token)
+        job.deadline_at = self._clock() + job.bound.deadline
+
+    def _keep_waiting(self, job: Job, now: float) -> None:
+        at = job.extended_at
+        if at is not None and now - at >= job.bound.deadline * _PART:
+            job.extended_at = now
+            self._extend(job.token)

@@ -19,6 +19,7 @@ from gateway.sdk.event import Event
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gateway.sdk.calling import Caller
     from gateway.sdk.event import Publish
     from gateway.sdk.executor import Loop
     from gateway.sdk.handlers import BoundHandler
@@ -40,6 +41,7 @@ class Told:
     body: dict[str, Any]
     blob: bytes = b""
     publish: Publish | None = None
+    caller: Caller | None = None
 
 
 class Notifier:
@@ -118,6 +120,7 @@ class Notifier:
                 blob=told.blob,
                 timestamp=told.timestamp,
                 publish=told.publish,
+                caller=told.caller,
             )
             try:
                 result = bound.function(event, *bound.args)

@@ -20,7 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from gateway import process
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, FabricError
 from gateway.events import CATALOGUE
 from gateway.fabric import Binding, Notification, Registration, Request, State
 from gateway.fabric import Why as Cancelled
@@ -30,11 +30,13 @@ from gateway.sdk.event import Event
 from gateway.sdk.executor import Executor, Loop
 from gateway.sdk.handlers import BoundHandler
 from gateway.sdk.notifier import Notifier, Told
+from gateway.sdk.routes import Routes
 from gateway.sdk.worker import Context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gateway.fabric import Invocation
     from gateway.sdk.answers import Reply
     from gateway.sdk.worker import Worker
     from gateway.settings import WorkerSettings
@@ -96,12 +98,17 @@ class Session:
         self._endings: SimpleQueue[Ending] = SimpleQueue()
         self._loop = Loop()
         self._credit = settings.concurrency or worker.concurrency
-        self._executor = Executor(self._credit, self._send, loop=self._loop)
+        self._routes = Routes(settings.destinations)
+        self._executor = Executor(
+            self._credit, self._send, loop=self._loop, extend=self._extend, routes=self._routes
+        )
         self._notifier = Notifier(worker.bound, loop=self._loop)
         self._client: Client | None = None
         self._held: tuple[Binding, ...] = ()
         self._topics: set[str] = set()
         self._closed = False
+        self._caller = self._call
+        """One object, because associations are cached by it."""
         self.generation = settings.generation
 
     # Starting
@@ -195,6 +202,7 @@ class Session:
             data=request.data,
             attempt=request.attempt,
             publish=partial(self._publish, request.acceptor, bytes(request.assoc)),
+            caller=self._caller,
         )
         self._executor.submit(request.token, bound, event, request.deadline)
 
@@ -215,6 +223,7 @@ class Session:
                 told.body,
                 blob,
                 partial(self._publish, acceptor, blob),
+                self._caller,
             )
         )
 
@@ -230,9 +239,18 @@ class Session:
             token, told.payload, final=told.final, data=told.data
         )
 
+    def _extend(self, token: str) -> None:
+        if self._client is not None:
+            self._client.extend(token)
+
     def _publish(self, acceptor: str, blob: bytes, topic: str, body: dict[str, Any]) -> None:
         if self._client is not None:
             self._client.publish(acceptor, topic, body, blob)
+
+    def _call(self, *what: Any, **more: Any) -> Invocation:
+        if self._client is None:
+            raise FabricError("the worker has left")
+        return self._client.call(*what, **more)
 
     # Ending
 
@@ -265,6 +283,7 @@ class Session:
         if ending.why is Why.HUNG:
             # no farewell: requests shall wait for whoever replaces this process
             self._executor.hold_back()
+            self._take_no_more()
         elif client is not None:
             client.leave()
         self._drain(ending)
@@ -276,6 +295,15 @@ class Session:
             self._call_stop_hooks()
         self._executor.stop()
         self._loop.stop()
+        self._routes.close()
+
+    def _take_no_more(self) -> None:
+        """Keep the events, but let what comes now wait at the acceptor."""
+        try:
+            if self._client is not None:
+                self._client.register(timeout=LIFELINE_DRAIN, credit=0)
+        except FabricError as error:
+            log.warning("worker=%s %s", self.name, error)
 
     def _call_stop_hooks(self) -> None:
         for hook in self._worker.stop_hooks:

@@ -93,6 +93,7 @@ def members(launch: Launch, settings: Settings, parts: Parts) -> Iterator[Post]:
             durable=launch.durable,
             drain_timeout=settings.gateway.drain_timeout,
             options=table.options,
+            destinations=settings.destinations,
             fabric=settings.fabric,
             log=settings.log,
         )

@@ -1,8 +1,9 @@
 from enum import IntEnum
+from types import SimpleNamespace
 
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from gateway import events, evt
 from gateway.sdk import answers, dataset
@@ -130,8 +131,50 @@ def test_an_error_is_told_in_one_line():
     assert len(answers.raised(ValueError("x" * 9999)).payload["error"]) == answers.MAX_ERROR
 
 
-def test_negotiation_is_answered_with_plain_values():
-    assert told((2, 1), evt.EVT_ASYNC_OPS).payload == {"value": (2, 1)}
+COMMON = {
+    "sop_class_uid": "1.2",
+    "service_class_uid": "1.3",
+    "related_general_sop_class_identification": ["1.4"],
+}
+
+
+@pytest.mark.parametrize(
+    ("event", "answer", "value"),
+    [
+        (evt.EVT_ASSOCIATE, True, True),
+        (evt.EVT_ASSOCIATE, False, False),
+        (evt.EVT_ASSOCIATE, (1, 1, 7), [1, 1, 7]),
+        (evt.EVT_ASYNC_OPS, (2, 1), [2, 1]),
+        (evt.EVT_ASYNC_OPS, (0, 65535), [0, 65535]),
+        (evt.EVT_SOP_EXTENDED, {UID("1.2"): b"\1"}, {"1.2": b"\1"}),
+        (evt.EVT_SOP_COMMON, {}, {}),
+        (evt.EVT_SOP_COMMON, {"1.2": SimpleNamespace(**COMMON)}, {"1.2": COMMON}),
+        (evt.EVT_USER_ID, (True, None), [True, None]),
+        (evt.EVT_USER_ID, (False, b"no"), [False, b"no"]),
+    ],
+)
+def test_negotiation_is_answered_with_plain_values(event, answer, value):
+    assert told(answer, event).payload == {"value": value}
+
+
+@pytest.mark.parametrize(
+    ("event", "answer"),
+    [
+        (evt.EVT_ASSOCIATE, None), (evt.EVT_ASSOCIATE, (1, 2)), (evt.EVT_ASSOCIATE, (0, 0, 0)),
+        (evt.EVT_ASSOCIATE, (1, 1, 300)), (evt.EVT_ASSOCIATE, "yes"), (evt.EVT_ASSOCIATE, 0),
+        (evt.EVT_ASYNC_OPS, None), (evt.EVT_ASYNC_OPS, (1,)), (evt.EVT_ASYNC_OPS, (-1, 1)),
+        (evt.EVT_ASYNC_OPS, (1, 65536)), (evt.EVT_ASYNC_OPS, (1, "1")), (evt.EVT_ASYNC_OPS, 5),
+        (evt.EVT_SOP_EXTENDED, None), (evt.EVT_SOP_EXTENDED, {"1.2": "text"}),
+        (evt.EVT_SOP_COMMON, None), (evt.EVT_SOP_COMMON, {"1.2": 3}),
+        (evt.EVT_USER_ID, True), (evt.EVT_USER_ID, (1, None)), (evt.EVT_USER_ID, (True, "no")),
+        (evt.EVT_USER_ID, None), (evt.EVT_USER_ID, (True,)),
+    ],
+)  # fmt: skip
+def test_a_wrong_answer_to_a_negotiation_is_named(event, answer, caplog):
+    payload = told(answer, event).payload
+    assert payload["failed"] == "bad_status"
+    assert payload["error"].startswith(f"{event}: the answer is no ")
+    assert payload["error"].removeprefix(f"{event}: ") in caplog.text
 
 
 def test_the_catalogue_has_a_status_for_each_failure():

@@ -4,10 +4,11 @@ import sys
 import threading
 
 import pytest
+from pydicom.dataset import Dataset
 
 from gateway import evt
 from gateway.errors import FabricError
-from gateway.sdk import Event
+from gateway.sdk import Event, answers, streams
 from gateway.sdk.executor import GRACE, Executor, Loop
 from gateway.sdk.handlers import BoundHandler
 from tests.sdk.conftest import dimse_event
@@ -205,7 +206,113 @@ def test_a_generator_is_closed_when_nobody_wants_more(executor, acceptor):
     assert closed.wait(WAIT)
     assert executor.drain(WAIT)
     acceptor.next()
+    assert acceptor.next()[1] is answers.PUT_DOWN, "which frees the credit"
     assert acceptor.replies.empty()
+
+
+def test_a_generator_is_closed_at_its_next_yield_after_a_cancel(executor, acceptor):
+    began, go, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def handle(event):
+        try:
+            began.set()
+            assert go.wait(WAIT)
+            yield 0xFF00, Dataset()
+            raise AssertionError("this was the last one")
+        finally:
+            assert event.is_cancelled
+            assert event.is_cancelled, "for good"
+            closed.set()
+
+    submit(executor, handle, event=evt.EVT_C_FIND)
+    assert began.wait(WAIT)
+    executor.cancel("t", unwanted=False)
+    go.set()
+    assert acceptor.payload() == {"status": 0xFE00, "elements": {}}
+    assert closed.wait(WAIT)
+    assert executor.drain(WAIT)
+    assert acceptor.replies.empty()
+
+
+def test_a_generator_may_answer_a_cancel_itself(executor, acceptor):
+    def handle(event):
+        yield 0xFF00, Dataset()
+        assert event.cancellation.wait(WAIT)
+        status = Dataset()
+        status.Status, status.ErrorComment = 0xFE00, "as you wish"
+        yield status, None
+
+    submit(executor, handle, event=evt.EVT_C_FIND)
+    acceptor.next()
+    executor.cancel("t", unwanted=False)
+    assert acceptor.payload()["elements"] == {"ErrorComment": "as you wish"}
+
+
+def test_a_generator_that_nobody_awaits_is_closed_at_its_next_yield(executor, acceptor):
+    began, go, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def handle(event):
+        try:
+            began.set()
+            assert go.wait(WAIT)
+            yield 0xFF00, Dataset()
+        finally:
+            closed.set()
+
+    submit(executor, handle, event=evt.EVT_C_FIND)
+    assert began.wait(WAIT)
+    executor.cancel("t", unwanted=True)
+    go.set()
+    assert closed.wait(WAIT)
+    assert acceptor.next()[1] is answers.PUT_DOWN
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"), [(evt.EVT_C_FIND, "raised"), (evt.EVT_C_GET, "first"),
+                        (evt.EVT_C_MOVE, "first")],
+)  # fmt: skip
+def test_a_handler_that_raises_before_it_yields(executor, acceptor, event, kind):
+    def handle(event):
+        raise KeyError("x")
+
+    submit(executor, handle, event=event)
+    assert acceptor.payload() == {"failed": kind, "error": "KeyError: 'x'"}
+
+
+def test_the_time_of_others_is_not_the_handlers(acceptor, loop, clock):
+    extended = queue.SimpleQueue()
+    executor = Executor(1, acceptor.send, loop=loop, extend=extended.put, clock=clock)
+    began, go = threading.Event(), threading.Event()
+
+    class Slow(streams.Finding):
+        def __call__(self, value):
+            with self.peer_time():
+                began.set()
+                assert go.wait(WAIT)
+            return super().__call__(value)
+
+    def converter(event, routes, peer_time):
+        made = Slow(event)
+        made.peer_time = peer_time
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streams, "converter", converter)
+        executor.start()
+
+        def handle(event):
+            yield 0x0000, None
+
+        submit(executor, handle, event=evt.EVT_C_FIND)
+        assert began.wait(WAIT)
+        assert extended.get(timeout=WAIT) == "t"
+        clock.now += 1000
+        assert not executor.tick()
+        assert extended.get(timeout=WAIT) == "t", "once more"
+        go.set()
+        assert acceptor.payload()["status"] == 0x0000
+        assert extended.get(timeout=WAIT) == "t", "the handler's time begins"
+    executor.stop()
 
 
 def test_cancel_reaches_a_running_handler(executor, acceptor):

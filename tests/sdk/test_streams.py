@@ -1,36 +1,62 @@
+from contextlib import nullcontext
+
+import msgpack
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import (
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    MRImageStorage,
+)
 
 from gateway import events, evt
-from gateway.sdk import streams
+from gateway.sdk import dataset, streams
+from gateway.sdk.routes import Routes
+from gateway.settings import Destination
 from gateway.spool import Claim
-from tests.sdk.conftest import TOKEN, dimse_event
+from tests.sdk.conftest import ASSOC, TOKEN, dimse_event
 
 MATCH = Dataset()
 MATCH.PatientID = "1"
 
 
+class Nowhere(Routes):
+    """Routes to destinations that no test of this module goes to."""
+
+    def associate(self, address, proposal):
+        raise AssertionError(f"{address} is not to be called")
+
+
+def converter(event, **parameters):
+    made = dimse_event(event, MoveDestination="THERE", **parameters)
+    made._blob = msgpack.packb(ASSOC)
+    return streams.converter(made, Nowhere({"KNOWN": Destination("host", 104)}), nullcontext)
+
+
 def told(event, *values):
     """The replies to the values up to the final one; an end of the generator ends them too."""
-    converter = streams.converter(dimse_event(event))
+    convert = converter(event)
     replies = []
     for value in values:
-        replies.append(converter(value))
-        if replies[-1].final:
+        replies.append(convert(value))
+        if replies[-1] is not None and replies[-1].final:
             return replies
-    return [*replies, converter.end()]
+    return [*replies, convert.end()]
 
 
 def summary(replies):
     return [
         (r.payload.get("status", r.payload.get("failed")), r.data is not None, r.final)
         for r in replies
+        if r is not None
     ]
 
 
 def test_every_stream_has_a_converter():
-    named = {e.name for e in events.INTERVENTIONS.values() if e.streams}
-    assert named == set(streams.CONVERTERS)
+    for event in events.INTERVENTIONS.values():
+        if event.streams:
+            assert converter(event)
 
 
 def test_find():
@@ -67,14 +93,106 @@ def test_what_is_no_stream():
     assert streams.refused(dimse_event(evt.EVT_C_FIND), []) is None
 
 
+def image(number=1):
+    made = Dataset()
+    made.SOPClassUID = CTImageStorage
+    made.SOPInstanceUID = f"1.2.3.{number}"
+    return made
+
+
 def test_get():
-    replies = told(evt.EVT_C_GET, 2, (0xFF00, MATCH), (0xFF00, MATCH))
+    replies = told(evt.EVT_C_GET, 2, (0xFF00, image()), [0xFF00, image(2)])
     assert replies[0].payload == {"number": 2}
+    assert replies[2].payload == {
+        "status": 0xFF00,
+        "elements": {},
+        "sop_class_uid": CTImageStorage,
+        "sop_instance_uid": "1.2.3.2",
+        "context_id": 1,
+    }
+    assert dataset.decode(replies[2].data, ExplicitVRLittleEndian) == image(2)
     assert summary(replies[1:]) == [
         (0xFF00, True, False),
         (0xFF00, True, False),
         (0x0000, False, True),
     ]
+
+
+def test_a_get_warning_ends_it():
+    uids = Dataset()
+    uids.FailedSOPInstanceUIDList = ["1.2"]
+    replies = told(evt.EVT_C_GET, 2, (0xB000, uids))
+    assert summary(replies[1:]) == [(0xB000, True, True)]
+
+
+def test_what_no_context_takes_fails_one_sub_operation():
+    other = image()
+    other.SOPClassUID = MRImageStorage
+    big = image(2)
+    big.file_meta = Dataset()
+    big.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    replies = told(evt.EVT_C_GET, 3, (0xFF00, other), (0xFF00, big), (0xFF00, None))
+    assert summary(replies[1:]) == [("encoding", False, False)] * 3 + [(0, False, True)]
+    assert [r.payload["sop_instance_uid"] for r in replies[1:4]] == ["1.2.3.1", "1.2.3.2", ""]
+
+
+def test_too_many():
+    assert summary(told(evt.EVT_C_GET, 65536)) == [("too_many", False, True)]
+    assert told(evt.EVT_C_GET, 65535)[0].payload == {"number": 65535}
+    assert summary(told(evt.EVT_C_MOVE, ("host", 104), 65536)) == [("too_many", False, True)]
+
+
+@pytest.mark.parametrize(
+    ("event", "values", "status"),
+    [
+        (evt.EVT_C_FIND, [(0xFF00, MATCH)], 0xFE00),
+        (evt.EVT_C_FIND, [(0xB000, None)], 0xFE00),
+        (evt.EVT_C_FIND, [(0xA700, None)], 0xA700),
+        (evt.EVT_C_FIND, [(0x0000, None)], 0x0000),
+        (evt.EVT_C_GET, [1], 0xFE00),
+        (evt.EVT_C_GET, [1, (0xFF00, image())], 0xFE00),
+        (evt.EVT_C_GET, [1, (0xC000, None)], 0xC000),
+        (evt.EVT_C_MOVE, [("host", 104)], 0xFE00),
+        (evt.EVT_C_MOVE, [("host", 104), 3, (0xFF00, image())], 0xFE00),
+        (evt.EVT_C_MOVE, [("host", 104), 3, (0xFE00, None)], 0xFE00),
+        (evt.EVT_C_MOVE, [("host", 104), 3, None], "bad_status"),
+    ],
+)
+def test_the_first_value_after_a_cancel_is_the_last(event, values, status):
+    convert = converter(event)
+    for value in values[:-1]:
+        convert(value)
+    told = convert.cancelled(values[-1])
+    assert told.final
+    assert told.payload.get("status", told.payload.get("failed")) == status
+    if event is evt.EVT_C_MOVE and status == 0xFE00 and len(values) > 1:
+        assert told.payload["elements"]["NumberOfRemainingSuboperations"] == 3
+
+
+def test_a_generator_that_ends_after_a_cancel_was_cancelled():
+    assert converter(evt.EVT_C_FIND).end(is_cancelled=True) is streams.CANCELLED
+    assert converter(evt.EVT_C_GET).end(is_cancelled=True) is streams.CANCELLED
+    getting = converter(evt.EVT_C_GET)
+    getting(0)
+    assert getting.end(is_cancelled=True) is streams.SUCCESS, "the acceptor knows what remains"
+
+
+@pytest.mark.parametrize(
+    ("event", "values", "kind"),
+    [
+        (evt.EVT_C_FIND, [], "raised"),
+        (evt.EVT_C_FIND, [(0xFF00, MATCH)], "raised"),
+        (evt.EVT_C_GET, [], "first"),
+        (evt.EVT_C_GET, [1], "raised"),
+        (evt.EVT_C_MOVE, [], "first"),
+        (evt.EVT_C_MOVE, [("host", 104)], "number"),
+    ],
+)
+def test_what_it_is_called_when_a_handler_raises(event, values, kind):
+    convert = converter(event)
+    for value in values:
+        convert(value)
+    assert convert.raised(KeyError("x")).payload == {"failed": kind, "error": "KeyError: 'x'"}
 
 
 def test_a_file_or_claim_is_sent_without_decoding(tmp_path):
@@ -96,20 +214,20 @@ def test_a_first_status_is_sent_as_that():
 @pytest.mark.parametrize("value", [None, -1, True, "2", 2.0])
 def test_a_wrong_number(value):
     assert summary(told(evt.EVT_C_GET, value)) == [("number", False, True)]
-    assert summary(told(evt.EVT_C_MOVE, ("host", 104), value))[1:] == [("number", False, True)]
+    assert summary(told(evt.EVT_C_MOVE, ("host", 104), value)) == [("number", False, True)]
 
 
 def test_ending_before_the_first_values():
-    assert summary(told(evt.EVT_C_GET)) == [("raised", False, True)]
-    assert summary(told(evt.EVT_C_MOVE)) == [("raised", False, True)]
-    assert summary(told(evt.EVT_C_MOVE, ("host", 104)))[1:] == [("raised", False, True)]
+    assert summary(told(evt.EVT_C_GET)) == [("first", False, True)]
+    assert summary(told(evt.EVT_C_MOVE)) == [("first", False, True)]
+    assert summary(told(evt.EVT_C_MOVE, ("host", 104))) == [("number", False, True)]
 
 
 def test_a_data_set_that_cannot_be_encoded_fails_one_sub_operation():
-    broken = Dataset()
+    broken = image()
     broken.Rows = 1
     broken["Rows"]._value = "many"
-    replies = told(evt.EVT_C_GET, 2, (0xFF00, broken), (0xFF00, MATCH))
+    replies = told(evt.EVT_C_GET, 2, (0xFF00, broken), (0xFF00, image()))
     assert summary(replies[1:]) == [
         ("encoding", False, False),
         (0xFF00, True, False),
@@ -117,20 +235,49 @@ def test_a_data_set_that_cannot_be_encoded_fails_one_sub_operation():
     ]
 
 
-def test_move():
-    first, number, *_ = told(evt.EVT_C_MOVE, ("host", 104), 0)
-    assert first.payload == {"destination": ["host", 104], "options": {}}
+def test_move_without_sub_operations():
+    nothing, number, final = told(evt.EVT_C_MOVE, ("host", 104), 0)
+    assert nothing is None
     assert number.payload == {"number": 0}
-    first, *_ = told(evt.EVT_C_MOVE, ("host", 104, {"ae_title": "THERE"}), 0)
-    assert first.payload["options"] == {"ae_title": "THERE"}
+    assert final.payload == {
+        "status": 0x0000,
+        "elements": {
+            "NumberOfCompletedSuboperations": 0,
+            "NumberOfFailedSuboperations": 0,
+            "NumberOfWarningSuboperations": 0,
+        },
+    }
 
 
-def test_an_unknown_destination():
-    (reply,) = told(evt.EVT_C_MOVE, (None, None))
-    assert reply.payload == {"destination": None}
-    assert reply.final
+@pytest.mark.parametrize(
+    "value",
+    [("host", 104, {"ae_title": "X", "max_pdu": 0}), ("host", 104, None), "KNOWN",
+     ("host", 104, {"evt_handlers": [], "ext_neg": []})],
+)  # fmt: skip
+def test_destinations(value):
+    assert converter(evt.EVT_C_MOVE)(value) is None
 
 
-@pytest.mark.parametrize("value", [None, "host", ("host",), (104, "host"), (None, 104)])
+def test_what_was_announced_and_did_not_come_has_failed():
+    *_, final = told(evt.EVT_C_MOVE, ("host", 104), 3)
+    assert final.payload["status"] == 0xA702
+    assert final.payload["elements"]["NumberOfFailedSuboperations"] == 3
+
+
+@pytest.mark.parametrize("value", [(None, None), (None, 104), ("host", None), "UNKNOWN"])
+def test_an_unknown_destination(value):
+    assert summary(told(evt.EVT_C_MOVE, value)) == [(0xA801, False, True)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, ("host",), (104, "host"), ("host", 0), ("host", 104, {"what": 1}), 0xA801, ()],
+)
 def test_an_invalid_destination(value):
     assert summary(told(evt.EVT_C_MOVE, value)) == [("destination", False, True)]
+
+
+@pytest.mark.parametrize("value", [(0xFF00, None), (0xFF00, MATCH)])
+def test_a_pending_status_is_no_first_value(value):
+    assert summary(told(evt.EVT_C_MOVE, value)) == [("destination", False, True)]
+    assert summary(told(evt.EVT_C_GET, value)) == [("number", False, True)]
