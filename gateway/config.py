@@ -22,6 +22,7 @@ from gateway import events, log
 from gateway.errors import ConfigError
 from gateway.settings import (
     AssociationSettings,
+    Destination,
     FabricSettings,
     LogSettings,
     PolicySettings,
@@ -108,6 +109,16 @@ def _split(value: Any) -> Any:
     return [item.strip() for item in value.split(",") if item.strip()]
 
 
+def _host_and_port(value: Any) -> Any:
+    """A destination in one text is HOST:PORT."""
+    if not isinstance(value, str):
+        return value
+    host, _, port = value.rpartition(":")
+    if not (host and port.isdecimal()):
+        raise ValueError
+    return {"host": host.removeprefix("[").removesuffix("]"), "port": int(port)}
+
+
 def is_ae_title(text: str) -> bool:
     """PS3.5 6.2, AE: 16 characters of the default repertoire; no backslash, not only spaces."""
     return (
@@ -174,12 +185,22 @@ _RULES: dict[type, dict[str, Rule]] = {
         "concurrency": _whole(0, 10_000),
         "options": Rule(dict[str, Any], "a table"),
     },
+    Destination: {
+        "host": _text(lambda text: bool(text.strip()), "an address or host name"),
+        "port": _whole(1, 65_535),
+        "ae_title": _text(lambda text: not text or is_ae_title(text), AE_TITLE),
+    },
 }
+_NAMED: dict[str, type] = {"workers": WorkerTable, "destinations": Destination}
+"""Tables of tables, whose names the user gives."""
 
 
 def _model(kind: type) -> type[BaseModel]:
     """The table of a settings class; unset members stay unset, their defaults are the class's."""
-    members: dict[str, Any] = {name: (rule.kind, None) for name, rule in _RULES[kind].items()}
+    members: dict[str, Any] = {
+        name: (rule.kind, ... if kind is Destination and name != "ae_title" else None)
+        for name, rule in _RULES[kind].items()
+    }
     return make_model(kind.__name__, __config__=ConfigDict(extra="forbid"), **members)
 
 
@@ -187,10 +208,13 @@ _TABLES: dict[str, type] = {
     name: kind for name, kind in get_type_hints(Settings).items() if kind in _RULES
 }
 _Name = Annotated[str, AfterValidator(_must(lambda text: bool(_WORKER_NAME.fullmatch(text))))]
+_Title = Annotated[str, AfterValidator(_must(lambda text: is_ae_title(text)))]
+_Place: Any = Annotated[_model(Destination), BeforeValidator(_host_and_port)]
 _MODEL: type[BaseModel] = make_model(
     "Settings",
     __config__=ConfigDict(extra="forbid"),
     workers=(dict[_Name, _model(WorkerTable)], None),  # type: ignore[misc]
+    destinations=(dict[_Title, _Place], None),
     **{name: (_model(kind), None) for name, kind in _TABLES.items()},  # type: ignore[call-overload]
 )
 
@@ -244,7 +268,7 @@ def _from_file(file: Path | None) -> Iterator[tuple[Location, Any]]:
 def _leaves(location: Location, value: Any) -> Iterator[tuple[Location, Any]]:
     """The settings of nested tables; a worker's options are one setting."""
     if isinstance(value, dict) and len(location) < 3 and location[-1:] != ("options",):
-        if location[:1] == ("workers",) and not value:
+        if location[:1] in (("workers",), ("destinations",)) and not value:
             yield location, value
         for key, inner in value.items():
             yield from _leaves((*location, key), inner)
@@ -262,6 +286,8 @@ def _from_environment(
         parts = variable.removeprefix(PREFIX).lower().split("__")
         if parts[0] == "workers" and len(parts) > 1:
             parts[1] = names.get(parts[1], parts[1])
+        elif parts[0] == "destinations" and len(parts) > 1:
+            parts[1] = variable.removeprefix(PREFIX).split("__")[1]
         elif tuple(parts) not in _locations():
             raise ConfigError(_unknown_variable(variable, text))
         is_option = parts[0] == "workers" and parts[3:] and parts[2] == "options"
@@ -302,10 +328,12 @@ def _locations() -> list[Location]:
 def _explain(error: ValidationError, sources: Mapping[Location, str]) -> str:
     first, *others = error.errors(include_url=False)
     location = tuple(str(part) for part in first["loc"] if part != "[key]")
-    named = [part for part in location if not part.isdecimal() or location[0] == "workers"]
+    named = [part for part in location if not part.isdecimal() or location[0] in _NAMED]
     place = tuple(named)
     path = log.escape(".".join(place))
-    if first["type"] == "extra_forbidden":
+    if first["type"] == "missing":
+        text = f"{path} is missing: it must be {_words(place)}"
+    elif first["type"] == "extra_forbidden":
         text = f"{path} = {_shown(first['input'])}: there is no such setting{_hint(place)}"
     else:
         text = f"{path} = {_shown(first['input'])}: it must be {_words(place)}"
@@ -320,10 +348,13 @@ def _shown(value: Any) -> str:
 
 
 def _words(place: Location) -> str:
-    if place[0] == "workers":
-        if len(place) == 2 and not _WORKER_NAME.fullmatch(place[1]):
+    if place[0] in _NAMED:
+        if len(place) == 2 and place[0] == "workers" and not _WORKER_NAME.fullmatch(place[1]):
             return "named with letters, digits, dot, dash and underscore"
-        rules = _RULES[WorkerTable]
+        if len(place) == 2 and place[0] == "destinations":
+            named = f'"HOST:PORT" or a table, named with an AE title ({AE_TITLE})'
+            return named if not is_ae_title(place[1]) else '"HOST:PORT" or a table'
+        rules = _RULES[_NAMED[place[0]]]
         return rules[place[2]].words if len(place) > 2 else "a table"
     return _RULES[_TABLES[place[0]]][place[1]].words if len(place) > 1 else "a table"
 
@@ -331,9 +362,9 @@ def _words(place: Location) -> str:
 def _hint(place: Location) -> str:
     """What an unknown name probably meant: a neighbour, or the same name in another table."""
     if len(place) == 1:
-        neighbours = [*_TABLES, "workers"]
+        neighbours = [*_TABLES, *_NAMED]
     else:
-        neighbours = list(_RULES[WorkerTable if place[0] == "workers" else _TABLES[place[0]]])
+        neighbours = list(_RULES[_NAMED.get(place[0]) or _TABLES[place[0]]])
     if near := difflib.get_close_matches(place[-1], neighbours, 1, 0.6):
         return f"; did you mean {'.'.join((*place[:-1], near[0]))}?"
     for table, name in _locations():

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.config import is_ae_title, load, to_toml
 from gateway.errors import ConfigError
-from gateway.settings import Settings, WorkerTable, from_map, to_map
+from gateway.settings import Destination, Settings, WorkerTable, from_map, to_map
 
 DEPLOYED = Path(__file__).parent.parent / "deploy" / "gateway.toml"
 
@@ -289,3 +289,54 @@ def paths(tables: dict[str, Any], above: str = "") -> set[str]:
         path = f"{above}{name}"
         found |= paths(value, f"{path}.") if isinstance(value, dict) and value else {path}
     return found
+
+
+def test_destinations_are_named_by_ae_titles(tmp_path: Path) -> None:
+    settings = read(
+        tmp_path,
+        """
+        [destinations]
+        STORE = "localhost:11113"
+        "CT 1" = "[::1]:104"
+        [destinations.OTHER]
+        host = "pacs.example"
+        port = 104
+        ae_title = "PACS"
+        """,
+        DESTINATIONS__STORE="10.0.0.1:104",
+        DESTINATIONS__MORE="10.0.0.2:105",
+    )
+    assert settings.destinations == {
+        "STORE": Destination("10.0.0.1", 104),
+        "CT 1": Destination("::1", 104),
+        "OTHER": Destination("pacs.example", 104, "PACS"),
+        "MORE": Destination("10.0.0.2", 105),
+    }
+    assert read(tmp_path, to_toml(settings)) == settings
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('A = "host"', 'destinations.A = "host": it must be "HOST:PORT" or a table'),
+        ("A = 104", 'destinations.A = 104: it must be "HOST:PORT" or a table'),
+        (
+            'A = "host:70000"',
+            "destinations.A.port = 70000: it must be a whole number from 1 to 65535",
+        ),
+        (
+            'A = {host = "x"}',
+            "destinations.A.port is missing: it must be a whole number from 1 to 65535",
+        ),
+        (
+            'A = {host = "x", port = 1, title = "B"}',
+            'destinations.A.title = "B": there is no such setting; there are host',
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_destination(tmp_path: Path, text: str, line: str) -> None:
+    assert line in wrong(tmp_path, f"[destinations]\n{text}")
+
+
+def test_a_destination_has_the_name_of_an_ae_title(tmp_path: Path) -> None:
+    assert "named with an AE title" in wrong(tmp_path, '[destinations]\n"A\\\\B" = "host:104"')
