@@ -1,4 +1,4 @@
-"""Matches of one C-FIND a second, this gateway and pynetdicom in turn: `python -m tests.bench find`.
+"""Matches of a C-FIND a second, this gateway and pynetdicom in turn: `python -m tests.bench find`.
 
 The handler is the same for both and makes each match anew. The client reads bytes from a plain
 socket and only counts. Beside the rate stands the growth of the largest process, so that one can
