@@ -330,7 +330,7 @@ def test_destinations_are_named_by_ae_titles(tmp_path: Path) -> None:
         ),
         (
             'A = {host = "x", port = 1, title = "B"}',
-            'destinations.A.title = "B": there is no such setting; there are host',
+            'destinations.A.title = "B": there is no such setting',
         ),
     ],
 )
