@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from contextlib import asynccontextmanager
@@ -179,7 +180,8 @@ def run(output: Output, make: Callable[[Interrupt], Coroutine[Any, Any, int]]) -
     except LocalProtocolError as error:
         raise ConfigError(str(error)) from error
     except BrokenPipeError:
-        sys.stdout = open("/dev/null", "w")  # noqa: SIM115 - nobody reads any more, to the end
+        # Nobody reads any more, and the interpreter's last flush must not fail as well.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     raise typer.Exit(INTERRUPTED if interrupt.pressed else status)
 

@@ -16,6 +16,8 @@ import asyncio
 import os
 import socket
 import ssl
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, assert_never
 
 from gateway.errors import RemoteProtocolError
@@ -29,7 +31,6 @@ from gateway.requestor.errors import (
     Unreachable,
 )
 from gateway.requestor.exchange import Exchange
-from gateway.requestor.proposal import Timeouts
 from gateway.requestor.sending import encode
 from gateway.transport import Transport
 from gateway.ul.association import Association as UpperLayer
@@ -52,12 +53,12 @@ from gateway.ul.primitives import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gateway.dimse.message import Message
     from gateway.requestor.incoming import Handler
-    from gateway.requestor.proposal import Address
-    from gateway.requestor.sending import DataSource
+    from gateway.requestor.proposal import Address, Timeouts
+    from gateway.requestor.sending import DataSource, Groups
     from gateway.ul.fsm import Transition
     from gateway.ul.negotiation import AcceptedContext
     from gateway.ul.pdu import AAssociateAC, AAssociateRQ
@@ -85,13 +86,14 @@ class Connection:
             max_pdu=request.user_information.maximum_length,
             artim_timeout=timeouts.artim,
         )
-        self._send_timeout = timeouts.network or Timeouts().artim
         # Our own wait in `_drain` is the one that speaks; the transport's is a backstop.
         self._transport = Transport(
-            self._machine, self, send_timeout=self._send_timeout + 5, full_duplex=True
+            self._machine, self, send_timeout=timeouts.send + 5, full_duplex=True
         )
         self._exchange = Exchange(self, self._transport, timeouts, handler)
         self._sending = asyncio.Lock()
+        self._half_sent = False
+        """A part of the message that is being sent has left."""
         self._established: asyncio.Future[None] = self._loop.create_future()
         self._released: asyncio.Future[None] = self._loop.create_future()
         self._over: asyncio.Future[None] = self._loop.create_future()
@@ -220,43 +222,51 @@ class Connection:
         limit = self._machine.peer_max_length
         await self.send_encoded(encode(context.id, command_set, data_set, limit))
 
-    async def send_encoded(self, groups: AsyncIterator[list[bytes]]) -> None:
+    async def send_encoded(self, groups: Groups) -> None:
         """Send the P-DATA-TF PDUs of one message, encoded for this peer's maximum length."""
-        begun = False
         async with self._sending:
+            self._half_sent = False
             try:
-                async for pdus in groups:
-                    self._write(pdus)
-                    begun = True
-                    if not self._transport.is_writable:
-                        await self._drain()
+                await self._send_all(groups)
             except AssociationError:
                 raise
             except OSError as error:
-                if not begun:
+                if not self._half_sent:
                     raise
                 failure = SourceFailed(f"the data set could not be read to its end: {error}")
                 self._abort(failure)
                 raise failure from error
             except BaseException:
-                if begun:
+                if self._half_sent:
                     self.drop("the sending of a message was given up half way")
                 raise
 
-    def _write(self, pdus: list[bytes]) -> None:
+    async def _send_all(self, groups: Groups) -> None:
+        if not isinstance(groups, AsyncGenerator):
+            for pdus in groups:
+                await self._write(pdus)
+            return
+        async with aclosing(groups):
+            async for pdus in groups:
+                await self._write(pdus)
+
+    async def _write(self, pdus: list[bytes]) -> None:
         if self._ended is not None:
             raise self._ended
         if self._machine.state not in _SENDING:
             raise Released("the association is being released")
         self._machine.send_pdata(pdus, self._loop.time())
+        self._half_sent = True
         self._transport.flush()
+        if not self._transport.is_writable:
+            await self._drain()
 
     async def _drain(self) -> None:
         drained = self._loop.create_task(self._transport.drain())
         try:
             await asyncio.wait(
                 (drained, self._over),
-                timeout=self._send_timeout,
+                timeout=self._timeouts.send,
                 return_when=asyncio.FIRST_COMPLETED,
             )
         finally:
@@ -265,7 +275,7 @@ class Connection:
             raise self._ended
         if not self._transport.is_writable:
             error = TimedOut(
-                f"the peer did not read what it was sent for {self._send_timeout:g} s; aborted"
+                f"the peer did not read what it was sent for {self._timeouts.send:g} s; aborted"
             )
             self._abort(error)
             self._transport.abort()

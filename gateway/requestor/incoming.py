@@ -157,8 +157,10 @@ class Inbox:
             pending.receiver.write(data)
         except OSError as error:
             log.warning("data set of an incoming request not kept: %s", error)
-            pending.receiver.discard()
-            pending.reply(codes.OUT_OF_RESOURCES)
+            self._discard(pending, codes.OUT_OF_RESOURCES)
+        except Exception:
+            log.exception("the receiver of an incoming request failed")
+            self._discard(pending, codes.PROCESSING_FAILURE)
 
     def ended(self) -> None:
         """The request is complete; its answer follows."""
@@ -178,9 +180,18 @@ class Inbox:
 
     def stop(self) -> None:
         """The association is over: what is incomplete stays so."""
-        if self._arriving is not None and self._arriving.receiver is not None:
-            self._arriving.receiver.discard()
-        self._arriving = None
+        pending, self._arriving = self._arriving, None
+        if pending is not None:
+            self._discard(pending, codes.PROCESSING_FAILURE)
+
+    def _discard(self, pending: _Pending, status: int) -> None:
+        if pending.receiver is None:
+            return
+        try:
+            pending.receiver.discard()
+        except Exception:
+            log.exception("the receiver of an incoming request failed")
+        pending.reply(status)
 
     async def settle(self) -> None:
         """Wait until every complete request had its answer, or was given up."""

@@ -46,15 +46,16 @@ class Timeouts:
     dimse: float = 30.0
     """For the next bytes of the response to an operation."""
     network: float | None = 60.0
-    """For a peer that does not read what it is sent, and for an association without operations on
-    which nothing is received; None: no limit for the latter."""
+    """For an association without operations on which nothing is received; None: no limit."""
     artim: float = 30.0
     """For the end of the connection, once the association is over."""
+    send: float = 30.0
+    """For a peer that does not read what it is sent."""
 
     @classmethod
     def all(cls, seconds: float) -> Timeouts:
-        """The same for every wait; nobody shall wait longer for the end than for the rest."""
-        return cls(seconds, seconds, seconds, max(seconds, 60.0), min(seconds, 10.0))
+        """The same for every wait for an answer; an association may be idle for ever."""
+        return cls(seconds, seconds, seconds, None, min(seconds, 10.0), seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,36 +6,46 @@ association. Memory depends on the parts, never on the data set.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 
 from gateway.dimse.fragmenter import CHUNK, Fragmenter, fragment
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
 Bytes = bytes | bytearray | memoryview
 DataSource = Bytes | Iterable[Bytes] | AsyncIterable[Bytes]
+Groups = Iterable[list[bytes]] | AsyncGenerator[list[bytes], None]
+"""P-DATA-TF PDUs in groups of about 1 MiB at the most, if the parts are no longer."""
 
 
-async def encode(
+def encode(
     context_id: int, command_set: bytes, data_set: DataSource | None, max_length: int
-) -> AsyncIterator[list[bytes]]:
-    """P-DATA-TF PDUs in groups of about 1 MiB at the most, if the parts are no longer."""
+) -> Groups:
+    """The PDUs of a message, made while they are asked for."""
     if data_set is None or isinstance(data_set, bytes | bytearray | memoryview):
-        for group in grouped(fragment(context_id, command_set, data_set, max_length)):
-            yield group
-        return
+        return grouped(fragment(context_id, command_set, data_set, max_length))
     fragmenter = Fragmenter(context_id, command_set, max_length)
     if isinstance(data_set, AsyncIterable):
-        async for part in data_set:
-            for group in grouped(fragmenter.feed(part)):
-                yield group
-    else:
-        for part in data_set:
-            for group in grouped(fragmenter.feed(part)):
-                yield group
+        return _encode_async(fragmenter, data_set)
+    return _encode(fragmenter, data_set)
+
+
+def _encode(fragmenter: Fragmenter, parts: Iterable[Bytes]) -> Iterator[list[bytes]]:
+    for part in parts:
+        yield from grouped(fragmenter.feed(part))
     yield list(fragmenter.finish())
+
+
+async def _encode_async(
+    fragmenter: Fragmenter, parts: AsyncIterable[Bytes]
+) -> AsyncGenerator[list[bytes], None]:
+    iterator = aiter(parts)
+    try:
+        async for part in iterator:
+            for group in grouped(fragmenter.feed(part)):
+                yield group
+        yield list(fragmenter.finish())
+    finally:
+        if isinstance(iterator, AsyncGenerator):
+            await iterator.aclose()  # a file is closed now, not whenever it is collected
 
 
 def grouped(pdus: Iterable[bytes]) -> Iterator[list[bytes]]:

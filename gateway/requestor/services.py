@@ -30,14 +30,12 @@ from gateway.requestor.proposal import Address, Proposal, Timeouts
 from gateway.uid import VERIFICATION, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from gateway.dimse.message import Request
     from gateway.requestor.association import Tracer
     from gateway.requestor.files import Instance
     from gateway.requestor.incoming import Handler
     from gateway.requestor.operation import Answered, Operation
-    from gateway.requestor.sending import DataSource
+    from gateway.requestor.sending import DataSource, Groups
     from gateway.ul.negotiation import AcceptedContext
     from gateway.ul.pdu import AAssociateRQ
 
@@ -110,12 +108,15 @@ class Association(Connection):
         return operation
 
     async def invoke_encoded(
-        self, context: AcceptedContext, request: Request, pdus: AsyncIterator[list[bytes]]
+        self, context: AcceptedContext, request: Request, groups: Groups
     ) -> Operation:
-        """The same for a message whose P-DATA-TF PDUs are made already, for this peer's limit."""
+        """The same for a message whose P-DATA-TF PDUs are made already, for this peer's limit.
+
+        They come in groups, each of which is one write.
+        """
         operation = await self._exchange.begin(context, request)
         try:
-            await self.send_encoded(pdus)
+            await self.send_encoded(groups)
         except BaseException:
             self._exchange.forget(operation)
             raise

@@ -55,6 +55,9 @@ class Requestor:
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         """The result of a coroutine in the loop's thread; interrupted, it is cancelled."""
+        if threading.current_thread() is self._thread:
+            coroutine.close()
+            raise RuntimeError("a handler cannot wait for its own thread")
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
             return future.result()

@@ -34,7 +34,7 @@ from tests.requestor.scripted import Acceptor, scripted
 
 VERIFICATION = wire.VERIFICATION
 PROPOSAL = Proposal(((VERIFICATION, UNCOMPRESSED),), "ME", "YOU")
-QUICK = Timeouts(0.5, 0.5, 0.5, 0.5, 0.5)
+QUICK = Timeouts(0.5, 0.5, 0.5, 0.5, 0.5, 0.5)
 PATIENT = Timeouts.all(10)
 
 

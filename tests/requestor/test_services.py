@@ -321,7 +321,16 @@ def test_handler_may_refuse_raise_or_run_out_of_space() -> None:
             raise RuntimeError("handler")
         if number == 2:
             return Full()
-        return Collect(lambda _: 1 // 0)
+        if number == 3:
+            return Collect(lambda _: 1 // 0)
+        return Broken(lambda _: 0)
+
+    class Broken(Collect):
+        def write(self, data) -> None:
+            raise RuntimeError("receiver")
+
+        def discard(self) -> None:
+            raise RuntimeError("again")
 
     class Full:
         def write(self, data) -> None:
@@ -334,7 +343,8 @@ def test_handler_may_refuse_raise_or_run_out_of_space() -> None:
             pass
 
     data = bytes(100_000)
-    script = get_script(data, data, data, data, expect=[0xA700, 0x0110, 0xA700, 0x0110])
+    expect = [0xA700, 0x0110, 0xA700, 0x0110, 0x0110]
+    script = get_script(data, data, data, data, data, expect=expect)
     with_peer(script, fetch, proposal=GETTING, handler=handler)
 
 
@@ -522,11 +532,9 @@ def test_prepared_pdus_are_sent_as_they_are() -> None:
         context = association.context_for(wire.CT)
         request = CStoreRQ(association.next_message_id(), wire.CT, "1.2.3")
 
-        async def pdus():
-            command = request.encode(has_data_set=True)
-            yield [wire.message(context.id, command, b"prepared")]
-
-        operation = await association.invoke_encoded(context, request, pdus())
+        command = request.encode(has_data_set=True)
+        pdus = [[wire.message(context.id, command, b"prepared")]]
+        operation = await association.invoke_encoded(context, request, pdus)
         assert (await operation.final()).status == 0
         await association.release()
 

@@ -1,0 +1,21 @@
+"""The core of the requestor is light: an acceptor may use it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+CODE = """
+import sys
+import gateway.requestor, gateway.requestor.sync, gateway.requestor.store
+import gateway.requestor.received, gateway.requestor.retrieve
+heavy = {"pydicom", "pydantic", "typer", "rich", "zmq", "msgpack"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_core_has_no_pydicom_and_no_fabric() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done.stderr
