@@ -13,14 +13,12 @@ a response, a peer that does not read, and the end of the connection.
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import ssl
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, assert_never
 
 from gateway.errors import RemoteProtocolError
+from gateway.requestor.connecting import open_connection
 from gateway.requestor.errors import (
     Aborted,
     AssociationError,
@@ -28,7 +26,6 @@ from gateway.requestor.errors import (
     Released,
     SourceFailed,
     TimedOut,
-    Unreachable,
 )
 from gateway.requestor.exchange import Exchange
 from gateway.requestor.sending import encode
@@ -145,7 +142,7 @@ class Connection:
         if tracer is not None:
             self._tracer, self._machine.trace = tracer, Trace.TRANSITIONS | Trace.PDUS
         self._machine.send(AAssociateRequest(self._request), self._loop.time())
-        await self._connect(address)
+        await open_connection(address, self._transport, self._timeouts.connect)
         try:
             await self._answer_to(self._established, "A-ASSOCIATE-RQ")
         except BaseException as error:
@@ -154,27 +151,6 @@ class Connection:
             await self._leave()
             raise
         self._exchange.established()
-
-    async def _connect(self, address: Address) -> None:
-        name = address.server_name or address.host if address.tls else None
-        try:
-            async with asyncio.timeout(self._timeouts.connect):
-                await self._loop.create_connection(
-                    lambda: self._transport,
-                    address.host,
-                    address.port,
-                    ssl=address.tls,
-                    server_hostname=name,
-                    local_addr=address.bind,
-                )
-        except TimeoutError:
-            raise Unreachable(
-                f"{address} did not take a connection in {self._timeouts.connect:g} s"
-            ) from None
-        except ssl.SSLError as error:
-            raise Unreachable(f"no TLS connection to {address}: {error.reason or error}") from None
-        except (OSError, UnicodeError) as error:
-            raise Unreachable(f"no connection to {address}: {_reason(error)}") from None
 
     async def release(self) -> None:
         """A-RELEASE, then the end of the connection; raises AssociationError."""
@@ -388,11 +364,3 @@ class Connection:
         """The connection is gone."""
         self._end(Aborted("the connection was lost"))
         self._closed.set()
-
-
-def _reason(error: OSError | UnicodeError) -> str:
-    if isinstance(error, UnicodeError):
-        return "that is no host name"
-    if error.errno and not isinstance(error, socket.gaierror):
-        return os.strerror(error.errno)  # asyncio's own text repeats the address
-    return error.strerror or str(error)

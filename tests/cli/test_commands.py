@@ -395,3 +395,31 @@ def test_find_on_a_terminal_shows_a_table() -> None:
     assert "PatientID" in shown
     assert "│" in shown
     assert "P\\x1b1" in shown
+
+
+def test_reader_that_goes_away_is_no_traceback() -> None:
+    """As in `dicom-gateway find ... | head -1`."""
+
+    def script(acceptor: Acceptor) -> None:
+        acceptor.accept()
+        message = acceptor.message()
+        with contextlib.suppress(OSError):  # the command leaves with its reader
+            for _ in range(5000):
+                acceptor.respond(message, 0xFF00, explicit_patient_id())
+            acceptor.respond(message, 0)
+            acceptor.peer.recv_all()
+
+    with scripted(script) as address:
+        words = " ".join(map(str, (COMMAND, "find", *address, "--json")))
+        program = Program("sh", "-c", f"{words} | head -n 1")
+        assert program.wait(20) == 0
+    assert program.err.text == ""
+    assert len(program.out.lines) == 1
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "x" * 300, "a..b"])
+def test_host_that_is_none(host: str) -> None:
+    program = run_cli("echo", host, 1)
+    assert program.popen.returncode == 1
+    assert f"no connection to {host}:1" in program.err.text
+    assert "Traceback" not in program.err.text
