@@ -1,0 +1,359 @@
+"""C-MOVE from a handler to a storage SCP of somebody else's (pynetdicom)."""
+
+import queue
+import threading
+from contextlib import contextmanager
+
+import msgpack
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    MRImageStorage,
+)
+from pynetdicom import AE
+from pynetdicom import evt as theirs
+
+from gateway import evt
+from gateway.sdk import dataset
+from gateway.sdk.executor import Executor, Loop
+from gateway.sdk.handlers import BoundHandler
+from gateway.sdk.routes import Routes
+from gateway.settings import Destination
+from gateway.spool import Claim
+from tests.sdk.conftest import ASSOC, TOKEN, dimse_event, part10
+
+WAIT = 20
+COUNTERS = ("Completed", "Failed", "Warning", "Remaining")
+
+
+class Scp:
+    """A storage SCP: what it stored, and what it thought of its associations."""
+
+    def __init__(self, contexts=((CTImageStorage, [ExplicitVRLittleEndian]),), answer=None):
+        self.stored = []
+        self.titles = []
+        self.ended = queue.SimpleQueue()
+        self._answer = answer or (lambda event: 0x0000)
+        self._ae = AE("THEM")
+        for sop_class, syntaxes in contexts:
+            self._ae.add_supported_context(sop_class, syntaxes)
+        handlers = [
+            (theirs.EVT_C_STORE, self._store),
+            (theirs.EVT_ACCEPTED, lambda e: self.titles.append(_titles(e))),
+            (theirs.EVT_RELEASED, lambda e: self.ended.put("released")),
+            (theirs.EVT_ABORTED, lambda e: self.ended.put("aborted")),
+        ]
+        self._server = self._ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+        self.address = self._server.server_address
+
+    def _store(self, event):
+        request = event.request
+        origin = request.MoveOriginatorApplicationEntityTitle, request.MoveOriginatorMessageID
+        self.stored.append((request.AffectedSOPInstanceUID, event.context[2], origin))
+        return self._answer(event)
+
+    def close(self):
+        self._server.shutdown()
+
+
+def _titles(event):
+    return event.assoc.requestor.primitive.calling_ae_title, event.assoc.acceptor.primitive
+
+
+@contextmanager
+def scp(**more):
+    made = Scp(**more)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def image(number=1, sop_class=CTImageStorage):
+    made = Dataset()
+    made.SOPClassUID = sop_class
+    made.SOPInstanceUID = f"1.2.3.{number}"
+    return made
+
+
+class Mover:
+    """One request at a time, through an executor."""
+
+    def __init__(self, destinations=None):
+        self.loop, self.routes = Loop(), Routes(destinations)
+        self.replies = queue.SimpleQueue()
+        self.executor = Executor(1, self._send, loop=self.loop, routes=self.routes)
+        self.executor.start()
+
+    def _send(self, token, reply):
+        self.replies.put(reply)
+        return True
+
+    def begin(self, handler):
+        event = dimse_event(
+            evt.EVT_C_MOVE, syntax=ImplicitVRLittleEndian, MoveDestination="THEM", Priority=2
+        )
+        event._blob = msgpack.packb(ASSOC)
+        self.executor.submit("t", BoundHandler(evt.EVT_C_MOVE, handler), event, 30.0)
+
+    def next(self):
+        reply = self.replies.get(timeout=WAIT)
+        elements = reply.payload.get("elements", {})
+        counters = [elements.get(f"NumberOf{name}Suboperations") for name in COUNTERS]
+        what = reply.payload.get("status", reply.payload.get("failed", reply.payload.get("number")))
+        return what, counters, reply
+
+    def move(self, *values):
+        """What the acceptor is told about a handler that yields these values."""
+        self.begin(lambda event: iter(values))
+        told = [self.next()]
+        while not told[-1][2].final:
+            told.append(self.next())
+        return told
+
+    def close(self):
+        self.executor.stop()
+        self.loop.stop()
+        self.routes.close()
+
+
+@pytest.fixture
+def mover():
+    made = Mover()
+    yield made
+    made.close()
+
+
+def failed_list(reply):
+    return dataset.decode(reply.data, ImplicitVRLittleEndian).FailedSOPInstanceUIDList
+
+
+def test_data_sets_are_stored_at_the_destination(mover):
+    with scp() as them:
+        told = mover.move(them.address, 2, (0xFF00, image(1)), (0xFF00, image(2)))
+        assert [(what, counters) for what, counters, _ in told] == [
+            (2, [None] * 4),
+            (0xFF00, [1, 0, 0, 1]),
+            (0xFF00, [2, 0, 0, 0]),
+            (0x0000, [2, 0, 0, None]),
+        ]
+        origin = ("MODALITY", 9)
+        assert them.stored == [
+            ("1.2.3.1", ExplicitVRLittleEndian, origin),
+            ("1.2.3.2", ExplicitVRLittleEndian, origin),
+        ]
+        assert them.ended.get(timeout=WAIT) == "released"
+        assert [calling for calling, _ in them.titles] == ["GATEWAY"]
+
+
+def test_files_and_claims_are_sent_without_decoding(mover, tmp_path):
+    odd = [(CTImageStorage, [JPEGBaseline8Bit, ExplicitVRLittleEndian])]
+    first, second = tmp_path / "1.dcm", tmp_path / "2.dcm"
+    first.write_bytes(_jpeg(image(1)))
+    whole, offset = part10(image(2), ExplicitVRLittleEndian)
+    second.write_bytes(whole)
+    claim = Claim(TOKEN, str(second), offset, len(whole) - offset, bytes(32))
+    with scp(contexts=odd) as them:
+        told = mover.move(them.address, 2, (0xFF00, str(first)), (0xFF00, claim))
+        assert told[-1][:2] == (0x0000, [2, 0, 0, None])
+        assert [syntax for _, syntax, _ in them.stored] == [
+            JPEGBaseline8Bit,
+            ExplicitVRLittleEndian,
+        ]
+
+
+def _jpeg(made):
+    meta = Dataset()
+    meta.MediaStorageSOPClassUID = made.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+    meta.TransferSyntaxUID = JPEGBaseline8Bit
+    prefix = bytes(128) + b"DICM" + dataset.encode(meta, ExplicitVRLittleEndian)
+    return prefix + dataset.encode(made, ExplicitVRLittleEndian)
+
+
+def test_what_was_not_proposed_takes_another_association(mover, tmp_path):
+    both = [(CTImageStorage, [ExplicitVRLittleEndian]), (MRImageStorage, [JPEGBaseline8Bit])]
+    path = tmp_path / "mr.dcm"
+    path.write_bytes(_jpeg(image(2, MRImageStorage)))
+    with scp(contexts=both) as them:
+        told = mover.move(them.address, 3, (0xFF00, image(1)), (0xFF00, path), (0xFF00, image(3)))
+        assert told[-1][:2] == (0x0000, [3, 0, 0, None])
+        assert len(them.titles) == 2, "the second one takes the third instance as well"
+
+
+def test_the_destination_converts_nothing_so_we_do(mover, tmp_path):
+    path = tmp_path / "ct.dcm"
+    path.write_bytes(part10(image(), ExplicitVRLittleEndian)[0])
+    with scp(contexts=[(CTImageStorage, [ImplicitVRLittleEndian])]) as them:
+        told = mover.move(them.address, 2, (0xFF00, path), (0xFF00, image(2)))
+        assert told[-1][:2] == (0x0000, [2, 0, 0, None])
+        assert {syntax for _, syntax, _ in them.stored} == {ImplicitVRLittleEndian}
+
+
+def test_some_fail_and_some_are_stored_with_a_warning(mover):
+    statuses = iter([0xA700, 0xB000, 0x0000])
+    with scp(answer=lambda event: next(statuses)) as them:
+        told = mover.move(them.address, 3, *((0xFF00, image(n)) for n in (1, 2, 3)))
+        what, counters, final = told[-1]
+        assert (what, counters) == (0xB000, [1, 1, 1, None])
+        assert failed_list(final) == "1.2.3.1"
+
+
+def test_all_fail(mover):
+    with scp(answer=lambda event: 0xA700) as them:
+        what, counters, final = mover.move(them.address, 2, *((0xFF00, image(n)) for n in (1, 2)))[
+            -1
+        ]
+        assert (what, counters) == (0xA702, [0, 2, 0, None])
+        assert failed_list(final) == ["1.2.3.1", "1.2.3.2"]
+
+
+def test_what_cannot_be_sent_fails_alone(mover, tmp_path):
+    broken = image(2)
+    broken.Rows = 1
+    broken["Rows"]._value = "many"
+    with scp() as them:
+        told = mover.move(
+            them.address,
+            5,
+            *((0xFF00, what) for what in (image(1), broken, tmp_path / "no", None, image(5))),
+        )
+        what, counters, final = told[-1]
+        assert (what, counters) == (0xB000, [2, 3, 0, None])
+        assert failed_list(final) == "1.2.3.2", "the others have no name"
+
+
+def test_more_than_announced(mover):
+    with scp() as them:
+        told = mover.move(them.address, 1, (0xFF00, image(1)), (0xFF00, image(2)))
+        assert told[-1][:2] == (0xB000, [2, 0, 0, None])
+
+
+def test_fewer_than_announced(mover):
+    with scp() as them:
+        told = mover.move(them.address, 3, (0xFF00, image(1)))
+        assert told[-1][:2] == (0xB000, [1, 2, 0, None])
+
+
+def test_a_failure_of_the_handler(mover):
+    mine = Dataset()
+    mine.FailedSOPInstanceUIDList = ["9.9"]
+    with scp() as them:
+        told = mover.move(them.address, 3, (0xFF00, image(1)), (0xA702, mine))
+        assert told[-1][:2] == (0xA702, [1, 2, 0, None])
+        assert failed_list(told[-1][2]) == "9.9"
+
+
+def test_a_handler_that_raises_later(mover):
+    with scp() as them:
+
+        def handle(event):
+            yield them.address
+            yield 2
+            yield 0xFF00, image(1)
+            raise KeyError("x")
+
+        mover.begin(handle)
+        told = [mover.next() for _ in range(3)]
+        assert told[-1][:2] == (0xC511, [1, 1, 0, None])
+        assert them.ended.get(timeout=WAIT) == "released"
+
+
+def test_a_cancel_that_the_handler_heeds(mover):
+    with scp() as them:
+        sent = threading.Event()
+
+        def handle(event):
+            yield them.address
+            yield 3
+            yield 0xFF00, image(1)
+            sent.set()
+            assert event.cancellation.wait(WAIT)
+            yield 0xFE00, None
+
+        mover.begin(handle)
+        assert sent.wait(WAIT)
+        mover.executor.cancel("t", unwanted=False)
+        told = [mover.next() for _ in range(3)]
+        assert told[-1][:2] == (0xFE00, [1, 0, 0, 2])
+        assert them.ended.get(timeout=WAIT) == "released"
+
+
+def test_nobody_awaits_it_any_more(mover):
+    with scp() as them:
+        sent, closed = threading.Event(), threading.Event()
+
+        def handle(event):
+            try:
+                yield them.address
+                yield 3
+                yield 0xFF00, image(1)
+                sent.set()
+                assert event.cancellation.wait(WAIT)
+                yield 0xFF00, image(2)
+            finally:
+                closed.set()
+
+        mover.begin(handle)
+        assert sent.wait(WAIT)
+        mover.executor.cancel("t", unwanted=True)
+        assert closed.wait(WAIT)
+        assert them.ended.get(timeout=WAIT) == "aborted"
+        assert len(them.stored) == 1
+
+
+@pytest.mark.parametrize("calling", [["SOMEBODY"], []])
+def test_a_destination_that_cannot_be_reached(mover, calling):
+    with scp() as them:
+        if calling:
+            them._ae.require_calling_aet = calling
+        address = them.address if calling else ("127.0.0.1", 1)
+        told = mover.move(address, 2, (0xFF00, image(1)), (0xFF00, image(2)))
+        assert told[-1][0] == 0xA801
+        assert len(told) == 2
+
+
+def test_a_destination_that_aborts(mover):
+    def answer(event):
+        if event.request.AffectedSOPInstanceUID == "1.2.3.1":
+            event.assoc.abort()
+        return 0x0000
+
+    with scp(answer=answer) as them:
+        told = mover.move(them.address, 2, (0xFF00, image(1)), (0xFF00, image(2)))
+        assert told[-1][:2] == (0xB000, [1, 1, 0, None]), "the rest goes over another association"
+
+
+def test_a_destination_of_the_table():
+    with scp() as them:
+        mover = Mover({"THEM": Destination(*them.address, "OTHER")})
+        try:
+
+            def handle(event):
+                yield event.move_destination
+                yield 1
+                yield 0xFF00, image(1)
+
+            mover.begin(handle)
+            told = [mover.next() for _ in range(3)]
+            assert told[-1][:2] == (0x0000, [1, 0, 0, None])
+            assert them.titles[0][1].called_ae_title == "OTHER"
+        finally:
+            mover.close()
+
+
+def test_options_of_the_destination(mover):
+    from gateway.presentation import build_context
+
+    contexts = [build_context(CTImageStorage, [ExplicitVRLittleEndian])]
+    with scp() as them:
+        options = {"ae_title": "CALLED", "contexts": contexts, "max_pdu": 0}
+        told = mover.move(
+            (*them.address, options), 2, (0xFF00, image(1)), (0xFF00, image(2, MRImageStorage))
+        )
+        assert told[-1][:2] == (0xB000, [1, 1, 0, None]), "no other context is proposed"
+        assert them.titles[0][1].called_ae_title == "CALLED"
