@@ -11,12 +11,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import typer
-from pydicom import config as pydicom_config
 from pydicom.datadict import dictionary_VR, keyword_dict, keyword_for_tag, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
+from gateway.cli.peer import judge_nothing
 from gateway.cli.query import Level, Root
 
 if TYPE_CHECKING:
@@ -76,9 +76,7 @@ _WORKLIST = (
 
 def identifier(keys: list[str], level: Level | None, returned: tuple[str, ...] = ()) -> Dataset:
     """The identifier of a request; raises typer.BadParameter for a key that is none."""
-    # What a user asks is for the peer to judge: values are not validated here.
-    pydicom_config.settings.writing_validation_mode = pydicom_config.IGNORE
-    pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE
+    judge_nothing()
     data_set = Dataset()
     if not all(key.isascii() for key in keys):
         data_set.SpecificCharacterSet = "ISO_IR 192"

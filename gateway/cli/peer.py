@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import warnings
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -101,6 +102,18 @@ async def associated(
         if association.ended is None:
             association.drop("this side gave up")
         await association.close()
+
+
+def judge_nothing() -> None:
+    """Have pydicom read and write whatever values a data set has, and keep quiet about them.
+
+    What is in a file or comes from a peer is not these commands' to judge.
+    """
+    from pydicom import config
+
+    config.settings.reading_validation_mode = config.IGNORE
+    config.settings.writing_validation_mode = config.IGNORE
+    warnings.filterwarnings("ignore", module="pydicom")
 
 
 class Output:

@@ -24,6 +24,7 @@ from gateway.cli.peer import (
     address_of,
     amount,
     count,
+    judge_nothing,
     proposal_of,
     run,
     timeouts_of,
@@ -100,13 +101,9 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
 
 
 def _converter() -> Converter:
-    # What is converted is not this command's to judge.
-    from pydicom import config
-
     from gateway.requestor.datasets import convert
 
-    config.settings.reading_validation_mode = config.IGNORE
-    config.settings.writing_validation_mode = config.IGNORE
+    judge_nothing()
     return convert
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import pytest
 import typer
+from pydicom import config as pydicom_config
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -14,6 +16,16 @@ from gateway.cli.query import Level, Root, model
 from gateway.requestor.datasets import decode, encode
 from gateway.uid import KEYWORDS
 from tests.peers import wire
+
+
+@pytest.fixture(autouse=True)
+def _settings():
+    """What a command changes for its process is put back."""
+    settings = pydicom_config.settings
+    modes = settings.reading_validation_mode, settings.writing_validation_mode
+    with warnings.catch_warnings():
+        yield
+    settings.reading_validation_mode, settings.writing_validation_mode = modes
 
 
 @pytest.mark.parametrize(
