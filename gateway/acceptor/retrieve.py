@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from gateway.acceptor.answers import failed
 from gateway.acceptor.find import Streaming, pending_counters
 from gateway.acceptor.instance import Unsendable, locate
 from gateway.acceptor.outgoing import AssociationEnded
@@ -65,12 +64,7 @@ class Get(Streaming):
                 return False
             self._tally = Tally(number)
             return True
-        if answer.payload.get("failed") == "raised":
-            why = str(answer.payload.get("error"))
-            failed(self._event, "first", why, self._actor.id)
-            self._respond(self._failures.of("first"))
-        else:
-            self._respond(*self._status(answer.payload))
+        self._respond(*self._status(answer.payload))
         return False
 
     async def _suboperation(self, tally: Tally, answer: Answer) -> None:
