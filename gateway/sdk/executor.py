@@ -227,48 +227,53 @@ class Executor:
         if job.unwanted:
             self._reply(job, answers.failure("raised", "cancelled before it began"))
             return
-        convert = None
-        if getattr(job.event.event, "streams", False):
-            peer_time = partial(self._peer_time, job)
-            convert = streams.converter(job.event, self._routes, peer_time)
         try:
-            self._call(job, convert)
+            self._call(job)
         except (Exception, SystemExit) as error:
-            # the handler's, whatever it is: it becomes a status, and the log says where
-            name, where = job.event.name, job.event.assoc_id
-            log.exception("event=%s assoc=%s handler=%s raised", name, where, job.bound.name)
-            raised = answers.raised if convert is None else convert.raised
-            self._reply(job, raised(error))
-        finally:
-            if convert is not None:
-                convert.close()
+            self._raised(job, error, answers.raised(error))
 
-    def _call(self, job: Job, convert: streams.Finding | None) -> None:
+    def _raised(self, job: Job, error: BaseException, told: Reply) -> None:
+        """Whatever a handler raises becomes a status, and the log says where."""
+        name, where = job.event.name, job.event.assoc_id
+        log.error(
+            "event=%s assoc=%s handler=%s raised", name, where, job.bound.name, exc_info=error
+        )
+        self._reply(job, told)
+
+    def _call(self, job: Job) -> None:
         result = self._resolve(job, job.bound.function(job.event, *job.bound.args))
-        if convert is None:
+        if not getattr(job.event.event, "streams", False):
             self._reply(job, answers.reply(job.event, result))
         elif (wrong := streams.refused(job.event, result)) is not None:
             self._reply(job, wrong)
         else:
-            self._stream(job, convert, result)
+            self._stream(job, result)
 
-    def _stream(self, job: Job, convert: streams.Finding, result: Any) -> None:
-        """Send each value until one is final, nobody wants more, or there are no more."""
+    def _stream(self, job: Job, result: Any) -> None:
+        """Send what the handler yields; what it means that it raises depends on how far it is."""
         values = self._drive(job, result) if hasattr(result, "__aiter__") else iter(result)
+        convert = streams.converter(job.event, self._routes, partial(self._peer_time, job))
         try:
-            for value in values:
-                if job.unwanted:
-                    self._reply(job, answers.PUT_DOWN)
-                    return
-                told = convert.cancelled(value) if job.cancelled.is_set() else convert(value)
-                if told is None:
-                    self._start_anew(job)
-                elif not self._reply(job, told) or told.final:
-                    return
-            self._reply(job, convert.end(is_cancelled=job.cancelled.is_set()))
+            self._send_values(job, convert, values)
+        except (Exception, SystemExit) as error:
+            self._raised(job, error, convert.raised(error))
         finally:
             if (close := getattr(values, "close", None)) is not None:
                 close()
+            convert.close()
+
+    def _send_values(self, job: Job, convert: streams.Finding, values: Iterator[Any]) -> None:
+        """Send each value until one is final, nobody wants more, or there are no more."""
+        for value in values:
+            if job.unwanted:
+                self._reply(job, answers.PUT_DOWN)
+                return
+            told = convert.cancelled(value) if job.cancelled.is_set() else convert(value)
+            if told is None:
+                self._start_anew(job)
+            elif not self._reply(job, told) or told.final:
+                return
+        self._reply(job, convert.end(is_cancelled=job.cancelled.is_set()))
 
     def _drive(self, job: Job, generator: Any) -> Iterator[Any]:
         """The values of an asynchronous generator, made on the loop."""

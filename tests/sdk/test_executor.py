@@ -267,13 +267,22 @@ def test_a_generator_that_nobody_awaits_is_closed_at_its_next_yield(executor, ac
     assert acceptor.next()[1] is answers.PUT_DOWN
 
 
-@pytest.mark.parametrize(
-    ("event", "kind"), [(evt.EVT_C_FIND, "raised"), (evt.EVT_C_GET, "first"),
-                        (evt.EVT_C_MOVE, "first")],
-)  # fmt: skip
-def test_a_handler_that_raises_before_it_yields(executor, acceptor, event, kind):
+@pytest.mark.parametrize("event", [evt.EVT_C_FIND, evt.EVT_C_GET, evt.EVT_C_MOVE], ids=str)
+def test_a_handler_that_raises_before_it_yields(executor, acceptor, event):
     def handle(event):
         raise KeyError("x")
+
+    submit(executor, handle, event=event)
+    assert acceptor.payload() == {"failed": "raised", "error": "KeyError: 'x'"}
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [(evt.EVT_C_FIND, "raised"), (evt.EVT_C_GET, "first"), (evt.EVT_C_MOVE, "first")],
+)
+def test_a_generator_that_raises_before_it_yields(executor, acceptor, event, kind):
+    def handle(event):
+        yield from {}["x"]
 
     submit(executor, handle, event=event)
     assert acceptor.payload() == {"failed": kind, "error": "KeyError: 'x'"}
