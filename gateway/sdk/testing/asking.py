@@ -1,0 +1,133 @@
+"""A DIMSE request that is made up, and what its answers mean on the wire."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydicom.dataset import Dataset
+
+from gateway.part10 import read_file_meta
+from gateway.sdk import contexts, dataset
+from gateway.sdk.event import Event
+from gateway.sdk.testing.running import bound_of, perform
+from gateway.settings import SpoolSettings
+from gateway.spool import Claim
+from gateway.spool.claim import Tokens
+from gateway.uid import EXPLICIT_VR_LITTLE_ENDIAN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from os import PathLike
+
+    from gateway.dimse.message import Request
+    from gateway.events import InterventionEvent
+    from gateway.sdk.answers import Reply
+    from gateway.sdk.handlers import AnyHandler
+    from gateway.sdk.testing.peer import Peer
+    from gateway.sdk.worker import Worker
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A DIMSE request, about to be asked of a handler."""
+
+    event: InterventionEvent
+    request: Request
+    abstract_syntax: str
+    transfer_syntax: str = EXPLICIT_VR_LITTLE_ENDIAN
+    attempt: int = 1
+    more: Sequence[tuple[str, str]] = ()
+    """Contexts that are accepted beside that of the request."""
+
+    def replies(
+        self,
+        handler: Worker | AnyHandler,
+        args: Sequence[Any],
+        peer: Peer,
+        data: bytes | None = None,
+        payload: Mapping[str, Any] | None = None,
+        **how: Any,
+    ) -> list[Reply]:
+        """Everything that the acceptor would be told; `how` as `perform` has it."""
+        bound = bound_of(handler, self.event, args)
+        context = (self.abstract_syntax, self.transfer_syntax)
+        event = Event(
+            self.event,
+            {
+                "request": self.request.parameters(),
+                "context": [1, *context],
+                "message_id": self.request.message_id,
+                **(payload or {}),
+            },
+            blob=peer.describe(context, self.more),
+            data=data,
+            attempt=self.attempt,
+            publish=peer.publish,
+            caller=peer.call,
+        )
+        return perform(bound, event, **how)
+
+    def status(
+        self, handler: Worker | AnyHandler, args: Sequence[Any], peer: Peer, *how: Any
+    ) -> int:
+        """The one answer's status."""
+        (reply,) = self.replies(handler, args, peer, *how)
+        return self.status_of(reply)
+
+    def answer(
+        self,
+        handler: Worker | AnyHandler,
+        args: Sequence[Any],
+        peer: Peer,
+        data_set: Dataset | None,
+    ) -> tuple[int, Dataset | None]:
+        """The one answer, with its data set."""
+        (reply,) = self.replies(handler, args, peer, self.encode(data_set))
+        return self.pair(reply)
+
+    def status_of(self, reply: Reply) -> int:
+        """As the acceptor sends it: a failure by the catalogue."""
+        failures = self.event.failures
+        if failures is not None and "failed" in reply.payload:
+            return failures.of(reply.payload["failed"])
+        return int(reply.payload["status"])
+
+    def pair(self, reply: Reply) -> tuple[int, Dataset | None]:
+        """Status and data set, as the peer decodes it."""
+        attached = reply.data
+        decoded = None if attached is None else dataset.decode(attached, self.transfer_syntax)
+        return self.status_of(reply), decoded
+
+    def encode(self, data_set: Dataset | None) -> bytes | None:
+        return None if data_set is None else dataset.encode(data_set, self.transfer_syntax)
+
+
+def instance_of(what: Dataset | str | PathLike[str]) -> tuple[str, str, str, bytes]:
+    """SOP class, SOP instance, transfer syntax and encoded data set of what a peer sends."""
+    if isinstance(what, Dataset):
+        syntax = contexts.syntax_of(what)
+        encoded = dataset.encode(what, syntax)
+        return str(what.SOPClassUID), str(what.SOPInstanceUID), syntax, encoded
+    path = Path(what)
+    meta = read_file_meta(path)
+    encoded = path.read_bytes()[meta.offset :]
+    return meta.sop_class_uid, meta.sop_instance_uid, meta.transfer_syntax_uid, encoded
+
+
+@contextmanager
+def spooled(whole: bytes, offset: int) -> Iterator[tuple[Claim, bytes | None]]:
+    """The claim of a data set, and its file if it is small; big ones are on disk for a while."""
+    size, token = len(whole) - offset, Tokens(0).draw()
+    digest = sha256(whole[offset:]).digest()
+    if size <= SpoolSettings().inline_max:
+        yield Claim(token, None, offset, size, digest), whole
+        return
+    with tempfile.TemporaryDirectory(prefix="gateway-") as folder:
+        path = Path(folder) / token
+        path.write_bytes(whole)
+        yield Claim(token, str(path), offset, size, digest, synced=True), None

@@ -1,0 +1,131 @@
+"""Admission, user identity and the extended negotiations (PS3.7 D.3.3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gateway import events
+from gateway.sdk.event import Event
+from gateway.sdk.testing.peer import Peer, peer_of
+from gateway.sdk.testing.running import bound_of, perform
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gateway.events import InterventionEvent
+    from gateway.sdk.handlers import AnyHandler
+    from gateway.sdk.worker import Worker
+
+    Handler = Worker | AnyHandler
+
+_REFUSED = (1, 1, 1)
+_TRY_LATER = (2, 3, 1)
+
+
+def associate(
+    handler: Handler, *, args: Sequence[Any] = (), peer: Peer | None = None, **said: Any
+) -> tuple[int, int, int] | None:
+    """Admission: None if the peer is let in, else (result, source, reason) of the A-ASSOCIATE-RJ.
+
+    What the peer proposes is in `Peer.contexts`.
+    """
+    answer = _negotiate(events.EVT_ASSOCIATE, handler, args, peer_of(peer, said), {})
+    match answer:
+        case True:
+            return None
+        case False:
+            return _REFUSED
+        case [result, source, reason]:
+            return result, source, reason
+        case _:
+            return _TRY_LATER
+
+
+def user_id(
+    handler: Handler,
+    kind: int,
+    primary: bytes,
+    secondary: bytes = b"",
+    *,
+    args: Sequence[Any] = (),
+    peer: Peer | None = None,
+    **said: Any,
+) -> tuple[bool, bytes | None]:
+    """User identity: verified or not, and the response.
+
+    A handler that fails has verified nobody: the peer is turned away.
+    """
+    payload = {"user_id_type": kind, "primary_field": primary, "secondary_field": secondary}
+    answer = _negotiate(events.EVT_USER_ID, handler, args, peer_of(peer, said), payload)
+    return (False, None) if answer is None else tuple(answer)
+
+
+def async_ops(
+    handler: Handler,
+    invoked: int,
+    performed: int,
+    *,
+    args: Sequence[Any] = (),
+    peer: Peer | None = None,
+    **said: Any,
+) -> tuple[int, int] | None:
+    """Asynchronous operations window; None if the handler fails: there is none then."""
+    payload = {
+        "nr_invoked": invoked,
+        "nr_performed": performed,
+        "invoked": invoked,
+        "performed": performed,
+    }
+    answer = _negotiate(events.EVT_ASYNC_OPS, handler, args, peer_of(peer, said), payload)
+    return None if answer is None else tuple(answer)
+
+
+def sop_extended(
+    handler: Handler,
+    app_info: Mapping[str, bytes],
+    *,
+    args: Sequence[Any] = (),
+    peer: Peer | None = None,
+    **said: Any,
+) -> dict[str, bytes]:
+    """SOP class extended negotiation; nothing is agreed on if the handler fails."""
+    payload = {"app_info": {str(uid): info for uid, info in app_info.items()}}
+    peer = peer_of(peer, said)
+    return _negotiate(events.EVT_SOP_EXTENDED, handler, args, peer, payload) or {}
+
+
+def sop_common(
+    handler: Handler,
+    items: Mapping[str, tuple[str, Sequence[str]]],
+    *,
+    args: Sequence[Any] = (),
+    peer: Peer | None = None,
+    **said: Any,
+) -> list[str]:
+    """SOP class common extended negotiation: the SOP classes that are accepted.
+
+    `items`: SOP class to service class and related general SOP classes.
+    """
+    plain = {
+        uid: {
+            "sop_class_uid": uid,
+            "service_class_uid": service,
+            "related_general_sop_class_identification": list(related),
+        }
+        for uid, (service, related) in items.items()
+    }
+    peer = peer_of(peer, said)
+    return list(_negotiate(events.EVT_SOP_COMMON, handler, args, peer, {"items": plain}) or ())
+
+
+def _negotiate(
+    event: InterventionEvent,
+    handler: Handler,
+    args: Sequence[Any],
+    peer: Peer,
+    payload: dict[str, Any],
+) -> Any:
+    """The value of the answer; None if the handler failed."""
+    asked = Event(event, payload, blob=peer.describe(), publish=peer.publish, caller=peer.call)
+    (reply,) = perform(bound_of(handler, event, args), asked)
+    return reply.payload.get("value")

@@ -1,0 +1,147 @@
+"""The other side of the association, made up."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from gateway.fabric import Answer
+from gateway.fabric.framing import pack
+from gateway.sdk import dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pydicom.dataset import Dataset
+
+
+@dataclass
+class Peer:
+    """The other side of the association: what it says of itself, and what the handler did to it."""
+
+    ae_title: str = "SCU"
+    called_ae_title: str = "GATEWAY"
+    address: str = "127.0.0.1"
+    port: int = 50_000
+    maximum_length: int = 16_384
+    implementation_class_uid: str = "1.2.3.4"
+    implementation_version_name: str | None = "PEER"
+    user_identity: tuple[int, bytes] | None = None
+    """Type and primary field."""
+    sop_class_extended: Mapping[str, bytes] = field(default_factory=dict)
+    role_selection: Mapping[str, tuple[bool, bool]] = field(default_factory=dict)
+    asynchronous_operations: tuple[int, int] | None = None
+    contexts: Sequence[tuple[str, str]] = ()
+    """Abstract and transfer syntaxes of more accepted contexts, with both roles for the handler."""
+    status: int = 0x0000
+    """What it responds to whatever the handler sends it, and to sub-operations."""
+
+    published: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """Notifications of the handler: topic and body."""
+    requests: list[tuple[str, dict[str, Any], Dataset | None]] = field(default_factory=list)
+    """What the handler sent it: the message's name as `CStoreRQ`, its parameters, its data set."""
+    ended: str = ""
+    """How the handler ended the association: `abort` or `release`."""
+
+    _syntaxes: dict[int, str] = field(default_factory=dict, init=False, repr=False)
+    """Transfer syntaxes by context."""
+
+    def describe(self, context: Sequence[str] = (), more: Sequence[tuple[str, str]] = ()) -> bytes:
+        """The association as the acceptor would encode it; `context` is that of a request.
+
+        `more`: contexts for a peer that was given none.
+        """
+        party = {
+            "address": self.address,
+            "port": self.port,
+            "maximum_length": self.maximum_length,
+            "implementation_class_uid": self.implementation_class_uid,
+            "implementation_version_name": self.implementation_version_name,
+        }
+        requestor = {
+            **party,
+            "ae_title": self.ae_title,
+            "user_identity": _identity(self.user_identity),
+            "sop_class_extended": dict(self.sop_class_extended),
+            "role_selection": {uid: list(roles) for uid, roles in self.role_selection.items()},
+            "asynchronous_operations": self.asynchronous_operations,
+        }
+        accepted = self._accepted(context, self.contexts or more)
+        return pack(
+            {
+                "id": secrets.token_hex(6),
+                "acceptor": "acceptor-0",
+                "side": "acceptor",
+                "local": ["127.0.0.1", 11112],
+                "remote": [self.address, self.port],
+                "ae_title": self.called_ae_title,
+                "state": "established" if context else "requested",
+                "requestor": requestor,
+                "acceptor_info": {**party, "ae_title": self.called_ae_title},
+                "requested_contexts": [[id_, uid, [syntax]] for id_, uid, syntax, *_ in accepted],
+                "accepted_contexts": accepted if context else [],
+            }
+        )
+
+    def call(
+        self,
+        acceptor: str,  # noqa: ARG002 - the fabric's
+        association: str,  # noqa: ARG002 - the fabric's
+        operation: str,
+        payload: dict[str, Any],
+        *,
+        data: bytes | memoryview | None = None,
+        timeout: float,  # noqa: ARG002 - the fabric's
+    ) -> Results:
+        """What an acceptor does for a handler."""
+        if operation != "request":
+            self.ended = operation
+            return Results(Answer({}))
+        syntax = self._syntaxes[payload["context_id"]]
+        attached = None if data is None else dataset.decode(bytes(data), syntax)
+        self.requests.append((payload["kind"], payload["parameters"], attached))
+        return Results(Answer({"status": self.status, "response": {}}))
+
+    def publish(self, topic: str, body: dict[str, Any]) -> None:
+        self.published.append((topic, body))
+
+    def _accepted(self, context: Sequence[str], more: Sequence[tuple[str, str]]) -> list[list[Any]]:
+        pairs = [tuple(context)] if context else []
+        pairs += [tuple(pair) for pair in more]
+        self._syntaxes = {2 * n + 1: str(pair[1]) for n, pair in enumerate(pairs)}
+        return [
+            [2 * number + 1, str(abstract), str(transfer), number > 0, True]
+            for number, (abstract, transfer) in enumerate(pairs)
+        ]
+
+
+class Results:
+    """The results of a call to a peer that answers at once."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self._answers = iter(answers)
+
+    def __iter__(self) -> Iterator[Answer]:
+        return self
+
+    def __next__(self) -> Answer:
+        return next(self._answers)
+
+    def close(self) -> None:
+        self._answers = iter(())
+
+
+def peer_of(peer: Peer | None, said: dict[str, Any]) -> Peer:
+    """The peer of a call; TypeError for a keyword that a peer does not have."""
+    if peer is None:
+        return Peer(**said)
+    if said:
+        known = {f.name for f in fields(Peer)}
+        named = ", ".join(sorted(said.keys() & known) or sorted(said))
+        raise TypeError(f"{named}: say it of the Peer that is given")
+    return peer
+
+
+def _identity(identity: tuple[int, bytes] | None) -> dict[str, Any] | None:
+    return None if identity is None else {"type": identity[0], "primary": identity[1]}

@@ -1,0 +1,163 @@
+"""What comes of the answers to a C-GET or C-MOVE."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydicom.dataset import Dataset
+
+from gateway.dimse.status import SUCCESS
+from gateway.errors import GatewayError
+from gateway.sdk import contexts, dataset
+from gateway.sdk.moving import Counters
+from gateway.sdk.routes import Route, Routes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gateway.sdk.answers import Reply
+    from gateway.sdk.testing.asking import Asked
+    from gateway.sdk.testing.peer import Peer
+
+
+@dataclass
+class Retrieval:
+    """A C-GET or C-MOVE: what was sent, and the final response."""
+
+    status: int = SUCCESS
+    """Of the final response."""
+    number: int | None = None
+    """Of sub-operations, as the handler announced it; None: it did not get so far."""
+    completed: int = 0
+    failed: int = 0
+    warnings: int = 0
+    sent: list[Dataset | Path] = field(default_factory=list)
+    """What the peer got: a file or claim by its path, a data set as it is decoded there."""
+    failed_uids: list[str] = field(default_factory=list)
+    """Failed SOP Instance UID List."""
+    destination: tuple[str, int, str] | None = None
+    """Host, port and called AE title of a C-MOVE."""
+
+
+class Getting:
+    """Does what the acceptor does with the answers to a C-GET."""
+
+    def __init__(self, asked: Asked, peer: Peer) -> None:
+        self._asked = asked
+        self._peer = peer
+        self._counters = Counters()
+        self._result = Retrieval()
+        self._accepted = {
+            2 * number + 3: contexts.Accepted(2 * number + 3, *map(str, pair))
+            for number, pair in enumerate(peer.contexts or asked.more)
+        }
+
+    def result(self, replies: Sequence[Reply]) -> Retrieval:
+        """The whole of it."""
+        *before, last = replies
+        for reply in before:
+            if "number" in reply.payload:
+                self._counters.announced = self._result.number = reply.payload["number"]
+            else:
+                self._count(reply)
+        return self._finish(last)
+
+    def _count(self, reply: Reply) -> None:
+        payload = reply.payload
+        if "failed" in payload:
+            self._counters.count(None, payload.get("sop_instance_uid", ""))
+            return
+        if "context_id" in payload:
+            syntax = self._accepted[payload["context_id"]].transfer_syntax
+            self._result.sent.append(dataset.decode(reply.data or b"", syntax))
+            self._counters.count(self._peer.status, payload["sop_instance_uid"])
+            return
+        claim = payload.get("claim")
+        self._send_file(Path(claim["path"] if claim else payload["path"]))
+
+    def _send_file(self, path: Path) -> None:
+        try:
+            found = contexts.instance_in(path)
+        except (GatewayError, OSError):
+            self._counters.count(None, "")
+            return
+        pair = found.sop_class_uid, found.transfer_syntax_uid
+        accepted = contexts.find_exact(self._accepted.values(), *pair)
+        if accepted is not None:
+            self._result.sent.append(path)
+        self._counters.count(self._peer.status if accepted else None, found.sop_instance_uid)
+
+    def _finish(self, last: Reply) -> Retrieval:
+        counters, result = self._counters, self._result
+        result.status = self._asked.status_of(last)
+        if last.payload.get("failed") == "unanswered" and result.number is not None:
+            result.status = self._asked.event.failures.of("begun")  # type: ignore[union-attr]
+        if result.status == SUCCESS:
+            counters.give_up()
+            result.status = counters.outcome()
+        result.completed, result.failed = counters.completed, counters.failed
+        result.warnings, result.failed_uids = counters.warnings, list(counters.uids)
+        return result
+
+
+class Nowhere(Routes):
+    """Routes for a C-MOVE that lead to no socket: whatever is sent is remembered."""
+
+    def __init__(self, peer: Peer, destinations: Mapping[str, tuple[str, int]]) -> None:
+        super().__init__()
+        self._peer = peer
+        self._table = destinations
+        self._result = Retrieval()
+
+    def named(self, name: str) -> tuple[str, int, dict[str, Any]] | None:
+        found = self._table.get(name.strip())
+        return None if found is None else (*found, {"ae_title": name.strip()})
+
+    def to(
+        self, address: tuple[str, int], options: dict[str, Any], titles: tuple[str, str]
+    ) -> Route:
+        super().to(address, options, titles)  # or the options make no sense
+        self._result.destination = (*address, str(options.get("ae_title") or titles[1]))
+        return _Remembering(self, self._result, self._peer)
+
+    def result(self, asked: Asked, replies: Sequence[Reply]) -> Retrieval:
+        """The whole of it: the counters are in the last answer."""
+        *before, last = replies
+        result = self._result
+        for reply in before:
+            result.number = reply.payload.get("number", result.number)
+        result.status, identifier = asked.pair(last)
+        if last.payload.get("failed") == "unanswered" and result.number is not None:
+            result.status = asked.event.failures.of("begun")  # type: ignore[union-attr]
+        elements = last.payload.get("elements", {})
+        counters = ("Completed", "Failed", "Warning")
+        result.completed, result.failed, result.warnings = (
+            elements.get(f"NumberOf{name}Suboperations", 0) for name in counters
+        )
+        uids = identifier.get("FailedSOPInstanceUIDList") if identifier else None
+        result.failed_uids = [uids] if isinstance(uids, str) else list(uids or ())
+        return result
+
+
+class _Remembering(Route):
+    """A route to a destination that takes everything."""
+
+    def __init__(self, routes: Routes, result: Retrieval, peer: Peer) -> None:
+        super().__init__(routes, None, {}, None)  # type: ignore[arg-type]
+        self._result = result
+        self._peer = peer
+        self.was_reached = True
+
+    def store(self, what: Any, originator: tuple[str, int]) -> tuple[str, int]:  # noqa: ARG002
+        if not isinstance(what, Dataset):
+            found = contexts.instance_in(what)
+            self._result.sent.append(contexts.path_of(what))
+            return found.sop_instance_uid, self._peer.status
+        syntax = contexts.syntax_of(what)
+        _, instance = contexts.encode_for(
+            what, [contexts.Accepted(1, str(what.SOPClassUID), syntax)]
+        )
+        self._result.sent.append(dataset.decode(instance.data or b"", syntax))
+        return instance.sop_instance_uid, self._peer.status

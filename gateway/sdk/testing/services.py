@@ -1,0 +1,233 @@
+"""The DIMSE services (PS3.7 9.1, 10.1): ask, and see the response."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gateway import events
+from gateway.dimse import message as dimse
+from gateway.part10 import file_meta
+from gateway.sdk import contexts
+from gateway.sdk.testing.asking import Asked, instance_of, spooled
+from gateway.sdk.testing.peer import Peer, peer_of
+from gateway.sdk.testing.retrieval import Getting, Nowhere, Retrieval
+from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, VERIFICATION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from os import PathLike
+
+    from pydicom.dataset import Dataset
+
+    from gateway.sdk.handlers import AnyHandler
+    from gateway.sdk.worker import Worker
+
+    Handler = Worker | AnyHandler
+    Pair = tuple[int, Dataset | None]
+
+_FIND = KEYWORDS["StudyRootQueryRetrieveInformationModelFind"]
+_GET = KEYWORDS["StudyRootQueryRetrieveInformationModelGet"]
+_MOVE = KEYWORDS["StudyRootQueryRetrieveInformationModelMove"]
+_COMMITMENT = KEYWORDS["StorageCommitmentPushModel"]
+STORAGE = tuple((uid, syntax) for uid in STORAGE_SOP_CLASSES for syntax in contexts.UNCOMPRESSED)
+"""What the peer of a C-GET accepts if nothing else is said."""
+
+
+# DIMSE-C (PS3.7 9.1)
+
+
+def echo(
+    handler: Handler, *, args: Sequence[Any] = (), peer: Peer | None = None, **said: Any
+) -> int:
+    """C-ECHO: the status."""
+    asked = Asked(events.EVT_C_ECHO, dimse.CEchoRQ(1, VERIFICATION), VERIFICATION)
+    return asked.status(handler, args, peer_of(peer, said))
+
+
+def store(
+    handler: Handler,
+    instance: Dataset | str | PathLike[str],
+    *,
+    args: Sequence[Any] = (),
+    attempt: int = 1,
+    peer: Peer | None = None,
+    **said: Any,
+) -> int:
+    """C-STORE of a data set or a DICOM file: the status.
+
+    The handler finds it as it would in a gateway: up to 64 KiB in memory, above that as a spool
+    file of its own, which it may take. `attempt`: 2 if it was in the hands of a worker that died.
+    """
+    sop_class, uid, syntax, encoded = instance_of(instance)
+    request = dimse.CStoreRQ(1, sop_class, uid, 2)
+    asked = Asked(events.EVT_C_STORE, request, sop_class, syntax, attempt=attempt)
+    peer = peer_of(peer, said)
+    whole = file_meta(sop_class, uid, syntax, source_ae_title=peer.ae_title) + encoded
+    with spooled(whole, len(whole) - len(encoded)) as (claim, data):
+        return asked.status(handler, args, peer, data, {"claim": claim.to_map()})
+
+
+def find(
+    handler: Handler,
+    identifier: Dataset,
+    *,
+    sop_class: str = _FIND,
+    cancel_after: int | None = None,
+    args: Sequence[Any] = (),
+    peer: Peer | None = None,
+    **said: Any,
+) -> list[Pair]:
+    """C-FIND: every response as (status, match or None), the final one last.
+
+    Matches are what the peer decodes. `cancel_after`: a C-CANCEL comes after so many responses.
+    """
+    asked = Asked(events.EVT_C_FIND, dimse.CFindRQ(1, sop_class, 2), sop_class)
+    replies = asked.replies(handler, args, peer_of(peer, said), asked.encode(identifier),
+                            cancel_after=cancel_after)  # fmt: skip
+    return [asked.pair(reply) for reply in replies]
+
+
+def get(
+    handler: Handler,
+    identifier: Dataset,
+    *,
+    sop_class: str = _GET,
+    cancel_after: int | None = None,
+    args: Sequence[Any] = (),
+    peer: Peer | None = None,
+    **said: Any,
+) -> Retrieval:
+    """C-GET: what was sent, and the final response.
+
+    The peer accepts what `Peer.contexts` says; if that is empty, every storage SOP class, but no
+    compressed transfer syntax. It answers each C-STORE with `Peer.status`.
+    """
+    asked = Asked(events.EVT_C_GET, dimse.CGetRQ(1, sop_class, 2), sop_class, more=STORAGE)
+    peer = peer_of(peer, said)
+    replies = asked.replies(
+        handler, args, peer, asked.encode(identifier), cancel_after=cancel_after
+    )
+    return Getting(asked, peer).result(replies)
+
+
+def move(  # noqa: PLR0913 - what may be said of a C-MOVE
+    handler: Handler,
+    identifier: Dataset,
+    destination: str = "DESTINATION",
+    *,
+    sop_class: str = _MOVE,
+    destinations: Mapping[str, tuple[str, int]] | None = None,
+    cancel_after: int | None = None,
+    args: Sequence[Any] = (),
+    peer: Peer | None = None,
+    **said: Any,
+) -> Retrieval:
+    """C-MOVE to the AE title `destination`: what was sent there, and the final response.
+
+    `destinations` is the table of the configuration, for handlers that yield a name. Nothing is
+    connected: whoever the handler names takes everything, and answers with `Peer.status`.
+    """
+    asked = Asked(events.EVT_C_MOVE, dimse.CMoveRQ(1, sop_class, destination, 2), sop_class)
+    peer = peer_of(peer, said)
+    routes = Nowhere(peer, destinations or {})
+    replies = asked.replies(
+        handler, args, peer, asked.encode(identifier), cancel_after=cancel_after, routes=routes
+    )
+    return routes.result(asked, replies)
+
+
+# DIMSE-N (PS3.7 10.1)
+
+
+def n_action(  # noqa: PLR0913 - what an N-ACTION has
+    handler: Handler,
+    information: Dataset | None,
+    action_type: int = 1,
+    sop_class: str = _COMMITMENT,
+    instance: str = "1.2.840.10008.1.20.1.1",
+    *,
+    args: Sequence[Any] = (),
+    peer: Peer | None = None,
+    **said: Any,
+) -> Pair:
+    """N-ACTION: status and action reply."""
+    request = dimse.NActionRQ(1, sop_class, instance, action_type)
+    asked = Asked(events.EVT_N_ACTION, request, sop_class)
+    return asked.answer(handler, args, peer_of(peer, said), information)
+
+
+def n_create(
+    handler: Handler,
+    attributes: Dataset | None,
+    sop_class: str,
+    instance: str | None = None,
+    *,
+    args: Sequence[Any] = (),
+    peer: Peer | None = None,
+    **said: Any,
+) -> Pair:
+    """N-CREATE: status and attribute list."""
+    asked = Asked(events.EVT_N_CREATE, dimse.NCreateRQ(1, sop_class, instance), sop_class)
+    return asked.answer(handler, args, peer_of(peer, said), attributes)
+
+
+def n_delete(
+    handler: Handler,
+    sop_class: str,
+    instance: str,
+    *,
+    args: Sequence[Any] = (),
+    peer: Peer | None = None,
+    **said: Any,
+) -> int:
+    """N-DELETE: the status."""
+    asked = Asked(events.EVT_N_DELETE, dimse.NDeleteRQ(1, sop_class, instance), sop_class)
+    return asked.status(handler, args, peer_of(peer, said))
+
+
+def n_event_report(  # noqa: PLR0913 - what an N-EVENT-REPORT has
+    handler: Handler,
+    information: Dataset | None,
+    event_type: int = 1,
+    sop_class: str = _COMMITMENT,
+    instance: str = "1.2.840.10008.1.20.1.1",
+    *,
+    args: Sequence[Any] = (),
+    peer: Peer | None = None,
+    **said: Any,
+) -> Pair:
+    """N-EVENT-REPORT: status and event reply."""
+    request = dimse.NEventReportRQ(1, sop_class, instance, event_type)
+    asked = Asked(events.EVT_N_EVENT_REPORT, request, sop_class)
+    return asked.answer(handler, args, peer_of(peer, said), information)
+
+
+def n_get(
+    handler: Handler,
+    tags: Sequence[int],
+    sop_class: str,
+    instance: str,
+    *,
+    args: Sequence[Any] = (),
+    peer: Peer | None = None,
+    **said: Any,
+) -> Pair:
+    """N-GET of the attributes with these tags: status and attribute list."""
+    request = dimse.NGetRQ(1, sop_class, instance, tuple(int(tag) for tag in tags) or None)
+    asked = Asked(events.EVT_N_GET, request, sop_class)
+    return asked.answer(handler, args, peer_of(peer, said), None)
+
+
+def n_set(
+    handler: Handler,
+    modifications: Dataset,
+    sop_class: str,
+    instance: str,
+    *,
+    args: Sequence[Any] = (),
+    peer: Peer | None = None,
+    **said: Any,
+) -> Pair:
+    """N-SET: status and attribute list."""
+    asked = Asked(events.EVT_N_SET, dimse.NSetRQ(1, sop_class, instance), sop_class)
+    return asked.answer(handler, args, peer_of(peer, said), modifications)

@@ -1,0 +1,73 @@
+"""Notifications, and what a worker has around it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gateway.sdk.executor import Loop
+from gateway.sdk.notifier import Notifier, Told
+from gateway.sdk.session import _call_hook
+from gateway.sdk.testing.peer import Peer
+from gateway.sdk.testing.running import bound_all, watching
+from gateway.sdk.worker import Context, Worker
+from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from os import PathLike
+
+    from gateway.events import NotificationEvent
+    from gateway.sdk.handlers import AnyHandler
+
+_PATIENCE = 60.0
+"""Seconds for the handlers of a notification."""
+
+
+@contextmanager
+def started(
+    worker: Worker, data_dir: str | PathLike[str], *, durable: bool = True, **options: Any
+) -> Iterator[Worker]:
+    """Give a worker its `context` and call its start hooks, and at the end its stop hooks.
+
+    `options` are what its table in the configuration would say.
+    """
+    worker.context = Context(Path(data_dir), durable=durable, options=options)
+    for hook in worker.start_hooks:
+        _call_hook(hook)
+    try:
+        yield worker
+    finally:
+        for hook in worker.stop_hooks:
+            _call_hook(hook)
+
+
+def notify(
+    handler: Worker | AnyHandler,
+    event: NotificationEvent,
+    *,
+    args: Sequence[Any] = (),
+    peer: Peer | None = None,
+    **body: Any,
+) -> None:
+    """Tell the handlers of a notification event, all of them in their order.
+
+    `body` is what the event has beside the association, as `PROTOCOL.md` of the fabric says: bytes
+    where it is a PDU. Raises what the first handler raised, after the others were called.
+    """
+    errors: list[BaseException] = []
+    bound = tuple(watching(one, errors) for one in bound_all(handler, event, args))
+    if pdu := body.get("pdu", body.get("data")):
+        body = {"length": len(pdu), "truncated": False, **body}
+    peer = peer or Peer()
+    context = (VERIFICATION, peer.contexts[0][1] if peer.contexts else IMPLICIT_VR_LITTLE_ENDIAN)
+    loop = Loop()
+    notifier = Notifier(lambda _: bound, loop=loop)
+    blob = peer.describe(context)
+    notifier.put(Told(event.name, "acceptor-0-0", 1, 0.0, body, blob, peer.publish, peer.call))
+    notifier.start()
+    notifier.stop(_PATIENCE)
+    loop.stop()
+    if errors:
+        raise errors[0]
