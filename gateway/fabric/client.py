@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("gateway.fabric")
 
 LINGER = 1.0
-"""Seconds for the last answers and the BYE to leave."""
+"""Seconds for the last answers and the BYE to be read."""
+_LOOK = 0.05
+"""Seconds after which to see whether an acceptor still lives."""
 
 
 class Client:
@@ -256,5 +258,13 @@ class Client:
             logger.exception("client failed worker=%s", membership.registration.worker)
             membership.abort()
         finally:
-            membership.close(LINGER)
+            self._say_farewell()
+            membership.close()
             self._loop.close()
+
+    def _say_farewell(self) -> None:
+        """Close once the last answers are read; who does not live is not waited for."""
+        until = time.monotonic() + LINGER
+        self._membership.farewell()
+        while not self._membership.is_read() and (left := until - time.monotonic()) > 0:
+            self._loop.turn(min(left, _LOOK))

@@ -92,6 +92,6 @@ class Link:
         self.topics = set(topics)
         self.confirmed &= topics
 
-    def close(self, linger: float) -> None:
-        self.requests.close(linger)
+    def close(self) -> None:
+        self.requests.close(0)
         self.events.close(0)

@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("gateway.fabric")
 
+FAREWELL = "farewell"
+"""No lease: an acceptor that is asked for it says that it is unknown, after all else is read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
@@ -107,6 +110,7 @@ class Membership:
             lambda token, why: self._call(callbacks.on_cancel, token, why.value),
         )
         self.invoker = Invoker()
+        self._unread: set[Link] = set()
         self.error: FabricError | None = None
         self.settled = threading.Event()
         """The first registration came to an end, one way or the other (`error`)."""
@@ -152,9 +156,21 @@ class Membership:
         self.settled.set()
         self._tell(State.LOST, str(self.error))
 
-    def close(self, linger: float) -> None:
+    def farewell(self) -> None:
+        """Ask each acceptor for a sign that it has read what was sent; take nothing else."""
+        self._take = {Unknown: self._on_unknown}
+        self._unread = set(self.links.values())
+        for link in self._unread:
+            link.post(Heartbeat(FAREWELL))
+
+    def is_read(self) -> bool:
+        """Whether every acceptor that lives has read everything."""
+        self._unread = {link for link in self._unread if link.address.lives}
+        return not self._unread
+
+    def close(self) -> None:
         for link in list(self.links.values()):
-            self._drop(link, linger if link.address.lives else 0.0)
+            self._drop(link)
         self._context.term()
 
     # -- what the client's user wants
@@ -162,9 +178,8 @@ class Membership:
     def leave(self) -> None:
         """Say BYE to every acceptor; what is in hand may still be answered."""
         self.left = True
-        for link in self.links.values():
-            if link.lease:
-                link.post(Bye(link.lease))
+        for link in [link for link in self.links.values() if link.lease]:
+            link.post(Bye(link.lease))
 
     def change(self, registration: Registration, change: Change) -> None:
         """Register anew, with other bindings, on the leases that are held."""
@@ -198,12 +213,12 @@ class Membership:
         history = 0 if self._active else self.watching.history
         link.follow(self.watching.topics, MISSED * self._heartbeat, history)
 
-    def _drop(self, link: Link, linger: float = 0.0) -> None:
+    def _drop(self, link: Link) -> None:
         self.links = {name: other for name, other in self.links.items() if other is not link}
         self._lose(link)
         self._loop.remove(link.requests)
         self._loop.remove(link.events)
-        link.close(linger)
+        link.close()
 
     def _lose(self, link: Link) -> None:
         """The lease is gone, and with it what was in hand."""
@@ -352,6 +367,8 @@ class Membership:
         self._judge(time.monotonic())
 
     def _on_unknown(self, link: Link, envelope: Unknown, _data: object) -> None:
+        if envelope.lease == FAREWELL:
+            self._unread.discard(link)
         if not link.lease or envelope.lease != link.lease:
             return
         superseded = link.stage is Stage.SUPERSEDED

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.errors import FabricError
 from gateway.fabric import Answer, Binding, Invocation, Trouble, WorkerCall
+from gateway.fabric.client import LINGER
 from gateway.fabric.invocations import MAX_OPEN
 from tests.fabric.world import FAST, FIND, WAIT, Member, acceptor, members, take, until
 
@@ -260,5 +261,32 @@ def test_a_member_without_credit_keeps_its_events_and_gets_nothing(run_dir: Path
             async with members(new):
                 new.answer(await take(new.requests))
                 await asked
+
+    asyncio.run(scene())
+
+
+def test_what_was_sent_is_read_before_the_end(run_dir: Path) -> None:
+    async def scene() -> None:
+        member = Member(run_dir, credit=500)
+        async with acceptor(run_dir) as server, members(member):
+            asked = [server.ask("EVT_C_ECHO", {}, assoc=b"", data=bytes(9999)) for _ in range(400)]
+            gathered = asyncio.gather(*asked)
+            for _ in asked:
+                member.answer(await take(member.requests), data=bytes(9999))
+            await member.stop(bye=False)
+            assert len(await gathered) == 400
+
+    asyncio.run(scene())
+
+
+def test_an_acceptor_that_is_gone_is_not_waited_for(run_dir: Path) -> None:
+    async def scene() -> None:
+        member = Member(run_dir)
+        async with acceptor(run_dir) as server, members(member):
+            server._requests.close(0)
+            began = asyncio.get_running_loop().time()
+            await member.stop()
+            assert asyncio.get_running_loop().time() - began < LINGER / 2
+            server._requests.close = lambda linger: None  # type: ignore[method-assign]
 
     asyncio.run(scene())
