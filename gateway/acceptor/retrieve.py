@@ -89,12 +89,12 @@ class Get(Streaming):
 
     def _finish(self, tally: Tally, answer: Answer) -> None:
         status, elements = self._status(answer.payload)
+        if self._cancelled and tally.remaining and category(status) is Category.SUCCESS:
+            status = CANCEL
+        if category(status) is not Category.CANCEL:
+            tally.give_up()
         if category(status) is Category.SUCCESS:
-            if self._cancelled:
-                status = CANCEL if tally.remaining else status
-            else:
-                tally.give_up()
-            status = tally.status() if category(status) is Category.SUCCESS else status
+            status = tally.status()
         self._end(tally, status, elements, answer.data)
 
     def _end(

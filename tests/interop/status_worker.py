@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import ImplicitVRLittleEndian
 
 from gateway import Worker, evt
 
@@ -312,7 +312,7 @@ def suboperations(event):
 def written(ds: Dataset) -> str:
     path = f"{ds.SOPInstanceUID}.dcm"
     ds.ensure_file_meta()
-    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
     ds.save_as(path, enforce_file_format=True)
     return os.path.abspath(path)
 
