@@ -11,6 +11,7 @@ from gateway.settings import WorkerSettings
 from tests.conftest import short_folder
 from tests.sdk.conftest import dimse_event, store_event
 from tests.sdk.fabric import SETTINGS, WAIT, Watcher, acceptor, echo
+from tests.sdk.test_moving import image, scp
 
 
 @pytest.fixture
@@ -386,3 +387,112 @@ def test_negotiation(server, session_of, worker):
 )  # fmt: skip
 def test_exit_statuses(why, status):
     assert Ending(why).status == status
+
+
+def collect(server, event, payload, blob, *, then=None, limit=None):
+    """The answers of a stream; `then` is called with the stream after each."""
+
+    async def answers():
+        told = []
+        async with server.server.stream(event.name, payload, assoc=blob) as stream:
+            async for answer in stream:
+                told.append(answer)
+                if then is not None:
+                    then(stream)
+                if limit is not None and len(told) >= limit:
+                    break
+        return told
+
+    return server.run(answers())
+
+
+def query(**parameters):
+    payload = dimse_event(evt.EVT_C_FIND, **parameters)._payload
+    return {**payload, "context": [3, "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.1.2"]}
+
+
+def test_a_cancel_ends_a_stream(server, session_of, worker, blob):
+    closed = threading.Event()
+
+    @worker.on(evt.EVT_C_FIND)
+    def handle(event):
+        try:
+            while True:
+                yield 0xFF00, dataset.decode(b"", "1.2.840.10008.1.2")
+        finally:
+            closed.set()
+
+    session_of(worker)
+    told = collect(server, evt.EVT_C_FIND, query(), blob, then=lambda stream: stream.cancel())
+    assert told[-1].payload == {"status": 0xFE00, "elements": {}}
+    assert {answer.payload["status"] for answer in told[:-1]} == {0xFF00}
+    assert closed.wait(WAIT)
+
+
+def test_a_stream_that_nobody_reads_frees_its_credit(server, session_of, blob):
+    worker = Worker("mine", concurrency=1)
+
+    @worker.on(evt.EVT_C_FIND)
+    def handle(event):
+        while True:
+            yield 0xFF00, dataset.decode(b"", "1.2.840.10008.1.2")
+
+    session_of(worker)
+    for _ in range(3):
+        assert len(collect(server, evt.EVT_C_FIND, query(), blob, limit=1)) == 1
+
+
+def test_the_time_of_a_destination_is_not_the_handlers(server, session_of, worker, blob):
+    def slowly(event):
+        threading.Event().wait(1.2)
+        return 0x0000
+
+    with scp(answer=slowly) as them:
+
+        @worker.on(evt.EVT_C_MOVE, deadline=0.8)
+        def handle(event):
+            yield them.address
+            yield 1
+            yield 0xFF00, image()
+
+        session = session_of(worker)
+        watch = threading.Thread(target=session.wait)
+        watch.start()
+        payload = query(MoveDestination="THEM")
+        told = collect(server, evt.EVT_C_MOVE, payload, blob)
+        session.end(Why.ASKED)
+        watch.join(WAIT)
+    statuses = [answer.payload.get("status") for answer in told]
+    assert statuses == [None, 0xFF00, 0x0000]
+
+
+def test_a_hung_member_gets_nothing_more(server, session_of, worker, blob):
+    go, began = threading.Event(), threading.Event()
+
+    @worker.on(evt.EVT_C_ECHO, redeliver=True, deadline=0.2)
+    def handle(event):
+        began.set()
+        go.wait(WAIT)
+        return 0
+
+    session = session_of(worker)
+    with pytest.raises(Unanswered):
+        server.ask("EVT_C_ECHO", echo(), assoc=blob)
+    assert began.is_set()
+    ending = session.wait()
+    assert ending.why is Why.HUNG
+    closing = threading.Thread(target=session.close, args=(ending,))
+    closing.start()
+    closing.join(WAIT)
+    began.clear()
+    later = session_of(worker_of(lambda event: 0xB000), generation=session.generation)
+    assert server.ask("EVT_C_ECHO", echo(), assoc=blob).payload["status"] == 0xB000
+    assert not began.is_set()
+    go.set()
+    later.close(Ending(Why.ASKED))
+
+
+def worker_of(handler):
+    made = Worker("mine")
+    made.bind(evt.EVT_C_ECHO, handler)
+    return made
