@@ -87,6 +87,11 @@ class InterventionEvent(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class NegotiationEvent(InterventionEvent):
+    """Asked while an association is negotiated; each has an answer of its own shape."""
+
+
+@dataclass(frozen=True, slots=True)
 class StatusEvent(InterventionEvent):
     """Its handler returns a status."""
 
@@ -174,21 +179,21 @@ EVT_GAP = NotificationEvent(
     ("stream", "topic", "first", "last"),
 )
 
-EVT_ASSOCIATE = InterventionEvent(
+EVT_ASSOCIATE = NegotiationEvent(
     "EVT_ASSOCIATE", "Association request: admission", fails_closed=True
 )
-EVT_ASYNC_OPS = InterventionEvent(
+EVT_ASYNC_OPS = NegotiationEvent(
     "EVT_ASYNC_OPS",
     "Asynchronous operations window negotiation",
     ("nr_invoked", "nr_performed", "invoked", "performed"),
 )
-EVT_SOP_COMMON = InterventionEvent(
+EVT_SOP_COMMON = NegotiationEvent(
     "EVT_SOP_COMMON", "SOP class common extended negotiation", ("items",)
 )
-EVT_SOP_EXTENDED = InterventionEvent(
+EVT_SOP_EXTENDED = NegotiationEvent(
     "EVT_SOP_EXTENDED", "SOP class extended negotiation", ("app_info",)
 )
-EVT_USER_ID = InterventionEvent(
+EVT_USER_ID = NegotiationEvent(
     "EVT_USER_ID",
     "User identity negotiation",
     ("user_id_type", "primary_field", "secondary_field"),

@@ -28,6 +28,8 @@ from gateway.ul.negotiation import (
 from gateway.ul.pdu import AAssociateRJ
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.acceptor.actor import AssociationActor
     from gateway.acceptor.server import Acceptor
     from gateway.events import InterventionEvent
@@ -193,7 +195,7 @@ def _read_common(value: Any) -> dict[str, Any] | None:
     return {} if isinstance(value, dict) else None
 
 
-_READERS = {
+_READERS: dict[InterventionEvent, Callable[[Any], dict[str, Any] | AAssociateRJ | None]] = {
     EVT_ASSOCIATE: _read_admission,
     EVT_USER_ID: _read_identity,
     EVT_ASYNC_OPS: _read_window,

@@ -30,16 +30,15 @@ if TYPE_CHECKING:
     Status: TypeAlias = int | Dataset
     Pair: TypeAlias = tuple[Status, Dataset | None]
 
-    StatusHandler: TypeAlias = Callable[
-        Concatenate[Event, ...], Status | Coroutine[Any, Any, Status]
-    ]
-    PairHandler: TypeAlias = Callable[Concatenate[Event, ...], Pair | Coroutine[Any, Any, Pair]]
-    QueryHandler: TypeAlias = Callable[
-        Concatenate[Event, ...], Iterable[Pair] | AsyncIterator[Pair] | None
-    ]
-    RetrieveHandler: TypeAlias = Callable[
-        Concatenate[Event, ...], Iterable[Any] | AsyncIterator[Any]
-    ]
+    StatusAnswer: TypeAlias = Status | Coroutine[Any, Any, Status]
+    PairAnswer: TypeAlias = Pair | Coroutine[Any, Any, Pair]
+    QueryAnswer: TypeAlias = Iterable[Pair] | AsyncIterator[Pair] | None
+    RetrieveAnswer: TypeAlias = Iterable[Any] | AsyncIterator[Any]
+
+    StatusHandler: TypeAlias = Callable[Concatenate[Event, ...], StatusAnswer]
+    PairHandler: TypeAlias = Callable[Concatenate[Event, ...], PairAnswer]
+    QueryHandler: TypeAlias = Callable[Concatenate[Event, ...], QueryAnswer]
+    RetrieveHandler: TypeAlias = Callable[Concatenate[Event, ...], RetrieveAnswer]
     Watcher: TypeAlias = Callable[Concatenate[Event, ...], Any]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from gateway.events import (
     DEADLINE,
-    InterventionEvent,
+    NegotiationEvent,
     NotificationEvent,
     PairEvent,
     QueryEvent,
@@ -25,9 +25,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.sdk.handlers import (
+        PairAnswer,
         PairHandler,
+        QueryAnswer,
         QueryHandler,
+        RetrieveAnswer,
         RetrieveHandler,
+        StatusAnswer,
         StatusHandler,
         Watcher,
     )
@@ -142,7 +146,7 @@ class Worker:
     @overload
     def on(
         self,
-        event: NotificationEvent | InterventionEvent,
+        event: NotificationEvent | NegotiationEvent,
         *,
         redeliver: bool = False,
         durable: bool = False,
@@ -164,6 +168,61 @@ class Worker:
 
         return decorate
 
+    @overload
+    def bind(
+        self,
+        event: StatusEvent,
+        handler: Callable[..., StatusAnswer],
+        args: Sequence[Any] | None = None,
+        *,
+        redeliver: bool = False,
+        durable: bool = False,
+        deadline: float = DEADLINE,
+    ) -> None: ...
+    @overload
+    def bind(
+        self,
+        event: PairEvent,
+        handler: Callable[..., PairAnswer],
+        args: Sequence[Any] | None = None,
+        *,
+        redeliver: bool = False,
+        durable: bool = False,
+        deadline: float = DEADLINE,
+    ) -> None: ...
+    @overload
+    def bind(
+        self,
+        event: QueryEvent,
+        handler: Callable[..., QueryAnswer],
+        args: Sequence[Any] | None = None,
+        *,
+        redeliver: bool = False,
+        durable: bool = False,
+        deadline: float = DEADLINE,
+    ) -> None: ...
+    @overload
+    def bind(
+        self,
+        event: RetrieveEvent,
+        handler: Callable[..., RetrieveAnswer],
+        args: Sequence[Any] | None = None,
+        *,
+        redeliver: bool = False,
+        durable: bool = False,
+        deadline: float = DEADLINE,
+    ) -> None: ...
+    @overload
+    def bind(
+        self,
+        event: NotificationEvent | NegotiationEvent,
+        handler: AnyHandler,
+        args: Sequence[Any] | None = None,
+        *,
+        redeliver: bool = False,
+        durable: bool = False,
+        deadline: float = DEADLINE,
+    ) -> None: ...
     def bind(
         self,
         event: AnyEvent,
