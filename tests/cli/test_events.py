@@ -186,7 +186,8 @@ def test_no_gateway(folder) -> None:
     [
         (
             "acepted",
-            "no event is called 'acepted'; did you mean EVT_ACCEPTED or EVT_ABORTED or EVT_REJECTED?",
+            "no event is called 'acepted'; did you mean EVT_ACCEPTED or EVT_ABORTED "
+            "or EVT_REJECTED?",
         ),
         ("fsm", "no event is called 'fsm'; did you mean EVT_FSM_TRANSITION?"),
         ("c_store", "EVT_C_STORE is asked of a worker, and not told to watchers"),
