@@ -214,6 +214,7 @@ class IdentityScan:
         "_deflated",
         "_depth",
         "_explicit",
+        "_first",
         "_inflatable",
         "_inflate",
         "_layout",
@@ -232,6 +233,7 @@ class IdentityScan:
         self.sop_instance_uid: str | None = None
         self.has_group_2 = False
         """It begins like a file: with group 0002, or with preamble and prefix."""
+        self._first: _Header | None = None
         self._explicit = transfer_syntax_uid != IMPLICIT_VR_LITTLE_ENDIAN
         self._layout = _BIG if transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN else _LITTLE
         self._deflated = transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
@@ -259,6 +261,14 @@ class IdentityScan:
             self._pass(view)
         if self.done:
             self._buffer = bytearray()
+
+    def may_be_data_set(self, size: int) -> bool:
+        """Whether what passed by, `size` bytes in all, begins with an element that fits into it."""
+        first = self._first
+        if first is None or first.tag >= _ITEM:
+            return False
+        whole = self._deflated or first.length == _UNDEFINED
+        return whole or first.size + first.length <= size
 
     def _feed_deflated(self, view: memoryview) -> None:
         for start in range(0, len(view), _PACKED_PIECE):
@@ -328,6 +338,7 @@ class IdentityScan:
 
     def _top_level(self, header: _Header) -> bool:
         tag = header.tag
+        self._first = self._first or header
         if tag == 0 and len(self._buffer) - self._at < len(PREAMBLE):
             return False  # so begins a preamble: see first what follows it
         if self._begins_like_a_file(header):

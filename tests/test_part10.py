@@ -321,3 +321,21 @@ class TestIdentityScanIsBounded:
         assert identity(scan(bytes(encoded), syntax)) == identity(
             scan(bytes(encoded), syntax, step)
         )
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        pytest.param(b"", False, id="nothing"),
+        pytest.param(b"\x10\x00\x20\x00LO\x02", False, id="half a header"),
+        pytest.param(b"\x10\x00\x20\x00LO\x02\x00AB", True, id="one element"),
+        pytest.param(b"\x10\x00\x20\x00LO\x04\x00AB", False, id="an element beyond the end"),
+        pytest.param(b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff", True, id="an undefined length"),
+        pytest.param(b"\xff" * 64, False, id="no tag"),
+        pytest.param(b"\xfe\xff\x00\xe0\0\0\0\0", False, id="an item"),
+    ],
+)
+def test_what_may_be_a_data_set(data: bytes, expected: bool) -> None:
+    scan = IdentityScan("1.2.840.10008.1.2.1")
+    scan.feed(data)
+    assert scan.may_be_data_set(len(data)) is expected

@@ -85,7 +85,10 @@ class Store:
         self._actor.outgoing.send(self._context.id, response)
 
     def _unacceptable(self) -> tuple[int, dict[str, Any]]:
-        """A status other than success if what came is not what the command set announced."""
+        """A status other than success if what came is not what the command set announced.
+
+        A data set that lacks its UIDs disagrees with nothing: the field has such files.
+        """
         scan, request = self._scan, self._request
         if scan.has_group_2:
             return CANNOT_UNDERSTAND, {"ErrorComment": "File meta elements inside the data set"}
@@ -93,9 +96,12 @@ class Store:
             ("class", scan.sop_class_uid, request.affected_sop_class_uid),
             ("instance", scan.sop_instance_uid, request.affected_sop_instance_uid),
         ):
-            if ours != theirs:
+            if ours is not None and ours != theirs:
                 comment = f"SOP {name} of command and data set disagree"
                 return DATA_SET_DOES_NOT_MATCH, {"ErrorComment": comment}
+        if not scan.may_be_data_set(self._writer.size):
+            # One that does not say what it is may be kept under the command's word; not any bytes.
+            return DATA_SET_DOES_NOT_MATCH, {"ErrorComment": "This is not a data set"}
         return SUCCESS, {}
 
     async def _offer(self) -> tuple[int, dict[str, Any]]:

@@ -187,9 +187,9 @@ OTHER = INSTANCE.uid[:-7] + "9999999"
 DISAGREEING = {
     "instance": _swapped(b"\x08\x00\x18\x00", OTHER),
     "class": _swapped(b"\x08\x00\x16\x00", wire.MR),
-    "no identity": b"\x10\x00\x20\x00LO\x02\x00AB",
     "empty": b"",
     "not a data set": b"\xff" * 64,
+    "an element beyond the end": b"\x10\x00\x20\x00LO\x04\x00AB",
 }
 
 
@@ -200,6 +200,13 @@ def test_command_and_data_set_that_disagree(peer: RawPeer, gateway_process, data
     assert response.elements[0x1000] == uid_value(INSTANCE.uid)
     assert stored(gateway_process, INSTANCE.uid) == stored(gateway_process, OTHER) == 0
     assert peer.echo(2).status == 0
+
+
+def test_data_set_that_does_not_say_what_it_is_is_kept(peer: RawPeer, gateway_process) -> None:
+    one = instances.make()
+    anonymous = b"\x10\x00\x20\x00LO\x02\x00AB"
+    assert store(peer, wire.store_rq(one.uid), anonymous).status == 0x0000
+    assert stored(gateway_process, one.uid) == 1
 
 
 def test_file_meta_elements_inside_the_data_set_are_refused(peer: RawPeer, gateway_process) -> None:
