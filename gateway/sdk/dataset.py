@@ -14,6 +14,7 @@ from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from gateway.errors import GatewayError
+from gateway.sdk.encoding import encode_plain
 
 MAX_INFLATED = 1 << 30
 """Bytes that a deflated data set may grow to; a deflate bomb ends here."""
@@ -54,10 +55,13 @@ def decode(source: bytes | memoryview | BinaryIO, transfer_syntax: str) -> Datas
 def encode(dataset: Dataset, transfer_syntax: str) -> bytes:
     """The bytes of `dataset`; raises what pydicom raises for values that cannot be written."""
     syntax = uid(transfer_syntax)
-    stream = DicomBytesIO()
-    stream.is_implicit_VR, stream.is_little_endian = _encoding(syntax)
-    write_dataset(stream, dataset)
-    encoded = stream.getvalue()
+    implicit, little = _encoding(syntax)
+    encoded = encode_plain(dataset, implicit=implicit) if little else None
+    if encoded is None:
+        stream = DicomBytesIO()
+        stream.is_implicit_VR, stream.is_little_endian = implicit, little
+        write_dataset(stream, dataset)
+        encoded = stream.getvalue()
     return deflate(encoded) if syntax == DeflatedExplicitVRLittleEndian else encoded
 
 
