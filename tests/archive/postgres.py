@@ -1,0 +1,66 @@
+"""A PostgreSQL server of the tests' own, in a temporary folder, reached by a socket there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TIMEOUT = 60
+
+
+def absent() -> str:
+    """Why there can be no server; empty if there can."""
+    try:
+        import psycopg  # noqa: F401
+    except ImportError:
+        return "psycopg is not installed"
+    if _folder() is None:
+        return "PostgreSQL's server is not installed"
+    return ""
+
+
+def _folder() -> Path | None:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)
+    if found:
+        return found[0].parent
+    initdb = shutil.which("initdb")
+    return Path(initdb).resolve().parent if initdb else None
+
+
+def _as_user(*command: object) -> list[str]:
+    """The server refuses to be run by root."""
+    words = [str(word) for word in command]
+    return ["runuser", "-u", "postgres", "--", *words] if os.geteuid() == 0 else words
+
+
+def _run(*command: object) -> None:
+    done = subprocess.run(
+        _as_user(*command), capture_output=True, text=True, timeout=_TIMEOUT, cwd="/tmp"
+    )
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[str]:
+    """Start one below `folder`; gives the DSN."""
+    programs = _folder()
+    assert programs is not None
+    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres")
+    data, log = folder / "data", folder / "log"
+    _run(programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N")
+    options = f"-c listen_addresses='' -k {folder} -c fsync=off"
+    control = programs / "pg_ctl", "-D", data, "-w", "-t", _TIMEOUT
+    _run(*control, "-l", log, "-o", options, "start")
+    try:
+        yield f"host={folder} user=postgres dbname=postgres"
+    finally:
+        _run(*control, "-m", "immediate", "stop")

@@ -1,0 +1,319 @@
+"""One suite for every implementation of the index."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from gateway.sdk import ConfigError
+from tests.archive.conftest import entry, kept
+from workers.archive.attributes import BY_KEYWORD, Level
+from workers.archive.index import IndexFailure, Outcome, schema
+from workers.archive.index.search import COMPUTED, Query
+from workers.archive.matching import conditions
+
+
+def query(level: Level, *keywords: str, **keys: str) -> Query:
+    found = [
+        (BY_KEYWORD[keyword].level, condition)
+        for keyword, text in keys.items()
+        if keyword != "ModalitiesInStudy"
+        for condition in conditions(BY_KEYWORD[keyword], text)
+    ]
+    modalities = conditions(BY_KEYWORD["Modality"], keys.get("ModalitiesInStudy", ""))
+    return Query(
+        level,
+        tuple(BY_KEYWORD[k] for k in keywords if k in BY_KEYWORD),
+        tuple(COMPUTED[k] for k in keywords if k in COMPUTED),
+        tuple(found),
+        modalities,
+    )
+
+
+class TestAdding:
+    def test_what_was_added_is_found_as_it_was(self, index):
+        one = entry("1.1")
+        assert index.add(one, kept("1.1")).outcome is Outcome.ADDED
+        assert index.find("1.1") == one
+        assert index.find("1.2") is None
+
+    def test_another_connection_sees_it_at_once(self, open_index):
+        first, second = open_index(), open_index()
+        first.add(entry("1.1"), kept("1.1"))
+        assert second.find("1.1") == entry("1.1")
+
+    def test_the_same_again_is_the_same(self, index):
+        index.add(entry("1.1"), kept("1.1"))
+        again = index.add(entry("1.1", path="a/b/c.dcm"), kept("1.1"))
+        assert (again.outcome, again.before) == (Outcome.SAME, entry("1.1"))
+        assert index.count(query(Level.IMAGE)) == 1
+        assert len(index.journal()) == 1
+
+    def test_another_content_does_not_replace_the_first(self, index):
+        index.add(entry("1.1"), kept("1.1"))
+        other = index.add(entry("1.1", b"other"), kept("1.1"))
+        assert other.outcome is Outcome.DIFFERENT
+        assert index.find("1.1") == entry("1.1")
+
+    def test_unless_it_shall(self, index):
+        index.add(entry("1.1"), kept("1.1"))
+        other = entry("1.1", b"other", path="x/y/z.dcm")
+        standing = index.add(other, kept("1.1", study="1.9"), replace=True)
+        assert (standing.outcome, standing.before) == (Outcome.REPLACED, entry("1.1"))
+        assert index.find("1.1") == other
+        assert index.doomed("HERE") == [entry("1.1").path]
+        assert [study.study_instance_uid for study in index.studies()] == ["1.9"]
+        index.absolve("HERE", index.doomed("HERE"))
+        assert index.doomed("HERE") == []
+
+    def test_from_many_threads_each_once(self, open_index):
+        indexes = [open_index(), open_index()]
+
+        def add(number: int) -> Outcome:
+            uid = f"1.{number // 4}"
+            return indexes[number % 2].add(entry(uid), kept(uid, series=f"2.{number % 3}")).outcome
+
+        with ThreadPoolExecutor(16) as pool:
+            outcomes = list(pool.map(add, range(200)))
+        assert outcomes.count(Outcome.ADDED) == 50
+        assert outcomes.count(Outcome.SAME) == 150
+        assert indexes[0].count(query(Level.IMAGE)) == 50
+        assert index_numbers(indexes[1]) == sorted(index_numbers(indexes[1]))
+
+    def test_what_one_cannot_do_does_not_harm_the_others(self, index):
+        broken = entry("1.1")
+        object.__setattr__(broken, "path", None)
+        with pytest.raises(IndexFailure):
+            index.add(broken, kept("1.1"))
+        assert index.add(entry("1.2"), kept("1.2")).outcome is Outcome.ADDED
+        assert index.find("1.1") is None
+        assert index.count(query(Level.PATIENT)) == 1
+
+    def test_without_any_uid_above(self, index):
+        index.add(entry("1.1"), kept("1.1", series="", study="", PatientID=""))
+        index.add(entry("1.2"), kept("1.2", series="", study="1.3", PatientID=""))
+        assert index.count(query(Level.PATIENT)) == 2
+
+    def test_text_that_means_something_to_sql(self, index):
+        text = "'; DROP TABLE instance; -- %_?\\\"\x1b"
+        index.add(entry("1.1"), kept("1.1", PatientName=text, StudyDescription=text))
+        assert list(index.search(query(Level.STUDY, "StudyDescription"))) == [(text,)]
+
+
+def index_numbers(index) -> list[int]:
+    return [one.seq for one in index.journal()]
+
+
+class TestJournal:
+    def test_each_thing_that_happened_in_its_order(self, index):
+        index.add(entry("1.1"), kept("1.1"))
+        index.set_aside(entry("1.1", b"other", path="c/d/e.dcm"))
+        index.add(entry("1.1", b"third", path="f/g/h.dcm"), kept("1.1"), replace=True)
+        index.remove(["1.1", "1.2"])
+        journal = index.journal()
+        assert [one.kind for one in journal] == ["stored", "conflict", "replaced", "removed"]
+        assert journal[0].entry == entry("1.1")
+        assert (journal[0].study_instance_uid, journal[0].series_instance_uid) == ("1.3", "1.2")
+        assert (journal[3].study_instance_uid, journal[3].series_instance_uid) == ("1.3", "1.2")
+
+    def test_a_consumer_goes_on_where_it_was(self, index):
+        for n in range(5):
+            index.add(entry(f"1.{n}"), kept(f"1.{n}"))
+        first = index.journal(limit=2)
+        rest = index.journal(first[-1].seq)
+        assert [one.entry.sop_instance_uid for one in (*first, *rest)] == [
+            f"1.{n}" for n in range(5)
+        ]
+        assert index.journal(rest[-1].seq) == []
+
+    def test_numbers_are_never_given_twice(self, open_index):
+        index = open_index()
+        index.add(entry("1.1"), kept("1.1"))
+        index.remove(["1.1"])
+        last = index.journal()[-1].seq
+        index.close()
+        index = open_index()
+        index.add(entry("1.1"), kept("1.1"))
+        assert index.journal(last)[0].kind == "stored"
+
+
+class TestFiles:
+    def test_what_lies_in_a_folder(self, index):
+        index.add(entry("1.1", path="20260101/a/x.dcm"), kept("1.1"))
+        index.add(entry("1.2", path="20260101/ab/y.dcm"), kept("1.2"))
+        index.set_aside(entry("1.1", b"other", path="20260101/a/z.dcm"))
+        below = index.below("20260101/a")
+        assert {(one.entry.path, one.is_conflict) for one in below} == {
+            ("20260101/a/x.dcm", False),
+            ("20260101/a/z.dcm", True),
+        }
+        assert [one.path for one in index.conflicts()] == ["20260101/a/z.dcm"]
+        index.drop_conflict(index.conflicts()[0])
+        assert index.conflicts() == []
+
+    def test_removing_the_last_removes_what_is_above(self, index):
+        index.add(entry("1.1"), kept("1.1", series="2.1"))
+        index.add(entry("1.2"), kept("1.2", series="2.2"))
+        assert index.remove(["1.1"]) == [entry("1.1")]
+        assert [index.count(query(level)) for level in Level] == [1, 1, 1, 1]
+        index.forget("1.2")
+        assert [index.count(query(level)) for level in Level] == [0, 0, 0, 0]
+        assert index.doomed("HERE") == [entry("1.1").path]
+
+    def test_a_file_that_moved(self, index):
+        index.add(entry("1.1"), kept("1.1"))
+        index.relocate(entry("1.1", path="n/e/w.dcm"))
+        assert index.find("1.1").path == "n/e/w.dcm"
+
+    def test_buckets_of_each_holder(self, index):
+        index.note_buckets("HERE", {"a": 1, "b": 2})
+        index.note_buckets("HERE", {"a": 3})
+        index.note_buckets("THERE", {"a": 9})
+        assert index.buckets("HERE") == {"a": 3, "b": 2}
+
+
+class TestSearching:
+    def test_one_row_an_entity_with_its_counts(self, index):
+        for n in range(4):
+            index.add(
+                entry(f"1.{n}"), kept(f"1.{n}", series=f"2.{n // 2}", Modality="CMTR"[n // 2])
+            )
+        wanted = (
+            *("StudyInstanceUID", "ModalitiesInStudy", "NumberOfStudyRelatedSeries"),
+            *("NumberOfStudyRelatedInstances", "SOPClassesInStudy"),
+        )
+        (row,) = index.search(query(Level.STUDY, *wanted))
+        assert set(row) == {"1.3", "C\\M", 2, 4, "1.2.840.10008.5.1.4.1.1.2"}
+        (row,) = index.search(
+            query(
+                Level.PATIENT,
+                *("NumberOfPatientRelatedStudies", "NumberOfPatientRelatedSeries"),
+                "NumberOfPatientRelatedInstances",
+            )
+        )
+        assert row == (1, 2, 4)
+        rows = list(index.search(query(Level.SERIES, "NumberOfSeriesRelatedInstances")))
+        assert rows == [(2,), (2,)]
+        (summary,) = index.studies()
+        assert (summary.series, summary.instances, summary.modalities) == (2, 4, "C\\M")
+
+    def test_more_than_a_page(self, index, monkeypatch):
+        from workers.archive.index import search, store
+
+        monkeypatch.setattr(store, "PAGE", 3)
+        monkeypatch.setattr(search.Statement.page, "__defaults__", (3,))
+        monkeypatch.setattr(search.Statement.files, "__defaults__", (3,))
+        for n in range(10):
+            index.add(entry(f"1.{n}"), kept(f"1.{n}"))
+        rows = [row[0] for row in index.search(query(Level.IMAGE, "SOPInstanceUID"))]
+        assert rows == [f"1.{n}" for n in range(10)]
+        assert [one.sop_instance_uid for one in index.everything()] == rows
+
+    def test_a_list_of_a_hundred_thousand_uids(self, index):
+        index.add(entry("1.1"), kept("1.1"))
+        uids = "\\".join(f"1.{n}" for n in range(100_000))
+        rows = list(index.search(query(Level.IMAGE, "SOPInstanceUID", SOPInstanceUID=uids)))
+        assert rows == [("1.1",)]
+
+    def test_a_wildcard_key_of_ten_megabytes(self, index):
+        index.add(entry("1.1"), kept("1.1"))
+        for text in ("a*" * 5_000_000, "?" * 10_000_000, "x" * 10_000_000):
+            assert list(index.search(query(Level.STUDY, PatientName=text))) == []
+        stars = "*" * 10_000_000
+        assert index.count(query(Level.STUDY, PatientName=f"{stars}doe{stars}")) == 1
+
+    def test_modalities_in_study(self, index):
+        index.add(entry("1.1"), kept("1.1", series="2.1", Modality="CT"))
+        index.add(entry("1.2"), kept("1.2", series="2.2", Modality="SR"))
+        for key, number in {"CT": 1, "MR": 0, "MR\\SR": 1, "S?": 1, "": 1, "ct": 0}.items():
+            assert index.count(query(Level.STUDY, ModalitiesInStudy=key)) == number, key
+
+
+MATCHES = [
+    ("PatientID", "P_1%", "P_1%", True),
+    ("PatientID", "P_1%", "Pa1b", False),
+    ("PatientID", "Pa1b", "P_1%", False),
+    ("PatientID", "Pa1b", "P?1*", True),
+    ("PatientID", "Pa1b", "p?1*", False),
+    ("PatientID", "Pa1b", "*b", True),
+    ("PatientID", "Pa1b", "Pa1", False),
+    ("PatientID", "Pa1b", "Pa1?", True),
+    ("PatientID", "Pa1b", "Pa1b?", False),
+    ("PatientID", "Pa1b", "Pa1b*", True),
+    ("PatientID", "[x]", "[x]*", True),
+    ("PatientID", "a\\b"[:1] + "%", "a%*", True),
+    ("PatientName", "Doe^Jane", "doe^jane", True),
+    ("PatientName", "Doe^Jane", "DOE*", True),
+    ("PatientName", "Doe^Jane^^", "Doe^Jane", True),
+    ("PatientName", "Doe^Jane", "Doe", False),
+    ("PatientName", "Äneas^Ülf", "äNEAS*", True),
+    ("PatientName", "Yamada^Tarou=山田^太郎=やまだ^たろう", "yamada*", True),
+    ("PatientName", "Yamada^Tarou=山田^太郎=やまだ^たろう", "山田*", True),
+    ("PatientName", "Yamada^Tarou=山田^太郎=やまだ^たろう", "*=山田^太郎", True),
+    ("PatientName", "Yamada^Tarou=山田^太郎=やまだ^たろう", "Yamada*=山本*", False),
+    (
+        "PatientName",
+        "Yamada^Tarou=山田^太郎=やまだ^たろう",
+        "Yamada^Tarou=山田^太郎=やまだ^たろう",
+        True,
+    ),
+    ("StudyInstanceUID", "1.2.3", "1.2.3", True),
+    ("StudyInstanceUID", "1.2.3", "1.2.4\\1.2.3", True),
+    ("StudyInstanceUID", "1.2.3", "1.2", False),
+    ("StudyDate", "20240131", "20240131", True),
+    ("StudyDate", "2024.01.31", "20240131", True),
+    ("StudyDate", "20240131", "20240101-20240131", True),
+    ("StudyDate", "20240131", "-20240130", False),
+    ("StudyDate", "20240131", "20240131-", True),
+    ("StudyDate", "", "20240131-", False),
+    ("StudyTime", "101530", "101530", True),
+    ("StudyTime", "101530.5", "101530", True),
+    ("StudyTime", "101530", "10", True),
+    ("StudyTime", "101530", "1000-1015", True),
+    ("StudyTime", "101530", "-1014", False),
+    ("StudyTime", "1015", "101500-", True),
+    ("AcquisitionDateTime", "20240131101530+0100", "20240131091530", True),
+    ("AcquisitionDateTime", "20240131101530", "202401-202402", True),
+    ("AcquisitionDateTime", "20240131101530", "20240131101531-", False),
+    ("AcquisitionDateTime", "20240131101530", "-20240131101530", True),
+    ("AcquisitionDateTime", "20240131101530-0500", "20240131151530", True),
+    ("SeriesNumber", "007", "7", True),
+    ("SeriesNumber", "7", "+07", True),
+    ("SeriesNumber", "7", "8", False),
+    ("Modality", "CT", "CT\\MR", True),
+    ("Modality", "CT", "MR\\PT", False),
+]
+
+
+@pytest.mark.parametrize(("keyword", "value", "key", "matches"), MATCHES)
+def test_matching(index, keyword, value, key, matches):
+    index.add(entry("1.1"), kept("1.1", **{keyword: value}))
+    assert index.count(query(Level.IMAGE, **{keyword: key})) == matches
+
+
+class TestVersions:
+    def test_opened_again_nothing_is_lost(self, open_index):
+        open_index().add(entry("1.1"), kept("1.1"))
+        assert open_index().find("1.1") == entry("1.1")
+
+    def test_an_older_one_is_brought_up(self, open_index, monkeypatch):
+        old = open_index()
+        old.add(entry("1.1"), kept("1.1"))
+        old.close()
+        step = ("CREATE TABLE later (name {text})", "INSERT INTO later VALUES ('x')")
+        monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, step))
+        for module in ("store", "sqlite", "postgres"):
+            monkeypatch.setattr(
+                f"workers.archive.index.{module}.MIGRATIONS", schema.MIGRATIONS, raising=False
+            )
+        assert open_index().find("1.1") == entry("1.1")
+        with open_index()._reading() as execute:
+            assert execute("SELECT name FROM later").fetchall()[0][0] == "x"
+
+    def test_a_newer_one_is_refused_in_words(self, open_index, monkeypatch):
+        open_index().close()
+        for module in ("store", "sqlite", "postgres"):
+            monkeypatch.setattr(f"workers.archive.index.{module}.MIGRATIONS", (), raising=False)
+        with pytest.raises(ConfigError, match="newer dicom-gateway"):
+            open_index()

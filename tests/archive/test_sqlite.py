@@ -1,0 +1,79 @@
+"""What is SQLite's alone: durable commits, and files that are damaged, missing or foreign."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+
+import pytest
+
+from gateway.sdk import ConfigError
+from tests.archive.conftest import entry, kept
+from workers.archive.index import SqliteIndex
+
+
+def test_commits_are_synced(tmp_path):
+    index = SqliteIndex(tmp_path / "index.sqlite")
+    assert index._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert index._writer.execute("PRAGMA synchronous").fetchone() == (2,)
+    index.close()
+
+
+def test_commits_wait_for_a_lock_that_blocks(tmp_path):
+    index = SqliteIndex(tmp_path / "index.sqlite")
+    other = os.open(tmp_path / "index.sqlite.lock", os.O_RDWR)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    done = threading.Event()
+    thread = threading.Thread(
+        target=lambda: (index.add(entry("1.1"), kept("1.1")), done.set()), daemon=True
+    )
+    thread.start()
+    assert index.find("1.1") is None  # who reads does not wait
+    assert not done.is_set()
+    os.close(other)
+    assert done.wait(10)
+    thread.join()
+    assert index.find("1.1") is not None
+    index.close()
+
+
+def test_a_damaged_one_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "index.sqlite"
+    index = SqliteIndex(path)
+    for n in range(200):
+        index.add(entry(f"1.{n}"), kept(f"1.{n}"))
+    index.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    whole = path.read_bytes()
+    page = 4096
+    for damaged in (
+        b"no database at all",
+        b"",
+        b"\0" * len(whole),
+        whole[:page] + b"\xff" * (len(whole) - page),
+        whole[: len(whole) // 2],
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(ConfigError, match="archive reindex") as error:
+            SqliteIndex(path, create=False)
+        assert "\n" not in str(error.value)
+        assert path.read_bytes() == damaged
+    path.write_bytes(whole)
+    index = SqliteIndex(path, create=False)
+    assert index.find("1.7") == entry("1.7")
+    index.close()
+
+
+def test_a_missing_one_is_not_made_silently(tmp_path):
+    with pytest.raises(ConfigError, match=r"no index .* archive reindex"):
+        SqliteIndex(tmp_path / "index.sqlite", create=False)
+    assert not (tmp_path / "index.sqlite").exists()
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be used"):
+        SqliteIndex(tmp_path / "nowhere" / "index.sqlite")

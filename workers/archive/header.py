@@ -1,0 +1,309 @@
+"""The elements that the index wants, found in an encoded data set without decoding it.
+
+Theory of operation. `scan` goes over the top level elements (PS3.5 7.1): it takes the values of
+those that are wanted as bytes, skips the rest by its length, and walks what has none with a counter
+of depth in place of recursion. It looks at the first 64 KiB, and at the whole file only if they do
+not reach to the pixel data. What it does not understand (`Unsure`) pydicom is asked about; what is
+too deep, too big, or understood by neither, is a HeaderError.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import os
+import zlib
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from struct import Struct
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag, Tag
+
+from gateway.sdk import GatewayError
+from workers.archive.attributes import ATTRIBUTES, BY_TAG, SPECIFIC_CHARACTER_SET
+from workers.archive.values import clean, encodings_of, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pydicom.dataset import Dataset
+
+Buffer = bytes | memoryview | mmap.mmap
+
+IMPLICIT = "1.2.840.10008.1.2"
+BIG_ENDIAN = "1.2.840.10008.1.2.2"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+
+HEAD = 64 * 1024
+"""Bytes that are read at first."""
+MAX_DEPTH = 512
+"""Sequences in each other; documents have some ten."""
+MAX_ELEMENTS = 1 << 20
+"""Elements and items that are looked at."""
+MAX_VALUE = 16 * 1024
+"""Bytes of a value that are taken."""
+MAX_INFLATED = 1 << 30
+"""Bytes that a deflated data set may grow to."""
+INFLATED_HEAD = 16 << 20
+"""Bytes of them that are kept and looked at."""
+
+_UNDEFINED = 0xFFFFFFFF
+_PIXELS = 0x7FE00008
+"""Float Pixel Data, the first of those after which nothing of interest comes."""
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN"))
+_LONG |= frozenset((b"UR", b"UT", b"UV"))
+_SHORT = frozenset((b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO"))
+_SHORT |= frozenset((b"LT", b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"))
+_WANTED = frozenset(BY_TAG) | {SPECIFIC_CHARACTER_SET}
+
+
+class HeaderError(GatewayError):
+    """The data set cannot be read as far as the index needs it."""
+
+
+class Unsure(Exception):  # noqa: N818 - a way out, not an error
+    """Something that the scanner does not understand."""
+
+
+class _Short(Exception):  # noqa: N818 - a way out, not an error
+    """The bytes at hand end before the elements of interest do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What was found: the values as text by keyword."""
+
+    texts: Mapping[str, str]
+
+    def __getitem__(self, keyword: str) -> str:
+        """The value; empty if the data set has none."""
+        return self.texts.get(keyword, "")
+
+
+class _Order(NamedTuple):
+    """How one byte order writes numbers."""
+
+    tag: Struct
+    short: Struct
+    long: Struct
+
+
+_LITTLE = _Order(Struct("<HH"), Struct("<H"), Struct("<L"))
+_BIG = _Order(Struct(">HH"), Struct(">H"), Struct(">L"))
+
+
+def read(path: str | Path, offset: int, transfer_syntax: str) -> Header:
+    """The header of the data set that begins at `offset` of a file.
+
+    Raises HeaderError, and OSError if it cannot be read.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with open(fd, "rb", buffering=0) as file:
+        size = os.fstat(fd).st_size
+        if size <= offset:
+            raise HeaderError("the data set is empty")
+        if transfer_syntax != DEFLATED and size - offset > HEAD:
+            with suppress(_Short, Unsure):
+                return _header(os.pread(fd, HEAD, offset), transfer_syntax)
+        with (
+            closing(mmap.mmap(fd, size, access=mmap.ACCESS_READ)) as whole,
+            memoryview(whole) as view,
+            view[offset:] as data,
+        ):
+            if transfer_syntax == DEFLATED:
+                return scan(data, transfer_syntax)
+            with suppress(_Short, Unsure):
+                return _header(data, transfer_syntax)
+        file.seek(offset)
+        return Header(_by_pydicom(io.BufferedReader(file), transfer_syntax))
+
+
+def scan(data: bytes | memoryview, transfer_syntax: str) -> Header:
+    """The header of a whole encoded data set; raises HeaderError."""
+    if transfer_syntax == DEFLATED:
+        data = _inflated(data)
+    try:
+        return _header(data, transfer_syntax)
+    except (_Short, Unsure):
+        return Header(_by_pydicom(io.BytesIO(data), transfer_syntax))
+
+
+def _header(data: Buffer, transfer_syntax: str) -> Header:
+    return Header(_texts(_raw(data, transfer_syntax), transfer_syntax))
+
+
+def _texts(raw: Mapping[int, bytes], transfer_syntax: str) -> dict[str, str]:
+    encodings = encodings_of(raw.get(SPECIFIC_CHARACTER_SET))
+    little = transfer_syntax != BIG_ENDIAN
+    return {
+        BY_TAG[tag].keyword: text_of(BY_TAG[tag], value, encodings, little=little)
+        for tag, value in raw.items()
+        if tag != SPECIFIC_CHARACTER_SET
+    }
+
+
+def _raw(data: Buffer, transfer_syntax: str) -> dict[int, bytes]:
+    """The wanted elements of the top level; raises Unsure, _Short or HeaderError."""
+    order = _BIG if transfer_syntax == BIG_ENDIAN else _LITTLE
+    walk = _Walk(data, order, explicit=transfer_syntax != IMPLICIT)
+    found: dict[int, bytes] = {}
+    at, end = 0, len(data)
+    while at < end:
+        tag, vr, length, at = walk.element(at)
+        if tag >= _PIXELS and tag >> 16 == 0x7FE0:
+            return found
+        if _is_strange(tag):
+            raise Unsure
+        if length == _UNDEFINED:
+            at = walk.past(at, vr)
+            continue
+        if tag in _WANTED:
+            found[tag] = _value(data, at, length)
+        elif vr == b"SQ" and length:
+            walk.descend(at)
+        at += length
+    if at > end:
+        raise _Short
+    return found
+
+
+def _is_strange(tag: int) -> bool:
+    """Items, file meta and command elements do not belong to the top level of a data set."""
+    return tag >> 16 in (0xFFFE, 0x0002) or (tag < 0x00080000 and tag & 0xFFFF != 0)
+
+
+def _value(data: Buffer, at: int, length: int) -> bytes:
+    length = min(length, MAX_VALUE)
+    if at + length > len(data):
+        raise _Short
+    return bytes(data[at : at + length])
+
+
+class _Walk:
+    """Reads headers of elements, within limits."""
+
+    def __init__(self, data: Buffer, order: _Order, *, explicit: bool) -> None:
+        self._data = data
+        self._order = order
+        self._explicit = explicit
+        self._left = MAX_ELEMENTS
+
+    def element(self, at: int) -> tuple[int, bytes, int, int]:
+        """Tag, VR, length, and where the value begins."""
+        if at + 8 > len(self._data):
+            raise _Short
+        self._left -= 1
+        if self._left < 0:
+            raise HeaderError("the data set has too many elements")
+        group, number = self._order.tag.unpack_from(self._data, at)
+        tag = group << 16 | number
+        if not self._explicit or group == 0xFFFE:
+            return tag, b"", self._order.long.unpack_from(self._data, at + 4)[0], at + 8
+        vr = bytes(self._data[at + 4 : at + 6])
+        if vr in _SHORT:
+            return tag, vr, self._order.short.unpack_from(self._data, at + 6)[0], at + 8
+        if vr not in _LONG:
+            raise Unsure
+        if at + 12 > len(self._data):
+            raise _Short
+        return tag, vr, self._order.long.unpack_from(self._data, at + 8)[0], at + 12
+
+    def past(self, at: int, vr: bytes) -> int:
+        """Where an element of undefined length ends (PS3.5 7.5)."""
+        if vr == b"UN":  # what stands in it is implicit VR little endian (PS3.5 6.2.2)
+            inner = _Walk(self._data, _LITTLE, explicit=False)
+            inner._left = self._left
+            return inner.past(at, b"")
+        depth, end = 1, len(self._data)
+        while depth:
+            tag, vr, length, at = self.element(at)
+            if tag in (_ITEM_END, _SEQUENCE_END):
+                depth -= 1
+            elif vr == b"UN" and length == _UNDEFINED:
+                at = self.past(at, vr)
+            elif length == _UNDEFINED:
+                depth += 1
+                if depth > 2 * MAX_DEPTH:
+                    raise HeaderError("the sequences of the data set are nested too deep")
+            else:
+                at += length
+            if at > end:
+                raise _Short
+        return at
+
+    def descend(self, at: int) -> None:
+        """Follow the first sequence in the first item downwards: how deep does it go?"""
+        for _ in range(MAX_DEPTH):
+            if at + 20 > len(self._data):
+                return
+            tag, _, length, at = self.element(at)
+            if tag != _ITEM or length < 8 or at + 12 > len(self._data):
+                return
+            try:
+                _, vr, length, at = self.element(at)
+            except Unsure:
+                return
+            if vr != b"SQ" or length < 8:
+                return
+        raise HeaderError("the sequences of the data set are nested too deep")
+
+
+def _inflated(data: bytes | memoryview) -> bytes:
+    """The first of the inflated bytes; raises HeaderError if there are too many, or it is none."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    head = bytearray()
+    total, packed = 0, data
+    try:
+        while packed and not inflater.eof:
+            piece = inflater.decompress(packed, 1 << 20)
+            packed = inflater.unconsumed_tail
+            total += len(piece)
+            head += piece[: max(0, INFLATED_HEAD - len(head))]
+            if total > MAX_INFLATED:
+                raise HeaderError(f"the data set inflates to more than {MAX_INFLATED} bytes")
+    except zlib.error as error:
+        raise HeaderError(f"the data set cannot be inflated: {error}") from None
+    return bytes(head)
+
+
+_ASKED: list[BaseTag | int] = [
+    *(Tag(attribute.tag) for attribute in ATTRIBUTES),
+    Tag(SPECIFIC_CHARACTER_SET),
+]
+
+
+def _by_pydicom(stream: BinaryIO, transfer_syntax: str) -> dict[str, str]:
+    """What pydicom makes of it."""
+    try:
+        found = read_dataset(
+            stream,
+            transfer_syntax == IMPLICIT,
+            transfer_syntax != BIG_ENDIAN,
+            stop_when=lambda tag, *_: tag >= _PIXELS and tag >> 16 == 0x7FE0,
+            specific_tags=_ASKED,
+        )
+        return {a.keyword: text for a in ATTRIBUTES if (text := _pydicom_text(found, a.tag))}
+    except RecursionError:
+        raise HeaderError("the sequences of the data set are nested too deep") from None
+    except _PYDICOM_RAISES as error:
+        raise HeaderError(f"the data set cannot be read: {error}"[:200]) from None
+
+
+_PYDICOM_RAISES = (
+    *(ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError, EOFError),
+    *(LookupError, OSError, OverflowError, MemoryError, BytesLengthException, InvalidDicomError),
+)
+
+
+def _pydicom_text(found: Dataset, tag: int) -> str:
+    if tag not in found:
+        return ""
+    value = found[tag].value
+    if value is None:
+        return ""
+    return clean(str(value) if not hasattr(value, "append") else "\\".join(map(str, value)))

@@ -1,0 +1,198 @@
+"""Queries as statements: what is asked for, in pages, by the key of the level.
+
+The only text in a statement is that of the tables in `attributes` and `COMPUTED`; every value is a
+parameter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from workers.archive.attributes import Attribute, Level
+from workers.archive.matching import Between, Condition, Equal, Like
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PAGE = 500
+"""Rows that are in memory at once."""
+
+
+class Dialect(Protocol):
+    """Where the databases differ."""
+
+    def is_one_of(self, column: str, values: Sequence[str]) -> tuple[str, Any]:
+        """The condition that a column is one of many values, and its parameter."""
+        ...
+
+    def joined(self, column: str, source: str) -> str:
+        """An expression: the distinct values of a column, with backslashes between them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """An attribute that is counted or gathered from the level below."""
+
+    keyword: str
+    level: Level
+    joins: str
+    """What it is made of; `{id}` is the row's id."""
+    column: str = ""
+    """Gathered; empty: counted."""
+
+
+_OF_PATIENT = "study c WHERE c.patient = patient.id"
+_SERIES_OF_PATIENT = "series c JOIN study d ON d.id = c.study WHERE d.patient = patient.id"
+_IMAGES_OF_PATIENT = (
+    "instance c JOIN series d ON d.id = c.series JOIN study e ON e.id = d.study "
+    "WHERE e.patient = patient.id"
+)
+_OF_STUDY = "series c WHERE c.study = study.id"
+_IMAGES_OF_STUDY = "instance c JOIN series d ON d.id = c.series WHERE d.study = study.id"
+_OF_SERIES = "instance c WHERE c.series = series.id"
+
+COMPUTED = {
+    one.keyword: one
+    for one in (
+        Computed("NumberOfPatientRelatedStudies", Level.PATIENT, _OF_PATIENT),
+        Computed("NumberOfPatientRelatedSeries", Level.PATIENT, _SERIES_OF_PATIENT),
+        Computed("NumberOfPatientRelatedInstances", Level.PATIENT, _IMAGES_OF_PATIENT),
+        Computed("ModalitiesInStudy", Level.STUDY, _OF_STUDY, "modality"),
+        Computed("SOPClassesInStudy", Level.STUDY, _IMAGES_OF_STUDY, "sop_class_uid"),
+        Computed("NumberOfStudyRelatedSeries", Level.STUDY, _OF_STUDY),
+        Computed("NumberOfStudyRelatedInstances", Level.STUDY, _IMAGES_OF_STUDY),
+        Computed("NumberOfSeriesRelatedInstances", Level.SERIES, _OF_SERIES),
+    )
+}
+"""PS3.4 C.3.4, table C.3-4."""
+
+HOLDERS = {
+    Level.PATIENT: _IMAGES_OF_PATIENT,
+    Level.STUDY: _IMAGES_OF_STUDY,
+    Level.SERIES: _OF_SERIES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked of the index."""
+
+    level: Level
+    attributes: tuple[Attribute, ...] = ()
+    """To be given; of this level and those above."""
+    computed: tuple[Computed, ...] = ()
+    conditions: tuple[tuple[Level, Condition], ...] = ()
+    modalities: tuple[Condition, ...] = field(default=())
+    """What a series of the study must match (ModalitiesInStudy)."""
+    holders: bool = False
+    """Give the AE titles of those who have it, last."""
+
+
+class Statement:
+    """A query put together, and its parameters."""
+
+    def __init__(self, query: Query, dialect: Dialect) -> None:
+        self._query = query
+        self._dialect = dialect
+        self._parameters: list[Any] = []
+        table = query.level.table
+        self._where = " AND ".join([*self._conditions(), f"{table}.id > ?"])
+        self._from = _joins(query.level)
+        self._order = f"{table}.id"
+
+    def page(self, after: int, limit: int = PAGE) -> tuple[str, list[Any]]:
+        """Rows of id and what is to be given, those that follow the id `after`."""
+        names = ", ".join([self._order, *self._given()])
+        text = (
+            f"SELECT {names} FROM {self._from} WHERE {self._where} ORDER BY {self._order} LIMIT ?"
+        )
+        return text, [*self._parameters, after, limit]
+
+    def files(self, columns: str, after: int, limit: int = PAGE) -> tuple[str, list[Any]]:
+        """The same of the columns of the instances themselves."""
+        text = (
+            f"SELECT instance.id, {columns} FROM {self._from} WHERE {self._where} "
+            f"ORDER BY {self._order} LIMIT ?"
+        )
+        return text, [*self._parameters, after, limit]
+
+    def count(self) -> tuple[str, list[Any]]:
+        """How many rows there are."""
+        return f"SELECT COUNT(*) FROM {self._from} WHERE {self._where}", [*self._parameters, 0]
+
+    def _given(self) -> list[str]:
+        query = self._query
+        given = [f"{a.level.table}.{a.column}" for a in query.attributes]
+        given += [self._expression(one) for one in query.computed]
+        if query.holders:
+            image = query.level is Level.IMAGE
+            given.append(
+                "instance.holder"
+                if image
+                else self._dialect.joined("c.holder", HOLDERS[query.level])
+            )
+        return given
+
+    def _expression(self, one: Computed) -> str:
+        if one.column:
+            return self._dialect.joined(f"c.{one.column}", one.joins)
+        return f"(SELECT COUNT(*) FROM {one.joins})"
+
+    def _conditions(self) -> list[str]:
+        found = [self._put(level.table, c) for level, c in self._query.conditions]
+        for condition in self._query.modalities:
+            inner = self._put("m", condition)
+            found.append(f"EXISTS (SELECT 1 FROM series m WHERE m.study = study.id AND {inner})")
+        return found
+
+    def _put(self, table: str, condition: Condition) -> str:
+        match condition:
+            case Equal(columns, values):
+                parts = [self._equal(f"{table}.{column}", values) for column in columns]
+            case Like(columns, pattern):
+                parts = [self._like(f"{table}.{column}", pattern) for column in columns]
+            case Between(column, low, high):
+                return self._between(f"{table}.{column}", low, high)
+        return f"({' OR '.join(parts)})" if parts else "1 = 0"
+
+    def _equal(self, column: str, values: Sequence[str]) -> str:
+        if len(values) == 1:
+            self._parameters.append(values[0])
+            return f"{column} = ?"
+        text, parameter = self._dialect.is_one_of(column, values)
+        self._parameters.append(parameter)
+        return text
+
+    def _like(self, column: str, pattern: str) -> str:
+        text = ""
+        prefix = pattern.replace("?", "*").split("*", 1)[0]
+        if prefix:  # lets an index be used
+            self._parameters += [prefix, prefix[:-1] + chr(min(ord(prefix[-1]) + 1, 0x10FFFF))]
+            text = f"{column} >= ? AND {column} < ? AND "
+        self._parameters.append(like(pattern))
+        return f"({text}{column} LIKE ? ESCAPE '\\')"
+
+    def _between(self, column: str, low: str | None, high: str | None) -> str:
+        if low is not None and low == high:
+            self._parameters.append(low)
+            return f"{column} = ?"
+        bounds = [(bound, sign) for bound, sign in ((low, ">="), (high, "<=")) if bound is not None]
+        self._parameters += [bound for bound, _ in bounds]
+        return " AND ".join(f"{column} {sign} ?" for _, sign in bounds)
+
+
+def like(pattern: str) -> str:
+    """The pattern in SQL's words: what is special there but not here is escaped."""
+    for special in ("\\", "%", "_"):
+        pattern = pattern.replace(special, f"\\{special}")
+    return pattern.replace("*", "%").replace("?", "_")
+
+
+def _joins(level: Level) -> str:
+    text = level.table
+    for below in range(level, 0, -1):
+        child, parent = Level(below).table, Level(below - 1).table
+        text += f" JOIN {parent} ON {parent}.id = {child}.{parent}"
+    return text

@@ -1,0 +1,176 @@
+"""The index in an SQLite file beside the instances.
+
+WAL and `synchronous=FULL`: a commit is on disk when it returns. Several processes that write would
+poll while one of them does, and wait for hundreds of milliseconds; a lock that blocks stands before
+each transaction instead.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from gateway.sdk import ConfigError
+from workers.archive.index.schema import MIGRATIONS
+from workers.archive.index.store import Index
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from workers.archive.index.grouping import Execute
+    from workers.archive.index.search import Dialect
+
+REBUILD = "stop the gateway and run `dicom-gateway archive reindex`"
+_CHECKED = 64 << 20
+"""Bytes of a file that is checked whole when it is opened: it takes a tenth of a second."""
+_BUSY = 30.0
+"""Seconds to wait for somebody else's lock, such as a backup's."""
+_HEADER = b"SQLite format 3\0"
+
+
+class SqliteDialect:
+    """SQLite's ways to say it."""
+
+    def is_one_of(self, column: str, values: Sequence[str]) -> tuple[str, Any]:
+        return f"{column} IN (SELECT value FROM json_each(?))", json.dumps(list(values))
+
+    def joined(self, column: str, source: str) -> str:
+        inner = f"SELECT DISTINCT {column} AS v FROM {source} ORDER BY v"
+        return f"(SELECT group_concat(v, '\\') FROM ({inner}) WHERE v <> '')"
+
+
+class SqliteIndex(Index):
+    """The file `path`; it is made if it is not there and `create`.
+
+    Raises ConfigError, with words on what to do, for one that is damaged, missing, or too new.
+    """
+
+    ERRORS = (sqlite3.Error,)
+    WORDS = {  # noqa: RUF012 - a constant
+        "id": "INTEGER PRIMARY KEY",
+        "seq": "INTEGER PRIMARY KEY AUTOINCREMENT",
+        "text": "TEXT",
+        "blob": "BLOB",
+        "real": "REAL",
+    }
+
+    def __init__(self, path: Path, *, durable: bool = True, create: bool = True) -> None:
+        super().__init__()
+        self._path = path
+        self._durable = durable
+        self._lock_fd = -1
+        try:
+            self._lock_fd = os.open(
+                path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
+            self._check_file(create)
+            with self._alone():
+                self._writer = self._connect()
+                self._open()
+        except (sqlite3.Error, OSError) as error:
+            self.close()
+            raise ConfigError(f"the index {path} cannot be used: {error}; {REBUILD}") from None
+        except ConfigError:
+            self.close()
+            raise
+
+    @property
+    def dialect(self) -> Dialect:
+        return SqliteDialect()
+
+    @property
+    def names_holders(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        if self._lock_fd < 0:
+            return
+        for connection in (*self._idle, *([self._writer] if hasattr(self, "_writer") else [])):
+            with suppress(sqlite3.Error):
+                connection.close()
+        self._idle.clear()
+        os.close(self._lock_fd)
+        self._lock_fd = -1
+
+    def _check_file(self, create: bool) -> None:
+        """A file that is no database would be written over where it is short."""
+        try:
+            with self._path.open("rb") as file:
+                head = file.read(len(_HEADER))
+        except FileNotFoundError:
+            if not create:
+                raise ConfigError(
+                    f"there are instances but no index {self._path}: {REBUILD}"
+                ) from None
+            return
+        if head and head != _HEADER:
+            raise ConfigError(f"the index {self._path} is damaged (no database): {REBUILD}")
+        if not head and not create:
+            raise ConfigError(f"the index {self._path} is damaged (empty): {REBUILD}")
+
+    def _open(self) -> None:
+        execute = self._writer.execute
+        (mode,) = execute("PRAGMA journal_mode=WAL").fetchone()
+        if mode != "wal":
+            raise ConfigError(f"the index {self._path} cannot be used: no WAL on this file system")
+        if self._path.stat().st_size <= _CHECKED:
+            (found,) = execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise ConfigError(f"the index {self._path} is damaged ({found[:80]}): {REBUILD}")
+        (version,) = execute("PRAGMA user_version").fetchone()
+        if version < len(MIGRATIONS):
+            execute("BEGIN IMMEDIATE")
+            self._migrate(execute, version, f"the index {self._path}")
+            execute(f"PRAGMA user_version={len(MIGRATIONS)}")
+            execute("COMMIT")
+            self._sync_folder()
+        else:
+            self._migrate(execute, version, f"the index {self._path}")
+
+    def _sync_folder(self) -> None:
+        fd = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if self._durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=_BUSY, isolation_level=None, check_same_thread=False
+        )
+        connection.execute(f"PRAGMA synchronous={'FULL' if self._durable else 'NORMAL'}")
+        connection.execute("PRAGMA case_sensitive_like=ON")
+        connection.execute("PRAGMA foreign_keys=ON")
+        return connection
+
+    def _executing(self, connection: Any) -> Execute:
+        execute: Execute = connection.execute
+        return execute
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Execute]:
+        execute = self._writer.execute
+        with self._alone():
+            execute("BEGIN IMMEDIATE")
+            try:
+                yield execute
+                execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    with suppress(sqlite3.Error):
+                        execute("ROLLBACK")
+                raise

@@ -1,0 +1,238 @@
+"""Statements that change the index; each function runs within one transaction."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from workers.archive.attributes import Level, of_level
+from workers.archive.index.model import Entry, JournalEntry, Outcome, Standing, StudySummary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from workers.archive.index.grouping import Execute
+
+FILE = "transfer_syntax, path, start, size, sha256, holder"
+ENTRY = f"sop_instance_uid, sop_class_uid, {FILE}"
+_EIGHT = ", ".join("?" * 8)
+
+
+def entry_of(row: Any) -> Entry:
+    """The entry of a row of the columns `ENTRY`."""
+    instance, sop_class, syntax, path, start, size, sha256, holder = row
+    return Entry(instance, sop_class, syntax, path, start, size, bytes(sha256), holder)
+
+
+def journal_entry_of(row: Any) -> JournalEntry:
+    """The same of a row of the journal."""
+    seq, kind, at, study, series, *entry = row
+    return JournalEntry(seq, kind, at, entry_of(entry), study, series)
+
+
+def summary_of(row: Any) -> StudySummary:
+    """A study's row: five texts, three numbers."""
+    study, patient, name, date, modalities = (value or "" for value in row[:5])
+    series, instances, size = (int(value) for value in row[5:])
+    return StudySummary(study, patient, name, date, modalities, series, instances, size)
+
+
+def _values(entry: Entry) -> tuple[Any, ...]:
+    """The entry as the columns `ENTRY`."""
+    return (
+        entry.sop_instance_uid,
+        entry.sop_class_uid,
+        entry.transfer_syntax_uid,
+        entry.path,
+        entry.start,
+        entry.size,
+        entry.sha256,
+        entry.holder,
+    )
+
+
+def _names(level: Level) -> tuple[str, ...]:
+    return tuple(
+        name
+        for attribute in of_level(level)
+        for name in dict.fromkeys((attribute.column, *attribute.keys))
+    )
+
+
+_NAMES = {level: _names(level) for level in Level}
+
+
+def _insertion(level: Level, more: tuple[str, ...]) -> str:
+    names = (*more, *_NAMES[level])
+    marks = ", ".join("?" * len(names))
+    return f"INSERT INTO {level.table} ({', '.join(names)}) VALUES ({marks}) RETURNING id"
+
+
+_INSERT = {
+    Level.PATIENT: _insertion(Level.PATIENT, ("key",)),
+    Level.STUDY: _insertion(Level.STUDY, ("key", "patient")),
+    Level.SERIES: _insertion(Level.SERIES, ("key", "study")),
+    Level.IMAGE: _insertion(Level.IMAGE, ("series", *FILE.split(", "))),
+}
+_SELECT = {
+    Level.PATIENT: "SELECT id FROM patient WHERE key = ?",
+    Level.STUDY: "SELECT id FROM study WHERE key = ?",
+    Level.SERIES: "SELECT id FROM series WHERE key = ? AND study = ?",
+}
+
+
+def find(execute: Execute, sop_instance_uid: str) -> Entry | None:
+    row = execute(
+        f"SELECT {ENTRY} FROM instance WHERE sop_instance_uid = ?", (sop_instance_uid,)
+    ).fetchone()
+    return entry_of(row) if row else None
+
+
+def add(execute: Execute, entry: Entry, kept: Mapping[str, str | None], replace: bool) -> Standing:
+    """Add an instance with its series, study and patient, and note it in the journal."""
+    before = find(execute, entry.sop_instance_uid)
+    if before is not None and before.holds_the_same(entry) and before.path == entry.path:
+        return Standing(Outcome.SAME, before)
+    if before is not None and not replace:
+        same = before.holds_the_same(entry)
+        return Standing(Outcome.SAME if same else Outcome.DIFFERENT, before)
+    if before is not None:
+        _delete(execute, before)
+        doom(execute, before)
+    _insert(execute, entry, kept)
+    outcome = Outcome.ADDED if before is None else Outcome.REPLACED
+    uids = kept["study_instance_uid"] or "", kept["series_instance_uid"] or ""
+    note(execute, "stored" if before is None else "replaced", entry, uids)
+    return Standing(outcome, before)
+
+
+def relocate(execute: Execute, entry: Entry) -> None:
+    """The file of an instance that stands is now this one; it holds the same."""
+    execute(
+        "UPDATE instance SET path = ?, start = ?, holder = ? WHERE sop_instance_uid = ?",
+        (entry.path, entry.start, entry.holder, entry.sop_instance_uid),
+    )
+
+
+def _insert(execute: Execute, entry: Entry, kept: Mapping[str, str | None]) -> None:
+    patient_key = _patient_key(kept)
+    patient = _row(execute, Level.PATIENT, (patient_key,), kept)
+    study_key = kept["study_instance_uid"] or f"of {patient_key}"
+    study = _row(execute, Level.STUDY, (study_key,), kept, patient)
+    series_key = kept["series_instance_uid"] or ""
+    series = _row(execute, Level.SERIES, (series_key, study), kept)
+    image = {
+        **kept,
+        "sop_instance_uid": entry.sop_instance_uid,
+        "sop_class_uid": entry.sop_class_uid,
+    }
+    own = tuple(image[name] for name in _NAMES[Level.IMAGE])
+    execute(_INSERT[Level.IMAGE], (series, *_values(entry)[2:], *own)).fetchone()
+
+
+def _patient_key(kept: Mapping[str, str | None]) -> str:
+    """Who has no Patient ID is known by the study only: two of them are not one patient."""
+    if kept["patient_id"]:
+        return f"{kept['patient_id']}\\{kept['issuer_of_patient_id'] or ''}"
+    return f"\\\\{kept['study_instance_uid'] or ''}"
+
+
+def _row(
+    execute: Execute,
+    level: Level,
+    key: tuple[Any, ...],
+    kept: Mapping[str, str | None],
+    above: int | None = None,
+) -> int:
+    found = execute(_SELECT[level], key).fetchone()
+    if found is None:
+        own = tuple(kept[name] for name in _NAMES[level])
+        parents = () if above is None else (above,)
+        found = execute(_INSERT[level], (*key, *parents, *own)).fetchone()
+    return int(found[0])
+
+
+def remove(execute: Execute, sop_instance_uid: str) -> Entry | None:
+    """Forget an instance; its file is doomed from then on."""
+    entry = find(execute, sop_instance_uid)
+    if entry is not None:
+        uids = _delete(execute, entry)
+        doom(execute, entry)
+        note(execute, "removed", entry, uids)
+    return entry
+
+
+def forget(execute: Execute, sop_instance_uid: str) -> None:
+    """Forget an instance whose file is gone."""
+    entry = find(execute, sop_instance_uid)
+    if entry is not None:
+        note(execute, "removed", entry, _delete(execute, entry))
+
+
+def _delete(execute: Execute, entry: Entry) -> tuple[str, str]:
+    """Delete the row, and those above it that nothing is below any more; gives their UIDs."""
+    series, study, patient, study_uid, series_uid = execute(
+        "SELECT series.id, study.id, study.patient, study.study_instance_uid, "
+        "series.series_instance_uid FROM instance JOIN series ON series.id = instance.series "
+        "JOIN study ON study.id = series.study WHERE instance.sop_instance_uid = ?",
+        (entry.sop_instance_uid,),
+    ).fetchone()
+    execute("DELETE FROM instance WHERE sop_instance_uid = ?", (entry.sop_instance_uid,))
+    for child, parent, row in (
+        ("instance", "series", series),
+        ("series", "study", study),
+        ("study", "patient", patient),
+    ):
+        execute(
+            f"DELETE FROM {parent} WHERE id = ? "
+            f"AND NOT EXISTS (SELECT 1 FROM {child} WHERE {parent} = ?)",
+            (row, row),
+        )
+    return study_uid or "", series_uid or ""
+
+
+def set_aside(execute: Execute, entry: Entry) -> None:
+    """Note a file that holds something else under the UID of an instance that stands."""
+    made = execute(
+        f"INSERT INTO conflict ({ENTRY}, at) VALUES ({_EIGHT}, ?) ON CONFLICT DO NOTHING",
+        (*_values(entry), time.time()),
+    )
+    if made.rowcount:
+        note(execute, "conflict", entry, ("", ""))
+
+
+def drop_conflict(execute: Execute, entry: Entry) -> None:
+    execute("DELETE FROM conflict WHERE holder = ? AND path = ?", (entry.holder, entry.path))
+
+
+def note(execute: Execute, kind: str, entry: Entry, uids: tuple[str, str]) -> None:
+    """Write down what happened, in the transaction in which it does."""
+    execute(
+        f"INSERT INTO journal ({ENTRY}, kind, at, study_instance_uid, series_instance_uid) "
+        f"VALUES ({_EIGHT}, ?, ?, ?, ?)",
+        (*_values(entry), kind, time.time(), *uids),
+    )
+
+
+def doom(execute: Execute, entry: Entry) -> None:
+    """The file is to be deleted once this is committed, now or after a restart."""
+    execute(
+        "INSERT INTO doomed (holder, path) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        (entry.holder, entry.path),
+    )
+
+
+def absolve(execute: Execute, holder: str, paths: Iterable[str]) -> None:
+    """These files are deleted."""
+    for path in paths:
+        execute("DELETE FROM doomed WHERE holder = ? AND path = ?", (holder, path))
+
+
+def note_buckets(execute: Execute, holder: str, buckets: Mapping[str, int]) -> None:
+    """The buckets agree with the index as of when they were last changed."""
+    for name, changed in buckets.items():
+        execute(
+            "INSERT INTO bucket (holder, name, changed) VALUES (?, ?, ?) "
+            "ON CONFLICT (holder, name) DO UPDATE SET changed = excluded.changed",
+            (holder, name, changed),
+        )

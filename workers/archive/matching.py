@@ -1,0 +1,174 @@
+"""From the keys of a query to conditions on the index (PS3.4 C.2.2.2).
+
+A condition is data; how a database puts it is `index.search`'s subject. Nothing of a key ever
+becomes part of a statement.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from workers.archive.attributes import Attribute, Kind
+from workers.archive.values import (
+    LONGEST,
+    date_key,
+    datetime_key,
+    fold,
+    number_key,
+    time_key,
+)
+
+_WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
+"""PS3.4 C.2.2.2.4."""
+_LISTED = frozenset({"UI", "CS"})
+"""More than one value may be asked for: lists of UIDs, and, as many do, of codes."""
+_UID = re.compile(r"[0-9.]{1,64}")
+_DT = r"\d{4,14}(?:\.\d{1,6})?(?:[+-](?:0\d|1[0-4])\d\d)?"
+_DT_RANGE = re.compile(rf"({_DT})?-({_DT})?")
+_DT_SINGLE = re.compile(_DT)
+
+
+class BadKey(ValueError):  # noqa: N818 - the peer's fault, told to it as A900
+    """A key that cannot be matched; the text says why."""
+
+    def __init__(self, tag: int, text: str) -> None:
+        super().__init__(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) {text}")
+        self.tag = tag
+
+
+@dataclass(frozen=True, slots=True)
+class Equal:
+    """The column is one of the values; no value: nothing matches."""
+
+    columns: tuple[str, ...]
+    """Any of them."""
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """The column matches the pattern, where `*` is any text and `?` any character."""
+
+    columns: tuple[str, ...]
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Bounds included; None: open."""
+
+    column: str
+    low: str | None
+    high: str | None
+
+
+Condition: TypeAlias = Equal | Like | Between
+
+NOTHING = Equal((), ())
+
+
+def conditions(attribute: Attribute, text: str) -> tuple[Condition, ...]:
+    """What must hold for the key `text`; nothing for universal matching. Raises BadKey."""
+    text = text.strip(" \0")
+    if not text.strip("*" if attribute.vr in _WILDCARD_VRS else ""):
+        return ()
+    found = _BY_KIND[attribute.kind](attribute, text)
+    return found if isinstance(found, tuple) else (found,)
+
+
+def _one(attribute: Attribute, text: str) -> str:
+    if "\\" in text:
+        raise BadKey(attribute.tag, "has more than one value")
+    return text
+
+
+def _uids(attribute: Attribute, text: str) -> Condition:
+    uids = tuple(dict.fromkeys(filter(None, (uid.strip(" \0") for uid in text.split("\\")))))
+    if bad := next((uid for uid in uids if not _UID.fullmatch(uid)), None):
+        raise BadKey(attribute.tag, f"holds what is no UID, {bad[:16]!a}")
+    return Equal(attribute.keys, uids)
+
+
+def _number(attribute: Attribute, text: str) -> Condition:
+    return Equal(attribute.keys, (number_key(_one(attribute, text)) or "",))
+
+
+def _name(attribute: Attribute, text: str) -> tuple[Condition, ...]:
+    """One group matches any of the three; several match each its own (PS3.5 6.2.1.2)."""
+    groups = _one(attribute, text).split("=")
+    if len(groups) == 1:
+        return (_pattern(attribute.keys, fold(text)),)
+    if len(groups) > 3:
+        raise BadKey(attribute.tag, "has more than three component groups")
+    return tuple(
+        _pattern((column,), fold(group))
+        for column, group in zip(attribute.keys, groups, strict=False)
+        if group.strip("* ")
+    )
+
+
+def _text(attribute: Attribute, text: str) -> Condition:
+    if "\\" in text and attribute.vr in _LISTED:
+        return Equal(attribute.keys, tuple(value.strip() for value in text.split("\\")))
+    return _pattern(attribute.keys, _one(attribute, text))
+
+
+def _pattern(columns: tuple[str, ...], text: str) -> Condition:
+    if "*" not in text and "?" not in text:
+        return Equal(columns, (text,)) if len(text) <= LONGEST else NOTHING
+    pattern = re.sub(r"\*+", "*", text)
+    # no kept value is so long; and a pattern of 10 MB never reaches the database
+    if len(pattern) - pattern.count("*") > LONGEST:
+        return NOTHING
+    return Like(columns, pattern)
+
+
+Key: TypeAlias = Callable[[str], str | None]
+
+
+def _date(attribute: Attribute, text: str) -> Condition:
+    return _range(attribute, text, date_key, date_key)
+
+
+def _time(attribute: Attribute, text: str) -> Condition:
+    return _range(attribute, text, time_key, lambda end: time_key(end, fill="9"))
+
+
+def _range(attribute: Attribute, text: str, first: Key, last: Key) -> Condition:
+    """One value, or two with a hyphen, either of which may be missing (PS3.4 C.2.2.2.5)."""
+    text = _one(attribute, text)
+    if (low := first(text)) is not None:
+        return Between(attribute.keys[0], low, last(text))
+    begin, hyphen, end = text.partition("-")
+    bounds = first(begin.strip()), last(end.strip())
+    wrong = (bounds[0] is None and begin.strip()) or (bounds[1] is None and end.strip())
+    if not hyphen or wrong or bounds == (None, None):
+        raise BadKey(attribute.tag, f"is no value or range of {attribute.vr}")
+    return Between(attribute.keys[0], *bounds)
+
+
+def _datetime(attribute: Attribute, text: str) -> Condition:
+    text = _one(attribute, text)
+    if _DT_SINGLE.fullmatch(text):
+        bounds: tuple[str | None, str | None] = (text, text)
+    elif (found := _DT_RANGE.fullmatch(text)) and any(found.groups()):
+        bounds = found.group(1), found.group(2)
+    else:
+        raise BadKey(attribute.tag, "is no value or range of DT")
+    low = datetime_key(bounds[0]) if bounds[0] else None
+    high = datetime_key(bounds[1], fill="9") if bounds[1] else None
+    return Between(attribute.keys[0], low, high)
+
+
+_BY_KIND: dict[Kind, Callable[[Attribute, str], Condition | tuple[Condition, ...]]] = {
+    Kind.UID: _uids,
+    Kind.NAME: _name,
+    Kind.DATE: _date,
+    Kind.TIME: _time,
+    Kind.DATETIME: _datetime,
+    Kind.NUMBER: _number,
+    Kind.TEXT: _text,
+}
