@@ -123,8 +123,12 @@ class Watcher(UserWorker):
         super().__init__(folder, SOURCE, data, name="watcher")
         self.wait_ready()
 
+    def wait_for(self, pattern: str, port: int) -> None:
+        """Until a line with this was printed of the connection from this port."""
+        self.out.wait_for(rf'{pattern}.*"remote": \["127.0.0.1", {port}\]', timeout=10)
+
     def of(self, port: int, *, last: str = "EVT_CONN_CLOSE") -> list[Seen]:
         """What was told of the connection from this port, once `last` was."""
-        self.out.wait_for(rf'"name": "{last}".*"remote": \["127.0.0.1", {port}\]', timeout=10)
+        self.wait_for(f'"name": "{last}"', port)
         told = [Seen(json.loads(line)) for line in self.out.lines if line.startswith("{")]
         return [one for one in told if one.assoc["remote"][1] == port]

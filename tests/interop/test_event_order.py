@@ -1,7 +1,8 @@
 """Every notification event of an association in the acceptor role: the order, and what each adds.
 
 What happens on the wire (FSM, data, PDU) is told before what it means (ACSE, DIMSE, the
-association's own events); the protocol machine's step to idle precedes the closed connection.
+association's own events), for all that one read of the socket brought; the protocol machine's step
+to idle precedes the closed connection.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from tests.conftest import running
 from tests.events.watcher import Watcher
 from tests.interop.test_pynetdicom import associate, finish, hold, send_store
 from tests.peers import instances, wire
-from tests.peers.raw import RawPeer
+from tests.peers.raw import EOF, RawPeer
+from tests.peers.workers import UserWorker
 
 OPENED = ["CONN_OPEN", "FSM_TRANSITION Sta1 Evt5 AE-5 Sta2"]
 REQUEST = ["DATA_RECV", "PDU_RECV AAssociateRQ"]
@@ -65,6 +67,32 @@ def gateway():
 @pytest.fixture(scope="module")
 def watcher(gateway, tmp_path_factory):
     with Watcher(tmp_path_factory.mktemp("watcher"), gateway.data) as one:
+        yield one
+        one.terminate()
+        assert one.wait() == 0
+        assert "Traceback" not in one.err.text, one.report()
+
+
+ENDER = """
+from gateway import Worker, evt
+
+worker = Worker("ender")
+
+
+@worker.on(evt.EVT_ACSE_SENT)
+def established(event):
+    if event.assoc.requestor.ae_title == "RELEASE-ME" and event.primitive.name == "A-ASSOCIATE":
+        event.assoc.release()
+    if event.assoc.requestor.ae_title == "ABORT-ME" and event.primitive.name == "A-ASSOCIATE":
+        event.assoc.abort()
+"""
+"""Ends associations from the acceptor's side, as soon as they are there."""
+
+
+@pytest.fixture
+def ender(gateway, tmp_path):
+    with UserWorker(tmp_path, ENDER, gateway.data, name="ender") as one:
+        one.wait_ready()
         yield one
         one.terminate()
         assert one.wait() == 0
@@ -234,7 +262,7 @@ def test_lost_in_the_middle_of_a_message(watcher, peer) -> None:
     instance = instances.make()
     peer.associate(instance.context())
     peer.send(wire.p_data(wire.pdv(1, 3, wire.store_rq(instance.uid))))
-    watcher.out.wait_for(rf'"pdu": "PDataTF".*"remote": \["127.0.0.1", {port}\]', timeout=10)
+    watcher.wait_for('"pdu": "PDataTF"', port)
     peer.close()
     assert told(watcher, port) == [
         *ESTABLISHED,
@@ -243,6 +271,79 @@ def test_lost_in_the_middle_of_a_message(watcher, peer) -> None:
         "ACSE_RECV A-P-ABORT indication",
         "ABORTED 2 0",
         "CONN_CLOSE",
+    ]
+
+
+RELEASING = [
+    "FSM_TRANSITION Sta6 Evt11 AR-1 Sta7",
+    "DATA_SENT",
+    "PDU_SENT AReleaseRQ",
+    "ACSE_SENT A-RELEASE request",
+]
+
+
+def test_released_by_the_gateway(watcher, ender, peer) -> None:
+    port = port_of(peer)
+    peer.associate(calling="RELEASE-ME")
+    assert peer.recv_pdu() == wire.release_rq()
+    peer.send(wire.release_rp())
+    assert peer.recv_pdu() == EOF
+    peer.close()
+    assert told(watcher, port) == [
+        *ESTABLISHED,
+        *RELEASING,
+        "DATA_RECV",
+        "PDU_RECV AReleaseRP",
+        "FSM_TRANSITION Sta7 Evt13 AR-3 Sta1",
+        "ACSE_RECV A-RELEASE confirmation",
+        "RELEASED",
+        "CONN_CLOSE",
+    ]
+
+
+def test_a_release_collision(watcher, ender, peer) -> None:
+    """PS3.8 9.2.3: each side asked, and the requestor answers first."""
+    port = port_of(peer)
+    peer.associate(calling="RELEASE-ME")
+    assert peer.recv_pdu() == wire.release_rq()
+    peer.send(wire.release_rq())
+    watcher.wait_for("Sta10", port)
+    peer.send(wire.release_rp())
+    assert peer.recv_pdu() == wire.release_rp()
+    peer.close()
+    assert told(watcher, port) == [
+        *ESTABLISHED,
+        *RELEASING,
+        "DATA_RECV",
+        "PDU_RECV AReleaseRQ",
+        "FSM_TRANSITION Sta7 Evt12 AR-8 Sta10",
+        "ACSE_RECV A-RELEASE indication",
+        "DATA_RECV",
+        "PDU_RECV AReleaseRP",
+        "FSM_TRANSITION Sta10 Evt13 AR-10 Sta12",
+        "ACSE_RECV A-RELEASE confirmation",
+        "FSM_TRANSITION Sta12 Evt14 AR-4 Sta13",
+        "DATA_SENT",
+        "PDU_SENT AReleaseRP",
+        "ACSE_SENT A-RELEASE response",
+        "RELEASED",
+        *CLOSED,
+    ]
+
+
+def test_aborted_by_a_worker(watcher, ender, peer) -> None:
+    port = port_of(peer)
+    peer.associate(calling="ABORT-ME")
+    assert peer.recv_pdu() == wire.abort()
+    peer.close()
+    assert told(watcher, port) == [
+        *ESTABLISHED,
+        "FSM_TRANSITION Sta6 Evt15 AA-1 Sta13",
+        "DATA_SENT",
+        "PDU_SENT AAbort",
+        "ACSE_SENT A-ABORT request",
+        "ABORTED 0 0",
+        *CLOSED,
     ]
 
 
