@@ -90,9 +90,10 @@ class Gathering:
     def _payload(self) -> dict[str, Any]:
         return self._actor.describe_request(self._context, self._request)
 
-    def _taken(self) -> bytes:
+    def _taken(self) -> bytes | None:
+        """The data set, which is not kept any longer; None: there was none, or nothing in it."""
         data, self._data = bytes(self._data), bytearray()
-        return data
+        return data or None
 
     def _status(self, payload: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         return status_of(self._event, self._request, payload, self._actor.id)

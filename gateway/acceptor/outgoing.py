@@ -12,6 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.dimse.fragmenter import Fragmenter, fragment
+from gateway.dimse.message import CCancelRQ, CFindRQ, CGetRQ, CMoveRQ
 from gateway.dimse.operations import Invocations
 from gateway.dimse.status import is_pending
 from gateway.errors import GatewayError
@@ -45,6 +46,12 @@ class Awaited(NamedTuple):
     """The final one."""
     on_pending: Callable[[Answered], None] | None
     """Called with each of the others."""
+
+
+def _heard(exchange: asyncio.Task[Answered]) -> None:
+    """Take notice of how it ended: nobody else does."""
+    if not exchange.cancelled():
+        exchange.exception()
 
 
 class Reply:
@@ -112,8 +119,29 @@ class Outgoing:
         """Send a request and wait for its final response, in turn with other requests.
 
         Raises AssociationEnded, and TimeoutError if the peer says nothing within the DIMSE
-        timeout: the association is aborted.
+        timeout: the association is aborted. Who is cancelled waits no longer, but what was begun
+        is finished: the peer is asked to stop (C-CANCEL), and its final response is awaited.
         """
+        exchange = asyncio.get_running_loop().create_task(
+            self._exchange(context_id, request, data_set, on_pending)
+        )
+        try:
+            return await asyncio.shield(exchange)
+        except asyncio.CancelledError:
+            if request.message_id not in self._awaited:
+                exchange.cancel()  # its turn has not come
+            elif isinstance(request, CFindRQ | CGetRQ | CMoveRQ):
+                self.send(context_id, CCancelRQ(request.message_id))
+            exchange.add_done_callback(_heard)
+            raise
+
+    async def _exchange(
+        self,
+        context_id: int,
+        request: Request,
+        data_set: AsyncIterator[bytes] | bytes | None,
+        on_pending: Callable[[Answered], None] | None,
+    ) -> Answered:
         async with self._turn:
             future: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
             self._must_be_open()
