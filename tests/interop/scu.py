@@ -32,13 +32,16 @@ if TYPE_CHECKING:
 TIMEOUT = 20
 N_KINDS = ("N_ACTION", "N_CREATE", "N_DELETE", "N_EVENT_REPORT", "N_GET", "N_SET")
 KINDS = ("ECHO", "STORE", "FIND", "GET", "MOVE", *N_KINDS)
+MODELS = {
+    "FIND": PatientRootQueryRetrieveInformationModelFind,
+    "GET": PatientRootQueryRetrieveInformationModelGet,
+    "MOVE": PatientRootQueryRetrieveInformationModelMove,
+}
 _INSTANCE = "1.2.826.0.1.3680043.10.999.1"
 _CONTEXTS = (
     Verification,
     CTImageStorage,
-    PatientRootQueryRetrieveInformationModelFind,
-    PatientRootQueryRetrieveInformationModelGet,
-    PatientRootQueryRetrieveInformationModelMove,
+    *MODELS.values(),
     ModalityPerformedProcedureStep,
     StorageCommitmentPushModel,
     Printer,
@@ -88,19 +91,17 @@ class Scu:
         else:
             yield _response(*self._pair(kind))
 
-    def stream(self, kind: str, destination: str = "NOBODY") -> Iterator[Response]:
+    def stream(self, kind: str, destination: str = "NOBODY", model="") -> Iterator[Response]:
         """The responses to a C-FIND, C-GET or C-MOVE as they come."""
         identifier = Dataset()
         identifier.QueryRetrieveLevel = "PATIENT"
         identifier.PatientID = "*"
+        model = model or MODELS[kind]
         if kind == "FIND":
-            model = PatientRootQueryRetrieveInformationModelFind
             answers = self.assoc.send_c_find(identifier, model)
         elif kind == "GET":
-            model = PatientRootQueryRetrieveInformationModelGet
             answers = self.assoc.send_c_get(identifier, model)
         else:
-            model = PatientRootQueryRetrieveInformationModelMove
             answers = self.assoc.send_c_move(identifier, destination, model)
         for status, data in answers:
             yield _response(status, data)
@@ -140,8 +141,10 @@ def scu(
     title: str = "PYNETDICOM",
     *,
     answers: Iterable[int] = (),
-    timeout=TIMEOUT,
-    end=True,
+    contexts: Iterable[str] = _CONTEXTS,
+    timeout: float = TIMEOUT,
+    end: bool = True,
+    handlers: Iterable[tuple] = (),
 ) -> Iterator[Scu]:
     """An association under a calling AE title, released at the end if `end`.
 
@@ -155,15 +158,15 @@ def scu(
 
     ae = AE(ae_title=title)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout
-    for uid in _CONTEXTS:
+    for uid in contexts:
         ae.add_requested_context(uid, [wire.IMPLICIT])
     roles = [
-        build_role(CTImageStorage, scu_role=True, scp_role=True),
-        build_role(StorageCommitmentPushModel, scu_role=True, scp_role=True),
+        build_role(uid, scu_role=True, scp_role=True)
+        for uid in (CTImageStorage, StorageCommitmentPushModel)
+        if uid in contexts
     ]
-    assoc = ae.associate(
-        *address, ext_neg=roles, ae_title="GATEWAY", evt_handlers=[(evt.EVT_C_STORE, store)]
-    )
+    bound = [(evt.EVT_C_STORE, store), *handlers]
+    assoc = ae.associate(*address, ext_neg=roles, ae_title="GATEWAY", evt_handlers=bound)
     assert assoc.is_established
     try:
         yield Scu(assoc, stored)

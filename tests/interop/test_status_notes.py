@@ -8,24 +8,14 @@ from __future__ import annotations
 import struct
 
 import pytest
-from pynetdicom.sop_class import (
-    PatientRootQueryRetrieveInformationModelFind,
-    PatientRootQueryRetrieveInformationModelGet,
-    PatientRootQueryRetrieveInformationModelMove,
-)
 
 from tests.conftest import running
-from tests.interop.scu import N_KINDS, scu
+from tests.interop.scu import MODELS, N_KINDS, scu
 from tests.interop.test_status_table import SOURCE, Destination
 from tests.peers import instances, wire
 from tests.peers.raw import RawPeer
 from tests.peers.workers import STORAGE_OFF, UserWorker
 
-MODELS = {
-    "FIND": PatientRootQueryRetrieveInformationModelFind,
-    "GET": PatientRootQueryRetrieveInformationModelGet,
-    "MOVE": PatientRootQueryRetrieveInformationModelMove,
-}
 RELEVANT_PATIENT = "1.2.840.10008.5.1.4.37.1"
 RETRIEVALS = ["GET", "MOVE"]
 
