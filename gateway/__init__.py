@@ -10,38 +10,74 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gateway import config_flags as config_flags
     from gateway import evt as evt
+    from gateway import pdu_primitives as pdu_primitives
+    from gateway import presentation as presentation
+    from gateway import service_class as service_class
     from gateway import sop_class as sop_class
+    from gateway import status as status
+    from gateway.ae import AE as AE
+    from gateway.ae import Association as Association
+    from gateway.ae import AssociationServer as AssociationServer
+    from gateway.ae.debugging import debug_logger as debug_logger
+    from gateway.ae.registered import register_uid as register_uid
+    from gateway.presentation import ALL_TRANSFER_SYNTAXES as ALL_TRANSFER_SYNTAXES
+    from gateway.presentation import DEFAULT_TRANSFER_SYNTAXES as DEFAULT_TRANSFER_SYNTAXES
     from gateway.presentation import PresentationContext as PresentationContext
     from gateway.presentation import build_context as build_context
     from gateway.presentation import build_role as build_role
     from gateway.sdk.event import Event as Event
     from gateway.sdk.worker import Worker as Worker
     from gateway.status import Status as Status
+    from gateway.tls import tls_context as tls_context
 
 __version__ = "0.1.0"
 
+_MODULES = frozenset(
+    {
+        "config_flags",
+        "evt",
+        "pdu_primitives",
+        "presentation",
+        "service_class",
+        "sop_class",
+        "status",
+    }
+)
 _PUBLIC = {
+    "AE": "gateway.ae",
+    "ALL_TRANSFER_SYNTAXES": "gateway.presentation",
+    "Association": "gateway.ae",
+    "AssociationServer": "gateway.ae",
+    "DEFAULT_TRANSFER_SYNTAXES": "gateway.presentation",
     "Event": "gateway.sdk.event",
     "PresentationContext": "gateway.presentation",
     "Status": "gateway.status",
     "Worker": "gateway.sdk.worker",
     "build_context": "gateway.presentation",
     "build_role": "gateway.presentation",
-    "evt": "",
-    "sop_class": "",
+    "debug_logger": "gateway.ae.debugging",
+    "register_uid": "gateway.ae.registered",
+    "tls_context": "gateway.tls",
 }
-"""Public name -> the module that has it; nothing: the name is itself a module of this package."""
+"""Public name -> the module that has it."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
+    if name in _MODULES:
+        value: Any = import_module(f"{__name__}.{name}")
+    elif name in _PUBLIC:
+        value = getattr(import_module(_PUBLIC[name]), name)
+    elif name.endswith("PresentationContexts"):
+        value = getattr(import_module("gateway.presentation"), name)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = _PUBLIC[name]
-    value = getattr(import_module(home), name) if home else import_module(f"{__name__}.{name}")
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC})
+    lists = import_module("gateway.presentation").__dir__()
+    contexts = {name for name in lists if name.endswith("PresentationContexts")}
+    return sorted({*globals(), *_PUBLIC, *_MODULES, *contexts})

@@ -236,7 +236,7 @@ async def spawn(
         undo.callback(reports.close)
         handed = {"name": name, "settings": settings_end, "reports": reports_end, "fds": fds}
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", module, name),
+            *_command(module, name),
             stdin=subprocess.DEVNULL,
             pass_fds=(settings_end, reports_end, *fds.values()),
             env=_environment(json.dumps(handed)),
@@ -245,6 +245,102 @@ async def spawn(
         undo.pop_all()
     lifeline.write(json.dumps(settings).encode() + b"\n")
     return Child(name, process, lifeline, reports)
+
+
+def launch(
+    module: str,
+    *,
+    name: str,
+    settings: dict[str, Any],
+    fds: Mapping[str, int] | None = None,
+) -> Launched:
+    """As `spawn`, for a parent without an event loop."""
+    fds = dict(fds or {})
+    with ExitStack() as undo, ExitStack() as childs_ends:
+        settings_end, lifeline = os.pipe()
+        childs_ends.callback(os.close, settings_end)
+        undo.callback(os.close, lifeline)
+        reports, reports_end = os.pipe()
+        childs_ends.callback(os.close, reports_end)
+        undo.callback(os.close, reports)
+        handed = {"name": name, "settings": settings_end, "reports": reports_end, "fds": fds}
+        process = subprocess.Popen(
+            _command(module, name),
+            stdin=subprocess.DEVNULL,
+            pass_fds=(settings_end, reports_end, *fds.values()),
+            env=_environment(json.dumps(handed)),
+            start_new_session=True,
+        )
+        undo.pop_all()
+    with suppress(BrokenPipeError):  # a child that died at once: its report will be missing
+        _write(lifeline, json.dumps(settings).encode() + b"\n")
+    return Launched(name, process, lifeline, reports)
+
+
+class Launched:
+    """A running child of a parent without an event loop; any thread may use it."""
+
+    def __init__(
+        self, name: str, process: subprocess.Popen[bytes], lifeline: int, reports: int
+    ) -> None:
+        self.name = name
+        self.pid = process.pid
+        self.reports = reports
+        """Readable: there is a report, or the child is gone."""
+        self._process = process
+        self._lifeline = lifeline
+        self._rest = b""
+
+    def next_report(self, timeout: float) -> dict[str, Any] | None:
+        """The child's next report; None once it is gone; TimeoutError if it says nothing."""
+        until = time.monotonic() + timeout
+        while b"\n" not in self._rest:
+            left = max(0.0, until - time.monotonic())
+            poll = select.poll()
+            poll.register(self.reports, select.POLLIN)
+            if not poll.poll(left * 1000):
+                raise TimeoutError(f"{self.name} says nothing for {timeout:g} s")
+            piece = os.read(self.reports, _LONGEST_REPORT)
+            if not piece:
+                return None
+            self._rest += piece
+        line, _, self._rest = self._rest.partition(b"\n")
+        report: dict[str, Any] = json.loads(line)
+        return report
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit status; raises TimeoutError if it has not left by then."""
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"{self.name} does not leave within {timeout:g} s") from None
+
+    @property
+    def is_gone(self) -> bool:
+        return self._process.poll() is not None
+
+    def close(self) -> None:
+        """Let go of a child that is gone."""
+        for fd in (self._lifeline, self.reports):
+            with suppress(OSError):
+                os.close(fd)
+
+    def terminate(self) -> None:
+        """Ask it to leave (SIGTERM)."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """Make it leave (SIGKILL)."""
+        self._process.kill()
+
+
+def _write(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def _command(module: str, name: str) -> tuple[str, ...]:
+    return (sys.executable, "-P", "-m", module, name)
 
 
 def _environment(handed: str) -> dict[str, str]:

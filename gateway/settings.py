@@ -145,6 +145,30 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextSettings:
+    """One abstract syntax that an acceptor supports."""
+
+    abstract_syntax: str
+    transfer_syntaxes: tuple[str, ...]
+    """Best first."""
+    scu_role: bool | None = None
+    scp_role: bool | None = None
+    """Roles that a requestor may have, if it proposes them; None: role selection is ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """The files that a listening socket's TLS is made of (PS3.15 B)."""
+
+    certificate: str = ""
+    """PEM: the certificate and those that sign it; empty: no TLS."""
+    key: str = ""
+    """PEM, unless the key stands beside the certificate."""
+    ca: str = ""
+    """PEM: who signs the peers' certificates; empty: peers need none."""
+
+
+@dataclass(frozen=True, slots=True)
 class AcceptorSettings:
     """Everything an acceptor process is told."""
 
@@ -158,6 +182,17 @@ class AcceptorSettings:
     drain_timeout: float = 10.0
     durable: bool = True
     """False: nothing is synced whatever a worker asks for (`durability = "written"`)."""
+    contexts: tuple[ContextSettings, ...] = ()
+    """What is accepted, and nothing else; empty: every SOP class that has a service."""
+    services: dict[str, str] = field(default_factory=dict)
+    """A UID that the registry does not have -> a SOP class that is served in the same way."""
+    implementation_class_uid: str = ""
+    """Empty: the gateway's own."""
+    implementation_version_name: str | None = ""
+    """Empty: the gateway's own; None: none is told."""
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    scratch: str = ""
+    """A directory that is the acceptor's alone, and is removed when it leaves."""
     association: AssociationSettings = field(default_factory=AssociationSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)

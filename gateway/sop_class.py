@@ -100,6 +100,11 @@ def sop_classes_of(service: str, *, retired: bool = False) -> list[SOPClass]:
     )
 
 
+def add(keyword: str, uid: str) -> None:
+    """Make `keyword` name a UID that the registry does not have."""
+    _NAMES[keyword] = SOPClass(uid)
+
+
 def __getattr__(name: str) -> UID:
     try:
         return _NAMES[name]

@@ -7,10 +7,14 @@ are made when first asked for: some have thousands of rows.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from gateway.dimse import services
 from gateway.dimse.status import GENERAL, Category, category
 from gateway.uid import KEYWORDS
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 STATUS_SUCCESS = Category.SUCCESS.value
 STATUS_WARNING = Category.WARNING.value
@@ -42,6 +46,17 @@ def code_to_category(code: int) -> str:
     if not isinstance(code, int) or code < 0:
         raise ValueError(f"a status code is a positive integer, not {code!r}")
     return category(code).value
+
+
+def code_to_status(code: int) -> Dataset:
+    """A status data set, as handlers may return one, with that code and nothing else."""
+    from pydicom.dataset import Dataset
+
+    if not isinstance(code, int) or code < 0:
+        raise ValueError(f"a status code is a positive integer, not {code!r}")
+    status = Dataset()
+    status.Status = code
+    return status
 
 
 _SOP_CLASSES = {

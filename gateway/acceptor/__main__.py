@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import signal
 import socket
 import sys
@@ -38,6 +39,8 @@ async def serve(settings: AcceptorSettings, inherited: Inherited) -> int:
     inherited.report(ready=True)
     await leave.wait()
     await acceptor.stop()
+    if settings.scratch:
+        shutil.rmtree(settings.scratch, ignore_errors=True)
     return 0
 
 

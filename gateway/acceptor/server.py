@@ -12,12 +12,15 @@ from gateway.acceptor.actor import AssociationActor
 from gateway.acceptor.calls import Calls
 from gateway.acceptor.notify import trace_wanted
 from gateway.acceptor.policy import policy_of
+from gateway.dimse.services import serve_like
 from gateway.fabric.server import Server
 from gateway.spool import Spool
+from gateway.tls import load
 from gateway.ul.association import Trace
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Callable
 
     from gateway.settings import AcceptorSettings
@@ -33,9 +36,18 @@ FLUSH = 1.0
 class Acceptor:
     """What the associations of one process share, and the count of them."""
 
-    def __init__(self, settings: AcceptorSettings, listener: socket.socket) -> None:
+    def __init__(
+        self,
+        settings: AcceptorSettings,
+        listener: socket.socket,
+        *,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.settings = settings
         self.policy = policy_of(settings)
+        for uid, like in settings.services.items():
+            serve_like(uid, like)
+        self._tls = load(settings.tls) if settings.tls.certificate else tls
         self.spool = Spool.open(
             Path(settings.spool_dir), settings.index, settings.spool, durable=settings.durable
         )
@@ -60,7 +72,11 @@ class Acceptor:
         await self.fabric.start()
         loop = asyncio.get_running_loop()
         self._asyncio_server = await loop.create_server(
-            self._connection, sock=self._listener, backlog=BACKLOG
+            self._connection,
+            sock=self._listener,
+            backlog=BACKLOG,
+            ssl=self._tls,
+            ssl_handshake_timeout=self._handshake_timeout,
         )
 
     async def stop(self) -> None:
@@ -86,6 +102,11 @@ class Acceptor:
                 while not reached():
                     self._changed.clear()
                     await self._changed.wait()
+
+    @property
+    def _handshake_timeout(self) -> float | None:
+        """ARTIM is a wall over the whole A-ASSOCIATE-RQ, and this precedes it."""
+        return self.settings.association.artim_timeout if self._tls is not None else None
 
     @property
     def is_full(self) -> bool:

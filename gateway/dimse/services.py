@@ -223,6 +223,11 @@ def service_of(sop_class_uid: str) -> Service:
     return SERVICES.get(sop_class_uid, STORAGE_SERVICE)
 
 
+def serve_like(sop_class_uid: str, like: str) -> None:
+    """From now on a UID that the table does not have has the service of the SOP class `like`."""
+    SERVICES.setdefault(sop_class_uid, SERVICES[like])
+
+
 def is_known_status(sop_class_uid: str, code: int) -> bool:
     """Tell whether the service of that SOP class has that status code."""
     return service_of(sop_class_uid).status(code) is not None

@@ -135,6 +135,16 @@ class Connection:
         """Released, aborted, or lost."""
         return self._ended is not None
 
+    @property
+    def timeouts(self) -> Timeouts:
+        """How long this side waits; may be set at any time."""
+        return self._timeouts
+
+    @timeouts.setter
+    def timeouts(self, timeouts: Timeouts) -> None:
+        self._timeouts = timeouts
+        self._exchange.set_timeouts(timeouts)
+
     # its life
 
     async def connect(self, address: Address, tracer: Tracer | None = None) -> None:

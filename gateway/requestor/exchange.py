@@ -94,6 +94,12 @@ class Exchange:
         self._progress = self._loop.time()
         self._arm()
 
+    def set_timeouts(self, timeouts: Timeouts) -> None:
+        """From now on wait for so long."""
+        self._timeouts = timeouts
+        if self._lower.acceptance is not None and self._lower.ended is None:
+            self._alarm.set(self._due())
+
     @property
     def window(self) -> int:
         """Operations that may be in flight at once; 0: any number."""

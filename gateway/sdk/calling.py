@@ -98,6 +98,10 @@ class Calling:
         """Ask for the association to be released (PS3.8 7.2), after what is still open on it."""
         self._end("release", "released")
 
+    def over(self, state: str) -> None:
+        """Take notice that it has ended: released, aborted or rejected."""
+        self._ended = self._ended or state
+
     def _end(self, operation: str, state: str) -> None:
         if not self.is_established:
             return

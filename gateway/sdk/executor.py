@@ -57,6 +57,8 @@ class Job:
         self.extended_at: float | None = None
         """When the acceptor was last told that others are waited for; None: they are not."""
         self.abandoned = False
+        self.given_up = False
+        """Another thread has taken the place of the one that hangs in it."""
         self.unwanted = False
         """Nobody awaits an answer any more."""
         self.cancelled = event.cancellation
@@ -202,6 +204,28 @@ class Executor:
                 job.abandon()
         return any(job.abandoned and now >= at + job.grace for job, at in late)
 
+    def give_up_hung(self) -> int:
+        """Answer for handlers past their grace, and have other threads take over; how many.
+
+        For a process that cannot be replaced because it is the user's own.
+        """
+        now = self._clock()
+        with self._changed:
+            hung = [
+                job
+                for job in self._jobs.values()
+                if job.abandoned and job.deadline_at is not None
+                if now >= job.deadline_at + job.grace
+            ]
+            for job in hung:
+                job.given_up = True
+                del self._jobs[job.token]
+        for job in hung:
+            log.error("event=%s handler=%s hangs: given up", job.event.name, job.bound.name)
+            self._send(job.token, answers.TOO_LATE)
+            threading.Thread(target=self._work, name="handler-more", daemon=True).start()
+        return len(hung)
+
     def drain(self, timeout: float) -> bool:
         """Wait until nothing is in hand but hung handlers; False if that takes too long."""
 
@@ -222,6 +246,8 @@ class Executor:
             with self._changed:
                 self._jobs.pop(job.token, None)
                 self._changed.notify_all()
+            if job.given_up:
+                return
 
     def _perform(self, job: Job) -> None:
         if job.unwanted:

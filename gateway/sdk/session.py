@@ -267,6 +267,14 @@ class Session:
                 if self._executor.tick():
                     return Ending(Why.HUNG, "a handler is past its deadline and does not return")
 
+    def is_hung(self) -> bool:
+        """Abandon handlers that are past their deadline; True if one is past its grace, too."""
+        return self._executor.tick()
+
+    def give_up_hung(self) -> int:
+        """Go on without the threads of hanging handlers; how many."""
+        return self._executor.give_up_hung()
+
     def close(self, ending: Ending) -> bool:
         """Finish what is in hand and leave; False if a handler still runs.
 

@@ -7,7 +7,7 @@ questions that only a worker can decide. `provider_rejection` is what the machin
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gateway.errors import LocalProtocolError
@@ -43,7 +43,7 @@ TEMPORARY_CONGESTION = AAssociateRJ(2, 3, 1)
 LOCAL_LIMIT_EXCEEDED = AAssociateRJ(2, 3, 2)
 
 
-def _as_proposed(_sop_class_uid: str) -> tuple[bool, bool]:
+def _as_proposed(_sop_class_uid: str) -> tuple[bool, bool] | None:
     return True, True
 
 
@@ -63,8 +63,13 @@ class Policy:
     """Reject requests that call another AE title than `ae_title`."""
     calling_ae_titles: Collection[str] = ()
     """Calling AE titles admitted; empty: any."""
-    roles: Callable[[str], tuple[bool, bool]] = _as_proposed
-    """SOP class to the (SCU, SCP) roles that the requestor may have, if it proposes them."""
+    own_order: bool = False
+    """The order in `supported` decides between transfer syntaxes, not the requestor's."""
+    roles: Callable[[str], tuple[bool, bool] | None] = _as_proposed
+    """SOP class to the (SCU, SCP) roles that the requestor may have, if it proposes them; None:
+    role selection is not answered."""
+    refuse_without_role: bool = False
+    """Refuse a context if every role that is proposed for it is refused."""
     max_pdu: int = 256 * 1024
     implementation_class_uid: str = ""
     implementation_version_name: str = ""
@@ -135,7 +140,11 @@ def negotiate(
     identity = _answer_identity(proposed, answers.user_identity)
     if isinstance(identity, AAssociateRJ):
         return identity
-    contexts = tuple(_answer_context(c, policy) for c in request.presentation_contexts)
+    roles = {role.sop_class_uid: role for role in proposed.roles}
+    contexts = tuple(
+        _without_role(_answer_context(c, policy), policy, roles.get(c.abstract_syntax))
+        for c in request.presentation_contexts
+    )
     return AAssociateAC(
         presentation_contexts=contexts,
         user_information=UserInformation(
@@ -165,8 +174,25 @@ def _answer_context(context: PresentationContextRQ, policy: Policy) -> Presentat
     if not common:
         result = ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED
         return PresentationContextAC(context.id, result, any_syntax)
-    best = next((syntax for syntax in policy.preference if syntax in common), common[0])
+    order = acceptable if policy.own_order else (*policy.preference, *common)
+    best = next(syntax for syntax in order if syntax in common)
     return PresentationContextAC(context.id, ContextResult.ACCEPTANCE, best)
+
+
+def _without_role(
+    answer: PresentationContextAC, policy: Policy, proposed: RoleSelection | None
+) -> PresentationContextAC:
+    if not policy.refuse_without_role or proposed is None:
+        return answer
+    if answer.result is not ContextResult.ACCEPTANCE:
+        return answer
+    granted = policy.roles(proposed.sop_class_uid)
+    wanted = (proposed.scu_role, proposed.scp_role)
+    if granted is None or wanted == (False, False):
+        return answer
+    if any(may and wants for may, wants in zip(granted, wanted, strict=True)):
+        return answer
+    return replace(answer, result=ContextResult.USER_REJECTION)
 
 
 def _answer_identity(
@@ -207,8 +233,8 @@ def _answer_roles(
     answers = {}
     for role in request.user_information.roles:
         uid = role.sop_class_uid
-        if uid in uids:
-            scu, scp = policy.roles(uid)
+        if uid in uids and (granted := policy.roles(uid)) is not None:
+            scu, scp = granted
             answers[uid] = RoleSelection(uid, role.scu_role and scu, role.scp_role and scp)
     return tuple(answers.values())
 

@@ -1,0 +1,110 @@
+"""What callers pass, checked at once: TypeError and ValueError that say what would be right."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from gateway import config_flags
+from gateway.presentation import PresentationContext
+from gateway.sdk.dataset import uid as any_uid
+from gateway.ul.negotiation import MAX_CONTEXTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pydicom.uid import UID
+
+log = logging.getLogger("gateway.ae")
+
+SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
+
+_LONGEST_TITLE = 16
+_LONGEST_UID = 64
+
+
+def ae_title(value: Any, name: str = "ae_title") -> str:
+    """An AE title: 1 to 16 printable ASCII characters, no backslash (PS3.5 6.2)."""
+    if not isinstance(value, str):
+        raise TypeError(f"'{name}' must be str, not '{type(value).__name__}'")
+    if not value.strip():
+        raise ValueError(f"Invalid '{name}' value - must not be empty or only spaces")
+    if len(value) > _LONGEST_TITLE:
+        raise ValueError(f"Invalid '{name}' value {value!r} - at most 16 characters")
+    if not value.isascii() or not value.isprintable() or "\\" in value:
+        raise ValueError(f"Invalid '{name}' value {value!r} - printable ASCII without backslash")
+    return value
+
+
+def uid(value: Any, name: str) -> UID:
+    """A UID, as strict as the flags say."""
+    if not isinstance(value, str):
+        raise TypeError(f"'{name}' must be str or UID, not '{type(value).__name__}'")
+    if not 0 < len(value) <= _LONGEST_UID:
+        raise ValueError(f"Invalid '{name}' value - a UID has 1 to 64 characters, not {len(value)}")
+    checked = any_uid(value)
+    if config_flags.ENFORCE_UID_CONFORMANCE and not checked.is_valid:
+        raise ValueError(f"Invalid '{name}' value {value!r} - see PS3.5 9.1 for what a UID is")
+    return checked
+
+
+def timeout(value: Any, name: str, default: float | None) -> float | None:
+    """Seconds, or None for no limit; what is neither becomes the default, with a warning."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is None or (is_number and value >= 0):
+        return value  # type: ignore[no-any-return]
+    log.warning("%s must be a number of seconds or None, not %r: set to %s", name, value, default)
+    return default
+
+
+def contexts(values: Sequence[PresentationContext], limit: int = MAX_CONTEXTS) -> None:
+    """Refuse what is no list of contexts, or too long a one."""
+    if len(values) > limit:
+        raise ValueError(f"an association has at most {limit} contexts, not {len(values)}")
+    for value in values:
+        if not isinstance(value, PresentationContext):
+            raise ValueError(
+                f"contexts are PresentationContext items, as build_context makes, not {value!r:.80}"
+            )
+
+
+def roles(values: Sequence[PresentationContext]) -> None:
+    """Roles are both given or both left out."""
+    wrong = [str(c.abstract_syntax) for c in values if (c.scu_role is None) != (c.scp_role is None)]
+    if wrong:
+        raise ValueError(
+            f"scu_role and scp_role must both be None or both be bool: {', '.join(wrong)}"
+        )
+
+
+def address(value: Any, name: str) -> SocketAddress:
+    """(host, port), or (host, port, flowinfo, scope_id) for IPv6."""
+    sound = (
+        isinstance(value, tuple | list)
+        and len(value) in (2, 4)
+        and isinstance(value[0], str)
+        and all(isinstance(number, int) for number in value[1:])
+    )
+    if not sound:
+        raise TypeError(f"'{name}' must be tuple[str, int] or tuple[str, int, int, int]")
+    return tuple(value)
+
+
+def listener(where: SocketAddress) -> socket.socket:
+    """A socket that listens there; raises OSError that says where."""
+    family = socket.AF_INET6 if ":" in where[0] or len(where) > 2 else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(where)
+        made.listen(1024)
+    except OSError as error:
+        made.close()
+        text = f"cannot listen at {where[0] or 'any address'}, port {where[1]}: {error.strerror}"
+        raise OSError(error.errno, text) from None
+    except OverflowError as error:
+        made.close()
+        raise ValueError(f"a port is 0 to 65535, not {where[1]}") from error
+    made.setblocking(False)
+    return made

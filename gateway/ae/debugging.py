@@ -1,0 +1,15 @@
+"""`debug_logger`: see what happens, at once."""
+
+from __future__ import annotations
+
+import logging
+
+
+def debug_logger() -> None:
+    """Log everything to standard error; servers started afterwards do so, too."""
+    logger = logging.getLogger("gateway")
+    logger.setLevel(logging.DEBUG)
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(levelname).1s: %(name)s: %(message)s"))
+        logger.addHandler(handler)

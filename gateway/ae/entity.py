@@ -1,0 +1,215 @@
+"""The application entity: associations out, and servers."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import threading
+from typing import TYPE_CHECKING, Any
+
+from gateway import config_flags
+from gateway.ae import checks, extended
+from gateway.ae.association import Association
+from gateway.ae.handlers import Handlers
+from gateway.ae.proposing import Contexts
+from gateway.ae.server import AssociationServer
+from gateway.ae.titles import DEFAULT_MAX_LENGTH, Identity
+from gateway.requestor import Address, Proposal
+from gateway.sdk.dataset import uid as any_uid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from gateway.ae.checks import SocketAddress
+    from gateway.ae.handlers import EventHandler
+    from gateway.pdu_primitives import Item
+    from gateway.presentation import PresentationContext
+    from gateway.sdk.assoc import Association as Accepted
+
+log = logging.getLogger("gateway.ae")
+
+
+class AE(Identity, Contexts):
+    """A DICOM application entity: a service class user, provider, or both.
+
+    What is set here holds for associations and servers that are made afterwards.
+    """
+
+    def __init__(self, ae_title: str = "PYNETDICOM") -> None:
+        Identity.__init__(self, ae_title)
+        Contexts.__init__(self)
+        self._associations: list[Association] = []
+        self._servers: list[AssociationServer] = []
+        self._lock = threading.Lock()
+
+    # associations out
+
+    def associate(  # noqa: PLR0913, PLR0917 - pynetdicom's
+        self,
+        addr: str | tuple[str, int, int],
+        port: int,
+        contexts: list[PresentationContext] | None = None,
+        ae_title: str = "ANY-SCP",
+        max_pdu: int = DEFAULT_MAX_LENGTH,
+        ext_neg: Iterable[Item] | None = None,
+        bind_address: SocketAddress | None = None,
+        tls_args: tuple[ssl.SSLContext, str | None] | None = None,
+        evt_handlers: Iterable[EventHandler] | None = None,
+    ) -> Association:
+        """Ask for an association; whether it came about is in `is_established` of what returns.
+
+        Raises TypeError and ValueError for arguments that make no sense, RuntimeError if there is
+        no context to propose.
+        """
+        proposed = contexts or self._requested
+        checks.contexts(proposed)
+        address = _address(addr, port, bind_address, tls_args)
+        if not proposed:
+            raise RuntimeError(
+                "At least one requested presentation context is required before associating "
+                "with a peer"
+            )
+        proposal = Proposal(
+            tuple((str(c.abstract_syntax), tuple(map(str, c.transfer_syntax))) for c in proposed),
+            calling_ae_title=self._ae_title,
+            called_ae_title=checks.ae_title(ae_title),
+            max_pdu=max_pdu,
+            implementation_class_uid=str(self._implementation_class_uid),
+            implementation_version_name=self._implementation_version_name or "",
+            **extended.options(ext_neg or ()),
+        )
+        assoc = Association(self, address, proposal, Handlers(evt_handlers))
+        with self._lock:
+            self._associations = [a for a in self._associations if a.ended is None]
+            self._associations.append(assoc)
+        assoc.request(address)
+        return assoc
+
+    def _requested_associations(self) -> list[Association]:
+        with self._lock:
+            return [assoc for assoc in self._associations if assoc.is_established]
+
+    @property
+    def active_associations(self) -> list[Association | Accepted]:
+        """The established associations, of both roles."""
+        servers = tuple(self._servers)
+        accepted = [assoc for server in servers for assoc in server.active_associations]
+        return [*self._requested_associations(), *accepted]
+
+    # servers
+
+    def start_server(
+        self,
+        address: SocketAddress,
+        block: bool = True,
+        ssl_context: ssl.SSLContext | None = None,
+        evt_handlers: Iterable[EventHandler] | None = None,
+        ae_title: str | None = None,
+        contexts: list[PresentationContext] | None = None,
+    ) -> AssociationServer | None:
+        """Accept associations: in an acceptor process of its own, with the handlers here.
+
+        Without `block` it returns a server that listens and has its handlers registered.
+        """
+        server = self.make_server(address, ae_title, contexts, ssl_context, evt_handlers)
+        if not block:
+            server.start()
+            return server
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            server.shutdown()
+        return None
+
+    def make_server(
+        self,
+        address: SocketAddress,
+        ae_title: str | None = None,
+        contexts: list[PresentationContext] | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        evt_handlers: Iterable[EventHandler] | None = None,
+        server_class: type[AssociationServer] | None = None,
+        **kwargs: Any,
+    ) -> AssociationServer:
+        """A server that has its port and waits for `serve_forever` or `start`.
+
+        Raises ValueError without contexts, TypeError for handlers that can never be called, and
+        OSError if the port is taken.
+        """
+        supported = contexts or self.supported_contexts
+        if not supported and not config_flags.UNRESTRICTED_STORAGE_SERVICE:
+            raise ValueError(
+                "No supported Presentation Contexts have been defined: add_supported_context"
+            )
+        checks.contexts(supported, limit=len(supported))
+        checks.roles(supported)
+        if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
+            raise TypeError(f"'ssl_context' must be ssl.SSLContext, not {ssl_context!r:.80}")
+        title = checks.ae_title(ae_title or self._ae_title)
+        server = (server_class or AssociationServer)(
+            self, address, title, supported, ssl_context, evt_handlers, **kwargs
+        )
+        with self._lock:
+            self._servers.append(server)
+        return server
+
+    def forget(self, server: AssociationServer) -> None:
+        """It was shut down."""
+        with self._lock:
+            self._servers = [other for other in self._servers if other is not server]
+
+    def shutdown(self) -> None:
+        """Abort associations, and shut the servers down; returns when all are gone."""
+        for assoc in self.active_associations:
+            assoc.abort()
+        for server in tuple(self._servers):
+            server.shutdown()
+
+    def __str__(self) -> str:
+        lines = [f"Application Entity {self.ae_title}", "", "  Requested Presentation Contexts:"]
+        lines += _listed(self._requested)
+        lines += ["", "  Supported Presentation Contexts:", *_listed(self.supported_contexts), ""]
+        lines += [
+            f"  {name} timeout: {value} s"
+            for name, value in (
+                ("ACSE", self.acse_timeout),
+                ("DIMSE", self.dimse_timeout),
+                ("Network", self.network_timeout),
+                ("Connection", self.connection_timeout),
+            )
+        ]
+        if self._require_calling_aet:
+            lines += ["", f"  Required calling AE title(s): {', '.join(self._require_calling_aet)}"]
+        active = len(self.active_associations)
+        lines += ["", f"  Require called AE title: {self.require_called_aet}"]
+        return "\n".join([*lines, f"  Association(s): {active}/{self.maximum_associations}"])
+
+
+def _listed(contexts: Sequence[PresentationContext]) -> list[str]:
+    lines = []
+    for context in contexts:
+        lines.append(f"\t{context!r}")
+        lines += [f"\t\t{any_uid(str(syntax)).name}" for syntax in context.transfer_syntax]
+    return lines or ["\tNone"]
+
+
+def _address(
+    addr: Any, port: Any, bind_address: Any, tls_args: tuple[ssl.SSLContext, str | None] | None
+) -> Address:
+    if isinstance(addr, tuple):
+        sound = len(addr) == 3 and isinstance(addr[0], str)
+        if not (sound and all(isinstance(number, int) for number in addr[1:])):
+            raise TypeError("'addr' must be str or tuple[str, int, int]")
+        addr = f"{addr[0]}%{addr[2]}" if addr[2] else addr[0]
+    if not isinstance(addr, str):
+        raise TypeError("'addr' must be str or tuple[str, int, int]")
+    if not isinstance(port, int):
+        raise TypeError("'port' must be int")
+    bind = None
+    if bind_address is not None:
+        host, local_port, *_ = checks.address(bind_address, "bind_address")
+        bind = (host, local_port) if host or local_port else None
+    tls, name = tls_args if tls_args is not None else (None, None)
+    if tls is not None and not isinstance(tls, ssl.SSLContext):
+        raise TypeError("'tls_args' must be (ssl.SSLContext, server_hostname or None)")
+    return Address(addr, port, tls, name or None, bind)

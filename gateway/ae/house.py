@@ -1,0 +1,161 @@
+"""Where a server's acceptor lives: a process of its own, or a loop in a thread of the caller.
+
+The process is the rule. A thread takes its place only for a bare SSLContext, which cannot be handed
+to another process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+from gateway.acceptor.server import Acceptor
+from gateway.errors import GatewayError
+from gateway.process import Launched, describe_exit, launch
+from gateway.settings import to_map
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+
+    from gateway.settings import AcceptorSettings
+
+log = logging.getLogger("gateway.ae")
+
+START = 15.0
+"""Seconds for an acceptor to come up."""
+MARGIN = 5.0
+"""Seconds on top of the drain timeout before an acceptor is killed."""
+
+
+class House(Protocol):
+    """An acceptor that runs somewhere."""
+
+    def start(self) -> None:
+        """Return when connections are accepted; raises RuntimeError in words."""
+
+    def stop(self) -> None:
+        """Drain, and return when it is gone."""
+
+    def mend(self) -> None:
+        """Start it again if it has died."""
+
+
+class ProcessHouse:
+    """`python -m gateway.acceptor`, exec'ed."""
+
+    def __init__(self, settings: AcceptorSettings, listener: socket.socket) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._child: Launched | None = None
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    @property
+    def pid(self) -> int | None:
+        return self._child.pid if self._child is not None else None
+
+    def start(self) -> None:
+        name = self._settings.name
+        fds = {"listen": self._listener.fileno()}
+        child = launch("gateway.acceptor", name=name, settings=to_map(self._settings), fds=fds)
+        try:
+            report = child.next_report(START)
+        except BaseException as error:
+            _bury(child)
+            if isinstance(error, TimeoutError):
+                raise RuntimeError(f"the acceptor did not start: {error}") from None
+            raise
+        if report is None or "error" in report:
+            status = _bury(child)
+            why = report["error"] if report else describe_exit(status)
+            raise RuntimeError(f"the acceptor did not start: {why}")
+        self._child = child
+
+    def mend(self) -> None:
+        with self._lock:
+            child = self._child
+            if self._stopped or child is None or not child.is_gone:
+                return
+            log.error("the acceptor is gone (%s): started again", describe_exit(child.wait()))
+            child.close()
+            self._child = None
+            try:
+                self.start()
+            except RuntimeError:
+                log.exception("the server cannot go on")
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+            child, self._child = self._child, None
+        if child is None:
+            return
+        child.terminate()
+        try:
+            child.wait(self._settings.drain_timeout + MARGIN)
+        except TimeoutError:
+            log.error("the acceptor does not leave: killed")  # noqa: TRY400 - no bug here
+            child.kill()
+            child.wait()
+        child.close()
+
+
+def _bury(child: Launched) -> int:
+    child.kill()
+    status = child.wait()
+    child.close()
+    return status
+
+
+class ThreadHouse:
+    """The same acceptor on a loop in a thread."""
+
+    def __init__(
+        self, settings: AcceptorSettings, listener: socket.socket, tls: ssl.SSLContext
+    ) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._tls = tls
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="acceptor", daemon=True)
+        self._acceptor: Acceptor | None = None
+
+    pid = os.getpid()
+
+    def start(self) -> None:
+        self._thread.start()
+        try:
+            asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(START)
+        except GatewayError as error:
+            self.stop()
+            raise RuntimeError(f"the acceptor did not start: {error}") from error
+
+    async def _start(self) -> None:
+        listener = self._listener.dup()  # the loop closes what it listens on
+        acceptor = Acceptor(self._settings, listener, tls=self._tls)
+        await acceptor.start()
+        self._acceptor = acceptor
+
+    def mend(self) -> None:
+        """It lives and dies with the caller."""
+
+    def stop(self) -> None:
+        if self._acceptor is not None:
+            asyncio.run_coroutine_threadsafe(self._acceptor.stop(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+            for task in (tasks := asyncio.all_tasks(self._loop)):
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        finally:
+            self._loop.close()

@@ -1,0 +1,113 @@
+"""The two sides of an association as the one who asked for it sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gateway.pdu_primitives import (
+    AsynchronousOperationsWindowNegotiation,
+    SCP_SCU_RoleSelectionNegotiation,
+    SOPClassCommonExtendedNegotiation,
+    SOPClassExtendedNegotiation,
+    UserIdentityNegotiation,
+)
+from gateway.sdk.dataset import uid as any_uid
+
+if TYPE_CHECKING:
+    from pydicom.uid import UID
+
+    from gateway.presentation import PresentationContext
+    from gateway.ul.items import UserInformation
+
+
+@dataclass(slots=True)
+class ServiceUser:
+    """What one side said of itself (PS3.8 7.1.1, PS3.7 D.3.3)."""
+
+    mode: str
+    """requestor or acceptor."""
+    ae_title: str
+    address: str
+    port: int
+    said: UserInformation | None = field(default=None, repr=False)
+    requested_contexts: list[PresentationContext] = field(default_factory=list, repr=False)
+    supported_contexts: list[PresentationContext] = field(default_factory=list, repr=False)
+
+    @property
+    def is_acceptor(self) -> bool:
+        return self.mode == "acceptor"
+
+    @property
+    def is_requestor(self) -> bool:
+        return self.mode == "requestor"
+
+    @property
+    def maximum_length(self) -> int | None:
+        return self.said.maximum_length if self.said else None
+
+    @property
+    def implementation_class_uid(self) -> UID | None:
+        said = self.said.implementation_class_uid if self.said else ""
+        return any_uid(said) if said else None
+
+    @property
+    def implementation_version_name(self) -> str | None:
+        return (self.said.implementation_version_name or None) if self.said else None
+
+    @property
+    def asynchronous_operations(self) -> tuple[int, int]:
+        window = self.said.async_ops if self.said else None
+        return (window.invoked, window.performed) if window else (1, 1)
+
+    @property
+    def user_identity(self) -> UserIdentityNegotiation | None:
+        item = self.said.user_identity if self.said else None
+        return UserIdentityNegotiation.of(item) if item else None
+
+    @property
+    def role_selection(self) -> dict[UID, SCP_SCU_RoleSelectionNegotiation]:
+        return {
+            any_uid(role.sop_class_uid): SCP_SCU_RoleSelectionNegotiation(
+                any_uid(role.sop_class_uid), role.scu_role, role.scp_role
+            )
+            for role in (self.said.roles if self.said else ())
+        }
+
+    @property
+    def sop_class_extended(self) -> dict[UID, bytes]:
+        return {
+            any_uid(item.sop_class_uid): item.application_information
+            for item in (self.said.sop_class_extended if self.said else ())
+        }
+
+    @property
+    def sop_class_common_extended(self) -> dict[UID, SOPClassCommonExtendedNegotiation]:
+        return {
+            any_uid(item.sop_class_uid): SOPClassCommonExtendedNegotiation(
+                item.sop_class_uid, item.service_class_uid, list(item.related_general_sop_classes)
+            )
+            for item in (self.said.sop_class_common_extended if self.said else ())
+        }
+
+    @property
+    def extended_negotiation(self) -> list[Any]:
+        """The negotiation items, but for those that every association has."""
+        items: list[Any] = [*self.role_selection.values()]
+        if self.said and self.said.async_ops:
+            items.append(AsynchronousOperationsWindowNegotiation(*self.asynchronous_operations))
+        if (identity := self.user_identity) is not None:
+            items.append(identity)
+        extended = self.sop_class_extended.items()
+        items += [SOPClassExtendedNegotiation(uid, info) for uid, info in extended]
+        return [*items, *self.sop_class_common_extended.values()]
+
+    @property
+    def info(self) -> dict[str, Any]:
+        info: dict[str, Any] = {
+            "ae_title": self.ae_title,
+            "address": self.address,
+            "port": self.port,
+            "mode": self.mode,
+        }
+        return info if self.said is None else {**info, "pdv_size": self.maximum_length}

@@ -1,0 +1,105 @@
+"""The presentation contexts of an application entity: requested and supported."""
+
+from __future__ import annotations
+
+from gateway.ae import checks
+from gateway.presentation import DEFAULT_TRANSFER_SYNTAXES, PresentationContext
+from gateway.ul.negotiation import MAX_CONTEXTS
+
+TransferSyntaxes = str | list[str] | tuple[str, ...] | None
+
+
+class Contexts:
+    """The part of an AE that says what it speaks of."""
+
+    def __init__(self) -> None:
+        self._requested: list[PresentationContext] = []
+        self._supported: dict[str, PresentationContext] = {}
+
+    @property
+    def requested_contexts(self) -> list[PresentationContext]:
+        """What `associate` proposes unless it is told otherwise."""
+        return self._requested
+
+    @requested_contexts.setter
+    def requested_contexts(self, contexts: list[PresentationContext]) -> None:
+        checks.contexts(contexts or [])
+        self._requested = []
+        for context in contexts or []:
+            self.add_requested_context(str(context.abstract_syntax), list(context.transfer_syntax))
+
+    def add_requested_context(
+        self, abstract_syntax: str, transfer_syntax: TransferSyntaxes = None
+    ) -> None:
+        """Propose a context; raises ValueError for more than 128."""
+        if len(self._requested) >= MAX_CONTEXTS:
+            raise ValueError(f"an association proposes at most {MAX_CONTEXTS} contexts")
+        self._requested.append(_context(abstract_syntax, transfer_syntax))
+
+    def remove_requested_context(
+        self, abstract_syntax: str, transfer_syntax: TransferSyntaxes = None
+    ) -> None:
+        """Propose it no longer, or not with these transfer syntaxes."""
+        for context in [c for c in self._requested if c.abstract_syntax == abstract_syntax]:
+            if _is_empty_without(context, transfer_syntax):
+                self._requested = [c for c in self._requested if c is not context]
+
+    @property
+    def supported_contexts(self) -> list[PresentationContext]:
+        """What servers accept, by abstract syntax."""
+        return sorted(self._supported.values(), key=lambda c: str(c.abstract_syntax))
+
+    @supported_contexts.setter
+    def supported_contexts(self, contexts: list[PresentationContext]) -> None:
+        checks.contexts(contexts or [], limit=len(contexts or []))
+        self._supported = {}
+        for context in contexts or []:
+            self.add_supported_context(str(context.abstract_syntax), list(context.transfer_syntax))
+
+    def add_supported_context(
+        self,
+        abstract_syntax: str,
+        transfer_syntax: TransferSyntaxes = None,
+        scu_role: bool | None = None,
+        scp_role: bool | None = None,
+    ) -> None:
+        """Accept a context, and the roles of the requestor for it, if these are not None.
+
+        Transfer syntaxes are added to those of a context that is there.
+        """
+        for name, role in (("scu_role", scu_role), ("scp_role", scp_role)):
+            if role is not None and not isinstance(role, bool):
+                raise TypeError(f"`{name}` must be None or bool, not {role!r}")
+        added = _context(abstract_syntax, transfer_syntax)
+        context = self._supported.setdefault(str(abstract_syntax), added)
+        for syntax in added.transfer_syntax:
+            context.add_transfer_syntax(syntax)
+        context.scu_role, context.scp_role = scu_role, scp_role
+
+    def remove_supported_context(
+        self, abstract_syntax: str, transfer_syntax: TransferSyntaxes = None
+    ) -> None:
+        """Accept it no longer, or not with these transfer syntaxes."""
+        context = self._supported.get(str(abstract_syntax))
+        if context is not None and _is_empty_without(context, transfer_syntax):
+            del self._supported[str(abstract_syntax)]
+
+
+def _context(abstract_syntax: str, transfer_syntax: TransferSyntaxes) -> PresentationContext:
+    if transfer_syntax is None:
+        transfer_syntax = DEFAULT_TRANSFER_SYNTAXES
+    if isinstance(transfer_syntax, str):
+        transfer_syntax = [transfer_syntax]
+    context = PresentationContext()
+    context.abstract_syntax = checks.uid(abstract_syntax, "abstract_syntax")
+    context.transfer_syntax = [checks.uid(s, "transfer_syntax") for s in transfer_syntax]
+    return context
+
+
+def _is_empty_without(context: PresentationContext, transfer_syntax: TransferSyntaxes) -> bool:
+    """Take transfer syntaxes away; are none left?"""
+    if transfer_syntax is None:
+        return True
+    gone = {transfer_syntax} if isinstance(transfer_syntax, str) else set(transfer_syntax)
+    context.transfer_syntax = [s for s in context.transfer_syntax if s not in gone]
+    return not context.transfer_syntax

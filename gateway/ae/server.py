@@ -1,0 +1,272 @@
+"""A server: an acceptor of its own, whose handlers run here."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import math
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from gateway import config_flags
+from gateway.ae import checks, registered
+from gateway.ae.handlers import Handlers
+from gateway.ae.house import ProcessHouse, ThreadHouse
+from gateway.evt import EVT_ABORTED, EVT_ESTABLISHED, EVT_RELEASED
+from gateway.sdk.session import Ending, Session, Why
+from gateway.settings import (
+    AcceptorSettings,
+    AssociationSettings,
+    ContextSettings,
+    LogSettings,
+    PolicySettings,
+    SpoolSettings,
+    TlsSettings,
+    WorkerSettings,
+)
+from gateway.tls import TlsContext
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterable, Sequence
+
+    from gateway.ae.checks import SocketAddress
+    from gateway.ae.entity import AE
+    from gateway.ae.handlers import EventHandler
+    from gateway.ae.house import House
+    from gateway.presentation import PresentationContext
+    from gateway.sdk.assoc import Association
+    from gateway.sdk.event import Event
+    from gateway.sdk.handlers import AnyEvent, AnyHandler
+
+log = logging.getLogger("gateway.ae")
+
+TICK = 0.5
+"""Seconds between two looks at handlers that may hang, and at the acceptor."""
+MOST_HUNG = 64
+"""Threads that hanging handlers may keep before requests have to wait for those that are left."""
+MIN_FREE = 64 * 1024 * 1024
+CONCURRENCY = range(8, 65)
+"""Handlers that run at once: as many as associations, within this."""
+
+_running: WeakSet[AssociationServer] = WeakSet()
+
+
+class AssociationServer:
+    """Listens for associations; `AE.start_server` and `AE.make_server` make one.
+
+    Made, it listens; connections are taken from `start` (or `serve_forever`) on.
+    """
+
+    drain_timeout = 5.0
+    """Seconds that `shutdown` gives to what handlers have in hand."""
+
+    def __init__(
+        self,
+        ae: AE,
+        address: SocketAddress,
+        ae_title: str,
+        contexts: Sequence[PresentationContext],
+        ssl_context: ssl.SSLContext | None = None,
+        evt_handlers: Iterable[EventHandler] | None = None,
+    ) -> None:
+        self.ae = ae
+        self.ae_title = ae_title
+        self.contexts = list(contexts)
+        self.ssl_context = ssl_context
+        self._handlers = Handlers(evt_handlers, _concurrency(ae.maximum_associations))
+        self._living: dict[str, Association] = {}
+        self._handlers.watch(EVT_ESTABLISHED, self._established)
+        self._handlers.watch(EVT_RELEASED, self._over)
+        self._handlers.watch(EVT_ABORTED, self._over)
+        self.socket = checks.listener(checks.address(address, "address"))
+        self.server_address: Any = self.socket.getsockname()
+        self._folder: Path | None = None
+        self._house: House | None = None
+        self._session: Session | None = None
+        self._lock = threading.RLock()
+        self._closed = threading.Event()
+        self._gone = threading.Event()
+
+    def __repr__(self) -> str:
+        return f"<AssociationServer {self.ae_title} at {self.server_address}>"
+
+    # life
+
+    def start(self) -> None:
+        """Return when associations are accepted and the handlers are registered."""
+        with self._lock:
+            if self._closed.is_set() or self._house is not None:
+                raise RuntimeError("a server is started once")
+            try:
+                self._start()
+            except BaseException:
+                self.shutdown()
+                raise
+        _running.add(self)
+        threading.Thread(target=self._watch, name="server", daemon=True).start()
+
+    def _start(self) -> None:
+        folder = self._folder = Path(tempfile.mkdtemp(prefix="gateway-ae-"))
+        settings = self._settings(folder)
+        tls = self.ssl_context
+        if tls is None or isinstance(tls, TlsContext):
+            self._house = ProcessHouse(settings, self.socket)
+        else:
+            self._house = ThreadHouse(settings, self.socket, tls)
+        self._house.start()
+        worker = WorkerSettings(
+            name=settings.expect[0],
+            target="",
+            member=0,
+            generation=1,
+            run_dir=settings.run_dir,
+            data_dir=str(folder),
+            durable=False,
+            drain_timeout=self.drain_timeout,
+        )
+        self._session = Session(self._handlers, worker)
+        self._session.start()
+
+    def serve_forever(self, poll_interval: float = 0.5) -> None:  # noqa: ARG002 - socketserver's
+        """Start, and return once `shutdown` was called."""
+        self.start()
+        while not self._gone.wait(3600):
+            """Only the main thread is interrupted by Ctrl-C, and it is woken for that."""
+
+    def shutdown(self) -> None:
+        """Finish what is in hand, close, and remove what was on disk; returns when all is gone."""
+        with self._lock:
+            if self._closed.is_set():
+                return
+            self._closed.set()
+            if self._house is not None:
+                self._house.stop()
+            if self._session is not None:
+                self._session.close(Ending(Why.ASKED))
+            self.socket.close()
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+            self._living.clear()
+            self.ae.forget(self)
+            _running.discard(self)
+        self._gone.set()
+
+    server_close = shutdown
+
+    def _watch(self) -> None:
+        hung = 0
+        while not self._closed.wait(TICK):
+            session, house = self._session, self._house
+            if session is not None and session.is_hung() and hung < MOST_HUNG:
+                hung += session.give_up_hung()
+                if hung >= MOST_HUNG:
+                    log.error("%d handlers hang: no more threads are started for them", hung)
+            if house is not None:
+                house.mend()
+
+    # handlers
+
+    def bind(self, event: AnyEvent, handler: AnyHandler, args: list[Any] | None = None) -> None:
+        """Call `handler(event, *args)`; for an intervention in place of the one bound before."""
+        self._handlers.set(event, handler, args)
+
+    def unbind(self, event: AnyEvent, handler: AnyHandler) -> None:
+        """No longer call it."""
+        self._handlers.unbind(event, handler)
+
+    def get_handlers(self, event: AnyEvent) -> Any:
+        """(handler, args) of an intervention, (None, None) for none; a list for a notification."""
+        return self._handlers.of(event)
+
+    def get_events(self) -> list[AnyEvent]:
+        """The events that something is bound to."""
+        return self._handlers.shown()
+
+    # associations
+
+    @property
+    def active_associations(self) -> list[Association]:
+        """The established associations, as soon as their EVT_ESTABLISHED has come here."""
+        return [assoc for assoc in tuple(self._living.values()) if assoc.is_established]
+
+    def _established(self, event: Event) -> None:
+        self._living[event.assoc.id] = event.assoc
+
+    def _over(self, event: Event) -> None:
+        known = self._living.pop(event.assoc.id, None)
+        if known is not None:
+            known.over(event.assoc.state)
+
+    # settings
+
+    def _settings(self, folder: Path) -> AcceptorSettings:
+        ae, tls = self.ae, self.ssl_context
+        return AcceptorSettings(
+            index=0,
+            ae_title=self.ae_title,
+            run_dir=str(folder / "run"),
+            spool_dir=str(folder / "spool"),
+            expect=("handlers",),
+            drain_timeout=self.drain_timeout,
+            durable=False,
+            contexts=tuple(_context(context) for context in self.contexts),
+            services=dict(registered.SERVED_LIKE),
+            implementation_class_uid=str(ae.implementation_class_uid),
+            implementation_version_name=ae.implementation_version_name,
+            tls=tls.settings if isinstance(tls, TlsContext) else TlsSettings(),
+            scratch=str(folder),
+            association=AssociationSettings(
+                max_pdu=ae.maximum_pdu_size,
+                artim_timeout=seconds(ae.acse_timeout),
+                acse_timeout=seconds(ae.acse_timeout),
+                dimse_timeout=seconds(ae.dimse_timeout),
+                network_timeout=seconds(ae.network_timeout),
+                max_associations=ae.maximum_associations,
+            ),
+            policy=PolicySettings(
+                require_called_ae_title=ae.require_called_aet,
+                calling_ae_titles=tuple(ae.require_calling_aet),
+                unrestricted=config_flags.UNRESTRICTED_STORAGE_SERVICE,
+            ),
+            spool=SpoolSettings(min_free=MIN_FREE),
+            log=LogSettings(level=_level()),
+        )
+
+
+ThreadedAssociationServer = AssociationServer
+
+
+def seconds(value: float | None) -> float:
+    """Pynetdicom's None is no limit."""
+    return math.inf if value is None else float(value)
+
+
+def _context(context: PresentationContext) -> ContextSettings:
+    return ContextSettings(
+        str(context.abstract_syntax),
+        tuple(str(syntax) for syntax in context.transfer_syntax),
+        context.scu_role,
+        context.scp_role,
+    )
+
+
+def _concurrency(associations: int) -> int:
+    return max(CONCURRENCY[0], min(CONCURRENCY[-1], associations))
+
+
+def _level() -> str:
+    """The acceptor logs as this process would."""
+    level = logging.getLogger("gateway").getEffectiveLevel()
+    names = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning"}
+    return next((name for number, name in names.items() if level <= number), "error")
+
+
+@atexit.register
+def _shut_down() -> None:
+    for server in tuple(_running):
+        server.shutdown()
