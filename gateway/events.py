@@ -164,6 +164,11 @@ EVT_INSTANCE_STORED = NotificationEvent(
     "Instance stored by the storage worker",
     ("sop_class_uid", "sop_instance_uid", "transfer_syntax_uid", "size", "sha256", "path"),
 )
+EVT_INSTANCE_CONFLICT = NotificationEvent(
+    "EVT_INSTANCE_CONFLICT",
+    "Another content of a stored instance was set aside by the storage worker",
+    EVT_INSTANCE_STORED.attributes,
+)
 _MEMBER = ("worker", "generation", "member", "events")
 EVT_WORKER_UP = NotificationEvent("EVT_WORKER_UP", "Worker registered", _MEMBER)
 EVT_WORKER_LOST = NotificationEvent("EVT_WORKER_LOST", "Worker died", _MEMBER)

@@ -8,6 +8,7 @@ from pynetdicom import evt as theirs
 from gateway.events import CATALOGUE, INTERVENTIONS, NOTIFICATIONS
 
 OWN_NOTIFICATIONS = {
+    "EVT_INSTANCE_CONFLICT",
     "EVT_INSTANCE_STORED",
     "EVT_WORKER_UP",
     "EVT_WORKER_LOST",

@@ -1,28 +1,44 @@
 """The storage worker: answers each C-STORE (PS3.4 annex B) by keeping the instance.
 
-Success means durable: the data on disk, under its final name, and the folders that lead there.
+Success means durable: the data on disk, under its final name, the folders that lead there, and the
+row in the index.
 """
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
 from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
 
-from gateway.sdk import SpoolError, Worker, evt
+from gateway.sdk import ConfigError, GatewayError, Worker, evt
 from workers.archive import Archive
+from workers.archive.header import HeaderError
+from workers.archive.intake import Arrival, Intake, Mismatch, Taken
+from workers.archive.opening import open_index
+from workers.archive.recovery import Recovery
+from workers.archive.settings import ArchiveSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.sdk import Event
+    from workers.archive.index import Index
+    from workers.archive.intake import Receipt
 
 log = logging.getLogger("workers.storage")
 
 SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
+DOES_NOT_MATCH = 0xA900
+CANNOT_UNDERSTAND = 0xC000
 """PS3.4 B.2.3."""
+CONFLICT_SET_ASIDE = 0xB000
+"""The only general warning of the service; the comment says what it means."""
+DUPLICATE_INSTANCE = 0x0111
+"""PS3.7 C.5.7."""
 
 worker = Worker("storage", concurrency=16)
 
@@ -32,6 +48,9 @@ class Storage:
 
     def __init__(self) -> None:
         self._archive: Archive | None = None
+        self._index: Index | None = None
+        self._intake: Intake | None = None
+        self._settings = ArchiveSettings()
 
     @property
     def archive(self) -> Archive:
@@ -40,52 +59,112 @@ class Storage:
             raise RuntimeError("the storage worker is not started")
         return self._archive
 
+    @property
+    def intake(self) -> Intake:
+        """RuntimeError before the worker is started."""
+        if self._intake is None:
+            raise RuntimeError("the storage worker is not started")
+        return self._intake
+
     def start(self) -> None:
-        """Open the archive; raises ConfigError."""
+        """Open archive and index, and make them agree; raises ConfigError."""
         context = worker.context
-        self._archive = Archive(context.data_dir / "archive", context.durable)
+        self._settings = settings = ArchiveSettings.of(context.options)
+        index = open_index(context.data_dir, settings, durable=context.durable)
+        try:
+            archive = Archive(context.data_dir / "archive", context.durable)
+        except ConfigError:
+            index.close()
+            raise
+        self._index, self._archive = index, archive
+        self._intake = Intake(archive, index, settings, context.data_dir)
         if not context.durable:
             log.warning("durability=written: success does not mean that an instance is on disk")
-        if self._archive.swept:
-            log.warning("unfinished files deleted=%d", self._archive.swept)
+        if archive.swept:
+            log.warning("unfinished files deleted=%d", archive.swept)
+        self._recover(archive, index)
 
     def stop(self) -> None:
-        """Close the archive."""
+        """Close archive and index."""
         self.archive.close()
-        self._archive = None
+        if self._index is not None:
+            self._index.close()
+        self._archive = self._index = self._intake = None
 
     def store(self, event: Event) -> int | Dataset:
-        """Keep the instance; A700 if it cannot be kept."""
-        claim = event.claim
+        """Keep and index the instance; a failure status if that cannot be done."""
+        claim, request = event.claim, event.request
+        arrival = Arrival(
+            claim,
+            event.claim_data,
+            event.attempt,
+            str(request.AffectedSOPClassUID),
+            str(request.AffectedSOPInstanceUID),
+            str(event.context.transfer_syntax),
+        )
         try:
-            kept = self.archive.keep(claim, event.claim_data, event.attempt)
+            receipt = self.intake.take(arrival)
+        except Mismatch as error:
+            return _failure(DOES_NOT_MATCH, claim.token, str(error))
+        except HeaderError as error:
+            return _failure(CANNOT_UNDERSTAND, claim.token, f"Cannot understand: {error}")
         except OSError as error:
-            return _failure(claim.token, error.strerror or "input/output error")
-        except SpoolError as error:
-            return _failure(claim.token, str(error))
-        _tell(event, kept)
-        return SUCCESS
+            why = error.strerror or "input/output error"
+            return _failure(OUT_OF_RESOURCES, claim.token, f"Out of resources: {why}")
+        except GatewayError as error:
+            return _failure(OUT_OF_RESOURCES, claim.token, f"Out of resources: {error}")
+        return self._answer(event, receipt)
+
+    def _recover(self, archive: Archive, index: Index) -> None:
+        """One process at a time: members start together."""
+        fd = os.open(archive.root / "tmp", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            Recovery(archive, index, self._settings.holder_of_files).run().report()
+        finally:
+            os.close(fd)
+
+    def _answer(self, event: Event, receipt: Receipt) -> int | Dataset:
+        token, path = event.claim.token, receipt.entry.path
+        match receipt.taken:
+            case Taken.REJECTED:
+                return _failure(DUPLICATE_INSTANCE, token, "Another content stands under this UID")
+            case Taken.SET_ASIDE:
+                log.warning("conflict token=%s set aside path=%s", token, path)
+                _tell(event, receipt, self.archive.root / path, conflict=True)
+                fails = self._settings.conflict == "failure"
+                comment = "Another content stands under this UID; this one was set aside"
+                return _status(DUPLICATE_INSTANCE if fails else CONFLICT_SET_ASIDE, comment)
+            case Taken.SAME if event.attempt == 1:
+                return SUCCESS
+            case _:
+                _tell(event, receipt, self.archive.root / path)
+                return SUCCESS
 
 
-def _failure(token: str, why: str) -> Dataset:
-    log.error("instance not kept token=%s error=%s", token, why)
+def _status(status: int, comment: str) -> Dataset:
     answer = Dataset()
-    answer.Status = OUT_OF_RESOURCES
-    answer.ErrorComment = f"Out of resources: {why}"[:64]
+    answer.Status = status
+    answer.ErrorComment = comment[:64]
     return answer
 
 
-def _tell(event: Event, kept: Path) -> None:
+def _failure(status: int, token: str, why: str) -> Dataset:
+    log.error("instance not kept token=%s status=0x%04X error=%s", token, status, why)
+    return _status(status, why)
+
+
+def _tell(event: Event, receipt: Receipt, kept: Path, *, conflict: bool = False) -> None:
     """The instance is durable: who keeps count of instances is told here."""
-    claim, request = event.claim, event.request
+    entry = receipt.entry
     event.publish(
-        evt.EVT_INSTANCE_STORED,
+        evt.EVT_INSTANCE_CONFLICT if conflict else evt.EVT_INSTANCE_STORED,
         {
-            "sop_class_uid": str(request.AffectedSOPClassUID),
-            "sop_instance_uid": str(request.AffectedSOPInstanceUID),
-            "transfer_syntax_uid": str(event.context.transfer_syntax),
-            "size": claim.size,
-            "sha256": claim.sha256.hex(),
+            "sop_class_uid": entry.sop_class_uid,
+            "sop_instance_uid": entry.sop_instance_uid,
+            "transfer_syntax_uid": entry.transfer_syntax_uid,
+            "size": entry.size,
+            "sha256": entry.sha256.hex(),
             "path": str(kept),
         },
     )

@@ -3,106 +3,360 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from pydicom.dataset import Dataset
 
 from gateway.errors import ConfigError
+from gateway.part10 import file_meta
 from gateway.sdk import Context, evt
 from gateway.sdk.event import Event
-from tests.workers.conftest import Offer, offer, stored
-from workers.storage import storage, worker
+from gateway.spool import Claim
+from tests.peers import instances
+from tests.workers import conftest
+from tests.workers.conftest import stored
+from workers.archive.index import SqliteIndex
+from workers.storage import Storage, storage, worker
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 
 
+class Offer(NamedTuple):
+    claim: Claim
+    data: bytes | None
+    whole: bytes
+    uid: str
+
+
+def offer(ready: Path | None, data_set: bytes = b"", uid: str = "") -> Offer:
+    """A whole instance, as the acceptor offers it."""
+    one = instances.make(size=5000)
+    uid, body = uid or one.uid, data_set or one.data_set
+    meta = conftest.META
+    conftest.META = file_meta(CT, uid, EXPLICIT, "SCU")
+    try:
+        return Offer(*conftest.offer(ready, body), uid)
+    finally:
+        conftest.META = meta
+
+
+@pytest.fixture(params=["inline", "spooled"])
+def ready_or_not(request, tmp_path) -> Path | None:
+    return None if request.param == "inline" else tmp_path / "spool/ready"
+
+
 @pytest.fixture
-def data_dir(tmp_path: Path):
-    worker.context = Context(data_dir=tmp_path, durable=True)
-    storage.start()
-    yield tmp_path
-    storage.stop()
+def offered(ready_or_not) -> Offer:
+    return offer(ready_or_not)
 
 
-def ask(offered: Offer, attempt: int = 1) -> tuple[object, list[tuple[str, dict]]]:
-    told: list[tuple[str, dict]] = []
+class Running:
+    """A storage worker at work below a folder, with options."""
+
+    def __init__(self, folder: Path, **archive: object) -> None:
+        worker.context = Context(folder, options={"archive": archive} if archive else {})
+        self.storage = Storage()
+        self.storage.start()
+        self.folder = folder
+        self.told: list[tuple[str, dict]] = []
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.storage.stop()
+
+    def ask(self, offered: Offer, attempt: int = 1) -> int:
+        answer = self.answer(offered, attempt)
+        return answer.Status if isinstance(answer, Dataset) else answer
+
+    def answer(self, offered: Offer, attempt: int = 1):
+        return self.storage.store(event_of(offered, attempt, self.told))
+
+    def row(self, uid: str):
+        index = SqliteIndex(self.folder / "archive/index.sqlite")
+        try:
+            return index.find(uid)
+        finally:
+            index.close()
+
+
+def event_of(offered: Offer, attempt: int, told: list) -> Event:
     payload = {
-        "request": {"AffectedSOPClassUID": CT, "AffectedSOPInstanceUID": "1.2.3", "MessageID": 1},
+        "request": {
+            "AffectedSOPClassUID": CT,
+            "AffectedSOPInstanceUID": offered.uid,
+            "MessageID": 1,
+        },
         "context": [1, CT, EXPLICIT],
         "message_id": 1,
         "claim": offered.claim.to_map(),
     }
-    event = Event(
+    return Event(
         evt.EVT_C_STORE,
         payload,
         data=offered.data,
         attempt=attempt,
         publish=lambda topic, body: told.append((topic, body)),
     )
-    function = worker.bound("EVT_C_STORE")[0].function
-    return function(event), told
 
 
-def test_it_may_be_asked_again_and_wants_data_on_disk():
-    (bound,) = worker.bound("EVT_C_STORE")
-    assert bound.redeliver
-    assert bound.durable
+@pytest.fixture
+def running(tmp_path):
+    with Running(tmp_path) as one:
+        yield one
 
 
-def test_success_is_told_to_watchers_with_all_that_the_catalogue_names(data_dir, offered):
-    status, told = ask(offered)
-    assert status == 0x0000
-    ((topic, body),) = told
-    assert topic == "EVT_INSTANCE_STORED"
-    assert set(body) == set(evt.EVT_INSTANCE_STORED.attributes)
-    assert Path(body["path"]).read_bytes() == offered.whole
-    assert (body["sop_class_uid"], body["sop_instance_uid"]) == (CT, "1.2.3")
-    assert body["transfer_syntax_uid"] == EXPLICIT
-    assert (body["size"], body["sha256"]) == (5000, offered.claim.sha256.hex())
-    assert Path(body["path"]).is_relative_to(data_dir / "archive")
+def other_content(offered: Offer) -> bytes:
+    return offered.whole[offered.claim.offset :] + b"\xfc\xff\xfc\xffOB\0\0\x02\0\0\0xx"
 
 
-def test_a_redelivery_is_success_and_one_copy(data_dir, offered):
-    assert ask(offered, 1)[0] == ask(offered, 2)[0] == 0x0000
-    assert len(stored(data_dir)) == 1
+class TestStoring:
+    def test_it_may_be_asked_again_and_wants_data_on_disk(self):
+        (bound,) = worker.bound("EVT_C_STORE")
+        assert bound.redeliver
+        assert bound.durable
+        assert bound.function == storage.store
+
+    def test_success_is_told_to_watchers_with_all_that_the_catalogue_names(self, running, offered):
+        assert running.ask(offered) == 0x0000
+        ((topic, body),) = running.told
+        assert topic == "EVT_INSTANCE_STORED"
+        assert set(body) == set(evt.EVT_INSTANCE_STORED.attributes)
+        assert Path(body["path"]).read_bytes() == offered.whole
+        assert (body["sop_class_uid"], body["sop_instance_uid"]) == (CT, offered.uid)
+        assert body["transfer_syntax_uid"] == EXPLICIT
+        assert (body["size"], body["sha256"]) == (offered.claim.size, offered.claim.sha256.hex())
+        assert Path(body["path"]).is_relative_to(running.folder / "archive")
+
+    def test_it_is_in_the_index_then(self, running, offered):
+        assert running.ask(offered) == 0x0000
+        row = running.row(offered.uid)
+        assert (running.folder / "archive" / row.path).read_bytes() == offered.whole
+        assert (row.start, row.size) == (offered.claim.offset, offered.claim.size)
+        assert row.sha256 == offered.claim.sha256
+
+    def test_a_redelivery_is_success_and_one_copy(self, running, offered):
+        assert running.ask(offered, 1) == running.ask(offered, 2) == 0x0000
+        assert len(stored(running.folder)) == 1
+        assert [topic for topic, _ in running.told] == ["EVT_INSTANCE_STORED"] * 2
+
+    @pytest.mark.parametrize("attempt", [1, 2])
+    def test_a_claim_whose_file_is_gone_is_a700(self, running, attempt):
+        offered = offer(running.folder / "spool/ready")
+        os.unlink(offered.claim.path)
+        answer = running.answer(offered, attempt)
+        assert answer.Status == 0xA700
+        assert answer.ErrorComment == "Out of resources: No such file or directory"
+        assert not running.told
+
+    def test_inline_data_that_is_not_what_was_claimed_is_a700(self, running):
+        good = offer(None)
+        answer = running.answer(good._replace(data=good.data[:-1] + b"x"))
+        assert answer.Status == 0xA700
+        assert len(answer.ErrorComment) <= 64
+        assert not running.told
+        assert not stored(running.folder)
+
+    @pytest.mark.parametrize("keyword", ["class", "instance"])
+    def test_another_identity_in_the_data_set_is_a900(self, running, ready_or_not, keyword):
+        one = instances.make(size=100)
+        wrong = {"class": (CT, CT[:-1] + "4"), "instance": (one.uid, one.uid[:-1] + "x")}[keyword]
+        body = one.data_set.replace(wrong[0].encode(), wrong[1].encode(), 1)
+        answer = running.answer(offer(ready_or_not, body, one.uid))
+        assert answer.Status == 0xA900
+        assert keyword in answer.ErrorComment
+        assert not stored(running.folder)
+
+    def test_what_cannot_be_read_is_c000(self, running, ready_or_not):
+        nested = b"\x08\x00\x15\x11SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+        answer = running.answer(offer(ready_or_not, nested * 100_000, "1.2.3"))
+        assert answer.Status == 0xC000
+        assert "too deep" in answer.ErrorComment
+        assert not stored(running.folder)
 
 
-@pytest.mark.parametrize("attempt", [1, 2])
-def test_a_claim_whose_file_is_gone_is_a700(data_dir, attempt):
-    offered = offer(data_dir / "spool/ready")
-    os.unlink(offered.claim.path)
-    answer, told = ask(offered, attempt)
-    assert isinstance(answer, Dataset)
-    assert answer.Status == 0xA700
-    assert answer.ErrorComment == "Out of resources: No such file or directory"
-    assert not told
+class TestDuplicates:
+    def test_the_same_again_is_success_and_one_copy(self, running, ready_or_not):
+        first = offer(ready_or_not)
+        again = offer(ready_or_not, first.whole[first.claim.offset :], first.uid)
+        assert running.ask(first) == running.ask(again) == 0x0000
+        assert len(stored(running.folder)) == 1
+        assert len(running.told) == 1
+
+    @pytest.mark.parametrize("policy", ["keep_first", "replace", "reject"])
+    def test_the_same_at_the_same_moment(self, tmp_path, ready_or_not, policy):
+        with Running(tmp_path, duplicates=policy) as running, ThreadPoolExecutor(8) as pool:
+            for _ in range(10):
+                first = offer(ready_or_not)
+                body = first.whole[first.claim.offset :]
+                all_ = [first, *(offer(ready_or_not, body, first.uid) for _ in range(7))]
+                assert set(pool.map(running.ask, all_)) == {0x0000}
+            assert len(stored(tmp_path)) == 10
+
+    def test_another_content_is_set_aside_once(self, running, ready_or_not):
+        first = offer(ready_or_not)
+        body = other_content(first)
+        assert running.ask(first) == 0x0000
+        for _ in range(3):
+            answer = running.answer(offer(ready_or_not, body, first.uid))
+            assert answer.Status == 0xB000
+            assert len(answer.ErrorComment) <= 64
+        assert running.row(first.uid).sha256 == first.claim.sha256
+        aside = stored(running.folder / "archive/conflicts")
+        assert [whole.endswith(body) for whole in aside.values()] == [True]
+        assert len(stored(running.folder)) == 2
+        assert [topic for topic, _ in running.told] == [
+            "EVT_INSTANCE_STORED",
+            *["EVT_INSTANCE_CONFLICT"] * 3,
+        ]
+
+    def test_or_is_a_failure_if_so_configured(self, tmp_path, ready_or_not):
+        with Running(tmp_path, conflict="failure") as running:
+            first = offer(ready_or_not)
+            running.ask(first)
+            assert running.ask(offer(ready_or_not, other_content(first), first.uid)) == 0x0111
+            assert len(stored(tmp_path)) == 2
+
+    def test_rejected(self, tmp_path, ready_or_not):
+        with Running(tmp_path, duplicates="reject") as running:
+            first = offer(ready_or_not)
+            running.ask(first)
+            assert running.ask(offer(ready_or_not, other_content(first), first.uid)) == 0x0111
+            assert list(stored(tmp_path).values()) == [first.whole]
+
+    def test_replaced(self, tmp_path, ready_or_not):
+        with Running(tmp_path, duplicates="replace") as running:
+            first = offer(ready_or_not)
+            running.ask(first)
+            second = offer(ready_or_not, other_content(first), first.uid)
+            assert running.ask(second) == 0x0000
+            assert list(stored(tmp_path).values()) == [second.whole]
+            assert running.row(first.uid).sha256 == second.claim.sha256
+
+    def test_different_ones_at_the_same_moment(self, tmp_path, ready_or_not):
+        with Running(tmp_path) as running, ThreadPoolExecutor(4) as pool:
+            for _ in range(10):
+                first = offer(ready_or_not)
+                second = offer(ready_or_not, other_content(first), first.uid)
+                assert sorted(pool.map(running.ask, [first, second])) == [0x0000, 0xB000]
+            assert len(stored(tmp_path)) == 20
+            assert len(stored(tmp_path / "archive/conflicts")) == 10
+
+    def test_an_instance_that_lost_its_file_is_taken_again(self, running, ready_or_not):
+        first = offer(ready_or_not)
+        running.ask(first)
+        (running.folder / "archive" / running.row(first.uid).path).unlink()
+        again = offer(ready_or_not, first.whole[first.claim.offset :], first.uid)
+        assert running.ask(again) == 0x0000
+        row = running.row(first.uid)
+        assert (running.folder / "archive" / row.path).read_bytes() == again.whole
 
 
-def test_inline_data_that_is_not_what_was_claimed_is_a700(data_dir):
-    good = offer(None)
-    answer, told = ask(good._replace(data=good.data[:-1]))
-    assert answer.Status == 0xA700
-    assert len(answer.ErrorComment) <= 64
-    assert not told
-    assert not stored(data_dir)
+class TestStarting:
+    def test_a_file_without_row_gets_one(self, tmp_path, ready_or_not):
+        offered = offer(ready_or_not)
+        with Running(tmp_path) as running:
+            running.storage.archive.keep(offered.claim, offered.data)
+            assert running.row(offered.uid) is None
+        with Running(tmp_path) as running:
+            assert running.row(offered.uid).sha256 == offered.claim.sha256
+            assert running.ask(offered, 2) == 0x0000
+        assert len(stored(tmp_path)) == 1
 
+    def test_a_second_copy_without_row_goes(self, tmp_path):
+        first = offer(None)
+        second = offer(None, first.whole[first.claim.offset :], first.uid)
+        with Running(tmp_path) as running:
+            running.ask(first)
+            running.storage.archive.keep(second.claim, second.data)
+        with Running(tmp_path):
+            assert list(stored(tmp_path).values()) == [first.whole]
 
-def test_a_place_that_cannot_be_written_to_is_refused_at_the_start(tmp_path):
-    (tmp_path / "archive").write_text("in the way")
-    worker.context = Context(data_dir=tmp_path)
-    with pytest.raises(ConfigError):
+    def test_another_content_without_row_is_set_aside(self, tmp_path):
+        first = offer(None)
+        second = offer(None, other_content(first), first.uid)
+        with Running(tmp_path) as running:
+            running.ask(first)
+            running.storage.archive.keep(second.claim, second.data)
+        with Running(tmp_path) as running:
+            assert running.row(first.uid).sha256 == first.claim.sha256
+            assert list(stored(tmp_path / "archive/conflicts").values()) == [second.whole]
+
+    def test_a_row_without_file_is_reported_each_time(self, tmp_path, caplog):
+        first = offer(None)
+        with Running(tmp_path) as running:
+            running.ask(first)
+            path = running.row(first.uid).path
+            (tmp_path / "archive" / path).unlink()
+        for _ in range(2):
+            caplog.clear()
+            with Running(tmp_path) as running:
+                assert f"archive missing path='{path}'" in caplog.text
+                assert running.row(first.uid) is not None
+
+    def test_strangers_are_named_and_left_alone(self, tmp_path, caplog):
+        first = offer(None)
+        elsewhere = tmp_path / "elsewhere.dcm"
+        elsewhere.write_bytes(first.whole)
+        with Running(tmp_path) as running:
+            running.ask(first)
+            bucket = (tmp_path / "archive" / running.row(first.uid).path).parent
+        link = bucket / (bucket.parent.name + "-" + bucket.name + "-" + "0" * 24 + ".dcm")
+        link.symlink_to(elsewhere)
+        (bucket / "note.txt").write_text("mine")
+        (bucket.parent / "folder").mkdir()
+        (tmp_path / "archive/20200101").symlink_to(bucket.parent)
+        with Running(tmp_path):
+            for path in (link, bucket / "note.txt", bucket.parent / "folder"):
+                assert f"foreign path='{path.relative_to(tmp_path / 'archive')}'" in caplog.text
+                assert os.path.lexists(path)
+            assert "foreign path='20200101'" in caplog.text
+        assert elsewhere.read_bytes() == first.whole
+
+    def test_a_damaged_index_is_refused(self, tmp_path):
+        with Running(tmp_path) as running:
+            running.ask(offer(None))
+        (tmp_path / "archive/index.sqlite").write_bytes(b"damaged")
+        with pytest.raises(ConfigError, match="archive reindex"):
+            Running(tmp_path)
+        (tmp_path / "archive/index.sqlite").unlink()
+        with pytest.raises(ConfigError, match="archive reindex"):
+            Running(tmp_path)
+        assert not (tmp_path / "archive/index.sqlite").exists()
+
+    def test_a_place_that_cannot_be_written_to_is_refused_at_the_start(self, tmp_path):
+        (tmp_path / "archive").write_text("in the way")
+        with pytest.raises(ConfigError):
+            Running(tmp_path)
+
+    def test_an_unmounted_volume_is_never_written_to(self, tmp_path):
+        with pytest.raises(ConfigError, match="not mounted"):
+            Running(tmp_path / "volume", guard="mounted")
+        assert not (tmp_path / "volume").exists()
+        (tmp_path / "volume").mkdir()
+        (tmp_path / "volume/mounted").touch()
+        with Running(tmp_path / "volume", guard="mounted") as running:
+            (tmp_path / "volume/mounted").unlink()
+            answer = running.answer(offer(None))
+            assert answer.Status == 0xA700
+            assert "not mounted" in answer.ErrorComment
+
+    @pytest.mark.parametrize("wrong", [{"duplicates": "both"}, {"dsm": "x"}, {"shared": 1}])
+    def test_settings_that_are_none(self, tmp_path, wrong):
+        with pytest.raises(ConfigError, match=f"archive.{next(iter(wrong))}"):
+            Running(tmp_path, **wrong)
+
+    def test_written_is_named_so_in_the_log(self, tmp_path, caplog):
+        worker.context = Context(data_dir=tmp_path, durable=False)
         storage.start()
+        storage.stop()
+        assert "durability=written" in caplog.text
 
-
-def test_written_is_named_so_in_the_log(tmp_path, caplog):
-    worker.context = Context(data_dir=tmp_path, durable=False)
-    storage.start()
-    storage.stop()
-    assert "durability=written" in caplog.text
-
-
-def test_before_the_start_there_is_no_archive():
-    with pytest.raises(RuntimeError, match="not started"):
-        _ = storage.archive
+    def test_before_the_start_there_is_no_archive(self):
+        with pytest.raises(RuntimeError, match="not started"):
+            _ = Storage().archive

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from gateway.sdk import ConfigError, SpoolError
 from workers.archive.files import FolderSyncs, rename_new, sync_file, write_new
+from workers.archive.layout import CONFLICTS
 from workers.archive.workshop import Workshop
 
 if TYPE_CHECKING:
@@ -51,21 +52,36 @@ class Archive:
         """Unfinished files of dead processes that were deleted at the start."""
         return self._workshop.swept
 
-    def place(self, claim: Claim) -> Path:
-        """The final name: a function of the token alone, whoever asks, and when."""
-        return self._root.joinpath(*claim.bucket, f"{claim.token}.dcm")
+    @property
+    def root(self) -> Path:
+        """The folder that names of files are below of."""
+        return self._root
 
-    def keep(self, claim: Claim, data: bytes | None, attempt: int = 1) -> Path:
+    @property
+    def is_alone(self) -> bool:
+        """No other process adds files."""
+        return self._workshop.is_alone
+
+    def place(self, claim: Claim, *, aside: bool = False) -> Path:
+        """The final name: a function of the token alone, whoever asks, and when."""
+        above = self._root / CONFLICTS if aside else self._root
+        return above.joinpath(*claim.bucket, f"{claim.token}.dcm")
+
+    def keep(
+        self, claim: Claim, data: bytes | None, attempt: int = 1, *, aside: bool = False
+    ) -> Path:
         """Put the instance under its final name; gives that name once it is durable.
 
         `data` is the whole Part 10 file if the claim has no path. Safe to be called again for a
         claim that another attempt kept, or keeps at this very moment: there is one file at the end.
 
+        `aside`: under the name for a file that must not stand among the instances.
+
         Raises OSError or SpoolError if it could not be kept. What is unfinished is gone then. If
         only the last step failed, the sync of the folder, the complete file stays: another attempt
         may have vouched for it.
         """
-        final = self.place(claim)
+        final = self.place(claim, aside=aside)
         self._make_folder(final.parent)
         if not (attempt > 1 and self._is_kept(final, claim)):
             if claim.path is None:
@@ -75,6 +91,35 @@ class Archive:
         if self._durable:
             self._sync_folders(final.parent)
         return final
+
+    def set_aside(self, path: str) -> str:
+        """Move a file to where conflicts are, durably; gives its new name below the root."""
+        new = f"{CONFLICTS}/{path}"
+        final = self._root / new
+        self._make_folder(final.parent)
+        with suppress(FileExistsError):
+            rename_new(self._root / path, final)
+        if self._durable:
+            self._sync_folders(final.parent)
+            self._syncs.sync(((self._root / path).parent,))
+        return new
+
+    def discard(self, path: str) -> None:
+        """Delete a file; it may be gone already. Nobody needs to know when it is."""
+        (self._root / path).unlink(missing_ok=True)
+
+    def settle(self, bucket: str) -> None:
+        """Sync the entries of a bucket whose files were found after a restart."""
+        if self._durable:
+            self._sync_folders(self._root / bucket)
+
+    def holds(self, path: str, size: int) -> bool:
+        """Is there a regular file of this size?"""
+        try:
+            found = os.lstat(self._root / path)
+        except OSError:
+            return False
+        return stat.S_ISREG(found.st_mode) and found.st_size == size
 
     def close(self) -> None:
         """Let go of what this process holds."""
@@ -88,7 +133,8 @@ class Archive:
 
     def _make_folder(self, bucket: Path) -> None:
         if bucket not in self._known:
-            bucket.parent.mkdir(mode=0o700, exist_ok=True)
+            for folder in reversed(self._above(bucket)[:-1]):
+                folder.mkdir(mode=0o700, exist_ok=True)
             bucket.mkdir(mode=0o700, exist_ok=True)
 
     def _sync_folders(self, bucket: Path) -> None:
@@ -99,11 +145,16 @@ class Archive:
         if bucket in self._known:
             self._syncs.sync((bucket,))
             return
-        self._syncs.sync((bucket, bucket.parent, self._root))
+        self._syncs.sync((bucket, *self._above(bucket)))
         with self._lock:
             self._known[bucket] = None
             if len(self._known) > _MAX_KNOWN:
                 del self._known[next(iter(self._known))]
+
+    def _above(self, bucket: Path) -> list[Path]:
+        """The folders that lead to the bucket, the nearest first and the root last."""
+        above = list(bucket.relative_to(self._root).parents)
+        return [self._root / part for part in above]
 
     def _take(self, claim: Claim, path: str, final: Path) -> None:
         try:

@@ -229,7 +229,7 @@ class _Walk:
             elif length == _UNDEFINED:
                 depth += 1
                 if depth > 2 * MAX_DEPTH:
-                    raise HeaderError("the sequences of the data set are nested too deep")
+                    raise HeaderError("sequences are nested too deep")
             else:
                 at += length
             if at > end:
@@ -250,7 +250,7 @@ class _Walk:
                 return
             if vr != b"SQ" or length < 8:
                 return
-        raise HeaderError("the sequences of the data set are nested too deep")
+        raise HeaderError("sequences are nested too deep")
 
 
 def _inflated(data: bytes | memoryview) -> bytes:
@@ -289,7 +289,7 @@ def _by_pydicom(stream: BinaryIO, transfer_syntax: str) -> dict[str, str]:
         )
         return {a.keyword: text for a in ATTRIBUTES if (text := _pydicom_text(found, a.tag))}
     except RecursionError:
-        raise HeaderError("the sequences of the data set are nested too deep") from None
+        raise HeaderError("sequences are nested too deep") from None
     except _PYDICOM_RAISES as error:
         raise HeaderError(f"the data set cannot be read: {error}"[:200]) from None
 

@@ -36,6 +36,12 @@ class Workshop:
             self._fd = _open_lock(self.path)
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
+    @property
+    def is_alone(self) -> bool:
+        """No other process is at work."""
+        with os.scandir(self.path.parent) as entries:
+            return not any(_RUN.fullmatch(e.name) and e.name != self.path.name for e in entries)
+
     def unfinished(self, token: str, attempt: int) -> Path:
         """The name under which this attempt writes."""
         return self.path / f"{token}.{attempt}.part"

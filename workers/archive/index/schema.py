@@ -44,6 +44,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX instance_by_path ON instance (path)",
         "CREATE TABLE conflict (id {id}, sop_instance_uid {text} NOT NULL, "
         f"sop_class_uid {{text}} NOT NULL, {_FILE}, at {{real}} NOT NULL, UNIQUE (holder, path))",
+        "CREATE INDEX conflict_by_uid ON conflict (sop_instance_uid)",
         "CREATE TABLE journal (seq {seq}, kind {text} NOT NULL, at {real} NOT NULL, "
         "sop_instance_uid {text} NOT NULL, sop_class_uid {text} NOT NULL, "
         f"study_instance_uid {{text}} NOT NULL, series_instance_uid {{text}} NOT NULL, {_FILE})",

@@ -173,6 +173,12 @@ class Index(ABC):
             text = f"SELECT {writing.ENTRY} FROM conflict ORDER BY id"
             return [writing.entry_of(row) for row in execute(text).fetchall()]
 
+    def conflicts_of(self, sop_instance_uid: str) -> list[Entry]:
+        """Those that were set aside under this UID."""
+        with self._reading() as execute:
+            text = f"SELECT {writing.ENTRY} FROM conflict WHERE sop_instance_uid = ? ORDER BY id"
+            return [writing.entry_of(row) for row in execute(text, (sop_instance_uid,)).fetchall()]
+
     def below(self, folder: str) -> list[Kept]:
         """What the index knows of a folder, which is named without a slash at its end."""
         found = []

@@ -1,0 +1,121 @@
+"""Names in the archive's folder; none of them comes from a peer."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FOLDER = "archive"
+INDEX = "index.sqlite"
+CONFLICTS = "conflicts"
+"""Where files are set aside, in buckets of the same names."""
+BUCKETS = ("[0-9]*/*", f"{CONFLICTS}/[0-9]*/*")
+
+_DATE = re.compile(r"[0-9]{8}")
+_BUCKET = re.compile(r"[0-9]{9}-[0-9]{1,4}")
+_FILE = re.compile(r"[0-9]{8}-[0-9]{9}-[0-9]{1,4}-[0-9a-f]{24}\.dcm")
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """One folder of files."""
+
+    name: str
+    """Below the archive's folder."""
+    changed: int
+    """Nanoseconds since 1970."""
+
+    @property
+    def is_aside(self) -> bool:
+        return self.name.startswith(f"{CONFLICTS}/")
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What lies in a bucket."""
+
+    files: dict[str, int]
+    """Size by the path below the archive's folder: regular files with names of ours."""
+    foreign: tuple[str, ...]
+    """Everything else: links, folders, other names. Never followed, never deleted."""
+
+
+def is_name_of_ours(path: str) -> bool:
+    """Is it the path of a file as this archive makes it?"""
+    parts = path.split("/")
+    if parts[0] == CONFLICTS:
+        del parts[0]
+    return (
+        len(parts) == 3
+        and all(p.fullmatch(x) for p, x in zip((_DATE, _BUCKET, _FILE), parts, strict=True))
+        and parts[2].startswith(f"{parts[0]}-{parts[1]}-")
+    )
+
+
+def buckets(root: Path) -> Iterator[Bucket]:
+    """Every bucket there is."""
+    for above in (root, root / CONFLICTS):
+        for date in _folders(above, _DATE):
+            for bucket in _folders(above / date, _BUCKET):
+                path = above / date / bucket
+                yield Bucket(str(path.relative_to(root)), path.stat().st_mtime_ns)
+
+
+def strangers(root: Path) -> Iterator[str]:
+    """What is beside the buckets and is not the archive's own."""
+    own = re.compile(rf"{re.escape(INDEX)}(-wal|-shm|\.lock)?|tmp|open|{CONFLICTS}")
+    for above in (root, root / CONFLICTS):
+        yield from _others(root, above, _DATE, own)
+        for date in _folders(above, _DATE):
+            yield from _others(root, above / date, _BUCKET, None)
+
+
+def _others(
+    root: Path, folder: Path, wanted: re.Pattern[str], own: re.Pattern[str] | None
+) -> Iterator[str]:
+    if not folder.is_dir():
+        return
+    for entry in sorted(os.scandir(folder), key=lambda e: e.name):
+        is_ours = wanted.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
+        if not is_ours and not (own is not None and own.fullmatch(entry.name)):
+            yield os.path.relpath(entry.path, root)
+
+
+def _folders(above: Path, wanted: re.Pattern[str]) -> list[str]:
+    try:
+        with os.scandir(above) as entries:
+            return sorted(
+                e.name
+                for e in entries
+                if wanted.fullmatch(e.name) and e.is_dir(follow_symlinks=False)
+            )
+    except FileNotFoundError:
+        return []
+
+
+def content(root: Path, bucket: str) -> Content:
+    """What lies in the bucket; nothing if it is gone."""
+    files: dict[str, int] = {}
+    foreign = []
+    try:
+        entries = list(os.scandir(root / bucket))
+    except FileNotFoundError:
+        return Content({}, ())
+    for entry in entries:
+        path = f"{bucket}/{entry.name}"
+        try:
+            found = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        if stat.S_ISREG(found.st_mode) and is_name_of_ours(path):
+            files[path] = found.st_size
+        else:
+            foreign.append(path)
+    return Content(files, tuple(sorted(foreign)))
