@@ -56,7 +56,18 @@ def turn_away(house: Acceptor, request: AAssociateRQ) -> AAssociateRJ | None:
         return LOCAL_LIMIT_EXCEEDED
     if not all(house.fabric.is_held(event) for event in house.settings.policy.require):
         return TEMPORARY_CONGESTION
+    if any(house.fabric.is_forsaken(event.name) for event in _guards(request)):
+        return TEMPORARY_CONGESTION
     return None
+
+
+def _guards(request: AAssociateRQ) -> list[InterventionEvent]:
+    """The events that decide who may come in, as far as the request is their subject.
+
+    A worker that held one of them and was killed has not said that everybody may come in now.
+    """
+    asks_identity = isinstance(request.user_information.user_identity, UserIdentityRQ)
+    return [EVT_ASSOCIATE, EVT_USER_ID] if asks_identity else [EVT_ASSOCIATE]
 
 
 def questions(house: Acceptor, request: AAssociateRQ) -> dict[InterventionEvent, dict[str, Any]]:

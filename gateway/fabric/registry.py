@@ -59,17 +59,18 @@ class Registry:
     ) -> None:
         self._settings = settings
         self._stream = stream
-        silence = MISSED * settings.heartbeat
+        self._silence = silence = MISSED * settings.heartbeat
         self.joining_until = now + silence if joining else now
         self._waiting_until = max(self.joining_until, now + settings.lease_grace * bool(expect))
         self._expected = set(expect)
-        self._silence = silence
         self._ticked = now
         self._leases = 0
         self.members: dict[bytes, Member] = {}
         self.owners: dict[str, Owner] = {}
         self.holders: dict[str, Owner] = {}
         """The owner of each event that is held; read by admission."""
+        self.forsaken: set[str] = set()
+        """Events whose owner died and did not come back; until somebody holds them again."""
         self.generations = Generations()
         self._out: list[Effect] = []
         self._desk = Desk(settings.queue, self._out)
@@ -307,14 +308,17 @@ class Registry:
                 del self.holders[event]
         for event in owner.bindings:
             self.holders[event] = owner
+            self.forsaken.discard(event)
             self._desk.claim(owner, event, now)
 
     def _end_vacancy(self, owner: Owner, now: float) -> None:
         owner.vacant_until = None
+        held = {event for event, holder in self.holders.items() if holder is owner}
         if owner.members:
             self._rebind(owner, now)
         else:
             self._release(owner, Reason.LOST, f"{owner.name} died and did not come back")
+        self.forsaken |= held - self.holders.keys()
 
     def _release(self, owner: Owner, reason: Reason, text: str) -> None:
         """Nobody holds the owner's events any more."""

@@ -159,6 +159,10 @@ class Server:
         """A worker has registered for the event, and has not said farewell."""
         return self._running and event in self._registry.holders
 
+    def is_forsaken(self, event: str) -> bool:
+        """The worker that held the event died, and none has registered for it since."""
+        return self._running and event in self._registry.forsaken
+
     async def ask(
         self, event: str, payload: dict[str, Any], *, assoc: bytes, data: bytes | None = None
     ) -> Answer:
