@@ -80,7 +80,7 @@ def row(name: str, n: int | None = None, **statuses: int) -> list:
 
 
 CELLS = [
-    *row("RAISES", 0x0110, ECHO=0, STORE=0xC211, FIND=0xC311),
+    *row("RAISES", 0x0110, ECHO=0, STORE=0xC211, FIND=0xC311, GET=0xC411, MOVE=0xC511),
     *row("EXITS", 0x0110, ECHO=0, STORE=0xC211),
     *row("RAISES_LATER", FIND=0xC311, GET=0xC411, MOVE=0xC511),
     *row("RAISES_FIRST", FIND=0xC311, GET=0xC413, MOVE=0xC514),
