@@ -21,6 +21,7 @@ from pydantic import create_model as make_model
 from gateway import events, log
 from gateway.errors import ConfigError
 from gateway.settings import (
+    ArchiveSettings,
     AssociationSettings,
     Destination,
     FabricSettings,
@@ -173,6 +174,15 @@ _RULES: dict[type, dict[str, Rule]] = {
         "queue": _whole(1, 1_000_000),
         "ring": _whole(0, 1_000_000),
         "high_water_mark": _whole(1, 10_000_000),
+    },
+    ArchiveSettings: {
+        "duplicates": _one_of("keep_first", "replace", "reject"),
+        "conflict": _one_of("warning", "failure"),
+        "dsn": _text(lambda text: "\0" not in text, "a PostgreSQL connection string"),
+        "holder": _text(lambda text: not text or is_ae_title(text), AE_TITLE),
+        "shared": _FLAG,
+        "guard": _text(lambda text: "\0" not in text, "the path of a file"),
+        "relational": _FLAG,
     },
     LogSettings: {"level": _one_of(*log.LEVELS), "format": _one_of(*log.FORMATS)},
     WorkerTable: {

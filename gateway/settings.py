@@ -130,6 +130,26 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchiveSettings:
+    """The `[archive]` table, which the installed workers find among their options."""
+
+    duplicates: str = "keep_first"
+    """Another content under the UID of a stored instance: keep_first, replace or reject it."""
+    conflict: str = "warning"
+    """keep_first sets the other one aside, and answers with a warning or a failure."""
+    dsn: str = ""
+    """PostgreSQL database of the index; empty: an SQLite file in the archive."""
+    holder: str = ""
+    """AE title under which others fetch from here; empty: gateway.ae_title."""
+    shared: bool = False
+    """The gateways of one index reach each other's files under the same paths."""
+    guard: str = ""
+    """A file that exists while the archive's volume is mounted; empty: not looked for."""
+    relational: bool = False
+    """Offer relational queries (PS3.4 C.5.1.1)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration."""
 
@@ -139,7 +159,10 @@ class Settings:
     spool: SpoolSettings = field(default_factory=SpoolSettings)
     fabric: FabricSettings = field(default_factory=FabricSettings)
     log: LogSettings = field(default_factory=LogSettings)
-    workers: dict[str, WorkerTable] = field(default_factory=lambda: {"storage": WorkerTable()})
+    archive: ArchiveSettings = field(default_factory=ArchiveSettings)
+    workers: dict[str, WorkerTable] = field(
+        default_factory=lambda: {name: WorkerTable() for name in ("storage", "query", "retrieve")}
+    )
     destinations: dict[str, Destination] = field(default_factory=dict)
     """By the AE title that a C-MOVE names."""
 

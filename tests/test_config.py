@@ -33,7 +33,8 @@ def wrong(tmp_path: Path, text: str = "", **environment: str) -> str:
 
 def test_nothing_given_means_the_defaults() -> None:
     assert load(None, environment={}) == Settings()
-    assert Settings().workers == {"storage": WorkerTable()}
+    stock = "storage", "query", "retrieve"
+    assert Settings().workers == dict.fromkeys(stock, WorkerTable())
 
 
 def test_a_file_changes_what_it_names(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from workers.archive import Archive
 from workers.archive.header import HeaderError
 from workers.archive.intake import Arrival, Intake, Mismatch, Taken
 from workers.archive.opening import open_index
+from workers.archive.quiet import quieten
 from workers.archive.recovery import Recovery
 from workers.archive.settings import ArchiveSettings
 
@@ -68,6 +69,7 @@ class Storage:
 
     def start(self) -> None:
         """Open archive and index, and make them agree; raises ConfigError."""
+        quieten()
         context = worker.context
         self._settings = settings = ArchiveSettings.of(context.options)
         index = open_index(context.data_dir, settings, durable=context.durable)
@@ -130,7 +132,7 @@ class Storage:
             case Taken.REJECTED:
                 return _failure(DUPLICATE_INSTANCE, token, "Another content stands under this UID")
             case Taken.SET_ASIDE:
-                log.warning("conflict token=%s set aside path=%s", token, path)
+                log.warning("association=%s conflict set aside path=%s", event.assoc_id, path)
                 _tell(event, receipt, self.archive.root / path, conflict=True)
                 fails = self._settings.conflict == "failure"
                 comment = "Another content stands under this UID; this one was set aside"

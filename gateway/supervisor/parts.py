@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.settings import (
     AcceptorSettings,
@@ -92,12 +92,21 @@ def members(launch: Launch, settings: Settings, parts: Parts) -> Iterator[Post]:
             concurrency=table.concurrency,
             durable=launch.durable,
             drain_timeout=settings.gateway.drain_timeout,
-            options=table.options,
+            options=_options(table, target, settings),
             destinations=settings.destinations,
             fabric=settings.fabric,
             log=settings.log,
         )
         yield Post(f"{launch.name}-{member}", parts.worker, to_map(worker))
+
+
+def _options(table: WorkerTable, target: str, settings: Settings) -> dict[str, Any]:
+    """A worker's own table; those that are installed find the archive's beside it."""
+    if ":" in target:
+        return table.options
+    archive = to_map(settings.archive)
+    archive["holder"] = archive["holder"] or settings.gateway.ae_title
+    return {"archive": archive, **table.options}
 
 
 def is_durable(settings: Settings) -> bool:

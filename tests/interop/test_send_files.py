@@ -88,10 +88,11 @@ def test_to_this_gateway(start_gateway, associations: int) -> None:
     gateway = start_gateway()
     _, files, summary = store(gateway.address, "--associations", associations)
     results = check_named(files)
-    assert set(results) == {"stored", "not DICOM"}
     got, sent = peers.stored_fingerprints(gateway.archive.rglob("*.dcm")), peers.fingerprints()
-    assert got == sent
-    assert results["stored"] == summary["stored"] == sent.total()
+    assert set(got) == set(sent)
+    # some of them have the UID of another one, and are set aside with a warning
+    assert results.total() - results["not DICOM"] == sent.total()
+    assert summary["stored"] == sent.total()
 
 
 def test_everything_stored_is_status_0(tmp_path: Path) -> None:

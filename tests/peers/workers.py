@@ -10,7 +10,9 @@ from tests.peers.process import COMMAND, Program
 if TYPE_CHECKING:
     from pathlib import Path
 
-STORAGE_OFF = "[workers.storage]\nenabled = false\n"
+STORAGE_OFF = "".join(
+    f"[workers.{name}]\nenabled = false\n" for name in ("storage", "query", "retrieve")
+)
 
 STORE = """
 from gateway import Worker, evt

@@ -74,7 +74,8 @@ class Bench:
     def config(self, workers: dict[str, Any] | None = None, **gateway: Any) -> Path:
         settings = to_map(Settings())
         settings["gateway"] |= {"port": 0, "data": str(self.data), "drain_timeout": 5.0, **gateway}
-        settings["workers"] |= {"storage": {"enabled": False}, **(workers or {})}
+        stock = {name: {"enabled": False} for name in settings["workers"]}
+        settings["workers"] |= {**stock, **(workers or {})}
         file = self.folder / f"gateway-{len(self.started)}.toml"
         file.write_text(to_toml(from_map(Settings, settings)))
         return file

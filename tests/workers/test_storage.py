@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from pydicom.dataset import Dataset
@@ -14,12 +14,14 @@ from gateway.errors import ConfigError
 from gateway.part10 import file_meta
 from gateway.sdk import Context, evt
 from gateway.sdk.event import Event
-from gateway.spool import Claim
 from tests.peers import instances
 from tests.workers import conftest
 from tests.workers.conftest import stored
 from workers.archive.index import SqliteIndex
 from workers.storage import Storage, storage, worker
+
+if TYPE_CHECKING:
+    from gateway.spool import Claim
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"

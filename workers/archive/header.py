@@ -287,11 +287,14 @@ def _by_pydicom(stream: BinaryIO, transfer_syntax: str) -> dict[str, str]:
             stop_when=lambda tag, *_: tag >= _PIXELS and tag >> 16 == 0x7FE0,
             specific_tags=_ASKED,
         )
-        return {a.keyword: text for a in ATTRIBUTES if (text := _pydicom_text(found, a.tag))}
+        texts = {a.keyword: text for a in ATTRIBUTES if (text := _pydicom_text(found, a.tag))}
     except RecursionError:
         raise HeaderError("sequences are nested too deep") from None
     except _PYDICOM_RAISES as error:
         raise HeaderError(f"the data set cannot be read: {error}"[:200]) from None
+    if not texts:
+        raise HeaderError("the data set cannot be read: it names nothing")
+    return texts
 
 
 _PYDICOM_RAISES = (

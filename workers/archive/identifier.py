@@ -1,0 +1,188 @@
+"""What a C-FIND, C-GET or C-MOVE asks for: the identifier checked, and put as a query (PS3.4 C.4).
+
+What cannot be answered is an `Unfit`, which becomes A900 with a comment that names the tag.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workers.archive.attributes import BY_TAG, UNIQUE, Attribute, Level
+from workers.archive.index.search import COMPUTED, Computed, Query
+from workers.archive.matching import BadKey, Condition, Equal, conditions
+
+if TYPE_CHECKING:
+    from pydicom.dataelem import DataElement
+    from pydicom.dataset import Dataset
+
+QUERY_LEVEL = 0x00080052
+_MODALITIES = 0x00080061
+_LEVELS = {level.name: level for level in Level}
+
+PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
+STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2."
+PATIENT_STUDY_ONLY = "1.2.840.10008.5.1.4.1.2.3."
+"""What the UIDs of the SOP classes of each information model begin with; then find, move, get."""
+
+
+class Unfit(ValueError):  # noqa: N818 - the peer's fault, told to it as A900
+    """The identifier does not fit the SOP class; `tag` is to blame."""
+
+    def __init__(self, tag: int, text: str) -> None:
+        super().__init__(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) {text}")
+        self.tag = tag
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """An information model: its levels, from the top."""
+
+    levels: tuple[Level, ...]
+
+    @classmethod
+    def of(cls, sop_class_uid: str) -> Model:
+        """The model of a SOP class; ValueError if it is none of the archive's."""
+        if sop_class_uid.startswith(PATIENT_ROOT):
+            return cls(tuple(Level))
+        if sop_class_uid.startswith(STUDY_ROOT):
+            return cls((Level.STUDY, Level.SERIES, Level.IMAGE))
+        if sop_class_uid.startswith(PATIENT_STUDY_ONLY):
+            return cls((Level.PATIENT, Level.STUDY))
+        raise ValueError(f"{sop_class_uid} is no information model of this archive")
+
+    def above(self, level: Level) -> tuple[Level, ...]:
+        """The levels whose unique keys name where to look."""
+        return tuple(one for one in self.levels if one < level)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An identifier as it was understood."""
+
+    query: Query
+    keywords: tuple[str, ...]
+    """What each value of a row of the query is, in its order."""
+    extra: frozenset[str]
+    """Keywords asked for that no row has: RetrieveAETitle, InstanceAvailability."""
+
+
+def level_of(identifier: Dataset, model: Model) -> Level:
+    """The Query/Retrieve Level; raises Unfit."""
+    element = identifier.get(QUERY_LEVEL)
+    text = _text(element).strip() if element is not None else ""
+    level = _LEVELS.get(text)
+    if level is None:
+        raise Unfit(QUERY_LEVEL, "is missing" if not text else "names no level")
+    if level not in model.levels:
+        raise Unfit(QUERY_LEVEL, f"{level.name} is no level of this model")
+    return level
+
+
+def find_query(identifier: Dataset, model: Model, *, relational: bool, with_holders: bool) -> Asked:
+    """What a C-FIND asks for; raises Unfit."""
+    level = level_of(identifier, model)
+    if not relational:
+        _check_hierarchy(identifier, model, level)
+    attributes: list[Attribute] = []
+    computed: list[Computed] = []
+    wanted: list[tuple[Level, Condition]] = []
+    modalities: tuple[Condition, ...] = ()
+    for element in identifier:
+        tag, keyword = int(element.tag), element.keyword
+        attribute = BY_TAG.get(tag)
+        if attribute is not None and _is_of(attribute.level, level, model):
+            attributes.append(attribute)
+            wanted += [(attribute.level, c) for c in _conditions(attribute, element)]
+        elif keyword in COMPUTED and _is_of(COMPUTED[keyword].level, level, model):
+            computed.append(COMPUTED[keyword])
+            if tag == _MODALITIES:
+                modalities = _modalities(element)
+    query = Query(
+        level, tuple(attributes), tuple(computed), tuple(wanted), modalities, with_holders
+    )
+    keywords = (*(a.keyword for a in attributes), *(c.keyword for c in computed))
+    extra = {k for k in ("RetrieveAETitle", "InstanceAvailability") if k in identifier}
+    return Asked(query, keywords, frozenset(extra))
+
+
+def retrieve_query(identifier: Dataset, model: Model, *, relational: bool) -> Query:
+    """The instances that a C-GET or C-MOVE asks for; raises Unfit.
+
+    Only unique keys count, and there must be one: nobody shall fetch the whole archive by mistake.
+    """
+    level = level_of(identifier, model)
+    if not relational:
+        _check_hierarchy(identifier, model, level)
+    unique = UNIQUE[level]
+    element = identifier.get(unique.tag)
+    if element is None or not _text(element).strip():
+        raise Unfit(unique.tag, f"must name what to retrieve at level {level.name}")
+    wanted = []
+    for one in (*model.above(level), level):
+        if (element := identifier.get(UNIQUE[one].tag)) is not None:
+            wanted += [(one, c) for c in _unique(UNIQUE[one], element)]
+    return Query(Level.IMAGE, conditions=tuple(wanted))
+
+
+def _is_of(own: Level, level: Level, model: Model) -> bool:
+    """Keys of the levels above are given too; patients' also where studies are the root."""
+    return own <= level and (own in model.levels or own is Level.PATIENT)
+
+
+def _check_hierarchy(identifier: Dataset, model: Model, level: Level) -> None:
+    """Each level above is named by one value of its unique key (PS3.4 C.4.1.3.1.1)."""
+    for above in model.above(level):
+        unique = UNIQUE[above]
+        element = identifier.get(unique.tag)
+        text = _text(element).strip() if element is not None else ""
+        if not text:
+            raise Unfit(unique.tag, f"is needed at level {level.name}")
+        if "\\" in text or (unique.vr == "LO" and ("*" in text or "?" in text)):
+            raise Unfit(unique.tag, "must have a single value above the level")
+
+
+def _conditions(attribute: Attribute, element: DataElement) -> tuple[Condition, ...]:
+    if element.VR not in (attribute.vr, "UN"):
+        raise Unfit(attribute.tag, f"has VR {element.VR}, not {attribute.vr}")
+    try:
+        return conditions(attribute, _text(element))
+    except BadKey as error:
+        raise Unfit(error.tag, str(error).split(" ", 1)[1]) from None
+
+
+def _unique(attribute: Attribute, element: DataElement) -> tuple[Condition, ...]:
+    """No wildcards here: a Patient ID is what it is."""
+    text = _text(element).strip()
+    if attribute.vr == "LO":
+        return (Equal(attribute.keys, tuple(v.strip() for v in text.split("\\"))),) if text else ()
+    return _conditions(attribute, element)
+
+
+def _modalities(element: DataElement) -> tuple[Condition, ...]:
+    attribute = BY_TAG[0x00080060]
+    values = [value.strip() for value in _text(element).split("\\")]
+    found = [conditions(attribute, value) for value in values if value]
+    if not found or any(not one for one in found):
+        return ()  # one of them is universal
+    if len(found) == 1:
+        return found[0]
+    return (Equal(attribute.keys, tuple(value for value in values if value)),)
+
+
+def _text(element: DataElement) -> str:
+    """The value as it was sent, in text; raises Unfit for one that is none."""
+    try:
+        value = element.value
+    except Exception:
+        # whatever pydicom raises for a value that is none
+        raise Unfit(int(element.tag), f"is no value of {element.VR}") from None
+    if value is None:
+        return ""
+    if element.VR == "SQ" or isinstance(value, bytes):
+        if isinstance(value, bytes):
+            return value.decode("ascii", "replace")
+        raise Unfit(int(element.tag), "is a sequence")
+    if hasattr(value, "append"):
+        return "\\".join("" if one is None else str(one) for one in value)
+    return str(value)

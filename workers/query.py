@@ -1,0 +1,157 @@
+"""The query worker: answers C-FIND (PS3.4 annex C) from the index, page by page."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from pydicom.dataset import Dataset
+
+from gateway.sdk import GatewayError, Worker, evt
+from workers.archive.attributes import BY_KEYWORD
+from workers.archive.identifier import (
+    PATIENT_ROOT,
+    PATIENT_STUDY_ONLY,
+    STUDY_ROOT,
+    Asked,
+    Model,
+    Unfit,
+    find_query,
+)
+from workers.archive.opening import open_index
+from workers.archive.quiet import quieten
+from workers.archive.settings import ArchiveSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gateway.sdk import Event
+    from workers.archive.index import Index
+
+log = logging.getLogger("workers.query")
+
+PENDING = 0xFF00
+CANCEL = 0xFE00
+OUT_OF_RESOURCES = 0xA700
+DOES_NOT_MATCH = 0xA900
+"""PS3.4 C.4.1.1.4."""
+UTF_8 = "ISO_IR 192"
+ONLINE = "ONLINE"
+
+worker = Worker("query", concurrency=8)
+
+
+class Finder:
+    """What the handler works with from the worker's start to its end."""
+
+    def __init__(self) -> None:
+        self._index: Index | None = None
+        self._settings = ArchiveSettings()
+
+    def start(self) -> None:
+        """Open the index; raises ConfigError."""
+        quieten()
+        self._settings = ArchiveSettings.of(worker.context.options)
+        self._index = open_index(
+            worker.context.data_dir, self._settings, durable=worker.context.durable
+        )
+        if self._settings.relational:
+            worker.bind(evt.EVT_SOP_EXTENDED, extended)
+
+    def stop(self) -> None:
+        """Close the index."""
+        if self._index is not None:
+            self._index.close()
+            self._index = None
+
+    def find(self, event: Event) -> Iterator[tuple[int | Dataset, Dataset | None]]:
+        """One pending response for each entity of the level that matches."""
+        index = self._index
+        if index is None:
+            raise RuntimeError("the query worker is not started")
+        try:
+            asked = self._understood(event, index)
+        except Unfit as error:
+            yield _failure(DOES_NOT_MATCH, error), None
+            return
+        title = event.assoc.ae.ae_title
+        try:
+            for row in index.search(asked.query):
+                if event.is_cancelled:
+                    yield CANCEL, None
+                    return
+                yield PENDING, _match(asked, row, title)
+        except GatewayError as error:
+            log.error("association=%s C-FIND failed: %s", event.assoc_id, error)  # noqa: TRY400 - says it all
+            yield _failure(OUT_OF_RESOURCES, error), None
+
+    def _understood(self, event: Event, index: Index) -> Asked:
+        sop_class = str(event.request.AffectedSOPClassUID)
+        relational = self._settings.relational and _wants_relational(event, sop_class)
+        return find_query(
+            event.identifier,
+            Model.of(sop_class),
+            relational=relational,
+            with_holders=index.names_holders,
+        )
+
+
+def _wants_relational(event: Event, sop_class: str) -> bool:
+    """Was it negotiated (PS3.4 C.5.1.1)? The first byte says so."""
+    info = event.assoc.requestor.sop_class_extended
+    return any(str(uid) == sop_class and said[:1] == b"\x01" for uid, said in info.items())
+
+
+def extended(event: Event) -> dict[str, bytes]:
+    """Relational queries are supported, and nothing else of the extended negotiation."""
+    roots = (PATIENT_ROOT, STUDY_ROOT, PATIENT_STUDY_ONLY)
+    info: dict[str, bytes] = {}
+    app_info: dict[Any, bytes] = getattr(event, "app_info")  # noqa: B009 - of this event alone
+    for uid, said in app_info.items():
+        if str(uid).startswith(roots):
+            info[str(uid)] = said[:1] + bytes(len(said[1:]))
+    return info
+
+
+def _failure(status: int, error: Exception) -> Dataset:
+    answer = Dataset()
+    answer.Status = status
+    answer.ErrorComment = str(error)[:64]
+    if isinstance(error, Unfit):
+        answer.OffendingElement = [error.tag]
+    return answer
+
+
+def _match(asked: Asked, row: tuple[Any, ...], title: str) -> Dataset:
+    """The identifier of a response (PS3.4 C.4.1.1.3.2)."""
+    found = Dataset()
+    found.QueryRetrieveLevel = asked.query.level.name
+    texts = dict(zip(asked.keywords, row, strict=False))
+    for keyword, value in texts.items():
+        setattr(found, keyword, _value(keyword, value))
+    if "RetrieveAETitle" in asked.extra:
+        titles = str(row[-1] or "").split("\\") if asked.query.holders else [title]
+        found.RetrieveAETitle = titles if len(titles) > 1 else titles[0]
+    if "InstanceAvailability" in asked.extra:
+        found.InstanceAvailability = ONLINE
+    if not all(str(value or "").isascii() for value in texts.values()):
+        found.SpecificCharacterSet = UTF_8
+    return found
+
+
+def _value(keyword: str, value: Any) -> Any:
+    if value is None:
+        return None if _is_number(keyword) else ""
+    if keyword in BY_KEYWORD:
+        return int(value) if BY_KEYWORD[keyword].vr == "US" and str(value).isdigit() else value
+    return value.split("\\") if isinstance(value, str) and "\\" in value else value
+
+
+def _is_number(keyword: str) -> bool:
+    return keyword in BY_KEYWORD and BY_KEYWORD[keyword].vr in ("US", "IS")
+
+
+finder = Finder()
+worker.on_start(finder.start)
+worker.on_stop(finder.stop)
+worker.bind(evt.EVT_C_FIND, finder.find, redeliver=False)

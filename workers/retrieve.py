@@ -1,0 +1,165 @@
+"""The retrieve worker: answers C-GET and C-MOVE (PS3.4 annex C) with files of the archive.
+
+Files go out byte for byte. Where a peer takes an instance only in another transfer syntax, one that
+is not compressed is put into another such one; anything else is a sub-operation that failed.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID
+
+from gateway.requestor import UNCOMPRESSED, NotDicom, identify
+from gateway.requestor.datasets import NotConverted, convert, decode
+from gateway.sdk import GatewayError, Worker, evt
+from workers.archive.identifier import Model, Unfit, retrieve_query
+from workers.archive.layout import FOLDER
+from workers.archive.opening import open_index
+from workers.archive.quiet import quieten
+from workers.archive.settings import ArchiveSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from gateway.sdk import Event
+    from workers.archive.index import Entry, Index
+    from workers.archive.index.search import Query
+
+log = logging.getLogger("workers.retrieve")
+
+PENDING = 0xFF00
+OUT_OF_RESOURCES = 0xA701
+"""Unable to calculate number of matches (PS3.4 C.4.2.1.5)."""
+DOES_NOT_MATCH = 0xA900
+_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+_CONVERTIBLE = frozenset({*UNCOMPRESSED, _BIG_ENDIAN, "1.2.840.10008.1.2.1.99"})
+
+worker = Worker("retrieve", concurrency=8)
+
+
+class Retriever:
+    """What the handlers work with from the worker's start to its end."""
+
+    def __init__(self) -> None:
+        self._index: Index | None = None
+        self._settings = ArchiveSettings()
+
+    @property
+    def index(self) -> Index:
+        """RuntimeError before the worker is started."""
+        if self._index is None:
+            raise RuntimeError("the retrieve worker is not started")
+        return self._index
+
+    def start(self) -> None:
+        """Open the index; raises ConfigError."""
+        quieten()
+        self._settings = ArchiveSettings.of(worker.context.options)
+        self._index = open_index(
+            worker.context.data_dir, self._settings, durable=worker.context.durable
+        )
+
+    def stop(self) -> None:
+        """Close the index."""
+        if self._index is not None:
+            self._index.close()
+            self._index = None
+
+    def get(self, event: Event) -> Iterator[Any]:
+        """The number of instances, then each of them."""
+        yield from self._retrieve(event, _Fitting(event))
+
+    def move(self, event: Event) -> Iterator[Any]:
+        """The destination's name, which the configuration knows, then as C-GET."""
+        yield str(event.move_destination)
+        yield from self._retrieve(event, None)
+
+    def _retrieve(self, event: Event, fitting: _Fitting | None) -> Iterator[Any]:
+        try:
+            query = self._query(event)
+            number = self.index.count(query)
+        except Unfit as error:
+            yield _failure(DOES_NOT_MATCH, str(error), error.tag), None
+            return
+        except GatewayError as error:
+            log.error("association=%s %s failed: %s", event.assoc_id, event.name, error)  # noqa: TRY400 - says it all
+            yield _failure(OUT_OF_RESOURCES, str(error)), None
+            return
+        yield number
+        for entry in self.index.instances(query):
+            if event.is_cancelled:
+                yield 0xFE00, None
+                return
+            yield PENDING, self._instance(event, entry, fitting)
+
+    def _query(self, event: Event) -> Query:
+        model = Model.of(str(event.request.AffectedSOPClassUID))
+        return retrieve_query(event.identifier, model, relational=self._settings.relational)
+
+    def _instance(self, event: Event, entry: Entry, fitting: _Fitting | None) -> Path | Dataset:
+        """What is sent; a data set with nothing but its UID is a sub-operation that fails."""
+        path = worker.context.data_dir.absolute() / FOLDER / entry.path
+        own = self._settings.holder_of_files
+        if entry.holder != own and not self._settings.shared:
+            why = f"{entry.holder} has the file, and archive.shared is false"
+        elif not path.is_file():
+            why = f"the file {entry.path} is gone"
+        else:
+            return path if fitting is None else fitting.fit(path, entry)
+        log.error("association=%s sub-operation failed: %s", event.assoc_id, why)
+        return _nameless(entry)
+
+
+class _Fitting:
+    """Makes instances fit the contexts that were accepted for the C-GET's association."""
+
+    def __init__(self, event: Event) -> None:
+        self._id = event.assoc_id
+        self._accepted: dict[str, list[str]] = {}
+        for context in event.assoc.accepted_contexts:
+            if context.as_scu:
+                syntaxes = self._accepted.setdefault(str(context.abstract_syntax), [])
+                syntaxes.append(str(context.transfer_syntax[0]))
+
+    def fit(self, path: Path, entry: Entry) -> Path | Dataset:
+        accepted = self._accepted.get(entry.sop_class_uid, [])
+        syntax = entry.transfer_syntax_uid
+        target = next((one for one in UNCOMPRESSED if one in accepted), None)
+        if syntax in accepted or syntax not in _CONVERTIBLE or target is None:
+            return path
+        try:
+            converted = convert(identify(path), target)
+            found = decode(converted.data or b"", target)
+        except (NotConverted, NotDicom, OSError) as error:
+            log.warning("association=%s instance cannot be converted: %s", self._id, error)
+            return _nameless(entry)
+        found.file_meta = FileMetaDataset()
+        found.file_meta.TransferSyntaxUID = UID(target)
+        return found
+
+
+def _nameless(entry: Entry) -> Dataset:
+    """It cannot be sent, but its UID is told among those that failed."""
+    failed = Dataset()
+    failed.SOPInstanceUID = entry.sop_instance_uid
+    return failed
+
+
+def _failure(status: int, text: str, tag: int | None = None) -> Dataset:
+    answer = Dataset()
+    answer.Status = status
+    answer.ErrorComment = text[:64]
+    if tag is not None:
+        answer.OffendingElement = [tag]
+    return answer
+
+
+retriever = Retriever()
+worker.on_start(retriever.start)
+worker.on_stop(retriever.stop)
+worker.bind(evt.EVT_C_GET, retriever.get)
+worker.bind(evt.EVT_C_MOVE, retriever.move)
