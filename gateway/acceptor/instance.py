@@ -51,10 +51,7 @@ async def locate(
     """The instance that an answer names; raises Unsendable in words."""
     match payload:
         case {"claim": dict(claim)}:
-            path = Claim.from_map(claim).path
-            if path is None:
-                raise Unsendable("a claim without a file cannot be sent")
-            return await _file(path, contexts)
+            return await _file(_path_of(claim), contexts)
         case {"path": str(path)}:
             return await _file(path, contexts)
         case {
@@ -67,10 +64,20 @@ async def locate(
             raise Unsendable("the answer names no instance that can be sent")
 
 
+def _path_of(claim: dict[str, Any]) -> str:
+    try:
+        path = Claim.from_map(claim).path
+    except GatewayError as error:
+        raise Unsendable(str(error)) from None
+    if path is None:
+        raise Unsendable("a claim without a file cannot be sent")
+    return path
+
+
 async def _file(path: str, contexts: Iterable[AcceptedContext]) -> Instance:
     try:
         meta = await asyncio.to_thread(read_file_meta, path)
-    except (OSError, GatewayError) as error:
+    except (OSError, ValueError, GatewayError) as error:  # ValueError: a NUL in the path
         raise Unsendable(f"{path!r} cannot be read: {error}") from None
     sop_class, syntax = meta.sop_class_uid, meta.transfer_syntax_uid
     for context in contexts:

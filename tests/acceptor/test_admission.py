@@ -1,0 +1,187 @@
+"""Who may come in, before and after a worker was asked: only a plain yes is one."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gateway.acceptor import admission
+from gateway.errors import Reason, Unanswered
+from gateway.events import (
+    EVT_ASSOCIATE,
+    EVT_ASYNC_OPS,
+    EVT_SOP_COMMON,
+    EVT_SOP_EXTENDED,
+    EVT_USER_ID,
+)
+from gateway.fabric import Answer, Binding
+from gateway.ul.items import (
+    AsyncOperationsWindow,
+    SopClassCommonExtended,
+    SopClassExtended,
+    UserIdentityRQ,
+    UserInformation,
+)
+from gateway.ul.negotiation import (
+    LOCAL_LIMIT_EXCEEDED,
+    TEMPORARY_CONGESTION,
+    Answers,
+    Policy,
+    build_request,
+)
+from gateway.ul.pdu import AAssociateRJ
+from tests.peers import wire
+
+IDENTITY = UserIdentityRQ(2, True, b"me", b"secret")
+NOT_ANSWERS = [None, 7, "yes", b"yes", {}, [], [True], [True, None, 1], {"value": True}, 1.0]
+
+
+class Fabric:
+    """Workers hold `held`; they answer with `answer`, or not at all."""
+
+    def __init__(self, held=(), *, forsaken=(), answer: Any = None) -> None:
+        self.held, self.forsaken, self.answer = held, forsaken, answer
+        self.asked: list[str] = []
+
+    def binding(self, event: str) -> Binding | None:
+        return Binding(event) if event in self.held else None
+
+    def is_held(self, event: str) -> bool:
+        return event in self.held
+
+    def is_forsaken(self, event: str) -> bool:
+        return event in self.forsaken
+
+    async def ask(self, event: str, payload: dict[str, Any], *, assoc: bytes) -> Answer:
+        self.asked.append(event)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return Answer(self.answer, None, True)
+
+
+def house(fabric: Fabric, *, draining=False, is_full=False, require=()) -> Any:
+    settings = SimpleNamespace(policy=SimpleNamespace(require=require))
+    policy = Policy(ae_title="GATEWAY", supported={wire.VERIFICATION: (wire.IMPLICIT,)})
+    return SimpleNamespace(
+        fabric=fabric, draining=draining, is_full=is_full, settings=settings, policy=policy
+    )
+
+
+def request(**information: Any):
+    user = UserInformation(16384, "1.2", **information)
+    return build_request("GATEWAY", "PEER", [(wire.VERIFICATION, (wire.IMPLICIT,))], user)
+
+
+async def ask(event, answer: Any) -> Answers | AAssociateRJ:
+    """What becomes of one answer to one event."""
+    actor = SimpleNamespace(house=house(Fabric(answer=answer)), id="test", blob=lambda: b"")
+    return await admission.ask(actor, {event: {}})
+
+
+@pytest.mark.parametrize("event", [EVT_ASSOCIATE, EVT_USER_ID], ids=str)
+@pytest.mark.parametrize("value", NOT_ANSWERS, ids=repr)
+def test_what_is_no_answer_lets_nobody_in(event, value: Any) -> None:
+    assert asyncio.run(ask(event, {"value": value})) == TEMPORARY_CONGESTION
+
+
+@pytest.mark.parametrize("event", [EVT_ASSOCIATE, EVT_USER_ID], ids=str)
+@pytest.mark.parametrize("reason", [Reason.BUSY, Reason.LOST, Reason.LATE])
+def test_no_answer_lets_nobody_in(event, reason: Reason) -> None:
+    assert asyncio.run(ask(event, Unanswered(reason, "why"))) == TEMPORARY_CONGESTION
+
+
+@pytest.mark.parametrize("event", [EVT_ASSOCIATE, EVT_USER_ID], ids=str)
+def test_a_handler_that_failed_lets_nobody_in(event) -> None:
+    answer = {"failed": "raised", "value": [True, None]}
+    assert asyncio.run(ask(event, answer)) == TEMPORARY_CONGESTION
+
+
+@pytest.mark.parametrize(
+    ("value", "rejection"),
+    [
+        (False, (1, 1, 1)),
+        ([1, 1, 3], (1, 1, 3)),
+        ([2, 3, 1], (2, 3, 1)),
+        ([3, 1, 1], (2, 3, 1)),
+        ([1, 4, 1], (2, 3, 1)),
+        ([1, 1, 256], (2, 3, 1)),
+        ([0, 0, 0], (2, 3, 1)),
+        ([1, 1], (2, 3, 1)),
+    ],
+)
+def test_admission_refused(value: Any, rejection) -> None:
+    outcome = asyncio.run(ask(EVT_ASSOCIATE, {"value": value}))
+    assert outcome == AAssociateRJ(*rejection)
+
+
+def test_admitted() -> None:
+    assert asyncio.run(ask(EVT_ASSOCIATE, {"value": True})) == Answers()
+
+
+@pytest.mark.parametrize("verified", [True, False])
+@pytest.mark.parametrize("reply", [None, b"", b"token"])
+def test_identity(verified: bool, reply) -> None:
+    outcome = asyncio.run(ask(EVT_USER_ID, {"value": [verified, reply]}))
+    assert outcome == Answers(user_identity=(verified, reply))
+
+
+@pytest.mark.parametrize("event", [EVT_ASYNC_OPS, EVT_SOP_EXTENDED, EVT_SOP_COMMON], ids=str)
+@pytest.mark.parametrize("value", [v for v in NOT_ANSWERS if v != {}], ids=repr)
+def test_what_may_be_agreed_on_is_not(event, value: Any) -> None:
+    outcome = asyncio.run(ask(event, {"value": value}))
+    assert isinstance(outcome, Answers)
+    assert outcome.async_ops is None
+    assert not outcome.sop_extended
+
+
+def test_nobody_bound_any_more_leaves_it_to_the_policy() -> None:
+    assert asyncio.run(ask(EVT_ASSOCIATE, Unanswered(Reason.NOBODY, "left"))) == Answers()
+
+
+def test_only_what_is_proposed_is_asked_about_and_admission_first() -> None:
+    everything = [
+        EVT_USER_ID,
+        EVT_ASYNC_OPS,
+        EVT_SOP_EXTENDED,
+        EVT_SOP_COMMON,
+        EVT_ASSOCIATE,
+    ]
+    place = house(Fabric([event.name for event in everything]))
+    assert list(admission.questions(place, request())) == [EVT_ASSOCIATE]
+    full = request(
+        user_identity=IDENTITY,
+        async_ops=AsyncOperationsWindow(8, 1),
+        sop_class_extended=(SopClassExtended(wire.CT, b"x"),),
+        sop_class_common_extended=(SopClassCommonExtended(wire.CT, "1.2", ()),),
+    )
+    asked = list(admission.questions(place, full))
+    assert asked[0] is EVT_ASSOCIATE
+    assert set(asked) == set(everything)
+    assert not admission.questions(house(Fabric()), full)
+    one = request(async_ops=AsyncOperationsWindow(1, 1))
+    assert list(admission.questions(place, one)) == [EVT_ASSOCIATE]
+
+
+@pytest.mark.parametrize(
+    ("place", "rejection"),
+    [
+        (house(Fabric()), None),
+        (house(Fabric(), draining=True), TEMPORARY_CONGESTION),
+        (house(Fabric(), is_full=True), LOCAL_LIMIT_EXCEEDED),
+        (house(Fabric(), require=["EVT_ASSOCIATE"]), TEMPORARY_CONGESTION),
+        (house(Fabric(["EVT_ASSOCIATE"]), require=["EVT_ASSOCIATE"]), None),
+        (house(Fabric(forsaken=["EVT_ASSOCIATE"])), TEMPORARY_CONGESTION),
+        (house(Fabric(forsaken=["EVT_USER_ID"])), None),
+        (house(Fabric(forsaken=["EVT_C_STORE", "EVT_ASYNC_OPS"])), None),
+    ],
+)
+def test_turned_away_without_asking(place, rejection) -> None:
+    assert admission.turn_away(place, request()) == rejection
+
+
+def test_an_identity_is_not_taken_on_trust_once_who_checked_it_was_killed() -> None:
+    place = house(Fabric(forsaken=["EVT_USER_ID"]))
+    assert admission.turn_away(place, request(user_identity=IDENTITY)) == TEMPORARY_CONGESTION

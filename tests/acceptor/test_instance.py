@@ -1,0 +1,108 @@
+"""What a worker names as a sub-operation: found, with the context it fits, or refused in words."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gateway.acceptor.instance import Instance, Unsendable, locate, read
+from gateway.spool import Claim
+from gateway.ul.negotiation import AcceptedContext
+from tests.peers import instances, wire
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOKEN = "20240131-120000000-0-0123456789abcdef01234567"
+CONTEXTS = [
+    AcceptedContext(1, wire.CT, wire.EXPLICIT, False, True),
+    AcceptedContext(3, wire.CT, wire.IMPLICIT, True, True),
+    AcceptedContext(5, wire.CT, wire.EXPLICIT, True, False),
+    AcceptedContext(7, wire.MR, wire.EXPLICIT, True, False),
+]
+
+
+def find(payload: dict[str, Any], data: bytes | None = None, contexts=CONTEXTS) -> Instance:
+    return asyncio.run(locate(payload, data, contexts))
+
+
+def collect(instance: Instance) -> bytes:
+    async def gather() -> bytes:
+        source = instance.data_set()
+        return source if isinstance(source, bytes) else b"".join([p async for p in source])
+
+    return asyncio.run(gather())
+
+
+@pytest.fixture
+def file(tmp_path) -> tuple[Path, instances.Instance]:
+    one = instances.make(size=3_000_000)
+    path = tmp_path / "one.dcm"
+    path.write_bytes(one.part10())
+    return path, one
+
+
+def test_a_file_goes_out_as_it_is(file) -> None:
+    path, one = file
+    found = find({"path": str(path)})
+    assert found.context_id == 5, "the one in its transfer syntax, with us as the SCU"
+    assert (found.sop_class_uid, found.sop_instance_uid) == (one.sop_class, one.uid)
+    assert collect(found) == one.data_set
+
+
+def test_a_claim_is_a_file(file) -> None:
+    path, one = file
+    claim = Claim(TOKEN, str(path), 0, 0, bytes(32))
+    assert collect(find({"claim": claim.to_map()})) == one.data_set
+
+
+def test_a_data_set_goes_out_on_the_context_it_was_encoded_for() -> None:
+    payload = {"sop_class_uid": wire.MR, "sop_instance_uid": "1.2", "context_id": 7}
+    assert find(payload, b"data") == Instance(wire.MR, "1.2", 7, data=b"data")
+    assert collect(find(payload, b"")) == b""
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"path": 7},
+        {"path": ""},
+        {"path": "/nowhere/at/all"},
+        {"path": "/etc/hostname"},
+        {"path": "/tmp"},
+        {"path": "bad\0name"},
+        {"claim": {}},
+        {"claim": {"path": 7}},
+        {"claim": Claim(TOKEN, None, 0, 0, bytes(32)).to_map()},
+        {"sop_class_uid": wire.MR, "sop_instance_uid": "1.2", "context_id": 9},
+        {"sop_class_uid": wire.MR, "sop_instance_uid": "1.2", "context_id": 1},
+        {"sop_class_uid": 1, "sop_instance_uid": "1.2", "context_id": 7},
+        {"sop_class_uid": wire.MR, "sop_instance_uid": None, "context_id": 7},
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_sent(payload: dict[str, Any]) -> None:
+    with pytest.raises(Unsendable):
+        find(payload, b"data")
+
+
+def test_no_context_for_the_file_names_the_instance(file) -> None:
+    path, one = file
+    with pytest.raises(Unsendable) as caught:
+        find({"path": str(path)}, contexts=CONTEXTS[:2])
+    assert caught.value.sop_instance_uid == one.uid
+
+
+def test_a_file_is_closed_when_nobody_wants_the_rest(file) -> None:
+    path, _ = file
+
+    async def begin() -> int:
+        pieces = read(path, 0)
+        first = await anext(pieces)
+        await pieces.aclose()
+        return len(first)
+
+    assert asyncio.run(begin()) == 1024 * 1024
