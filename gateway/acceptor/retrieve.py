@@ -15,6 +15,7 @@ from gateway.acceptor.outgoing import AssociationEnded
 from gateway.acceptor.tally import MOST, Tally
 from gateway.dimse.message import CStoreRQ
 from gateway.dimse.status import CANCEL, PENDING, Category, category
+from gateway.errors import LocalProtocolError
 
 if TYPE_CHECKING:
     from gateway.errors import FabricError
@@ -73,19 +74,23 @@ class Get(Streaming):
             log.error("association=%s C-GET sub-operation: %s", actor.id, payload.get("error"))
             tally.count(None, str(payload.get("sop_instance_uid", "")))
             return
+        outgoing = actor.outgoing
         try:
             contexts = actor.association.accepted_contexts.values()
             instance = await locate(payload, answer.data, contexts)
+            sop_class, uid = instance.sop_class_uid, instance.sop_instance_uid
+            request = CStoreRQ(outgoing.next_message_id(), sop_class, uid)
+            request.encode(has_data_set=True)
         except Unsendable as error:
             log.warning("association=%s C-GET sub-operation: %s", actor.id, error)
             tally.count(None, error.sop_instance_uid)
             return
-        outgoing = actor.outgoing
-        request = CStoreRQ(
-            outgoing.next_message_id(), instance.sop_class_uid, instance.sop_instance_uid
-        )
+        except LocalProtocolError as error:  # what the worker gives for UIDs are none
+            log.error("association=%s C-GET sub-operation: %s", actor.id, error)  # noqa: TRY400 - no bug here
+            tally.count(None, "")
+            return
         answered = await outgoing.request(instance.context_id, request, instance.data_set())
-        tally.count(answered.response.status, instance.sop_instance_uid)
+        tally.count(answered.response.status, uid)
 
     def _finish(self, tally: Tally, answer: Answer) -> None:
         status, elements = self._status(answer.payload)

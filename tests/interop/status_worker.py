@@ -168,6 +168,9 @@ def find_values(event):
                 number += 1
             say("cancelled after", number)
             yield 0xFE00, None
+        case "MANY":
+            for number in range(2, 3000):
+                yield 0xFF00, match(number)
         case "RELEASED":
             try:
                 number = 2
@@ -300,6 +303,10 @@ def suboperations(event):
         case "NO_CONTEXT":
             other = instance(2)
             other.SOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
+            yield 0xFF00, other
+        case "ODD_UID":
+            other = instance(2)
+            other.SOPInstanceUID = "1.2." + "9" * 80 + "/../x"
             yield 0xFF00, other
         case "FILE":
             yield 0xFF00, written(instance(2))

@@ -6,6 +6,7 @@ The worker is that of the status table; pynetdicom is the SCU, or bytes where it
 from __future__ import annotations
 
 import struct
+import threading
 
 import pytest
 
@@ -16,6 +17,9 @@ from tests.peers import instances, wire
 from tests.peers.raw import RawPeer
 from tests.peers.workers import STORAGE_OFF, UserWorker
 
+DEADLINE = 1.2
+MANY = 2999
+"""As in the worker."""
 RELEVANT_PATIENT = "1.2.840.10008.5.1.4.37.1"
 RETRIEVALS = ["GET", "MOVE"]
 
@@ -28,7 +32,8 @@ def gateway():
 
 @pytest.fixture(scope="module")
 def worker(gateway, tmp_path_factory):
-    with UserWorker(tmp_path_factory.mktemp("worker"), SOURCE, gateway.data) as one:
+    source = SOURCE.replace("DEADLINE = 2.5", f"DEADLINE = {DEADLINE}")
+    with UserWorker(tmp_path_factory.mktemp("worker"), source, gateway.data) as one:
         one.wait_ready()
         yield one
         one.terminate()
@@ -71,6 +76,7 @@ COUNTED = {
     "one without a context": ("NO_CONTEXT", (), 0xB000, (1, 1, 0), ["1.2.3.2"]),
     "one in a file": ("FILE", (), 0x0000, (2, 0, 0), []),
     "one in a file that is not there": ("NO_FILE", (), 0xB000, (1, 1, 0), []),
+    "one with a UID that is none": ("ODD_UID", (), 0xB000, (1, 1, 0), []),
     "the handler gives up": ("GIVES_UP", (), 0xA702, (1, 2, 0), ["1.2.3.2", "1.2.3.3"]),
     "the handler raises": ("RAISES_LATER", (0xA700,), None, (0, 2, 0), ["1.2.3.1"]),
 }
@@ -103,6 +109,43 @@ def test_the_data_sets_arrive(retrieve, scp, kind: str) -> None:
     data_sets = [getattr(one, "dataset", one) for one in scp.requests]
     assert [one.SOPInstanceUID for one in data_sets] == ["1.2.3.1", "1.2.3.2"]
     assert {str(one.PatientName) for one in data_sets} == {"Sent^By the worker"}
+
+
+SLOW = DEADLINE + 0.5
+
+
+class Slowly(list):
+    """A status for every sub-operation, each when the handler's deadline would be over."""
+
+    def __iter__(self):
+        while True:
+            yield self.pop(0)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def pop(self, _: int) -> int:
+        threading.Event().wait(SLOW)
+        return 0x0000
+
+
+@pytest.mark.parametrize("kind", RETRIEVALS)
+def test_a_slow_peer_does_not_count_against_the_deadline(gateway, worker, scp, kind) -> None:
+    scp.answers = Slowly()
+    with scu(gateway.address, "OK", answers=Slowly()) as peer:
+        last = peer.ask(kind, destination=scp.title)[-1]
+    assert last.status == 0x0000
+    assert last.counters() == (None, 2, 0, 0)
+
+
+def test_a_peer_that_reads_slowly_does_not_count_against_the_deadline(gateway, worker) -> None:
+    with RawPeer(gateway.address, rcvbuf=4096) as raw:
+        raw.associate(wire.context(1, FIND), calling="MANY")
+        raw.send(wire.message(1, request("FIND"), ANY_KEY))
+        threading.Event().wait(SLOW)
+        statuses = [receive(raw)[0] for _ in range(MANY + 1)]
+        assert statuses == [0xFF00] * MANY + [0x0000]
+        raw.release()
 
 
 def test_the_originator_of_a_move_is_its_scu(retrieve, scp) -> None:
