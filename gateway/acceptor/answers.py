@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.dimse.command import BY_KEYWORD, VR
 from gateway.dimse.services import is_known_status, may_answer
+from gateway.errors import LocalProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +40,12 @@ def status_of(
         failed(event, str(kind), str(payload.get("error")), where)
         return failures.of(kind), {}
     status, elements = payload.get("status"), payload.get("elements", {})
-    if not (type(status) is int and 0 <= status <= MAX_STATUS and _are_sound(elements)):
+    if not (
+        type(status) is int
+        and 0 <= status <= MAX_STATUS
+        and _are_sound(elements)
+        and _can_be_sent(request, status, elements)
+    ):
         log.error("association=%s the answer to %s is garbled", where, event)
         return failures.bad_status, {}
     if not may_answer(request.command_field, status):
@@ -61,6 +67,16 @@ def _are_sound(elements: object) -> bool:
         keyword in BY_KEYWORD and _SOUND[BY_KEYWORD[keyword].vr](value)
         for keyword, value in elements.items()
     )
+
+
+def _can_be_sent(request: Request, status: int, elements: dict[str, Any]) -> bool:
+    """A UID that is none, or more tags than a command set holds, must not end the association."""
+    try:
+        if elements:
+            request.response(status, elements).encode(has_data_set=False)
+    except LocalProtocolError:
+        return False
+    return True
 
 
 def _is_text(value: object) -> bool:

@@ -30,6 +30,9 @@ GARBLED: list[dict[str, Any]] = [
     {"status": 0, "elements": {"OffendingElement": 0x00100010}},
     {"status": 0, "elements": {"OffendingElement": [-1]}},
     {"status": 0, "elements": {"ErrorID": 0x10000}},
+    {"status": 0, "elements": {"AffectedSOPInstanceUID": "../x"}},
+    {"status": 0, "elements": {"AffectedSOPClassUID": ""}},
+    {"status": 0xC000, "elements": {"OffendingElement": [0x00100010] * 40_000}},
 ]
 
 
