@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from gateway import __version__
 from gateway.cli import config, echo, events, find, get, move, serve, status, store, worker
+from gateway.cli.common import settings_of
 from gateway.errors import ConfigError, GatewayError
 
 GROUP = "dicom_gateway.commands"
@@ -101,12 +102,13 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback deals with it
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Print it and leave."),
     ] = False,
 ) -> None:
-    pass
+    context.obj = settings_of  # how commands of other packages find the settings
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -70,7 +70,7 @@ def buckets(root: Path) -> Iterator[Bucket]:
 
 def strangers(root: Path) -> Iterator[str]:
     """What is beside the buckets and is not the archive's own."""
-    own = re.compile(rf"{re.escape(INDEX)}(-wal|-shm|\.lock)?|tmp|open|{CONFLICTS}")
+    own = re.compile(rf"{re.escape(INDEX)}(\.new)?(-wal|-shm|\.lock|\.open)?|tmp|{CONFLICTS}")
     for above in (root, root / CONFLICTS):
         yield from _others(root, above, _DATE, own)
         for date in _folders(above, _DATE):

@@ -33,6 +33,12 @@ _BUSY = 30.0
 _HEADER = b"SQLite format 3\0"
 
 
+def open_mark(path: Path) -> int:
+    """The file whose lock tells that the index is open (shared) or rebuilt (exclusive)."""
+    name = path.with_name(f"{path.name}.open")
+    return os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
 class SqliteDialect:
     """SQLite's ways to say it."""
 
@@ -63,11 +69,12 @@ class SqliteIndex(Index):
         super().__init__()
         self._path = path
         self._durable = durable
-        self._lock_fd = -1
+        self._lock_fd = self._open_fd = -1
         try:
             self._lock_fd = os.open(
                 path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
             )
+            self._open_fd = self._join()
             self._check_file(create)
             with self._alone():
                 self._writer = self._connect()
@@ -95,7 +102,25 @@ class SqliteIndex(Index):
                 connection.close()
         self._idle.clear()
         os.close(self._lock_fd)
-        self._lock_fd = -1
+        if self._open_fd >= 0:
+            os.close(self._open_fd)
+        self._lock_fd = self._open_fd = -1
+
+    def begin_journal_at(self, seq: int) -> None:
+        """The journal of an index that is built anew goes on behind what consumers have read."""
+        self._write(
+            lambda execute: execute("INSERT INTO sqlite_sequence VALUES ('journal', ?)", (seq,))
+        )
+
+    def _join(self) -> int:
+        """Who has it open is known to who would put another one in its place."""
+        fd = open_mark(self._path)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            raise ConfigError(f"the index {self._path} is being rebuilt: wait for it") from None
+        return fd
 
     def _check_file(self, create: bool) -> None:
         """A file that is no database would be written over where it is short."""

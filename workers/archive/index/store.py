@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from gateway.sdk import ConfigError
 from workers.archive.attributes import Level
@@ -79,6 +79,12 @@ class Index(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of the connections."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     # writing
 

@@ -1,0 +1,137 @@
+"""`dicom-gateway archive`, run as a user would on an archive that a storage worker has made."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.peers.process import run_cli
+from tests.workers.test_storage import Running, offer
+from workers.archive.index import SqliteIndex
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Archive:
+    """Ten instances of one study, below `data`."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.root = data / "archive"
+        with Running(data) as running:
+            self.offers = [offer(None) for _ in range(10)]
+            assert {running.ask(one) for one in self.offers} == {0x0000}
+
+    def path(self, number: int) -> Path:
+        with SqliteIndex(self.root / "index.sqlite") as index:
+            return self.root / index.find(self.offers[number].uid).path
+
+    def run(self, command: str, *arguments: str):
+        program = run_cli("archive", command, *arguments, "--data", self.data, "--json")
+        lines = [json.loads(line) for line in program.out.lines]
+        return program.popen.returncode, lines[:-1], lines[-1] if lines else program.err.text
+
+
+@pytest.fixture
+def archive(tmp_path) -> Archive:
+    return Archive(tmp_path)
+
+
+def test_ls(archive):
+    status, (study,), summary = archive.run("ls")
+    assert status == 0
+    assert (study["series"], study["instances"], study["modalities"]) == (1, 10, "CT")
+    assert study["size"] == summary["size"] == sum(one.claim.size for one in archive.offers)
+
+
+def test_verify_names_each_kind_of_problem(archive):
+    assert archive.run("verify")[0] == 0
+    flipped, gone, rowless = (archive.path(n) for n in (0, 1, 2))
+    content = bytearray(flipped.read_bytes())
+    content[-5] ^= 1
+    flipped.write_bytes(content)
+    gone.unlink()
+    with sqlite3.connect(archive.root / "index.sqlite") as connection:
+        connection.execute(
+            "DELETE FROM instance WHERE sop_instance_uid = ?", (archive.offers[2].uid,)
+        )
+    connection.close()
+    (flipped.parent / "foreign.dcm").write_bytes(content)
+    (flipped.parent / "link").symlink_to(flipped)
+    status, problems, summary = archive.run("verify")
+    assert status == 1
+    name = {path: str(path.relative_to(archive.root)) for path in (flipped, gone, rowless)}
+    bucket = str(flipped.parent.relative_to(archive.root))
+    assert {(p["kind"], p["path"]) for p in problems} == {
+        ("damaged", name[flipped]),
+        ("missing", name[gone]),
+        ("no row", name[rowless]),
+        ("foreign", f"{bucket}/foreign.dcm"),
+        ("foreign", f"{bucket}/link"),
+    }
+    assert {p["sop_instance_uid"] for p in problems} - {""} == {
+        archive.offers[n].uid for n in (0, 1)
+    }
+    assert summary["problems"] == 5
+
+
+def test_verify_in_words(archive):
+    archive.path(3).unlink()
+    program = run_cli("archive", "verify", "--data", archive.data)
+    assert program.popen.returncode == 1
+    assert f"{archive.offers[3].uid}: the file is not there" in program.err.text
+    assert program.out.lines[-1].endswith("1 problems")
+
+
+@pytest.mark.parametrize("how", ["damaged", "deleted"])
+def test_reindex(archive, how):
+    index = archive.root / "index.sqlite"
+    with SqliteIndex(index) as opened:
+        last = opened.journal()[-1].seq
+    index.write_bytes(b"damaged") if how == "damaged" else index.unlink()
+    status, _, said = archive.run("verify")
+    assert status == 2
+    assert "archive reindex" in said
+    status, _, summary = archive.run("reindex")
+    assert (status, summary["indexed"], summary["damaged"]) == (0, 10, 0)
+    status, problems, summary = archive.run("verify")
+    assert (status, problems, summary["checked"]) == (0, [], 10)
+    with SqliteIndex(index) as opened:
+        assert len(opened.journal(last)) == 10  # a consumer's cursor misses none of them
+    with Running(archive.data) as running:
+        assert running.ask(offer(None)) == 0x0000
+
+
+def test_reindex_not_while_a_gateway_runs(archive):
+    with Running(archive.data):
+        program = run_cli("archive", "reindex", "--data", archive.data)
+    assert program.popen.returncode == 2
+    assert program.err.text == "dicom-gateway: a gateway runs on this archive: stop it first"
+
+
+def test_rm(archive):
+    uid = archive.offers[0].uid
+    path = archive.path(0)
+    status, found, summary = archive.run("rm", uid, "--dry-run")
+    assert (status, [one["uid"] for one in found], summary["removed"]) == (0, [uid], 0)
+    assert path.exists()
+    status, _, summary = archive.run("rm", uid)
+    assert (status, summary["removed"]) == (0, 1)
+    assert not path.exists()
+    assert archive.run("rm", uid)[0] == 1
+    study = archive.run("ls")[1][0]
+    assert study["instances"] == 9
+    status, found, _ = archive.run("rm", study["study_instance_uid"])
+    assert (status, len(found)) == (0, 9)
+    assert not list(archive.root.rglob("*.dcm"))
+    assert archive.run("verify")[0] == 0
+
+
+def test_an_archive_that_is_not_there(tmp_path):
+    program = run_cli("archive", "reindex", "--data", tmp_path / "no")
+    assert program.popen.returncode == 2
+    assert "there is no archive" in program.err.text

@@ -1,0 +1,195 @@
+"""Looking after an archive: compare it with its index, build the index anew, remove instances."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from gateway.sdk import ConfigError
+from workers.archive import layout
+from workers.archive.archive import Archive
+from workers.archive.attributes import UNIQUE, Level
+from workers.archive.index import SqliteIndex
+from workers.archive.index.search import Query
+from workers.archive.index.sqlite import open_mark
+from workers.archive.index.store import one_of
+from workers.archive.layout import FOLDER, INDEX
+from workers.archive.opening import check_guard, open_index
+from workers.archive.recovery import Found, Recovery, digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from workers.archive.index import Entry, Index
+    from workers.archive.settings import ArchiveSettings
+
+_LEVELS = (Level.STUDY, Level.SERIES, Level.IMAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is not as it should be."""
+
+    kind: str
+    """missing, damaged, no row or foreign."""
+    path: str
+    """Below the archive's folder."""
+    sop_instance_uid: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing looked at, and what was wrong with it."""
+
+    size: int = 0
+    problem: Problem | None = None
+
+
+def verify(root: Path, index: Index, holder: str) -> Iterator[Step]:
+    """Compare every row with its file, and every file with the rows."""
+    for entry in chain(index.everything(), index.conflicts()):
+        if entry.holder == holder:
+            yield _compare(root, entry)
+    for bucket in list(layout.buckets(root)):
+        content = layout.content(root, bucket.name)
+        rows = {kept.entry.path for kept in index.below(bucket.name)}
+        # a file that came meanwhile has its row by now, or will have
+        for path in sorted(set(content.files) - rows):
+            yield Step(problem=Problem("no row", path, text="the index does not know this file"))
+        for path in content.foreign:
+            yield Step(problem=_foreign(path))
+    for path in layout.strangers(root):
+        yield Step(problem=_foreign(path))
+
+
+def _foreign(path: str) -> Problem:
+    return Problem("foreign", path, text="this is not the archive's")
+
+
+def _compare(root: Path, entry: Entry) -> Step:
+    path, uid = root / entry.path, entry.sop_instance_uid
+    if path.is_symlink() or not path.is_file():
+        return Step(problem=Problem("missing", entry.path, uid, "the file is not there"))
+    try:
+        size, digest = digest_of(path, entry.start)
+    except OSError as error:
+        return Step(problem=Problem("damaged", entry.path, uid, f"cannot be read: {error}"))
+    if size != entry.size:
+        text = f"{size} bytes of data set, not {entry.size}"
+        return Step(problem=Problem("damaged", entry.path, uid, text))
+    if digest != entry.sha256:
+        return Step(problem=Problem("damaged", entry.path, uid, "its digest has changed"))
+    return Step(size)
+
+
+def matching(index: Index, uids: list[str]) -> dict[str, Entry]:
+    """The instances of these studies, series and instances, by UID."""
+    found: dict[str, Entry] = {}
+    for level in _LEVELS:
+        condition = one_of(level, UNIQUE[level].column, uids)
+        query = Query(Level.IMAGE, conditions=(condition,))
+        found |= {entry.sop_instance_uid: entry for entry in index.instances(query)}
+    return found
+
+
+def remove(root: Path, index: Index, holder: str, entries: list[Entry]) -> None:
+    """Remove instances: first their rows, then their files; a crash between is made good later."""
+    removed = index.remove(entry.sop_instance_uid for entry in entries)
+    own = [entry.path for entry in removed if entry.holder == holder]
+    for path in own:
+        if layout.is_name_of_ours(path):
+            (root / path).unlink(missing_ok=True)
+    index.absolve(holder, own)
+
+
+def count_files(root: Path) -> int:
+    """How many files there are to index."""
+    return sum(len(layout.content(root, b.name).files) for b in layout.buckets(root))
+
+
+def reindex(data_dir: Path, settings: ArchiveSettings) -> Iterator[Found]:
+    """Build the index anew from the files; gives what was found so far after each file.
+
+    Raises ConfigError if a gateway has it open.
+    """
+    check_guard(data_dir, settings)
+    root = data_dir.absolute() / FOLDER
+    if not root.is_dir():
+        raise ConfigError(f"there is no archive {root}")
+    if settings.dsn:
+        with open_index(data_dir, settings) as index:
+            _forget_all(index, settings.holder_of_files)
+            yield from _fill(root, index, settings.holder_of_files)
+        return
+    with _alone(root / INDEX):
+        new = root / f"{INDEX}.new"
+        _delete(new)
+        with SqliteIndex(new) as index:
+            index.begin_journal_at(int(time.time() * 1000))
+            yield from _fill(root, index, settings.holder_of_files)
+        _put_in_place(new, root / INDEX)
+
+
+def _fill(root: Path, index: Index, holder: str) -> Iterator[Found]:
+    archive = Archive(root, durable=True)
+    try:
+        recovery = Recovery(archive, index, holder)
+        for bucket in sorted(layout.buckets(root), key=lambda b: (b.is_aside, b.name)):
+            content = layout.content(root, bucket.name)
+            recovery.found.foreign += content.foreign
+            archive.settle(bucket.name)
+            for path in sorted(content.files):
+                recovery.adopt(path)
+                yield recovery.found
+        recovery.found.foreign += layout.strangers(root)
+        yield recovery.found
+    finally:
+        archive.close()
+
+
+def _forget_all(index: Index, holder: str) -> None:
+    for entry in list(index.everything()):
+        if entry.holder == holder:
+            index.forget(entry.sop_instance_uid)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    fd = open_mark(path)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError("a gateway runs on this archive: stop it first") from None
+        yield
+    finally:
+        os.close(fd)
+
+
+def _delete(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm", ".lock", ".open"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _put_in_place(new: Path, path: Path) -> None:
+    """The old one's log must not be taken for the new one's."""
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    with new.open("rb") as file:
+        os.fsync(file.fileno())
+    new.replace(path)
+    with suppress(OSError):
+        for suffix in (".lock", ".open"):
+            new.with_name(new.name + suffix).unlink(missing_ok=True)
+    fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
