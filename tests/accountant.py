@@ -2,20 +2,20 @@
 
 The invariants (their numbers stand in every line of the report):
 
-I1  every instance answered with success or a warning is on disk, whole and unchanged
+I1  every instance answered with success or a warning is on disk, whole and unchanged, and in the
+    index
+I2  nothing is in the index that is not on disk as the index has it
 I3  nothing incomplete, and nothing that nobody sent, stands under a final name
 I4  at most one final response a request, and no success where a fault forbids it
 I6  no `.part` file, sealed spool file or quarantine is left, no process, no descriptor
 
-I2 (nothing is in the index that is not on disk) has its place in `Accountant.violations`: it needs
-an index.
-
-The reader of stored files here shares nothing with the gateway.
+The readers of stored files and of the index here share nothing with the gateway.
 """
 
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 import struct
 import threading
 from collections import Counter
@@ -50,6 +50,16 @@ class Stored:
     sop_class: str
     uid: str
     transfer_syntax: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the index says of a file."""
+
+    uid: str
+    path: str
     sha256: str
     size: int
 
@@ -110,7 +120,7 @@ class Accountant(Listener):
         stored, bad = read_archive(archive)
         found = [*bad, *self._acknowledged_is_stored(stored), *self._stored_was_sent(stored)]
         found += self._answers()
-        # I2 compares the index with `stored` here.
+        found += self._indexed(archive, stored)
         if spool is not None:
             found += leftovers(spool)
         return sorted(found, key=str)
@@ -149,6 +159,23 @@ class Accountant(Listener):
                 text = f"file meta says {one.transfer_syntax}, sent in {account.transfer_syntax}"
                 yield Violation("I3", str(one.path), text)
 
+    def _indexed(self, archive: Path, stored: list[Stored]) -> Iterator[Violation]:
+        """I2, and the second half of I1; what a storage worker without index keeps has none."""
+        if not (archive / "index.sqlite").exists():
+            return
+        rows = read_index(archive / "index.sqlite")
+        files = {str(one.path.relative_to(archive)): one for one in stored}
+        for row in rows:
+            file = files.get(row.path)
+            if file is None:
+                yield Violation("I2", row.uid, f"is in the index, but {row.path} is not on disk")
+            elif (file.uid, file.sha256, file.size) != (row.uid, row.sha256, row.size):
+                yield Violation("I2", row.uid, f"{row.path} is not what the index says of it")
+        known = {(row.uid, row.sha256) for row in rows}
+        for uid, account in self.accounts.items():
+            if account.acknowledged and not any((uid, d) in known for d in account.digests):
+                yield Violation("I1", uid, "was acknowledged, but is not in the index")
+
     def _answers(self) -> Iterator[Violation]:
         for uid, account in self.accounts.items():
             final = [status for status in account.statuses if is_final(status)]
@@ -183,6 +210,19 @@ def read_archive(archive: Path) -> tuple[list[Stored], list[Violation]]:
         except (ValueError, KeyError, struct.error) as error:
             bad.append(Violation("I3", str(path), f"is no whole Part 10 file: {error}"))
     return stored, bad
+
+
+def read_index(path: Path) -> list[Row]:
+    """Every row of an instance, or of a file that was set aside."""
+    rows = []
+    connection = sqlite3.connect(path)
+    try:
+        for table in ("instance", "conflict"):
+            found = connection.execute(f"SELECT sop_instance_uid, path, sha256, size FROM {table}")
+            rows += [Row(uid, name, digest.hex(), size) for uid, name, digest, size in found]
+    finally:
+        connection.close()
+    return rows
 
 
 def read_stored(path: Path) -> Stored:
