@@ -101,7 +101,7 @@ class Association(Sending):
 
     def abort(self, block: bool = True) -> None:
         """A-ABORT (PS3.8 7.3); nothing happens if it is over."""
-        if self._wire is None or self._wire.is_ended:
+        if self._wire is None or self.ended is not None:
             return
         if block:
             self._loop.run(self._wire.abort())
@@ -111,8 +111,7 @@ class Association(Sending):
 
     def kill(self) -> None:
         """End it at once."""
-        if self._wire is not None and not self._wire.is_ended:
-            self._loop.run(self._drop())
+        self.abort(block=False)
 
     async def _drop(self) -> None:
         assert self._wire is not None

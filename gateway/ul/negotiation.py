@@ -64,7 +64,8 @@ class Policy:
     calling_ae_titles: Collection[str] = ()
     """Calling AE titles admitted; empty: any."""
     own_order: bool = False
-    """The order in `supported` decides between transfer syntaxes, not the requestor's."""
+    """Where transfer syntaxes stand in `supported` as a tuple, their order decides, not the
+    requestor's."""
     roles: Callable[[str], tuple[bool, bool] | None] = _as_proposed
     """SOP class to the (SCU, SCP) roles that the requestor may have, if it proposes them; None:
     role selection is not answered."""
@@ -174,7 +175,8 @@ def _answer_context(context: PresentationContextRQ, policy: Policy) -> Presentat
     if not common:
         result = ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED
         return PresentationContextAC(context.id, result, any_syntax)
-    order = acceptable if policy.own_order else (*policy.preference, *common)
+    is_ordered = policy.own_order and isinstance(acceptable, tuple)
+    order = acceptable if is_ordered else (*policy.preference, *common)
     best = next(syntax for syntax in order if syntax in common)
     return PresentationContextAC(context.id, ContextResult.ACCEPTANCE, best)
 

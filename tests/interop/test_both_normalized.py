@@ -1,0 +1,217 @@
+"""The normalized services, written once and run under both libraries, each with each."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.interop.both import (
+    AVAILABILITY,
+    COMMITMENT,
+    COMMITMENT_INSTANCE,
+    FILM_BOX,
+    FILM_SESSION,
+    IMAGE_BOX,
+    MPPS,
+    PRINT_META,
+    PRINTER,
+    PRINTER_INSTANCE,
+    UPS_PULL,
+    UPS_PUSH,
+    UPS_WATCH,
+    Told,
+    boom,
+    data_set,
+    finish,
+    plain,
+    returning,
+    role,
+    send,
+    yielding,
+)
+
+# normalized services
+
+
+def normalized(pair, context, event_name, handler, what, *args, **options):
+    server = pair.serve([context], [(event_name, handler)])
+    assoc = pair.associate(server, [context])
+    answer = plain(send(assoc, what, *args, **options))
+    finish(assoc)
+    return answer
+
+
+def test_performed_procedure_step(pair):
+    steps = {}
+
+    def create(event):
+        steps[str(event.request.AffectedSOPInstanceUID)] = plain(event.attribute_list)
+        return 0x0000, event.attribute_list
+
+    def change(event):
+        step = steps[str(event.request.RequestedSOPInstanceUID)]
+        step.update(plain(event.modification_list))
+        return 0x0000, data_set(PerformedProcedureStepStatus="COMPLETED")
+
+    server = pair.serve([MPPS], [("EVT_N_CREATE", create), ("EVT_N_SET", change)])
+    assoc = pair.associate(server, [MPPS])
+    begun = data_set(PerformedProcedureStepStatus="IN PROGRESS", Modality="CT")
+    status, attributes = send(assoc, "n_create", begun, MPPS, "1.2.3")
+    assert (status.Status, plain(attributes)) == (0x0000, plain(begun))
+    over = data_set(PerformedProcedureStepStatus="COMPLETED")
+    status, attributes = send(assoc, "n_set", over, MPPS, "1.2.3")
+    assert (status.Status, plain(attributes)) == (0x0000, plain(over))
+    assert steps == {"1.2.3": {"PerformedProcedureStepStatus": "COMPLETED", "Modality": "CT"}}
+    finish(assoc)
+
+
+def test_storage_commitment_on_one_association(pair):
+    acting, reported = Told(), Told()
+
+    def commit(event):
+        acting.put((event.assoc, event.action_type, plain(event.action_information)))
+        return 0x0000, None
+
+    def report(event):
+        reported.put((event.event_type, plain(event.event_information)))
+        return 0x0000, None
+
+    server = pair.serve([(COMMITMENT, None, True, True)], [("EVT_N_ACTION", commit)])
+    assoc = pair.associate(
+        server,
+        [COMMITMENT],
+        [("EVT_N_EVENT_REPORT", report)],
+        ext_neg=[role(COMMITMENT, scu=True, scp=True)],
+    )
+    wanted = data_set(TransactionUID="1.2.9")
+    status, reply = send(assoc, "n_action", wanted, 1, COMMITMENT, COMMITMENT_INSTANCE)
+    assert (status.Status, plain(reply)) == (0x0000, {})
+    theirs, action_type, information = acting.next()
+    assert (action_type, information) == (1, plain(wanted))
+    status, _ = send(theirs, "n_event_report", wanted, 1, COMMITMENT, COMMITMENT_INSTANCE)
+    assert status.Status == 0x0000
+    assert reported.next() == (1, plain(wanted))
+    finish(assoc)
+
+
+def test_print(pair):
+    done = Told()
+
+    def create(event):
+        done.put(str(event.request.AffectedSOPClassUID))
+        return 0x0000, data_set(FilmOrientation="PORTRAIT")
+
+    def read(event):
+        done.put([int(tag) for tag in event.attribute_identifiers])
+        return 0x0000, data_set(PrinterStatus="NORMAL")
+
+    def change(event):
+        done.put(str(event.request.RequestedSOPClassUID))
+        return 0x0000, None
+
+    def act(event):
+        done.put(event.action_type)
+        return 0x0000, None
+
+    def delete(event):
+        done.put(str(event.request.RequestedSOPInstanceUID))
+        return 0x0000
+
+    handlers = [
+        ("EVT_N_CREATE", create),
+        ("EVT_N_GET", read),
+        ("EVT_N_SET", change),
+        ("EVT_N_ACTION", act),
+        ("EVT_N_DELETE", delete),
+    ]
+    server = pair.serve([PRINT_META], handlers)
+    assoc = pair.associate(server, [PRINT_META])
+    meta = {"meta_uid": PRINT_META}
+    status, found = send(assoc, "n_get", [0x21100010], PRINTER, PRINTER_INSTANCE, **meta)
+    assert (status.Status, plain(found)) == (0, {"PrinterStatus": "NORMAL"})
+    film = data_set(NumberOfCopies="1")
+    for sop_class in (FILM_SESSION, FILM_BOX):
+        status, found = send(assoc, "n_create", film, sop_class, "1.2.5", **meta)
+        assert (status.Status, plain(found)) == (0, {"FilmOrientation": "PORTRAIT"})
+    assert plain(send(assoc, "n_set", film, IMAGE_BOX, "1.2.6", **meta)) == ({"Status": 0}, {})
+    assert plain(send(assoc, "n_action", None, 1, FILM_BOX, "1.2.5", **meta)) == (
+        {"Status": 0},
+        {},
+    )
+    assert plain(send(assoc, "n_delete", FILM_SESSION, "1.2.5", **meta)) == {"Status": 0}
+    assert done.take(6) == [[0x21100010], FILM_SESSION, FILM_BOX, IMAGE_BOX, 1, "1.2.5"]
+    finish(assoc)
+
+
+def test_unified_procedure_step(pair):
+    done = Told()
+
+    def create(event):
+        done.put(("create", event.context.abstract_syntax, event.request.AffectedSOPClassUID))
+        return 0x0000, event.attribute_list
+
+    def act(event):
+        done.put(("act", event.context.abstract_syntax, event.request.RequestedSOPClassUID))
+        return 0x0000, None
+
+    def read(event):
+        done.put(("read", event.context.abstract_syntax, event.request.RequestedSOPClassUID))
+        return 0x0000, data_set(ProcedureStepState="SCHEDULED")
+
+    handlers = [
+        ("EVT_N_CREATE", create),
+        ("EVT_N_ACTION", act),
+        ("EVT_N_GET", read),
+        ("EVT_C_FIND", yielding((0xFF00, data_set(ProcedureStepState="SCHEDULED")))),
+    ]
+    server = pair.serve([UPS_PUSH, UPS_WATCH, UPS_PULL], handlers)
+    step = data_set(ProcedureStepState="SCHEDULED")
+    assoc = pair.associate(server, [UPS_PUSH])
+    assert send(assoc, "n_create", step, UPS_PUSH, "1.2.7")[0].Status == 0
+    finish(assoc)
+    assoc = pair.associate(server, [UPS_PULL, UPS_WATCH])
+    found = send(assoc, "c_find", data_set(ProcedureStepState=""), UPS_PULL)
+    assert [status.Status for status, _ in found] == [0xFF00, 0x0000]
+    answer = send(assoc, "n_get", [], UPS_PUSH, "1.2.7", meta_uid=UPS_PULL)
+    assert plain(answer) == ({"Status": 0}, plain(step))
+    answer = send(assoc, "n_action", None, 3, UPS_PUSH, "1.2.7", meta_uid=UPS_WATCH)
+    assert plain(answer) == ({"Status": 0}, {})
+    assert done.take(3) == [
+        ("create", UPS_PUSH, UPS_PUSH),
+        ("read", UPS_PULL, UPS_PUSH),
+        ("act", UPS_WATCH, UPS_PUSH),
+    ]
+    finish(assoc)
+
+
+def test_instance_availability(pair):
+    attributes = data_set(StudyInstanceUID="1.2.8")
+    answer = normalized(
+        *(pair, AVAILABILITY, "EVT_N_CREATE", returning((0x0000, attributes))),
+        *("n_create", attributes, AVAILABILITY, "1.2.8"),
+    )
+    assert answer == ({"Status": 0}, plain(attributes))
+
+
+NORMALIZED = {
+    "raises": (boom, 0x0110),
+    "no-status": (returning((data_set(), None)), 0xC001),
+    "text": (returning(("fine", None)), 0xC002),
+    "failure": (returning((0x0112, None)), 0x0112),
+    "data-set": (returning((data_set(Status=0x0107), None)), 0x0107),
+}
+
+
+@pytest.mark.parametrize("mistake", NORMALIZED)
+def test_status_of_an_n_create_handler(pair, mistake):
+    handler, expected = NORMALIZED[mistake]
+    status, _ = normalized(
+        pair, MPPS, "EVT_N_CREATE", handler, "n_create", data_set(Modality="CT"), MPPS, "1.2.3"
+    )
+    assert status["Status"] == expected
+
+
+def test_nobody_bound_to_n_create(pair):
+    assoc = pair.associate(pair.serve([MPPS]), [MPPS])
+    status, attributes = send(assoc, "n_create", data_set(Modality="CT"), MPPS, "1.2.3")
+    assert (status.Status, attributes) == (0x0110, None)
+    finish(assoc)
