@@ -288,8 +288,9 @@ class Session:
     def _finish(self, ending: Ending) -> None:
         self._worker.follow(None)
         client = self._client
-        if ending.why is Why.HUNG:
-            # no farewell: requests shall wait for whoever replaces this process
+        farewell = ending.why not in (Why.HUNG, Why.ORPHANED)
+        if not farewell:
+            # It is a death: requests shall wait for whoever replaces this process.
             self._executor.hold_back()
             self._take_no_more()
         elif client is not None:
@@ -297,7 +298,7 @@ class Session:
         self._drain(ending)
         self._notifier.stop(LIFELINE_DRAIN)
         if client is not None:
-            client.stop(bye=ending.why is not Why.HUNG)
+            client.stop(bye=farewell)
         self._client = None
         if not self._executor.in_hand:  # a hook might wait for the very handler that hangs
             self._call_stop_hooks()
