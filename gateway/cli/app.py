@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from gateway import __version__
-from gateway.cli import config, echo, events, find, get, move, serve, status, store, worker
+from gateway.cli import config, echo, events, find, get, load, move, serve, status, store, worker
 from gateway.cli.common import settings_of
 from gateway.errors import ConfigError, GatewayError
 
@@ -87,6 +87,7 @@ for _name, _module in {
     "find": find,
     "get": get,
     "move": move,
+    "load": load,
     "events": events,
     "status": status,
     "config": config,

@@ -1,0 +1,405 @@
+"""`dicom-gateway load`: any SCP under a load that is stated, and how it bore it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import shlex
+import sys
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from gateway.cli.peer import (
+    AecOption,
+    AetOption,
+    HostArgument,
+    Interrupt,
+    MaxPduOption,
+    Output,
+    PortArgument,
+    TimeoutOption,
+    check_titles,
+    run,
+)
+from gateway.cli.query import KeysOption, Level, LevelOption, Root, RootOption, model
+from gateway.errors import ConfigError
+from gateway.requestor.errors import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.load.accountant import Verification
+    from gateway.load.display import Display
+    from gateway.load.objectives import Objective
+    from gateway.load.plan import Plan, Rate
+    from gateway.load.result import Result
+
+_BY_FIND = "find"
+_FOREVER = 1e9
+"""Seconds; a count ends it."""
+
+
+class Operation(StrEnum):
+    """What is done again and again."""
+
+    STORE = "store"
+    ECHO = "echo"
+    FIND = "find"
+
+
+class Keep(StrEnum):
+    """When there is a new association."""
+
+    KEEP = "keep"
+    STUDY = "study"
+    INSTANCE = "instance"
+
+
+def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
+    host: HostArgument,
+    port: PortArgument,
+    operation: Annotated[
+        Operation, typer.Option("--operation", "-o", help="What is done again and again.")
+    ] = Operation.STORE,
+    associations: Annotated[
+        int, typer.Option("--associations", "-a", min=1, max=10_000, help="As many at once.")
+    ] = 1,
+    count: Annotated[
+        int | None, typer.Option("--count", "-n", min=1, help="As many operations in all.")
+    ] = None,
+    duration: Annotated[
+        str | None, typer.Option("--duration", "-d", metavar="TIME", help="For so long: 30s, 5m.")
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "--rate",
+            metavar="R",
+            help="Open loop: so many operations a second become due, whatever the peer does; "
+            "latency counts from when one should have started.",
+        ),
+    ] = None,
+    ramp: Annotated[
+        str | None,
+        typer.Option(
+            "--ramp",
+            metavar="FROM:TO:TIME",
+            help="Open loop with a rate that rises in 10 steps, to find the knee: 50:2000:30s.",
+        ),
+    ] = None,
+    poisson: Annotated[
+        bool,
+        typer.Option("--poisson/--even", help="Arrivals of the open loop: at random, or evenly."),
+    ] = False,
+    files: Annotated[
+        list[Path],
+        typer.Option(
+            "--files",
+            metavar="PATH",
+            help="Send these files, and folders with all below, with new UIDs each time.",
+        ),
+    ] = [],  # noqa: B006 - typer's way to say that there may be none
+    keep_uids: Annotated[
+        bool, typer.Option("--keep-uids", help="Send the files as they are, UIDs and all.")
+    ] = False,
+    mix: Annotated[
+        str,
+        typer.Option(
+            "--mix",
+            metavar="KIND=SHARE,...",
+            help="What is generated, by shares of the instances: ct mr us cr dx mg.",
+        ),
+    ] = "ct",
+    size: Annotated[
+        str | None,
+        typer.Option(
+            "--size", metavar="SIZE", help="Bytes of pixels instead of the real ones: 8k, 512KiB."
+        ),
+    ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            "--study",
+            metavar="SERIESxINSTANCES",
+            help="What a study consists of: 3x40. Without it, what the modality has.",
+        ),
+    ] = None,
+    new_association: Annotated[
+        Keep,
+        typer.Option(
+            "--association",
+            help="Associations are kept, or are opened for each study or each instance "
+            "(their set-up is then a part of the latency).",
+        ),
+    ] = Keep.KEEP,
+    keys: KeysOption = [],  # noqa: B006 - as above
+    level: LevelOption = Level.STUDY,
+    root: RootOption = Root.STUDY,
+    slo: Annotated[
+        str | None,
+        typer.Option(
+            "--slo",
+            metavar="TERMS",
+            help="What must hold: p99<250ms,errors<0.1%,rate>100. Exit status 3 if it does not.",
+        ),
+    ] = None,
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, max=64, help="Processes that share the load.")
+    ] = 1,
+    verify: Annotated[
+        str | None,
+        typer.Option(
+            "--verify",
+            metavar="DIR|find",
+            help="Afterwards compare what was acknowledged with the files below a folder, such as "
+            "a gateway's data directory, byte for byte; or ask the peer itself, by C-FIND.",
+        ),
+    ] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write everything there, as JSON."),
+    ] = None,
+    html_file: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a report there, one HTML page."),
+    ] = None,
+    every: Annotated[
+        float,
+        typer.Option("--every", min=0.1, metavar="SECONDS", help="Between lines, off a terminal."),
+    ] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", help="Of random arrivals; 0: a new one.")] = 0,
+    give_up: Annotated[
+        float,
+        typer.Option(
+            "--give-up",
+            min=0.1,
+            metavar="SECONDS",
+            help="Break off after so long without any association.",
+        ),
+    ] = 5.0,
+    drain: Annotated[
+        float,
+        typer.Option(
+            "--drain",
+            min=0.0,
+            metavar="SECONDS",
+            help="How long operations that are due may take to end when the time is over.",
+        ),
+    ] = 10.0,
+    aet: AetOption = "LOAD",
+    aec: AecOption = "ANY-SCP",
+    max_pdu: MaxPduOption = 262_144,
+    timeout: TimeoutOption = 30.0,
+) -> None:
+    """Put a DICOM server under load and measure how it bears it.
+
+    Without --rate or --ramp each association does one operation after the other (a closed loop).
+    With it operations become due by the clock, and a peer that stands still is charged with all
+    that it held up. Without --count and --duration it runs for 10 seconds.
+
+    Exit status: 0 all went well (or the --slo was met), 3 the --slo was missed, 1 anything else
+    that failed, 2 a wrong option, 130 interrupted. Examples:
+
+    dicom-gateway load 127.0.0.1 11112 --associations 10 --duration 20 --html report.html
+
+    dicom-gateway load 127.0.0.1 11112 --ramp 50:2000:30s --slo "p99<250ms,errors<0.1%"
+
+    dicom-gateway load 127.0.0.1 11112 --count 1000 --mix ct=70,mr=20,dx=10 --verify gateway-data
+    """
+    from gateway.load import arguments, objectives
+    from gateway.load.identity import new_root
+    from gateway.load.plan import Plan
+
+    check_titles(aet=aet, aec=aec)
+    is_store = operation is Operation.STORE
+    _refuse(
+        (rate is not None and ramp is not None, "--ramp", "not together with --rate"),
+        (rate is not None and not rate > 0, "--rate", "must be above 0"),
+        (ramp is not None and duration is not None, "--ramp", "says how long, as does --duration"),
+        (keep_uids and not files, "--keep-uids", "is for --files"),
+        (bool(files) and bool(size or study), "--files", "not together with --size or --study"),
+        (bool(files) and not is_store, "--files", "is for --operation store"),
+        (bool(keys) and operation is not Operation.FIND, "--key", "is for --operation find"),
+        (verify is not None and not is_store, "--verify", "is for --operation store"),
+        (processes > associations, "--processes", "more than there are --associations"),
+        (
+            verify not in (None, _BY_FIND) and not Path(verify or "").is_dir(),
+            "--verify",
+            f"{verify} is no folder; write a folder, or find",
+        ),
+    )
+    if duration is None and count is None and ramp is None:
+        duration = "10s"
+    seconds = None if duration is None else _named("--duration", arguments.duration, duration)
+    terms = _named("--slo", objectives.parse, slo) if slo else ()
+    sop_class, identifier = _query(root, level, keys) if operation is Operation.FIND else ("", "")
+    plan = Plan(
+        host,
+        port,
+        operation.value,
+        aet=aet,
+        aec=aec,
+        timeout=timeout,
+        max_pdu=max_pdu,
+        associations=associations,
+        keep=new_association.value,
+        count=count,
+        duration=seconds,
+        rate=_rate(rate, ramp, seconds),
+        poisson=poisson,
+        files=tuple(str(path) for path in files),
+        keep_uids=keep_uids,
+        size=_named("--size", arguments.size, size) if size else None,
+        mix=_named("--mix", arguments.mix, mix),
+        study=_named("--study", arguments.study, study) if study else None,
+        find_sop_class=sop_class,
+        find_identifier=identifier,
+        give_up=give_up,
+        drain=drain,
+        processes=processes,
+        root=new_root(),
+        seed=seed or random.SystemRandom().randrange(1, 1 << 31),
+    )
+    outputs = _Outputs(json_file, html_file, every)
+    outputs.check()
+    run(Output(False), lambda interrupt: _load(plan, interrupt, terms, verify, outputs))
+
+
+T = TypeVar("T")
+
+
+def _named(option: str, parse: Callable[[str], T], text: str) -> T:
+    """The value of an option; an error names it."""
+    try:
+        return parse(text)
+    except ConfigError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+def _refuse(*checks: tuple[bool, str, str]) -> None:
+    """(is wrong, option, why) of what does not go together."""
+    for is_wrong, option, why in checks:
+        if is_wrong:
+            raise typer.BadParameter(why, param_hint=option)
+
+
+def _rate(rate: float | None, ramp: str | None, seconds: float | None) -> Rate | None:
+    from gateway.load import arguments
+    from gateway.load.plan import Rate
+
+    if ramp is not None:
+        return _named("--ramp", arguments.ramp, ramp)
+    if rate is None:
+        return None
+    return Rate(rate, rate, _FOREVER if seconds is None else seconds)
+
+
+def _query(root: Root, level: Level, keys: list[str]) -> tuple[str, str]:
+    """SOP class, and identifier in hexadecimal digits."""
+    from gateway.cli import keys as keys_
+    from gateway.requestor.datasets import encoder
+    from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN
+
+    asked = keys_.identifier(
+        keys, None if root is Root.WORKLIST else level, keys_.returned_by(root, level)
+    )
+    return model(root, "Find"), encoder(asked)(IMPLICIT_VR_LITTLE_ENDIAN).hex()
+
+
+class _Outputs:
+    """Where a run is told."""
+
+    def __init__(self, json_file: Path | None, html_file: Path | None, every: float) -> None:
+        self._json, self._html, self._every = json_file, html_file, every
+
+    def check(self) -> None:
+        """A report that cannot be written is known before the load, not after it."""
+        for option, path in (("--json", self._json), ("--html", self._html)):
+            if path is None:
+                continue
+            try:
+                path.touch()
+            except OSError as error:
+                text = f"{path} cannot be written: {error.strerror}"
+                raise typer.BadParameter(text, param_hint=option) from None
+
+    def display(self, result: Result) -> Display:
+        """A live table if somebody looks."""
+        from gateway.load.display import Lines, Screen
+
+        if sys.stdout.isatty():
+            from rich.console import Console
+
+            return Screen(Console(highlight=False), result)
+        return Lines(self.line, self._every)
+
+    @staticmethod
+    def line(text: str) -> None:
+        """A line of output; a peer's text is made harmless."""
+        print(printable(text), flush=True)
+
+    def tell(self, result: Result) -> None:
+        """The summary and the reports."""
+        from gateway.load import words
+        from gateway.load.page import page
+
+        for line in words.summary(result):
+            self.line(line)
+        if self._json is not None:
+            self._json.write_text(json.dumps(result.document(), indent=1) + "\n")
+        if self._html is not None:
+            self._html.write_text(page(result), encoding="utf-8")
+        if result.failure:
+            print(f"dicom-gateway: {printable(result.failure)}", file=sys.stderr)
+
+
+async def _load(
+    plan: Plan,
+    interrupt: Interrupt,
+    terms: tuple[Objective, ...],
+    verify: str | None,
+    outputs: _Outputs,
+) -> int:
+    from gateway.load.coordinator import Coordinator
+
+    with tempfile.TemporaryDirectory(prefix="dicom-gateway-load-") as folder:
+        journals = Path(folder) if verify is not None else None
+        displays: list[Display] = []
+        coordinator = Coordinator(
+            plan, lambda result: displays[0].update(result), outputs.line, journals
+        )
+        result = coordinator.result
+        result.objectives, result.command = terms, _command()
+        displays.append(outputs.display(result))
+
+        async def stop() -> None:
+            coordinator.stop()
+
+        interrupt.ask = stop
+        try:
+            await coordinator.run()
+        finally:
+            displays[0].close()
+        if verify is not None and journals is not None:
+            result.verification = await _verify(plan, journals, verify)
+    outputs.tell(result)
+    return result.status
+
+
+async def _verify(plan: Plan, journals: Path, where: str) -> Verification:
+    from gateway.load.accountant import Accountant
+
+    accountant = await asyncio.to_thread(Accountant, plan, journals)
+    if where == _BY_FIND:
+        return await accountant.ask()
+    return await asyncio.to_thread(accountant.compare_folder, Path(where))
+
+
+def _command() -> str:
+    """What was typed, to be typed again."""
+    return shlex.join(["dicom-gateway", *sys.argv[1:]])

@@ -1,0 +1,149 @@
+"""Runs a load: starts the children, gives them one start, adds up what they report."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from gateway.errors import ConfigError
+from gateway.load.histogram import Histogram
+from gateway.load.plan import START_LENGTH, Plan
+from gateway.load.recorder import STEP
+from gateway.load.result import Cost, Result
+from gateway.load.tally import Tally
+from gateway.process import Child, describe_exit, spawn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_GRACE = 0.05
+"""Seconds between the word and the start, for all children to hear it."""
+
+
+class Coordinator:
+    """One load. `watch` is called whenever something was reported."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        watch: Callable[[Result], None],
+        note: Callable[[str], None],
+        journals: Path | None = None,
+    ) -> None:
+        self._plan = plan
+        self._watch = watch
+        self._note = note
+        self._journals = journals
+        self._children: list[Child] = []
+        self._stopping = False
+        self.result = Result(plan)
+
+    async def run(self) -> Result:
+        """To its end; what went wrong is in the result. Raises ConfigError for a bad plan."""
+        before = resource.getrusage(resource.RUSAGE_SELF)
+        with ExitStack() as pipes:
+            go, start = os.pipe()
+            pipes.callback(os.close, go)
+            try:
+                await self._spawn(go)
+                await self._start(start)
+            finally:
+                os.close(start)
+            try:
+                await asyncio.gather(*(self._follow(child) for child in self._children))
+            finally:
+                await self._leave()
+        after = resource.getrusage(resource.RUSAGE_SELF)
+        self.result.parent = Cost(
+            after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime
+        )
+        return self.result
+
+    def stop(self) -> None:
+        """End it early, and in order."""
+        self._stopping = True
+        self.result.is_interrupted = True
+        for child in self._children:
+            child.terminate()
+
+    async def _spawn(self, go: int) -> None:
+        for number in range(self._plan.processes):
+            journal = "" if self._journals is None else str(self._journals / f"{number}")
+            plan = replace(self._plan, process=number, journal=journal)
+            settings = plan.to_map()
+            name = f"load-{number}"
+            child = await spawn("gateway.load.child", name=name, settings=settings, fds={"go": go})
+            self._children.append(child)
+
+    async def _start(self, start: int) -> None:
+        """Wait until every child has its associations, then give the moment of the start."""
+        opened = await asyncio.gather(*(self._ready(child) for child in self._children))
+        if not any(opened):
+            failure = next(iter(self.result.totals.rejects or self.result.totals.failures), "")
+            self.result.failure = self.result.failure or f"no association: {failure}"
+        self.result.started = time.time() + _GRACE
+        self.result.start = moment = time.monotonic() + _GRACE
+        told = f"{moment:.6f}" if any(opened) and not self._stopping else ""
+        os.write(start, told.ljust(START_LENGTH).encode() * len(self._children))
+
+    async def _ready(self, child: Child) -> bool:
+        while (report := await child.next_report()) is not None:
+            if "ready" in report:
+                for text in report["notes"]:
+                    self._note(text)
+                return bool(report["open"])
+            self._take(report)
+        return False
+
+    async def _follow(self, child: Child) -> None:
+        done = False
+        while (report := await child.next_report()) is not None:
+            done = done or "done" in report
+            self._take(report)
+        status = await child.wait()
+        if not done and not self._stopping and not self.result.failure:
+            self.result.failure = f"process {child.name} of the load: {describe_exit(status)}"
+
+    def _take(self, report: dict[str, Any]) -> None:
+        result = self.result
+        if "error" in report:
+            raise ConfigError(report["error"])
+        if "done" in report:
+            result.children.append(Cost(report["user"], report["system"], report["peak_memory"]))
+            result.failure = result.failure or report["failure"]
+            return
+        tallies = [result.totals]
+        if "kind" in report:
+            steps = report["kind"] == STEP
+            table = result.steps if steps else result.slices
+            tallies = [table.setdefault(report["index"], Tally())]
+            if not steps:
+                tallies.append(result.totals)
+        for tally in tallies:
+            _add(tally, report)
+        self._watch(result)
+
+    async def _leave(self) -> None:
+        for child in self._children:
+            child.terminate()
+        for child in self._children:
+            try:
+                async with asyncio.timeout(self._plan.drain + self._plan.timeout):
+                    await child.wait()
+            except TimeoutError:
+                child.kill()
+                with suppress(ProcessLookupError):
+                    await child.wait()
+
+
+def _add(tally: Tally, report: dict[str, Any]) -> None:
+    if "tally" in report:
+        tally.merge(Tally.of_numbers(report["tally"]))
+    else:
+        getattr(tally, report["name"]).merge(Histogram.from_map(report["histogram"]))

@@ -1,0 +1,176 @@
+"""Templates from files: their own data sets, with places for new UIDs.
+
+Only the elements at the top of a data set up to the Series Instance UID are walked over. What the
+walk does not understand is sent as it is, each time as the same instance.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from gateway.errors import ConfigError
+from gateway.load.identity import PLACEHOLDER, Field
+from gateway.load.template import Template
+from gateway.requestor.files import Instance, NotDicom, identify, walk
+from gateway.uid import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LARGEST = 2 << 30
+"""Bytes of all files: each process holds them in memory."""
+
+_PLACES = {
+    0x00080018: Field.INSTANCE_UID,
+    0x0020000D: Field.STUDY_UID,
+    0x0020000E: Field.SERIES_UID,
+}
+_LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+_UNDEFINED = 0xFFFFFFFF
+_ITEM_END, _SEQUENCE_END = 0xFFFEE00D, 0xFFFEE0DD
+
+
+class _Strange(Exception):  # noqa: N818 - a state, not only an error
+    """The data set cannot be walked over."""
+
+
+class _Place(NamedTuple):
+    tag: int
+    start: int
+    """Where the element begins."""
+    value: int
+    end: int
+
+
+class Loaded(NamedTuple):
+    """The files that are sent, and what is to be said of the others."""
+
+    templates: list[Template]
+    notes: list[str]
+
+
+def load(paths: tuple[str, ...], root: str, *, keep_uids: bool) -> Loaded:
+    """Read the files; raises ConfigError if there is nothing to send, or too much."""
+    templates: list[Template] = []
+    notes: list[str] = []
+    groups: dict[str, tuple[int, dict[str, int]]] = {}
+    total = 0
+    for path in walk(Path(one) for one in paths):
+        try:
+            instance = identify(path)
+        except NotDicom as error:
+            notes.append(f"not sent: {path}: {error}")
+            continue
+        total += instance.size
+        if total > LARGEST:
+            raise ConfigError(f"the files have more than {LARGEST >> 30} GiB together: give fewer")
+        template, note = _template(path, instance, root, keep_uids, groups)
+        templates.append(template)
+        notes += [f"{path}: {note}"] if note else []
+    if not templates:
+        first = f" ({notes[0]})" if notes else ""
+        raise ConfigError(f"--files: nothing that can be sent{first}")
+    return Loaded(templates, notes)
+
+
+def _template(
+    path: Path,
+    instance: Instance,
+    root: str,
+    keep_uids: bool,
+    groups: dict[str, tuple[int, dict[str, int]]],
+) -> tuple[Template, str]:
+    data = path.read_bytes()[instance.offset :] + (b"\0" if instance.is_padded else b"")
+    as_it_is = Template(
+        path.name,
+        instance.sop_class_uid,
+        instance.transfer_syntax_uid,
+        data,
+        0,
+        own_uid=instance.sop_instance_uid,
+    )
+    if keep_uids:
+        return as_it_is, ""
+    try:
+        places = _locate(data, instance.transfer_syntax_uid)
+        patched, head = _patched(data, places, instance.transfer_syntax_uid, root)
+    except _Strange as error:
+        return as_it_is, f"sent as it is, always as the same instance: {error}"
+    uids = {place.tag: data[place.value : place.end] for place in places}
+    study, series = (uids.get(tag, b"").decode("latin-1") for tag in (0x0020000D, 0x0020000E))
+    index, members = groups.setdefault(study, (len(groups), {}))
+    member = members.setdefault(series, sum(len(one[1]) for one in groups.values()))
+    return replace(as_it_is, data=patched, head=head, own_uid="", group=(index, member)), ""
+
+
+def _locate(data: bytes, syntax: str) -> list[_Place]:
+    if syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+        raise _Strange("it is deflated")
+    try:
+        found = [
+            _Place(tag, start, value, end)
+            for tag, start, value, end in _top_level(data, syntax)
+            if tag in _PLACES
+        ]
+    except struct.error:
+        raise _Strange("its elements do not fit into it") from None
+    if not found or found[0].tag != 0x00080018:
+        raise _Strange("its SOP Instance UID is not where it should be")
+    return found
+
+
+def _top_level(data: bytes, syntax: str) -> Iterator[_Place]:
+    """The elements up to the Series Instance UID that stand in no sequence."""
+    order = ">" if syntax == EXPLICIT_VR_BIG_ENDIAN else "<"
+    explicit = syntax != IMPLICIT_VR_LITTLE_ENDIAN
+    at = depth = 0
+    while at < len(data):
+        tag, vr, length, value = _header(data, at, order, explicit)
+        if depth == 0 and tag > 0x0020000E:
+            return
+        if depth == 0 and tag & 0xFFFF == 0:
+            raise _Strange("it has group lengths")
+        if vr == b"UN" and length == _UNDEFINED:
+            raise _Strange("it has an unknown element of undefined length")
+        start, at = at, value + (0 if length == _UNDEFINED else length)
+        if depth == 0:
+            yield _Place(tag, start, value, at)
+        depth += (length == _UNDEFINED) - (tag in (_ITEM_END, _SEQUENCE_END))
+
+
+def _header(data: bytes, at: int, order: str, explicit: bool) -> tuple[int, bytes, int, int]:
+    """Tag, VR, length, and where the value begins (PS3.5 7.1)."""
+    group, element = struct.unpack_from(f"{order}HH", data, at)
+    tag = group << 16 | element
+    vr = data[at + 4 : at + 6]
+    if not explicit or group == 0xFFFE or not (vr.isalpha() and vr.isupper()):
+        return tag, b"", struct.unpack_from(f"{order}L", data, at + 4)[0], at + 8
+    if vr in _LONG:
+        return tag, vr, struct.unpack_from(f"{order}L", data, at + 8)[0], at + 12
+    return tag, vr, struct.unpack_from(f"{order}H", data, at + 6)[0], at + 8
+
+
+def _patched(data: bytes, places: list[_Place], syntax: str, root: str) -> tuple[bytes, int]:
+    """The data set with placeholders, and how long the part is that has them."""
+    order = ">" if syntax == EXPLICIT_VR_BIG_ENDIAN else "<"
+    values = PLACEHOLDER.values(root)
+    parts: list[bytes] = []
+    begin = 0
+    for place in places:
+        value = values[_PLACES[place.tag]]
+        vr = data[place.start + 4 : place.start + 6]
+        if syntax != IMPLICIT_VR_LITTLE_ENDIAN and vr == b"UI":
+            header = data[place.start : place.start + 6] + struct.pack(f"{order}H", len(value))
+        else:
+            header = data[place.start : place.start + 4] + struct.pack(f"{order}L", len(value))
+        parts += [data[begin : place.start], header, value]
+        begin = place.end
+    head = sum(map(len, parts))
+    return b"".join((*parts, data[begin:])), head

@@ -1,0 +1,191 @@
+"""The report as one self-contained HTML page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from html import escape
+from typing import TYPE_CHECKING
+
+from gateway.load import words
+from gateway.load.chart import Axis, Series, bars, lines
+from gateway.load.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from gateway.load.result import Result
+
+_STYLE = """
+:root{color-scheme:light dark;--line:#8884;--soft:#888}
+body{font:15px/1.5 system-ui,sans-serif;max-width:900px;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .4rem}
+pre{white-space:pre-wrap;overflow-wrap:anywhere;border:1px solid var(--line);padding:.6rem}
+table{border-collapse:collapse;width:100%}
+td,th{padding:.2rem .6rem;border-bottom:1px solid var(--line);text-align:right}
+td:first-child,th:first-child{text-align:left;overflow-wrap:anywhere}
+svg{width:100%;height:auto}svg text{font-size:12px;fill:currentColor}
+svg .g{stroke:var(--line)}svg .r{text-anchor:end}svg .m{text-anchor:middle}
+polyline{fill:none;stroke-width:1.5}
+.legend span{margin-right:1.2rem}.legend i{display:inline-block;width:.8rem;height:.8rem;
+margin-right:.35rem;vertical-align:-1px}.legend,.soft{color:var(--soft);margin:0}
+.tiles{display:flex;flex-wrap:wrap;gap:.8rem;margin:1rem 0}
+.tiles div{border:1px solid var(--line);padding:.5rem .9rem;flex:1 0 7rem}
+.tiles b{display:block;font-size:1.25rem;white-space:nowrap}.bad{color:#d33;font-weight:600}
+"""
+_BLUE, _ORANGE, _RED, _GREEN = "#3b82c4", "#e08a1e", "#d33f49", "#2f9e6e"
+_BARS = 60
+
+
+def page(result: Result) -> str:
+    """The whole page."""
+    plan = result.plan
+    title = f"Load on {plan.host}:{plan.port}"
+    when = datetime.fromtimestamp(result.started, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    body = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="soft">{escape(words.kind(plan))} &middot; {when}</p>',
+        f"<pre>{escape(result.command)}</pre>",
+        f'<p class="bad">Broken off: {escape(result.failure)}</p>' if result.failure else "",
+        _tiles(result),
+        *_charts(result),
+        *_tables(result),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n"
+        "<body>" + "\n".join(part for part in body if part) + "</body></html>\n"
+    )
+
+
+def _tiles(result: Result) -> str:
+    totals = result.totals
+    tiles = [
+        ("answered a second", words.number(result.rate)),
+        ("answered", f"{totals.answered:,}"),
+        ("acknowledged", f"{totals.acknowledged:,}"),
+        ("errors", f"{totals.errors:,}"),
+        *((name, words.span(totals.latency.percentile(p))) for name, p in words.SHOWN),
+        ("max", words.span(totals.latency.largest)),
+    ]
+    return '<div class="tiles">{}</div>'.format(
+        "".join(f"<div><b>{value}</b>{name}</div>" for name, value in tiles)
+    )
+
+
+def _charts(result: Result) -> list[str]:
+    if not result.totals.latency.count:
+        return ["<p>Nothing was answered: there is nothing to draw.</p>"]
+    return [
+        "<h2>Latency over time</h2>",
+        _latency(result),
+        '<p class="soft">From when an operation should have started; a logarithmic scale.</p>',
+        "<h2>Offered and achieved load</h2>",
+        _load(result),
+        "<h2>How latency is distributed</h2>",
+        _distribution(result.totals),
+        *_knee(result),
+    ]
+
+
+def _time(result: Result) -> Axis:
+    end = (max(result.slices) + 1) * result.plan.slice
+    return Axis(0.0, end, "seconds from the start", lambda value: f"{value:g}")
+
+
+def _latency(result: Result) -> str:
+    width = result.plan.slice
+    answered = [(i, t) for i, t in sorted(result.slices.items()) if t.latency.count]
+    values = [t.latency.percentile(50) for _, t in answered]
+    low = min(value for value in values if value >= 0) or 1e-6
+    high = max(t.latency.largest for _, t in answered)
+    y = Axis(low * 0.7, max(high * 1.3, low * 2), "latency", words.span, logarithmic=True)
+    kinds = (("p50", 50.0, _BLUE), ("p99", 99.0, _ORANGE), ("max", 100.0, _RED))
+    series = [
+        Series(
+            name,
+            colour,
+            [((i + 0.5) * width, max(t.latency.percentile(p), 1e-6)) for i, t in answered],
+        )
+        for name, p, colour in kinds
+    ]
+    return lines(_time(result), y, series)
+
+
+def _load(result: Result) -> str:
+    width, end = result.plan.slice, result.seconds
+    # The last slice may be cut short: a sliver of one says nothing about a rate.
+    spans = [(i, min(width, end - i * width)) for i in range(max(result.slices) + 1)]
+    whole = [(i, span) for i, span in spans if span > width / 4] or [(0, max(end, 1e-3))]
+
+    def rates(name: str) -> list[tuple[float, float]]:
+        return [
+            ((i + 0.5) * width, getattr(result.slices.get(i, Tally()), name) / span)
+            for i, span in whole
+        ]
+
+    kinds = (("offered", _ORANGE), ("answered", _BLUE), ("errors", _RED))
+    series = [Series(name, colour, rates(name)) for name, colour in kinds]
+    high = max(value for one in series for _, value in one.points)
+    return lines(_time(result), Axis(0.0, high * 1.1 or 1.0, "a second", words.number), series)
+
+
+def _distribution(totals: Tally) -> str:
+    """Buckets of one width on a logarithmic axis, so that the tail can be seen."""
+    histogram = totals.latency
+    low, high = max(histogram.smallest, 1e-6) * 0.9, max(histogram.largest, 2e-6) * 1.1
+    x = Axis(low, high, "latency", words.span, logarithmic=True)
+    counts = [0] * _BARS
+    for middle, count in histogram.rows():
+        counts[min(int(x.place(middle) * _BARS), _BARS - 1)] += count
+    edges = [low * (high / low) ** (i / _BARS) for i in range(_BARS + 1)]
+    rows = [(edges[i], edges[i + 1], float(count)) for i, count in enumerate(counts) if count]
+    y = Axis(0.5, max(counts) * 1.3, "operations", words.number, logarithmic=True)
+    return bars(x, y, rows, _GREEN)
+
+
+def _knee(result: Result) -> list[str]:
+    knee, rate = result.knee, result.plan.rate
+    if knee is None or rate is None:
+        return []
+    rows = []
+    for index, offered in enumerate(rate.step_rates()):
+        tally = result.steps.get(index)
+        if tally is None:
+            continue
+        rows.append(
+            (
+                words.number(offered),
+                words.number(tally.answered / result.step_width),
+                words.span(tally.latency.percentile(50)),
+                words.span(tally.latency.percentile(99)),
+                f"{tally.errors:,}",
+            )
+        )
+    found = "none" if knee.offered is None else f"{words.number(knee.offered)} a second"
+    title = "<h2>Ramp</h2>"
+    text = f"<p>The highest step that was kept up with: <b>{found}</b>.</p>"
+    return [title, text, _table(("offered a second", "achieved", "p50", "p99", "errors"), rows)]
+
+
+def _tables(result: Result) -> Iterable[str]:
+    totals = result.totals
+    tables = (
+        ("Statuses", totals.statuses),
+        ("Rejected associations", totals.rejects),
+        ("Other failures", totals.failures),
+    )
+    for title, table in tables:
+        yield f"<h2>{title}</h2>"
+        rows = [(text, f"{count:,}") for text, count in sorted(table.items(), key=lambda x: -x[1])]
+        yield _table(("what", "times"), rows) if rows else '<p class="soft">None.</p>'
+    yield "<h2>Summary</h2>"
+    yield f"<pre>{escape(chr(10).join(words.summary(result)))}</pre>"
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(one)}</th>" for one in heads)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

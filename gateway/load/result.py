@@ -1,0 +1,260 @@
+"""What a load has shown, and the JSON document that says so (`report.schema.json`)."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gateway import __version__
+from gateway.load.histogram import PRECISION, Histogram
+from gateway.load.tally import Tally
+
+if TYPE_CHECKING:
+    from gateway.load.accountant import Verification
+    from gateway.load.objectives import Objective
+    from gateway.load.plan import Plan
+
+__all__ = ["Cost", "Knee", "Result", "Tally"]
+
+SCHEMA = Path(__file__).with_name("report.schema.json")
+"""The published schema of `Result.document`."""
+FORMAT = "dicom-gateway-load/1"
+
+PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9, 99.99)
+
+KEEPS_UP = 0.95
+"""The share of the offered load that has to be achieved."""
+ERRORS = 0.01
+
+EXIT_OK, EXIT_FAILED, EXIT_MISSED = 0, 1, 3
+"""All went well; something did not; an objective was missed."""
+
+_BUSY = 0.9
+"""Share of a core from which on the generator itself may be the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a process of the generator itself took."""
+
+    user: float = 0.0
+    """Seconds of CPU time."""
+    system: float = 0.0
+    peak_memory: int = 0
+    """Bytes."""
+
+    @property
+    def cpu(self) -> float:
+        return self.user + self.system
+
+
+@dataclass(frozen=True, slots=True)
+class Knee:
+    """The highest offered load of a ramp that was kept up with."""
+
+    offered: float | None
+    """Operations a second; None: not even the first step."""
+    broken_at: float | None
+    """The first step that was not; None: all were."""
+
+
+@dataclass(slots=True)
+class Result:
+    """Grows while a load runs."""
+
+    plan: Plan
+    totals: Tally = field(default_factory=Tally)
+    slices: dict[int, Tally] = field(default_factory=dict)
+    steps: dict[int, Tally] = field(default_factory=dict)
+    children: list[Cost] = field(default_factory=list)
+    parent: Cost = Cost()
+    objectives: tuple[Objective, ...] = ()
+    command: str = ""
+    failure: str = ""
+    """Why the load was broken off; empty: it was not."""
+    is_interrupted: bool = False
+    verification: Verification | None = None
+    started: float = 0.0
+    """Seconds since 1970."""
+    start: float = 0.0
+    """The same moment on the monotonic clock."""
+
+    @property
+    def seconds(self) -> float:
+        """From the start to the last answer, or for as long as was planned if that is longer."""
+        if self.plan.duration is None or self.failure or self.is_interrupted:
+            return self.totals.last
+        return max(self.totals.last, self.plan.duration)
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return self.totals.answered / self.seconds if self.seconds else 0.0
+
+    @property
+    def in_flight(self) -> int:
+        """Operations without an answer, those in line included."""
+        return self.totals.offered - self.totals.answered - self.totals.unanswered
+
+    @property
+    def knee(self) -> Knee | None:
+        """Of a ramp."""
+        rate = self.plan.rate
+        if rate is None or rate.steps == 1:
+            return None
+        good: float | None = None
+        for step, offered in enumerate(rate.step_rates()):
+            if not self._keeps_up(step):
+                return Knee(good, offered)
+            good = offered
+        return Knee(good, None)
+
+    def _keeps_up(self, step: int) -> bool:
+        tally = self.steps.get(step, Tally())
+        width = self.step_width
+        if not tally.answered or tally.answered < KEEPS_UP * tally.offered:
+            return False
+        if self.objectives:
+            return all(one.is_met(tally, width) for one in self.objectives if one.metric != "rate")
+        return tally.errors <= ERRORS * tally.ended
+
+    @property
+    def step_width(self) -> float:
+        """Seconds of a ramp's step."""
+        rate = self.plan.rate
+        return rate.length / rate.steps if rate is not None else 0.0
+
+    @property
+    def cpu_share(self) -> float:
+        """Of a core, that each process of the generator was busy with; on the average."""
+        if not self.children or not self.seconds:
+            return 0.0
+        return sum(cost.cpu for cost in self.children) / len(self.children) / self.seconds
+
+    @property
+    def is_own_limit(self) -> bool:
+        """The generator itself was so busy that it may be what was measured."""
+        return self.cpu_share > _BUSY
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        if self.failure or not self.totals.answered:
+            return EXIT_FAILED
+        if self.verification is not None and not self.verification.is_good:
+            return EXIT_FAILED
+        if self.objectives:
+            met = all(one.is_met(self.totals, self.seconds) for one in self.objectives)
+            return EXIT_OK if met else EXIT_MISSED
+        return EXIT_FAILED if self.totals.errors else EXIT_OK
+
+    def document(self) -> dict[str, Any]:
+        """For JSON; durations are in seconds."""
+        return {
+            "format": FORMAT,
+            "version": __version__,
+            "command": self.command,
+            "started": datetime.fromtimestamp(self.started, UTC).isoformat(),
+            "host": {"system": platform.platform(), "python": platform.python_version()},
+            "plan": self._plan(),
+            "outcome": {
+                "status": self.status,
+                "failure": self.failure,
+                "interrupted": self.is_interrupted,
+            },
+            "seconds": self.seconds,
+            "rate": self.rate,
+            "bytes_per_second": self.totals.sent / self.seconds if self.seconds else 0.0,
+            "precision": PRECISION,
+            "totals": tally_document(self.totals, buckets=True),
+            "slices": self._slices(),
+            "ramp": self._ramp(),
+            "objectives": self._objectives(),
+            "verification": self.verification.document() if self.verification else None,
+            "generator": self._generator(),
+        }
+
+    def _plan(self) -> dict[str, Any]:
+        plan = self.plan.to_map()
+        for private in ("process", "journal", "slice", "give_up", "drain"):
+            del plan[private]
+        return plan
+
+    def _slices(self) -> list[dict[str, Any]]:
+        width = self.plan.slice
+        return [
+            {"from": i * width, "to": (i + 1) * width, **tally_document(self.slices[i])}
+            for i in sorted(self.slices)
+        ]
+
+    def _ramp(self) -> dict[str, Any] | None:
+        knee, rate = self.knee, self.plan.rate
+        if knee is None or rate is None:
+            return None
+        width = self.step_width
+        steps = []
+        for index, (begin, end, offered) in enumerate(rate.spans()):
+            tally = self.steps.get(index, Tally())
+            steps.append(
+                {
+                    "from": begin,
+                    "to": end,
+                    "planned_rate": offered,
+                    "offered_rate": tally.offered / width,
+                    "achieved_rate": tally.answered / width,
+                    "keeps_up": self._keeps_up(index),
+                    **tally_document(tally),
+                }
+            )
+        return {"steps": steps, "knee": knee.offered, "broken_at": knee.broken_at}
+
+    def _objectives(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "objective": one.text,
+                "measured": one.measure(self.totals, self.seconds),
+                "limit": one.limit,
+                "met": one.is_met(self.totals, self.seconds),
+            }
+            for one in self.objectives
+        ]
+
+    def _generator(self) -> dict[str, Any]:
+        answered = self.totals.answered
+        cpu = sum(cost.cpu for cost in self.children)
+        return {
+            "processes": [
+                {"user": cost.user, "system": cost.system, "peak_memory": cost.peak_memory}
+                for cost in self.children
+            ],
+            "parent": {"user": self.parent.user, "system": self.parent.system},
+            "cpu_share": self.cpu_share,
+            "cpu_per_operation": cpu / answered if answered else None,
+            "may_be_the_limit": self.is_own_limit,
+        }
+
+
+def tally_document(tally: Tally, *, buckets: bool = False) -> dict[str, Any]:
+    """A tally for JSON."""
+    numbers = tally.numbers()
+    numbers["errors"] = tally.errors
+    for name in ("latency", "service", "setup", "lateness"):
+        numbers[name] = histogram_document(getattr(tally, name), buckets=buckets)
+    return numbers
+
+
+def histogram_document(histogram: Histogram, *, buckets: bool) -> dict[str, Any]:
+    """A histogram for JSON."""
+    found: dict[str, Any] = {
+        "count": histogram.count,
+        "mean": histogram.mean,
+        "min": histogram.smallest,
+        "max": histogram.largest,
+        "percentiles": {f"{p:g}": histogram.percentile(p) for p in PERCENTILES},
+    }
+    if buckets:
+        found["buckets"] = [list(row) for row in histogram.rows()]
+    return found

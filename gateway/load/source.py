@@ -1,0 +1,133 @@
+"""Which instance comes next: studies that are sent one after the other, in the shares of the mix.
+
+Each association has studies of its own under way, as a modality would; the mix is kept over all
+associations of a process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Protocol
+
+from gateway.load.identity import Identity
+
+if TYPE_CHECKING:
+    from gateway.load.template import Template
+
+
+class Source(Protocol):
+    """Gives identities; `lane` is the number of the association that asks."""
+
+    def next(self, lane: int) -> Identity: ...
+
+    def study_ended(self, lane: int) -> bool:
+        """The instance that this association had last was the last one of a study."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A study under way."""
+
+    study: int
+    series: int
+    series_number: int = 1
+    number: int = 0
+    left: int = 0
+
+
+class Generated:
+    """Studies of generated instances; `whole`: a study is ended before the next is begun."""
+
+    def __init__(self, templates: list[Template], process: int, *, whole: bool) -> None:
+        self._templates = templates
+        self._process = process
+        self._whole = whole
+        self._open: dict[tuple[int, int], _Open] = {}
+        self._last: dict[int, tuple[int, _Open]] = {}
+        self._committed = [0] * len(templates)
+        self._total = sum(template.weight for template in templates)
+        self._studies = count()
+        self._series = count()
+        self._instances = count()
+
+    def next(self, lane: int) -> Identity:
+        """The next instance of this association."""
+        index = self._choose(lane)
+        template = self._templates[index]
+        current = self._open.get((lane, index))
+        if current is None:
+            left = template.study[0] * template.study[1]
+            current = _Open(next(self._studies), next(self._series), left=left)
+            self._open[lane, index] = current
+        if current.number == template.study[1]:
+            current.series, current.number = next(self._series), 0
+            current.series_number += 1
+        current.number += 1
+        current.left -= 1
+        if not current.left:
+            del self._open[lane, index]
+        self._last[lane] = index, current
+        return Identity(
+            index,
+            self._process,
+            current.study,
+            current.series,
+            current.series_number,
+            current.number,
+            next(self._instances),
+        )
+
+    def study_ended(self, lane: int) -> bool:
+        last = self._last.get(lane)
+        return last is not None and not last[1].left
+
+    def _choose(self, lane: int) -> int:
+        """The template that is furthest behind its share."""
+        if self._whole and (last := self._last.get(lane)) is not None and last[1].left:
+            return last[0]
+        done = sum(self._committed) + 1
+        index = max(
+            range(len(self._templates)),
+            key=lambda i: self._templates[i].weight / self._total * done - self._committed[i],
+        )
+        series, instances = self._templates[index].study
+        self._committed[index] += series * instances if self._whole else 1
+        return index
+
+
+class FromFiles:
+    """The files in their order, again and again; each time as new studies."""
+
+    def __init__(self, templates: list[Template], process: int) -> None:
+        self._templates = templates
+        self._process = process
+        self._instances = count()
+        self._studies = 1 + max(template.group[0] for template in templates)
+        self._series = 1 + max(template.group[1] for template in templates)
+        self._last: dict[int, int] = {}
+
+    def next(self, lane: int) -> Identity:
+        """The next file, whoever asks."""
+        instance = next(self._instances)
+        again, index = divmod(instance, len(self._templates))
+        self._last[lane] = index
+        study, series = self._templates[index].group
+        return Identity(
+            index,
+            self._process,
+            again * self._studies + study,
+            again * self._series + series,
+            series + 1,
+            index + 1,
+            instance,
+        )
+
+    def study_ended(self, lane: int) -> bool:
+        index = self._last.get(lane)
+        if index is None:
+            return False
+        following = self._templates[(index + 1) % len(self._templates)]
+        return index + 1 == len(self._templates) or (
+            following.group[0] != self._templates[index].group[0]
+        )
