@@ -34,14 +34,16 @@ class Offer(NamedTuple):
     uid: str
 
 
-def offer(ready: Path | None, data_set: bytes = b"", uid: str = "") -> Offer:
+def offer(
+    ready: Path | None, data_set: bytes = b"", uid: str = "", *, synced: bool = True
+) -> Offer:
     """A whole instance, as the acceptor offers it."""
     one = instances.make(size=5000)
     uid, body = uid or one.uid, data_set or one.data_set
     meta = conftest.META
     conftest.META = file_meta(CT, uid, EXPLICIT, "SCU")
     try:
-        return Offer(*conftest.offer(ready, body), uid)
+        return Offer(*conftest.offer(ready, body, synced=synced), uid)
     finally:
         conftest.META = meta
 

@@ -1,0 +1,41 @@
+"""Stored instances a second with and without the index, in turn: `python -m tests.bench.index`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+from pathlib import Path
+
+from tests.bench.store import measure, settle
+from tests.conftest import running
+from tests.peers.workers import STORAGE_OFF
+
+PLAIN = f'{STORAGE_OFF}[workers.plain]\nworker = "tests.bench.plain_storage:worker"\n'
+CONFIGS = {"with the index": "", "without": PLAIN}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.index", description=__doc__)
+    parser.add_argument("--associations", type=int, default=10)
+    parser.add_argument("--count", type=int, default=500)
+    parser.add_argument("--size", type=int, default=512 * 1024)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
+    figures: dict[str, list[float]] = {name: [] for name in CONFIGS}
+    for _ in range(options.rounds):
+        for name, config in CONFIGS.items():
+            with running(config) as gateway:
+                measure(gateway.address, options.associations, options.associations, options.size)
+                settle()
+                rate = measure(gateway.address, options.associations, options.count, options.size)
+            figures[name].append(rate)
+    medians = {name: statistics.median(rates) for name, rates in figures.items()}
+    for name, rates in figures.items():
+        print(f"{name}: {medians[name]:.0f}/s (from {min(rates):.0f} to {max(rates):.0f})")
+    print(f"ratio {medians['with the index'] / medians['without']:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""kill -9 of any process at a random moment under load, and a restart: do the invariants hold?"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from tests.accountant import Accountant, report
+from tests.conftest import short_folder
+from tests.peers import instances, procfs
+from tests.peers.process import Gateway
+from tests.peers.raw import echo_ok
+from tests.peers.sender import in_parallel, store_all
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+CONFIG = "[fabric]\nheartbeat = 0.2\nlease_grace = 5.0\n"
+LANES = 4
+VICTIMS = ("acceptor-0", "storage-0", "query-0", "retrieve-0", "supervisor")
+CHECKED = 20
+"""Rounds between two readings of the whole archive."""
+
+
+class Rounds:
+    """One archive through all rounds; the gateway is started anew when its supervisor died."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self._folder = folder
+        self._random = random.Random(seed)
+        self.accountant = Accountant()
+        self.gateway = Gateway(folder, config=CONFIG)
+        self.sent = 0
+
+    def one(self) -> str:
+        """Load, a kill in the midst of it, a recovery; gives who was killed."""
+        size = self._random.choice((2_000, 200_000))
+        batch = instances.many(self._random.randrange(80, 240), size=size)
+        again = self._random.sample(batch, len(batch) // 10)  # the same at the same moment
+        load = threading.Thread(target=self._send, args=(batch + again,))
+        load.start()
+        time.sleep(self._random.uniform(0.0, 0.4))
+        victim = self._random.choice(VICTIMS)
+        self._kill(victim)
+        load.join()
+        self.sent += len(batch)
+        return victim
+
+    def _send(self, batch: list[instances.Instance]) -> None:
+        address = self.gateway.address
+        in_parallel(
+            LANES,
+            batch,
+            lambda mine: store_all(address, mine, listener=self.accountant, timeout=30),
+        )
+
+    def _kill(self, victim: str) -> None:
+        gateway = self.gateway
+        if victim == "supervisor":
+            family = gateway.family | gateway.children()
+            os.kill(gateway.pid, signal.SIGKILL)
+            gateway.program.popen.wait(10)
+            left = procfs.wait_gone(family, timeout=5)
+            assert not left, f"outlived the supervisor: {left}"
+            gateway.close()
+            self.gateway = Gateway(self._folder, config=CONFIG)
+        else:
+            pid = gateway.wait_child(victim)
+            os.kill(pid, signal.SIGKILL)
+            gateway.wait_child(victim, other_than=pid)
+        procfs.until(
+            lambda: echo_ok(self.gateway.address, timeout=1), timeout=3, what="an answer to C-ECHO"
+        )
+
+    def settle(self) -> list:
+        """The violations that do not go away by themselves within a few seconds."""
+        end = time.monotonic() + 15
+        while True:
+            found = self.accountant.violations(self.gateway.archive, spool=self.gateway.spool)
+            if not found or time.monotonic() > end:
+                return found
+            time.sleep(0.5)
+
+
+def run(options: argparse.Namespace) -> int:
+    with short_folder() as folder:
+        rounds = Rounds(folder, options.seed)
+        try:
+            for number in range(1, options.rounds + 1):
+                victim = rounds.one()
+                told = len(rounds.accountant.acknowledged)
+                print(f"round {number}: {victim} killed, {told} of {rounds.sent} acknowledged")
+                last = number == options.rounds
+                if (last or number % CHECKED == 0) and (found := rounds.settle()):
+                    print(report(found))
+                    print(rounds.gateway.program.err.text[-4000:])
+                    return 1
+            status = rounds.gateway.stop()
+            print(f"{options.rounds} rounds: the invariants hold")
+            return status
+        finally:
+            rounds.gateway.close()

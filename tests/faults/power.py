@@ -1,0 +1,263 @@
+"""The power fails: at each system call of a commit, and of a whole gateway under load.
+
+An ext4 file system in a file, mounted so that nothing reaches it that was not synced. What the
+file holds at the moment of the cut is what a disk would hold: it is copied, mounted, and must have
+all that was acknowledged, on disk and in the index. With `eatmydata`, which makes every sync do
+nothing, the same must fail: that is the negative control, and part of each run.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.accountant import Accountant, read_archive, read_index
+from tests.conftest import short_folder
+from tests.peers import instances
+from tests.peers.process import Gateway
+from tests.peers.sender import in_parallel, store_all
+from tests.workers.test_storage import Running
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+PROJECT = Path(__file__).parents[2]
+CALLS = (
+    "mkdir,openat,write,pwrite64,fdatasync,fsync,renameat2,unlink,rename,ftruncate,mmap,flock,close"
+)
+OPTIONS = "loop,noauto_da_alloc,commit=600"
+
+
+class Point(NamedTuple):
+    """The `nth` call of this name that the process makes."""
+
+    call: str
+    nth: int
+
+
+class Disk:
+    """An ext4 file system in a file."""
+
+    def __init__(self, folder: Path, megabytes: int) -> None:
+        self.folder = folder
+        self._empty = folder / "empty.img"
+        with self._empty.open("wb") as file:
+            file.truncate(megabytes << 20)
+        command("mkfs.ext4", "-q", "-F", self._empty)
+        self.image = folder / "disk.img"
+
+    def renew(self) -> None:
+        command("cp", "--sparse=always", self._empty, self.image)
+
+    def cut(self, name: str = "cut") -> Path:
+        """What a disk would hold now."""
+        copy = self.folder / f"{name}.img"
+        command("cp", "--sparse=always", self.image, copy)
+        return copy
+
+
+def command(*words: object) -> None:
+    subprocess.run([str(word) for word in words], check=True, capture_output=True, timeout=60)
+
+
+@contextmanager
+def mounted(image: Path, place: Path) -> Iterator[Path]:
+    place.mkdir(exist_ok=True)
+    command("mount", "-o", OPTIONS, image, place)
+    try:
+        yield place
+    finally:
+        command("umount", place)
+
+
+class Steps:
+    """The writer, cut off at one call after the other."""
+
+    def __init__(self, disk: Disk, count: int) -> None:
+        self._disk = disk
+        self._count = count
+        self._log = disk.folder / "strace.log"
+
+    def points(self) -> list[Point]:
+        """The calls of an undisturbed run between its two marks."""
+        self.run(trace=True)
+        count: Counter[str] = Counter()
+        found: list[Point] = []
+        inside = False
+        for line in self._log.read_text().splitlines():
+            call = re.match(r"\d+\s+(\w+)\(", line)
+            if call is None:
+                continue
+            count[call[1]] += 1
+            if '"/end"' in line:
+                break
+            if inside and call[1] in CALLS.split(","):
+                found.append(Point(call[1], count[call[1]]))
+            inside = inside or '"/begin"' in line
+        return found
+
+    def run(
+        self, point: Point | None = None, *, trace: bool = False, preload: str = ""
+    ) -> tuple[Path, dict[str, str]]:
+        """Run until the cut; gives what a disk would hold, and what was acknowledged."""
+        self._disk.renew()
+        strace: list[str] = []
+        if point is not None:
+            inject = f"inject={point.call}:signal=SIGKILL:when={point.nth}"
+            strace = ["strace", "-f", "-o", "/dev/null", "-e", inject]
+        elif trace:
+            strace = ["strace", "-f", "-o", str(self._log), "-e", f"trace={CALLS},newfstatat,stat"]
+        words = [*strace, sys.executable, "-m", "tests.faults.writer"]
+        environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+        if preload:
+            environment["LD_PRELOAD"] = preload
+        with mounted(self._disk.image, self._disk.folder / "mnt") as place:
+            command("sync", "-f", place)
+            ended = subprocess.run(
+                [*words, str(place / "data"), str(self._count)],
+                capture_output=True,
+                text=True,
+                cwd=PROJECT,
+                env=environment,
+                timeout=60,
+                check=False,
+            )
+            if point is None and ended.returncode != 0:
+                raise RuntimeError(f"the writer failed: {ended.stderr[-2000:]}")
+            return self._disk.cut(), dict(line.split() for line in ended.stdout.splitlines())
+
+
+def missing(disk: Disk, cut: Path, acknowledged: dict[str, str], data: str = "data") -> list[str]:
+    """What was acknowledged and is not whole, on disk and in the index, after a start."""
+    with mounted(cut, disk.folder / "after") as place:
+        archive = place / data / "archive"
+        found = lost(archive, acknowledged)
+        if not found and archive.is_dir():
+            with Running(place / data):  # what is left over is dealt with
+                pass
+            found = [f"after the start: {line}" for line in lost(archive, acknowledged)]
+        return found
+
+
+def lost(archive: Path, acknowledged: dict[str, str]) -> list[str]:
+    if not acknowledged:
+        return []
+    stored, bad = read_archive(archive)
+    files = {(one.uid, one.sha256) for one in stored}
+    index = archive / "index.sqlite"
+    try:
+        rows = {(row.uid, row.sha256) for row in read_index(index)} if index.exists() else set()
+    except Exception as error:
+        return [f"the index cannot be read: {error}"]
+    lines = [str(one) for one in bad]
+    lines += [f"{u} is not on disk" for u, d in acknowledged.items() if (u, d) not in files]
+    return lines + [
+        f"{u} is not in the index" for u, d in acknowledged.items() if (u, d) not in rows
+    ]
+
+
+def eatmydata() -> str:
+    """The library that makes syncs do nothing; empty if it is not installed."""
+    found = [*Path("/usr/lib").glob("*/libeatmydata.so*"), *Path("/usr/lib").glob("libeatmydata*")]
+    return str(found[0]) if found else ""
+
+
+def steps(folder: Path, options: argparse.Namespace) -> bool:
+    disk = Disk(folder, 48)
+    victim = Steps(disk, options.instances)
+    points = victim.points()[:: options.every]
+    total = 0
+    for point in points:
+        cut, acknowledged = victim.run(point)
+        total += len(acknowledged)
+        if found := missing(disk, cut, acknowledged):
+            print(f"cut at {point.call} {point.nth}: " + "; ".join(found[:5]))
+            return False
+    print(f"{len(points)} cuts at system calls, {total} acknowledged in all: none is missing")
+    return control(disk, victim)
+
+
+def control(disk: Disk, victim: Steps) -> bool:
+    """Without syncs the same must fail."""
+    library = eatmydata()
+    if not library:
+        print("eatmydata is not installed: no negative control")
+        return False
+    cut, acknowledged = victim.run(preload=library)
+    found = missing(disk, cut, acknowledged)
+    print(f"with eatmydata {len(found)} of {len(acknowledged)} are missing, as must be")
+    return bool(found)
+
+
+def whole(folder: Path, options: argparse.Namespace) -> bool:
+    """A gateway under load, stopped for a moment and cut."""
+    disk = Disk(folder, 1024)
+    disk.renew()
+    chance, accountant, cuts = random.Random(options.seed), Accountant(), []
+    with mounted(disk.image, folder / "gw") as place:
+        gateway = Gateway(place)
+        try:
+            over = threading.Event()
+            load = threading.Thread(target=_load, args=(gateway, accountant, over))
+            load.start()
+            for number in range(options.cuts):
+                time.sleep(chance.uniform(0.05, 0.4))
+                acknowledged = {
+                    uid: next(iter(accountant.accounts[uid].digests))
+                    for uid in list(accountant.acknowledged)
+                }
+                with stopped({gateway.pid, *gateway.children()}):
+                    cuts.append((disk.cut(f"cut{number}"), acknowledged))
+            over.set()
+            load.join()
+            gateway.stop()
+        finally:
+            gateway.close()
+    for cut, acknowledged in cuts:
+        if found := missing(disk, cut, acknowledged):
+            print(f"{cut.name}: " + "; ".join(found[:5]))
+            return False
+        cut.unlink()
+    most = max((len(a) for _, a in cuts), default=0)
+    print(f"{len(cuts)} cuts of a gateway, up to {most} acknowledged: none is missing")
+    return most > 0
+
+
+def _load(gateway: Gateway, accountant: Accountant, over: threading.Event) -> None:
+    while not over.is_set():
+        batch = instances.many(20) + instances.many(4, size=150_000)
+        in_parallel(4, batch, lambda mine: store_all(gateway.address, mine, listener=accountant))
+
+
+@contextmanager
+def stopped(pids: set[int]) -> Iterator[None]:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def run(options: argparse.Namespace) -> int:
+    if os.geteuid() != 0 or not all(map(shutil.which, ("strace", "mkfs.ext4", "mount"))):
+        print("power: needs root, strace, and mkfs.ext4")
+        return 2
+    with short_folder() as folder:
+        (folder / "w").mkdir()
+        good = steps(folder, options)
+        good = whole(folder / "w", options) and good
+    return 0 if good else 1
