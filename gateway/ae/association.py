@@ -70,13 +70,12 @@ class Association(Sending):
             log.error("%s", error)  # noqa: TRY400 - no bug here
             if self._wire is not None and not self._wire.is_ended:  # never connected
                 self._teller.tell(EVT_ABORTED, source=0, reason=0)
-        else:
-            self._take_notice()
         self._teller.flush()
 
     async def _connect(self, address: Address) -> None:
         answering = Answering(self._handlers, self._teller, self)
         wire = self._wire = Wire(self._request, self._timeouts, answering, self._teller)
+        wire.on_established = self._take_notice
         await wire.connect(address)
         if wire.ended is not None:
             raise wire.ended
@@ -84,7 +83,7 @@ class Association(Sending):
     def _take_notice(self) -> None:
         wire = self._wire
         assert wire is not None
-        self._is_established = True
+        self._is_established = bool(wire.accepted_contexts)
         self.requestor.address, self.requestor.port = wire.local
         if wire.acceptance is not None:
             self.acceptor.said = wire.acceptance.user_information

@@ -50,6 +50,9 @@ TICK = 0.5
 MOST_HUNG = 64
 """Threads that hanging handlers may keep before requests have to wait for those that are left."""
 MIN_FREE = 64 * 1024 * 1024
+INLINE_MAX = 1024 * 1024
+"""Bytes of a data set that comes in the envelope: nothing here must be durable, and a file costs
+more than the copies."""
 CONCURRENCY = range(8, 65)
 """Handlers that run at once: as many as associations, within this."""
 
@@ -233,7 +236,7 @@ class AssociationServer:
                 calling_ae_titles=tuple(ae.require_calling_aet),
                 unrestricted=config_flags.UNRESTRICTED_STORAGE_SERVICE,
             ),
-            spool=SpoolSettings(min_free=MIN_FREE),
+            spool=SpoolSettings(inline_max=INLINE_MAX, min_free=MIN_FREE),
             log=LogSettings(level=_level()),
         )
 

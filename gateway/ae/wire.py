@@ -46,7 +46,7 @@ from gateway.ul.primitives import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gateway.ae.teller import Teller
     from gateway.dimse.message import Message
@@ -79,6 +79,8 @@ class Wire(Requested):
     ) -> None:
         super().__init__(request, timeouts, handler)
         self._teller = teller
+        self.on_established: Callable[[], None] | None = None
+        """Called before anybody is told."""
         self._observer: Observer | None = None
 
     @property
@@ -130,6 +132,8 @@ class Wire(Requested):
     def _concluded(self, answer: AAssociateAC | AAssociateRJ) -> None:
         if isinstance(answer, AAssociateRJ):
             return
+        if self.on_established is not None:
+            self.on_established()
         self._teller.tell(EVT_ACCEPTED)
         if self.accepted_contexts:
             self._teller.tell(EVT_ESTABLISHED)

@@ -1,0 +1,119 @@
+"""The facade beside pynetdicom, in one run: `python -m tests.bench.facade`.
+
+The server and its handler run in this process, as users have them. The sender is a process of its
+own: prepared bytes on raw sockets for C-STORE (512 KB, 10 associations at once, one instance at a
+time on each), the server's own library for C-ECHO round trips. Rounds alternate; medians are shown.
+Only figures come out of it: nothing here passes or fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+from tests.bench.store import Lane
+from tests.interop.both import CT, ECHO, HOST
+from tests.peers import instances
+
+LIBRARIES = ("pynetdicom", "gateway")
+SIZE = 512 * 1024
+
+
+def store(port: int, associations: int, count: int) -> float:
+    """Instances a second."""
+    lanes = [
+        Lane((HOST, port), [instances.make(size=SIZE) for _ in range(count)])
+        for _ in range(associations)
+    ]
+    barrier = threading.Barrier(associations + 1)
+    threads = [threading.Thread(target=lane.run, args=(barrier,)) for lane in lanes]
+    for thread in threads:
+        thread.start()
+    barrier.wait()
+    begun = time.perf_counter()
+    for thread in threads:
+        thread.join()
+    seconds = time.perf_counter() - begun
+    failed = sum(lane.failed for lane in lanes)
+    for lane in lanes:
+        lane.close()
+    if failed:
+        raise SystemExit(f"{failed} instances failed")
+    return associations * count / seconds
+
+
+def echo(library: str, port: int, count: int) -> float:
+    """Milliseconds of a round trip, the median."""
+    ae = importlib.import_module(library).AE()
+    ae.add_requested_context(ECHO)
+    assoc = ae.associate(HOST, port)
+    trips = []
+    for _ in range(count):
+        begun = time.perf_counter()
+        assoc.send_c_echo()
+        trips.append(time.perf_counter() - begun)
+    assoc.release()
+    return statistics.median(trips) * 1000
+
+
+def measured(library: str, what: str, *options: object) -> float:
+    """A figure of a sender in a process of its own."""
+    command = [sys.executable, "-m", "tests.bench.facade", "--sender", library, what]
+    done = subprocess.run([*command, *map(str, options)], check=True, stdout=subprocess.PIPE)
+    return float(done.stdout)
+
+
+def one_round(library: str, associations: int, count: int) -> dict[str, float]:
+    lib = importlib.import_module(library)
+    ae = lib.AE()
+    ae.maximum_associations = 100
+    ae.add_supported_context(ECHO)
+    ae.add_supported_context(CT)
+    handlers = [(lib.evt.EVT_C_STORE, lambda event: 0x0000)]
+    begun = time.perf_counter()
+    server = ae.start_server((HOST, 0), block=False, evt_handlers=handlers)
+    started = time.perf_counter() - begun
+    port = server.server_address[1]
+    try:
+        return {
+            "server start, ms": started * 1000,
+            "C-STORE, instances/s": measured(library, "store", port, associations, count),
+            "C-ECHO round trip, ms": measured(library, "echo", port, 300),
+        }
+    finally:
+        server.shutdown()
+
+
+def sender(library: str, what: str, *options: int) -> None:
+    print(store(*options) if what == "store" else echo(library, *options))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--associations", type=int, default=10)
+    parser.add_argument("--count", type=int, default=40, help="instances on each association")
+    parser.add_argument("--sender", nargs="+", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.sender:
+        library, what, *options = given.sender
+        sender(library, what, *map(int, options))
+        return
+    rounds: dict[str, list[dict[str, float]]] = {library: [] for library in LIBRARIES}
+    for _ in range(given.rounds):
+        for library in LIBRARIES:
+            rounds[library].append(one_round(library, given.associations, given.count))
+    for figure in rounds["gateway"][0]:
+        theirs, ours = (
+            statistics.median(one[figure] for one in rounds[library]) for library in LIBRARIES
+        )
+        print(f"{figure:24} pynetdicom {theirs:8.2f}  gateway {ours:8.2f}  {ours / theirs:6.2f}x")
+
+
+if __name__ == "__main__":
+    main()
