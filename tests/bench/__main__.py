@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import find, store
+from tests.bench import find, find_million, index, store
 
-BENCHES = {"find": find.main, "store": store.main}
+BENCHES = {
+    "find": find.main,
+    "find-million": find_million.main,
+    "index": index.main,
+    "store": store.main,
+}
 
 
 def main(arguments: list[str]) -> None:

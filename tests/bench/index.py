@@ -1,4 +1,4 @@
-"""Stored instances a second with and without the index, in turn: `python -m tests.bench.index`."""
+"""Stored instances a second with and without the index, in turn: `python -m tests.bench index`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ PLAIN = f'{STORAGE_OFF}[workers.plain]\nworker = "tests.bench.plain_storage:work
 CONFIGS = {"with the index": "", "without": PLAIN}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.index", description=__doc__)
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench index", description=__doc__)
     parser.add_argument("--associations", type=int, default=10)
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--size", type=int, default=512 * 1024)
     parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
     figures: dict[str, list[float]] = {name: [] for name in CONFIGS}
     for _ in range(options.rounds):

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import pytest
+from pydicom.dataset import Dataset
+
+from workers.archive.attributes import Level
+from workers.archive.identifier import (
+    PATIENT_ROOT,
+    PATIENT_STUDY_ONLY,
+    STUDY_ROOT,
+    Model,
+    Unfit,
+    find_query,
+    retrieve_query,
+)
+from workers.archive.matching import Equal, Like
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+PATIENT = Model.of(f"{PATIENT_ROOT}1")
+STUDY = Model.of(f"{STUDY_ROOT}1")
+ONLY = Model.of(f"{PATIENT_STUDY_ONLY}1")
+
+
+def identifier(level: str | None = "STUDY", **keys) -> Dataset:
+    made = Dataset()
+    if level is not None:
+        made.QueryRetrieveLevel = level
+    for keyword, value in keys.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def find(made: Dataset, model: Model = STUDY, *, relational: bool = False):
+    return find_query(made, model, relational=relational, with_holders=False)
+
+
+@pytest.mark.parametrize(
+    ("model", "levels"),
+    [
+        (PATIENT, ["PATIENT", "STUDY", "SERIES", "IMAGE"]),
+        (STUDY, ["STUDY", "SERIES", "IMAGE"]),
+        (ONLY, ["PATIENT", "STUDY"]),
+    ],
+)
+def test_levels_of_each_model(model, levels):
+    keys = {"PatientID": "1", "StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.3"}
+    for level in ("PATIENT", "STUDY", "SERIES", "IMAGE"):
+        if level in levels:
+            assert find(identifier(level, **keys), model).query.level.name == level
+        else:
+            with pytest.raises(Unfit, match=r"\(0008,0052\)"):
+                find(identifier(level, **keys), model)
+
+
+def test_no_model():
+    with pytest.raises(ValueError, match="no information model"):
+        Model.of("1.2.840.10008.5.1.4.31")
+
+
+@pytest.mark.parametrize("level", [None, "", "study", "STUDY ROOT"])
+def test_no_level(level):
+    with pytest.raises(Unfit, match=r"\(0008,0052\)"):
+        find(identifier(level))
+
+
+def test_keys_above_need_one_value():
+    for uid in ("", "1.2\\1.3"):
+        with pytest.raises(Unfit, match=r"\(0020,000D\)"):
+            find(identifier("SERIES", StudyInstanceUID=uid.split("\\") if uid else ""))
+    with pytest.raises(Unfit, match=r"\(0010,0020\)"):
+        find(identifier("STUDY", PatientID="A*"), PATIENT)
+    assert find(identifier("SERIES", Modality="CT"), relational=True)
+
+
+def test_what_is_asked_for():
+    asked = find(
+        identifier(
+            "STUDY",
+            PatientName="Doe*",
+            StudyInstanceUID="",
+            Modality="CT",
+            NumberOfStudyRelatedSeries=None,
+            ModalitiesInStudy=["CT", "MR"],
+            RetrieveAETitle="",
+            PerformingPhysicianName="x",
+        )
+    )
+    assert asked.keywords == (
+        *("PatientName", "StudyInstanceUID"),
+        *("ModalitiesInStudy", "NumberOfStudyRelatedSeries"),
+    )
+    assert asked.extra == {"RetrieveAETitle"}
+    ((level, condition),) = asked.query.conditions
+    assert level is Level.PATIENT
+    assert isinstance(condition, Like)
+    assert asked.query.modalities == (Equal(("modality",), ("CT", "MR")),)
+
+
+def test_a_wrong_vr_is_named():
+    made = identifier()
+    made.add_new(0x00080020, "LO", "x")
+    with pytest.raises(Unfit, match=r"\(0008,0020\) has VR LO, not DA"):
+        find(made)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "tag"),
+    [
+        ("StudyDate", "yesterday", "(0008,0020)"),
+        ("StudyTime", "25h", "(0008,0030)"),
+        ("StudyDate", "20200101-x", "(0008,0020)"),
+        ("StudyInstanceUID", "1.2*", "(0020,000D)"),
+        ("AccessionNumber", ["a", "b"], "(0008,0050)"),
+    ],
+)
+def test_a_value_that_is_none_is_named(keyword, value, tag):
+    with pytest.raises(Unfit) as error:
+        find(identifier(**{keyword: value}))
+    assert str(error.value).startswith(tag)
+    assert len(str(error.value)) <= 64
+
+
+def test_retrieving_needs_a_key_of_its_level():
+    with pytest.raises(Unfit, match=r"\(0020,000D\) must name what to retrieve"):
+        retrieve_query(identifier(StudyDate="20200101"), STUDY, relational=False)
+    query = retrieve_query(
+        identifier("IMAGE", StudyInstanceUID="1", SeriesInstanceUID="2", SOPInstanceUID=["3", "4"]),
+        STUDY,
+        relational=False,
+    )
+    assert query.level is Level.IMAGE
+    assert [condition.values for _, condition in query.conditions] == [("1",), ("2",), ("3", "4")]

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.settings import ArchiveSettings as Configured
+from gateway.settings import to_map
+from workers.archive.attributes import ATTRIBUTES, BY_KEYWORD
+from workers.archive.settings import ArchiveSettings
+from workers.archive.values import (
+    clean,
+    columns,
+    date_key,
+    datetime_key,
+    encodings_of,
+    name_keys,
+    number_key,
+    time_key,
+)
+
+
+def test_every_attribute_has_a_column_of_its_own():
+    names = [name for a in ATTRIBUTES for name in {a.column, *a.keys}]
+    assert len(names) == len(set(names))
+    assert BY_KEYWORD["SOPInstanceUID"].column == "sop_instance_uid"
+    assert BY_KEYWORD["IssuerOfPatientID"].column == "issuer_of_patient_id"
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "expected"),
+    [
+        (date_key, "20240131", "20240131"),
+        (date_key, "2024.01.31", "20240131"),
+        (date_key, "2024", None),
+        (time_key, "10", "100000.000000"),
+        (time_key, "10:15:30", "101530.000000"),
+        (time_key, "101530.5", "101530.500000"),
+        (time_key, "x", None),
+        (datetime_key, "2024", "20240101000000.000000"),
+        (datetime_key, "20240131101530+0100", "20240131091530.000000"),
+        (datetime_key, "99999999999999+0100", "99999999999999.000000"),
+        (datetime_key, "x", None),
+        (number_key, "+007", "7"),
+        (number_key, "-0", "0"),
+        (number_key, "", None),
+        (number_key, "x", "x"),
+    ],
+)
+def test_keys(key, text, expected):
+    assert key(text) == expected
+
+
+def test_names_are_compared_without_case_width_and_trailing_delimiters():
+    assert name_keys("DOE^Jane^^") == ("doe^jane", "", "")
+    assert name_keys("\uff24\uff4f\uff45 =山田^太郎") == ("doe", "山田^太郎", "")
+    assert name_keys("a=b=c=d") == ("a", "b", "c")
+
+
+@given(st.text())
+def test_any_text_becomes_columns(text):
+    kept = columns({attribute.keyword: text for attribute in ATTRIBUTES})
+    assert all(value is None or "\0" not in clean(value) for value in kept.values())
+    assert len(clean(text * 2000)) <= 1024
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    "value", [None, b"", b"ISO_IR 100", b"\\ISO 2022 IR 87", b"nonsense", b"\xff"]
+)
+def test_any_character_set_leads_to_encodings(value):
+    assert encodings_of(value)
+
+
+def test_the_workers_and_the_configuration_know_the_same_settings():
+    assert to_map(Configured()) == to_map(ArchiveSettings())
