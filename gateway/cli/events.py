@@ -6,6 +6,7 @@ import difflib
 import fnmatch
 import json
 import os
+import select
 import signal
 import sys
 import threading
@@ -251,6 +252,8 @@ class Tail:
             else:
                 self._show(item)
         sys.stdout.flush()
+        if _reader_has_left():
+            raise BrokenPipeError
         if self._lost:
             self._look()
 
@@ -281,3 +284,10 @@ class Tail:
 
     def _note(self, text: str) -> None:
         print(json.dumps({"event": "note", "text": text}) if self._as_json else f"-- {text} --")
+
+
+def _reader_has_left() -> bool:
+    """Whether standard output is a pipe that nobody reads; it may be long before a write is due."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # POLLERR is always reported
+    return any(state & select.POLLERR for _, state in poll.poll(0))

@@ -287,8 +287,8 @@ def test_where_no_response_can_be_formed_the_association_is_aborted(
 
 def test_nothing_was_stored_under_a_refused_name(gateway_process) -> None:
     assert stored(gateway_process, INSTANCE.uid) == 0
-    found = [path for path in gateway_process.archive.rglob("*") if path.is_file()]
-    assert [p for p in found if p.suffix != ".dcm" and p.name != "lock"] == []
+    left = [path.name for path in gateway_process.data.rglob("*.part")]
+    assert left == [], "unfinished files"
 
 
 def test_a_healthy_peer_was_never_disturbed(gateway_process) -> None:
