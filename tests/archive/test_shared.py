@@ -10,6 +10,7 @@ from pynetdicom import AE, evt
 from pynetdicom.presentation import build_role
 
 from gateway.uid import KEYWORDS
+from tests.interop.test_archive import answered
 from tests.peers import instances, wire
 from tests.peers.process import run_cli
 from tests.peers.sender import store_all
@@ -34,7 +35,7 @@ def found(gateway, one: instances.Instance) -> str:
     ae = AE()
     ae.add_requested_context(FIND)
     assoc = ae.associate(*gateway.address)
-    (_, match), (final, _) = assoc.send_c_find(query(one), FIND)
+    (_, match), (final, _) = answered(assoc, query(one))
     assoc.release()
     assert final.Status == 0x0000
     assert match.SOPInstanceUID == one.uid

@@ -7,6 +7,7 @@ medians should be of one size: an index that is searched through would show here
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
 import statistics
 import time
@@ -14,6 +15,10 @@ from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
 
+from gateway.requestor import Address as Where
+from gateway.requestor import Proposal, Timeouts, associate
+from gateway.requestor.datasets import encoder
+from gateway.uid import EXPLICIT_VR_LITTLE_ENDIAN, KEYWORDS
 from tests.conftest import short_folder
 from tests.peers.process import Gateway
 from workers.archive.index import Entry, SqliteIndex, writing
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 
     from tests.peers.raw import Address
 
+MODEL = KEYWORDS["StudyRootQueryRetrieveInformationModelFind"]
 STUDIES, SERIES, IMAGES = 1, 4, 25
 """Of each patient; series of each study; images of each series."""
 _BATCH = 5000
@@ -75,14 +81,12 @@ QUERIES = {
 
 def measure(address: Address, studies: int, keys: dict[str, str], rounds: int) -> float:
     """The median of the seconds of one C-FIND, on one association."""
-    from pynetdicom import AE
+    return asyncio.run(_measure(address, studies, keys, rounds))
 
-    from gateway.uid import KEYWORDS
 
-    model = KEYWORDS["StudyRootQueryRetrieveInformationModelFind"]
-    ae = AE()
-    ae.add_requested_context(model)
-    assoc = ae.associate(*address)
+async def _measure(address: Address, studies: int, keys: dict[str, str], rounds: int) -> float:
+    proposal = Proposal(((MODEL, (EXPLICIT_VR_LITTLE_ENDIAN,)),))
+    association = await associate(Where(*address), proposal, timeouts=Timeouts.all(60))
     times = []
     for number in range(rounds):
         query = Dataset()
@@ -92,11 +96,12 @@ def measure(address: Address, studies: int, keys: dict[str, str], rounds: int) -
         for keyword, text in keys.items():
             setattr(query, keyword, text.format(number * 7919 % studies))
         start = time.perf_counter()
-        answers = list(assoc.send_c_find(query, model))
+        operation = await association.c_find(MODEL, encoder(query))
+        statuses = [answered.status async for answered in operation]
         times.append(time.perf_counter() - start)
-        if len(answers) != 2:
-            raise RuntimeError(f"{len(answers) - 1} matches, not one: {answers[-1][0]}")
-    assoc.release()
+        if statuses != [0xFF00, 0x0000]:
+            raise RuntimeError(f"not one match: {statuses}")
+    await association.release()
     return statistics.median(times)
 
 
