@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gateway.fabric.framing import unpack
 from gateway.sdk.calling import Calling
@@ -27,6 +27,18 @@ class UserIdentity:
     primary_field: bytes
     secondary_field: bytes
 
+    @property
+    def user_identity_type(self) -> int:
+        """The same by pynetdicom's name."""
+        return self.user_id_type
+
+
+class Roles(NamedTuple):
+    """Roles of the requestor for one SOP class (PS3.7 D.3.3.4)."""
+
+    scu_role: bool
+    scp_role: bool
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceUser:
@@ -43,7 +55,7 @@ class ServiceUser:
     implementation_version_name: str | None
     user_identity: UserIdentity | None
     sop_class_extended: dict[UID, bytes]
-    role_selection: dict[UID, tuple[bool, bool]]
+    role_selection: dict[UID, Roles]
     """SOP class -> (SCU role, SCP role)."""
     asynchronous_operations: tuple[int, int]
     """Maximum numbers of operations invoked and performed; (1, 1) without a window."""
@@ -216,7 +228,7 @@ def _service_user(mode: str, values: dict[str, Any] | None) -> ServiceUser:
         user_identity=_user_identity(said.get("user_identity")),
         sop_class_extended={uid(k): v for k, v in (said.get("sop_class_extended") or {}).items()},
         role_selection={
-            uid(sop_class): (bool(scu), bool(scp))
+            uid(sop_class): Roles(bool(scu), bool(scp))
             for sop_class, (scu, scp) in (said.get("role_selection") or {}).items()
         },
         asynchronous_operations=(invoked, performed),

@@ -1,4 +1,4 @@
-"""Negotiation, events, ends and mistakes under both libraries, each with each."""
+"""Negotiation, with TLS and without, under both libraries, each with each."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from tests.interop.both import (
     CT,
     ECHO,
     FIND,
-    MPPS,
     MR,
     UNCOMPRESSED,
-    WAIT,
     Told,
-    data_set,
+    boom,
     finish,
     instance,
     item,
@@ -185,156 +183,78 @@ def test_asynchronous_operations(pair):
     finish(assoc)
 
 
-# events and ends
-
-LIFE = (
-    "EVT_CONN_OPEN",
-    "EVT_REQUESTED",
-    "EVT_ACCEPTED",
-    "EVT_ESTABLISHED",
-    "EVT_RELEASED",
-    "EVT_CONN_CLOSE",
+@pytest.mark.parametrize(
+    ("event", "survives"),
+    [("EVT_USER_ID", False), ("EVT_SOP_EXTENDED", True), ("EVT_SOP_COMMON", True)],
 )
+def test_negotiation_handlers_that_raise(pair, event, survives):
+    items = [
+        item("UserIdentityNegotiation", user_identity_type=1, primary_field=b"user"),
+        item(
+            "SOPClassExtendedNegotiation",
+            sop_class_uid=ECHO,
+            service_class_application_information=b"\x01",
+        ),
+        item(
+            "SOPClassCommonExtendedNegotiation",
+            sop_class_uid=CT,
+            service_class_uid="1.2.840.10008.4.2",
+        ),
+    ]
+    server = pair.serve([ECHO], [(event, boom)])
+    assoc = pair.associate(server, [ECHO], ext_neg=items, must=False)
+    assert (assoc.is_established, assoc.is_rejected) == (survives, not survives)
 
 
-def watching(told, *names):
-    def watch(event):
-        told.put(event.event.name)
-
-    return [(name, watch) for name in names]
-
-
-def test_life_as_the_server_sees_it(pair):
+def test_what_each_says_of_itself(pair):
     told = Told()
-    server = pair.serve([ECHO], watching(told, *LIFE, "EVT_ABORTED", "EVT_REJECTED"))
-    finish(pair.associate(server, [ECHO]))
-    assert told.take(6) == list(LIFE)
 
+    def established(event):
+        requestor = event.assoc.requestor
+        told.put(
+            (
+                str(requestor.implementation_class_uid),
+                requestor.implementation_version_name,
+                requestor.maximum_length,
+                requestor.ae_title,
+                requestor.address,
+                requestor.is_requestor,
+                {
+                    str(uid): (role.scu_role, role.scp_role)
+                    for uid, role in requestor.role_selection.items()
+                },
+            )
+        )
 
-def test_life_as_the_client_sees_it(pair):
-    told = Told()
-    server = pair.serve([ECHO])
-    names = ("EVT_REQUESTED", "EVT_ACCEPTED", "EVT_ESTABLISHED", "EVT_RELEASED")
-    finish(pair.associate(server, [ECHO], watching(told, *names, "EVT_ABORTED", "EVT_REJECTED")))
-    assert told.take(4) == list(names)
-
-
-def test_messages_as_both_see_them(pair):
-    def watch(told):
-        def watcher(event):
-            told.put((event.event.name, type(event.message).__name__ and event.assoc is not None))
-
-        return [(name, watcher) for name in ("EVT_DIMSE_RECV", "EVT_DIMSE_SENT")]
-
-    here, there = Told(), Told()
-    server = pair.serve([ECHO], watch(there))
-    assoc = pair.associate(server, [ECHO], watch(here))
-    assert send(assoc, "c_echo").Status == 0
-    assert [name for name, _ in here.take(2)] == ["EVT_DIMSE_SENT", "EVT_DIMSE_RECV"]
-    assert [name for name, _ in there.take(2)] == ["EVT_DIMSE_RECV", "EVT_DIMSE_SENT"]
-    finish(assoc)
-
-
-def test_pdus_as_both_see_them(pair):
-    def watch(told, *names):
-        def watcher(event):
-            told.put(event.event.name)
-
-        return [(name, watcher) for name in names]
-
-    here, there = Told(), Told()
-    server = pair.serve([ECHO], watch(there, "EVT_PDU_RECV"))
-    finish(pair.associate(server, [ECHO], watch(here, "EVT_PDU_SENT")))
-    assert here.take(2) == ["EVT_PDU_SENT"] * 2  # A-ASSOCIATE-RQ and A-RELEASE-RQ
-    assert there.take(2) == ["EVT_PDU_RECV"] * 2
-
-
-def test_client_aborts(pair):
-    told = Told()
-    server = pair.serve([ECHO], watching(told, "EVT_ABORTED", "EVT_RELEASED"))
-    assoc = pair.associate(server, [ECHO])
-    assoc.abort()
-    assert (assoc.is_aborted, assoc.is_established, assoc.is_released) == (True, False, False)
-    assert told.next() == "EVT_ABORTED"
-
-
-def test_server_aborts(pair):
-    told, ours = Told(), Told()
-    server = pair.serve([ECHO], [("EVT_ESTABLISHED", lambda event: told.put(event.assoc))])
-    assoc = pair.associate(server, [ECHO], watching(ours, "EVT_ABORTED"))
-    theirs = told.next()
-    theirs.abort()
-    assert ours.next() == "EVT_ABORTED"
-    assert theirs.is_aborted
-    assoc.join(WAIT)
-    assert (assoc.is_aborted, assoc.is_established) == (True, False)
-
-
-def test_bind_and_unbind_while_it_runs(pair):
-    server = pair.serve([CT], [("EVT_C_STORE", returning(0xB000))])
-    event = pair.server.evt.EVT_C_STORE
-    first = pair.associate(server, [CT])
-    assert send(first, "c_store", instance()).Status == 0xB000
-    finish(first)
-    other = returning(0xB006)
-    server.bind(event, other)
-    assert server.get_handlers(event) == (other, None)
-    second = pair.associate(server, [CT])
-    assert send(second, "c_store", instance()).Status == 0xB006
-    finish(second)
-    server.unbind(event, other)
-    third = pair.associate(server, [CT])
-    assert send(third, "c_store", instance()).Status in (0xA700, 0xC211)
-    finish(third)
-
-
-# a caller's mistakes
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pynetdicom's
-def test_nothing_listens(pair):
-    server = pair.serve([ECHO])
+    server = pair.serve(
+        [(CT, None, True, True)],
+        [("EVT_ESTABLISHED", established)],
+        implementation_class_uid="1.2.826.0.1.1",
+        implementation_version_name="SERVER_1",
+        maximum_pdu_size=32768,
+    )
+    ae = pair.client.AE("CLIENT")
+    ae.implementation_class_uid = "1.2.826.0.1.2"
+    ae.implementation_version_name = "CLIENT_1"
+    ae.add_requested_context(CT)
+    roles = [pair.client.build_role(CT, scu_role=True, scp_role=True)]
     port = server.server_address[1]
-    server.shutdown()
-    ae = pair.client.AE()
-    ae.add_requested_context(ECHO)
-    assoc = ae.associate("127.0.0.1", port)
-    assert (assoc.is_established, assoc.is_aborted, assoc.is_rejected) == (False, True, False)
-
-
-def test_send_after_the_end(pair):
-    assoc = pair.associate(pair.serve([ECHO]), [ECHO])
-    finish(assoc)
-    with pytest.raises(RuntimeError, match="must be established"):
-        assoc.send_c_echo()
-    with pytest.raises(RuntimeError):
-        assoc.send_c_find(data_set(), FIND)
-    with pytest.raises(RuntimeError):
-        assoc.send_n_get([], MPPS, "1.2.3")
-
-
-def test_send_on_a_context_that_is_not_accepted(pair):
-    assoc = pair.associate(pair.serve([ECHO]), [ECHO])
-    with pytest.raises(ValueError, match="No presentation context"):
-        assoc.send_c_store(instance())
-    with pytest.raises(ValueError, match="No presentation context"):
-        assoc.send_c_find(data_set(), FIND)
-    with pytest.raises(ValueError, match="No presentation context"):
-        assoc.send_n_delete(MPPS, "1.2.3")
-    assert send(assoc, "c_echo").Status == 0
+    assoc = ae.associate("127.0.0.1", port, ext_neg=roles, max_pdu=65536)
+    theirs = assoc.acceptor
+    assert str(theirs.implementation_class_uid) == "1.2.826.0.1.1"
+    assert (theirs.implementation_version_name, theirs.maximum_length) == ("SERVER_1", 32768)
+    assert [(r.scu_role, r.scp_role) for r in theirs.role_selection.values()] == [(True, True)]
+    assert told.next() == (
+        *("1.2.826.0.1.2", "CLIENT_1", 65536, "CLIENT", "127.0.0.1", True),
+        {CT: (True, True)},
+    )
     finish(assoc)
 
 
-def test_store_what_is_no_instance(pair):
-    assoc = pair.associate(pair.serve([CT]), [CT])
-    with pytest.raises(AttributeError, match="SOPClassUID"):
-        assoc.send_c_store(data_set(PatientID="1"))
-    bare = instance()
-    del bare.file_meta
-    with pytest.raises(AttributeError, match="Transfer Syntax"):
-        assoc.send_c_store(bare)
-    with pytest.raises(FileNotFoundError):
-        assoc.send_c_store("/no/such/file.dcm")
+def test_no_limit_to_pdus(pair):
+    server = pair.serve([CT], [("EVT_C_STORE", returning(0x0000))], maximum_pdu_size=0)
+    assoc = pair.associate(server, [CT], max_pdu=0)
+    assert send(assoc, "c_store", instance(PixelData=bytes(1_500_000))).Status == 0x0000
     finish(assoc)
 
 
