@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import shlex
 import sys
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from gateway.cli.load_report import Outputs
 from gateway.cli.peer import (
     AecOption,
     AetOption,
@@ -28,16 +28,13 @@ from gateway.cli.peer import (
 )
 from gateway.cli.query import KeysOption, Level, LevelOption, Root, RootOption, model
 from gateway.errors import ConfigError
-from gateway.requestor.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.load.accountant import Verification
-    from gateway.load.display import Display
     from gateway.load.objectives import Objective
     from gateway.load.plan import Plan, Rate
-    from gateway.load.result import Result
 
 _BY_FIND = "find"
 _FOREVER = 1e9
@@ -265,7 +262,7 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
         root=new_root(),
         seed=seed or random.SystemRandom().randrange(1, 1 << 31),
     )
-    outputs = _Outputs(json_file, html_file, every)
+    outputs = Outputs(json_file, html_file, every)
     outputs.check()
     run(Output(False), lambda interrupt: _load(plan, interrupt, terms, verify, outputs))
 
@@ -311,80 +308,31 @@ def _query(root: Root, level: Level, keys: list[str]) -> tuple[str, str]:
     return model(root, "Find"), encoder(asked)(IMPLICIT_VR_LITTLE_ENDIAN).hex()
 
 
-class _Outputs:
-    """Where a run is told."""
-
-    def __init__(self, json_file: Path | None, html_file: Path | None, every: float) -> None:
-        self._json, self._html, self._every = json_file, html_file, every
-
-    def check(self) -> None:
-        """A report that cannot be written is known before the load, not after it."""
-        for option, path in (("--json", self._json), ("--html", self._html)):
-            if path is None:
-                continue
-            try:
-                path.touch()
-            except OSError as error:
-                text = f"{path} cannot be written: {error.strerror}"
-                raise typer.BadParameter(text, param_hint=option) from None
-
-    def display(self, result: Result) -> Display:
-        """A live table if somebody looks."""
-        from gateway.load.display import Lines, Screen
-
-        if sys.stdout.isatty():
-            from rich.console import Console
-
-            return Screen(Console(highlight=False), result)
-        return Lines(self.line, self._every)
-
-    @staticmethod
-    def line(text: str) -> None:
-        """A line of output; a peer's text is made harmless."""
-        print(printable(text), flush=True)
-
-    def tell(self, result: Result) -> None:
-        """The summary and the reports."""
-        from gateway.load import words
-        from gateway.load.page import page
-
-        for line in words.summary(result):
-            self.line(line)
-        if self._json is not None:
-            self._json.write_text(json.dumps(result.document(), indent=1) + "\n")
-        if self._html is not None:
-            self._html.write_text(page(result), encoding="utf-8")
-        if result.failure:
-            print(f"dicom-gateway: {printable(result.failure)}", file=sys.stderr)
-
-
 async def _load(
     plan: Plan,
     interrupt: Interrupt,
     terms: tuple[Objective, ...],
     verify: str | None,
-    outputs: _Outputs,
+    outputs: Outputs,
 ) -> int:
     from gateway.load.coordinator import Coordinator
 
     with tempfile.TemporaryDirectory(prefix="dicom-gateway-load-") as folder:
         journals = Path(folder) if verify is not None else None
-        displays: list[Display] = []
-        coordinator = Coordinator(
-            plan, lambda result: displays[0].update(result), outputs.line, journals
-        )
+        coordinator = Coordinator(plan, outputs.update, outputs.line, journals)
         result = coordinator.result
         result.objectives, result.command = terms, _command()
-        displays.append(outputs.display(result))
 
         async def stop() -> None:
             coordinator.stop()
 
         interrupt.ask = stop
         try:
-            await coordinator.run()
-        finally:
-            displays[0].close()
+            with outputs.showing(result):
+                await coordinator.run()
+        except asyncio.CancelledError:
+            outputs.tell(result)
+            raise
         if verify is not None and journals is not None:
             result.verification = await _verify(plan, journals, verify)
     outputs.tell(result)

@@ -6,7 +6,6 @@ import asyncio
 import os
 import resource
 import time
-from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+_TICK = 0.1
+"""Seconds between two looks at what has happened."""
 _GRACE = 0.05
 """Seconds between the word and the start, for all children to hear it."""
 
 
 class Coordinator:
-    """One load. `watch` is called whenever something was reported."""
+    """One load. `watch` is called every now and then while it runs."""
 
     def __init__(
         self,
@@ -47,18 +48,17 @@ class Coordinator:
     async def run(self) -> Result:
         """To its end; what went wrong is in the result. Raises ConfigError for a bad plan."""
         before = resource.getrusage(resource.RUSAGE_SELF)
-        with ExitStack() as pipes:
-            go, start = os.pipe()
-            pipes.callback(os.close, go)
-            try:
-                await self._spawn(go)
-                await self._start(start)
-            finally:
-                os.close(start)
-            try:
-                await asyncio.gather(*(self._follow(child) for child in self._children))
-            finally:
-                await self._leave()
+        go, start = os.pipe()
+        ticking = asyncio.get_running_loop().create_task(self._tick())
+        try:
+            await self._spawn(go)
+            await self._start(start)
+            await asyncio.gather(*(self._follow(child) for child in self._children))
+        finally:
+            ticking.cancel()
+            os.close(go)
+            os.close(start)
+            await self._leave()
         after = resource.getrusage(resource.RUSAGE_SELF)
         self.result.parent = Cost(
             after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime
@@ -118,28 +118,24 @@ class Coordinator:
             result.children.append(Cost(report["user"], report["system"], report["peak_memory"]))
             result.failure = result.failure or report["failure"]
             return
-        tallies = [result.totals]
-        if "kind" in report:
-            steps = report["kind"] == STEP
-            table = result.steps if steps else result.slices
-            tallies = [table.setdefault(report["index"], Tally())]
-            if not steps:
-                tallies.append(result.totals)
+        if report["kind"] == STEP:
+            tallies = [result.steps.setdefault(report["index"], Tally())]
+        else:
+            tallies = [result.slice_of(report["index"]), result.totals]
         for tally in tallies:
             _add(tally, report)
-        self._watch(result)
+
+    async def _tick(self) -> None:
+        """Whoever watches sees also that nothing happens."""
+        while True:
+            await asyncio.sleep(_TICK)
+            self._watch(self.result)
 
     async def _leave(self) -> None:
+        """Children that are still there have nothing more to say."""
         for child in self._children:
-            child.terminate()
-        for child in self._children:
-            try:
-                async with asyncio.timeout(self._plan.drain + self._plan.timeout):
-                    await child.wait()
-            except TimeoutError:
-                child.kill()
-                with suppress(ProcessLookupError):
-                    await child.wait()
+            child.kill()
+        await asyncio.gather(*(child.wait() for child in self._children))
 
 
 def _add(tally: Tally, report: dict[str, Any]) -> None:

@@ -29,11 +29,12 @@ class Display(Protocol):
 
 def recent_rate(result: Result) -> float:
     """Answers a second, of late."""
-    last = max(result.slices, default=0)
-    slices = [result.slices[i] for i in range(last - _RECENT, last) if i in result.slices]
-    if not slices:
+    last = int((time.monotonic() - result.start) / result.slice_width)
+    slices = range(max(last - _RECENT, 0), last)
+    if not result.start or not slices:
         return result.rate
-    return sum(tally.answered for tally in slices) / (len(slices) * result.plan.slice)
+    answered = sum(result.slices[i].answered for i in slices if i in result.slices)
+    return answered / (len(slices) * result.slice_width)
 
 
 class Lines:

@@ -89,12 +89,12 @@ def _charts(result: Result) -> list[str]:
 
 
 def _time(result: Result) -> Axis:
-    end = (max(result.slices) + 1) * result.plan.slice
+    end = (max(result.slices) + 1) * result.slice_width
     return Axis(0.0, end, "seconds from the start", lambda value: f"{value:g}")
 
 
 def _latency(result: Result) -> str:
-    width = result.plan.slice
+    width = result.slice_width
     answered = [(i, t) for i, t in sorted(result.slices.items()) if t.latency.count]
     values = [t.latency.percentile(50) for _, t in answered]
     low = min(value for value in values if value >= 0) or 1e-6
@@ -113,7 +113,7 @@ def _latency(result: Result) -> str:
 
 
 def _load(result: Result) -> str:
-    width, end = result.plan.slice, result.seconds
+    width, end = result.slice_width, result.seconds
     # The last slice may be cut short: a sliver of one says nothing about a rate.
     spans = [(i, min(width, end - i * width)) for i in range(max(result.slices) + 1)]
     whole = [(i, span) for i, span in spans if span > width / 4] or [(0, max(end, 1e-3))]

@@ -96,10 +96,10 @@ class Recorder:
         """Report what was counted since the last time, each histogram in a line of its own."""
         changed, self._changed = self._changed, {}
         for (kind, index), tally in changed.items():
-            report(tally=tally.numbers(), kind=kind, index=index)
             for name in HISTOGRAMS:
                 if (histogram := getattr(tally, name)).count:
                     report(histogram=histogram.to_map(), name=name, kind=kind, index=index)
+            report(tally=tally.numbers(), kind=kind, index=index)
 
 
 class Outcome:

@@ -25,6 +25,9 @@ FORMAT = "dicom-gateway-load/1"
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9, 99.99)
 
+SLICES = 1200
+"""At the most; with more, two become one."""
+
 KEEPS_UP = 0.95
 """The share of the offered load that has to be achieved."""
 ERRORS = 0.01
@@ -81,6 +84,22 @@ class Result:
     """Seconds since 1970."""
     start: float = 0.0
     """The same moment on the monotonic clock."""
+    slice_width: float = 0.0
+    """Seconds; grows with the length of a run."""
+
+    def __post_init__(self) -> None:
+        self.slice_width = self.plan.slice
+
+    def slice_of(self, number: int) -> Tally:
+        """The tally for a child's slice of that number; long runs have wider slices."""
+        index = int(number * self.plan.slice / self.slice_width)
+        if index >= SLICES:
+            narrow, self.slices = self.slices, {}
+            self.slice_width *= 2
+            for i, tally in narrow.items():
+                self.slices.setdefault(i // 2, Tally()).merge(tally)
+            return self.slice_of(number)
+        return self.slices.setdefault(index, Tally())
 
     @property
     def seconds(self) -> float:
@@ -184,7 +203,7 @@ class Result:
         return plan
 
     def _slices(self) -> list[dict[str, Any]]:
-        width = self.plan.slice
+        width = self.slice_width
         return [
             {"from": i * width, "to": (i + 1) * width, **tally_document(self.slices[i])}
             for i in sorted(self.slices)

@@ -1,0 +1,155 @@
+"""The report as a page: it needs nothing but itself, and a browser shows it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pytest
+
+from gateway.load import words
+from gateway.load.arguments import ramp
+from gateway.load.chart import nice_step
+from gateway.load.page import page
+from gateway.load.plan import Plan, Rate
+from gateway.load.result import SLICES, Result
+from gateway.load.tally import Tally
+from tests.load.fake import Script, serving
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+VOID = {"meta", "br", "line", "rect", "circle", "polyline", "path"}
+
+
+class _Balance(HTMLParser):
+    """Every tag that is opened is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.seen.add(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        assert not {name for name, _ in attrs} & {"src", "href", "onload"}
+
+    def handle_startendtag(self, tag: str, attrs: list) -> None:
+        self.seen.add(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    """The page of a load with everything in it."""
+    import asyncio
+
+    from gateway.load.coordinator import Coordinator
+
+    script = Script(
+        status=lambda number: 0xA700 if number == 7 else 0,
+        reject=lambda number: (2, 3, 2) if number == 1 else None,
+        delay=lambda number: 0.002,
+    )
+    with serving(script) as server:
+        plan = Plan("127.0.0.1", server.port, "echo", associations=3, rate=ramp("20:200:2s"))
+        result = asyncio.run(Coordinator(plan, lambda _: None, print).run())
+    result.command = "dicom-gateway load <host> 104 --ramp '20:200:2s' & more"
+    return page(result)
+
+
+def test_the_page_has_everything(text) -> None:
+    for title in (
+        "Latency over time",
+        "Offered and achieved load",
+        "How latency is distributed",
+        "Ramp",
+        "Statuses",
+        "Rejected associations",
+    ):
+        assert f"<h2>{title}</h2>" in text
+    assert "dicom-gateway load &lt;host&gt; 104 --ramp &#x27;20:200:2s&#x27; &amp; more" in text
+    assert "failure (status 0xA700)" in text
+    assert "local limit exceeded" in text
+    assert text.count("<svg") == 3
+
+
+def test_the_page_is_whole_and_self_contained(text) -> None:
+    parser = _Balance()
+    parser.feed(text)
+    assert parser.open == []
+    assert not parser.seen & {"script", "link", "img", "iframe", "object"}
+    assert not re.search(r"https?://|url\(|@import", text)
+    for number in re.findall(r' (?:x|y|x1|y1|cx|cy|width|height)="([^"]*)"', text):
+        assert float(number) >= 0
+
+
+def test_a_load_without_an_answer_has_a_page_as_well() -> None:
+    result = Result(Plan("h", 1))
+    result.failure = "no association: <nobody> there"
+    text = page(result)
+    assert "no association: &lt;nobody&gt; there" in text
+    assert "there is nothing to draw" in text
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium is installed")
+def test_a_browser_draws_the_page(text, tmp_path) -> None:
+    (tmp_path / "report.html").write_text(text)
+    shot = tmp_path / "shot.png"
+    assert BROWSER is not None
+    done = subprocess.run(
+        [
+            BROWSER,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--window-size=960,2400",
+            f"--screenshot={shot}",
+            (tmp_path / "report.html").as_uri(),
+        ],
+        capture_output=True,
+        timeout=50,
+        check=False,
+        env=os.environ | {"HOME": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert shot.read_bytes().startswith(b"\x89PNG")
+    assert shot.stat().st_size > 20_000
+
+
+def test_long_runs_have_wider_slices() -> None:
+    result = Result(Plan("h", 1))
+    for number in range(SLICES * 5):
+        result.slice_of(number).answered += 1
+    assert len(result.slices) <= SLICES
+    assert result.slice_width == 4.0
+    assert sum(one.answered for one in result.slices.values()) == SLICES * 5
+    assert {one.answered for one in result.slices.values()} == {8}
+
+
+def test_a_knee_below_the_first_step_and_above_the_last() -> None:
+    result = Result(Plan("h", 1, rate=Rate(10, 20, 2.0, 2)))
+    assert result.knee is not None
+    assert (result.knee.offered, result.knee.broken_at) == (None, 10)
+    for step in range(2):
+        result.steps[step] = Tally(offered=10, answered=10)
+    assert result.knee is not None
+    assert (result.knee.offered, result.knee.broken_at) == (20, None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0"), (2.5e-6, "2.5 us"), (0.00123, "1.23 ms"), (61, "61 s")]
+)
+def test_durations_in_words(seconds, text) -> None:
+    assert words.span(seconds) == text
+
+
+def test_steps_of_an_axis_are_round() -> None:
+    assert [nice_step(value) for value in (0.0, 0.9, 1.1, 3, 70)] == [1, 1, 2, 5, 100]
