@@ -140,7 +140,8 @@ def _store(actor: AssociationActor, context: AcceptedContext, request: CStoreRQ)
                 request.affected_sop_instance_uid,
                 context.transfer_syntax,
                 source_ae_title=actor.calling_ae_title,
-            )
+            ),
+            digest=binding.durable,
         )
     except SpoolError as error:
         return refuse(actor, context.id, request, (OUT_OF_RESOURCES, str(error)))

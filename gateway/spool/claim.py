@@ -69,7 +69,7 @@ class Claim:
     size: int
     """Bytes of the data set."""
     sha256: bytes
-    """Digest of the data set."""
+    """Digest of the data set; empty if nobody asked for durable data."""
     synced: bool = False
     """The file's data is on disk. Whoever promises that it is must sync it himself otherwise."""
 
@@ -104,6 +104,6 @@ class Claim:
             and (self.path is None or isinstance(self.path, str))
             and all(type(n) is int and n >= 0 for n in (self.offset, self.size))
             and isinstance(self.sha256, bytes)
-            and len(self.sha256) == 32
+            and len(self.sha256) in (0, 32)
             and isinstance(self.synced, bool)
         )

@@ -39,11 +39,12 @@ _READ = 256 * 1024
 class SpoolFile:
     """A file that is written once, digested from byte `offset` on, and sealed or dropped.
 
+    `offset` None: it is not digested.
     Its methods belong to the loop's thread, those with an underscore in front partly to the strand.
     Raises OSError if it cannot be made.
     """
 
-    def __init__(self, path: str, offset: int, disk: Disk, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, path: str, offset: int | None, disk: Disk, pool: ThreadPoolExecutor) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         self._fd = os.open(path, flags, 0o600)
         self._path = path
@@ -55,9 +56,9 @@ class SpoolFile:
         """Bytes in the page cache. The loop counts these up while the strand writes nothing, the
         strand otherwise."""
         self._last_write: Future[None] | None = None
-        self._sha256 = hashlib.sha256()
-        self._digested = offset
-        self._asked = offset
+        self._sha256 = None if offset is None else hashlib.sha256()
+        self._digested = offset or 0
+        self._asked = offset or 0
         """Where the digest will be after the last step that was asked for."""
         self._dropped = False
         self.error: OSError | None = None
@@ -89,7 +90,7 @@ class SpoolFile:
     def seal(self, target: str, *, sync: bool) -> Future[bytes]:
         """Digest the rest, sync the data if told to, rename the file to `target`, close it.
 
-        Gives the digest. The future raises OSError if any of it failed, a write before included;
+        Gives the digest, empty if none was wanted. The future raises OSError if any of it failed, a write before included;
         the file must be dropped then. A sync that failed is not tried again: the next one may
         report success for pages that the kernel has thrown away.
         """
@@ -125,6 +126,9 @@ class SpoolFile:
         if self._dropped or end <= begun:
             return
         start_write_back(self._fd, begun, end - begun)
+        if self._sha256 is None:
+            self._digested = end
+            return
         buffer = memoryview(bytearray(min(_READ, end - begun)))
         while self._digested < end:
             wanted = buffer[: end - self._digested]
@@ -142,7 +146,7 @@ class SpoolFile:
             os.fdatasync(self._fd)
         os.rename(self._path, target)
         self._close_fd()
-        return self._sha256.digest()
+        return self._sha256.digest() if self._sha256 is not None else b""
 
     def _close(self, target: str) -> None:
         with suppress(OSError):

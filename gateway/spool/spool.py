@@ -100,9 +100,12 @@ class Spool:
         """Raise SpoolError if there is no room for another data set; cheap."""
         self._place.disk.check_room()
 
-    def create(self, meta: bytes) -> Writer:
-        """A writer for a data set that stands after `meta` in its file."""
-        return Writer(self._tokens.draw(), meta, self._place)
+    def create(self, meta: bytes, *, digest: bool = True) -> Writer:
+        """A writer for a data set that stands after `meta` in its file.
+
+        `digest`: its SHA-256 is to stand in the claim; it costs more than all the rest together.
+        """
+        return Writer(self._tokens.draw(), meta, self._place, digest=digest)
 
     async def seal(self, writer: Writer, *, sync: bool) -> Sealed:
         """End the data set and make it ready to be offered, its data on disk if `sync`.

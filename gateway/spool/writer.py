@@ -41,13 +41,14 @@ class Writer:
     is counted and dropped: it is no reason to end the association.
     """
 
-    def __init__(self, token: str, meta: bytes, place: Place) -> None:
+    def __init__(self, token: str, meta: bytes, place: Place, *, digest: bool = True) -> None:
         self.token = token
         self.offset = len(meta)
         """Bytes of the file before the data set."""
         self.size = 0
         """Bytes of the data set so far."""
         self._place = place
+        self._digest = digest
         self._gathered: list[memoryview] = []
         self._memory = bytearray(meta)
         """The whole file, while it may yet travel inline."""
@@ -129,7 +130,8 @@ class Writer:
         path = f"{self._place.incoming}/{self.token}{PART}"
         memory, self._memory = self._memory, bytearray()
         try:
-            self._file = SpoolFile(path, self.offset, self._place.disk, self._place.pool)
+            begin = self.offset if self._digest else None
+            self._file = SpoolFile(path, begin, self._place.disk, self._place.pool)
         except OSError as error:
             self._failed = _spool_error(error)
         else:
@@ -138,8 +140,10 @@ class Writer:
     async def _finish(self, *, sync: bool) -> tuple[Claim, bytes | None]:
         if self._file is None:
             data = bytes(self._memory)
-            # At 64 KiB the digest is cheaper than the way to a thread and back.
-            digest = hashlib.sha256(memoryview(data)[self.offset :]).digest()
+            digest = b""
+            if self._digest:
+                # At 64 KiB the digest is cheaper than the way to a thread and back.
+                digest = hashlib.sha256(memoryview(data)[self.offset :]).digest()
             return Claim(self.token, None, self.offset, self.size, digest), data
         digest = await asyncio.wrap_future(self._file.seal(self._ready, sync=sync))
         return Claim(self.token, self._ready, self.offset, self.size, digest, sync), None

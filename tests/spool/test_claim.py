@@ -73,7 +73,7 @@ GOOD = Claim(TOKEN, None, 1, 2, DIGEST).to_map()
         {"size": -1},
         {"size": True},
         {"offset": "1"},
-        {"sha256": b""},
+        {"sha256": b"short"},
         {"sha256": "0" * 32},
         {"synced": None},
         {"other": 1},

@@ -40,6 +40,13 @@ class TestSeal:
         assert sealed.claim.sha256 == hashlib.sha256(data).digest()
         assert names(root) == ["incoming/0/lock", f"ready/{sealed.claim.token}"]
 
+    @pytest.mark.parametrize("size", [500, 3_000_001], ids=["inline", "a file"])
+    def test_nobody_pays_for_a_digest_that_is_not_wanted(self, spool, size):
+        data = pattern(size)
+        sealed = seal(spool, fill(spool.create(META, digest=False), data, 65536))
+        assert whole(sealed) == META + data
+        assert sealed.claim.sha256 == b""
+
     @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         st.binary(max_size=3000),

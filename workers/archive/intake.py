@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from gateway.sdk import GatewayError
+from gateway.sdk import GatewayError, SpoolError
 from workers.archive import header
 from workers.archive.index import Entry, Outcome
 from workers.archive.opening import guard_of
@@ -99,6 +99,8 @@ class Intake:
         taken then.
         """
         self._guard.check()
+        if not arrival.claim.sha256:  # of a request for an owner before us, who did not want one
+            raise SpoolError("the claim came without its digest")
         found = self._header(arrival)
         _check(arrival, found)
         entry = self._entry(arrival)
