@@ -90,9 +90,9 @@ class SpoolFile:
     def seal(self, target: str, *, sync: bool) -> Future[bytes]:
         """Digest the rest, sync the data if told to, rename the file to `target`, close it.
 
-        Gives the digest, empty if none was wanted. The future raises OSError if any of it failed, a write before included;
-        the file must be dropped then. A sync that failed is not tried again: the next one may
-        report success for pages that the kernel has thrown away.
+        Gives the digest, empty if none was wanted. The future raises OSError if any of it failed, a
+        write before included; the file must be dropped then. A sync that failed is not tried again:
+        the next one may report success for pages that the kernel has thrown away.
         """
         return self._strand.submit(partial(self._seal, target, sync=sync))
 
