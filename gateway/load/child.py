@@ -19,6 +19,9 @@ from gateway.load.plan import START_LENGTH, STORE, Plan
 from gateway.load.work import templates_of
 from gateway.process import EXIT_CONFIG, EXIT_FAILED, Inherited, inherit
 
+_NOTES = 20
+"""On files, that are told; a report has a limit."""
+
 
 async def _run(plan: Plan, inherited: Inherited) -> int:
     templates, notes = templates_of(plan) if plan.operation == STORE else ([], [])
@@ -30,7 +33,9 @@ async def _run(plan: Plan, inherited: Inherited) -> int:
         loop.add_signal_handler(number, engine.stop)
     is_open = await engine.open()
     engine.recorder.flush(inherited.report)
-    inherited.report(ready=True, open=is_open, notes=notes[:20] if plan.process == 0 else [])
+    if (more := len(notes) - _NOTES) > 0:
+        notes = [*notes[:_NOTES], f"and {more} more of these"]
+    inherited.report(ready=True, open=is_open, notes=notes if plan.process == 0 else [])
     line = await asyncio.to_thread(os.read, inherited.fds["go"], START_LENGTH)
     if not line.strip():  # the parent is gone, or there is nobody to load
         return EXIT_FAILED

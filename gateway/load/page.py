@@ -149,13 +149,14 @@ def _knee(result: Result) -> list[str]:
     if knee is None or rate is None:
         return []
     rows = []
-    for index, offered in enumerate(rate.step_rates()):
+    for index, planned in enumerate(rate.step_rates()):
         tally = result.steps.get(index)
         if tally is None:
             continue
         rows.append(
             (
-                words.number(offered),
+                words.number(planned),
+                words.number(tally.offered / result.step_width),
                 words.number(tally.answered / result.step_width),
                 words.span(tally.latency.percentile(50)),
                 words.span(tally.latency.percentile(99)),
@@ -163,9 +164,10 @@ def _knee(result: Result) -> list[str]:
             )
         )
     found = "none" if knee.offered is None else f"{words.number(knee.offered)} a second"
+    heads = ("planned a second", "offered", "achieved", "p50", "p99", "errors")
     title = "<h2>Ramp</h2>"
     text = f"<p>The highest step that was kept up with: <b>{found}</b>.</p>"
-    return [title, text, _table(("offered a second", "achieved", "p50", "p99", "errors"), rows)]
+    return [title, text, _table(heads, rows)]
 
 
 def _tables(result: Result) -> Iterable[str]:

@@ -46,7 +46,7 @@ def test_a_server_that_freezes_shows_in_the_percentiles_of_an_open_loop(load) ->
     assert totals.answered == totals.offered == 300
     # 200 operations were due while it stood still, and each waited for the rest of that time.
     assert totals.latency.percentile(99) > 1.8
-    assert totals.latency.percentile(50) > 0.5
+    assert totals.latency.percentile(50) > 0.3
     # What the connections saw is another story: ten operations were in flight, no more.
     assert totals.service.percentile(50) < 0.5
     assert sum(count for at, count in totals.service.rows() if at > 1) <= 10
