@@ -14,7 +14,11 @@ from html import unescape
 from termios import TIOCSWINSZ
 
 import pytest
+from pydicom.dataset import Dataset
+from pynetdicom import evt
 
+from gateway.uid import KEYWORDS
+from tests.cli import peers
 from tests.load.conftest import validate
 from tests.load.fake import SILENT, Script, serving
 from tests.peers.process import COMMAND, Program, run_cli
@@ -102,6 +106,26 @@ def test_a_query_is_sent_again_and_again() -> None:
         assert server.done.fields == {0x0020: 20}
         assert server.done.calling == {"ASKER"}
         assert all(b"123 " in data for data in server.done.data_sets.values())
+
+
+def test_matches_of_queries_are_counted(tmp_path) -> None:
+    def found(event):
+        for number in range(3):
+            match = Dataset()
+            match.QueryRetrieveLevel = "STUDY"
+            match.PatientID = f"{event.identifier.PatientID}-{number}"
+            yield 0xFF00, match
+
+    uid = KEYWORDS["StudyRootQueryRetrieveInformationModelFind"]
+    json_file = tmp_path / "r.json"
+    with peers.pynetdicom_scp([uid], [(evt.EVT_C_FIND, found)]) as address:
+        program = run_cli(
+            *("load", *address, "-o", "find", "--count", 7, "-a", 2, "-k", "PatientID=P"),
+            *("--json", json_file),
+        )
+    assert program.popen.returncode == 0, program.report()
+    totals = json.loads(json_file.read_text())["totals"]
+    assert (totals["answered"], totals["matches"]) == (7, 21)
 
 
 def test_lines_come_while_it_runs() -> None:
