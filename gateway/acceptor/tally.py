@@ -17,6 +17,7 @@ from gateway.uid import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
+    is_tolerable,
 )
 
 MOST = 0xFFFF
@@ -50,7 +51,7 @@ class Tally:
                 self.warnings += 1
             case _:
                 self.failures += 1
-                if sop_instance_uid:
+                if is_tolerable(sop_instance_uid):  # no list can name what has no UID
                     self.failed.append(sop_instance_uid)
 
     def give_up(self) -> None:

@@ -23,6 +23,7 @@ from gateway.sdk.answers import Reply, failure, raised
 from gateway.sdk.contexts import instance_in, is_file
 from gateway.sdk.routes import NoRoute
 from gateway.sdk.streams import MOST, Getting, failed_list, uid_of
+from gateway.uid import is_tolerable
 
 if TYPE_CHECKING:
     from gateway.sdk.event import Event
@@ -61,7 +62,7 @@ class Counters:
                 self.warnings += 1
             case _:
                 self.failed += 1
-                if sop_instance_uid:
+                if is_tolerable(sop_instance_uid):  # no list can name what has no UID
                     self.uids.append(sop_instance_uid)
 
     def give_up(self) -> None:
