@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from gateway.acceptor.find import Streaming, pending_counters
 from gateway.acceptor.instance import Unsendable, locate
 from gateway.acceptor.outgoing import AssociationEnded
-from gateway.acceptor.tally import MOST, Tally
 from gateway.dimse.message import CStoreRQ
 from gateway.dimse.status import CANCEL, PENDING, Category, category
+from gateway.dimse.suboperations import MOST, Tally
 from gateway.errors import LocalProtocolError
 
 if TYPE_CHECKING:

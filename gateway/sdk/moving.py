@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
@@ -12,18 +11,17 @@ from gateway.dimse.status import (
     CANCEL,
     MOVE_DESTINATION_UNKNOWN,
     PENDING,
-    SUBOPERATIONS_FAILED,
     SUCCESS,
     UNABLE_TO_PERFORM_SUBOPERATIONS,
     Category,
     category,
 )
+from gateway.dimse.suboperations import MOST, Tally
 from gateway.errors import GatewayError
 from gateway.sdk.answers import Reply, failure, raised
 from gateway.sdk.contexts import instance_in, is_file
 from gateway.sdk.routes import NoRoute
-from gateway.sdk.streams import MOST, Getting, failed_list, uid_of
-from gateway.uid import is_tolerable
+from gateway.sdk.streams import Getting, uid_of
 
 if TYPE_CHECKING:
     from gateway.sdk.event import Event
@@ -35,59 +33,6 @@ log = logging.getLogger("gateway.sdk")
 UNKNOWN = Reply({"status": MOVE_DESTINATION_UNKNOWN, "elements": {}})
 
 
-@dataclass(slots=True)
-class Counters:
-    """The four counters, and what failed (PS3.4 C.4.2.1.6)."""
-
-    announced: int = 0
-    completed: int = 0
-    failed: int = 0
-    warnings: int = 0
-    uids: list[str] = field(default_factory=list)
-
-    @property
-    def remaining(self) -> int:
-        return max(0, self.announced - self.done)
-
-    @property
-    def done(self) -> int:
-        return self.completed + self.failed + self.warnings
-
-    def count(self, status: int | None, sop_instance_uid: str) -> None:
-        """A sub-operation with the status of its response; None: it came to none."""
-        match None if status is None else category(status):
-            case Category.SUCCESS:
-                self.completed += 1
-            case Category.WARNING:
-                self.warnings += 1
-            case _:
-                self.failed += 1
-                if is_tolerable(sop_instance_uid):  # no list can name what has no UID
-                    self.uids.append(sop_instance_uid)
-
-    def give_up(self) -> None:
-        """What was announced and has not come has failed."""
-        self.failed += self.remaining
-
-    def outcome(self) -> int:
-        """The status of an operation that the handler reports no failure of."""
-        if self.failed and not (self.completed or self.warnings):
-            return UNABLE_TO_PERFORM_SUBOPERATIONS
-        is_flawed = self.failed or self.warnings or self.done > self.announced
-        return SUBOPERATIONS_FAILED if is_flawed else SUCCESS
-
-    def elements(self, *, with_remaining: bool) -> dict[str, int]:
-        """By keyword; Remaining only while pending or cancelled."""
-        counters = {
-            "NumberOfCompletedSuboperations": min(self.completed, MOST),
-            "NumberOfFailedSuboperations": min(self.failed, MOST),
-            "NumberOfWarningSuboperations": min(self.warnings, MOST),
-        }
-        if with_remaining:
-            counters["NumberOfRemainingSuboperations"] = self.remaining
-        return counters
-
-
 class Moving(Getting):
     """Where to, the number of sub-operations, then pairs of a status and what is to be sent."""
 
@@ -97,7 +42,7 @@ class Moving(Getting):
         self._peer_time = peer_time
         self._takes = self._destination
         self._route: Route | None = None
-        self._counters = Counters()
+        self._counters = Tally()
 
     def raised(self, error: BaseException) -> Reply:
         if self._takes != self._pair:
@@ -210,10 +155,10 @@ class Moving(Getting):
         if not is_cancel:
             counters.give_up()
         if category(status) is Category.SUCCESS:
-            status = counters.outcome()
+            status = counters.status()
         data = told.data if category(status) is not Category.SUCCESS else None
         if data is None and category(status) is not Category.SUCCESS:
-            data = failed_list(counters.uids, self._event.context.transfer_syntax)
+            data = counters.failed_list(self._event.context.transfer_syntax)
         elements = counters.elements(with_remaining=is_cancel)
         return Reply({"status": status, "elements": {**told.payload["elements"], **elements}}, data)
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pydicom.dataset import Dataset
 
 from gateway.dimse.status import CANCEL, PENDING, Category, category
+from gateway.dimse.suboperations import MOST
 from gateway.fabric.framing import MAX_DATA
-from gateway.sdk import contexts, dataset
+from gateway.sdk import contexts
 from gateway.sdk.answers import Reply, failure, pair_reply, raised, status_reply
 from gateway.spool import Claim
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 SUCCESS = Reply({"status": 0x0000, "elements": {}})
 CANCELLED = Reply({"status": CANCEL, "elements": {}})
-MOST = 0xFFFF
-"""Sub-operations of one operation: their counters are US (PS3.7 E.1)."""
 
 
 def refused(event: Event, result: Any) -> Reply | None:
@@ -198,15 +197,6 @@ def converter(event: Event, routes: Routes, peer_time: PeerTime) -> Finding:
     from gateway.sdk.moving import Moving
 
     return Moving(event, routes, peer_time)
-
-
-def failed_list(uids: list[str], transfer_syntax: str) -> bytes | None:
-    """The identifier of a final response after failures (PS3.4 C.4.2.1.4.2)."""
-    if not uids:
-        return None
-    identifier = Dataset()
-    identifier.FailedSOPInstanceUIDList = uids
-    return dataset.encode(identifier, transfer_syntax)
 
 
 def uid_of(what: Any) -> str:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from pydicom.dataset import Dataset
 
 from gateway.dimse.status import SUCCESS
+from gateway.dimse.suboperations import Tally
 from gateway.errors import GatewayError
 from gateway.sdk import contexts, dataset
-from gateway.sdk.moving import Counters
 from gateway.sdk.routes import Route, Routes
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Getting:
     def __init__(self, asked: Asked, peer: Peer) -> None:
         self._asked = asked
         self._peer = peer
-        self._counters = Counters()
+        self._counters = Tally()
         self._result = Retrieval()
         self._accepted = {
             2 * number + 3: contexts.Accepted(2 * number + 3, *map(str, pair))
@@ -96,9 +96,9 @@ class Getting:
             result.status = self._asked.event.failures.of("begun")  # type: ignore[union-attr]
         if result.status == SUCCESS:
             counters.give_up()
-            result.status = counters.outcome()
-        result.completed, result.failed = counters.completed, counters.failed
-        result.warnings, result.failed_uids = counters.warnings, list(counters.uids)
+            result.status = counters.status()
+        result.completed, result.failed = counters.completed, counters.failures
+        result.warnings, result.failed_uids = counters.warnings, list(counters.failed)
         return result
 
 

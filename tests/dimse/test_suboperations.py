@@ -10,7 +10,7 @@ import pytest
 from pydicom.filereader import read_dataset
 from pydicom.tag import Tag
 
-from gateway.acceptor.tally import MOST, Tally, encode_failed_list
+from gateway.dimse.suboperations import MOST, Tally, encode_failed_list
 from gateway.uid import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,

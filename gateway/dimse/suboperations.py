@@ -1,4 +1,4 @@
-"""The sub-operations of a C-GET: how many, and what became of them (PS3.4 C.4.3)."""
+"""Sub-operations of a C-GET or C-MOVE: how many, what became of them (PS3.4 C.4.2, C.4.3)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FAILED_LIST = (0x0008, 0x0058)
 class Tally:
     """What was announced, and what became of it."""
 
-    announced: int
+    announced: int = 0
     completed: int = 0
     warnings: int = 0
     failures: int = 0
