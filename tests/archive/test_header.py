@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -122,6 +122,7 @@ def test_agrees_with_pydicom_on_variations(dataset, syntax):
 
 
 @settings(max_examples=300, deadline=None)
+@example(b"\x00\x00\x00\x00UN\x00\x00", EXPLICIT)  # half of a long header: pydicom's struct.error
 @given(
     st.binary(max_size=400), st.sampled_from([EXPLICIT, IMPLICIT, BIG, header.DEFLATED, "1.2.3"])
 )

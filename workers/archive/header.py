@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import mmap
 import os
+import struct
 import zlib
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -300,6 +301,7 @@ def _by_pydicom(stream: BinaryIO, transfer_syntax: str) -> dict[str, str]:
 _PYDICOM_RAISES = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError, EOFError),
     *(LookupError, OSError, OverflowError, MemoryError, BytesLengthException, InvalidDicomError),
+    *(struct.error, AssertionError),
 )
 
 
