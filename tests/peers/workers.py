@@ -44,26 +44,38 @@ def received(event):
 """
 
 GATE = """
+import os
+import select
+
 from gateway import Worker, evt
 
 worker = Worker("gate")
 
 
-def told():
-    with open("gate.fifo", "rb", buffering=0) as gate:
-        return gate.read(5).decode().strip()
+def told(*asked):
+    gate = os.open("gate.fifo", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        print(*asked, flush=True)  # from here on an answer cannot miss us
+        poll = select.poll()
+        poll.register(gate, select.POLLIN)
+        while True:
+            poll.poll()
+            try:
+                return os.read(gate, 5).decode().strip()
+            except BlockingIOError:
+                continue  # it was for another handler
+    finally:
+        os.close(gate)
 
 
 @worker.on(evt.EVT_C_STORE)
 def store(event):
-    print("store", event.message_id, flush=True)
-    return int(told(), 16)
+    return int(told("store", event.message_id), 16)
 
 
 @worker.on(evt.EVT_USER_ID)
 def identity(event):
-    print("identity", event.user_id_type, flush=True)
-    answer = told()
+    answer = told("identity", event.user_id_type)
     if answer == "raise":
         raise RuntimeError("asked to")
     return answer == "yes", b"token"
