@@ -175,7 +175,8 @@ class AssociationActor:
     def _primitive(self, primitive: Primitive) -> None:
         match primitive:
             case PDataPart():
-                self.messages.data(primitive)
+                if self.phase is not Phase.ENDED:  # one read may bring more after what ended it
+                    self.messages.data(primitive)
             case AAssociateIndication():
                 self._asked(primitive)
             case AReleaseIndication():
@@ -271,6 +272,7 @@ class AssociationActor:
     def _release_asked(self) -> None:
         self.notifier.acse(sent=False, primitive="A-RELEASE", kind="indication", pdu=AReleaseRQ())
         self.phase = Phase.RELEASING
+        self._idle.set(None)
         self.messages.release()
         self.settle()
 
@@ -305,10 +307,13 @@ class AssociationActor:
         if self.association.state is not State.Sta6:
             raise AssociationEnded("the association ended")
         self.phase = Phase.RELEASING
+        # A worker that dies takes its wait with it: the association must not wait on for ever.
+        limit = self.house.settings.association.acse_timeout
+        self._idle.set(self._loop.time() + limit + 1.0)
         self.association.send(AReleaseRequest(), self._loop.time())
         self._sent("A-RELEASE", "request", AReleaseRQ())
         try:
-            async with asyncio.timeout(self.house.settings.association.acse_timeout):
+            async with asyncio.timeout(limit):
                 await self._over.wait()
         except TimeoutError:
             self.abort()
@@ -364,6 +369,8 @@ class AssociationActor:
     def _rearm(self) -> None:
         """The idle timeout does not run while an operation is open."""
         limits = self.house.settings.association
+        if self.phase is Phase.RELEASING:
+            return
         if self.phase is not Phase.ESTABLISHED:
             self._idle.set(None)
         elif self.messages.is_receiving:

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("gateway.acceptor")
 
 QUEUE = 8
-"""Requests that wait for the window before reading pauses."""
+"""Requests that wait for the window before reading pauses at a further data set."""
+COMMANDS = 256
+"""Requests that wait before reading pauses at any further request."""
 
 
 class Messages:
@@ -104,7 +106,7 @@ class Messages:
             self._incoming = self._actor.outgoing.receive(begun.message)
         else:
             self._incoming = receive(self._actor, begun)
-        if begun.has_data_set and len(self._waiting) >= QUEUE:
+        if len(self._waiting) >= (QUEUE if begun.has_data_set else COMMANDS):
             self._actor.transport.pause_reading("queue")
 
     def _cancel(self, message_id: int) -> None:

@@ -120,6 +120,7 @@ class Acceptor:
         self._pending[actor] = None
         if len(self._pending) > self.settings.association.max_pending:
             oldest = next(iter(self._pending))
+            del self._pending[oldest]  # it is closed a moment later: the next one is another's turn
             log.warning(
                 "association=%s too many silent connections: the oldest is closed", oldest.id
             )

@@ -7,7 +7,7 @@ import pytest
 from tests.accountant import read_archive
 from tests.conformance.table import expect_abort, open_association, parameters
 from tests.peers import instances, wire
-from tests.peers.raw import RawPeer, echo_ok
+from tests.peers.raw import RawPeer, association, echo_ok
 from tests.peers.wire import element, uid_value, us
 
 INSTANCE = instances.make()
@@ -207,6 +207,19 @@ def test_data_set_that_does_not_say_what_it_is_is_kept(peer: RawPeer, gateway_pr
     anonymous = b"\x10\x00\x20\x00LO\x02\x00AB"
     assert store(peer, wire.store_rq(one.uid), anonymous).status == 0x0000
     assert stored(gateway_process, one.uid) == 1
+
+
+def test_what_follows_the_end_in_the_same_read_is_not_stored(gateway_process) -> None:
+    one, *later = instances.many(4)
+    with association(gateway_process.address, wire.context(1), one.context(3)) as peer:
+        stray = wire.p_data(wire.pdv(3, 2, b"data without a command"))
+        peer.send(stray + wire.message(3, wire.store_rq(one.uid, 1), one.data_set))
+        assert peer.recv_pdu()[:1] == b"\x07"
+    with association(gateway_process.address, one.context(3)) as peer:
+        # By the time that these are stored, it would be, too.
+        assert [peer.store(other, context_id=3).status for other in later] == [0, 0, 0]
+        peer.release()
+    assert stored(gateway_process, one.uid) == 0
 
 
 def test_file_meta_elements_inside_the_data_set_are_refused(peer: RawPeer, gateway_process) -> None:

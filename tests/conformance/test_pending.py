@@ -165,6 +165,16 @@ def test_operations_within_the_window_are_in_flight_together(gate) -> None:
         peer.release()
 
 
+def test_a_flood_behind_a_pending_operation_is_answered_whole(gate, storing) -> None:
+    """More requests than may wait: reading pauses, and goes on."""
+    peer, _ = storing
+    flood = range(100, 700)
+    peer.send(b"".join(wire.message(3, wire.echo_rq(number)) for number in flood))
+    gate.answer("0000")
+    assert [peer.recv_response().message_id for _ in range(1 + len(flood))] == [1, *flood]
+    peer.release()
+
+
 # Sta6 and Sta8 with an operation in flight
 
 
