@@ -167,7 +167,11 @@ _RULES: dict[type, dict[str, Rule]] = {
         "unrestricted": _FLAG,
         "require": _texts(_is_intervention, "a list of intervention events, such as EVT_C_STORE"),
     },
-    SpoolSettings: {"inline_max": _whole(0, 16 << 20), "min_free": _whole(0, _TIB)},
+    SpoolSettings: {
+        "inline_max": _whole(0, 16 << 20),
+        "min_free": _whole(0, _TIB),
+        "refuse_below": _whole(0, _TIB),
+    },
     FabricSettings: {
         "heartbeat": _seconds(0.05, 60),
         "lease_grace": _seconds(0, 3600),

@@ -58,6 +58,8 @@ class SpoolSettings:
     """Data sets up to this size travel in the envelope."""
     min_free: int = 256 * 1024 * 1024
     """Free bytes below which a C-STORE is answered A700 at its command set."""
+    refuse_below: int = 512 * 1024 * 1024
+    """Free bytes below which associations are rejected (2,3,2); 0: never for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,8 @@ class AcceptorSettings:
     ae_title: str
     run_dir: str
     spool_dir: str
+    data_dir: str = ""
+    """What else must have space; empty: nothing."""
     expect: tuple[str, ...] = ()
     """Names of the configured workers: until they registered, requests wait for them."""
     drain_timeout: float = 10.0

@@ -52,7 +52,7 @@ def turn_away(house: Acceptor, request: AAssociateRQ) -> AAssociateRJ | None:
         return TEMPORARY_CONGESTION
     if (rejection := check_request(request, house.policy)) is not None:
         return rejection
-    if house.is_full:
+    if house.is_full or house.watermark.is_passed:
         return LOCAL_LIMIT_EXCEEDED
     if not all(house.fabric.is_held(event) for event in house.settings.policy.require):
         return TEMPORARY_CONGESTION

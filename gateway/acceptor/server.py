@@ -12,6 +12,7 @@ from gateway.acceptor.actor import AssociationActor
 from gateway.acceptor.calls import Calls
 from gateway.acceptor.notify import trace_wanted
 from gateway.acceptor.policy import policy_of
+from gateway.acceptor.watermark import Watermark
 from gateway.dimse.services import serve_like
 from gateway.fabric.server import Server
 from gateway.spool import Spool
@@ -51,6 +52,8 @@ class Acceptor:
         self.spool = Spool.open(
             Path(settings.spool_dir), settings.index, settings.spool, durable=settings.durable
         )
+        watched = [path for path in (settings.spool_dir, settings.data_dir) if path]
+        self.watermark = Watermark(watched, settings.spool.refuse_below)
         self.fabric = Server(
             settings.fabric, Path(settings.run_dir), settings.index, expect=settings.expect
         )

@@ -236,7 +236,7 @@ class AssociationServer:
                 calling_ae_titles=tuple(ae.require_calling_aet),
                 unrestricted=config_flags.UNRESTRICTED_STORAGE_SERVICE,
             ),
-            spool=SpoolSettings(inline_max=INLINE_MAX, min_free=MIN_FREE),
+            spool=SpoolSettings(inline_max=INLINE_MAX, min_free=MIN_FREE, refuse_below=0),
             log=LogSettings(level=_level()),
         )
 

@@ -60,6 +60,7 @@ def acceptors(settings: Settings, parts: Parts, data: Path, listen: int) -> Iter
             ae_title=settings.gateway.ae_title,
             run_dir=str(data / "run"),
             spool_dir=str(data / "spool"),
+            data_dir=str(data),
             expect=expect,
             drain_timeout=settings.gateway.drain_timeout,
             durable=is_durable(settings),

@@ -9,7 +9,7 @@ from tests.accountant import Accountant, leftovers, read_archive
 from tests.peers import instances, procfs, sender, wire
 from tests.peers.disk import mounted
 from tests.peers.process import Gateway
-from tests.peers.raw import association, echo_ok
+from tests.peers.raw import RawPeer, association, echo_ok
 from tests.peers.workers import STORAGE_OFF, UserWorker
 
 SLOW = """
@@ -45,7 +45,7 @@ def test_too_little_free_space_is_decided_at_the_command_set(start_gateway) -> N
 def test_disk_full_in_the_middle(folder) -> None:
     """A700, the association lives, the `.part` is gone, and small ones go on."""
     with mounted(folder / "data", size="6m"):
-        gateway = Gateway(folder, config="[spool]\nmin_free = 0\n")
+        gateway = Gateway(folder, config="[spool]\nmin_free = 0\nrefuse_below = 0\n")
         try:
             books = Accountant()
             small, big, after = instances.many(3), instances.make(size=9 << 20), instances.many(3)
@@ -104,3 +104,33 @@ def test_stopped_storage_worker_comes_back(start_gateway) -> None:
         what="a storage worker that answers again",
     )
     assert books.duplicates(gateway.archive) == {}
+
+
+def test_associations_are_refused_while_the_disk_is_nearly_full(folder) -> None:
+    """(2,3,2) before any C-STORE has to be refused; no restart is needed once there is space."""
+    with mounted(folder / "data", size="12m"):
+        ballast = folder / "data" / "ballast"
+        config = f"[spool]\nmin_free = {1 << 20}\nrefuse_below = {6 << 20}\n"
+        gateway = Gateway(folder, config=config)
+        try:
+            assert echo_ok(gateway.address)
+            ballast.write_bytes(bytes(8 << 20))
+            refusal = wire.associate_rj(2, 3, 2)
+            procfs.until(lambda: asked(gateway) == refusal, timeout=5, what="a refusal")
+            assert asked(gateway) == refusal
+            assert gateway.program.err.text.count("associations are refused: ") == 1
+            ballast.unlink()
+            procfs.until(lambda: asked(gateway)[:1] == b"\x02", timeout=5, what="an association")
+            outcome = sender.store_all(gateway.address, instances.many(3))
+            assert (outcome.errors, outcome.failed) == ([], {})
+            assert gateway.stop() == 0
+        finally:
+            gateway.close()
+            gateway.program.kill_all()
+
+
+def asked(gateway: Gateway) -> bytes:
+    """What an A-ASSOCIATE-RQ is answered with."""
+    with RawPeer(gateway.address) as peer:
+        peer.send(wire.associate_rq(wire.context(1)))
+        return peer.recv_pdu()

@@ -1,0 +1,60 @@
+"""Free space below which associations are refused, before single C-STOREs have to be."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+log = logging.getLogger("gateway.acceptor")
+
+LOOK = 1.0
+"""Seconds for which what was found is believed."""
+
+
+class Watermark:
+    """Looks at the disks below `paths` when it is asked, at most once a second.
+
+    The log is told when the state changes, not of each association that is refused for it.
+    """
+
+    def __init__(
+        self, paths: Sequence[str], refuse_below: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._paths = tuple(dict.fromkeys(paths))
+        self._refuse_below = refuse_below
+        self._clock = clock
+        self._look_at = float("-inf")
+        self._is_passed = False
+
+    @property
+    def is_passed(self) -> bool:
+        """Is less free than there must be?"""
+        if self._refuse_below and (now := self._clock()) >= self._look_at:
+            self._look_at = now + LOOK
+            self._look()
+        return self._is_passed
+
+    def _look(self) -> None:
+        free, path = min((_free(path), path) for path in self._paths)
+        was_passed, self._is_passed = self._is_passed, free < self._refuse_below
+        if self._is_passed and not was_passed:
+            log.error(
+                "associations are refused: %d bytes are free at %s, spool.refuse_below is %d",
+                *(free, path, self._refuse_below),
+            )
+        elif was_passed and not self._is_passed:
+            log.warning("associations are accepted again: %d bytes are free at %s", free, path)
+
+
+def _free(path: str) -> int:
+    """Bytes; none where nothing can be found out: nothing could be stored there either."""
+    try:
+        found = os.statvfs(path)
+    except OSError:
+        return 0
+    return found.f_bavail * found.f_frsize
