@@ -7,7 +7,6 @@ import logging
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.errors import SpoolError
@@ -124,11 +123,21 @@ class Spool:
         """Delete the file if no worker took it."""
         if claim.path is None:
             return
-        with suppress(FileNotFoundError):
+        try:
             # Freeing a big file takes long: its name goes now, its blocks with the descriptor.
             fd = os.open(claim.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        except OSError:
+            pass  # out of descriptors, for one: it goes all the same
+        else:
             self._place.pool.submit(os.close, fd)
-            os.unlink(claim.path)
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(claim.path)
+        except OSError as error:
+            # What was answered stays so, and the next start sweeps what is left.
+            log.error("cannot release token=%s error=%s", claim.token, error.strerror)  # noqa: TRY400
 
     def quarantine(self, claim: Claim, data: bytes | None) -> None:
         """Park a data set that killed its workers, for an operator to look at.
