@@ -6,7 +6,12 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from gateway.acceptor.answers import failures_of, status_of
-from gateway.dimse.status import Category, category
+from gateway.dimse.status import (
+    PROCESSING_FAILURE,
+    RESOURCE_LIMITATION,
+    Category,
+    category,
+)
 from gateway.errors import FabricError
 
 if TYPE_CHECKING:
@@ -21,6 +26,8 @@ log = logging.getLogger("gateway.acceptor")
 
 LIMIT = 32 * 1024 * 1024
 """Bytes of an identifier or of an N-service's data set."""
+TOTAL = 64 * 1024 * 1024
+"""Bytes of those that one association has in hand: being received, waiting, asked about."""
 
 
 class Gathering:
@@ -40,21 +47,37 @@ class Gathering:
         self._event = event
         self._failures = failures_of(event)
         self._data = bytearray()
-        self._is_too_long = False
+        self._held = 0
+        """Bytes that count against the association's total."""
+        self._too_much = ""
+        """Why the data set was thrown away."""
         self._cancelled = False
 
     def fragment(self, data: memoryview) -> None:
-        if len(self._data) + len(data) > LIMIT:
-            self._is_too_long = True
-            self._data = bytearray()
-        elif not self._is_too_long:
+        if self._too_much:
+            return
+        messages, size = self._actor.messages, len(data)
+        if self._held + size > LIMIT:
+            self._throw_away(f"The data set is longer than {LIMIT} bytes")
+        elif messages.gathered + size > TOTAL:
+            self._throw_away("Too much is waiting on this association")
+        else:
             self._data += data
+            self._held += size
+            messages.gathered += size
 
     def flush(self) -> None:
         """The bytes were copied as they came."""
 
     def discard(self) -> None:
         self._data = bytearray()
+        self._actor.messages.gathered -= self._held
+        self._held = 0
+
+    def _throw_away(self, why: str) -> None:
+        log.warning("association=%s %s: %s", self._actor.id, self._event, why)
+        self._too_much = why
+        self.discard()
 
     def cancel(self) -> None:
         """The peer sent a C-CANCEL-RQ, or wants to release; sticky."""
@@ -64,15 +87,18 @@ class Gathering:
         return self._guarded()
 
     async def _guarded(self) -> None:
-        if self._is_too_long:
-            comment = f"The data set is longer than {LIMIT} bytes"
-            self._respond(self._failures.unanswered, {"ErrorComment": comment})
+        if self._too_much:
+            status = self._failures.unanswered
+            status = RESOURCE_LIMITATION if status == PROCESSING_FAILURE else status
+            self._respond(status, {"ErrorComment": self._too_much})
             return
         try:
             await self._perform()
         except FabricError as error:
             log.warning("association=%s %s unanswered: %s", self._actor.id, self._event, error)
             self._unanswered(error)
+        finally:
+            self.discard()
 
     async def _perform(self) -> None:
         """Ask, and respond; raises FabricError when there is no answer."""

@@ -40,6 +40,8 @@ class Messages:
         self.operations = Operations()
         self.window = 1
         """Operations performed at the same time (PS3.7 D.3.3.3)."""
+        self.gathered = 0
+        """Bytes of data sets in memory, of requests that are not answered yet."""
         self._actor = actor
         self._assembler = Assembler()
         self._incoming: Incoming | None = None
