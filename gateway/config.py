@@ -203,6 +203,8 @@ _RULES: dict[type, dict[str, Rule]] = {
         "host": _text(lambda text: bool(text.strip()), "an address or host name"),
         "port": _whole(1, 65_535),
         "ae_title": _text(lambda text: not text or is_ae_title(text), AE_TITLE),
+        "operations": _whole(1, 1000),
+        "associations": _whole(1, 100),
     },
 }
 _NAMED: dict[str, type] = {"workers": WorkerTable, "destinations": Destination}
@@ -212,7 +214,7 @@ _NAMED: dict[str, type] = {"workers": WorkerTable, "destinations": Destination}
 def _model(kind: type) -> type[BaseModel]:
     """The table of a settings class; unset members stay unset, their defaults are the class's."""
     members: dict[str, Any] = {
-        name: (rule.kind, ... if kind is Destination and name != "ae_title" else None)
+        name: (rule.kind, ... if kind is Destination and name in ("host", "port") else None)
         for name, rule in _RULES[kind].items()
     }
     return make_model(kind.__name__, __config__=ConfigDict(extra="forbid"), **members)

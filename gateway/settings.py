@@ -129,6 +129,10 @@ class Destination:
     port: int
     ae_title: str = ""
     """Its AE title; empty: the name of the entry."""
+    operations: int = 8
+    """C-STORE requests on their way at once on an association, if it agrees; 1: not asked for."""
+    associations: int = 1
+    """Associations with it at once, of one C-MOVE."""
 
 
 @dataclass(frozen=True, slots=True)

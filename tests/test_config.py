@@ -339,5 +339,19 @@ def test_what_is_wrong_with_a_destination(tmp_path: Path, text: str, line: str) 
     assert line in wrong(tmp_path, f"[destinations]\n{text}")
 
 
+def test_how_much_goes_to_a_destination_at_once(tmp_path: Path) -> None:
+    settings = read(
+        tmp_path,
+        """
+        [destinations]
+        FAST = {host = "a", port = 104, operations = 32, associations = 4}
+        """,
+        DESTINATIONS__FAST__OPERATIONS="1",
+    )
+    assert settings.destinations == {"FAST": Destination("a", 104, operations=1, associations=4)}
+    text = "[destinations]\nA = {host = 'a', port = 1, associations = 0}"
+    assert "must be a whole number from 1 to 100" in wrong(tmp_path, text)
+
+
 def test_a_destination_has_the_name_of_an_ae_title(tmp_path: Path) -> None:
     assert "named with an AE title" in wrong(tmp_path, '[destinations]\n"A\\\\B" = "host:104"')

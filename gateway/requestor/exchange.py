@@ -231,11 +231,21 @@ class Exchange:
             return
         operation.deliver(Answered(response, None if data_set is None else bytes(data_set)))
         if operation.is_over:
+            self._move_up(operation)
             self.forget(operation)
         elif operation.since is not None:
             operation.since = self._loop.time()
         if operation.unread > UNREAD:
             self._transport.pause_reading(f"unread {operation.request.message_id}")
+
+    def _move_up(self, answered: Operation) -> None:
+        """A peer may perform one after the other: what came after this one waits from now on."""
+        if len(self._operations) > 1:
+            now, is_behind = self._loop.time(), False
+            for operation in self._operations.values():
+                if is_behind and operation.since is not None:
+                    operation.since = now
+                is_behind = is_behind or operation is answered
 
     def _pause_requests(self, pause: bool) -> None:
         if pause:

@@ -17,6 +17,7 @@ from gateway.requestor.incoming import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping
+    from concurrent.futures import Future
 
     from gateway.requestor.errors import AssociationError
     from gateway.requestor.files import Instance
@@ -58,12 +59,16 @@ class Requestor:
         if threading.current_thread() is self._thread:
             coroutine.close()
             raise RuntimeError("a handler cannot wait for its own thread")
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        future = self.begin(coroutine)
         try:
             return future.result()
         except BaseException:
             future.cancel()
             raise
+
+    def begin(self, coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
+        """The same without waiting."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def associate(
         self,
@@ -167,6 +172,11 @@ class Association:
         """Why the association is over; None while it lives."""
         return self._association.ended
 
+    @property
+    def window(self) -> int:
+        """Operations that may be in flight at once; 0: any number."""
+        return self._association.window
+
     def release(self) -> None:
         self._requestor.run(self._association.release())
 
@@ -181,6 +191,13 @@ class Association:
     ) -> Answered:
         made = self._association.c_store(instance, priority=priority, originator=originator)
         return self._requestor.run(made)
+
+    def begin_c_store(
+        self, instance: Instance, *, priority: int = 0, originator: tuple[str, int] | None = None
+    ) -> Future[Answered]:
+        """As `c_store`, without waiting for the response, nor for room in the window."""
+        made = self._association.c_store(instance, priority=priority, originator=originator)
+        return self._requestor.begin(made)
 
     def c_find(self, sop_class_uid: str, identifier: Identifier, *, priority: int = 0) -> Responses:
         return self._many(self._association.c_find(sop_class_uid, identifier, priority=priority))

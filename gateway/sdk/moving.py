@@ -1,8 +1,14 @@
-"""C-MOVE: the sub-operations are performed here, over an association of the worker's own."""
+"""C-MOVE: the sub-operations are performed here, over associations of the worker's own.
+
+As many of them are on their way at once as the destination and the configuration allow; a handler
+is asked for its next value while there is room for one more. What it has yielded before may still
+be read then: a file has to stay until the handler is closed.
+"""
 
 from __future__ import annotations
 
 import logging
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
@@ -20,10 +26,11 @@ from gateway.dimse.suboperations import MOST, Tally
 from gateway.errors import GatewayError
 from gateway.sdk.answers import Reply, failure, raised
 from gateway.sdk.contexts import instance_in, is_file
-from gateway.sdk.routes import NoRoute
+from gateway.sdk.lane import NoRoute, Sent
 from gateway.sdk.streams import Getting, uid_of
 
 if TYPE_CHECKING:
+    from gateway.requestor.operation import Answered
     from gateway.sdk.event import Event
     from gateway.sdk.routes import Route, Routes
     from gateway.sdk.streams import PeerTime
@@ -43,6 +50,10 @@ class Moving(Getting):
         self._takes = self._destination
         self._route: Route | None = None
         self._counters = Tally()
+        self._number_begun = 0
+        self._on_their_way: dict[Future[Answered], tuple[int, str]] = {}
+        """Which sub-operation it is, and the UID."""
+        self._failed: list[tuple[int, str]] = []
 
     def raised(self, error: BaseException) -> Reply:
         if self._takes != self._pair:
@@ -103,47 +114,78 @@ class Moving(Getting):
         told = super()._pair(value)
         return self._final(told) if told is not None and told.final else told
 
-    def _suboperation(self, what: Any) -> Reply:
-        counters = self._counters
-        if not (isinstance(what, Dataset) or is_file(what)):
-            log.error("event=%s %s is nothing to send", self._event.name, type(what).__name__)
-            counters.count(None, "")
-        elif (route := self._route) is not None:
-            with self._peer_time():
-                lost = self._store(route, what)
-            if lost:
-                return UNKNOWN
-        return Reply(
-            {"status": PENDING, "elements": counters.elements(with_remaining=True)}, final=False
-        )
+    def _suboperation(self, what: Any) -> Reply | None:
+        """Begin one; tell of those that were answered meanwhile, if any were."""
+        if (route := self._route) is None:
+            raise RuntimeError("a sub-operation without a destination")
+        sent = self._begun(route, what)
+        if sent is None:
+            return UNKNOWN
+        self._on_their_way[sent.answered] = self._number_begun, sent.sop_instance_uid
+        self._number_begun += 1
+        with self._peer_time():
+            while route.is_full:
+                waiting = [one for one in self._on_their_way if not one.done()]
+                wait(waiting, return_when=FIRST_COMPLETED)
+        if not self._count_answered():
+            return None
+        counters = self._counters.elements(with_remaining=True)
+        return Reply({"status": PENDING, "elements": counters}, final=False)
 
-    def _store(self, route: Route, what: Any) -> bool:
-        """Perform one sub-operation; True: the destination cannot be reached at all."""
-        request = self._event.request
-        originator = self._event.assoc.requestor.ae_title, int(request.MessageID)
+    def _begun(self, route: Route, what: Any) -> Sent | None:
+        """A sub-operation on its way, or failed already; None: there is no way at all."""
+        originator = self._event.assoc.requestor.ae_title, int(self._event.request.MessageID)
         try:
-            uid, status = route.store(what, originator)
+            if not (isinstance(what, Dataset) or is_file(what)):
+                raise TypeError(f"{type(what).__name__} is nothing to send")
+            with self._peer_time():
+                return route.begin(what, originator)
         except Exception as error:
-            # the destination's, the file's, or pydicom's: this sub-operation failed
-            where = self._event.assoc_id
-            log.warning("association=%s C-MOVE sub-operation: %s", where, error)
+            # the handler's, the destination's, the file's, or pydicom's
             if isinstance(error, NoRoute) and not route.was_reached:
-                return True
-            self._counters.count(None, _uid_of(what))
-            return False
-        self._counters.count(status, uid)
-        return False
+                self._warn(error)
+                return None
+            failed: Future[Answered] = Future()
+            failed.set_exception(error)
+            return Sent(_uid_of(what), failed)
+
+    def _count_answered(self) -> bool:
+        """Count the sub-operations that are over; were there any?"""
+        over = [one for one in self._on_their_way if one.done()]
+        for one in over:
+            number, uid = self._on_their_way.pop(one)
+            status = None
+            try:
+                status = one.result().status
+            except Exception as error:
+                self._warn(error)  # this sub-operation failed, the others go on
+            known = len(self._counters.failed)
+            self._counters.count(status, uid)
+            self._failed += [(number, failed) for failed in self._counters.failed[known:]]
+        return bool(over)
+
+    def _warn(self, error: Exception) -> None:
+        log.warning("association=%s C-MOVE sub-operation: %s", self._event.assoc_id, error)
 
     def _cancelled(self) -> Reply:
         return self._final(Reply({"status": CANCEL, "elements": {}}))
 
     def _ended(self, *, is_cancelled: bool) -> Reply:
+        self._settle()
         if is_cancelled and self._counters.remaining:
             return self._cancelled()
         return self._final(Reply({"status": SUCCESS, "elements": {}}))
 
+    def _settle(self) -> None:
+        """Wait for what is on its way, and have the failures in the order of the handler's."""
+        with self._peer_time():
+            wait(self._on_their_way)
+        self._count_answered()
+        self._counters.failed = [uid for _, uid in sorted(self._failed)]
+
     def _final(self, told: Reply) -> Reply:
         """The last answer with its counters, once the association is released."""
+        self._settle()
         route, self._route = self._route, None
         if route is not None:
             with self._peer_time():
@@ -166,6 +208,8 @@ class Moving(Getting):
 def _uid_of(what: Any) -> str:
     if isinstance(what, Dataset):
         return uid_of(what)
+    if not is_file(what):
+        return ""
     try:
         return instance_in(what).sop_instance_uid
     except (GatewayError, OSError):

@@ -1,45 +1,31 @@
-"""Associations to the destinations of C-MOVE, opened from the worker's process (PS3.4 C.4.2)."""
+"""The destinations of C-MOVE, and the ways there from the worker's process (PS3.4 C.4.2)."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Any, TypeAlias
+from operator import index
+from typing import TYPE_CHECKING, Any
 
-from pydicom.dataset import Dataset
-
-from gateway.errors import GatewayError
-from gateway.presentation import StoragePresentationContexts
-from gateway.requestor.datasets import convert
-from gateway.requestor.errors import AssociationError
-from gateway.requestor.plan import CONVERTIBLE
-from gateway.requestor.proposal import UNCOMPRESSED, Address, Proposal
+from gateway.requestor.proposal import Address
 from gateway.requestor.sync import Requestor
-from gateway.sdk import contexts
-from gateway.sdk.contexts import Accepted, NoContext
-from gateway.uid import name_of
+from gateway.sdk.lane import Lane, NoRoute, Pair, Sent
+from gateway.settings import Destination
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gateway.presentation import PresentationContext
-    from gateway.requestor.files import Instance
+    from gateway.requestor.proposal import Contexts, Proposal
     from gateway.requestor.sync import Association
-    from gateway.settings import Destination
+
+__all__ = ["NoRoute", "Route", "Routes", "Sent"]
 
 log = logging.getLogger("gateway.sdk")
 
-Pair: TypeAlias = tuple[str, str]
-"""SOP class and transfer syntax."""
-MAX_CONTEXTS = 128
-RECONNECTS = 3
-"""Associations in place of ones that the destination ended."""
-_OPTIONS = frozenset({"ae_title", "contexts", "max_pdu", "bind_address", "tls_args"})
+_DEFAULTS = Destination("", 0)
+_OURS = frozenset({"associations", "operations"})
+_OPTIONS = frozenset({"ae_title", "contexts", "max_pdu", "bind_address", "tls_args"}) | _OURS
 _IGNORED = frozenset({"ext_neg", "evt_handlers"})
-
-
-class NoRoute(GatewayError):  # noqa: N818 - a state, not only an error
-    """The destination is not known, or no association with it could be had."""
 
 
 class Routes:
@@ -55,14 +41,16 @@ class Routes:
         found = self._destinations.get(name.strip())
         if found is None:
             return None
-        return found.host, found.port, {"ae_title": found.ae_title or name.strip()}
+        options = {"associations": found.associations, "operations": found.operations}
+        return found.host, found.port, {"ae_title": found.ae_title or name.strip(), **options}
 
     def to(
         self, address: tuple[str, int], options: dict[str, Any], titles: tuple[str, str]
     ) -> Route:
-        """A route; `titles` are the calling and the called AE title, `options` pynetdicom's.
+        """A route; `titles` are the calling and the called AE title.
 
-        Raises TypeError or ValueError for options that make no sense.
+        `options` are pynetdicom's, and `associations` and `operations` as in the table. Raises
+        TypeError or ValueError for options that make no sense.
         """
         if ignored := _IGNORED & options.keys():
             log.warning("a C-MOVE destination's %s have no effect here", ", ".join(sorted(ignored)))
@@ -71,14 +59,17 @@ class Routes:
             raise TypeError(f"a destination has no {', '.join(sorted(map(str, unknown)))}")
         context, server_name = options.get("tls_args") or (None, None)
         where = Address(*address, context, server_name, options.get("bind_address"))
+        associations = _number(options, "associations", _DEFAULTS.associations)
+        operations = _number(options, "operations", _DEFAULTS.operations)
         calling, called = titles
-        proposal = {
+        proposal: dict[str, Any] = {
             "calling_ae_title": calling,
             "called_ae_title": str(options.get("ae_title") or called),
+            "async_ops": (operations, 1) if operations > 1 else None,
         }
         if options.get("max_pdu") is not None:
             proposal["max_pdu"] = options["max_pdu"]
-        return Route(self, where, proposal, _own(options.get("contexts")))
+        return Route(self, where, proposal, _own(options.get("contexts")), associations)
 
     def associate(self, address: Address, proposal: Proposal) -> Association:
         with self._lock:
@@ -96,11 +87,9 @@ class Routes:
 
 
 class Route:
-    """At the most one association at a time to a destination, made when it is needed.
+    """What a C-MOVE sends to its destination: over one lane, or over several at once.
 
-    It proposes what is to be sent, and the usual storage SOP classes beside. When something comes
-    that was not proposed, another one that proposes everything so far takes its place: some
-    destinations serve one association at a time.
+    A lane more is made when all others are busy. One that cannot be had is done without.
     """
 
     def __init__(
@@ -108,121 +97,71 @@ class Route:
         routes: Routes,
         address: Address,
         proposal: dict[str, Any],
-        own: tuple[tuple[str, tuple[str, ...]], ...] | None,
+        own: Contexts | None,
+        associations: int = 1,
     ) -> None:
-        self._routes = routes
-        self._address = address
-        self._proposal = proposal
-        self._own = own
-        """The contexts that the handler wants, and no others."""
-        self._wanted: dict[Pair, None] = {}
-        self._association: Association | None = None
-        self._chances = RECONNECTS + 1
-        self.was_reached = False
-        """There was an association."""
+        self._lane = routes.associate, address, proposal, own, dict[Pair, None]()
+        self._lanes = [Lane(*self._lane)]
+        self._more = associations - 1
+        """Lanes that may still be made."""
+        self._was_reached = False
 
-    def store(self, what: Any, originator: tuple[str, int]) -> tuple[str, int]:
-        """C-STORE a data set, file or claim; gives its SOP Instance UID and the response's status.
+    @property
+    def was_reached(self) -> bool:
+        """There was an association."""
+        return self._was_reached or any(lane.was_reached for lane in self._lanes)
+
+    @property
+    def is_full(self) -> bool:
+        """One C-STORE more would have to wait."""
+        return not self._more and all(lane.is_full for lane in self._lanes)
+
+    def begin(self, what: Any, originator: tuple[str, int]) -> Sent:
+        """C-STORE a data set, file or claim; a file is read from now on, until it is answered.
 
         Raises NoRoute if there is no association, and GatewayError, OSError or what pydicom raises
         for what cannot be sent.
         """
-        pair = self._pair_of(what)
-        association = self._association_for(pair)
-        try:
-            instance = _fitted(what, _accepted(association))
-        except NoContext as error:
-            raise GatewayError(f"{name_of(pair[0])}: {error}") from error
-        answered = association.c_store(instance, originator=originator)
-        return instance.sop_instance_uid, answered.status
+        while True:
+            lane = self._next()
+            try:
+                return lane.begin(what, originator)
+            except NoRoute as error:
+                if len(self._lanes) == 1:
+                    raise
+                log.warning("one association less: %s", error)
+                self._was_reached |= lane.was_reached
+                self._lanes.remove(lane)
+                self._more = 0
+
+    def _next(self) -> Lane:
+        """The lane that is to take the next one."""
+        best = min(self._lanes, key=lambda lane: (lane.is_full, lane.on_their_way))
+        if best.on_their_way and self._more:
+            self._more -= 1
+            best = Lane(*self._lane)
+            self._lanes.append(best)
+        return best
 
     def release(self) -> None:
-        """Release the association, if there is one."""
-        association, self._association = self._association, None
-        if association is None or association.ended is not None:
-            return
-        try:
-            association.release()
-        except AssociationError as error:
-            log.warning("destination=%s the release failed: %s", self._address, error)
+        """Release what lives, once everything is answered."""
+        for lane in self._lanes:
+            lane.release()
 
     def abort(self) -> None:
         """The operation ends early."""
-        association, self._association = self._association, None
-        if association is not None and association.ended is None:
-            try:
-                association.abort()
-            except AssociationError as error:
-                log.warning("destination=%s the abort failed: %s", self._address, error)
-
-    def _pair_of(self, what: Any) -> Pair:
-        if isinstance(what, Dataset):
-            return str(what.SOPClassUID), contexts.syntax_of(what)
-        instance = contexts.instance_in(what)
-        return instance.sop_class_uid, instance.transfer_syntax_uid
-
-    def _association_for(self, pair: Pair) -> Association:
-        association = self._association
-        if association is not None and association.ended is None:
-            if self._own is not None or pair in self._wanted or _fits(association, pair):
-                return association
-            self.release()
-            self._chances += 1
-        self._wanted[pair] = None
-        if not self._chances:
-            raise NoRoute(f"the destination {self._address} is not tried again")
-        self._chances -= 1
-        proposal = Proposal(self._own or self._contexts(), **self._proposal)
-        try:
-            self._association = association = self._routes.associate(self._address, proposal)
-        except (GatewayError, OSError) as error:
-            self._chances = 0
-            raise NoRoute(f"no association with {self._address}: {error}") from error
-        self.was_reached = True
-        return association
-
-    def _contexts(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        wanted = [(sop_class, (syntax,)) for sop_class, syntax in self._wanted]
-        usual = [str(c.abstract_syntax) for c in _storage()]
-        mine = [sop_class for sop_class, syntax in self._wanted if syntax in CONVERTIBLE]
-        others = [(uid, UNCOMPRESSED) for uid in dict.fromkeys((*mine, *usual))]
-        return tuple((*wanted, *others)[:MAX_CONTEXTS])
+        for lane in self._lanes:
+            lane.abort()
 
 
-def _storage() -> list[PresentationContext]:
-    return list(StoragePresentationContexts)
+def _number(options: Mapping[str, Any], name: str, default: int) -> int:
+    number = index(options.get(name, default))
+    if not 1 <= number <= 0xFFFF:
+        raise ValueError(f"a destination with {number} {name}")
+    return number
 
 
-def _accepted(association: Association) -> list[Accepted]:
-    return [
-        Accepted(c.id, c.abstract_syntax, c.transfer_syntax)
-        for c in association.accepted_contexts.values()
-        if c.as_scu
-    ]
-
-
-def _fits(association: Association, pair: Pair) -> bool:
-    sop_class, syntax = pair
-    syntaxes = {c.transfer_syntax for c in _accepted(association) if c.abstract_syntax == sop_class}
-    return syntax in syntaxes or (syntax in CONVERTIBLE and not syntaxes.isdisjoint(CONVERTIBLE))
-
-
-def _fitted(what: Any, accepted: list[Accepted]) -> Instance:
-    """The instance as one of the contexts takes it; files only decoded if there is no other way."""
-    if isinstance(what, Dataset):
-        return contexts.encode_for(what, accepted)[1]
-    instance = contexts.instance_in(what)
-    sop_class, syntax = instance.sop_class_uid, instance.transfer_syntax_uid
-    if contexts.find_exact(accepted, sop_class, syntax) is not None:
-        return instance
-    if syntax in CONVERTIBLE:
-        for other in CONVERTIBLE:
-            if contexts.find_exact(accepted, sop_class, other) is not None:
-                return convert(instance, other)
-    raise NoContext(f"the destination does not accept {name_of(sop_class)} in {name_of(syntax)}")
-
-
-def _own(given: Any) -> tuple[tuple[str, tuple[str, ...]], ...] | None:
+def _own(given: Any) -> Contexts | None:
     """Pynetdicom's presentation contexts as they are proposed."""
     if not given:
         return None

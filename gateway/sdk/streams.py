@@ -156,7 +156,7 @@ class Getting(Finding):
         # a list of failures that cannot be encoded must not hide the status
         return self._status(value[0]) if told.payload.get("failed") == "encoding" else told
 
-    def _suboperation(self, what: Any) -> Reply:
+    def _suboperation(self, what: Any) -> Reply | None:
         if isinstance(what, Claim):
             return _pending({"claim": what.to_map()})
         if contexts.is_file(what):

@@ -216,6 +216,28 @@ def test_one_answered_operation_does_not_excuse_another() -> None:
     with_peer(script, test, proposal=Proposal(STORE.contexts, async_ops=(2, 1)), timeouts=QUICK)
 
 
+def test_a_peer_that_performs_one_after_the_other_has_time_for_each() -> None:
+    """Together they take longer than the DIMSE timeout."""
+
+    def script(acceptor: Acceptor) -> None:
+        acceptor.accept(wire.async_window(4, 1))
+        messages = [acceptor.message() for _ in range(4)]
+        for message in messages:
+            acceptor.peer.sock.settimeout(QUICK.dimse / 2)
+            with pytest.raises(TimeoutError):
+                acceptor.peer.recv_pdu()
+            acceptor.respond(message, 0)
+        acceptor.peer.sock.settimeout(10)
+        acceptor.release()
+
+    async def test(association) -> None:
+        stores = [association.c_store(instance(f"1.2.{n}")) for n in range(4)]
+        assert [one.status for one in await asyncio.gather(*stores)] == [0] * 4
+        await association.release()
+
+    with_peer(script, test, proposal=Proposal(STORE.contexts, async_ops=(4, 1)), timeouts=QUICK)
+
+
 def test_slow_data_set_of_a_response_is_waited_for() -> None:
     """Each piece comes within the DIMSE timeout, all of it does not."""
 

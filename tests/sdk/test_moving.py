@@ -37,6 +37,7 @@ class Scp:
         self.stored = []
         self.titles = []
         self.ended = queue.SimpleQueue()
+        self.rejected = lambda: None
         self._answer = answer or (lambda event: 0x0000)
         self._ae = AE("THEM")
         for sop_class, syntaxes in contexts:
@@ -46,6 +47,7 @@ class Scp:
             (theirs.EVT_ACCEPTED, lambda e: self.titles.append(_titles(e))),
             (theirs.EVT_RELEASED, lambda e: self.ended.put("released")),
             (theirs.EVT_ABORTED, lambda e: self.ended.put("aborted")),
+            (theirs.EVT_REJECTED, lambda e: self.rejected()),
         ]
         self._server = self._ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
         self.address = self._server.server_address

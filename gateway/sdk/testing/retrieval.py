@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 
+from gateway.dimse.message import CStoreRSP
 from gateway.dimse.status import SUCCESS
 from gateway.dimse.suboperations import Tally
 from gateway.errors import GatewayError
+from gateway.requestor.operation import Answered
 from gateway.sdk import contexts, dataset
-from gateway.sdk.routes import Route, Routes
+from gateway.sdk.routes import Route, Routes, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -148,16 +151,24 @@ class _Remembering(Route):
         super().__init__(routes, None, {}, None)  # type: ignore[arg-type]
         self._result = result
         self._peer = peer
-        self.was_reached = True
 
-    def store(self, what: Any, originator: tuple[str, int]) -> tuple[str, int]:  # noqa: ARG002
+    @property
+    def was_reached(self) -> bool:
+        return True
+
+    def begin(self, what: Any, originator: tuple[str, int]) -> Sent:  # noqa: ARG002
+        answered: Future[Answered] = Future()
+        answered.set_result(Answered(CStoreRSP(1, self._peer.status)))
+        return Sent(self._take(what), answered)
+
+    def _take(self, what: Any) -> str:
         if not isinstance(what, Dataset):
             found = contexts.instance_in(what)
             self._result.sent.append(contexts.path_of(what))
-            return found.sop_instance_uid, self._peer.status
+            return found.sop_instance_uid
         syntax = contexts.syntax_of(what)
         _, instance = contexts.encode_for(
             what, [contexts.Accepted(1, str(what.SOPClassUID), syntax)]
         )
         self._result.sent.append(dataset.decode(instance.data or b"", syntax))
-        return instance.sop_instance_uid, self._peer.status
+        return instance.sop_instance_uid

@@ -1,0 +1,199 @@
+"""One association at a time to a destination of C-MOVE, and what is on its way over it."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import wait
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from pydicom.dataset import Dataset
+
+from gateway.errors import GatewayError
+from gateway.presentation import StoragePresentationContexts
+from gateway.requestor.datasets import convert
+from gateway.requestor.errors import AssociationError
+from gateway.requestor.plan import CONVERTIBLE
+from gateway.requestor.proposal import UNCOMPRESSED, Address, Proposal
+from gateway.sdk import contexts
+from gateway.sdk.contexts import Accepted, NoContext
+from gateway.uid import name_of
+from gateway.ul.negotiation import MAX_CONTEXTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from gateway.presentation import PresentationContext
+    from gateway.requestor.files import Instance
+    from gateway.requestor.operation import Answered
+    from gateway.requestor.proposal import Contexts
+    from gateway.requestor.sync import Association
+
+log = logging.getLogger("gateway.sdk")
+
+Pair: TypeAlias = tuple[str, str]
+"""SOP class and transfer syntax."""
+RECONNECTS = 3
+"""Associations in place of ones that the destination ended."""
+
+
+class NoRoute(GatewayError):  # noqa: N818 - a state, not only an error
+    """The destination is not known, or no association with it could be had."""
+
+
+class Sent(NamedTuple):
+    """A C-STORE on its way."""
+
+    sop_instance_uid: str
+    answered: Future[Answered]
+    """Of any thread; raises what the association ended with."""
+
+
+class Lane:
+    """At the most one association at a time to a destination, made when it is needed.
+
+    It proposes what is to be sent, and the usual storage SOP classes beside. When something comes
+    that was not proposed, another one that proposes everything so far takes its place: some
+    destinations serve one association at a time.
+
+    As many C-STORE requests may be on their way as the destination agreed to (PS3.7 D.3.3.3).
+    """
+
+    def __init__(
+        self,
+        associate: Callable[[Address, Proposal], Association],
+        address: Address,
+        proposal: dict[str, Any],
+        own: Contexts | None,
+        wanted: dict[Pair, None],
+    ) -> None:
+        self._associate = associate
+        self._address = address
+        self._proposal = proposal
+        self._own = own
+        """The contexts that the handler wants, and no others."""
+        self._wanted = wanted
+        """What came so far; the lanes of a route share it."""
+        self._proposed: set[Pair] = set()
+        self._association: Association | None = None
+        self._sent: set[Future[Answered]] = set()
+        self._chances = RECONNECTS + 1
+        self.was_reached = False
+        """There was an association."""
+
+    @property
+    def on_their_way(self) -> int:
+        """C-STORE requests that are not answered yet."""
+        self._sent = {one for one in self._sent if not one.done()}
+        return len(self._sent)
+
+    @property
+    def is_full(self) -> bool:
+        """One more would have to wait."""
+        association = self._association
+        most: int = self._proposal["async_ops"][0] if self._proposal.get("async_ops") else 1
+        agreed = min(association.window or most, most) if association is not None else 1
+        return self.on_their_way >= agreed
+
+    def begin(self, what: Any, originator: tuple[str, int]) -> Sent:
+        """C-STORE a data set, file or claim, without waiting for the response.
+
+        Raises NoRoute if there is no association, and GatewayError, OSError or what pydicom raises
+        for what cannot be sent.
+        """
+        pair = _pair_of(what)
+        association = self._association_for(pair)
+        try:
+            instance = _fitted(what, _accepted(association))
+        except NoContext as error:
+            raise GatewayError(f"{name_of(pair[0])}: {error}") from error
+        answered = association.begin_c_store(instance, originator=originator)
+        self._sent.add(answered)
+        return Sent(instance.sop_instance_uid, answered)
+
+    def release(self) -> None:
+        """Release the association, if there is one, once everything is answered."""
+        association, self._association = self._association, None
+        if association is None:
+            return
+        wait(self._sent)
+        if association.ended is not None:
+            return
+        try:
+            association.release()
+        except AssociationError as error:
+            log.warning("destination=%s the release failed: %s", self._address, error)
+
+    def abort(self) -> None:
+        """The operation ends early."""
+        association, self._association = self._association, None
+        if association is not None and association.ended is None:
+            try:
+                association.abort()
+            except AssociationError as error:
+                log.warning("destination=%s the abort failed: %s", self._address, error)
+
+    def _association_for(self, pair: Pair) -> Association:
+        association = self._association
+        self._wanted[pair] = None
+        if association is not None and association.ended is None:
+            if self._own is not None or pair in self._proposed or _fits(association, pair):
+                return association
+            self.release()
+            self._chances += 1
+        if not self._chances:
+            raise NoRoute(f"the destination {self._address} is not tried again")
+        self._chances -= 1
+        self._proposed = set(self._wanted)
+        proposal = Proposal(self._own or self._contexts(), **self._proposal)
+        try:
+            self._association = association = self._associate(self._address, proposal)
+        except (GatewayError, OSError) as error:
+            self._chances = 0
+            raise NoRoute(f"no association with {self._address}: {error}") from error
+        self.was_reached = True
+        return association
+
+    def _contexts(self) -> Contexts:
+        wanted = [(sop_class, (syntax,)) for sop_class, syntax in self._wanted]
+        storage: list[PresentationContext] = list(StoragePresentationContexts)
+        usual = [str(c.abstract_syntax) for c in storage]
+        mine = [sop_class for sop_class, syntax in self._wanted if syntax in CONVERTIBLE]
+        others = [(uid, UNCOMPRESSED) for uid in dict.fromkeys((*mine, *usual))]
+        return tuple((*wanted, *others)[:MAX_CONTEXTS])
+
+
+def _pair_of(what: Any) -> Pair:
+    if isinstance(what, Dataset):
+        return str(what.SOPClassUID), contexts.syntax_of(what)
+    instance = contexts.instance_in(what)
+    return instance.sop_class_uid, instance.transfer_syntax_uid
+
+
+def _accepted(association: Association) -> list[Accepted]:
+    return [
+        Accepted(c.id, c.abstract_syntax, c.transfer_syntax)
+        for c in association.accepted_contexts.values()
+        if c.as_scu
+    ]
+
+
+def _fits(association: Association, pair: Pair) -> bool:
+    sop_class, syntax = pair
+    syntaxes = {c.transfer_syntax for c in _accepted(association) if c.abstract_syntax == sop_class}
+    return syntax in syntaxes or (syntax in CONVERTIBLE and not syntaxes.isdisjoint(CONVERTIBLE))
+
+
+def _fitted(what: Any, accepted: list[Accepted]) -> Instance:
+    """The instance as one of the contexts takes it; files only decoded if there is no other way."""
+    if isinstance(what, Dataset):
+        return contexts.encode_for(what, accepted)[1]
+    instance = contexts.instance_in(what)
+    sop_class, syntax = instance.sop_class_uid, instance.transfer_syntax_uid
+    if contexts.find_exact(accepted, sop_class, syntax) is not None:
+        return instance
+    if syntax in CONVERTIBLE:
+        for other in CONVERTIBLE:
+            if contexts.find_exact(accepted, sop_class, other) is not None:
+                return convert(instance, other)
+    raise NoContext(f"the destination does not accept {name_of(sop_class)} in {name_of(syntax)}")
