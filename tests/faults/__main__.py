@@ -1,4 +1,4 @@
-"""Faults made on purpose, for longer than a test may take: `python -m tests.faults power|kill`.
+"""Faults made on purpose, for longer than a test may take: `python -m tests.faults COMMAND`.
 
 The exit status is 0 if every promise held.
 """
@@ -20,9 +20,17 @@ def main() -> int:
     kill = commands.add_parser("kill", help="kill -9 any process at a random moment under load")
     kill.add_argument("--rounds", type=int, default=20)
     kill.add_argument("--seed", type=int, default=0)
+    crash = commands.add_parser("crash", help="kill or refuse at each system call of a store")
+    crash.add_argument("--syscalls", default="", help="only these, separated by commas")
+    crash.add_argument("--limit", type=int, default=0, help="faults at each system call; 0: all")
+    crash.add_argument("--victims", default="acceptor-0,storage-0")
+    crash.add_argument("--kinds", default="inline,spooled,bucket,checkpoint")
+    crash.add_argument("--errors", default="EIO,ENOSPC")
     options = parser.parse_args()
     if options.command == "power":
         from tests.faults import power as chosen
+    elif options.command == "crash":
+        from tests.faults import crash as chosen
     else:
         from tests.faults import kill as chosen
     return chosen.run(options)

@@ -1,0 +1,328 @@
+"""Killed, or refused, at each system call that a process makes while it stores.
+
+A recording of an undisturbed store names the calls. Then, for each of them, strace is attached to
+the acceptor or the storage worker of a living gateway, an SCU stores and notes what it is told, and
+the process is killed at that call, or the call fails. The supervisor starts it again, the SCU sends
+again what it was not told to be stored, and the accountant compares. strace counts the calls of
+each thread by itself: the `nth` call is that of the first thread that gets there.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.accountant import Accountant, leftovers, read_index, report
+from tests.conftest import short_folder
+from tests.faults import strace
+from tests.faults.hasty import HASTY
+from tests.faults.strace import Point, attached
+from tests.peers import instances, procfs
+from tests.peers.process import Gateway
+from tests.peers.raw import echo_ok
+from tests.peers.sender import Outcome, in_parallel, store_all
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from tests.peers.instances import Instance
+
+CONFIG = "[fabric]\nheartbeat = 0.2\nlease_grace = 5.0\n"
+VICTIMS = ("acceptor-0", "storage-0")
+KINDS = ("inline", "spooled", "bucket", "checkpoint")
+ERRORS = ("EIO", "ENOSPC")
+DISK = (
+    *("openat", "mkdir", "mkdirat", "write", "writev", "pwrite64", "pread64", "preadv2"),
+    *("fdatasync", "fsync", "rename", "renameat", "renameat2", "link", "linkat"),
+    *("unlink", "unlinkat", "ftruncate", "flock"),
+)
+CALLS = (*DISK, "read", "fcntl", "close", "newfstatat", "sync_file_range", "sendto", "recvfrom")
+CHANGES = ("write", "writev", "pwrite64", "fdatasync", "fsync", "rename", "renameat2")
+"""Those of which each one fails, too, for as long as the fault lasts."""
+
+REFUSALS = (0xA700, 0x0110)
+BACK = 3.0
+"""Seconds from the death of the acceptor to an answer to C-ECHO."""
+CHECKPOINT = 400
+"""Instances after which SQLite must have copied its log into its file."""
+
+
+class Broken(Exception):  # noqa: N818 - a promise, in words
+    """A promise was not kept."""
+
+
+class Cut(NamedTuple):
+    """What one fault came to."""
+
+    struck: bool
+    died: bool
+    told: Outcome
+
+
+class House:
+    """A gateway, and all that was ever sent to it."""
+
+    def __init__(self, folder: Path, *, config: str = CONFIG) -> None:
+        self.folder = folder
+        self.gateway = Gateway(folder, config=config)
+        self.accountant = Accountant()
+        self.log = folder / "strace.log"
+
+    def close(self) -> None:
+        self.gateway.close()
+
+    def send(self, batch: Sequence[Instance]) -> Outcome:
+        """On one association; an SCU that hears nothing for long counts as a broken promise."""
+        told = store_all(self.gateway.address, batch, listener=self.accountant, timeout=15)
+        if any(error.startswith("TimeoutError") for error in told.errors):
+            raise Broken(f"neither a status nor an abort within 15 s: {told}")
+        return told
+
+    def load(self, batch: list[Instance]) -> Outcome:
+        """On four associations at the same moment."""
+        whole = Outcome()
+        for part in in_parallel(4, batch, self.send):
+            whole.statuses.update(part.statuses)
+            whole.broken += part.broken
+            whole.errors += part.errors
+        return whole
+
+    def store(self, kind: str) -> tuple[list[Instance], Outcome]:
+        """What a fault shall strike."""
+        if kind == "checkpoint":
+            batch = instances.many(CHECKPOINT, size=512)
+            return batch, self.load(batch)
+        sizes = (70_000, 2_000) if kind == "spooled" else (2_000, 70_000)
+        batch = [instances.make(size=size) for size in sizes]
+        return batch, self.send(batch)
+
+    def prepare(self, kind: str) -> None:
+        """A new acceptor begins a new bucket."""
+        if kind == "bucket":
+            pid = self.gateway.child("acceptor-0")
+            os.kill(pid, signal.SIGKILL)
+            self.back("acceptor-0", pid)
+
+    def aim(self, kind: str) -> list[str]:
+        """At the file into which SQLite copies its log, or at any."""
+        return ["-P", str(self.gateway.archive / "index.sqlite")] if kind == "checkpoint" else []
+
+    def record(self, victim: str, kind: str, calls: Sequence[str]) -> str:
+        """The calls of an undisturbed store."""
+        self.prepare(kind)
+        options = ["-y", "-o", str(self.log), "-e", f"trace={strace.among(calls)}"]
+        with attached(self.gateway.child(victim), *self.aim(kind), *options):
+            _, told = self.store(kind)
+        if told.errors or told.failed:
+            raise Broken(f"an undisturbed store failed: {told}")
+        return self.log.read_text()
+
+    def kill(self, victim: str, kind: str, point: Point) -> Cut:
+        """SIGKILL at the call; the process comes back, and so does the SCU."""
+        self.prepare(kind)
+        pid = self.gateway.child(victim)
+        inject = f"inject={point.call}:signal=SIGKILL:{point.when}"
+        with attached(pid, *self.aim(kind), "-e", inject):
+            batch, told = self.store(kind)
+        died = not procfs.alive(pid)
+        if died:
+            self.back(victim, pid)
+        if victim == "storage-0" and (told.errors or told.failed):
+            raise Broken(f"the death of a worker is an error to its SCU: {told}")
+        self.again(batch)
+        return Cut(died, died, told)
+
+    def refuse(self, victim: str, kind: str, point: Point, error: str) -> Cut:
+        """The call fails; nobody is told a lie, and once it is over all goes on."""
+        self.prepare(kind)
+        pid = self.gateway.child(victim)
+        inject = f"inject={point.call}:error={error}:{point.when}"
+        seen = ["-y", "-o", str(self.log), "-e", f"trace={point.call}", "-e", inject]
+        with attached(pid, *self.aim(kind), *seen):
+            batch, told = self.store(kind)
+        died = not procfs.alive(pid)
+        if died:
+            self.back(victim, pid)
+        elif told.errors:
+            raise Broken(f"the association did not go on: {told}")
+        wrong = {s for statuses in told.statuses.values() for s in statuses} - {0, *REFUSALS}
+        if wrong:
+            raise Broken(f"statuses {sorted(map(hex, wrong))}")
+        self.again(batch)
+        return Cut("(INJECTED)" in self.log.read_text(), died, told)
+
+    def back(self, victim: str, pid: int) -> None:
+        self.gateway.wait_child(victim, other_than=pid)
+        if victim.startswith("acceptor"):
+            procfs.until(self.echoes, timeout=BACK, what="an answer to C-ECHO")
+
+    def echoes(self) -> bool:
+        try:
+            return echo_ok(self.gateway.address, timeout=1)
+        except (OSError, AssertionError):
+            return False
+
+    def again(self, batch: Iterable[Instance]) -> None:
+        """Who was not told that it is stored sends it again; something new is stored as well."""
+        rest = [one for one in batch if one.uid not in self.accountant.acknowledged]
+        told = self.send([*rest, instances.make()])
+        if told.errors or told.failed:
+            raise Broken(f"after the fault: {told}")
+
+    def audit(self) -> None:
+        """Raise Broken if an invariant does not hold, nor within a moment."""
+        end = time.monotonic() + 2
+        while found := [str(one) for one in self.violations()]:
+            if time.monotonic() > end:
+                raise Broken(report(found))
+            time.sleep(0.05)
+
+    def violations(self) -> Iterator[object]:
+        gateway = self.gateway
+        yield from self.accountant.violations(gateway.archive, spool=gateway.spool)
+        yield from leftovers(gateway.archive)
+        rows = Counter(row.uid for row in read_index(gateway.archive / "index.sqlite"))
+        yield from (f"{uid} is in the index twice" for uid, count in rows.items() if count > 1)
+
+    def twice(self) -> dict[str, int]:
+        return self.accountant.duplicates(self.gateway.archive)
+
+    def renew(self) -> None:
+        """Stop in order and start again: what was left over is dealt with."""
+        if self.gateway.stop() != 0:
+            raise Broken(f"it did not leave well\n{self.gateway.program.report()}")
+        self.gateway = Gateway(self.folder, config=CONFIG)
+
+
+class Series:
+    """Every fault in one kind of store by one process."""
+
+    def __init__(self, victim: str, kind: str, options: argparse.Namespace) -> None:
+        self._victim = victim
+        self._kind = kind
+        self._limit = options.limit
+        self._errors = [error for error in options.errors.split(",") if error]
+        self._calls = options.syscalls.split(",") if options.syscalls else CALLS
+        self.cuts = self.struck = self.deaths = self.refused = 0
+        self.broken: list[str] = []
+
+    def run(self) -> None:
+        with short_folder() as folder:
+            house = House(folder)
+            try:
+                house.again(instances.many(2))
+                self._run(house)
+            except Exception:
+                print(house.gateway.program.err.text[-4000:])
+                raise
+            finally:
+                house.close()
+
+    def _run(self, house: House) -> None:
+        log = house.record(self._victim, self._kind, self._calls)
+        for point in thinned(strace.points(log), self._limit):
+            self._try(house, f"killed at {point}", lambda p=point: self._kill(house, p))
+        disk = [one for one in strace.points(log, house.gateway.data) if one.call in DISK]
+        disk = thinned(disk, self._limit)
+        disk += [Point(call, 0) for call in CHANGES if any(one.call == call for one in disk)]
+        for error in self._errors:
+            for point in disk:
+                what = f"{error} at {point}"
+                self._try(house, what, lambda p=point, e=error: self._refuse(house, p, e))
+        self._try(house, "at the end", lambda: self._end(house))
+
+    def _try(self, house: House, what: str, fault) -> None:
+        begun = len(house.gateway.program.err.lines)
+        try:
+            fault()
+            house.audit()
+        except (Broken, AssertionError) as error:
+            lines = "\n    ".join(house.gateway.program.err.lines[begun:][-12:])
+            self.broken.append(f"{self._victim} {self._kind} {what}: {error}\n    {lines}")
+            print(self.broken[-1], flush=True)
+            if len(self.broken) > 5:
+                raise
+
+    def _kill(self, house: House, point: Point) -> None:
+        cut = house.kill(self._victim, self._kind, point)
+        self.cuts += 1
+        self.struck += cut.struck
+        self.deaths += cut.died
+
+    def _refuse(self, house: House, point: Point, error: str) -> None:
+        cut = house.refuse(self._victim, self._kind, point, error)
+        self.cuts += 1
+        self.struck += cut.struck
+        self.deaths += cut.died
+        self.refused += len(cut.told.failed)
+
+    def _end(self, house: House) -> None:
+        house.renew()
+        house.again([])
+        if twice := house.twice():
+            raise Broken(f"kept twice: {twice}")
+
+    def __str__(self) -> str:
+        return (
+            f"{self._victim} {self._kind}: {self.cuts} faults, {self.struck} struck, "
+            f"{self.deaths} deaths, {self.refused} refusals, {len(self.broken)} broken promises"
+        )
+
+
+def thinned(points: list[Point], limit: int) -> list[Point]:
+    """At most so many of each call, spread evenly."""
+    kept: list[Point] = []
+    for call in dict.fromkeys(point.call for point in points):
+        mine = sorted(point for point in points if point.call == call)
+        step = max(1.0, len(mine) / limit) if limit else 1.0
+        kept += [mine[int(n * step)] for n in range(int(len(mine) / step))]
+    return kept
+
+
+def control(folder: Path) -> bool:
+    """With a storage worker that answers first and keeps afterwards the same must fail."""
+    (folder / "hasty_worker.py").write_text(HASTY)
+    config = '[workers.storage]\nenabled = false\n[workers.hasty]\nworker = "hasty_worker:worker"\n'
+    house = House(folder, config=CONFIG + config)
+    try:
+        house.again(instances.many(2))
+        house.audit()
+        pid = house.gateway.child("hasty-0")
+        with attached(pid, "-e", "inject=renameat2:signal=SIGKILL:when=1"):
+            house.send([instances.make(size=70_000)])
+            procfs.until(lambda: not procfs.alive(pid), timeout=5, what="the death of the worker")
+        house.gateway.wait_child("hasty-0", other_than=pid)
+        house.again([])
+        try:
+            house.audit()
+        except Broken as broken:
+            return "it is not on disk" in str(broken)
+        return False
+    finally:
+        house.close()
+
+
+def run(options: argparse.Namespace) -> int:
+    if not strace.works():
+        print("crash: strace is not installed, or may not trace here")
+        return 2
+    begun, broken, cuts = time.monotonic(), 0, 0
+    for victim in options.victims.split(","):
+        for kind in options.kinds.split(","):
+            if (victim, kind) == ("acceptor-0", "checkpoint"):
+                continue  # it has no part in it
+            series = Series(victim, kind, options)
+            series.run()
+            print(series, flush=True)
+            broken += len(series.broken)
+            cuts += series.cuts
+    with short_folder() as folder:
+        noticed = control(folder)
+    print("a worker that answers too early", "is noticed, as must be" if noticed else "GOES BY")
+    print(f"{cuts} faults in {time.monotonic() - begun:.0f} s, {broken} broken promises")
+    return 0 if noticed and not broken else 1

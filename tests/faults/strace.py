@@ -1,0 +1,103 @@
+"""strace on a process that runs: what it calls, and faults at the calls that are asked for."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.peers import procfs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_CALL = re.compile(r"(\d+)\s+(\w+)\((.*)")
+
+
+class Point(NamedTuple):
+    """The `nth` call of this name that any thread makes; 0: each of them."""
+
+    call: str
+    nth: int
+
+    @property
+    def when(self) -> str:
+        return f"when={self.nth or '1+'}"
+
+    def __str__(self) -> str:
+        return f"{self.call} {self.nth or 'each'}"
+
+
+def works() -> bool:
+    """Is it installed, and may it trace here?"""
+    if shutil.which("strace") is None:
+        return False
+    probe = ["strace", "-e", "inject=getppid:error=EIO", "true"]
+    return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+
+
+@contextmanager
+def attached(pid: int, *options: str) -> Iterator[None]:
+    """Trace the process with all its threads, also those that it will make."""
+    command = ["strace", "-qq", "-f", "-p", str(pid), *options]
+    if "-o" not in options:
+        command += ["-o", "/dev/null"]
+    tracer = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        procfs.until(
+            lambda: tracer.poll() is not None or _is_traced(pid, tracer.pid),
+            timeout=5,
+            what="strace on a process",
+            every=0.002,
+        )
+        if tracer.poll() is not None:
+            raise AssertionError(f"strace: {tracer.communicate()[1].decode(errors='replace')}")
+        yield
+    finally:
+        _detach(tracer, pid)
+
+
+def _detach(tracer: subprocess.Popen[bytes], pid: int) -> None:
+    """strace 6.1 may wait for ever if it is told to leave at the moment its process dies."""
+    if procfs.alive(pid):
+        tracer.terminate()
+    try:
+        tracer.communicate(timeout=1)
+    except subprocess.TimeoutExpired:
+        tracer.kill()
+        tracer.communicate()
+
+
+def _is_traced(pid: int, tracer: int) -> bool:
+    wanted = f"TracerPid:\t{tracer}\n"
+    try:
+        return all(
+            wanted in (task / "status").read_text() for task in Path(f"/proc/{pid}/task").iterdir()
+        )
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def among(calls: Sequence[str]) -> str:
+    """For `-e trace=`: those of them that this machine has."""
+    return ",".join(f"?{call}" for call in calls)
+
+
+def points(log: str, below: Path | None = None) -> list[Point]:
+    """Every (call, nth) that some thread reached, in order; `below`: only on files of a folder.
+
+    The log is one of `-f -y`. strace counts for each thread by itself.
+    """
+    count: Counter[tuple[str, str]] = Counter()
+    found: dict[Point, None] = {}
+    for line in log.splitlines():
+        if call := _CALL.match(line):
+            thread, name, arguments = call.groups()
+            count[thread, name] += 1
+            if below is None or str(below) in arguments:
+                found[Point(name, count[thread, name])] = None
+    return list(found)
