@@ -294,7 +294,7 @@ def control(folder: Path) -> bool:
         house.audit()
         pid = house.gateway.child("hasty-0")
         with attached(pid, "-e", "inject=renameat2:signal=SIGKILL:when=1"):
-            house.send([instances.make(size=70_000)])
+            house.send([instances.make()])  # it has the bytes in hand
             procfs.until(lambda: not procfs.alive(pid), timeout=5, what="the death of the worker")
         house.gateway.wait_child("hasty-0", other_than=pid)
         house.again([])
@@ -323,6 +323,6 @@ def run(options: argparse.Namespace) -> int:
             cuts += series.cuts
     with short_folder() as folder:
         noticed = control(folder)
-    print("a worker that answers too early", "is noticed, as must be" if noticed else "GOES BY")
+    print(f"a worker that answers too early {'is noticed, as must be' if noticed else 'GOES BY'}")
     print(f"{cuts} faults in {time.monotonic() - begun:.0f} s, {broken} broken promises")
     return 0 if noticed and not broken else 1
