@@ -1,7 +1,8 @@
 """One transaction for all that is in flight (group commit).
 
 While a transaction is committed, those who come in gather for the next one; one of them performs it
-for all. Each has a savepoint of its own: what one cannot do does not harm the others.
+for all. Each has a savepoint of its own: what one cannot do does not harm the others. What was
+interrupted before it could be committed is done once more.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ class Cursor(Protocol):
 Execute: TypeAlias = Callable[..., Cursor]
 """Runs one statement with question marks for its parameters."""
 Work: TypeAlias = Callable[[Execute], T]
+
+
+class Interrupted(Exception):  # noqa: N818 - a state of the connection
+    """The connection was lost before COMMIT was sent: nothing of the transaction has happened."""
 
 
 class _Job:
@@ -75,9 +80,10 @@ class Group:
 
     def _perform(self, jobs: list[_Job]) -> None:
         try:
-            with self._transaction() as execute:
-                for job in jobs:
-                    self._attempt(job, execute)
+            try:
+                self._transact(jobs)
+            except Interrupted:
+                self._transact([job for job in jobs if not job.future.done()])
         except BaseException as error:
             # none of it happened, whoever's fault it was
             for job in jobs:
@@ -89,6 +95,11 @@ class Group:
         for job in jobs:
             if not job.future.done():
                 job.future.set_result(job.result)
+
+    def _transact(self, jobs: list[_Job]) -> None:
+        with self._transaction() as execute:
+            for job in jobs:
+                self._attempt(job, execute)
 
     def _attempt(self, job: _Job, execute: Execute) -> None:
         execute("SAVEPOINT one")

@@ -9,7 +9,7 @@ from gateway.sdk import GatewayError
 
 
 class IndexFailure(GatewayError):  # noqa: N818 - the failure of a request, told to its sender
-    """The index could not do what it was asked; nothing of it has happened."""
+    """The index could not do what it was asked: nothing has changed, or all of it (see `Index`)."""
 
 
 @dataclass(frozen=True, slots=True)

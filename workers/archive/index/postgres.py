@@ -2,6 +2,16 @@
 
 Transactions that write take an advisory lock first: sequence numbers of the journal then appear in
 the order in which they are committed, and no two hosts wait for each other's rows in a circle.
+
+Theory of operation, when the server was restarted or a connection lost. An idle connection that the
+server has closed is noticed by the first statement on it. A read is asked once more, of a new
+connection. A transaction that was interrupted before its COMMIT was sent cannot have been
+committed - the server rolls back what loses its client - and is done once more as a whole, over a
+new connection. If the answer to a COMMIT is what got lost, nobody knows: that is not repeated here,
+but is an IndexFailure, which becomes a failure status or an error message. Who tries again finds
+out: every change looks first at what stands (`writing`), so that an instance which was committed
+is the same instance with the same path, a success, one row, one line in the journal. Its file is
+not deleted meanwhile: one without row is adopted at the next start.
 """
 
 from __future__ import annotations
@@ -11,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 try:
     import psycopg
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
 except ImportError as error:
     from gateway.sdk import ConfigError
 
@@ -19,6 +30,7 @@ except ImportError as error:
     ) from error
 
 from gateway.sdk import ConfigError
+from workers.archive.index.grouping import Interrupted
 from workers.archive.index.schema import MIGRATIONS
 from workers.archive.index.store import Index
 
@@ -30,7 +42,14 @@ if TYPE_CHECKING:
 
 _LOCK = 0x44434D49
 """Names the advisory lock of those who write."""
-_CONNECT_TIMEOUT = 10
+_PATIENCE: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""What the DSN need not say: a server that is gone without a word is noticed within a minute."""
 
 
 class PostgresDialect:
@@ -42,6 +61,10 @@ class PostgresDialect:
     def joined(self, column: str, source: str) -> str:
         inner = f"SELECT DISTINCT {column} AS v FROM {source}"
         return f"(SELECT string_agg(v, '\\' ORDER BY v) FROM ({inner}) AS w WHERE v <> '')"
+
+
+class _Interrupted(psycopg.OperationalError, Interrupted):
+    """As `Interrupted`, and still an error of the database if it happens again."""
 
 
 class PostgresIndex(Index):
@@ -96,7 +119,8 @@ class PostgresIndex(Index):
         execute("INSERT INTO schema_version VALUES (?)", (len(MIGRATIONS),))
 
     def _connect(self) -> psycopg.Connection[Any]:
-        connection = psycopg.connect(self._dsn, autocommit=True, connect_timeout=_CONNECT_TIMEOUT)
+        where = make_conninfo(**(_PATIENCE | conninfo_to_dict(self._dsn)))
+        connection = psycopg.connect(where, autocommit=True)
         if not self._durable:
             connection.execute("SET synchronous_commit = off")
         return connection
@@ -107,18 +131,32 @@ class PostgresIndex(Index):
 
         return execute
 
+    def _is_lost(self, connection: psycopg.Connection[Any]) -> bool:
+        return connection.closed
+
     @contextmanager
     def _transaction(self) -> Iterator[Execute]:
-        """A lost connection fails those who are in it; the next one connects anew."""
+        """Raises _Interrupted if the connection was lost before the COMMIT."""
         if self._writer is None or self._writer.closed:
             self._writer = self._connect()
-        execute = self._executing(self._writer)
+        writer = self._writer
+        execute = self._executing(writer)
         try:
             execute("BEGIN")
             execute("SELECT pg_advisory_xact_lock(?)", (_LOCK,))
             yield execute
+        except BaseException as error:
+            if isinstance(error, psycopg.Error) and self._is_lost(writer):
+                raise _Interrupted(str(error)) from error
+            _roll_back(writer)
+            raise
+        try:
             execute("COMMIT")
         except BaseException:
-            with suppress(psycopg.Error):
-                execute("ROLLBACK")
+            _roll_back(writer)
             raise
+
+
+def _roll_back(connection: psycopg.Connection[Any]) -> None:
+    with suppress(psycopg.Error):
+        connection.execute("ROLLBACK")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from gateway.sdk import ConfigError
 from workers.archive.attributes import Level
 from workers.archive.index import writing
-from workers.archive.index.grouping import Execute, Group, Work
+from workers.archive.index.grouping import Cursor, Execute, Group, Work
 from workers.archive.index.model import (
     Entry,
     IndexFailure,
@@ -39,8 +39,9 @@ T = TypeVar("T")
 class Index(ABC):
     """Where instances are. Safe for several threads, and for several processes on the same one.
 
-    Everything raises IndexFailure if the database does not do it; what writes has then changed
-    nothing, and what it returned from is on disk.
+    Everything raises IndexFailure if the database does not do it. What writes has then changed
+    nothing - or all, if the connection was lost while it was committed: whoever tries again is
+    right in both cases. What it returned from is on disk.
     """
 
     ERRORS: tuple[type[Exception], ...]
@@ -75,6 +76,10 @@ class Index(ABC):
     @abstractmethod
     def _executing(self, connection: Any) -> Execute:
         """Runs statements on it."""
+
+    def _is_lost(self, connection: Any) -> bool:  # noqa: ARG002 - of those that can be
+        """Has the connection ended by itself?"""
+        return False
 
     @abstractmethod
     def close(self) -> None:
@@ -247,20 +252,34 @@ class Index(ABC):
 
     @contextmanager
     def _reading(self) -> Iterator[Execute]:
-        """A connection for one statement or a few; kept for the next one if nothing went wrong."""
+        """A connection for one statement or a few; kept for the next one if nothing went wrong.
+
+        A statement that met a lost connection is asked once more of a new one: to read twice is no
+        harm, and an idle connection is as likely as not to be lost when the server was restarted.
+        """
         try:
             with self._lock:
-                connection = self._idle.pop() if self._idle else None
-            connection = connection if connection is not None else self._connect()
+                idle = self._idle.pop() if self._idle else None
+            used = [idle if idle is not None else self._connect()]
+
+            def execute(*statement: Any) -> Cursor:
+                try:
+                    return self._executing(used[0])(*statement)
+                except self.ERRORS:
+                    if not self._is_lost(used[0]):
+                        raise
+                    used[0] = self._connect()
+                    return self._executing(used[0])(*statement)
+
             try:
-                yield self._executing(connection)
+                yield execute
             except BaseException:
-                connection.close()
+                used[0].close()
                 raise
         except self.ERRORS as error:
             raise IndexFailure(f"the index cannot be read: {error}") from error
         with self._lock:
-            self._idle.append(connection)
+            self._idle.append(used[0])
 
     def _migrate(self, execute: Execute, version: int, where: str) -> None:
         """Bring the tables from this version to the newest; raises ConfigError."""

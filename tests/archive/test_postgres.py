@@ -1,0 +1,140 @@
+"""The connection to PostgreSQL is lost: idle, in the middle, and at the worst moment."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from tests.archive.conftest import entry, kept
+from tests.archive.test_index import query
+from workers.archive.attributes import Level
+from workers.archive.index import IndexFailure, Outcome
+
+SELF = "SELECT pg_terminate_backend(pg_backend_pid())"
+
+
+@pytest.fixture
+def index(postgres_schema):
+    from workers.archive.index.postgres import PostgresIndex
+
+    with PostgresIndex(f"{postgres_schema} application_name=index") as index:
+        yield index
+
+
+@pytest.fixture
+def drop(postgres_dsn):
+    """Ends the index's connections, as a restart of the server does; gives their number."""
+    import psycopg
+
+    def drop() -> int:
+        with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+            rows = connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                "WHERE application_name = 'index'"
+            ).fetchall()
+            return len(rows)
+
+    return drop
+
+
+def test_idle_connections_that_the_server_closed_cost_nothing(index, drop):
+    index.add(entry("1.1"), kept("1.1"))
+    assert index.find("1.1") is not None
+    assert drop() == 2
+    assert index.add(entry("1.2"), kept("1.2")).outcome is Outcome.ADDED
+    assert index.find("1.2") == entry("1.2")
+    assert drop() == 2
+    assert index.count(query(Level.IMAGE)) == 2
+    assert len(list(index.search(query(Level.IMAGE, "SOPInstanceUID")))) == 2
+
+
+def test_many_that_read_at_once_lose_theirs(index, drop):
+    index.add(entry("1.1"), kept("1.1"))
+    with ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(index._reading())("SELECT 1")
+    assert drop() == 5
+    for _ in range(6):
+        assert index.count(query(Level.IMAGE)) == 1
+
+
+def test_what_was_interrupted_before_its_commit_is_done_once_more(index):
+    attempts = []
+
+    def work(execute):
+        attempts.append(1)
+        execute("INSERT INTO bucket VALUES ('HERE', 'b', 1)")
+        if len(attempts) == 1:
+            execute(SELF)
+        return "done"
+
+    assert index._write(work) == "done"
+    assert len(attempts) == 2
+    assert index.buckets("HERE") == {"b": 1}
+
+
+def test_but_not_for_ever(index):
+    attempts = []
+
+    def work(execute):
+        attempts.append(1)
+        execute(SELF)
+
+    with pytest.raises(IndexFailure):
+        index._write(work)
+    assert len(attempts) == 2
+    assert index.add(entry("1.1"), kept("1.1")).outcome is Outcome.ADDED
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_an_answer_to_a_commit_that_was_lost(index, monkeypatch, committed: bool):
+    """It is not known what has happened; who tries again is right in both cases."""
+    import psycopg
+
+    executing, commits = type(index)._executing, []
+
+    def lossy(self, connection):
+        inner = executing(self, connection)
+
+        def execute(text, parameters=None):
+            if text == "COMMIT" and not commits:
+                commits.append(1)
+                if committed:
+                    inner(text, parameters)
+                connection.close()
+                raise psycopg.OperationalError("the connection was lost")
+            return inner(text, parameters)
+
+        return execute
+
+    monkeypatch.setattr(type(index), "_executing", lossy)
+    with pytest.raises(IndexFailure, match="lost"):
+        index.add(entry("1.1"), kept("1.1"))
+    assert (index.find("1.1") is not None) == committed
+    again = index.add(entry("1.1"), kept("1.1"))
+    assert again.outcome is (Outcome.SAME if committed else Outcome.ADDED)
+    assert [one.kind for one in index.journal()] == ["stored"]
+    assert index.count(query(Level.IMAGE)) == 1
+
+
+def test_an_error_of_a_statement_is_no_lost_connection(index):
+    attempts = []
+
+    def work(execute):
+        attempts.append(1)
+        execute("SELECT nothing FROM nowhere")
+
+    with pytest.raises(IndexFailure):
+        index._write(work)
+    assert len(attempts) == 1
+
+
+def test_the_dsn_may_say_how_long_to_wait(postgres_schema):
+    from workers.archive.index.postgres import PostgresIndex
+
+    with PostgresIndex(f"{postgres_schema} keepalives_idle=7") as index:
+        said = index._connect()
+        parameters = said.info.get_parameters()
+        said.close()
+    assert (parameters["keepalives_idle"], parameters["tcp_user_timeout"]) == ("7", "30000")
