@@ -158,9 +158,12 @@ def _failure(status: int, token: str, why: str) -> Dataset:
 
 def _tell(event: Event, receipt: Receipt, kept: Path, *, conflict: bool = False) -> None:
     """The instance is durable: who keeps count of instances is told here."""
+    topic = evt.EVT_INSTANCE_CONFLICT if conflict else evt.EVT_INSTANCE_STORED
+    if not event.is_watched(topic):
+        return
     entry = receipt.entry
     event.publish(
-        evt.EVT_INSTANCE_CONFLICT if conflict else evt.EVT_INSTANCE_STORED,
+        topic,
         {
             "sop_class_uid": entry.sop_class_uid,
             "sop_instance_uid": entry.sop_instance_uid,

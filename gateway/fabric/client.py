@@ -203,6 +203,12 @@ class Client:
             link = links.get(name)
         return link is not None and link.offer(Publish(topic, body, assoc))
 
+    def is_watched(self, acceptor: str, topic: str) -> bool:
+        """Whether anybody watches the topic there, as of the last request; True if not known."""
+        link = self._membership.links.get(acceptor)
+        watched = None if link is None else link.watched
+        return watched is None or topic in watched
+
     @property
     def acceptors(self) -> list[str]:
         """Names of the acceptors that granted."""

@@ -282,6 +282,14 @@ class Result(Envelope):
 
 
 @dataclass(frozen=True, slots=True)
+class Watched(Envelope):
+    """The topics that somebody watches at this acceptor, all of them."""
+
+    KIND: ClassVar[int] = 28
+    topics: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Notified(Envelope):
     """A notification; its topic is the frame before."""
 
@@ -363,6 +371,12 @@ def _bindings(value: Any) -> tuple[Binding, ...]:
     return tuple(_binding(row) for row in value)
 
 
+def _texts(value: Any) -> tuple[str, ...]:
+    if type(value) is not list:
+        raise FabricError("not a list of texts")
+    return tuple(_text(text) for text in value)
+
+
 def _binding(row: Any) -> Binding:
     if type(row) is not list or len(row) != 4:
         raise FabricError("a binding has 4 fields")
@@ -382,6 +396,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "bytes": _exactly(bytes),
     "dict[str, Any]": _exactly(dict),
     "tuple[Binding, ...]": _bindings,
+    "tuple[str, ...]": _texts,
     "Refusal": _choice(Refusal),
     "Why": _choice(Why),
 }
@@ -389,7 +404,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
 ENVELOPES: tuple[type[Envelope], ...] = (
     *(Register, Heartbeat, Answered, Bye, Publish, Replay, NextGeneration, Invoke, HangUp, Extend),
     *(Grant, Refuse, Supersede, Unknown, End, Requested, Cancel, Credit, Repeat, Replayed),
-    *(Generation, Result, Notified, Beacon),
+    *(Generation, Result, Watched, Notified, Beacon),
 )
 """Every kind of envelope, in the order of their numbers."""
 

@@ -58,6 +58,8 @@ class Link:
         self.stage = Stage.IDLE
         self.lease = ""
         self.heard = 0.0
+        self.watched: frozenset[str] | None = None
+        """The topics that somebody watches there; None: not known."""
         self.revision = 0
         """Of the registration that was granted."""
         self.topics: set[str] = set()

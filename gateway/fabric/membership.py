@@ -222,7 +222,7 @@ class Membership:
 
     def _lose(self, link: Link) -> None:
         """The lease is gone, and with it what was in hand."""
-        link.lease, link.stage = "", Stage.IDLE
+        link.lease, link.stage, link.watched = "", Stage.IDLE, None
         self.hands.lose(link)
         self.invoker.lose(link)
 

@@ -38,6 +38,7 @@ from gateway.fabric.envelope import (
     Requested,
     Result,
     Unknown,
+    Watched,
     decode,
 )
 from gateway.fabric.feed import Feed
@@ -266,6 +267,7 @@ class Server:
     def _on_register(self, peer: bytes, envelope: Register, _data: bytes | None) -> None:
         local = bool(self._place) and envelope.place == self._place
         self._do(self._registry.register(peer, envelope, self._loop.time(), local=local))
+        self._tell_what_is_watched(peer)
 
     def _on_bye(self, peer: bytes, envelope: Bye, _data: bytes | None) -> None:
         self._do(self._registry.bye(peer, envelope.lease, self._loop.time()))
@@ -299,8 +301,17 @@ class Server:
         self._do(self._registry.extend(peer, envelope.token, self._loop.time()))
 
     def _on_subscription(self, frames: Frames) -> None:
-        if self._feed.subscription(frames[0]) and self.on_wants_changed is not None:
+        if not self._feed.subscription(frames[0]):
+            return
+        for peer in list(self._registry.members):
+            self._tell_what_is_watched(peer)
+        if self.on_wants_changed is not None:
             self.on_wants_changed(set(self._feed.wanted))
+
+    def _tell_what_is_watched(self, peer: bytes) -> None:
+        """Before any request that follows: a worker need not build what nobody watches."""
+        if peer in self._registry.members:
+            self._post(peer, Watched(tuple(sorted(self._feed.wanted))))
 
     # -- effects
 

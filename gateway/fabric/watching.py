@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.errors import FabricError
 from gateway.events import EVT_GAP
-from gateway.fabric.envelope import Beacon, Envelope, Notified, Repeat, Replay, Replayed, decode
+from gateway.fabric.envelope import (
+    Beacon,
+    Envelope,
+    Notified,
+    Repeat,
+    Replay,
+    Replayed,
+    Watched,
+    decode,
+)
 from gateway.fabric.framing import topic_of
 from gateway.fabric.gaps import Ask, Emit, Gap, Step
 from gateway.fabric.model import Notification
@@ -38,6 +47,7 @@ class Watching:
         self.take: dict[type[Envelope], Callable[[Link, Any, Any], None]] = {
             Repeat: self._on_repeat,
             Replayed: self._on_replayed,
+            Watched: self._on_watched,
         }
 
     def confirmed(self, links: Iterable[Link]) -> bool:
@@ -76,6 +86,9 @@ class Watching:
             now = time.monotonic()
             self._do(link, envelope.topic, tracker.replayed(envelope.stream, envelope.last, now))
             self._confirm(link, envelope.topic, tracker)
+
+    def _on_watched(self, link: Link, envelope: Watched, _data: object) -> None:
+        link.watched = frozenset(envelope.topics)
 
     def _confirm(self, link: Link, topic: str, tracker: Tracker) -> None:
         """The subscription is in effect, and what was asked for from before is here."""

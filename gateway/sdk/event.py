@@ -105,6 +105,7 @@ class Event:
         attempt: int = 1,
         timestamp: float | None = None,
         publish: Publish | None = None,
+        is_watched: Callable[[str], bool] | None = None,
         caller: Caller | None = None,
     ) -> None:
         self.event = event
@@ -115,6 +116,7 @@ class Event:
         self._attempt = attempt
         self._cancelled = threading.Event()
         self._publish = publish
+        self._is_watched = is_watched
         self._caller = caller
         self._temporary: Path | None = None
 
@@ -154,11 +156,18 @@ class Event:
 
         Raises ValueError if `event` is not a notification of the catalogue.
         """
-        entry = CATALOGUE.get(str(event))
-        if not isinstance(entry, NotificationEvent):
-            raise ValueError(f"{event!s} is not a notification event of gateway.evt")
-        if self._publish is not None:
-            self._publish(entry.name, dict(body or {}))
+        if self.is_watched(event) and self._publish is not None:
+            self._publish(str(event), dict(body or {}))
+
+    def is_watched(self, event: NotificationEvent | str) -> bool:
+        """Whether anybody watches: the body of what nobody watches need not be made.
+
+        Raises ValueError as `publish` does.
+        """
+        name = str(event)
+        if not isinstance(CATALOGUE.get(name), NotificationEvent):
+            raise ValueError(f"{name} is not a notification event of gateway.evt")
+        return self._publish is not None and (self._is_watched is None or self._is_watched(name))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in attributes_of(self.event):
@@ -218,7 +227,7 @@ class Event:
             """The exact bytes that came in, behind preamble and file meta information or not."""
 
 
-_BASE = ("assoc", "event", "name", "description", "timestamp", "publish")
+_BASE = ("assoc", "event", "name", "description", "timestamp", "publish", "is_watched")
 _ASKED = ("attempt", "is_cancelled")
 _EXTRA = {"EVT_C_STORE": ("claim", "claim_data")}
 """Attributes that have to do with this gateway, not with the event itself."""

@@ -202,6 +202,7 @@ class Session:
             data=request.data,
             attempt=request.attempt,
             publish=partial(self._publish, request.acceptor, bytes(request.assoc)),
+            is_watched=partial(self._is_watched, request.acceptor),
             caller=self._caller,
         )
         self._executor.submit(request.token, bound, event, request.deadline)
@@ -246,6 +247,9 @@ class Session:
     def _publish(self, acceptor: str, blob: bytes, topic: str, body: dict[str, Any]) -> None:
         if self._client is not None:
             self._client.publish(acceptor, topic, body, blob)
+
+    def _is_watched(self, acceptor: str, topic: str) -> bool:
+        return self._client is not None and self._client.is_watched(acceptor, topic)
 
     def _call(self, *what: Any, **more: Any) -> Invocation:
         if self._client is None:

@@ -37,6 +37,7 @@ BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
     "bytes": st.binary(max_size=50),
     "dict[str, Any]": maps,
     "tuple[Binding, ...]": st.lists(bindings, max_size=4).map(tuple),
+    "tuple[str, ...]": st.lists(texts, max_size=4).map(tuple),
     "Refusal": st.sampled_from(Refusal),
     "Why": st.sampled_from(Why),
 }

@@ -112,6 +112,31 @@ def test_a_worker_publishes_through_the_acceptor_it_names(run_dir: Path) -> None
     asyncio.run(scene())
 
 
+def test_a_worker_knows_what_is_watched_before_it_is_asked(run_dir: Path) -> None:
+    async def scene() -> None:
+        worker, watcher = Member(run_dir, STORE), Member(run_dir, worker="v", generation=1)
+        async with acceptor(run_dir) as server, members(worker, watcher):
+
+            async def is_watched(topic: str) -> bool:
+                asked = asyncio.ensure_future(server.ask("EVT_C_STORE", {}, assoc=b""))
+                request = await take(worker.requests)
+                watched = worker.client.is_watched(request.acceptor, topic)
+                worker.answer(request)
+                await asked
+                return watched
+
+            assert not await is_watched("EVT_INSTANCE_STORED")
+            await asyncio.to_thread(watcher.client.subscribe, "EVT_INSTANCE_STORED")
+            assert await is_watched("EVT_INSTANCE_STORED")
+            assert not await is_watched("EVT_INSTANCE_CONFLICT")
+            await asyncio.to_thread(watcher.client.unsubscribe, "EVT_INSTANCE_STORED")
+            await until(lambda: not server.wants("EVT_INSTANCE_STORED"))
+            assert not await is_watched("EVT_INSTANCE_STORED")
+            assert worker.client.is_watched("acceptor-9", "EVT_INSTANCE_STORED"), "for all we know"
+
+    asyncio.run(scene())
+
+
 def test_workers_that_come_and_go_are_told(run_dir: Path) -> None:
     async def scene() -> None:
         watcher, worker = Member(run_dir, FIND, worker="v"), Member(run_dir, STORE)

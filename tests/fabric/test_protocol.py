@@ -111,7 +111,8 @@ def _stranger(run_dir: str) -> tuple[Any, Any]:
         dealer.send(msgpack.packb([1, 1, "stranger", 1, 0, 1, 0, "", "x", False, 1, bindings]))
         grant = msgpack.unpackb(dealer.recv())
         dealer.send(msgpack.packb([2, grant[1]]))
-        replies = [msgpack.unpackb(dealer.recv()) for _ in range(2)]
+        replies = [msgpack.unpackb(dealer.recv()) for _ in range(3)]
+        assert [28, ["EVT_RELEASED"]] in replies
         (request,) = (reply for reply in replies if reply[0] == 21)
         (echoed,) = (reply for reply in replies if reply[0] == 2)
         dealer.send_multipart([msgpack.packb([3, request[1], True, {"status": 0}]), b"data"])

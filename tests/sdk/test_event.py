@@ -102,7 +102,7 @@ def test_a_missing_attribute_names_those_there_are(instance):
         _ = dimse_event(evt.EVT_C_ECHO).dataset
     assert str(caught.value) == (
         "EVT_C_ECHO has no attribute 'dataset'; it has assoc, event, name, description, "
-        "timestamp, publish, request, context, message_id, attempt, is_cancelled"
+        "timestamp, publish, is_watched, request, context, message_id, attempt, is_cancelled"
     )
     assert not hasattr(store_event(instance), "identifier")
     assert not hasattr(Event(evt.EVT_RELEASED, {}), "is_cancelled")
@@ -133,6 +133,24 @@ def test_publish():
     for wrong in (evt.EVT_C_STORE, "EVT_NOTHING"):
         with pytest.raises(ValueError, match="is not a notification event"):
             event.publish(wrong)
+
+
+def test_what_nobody_watches_is_not_published():
+    sent = []
+    event = Event(
+        evt.EVT_C_ECHO,
+        {},
+        publish=lambda topic, body: sent.append(topic),
+        is_watched=lambda topic: topic == "EVT_RELEASED",
+    )
+    assert event.is_watched(evt.EVT_RELEASED)
+    assert not event.is_watched("EVT_INSTANCE_STORED")
+    event.publish(evt.EVT_INSTANCE_STORED)
+    event.publish("EVT_RELEASED")
+    assert sent == ["EVT_RELEASED"]
+    assert not Event(evt.EVT_C_ECHO, {}).is_watched(evt.EVT_RELEASED), "nobody to tell"
+    with pytest.raises(ValueError, match="is not a notification event"):
+        event.is_watched("EVT_NOTHING")
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,15 @@ def test_a_handler_publishes(server, session_of, worker, run_dir, blob):
     watcher.stop()
 
 
+def test_a_handler_need_not_make_what_nobody_watches(server, session_of, worker, run_dir):
+    worker.bind(evt.EVT_C_ECHO, lambda event: 0xB000 * event.is_watched(evt.EVT_INSTANCE_STORED))
+    session_of(worker)
+    assert server.ask("EVT_C_ECHO", echo()).payload["status"] == 0
+    watcher = Watcher(run_dir, "EVT_INSTANCE_STORED")
+    assert server.ask("EVT_C_ECHO", echo()).payload["status"] == 0xB000
+    watcher.stop()
+
+
 def test_bind_and_unbind_while_it_runs(server, session_of, worker):
     worker.bind(evt.EVT_C_ECHO, lambda event: 0)
     session_of(worker)
