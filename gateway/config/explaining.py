@@ -1,0 +1,75 @@
+"""What is wrong with a setting: where it came from, its path, its value, what would be right."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from gateway import log
+from gateway.config.tables import NAMED, PREFIX, RULES, TABLES, WORKER_NAME, locations
+from gateway.config.values import AE_TITLE, is_ae_title
+from gateway.config.writing import toml_value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import ValidationError
+
+    from gateway.config.tables import Location
+
+
+def explain(error: ValidationError, sources: Mapping[Location, str]) -> str:
+    first, *others = error.errors(include_url=False)
+    location = tuple(str(part) for part in first["loc"] if part != "[key]")
+    named = [part for part in location if not part.isdecimal() or location[0] in NAMED]
+    place = tuple(named)
+    path = log.escape(".".join(place))
+    if first["type"] == "missing":
+        text = f"{path} is missing: it must be {_words(place)}"
+    elif first["type"] == "extra_forbidden":
+        text = f"{path} = {_shown(first['input'])}: there is no such setting{_hint(place)}"
+    else:
+        text = f"{path} = {_shown(first['input'])}: it must be {_words(place)}"
+    source = next((s for at, s in sources.items() if at[: len(place)] == place), None)
+    more = f" (and {len(others)} more)" if others else ""
+    return f"{source}: {text}{more}" if source else f"{text}{more}"
+
+
+def _shown(value: Any) -> str:
+    text = log.escape(toml_value(value))
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _words(place: Location) -> str:
+    if place[0] in NAMED:
+        if len(place) == 2 and place[0] == "workers" and not WORKER_NAME.fullmatch(place[1]):
+            return "named with letters, digits, dot, dash and underscore"
+        if len(place) == 2 and place[0] == "destinations":
+            named = f'"HOST:PORT" or a table, named with an AE title ({AE_TITLE})'
+            return named if not is_ae_title(place[1]) else '"HOST:PORT" or a table'
+        rules = RULES[NAMED[place[0]]]
+        return rules[place[2]].words if len(place) > 2 else "a table"
+    return RULES[TABLES[place[0]]][place[1]].words if len(place) > 1 else "a table"
+
+
+def _hint(place: Location) -> str:
+    """What an unknown name probably meant: a neighbour, or the same name in another table."""
+    if len(place) == 1:
+        neighbours = [*TABLES, *NAMED]
+    else:
+        neighbours = list(RULES[NAMED.get(place[0]) or TABLES[place[0]]])
+    if near := difflib.get_close_matches(place[-1], neighbours, 1, 0.6):
+        return f"; did you mean {'.'.join((*place[:-1], near[0]))}?"
+    for table, name in locations():
+        if name == place[-1]:
+            return f"; did you mean {table}.{name}?"
+    return f"; there are {', '.join(neighbours)}"
+
+
+def unknown_variable(variable: str, text: str) -> str:
+    given = variable.removeprefix(PREFIX)
+    known = [f"{table}__{name}".upper() for table, name in locations()]
+    near = [name for name in known if name.split("__")[1] == given.split("__")[-1]]
+    near += difflib.get_close_matches(given, known, 1, 0.6)
+    hint = f"; did you mean {PREFIX}{near[0]}?" if near else ""
+    return f"environment variable {log.escape(variable)} = {_shown(text)}: no such setting{hint}"

@@ -1,0 +1,123 @@
+"""Settings from a file, the environment and options."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from gateway import log
+from gateway.config.explaining import explain, unknown_variable
+from gateway.config.tables import MODEL, PREFIX, locations
+from gateway.errors import ConfigError
+from gateway.settings import Settings, from_map
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from gateway.config.tables import Location
+
+CONFIG_VARIABLE = f"{PREFIX}CONFIG"
+"""Names the file; the one variable of the prefix that is not a setting."""
+
+_SERVICE_LINK = re.compile(rf"{PREFIX}(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
+"""What Kubernetes sets in every container beside a Service called dicom-gateway."""
+
+
+def load(
+    file: Path | None,
+    *,
+    environment: Mapping[str, str],
+    options: Mapping[Location, Any] | None = None,
+) -> Settings:
+    """The effective settings; an option wins over the environment, and that over the file.
+
+    `options` maps paths such as ("gateway", "port") to values; None means that it was not given.
+    Raises ConfigError.
+    """
+    values: dict[str, Any] = {"workers": {name: {} for name in Settings().workers}}
+    sources: dict[Location, str] = {}
+    for location, value in _from_file(file):
+        _put(values, location, value)
+        sources[location] = str(file)
+    for name, location, value in _from_environment(environment, values["workers"]):
+        _put(values, location, value)
+        sources[location] = name
+    for location, value in (options or {}).items():
+        if value is not None:
+            _put(values, location, value)
+            sources[location] = f"--{location[-1].replace('_', '-')}"
+    try:
+        model = MODEL.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(explain(error, sources)) from None
+    return from_map(Settings, model.model_dump(exclude_unset=True))
+
+
+def _from_file(file: Path | None) -> Iterator[tuple[Location, Any]]:
+    if file is None:
+        return
+    try:
+        with file.open("rb") as stream:
+            tables = tomllib.load(stream)
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {file}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not TOML: {log.escape(str(error))}") from None
+    yield from _leaves((), tables)
+
+
+def _leaves(location: Location, value: Any) -> Iterator[tuple[Location, Any]]:
+    """The settings of nested tables; a worker's options are one setting."""
+    if isinstance(value, dict) and len(location) < 3 and location[-1:] != ("options",):
+        if location[:1] in (("workers",), ("destinations",)) and not value:
+            yield location, value
+        for key, inner in value.items():
+            yield from _leaves((*location, key), inner)
+    else:
+        yield location, value
+
+
+def _from_environment(
+    environment: Mapping[str, str], workers: Any
+) -> Iterator[tuple[str, Location, Any]]:
+    names = {name.lower(): name for name in workers} if isinstance(workers, dict) else {}
+    for variable, text in sorted(environment.items()):
+        if not variable.startswith(PREFIX) or _is_not_ours(variable, text):
+            continue
+        parts = variable.removeprefix(PREFIX).lower().split("__")
+        if parts[0] == "workers" and len(parts) > 1:
+            parts[1] = names.get(parts[1], parts[1])
+        elif parts[0] == "destinations" and len(parts) > 1:
+            parts[1] = variable.removeprefix(PREFIX).split("__")[1]
+        elif tuple(parts) not in locations():
+            raise ConfigError(unknown_variable(variable, text))
+        is_option = parts[0] == "workers" and parts[3:] and parts[2] == "options"
+        yield variable, tuple(parts), _literal(text) if is_option else text
+
+
+def _is_not_ours(variable: str, text: str) -> bool:
+    if variable == f"{PREFIX}PORT":
+        return "://" in text
+    return variable == CONFIG_VARIABLE or _SERVICE_LINK.fullmatch(variable) is not None
+
+
+def _literal(text: str) -> Any:
+    """An option of a worker has no known type: a TOML value, or else plain text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        return text
+
+
+def _put(values: dict[str, Any], location: Location, value: Any) -> None:
+    *tables, key = location
+    for name in tables:
+        inner = values.setdefault(name, {})
+        if not isinstance(inner, dict):
+            return  # its own error says so
+        values = inner
+    values[key] = value

@@ -1,0 +1,80 @@
+"""What a value may be: a type that pydantic understands, and the same in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A type that pydantic understands, and the same in words."""
+
+    kind: Any
+    words: str
+
+
+def whole(low: int, high: int) -> Rule:
+    kind = Annotated[int, BeforeValidator(_not_bool), Field(ge=low, le=high)]
+    return Rule(kind, f"a whole number from {low} to {high}")
+
+
+def seconds(low: float = 0.1, high: float = 86_400) -> Rule:
+    limits = Field(ge=low, le=high, allow_inf_nan=False)
+    kind = Annotated[float, BeforeValidator(_not_bool), limits]
+    return Rule(kind, f"a number of seconds from {low:g} to {high:g}")
+
+
+def one_of(*words: str) -> Rule:
+    kind = Annotated[str, AfterValidator(must(lambda text: text in words))]
+    return Rule(kind, f"{', '.join(words[:-1])} or {words[-1]}")
+
+
+def text_that(right: Callable[[str], bool], words: str) -> Rule:
+    return Rule(Annotated[str, AfterValidator(must(right))], words)
+
+
+def texts(right: Callable[[str], bool], words: str) -> Rule:
+    item = Annotated[str, AfterValidator(must(right))]
+    return Rule(Annotated[tuple[item, ...], BeforeValidator(_split)], words)
+
+
+def must(right: Callable[[str], bool]) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if not right(text):
+            raise ValueError
+        return text
+
+    return check
+
+
+def _not_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _split(value: Any) -> Any:
+    """A list in the environment is written with commas."""
+    if not isinstance(value, str):
+        return value
+    return [item.strip() for item in value.split(",") if item.strip()]
+
+
+def is_ae_title(text: str) -> bool:
+    """PS3.5 6.2, AE: 16 characters of the default repertoire; no backslash, not only spaces."""
+    return (
+        1 <= len(text) <= 16
+        and all(" " <= character <= "~" for character in text)
+        and "\\" not in text
+        and bool(text.strip())
+    )
+
+
+AE_TITLE = "1 to 16 ASCII characters without backslash and control characters, not only spaces"
+FLAG = Rule(bool, "true or false")
