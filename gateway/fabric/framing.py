@@ -32,6 +32,8 @@ def pack(value: Any) -> bytes:
         raise FabricError(f"cannot be encoded: {error}") from error
     if len(packed) > MAX_ENVELOPE:
         raise FabricError(f"envelope of {len(packed)} bytes, {MAX_ENVELOPE} are the limit")
+    if len(packed) > MAX_ITEMS:  # only one so long can have more entries than are decoded
+        _decode(packed, "cannot be encoded")
     return packed
 
 
@@ -39,6 +41,10 @@ def unpack(data: bytes | memoryview) -> Any:
     """Decode one envelope; FabricError for anything that is not exactly one plain value."""
     if len(data) > MAX_ENVELOPE:
         raise FabricError(f"envelope of {len(data)} bytes, {MAX_ENVELOPE} are the limit")
+    return _decode(data, "not an envelope")
+
+
+def _decode(data: bytes | memoryview, blame: str) -> Any:
     try:
         return msgpack.unpackb(
             data,
@@ -52,7 +58,7 @@ def unpack(data: bytes | memoryview) -> Any:
             max_ext_len=0,
         )
     except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
-        raise FabricError(f"not an envelope: {error}") from error
+        raise FabricError(f"{blame}: {error}") from error
 
 
 def _no_extension(code: int, _data: bytes) -> Never:

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests.conftest import running
-from tests.peers import procfs, wire
+from tests.peers import instances, procfs, wire
 from tests.peers.raw import RawPeer, association, echo_ok
 from tests.peers.workers import STORAGE_OFF, UserWorker
 
@@ -137,3 +137,34 @@ def test_what_waits_on_one_association_is_bounded_in_bytes(folder) -> None:
                 peer.send(wire.message(1, find_rq(number), identifier))
             assert [peer.recv_response().status for _ in range(3)] == [0x0000] * 3
             peer.release()
+
+
+TOO_LONG = """
+from pydicom.dataset import Dataset
+
+from gateway import Worker, evt
+
+worker = Worker("long")
+
+
+@worker.on(evt.EVT_C_STORE, deadline=60)
+def store(event):
+    status = Dataset()
+    status.Status = 0x0000
+    if event.message_id == 1:
+        status.AttributeIdentifierList = [0x00100010] * 70_000
+    return status
+"""
+
+
+def test_an_answer_that_cannot_travel_fails_at_once(folder) -> None:
+    """More entries than an envelope may have: a failure long before the deadline, and a line."""
+    one = instances.make()
+    with running(STORAGE_OFF) as gateway, UserWorker(folder, TOO_LONG, gateway.data) as worker:
+        worker.wait_ready()
+        with association(gateway.address, one.context()) as peer:
+            assert peer.store(one, 1).status == 0xC211
+            worker.err.wait_for("cannot be encoded", timeout=5)
+            assert peer.store(one, 2).status == 0x0000
+            peer.release()
+        assert "EVT_WORKER_LOST" not in gateway.program.err.text
