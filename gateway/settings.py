@@ -135,6 +135,10 @@ class Destination:
     """Associations with it at once, of one C-MOVE."""
 
 
+DUPLICATES = ("keep_first", "replace", "reject")
+CONFLICT = ("warning", "failure")
+
+
 @dataclass(frozen=True, slots=True)
 class ArchiveSettings:
     """The `[archive]` table, which the installed workers find among their options."""

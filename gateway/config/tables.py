@@ -22,6 +22,8 @@ from gateway.config.values import (
     whole,
 )
 from gateway.settings import (
+    CONFLICT,
+    DUPLICATES,
     ArchiveSettings,
     AssociationSettings,
     Destination,
@@ -100,8 +102,8 @@ RULES: dict[type, dict[str, Rule]] = {
         "high_water_mark": whole(1, 10_000_000),
     },
     ArchiveSettings: {
-        "duplicates": one_of("keep_first", "replace", "reject"),
-        "conflict": one_of("warning", "failure"),
+        "duplicates": one_of(*DUPLICATES),
+        "conflict": one_of(*CONFLICT),
         "dsn": text_that(lambda text: "\0" not in text, "a PostgreSQL connection string"),
         "holder": text_that(lambda text: not text or is_ae_title(text), AE_TITLE),
         "shared": FLAG,

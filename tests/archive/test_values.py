@@ -4,10 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.settings import ArchiveSettings as Configured
-from gateway.settings import to_map
 from workers.archive.attributes import ATTRIBUTES, BY_KEYWORD
-from workers.archive.settings import ArchiveSettings
 from workers.archive.values import (
     clean,
     columns,
@@ -70,7 +67,3 @@ def test_any_text_becomes_columns(text):
 )
 def test_any_character_set_leads_to_encodings(value):
     assert encodings_of(value)
-
-
-def test_the_workers_and_the_configuration_know_the_same_settings():
-    assert to_map(Configured()) == to_map(ArchiveSettings())

@@ -5,33 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
+from gateway import settings as configured
 from gateway.sdk import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-POLICIES = ("keep_first", "replace", "reject")
-CONFLICT = ("warning", "failure")
-
 
 @dataclass(frozen=True, slots=True)
-class ArchiveSettings:
-    """How the archive deals with what comes, and where its index is."""
-
-    duplicates: str = "keep_first"
-    """What happens to another content under the UID of an instance that stands."""
-    conflict: str = "warning"
-    """With keep_first: how it is answered, once it is set aside."""
-    dsn: str = ""
-    """The PostgreSQL database of the index; empty: an SQLite file beside the instances."""
-    holder: str = ""
-    """The AE title under which others fetch from here."""
-    shared: bool = False
-    """Every gateway of the index reaches the files of all, under the same paths."""
-    guard: str = ""
-    """A file that is there while the archive's volume is mounted; empty: not looked for."""
-    relational: bool = False
-    """Offer relational queries (PS3.4 C.4.1.2.2.1)."""
+class ArchiveSettings(configured.ArchiveSettings):
+    """The settings that the gateway's configuration has, out of a worker's options."""
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
@@ -43,8 +26,8 @@ class ArchiveSettings:
                 raise ConfigError(f"archive.{name} = {value!r}: there is no such setting")
         settings = cls(**table)
         for name, value, words in (
-            ("duplicates", settings.duplicates, POLICIES),
-            ("conflict", settings.conflict, CONFLICT),
+            ("duplicates", settings.duplicates, configured.DUPLICATES),
+            ("conflict", settings.conflict, configured.CONFLICT),
         ):
             if value not in words:
                 raise ConfigError(f"archive.{name} = {value!r}: it must be {' or '.join(words)}")
