@@ -1,11 +1,8 @@
-"""The report as a page: it needs nothing but itself, and a browser shows it."""
+"""The report as a page: it needs nothing but itself."""
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import pytest
@@ -19,7 +16,6 @@ from gateway.load.result import SLICES, Result
 from gateway.load.tally import Tally
 from tests.load.fake import Script, serving
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 VOID = {"meta", "br", "line", "rect", "circle", "polyline", "path"}
 
 
@@ -95,33 +91,6 @@ def test_a_load_without_an_answer_has_a_page_as_well() -> None:
     text = page(result)
     assert "no association: &lt;nobody&gt; there" in text
     assert "there is nothing to draw" in text
-
-
-@pytest.mark.skipif(BROWSER is None, reason="no chromium is installed")
-def test_a_browser_draws_the_page(text, tmp_path) -> None:
-    (tmp_path / "report.html").write_text(text)
-    shot = tmp_path / "shot.png"
-    assert BROWSER is not None
-    done = subprocess.run(
-        [
-            BROWSER,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            f"--user-data-dir={tmp_path / 'profile'}",
-            "--window-size=960,2400",
-            f"--screenshot={shot}",
-            (tmp_path / "report.html").as_uri(),
-        ],
-        capture_output=True,
-        timeout=50,
-        check=False,
-        env=os.environ | {"HOME": str(tmp_path)},
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    assert shot.read_bytes().startswith(b"\x89PNG")
-    assert shot.stat().st_size > 20_000
 
 
 def test_long_runs_have_wider_slices() -> None:
