@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 860, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 12, 34
 _TICKS = 5
+_FEWEST = 3
+"""Ticks of a logarithmic axis: with fewer nobody could tell where a value is."""
 
 Points = "Sequence[tuple[float, float]]"
 
@@ -45,12 +47,17 @@ class Axis:
 
     def ticks(self) -> list[float]:
         """Values at which lines are drawn."""
-        if not self.logarithmic:
-            step = nice_step((self.high - self.low) / _TICKS)
-            first = math.ceil(self.low / step)
-            return [step * i for i in range(first, int(self.high / step) + 1)]
-        decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-        values = [10.0**decade for decade in decades]
+        if self.logarithmic:
+            for factors in ((1,), (1, 2, 5)):
+                if len(values := self._of_decades(factors)) >= _FEWEST:
+                    return values
+        step = nice_step((self.high - self.low) / _TICKS)
+        first = math.ceil(self.low / step)
+        return [step * i for i in range(first, int(self.high / step) + 1)]
+
+    def _of_decades(self, factors: Sequence[int]) -> list[float]:
+        first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
+        values = [f * 10.0**decade for decade in range(first, last + 1) for f in factors]
         return [value for value in values if self.low <= value <= self.high]
 
 

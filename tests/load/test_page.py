@@ -9,7 +9,7 @@ import pytest
 
 from gateway.load import words
 from gateway.load.arguments import ramp
-from gateway.load.chart import nice_step
+from gateway.load.chart import Axis, nice_step
 from gateway.load.page import page
 from gateway.load.plan import Plan, Rate
 from gateway.load.result import SLICES, Result
@@ -122,3 +122,16 @@ def test_durations_in_words(seconds, text) -> None:
 
 def test_steps_of_an_axis_are_round() -> None:
     assert [nice_step(value) for value in (0.0, 0.9, 1.1, 3, 70)] == [1, 1, 2, 5, 100]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0.0005, 2.0, [0.001, 0.01, 0.1, 1.0]),
+        (0.0015, 0.012, [0.002, 0.005, 0.01]),
+        (0.0021, 0.0049, [0.003, 0.004]),
+    ],
+)
+def test_a_logarithmic_axis_can_be_read_however_short(low, high, ticks) -> None:
+    axis = Axis(low, high, "latency", words.span, logarithmic=True)
+    assert axis.ticks() == pytest.approx(ticks)
