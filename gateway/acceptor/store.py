@@ -55,7 +55,6 @@ class Store:
             self._scan.feed(data)
 
     def flush(self) -> None:
-        self._writer.flush()
         if self._writer.behind and self._waiting is None:
             self._waiting = asyncio.create_task(self._wait_for_disk())
 

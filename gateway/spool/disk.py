@@ -1,4 +1,4 @@
-"""The disk under a spool: whether there is room on it, and whether it keeps up."""
+"""The disk under a spool: how it is written to, and whether there is room on it."""
 
 from __future__ import annotations
 
@@ -50,12 +50,8 @@ def start_write_back(fd: int, offset: int, length: int) -> None:
 
 
 class Disk:
-    """Writes for all the files of one spool and watches how that goes."""
+    """Watches the room that is left for the files of one spool."""
 
-    SLOW = 0.02
-    """Seconds in one write after which the loop's thread writes no more."""
-    REST = 1.0
-    """Seconds for which the threads write then."""
     LOOK = 1.0
     """Seconds for which the number of free bytes is believed."""
 
@@ -63,25 +59,14 @@ class Disk:
         self._path = path
         self._min_free = min_free
         self._clock = clock
-        self._slow_until = float("-inf")
         self._look_at = float("-inf")
         self._left = 0
         """Bytes that may yet be written before it is looked at again."""
         self._free: int | None = None
 
-    @property
-    def is_slow(self) -> bool:
-        return self._clock() < self._slow_until
-
-    def write(self, fd: int, views: Sequence[Buffer]) -> int:
-        """Write all of it and note how long that took; raises OSError."""
-        begun = self._clock()
-        written = write_all(fd, views)
-        ended = self._clock()
-        if ended - begun >= self.SLOW:
-            self._slow_until = ended + self.REST
+    def count(self, written: int) -> None:
+        """So many bytes more are written."""
         self._left -= written
-        return written
 
     def check_room(self) -> None:
         """Raise SpoolError while fewer than `min_free` bytes are free."""

@@ -6,14 +6,16 @@ import asyncio
 import logging
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.errors import SpoolError
+from gateway.spool.chunks import CHUNK, Chunks
 from gateway.spool.claim import Claim, Tokens
 from gateway.spool.directory import lock, make_private, make_root, sweep
 from gateway.spool.disk import Disk, write_all
+from gateway.spool.threads import Threads
 from gateway.spool.writer import Place, Writer
 
 if TYPE_CHECKING:
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("gateway.spool")
 
 THREADS = 16
-"""Digests and syncs at once. Syncs overlap well: the file system's journal groups them."""
+"""Files at once. Syncs overlap well: the file system's journal groups them."""
+META_MAX = 4096
+"""Bytes, more than the file meta information ever has."""
 
 
 class Sealed(NamedTuple):
@@ -89,9 +93,13 @@ class Spool:
                 "spool swept acceptor=%d partial=%d sealed=%d foreign=%d",
                 *(index, swept.partial, swept.sealed, swept.foreign),
             )
-        pool = ThreadPoolExecutor(THREADS, thread_name_prefix="spool")
         place = Place(
-            incoming, ready, settings.inline_max, Disk(root, settings.min_free, clock), pool
+            incoming,
+            ready,
+            settings.inline_max,
+            disk=Disk(root, settings.min_free, clock),
+            chunks=Chunks(max(CHUNK, settings.inline_max + META_MAX)),
+            threads=Threads(THREADS, "spool"),
         )
         tokens = Tokens(index)
         return cls(place, quarantine, lock_fd=lock_fd, tokens=tokens, durable=durable, swept=swept)
@@ -132,7 +140,7 @@ class Spool:
         except OSError:
             pass  # out of descriptors, for one: it goes all the same
         else:
-            self._place.pool.submit(os.close, fd)
+            self._place.threads.submit(partial(os.close, fd))
         try:
             with suppress(FileNotFoundError):
                 os.unlink(claim.path)
@@ -160,7 +168,7 @@ class Spool:
 
     async def close(self) -> None:
         """Wait for the threads and let go of the folders."""
-        await asyncio.to_thread(self._place.pool.shutdown)
+        await asyncio.to_thread(self._place.threads.close)
         os.close(self._lock_fd)
 
 

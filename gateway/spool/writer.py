@@ -12,12 +12,13 @@ from gateway.spool.directory import PART
 from gateway.spool.file import SpoolFile
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
     from pathlib import Path
 
+    from gateway.spool.chunks import Chunks
     from gateway.spool.disk import Disk
+    from gateway.spool.threads import Threads
 
-BEHIND = 1024 * 1024
+BEHIND = 3 * 1024 * 1024
 """Bytes waiting for the disk at which reading from the peer should pause."""
 
 
@@ -25,20 +26,29 @@ class Place:
     """What the writers of one spool share: where they write, and with what."""
 
     def __init__(
-        self, incoming: Path, ready: Path, inline_max: int, disk: Disk, pool: ThreadPoolExecutor
+        self,
+        incoming: Path,
+        ready: Path,
+        inline_max: int,
+        *,
+        disk: Disk,
+        chunks: Chunks,
+        threads: Threads,
     ) -> None:
         self.incoming = str(incoming)
         self.ready = str(ready)
         self.inline_max = inline_max
         self.disk = disk
-        self.pool = pool
+        self.chunks = chunks
+        self.threads = threads
 
 
 class Writer:
     """A data set that arrives. `Spool.create` makes it; `Spool.seal` or `discard` ends it.
 
-    A write that fails is remembered in `failed`, the file goes away at once, and what still arrives
-    is counted and dropped: it is no reason to end the association.
+    What arrives is copied into a chunk, and whole chunks go to a thread that writes them. A write
+    that fails is remembered in `failed`, the file goes away at once, and what still arrives is
+    counted and dropped: it is no reason to end the association.
     """
 
     def __init__(self, token: str, meta: bytes, place: Place, *, digest: bool = True) -> None:
@@ -49,19 +59,20 @@ class Writer:
         """Bytes of the data set so far."""
         self._place = place
         self._digest = digest
-        self._gathered: list[memoryview] = []
-        self._memory = bytearray(meta)
-        """The whole file, while it may yet travel inline."""
+        self._meta = meta
+        self._chunk: memoryview | None = None
+        """What has not been handed to a thread yet; None: nothing."""
+        self._filled = 0
+        """Bytes of it."""
         self._file: SpoolFile | None = None
-        self._failed: SpoolError | None = None
         self._ended = False
 
     @property
     def failed(self) -> SpoolError | None:
         """Why the data set cannot be kept."""
-        if self._failed is None and self._file is not None and self._file.error is not None:
-            self._failed = _spool_error(self._file.error)
-        return self._failed
+        if self._file is None or self._file.error is None:
+            return None
+        return _spool_error(self._file.error)
 
     @property
     def behind(self) -> bool:
@@ -69,37 +80,33 @@ class Writer:
         return self._file is not None and self._file.backlog >= BEHIND
 
     async def caught_up(self) -> None:
-        """Return when what was flushed so far is written, or has failed."""
-        pending = self._file.caught_up() if self._file is not None else None
-        if pending is not None:
-            await asyncio.wait([asyncio.wrap_future(pending)])
+        """Return when what was handed in so far is written, or has failed."""
+        if self._file is not None:
+            await self._file.caught_up()
 
     def write(self, fragment: memoryview) -> None:
-        """Take the next bytes of the data set; the view must stay valid until `flush`."""
+        """Take the next bytes of the data set; the view may change afterwards."""
         self.size += len(fragment)
-        self._gathered.append(fragment)
-
-    def flush(self) -> None:
-        """Write what was gathered; the views may die afterwards."""
-        views, self._gathered = self._gathered, []
-        if not views or self._ended or self.failed is not None:
+        if self._ended or (self._file is not None and self._file.error is not None):
             return
-        if self._file is not None:
-            self._file.write(views)
-        elif self.size <= self._place.inline_max:
-            for view in views:
-                self._memory += view
+        chunk = self._chunk or self._begin()
+        end = self._filled + len(fragment)
+        if end <= len(chunk):
+            chunk[self._filled : end] = fragment
+            self._filled = end
         else:
-            self._spill(views)
+            self._overflow(chunk, fragment)
 
     def discard(self) -> None:
         """Delete all of it; nothing happens if it is sealed already."""
-        self._gathered = []
-        self._memory = bytearray()
-        if not self._ended:
-            self._ended = True
-            if self._file is not None:
-                self._file.drop(self._ready)
+        if self._ended:
+            return
+        self._ended = True
+        if self._chunk is not None:
+            self._place.chunks.give(self._chunk)
+            self._chunk = None
+        if self._file is not None:
+            self._file.drop(self._ready)
 
     async def seal(self, *, sync: bool) -> tuple[Claim, bytes | None]:
         """End the data set; gives the claim, and the whole file if it travels inline.
@@ -107,46 +114,68 @@ class Writer:
         Raises SpoolError if it could not be kept; nothing is left of it then, nor if this is
         cancelled.
         """
-        self.flush()
+        chunk = self._chunk or self._begin()
+        self._chunk = None
+        if self._file is None and self.size <= self._place.inline_max:
+            self._ended = True
+            return self._inline(chunk)
         try:
-            if self.failed is not None:
-                raise self.failed
-            claim, data = await self._finish(sync=sync)
+            claim = await self._finish(chunk, sync=sync)
         except OSError as error:
             self.discard()
             raise _spool_error(error) from error
-        except (SpoolError, asyncio.CancelledError):
+        except asyncio.CancelledError:
             self.discard()
             raise
         self._ended = True
-        self._memory = bytearray()
-        return claim, data
+        return claim, None
 
     @property
     def _ready(self) -> str:
         return f"{self._place.ready}/{self.token}"
 
-    def _spill(self, views: list[memoryview]) -> None:
-        path = f"{self._place.incoming}/{self.token}{PART}"
-        memory, self._memory = self._memory, bytearray()
-        try:
-            begin = self.offset if self._digest else None
-            self._file = SpoolFile(path, begin, self._place.disk, self._place.pool)
-        except OSError as error:
-            self._failed = _spool_error(error)
-        else:
-            self._file.write([memory, *views])
+    def _begin(self) -> memoryview:
+        """A new chunk; the file meta information stands before the first bytes."""
+        chunk = self._chunk = self._place.chunks.take()
+        meta, self._meta = self._meta, b""
+        chunk[: len(meta)] = meta
+        self._filled = len(meta)
+        return chunk
 
-    async def _finish(self, *, sync: bool) -> tuple[Claim, bytes | None]:
+    def _overflow(self, chunk: memoryview, fragment: memoryview) -> None:
+        """Hand over what is full, as often as it takes."""
+        while len(fragment):
+            if (room := len(chunk) - self._filled) == 0:
+                self._hand_over(chunk)
+                chunk = self._begin()
+                continue
+            piece, fragment = fragment[:room], fragment[room:]
+            chunk[self._filled : self._filled + len(piece)] = piece
+            self._filled += len(piece)
+
+    def _hand_over(self, chunk: memoryview) -> None:
+        self._place.disk.count(self._filled)
+        self._opened().write(chunk, self._filled)
+
+    def _opened(self) -> SpoolFile:
         if self._file is None:
-            data = bytes(self._memory)
-            digest = b""
-            if self._digest:
-                # At 64 KiB the digest is cheaper than the way to a thread and back.
-                digest = hashlib.sha256(memoryview(data)[self.offset :]).digest()
-            return Claim(self.token, None, self.offset, self.size, digest), data
-        digest = await asyncio.wrap_future(self._file.seal(self._ready, sync=sync))
-        return Claim(self.token, self._ready, self.offset, self.size, digest, sync), None
+            path = f"{self._place.incoming}/{self.token}{PART}"
+            begin = self.offset if self._digest else None
+            self._file = SpoolFile(path, begin, self._place.chunks, self._place.threads)
+        return self._file
+
+    def _inline(self, chunk: memoryview) -> tuple[Claim, bytes]:
+        data = bytes(chunk[: self._filled])
+        self._place.chunks.give(chunk)
+        # At 64 KiB the digest is cheaper than the way to a thread and back.
+        digest = hashlib.sha256(memoryview(data)[self.offset :]).digest() if self._digest else b""
+        return Claim(self.token, None, self.offset, self.size, digest), data
+
+    async def _finish(self, chunk: memoryview, *, sync: bool) -> Claim:
+        self._place.disk.count(self._filled)
+        file = self._opened()
+        digest = await file.seal(chunk, self._filled, self._ready, sync=sync)
+        return Claim(self.token, self._ready, self.offset, self.size, digest, sync)
 
 
 def _spool_error(error: OSError) -> SpoolError:

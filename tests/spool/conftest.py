@@ -27,19 +27,23 @@ def spool(root: Path):
 
 
 def fill(writer: Writer, data: bytes, step: int = 0) -> Writer:
-    """Write the data in steps whose bytes change as soon as they are flushed."""
+    """Write the data in steps whose bytes change as soon as they are taken."""
     step = step or max(len(data), 1)
     for start in range(0, len(data), step):
         buffer = bytearray(data[start : start + step])
         writer.write(memoryview(buffer)[: step // 2])
         writer.write(memoryview(buffer)[step // 2 :])
-        writer.flush()
         buffer[:] = bytes(len(buffer))
     return writer
 
 
 def seal(spool: Spool, writer: Writer, **how: Any):
     return asyncio.run(spool.seal(writer, sync=how.get("sync", True)))
+
+
+def at_rest(spool: Spool) -> None:
+    """Wait until the threads have done what they were given."""
+    spool._place.threads.close()
 
 
 def names(folder: Path) -> list[str]:

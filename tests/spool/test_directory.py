@@ -8,6 +8,7 @@ import pytest
 
 from gateway.errors import ConfigError, SpoolError
 from gateway.spool import Spool, Tokens, check_data_dir, check_file_system, directory
+from gateway.spool.chunks import CHUNK
 from tests.spool.conftest import META, SMALL, fill, names, seal
 
 
@@ -84,7 +85,7 @@ class TestSweep:
     def leave_behind(self, root: Path, index: int) -> None:
         """What an acceptor leaves that dies with one data set arriving and one on offer."""
         spool = open_spool(root, index)
-        fill(spool.create(META), bytes(5000))
+        fill(spool.create(META), bytes(2 * CHUNK))
         seal(spool, fill(spool.create(META), bytes(5000)))
         close(spool)
 

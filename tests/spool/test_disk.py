@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import hashlib
 import os
 import threading
@@ -10,26 +9,23 @@ import pytest
 
 from gateway.errors import SpoolError
 from gateway.settings import SpoolSettings
-from gateway.spool import Spool, disk, file
-from tests.spool.conftest import META, SMALL, fails, fill, names, pattern, seal, whole
+from gateway.spool import Spool, disk
+from gateway.spool.chunks import CHUNK
+from gateway.spool.writer import BEHIND
+from tests.spool.conftest import META, SMALL, at_rest, fill, names, pattern, seal, whole
 
 
 class TestSlowDisk:
+    """A disk that takes nothing until it is told to go on."""
+
     @pytest.fixture
-    def slow(self, root):
-        """A clock by which every write takes too long."""
-        now = 0.0
+    def go_on(self, monkeypatch):
+        event, writev = threading.Event(), os.writev
+        monkeypatch.setattr(disk.os, "writev", lambda *a: (event.wait(), writev(*a))[1])
+        yield event
+        event.set()
 
-        def clock() -> float:
-            nonlocal now
-            now += 2 * disk.Disk.SLOW
-            return now
-
-        spool = Spool.open(root, 0, SMALL, durable=True, clock=clock)
-        yield spool
-        asyncio.run(spool.close())
-
-    def test_threads_write_in_order_what_the_loop_would_wait_for(self, slow, monkeypatch):
+    def test_the_loop_writes_nothing_itself(self, spool, monkeypatch):
         by: set[str] = set()
         writev = os.writev
         monkeypatch.setattr(
@@ -37,20 +33,20 @@ class TestSlowDisk:
             "writev",
             lambda *a: (by.add(threading.current_thread().name), writev(*a))[1],
         )
-        data = pattern(3_000_000)
-        sealed = seal(slow, fill(slow.create(META), data, 65536))
+        data = pattern(3 * CHUNK + 17)
+        sealed = seal(spool, fill(spool.create(META), data, 65536))
         assert whole(sealed) == META + data
         assert sealed.claim.sha256 == hashlib.sha256(data).digest()
-        assert any(name.startswith("spool") for name in by)
+        assert by
+        assert all(name.startswith("spool") for name in by)
 
-    def test_a_writer_that_is_behind_says_so_and_catches_up(self, slow, monkeypatch):
-        go_on = threading.Event()
-        writer = fill(slow.create(META), pattern(5000))
-        writev = os.writev
-        monkeypatch.setattr(disk.os, "writev", lambda *a: (go_on.wait(), writev(*a))[1])
-        for _ in range(20):
+    def test_a_writer_that_is_behind_says_so_and_catches_up(self, spool, go_on):
+        writer = spool.create(META)
+        written = 0
+        while not writer.behind:
             fill(writer, bytes(65536))
-        assert writer.behind
+            written += 65536
+            assert written <= BEHIND + 2 * CHUNK
 
         async def catch_up() -> None:
             task = asyncio.create_task(writer.caught_up())
@@ -61,31 +57,34 @@ class TestSlowDisk:
         assert not writer.behind
         writer.discard()
 
-    def test_one_who_reads_on_is_made_to_wait(self, slow, monkeypatch):
-        monkeypatch.setattr(file, "LIMIT", 10_000)
-        writer = slow.create(META)
-        for _ in range(50):
-            fill(writer, bytes(5000))
-            assert writer._file.backlog <= 10_000
-        assert seal(slow, writer).claim.size == 250_000
-
-    def test_a_write_that_fails_there_is_remembered_too(self, slow, root, monkeypatch):
-        writer = fill(slow.create(META), pattern(5000))
-        monkeypatch.setattr(disk.os, "writev", fails(errno.ENOSPC))
-        fill(writer, pattern(5000))
-        asyncio.run(writer.caught_up())
-        assert writer.failed is not None
-        assert not writer.behind
-        assert names(root) == ["incoming/0/lock"]
-        with pytest.raises(SpoolError):
-            seal(slow, writer)
-
-    def test_discarding_does_not_wait(self, slow, root):
-        writer = slow.create(META)
-        for _ in range(10):
-            fill(writer, bytes(65536))
+    def test_discarding_does_not_wait(self, spool, root, go_on):
+        writer = fill(spool.create(META), bytes(5 * CHUNK), 65536)
         writer.discard()
+        go_on.set()
+        at_rest(spool)
         assert names(root) == ["incoming/0/lock"]
+
+    def test_one_that_waits_does_not_hold_up_the_others(self, spool, monkeypatch):
+        event, writev = threading.Event(), os.writev
+        waiting: list[int] = []
+
+        def wait_once(fd: int, views: list[memoryview]) -> int:
+            if not waiting:
+                waiting.append(fd)
+                event.wait()
+            return writev(fd, views)
+
+        monkeypatch.setattr(disk.os, "writev", wait_once)
+
+        async def both() -> None:
+            slow = asyncio.create_task(spool.seal(fill(spool.create(META), b"s" * 5000), sync=True))
+            await asyncio.sleep(0)
+            quick = await spool.seal(fill(spool.create(META), b"q" * 5000), sync=True)
+            assert not slow.done()
+            event.set()
+            assert {whole(quick)[-1:], whole(await slow)[-1:]} == {b"q", b"s"}
+
+        asyncio.run(both())
 
 
 class TestRoom:
@@ -120,7 +119,7 @@ class TestRoom:
         statvfs = os.statvfs
         monkeypatch.setattr(disk.os, "statvfs", lambda p: (looked.append(1), statvfs(p))[1])
         spool.admit()
-        fill(spool.create(META), bytes(2_000_000)).discard()
+        fill(spool.create(META), bytes(2 * CHUNK)).discard()
         spool.admit()
         assert len(looked) == 2
         asyncio.run(spool.close())
