@@ -5,7 +5,6 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,17 +14,10 @@
 
 enum { MAX_RESPONSE = 512 };
 
-/* A file is open until the loop and every thread that was given it have let go of it. */
-struct file {
-    int fd;
-    atomic_int holders;
-};
-
 struct job {
     struct job *next;
-    struct file *file;
-    off_t offset, length; /* of what the disk is to begin with; 0: sync it all, then answer */
-    int fd;               /* the connection that is answered */
+    int file; /* the thread's to sync and close */
+    int fd; /* the connection that is answered then */
     uint32_t serial;
     size_t response_length;
     uint8_t response[MAX_RESPONSE];
@@ -45,12 +37,6 @@ static void fail(const char *what) {
     exit(1);
 }
 
-static void let_go(struct file *file) {
-    if (atomic_fetch_sub(&file->holders, 1) > 1) return;
-    close(file->fd);
-    free(file);
-}
-
 static void push(struct queue *queue, struct job *job) {
     if (queue->first == NULL) queue->last = &queue->first;
     job->next = NULL;
@@ -58,9 +44,7 @@ static void push(struct queue *queue, struct job *job) {
     queue->last = &job->next;
 }
 
-static void submit(struct job *job, struct file *file) {
-    atomic_fetch_add(&file->holders, 1);
-    job->file = file;
+static void submit(struct job *job) {
     pthread_mutex_lock(&lock);
     push(&jobs, job);
     pthread_cond_signal(&some);
@@ -88,16 +72,9 @@ static void tell_done(struct job *job) {
 static void *work(void *unused) {
     for (;;) {
         struct job *job = next_job();
-        int fd = job->file->fd;
-        if (job->length > 0) {
-            sync_file_range(fd, job->offset, job->length, SYNC_FILE_RANGE_WRITE);
-            let_go(job->file);
-            free(job);
-        } else {
-            if (fdatasync(fd) < 0) fail("fdatasync");
-            let_go(job->file);
-            tell_done(job);
-        }
+        if (fdatasync(job->file) < 0) fail("fdatasync");
+        close(job->file);
+        tell_done(job);
     }
     return unused;
 }

@@ -32,7 +32,6 @@ enum {
     MAX_COMMAND = 4096,
     MAX_ASSOCIATE = 1 << 20,
     BACKLOG = 1024,
-    WRITE_BACK = 1 << 20, /* bytes after which the disk may begin with a file that goes on */
 };
 
 struct connection {
@@ -55,8 +54,7 @@ struct connection {
     unsigned class_length, instance_length;
     uint16_t message_id, status;
     bool storing;
-    struct file *file;
-    off_t written, begun; /* bytes of the file; of those, what the disk was told to begin with */
+    int file; /* -1: none */
 };
 
 static int poller, folder = AT_FDCWD;
@@ -76,12 +74,11 @@ static void flush(struct connection *c) {
     int left = vector_count;
     vector_count = 0;
     while (left > 0 && c->status == SUCCESS) {
-        ssize_t written = writev(c->file->fd, at, left);
+        ssize_t written = writev(c->file, at, left);
         if (written < 0) {
             c->status = OUT_OF_RESOURCES;
             return;
         }
-        c->written += written;
         while (left > 0 && (size_t)written >= at->iov_len) written -= at->iov_len, at++, left--;
         if (left > 0) at->iov_base = (char *)at->iov_base + written, at->iov_len -= written;
     }
@@ -92,30 +89,15 @@ static void begin_file(struct connection *c) {
     bool fits = uid[0] >= '0' && uid[0] <= '9' && uid[strspn(uid, "0123456789.")] == '\0';
     c->status = fits ? SUCCESS : INVALID_UID;
     c->storing = true;
-    c->written = c->begun = 0;
     if (discarding || !fits) return;
-    int fd = openat(folder, uid, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0) {
-        c->status = OUT_OF_RESOURCES;
-        return;
-    }
-    c->file = malloc(sizeof *c->file);
-    c->file->fd = fd;
-    atomic_init(&c->file->holders, 1);
-}
-
-/* What a long object has brought so far can go to the disk while the rest of it arrives. */
-static void begin_write_back(struct connection *c) {
-    struct job *job = malloc(sizeof *job);
-    job->offset = c->begun, job->length = c->written - c->begun;
-    c->begun = c->written;
-    submit(job, c->file);
+    c->file = openat(folder, uid, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (c->file < 0) c->status = OUT_OF_RESOURCES;
 }
 
 /* connections */
 
 static void drop(struct connection *c) {
-    if (c->file != NULL) unlinkat(folder, c->instance_uid, 0), let_go(c->file);
+    if (c->file >= 0) unlinkat(folder, c->instance_uid, 0), close(c->file);
     connections[c->fd] = NULL;
     close(c->fd);
     free(c->associate);
@@ -214,20 +196,18 @@ static bool end_command(struct connection *c) {
 static bool end_data_set(struct connection *c) {
     flush(c);
     c->storing = false;
-    struct file *file = c->file;
-    if (file == NULL) return respond(c, C_STORE_RQ);
-    bool sent = true;
-    if (syncing && c->status == SUCCESS) {
+    int file = c->file;
+    c->file = -1;
+    if (syncing && file >= 0 && c->status == SUCCESS) {
         struct job *job = malloc(sizeof *job);
-        job->length = 0, job->fd = c->fd, job->serial = c->serial;
+        job->file = file, job->fd = c->fd, job->serial = c->serial;
         job->response_length = make_response(c, C_STORE_RQ, job->response);
-        submit(job, c->file);
-    } else {
-        sent = respond(c, C_STORE_RQ); /* before the file is closed: that takes its time too */
-        if (c->status != SUCCESS) unlinkat(folder, c->instance_uid, 0);
+        submit(job);
+        return true;
     }
-    c->file = NULL;
-    let_go(file);
+    bool sent = respond(c, C_STORE_RQ); /* before the file is closed: that takes its time too */
+    if (file >= 0) close(file);
+    if (file >= 0 && c->status != SUCCESS) unlinkat(folder, c->instance_uid, 0);
     return sent;
 }
 
@@ -277,7 +257,7 @@ static ssize_t take_pdv(struct connection *c, uint8_t *at, size_t length) {
         c->command_length += taken;
     } else if (!c->storing) {
         return -1;
-    } else if (c->file != NULL) {
+    } else if (c->file >= 0) {
         if (vector_count == MAX_VECTORS) flush(c);
         vectors[vector_count++] = (struct iovec){at, taken};
     }
@@ -309,7 +289,6 @@ static bool feed(struct connection *c, uint8_t *at, size_t length) {
         at += taken;
     }
     flush(c);
-    if (syncing && c->file != NULL && c->written - c->begun >= WRITE_BACK) begin_write_back(c);
     return true;
 }
 
@@ -324,7 +303,7 @@ static void accept_connections(int listener) {
         }
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         struct connection *c = connections[fd] = calloc(1, sizeof *c);
-        c->fd = fd, c->serial = ++serials;
+        c->fd = fd, c->serial = ++serials, c->file = -1;
         struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
         if (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event) < 0) fail("epoll_ctl");
     }
