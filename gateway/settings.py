@@ -157,6 +157,8 @@ class ArchiveSettings:
     """A file that exists while the archive's volume is mounted; empty: not looked for."""
     relational: bool = False
     """Offer relational queries (PS3.4 C.5.1.1)."""
+    combined: bool = False
+    """Offer combined date and time matching (PS3.4 C.5.1.1)."""
 
 
 @dataclass(frozen=True, slots=True)

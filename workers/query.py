@@ -9,15 +9,8 @@ from pydicom.dataset import Dataset
 
 from gateway.sdk import GatewayError, Worker, evt
 from workers.archive.attributes import BY_KEYWORD
-from workers.archive.identifier import (
-    PATIENT_ROOT,
-    PATIENT_STUDY_ONLY,
-    STUDY_ROOT,
-    Asked,
-    Model,
-    Unfit,
-    find_query,
-)
+from workers.archive.identifier import Asked, Model, Unfit, find_query
+from workers.archive.negotiation import Agreed, answers
 from workers.archive.opening import open_index
 from workers.archive.quiet import quieten
 from workers.archive.settings import ArchiveSettings
@@ -55,8 +48,8 @@ class Finder:
         self._index = open_index(
             worker.context.data_dir, self._settings, durable=worker.context.durable
         )
-        if self._settings.relational:
-            worker.bind(evt.EVT_SOP_EXTENDED, extended)
+        if self._settings.relational or self._settings.combined:
+            worker.bind(evt.EVT_SOP_EXTENDED, self.extended)
 
     def stop(self) -> None:
         """Close the index."""
@@ -85,32 +78,21 @@ class Finder:
             log.error("association=%s C-FIND failed: %s", event.assoc_id, error)  # noqa: TRY400 - says it all
             yield _failure(OUT_OF_RESOURCES, error), None
 
+    def extended(self, event: Event) -> dict[str, bytes]:
+        """What is agreed to of the extended negotiation."""
+        app_info: dict[str, bytes] = getattr(event, "app_info")  # noqa: B009 - of this event alone
+        return answers(self._settings, app_info)
+
     def _understood(self, event: Event, index: Index) -> Asked:
         sop_class = str(event.request.AffectedSOPClassUID)
-        relational = self._settings.relational and _wants_relational(event, sop_class)
+        agreed = Agreed.of(sop_class, event.assoc.acceptor.sop_class_extended)
         return find_query(
             event.identifier,
             Model.of(sop_class),
-            relational=relational,
+            relational=agreed.relational,
+            combined=agreed.combined,
             with_holders=index.names_holders,
         )
-
-
-def _wants_relational(event: Event, sop_class: str) -> bool:
-    """Was it negotiated (PS3.4 C.5.1.1)? The first byte says so."""
-    info = event.assoc.requestor.sop_class_extended
-    return any(str(uid) == sop_class and said[:1] == b"\x01" for uid, said in info.items())
-
-
-def extended(event: Event) -> dict[str, bytes]:
-    """Relational queries are supported, and nothing else of the extended negotiation."""
-    roots = (PATIENT_ROOT, STUDY_ROOT, PATIENT_STUDY_ONLY)
-    info: dict[str, bytes] = {}
-    app_info: dict[Any, bytes] = getattr(event, "app_info")  # noqa: B009 - of this event alone
-    for uid, said in app_info.items():
-        if str(uid).startswith(roots):
-            info[str(uid)] = said[:1] + bytes(len(said[1:]))
-    return info
 
 
 def _failure(status: int, error: Exception) -> Dataset:

@@ -17,6 +17,7 @@ from gateway.requestor.datasets import NotConverted, convert, decode
 from gateway.sdk import GatewayError, Worker, evt
 from workers.archive.identifier import Model, Unfit, retrieve_query
 from workers.archive.layout import FOLDER
+from workers.archive.negotiation import Agreed
 from workers.archive.opening import open_index
 from workers.archive.quiet import quieten
 from workers.archive.settings import ArchiveSettings
@@ -97,8 +98,9 @@ class Retriever:
             yield PENDING, self._instance(event, entry, fitting)
 
     def _query(self, event: Event) -> Query:
-        model = Model.of(str(event.request.AffectedSOPClassUID))
-        return retrieve_query(event.identifier, model, relational=self._settings.relational)
+        sop_class = str(event.request.AffectedSOPClassUID)
+        agreed = Agreed.of(sop_class, event.assoc.acceptor.sop_class_extended)
+        return retrieve_query(event.identifier, Model.of(sop_class), relational=agreed.relational)
 
     def _instance(self, event: Event, entry: Entry, fitting: _Fitting | None) -> Path | Dataset:
         """What is sent; a data set with nothing but its UID is a sub-operation that fails."""

@@ -109,6 +109,7 @@ RULES: dict[type, dict[str, Rule]] = {
         "shared": FLAG,
         "guard": text_that(lambda text: "\0" not in text, "the path of a file"),
         "relational": FLAG,
+        "combined": FLAG,
     },
     LogSettings: {"level": one_of(*log.LEVELS), "format": one_of(*log.FORMATS)},
     WorkerTable: {

@@ -9,6 +9,7 @@ import pytest
 from gateway.sdk import ConfigError
 from tests.archive.conftest import entry, kept
 from workers.archive.attributes import BY_KEYWORD, Level
+from workers.archive.identifier import STUDY_ROOT, Model, find_query
 from workers.archive.index import IndexFailure, Outcome, schema
 from workers.archive.index.search import COMPUTED, Query
 from workers.archive.matching import conditions
@@ -290,6 +291,53 @@ MATCHES = [
 def test_matching(index, keyword, value, key, matches):
     index.add(entry("1.1"), kept("1.1", **{keyword: value}))
     assert index.count(query(Level.IMAGE, **{keyword: key})) == matches
+
+
+COMBINED = [
+    # stored date and time, keys of both, what is found together, what separately
+    ("20240105", "1200", "20240104-20240106", "1000-1800", True, True),
+    ("20240105", "0300", "20240104-20240106", "1000-1800", True, False),
+    ("20240104", "0959", "20240104-20240106", "1000-1800", False, False),
+    ("20240104", "100000", "20240104-20240106", "1000-1800", True, True),
+    ("20240106", "180059.9", "20240104-20240106", "1000-1800", True, True),
+    ("20240106", "1801", "20240104-20240106", "1000-1800", False, False),
+    ("20240104", "2300", "20240104-20240106", "2200-0200", True, False),
+    ("20240107", "0000", "20240104-20240106", "2200-0200", False, False),
+    ("20240106", "0900", "20240105-", "1000-", True, False),
+    ("20240105", "0900", "20240105-", "1000-", False, False),
+    ("20240104", "2300", "-20240105", "-1000", True, False),
+    ("20240105", "1001", "-20240105", "-1000", False, False),
+    ("20240105", "", "20240104-20240106", "1000-1800", True, False),
+    ("20240104", "", "20240104-20240106", "1000-1800", False, False),
+    ("", "1200", "20240104-20240106", "1000-1800", False, False),
+    # of different forms, or no ranges: as without it
+    ("20240105", "0300", "20240104-20240106", "1000-", False, False),
+    ("20240105", "1200", "20240104-20240106", "1000-", True, True),
+    ("20240105", "0300", "20240104-20240106", "03", True, True),
+    ("20240105", "0400", "20240104-20240106", "03", False, False),
+    ("20240105", "0300", "20240105", "02-04", True, True),
+    ("20240105", "0300", "20240104-20240106", "", True, True),
+    ("20240105", "0300", "", "02-04", True, True),
+]
+
+
+@pytest.mark.parametrize("pair", [("StudyDate", "StudyTime"), ("SeriesDate", "SeriesTime")])
+def test_date_and_time_as_one_moment(index, pair):
+    from pydicom.dataset import Dataset
+
+    level = "STUDY" if pair[0] == "StudyDate" else "SERIES"
+    for number, (date, time, dates, times, together, apart) in enumerate(COMBINED):
+        uid = f"1.{number}"
+        texts = dict(zip(pair, (date, time), strict=True))
+        index.add(entry(uid), kept(uid, series=f"2.{number}", study=f"3.{number}", **texts))
+        for combined, expected in ((True, together), (False, apart)):
+            asked = Dataset()
+            asked.QueryRetrieveLevel = level
+            asked.StudyInstanceUID = f"3.{number}"
+            for keyword, text in zip(pair, (dates, times), strict=True):
+                setattr(asked, keyword, text)
+            found = find_query(asked, Model.of(f"{STUDY_ROOT}1"), combined=combined)
+            assert index.count(found.query) == expected, (number, combined)
 
 
 class TestVersions:

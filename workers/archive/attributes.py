@@ -139,6 +139,13 @@ ATTRIBUTES = tuple(
 BY_TAG = {attribute.tag: attribute for attribute in ATTRIBUTES}
 BY_KEYWORD = {attribute.keyword: attribute for attribute in ATTRIBUTES}
 
+MOMENTS = tuple(
+    (attribute, BY_KEYWORD[attribute.keyword.removesuffix("Date") + "Time"])
+    for attribute in ATTRIBUTES
+    if attribute.kind is Kind.DATE
+)
+"""The dates, each with its time."""
+
 SPECIFIC_CHARACTER_SET = 0x00080005
 
 UNIQUE = {

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workers.archive.attributes import BY_TAG, UNIQUE, Attribute, Level
+from workers.archive.attributes import BY_TAG, MOMENTS, UNIQUE, Attribute, Level
 from workers.archive.index.search import COMPUTED, Computed, Query
-from workers.archive.matching import BadKey, Condition, Equal, conditions
+from workers.archive.matching import BadKey, Condition, Equal, conditions, moments_between
 
 if TYPE_CHECKING:
     from pydicom.dataelem import DataElement
@@ -24,6 +24,8 @@ PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
 STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2."
 PATIENT_STUDY_ONLY = "1.2.840.10008.5.1.4.1.2.3."
 """What the UIDs of the SOP classes of each information model begin with; then find, move, get."""
+MODELS = (PATIENT_ROOT, STUDY_ROOT, PATIENT_STUDY_ONLY)
+FIND = frozenset(f"{root}1" for root in MODELS)
 
 
 class Unfit(ValueError):  # noqa: N818 - the peer's fault, told to it as A900
@@ -79,28 +81,39 @@ def level_of(identifier: Dataset, model: Model) -> Level:
     return level
 
 
-def find_query(identifier: Dataset, model: Model, *, relational: bool, with_holders: bool) -> Asked:
-    """What a C-FIND asks for; raises Unfit."""
+def find_query(
+    identifier: Dataset,
+    model: Model,
+    *,
+    relational: bool = False,
+    combined: bool = False,
+    with_holders: bool = False,
+) -> Asked:
+    """What a C-FIND asks for; raises Unfit.
+
+    `relational`, `combined`: what was agreed to (PS3.4 C.5.1.1).
+    """
     level = level_of(identifier, model)
     if not relational:
         _check_hierarchy(identifier, model, level)
     attributes: list[Attribute] = []
     computed: list[Computed] = []
-    wanted: list[tuple[Level, Condition]] = []
+    found: dict[Attribute, tuple[Condition, ...]] = {}
     modalities: tuple[Condition, ...] = ()
     for element in identifier:
         tag, keyword = int(element.tag), element.keyword
         attribute = BY_TAG.get(tag)
         if attribute is not None and _is_of(attribute.level, level, model):
             attributes.append(attribute)
-            wanted += [(attribute.level, c) for c in _conditions(attribute, element)]
+            found[attribute] = _conditions(attribute, element)
         elif keyword in COMPUTED and _is_of(COMPUTED[keyword].level, level, model):
             computed.append(COMPUTED[keyword])
             if tag == _MODALITIES:
                 modalities = _modalities(element)
-    query = Query(
-        level, tuple(attributes), tuple(computed), tuple(wanted), modalities, with_holders
-    )
+    if combined:
+        _combine(identifier, found)
+    wanted = tuple((one.level, condition) for one, each in found.items() for condition in each)
+    query = Query(level, tuple(attributes), tuple(computed), wanted, modalities, with_holders)
     keywords = (*(a.keyword for a in attributes), *(c.keyword for c in computed))
     extra = {k for k in ("RetrieveAETitle", "InstanceAvailability") if k in identifier}
     return Asked(query, keywords, frozenset(extra))
@@ -149,6 +162,15 @@ def _conditions(attribute: Attribute, element: DataElement) -> tuple[Condition, 
         return conditions(attribute, _text(element))
     except BadKey as error:
         raise Unfit(error.tag, str(error).split(" ", 1)[1]) from None
+
+
+def _combine(identifier: Dataset, found: dict[Attribute, tuple[Condition, ...]]) -> None:
+    """Put one condition in the place of those of a date and its time."""
+    for date, time in MOMENTS:
+        if date in found and time in found:
+            texts = _text(identifier[date.tag]), _text(identifier[time.tag])
+            if (moments := moments_between(date, texts[0], time, texts[1])) is not None:
+                found |= {date: (moments,), time: ()}
 
 
 def _unique(attribute: Attribute, element: DataElement) -> tuple[Condition, ...]:

@@ -65,7 +65,17 @@ class Between:
     high: str | None
 
 
-Condition: TypeAlias = Equal | Like | Between
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """The columns of a date and of a time's key, as one moment; bounds included; None: open."""
+
+    date: str
+    time: str
+    low: tuple[str, str] | None
+    high: tuple[str, str] | None
+
+
+Condition: TypeAlias = Equal | Like | Between | Moments
 
 NOTHING = Equal((), ())
 
@@ -129,15 +139,15 @@ def _pattern(columns: tuple[str, ...], text: str) -> Condition:
 Key: TypeAlias = Callable[[str], str | None]
 
 
-def _date(attribute: Attribute, text: str) -> Condition:
+def _date(attribute: Attribute, text: str) -> Between:
     return _range(attribute, text, date_key, date_key)
 
 
-def _time(attribute: Attribute, text: str) -> Condition:
+def _time(attribute: Attribute, text: str) -> Between:
     return _range(attribute, text, time_key, lambda end: time_key(end, fill="9"))
 
 
-def _range(attribute: Attribute, text: str, first: Key, last: Key) -> Condition:
+def _range(attribute: Attribute, text: str, first: Key, last: Key) -> Between:
     """One value, or two with a hyphen, either of which may be missing (PS3.4 C.2.2.2.5)."""
     text = _one(attribute, text)
     if (low := first(text)) is not None:
@@ -148,6 +158,24 @@ def _range(attribute: Attribute, text: str, first: Key, last: Key) -> Condition:
     if not hyphen or wrong or bounds == (None, None):
         raise BadKey(attribute.tag, f"is no value or range of {attribute.vr}")
     return Between(attribute.keys[0], *bounds)
+
+
+def moments_between(
+    date: Attribute, date_text: str, time: Attribute, time_text: str
+) -> Moments | None:
+    """Both keys as one range, if they are ranges of the same form (PS3.4 C.2.2.2.5); or BadKey.
+
+    An entity with a date and no time matches where every time of that day would.
+    """
+    date_text, time_text = date_text.strip(" \0"), time_text.strip(" \0")
+    if not date_text or not time_text or date_key(date_text) or time_key(time_text):
+        return None
+    days, times = _date(date, date_text), _time(time, time_text)
+    if (days.low is None, days.high is None) != (times.low is None, times.high is None):
+        return None
+    low = (days.low, times.low) if days.low is not None and times.low is not None else None
+    high = (days.high, times.high) if days.high is not None and times.high is not None else None
+    return Moments(date.keys[0], time.keys[0], low, high)
 
 
 def _datetime(attribute: Attribute, text: str) -> Condition:

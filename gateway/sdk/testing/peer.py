@@ -30,6 +30,8 @@ class Peer:
     user_identity: tuple[int, bytes] | None = None
     """Type and primary field."""
     sop_class_extended: Mapping[str, bytes] = field(default_factory=dict)
+    sop_class_extended_answer: Mapping[str, bytes] = field(default_factory=dict)
+    """What the gateway answered to it."""
     role_selection: Mapping[str, tuple[bool, bool]] = field(default_factory=dict)
     asynchronous_operations: tuple[int, int] | None = None
     contexts: Sequence[tuple[str, str]] = ()
@@ -78,7 +80,11 @@ class Peer:
                 "ae_title": self.called_ae_title,
                 "state": "established" if context else "requested",
                 "requestor": requestor,
-                "acceptor_info": {**party, "ae_title": self.called_ae_title},
+                "acceptor_info": {
+                    **party,
+                    "ae_title": self.called_ae_title,
+                    "sop_class_extended": dict(self.sop_class_extended_answer),
+                },
                 "requested_contexts": [[id_, uid, [syntax]] for id_, uid, syntax, *_ in accepted],
                 "accepted_contexts": accepted if context else [],
             }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from workers.archive.attributes import Attribute, Level
-from workers.archive.matching import Between, Condition, Equal, Like
+from workers.archive.matching import Between, Condition, Equal, Like, Moments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,6 +155,8 @@ class Statement:
                 parts = [self._like(f"{table}.{column}", pattern) for column in columns]
             case Between(column, low, high):
                 return self._between(f"{table}.{column}", low, high)
+            case Moments():
+                return self._moments(table, condition)
         return f"({' OR '.join(parts)})" if parts else "1 = 0"
 
     def _equal(self, column: str, values: Sequence[str]) -> str:
@@ -181,6 +183,16 @@ class Statement:
         bounds = [(bound, sign) for bound, sign in ((low, ">="), (high, "<=")) if bound is not None]
         self._parameters += [bound for bound, _ in bounds]
         return " AND ".join(f"{column} {sign} ?" for _, sign in bounds)
+
+    def _moments(self, table: str, moments: Moments) -> str:
+        """Pairs are compared as such; the bounds of the date alone let an index be used."""
+        date, pair = f"{table}.{moments.date}", f"({table}.{moments.date}, {table}.{moments.time})"
+        parts = []
+        for bound, sign in ((moments.low, ">="), (moments.high, "<=")):
+            if bound is not None:
+                parts.append(f"{date} {sign} ? AND {pair} {sign} (?, ?)")
+                self._parameters += [bound[0], *bound]
+        return " AND ".join(parts)
 
 
 def like(pattern: str) -> str:
