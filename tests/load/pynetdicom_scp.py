@@ -1,4 +1,4 @@
-"""pynetdicom's storage SCP in a process of its own: `python -m tests.load.pynetdicom_scp FOLDER`."""
+"""A pynetdicom storage SCP as a process: `python -m tests.load.pynetdicom_scp FOLDER`."""
 
 from __future__ import annotations
 
