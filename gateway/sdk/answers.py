@@ -24,6 +24,7 @@ from gateway.sdk import dataset, negotiation
 
 if TYPE_CHECKING:
     from gateway.sdk.event import Event
+    from gateway.sdk.handlers import AnyEvent
 
 log = logging.getLogger("gateway.sdk")
 
@@ -65,6 +66,16 @@ def reply(event: Event, answer: Any) -> Reply:
             return pair_reply(event, answer)
         case _:
             return negotiated(event, answer)
+
+
+def refused_batch(event: AnyEvent, result: Any, number: int) -> Reply | None:
+    """The answer to each of a batch if its handler did not return one for each."""
+    if isinstance(result, list | tuple) and len(result) == number:
+        return None
+    got = f"{len(result)}" if isinstance(result, list | tuple) else type(result).__name__
+    error = f"{event}: a batch of {number} wants a list of as many answers, not {got}"
+    log.error("%s", error)
+    return failure("bad_status", error)
 
 
 def negotiated(event: Event, answer: Any) -> Reply:

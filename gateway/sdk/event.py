@@ -114,7 +114,7 @@ class Event:
         self._data = data
         self._blob = blob
         self._attempt = attempt
-        self._cancelled = threading.Event()
+        self._cancelled = False
         self._publish = publish
         self._is_watched = is_watched
         self._caller = caller
@@ -134,7 +134,17 @@ class Event:
     @property
     def cancellation(self) -> threading.Event:
         """Set once the answer is no longer wanted."""
-        return self._cancelled
+        # most handlers never ask, and two threads that do at once must get the same one
+        made: threading.Event = self.__dict__.setdefault("_cancellation", threading.Event())
+        if self._cancelled:
+            made.set()
+        return made
+
+    def cancel(self) -> None:
+        """The answer is no longer wanted."""
+        self._cancelled = True
+        if (made := self.__dict__.get("_cancellation")) is not None:
+            made.set()
 
     @property
     def assoc(self) -> assoc.Association:
@@ -317,6 +327,11 @@ def _dataset_path(event: Event) -> Path:
     return event._temporary
 
 
+def _is_cancelled(event: Event) -> bool:
+    made = event.__dict__.get("_cancellation")
+    return event._cancelled or (made is not None and made.is_set())
+
+
 def _app_info(event: Event) -> dict[UID, bytes]:
     return {dataset.uid(k): value for k, value in event._payload["app_info"].items()}
 
@@ -336,7 +351,7 @@ GETTERS: dict[str, Callable[[Event], Any]] = {
     "request": _request,
     "context": _context,
     "attempt": lambda event: event._attempt,
-    "is_cancelled": lambda event: event._cancelled.is_set(),
+    "is_cancelled": _is_cancelled,
     "dataset": _stored,
     "file_meta": _file_meta,
     "dataset_path": _dataset_path,

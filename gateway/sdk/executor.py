@@ -1,10 +1,13 @@
-"""Runs intervention handlers: one thread for each request in hand, one loop for `async def`.
+"""Runs intervention handlers: one thread for each call, one loop for `async def`.
 
-Theory of operation. The fabric gives a member as many requests as it has credit, and there are as
-many threads, so a request never waits for a thread while all handlers keep their deadlines. A
-thread calls the handler; a coroutine or asynchronous generator that comes back runs on the one
-loop while the thread waits for it. Results go out through `send`, which may block a stream until
-the acceptor wants more.
+Theory of operation. The fabric gives a member as many requests as it has credit, and there may be
+as many threads, so a request never waits for a thread while all handlers keep their deadlines;
+threads are made when they are needed. A thread calls the handler; a coroutine or asynchronous
+generator that comes back runs on the one loop while the thread waits for it. Results go out through
+`send`, which may block a stream until the acceptor wants more.
+
+A handler of batches is called for all that wait, one call at a time. Each of the requests keeps its
+own deadline and gets its own answer.
 
 A thread cannot be killed. A handler that is past its deadline is *abandoned*: it is told by
 `event.is_cancelled`, a coroutine is cancelled, and its answer no longer counts. Until it returns
@@ -14,7 +17,6 @@ its thread is lost; past the deadline and a grace the member counts as *hung*, a
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 import threading
@@ -25,11 +27,12 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.sdk import answers, streams
+from gateway.sdk.coroutines import Loop
+from gateway.sdk.jobs import Batch, Job, Run
 from gateway.sdk.routes import Routes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
-    from concurrent.futures import Future
+    from collections.abc import Callable, Iterator
 
     from gateway.sdk.answers import Reply
     from gateway.sdk.event import Event
@@ -37,92 +40,12 @@ if TYPE_CHECKING:
 
     Send: TypeAlias = Callable[[str, Reply], bool]
 
+__all__ = ["Executor", "Loop"]
+
 log = logging.getLogger("gateway.sdk")
 
-GRACE = 5.0
-"""Seconds past its deadline after which a handler counts as hung; never more than the deadline."""
 _PART = 0.25
 """Of a deadline, after which the acceptor is told once more that others are waited for."""
-
-
-class Job:
-    """One request in hand."""
-
-    def __init__(self, token: str, bound: BoundHandler, event: Event, deadline_at: float) -> None:
-        self.token = token
-        self.bound = bound
-        self.event = event
-        self.deadline_at: float | None = deadline_at
-        """None while it is not the handler that we wait for."""
-        self.extended_at: float | None = None
-        """When the acceptor was last told that others are waited for; None: they are not."""
-        self.abandoned = False
-        self.given_up = False
-        """Another thread has taken the place of the one that hangs in it."""
-        self.unwanted = False
-        """Nobody awaits an answer any more."""
-        self.cancelled = event.cancellation
-        self.future: Future[Any] | None = None
-        """What its coroutine runs as, at the moment."""
-
-    @property
-    def grace(self) -> float:
-        return min(GRACE, self.bound.deadline)
-
-    def cancel(self, *, unwanted: bool) -> None:
-        """Tell the handler, by `event.is_cancelled`."""
-        self.unwanted = self.unwanted or unwanted
-        self.cancelled.set()
-
-    def abandon(self) -> None:
-        self.abandoned = True
-        self.cancel(unwanted=True)
-        if (future := self.future) is not None:
-            future.cancel()
-
-
-class Loop:
-    """An event loop in a thread of its own, made when the first coroutine needs it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def submit(self, awaitable: Awaitable[Any]) -> Future[Any]:
-        async def wait() -> Any:
-            try:
-                return await awaitable
-            except SystemExit as error:  # would end the loop, and with it all other handlers
-                raise RuntimeError(f"a handler must not exit: {error}") from error
-
-        return asyncio.run_coroutine_threadsafe(wait(), self._running())
-
-    def stop(self) -> None:
-        with self._lock:
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._loop.stop)
-                self._loop = None
-
-    def _running(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(
-                    target=_run_loop, args=(self._loop,), name="handlers-async", daemon=True
-                ).start()
-            return self._loop
-
-
-def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.run_until_complete(loop.shutdown_asyncgens())
-    finally:
-        loop.close()
 
 
 class Executor:
@@ -149,18 +72,28 @@ class Executor:
         self._loop = loop
         self._clock = clock or time.monotonic
         self._jobs: dict[str, Job] = {}
+        self._batches: dict[str, Batch] = {}
+        """By event."""
         self._changed = threading.Condition()
         self._holding_back = False
-        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._queue: SimpleQueue[Run | Batch | None] = SimpleQueue()
+        self._threads = 0
+        self._free = 0
+        """Threads that wait, less what waits for them."""
+        self._running = False
 
     def start(self) -> None:
-        for number in range(self._concurrency):
-            threading.Thread(target=self._work, name=f"handler-{number}", daemon=True).start()
+        with self._changed:
+            self._running = True
+            for _ in range(min(self._concurrency, max(1, -self._free))):
+                self._start_thread()
 
     def stop(self) -> None:
         """Let the threads end once they have nothing to do."""
-        for _ in range(self._concurrency):
-            self._queue.put(None)
+        with self._changed:
+            self._running = False
+            for _ in range(self._threads):
+                self._queue.put(None)
 
     def submit(self, token: str, bound: BoundHandler, event: Event, deadline: float) -> None:
         """Take a request in hand; `deadline` is in seconds from now. Never blocks."""
@@ -169,12 +102,36 @@ class Executor:
             if self._holding_back and bound.redeliver:
                 return
             self._jobs[token] = job
-        self._queue.put(job)
+            if not bound.batch:
+                self._hand_over(Run([job]))
+                return
+            batch = self._batches.setdefault(event.name, Batch())
+            batch.waiting.append(job)
+            if not batch.is_due:
+                batch.is_due = True
+                self._hand_over(batch)
+
+    def _hand_over(self, work: Run | Batch) -> None:
+        """Have a thread do it; the lock is held."""
+        self._free -= 1
+        if self._free < 0 and self._running and self._threads < self._concurrency:
+            self._start_thread()
+        self._queue.put(work)
+
+    def _start_thread(self) -> None:
+        name = f"handler-{self._threads}"
+        threading.Thread(target=self._work, name=name, daemon=True).start()
+        self._threads += 1
+        self._free += 1
 
     def hold_back(self) -> None:
         """Begin nothing more that may be given to another member once this one is gone."""
         with self._changed:
             self._holding_back = True
+            for batch in self._batches.values():
+                for job in batch.hold_back():
+                    del self._jobs[job.token]
+            self._changed.notify_all()
 
     def cancel(self, token: str, *, unwanted: bool = True) -> None:
         """Stop working on this request; `unwanted`: not even a last answer. Never blocks."""
@@ -220,11 +177,20 @@ class Executor:
             for job in hung:
                 job.given_up = True
                 del self._jobs[job.token]
+            for run in {job.run for job in hung if job.run is not None and not job.run.given_up}:
+                self._replace(run)
         for job in hung:
             log.error("event=%s handler=%s hangs: given up", job.event.name, job.bound.name)
             self._send(job.token, answers.TOO_LATE)
-            threading.Thread(target=self._work, name="handler-more", daemon=True).start()
         return len(hung)
+
+    def _replace(self, run: Run) -> None:
+        """Another thread takes the place of the one that hangs; the lock is held."""
+        run.given_up = True
+        self._threads -= 1
+        self._start_thread()
+        if run.batch is not None:
+            self._hand_over(run.batch)
 
     def drain(self, timeout: float) -> bool:
         """Wait until nothing is in hand but hung handlers; False if that takes too long."""
@@ -236,27 +202,76 @@ class Executor:
             return self._changed.wait_for(finished, timeout)
 
     def _work(self) -> None:
-        while (job := self._queue.get()) is not None:
-            try:
-                self._perform(job)
-                job.event.close()
-            except Exception:
-                # not the handler's: the fabric's, or the disk's; the thread must live on
-                log.exception("event=%s could not be answered", job.event.name)
+        while (work := self._queue.get()) is not None:
+            run = work if isinstance(work, Run) else self._next(work)
+            while run is not None:
+                self._perform(run)
+                self._put_down(run)
+                if run.given_up:
+                    return
+                run = None if run.batch is None else self._next(run.batch)
             with self._changed:
-                self._jobs.pop(job.token, None)
-                self._changed.notify_all()
-            if job.given_up:
-                return
+                self._free += 1
 
-    def _perform(self, job: Job) -> None:
-        if job.unwanted:
-            self._reply(job, answers.failure("raised", "cancelled before it began"))
-            return
+    def _next(self, batch: Batch) -> Run | None:
+        with self._changed:
+            return batch.take()
+
+    def _put_down(self, run: Run) -> None:
+        for job in run.jobs:
+            try:
+                job.event.close()
+            except OSError:
+                log.exception("event=%s its temporary file stays", job.event.name)
+        with self._changed:
+            for job in run.jobs:
+                self._jobs.pop(job.token, None)
+            self._changed.notify_all()
+
+    def _perform(self, run: Run) -> None:
+        wanted = []
+        for job in run.jobs:
+            if job.unwanted:
+                told = answers.failure("raised", "cancelled before it began")
+                self._attempt(job, partial(self._reply, job, told))
+            else:
+                wanted.append(job)
+        if wanted and run.batch is not None:
+            self._call_batch(run, wanted)
+        elif wanted:
+            self._attempt(wanted[0], partial(self._call, wanted[0]))
+
+    def _attempt(self, job: Job, act: Callable[[], object]) -> None:
+        """Whatever goes wrong, the thread lives on, and other requests get their answers."""
         try:
-            self._call(job)
+            try:
+                act()
+            except (Exception, SystemExit) as error:
+                self._raised(job, error, answers.raised(error))
+        except Exception:
+            # not the handler's: the fabric's, or the disk's
+            log.exception("event=%s could not be answered", job.event.name)
+
+    def _call_batch(self, run: Run, jobs: list[Job]) -> None:
+        """Call the handler with all of them, and answer each."""
+        bound, number = jobs[0].bound, len(jobs)
+        try:
+            result = self._resolve(run, bound.function([job.event for job in jobs], *bound.args))
+            wrong = answers.refused_batch(bound.event, result, number)
         except (Exception, SystemExit) as error:
-            self._raised(job, error, answers.raised(error))
+            what = bound.event.name, bound.name, number
+            log.exception("event=%s handler=%s raised for a batch of %d", *what)
+            wrong = answers.raised(error)
+        for index, job in enumerate(jobs):
+            if wrong is not None:
+                self._attempt(job, partial(self._reply, job, wrong))
+            else:
+                self._attempt(job, partial(self._settle, job, result[index]))
+
+    def _settle(self, job: Job, answer: Any) -> None:
+        if isinstance(answer, Exception | SystemExit):
+            raise answer
+        self._reply(job, answers.reply(job.event, answer))
 
     def _raised(self, job: Job, error: BaseException, told: Reply) -> None:
         """Whatever a handler raises becomes a status, and the log says where."""
@@ -267,7 +282,7 @@ class Executor:
         self._reply(job, told)
 
     def _call(self, job: Job) -> None:
-        result = self._resolve(job, job.bound.function(job.event, *job.bound.args))
+        result = self._resolve(job.run, job.bound.function(job.event, *job.bound.args))
         if not getattr(job.event.event, "streams", False):
             self._reply(job, answers.reply(job.event, result))
         elif (wrong := streams.refused(job.event, result)) is not None:
@@ -294,12 +309,12 @@ class Executor:
             if job.unwanted:
                 self._reply(job, answers.PUT_DOWN)
                 return
-            told = convert.cancelled(value) if job.cancelled.is_set() else convert(value)
+            told = convert.cancelled(value) if job.event.cancellation.is_set() else convert(value)
             if told is None:
                 self._start_anew(job)
             elif not self._reply(job, told) or told.final:
                 return
-        self._reply(job, convert.end(is_cancelled=job.cancelled.is_set()))
+        self._reply(job, convert.end(is_cancelled=job.event.cancellation.is_set()))
 
     def _drive(self, job: Job, generator: Any) -> Iterator[Any]:
         """The values of an asynchronous generator, made on the loop."""
@@ -307,21 +322,20 @@ class Executor:
         try:
             with suppress(StopAsyncIteration):
                 while True:
-                    yield self._resolve(job, iterator.__anext__())
+                    yield self._resolve(job.run, iterator.__anext__())
         finally:
             if hasattr(iterator, "aclose"):
                 self._loop.submit(iterator.aclose())
 
-    def _resolve(self, job: Job, result: Any) -> Any:
-        if not inspect.isawaitable(result):
+    def _resolve(self, run: Run | None, result: Any) -> Any:
+        if run is None or not inspect.isawaitable(result):
             return result
-        job.future = self._loop.submit(result)
-        if job.abandoned:
-            job.future.cancel()
+        run.future = self._loop.submit(result)
+        run.cancel_if_unwanted()
         try:
-            return job.future.result()
+            return run.future.result()
         finally:
-            job.future = None
+            run.future = None
 
     def _reply(self, job: Job, told: Reply) -> bool:
         """Send; the deadline rests meanwhile, and starts anew for the next value."""

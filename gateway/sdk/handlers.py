@@ -17,7 +17,7 @@ from gateway.events import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 
     from pydicom.dataset import Dataset
 
@@ -41,6 +41,12 @@ if TYPE_CHECKING:
     RetrieveHandler: TypeAlias = Callable[Concatenate[Event, ...], RetrieveAnswer]
     Watcher: TypeAlias = Callable[Concatenate[Event, ...], Any]
 
+    StatusBatch: TypeAlias = (
+        Sequence[Status | Exception] | Coroutine[Any, Any, Sequence[Status | Exception]]
+    )
+    StatusBatchHandler: TypeAlias = Callable[Concatenate[list[Event], ...], StatusBatch]
+    AnyBatchHandler: TypeAlias = Callable[Concatenate[list[Event], ...], Any]
+
 
 @dataclass(frozen=True, slots=True)
 class BoundHandler:
@@ -55,6 +61,8 @@ class BoundHandler:
     """C-STORE: data is on disk before it is offered."""
     deadline: float = DEADLINE
     """Seconds to each answer."""
+    batch: int = 0
+    """Called with a list of so many events at the most, and returns a list; 0: with one event."""
 
     @property
     def name(self) -> str:
@@ -77,8 +85,20 @@ def check(bound: BoundHandler) -> None:
         raise ValueError(f"{event} is a notification: nothing is redelivered or made durable")
     if not bound.deadline > 0:
         raise ValueError(f"the deadline of {event} must be more than 0 s, not {bound.deadline!r}")
+    if bound.batch:
+        _check_batch(bound)
     _check_kind(event, function)
     _check_signature(bound)
+
+
+def _check_batch(bound: BoundHandler) -> None:
+    event, batch = bound.event, bound.batch
+    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+        raise ValueError(f"the batch of {event} must be a number from 1 up, not {batch!r}")
+    if event.is_notification:
+        raise ValueError(f"{event} is a notification: there is nothing to answer in a batch")
+    if getattr(event, "streams", False):
+        raise ValueError(f"{event} has many answers to each request: it cannot come in batches")
 
 
 def _check_kind(event: AnyEvent, function: AnyHandler) -> None:
@@ -95,7 +115,9 @@ def _check_signature(bound: BoundHandler) -> None:
     try:
         signature.bind(None, *bound.args)
     except TypeError as error:
-        called = ", ".join(["event", *(f"args[{i}]" for i in range(len(bound.args)))])
+        called = ", ".join(
+            ["events" if bound.batch else "event", *(f"args[{i}]" for i in range(len(bound.args)))]
+        )
         raise TypeError(
             f"{bound.name}{signature} cannot be called as {bound.name}({called}): {error}"
         ) from None

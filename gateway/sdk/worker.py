@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.sdk.handlers import (
+        AnyBatchHandler,
         PairAnswer,
         PairHandler,
         QueryAnswer,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
         RetrieveAnswer,
         RetrieveHandler,
         StatusAnswer,
+        StatusBatch,
+        StatusBatchHandler,
         StatusHandler,
         Watcher,
     )
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
     QueryH = TypeVar("QueryH", bound=QueryHandler)
     RetrieveH = TypeVar("RetrieveH", bound=RetrieveHandler)
     WatcherH = TypeVar("WatcherH", bound=Watcher)
+    StatusBatchH = TypeVar("StatusBatchH", bound=StatusBatchHandler)
+    BatchH = TypeVar("BatchH", bound=AnyBatchHandler)
     Hook = TypeVar("Hook", bound=Callable[[], Any])
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -152,6 +157,26 @@ class Worker:
         durable: bool = False,
         deadline: float = DEADLINE,
     ) -> Callable[[WatcherH], WatcherH]: ...
+    @overload
+    def on(
+        self,
+        event: StatusEvent,
+        *,
+        redeliver: bool = False,
+        durable: bool = False,
+        deadline: float = DEADLINE,
+        batch: int,
+    ) -> Callable[[StatusBatchH], StatusBatchH]: ...
+    @overload
+    def on(
+        self,
+        event: PairEvent | NegotiationEvent,
+        *,
+        redeliver: bool = False,
+        durable: bool = False,
+        deadline: float = DEADLINE,
+        batch: int,
+    ) -> Callable[[BatchH], BatchH]: ...
     def on(
         self,
         event: AnyEvent,
@@ -159,11 +184,12 @@ class Worker:
         redeliver: bool = False,
         durable: bool = False,
         deadline: float = DEADLINE,
+        batch: int = 0,
     ) -> Callable[[Any], Any]:
         """Bind the decorated function to `event`; see `bind`."""
 
         def decorate(handler: AnyHandler) -> AnyHandler:
-            self._add(BoundHandler(event, handler, (), redeliver, durable, deadline))
+            self._add(BoundHandler(event, handler, (), redeliver, durable, deadline, batch))
             return handler
 
         return decorate
@@ -223,7 +249,31 @@ class Worker:
         durable: bool = False,
         deadline: float = DEADLINE,
     ) -> None: ...
+    @overload
     def bind(
+        self,
+        event: StatusEvent,
+        handler: Callable[..., StatusBatch],
+        args: Sequence[Any] | None = None,
+        *,
+        redeliver: bool = False,
+        durable: bool = False,
+        deadline: float = DEADLINE,
+        batch: int,
+    ) -> None: ...
+    @overload
+    def bind(
+        self,
+        event: PairEvent | NegotiationEvent,
+        handler: AnyHandler,
+        args: Sequence[Any] | None = None,
+        *,
+        redeliver: bool = False,
+        durable: bool = False,
+        deadline: float = DEADLINE,
+        batch: int,
+    ) -> None: ...
+    def bind(  # noqa: PLR0913 - how it is registered
         self,
         event: AnyEvent,
         handler: AnyHandler,
@@ -232,17 +282,24 @@ class Worker:
         redeliver: bool = False,
         durable: bool = False,
         deadline: float = DEADLINE,
+        batch: int = 0,
     ) -> None:
         """Call `handler(event, *args)` for each `event`; works while the worker runs, too.
 
         `redeliver`: it may be given a request that a member had in hand when it died.
         `durable`: the data set of a C-STORE is on disk before it is offered.
         `deadline`: seconds to each answer.
+        `batch`: call `handler(events, *args)` for all that wait, so many at the most, one call at a
+        time; it returns a list with the answer to each, in their order. An exception in the list
+        fails that one, as if it had been raised; one that is raised fails all of them. Not for
+        C-FIND, C-GET and C-MOVE. It pays if the concurrency is higher than the batches are big.
 
         Raises TypeError or ValueError for what can never work, and FabricError if the worker runs
         and another one holds the event.
         """
-        self._add(BoundHandler(event, handler, tuple(args or ()), redeliver, durable, deadline))
+        self._add(
+            BoundHandler(event, handler, tuple(args or ()), redeliver, durable, deadline, batch)
+        )
 
     def unbind(self, event: AnyEvent, handler: AnyHandler) -> None:
         """No longer call `handler` for `event`; nothing happens if it is not bound."""

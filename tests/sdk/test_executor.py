@@ -9,8 +9,9 @@ from pydicom.dataset import Dataset
 from gateway import evt
 from gateway.errors import FabricError
 from gateway.sdk import Event, answers, streams
-from gateway.sdk.executor import GRACE, Executor, Loop
+from gateway.sdk.executor import Executor, Loop
 from gateway.sdk.handlers import BoundHandler
+from gateway.sdk.jobs import GRACE
 from tests.sdk.conftest import dimse_event
 
 WAIT = 10

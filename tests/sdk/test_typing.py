@@ -30,6 +30,10 @@ def store(event: evt.Event) -> int:
 async def store_async(event: evt.Event) -> Dataset:
     return Dataset()
 
+@worker.on(evt.EVT_C_STORE, batch=16)
+def store_all(events: list[evt.Event]) -> list[int | Exception]:
+    return [event.message_id for event in events]
+
 @worker.on(evt.EVT_C_FIND)
 def find(event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
     yield 0xFF00, event.identifier
@@ -87,6 +91,7 @@ def untyped(event, *args):  # type: ignore[no-untyped-def]
 worker.bind(evt.EVT_C_STORE, store)
 worker.bind(evt.EVT_C_STORE, counted, [3])
 worker.bind(evt.EVT_C_STORE, untyped, [3])
+worker.bind(evt.EVT_C_STORE, store_all, batch=16)
 worker.bind(evt.EVT_C_FIND, find)
 worker.bind(evt.EVT_C_FIND, untyped)
 worker.bind(evt.EVT_N_GET, get)
@@ -103,6 +108,16 @@ WRONG = {
 @worker.on(evt.EVT_C_STORE)
 def store(event: evt.Event) -> str:
     return "0000"
+""",
+    "a handler of batches returns a list": """
+@worker.on(evt.EVT_C_STORE, batch=16)
+def store(events: list[evt.Event]) -> int:
+    return 0
+""",
+    "streams do not come in batches": """
+@worker.on(evt.EVT_C_FIND, batch=16)
+def find(events: list[evt.Event]) -> Iterator[tuple[int, Dataset | None]]:
+    yield 0xFF00, None
 """,
     "a handler takes the event": """
 @worker.on(evt.EVT_C_STORE)
