@@ -46,8 +46,8 @@ CHANGES = ("write", "writev", "pwrite64", "fdatasync", "fsync", "rename", "renam
 """Those of which each one fails, too, for as long as the fault lasts."""
 
 REFUSALS = (0xA700, 0x0110)
-BACK = 3.0
-"""Seconds from the death of the acceptor to an answer to C-ECHO."""
+BACK = 1.0
+"""Seconds after the acceptor was started again for an answer to C-ECHO (I5)."""
 CHECKPOINT = 400
 """Instances after which SQLite must have copied its log into its file."""
 
