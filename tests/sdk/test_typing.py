@@ -115,9 +115,10 @@ def store(events: list[evt.Event]) -> int:
     return 0
 """,
     "streams do not come in batches": """
-@worker.on(evt.EVT_C_FIND, batch=16)
-def find(events: list[evt.Event]) -> Iterator[tuple[int, Dataset | None]]:
-    yield 0xFF00, None
+def find(events: list[evt.Event]) -> list[tuple[int, Dataset | None]]:
+    return [(0, None) for event in events]
+
+worker.bind(evt.EVT_C_FIND, find, batch=16)
 """,
     "a handler takes the event": """
 @worker.on(evt.EVT_C_STORE)
