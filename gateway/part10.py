@@ -12,6 +12,7 @@ import re
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from struct import Struct
 from typing import BinaryIO, NamedTuple
@@ -40,6 +41,9 @@ _SOP_INSTANCE_UID = 0x00080018
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 """Value representations with a length of 32 bits (PS3.5 7.1.2)."""
+_SHORT_VRS = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UI UL US".split())
+"""Those of 16 bits that are met at the start of a data set."""
+_IMPLICIT, _EXPLICIT = Struct("<HHL"), Struct("<HH2sH")
 _UID = re.compile(r"[0-9.]{1,64}")
 
 
@@ -97,18 +101,24 @@ def file_meta(
     Well formed whatever the texts are: one that is no UID is replaced by a UID derived from it, so
     that it can never pass for another instance's; an AE title keeps its legal characters.
     """
-    elements = [
-        _element(0x0001, b"OB", b"\x00\x01"),
-        _element(0x0002, b"UI", _uid(sop_class_uid)),
-        _element(0x0003, b"UI", _uid(sop_instance_uid)),
-        _element(0x0010, b"UI", _uid(transfer_syntax_uid)),
+    before, after = _around_instance(sop_class_uid, transfer_syntax_uid, source_ae_title)
+    instance = _element(0x0003, b"UI", _uid(sop_instance_uid))
+    length = _LITTLE.long.pack(len(before) + len(instance) + len(after))
+    return b"".join((PREAMBLE, _element(0x0000, b"UL", length), before, instance, after))
+
+
+@lru_cache(maxsize=256)
+def _around_instance(sop_class_uid: str, transfer_syntax: str, title: str) -> tuple[bytes, bytes]:
+    """The elements before and after the SOP Instance UID: the same for many instances."""
+    before = _element(0x0001, b"OB", b"\x00\x01") + _element(0x0002, b"UI", _uid(sop_class_uid))
+    after = [
+        _element(0x0010, b"UI", _uid(transfer_syntax)),
         _element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID.encode("ascii")),
         _element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME.encode("ascii")),
     ]
-    if title := _ae_title(source_ae_title):
-        elements.append(_element(0x0016, b"AE", title))
-    group = b"".join(elements)
-    return PREAMBLE + _element(0x0000, b"UL", _LITTLE.long.pack(len(group))) + group
+    if source := _ae_title(title):
+        after.append(_element(0x0016, b"AE", source))
+    return before, b"".join(after)
 
 
 def _element(element: int, vr: bytes, value: bytes) -> bytes:
@@ -257,7 +267,7 @@ class IdentityScan:
             return
         if self._deflated:
             self._feed_deflated(view)
-        else:
+        elif self._first is not None or self._buffer or not self._glance(view):
             self._pass(view)
         if self.done:
             self._buffer = bytearray()
@@ -269,6 +279,46 @@ class IdentityScan:
             return False
         whole = self._deflated or first.length == _UNDEFINED
         return whole or first.size + first.length <= size
+
+    def _glance(self, view: memoryview) -> bool:
+        """Find both UIDs if all is as it nearly always is; otherwise nothing has happened.
+
+        That is: the first fragment, and in it nothing before the SOP Instance UID but plain elements
+        of group 0008 in little endian.
+        """
+        if self._layout is not _LITTLE:
+            return False
+        at = 0
+        found: dict[int, str] = {}
+        first: _Header | None = None
+        while (header := self._plain(view, at)) is not None and header.tag <= _SOP_INSTANCE_UID:
+            first = first or header
+            begin, at = at + header.size, at + header.size + header.length
+            if at > len(view):
+                break
+            if header.tag in (_SOP_CLASS_UID, _SOP_INSTANCE_UID):
+                found[header.tag] = _text(bytes(view[begin : min(at, begin + _LONGEST_VALUE)]))
+            if header.tag == _SOP_INSTANCE_UID:
+                self._first, self.done = first, True
+                self.sop_class_uid = found.get(_SOP_CLASS_UID)
+                self.sop_instance_uid = found[_SOP_INSTANCE_UID]
+                return True
+        return False
+
+    def _plain(self, view: memoryview, at: int) -> _Header | None:
+        """The header at `at` if it is a plain one of group 0008 in little endian."""
+        if at > min(len(view), _PIECE) - 8:
+            return None
+        if not self._explicit:
+            group, element, length = _IMPLICIT.unpack_from(view, at)
+            vr = b""
+        else:
+            group, element, vr, length = _EXPLICIT.unpack_from(view, at)
+            if vr not in _SHORT_VRS:
+                return None
+        if group != 0x0008 or length == _UNDEFINED:
+            return None
+        return _Header(group << 16 | element, vr, length, 8)
 
     def _feed_deflated(self, view: memoryview) -> None:
         for start in range(0, len(view), _PACKED_PIECE):
