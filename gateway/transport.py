@@ -193,7 +193,7 @@ class Transport(asyncio.BufferedProtocol):
         self.flush()
 
     def _trace(self) -> None:
-        if self.association.trace and (records := self.association.take_trace()):
+        if self.association.is_traced and (records := self.association.take_trace()):
             self._owner.traced(records)
 
     def _lost(self) -> None:

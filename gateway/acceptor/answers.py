@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.dimse.command import BY_KEYWORD, VR
 from gateway.dimse.services import is_known_status, may_answer
+from gateway.dimse.status import SUCCESS
 from gateway.errors import LocalProtocolError
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def status_of(
         failed(event, str(kind), str(payload.get("error")), where)
         return failures.of(kind), {}
     status, elements = payload.get("status"), payload.get("elements", {})
+    if type(status) is int and status == SUCCESS and elements == {}:
+        return status, {}  # as nearly always; every service and operation has it
     if not (
         type(status) is int
         and 0 <= status <= MAX_STATUS

@@ -18,6 +18,7 @@ from gateway.dimse.command import (
     COMMAND_FIELD,
     DATA_SET,
     NO_DATA_SET,
+    PRIORITY,
     RESPONSE,
     CommandField,
     Priority,
@@ -76,10 +77,9 @@ class Message:
     def parameters(self) -> dict[str, int | str | list[int]]:
         """The parameters that are present, by their PS3.7 keywords."""
         present = {}
-        for parameter in parameters_of(type(self)):
-            value = getattr(self, parameter.attribute)
-            if value is not None:
-                present[parameter.keyword] = _plain(value)
+        for attribute, _, keyword, _, _ in parameters_of(type(self)):
+            if (value := getattr(self, attribute)) is not None:
+                present[keyword] = value if type(value) in (str, int) else _plain(value)
         return present
 
 
@@ -108,11 +108,12 @@ def _parameters(kind: type[Message]) -> Iterator[Parameter]:
 def encode_message(message: Message, command_field: int, has_data_set: bool) -> bytes:
     """The command set of `message` under a command field."""
     values: dict[int, Value | None] = {
-        parameter.tag: getattr(message, parameter.attribute)
-        for parameter in parameters_of(type(message))
+        COMMAND_FIELD: command_field,
+        COMMAND_DATA_SET_TYPE: DATA_SET if has_data_set else NO_DATA_SET,
     }
-    values[COMMAND_FIELD] = command_field
-    values[COMMAND_DATA_SET_TYPE] = DATA_SET if has_data_set else NO_DATA_SET
+    for attribute, tag, _, _, _ in parameters_of(type(message)):
+        if (value := getattr(message, attribute)) is not None:
+            values[tag] = value
     return encode(values)
 
 
@@ -122,27 +123,27 @@ def build(kind: type[Message], raw: dict[int, bytes], *, strict: bool) -> Messag
     `strict` is for requests: their UIDs and priority must be well formed. What comes in a response
     is only told, or compared with what was sent.
     """
-    values = [_read(parameter, raw.get(parameter.tag), strict) for parameter in parameters_of(kind)]
+    values: list[Value | None] = []
+    for parameter in parameters_of(kind):
+        _, tag, _, required, decode = parameter
+        encoded = raw.get(tag)
+        try:
+            value = None if encoded is None else decode(encoded)
+        except ValueError as fault:
+            raise _fault(parameter, str(fault)) from None
+        if value is None:
+            if required:
+                raise _fault(parameter, "is missing")
+        elif strict and (tag == PRIORITY or type(value) is PeerUid):
+            _check(parameter, value)
+        values.append(value)
     return kind(*values)
-
-
-def _read(parameter: Parameter, raw: bytes | None, strict: bool) -> Value | None:
-    try:
-        value = None if raw is None else parameter.decode(raw)
-    except ValueError as fault:
-        raise _fault(parameter, str(fault)) from None
-    if value is None:
-        if parameter.required:
-            raise _fault(parameter, "is missing")
-    elif strict:
-        _check(parameter, value)
-    return value
 
 
 def _check(parameter: Parameter, value: Value) -> None:
     if type(value) is PeerUid and not is_tolerable(value):
         raise _fault(parameter, "is not a UID")
-    if parameter.attribute == "priority" and value not in _PRIORITIES:
+    if parameter.tag == PRIORITY and value not in _PRIORITIES:
         raise _fault(parameter, f"is {value!r}")
 
 
@@ -216,14 +217,10 @@ def _attribute(name: str) -> str:
 
 def response_of(kind: type[Message], values: Mapping[str, Any]) -> Response:
     """A response of class `kind` with those of `values` that it can carry."""
-    carried = {p.attribute: _frozen(values.get(p.attribute)) for p in parameters_of(kind)}
-    response = kind(**carried)
+    carried = [values.get(parameter.attribute) for parameter in parameters_of(kind)]
+    response = kind(*[tuple(v) if isinstance(v, list) else v for v in carried])
     assert isinstance(response, Response)
     return response
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ Value = int | str | tuple[int, ...] | bytes
 """bytes: only of an element that is not in PS3.7 table E.1-1."""
 
 _HEADER = Struct("<HHL")
+_GROUP_LENGTH = Struct("<HHLL")
 _SHORT = Struct("<H")
 _LONG = Struct("<L")
 
@@ -99,18 +100,16 @@ def encode(values: Mapping[int, Value | None]) -> bytes:
 
     Raises LocalProtocolError for a value that its element cannot have.
     """
-    body = bytearray(12)
-    for tag in sorted(values):
-        value = values[tag]
+    pieces = [b""]
+    for tag, value in sorted(values.items()):
         if value is None or tag == COMMAND_GROUP_LENGTH:
             continue
         encoded = _encode_value(tag, value)
-        body += _HEADER.pack(0, tag, len(encoded))
-        body += encoded
-    if len(body) > LIMIT:
-        raise LocalProtocolError(f"command set of {len(body)} bytes")
-    body[:12] = pack("<HHLL", 0, COMMAND_GROUP_LENGTH, 4, len(body) - 12)
-    return bytes(body)
+        pieces += (_HEADER.pack(0, tag, len(encoded)), encoded)
+    body = b"".join(pieces)
+    if len(body) + _GROUP_LENGTH.size > LIMIT:
+        raise LocalProtocolError(f"command set of {len(body) + _GROUP_LENGTH.size} bytes")
+    return _GROUP_LENGTH.pack(0, COMMAND_GROUP_LENGTH, 4, len(body)) + body
 
 
 def _encode_value(tag: int, value: Value) -> bytes:

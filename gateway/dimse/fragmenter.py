@@ -33,14 +33,21 @@ def fragment(
     command: bytes,
     data_set: Data | Iterable[Data] | None,
     max_length: int,
-) -> Iterator[bytes]:
+) -> Iterable[bytes]:
     """Encode a message as P-DATA-TF PDUs.
 
     `max_length` is the one that the peer announced: the length of the PDV items with their headers,
     0 for no limit. `data_set` is the whole of it, or its parts as they come; None if the message
     has none.
     """
-    fragmenter = Fragmenter(context_id, command, max_length)
+    length = len(command) + _PDV.size
+    if data_set is None and length <= (max_length or CHUNK):
+        item = _PDV.pack(len(command) + 2, context_id, _COMMAND | _LAST)
+        return (b"".join((_PDU.pack(4, length), item, command)),)
+    return _fragments(Fragmenter(context_id, command, max_length), data_set)
+
+
+def _fragments(fragmenter: Fragmenter, data_set: Data | Iterable[Data] | None) -> Iterator[bytes]:
     if data_set is not None:
         if isinstance(data_set, bytes | bytearray | memoryview):
             data_set = (data_set,)

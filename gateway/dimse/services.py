@@ -264,13 +264,19 @@ def check_request(
         )
     service = service_of(sop_class if abstract_syntax in META_SOP_CLASSES else abstract_syntax)
     operation = message.command_field
-    name = operation.name.removesuffix("_RQ").replace("_", "-")
     if operation not in service.operations:
-        raise DimseError(codes.UNRECOGNIZED_OPERATION, f"{service.name} has no {name}")
+        text = f"{service.name} has no {_operation(operation)}"
+        raise DimseError(codes.UNRECOGNIZED_OPERATION, text)
     if not (as_scu if operation is Cmd.N_EVENT_REPORT_RQ else as_scp):
-        raise DimseError(codes.UNRECOGNIZED_OPERATION, f"{name} is not for this role")
+        text = f"{_operation(operation)} is not for this role"
+        raise DimseError(codes.UNRECOGNIZED_OPERATION, text)
     if has_data_set is False and message.data_set is DataSet.REQUIRED:
-        raise DimseError(codes.MISTYPED_ARGUMENT, f"{name} without a data set")
+        text = f"{_operation(operation)} without a data set"
+        raise DimseError(codes.MISTYPED_ARGUMENT, text)
+
+
+def _operation(command_field: Cmd) -> str:
+    return command_field.name.removesuffix("_RQ").replace("_", "-")
 
 
 def _carried(abstract_syntax: str) -> frozenset[str]:

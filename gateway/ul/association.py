@@ -172,7 +172,7 @@ class Association:
         action = _DATA_REQUEST.get(self.state) or self._action(FsmEvent.Evt9)
         pdus = [pdu] if isinstance(pdu, bytes) else pdu
         self._output += pdus
-        if self._trace:
+        if self.is_traced:
             for data in pdus:
                 self._record_transition(FsmEvent.Evt9, action, self.state)
                 self._record_pdu(data, sent=True)
@@ -187,6 +187,8 @@ class Association:
     @trace.setter
     def trace(self, trace: Trace) -> None:
         self._trace = trace
+        self.is_traced = trace is not Trace.NONE
+        """`trace` asks for something; a plain value, because it is looked at with every read."""
         self._framer.tracing = Trace.PDUS in trace
 
     def take_trace(self) -> list[Transition | p.PduTraced]:
@@ -242,7 +244,7 @@ class Association:
         if action not in _RECEIVES_DATA:
             self._record_data()
             self._remote_event(FsmEvent.Evt10, None, PDataTF.kind, now)
-        elif self._trace:
+        elif self.is_traced:
             self._record_transition(FsmEvent.Evt10, action, self.state)
 
     def _pdu_received(self, data: bytes, now: float) -> None:
