@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("workers.query")
 
 PENDING = 0xFF00
+PENDING_PARTIAL = 0xFF01
 CANCEL = 0xFE00
 OUT_OF_RESOURCES = 0xA700
 DOES_NOT_MATCH = 0xA900
@@ -68,12 +69,13 @@ class Finder:
             yield _failure(DOES_NOT_MATCH, error), None
             return
         title = event.assoc.ae.ae_title
+        pending = PENDING_PARTIAL if asked.is_partial else PENDING
         try:
             for row in index.search(asked.query):
                 if event.is_cancelled:
                     yield CANCEL, None
                     return
-                yield PENDING, _match(asked, row, title)
+                yield pending, _match(asked, row, title)
         except GatewayError as error:
             log.error("association=%s C-FIND failed: %s", event.assoc_id, error)  # noqa: TRY400 - says it all
             yield _failure(OUT_OF_RESOURCES, error), None

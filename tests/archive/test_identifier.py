@@ -95,6 +95,27 @@ def test_what_is_asked_for():
     assert level is Level.PATIENT
     assert isinstance(condition, Like)
     assert asked.query.modalities == (Equal(("modality",), ("CT", "MR")),)
+    assert asked.is_partial
+
+
+@pytest.mark.parametrize(
+    ("keys", "is_partial"),
+    [
+        (
+            {"StudyInstanceUID": "", "PatientName": "Doe*", "NumberOfStudyRelatedSeries": None},
+            False,
+        ),
+        ({"ModalitiesInStudy": "CT", "RetrieveAETitle": "", "InstanceAvailability": ""}, False),
+        ({"SpecificCharacterSet": "ISO_IR 192", "TimezoneOffsetFromUTC": "+0100"}, False),
+        ({"NumberOfStudyRelatedSeries": 3}, True),
+        ({"SOPClassesInStudy": "1.2.3"}, True),
+        ({"PerformingPhysicianName": ""}, True),
+        ({"Modality": ""}, True),
+        ({"RequestAttributesSequence": [Dataset()]}, True),
+    ],
+)
+def test_keys_that_are_not_supported(keys, is_partial):
+    assert find(identifier("STUDY", **keys)).is_partial is is_partial
 
 
 def test_a_wrong_vr_is_named():
@@ -111,6 +132,14 @@ def test_a_wrong_vr_is_named():
         ("StudyTime", "25h", "(0008,0030)"),
         ("StudyDate", "20200101-x", "(0008,0020)"),
         ("StudyInstanceUID", "1.2*", "(0020,000D)"),
+        ("StudyInstanceUID", "*", "(0020,000D)"),
+        ("StudyDate", "2024*", "(0008,0020)"),
+        ("StudyDate", "-", "(0008,0020)"),
+        ("StudyDate", ["20240101", "20240102"], "(0008,0020)"),
+        ("StudyTime", "10?5", "(0008,0030)"),
+        ("PatientName", "a=b=c=d", "(0010,0010)"),
+        ("PatientName", ["Doe", "Roe"], "(0010,0010)"),
+        ("StudyDescription", ["a", "b"], "(0008,1030)"),
         ("AccessionNumber", ["a", "b"], "(0008,0050)"),
     ],
 )
@@ -124,6 +153,11 @@ def test_a_value_that_is_none_is_named(keyword, value, tag):
 def test_retrieving_needs_a_key_of_its_level():
     with pytest.raises(Unfit, match=r"\(0020,000D\) must name what to retrieve"):
         retrieve_query(identifier(StudyDate="20200101"), STUDY, relational=False)
+    for star in ("*", "?", "*\\1.2"):
+        made = identifier(StudyInstanceUID="")
+        made["StudyInstanceUID"]._value = star
+        with pytest.raises(Unfit, match=r"\(0020,000D\)"):
+            retrieve_query(made, STUDY, relational=False)
     query = retrieve_query(
         identifier("IMAGE", StudyInstanceUID="1", SeriesInstanceUID="2", SOPInstanceUID=["3", "4"]),
         STUDY,

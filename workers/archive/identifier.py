@@ -13,11 +13,15 @@ from workers.archive.index.search import COMPUTED, Computed, Query
 from workers.archive.matching import BadKey, Condition, Equal, conditions, moments_between
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pydicom.dataelem import DataElement
     from pydicom.dataset import Dataset
 
 QUERY_LEVEL = 0x00080052
-_MODALITIES = 0x00080061
+_MODALITY, _MODALITIES = 0x00080060, 0x00080061
+_NO_KEYS = frozenset({0x00080005, QUERY_LEVEL, 0x00080054, 0x00080056, 0x00080201})
+"""They say how to read the others, or are answered without being in the index."""
 _LEVELS = {level.name: level for level in Level}
 
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
@@ -67,6 +71,8 @@ class Asked:
     """What each value of a row of the query is, in its order."""
     extra: frozenset[str]
     """Keywords asked for that no row has: RetrieveAETitle, InstanceAvailability."""
+    is_partial: bool
+    """There are optional keys that are not supported (PS3.4 C.4.1.1.4, FF01)."""
 
 
 def level_of(identifier: Dataset, model: Model) -> Level:
@@ -109,14 +115,15 @@ def find_query(
         elif keyword in COMPUTED and _is_of(COMPUTED[keyword].level, level, model):
             computed.append(COMPUTED[keyword])
             if tag == _MODALITIES:
-                modalities = _modalities(element)
+                modalities = conditions(BY_TAG[_MODALITY], _text(element))
     if combined:
         _combine(identifier, found)
     wanted = tuple((one.level, condition) for one, each in found.items() for condition in each)
     query = Query(level, tuple(attributes), tuple(computed), wanted, modalities, with_holders)
     keywords = (*(a.keyword for a in attributes), *(c.keyword for c in computed))
     extra = {k for k in ("RetrieveAETitle", "InstanceAvailability") if k in identifier}
-    return Asked(query, keywords, frozenset(extra))
+    is_partial = any(_is_unsupported(element, keywords) for element in identifier)
+    return Asked(query, keywords, frozenset(extra), is_partial)
 
 
 def retrieve_query(identifier: Dataset, model: Model, *, relational: bool) -> Query:
@@ -136,6 +143,14 @@ def retrieve_query(identifier: Dataset, model: Model, *, relational: bool) -> Qu
         if (element := identifier.get(UNIQUE[one].tag)) is not None:
             wanted += [(one, c) for c in _unique(UNIQUE[one], element)]
     return Query(Level.IMAGE, conditions=tuple(wanted))
+
+
+def _is_unsupported(element: DataElement, answered: Collection[str]) -> bool:
+    """Is it an optional key that is not answered, or one that is counted and cannot be matched?"""
+    if element.keyword in COMPUTED and element.keyword in answered:
+        return element.tag != _MODALITIES and bool(_text(element).strip("* "))
+    tag = int(element.tag)
+    return element.keyword not in answered and tag not in _NO_KEYS and bool(tag & 0xFFFF)
 
 
 def _is_of(own: Level, level: Level, model: Model) -> bool:
@@ -179,17 +194,6 @@ def _unique(attribute: Attribute, element: DataElement) -> tuple[Condition, ...]
     if attribute.vr == "LO":
         return (Equal(attribute.keys, tuple(v.strip() for v in text.split("\\"))),) if text else ()
     return _conditions(attribute, element)
-
-
-def _modalities(element: DataElement) -> tuple[Condition, ...]:
-    attribute = BY_TAG[0x00080060]
-    values = [value.strip() for value in _text(element).split("\\")]
-    found = [conditions(attribute, value) for value in values if value]
-    if not found or any(not one for one in found):
-        return ()  # one of them is universal
-    if len(found) == 1:
-        return found[0]
-    return (Equal(attribute.keys, tuple(value for value in values if value)),)
 
 
 def _text(element: DataElement) -> str:

@@ -21,8 +21,6 @@ from workers.archive.values import (
     time_key,
 )
 
-_WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
-"""PS3.4 C.2.2.2.4."""
 _LISTED = frozenset({"UI", "CS"})
 """More than one value may be asked for: lists of UIDs, and, as many do, of codes."""
 _UID = re.compile(r"[0-9.]{1,64}")
@@ -75,18 +73,34 @@ class Moments:
     high: tuple[str, str] | None
 
 
-Condition: TypeAlias = Equal | Like | Between | Moments
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """One of these holds."""
+
+    conditions: tuple[Equal | Like, ...]
+
+
+Condition: TypeAlias = Equal | Like | Between | Moments | AnyOf
 
 NOTHING = Equal((), ())
 
 
 def conditions(attribute: Attribute, text: str) -> tuple[Condition, ...]:
-    """What must hold for the key `text`; nothing for universal matching. Raises BadKey."""
-    text = text.strip(" \0")
-    if not text.strip("*" if attribute.vr in _WILDCARD_VRS else ""):
+    """What must hold for the key `text`; nothing for universal matching. Raises BadKey.
+
+    Many ask with a star for any date or number: it is understood, though only a value of no length
+    says that there. For a UID it is an error: it might be what is to be retrieved.
+    """
+    text = _clean(text)
+    if not text or (attribute.kind is not Kind.UID and not text.strip("*")):
         return ()
     found = _BY_KIND[attribute.kind](attribute, text)
     return found if isinstance(found, tuple) else (found,)
+
+
+def _clean(text: str) -> str:
+    """A key as values are kept (`values.clean`), but of any length."""
+    return text.replace("\0", "").strip(" ").encode("utf-8", "replace").decode()
 
 
 def _one(attribute: Attribute, text: str) -> str:
@@ -110,24 +124,50 @@ def _name(attribute: Attribute, text: str) -> tuple[Condition, ...]:
     """One group matches any of the three; several match each its own (PS3.5 6.2.1.2)."""
     groups = _one(attribute, text).split("=")
     if len(groups) == 1:
-        return (_pattern(attribute.keys, fold(text)),)
+        return (_name_pattern(attribute.keys, fold(text)),)
     if len(groups) > 3:
         raise BadKey(attribute.tag, "has more than three component groups")
     return tuple(
-        _pattern((column,), fold(group))
+        _name_pattern((column,), fold(group))
         for column, group in zip(attribute.keys, groups, strict=False)
         if group.strip("* ")
     )
 
 
-def _text(attribute: Attribute, text: str) -> Condition:
-    if "\\" in text and attribute.vr in _LISTED:
-        return Equal(attribute.keys, tuple(value.strip() for value in text.split("\\")))
-    return _pattern(attribute.keys, _one(attribute, text))
+def _name_pattern(columns: tuple[str, ...], text: str) -> Condition:
+    """Components at the end may be missing where they are empty: `doe^*` is also who has no other.
+
+    PS3.5 6.2.1.
+    """
+    pattern = _pattern(columns, text)
+    components = text.split("^")
+    while len(components) > 1 and not components[-1].strip("*"):
+        components.pop()
+    short = "^".join(components)
+    return AnyOf((_pattern(columns, short), pattern)) if short and short != text else pattern
 
 
-def _pattern(columns: tuple[str, ...], text: str) -> Condition:
-    if "*" not in text and "?" not in text:
+def _text(attribute: Attribute, text: str) -> Condition | tuple[Condition, ...]:
+    if attribute.vr not in _LISTED or "\\" not in text:
+        return _pattern(attribute.keys, _one(attribute, text))
+    values = [stripped for value in text.split("\\") if (stripped := value.strip())]
+    if any(not value.strip("*") for value in values):
+        return ()
+    plain = tuple(value for value in values if not _is_pattern(value))
+    patterns = [_pattern(attribute.keys, value) for value in values if _is_pattern(value)]
+    return (
+        AnyOf((Equal(attribute.keys, plain), *patterns))
+        if patterns
+        else Equal(attribute.keys, plain)
+    )
+
+
+def _is_pattern(text: str) -> bool:
+    return "*" in text or "?" in text
+
+
+def _pattern(columns: tuple[str, ...], text: str) -> Equal | Like:
+    if not _is_pattern(text):
         return Equal(columns, (text,)) if len(text) <= LONGEST else NOTHING
     pattern = re.sub(r"\*+", "*", text)
     # no kept value is so long; and a pattern of 10 MB never reaches the database

@@ -10,13 +10,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from workers.archive.attributes import Attribute, Level
-from workers.archive.matching import Between, Condition, Equal, Like, Moments
+from workers.archive.matching import AnyOf, Between, Condition, Equal, Like, Moments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PAGE = 500
 """Rows that are in memory at once."""
+
+
+_LAST = 0xD7FF
+"""The last character that has a successor in every database: surrogates follow."""
 
 
 class Dialect(Protocol):
@@ -157,6 +161,8 @@ class Statement:
                 return self._between(f"{table}.{column}", low, high)
             case Moments():
                 return self._moments(table, condition)
+            case AnyOf(conditions):
+                parts = [self._put(table, one) for one in conditions]
         return f"({' OR '.join(parts)})" if parts else "1 = 0"
 
     def _equal(self, column: str, values: Sequence[str]) -> str:
@@ -170,8 +176,8 @@ class Statement:
     def _like(self, column: str, pattern: str) -> str:
         text = ""
         prefix = pattern.replace("?", "*").split("*", 1)[0]
-        if prefix:  # lets an index be used
-            self._parameters += [prefix, prefix[:-1] + chr(min(ord(prefix[-1]) + 1, 0x10FFFF))]
+        if prefix and ord(prefix[-1]) < _LAST:  # lets an index be used
+            self._parameters += [prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)]
             text = f"{column} >= ? AND {column} < ? AND "
         self._parameters.append(like(pattern))
         return f"({text}{column} LIKE ? ESCAPE '\\')"
@@ -182,7 +188,8 @@ class Statement:
             return f"{column} = ?"
         bounds = [(bound, sign) for bound, sign in ((low, ">="), (high, "<=")) if bound is not None]
         self._parameters += [bound for bound, _ in bounds]
-        return " AND ".join(f"{column} {sign} ?" for _, sign in bounds)
+        parts = [f"{column} {sign} ?" for _, sign in bounds]
+        return " AND ".join([f"{column} > ''", *parts] if low is None else parts)
 
     def _moments(self, table: str, moments: Moments) -> str:
         """Pairs are compared as such; the bounds of the date alone let an index be used."""
@@ -192,7 +199,7 @@ class Statement:
             if bound is not None:
                 parts.append(f"{date} {sign} ? AND {pair} {sign} (?, ?)")
                 self._parameters += [bound[0], *bound]
-        return " AND ".join(parts)
+        return " AND ".join([f"{date} > ''", *parts] if moments.low is None else parts)
 
 
 def like(pattern: str) -> str:
