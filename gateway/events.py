@@ -169,6 +169,11 @@ EVT_INSTANCE_CONFLICT = NotificationEvent(
     "Another content of a stored instance was set aside by the storage worker",
     EVT_INSTANCE_STORED.attributes,
 )
+EVT_INSTANCE_MISSING = NotificationEvent(
+    "EVT_INSTANCE_MISSING",
+    "Instance that was to be sent, and whose file is gone",
+    EVT_INSTANCE_STORED.attributes,
+)
 _MEMBER = ("worker", "generation", "member", "events")
 EVT_WORKER_UP = NotificationEvent("EVT_WORKER_UP", "Worker registered", _MEMBER)
 EVT_WORKER_LOST = NotificationEvent("EVT_WORKER_LOST", "Worker died", _MEMBER)

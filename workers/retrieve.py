@@ -110,6 +110,7 @@ class Retriever:
             why = f"{entry.holder} has the file, and archive.shared is false"
         elif not path.is_file():
             why = f"the file {entry.path} is gone"
+            _tell_missing(event, entry, path)
         else:
             return path if fitting is None else fitting.fit(path, entry)
         log.error("association=%s sub-operation failed: %s", event.assoc_id, why)
@@ -142,6 +143,19 @@ class _Fitting:
         found.file_meta = FileMetaDataset()
         found.file_meta.TransferSyntaxUID = UID(target)
         return found
+
+
+def _tell_missing(event: Event, entry: Entry, path: Path) -> None:
+    if event.is_watched(evt.EVT_INSTANCE_MISSING):
+        body = {
+            "sop_class_uid": entry.sop_class_uid,
+            "sop_instance_uid": entry.sop_instance_uid,
+            "transfer_syntax_uid": entry.transfer_syntax_uid,
+            "size": entry.size,
+            "sha256": entry.sha256.hex(),
+            "path": str(path),
+        }
+        event.publish(evt.EVT_INSTANCE_MISSING, body)
 
 
 def _nameless(entry: Entry) -> Dataset:
