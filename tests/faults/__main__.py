@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from importlib import import_module
 
 
 def main() -> int:
@@ -26,14 +27,16 @@ def main() -> int:
     crash.add_argument("--victims", default="acceptor-0,storage-0")
     crash.add_argument("--kinds", default="inline,spooled,bucket,checkpoint")
     crash.add_argument("--errors", default="EIO,ENOSPC")
+    soak = commands.add_parser("soak", help="big objects at once, a huge one, 20,000 associations")
+    soak.add_argument("--parts", default="cycles,at_once,huge")
+    soak.add_argument("--objects", type=int, default=100, help="big ones at the same moment")
+    soak.add_argument("--size", type=int, default=100, help="MB of each")
+    soak.add_argument("--shrink", type=int, default=1, help="divides the huge one, of 4.1 GiB")
+    soak.add_argument("--cycles", type=int, default=20_000, help="of associate and abort")
     options = parser.parse_args()
-    if options.command == "power":
-        from tests.faults import power as chosen
-    elif options.command == "crash":
-        from tests.faults import crash as chosen
-    else:
-        from tests.faults import kill as chosen
-    return chosen.run(options)
+    chosen = import_module(f"tests.faults.{options.command}")
+    status: int = chosen.run(options)
+    return status
 
 
 if __name__ == "__main__":
