@@ -99,11 +99,14 @@ static int associate(const struct target *to, uint32_t *limit) {
     return -1;
 }
 
-static bool release(int fd) {
+static bool send_release(int fd) {
     static const uint8_t request[10] = {RELEASE_RQ, 0, 0, 0, 0, 4};
+    return send(fd, request, sizeof request, MSG_NOSIGNAL) > 0;
+}
+
+static bool release(int fd) {
     uint8_t pdu[64];
-    return send(fd, request, sizeof request, MSG_NOSIGNAL) > 0 && read_pdu(fd, pdu, sizeof pdu) &&
-           pdu[0] == RELEASE_RP;
+    return send_release(fd) && read_pdu(fd, pdu, sizeof pdu) && pdu[0] == RELEASE_RP;
 }
 
 #endif

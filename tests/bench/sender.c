@@ -35,6 +35,7 @@ enum {
     MAX_VECTORS = 128,
     TURN = 1 << 20, /* bytes after which it is another association's turn */
     HEAD = 8192,    /* bytes of the data set among which the SOP Instance UID stands */
+    FAREWELL = 2,   /* seconds for the answers to A-RELEASE-RQs */
     DIGITS = 7,     /* of it, at its end, are each instance's own */
 };
 
@@ -313,6 +314,19 @@ static void connect_all(void) {
     }
 }
 
+/* All at once: there are servers that take their time for each. */
+static void release_all(void) {
+    double end = now() + FAREWELL;
+    uint8_t pdu[64];
+    for (int i = 0; i < lane_count; i++)
+        if (lanes[i].fd >= 0 && !lanes[i].busy) send_release(lanes[i].fd);
+    for (int i = 0; i < lane_count && now() < end; i++) {
+        if (lanes[i].fd < 0 || lanes[i].busy) continue;
+        struct pollfd answer = {.fd = lanes[i].fd, .events = POLLIN};
+        if (poll(&answer, 1, (end - now()) * 1000 + 1) > 0) read_pdu(lanes[i].fd, pdu, sizeof pdu);
+    }
+}
+
 static void options(int argc, char **argv) {
     static const struct option known[] = {
         {"port", required_argument, NULL, 'p'},     {"associations", required_argument, NULL, 'a'},
@@ -355,10 +369,6 @@ int main(int argc, char **argv) {
     else send_all();
     tell(now() - started, cpu_seconds() - cpu);
     if (fgets(line, sizeof line, stdin) == NULL) line[0] = '\0';
-    for (int i = 0; i < lane_count && !only_associations; i++) {
-        if (lanes[i].fd < 0 || lanes[i].busy) continue;
-        fcntl(lanes[i].fd, F_SETFL, 0);
-        if (!release(lanes[i].fd)) break;
-    }
+    if (!only_associations) release_all();
     return 0;
 }
