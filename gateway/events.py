@@ -171,7 +171,7 @@ EVT_INSTANCE_CONFLICT = NotificationEvent(
 )
 EVT_INSTANCE_MISSING = NotificationEvent(
     "EVT_INSTANCE_MISSING",
-    "Instance that was to be sent, and whose file is gone",
+    "Instance that was to be sent, and whose file is gone or damaged",
     EVT_INSTANCE_STORED.attributes,
 )
 _MEMBER = ("worker", "generation", "member", "events")

@@ -7,6 +7,7 @@ is not compressed is put into another such one; anything else is a sub-operation
 from __future__ import annotations
 
 import logging
+import stat
 from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -72,24 +73,27 @@ class Retriever:
 
     def get(self, event: Event) -> Iterator[Any]:
         """The number of instances, then each of them."""
-        yield from self._retrieve(event, _Fitting(event))
+        return self._retrieve(event, (), _Fitting(event))
 
     def move(self, event: Event) -> Iterator[Any]:
         """The destination's name, which the configuration knows, then as C-GET."""
-        yield str(event.move_destination)
-        yield from self._retrieve(event, None)
+        return self._retrieve(event, (str(event.move_destination),), None)
 
-    def _retrieve(self, event: Event, fitting: _Fitting | None) -> Iterator[Any]:
+    def _retrieve(
+        self, event: Event, first: tuple[str, ...], fitting: _Fitting | None
+    ) -> Iterator[Any]:
+        """A status alone in place of the first value if there is nothing to begin with."""
         try:
             query = self._query(event)
             number = self.index.count(query)
         except Unfit as error:
-            yield _failure(DOES_NOT_MATCH, str(error), error.tag), None
+            yield _failure(DOES_NOT_MATCH, str(error), error.tag)
             return
         except GatewayError as error:
             log.error("association=%s %s failed: %s", event.assoc_id, event.name, error)  # noqa: TRY400 - says it all
-            yield _failure(OUT_OF_RESOURCES, str(error)), None
+            yield _failure(OUT_OF_RESOURCES, str(error))
             return
+        yield from first
         yield number
         for entry in self.index.instances(query):
             if event.is_cancelled:
@@ -108,8 +112,7 @@ class Retriever:
         own = self._settings.holder_of_files
         if entry.holder != own and not self._settings.shared:
             why = f"{entry.holder} has the file, and archive.shared is false"
-        elif not path.is_file():
-            why = f"the file {entry.path} is gone"
+        elif why := _what_is_wrong(path, entry):
             _tell_missing(event, entry, path)
         else:
             return path if fitting is None else fitting.fit(path, entry)
@@ -143,6 +146,15 @@ class _Fitting:
         found.file_meta = FileMetaDataset()
         found.file_meta.TransferSyntaxUID = UID(target)
         return found
+
+
+def _what_is_wrong(path: Path, entry: Entry) -> str:
+    try:
+        found = path.lstat()
+    except OSError:
+        return f"the file {entry.path} is gone"
+    is_whole = stat.S_ISREG(found.st_mode) and found.st_size == entry.start + entry.size
+    return "" if is_whole else f"the file {entry.path} is not the one that was stored"
 
 
 def _tell_missing(event: Event, entry: Entry, path: Path) -> None:
