@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gateway.ul.fsm import Transition
     from gateway.ul.primitives import PduTraced, Primitive
 
-READ_SIZE = 256 * 1024
+READ_SIZE = 512 * 1024
 """Bytes that one read takes from the socket at the most."""
 
 WRITE_HIGH = 256 * 1024
