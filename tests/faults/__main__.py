@@ -27,6 +27,8 @@ def main() -> int:
     crash.add_argument("--victims", default="acceptor-0,storage-0")
     crash.add_argument("--kinds", default="inline,spooled,bucket,checkpoint")
     crash.add_argument("--errors", default="EIO,ENOSPC")
+    start = commands.add_parser("start", help="kill at each call with which a start clears up")
+    start.add_argument("--limit", type=int, default=0, help="cuts at each system call; 0: all")
     soak = commands.add_parser("soak", help="big objects at once, a huge one, 20,000 associations")
     soak.add_argument("--parts", default="cycles,at_once,huge")
     soak.add_argument("--objects", type=int, default=100, help="big ones at the same moment")
