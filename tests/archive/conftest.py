@@ -9,7 +9,6 @@ import pytest
 from tests.archive import postgres
 from tests.conftest import PEERS_REQUIRED, short_folder
 from workers.archive.index import Entry, Index, SqliteIndex
-from workers.archive.values import columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +32,7 @@ def entry(uid: str, content: bytes = b"", *, path: str = "", holder: str = "HERE
 
 
 def kept(uid: str = "1.1", series: str = "1.2", study: str = "1.3", **texts: str):
-    """The columns of an instance."""
+    """The texts of an instance."""
     base = {
         "SOPInstanceUID": uid,
         "SeriesInstanceUID": series,
@@ -42,7 +41,7 @@ def kept(uid: str = "1.1", series: str = "1.2", study: str = "1.3", **texts: str
         "PatientName": "Doe^Jane",
         "Modality": "CT",
     }
-    return columns({**base, **texts})
+    return {**base, **texts}
 
 
 @pytest.fixture(scope="session")

@@ -91,6 +91,49 @@ class TestAdding:
         assert index.find("1.1") is None
         assert index.count(query(Level.PATIENT)) == 1
 
+    def test_many_in_one_transaction(self, index):
+        index.add(entry("1.9"), kept("1.9"))
+        news = [
+            (entry("1.1"), kept("1.1")),
+            (entry("1.2"), kept("1.2", series="2.2")),
+            (entry("1.1", path="a/b/c.dcm"), kept("1.1")),
+            (entry("1.1", b"other"), kept("1.1")),
+            (entry("1.9", b"other"), kept("1.9")),
+        ]
+        standings = index.add_all(news)
+        assert [one.outcome.value for one in standings] == [
+            *("added", "added", "same", "different", "different")
+        ]
+        assert standings[2].before == standings[3].before == entry("1.1")
+        assert [one.entry.sop_instance_uid for one in index.journal()] == ["1.9", "1.1", "1.2"]
+        assert [index.count(query(level)) for level in Level] == [1, 1, 2, 3]
+        assert index.find_all(["1.2", "1.3", "1.9"]) == {u: entry(u) for u in ("1.2", "1.9")}
+        assert index.add_all([]) == []
+
+    def test_many_of_which_one_replaces_the_other(self, index):
+        news = [
+            (entry("1.1"), kept("1.1")),
+            (entry("1.1", b"other", path="a/b/c.dcm"), kept("1.1", study="1.9")),
+            (entry("1.2"), kept("1.2")),
+        ]
+        first, second, third = index.add_all(news, replace=True)
+        assert (first.outcome, third.outcome) == (Outcome.ADDED, Outcome.ADDED)
+        assert (second.outcome, second.before) == (Outcome.REPLACED, entry("1.1"))
+        assert [one.kind for one in index.journal()] == ["stored", "replaced", "stored"]
+        assert {s.study_instance_uid for s in index.studies()} == {"1.3", "1.9"}
+
+    def test_what_one_of_many_cannot_do_does_not_harm_the_others(self, index):
+        broken = entry("1.2")
+        object.__setattr__(broken, "path", None)
+        news = [(entry("1.1"), kept("1.1")), (broken, kept("1.2", series="2.2", study="2.3"))]
+        news += [(entry("1.3"), kept("1.3", series="2.2", study="2.3")), (broken, kept("1.2"))]
+        first, second, third, fourth = index.add_all(news)
+        assert (first.outcome, third.outcome) == (Outcome.ADDED, Outcome.ADDED)
+        assert isinstance(second, IndexFailure)
+        assert isinstance(fourth, IndexFailure)
+        assert [one.entry.sop_instance_uid for one in index.journal()] == ["1.1", "1.3"]
+        assert [index.count(query(level)) for level in Level] == [1, 2, 2, 2]
+
     def test_without_any_uid_above(self, index):
         index.add(entry("1.1"), kept("1.1", series="", study="", PatientID=""))
         index.add(entry("1.2"), kept("1.2", series="", study="1.3", PatientID=""))

@@ -4,15 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.archive.attributes import ATTRIBUTES, BY_KEYWORD
+from workers.archive.attributes import ATTRIBUTES, BY_KEYWORD, Level
 from workers.archive.values import (
     clean,
-    columns,
     date_key,
     datetime_key,
     encodings_of,
     name_keys,
+    names,
     number_key,
+    row,
     time_key,
 )
 
@@ -56,9 +57,31 @@ def test_names_are_compared_without_case_width_and_trailing_delimiters():
 
 @given(st.text())
 def test_any_text_becomes_columns(text):
-    kept = columns({attribute.keyword: text for attribute in ATTRIBUTES})
-    assert all(value is None or "\0" not in clean(value) for value in kept.values())
+    texts = {attribute.keyword: clean(text) for attribute in ATTRIBUTES}
+    for level in Level:
+        values = row(level, texts)
+        assert len(values) == len(names(level))
+        assert all(value is None or "\0" not in value for value in values)
     assert len(clean(text * 2000)) <= 1024
+
+
+def test_what_is_not_there_is_no_value():
+    patient = dict(zip(names(Level.PATIENT), row(Level.PATIENT, {}), strict=True))
+    assert patient.pop("patient_name_key1") == ""
+    assert patient.pop("patient_name_key2") == patient.pop("patient_name_key3") == ""
+    assert set(patient.values()) == {None}
+    series = dict(zip(names(Level.SERIES), row(Level.SERIES, {"SeriesNumber": ""}), strict=True))
+    assert series["series_number"] == ""
+    assert series["series_number_key1"] is None
+
+
+def test_columns_and_their_keys():
+    texts = {"PatientName": "Doe^J", "PatientBirthDate": "1970.01.02", "PatientBirthTime": "10"}
+    patient = dict(zip(names(Level.PATIENT), row(Level.PATIENT, texts), strict=True))
+    assert (patient["patient_name"], patient["patient_name_key1"]) == ("Doe^J", "doe^j")
+    assert patient["patient_birth_date"] == "19700102"
+    assert patient["patient_birth_time"] == "10"
+    assert patient["patient_birth_time_key1"] == "100000.000000"
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -2,9 +2,9 @@
 
 Theory of operation. `scan` goes over the top level elements (PS3.5 7.1): it takes the values of
 those that are wanted as bytes, skips the rest by its length, and walks what has none with a counter
-of depth in place of recursion. It looks at the first 64 KiB, and at the whole file only if they do
-not reach to the pixel data. What it does not understand (`Unsure`) pydicom is asked about; what is
-too deep, too big, or understood by neither, is a HeaderError.
+of depth in place of recursion. It looks at the first bytes, and at more, and at last at the whole
+file, only if they do not reach to the pixel data. What it does not understand (`Unsure`) pydicom is
+asked about; what is too deep, too big, or understood by neither, is a HeaderError.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ IMPLICIT = "1.2.840.10008.1.2"
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 
-HEAD = 64 * 1024
-"""Bytes that are read at first."""
+HEADS = 8 * 1024, 128 * 1024
+"""Bytes that are read at first, and if that is not enough."""
 MAX_DEPTH = 512
 """Sequences in each other; documents have some ten."""
 MAX_ELEMENTS = 1 << 20
@@ -52,7 +52,10 @@ MAX_INFLATED = 1 << 30
 INFLATED_HEAD = 16 << 20
 """Bytes of them that are kept and looked at."""
 
+_TOO_MANY = "the data set has too many elements"
 _UNDEFINED = 0xFFFFFFFF
+_FIRST = 0x00080000
+"""What is below is not of a data set, or is a group's length."""
 _PIXELS = 0x7FE00008
 """Float Pixel Data, the first of those after which nothing of interest comes."""
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -87,15 +90,18 @@ class Header:
 
 
 class _Order(NamedTuple):
-    """How one byte order writes numbers."""
+    """How one byte order writes the headers of elements (PS3.5 7.1)."""
 
-    tag: Struct
-    short: Struct
+    explicit: Struct
+    """Tag, VR and, for most VRs, length."""
+    implicit: Struct
+    """Tag and length."""
     long: Struct
+    """The length that follows other VRs."""
 
 
-_LITTLE = _Order(Struct("<HH"), Struct("<H"), Struct("<L"))
-_BIG = _Order(Struct(">HH"), Struct(">H"), Struct(">L"))
+_LITTLE = _Order(Struct("<HH2sH"), Struct("<HHL"), Struct("<L"))
+_BIG = _Order(Struct(">HH2sH"), Struct(">HHL"), Struct(">L"))
 
 
 def read(path: str | Path, offset: int, transfer_syntax: str) -> Header:
@@ -108,9 +114,10 @@ def read(path: str | Path, offset: int, transfer_syntax: str) -> Header:
         size = os.fstat(fd).st_size
         if size <= offset:
             raise HeaderError("the data set is empty")
-        if transfer_syntax != DEFLATED and size - offset > HEAD:
-            with suppress(_Short, Unsure):
-                return _header(os.pread(fd, HEAD, offset), transfer_syntax)
+        for head in HEADS:
+            if transfer_syntax != DEFLATED and size - offset > head:
+                with suppress(_Short, Unsure):
+                    return _header(os.pread(fd, head, offset), transfer_syntax)
         with (
             closing(mmap.mmap(fd, size, access=mmap.ACCESS_READ)) as whole,
             memoryview(whole) as view,
@@ -142,9 +149,9 @@ def _texts(raw: Mapping[int, bytes], transfer_syntax: str) -> dict[str, str]:
     encodings = encodings_of(raw.get(SPECIFIC_CHARACTER_SET))
     little = transfer_syntax != BIG_ENDIAN
     return {
-        BY_TAG[tag].keyword: text_of(BY_TAG[tag], value, encodings, little=little)
+        attribute.keyword: text_of(attribute, value, encodings, little)
         for tag, value in raw.items()
-        if tag != SPECIFIC_CHARACTER_SET
+        if (attribute := BY_TAG.get(tag)) is not None
     }
 
 
@@ -153,7 +160,7 @@ def _raw(data: Buffer, transfer_syntax: str) -> dict[int, bytes]:
     order = _BIG if transfer_syntax == BIG_ENDIAN else _LITTLE
     walk = _Walk(data, order, explicit=transfer_syntax != IMPLICIT)
     found: dict[int, bytes] = {}
-    at, end = 0, len(data)
+    at, end = walk.skim(0, found), len(data)
     while at < end:
         tag, vr, length, at = walk.element(at)
         if tag >= _PIXELS and tag >> 16 == 0x7FE0:
@@ -161,13 +168,13 @@ def _raw(data: Buffer, transfer_syntax: str) -> dict[int, bytes]:
         if _is_strange(tag):
             raise Unsure
         if length == _UNDEFINED:
-            at = walk.past(at, vr)
+            at = walk.skim(walk.past(at, vr), found)
             continue
         if tag in _WANTED:
             found[tag] = _value(data, at, length)
         elif vr == b"SQ" and length:
             walk.descend(at)
-        at += length
+        at = walk.skim(at + length, found)
     if at > end:
         raise _Short
     return found
@@ -180,9 +187,10 @@ def _is_strange(tag: int) -> bool:
 
 def _value(data: Buffer, at: int, length: int) -> bytes:
     length = min(length, MAX_VALUE)
-    if at + length > len(data):
+    value = bytes(data[at : at + length])
+    if len(value) != length:
         raise _Short
-    return bytes(data[at : at + length])
+    return value
 
 
 class _Walk:
@@ -190,29 +198,52 @@ class _Walk:
 
     def __init__(self, data: Buffer, order: _Order, *, explicit: bool) -> None:
         self._data = data
-        self._order = order
+        self._last = len(data) - 8
         self._explicit = explicit
+        self._unpack = (order.explicit if explicit else order.implicit).unpack_from
+        self._unpack_long = order.long.unpack_from
         self._left = MAX_ELEMENTS
 
     def element(self, at: int) -> tuple[int, bytes, int, int]:
         """Tag, VR, length, and where the value begins."""
-        if at + 8 > len(self._data):
+        if at > self._last:
             raise _Short
         self._left -= 1
         if self._left < 0:
-            raise HeaderError("the data set has too many elements")
-        group, number = self._order.tag.unpack_from(self._data, at)
+            raise HeaderError(_TOO_MANY)
+        if not self._explicit:
+            group, number, length = self._unpack(self._data, at)
+            return group << 16 | number, b"", length, at + 8
+        group, number, vr, length = self._unpack(self._data, at)
         tag = group << 16 | number
-        if not self._explicit or group == 0xFFFE:
-            return tag, b"", self._order.long.unpack_from(self._data, at + 4)[0], at + 8
-        vr = bytes(self._data[at + 4 : at + 6])
+        if group == 0xFFFE:  # items have no VR
+            return tag, b"", self._unpack_long(self._data, at + 4)[0], at + 8
         if vr in _SHORT:
-            return tag, vr, self._order.short.unpack_from(self._data, at + 6)[0], at + 8
+            return tag, vr, length, at + 8
         if vr not in _LONG:
             raise Unsure
-        if at + 12 > len(self._data):
+        if at + 4 > self._last:
             raise _Short
-        return tag, vr, self._order.long.unpack_from(self._data, at + 8)[0], at + 12
+        return tag, vr, self._unpack_long(self._data, at + 8)[0], at + 12
+
+    def skim(self, at: int, found: dict[int, bytes]) -> int:
+        """Go over elements of the most usual kind, as far as there are; where others begin."""
+        data, unpack, last = self._data, self._unpack, self._last
+        if not self._explicit:
+            return at
+        left = self._left
+        while at <= last and left:
+            group, number, vr, length = unpack(data, at)
+            tag = group << 16 | number
+            if vr not in _SHORT or not _FIRST <= tag < _PIXELS:
+                break
+            left -= 1
+            at += 8
+            if tag in _WANTED:
+                found[tag] = _value(data, at, length)
+            at += length
+        self._left = left
+        return at
 
     def past(self, at: int, vr: bytes) -> int:
         """Where an element of undefined length ends (PS3.5 7.5)."""

@@ -22,9 +22,9 @@ from gateway.sdk import GatewayError, SpoolError
 from workers.archive import header
 from workers.archive.index import Entry, Outcome
 from workers.archive.opening import guard_of
-from workers.archive.values import columns
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from gateway.sdk import Claim
@@ -146,7 +146,7 @@ class Intake:
         return self._archive.holds(before.path, before.start + before.size)
 
     def _add(self, arrival: Arrival, entry: Entry, found: Header) -> Receipt:
-        kept, replacing = columns(found.texts), self._settings.duplicates == "replace"
+        kept, replacing = found.texts, self._settings.duplicates == "replace"
         standing = self._index.add(entry, kept, replace=replacing)
         before = standing.before
         if standing.outcome is Outcome.ADDED or before is None:
@@ -165,7 +165,7 @@ class Intake:
             return Receipt(Taken.SAME, before, before)
         return self._deal_with(arrival, entry, before)
 
-    def _heal(self, entry: Entry, before: Entry, kept: dict[str, str | None]) -> Receipt:
+    def _heal(self, entry: Entry, before: Entry, kept: Mapping[str, str]) -> Receipt:
         """The row has lost its file; this one takes its place."""
         log.error("instance had lost its file path=%s replaced by path=%s", before.path, entry.path)
         if before.holds_the_same(entry):

@@ -17,7 +17,6 @@ from gateway.requestor import identify
 from gateway.sdk import GatewayError
 from workers.archive import header, layout
 from workers.archive.index import Entry, Outcome
-from workers.archive.values import columns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,7 +133,7 @@ class Recovery:
             self._index.set_aside(entry)
             self.found.indexed.append(path)
             return
-        standing = self._index.add(entry, columns(found.texts))
+        standing = self._index.add(entry, found.texts)
         before = standing.before
         if standing.outcome is Outcome.ADDED or before is None or before.path == path:
             self.found.indexed.append(path)
@@ -160,7 +159,7 @@ class Recovery:
         if before.holds_the_same(entry):
             self._index.relocate(entry)
         else:
-            self._index.add(entry, columns(found.texts), replace=True)
+            self._index.add(entry, found.texts, replace=True)
         self.found.indexed.append(entry.path)
 
 

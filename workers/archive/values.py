@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from pydicom import charset
 from pydicom.valuerep import PersonName
 
-from workers.archive.attributes import ATTRIBUTES, Attribute, Kind
+from workers.archive.attributes import Attribute, Kind, Level, of_level
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 LONGEST = 1024
 """Characters of a value that are kept; the longest that is legal has some 200."""
@@ -33,10 +34,8 @@ _FIRST = ("", "01", "01", "00", "00", "00")
 _LAST = ("", "12", "31", "23", "59", "59")
 """What a date and time that is not said to the end begins and ends with."""
 
-Kept = dict[str, str | None]
-"""The columns of one instance, those of its series, study and patient included."""
 
-
+@lru_cache(64)
 def encodings_of(value: bytes | None) -> list[str]:
     """Python's names of the character sets; what is unknown is the default repertoire."""
     text = (value or b"").decode("ascii", "replace").strip("\0 ")
@@ -47,14 +46,19 @@ def encodings_of(value: bytes | None) -> list[str]:
         return [charset.default_encoding]
 
 
-def text_of(attribute: Attribute, raw: bytes, encodings: list[str], *, little: bool) -> str:
+def text_of(attribute: Attribute, raw: bytes, encodings: list[str], little: bool) -> str:
     """The value as text, without what is insignificant at its ends (PS3.5 6.2)."""
-    if attribute.vr == "US":
+    vr = attribute.vr
+    if vr == "US":
         return str(_US[little].unpack_from(raw)[0]) if len(raw) >= 2 else ""
+    governed = vr in _TEXT_VRS
+    if raw.isascii() and not (governed and _ESCAPE in raw):
+        text = raw.decode("ascii")
+        return text.replace("\0", "").strip(" ")[:LONGEST]
     raw = raw[: LONGEST * 8]
-    if attribute.vr not in _TEXT_VRS or (raw.isascii() and _ESCAPE not in raw):
+    if not governed:
         text = raw.decode("ascii", "replace")
-    elif attribute.vr == "PN":
+    elif vr == "PN":
         text = str(PersonName(raw.rstrip(b"\0 "), encodings))
     else:
         text = charset.decode_bytes(raw, encodings, {0x5C})
@@ -63,35 +67,31 @@ def text_of(attribute: Attribute, raw: bytes, encodings: list[str], *, little: b
 
 def clean(text: str) -> str:
     """A value as it is kept: no padding, no NUL (which no database takes), not endless."""
-    return text.replace("\0", "").strip(" ")[:LONGEST].encode("utf-8", "replace").decode()
+    text = text.replace("\0", "").strip(" ")[:LONGEST]
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def columns(texts: Mapping[str, str | None]) -> Kept:
-    """Every column by its name, made of the texts by keyword; None where there is no element."""
-    kept: Kept = {}
-    for attribute in ATTRIBUTES:
-        text = texts.get(attribute.keyword)
-        if attribute.kind is Kind.DATE and text is not None:
-            text = date_key(text) or text
-        kept[attribute.column] = text
-        if attribute.keys != (attribute.column,):
-            kept |= zip(attribute.keys, keys_of(attribute, text or ""), strict=True)
-    return kept
+def names(level: Level) -> tuple[str, ...]:
+    """The columns of a level's table that are made of its attributes."""
+    return tuple(
+        name
+        for attribute in of_level(level)
+        for name in dict.fromkeys((attribute.column, *attribute.keys))
+    )
 
 
-def keys_of(attribute: Attribute, text: str) -> tuple[str | None, ...]:
-    """What stands in the columns of keys."""
-    match attribute.kind:
-        case Kind.NAME:
-            return name_keys(text)
-        case Kind.TIME:
-            return (time_key(text),)
-        case Kind.DATETIME:
-            return (datetime_key(text),)
-        case Kind.NUMBER:
-            return (number_key(text),)
-        case _:
-            return (text,)
+def row(level: Level, texts: Mapping[str, str | None]) -> list[str | None]:
+    """What stands in these columns, made of cleaned texts by keyword; None: no such element."""
+    values: list[str | None] = []
+    for keyword, with_keys, nothing in _COLUMNS[level]:
+        text = texts.get(keyword)
+        if text is None:
+            values += nothing
+        elif with_keys is None:
+            values.append(text)
+        else:
+            values += with_keys(text)
+    return values
 
 
 def fold(text: str) -> str:
@@ -152,3 +152,28 @@ def _to_utc(key: str, offset: str) -> str:
 def number_key(text: str) -> str | None:
     """An integer without plus sign and leading zeros."""
     return str(int(text)) if _NUMBER.fullmatch(text) else text or None
+
+
+_SAME = 1024
+"""Values that are remembered, for each kind: those of a series are the same in most instances."""
+
+_WITH_KEYS: dict[Kind, Callable[[str], tuple[str | None, ...]]] = {
+    Kind.NAME: lru_cache(_SAME)(lambda text: (text, *name_keys(text))),
+    Kind.DATE: lru_cache(_SAME)(lambda text: (date_key(text) or text,)),
+    Kind.TIME: lru_cache(_SAME)(lambda text: (text, time_key(text))),
+    Kind.DATETIME: lru_cache(_SAME)(lambda text: (text, datetime_key(text))),
+    Kind.NUMBER: lru_cache(_SAME)(lambda text: (text, number_key(text))),
+}
+
+
+def _nothing(attribute: Attribute) -> tuple[str | None, ...]:
+    """What stands there if there is no element: an empty name is a name."""
+    if attribute.kind is Kind.NAME:
+        return (None, *name_keys(""))
+    return (None,) * len(dict.fromkeys((attribute.column, *attribute.keys)))
+
+
+_COLUMNS = {
+    level: [(a.keyword, _WITH_KEYS.get(a.kind), _nothing(a)) for a in of_level(level)]
+    for level in Level
+}

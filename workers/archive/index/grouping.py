@@ -1,23 +1,21 @@
-"""One transaction for all that is in flight (group commit).
+"""One transaction for several pieces of work.
 
-While a transaction is committed, those who come in gather for the next one; one of them performs it
-for all. Each has a savepoint of its own: what one cannot do does not harm the others. What was
-interrupted before it could be committed is done once more.
+It is done as a whole at first. If a statement of it fails, it is begun anew, and each piece has a
+savepoint of its own: what one cannot do does not harm the others. What was interrupted before it
+could be committed is done once more.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
 T = TypeVar("T")
-
-Parameters: TypeAlias = "tuple[Any, ...] | list[Any]"
 
 
 class Cursor(Protocol):
@@ -40,80 +38,78 @@ class Interrupted(Exception):  # noqa: N818 - a state of the connection
     """The connection was lost before COMMIT was sent: nothing of the transaction has happened."""
 
 
-class _Job:
-    def __init__(self, work: Work[Any]) -> None:
-        self.work = work
-        self.result: Any = None
-        self.future: Future[Any] = Future()
+class _Failed(Exception):  # noqa: N818 - a way out, not an error
+    """A statement failed, and with it the whole."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
 
 
 class Group:
-    """Performs work in transactions that `transaction` opens, one at a time."""
+    """Performs work in transactions that `transaction` opens, one at a time.
+
+    Within `together` statements need not wait for each other's results.
+    """
 
     def __init__(
         self,
         transaction: Callable[[], AbstractContextManager[Execute]],
+        together: Callable[[], AbstractContextManager[object]],
         errors: tuple[type[Exception], ...],
     ) -> None:
         self._transaction = transaction
+        self._in_one_go = together
         self._errors = errors
-        self._lock = threading.Lock()
         self._turn = threading.Lock()
         """Held by the transaction at work."""
-        self._next: list[_Job] | None = None
-        """Those who wait for the next one."""
 
-    def perform(self, work: Work[T]) -> T:
-        """Return its result once it is committed; raises what it or the database raised."""
-        job = _Job(work)
-        with self._lock:
-            leads = self._next is None
-            jobs = self._next = self._next if self._next is not None else []
-            jobs.append(job)
-        if leads:
-            with self._turn:
-                with self._lock:
-                    self._next = None
-                self._perform(jobs)
-        result: T = job.future.result()
-        return result
+    def perform(
+        self, works: Sequence[Work[T]], prepare: Work[object] = lambda _execute: None
+    ) -> list[T | Exception]:
+        """What each came to, once all is committed: its result, or the database's error.
 
-    def _perform(self, jobs: list[_Job]) -> None:
-        try:
+        `prepare` comes first, and again when something was undone. Raises what the database raises
+        if the transaction as a whole came to nothing.
+        """
+        with self._turn:
             try:
-                self._transact(jobs)
+                return self._together(works, prepare)
+            except _Failed as failed:
+                if len(works) == 1:
+                    return [failed.error]
             except Interrupted:
-                self._transact([job for job in jobs if not job.future.done()])
-        except BaseException as error:
-            # none of it happened, whoever's fault it was
-            for job in jobs:
-                if not job.future.done():
-                    job.future.set_exception(_own(error))
-            if not isinstance(error, Exception):
-                raise
-            return
-        for job in jobs:
-            if not job.future.done():
-                job.future.set_result(job.result)
+                pass
+            return self._apart(works, prepare)
 
-    def _transact(self, jobs: list[_Job]) -> None:
-        with self._transaction() as execute:
-            for job in jobs:
-                self._attempt(job, execute)
-
-    def _attempt(self, job: _Job, execute: Execute) -> None:
-        execute("SAVEPOINT one")
+    def _together(self, works: Sequence[Work[T]], prepare: Work[object]) -> list[T | Exception]:
+        failed: Exception | None = None
         try:
-            job.result = job.work(execute)
+            with self._transaction() as execute:
+                try:
+                    with self._in_one_go():
+                        prepare(execute)
+                        return [work(execute) for work in works]
+                except self._errors as error:
+                    failed = error
+                    raise
+        except self._errors as error:
+            if error is failed:
+                raise _Failed(error) from None
+            raise
+
+    def _apart(self, works: Sequence[Work[T]], prepare: Work[object]) -> list[T | Exception]:
+        with self._transaction() as execute:
+            return [self._attempt(work, prepare, execute) for work in works]
+
+    def _attempt(self, work: Work[T], prepare: Work[object], execute: Execute) -> T | Exception:
+        execute("SAVEPOINT one")
+        result: T | Exception
+        try:
+            prepare(execute)
+            result = work(execute)
         except self._errors as error:
             execute("ROLLBACK TO SAVEPOINT one")
-            job.future.set_exception(error)
+            result = error
         execute("RELEASE SAVEPOINT one")
-
-
-def _own(error: BaseException) -> BaseException:
-    """Each thread raises its own: a traceback belongs to one."""
-    try:
-        return type(error)(*error.args)
-    except TypeError:
-        return error
+        return result

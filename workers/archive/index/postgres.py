@@ -16,7 +16,7 @@ not deleted meanwhile: one without row is adopted at the next start.
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 try:
@@ -36,6 +36,7 @@ from workers.archive.index.store import Index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from workers.archive.index.grouping import Execute
     from workers.archive.index.search import Dialect
@@ -130,6 +131,11 @@ class PostgresIndex(Index):
             return connection.execute(text.replace("%", "%%").replace("?", "%s"), parameters or ())
 
         return execute
+
+    def _together(self) -> AbstractContextManager[object]:
+        if self._writer is None or not psycopg.Pipeline.is_supported():
+            return nullcontext()
+        return self._writer.pipeline()
 
     def _is_lost(self, connection: psycopg.Connection[Any]) -> bool:
         return connection.closed

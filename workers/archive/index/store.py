@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from gateway.sdk import ConfigError
@@ -28,10 +29,11 @@ from workers.archive.index.search import PAGE, Query, Statement
 from workers.archive.matching import Equal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from workers.archive.index.search import Dialect
+    from workers.archive.index.writing import Texts
 
 T = TypeVar("T")
 
@@ -50,7 +52,7 @@ class Index(ABC):
     """The types of columns, for the schema."""
 
     def __init__(self) -> None:
-        self._group = Group(self._transaction, self.ERRORS)
+        self._group = Group(self._transaction, self._together, self.ERRORS)
         self._idle: list[Any] = []
         self._lock = threading.Lock()
 
@@ -77,6 +79,10 @@ class Index(ABC):
     def _executing(self, connection: Any) -> Execute:
         """Runs statements on it."""
 
+    def _together(self) -> AbstractContextManager[object]:
+        """Statements of a transaction that need not wait for each other's results."""
+        return nullcontext()
+
     def _is_lost(self, connection: Any) -> bool:  # noqa: ARG002 - of those that can be
         """Has the connection ended by itself?"""
         return False
@@ -93,14 +99,27 @@ class Index(ABC):
 
     # writing
 
-    def add(
-        self, entry: Entry, kept: Mapping[str, str | None], *, replace: bool = False
-    ) -> Standing:
-        """Add an instance; `kept` has its columns. Returns once it is committed.
+    def add(self, entry: Entry, texts: Texts, *, replace: bool = False) -> Standing:
+        """Add an instance; `texts` has its values. Returns once it is committed.
 
         One of the same UID stands, and this one is not added, unless `replace`.
         """
-        return self._write(lambda execute: writing.add(execute, entry, kept, replace))
+        (added,) = self.add_all([(entry, texts)], replace=replace)
+        if isinstance(added, IndexFailure):
+            raise added
+        return added
+
+    def add_all(
+        self, news: Sequence[tuple[Entry, Texts]], *, replace: bool = False
+    ) -> list[Standing | IndexFailure]:
+        """Add instances in one transaction, each as `add` does: what one cannot harms no other.
+
+        What became of each, in their order.
+        """
+        adding = writing.Adding(self.dialect, replace=replace)
+        works = [partial(adding.add, entry=entry, texts=texts) for entry, texts in news]
+        entries = [entry for entry, _ in news]
+        return self._write_all(works, lambda execute: adding.begin(execute, entries))
 
     def relocate(self, entry: Entry) -> None:
         """The file of an instance that stands is this one from now on; it holds the same."""
@@ -137,6 +156,11 @@ class Index(ABC):
         self._write(lambda execute: writing.note_buckets(execute, holder, buckets))
 
     # reading
+
+    def find_all(self, sop_instance_uids: Sequence[str]) -> dict[str, Entry]:
+        """Those of these instances that stand."""
+        with self._reading() as execute:
+            return writing.find_all(execute, self.dialect, sop_instance_uids)
 
     def find(self, sop_instance_uid: str) -> Entry | None:
         with self._reading() as execute:
@@ -245,10 +269,19 @@ class Index(ABC):
     # for implementations
 
     def _write(self, work: Work[T]) -> T:
+        (result,) = self._write_all([work])
+        if isinstance(result, IndexFailure):
+            raise result
+        return result
+
+    def _write_all(
+        self, works: Sequence[Work[T]], prepare: Work[object] = lambda _execute: None
+    ) -> list[T | IndexFailure]:
         try:
-            return self._group.perform(work)
+            results = self._group.perform(works, prepare)
         except self.ERRORS as error:
-            raise IndexFailure(f"the index cannot be written to: {error}") from error
+            raise _failure(error) from error
+        return [_failure(one) if isinstance(one, Exception) else one for one in results]
 
     @contextmanager
     def _reading(self) -> Iterator[Execute]:
@@ -291,6 +324,12 @@ class Index(ABC):
         for statements in MIGRATIONS[version:]:
             for statement in statements:
                 execute(statement.format(**self.WORDS))
+
+
+def _failure(error: Exception) -> IndexFailure:
+    failure = IndexFailure(f"the index cannot be written to: {error}")
+    failure.__cause__ = error
+    return failure
 
 
 _SERIES = "series c WHERE c.study = study.id"

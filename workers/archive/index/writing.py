@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from workers.archive.attributes import Level, of_level
+from workers.archive.attributes import Level
 from workers.archive.index.model import Entry, JournalEntry, Outcome, Standing, StudySummary
+from workers.archive.values import names, row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from workers.archive.index.grouping import Execute
+    from workers.archive.index.search import Dialect
+
+    Texts: TypeAlias = Mapping[str, str | None]
+    """Cleaned values of elements by keyword."""
 
 FILE = "transfer_syntax, path, start, size, sha256, holder"
 ENTRY = f"sop_instance_uid, sop_class_uid, {FILE}"
@@ -51,21 +56,13 @@ def _values(entry: Entry) -> tuple[Any, ...]:
     )
 
 
-def _names(level: Level) -> tuple[str, ...]:
-    return tuple(
-        name
-        for attribute in of_level(level)
-        for name in dict.fromkeys((attribute.column, *attribute.keys))
-    )
-
-
-_NAMES = {level: _names(level) for level in Level}
+_NAMES = {level: names(level) for level in Level}
 
 
 def _insertion(level: Level, more: tuple[str, ...]) -> str:
-    names = (*more, *_NAMES[level])
-    marks = ", ".join("?" * len(names))
-    return f"INSERT INTO {level.table} ({', '.join(names)}) VALUES ({marks}) RETURNING id"
+    columns = (*more, *_NAMES[level])
+    marks = ", ".join("?" * len(columns))
+    return f"INSERT INTO {level.table} ({', '.join(columns)}) VALUES ({marks})"
 
 
 _INSERT = {
@@ -79,6 +76,10 @@ _SELECT = {
     Level.STUDY: "SELECT id FROM study WHERE key = ?",
     Level.SERIES: "SELECT id FROM series WHERE key = ? AND study = ?",
 }
+_SELECT_SERIES = (
+    "SELECT series.id FROM study JOIN series ON series.study = study.id "
+    "WHERE study.key = ? AND series.key = ?"
+)
 
 
 def find(execute: Execute, sop_instance_uid: str) -> Entry | None:
@@ -88,22 +89,67 @@ def find(execute: Execute, sop_instance_uid: str) -> Entry | None:
     return entry_of(row) if row else None
 
 
-def add(execute: Execute, entry: Entry, kept: Mapping[str, str | None], replace: bool) -> Standing:
-    """Add an instance with its series, study and patient, and note it in the journal."""
-    before = find(execute, entry.sop_instance_uid)
-    if before is not None and before.holds_the_same(entry) and before.path == entry.path:
-        return Standing(Outcome.SAME, before)
-    if before is not None and not replace:
-        same = before.holds_the_same(entry)
-        return Standing(Outcome.SAME if same else Outcome.DIFFERENT, before)
-    if before is not None:
-        _delete(execute, before)
-        doom(execute, before)
-    _insert(execute, entry, kept)
-    outcome = Outcome.ADDED if before is None else Outcome.REPLACED
-    uids = kept["study_instance_uid"] or "", kept["series_instance_uid"] or ""
-    note(execute, "stored" if before is None else "replaced", entry, uids)
-    return Standing(outcome, before)
+class Adding:
+    """Adds entries within one transaction; `begin` comes first, with those that are to be added."""
+
+    def __init__(self, dialect: Dialect, *, replace: bool = False) -> None:
+        self._dialect = dialect
+        self._replace = replace
+        self._standing: dict[str, Entry] = {}
+        self._series: dict[tuple[str, str], int] = {}
+        """Rows that were found or made in this transaction."""
+
+    def begin(self, execute: Execute, entries: Iterable[Entry]) -> None:
+        """Look once for all of them whether something stands."""
+        uids = [entry.sop_instance_uid for entry in entries]
+        self._standing = find_all(execute, self._dialect, uids)
+        self._series = {}
+
+    def add(self, execute: Execute, entry: Entry, texts: Texts) -> Standing:
+        """Add an instance with its series, study and patient, and note it in the journal."""
+        before = self._standing.get(entry.sop_instance_uid)
+        if before is not None and before.holds_the_same(entry) and before.path == entry.path:
+            return Standing(Outcome.SAME, before)
+        if before is not None and not self._replace:
+            same = before.holds_the_same(entry)
+            return Standing(Outcome.SAME if same else Outcome.DIFFERENT, before)
+        if before is not None:
+            _delete(execute, before)
+            doom(execute, before)
+            self._series = {}  # one of them may have gone with it
+        self._insert(execute, entry, texts)
+        self._standing[entry.sop_instance_uid] = entry
+        return Standing(Outcome.ADDED if before is None else Outcome.REPLACED, before)
+
+    def _insert(self, execute: Execute, entry: Entry, texts: Texts) -> None:
+        patient_key = _patient_key(texts)
+        uids = texts.get("StudyInstanceUID") or "", texts.get("SeriesInstanceUID") or ""
+        keys = uids[0] or f"of {patient_key}", uids[1]
+        series = self._series.get(keys)
+        if series is None:
+            found = execute(_SELECT_SERIES, keys).fetchone()
+            series = int(found[0]) if found else _make_series(execute, patient_key, keys, texts)
+            self._series[keys] = series
+        image = row(
+            Level.IMAGE,
+            {
+                **texts,
+                "SOPInstanceUID": entry.sop_instance_uid,
+                "SOPClassUID": entry.sop_class_uid,
+            },
+        )
+        execute(_INSERT[Level.IMAGE], (series, *_values(entry)[2:], *image))
+        replaced = entry.sop_instance_uid in self._standing
+        note(execute, "replaced" if replaced else "stored", entry, uids)
+
+
+def find_all(
+    execute: Execute, dialect: Dialect, sop_instance_uids: Sequence[str]
+) -> dict[str, Entry]:
+    """Those of them that stand."""
+    condition, value = dialect.is_one_of("sop_instance_uid", sop_instance_uids)
+    rows = execute(f"SELECT {ENTRY} FROM instance WHERE {condition}", (value,)).fetchall()
+    return {one[0]: entry_of(one) for one in rows}
 
 
 def relocate(execute: Execute, entry: Entry) -> None:
@@ -114,41 +160,32 @@ def relocate(execute: Execute, entry: Entry) -> None:
     )
 
 
-def _insert(execute: Execute, entry: Entry, kept: Mapping[str, str | None]) -> None:
-    patient_key = _patient_key(kept)
-    patient = _row(execute, Level.PATIENT, (patient_key,), kept)
-    study_key = kept["study_instance_uid"] or f"of {patient_key}"
-    study = _row(execute, Level.STUDY, (study_key,), kept, patient)
-    series_key = kept["series_instance_uid"] or ""
-    series = _row(execute, Level.SERIES, (series_key, study), kept)
-    image = {
-        **kept,
-        "sop_instance_uid": entry.sop_instance_uid,
-        "sop_class_uid": entry.sop_class_uid,
-    }
-    own = tuple(image[name] for name in _NAMES[Level.IMAGE])
-    execute(_INSERT[Level.IMAGE], (series, *_values(entry)[2:], *own)).fetchone()
+def _make_series(execute: Execute, patient_key: str, keys: tuple[str, str], texts: Texts) -> int:
+    """The row of a series, and those above it, as far as they are not there."""
+    patient = _row(execute, Level.PATIENT, (patient_key,), texts)
+    study = _row(execute, Level.STUDY, (keys[0],), texts, patient)
+    return _row(execute, Level.SERIES, (keys[1], study), texts)
 
 
-def _patient_key(kept: Mapping[str, str | None]) -> str:
+def _patient_key(texts: Texts) -> str:
     """Who has no Patient ID is known by the study only: two of them are not one patient."""
-    if kept["patient_id"]:
-        return f"{kept['patient_id']}\\{kept['issuer_of_patient_id'] or ''}"
-    return f"\\\\{kept['study_instance_uid'] or ''}"
+    if texts.get("PatientID"):
+        return f"{texts['PatientID']}\\{texts.get('IssuerOfPatientID') or ''}"
+    return f"\\\\{texts.get('StudyInstanceUID') or ''}"
 
 
 def _row(
     execute: Execute,
     level: Level,
     key: tuple[Any, ...],
-    kept: Mapping[str, str | None],
+    texts: Texts,
     above: int | None = None,
 ) -> int:
     found = execute(_SELECT[level], key).fetchone()
     if found is None:
-        own = tuple(kept[name] for name in _NAMES[level])
         parents = () if above is None else (above,)
-        found = execute(_INSERT[level], (*key, *parents, *own)).fetchone()
+        insert = f"{_INSERT[level]} RETURNING id"
+        found = execute(insert, (*key, *parents, *row(level, texts))).fetchone()
     return int(found[0])
 
 
@@ -178,7 +215,7 @@ def _delete(execute: Execute, entry: Entry) -> tuple[str, str]:
         (entry.sop_instance_uid,),
     ).fetchone()
     execute("DELETE FROM instance WHERE sop_instance_uid = ?", (entry.sop_instance_uid,))
-    for child, parent, row in (
+    for child, parent, number in (
         ("instance", "series", series),
         ("series", "study", study),
         ("study", "patient", patient),
@@ -186,7 +223,7 @@ def _delete(execute: Execute, entry: Entry) -> tuple[str, str]:
         execute(
             f"DELETE FROM {parent} WHERE id = ? "
             f"AND NOT EXISTS (SELECT 1 FROM {child} WHERE {parent} = ?)",
-            (row, row),
+            (number, number),
         )
     return study_uid or "", series_uid or ""
 
