@@ -196,9 +196,10 @@ class Request(Message):
             "event_type_id": getattr(self, "event_type_id", None),
             "action_type_id": getattr(self, "action_type_id", None),
         }
-        values |= {_attribute(name): value for name, value in (elements or {}).items()}
-        values |= {_attribute(name): value for name, value in optional.items()}
-        values |= {"message_id_being_responded_to": self.message_id, "status": status}
+        for name, value in (*(elements or {}).items(), *optional.items()):
+            values[_attribute(name)] = value
+        values["message_id_being_responded_to"] = self.message_id
+        values["status"] = status
         return response_of(kind, values)
 
 

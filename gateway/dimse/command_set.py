@@ -101,25 +101,25 @@ def encode(values: Mapping[int, Value | None]) -> bytes:
     Raises LocalProtocolError for a value that its element cannot have.
     """
     pieces = [b""]
-    for tag, value in sorted(values.items()):
-        if value is None or tag == COMMAND_GROUP_LENGTH:
-            continue
-        encoded = _encode_value(tag, value)
-        pieces += (_HEADER.pack(0, tag, len(encoded)), encoded)
+    tag, value = 0, None
+    try:
+        for tag, value in sorted(values.items()):
+            if value is not None and tag != COMMAND_GROUP_LENGTH:
+                encoded = _ENCODER_OF[tag](value)
+                pieces += (_HEADER.pack(0, tag, len(encoded)), encoded)
+    except (LookupError, ValueError, TypeError, AttributeError, error) as fault:
+        raise _unsendable(tag, value, fault) from None
     body = b"".join(pieces)
     if len(body) + _GROUP_LENGTH.size > LIMIT:
         raise LocalProtocolError(f"command set of {len(body) + _GROUP_LENGTH.size} bytes")
     return _GROUP_LENGTH.pack(0, COMMAND_GROUP_LENGTH, 4, len(body)) + body
 
 
-def _encode_value(tag: int, value: Value) -> bytes:
+def _unsendable(tag: int, value: Value | None, fault: Exception) -> LocalProtocolError:
     element = BY_TAG.get(tag)
     if element is None:
-        raise LocalProtocolError(f"no command element ({tag >> 16:04X},{tag & 0xFFFF:04X})")
-    try:
-        return _ENCODERS[element.vr](value)
-    except (ValueError, TypeError, AttributeError, error) as fault:
-        raise LocalProtocolError(f"{element.keyword} {value!r}: {fault}") from None
+        return LocalProtocolError(f"no command element ({tag >> 16:04X},{tag & 0xFFFF:04X})")
+    return LocalProtocolError(f"{element.keyword} {value!r}: {fault}")
 
 
 def default_repertoire(text: str, length: int = COMMENT_LENGTH) -> str:
@@ -222,3 +222,5 @@ _ENCODERS: dict[VR, Callable[[Value], bytes]] = {
     VR.UL: _LONG.pack,
     VR.US: _SHORT.pack,
 }
+
+_ENCODER_OF = {tag: _ENCODERS[element.vr] for tag, element in BY_TAG.items()}
