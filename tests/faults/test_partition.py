@@ -1,0 +1,109 @@
+"""The cable is pulled: the peer neither says farewell nor answers, and its place comes back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.accountant import leftovers, read_archive
+from tests.conftest import running
+from tests.peers import procfs
+from tests.peers.process import Program
+from tests.peers.raw import echo_ok
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROJECT = Path(__file__).parents[2]
+HERE, THERE = "10.213.77.1", "10.213.77.2"
+CONFIG = """
+[association]
+artim_timeout = 1.0
+dimse_timeout = 1.0
+network_timeout = 1.5
+send_timeout = 1.0
+max_associations = 1
+"""
+PEER = """
+import sys, threading
+from tests.peers import instances, wire
+from tests.peers.raw import RawPeer
+
+one = instances.make(size=400_000)
+peer = RawPeer((sys.argv[1], int(sys.argv[2])))
+peer.associate(one.context())
+message = wire.message(1, wire.store_rq(one.uid), one.data_set)
+peer.send(message[: int(len(message) * float(sys.argv[3]))])
+print("there", flush=True)
+threading.Event().wait(60)
+"""
+
+
+def ip(*words: str) -> int:
+    return subprocess.run(["ip", *words], check=False, capture_output=True, timeout=10).returncode
+
+
+@contextmanager
+def cable() -> Iterator[tuple[str, str]]:
+    """A name space at the end of a cable; gives its name and that of our plug."""
+    name = f"gw{os.getpid()}"
+    plugs = f"{name}a", f"{name}b"
+    try:
+        made = (
+            ip("netns", "add", name),
+            ip("link", "add", plugs[0], "type", "veth", "peer", "name", plugs[1], "netns", name),
+            ip("addr", "add", f"{HERE}/30", "dev", plugs[0]),
+            ip("link", "set", plugs[0], "up"),
+            ip("-n", name, "addr", "add", f"{THERE}/30", "dev", plugs[1]),
+            ip("-n", name, "link", "set", plugs[1], "up"),
+        )
+        if any(made):
+            pytest.skip("this machine does not let us lay a cable")
+        yield name, plugs[0]
+    finally:
+        ip("link", "del", plugs[0])
+        ip("netns", "del", name)
+
+
+@pytest.mark.skipif(shutil.which("ip") is None, reason="iproute2 is not installed")
+@pytest.mark.parametrize("part", [0.0, 0.5], ids=["between messages", "in mid data set"])
+def test_a_cable_is_pulled(part: float) -> None:
+    with cable() as (name, plug), running(CONFIG, ("--host", HERE)) as gateway:
+        acceptor = gateway.child("acceptor-0")
+        assert echo_ok(gateway.address)
+        opened = len(procfs.descriptors(acceptor))
+        host, port = gateway.address
+        command = ("ip", "netns", "exec", name, sys.executable, "-c", PEER, host, port, part)
+        peer = Program(*command, cwd=PROJECT)
+        try:
+            peer.out.wait_for("^there$", timeout=10)
+            assert ip("link", "set", plug, "down") == 0
+            gateway.program.err.wait_for("silent for too long", timeout=5)
+            # Its place is the only one there is.
+            procfs.until(lambda: _echoes(gateway.address), timeout=3, what="the place")
+            procfs.until(
+                lambda: not list(leftovers(gateway.spool)), timeout=3, what="an empty spool"
+            )
+            procfs.until(
+                lambda: len(procfs.descriptors(acceptor)) <= opened + 1,
+                timeout=5,
+                what="its descriptor back",
+            )
+        finally:
+            peer.kill_all()
+        assert gateway.program.err.text.count("silent for too long") == 1
+        assert read_archive(gateway.archive) == ([], [])
+
+
+def _echoes(address) -> bool:
+    try:
+        return echo_ok(address, timeout=1)
+    except (OSError, AssertionError):
+        return False
