@@ -1,0 +1,22 @@
+"""A C-MOVE whose destination is the gateway that is asked: it ends, and nothing is there twice."""
+
+from __future__ import annotations
+
+from tests.accountant import Accountant
+from tests.conftest import running
+from tests.peers import instances, sender
+from tests.peers.process import run_cli
+from tests.peers.scp import free_port
+
+
+def test_a_move_to_itself() -> None:
+    port, mine, books = free_port(), instances.many(30), Accountant()
+    config = f'[destinations.ME]\nhost = "127.0.0.1"\nport = {port}\nae_title = "GATEWAY"\n'
+    with running(config, ("--port", str(port))) as gateway:
+        assert sender.store_all(gateway.address, mine, listener=books).failed == {}
+        study = f"StudyInstanceUID={mine[0].uid.rpartition('.')[0]}.1"
+        done = run_cli("move", *gateway.address, "--dest", "ME", "-k", study)
+        assert done.popen.returncode == 0, done.report()
+        assert "30 moved; success" in done.out.text
+        assert books.duplicates(gateway.archive) == {}
+        books.check(gateway.archive, spool=gateway.spool)
