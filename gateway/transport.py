@@ -115,8 +115,10 @@ class Transport(asyncio.BufferedProtocol):
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
     def eof_received(self) -> bool:
+        """True: the protocol machine decides when to close; over TLS it cannot (close_notify)."""
+        transport = self._transport
         self._lost()
-        return True  # the protocol machine decides when to close
+        return transport is None or transport.get_extra_info("sslcontext") is None
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._lost()
