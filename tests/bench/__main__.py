@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import find, find_million, index, store
+from tests.bench import find, find_million, peers, programs
 
 BENCHES = {
     "find": find.main,
     "find-million": find_million.main,
-    "index": index.main,
-    "store": store.main,
+    "peers": peers.main,
+    "sink": programs.sink,
 }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.bench import tree
-from tests.bench.programs import Absent, compiled
+from tests.bench.programs import AbsentError, compiled
 from tests.bench.scratch import settle
 from tests.bench.sending import FIRST, Outcome, Plan, Sender, send, sender
 from tests.peers import dcmtk, instances
@@ -66,7 +66,7 @@ class Client:
     name: str
     title: str
     run: Callable[[Running, Load, Scratch], Measured]
-    """Raises Failed, or gives the reason of a failure."""
+    """Raises FailedError, or gives the reason of a failure."""
     absent: Callable[[], str]
 
 
@@ -76,9 +76,7 @@ def _measured(outcome: Outcome, cpu: float, memory: int) -> Measured:
     count = outcome.acknowledged
     share = outcome.cpu / outcome.seconds
     each = outcome.cpu / count
-    return Measured(
-        outcome.rate, count, outcome.p50, outcome.p99, cpu / count, each, memory, share
-    )
+    return Measured(outcome.rate, count, outcome.p50, outcome.p99, cpu / count, each, memory, share)
 
 
 def warm(server: Running, data: Prepared) -> int:
@@ -184,7 +182,7 @@ def _no_storescu() -> str:
 def _no_sender() -> str:
     try:
         compiled("sender")
-    except Absent as absent:
+    except AbsentError as absent:
         return str(absent)
     return ""
 
@@ -193,7 +191,12 @@ CLIENTS = {
     client.name: client
     for client in (
         Client("prepared", "prepared bytes", prepared, _no_sender),
-        Client("storescu", "DCMTK storescu, as installed", storescu, _no_storescu),
+        Client(
+            "storescu",
+            "DCMTK storescu, as installed",
+            storescu,
+            lambda: _no_storescu() or _no_sender(),
+        ),
         Client("pynetdicom", "pynetdicom as SCU", pynetdicom, _no_sender),
     )
 }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from gateway import Worker, evt
-from workers.archive import Archive
+from workers.archive.archive import Archive, Offer
 
-worker = Worker("plain", concurrency=16)
+BATCH = 64
+
+worker = Worker("plain", concurrency=BATCH)
 
 
 @worker.on_start
@@ -14,7 +16,7 @@ def start() -> None:
     archive = Archive(worker.context.data_dir / "archive", worker.context.durable)
 
 
-@worker.on(evt.EVT_C_STORE, redeliver=True, durable=True)
-def store(event) -> int:
-    archive.keep(event.claim, event.claim_data, event.attempt)
-    return 0x0000
+@worker.on(evt.EVT_C_STORE, redeliver=True, durable=True, batch=BATCH)
+def store(events) -> list[int | Exception]:
+    kept = archive.keep([Offer(e.claim, e.claim_data, e.attempt) for e in events])
+    return [name if isinstance(name, Exception) else 0x0000 for name in kept]

@@ -15,13 +15,13 @@ _HERE = Path(__file__).parent
 _FLAGS = ("-O2", "-std=gnu11", "-pthread", "-Wall", "-Wextra", "-Werror")
 
 
-class Absent(Exception):
+class AbsentError(Exception):
     """Something that is to be measured, or to measure with, is not installed."""
 
 
 @cache
 def compiled(name: str) -> str:
-    """The path of a program; raises Absent where there is no C compiler."""
+    """The path of a program; raises AbsentError where there is no C compiler."""
     sources = [_HERE / f"{name}.c", *sorted(_HERE.glob("*.h"))]
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
     folder = Path(tempfile.gettempdir()) / f"dicom-gateway-bench-{os.getuid()}"
@@ -35,7 +35,7 @@ def compiled(name: str) -> str:
 def _compile(source: Path, program: Path) -> None:
     compiler = shutil.which("cc")
     if compiler is None:
-        raise Absent("there is no C compiler (cc)")
+        raise AbsentError("there is no C compiler (cc)")
     # Another run may compile the same at this moment: the name appears with a whole file.
     fresh = program.with_name(f"{program.name}.{os.getpid()}")
     subprocess.run([compiler, *_FLAGS, source, "-o", fresh], check=True)
@@ -46,6 +46,6 @@ def sink(arguments: list[str]) -> None:
     """`python -m tests.bench sink`: run it by hand; `--dir`, `--sync`, `--discard`, `--port`."""
     try:
         program = compiled("sink")
-    except Absent as absent:
+    except AbsentError as absent:
         sys.exit(str(absent))
     os.execv(program, [program, *arguments])

@@ -51,6 +51,16 @@ class Lane:
                 self.reason = f"status 0x{status.Status:04X}"
             else:
                 self.times.append(time.monotonic() - begun)
+            self._let_reactor_run()
+
+    def _let_reactor_run(self) -> None:
+        """Wait until pynetdicom's own thread noticed that the operation is over.
+
+        If the next one began before, that thread could take its response from the queue and drop
+        it. Reading the next file gives it that moment elsewhere; here nothing would.
+        """
+        while self.assoc._is_paused and self.assoc.is_established:
+            time.sleep(0.0001)
 
 
 def tell(**values: object) -> None:

@@ -28,7 +28,7 @@ READY = 60.0
 GRACE = 10.0
 
 
-class Failed(Exception):
+class FailedError(Exception):
     """A server, or a client, could not do what was asked; the reason is shown."""
 
 
@@ -118,10 +118,10 @@ class Sender:
         stdout = self.process.stdout
         assert stdout is not None
         if not select.select([stdout], (), (), seconds)[0]:
-            raise Failed(f"no word from the sender within {seconds:.0f} s")
+            raise FailedError(f"no word from the sender within {seconds:.0f} s")
         told = json.loads(stdout.readline() or '{"reason": "the sender broke off"}')
         if set(told) == {"reason"}:
-            raise Failed(told["reason"])
+            raise FailedError(told["reason"])
         return told
 
     def _kill(self) -> None:
@@ -158,11 +158,11 @@ def sender(address: Address, plan: Plan) -> Sender:
 
 
 def send(address: Address, plan: Plan) -> Outcome:
-    """All of a plan; raises Failed if anything was not acknowledged."""
+    """All of a plan; raises FailedError if anything was not acknowledged."""
     with sender(address, plan) as client:
         outcome = client.run()
     if outcome.reason or outcome.failed:
-        raise Failed(outcome.reason)
+        raise FailedError(outcome.reason)
     return outcome
 
 

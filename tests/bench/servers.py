@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench.programs import Absent, compiled
-from tests.bench.sending import Failed
+from tests.bench.programs import AbsentError, compiled
+from tests.bench.sending import FailedError
 from tests.peers import dcmtk, procfs, raw
 from tests.peers.process import Gateway
 from tests.peers.scp import free_port
@@ -66,7 +66,9 @@ def _end(process: subprocess.Popen) -> None:
 
 
 @contextmanager
-def _child(*command: object, says_port: bool = False, port: int = 0, **options) -> Iterator[Running]:
+def _child(
+    *command: object, says_port: bool = False, port: int = 0, **options
+) -> Iterator[Running]:
     """A child that prints its port, or one that listens at the given port after a while."""
     process = subprocess.Popen(
         [str(part) for part in command],
@@ -81,7 +83,7 @@ def _child(*command: object, says_port: bool = False, port: int = 0, **options) 
             assert process.stdout is not None
             port = int(process.stdout.readline() or 0)
         if not port:
-            raise Failed("it did not start")
+            raise FailedError("it did not start")
         _wait_answering(process, ("127.0.0.1", port))
         yield Running(("127.0.0.1", port), process.pid)
     finally:
@@ -91,7 +93,7 @@ def _child(*command: object, says_port: bool = False, port: int = 0, **options) 
 def _wait_answering(process: subprocess.Popen, address: Address) -> None:
     def answers() -> bool:
         if process.poll() is not None:
-            raise Failed(f"it left with exit status {process.returncode}")
+            raise FailedError(f"it left with exit status {process.returncode}")
         with suppress(OSError, AssertionError):
             return raw.echo_ok(address)
         return False
@@ -99,7 +101,7 @@ def _wait_answering(process: subprocess.Popen, address: Address) -> None:
     try:
         procfs.until(answers, timeout=PATIENCE, what="an answer to a C-ECHO", every=0.02)
     except AssertionError as error:
-        raise Failed("it did not start to answer") from error
+        raise FailedError("it did not start to answer") from error
 
 
 def _pynetdicom(folder: Path) -> AbstractContextManager[Running]:
@@ -160,11 +162,11 @@ def gateway(folder: Path, config: str) -> Iterator[Running]:
     try:
         process = Gateway(folder, config=config)
     except AssertionError as error:
-        raise Failed("it did not start") from error
+        raise FailedError("it did not start") from error
     try:
         yield Running(process.address, process.pid)
         if status := process.stop():
-            raise Failed(f"it left with exit status {status}")
+            raise FailedError(f"it left with exit status {status}")
     finally:
         process.close()
 
@@ -185,7 +187,7 @@ def _no_orthanc() -> str:
 def _no_sink() -> str:
     try:
         compiled("sink")
-    except Absent as absent:
+    except AbsentError as absent:
         return str(absent)
     return ""
 

@@ -1,0 +1,98 @@
+"""The bar: by how much this gateway means to be ahead of whom. It is printed, and never fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.bench.figures import Case
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tests.bench.figures import Figures
+
+SMALL, CT, LARGE = 8 * 1024, 512 * 1024, 30 * 1024 * 1024
+CAP = 0.8
+"""Of the bare sink of the same kind: more than that is asked of nobody."""
+SINKS = {"gateway-durable": "sink-sync", "gateway-written": "sink"}
+
+
+@dataclass(frozen=True)
+class Term:
+    """One thing asked: at these loads, so many times what that server does."""
+
+    ours: str
+    theirs: str
+    times: float
+    client: str = "prepared"
+    sizes: tuple[int, ...] = (SMALL, CT, LARGE)
+    associations: tuple[int, ...] = (1, 10, 100)
+
+    def cases(self) -> Iterable[Case]:
+        return (Case(self.client, s, a) for s in self.sizes for a in self.associations)
+
+
+_STORED = (SMALL, CT)
+TERMS = (
+    Term("gateway-durable", "pynetdicom", 5, sizes=_STORED, associations=(10,)),
+    Term("gateway-written", "pynetdicom", 12, sizes=_STORED, associations=(10,)),
+    Term("gateway-durable", "orthanc", 3),
+    Term("gateway-durable", "dcmtk", 0.7, associations=(10,)),
+    Term("gateway-durable", "dcmtk", 1, associations=(100,)),
+    Term("gateway-written", "dcmtk", 1.2, associations=(10, 100)),
+    Term("gateway-durable", "dcmtk", 10, "storescu", _STORED, (1, 10)),
+    Term("gateway-written", "dcmtk", 15, "storescu", _STORED, (1, 10)),
+    Term("gateway-durable", "sink-sync", 0.6, sizes=(CT,)),
+    Term("gateway-written", "sink", 0.6, sizes=(CT,)),
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A term at one load."""
+
+    term: Term
+    case: Case
+    ratio: float | None
+    """None: the other one failed."""
+    asked: float | None
+    """The ratio that is the bar here; less than the term's where the sink is near."""
+    capped: bool
+    of_sink: float | None
+    """What we reached of the sink of our kind, if that was measured."""
+    reached: bool
+
+
+def judge(
+    rate: Callable[[Case, str], float | None], terms: Iterable[Term] = TERMS
+) -> list[Verdict]:
+    """Every term at every load where both were measured; `rate` as `Figures.rate`."""
+    found = (_judge(rate, term, case) for term in terms for case in term.cases())
+    return [verdict for verdict in found if verdict is not None]
+
+
+def _judge(rate: Callable[[Case, str], float | None], term: Term, case: Case) -> Verdict | None:
+    ours, theirs = rate(case, term.ours), rate(case, term.theirs)
+    if ours is None or theirs is None:
+        return None
+    sink = rate(case, SINKS[term.ours])
+    bar = term.times * theirs
+    capped = bool(sink) and bar > CAP * sink
+    if capped:
+        bar = CAP * sink
+    return Verdict(
+        term,
+        case,
+        ours / theirs if theirs else None,
+        bar / theirs if theirs else None,
+        capped,
+        ours / sink if sink else None,
+        ours > 0 and ours >= bar,
+    )
+
+
+def reached(figures: Figures) -> tuple[int, int]:
+    """How many of how many."""
+    verdicts = judge(figures.rate)
+    return sum(one.reached for one in verdicts), len(verdicts)
