@@ -108,6 +108,20 @@ class ServeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """The `[tls]` table: what a listening socket's TLS is made of (PS3.15 B)."""
+
+    certificate: str = ""
+    """PEM: the certificate and those that sign it; empty: no TLS."""
+    key: str = ""
+    """PEM, unless the key stands beside the certificate."""
+    ca: str = ""
+    """PEM: who signs the peers' certificates; empty: peers need none."""
+    require_client_certificate: bool = True
+    """With `ca`: false lets in who has none; one that is shown must be good all the same."""
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerTable:
     """One `[workers.NAME]` table; NAME is the name of its lease."""
 
@@ -166,6 +180,7 @@ class Settings:
     """The whole configuration."""
 
     gateway: ServeSettings = field(default_factory=ServeSettings)
+    tls: TlsSettings = field(default_factory=TlsSettings)
     association: AssociationSettings = field(default_factory=AssociationSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
@@ -189,18 +204,6 @@ class ContextSettings:
     scu_role: bool | None = None
     scp_role: bool | None = None
     """Roles that a requestor may have, if it proposes them; None: role selection is ignored."""
-
-
-@dataclass(frozen=True, slots=True)
-class TlsSettings:
-    """The files that a listening socket's TLS is made of (PS3.15 B)."""
-
-    certificate: str = ""
-    """PEM: the certificate and those that sign it; empty: no TLS."""
-    key: str = ""
-    """PEM, unless the key stands beside the certificate."""
-    ca: str = ""
-    """PEM: who signs the peers' certificates; empty: peers need none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""TLS of a listening socket (PS3.15 B): contexts that another process can make again."""
+"""TLS (PS3.15 B): contexts of who listens, which another process can make again, and of clients."""
 
 from __future__ import annotations
 
@@ -27,25 +27,47 @@ def tls_context(
     `key`: if it is not in the file of the certificate. `ca`: who must have signed the peers'
     certificates; without it peers need none. Raises ConfigError that names the file.
     """
-    paths = [Path(fspath(p)).absolute().as_posix() if p else "" for p in (certificate, key, ca)]
-    return load(TlsSettings(*paths))
+    paths = (Path(fspath(p)).absolute().as_posix() if p else "" for p in (certificate, key, ca))
+    return load(TlsSettings(next(paths), next(paths), next(paths)))
 
 
 def load(settings: TlsSettings) -> TlsContext:
     """The context of these files; raises ConfigError."""
     context = TlsContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.settings = settings
+    _fill(context, settings.certificate, settings.key, settings.ca)
+    if settings.ca:
+        required = settings.require_client_certificate
+        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+    return context
+
+
+def client_context(
+    certificate: StrPath | None = None, key: StrPath | None = None, ca: StrPath | None = None
+) -> ssl.SSLContext:
+    """The context of one who connects: TLS 1.2 or later, PEM files.
+
+    `ca`: who must have signed the peer's certificate; otherwise whom this system trusts. Raises
+    ConfigError that names the file.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _fill(context, *(fspath(path) if path else "" for path in (certificate, key, ca)))
+    if ca is None:
+        context.load_default_certs()
+    return context
+
+
+def _fill(context: ssl.SSLContext, certificate: str, key: str, ca: str) -> None:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(settings.certificate, settings.key or None, _no_passphrase)
-        if settings.ca:
-            context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(settings.ca)
+        if certificate:
+            context.load_cert_chain(certificate, key or None, _no_passphrase)
+        if ca:
+            context.load_verify_locations(ca)
     except OSError as error:  # ssl.SSLError is one
-        names = ", ".join(p for p in (settings.certificate, settings.key, settings.ca) if p)
+        names = ", ".join(p for p in (certificate, key, ca) if p)
         why = getattr(error, "reason", None) or error.strerror or error
         raise ConfigError(f"TLS cannot be set up with {names}: {why}") from None
-    return context
 
 
 def _no_passphrase() -> str:

@@ -22,8 +22,10 @@ from gateway.cli.peer import (
     run,
     timeouts_of,
 )
+from gateway.cli.security import Security, secured
 
 
+@secured
 def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
     host: HostArgument,
     port: PortArgument,
@@ -35,6 +37,8 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
     max_pdu: MaxPduOption = 262_144,
     timeout: TimeoutOption = 30.0,
     as_json: JsonOption = False,
+    *,
+    security: Security,
 ) -> None:
     """Ask a DICOM peer whether it is there: associate, C-ECHO, release.
 
@@ -46,8 +50,8 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
     from gateway.requestor.proposal import UNCOMPRESSED
     from gateway.uid import VERIFICATION
 
-    address = address_of(host, port)
-    proposal = proposal_of(((VERIFICATION, UNCOMPRESSED),), aet, aec, max_pdu)
+    address = address_of(host, port, security)
+    proposal = proposal_of(((VERIFICATION, UNCOMPRESSED),), aet, aec, max_pdu, security)
     output = Output(as_json)
 
     async def work(_: Interrupt) -> int:

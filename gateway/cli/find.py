@@ -25,6 +25,7 @@ from gateway.cli.peer import (
     timeouts_of,
 )
 from gateway.cli.query import KeysOption, Level, LevelOption, Root, RootOption, model
+from gateway.cli.security import Security, secured
 from gateway.dimse.status import Category
 from gateway.requestor.errors import describe_status, printable
 
@@ -35,6 +36,7 @@ _LONGEST = 64
 """Characters of a value in a table: a UID."""
 
 
+@secured
 def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
     host: HostArgument,
     port: PortArgument,
@@ -49,6 +51,8 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
     max_pdu: MaxPduOption = 262_144,
     timeout: TimeoutOption = 30.0,
     as_json: JsonOption = False,
+    *,
+    security: Security,
 ) -> None:
     """Ask a peer what it has: patients, studies, series, images, or a worklist.
 
@@ -71,12 +75,12 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
         None if root is Root.WORKLIST else level,
         () if only_keys else keys_.returned_by(root, level),
     )
-    proposal = proposal_of(((sop_class, UNCOMPRESSED),), aet, aec, max_pdu)
+    proposal = proposal_of(((sop_class, UNCOMPRESSED),), aet, aec, max_pdu, security)
     output = Output(as_json)
     matches = _Matches(output)
 
     async def work(interrupt: Interrupt) -> int:
-        address = address_of(host, port)
+        address = address_of(host, port, security)
         async with associated(address, proposal, timeouts_of(timeout)) as association:
             operation = await association.c_find(sop_class, encoder(asked))
             interrupt.ask = operation.cancel

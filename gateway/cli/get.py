@@ -33,6 +33,7 @@ from gateway.cli.query import (
     Suboperations,
     model,
 )
+from gateway.cli.security import Security, secured
 from gateway.errors import ConfigError
 from gateway.uid import KEYWORDS, is_valid
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from gateway.requestor.received import Received
 
 
+@secured
 def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
     host: HostArgument,
     port: PortArgument,
@@ -62,6 +64,8 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
     max_pdu: MaxPduOption = 262_144,
     timeout: TimeoutOption = 30.0,
     as_json: JsonOption = False,
+    *,
+    security: Security,
 ) -> None:
     """Fetch what a peer has and write it to files, over the same association.
 
@@ -80,13 +84,13 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
     contexts, roles = get_contexts(
         sop_class, _uids(sop_classes, "--sop-class"), _uids(syntaxes, "--transfer-syntax")
     )
-    base = proposal_of(contexts, aet, aec, max_pdu)
+    base = proposal_of(contexts, aet, aec, max_pdu, security)
     output = Output(as_json)
     files = _Files(output)
     folder = Folder(_made(out), files.told, aec)
 
     async def work(interrupt: Interrupt) -> int:
-        address, proposal = address_of(host, port), replace(base, roles=roles)
+        address, proposal = address_of(host, port, security), replace(base, roles=roles)
         async with associated(address, proposal, timeouts_of(timeout), folder) as association:
             operation = await association.c_get(sop_class, encoder(asked))
             interrupt.ask = operation.cancel

@@ -32,8 +32,10 @@ from gateway.cli.query import (
     Suboperations,
     model,
 )
+from gateway.cli.security import Security, secured
 
 
+@secured
 def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
     host: HostArgument,
     port: PortArgument,
@@ -48,6 +50,8 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
     max_pdu: MaxPduOption = 262_144,
     timeout: TimeoutOption = 30.0,
     as_json: JsonOption = False,
+    *,
+    security: Security,
 ) -> None:
     """Ask a peer to send what it has to another AE title.
 
@@ -63,11 +67,11 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
     check_titles(dest=destination)
     sop_class = model(root, "Move")
     asked = identifier(keys, level)
-    proposal = proposal_of(((sop_class, UNCOMPRESSED),), aet, aec, max_pdu)
+    proposal = proposal_of(((sop_class, UNCOMPRESSED),), aet, aec, max_pdu, security)
     output = Output(as_json)
 
     async def work(interrupt: Interrupt) -> int:
-        address = address_of(host, port)
+        address = address_of(host, port, security)
         async with associated(address, proposal, timeouts_of(timeout)) as association:
             operation = await association.c_move(sop_class, encoder(asked), destination)
             interrupt.ask = operation.cancel

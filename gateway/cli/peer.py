@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from gateway.cli.security import Security
     from gateway.requestor.incoming import Handler
     from gateway.requestor.services import Association
 
@@ -75,14 +76,16 @@ def check_titles(**titles: str) -> None:
             raise typer.BadParameter(text, param_hint=f"--{option}")
 
 
-def proposal_of(contexts: Contexts, aet: str, aec: str, max_pdu: int) -> Proposal:
+def proposal_of(
+    contexts: Contexts, aet: str, aec: str, max_pdu: int, security: Security
+) -> Proposal:
     """The proposal of a command; checks the titles."""
     check_titles(aet=aet, aec=aec)
-    return Proposal(contexts, aet, aec, max_pdu)
+    return Proposal(contexts, aet, aec, max_pdu, identity=security.identity)
 
 
-def address_of(host: str, port: int) -> Address:
-    return Address(host, port)
+def address_of(host: str, port: int, security: Security) -> Address:
+    return Address(host, port, security.tls, security.server_name)
 
 
 def timeouts_of(seconds: float) -> Timeouts:

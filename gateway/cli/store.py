@@ -29,6 +29,7 @@ from gateway.cli.peer import (
     run,
     timeouts_of,
 )
+from gateway.cli.security import Security, secured
 from gateway.requestor.store import Kind, Sender
 from gateway.uid import name_of
 
@@ -42,6 +43,7 @@ _AT_ONCE = 64
 """Files that are looked at between two moments at which Ctrl-C is heard."""
 
 
+@secured
 def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
     host: HostArgument,
     port: PortArgument,
@@ -67,6 +69,8 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
     max_pdu: MaxPduOption = 262_144,
     timeout: TimeoutOption = 30.0,
     as_json: JsonOption = False,
+    *,
+    security: Security,
 ) -> None:
     """Send DICOM files to a peer, each as it is, in its own transfer syntax.
 
@@ -76,14 +80,14 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
     dicom-gateway store 127.0.0.1 11112 scans/ report.dcm --associations 4
     """
     output = Output(as_json)
-    proposal = proposal_of((), aet, aec, max_pdu)
+    proposal = proposal_of((), aet, aec, max_pdu, security)
     converter = _converter() if convert else None
     report = _Report(output, ignore_other)
 
     async def work(_: Interrupt) -> int:
         instances = await _look(paths, report)
         sender = Sender(
-            address_of(host, port),
+            address_of(host, port, security),
             proposal,
             timeouts_of(timeout),
             report.told,

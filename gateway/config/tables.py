@@ -33,6 +33,7 @@ from gateway.settings import (
     ServeSettings,
     Settings,
     SpoolSettings,
+    TlsSettings,
     WorkerTable,
 )
 
@@ -44,6 +45,7 @@ Location = tuple[str, ...]
 WORKER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TARGET = re.compile(r"([A-Za-z0-9._-]+|[\w.]+:[\w.]+)?")
 _AE = text_that(is_ae_title, AE_TITLE)
+_FILE = text_that(lambda text: "\0" not in text, "the path of a file")
 _TIB = 1 << 40
 
 
@@ -71,6 +73,10 @@ RULES: dict[type, dict[str, Rule]] = {
         "acceptors": whole(1, 64),
         "durability": one_of("durable", "written"),
         "drain_timeout": seconds(0),
+    },
+    TlsSettings: {
+        **dict.fromkeys(("certificate", "key", "ca"), _FILE),
+        "require_client_certificate": FLAG,
     },
     AssociationSettings: {
         "max_pdu": whole(1024, 0x7FFF_FFFF),
@@ -107,7 +113,7 @@ RULES: dict[type, dict[str, Rule]] = {
         "dsn": text_that(lambda text: "\0" not in text, "a PostgreSQL connection string"),
         "holder": text_that(lambda text: not text or is_ae_title(text), AE_TITLE),
         "shared": FLAG,
-        "guard": text_that(lambda text: "\0" not in text, "the path of a file"),
+        "guard": _FILE,
         "relational": FLAG,
         "combined": FLAG,
     },

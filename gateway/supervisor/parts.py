@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gateway.errors import ConfigError
 from gateway.settings import (
     AcceptorSettings,
     FabricSettings,
     Settings,
+    TlsSettings,
     WorkerSettings,
     WorkerTable,
     to_map,
@@ -64,6 +66,7 @@ def acceptors(settings: Settings, parts: Parts, data: Path, listen: int) -> Iter
             expect=expect,
             drain_timeout=settings.gateway.drain_timeout,
             durable=is_durable(settings),
+            tls=_tls(settings.tls),
             association=settings.association,
             policy=settings.policy,
             spool=settings.spool,
@@ -71,6 +74,22 @@ def acceptors(settings: Settings, parts: Parts, data: Path, listen: int) -> Iter
             log=settings.log,
         )
         yield Post(acceptor.name, parts.acceptor, to_map(acceptor), {"listen": listen})
+
+
+def _tls(settings: TlsSettings) -> TlsSettings:
+    """Paths that hold wherever a process is; raises ConfigError for half of TLS."""
+    if not settings.certificate and (settings.key or settings.ca):
+        raise ConfigError("tls.certificate is empty, but not tls.key and tls.ca: TLS needs it")
+
+    def absolute(path: str) -> str:
+        return str(Path(path).absolute()) if path else ""
+
+    return replace(
+        settings,
+        certificate=absolute(settings.certificate),
+        key=absolute(settings.key),
+        ca=absolute(settings.ca),
+    )
 
 
 def members(launch: Launch, settings: Settings, parts: Parts) -> Iterator[Post]:

@@ -121,12 +121,13 @@ class _Gateway:
 
     def _ready_line(self) -> str:
         gateway = self._settings.gateway
+        tls = "TLS, " if self._settings.tls.certificate else ""
         if roles.is_durable(self._settings):
             means = "success means durable (synced to disk)"
         else:
             means = "success means written (not synced: lost with the power)"
             _log.warning("durability=written: instances answered with success may be lost")
         return (
-            f"dicom-gateway ready: {spoken(self._address)} AE {gateway.ae_title}, "
+            f"dicom-gateway ready: {spoken(self._address)} AE {gateway.ae_title}, {tls}"
             f"data {gateway.data}, {means}"
         )
