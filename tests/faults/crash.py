@@ -292,16 +292,22 @@ def control(folder: Path) -> bool:
     try:
         house.again(instances.many(2))
         house.audit()
+        refused, killed = instances.many(2)  # it has their bytes in hand
         pid = house.gateway.child("hasty-0")
+        seen = ["-o", str(house.log), "-e", "trace=renameat2"]
+        with attached(pid, *seen, "-e", "inject=renameat2:error=EIO:when=1+"):
+            house.send([refused])
+            procfs.until(lambda: "(INJECTED)" in house.log.read_text(), timeout=5, what="a refusal")
         with attached(pid, "-e", "inject=renameat2:signal=SIGKILL:when=1"):
-            house.send([instances.make()])  # it has the bytes in hand
+            house.send([killed])
             procfs.until(lambda: not procfs.alive(pid), timeout=5, what="the death of the worker")
         house.gateway.wait_child("hasty-0", other_than=pid)
         house.again([])
         try:
             house.audit()
         except Broken as broken:
-            return "it is not on disk" in str(broken)
+            lines = [line for line in str(broken).splitlines() if "it is not on disk" in line]
+            return all(any(one.uid in line for line in lines) for one in (refused, killed))
         return False
     finally:
         house.close()

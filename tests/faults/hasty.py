@@ -17,7 +17,7 @@ def start():
 @worker.on(evt.EVT_C_STORE, redeliver=True, durable=True)
 def store(event):
     event.claim_data
-    threading.Thread(target=storage.store, args=(event,)).start()
+    threading.Timer(0.2, storage.store, (event,)).start()
     return 0x0000
 
 
