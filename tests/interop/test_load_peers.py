@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.load.conftest import validate
 from tests.load.servers import ASSOCIATIONS, SERVERS, put_under_load
 
 SECONDS = 2
@@ -23,7 +22,6 @@ def test_what_was_acknowledged_is_there(folder, name: str) -> None:
     with SERVERS[name](folder) as server:
         done, report = put_under_load(server, folder, SECONDS)
         assert done.popen.returncode == 0, done.report()
-        validate(report)
         totals = report["totals"]
         assert totals["errors"] == 0
         assert totals["associations"] == ASSOCIATIONS

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.conftest import short_folder
+from tests.load.conftest import validate
 from tests.peers import dcmtk, procfs
 from tests.peers.process import Gateway, Program, run_cli
 from tests.peers.raw import echo_ok
@@ -108,7 +109,7 @@ SERVERS = {
 
 
 def put_under_load(server: Server, folder: Path, seconds: float) -> tuple[Program, dict]:
-    """The command of the README; gives it and what its JSON says."""
+    """The command of the README; gives it and what its JSON says, which follows the schema."""
     report = folder / "report.json"
     done = run_cli(
         *("load", "127.0.0.1", server.port, "--associations", ASSOCIATIONS),
@@ -116,7 +117,9 @@ def put_under_load(server: Server, folder: Path, seconds: float) -> tuple[Progra
         timeout=seconds + 60,
     )
     assert report.exists(), done.report()
-    return done, json.loads(report.read_text())
+    document = json.loads(report.read_text())
+    validate(document)
+    return done, document
 
 
 @contextmanager

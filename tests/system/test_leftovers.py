@@ -8,9 +8,11 @@ import sqlite3
 import threading
 import time
 
+import pytest
+
 from tests.accountant import Accountant, read_index
 from tests.peers import instances, procfs, sender
-from tests.peers.process import Gateway
+from tests.peers.process import Gateway, run_cli
 from tests.peers.raw import association, echo_ok
 from tests.peers.workers import STORAGE_OFF, UserWorker
 
@@ -156,3 +158,30 @@ def test_what_kills_each_worker_is_parked_and_the_others_go_on(folder, start_gat
             timeout=10,
             what="a worker that is back",
         )
+
+
+@pytest.mark.slow
+def test_a_damaged_index_is_refused_and_never_made_anew(folder) -> None:
+    first = Gateway(folder)
+    assert sender.store_all(first.address, instances.many(3)).failed == {}
+    assert first.stop() == 0
+    index = first.archive / "index.sqlite"
+    for damage in (b"not a database at all" * 500, b"", None):
+        if damage is None:
+            index.unlink()
+        else:
+            index.write_bytes(damage)
+        done = run_cli("serve", "--port", 0, "--data", first.data)
+        assert done.popen.returncode == 2, done.report()
+        assert "archive reindex" in done.err.text
+        assert "Traceback" not in done.err.text
+        assert (index.read_bytes() if index.exists() else None) == damage
+        assert len(list(first.archive.rglob("*.dcm"))) == 3
+    assert run_cli("archive", "reindex", "--data", first.data).popen.returncode == 0
+    again = Gateway(folder)
+    try:
+        assert len(read_index(index)) == 3
+        assert sender.store_all(again.address, instances.many(1)).failed == {}
+        assert again.stop() == 0
+    finally:
+        again.close()
