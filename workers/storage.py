@@ -23,8 +23,6 @@ from workers.archive.recovery import Recovery
 from workers.archive.settings import ArchiveSettings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gateway.sdk import Event
     from workers.archive.index import Index
     from workers.archive.intake import Receipt
@@ -41,7 +39,10 @@ CONFLICT_SET_ASIDE = 0xB000
 DUPLICATE_INSTANCE = 0x0111
 """PS3.7 C.5.7."""
 
-worker = Worker("storage", concurrency=16)
+BATCH = 64
+"""Instances that are made durable together, at the most: as many as are in hand."""
+
+worker = Worker("storage", concurrency=BATCH)
 
 
 class Storage:
@@ -93,29 +94,17 @@ class Storage:
             self._index.close()
         self._archive = self._index = self._intake = None
 
-    def store(self, event: Event) -> int | Dataset:
-        """Keep and index the instance; a failure status if that cannot be done."""
-        claim, request = event.claim, event.request
-        arrival = Arrival(
-            claim,
-            event.claim_data,
-            event.attempt,
-            str(request.AffectedSOPClassUID),
-            str(request.AffectedSOPInstanceUID),
-            str(event.context.transfer_syntax),
-        )
-        try:
-            receipt = self.intake.take(arrival)
-        except Mismatch as error:
-            return _failure(DOES_NOT_MATCH, claim.token, str(error))
-        except HeaderError as error:
-            return _failure(CANNOT_UNDERSTAND, claim.token, f"Cannot understand: {error}")
-        except OSError as error:
-            why = error.strerror or "input/output error"
-            return _failure(OUT_OF_RESOURCES, claim.token, f"Out of resources: {why}")
-        except GatewayError as error:
-            return _failure(OUT_OF_RESOURCES, claim.token, f"Out of resources: {error}")
-        return self._answer(event, receipt)
+    def store(self, events: list[Event]) -> list[int | Dataset | Exception]:
+        """Keep and index the instances; a failure status for each with which that cannot be done.
+
+        An exception in the place of an answer is a mistake of this program's.
+        """
+        arrivals = [_arrival(event) for event in events]
+        receipts = iter(self.intake.take([a for a in arrivals if isinstance(a, Arrival)]))
+        return [
+            self._answer(event, next(receipts)) if isinstance(arrival, Arrival) else arrival
+            for event, arrival in zip(events, arrivals, strict=True)
+        ]
 
     def _recover(self, archive: Archive, index: Index) -> None:
         """One process at a time: members start together."""
@@ -126,22 +115,55 @@ class Storage:
         finally:
             os.close(fd)
 
-    def _answer(self, event: Event, receipt: Receipt) -> int | Dataset:
-        token, path = event.claim.token, receipt.entry.path
+    def _answer(self, event: Event, receipt: Receipt | Exception) -> int | Dataset | Exception:
+        if isinstance(receipt, Exception):
+            return _refusal(event, receipt)
+        path = receipt.entry.path
         match receipt.taken:
             case Taken.REJECTED:
-                return _failure(DUPLICATE_INSTANCE, token, "Another content stands under this UID")
+                why = "Another content stands under this UID"
+                return _failure(DUPLICATE_INSTANCE, event, why)
             case Taken.SET_ASIDE:
                 log.warning("association=%s conflict set aside path=%s", event.assoc_id, path)
-                _tell(event, receipt, self.archive.root / path, conflict=True)
+                _tell(event, receipt, self.archive, conflict=True)
                 fails = self._settings.conflict == "failure"
                 comment = "Another content stands under this UID; this one was set aside"
                 return _status(DUPLICATE_INSTANCE if fails else CONFLICT_SET_ASIDE, comment)
             case Taken.SAME if event.attempt == 1:
                 return SUCCESS
             case _:
-                _tell(event, receipt, self.archive.root / path)
+                _tell(event, receipt, self.archive)
                 return SUCCESS
+
+
+def _arrival(event: Event) -> Arrival | Exception:
+    try:
+        request = event.request
+        return Arrival(
+            event.claim,
+            event.claim_data,
+            event.attempt,
+            str(request.AffectedSOPClassUID),
+            str(request.AffectedSOPInstanceUID),
+            str(event.context.transfer_syntax),
+        )
+    except Exception as error:  # of this request: the others go on
+        return error
+
+
+def _refusal(event: Event, error: Exception) -> Dataset | Exception:
+    match error:
+        case Mismatch():
+            return _failure(DOES_NOT_MATCH, event, str(error))
+        case HeaderError():
+            return _failure(CANNOT_UNDERSTAND, event, f"Cannot understand: {error}")
+        case OSError():
+            why = error.strerror or "input/output error"
+            return _failure(OUT_OF_RESOURCES, event, f"Out of resources: {why}")
+        case GatewayError():
+            return _failure(OUT_OF_RESOURCES, event, f"Out of resources: {error}")
+        case _:
+            return error
 
 
 def _status(status: int, comment: str) -> Dataset:
@@ -151,12 +173,13 @@ def _status(status: int, comment: str) -> Dataset:
     return answer
 
 
-def _failure(status: int, token: str, why: str) -> Dataset:
+def _failure(status: int, event: Event, why: str) -> Dataset:
+    token = event.claim.token
     log.error("instance not kept token=%s status=0x%04X error=%s", token, status, why)
     return _status(status, why)
 
 
-def _tell(event: Event, receipt: Receipt, kept: Path, *, conflict: bool = False) -> None:
+def _tell(event: Event, receipt: Receipt, archive: Archive, *, conflict: bool = False) -> None:
     """The instance is durable: who keeps count of instances is told here."""
     topic = evt.EVT_INSTANCE_CONFLICT if conflict else evt.EVT_INSTANCE_STORED
     if not event.is_watched(topic):
@@ -170,7 +193,7 @@ def _tell(event: Event, receipt: Receipt, kept: Path, *, conflict: bool = False)
             "transfer_syntax_uid": entry.transfer_syntax_uid,
             "size": entry.size,
             "sha256": entry.sha256.hex(),
-            "path": str(kept),
+            "path": archive.path(entry.path),
         },
     )
 
@@ -178,4 +201,4 @@ def _tell(event: Event, receipt: Receipt, kept: Path, *, conflict: bool = False)
 storage = Storage()
 worker.on_start(storage.start)
 worker.on_stop(storage.stop)
-worker.bind(evt.EVT_C_STORE, storage.store, redeliver=True, durable=True)
+worker.bind(evt.EVT_C_STORE, storage.store, redeliver=True, durable=True, batch=BATCH)

@@ -7,6 +7,7 @@ import pytest
 
 from gateway.spool import Claim, Tokens
 from workers.archive import Archive
+from workers.archive import archive as archive_module
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +34,14 @@ def offer(ready: Path | None, body: bytes = b"d" * 5000, *, synced: bool = True)
     path = ready / token
     path.write_bytes(whole)
     return Offer(Claim(token, str(path), len(META), len(body), digest, synced), None, whole)
+
+
+def keep(archive: Archive, claim: Claim, data: bytes | None, attempt: int = 1) -> Path:
+    """Where a claim is kept; raises the reason if it is not."""
+    (kept,) = archive.keep([archive_module.Offer(claim, data, attempt)])
+    if isinstance(kept, Exception):
+        raise kept
+    return archive.root / kept
 
 
 def stored(root: Path) -> dict[str, bytes]:

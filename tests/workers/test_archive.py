@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import ConfigError, SpoolError
-from tests.workers.conftest import offer, stored, unfinished
+from tests.workers.conftest import keep, offer, stored, unfinished
 from workers.archive import Archive, files
 from workers.archive import archive as module
 
@@ -25,8 +25,8 @@ def fails(number: int):
 
 class TestKeep:
     def test_an_instance_gets_a_name_that_is_a_function_of_its_token(self, archive, root, offered):
-        kept = archive.keep(offered.claim, offered.data)
-        assert kept == archive.place(offered.claim)
+        kept = keep(archive, offered.claim, offered.data)
+        assert kept == root / archive.place(offered.claim)
         assert re.fullmatch(
             r"\d{8}/\d{9}-0/\d{8}-\d{9}-0-[0-9a-f]{24}\.dcm", str(kept.relative_to(root))
         )
@@ -37,44 +37,44 @@ class TestKeep:
     def test_a_spooled_file_is_moved_not_copied(self, archive, ready):
         offered = offer(ready)
         inode = os.stat(offered.claim.path).st_ino
-        assert archive.keep(offered.claim, None).stat().st_ino == inode
+        assert keep(archive, offered.claim, None).stat().st_ino == inode
         assert not list(ready.iterdir())
 
     def test_folders_hold_a_thousand_files_at_the_most(self, root):
         archive = Archive(root, durable=False)
         for _ in range(2500):
             offered = offer(None, b"x")
-            archive.keep(offered.claim, offered.data)
+            keep(archive, offered.claim, offered.data)
         folders = [sum(1 for _ in d.iterdir()) for d in root.glob("2*/*")]
         assert sum(folders) == 2500
         assert max(folders) <= 1000
         archive.close()
 
     def test_folders_are_for_this_user_alone(self, archive, root, offered):
-        archive.keep(offered.claim, offered.data)
+        keep(archive, offered.claim, offered.data)
         for path in (root, *root.rglob("*")):
             assert not path.is_dir() or path.stat().st_mode & 0o077 == 0, path
 
     def test_peer_text_names_nothing(self, archive, offered):
         for token in ("../../x", "/etc/x", "", "a/b", offered.claim.token + "/../x"):
             with pytest.raises(SpoolError):
-                archive.keep(replace(offered.claim, token=token), offered.data)
+                keep(archive, replace(offered.claim, token=token), offered.data)
 
 
 class TestTwice:
     def test_the_second_attempt_finds_the_final_file_and_goes_on(self, archive, root, offered):
-        first = archive.keep(offered.claim, offered.data, 1)
+        first = keep(archive, offered.claim, offered.data, 1)
         inode = first.stat().st_ino
-        assert archive.keep(offered.claim, offered.data, 2) == first
-        assert archive.keep(offered.claim, offered.data, 1) == first  # a late first attempt
+        assert keep(archive, offered.claim, offered.data, 2) == first
+        assert keep(archive, offered.claim, offered.data, 1) == first  # a late first attempt
         assert first.stat().st_ino == inode
         assert stored(root) == {first.name: offered.whole}
         assert not unfinished(root)
 
     def test_by_another_process(self, archive, root, offered):
-        first = archive.keep(offered.claim, offered.data, 1)
+        first = keep(archive, offered.claim, offered.data, 1)
         other = Archive(root, durable=True)
-        assert other.keep(offered.claim, offered.data, 2) == first
+        assert keep(other, offered.claim, offered.data, 2) == first
         other.close()
 
     def test_at_the_same_moment(self, archive, root, ready):
@@ -84,7 +84,7 @@ class TestTwice:
                 kept = {
                     f.result()
                     for f in [
-                        pool.submit(archive.keep, offered.claim, offered.data, attempt)
+                        pool.submit(keep, archive, offered.claim, offered.data, attempt)
                         for attempt in (1, 2, 3, 4)
                     ]
                 }
@@ -94,16 +94,16 @@ class TestTwice:
 
     def test_both_names_of_an_interrupted_link_are_one_instance(self, archive, root, ready):
         offered = offer(ready)
-        final = archive.place(offered.claim)
+        final = archive.root / archive.place(offered.claim)
         final.parent.mkdir(parents=True)
         os.link(offered.claim.path, final)
-        assert archive.keep(offered.claim, None, 2) == final
+        assert keep(archive, offered.claim, None, 2) == final
         assert stored(root) == {final.name: offered.whole}
 
     def test_thirty_two_threads(self, archive, root, ready):
         offers = [offer(ready if n % 2 else None, bytes([n]) * 2000) for n in range(256)]
         with ThreadPoolExecutor(32) as pool:
-            kept = list(pool.map(lambda o: archive.keep(o.claim, o.data), offers))
+            kept = list(pool.map(lambda o: keep(archive, o.claim, o.data), offers))
         assert stored(root) == {p.name: o.whole for p, o in zip(kept, offers, strict=True)}
         assert not unfinished(root)
 
@@ -114,7 +114,7 @@ class TestRefusal:
         os.unlink(offered.claim.path)
         for attempt in (1, 2):
             with pytest.raises(FileNotFoundError):
-                archive.keep(offered.claim, None, attempt)
+                keep(archive, offered.claim, None, attempt)
         assert not stored(root)
 
     @pytest.mark.parametrize("change", [b"", b"short", b"d" * 5001])
@@ -122,7 +122,7 @@ class TestRefusal:
         offered = offer(ready)
         Path(offered.claim.path).write_bytes(change)
         with pytest.raises(OSError, match="claimed"):
-            archive.keep(offered.claim, None)
+            keep(archive, offered.claim, None)
         assert not stored(root)
 
     def test_a_link_in_place_of_the_file(self, archive, root, ready, tmp_path):
@@ -130,7 +130,7 @@ class TestRefusal:
         os.rename(offered.claim.path, tmp_path / "elsewhere")
         os.symlink(tmp_path / "elsewhere", offered.claim.path)
         with pytest.raises(OSError, match="claimed"):
-            archive.keep(offered.claim, None)
+            keep(archive, offered.claim, None)
         assert not stored(root)
 
     def test_inline_data_that_is_missing_or_not_what_was_claimed(self, archive, root):
@@ -143,17 +143,17 @@ class TestRefusal:
             offered.whole[:-1] + b"x",
         ):
             with pytest.raises(SpoolError):
-                archive.keep(offered.claim, data)
+                keep(archive, offered.claim, data)
         assert not stored(root)
         assert not unfinished(root)
 
     def test_a_final_name_that_is_taken_by_something_else(self, archive, offered):
-        final = archive.place(offered.claim)
+        final = archive.root / archive.place(offered.claim)
         final.parent.mkdir(parents=True)
         final.write_bytes(b"foreign")
         for attempt in (1, 2):
             with pytest.raises(OSError, match="claimed"):
-                archive.keep(offered.claim, offered.data, attempt)
+                keep(archive, offered.claim, offered.data, attempt)
         assert final.read_bytes() == b"foreign"
 
     def test_a_place_that_cannot_be_written_to(self, tmp_path):
@@ -171,25 +171,25 @@ class TestFaults:
         with monkeypatch.context() as patch:
             patch.setattr(files.os, call, fails(number))
             with pytest.raises(OSError, match=os.strerror(number)):
-                archive.keep(offered.claim, offered.data)
+                keep(archive, offered.claim, offered.data)
         assert not stored(root)
         assert not unfinished(root)
         again = offer(None)
-        assert archive.keep(again.claim, again.data).read_bytes() == again.whole
+        assert keep(archive, again.claim, again.data).read_bytes() == again.whole
 
     @pytest.mark.parametrize("kind", ["inline", "spooled"])
     def test_a_rename_that_fails(self, archive, root, ready, kind, monkeypatch):
         offered = offer(ready if kind == "spooled" else None)
         monkeypatch.setattr(module, "rename_new", fails(errno.EIO))
         with pytest.raises(OSError, match="Input/output"):
-            archive.keep(offered.claim, offered.data)
+            keep(archive, offered.claim, offered.data)
         assert not stored(root)
         assert not unfinished(root)
 
     def test_a_folder_that_cannot_be_made(self, archive, root, offered, monkeypatch):
-        monkeypatch.setattr(Path, "mkdir", fails(errno.ENOSPC))
+        monkeypatch.setattr(module.os, "mkdir", fails(errno.ENOSPC))
         with pytest.raises(OSError, match="No space"):
-            archive.keep(offered.claim, offered.data)
+            keep(archive, offered.claim, offered.data)
         assert not stored(root)
 
     def test_a_sync_of_the_data_that_fails_is_not_tried_again(self, archive, root, monkeypatch):
@@ -201,7 +201,7 @@ class TestFaults:
 
         monkeypatch.setattr(files.os, "fdatasync", fail)
         with pytest.raises(OSError, match="Input/output"):
-            archive.keep(offered.claim, offered.data)
+            keep(archive, offered.claim, offered.data)
         assert len(tries) == 1
         assert not stored(root)
 
@@ -210,7 +210,7 @@ class TestFaults:
     ):
         monkeypatch.setattr(files.os, "fsync", fails(errno.EIO))
         with pytest.raises(OSError, match="Input/output"):
-            archive.keep(offered.claim, offered.data)
+            keep(archive, offered.claim, offered.data)
         assert list(stored(root).values()) == [offered.whole]
 
 
@@ -238,7 +238,7 @@ class TestDurable:
 
     def test_inline_data_then_name_then_each_folder_that_leads_there(self, archive, root, calls):
         offered = offer(None)
-        kept = archive.keep(offered.claim, offered.data)
+        kept = keep(archive, offered.claim, offered.data)
         assert calls[:2] == [
             ("fdatasync", f"{offered.claim.token}.1.part"),
             ("rename_new", kept.name),
@@ -249,23 +249,23 @@ class TestDurable:
     def test_the_next_in_the_bucket_syncs_only_that(self, archive, calls):
         for _ in range(2):
             offered = offer(None)
-            kept = archive.keep(offered.claim, offered.data)
+            kept = keep(archive, offered.claim, offered.data)
         assert calls[-2:] == [("rename_new", kept.name), ("fsync", kept.parent.name)]
 
     @pytest.mark.parametrize("synced", [True, False])
     def test_a_spooled_file_is_synced_unless_it_was(self, archive, ready, calls, synced):
         offered = offer(ready, synced=synced)
-        kept = archive.keep(offered.claim, None)
+        kept = keep(archive, offered.claim, None)
         before = [("fdatasync", offered.claim.token)][synced:]
         assert calls[: len(before) + 1] == [*before, ("rename_new", kept.name)]
 
     def test_the_second_take_syncs_the_folders_too(self, root, offered, calls):
         first = Archive(root, durable=True)
-        kept = first.keep(offered.claim, offered.data, 1)
+        kept = keep(first, offered.claim, offered.data, 1)
         first.close()
         second = Archive(root, durable=True)
         calls.clear()
-        second.keep(offered.claim, offered.data, 2)
+        keep(second, offered.claim, offered.data, 2)
         folders = (kept.parent.name, kept.parent.parent.name, root.name)
         assert sorted(calls) == sorted(("fsync", folder) for folder in folders)
         second.close()
@@ -279,6 +279,6 @@ class TestDurable:
         archive = Archive(root, durable=False)
         for place in (None, ready):
             offered = offer(place, synced=False)
-            archive.keep(offered.claim, offered.data)
+            keep(archive, offered.claim, offered.data)
         assert {name for name, _ in calls} == {"rename_new"}
         archive.close()

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import msgpack
 import pytest
 
-from tests.workers.conftest import Offer, offer, stored, unfinished
+from tests.workers.conftest import Offer, keep, offer, stored, unfinished
 from workers.archive import Archive
 
 CALLS = "mkdir,openat,write,fdatasync,fsync,renameat2,link,linkat,unlink,rename,close,newfstatat"
@@ -28,17 +28,14 @@ KEEP = """
 import os, pathlib, sys
 import msgpack
 from gateway.spool import Claim
-from workers.archive import Archive
+from workers.archive.archive import Archive, Offer
 root, request = sys.argv[1:]
 values, data = msgpack.unpackb(pathlib.Path(request).read_bytes())
 claim = Claim.from_map(values)
 os.path.exists("/begin")
 archive = Archive(pathlib.Path(root), True)
-try:
-    archive.keep(claim, data, 1)
-    answer = b"kept"
-except OSError as error:
-    answer = b"failed"
+(kept,) = archive.keep([Offer(claim, data)])
+answer = b"failed" if isinstance(kept, OSError) else b"kept"
 os.path.exists("/end")
 os.write(1, answer)
 os._exit(0)
@@ -119,7 +116,7 @@ class Case:
 
     def check_redelivery(self) -> None:
         archive = Archive(self.root, durable=True)
-        kept = archive.keep(self.offered.claim, self.offered.data, 2)
+        kept = keep(archive, self.offered.claim, self.offered.data, 2)
         archive.close()
         assert stored(self.root) == {kept.name: self.offered.whole}
         assert not unfinished(self.root)

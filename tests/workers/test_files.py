@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from workers.archive import files
-from workers.archive.files import FolderSyncs, rename_new, write_new
+from workers.archive.files import rename_new, write_new
 
 
 @pytest.fixture(params=["renameat2", "link"])
@@ -78,88 +77,3 @@ class TestWrite:
         with pytest.raises(OSError, match="exists"):
             write_new(tmp_path / "a", b"x", sync=False)
         assert not (tmp_path / "b").exists()
-
-
-class TestFolderSyncs:
-    @pytest.fixture
-    def gate(self, monkeypatch):
-        """Syncs that end when they are let; gives the folders synced so far."""
-
-        class Gate:
-            def __init__(self) -> None:
-                self.open = threading.Semaphore(0)
-                self.begun = threading.Semaphore(0)
-                self.synced: list[str] = []
-                self.failing: set[str] = set()
-
-            def sync(self, path) -> None:
-                self.begun.release()
-                self.open.acquire()
-                self.synced.append(path)
-                if path in self.failing:
-                    raise OSError(errno.EIO, "Input/output error", path)
-
-        gate = Gate()
-        monkeypatch.setattr(files, "sync_folder", gate.sync)
-        return gate
-
-    @pytest.fixture
-    def busy(self, gate):
-        """A round on folder "a" is at work; gives what asks for more of them."""
-        syncs, joined = FolderSyncs(), threading.Semaphore(0)
-
-        def told(folders):
-            yield from folders
-            joined.release()  # read to its end: these are part of the round
-
-        with ThreadPoolExecutor(16) as pool:
-
-            def ask(*wanted):
-                futures = [pool.submit(syncs.sync, told(folders)) for folders in wanted]
-                for _ in wanted:
-                    joined.acquire()
-                return futures
-
-            first = ask(["a"])
-            gate.begun.acquire()
-            yield lambda *wanted: first + ask(*wanted)
-
-    def test_those_who_come_meanwhile_share_the_next_round(self, gate, busy):
-        first, *later = busy(*[["a"]] * 10)
-        gate.open.release()
-        first.result()
-        assert not any(future.done() for future in later)
-        gate.open.release()
-        for future in later:
-            future.result()
-        assert gate.synced == ["a", "a"]
-
-    def test_a_round_syncs_each_folder_once(self, gate, busy):
-        futures = busy(["b"], ["b", "c"], ["c"])
-        gate.open.release(3)
-        for future in futures:
-            future.result()
-        assert gate.synced[0] == "a"
-        assert sorted(gate.synced[1:]) == ["b", "c"]
-
-    def test_a_failure_reaches_all_of_its_round_and_no_other(self, gate, busy):
-        gate.failing = {"b"}
-        first, *later = busy(["b"], ["b"], ["b"])
-        gate.open.release(2)
-        first.result()
-        for future in later:
-            with pytest.raises(OSError, match="Input/output"):
-                future.result()
-        assert gate.synced == ["a", "b"]
-
-    def test_after_a_failure_the_next_round_stands_for_itself(self, gate):
-        syncs = FolderSyncs()
-        gate.failing = {"b"}
-        gate.open.release(2)
-        with pytest.raises(OSError, match="Input/output"):
-            syncs.sync(["b"])
-        syncs.sync(["a"])
-
-    def test_a_missing_folder_is_an_error(self, tmp_path):
-        with pytest.raises(FileNotFoundError):
-            FolderSyncs().sync([tmp_path / "missing"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,14 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from pydicom.dataset import Dataset
 
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, GatewayError
 from gateway.part10 import file_meta
 from gateway.sdk import Context, evt
 from gateway.sdk.event import Event
 from tests.peers import instances
 from tests.workers import conftest
-from tests.workers.conftest import stored
-from workers.archive.index import SqliteIndex
+from tests.workers.conftest import keep, stored
+from workers.archive import header
+from workers.archive.index import SqliteIndex, writing
 from workers.storage import Storage, storage, worker
 
 if TYPE_CHECKING:
@@ -79,7 +82,11 @@ class Running:
         return answer.Status if isinstance(answer, Dataset) else answer
 
     def answer(self, offered: Offer, attempt: int = 1):
-        return self.storage.store(event_of(offered, attempt, self.told))
+        (answer,) = self.answers([offered], attempt)
+        return answer
+
+    def answers(self, offers: list[Offer], attempt: int = 1) -> list:
+        return self.storage.store([event_of(one, attempt, self.told) for one in offers])
 
     def row(self, uid: str):
         index = SqliteIndex(self.folder / "archive/index.sqlite")
@@ -261,11 +268,160 @@ class TestDuplicates:
         assert (running.folder / "archive" / row.path).read_bytes() == again.whole
 
 
+class TestBatches:
+    def test_what_one_cannot_do_does_not_harm_the_others(self, running, ready_or_not):
+        stands = offer(ready_or_not)
+        assert running.ask(stands) == 0x0000
+        nested = b"\x08\x00\x15\x11SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+        good = [offer(ready_or_not) for _ in range(3)]
+        gone, other = offer(running.folder / "gone"), offer(None)
+        os.unlink(gone.claim.path)
+        offers = {
+            "first": good[0],
+            "gone": gone,
+            "too deep": offer(ready_or_not, nested * 100_000, "1.2.3"),
+            "again": offer(ready_or_not, stands.whole[stands.claim.offset :], stands.uid),
+            "second": good[1],
+            "damaged": other._replace(data=other.data[:-1] + b"x"),
+            "mismatch": offer(ready_or_not)._replace(uid="1.2.3.4"),
+            "conflict": offer(ready_or_not, other_content(stands), stands.uid),
+            "third": good[2],
+        }
+        answers = dict(
+            zip(offers, map(status_of, running.answers(list(offers.values()))), strict=True)
+        )
+        assert answers == {
+            "first": 0x0000,
+            "gone": 0xA700,
+            "too deep": 0xC000,
+            "again": 0x0000,
+            "second": 0x0000,
+            "damaged": 0xA700,
+            "mismatch": 0xA900,
+            "conflict": 0xB000,
+            "third": 0x0000,
+        }
+        for one in good:
+            row = running.row(one.uid)
+            assert (running.folder / "archive" / row.path).read_bytes() == one.whole
+        assert len(stored(running.folder / "archive")) == 5
+
+    def test_the_same_instance_twice(self, running, ready_or_not):
+        first = offer(ready_or_not)
+        body = first.whole[first.claim.offset :]
+        again = offer(ready_or_not, body, first.uid)
+        other = offer(ready_or_not, other_content(first), first.uid)
+        assert [status_of(a) for a in running.answers([first, again, other])] == [0, 0, 0xB000]
+        assert running.row(first.uid).sha256 == first.claim.sha256
+        assert len(stored(running.folder / "archive")) == 2
+        assert len(stored(running.folder / "archive/conflicts")) == 1
+
+    @pytest.mark.parametrize(
+        ("policy", "statuses"), [("replace", [0, 0, 0]), ("reject", [0, 0x0111, 0])]
+    )
+    def test_another_content_in_the_same_batch(self, tmp_path, ready_or_not, policy, statuses):
+        with Running(tmp_path, duplicates=policy) as running:
+            first, third = offer(ready_or_not), offer(ready_or_not)
+            second = offer(ready_or_not, other_content(first), first.uid)
+            answers = running.answers([first, second, third])
+            assert [status_of(answer) for answer in answers] == statuses
+            stands = second if policy == "replace" else first
+            assert running.row(first.uid).sha256 == stands.claim.sha256
+            assert set(stored(tmp_path).values()) == {stands.whole, third.whole}
+
+    def test_the_same_claim_twice_is_one_copy(self, running, ready_or_not):
+        one = offer(ready_or_not)
+        assert running.answers([one, one]) == [0x0000, 0x0000]
+        assert list(stored(running.folder).values()) == [one.whole]
+
+    def test_a_folder_is_synced_once_and_one_transaction_made(self, running, monkeypatch):
+        running.ask(offer(None))
+        calls = []
+        for name in ("fsync", "fdatasync"):
+            real = getattr(os, name)
+            monkeypatch.setattr(os, name, lambda fd, n=name, r=real: (calls.append(n), r(fd))[1])
+        assert running.answers([offer(None) for _ in range(10)]) == [0x0000] * 10
+        assert calls == ["fdatasync"] * 10 + ["fsync"]
+
+    def test_on_a_slow_disk_files_are_synced_side_by_side(self, running, monkeypatch):
+        met = threading.Barrier(4)
+        running.ask(offer(None))
+        running.storage.archive._is_slow = True
+        monkeypatch.setattr(os, "fdatasync", lambda _fd: met.wait(10))
+        offers = [offer(None) for _ in range(4)]
+        assert running.answers(offers) == [0x0000] * 4
+        assert set(stored(running.folder).values()) >= {one.whole for one in offers}
+
+    def test_a_sync_that_fails_fails_its_own_and_a_folder_fails_all_in_it(
+        self, running, monkeypatch
+    ):
+        offers = [offer(None) for _ in range(3)]
+        real, failing = os.fdatasync, offers[1].claim.token
+
+        def fdatasync(fd: int) -> None:
+            if failing in os.readlink(f"/proc/self/fd/{fd}"):
+                raise OSError(errno.EIO, "Input/output error")
+            real(fd)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fdatasync", fdatasync)
+            answers = running.answers(offers)
+            assert [status_of(answer) for answer in answers] == [0, 0xA700, 0]
+            assert running.row(offers[1].uid) is None
+
+        def fsync(fd: int) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        offers = [offer(None) for _ in range(3)]
+        assert [status_of(a) for a in running.answers(offers)] == [0xA700] * 3
+        assert {running.row(one.uid) for one in offers} == {None}
+
+    def test_a_row_that_fails_fails_its_own(self, running, monkeypatch):
+        offers = [offer(None) for _ in range(3)]
+        insert, failing = writing.Adding._insert, offers[1].uid
+
+        def broken(self, execute, entry, texts):
+            insert(self, execute, entry, texts)
+            if entry.sop_instance_uid == failing:
+                execute("INSERT INTO nowhere VALUES (1)")
+
+        monkeypatch.setattr(writing.Adding, "_insert", broken)
+        assert [status_of(a) for a in running.answers(offers)] == [0, 0xA700, 0]
+        assert [running.row(one.uid) is None for one in offers] == [False, True, False]
+
+    def test_a_mistake_of_ours_fails_its_own(self, running, monkeypatch):
+        offers = [offer(None) for _ in range(3)]
+        scan = header.scan
+
+        def broken(data, syntax):
+            if offers[1].uid.encode() in bytes(data):
+                raise ZeroDivisionError
+            return scan(data, syntax)
+
+        monkeypatch.setattr(header, "scan", broken)
+        first, second, third = running.answers(offers)
+        assert (first, third) == (0x0000, 0x0000)
+        assert isinstance(second, ZeroDivisionError)
+
+    def test_what_is_no_claim_fails_its_own(self, running):
+        good = offer(None)
+        wrong = event_of(offer(None), 1, [])
+        wrong._payload["claim"]["token"] = "../../x"
+        told = running.storage.store([wrong, event_of(good, 1, running.told)])
+        assert isinstance(told[0], GatewayError)
+        assert told[1] == 0x0000
+
+
+def status_of(answer) -> int:
+    return answer.Status if isinstance(answer, Dataset) else answer
+
+
 class TestStarting:
     def test_a_file_without_row_gets_one(self, tmp_path, ready_or_not):
         offered = offer(ready_or_not)
         with Running(tmp_path) as running:
-            running.storage.archive.keep(offered.claim, offered.data)
+            keep(running.storage.archive, offered.claim, offered.data)
             assert running.row(offered.uid) is None
         with Running(tmp_path) as running:
             assert running.row(offered.uid).sha256 == offered.claim.sha256
@@ -277,7 +433,7 @@ class TestStarting:
         second = offer(None, first.whole[first.claim.offset :], first.uid)
         with Running(tmp_path) as running:
             running.ask(first)
-            running.storage.archive.keep(second.claim, second.data)
+            keep(running.storage.archive, second.claim, second.data)
         with Running(tmp_path):
             assert list(stored(tmp_path).values()) == [first.whole]
 
@@ -286,7 +442,7 @@ class TestStarting:
         second = offer(None, other_content(first), first.uid)
         with Running(tmp_path) as running:
             running.ask(first)
-            running.storage.archive.keep(second.claim, second.data)
+            keep(running.storage.archive, second.claim, second.data)
         with Running(tmp_path) as running:
             assert running.row(first.uid).sha256 == first.claim.sha256
             assert list(stored(tmp_path / "archive/conflicts").values()) == [second.whole]

@@ -14,7 +14,7 @@ DIE = """
 import os, pathlib, sys
 from workers.archive.workshop import Workshop
 shop = Workshop(pathlib.Path(sys.argv[1]))
-shop.unfinished(sys.argv[2], 1).write_text("half")
+pathlib.Path(shop.unfinished(sys.argv[2], 1)).write_text("half")
 print(shop.path.name, flush=True)
 if len(sys.argv) > 3:
     sys.stdin.read()

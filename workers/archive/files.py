@@ -5,13 +5,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import threading
-from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
 _AT_FDCWD = -100
@@ -43,7 +40,7 @@ def _rename_no_replace(source: str, target: str) -> bool:
     raise OSError(number, os.strerror(number), source, None, target)
 
 
-def write_new(path: Path, data: bytes, *, sync: bool) -> None:
+def write_new(path: str | Path, data: bytes, *, sync: bool) -> None:
     """Write a file that is not there yet, and its data to disk if `sync`; raises OSError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(path, flags, 0o600)
@@ -66,64 +63,10 @@ def sync_file(path: str | Path) -> None:
         os.close(fd)
 
 
-def sync_folder(path: Path) -> None:
+def sync_folder(path: str | Path) -> None:
     """Put a folder's entries on disk; raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-class FolderSyncs:
-    """Syncs of folders, grouped over the threads that ask for them (group commit).
-
-    While one round of syncs is at work, those who come in gather for the next one, which begins
-    after they came and therefore covers what they did before. One of them performs it for all.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._turn = threading.Lock()
-        """Held by the round at work."""
-        self._next: _Round | None = None
-        """The round that still takes folders."""
-
-    def sync(self, folders: Iterable[Path]) -> None:
-        """Return when the entries that the folders have now are on disk.
-
-        Raises OSError if any sync of the round failed, also if it was another one's folder: a
-        failure too many is repeated by the peer, a success too many is a lost instance.
-        """
-        with self._lock:
-            leads = self._next is None
-            joined = self._next = self._next or _Round()
-            joined.folders.update(folders)
-        if leads:
-            with self._turn:
-                with self._lock:
-                    self._next = None
-                joined.perform()
-        joined.wait()
-
-
-class _Round:
-    def __init__(self) -> None:
-        self.folders: set[Path] = set()
-        self._failure: Future[OSError | None] = Future()
-
-    def perform(self) -> None:
-        failure: OSError | None = OSError(errno.EIO, "the sync was not finished")
-        try:
-            for folder in self.folders:
-                sync_folder(folder)
-            failure = None
-        except OSError as error:
-            failure = error
-        finally:
-            self._failure.set_result(failure)
-
-    def wait(self) -> None:
-        if (failure := self._failure.result()) is not None:
-            # Each thread raises its own: a traceback belongs to one.
-            raise OSError(failure.errno, failure.strerror, failure.filename)

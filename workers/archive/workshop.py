@@ -33,6 +33,7 @@ class Workshop:
             """Unfinished files that were deleted."""
             self.path = root / secrets.token_hex(8)
             self.path.mkdir(mode=0o700)
+            self._folder = str(self.path)
             self._fd = _open_lock(self.path)
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -42,9 +43,9 @@ class Workshop:
         with os.scandir(self.path.parent) as entries:
             return not any(_RUN.fullmatch(e.name) and e.name != self.path.name for e in entries)
 
-    def unfinished(self, token: str, attempt: int) -> Path:
-        """The name under which this attempt writes."""
-        return self.path / f"{token}.{attempt}.part"
+    def unfinished(self, token: str, attempt: int) -> str:
+        """The path under which this attempt writes."""
+        return f"{self._folder}/{token}.{attempt}.part"
 
     def close(self) -> None:
         """Leave the folder; what is unfinished goes."""
