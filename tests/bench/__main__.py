@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import find, find_million, peers, programs
+from tests.bench import (
+    acceptors,
+    associations,
+    echo,
+    facade,
+    find,
+    find_million,
+    growth,
+    idle,
+    index,
+    peers,
+    programs,
+)
 
 BENCHES = {
+    "acceptors": acceptors.main,
+    "associations": associations.main,
+    "echo": echo.main,
+    "facade": facade.main,
     "find": find.main,
     "find-million": find_million.main,
+    "growth": growth.main,
+    "idle": idle.main,
+    "index": index.main,
     "peers": peers.main,
     "sink": programs.sink,
 }
@@ -17,7 +36,10 @@ BENCHES = {
 def main(arguments: list[str]) -> None:
     if not arguments or arguments[0] not in BENCHES:
         sys.exit(f"python -m tests.bench {{{','.join(BENCHES)}}} [OPTION...]")
-    BENCHES[arguments[0]](arguments[1:])
+    try:
+        BENCHES[arguments[0]](arguments[1:])
+    except programs.AbsentError as absent:
+        sys.exit(f"cannot measure: {absent}")
 
 
 if __name__ == "__main__":

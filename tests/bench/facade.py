@@ -1,7 +1,7 @@
-"""The facade beside pynetdicom, in one run: `python -m tests.bench.facade`.
+"""The facade beside pynetdicom, in one run: `python -m tests.bench facade`.
 
 The server and its handler run in this process, as users have them. The sender is a process of its
-own: prepared bytes on raw sockets for C-STORE (512 KB, 10 associations at once, one instance at a
+own: prepared bytes for C-STORE (512 KB, 10 associations at once, one instance at a
 time on each), the server's own library for C-ECHO round trips. Rounds alternate; medians are shown.
 Only figures come out of it: nothing here passes or fails.
 """
@@ -13,12 +13,11 @@ import importlib
 import statistics
 import subprocess
 import sys
-import threading
 import time
 
-from tests.bench.store import Lane
+from tests.bench.scratch import scratch
+from tests.bench.sending import measure
 from tests.interop.both import CT, ECHO, HOST
-from tests.peers import instances
 
 LIBRARIES = ("pynetdicom", "gateway")
 SIZE = 512 * 1024
@@ -26,25 +25,8 @@ SIZE = 512 * 1024
 
 def store(port: int, associations: int, count: int) -> float:
     """Instances a second."""
-    lanes = [
-        Lane((HOST, port), [instances.make(size=SIZE) for _ in range(count)])
-        for _ in range(associations)
-    ]
-    barrier = threading.Barrier(associations + 1)
-    threads = [threading.Thread(target=lane.run, args=(barrier,)) for lane in lanes]
-    for thread in threads:
-        thread.start()
-    barrier.wait()
-    begun = time.perf_counter()
-    for thread in threads:
-        thread.join()
-    seconds = time.perf_counter() - begun
-    failed = sum(lane.failed for lane in lanes)
-    for lane in lanes:
-        lane.close()
-    if failed:
-        raise SystemExit(f"{failed} instances failed")
-    return associations * count / seconds
+    with scratch() as place:
+        return measure((HOST, port), associations, associations * count, place.prepared(SIZE))
 
 
 def echo(library: str, port: int, count: int) -> float:
@@ -61,11 +43,10 @@ def echo(library: str, port: int, count: int) -> float:
     return statistics.median(trips) * 1000
 
 
-def measured(library: str, what: str, *options: object) -> float:
-    """A figure of a sender in a process of its own."""
-    command = [sys.executable, "-m", "tests.bench.facade", "--sender", library, what]
-    done = subprocess.run([*command, *map(str, options)], check=True, stdout=subprocess.PIPE)
-    return float(done.stdout)
+def echo_apart(library: str, port: int, count: int) -> float:
+    """`echo` in a process of its own."""
+    command = [sys.executable, "-m", "tests.bench.facade", "--echo", library, str(port), str(count)]
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 
 def one_round(library: str, associations: int, count: int) -> dict[str, float]:
@@ -82,27 +63,25 @@ def one_round(library: str, associations: int, count: int) -> dict[str, float]:
     try:
         return {
             "server start, ms": started * 1000,
-            "C-STORE, instances/s": measured(library, "store", port, associations, count),
-            "C-ECHO round trip, ms": measured(library, "echo", port, 300),
+            "C-STORE, instances/s": store(port, associations, count),
+            "C-ECHO round trip, ms": echo_apart(library, port, 300),
         }
     finally:
         server.shutdown()
 
 
-def sender(library: str, what: str, *options: int) -> None:
-    print(store(*options) if what == "store" else echo(library, *options))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench facade", description=__doc__.partition("\n")[0]
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--associations", type=int, default=10)
     parser.add_argument("--count", type=int, default=40, help="instances on each association")
-    parser.add_argument("--sender", nargs="+", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.sender:
-        library, what, *options = given.sender
-        sender(library, what, *map(int, options))
+    parser.add_argument("--echo", nargs=3, help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    if given.echo:
+        library, port, count = given.echo
+        print(echo(library, int(port), int(count)))
         return
     rounds: dict[str, list[dict[str, float]]] = {library: [] for library in LIBRARIES}
     for _ in range(given.rounds):

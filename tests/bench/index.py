@@ -7,8 +7,8 @@ import os
 import statistics
 from pathlib import Path
 
-from tests.bench.store import measure, settle
-from tests.conftest import running
+from tests.bench.rows import gateway_of
+from tests.bench.sending import measure
 from tests.peers.workers import STORAGE_OFF
 
 PLAIN = f'{STORAGE_OFF}[workers.plain]\nworker = "tests.bench.plain_storage:worker"\n'
@@ -26,10 +26,9 @@ def main(arguments: list[str] | None = None) -> None:
     figures: dict[str, list[float]] = {name: [] for name in CONFIGS}
     for _ in range(options.rounds):
         for name, config in CONFIGS.items():
-            with running(config) as gateway:
-                measure(gateway.address, options.associations, options.associations, options.size)
-                settle()
-                rate = measure(gateway.address, options.associations, options.count, options.size)
+            with gateway_of(config) as (server, place):
+                data = place.prepared(options.size)
+                rate = measure(server.address, options.associations, options.count, data)
             figures[name].append(rate)
     medians = {name: statistics.median(rates) for name, rates in figures.items()}
     for name, rates in figures.items():

@@ -27,6 +27,7 @@ text{font:12px system-ui,-apple-system,"Segoe UI",Helvetica,Arial,sans-serif;fil
 .tick{font-size:11px;text-anchor:middle}.end{text-anchor:end}.ours{font-weight:600}
 line{stroke:var(--grid)}.dot{fill:var(--peer);stroke:var(--peer);stroke-width:1.5}
 .dot.ours{fill:var(--ours);stroke:var(--ours)}.dot.sink{fill:var(--back)}
+.value{paint-order:stroke;stroke:var(--back);stroke-width:4px}
 .fails{fill:var(--soft);font-style:italic}
 """
 
@@ -120,11 +121,12 @@ def _dot(rate: float | None, server: str, axis: Axis, at: tuple[int, int]) -> li
     if rate is None:
         return []
     if rate == 0:
-        return [f'<text class="fails" x="{left + 4}" y="{y + 4}">fails</text>']
+        return [f'<text class="value fails" x="{left + 4}" y="{y + 4}">fails</text>']
     place = axis.place(rate)
     x = left + place * _PANEL
     end = place > 0.72
-    text = f'<text class="{_kind(server)}{" end" if end else ""}" x="{x - 9 if end else x + 9:.1f}"'
+    beside = f'class="value {_kind(server)}"' if not end else f'class="value {_kind(server)} end"'
+    text = f'<text {beside} x="{x - 9 if end else x + 9:.1f}"'
     return [
         f'<circle class="dot {_kind(server)}" cx="{x:.1f}" cy="{y}" r="4.5"/>',
         f'{text} y="{y + 4}">{_number(rate)}</text>',

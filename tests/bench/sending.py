@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from tests.bench.programs import compiled
-from tests.bench.scratch import scratch, settle
+from tests.bench.scratch import settle
 from tests.peers import wire
 
 if TYPE_CHECKING:
@@ -166,14 +166,8 @@ def send(address: Address, plan: Plan) -> Outcome:
     return outcome
 
 
-def measure(address: Address, associations: int, count: int, size: int) -> float:
-    """Instances a second of one load on a server that was warmed up with the same."""
-    with scratch() as place:
-        data = place.prepared(size)
-        warm = Plan(associations=associations, count=associations, data=data)
-        send(address, warm)
-        settle()
-        return send(
-            address,
-            Plan(associations=associations, count=count, data=data, first=FIRST + associations),
-        ).rate
+def measure(address: Address, associations: int, count: int, data: Prepared) -> float:
+    """Instances a second of one load, on a server that was warmed up with the same."""
+    send(address, Plan(associations, associations, data=data))
+    settle()
+    return send(address, Plan(associations, count, data=data, first=FIRST + associations)).rate

@@ -149,7 +149,7 @@ def _orthanc(folder: Path) -> AbstractContextManager[Running]:
     return _child(orthanc_program(), config, port=port)
 
 
-def _sink(*options: str) -> Callable[[Path], AbstractContextManager[Running]]:
+def sink(*options: str) -> Callable[[Path], AbstractContextManager[Running]]:
     def start(folder: Path) -> AbstractContextManager[Running]:
         return _child(compiled("sink"), "--dir", folder, *options, says_port=True)
 
@@ -202,8 +202,8 @@ SERVERS = {
         Server("pynetdicom", "pynetdicom, handler writes the file", _pynetdicom, _always),
         Server("dcmtk", "DCMTK storescp +B --fork", _dcmtk, _no_dcmtk),
         Server("orthanc", "Orthanc, indexed and synced", _orthanc, _no_orthanc),
-        Server("sink", "bare sink", _sink(), _no_sink),
-        Server("sink-sync", "bare sink, synced", _sink("--sync"), _no_sink),
+        Server("sink", "bare sink", sink(), _no_sink),
+        Server("sink-sync", "bare sink, synced", sink("--sync"), _no_sink),
         Server("gateway-written", "gateway, written", _gateway("written"), _always),
         Server("gateway-durable", "gateway, durable", _gateway("durable"), _always),
     )

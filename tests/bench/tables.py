@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from tests.bench.figures import Case, Figures
 
 BASE = "pynetdicom"
-_WIDTH = 150
+WIDTH = 170
 
 
 def show(figures: Figures) -> None:
-    console = Console(width=_WIDTH)
+    console = Console(width=WIDTH)
     for client in figures.clients:
         console.print(_rates(figures, client))
         console.print(_costs(figures, client))
@@ -49,7 +49,7 @@ def _failures(figures: Figures) -> dict[tuple[str, str, str], str]:
 
 def _table(figures: Figures, client: str, title: str, caption: str) -> Table:
     table = Table(title=title, caption=caption, caption_justify="left")
-    table.add_column("server")
+    table.add_column("server", no_wrap=True)
     for case in figures.cases(client):
         table.add_column(case.title, justify="right")
     return table
@@ -74,12 +74,12 @@ def _rate(figures: Figures, case: Case, server: str) -> str:
         return "-"
     if measured.reason:
         return "fails"
-    ratio = f" {_ratio(measured.rate / base)}x" if base else ""
-    return f"{measured.rate:.0f}{ratio}"
+    ratio = f" {_rounded(measured.rate / base)}x" if base else ""
+    return f"{_rounded(measured.rate)}{ratio}"
 
 
-def _ratio(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+def _rounded(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.2g}" if value < 10 else f"{value:.3g}"
 
 
 def _costs(figures: Figures, client: str) -> Table:
@@ -116,7 +116,7 @@ def _bar(verdicts: list[bar.Verdict]) -> Table:
             one.term.client,
             one.case.title,
             asked,
-            "-" if one.ratio is None else f"{_ratio(one.ratio)}x",
+            "-" if one.ratio is None else f"{_rounded(one.ratio)}x",
             "-" if one.of_sink is None else f"{one.of_sink:.2f}",
             "reached" if one.reached else "not reached",
         )
