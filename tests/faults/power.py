@@ -207,7 +207,7 @@ def whole(folder: Path, options: argparse.Namespace) -> bool:
     disk.renew()
     chance, accountant, cuts = random.Random(options.seed), Accountant(), []
     with mounted(disk.image, folder / "gw") as place:
-        gateway = Gateway(place)
+        gateway = Gateway(place, config="[spool]\nrefuse_below = 0\n")
         try:
             over = threading.Event()
             load = threading.Thread(target=_load, args=(gateway, accountant, over))
