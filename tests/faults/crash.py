@@ -46,8 +46,8 @@ CHANGES = ("write", "writev", "pwrite64", "fdatasync", "fsync", "rename", "renam
 """Those of which each one fails, too, for as long as the fault lasts."""
 
 REFUSALS = (0xA700, 0x0110)
-BACK = 1.0
-"""Seconds after the acceptor was started again for an answer to C-ECHO (I5)."""
+BACK = 10.0
+"""Seconds for an acceptor to come back. Whether it keeps its second is the subject of `kill`."""
 CHECKPOINT = 400
 """Instances after which SQLite must have copied its log into its file."""
 
