@@ -6,7 +6,7 @@ import mmap
 
 CHUNK = 1024 * 1024
 """Bytes of a buffer, unless data sets that travel inline need more."""
-_KEPT = 16
+_KEPT = 64
 """Buffers that are kept for the next data sets."""
 
 
