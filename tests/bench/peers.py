@@ -41,7 +41,7 @@ class Range:
 
 
 RANGES = {
-    "prepared": Range(6000, 1_500_000_000),
+    "prepared": Range(6000, 1_200_000_000),
     "storescu": Range(3000, 300_000_000, 1 << 20, 10),
     "pynetdicom": Range(1000, 200_000_000, 1 << 20, 10),
 }
@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sizes", default="8k,512k,30m", help="bytes of pixels")
     parser.add_argument("--associations", default="1,10,100")
-    parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=1.2, help="of each measurement")
     parser.add_argument("--only", default="", metavar="NAME,...", help="servers")
     parser.add_argument("--clients", default="", metavar="NAME,...", help="clients")
     parser.add_argument("--quick", action="store_true", help="one load, one round, within a minute")
