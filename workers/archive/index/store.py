@@ -281,6 +281,8 @@ class Index(ABC):
             results = self._group.perform(works, prepare)
         except self.ERRORS as error:
             raise _failure(error) from error
+        except OSError as error:  # of a file beside the database, such as a lock
+            raise _failure(error) from error
         return [_failure(one) if isinstance(one, Exception) else one for one in results]
 
     @contextmanager
