@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 from io import BytesIO
 from typing import BinaryIO
 
@@ -19,6 +20,8 @@ from gateway.sdk.encoding import encode_plain
 MAX_INFLATED = 1 << 30
 """Bytes that a deflated data set may grow to; a deflate bomb ends here."""
 
+_LONGEST_UID = 64
+"""PS3.5 9.1."""
 _STEP = 1 << 20
 _PREFIX = 132
 """Preamble and DICM, before the file meta information."""
@@ -30,6 +33,11 @@ class DatasetError(GatewayError):
 
 def uid(text: str) -> UID:
     """A peer's UID, valid or not: what to make of it is not decided here."""
+    return _short_uid(text) if len(text) <= _LONGEST_UID else UID(text, validation_mode=IGNORE)
+
+
+@lru_cache(512)
+def _short_uid(text: str) -> UID:
     return UID(text, validation_mode=IGNORE)
 
 

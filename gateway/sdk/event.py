@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -57,17 +58,18 @@ class Request:
     """
 
     def __init__(self, parameters: Mapping[str, Any], encoded: Callable[[], bytes]) -> None:
-        self._parameters = {k: dataset.uid(v) if "UID" in k else v for k, v in parameters.items()}
+        self._parameters = parameters
         self._encoded = encoded
 
     def __repr__(self) -> str:
-        return f"Request({', '.join(f'{k}={v!r}' for k, v in self._parameters.items())})"
+        return f"Request({', '.join(f'{k}={getattr(self, k)!r}' for k in self._parameters)})"
 
     def __getattr__(self, name: str) -> Any:
         if name in _DATA_SET_PARAMETERS:
             return BytesIO(self._encoded())
         if name[:1].isupper():
-            return self._parameters.get(name)
+            value = self._parameters.get(name)
+            return dataset.uid(value) if value is not None and "UID" in name else value
         raise AttributeError(f"a DIMSE request has no parameter {name!r}")
 
 
@@ -92,8 +94,6 @@ class Event:
 
     event: NotificationEvent | InterventionEvent
     """The catalogue entry."""
-    timestamp: datetime
-    """Local time, naive, as pynetdicom has it."""
 
     def __init__(  # noqa: PLR0913 - what an envelope carries
         self,
@@ -109,7 +109,7 @@ class Event:
         caller: Caller | None = None,
     ) -> None:
         self.event = event
-        self.timestamp = datetime.fromtimestamp(timestamp) if timestamp else datetime.now()
+        self._happened = timestamp or time.time()
         self._payload = payload
         self._data = data
         self._blob = blob
@@ -122,6 +122,11 @@ class Event:
 
     def __repr__(self) -> str:
         return f"<Event {self.event.name}>"
+
+    @cached_property
+    def timestamp(self) -> datetime:
+        """Local time, naive, as pynetdicom has it."""
+        return datetime.fromtimestamp(self._happened)
 
     @property
     def name(self) -> str:
@@ -243,13 +248,18 @@ _EXTRA = {"EVT_C_STORE": ("claim", "claim_data")}
 """Attributes that have to do with this gateway, not with the event itself."""
 
 _CHANGING = frozenset({"is_cancelled"})
+_ATTRIBUTES: dict[str, tuple[str, ...]] = {}
+"""By event, once they were asked for."""
 
 
 def attributes_of(event: NotificationEvent | InterventionEvent) -> tuple[str, ...]:
     """Every attribute that a handler of `event` finds."""
-    asked = _ASKED if event.is_intervention else ()
-    own = (*event.attributes, *_EXTRA.get(event.name, ()))
-    return (*_BASE, *dict.fromkeys((*own, *asked)))
+    known = _ATTRIBUTES.get(event.name)
+    if known is None:
+        asked = _ASKED if event.is_intervention else ()
+        own = (*event.attributes, *_EXTRA.get(event.name, ()))
+        known = _ATTRIBUTES[event.name] = (*_BASE, *dict.fromkeys((*own, *asked)))
+    return known
 
 
 def _request(event: Event) -> Request:

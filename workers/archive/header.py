@@ -110,25 +110,32 @@ def read(path: str | Path, offset: int, transfer_syntax: str) -> Header:
     Raises HeaderError, and OSError if it cannot be read.
     """
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with open(fd, "rb", buffering=0) as file:
-        size = os.fstat(fd).st_size
-        if size <= offset:
-            raise HeaderError("the data set is empty")
-        for head in HEADS:
-            if transfer_syntax != DEFLATED and size - offset > head:
-                with suppress(_Short, Unsure):
-                    return _header(os.pread(fd, head, offset), transfer_syntax)
-        with (
-            closing(mmap.mmap(fd, size, access=mmap.ACCESS_READ)) as whole,
-            memoryview(whole) as view,
-            view[offset:] as data,
-        ):
-            if transfer_syntax == DEFLATED:
-                return scan(data, transfer_syntax)
+    try:
+        return _read(fd, offset, transfer_syntax)
+    finally:
+        os.close(fd)
+
+
+def _read(fd: int, offset: int, transfer_syntax: str) -> Header:
+    size = os.fstat(fd).st_size
+    if size <= offset:
+        raise HeaderError("the data set is empty")
+    for head in HEADS:
+        if transfer_syntax != DEFLATED and size - offset > head:
             with suppress(_Short, Unsure):
-                return _header(data, transfer_syntax)
+                return _header(os.pread(fd, head, offset), transfer_syntax)
+    with (
+        closing(mmap.mmap(fd, size, access=mmap.ACCESS_READ)) as whole,
+        memoryview(whole) as view,
+        view[offset:] as data,
+    ):
+        if transfer_syntax == DEFLATED:
+            return scan(data, transfer_syntax)
+        with suppress(_Short, Unsure):
+            return _header(data, transfer_syntax)
+    with open(fd, "rb", closefd=False) as file:
         file.seek(offset)
-        return Header(_by_pydicom(io.BufferedReader(file), transfer_syntax))
+        return Header(_by_pydicom(file, transfer_syntax))
 
 
 def scan(data: bytes | memoryview, transfer_syntax: str) -> Header:
