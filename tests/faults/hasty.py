@@ -1,26 +1,25 @@
 """A storage worker that says success before it has kept anything: what a crash test must notice."""
 
 HASTY = """
+import os
 import threading
+from pathlib import Path
 
 from gateway import Worker, evt
-from workers.storage import storage, worker as careful
 
 worker = Worker("hasty")
 
 
-def start():
-    careful.context = worker.context
-    storage.start()
+def keep(place, data):
+    place.parent.mkdir(exist_ok=True)
+    unfinished = place.with_suffix(".new")
+    unfinished.write_bytes(data)
+    os.rename(unfinished, place)
 
 
 @worker.on(evt.EVT_C_STORE, redeliver=True, durable=True)
 def store(event):
-    event.claim_data
-    threading.Timer(0.2, storage.store, (event,)).start()
+    place = worker.context.data_dir / "archive" / f"{event.claim.token}.dcm"
+    threading.Timer(0.2, keep, (place, event.claim_data)).start()
     return 0x0000
-
-
-worker.on_start(start)
-worker.on_stop(storage.stop)
 """
