@@ -162,7 +162,7 @@ EVT_REQUESTED = NotificationEvent("EVT_REQUESTED", "Association requested")
 EVT_INSTANCE_STORED = NotificationEvent(
     "EVT_INSTANCE_STORED",
     "Instance stored by the storage worker",
-    ("sop_class_uid", "sop_instance_uid", "transfer_syntax_uid", "size", "sha256", "path"),
+    ("sop_class_uid", "sop_instance_uid", "transfer_syntax_uid", "size", "digest", "path"),
 )
 EVT_INSTANCE_CONFLICT = NotificationEvent(
     "EVT_INSTANCE_CONFLICT",

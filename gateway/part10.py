@@ -283,8 +283,8 @@ class IdentityScan:
     def _glance(self, view: memoryview) -> bool:
         """Find both UIDs if all is as it nearly always is; otherwise nothing has happened.
 
-        That is: the first fragment, and in it nothing before the SOP Instance UID but plain elements
-        of group 0008 in little endian.
+        That is: the first fragment, and in it nothing before the SOP Instance UID but plain
+        elements of group 0008 in little endian.
         """
         if self._layout is not _LITTLE:
             return False

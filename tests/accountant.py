@@ -14,7 +14,6 @@ The readers of stored files and of the index here share nothing with the gateway
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import struct
 import threading
@@ -22,6 +21,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gateway.spool.digest import Digest
 from tests.peers.sender import Listener
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Stored:
     sop_class: str
     uid: str
     transfer_syntax: str
-    sha256: str
+    digest: str
     size: int
 
 
@@ -60,7 +60,7 @@ class Row:
 
     uid: str
     path: str
-    sha256: str
+    digest: str
     size: int
 
 
@@ -100,12 +100,12 @@ class Accountant(Listener):
 
     def sending(self, instance: Instance) -> None:
         """To be called before the first byte of the C-STORE leaves."""
-        self.sending_as(instance.uid, instance.sop_class, instance.transfer_syntax, instance.sha256)
+        self.sending_as(instance.uid, instance.sop_class, instance.transfer_syntax, instance.digest)
 
-    def sending_as(self, uid: str, sop_class: str, transfer_syntax: str, sha256: str) -> None:
+    def sending_as(self, uid: str, sop_class: str, transfer_syntax: str, digest: str) -> None:
         with self._lock:
             account = self.accounts.setdefault(uid, Account(sop_class, transfer_syntax))
-            account.digests.add(sha256)
+            account.digests.add(digest)
             account.sent += 1
 
     def told(self, uid: str, status: int) -> None:
@@ -137,7 +137,7 @@ class Accountant(Listener):
         for uid, account in self.accounts.items():
             copies = by_uid.get(uid, [])
             told = ", ".join(f"{status:04X}" for status in account.statuses)
-            if account.acknowledged and not any(c.sha256 in account.digests for c in copies):
+            if account.acknowledged and not any(c.digest in account.digests for c in copies):
                 what = "its data set differs" if copies else "it is not on disk"
                 yield Violation("I1", uid, f"was answered {told}, but {what}")
             if len(copies) > account.sent:
@@ -149,7 +149,7 @@ class Accountant(Listener):
             account = self.accounts.get(one.uid)
             if account is None:
                 yield Violation("I3", str(one.path), f"holds {one.uid}, which nobody sent")
-            elif one.sha256 not in account.digests:
+            elif one.digest not in account.digests:
                 text = f"{one.size} data set bytes of {one.uid} are not what was sent"
                 yield Violation("I3", str(one.path), text)
             elif one.sop_class != account.sop_class:
@@ -169,9 +169,9 @@ class Accountant(Listener):
             file = files.get(row.path)
             if file is None:
                 yield Violation("I2", row.uid, f"is in the index, but {row.path} is not on disk")
-            elif (file.uid, file.sha256, file.size) != (row.uid, row.sha256, row.size):
+            elif (file.uid, file.digest, file.size) != (row.uid, row.digest, row.size):
                 yield Violation("I2", row.uid, f"{row.path} is not what the index says of it")
-        known = {(row.uid, row.sha256) for row in rows}
+        known = {(row.uid, row.digest) for row in rows}
         for uid, account in self.accounts.items():
             if account.acknowledged and not any((uid, d) in known for d in account.digests):
                 yield Violation("I1", uid, "was acknowledged, but is not in the index")
@@ -218,7 +218,7 @@ def read_index(path: Path) -> list[Row]:
     connection = sqlite3.connect(path)
     try:
         for table in ("instance", "conflict"):
-            found = connection.execute(f"SELECT sop_instance_uid, path, sha256, size FROM {table}")
+            found = connection.execute(f"SELECT sop_instance_uid, path, digest, size FROM {table}")
             rows += [Row(uid, name, digest.hex(), size) for uid, name, digest, size in found]
     finally:
         connection.close()
@@ -235,7 +235,7 @@ def read_stored(path: Path) -> Stored:
         meta = file.read(length)
         if len(meta) != length:
             raise ValueError(f"file meta of {length} bytes is cut off at {len(meta)}")
-        digest, size = hashlib.sha256(), 0
+        digest, size = Digest(), 0
         while chunk := file.read(1 << 20):
             digest.update(chunk)
             size += len(chunk)

@@ -164,7 +164,7 @@ def _tell_missing(event: Event, entry: Entry, path: Path) -> None:
             "sop_instance_uid": entry.sop_instance_uid,
             "transfer_syntax_uid": entry.transfer_syntax_uid,
             "size": entry.size,
-            "sha256": entry.sha256.hex(),
+            "digest": entry.digest.hex(),
             "path": str(path),
         }
         event.publish(evt.EVT_INSTANCE_MISSING, body)

@@ -192,7 +192,7 @@ def _tell(event: Event, receipt: Receipt, archive: Archive, *, conflict: bool = 
             "sop_instance_uid": entry.sop_instance_uid,
             "transfer_syntax_uid": entry.transfer_syntax_uid,
             "size": entry.size,
-            "sha256": entry.sha256.hex(),
+            "digest": entry.digest.hex(),
             "path": archive.path(entry.path),
         },
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import os
 import tempfile
@@ -18,6 +17,7 @@ from gateway.part10 import file_meta
 from gateway.requestor import Reply
 from gateway.sdk import answers
 from gateway.spool.claim import Claim, Tokens
+from gateway.spool.digest import Digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ class Arriving:
         self._assoc = assoc
         self._gathered = bytearray()
         self._file: Any = None
-        self._digest = hashlib.sha256()
+        self._digest = Digest()
         self._prefix = b""
         self._size = 0
         request = incoming.request

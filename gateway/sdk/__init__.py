@@ -15,16 +15,20 @@ if TYPE_CHECKING:
     from gateway.sdk.worker import Context as Context
     from gateway.sdk.worker import Worker as Worker
     from gateway.spool import Claim as Claim
+    from gateway.spool.digest import Digest as Digest
+    from gateway.spool.digest import digest_of as digest_of
 
 _PUBLIC = {
     "Claim": "gateway.spool",
     "ConfigError": "gateway.errors",
     "Context": "gateway.sdk.worker",
     "DatasetError": "gateway.sdk.dataset",
+    "Digest": "gateway.spool.digest",
     "Event": "gateway.sdk.event",
     "GatewayError": "gateway.errors",
     "SpoolError": "gateway.errors",
     "Worker": "gateway.sdk.worker",
+    "digest_of": "gateway.spool.digest",
 }
 
 

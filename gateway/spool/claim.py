@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import SpoolError
+from gateway.spool.digest import LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,8 +76,8 @@ class Claim:
     """Bytes of the Part 10 file before the data set."""
     size: int
     """Bytes of the data set."""
-    sha256: bytes
-    """Digest of the data set; empty if nobody asked for durable data."""
+    digest: bytes
+    """BLAKE3 of the data set; empty if nobody asked for durable data."""
     synced: bool = False
     """The file's data is on disk. Whoever promises that it is must sync it himself otherwise."""
 
@@ -110,7 +111,7 @@ class Claim:
             isinstance(self.token, str)
             and (self.path is None or isinstance(self.path, str))
             and all(type(n) is int and n >= 0 for n in (self.offset, self.size))
-            and isinstance(self.sha256, bytes)
-            and len(self.sha256) in (0, 32)
+            and isinstance(self.digest, bytes)
+            and len(self.digest) in (0, LENGTH)
             and isinstance(self.synced, bool)
         )

@@ -9,12 +9,12 @@ ends, whatever its size.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gateway.spool.digest import Digest
 from gateway.spool.disk import start_write_back, write_all
 from gateway.spool.threads import Strand
 
@@ -39,7 +39,7 @@ class SpoolFile:
         """Bytes; counted by the loop."""
         self._written = 0
         """Of those, bytes that are in the page cache or given up; counted by the strand."""
-        self._sha256 = None if offset is None else hashlib.sha256()
+        self._digest = None if offset is None else Digest()
         self._undigested = offset or 0
         """Bytes still to come before those that are digested."""
         self._dropped = False
@@ -94,8 +94,8 @@ class SpoolFile:
             self._fd = os.open(self._path, flags, 0o600)
         write_all(self._fd, [data])
         start_write_back(self._fd, self._written, len(data))
-        if self._sha256 is not None:
-            self._sha256.update(data[self._undigested :])
+        if self._digest is not None:
+            self._digest.update(data[self._undigested :])
             self._undigested = max(0, self._undigested - len(data))
 
     def _give_up(self, error: OSError) -> None:
@@ -116,7 +116,7 @@ class SpoolFile:
                 os.fdatasync(self._fd)
             os.rename(self._path, target)
             self._close()
-        return self._sha256.digest() if self._sha256 is not None else b""
+        return self._digest.digest() if self._digest is not None else b""
 
     def _drop(self, target: str) -> None:
         for name in (self._path, target):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from typing import TYPE_CHECKING
 
 from gateway.errors import SpoolError
 from gateway.spool.claim import Claim
+from gateway.spool.digest import digest_of
 from gateway.spool.directory import PART
 from gateway.spool.file import SpoolFile
 
@@ -168,7 +168,7 @@ class Writer:
         data = bytes(chunk[: self._filled])
         self._place.chunks.give(chunk)
         # At 64 KiB the digest is cheaper than the way to a thread and back.
-        digest = hashlib.sha256(memoryview(data)[self.offset :]).digest() if self._digest else b""
+        digest = digest_of(memoryview(data)[self.offset :]) if self._digest else b""
         return Claim(self.token, None, self.offset, self.size, digest), data
 
     async def _finish(self, chunk: memoryview, *, sync: bool) -> Claim:

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import hashlib
 from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 
+from gateway.spool.digest import digest_of
 from tests.archive import postgres
 from tests.conftest import PEERS_REQUIRED, short_folder
 from workers.archive.index import Entry, Index, SqliteIndex
@@ -26,7 +26,7 @@ def entry(uid: str, content: bytes = b"", *, path: str = "", holder: str = "HERE
         path or f"20260101/000000000-0/{uid}.dcm",
         356,
         len(content),
-        hashlib.sha256(content).digest(),
+        digest_of(content),
         holder,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import socket
 import subprocess
@@ -15,6 +14,7 @@ from pynetdicom import AE, evt
 from pynetdicom import _config as pynetdicom_config
 
 from gateway.requestor.files import NotDicom, identify, walk
+from gateway.spool.digest import digest_of
 from gateway.uid import NETWORK_TRANSFER_SYNTAXES, VERIFICATION
 from tests.accountant import read_stored
 from tests.peers import dcmtk
@@ -46,11 +46,11 @@ def fingerprints(root: Path = TEST_FILES) -> Counter[Fingerprint]:
 def stored_fingerprints(paths: Iterable[Path]) -> Counter[Fingerprint]:
     """Of the files that a peer wrote."""
     stored = (read_stored(path) for path in paths)
-    return Counter((one.uid, one.transfer_syntax, one.sha256) for one in stored)
+    return Counter((one.uid, one.transfer_syntax, one.digest) for one in stored)
 
 
 def _sha(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+    return digest_of(data).hex()
 
 
 def events(text: str, name: str) -> list[dict]:

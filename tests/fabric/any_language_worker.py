@@ -1,16 +1,16 @@
-"""A worker for C-ECHO and C-STORE from PROTOCOL.md alone: ZeroMQ, msgpack, nothing else of ours.
+"""A worker for C-ECHO and C-STORE from PROTOCOL.md alone: ZeroMQ, msgpack, BLAKE3, nothing of ours.
 
-It could be written in any language that has these two. `RUN_DIR` is the run directory of a gateway
+It could be written in any language that has these three. `RUN_DIR` is the run directory of a gateway
 with one acceptor, `KEEP` a folder on the same file system, where instances end up.
 """
 
-import hashlib
 import os
 import pathlib
 import sys
 
 import msgpack
 import zmq
+from blake3 import blake3
 
 REGISTER, HEARTBEAT, ANSWERED, BYE = 1, 2, 3, 4
 GRANT, REFUSE, SUPERSEDE, UNKNOWN, REQUESTED = 16, 17, 18, 19, 21
@@ -30,7 +30,7 @@ def keep(claim, data):
     os.fsync(folder)
     os.close(folder)
     data_set = place.read_bytes()[claim["offset"] :]
-    if len(data_set) != claim["size"] or hashlib.sha256(data_set).digest() != claim["sha256"]:
+    if len(data_set) != claim["size"] or blake3(data_set).digest() != claim["digest"]:
         return {"failed": "raised", "error": "the data set is not what was announced"}
     return {"status": 0x0000, "elements": {}}
 

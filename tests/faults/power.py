@@ -155,10 +155,10 @@ def lost(archive: Path, acknowledged: dict[str, str]) -> list[str]:
     if not acknowledged:
         return []
     stored, bad = read_archive(archive)
-    files = {(one.uid, one.sha256) for one in stored}
+    files = {(one.uid, one.digest) for one in stored}
     index = archive / "index.sqlite"
     try:
-        rows = {(row.uid, row.sha256) for row in read_index(index)} if index.exists() else set()
+        rows = {(row.uid, row.digest) for row in read_index(index)} if index.exists() else set()
     except Exception as error:
         return [f"the index cannot be read: {error}"]
     lines = [str(one) for one in bad]

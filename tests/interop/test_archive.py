@@ -26,7 +26,7 @@ from tests.conftest import running
 from tests.peers import dcmtk, instances, wire
 from tests.peers.process import run_cli
 from tests.requestor.conftest import TEST_FILES
-from workers.archive.recovery import digest_of
+from workers.archive.recovery import measure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,7 @@ def sent() -> dict[str, tuple[str, str, str, bytes]]:
         with suppress(NotDicom, OSError):
             one, data = identify(path), dcmread(path)
             names = str(data.PatientID), str(data.StudyInstanceUID), str(data.SeriesInstanceUID)
-            found[one.sop_instance_uid] = (*names, digest_of(path, one.offset)[1])
+            found[one.sop_instance_uid] = (*names, measure(path, one.offset)[1])
     assert len(found) > 30
     return found
 
@@ -82,7 +82,7 @@ def fetched(folder: Path) -> dict[str, bytes]:
     found = {}
     for path in folder.iterdir():
         one = read_stored(path)
-        found[one.uid] = bytes.fromhex(one.sha256)
+        found[one.uid] = bytes.fromhex(one.digest)
     return found
 
 

@@ -23,10 +23,10 @@ def sent_and_stored(gateway, proxy: Proxy):
         syntaxes = streams.transfer_syntaxes(bytes(recording.to_client))
         for message in streams.messages(bytes(recording.to_server)):
             if message.command_field == 0x0001:
-                sent.add((message.instance_uid, syntaxes[message.context_id], message.sha256))
+                sent.add((message.instance_uid, syntaxes[message.context_id], message.digest))
     stored, bad = read_archive(gateway.archive)
     assert bad == []
-    return sent, {(one.uid, one.transfer_syntax, one.sha256) for one in stored}
+    return sent, {(one.uid, one.transfer_syntax, one.digest) for one in stored}
 
 
 def test_echoscu(gateway_process) -> None:
@@ -72,7 +72,7 @@ def test_storescu_with_its_smallest_and_largest_pdu(gateway_process, tmp_path, l
         host, port, tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    stored = {one.uid: one.sha256 for one in read_archive(gateway_process.archive)[0]}
+    stored = {one.uid: one.digest for one in read_archive(gateway_process.archive)[0]}
     assert {one.uid for one in mine} <= set(stored)
 
 

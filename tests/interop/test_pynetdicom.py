@@ -74,11 +74,11 @@ def test_store(gateway_process, syntax: str, size: int) -> None:
         finish(assoc)
         proxy.wait_closed()
         (recording,) = proxy.recordings
-    sent = {m.instance_uid: m.sha256 for m in streams.messages(bytes(recording.to_server))}
+    sent = {m.instance_uid: m.digest for m in streams.messages(bytes(recording.to_server))}
     stored, bad = read_archive(gateway_process.archive)
     assert bad == []
     kept = {one.uid: one for one in stored if one.uid in sent}
-    assert {uid: one.sha256 for uid, one in kept.items()} == sent
+    assert {uid: one.digest for uid, one in kept.items()} == sent
     assert set(sent) == {one.uid for one in mine}
     assert {one.transfer_syntax for one in kept.values()} == {syntax}
 
@@ -120,8 +120,8 @@ def test_many_associations_at_once(gateway_process) -> None:
         thread.join()
     assert failures == []
     assert accountant.acknowledged == {one.uid for lane in lanes for one in lane}
-    stored = {one.uid: one.sha256 for one in read_archive(gateway_process.archive)[0]}
-    assert all(stored[one.uid] == one.sha256 for lane in lanes for one in lane)
+    stored = {one.uid: one.digest for one in read_archive(gateway_process.archive)[0]}
+    assert all(stored[one.uid] == one.digest for lane in lanes for one in lane)
 
 
 def test_abort_leaves_the_gateway_well(gateway_process) -> None:

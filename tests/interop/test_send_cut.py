@@ -53,10 +53,10 @@ def test_cut(gateway_process, whole: int, tmp_path, place: int) -> None:
     results = Counter(one["result"] for one in files)
     told = {one["sop_instance_uid"] for one in files if one["result"] == "stored"}
     assert told <= set(acknowledged)
-    stored = {one.uid: one.sha256 for one in read_archive(gateway_process.archive)[0]}
+    stored = {one.uid: one.digest for one in read_archive(gateway_process.archive)[0]}
     for one in mine:
         if one.uid in told:
-            assert stored[one.uid] == one.sha256
+            assert stored[one.uid] == one.digest
     assert summary["stored"] == results["stored"] == len(told)
     assert summary["failed"] == results["failed"]
     assert summary["not_sent"] == results["not sent"]

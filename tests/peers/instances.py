@@ -6,7 +6,6 @@ its UID put in, so that a thousand cost a few milliseconds.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import struct
@@ -20,6 +19,7 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomIO
 from pydicom.filewriter import write_dataset
 
+from gateway.spool.digest import digest_of
 from tests.peers import wire
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ class Instance:
     data_set: bytes
 
     @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.data_set).hexdigest()
+    def digest(self) -> str:
+        return digest_of(self.data_set).hex()
 
     def context(self, id_: int = 1) -> bytes:
         """The presentation context item under which it can be sent."""

@@ -5,10 +5,10 @@ Independent of `gateway`: it tells what was really on the wire.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.spool.digest import digest_of
 from tests.peers import wire
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ class Message:
         return self.elements[0x1000].decode().rstrip("\0 ")
 
     @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.data_set).hexdigest()
+    def digest(self) -> str:
+        return digest_of(self.data_set).hex()
 
 
 def pdus(stream: bytes) -> Iterator[bytes]:

@@ -164,4 +164,4 @@ def test_reads_files_of_every_transfer_syntax(books: Books, syntax: str) -> None
     stored = read_stored(books.file())
     assert (stored.uid, stored.sop_class) == (books.instance.uid, wire.CT)
     assert stored.transfer_syntax == syntax
-    assert stored.sha256 == books.instance.sha256
+    assert stored.digest == books.instance.digest

@@ -86,7 +86,7 @@ def test_sender_stores_and_accountant_agrees(stranger, syntax: str, tmp_path: Pa
     assert {i.uid for i in mine} == accountant.acknowledged
     stored, bad = read_archive(folder)
     assert bad == []
-    assert {i.sha256 for i in mine} <= {one.sha256 for one in stored}
+    assert {i.digest for i in mine} <= {one.digest for one in stored}
 
 
 def test_proxy_sees_the_data_set_that_was_sent(stranger) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import msgpack
 import pytest
 from pydicom.dataset import Dataset
@@ -12,6 +10,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from gateway import evt
 from gateway.sdk import Event, dataset
 from gateway.spool import Claim
+from gateway.spool.digest import digest_of
 
 TOKEN = "20240101-000000000-0-" + "ab" * 12
 INSTANCE = "1.2.3.4.5"
@@ -79,7 +78,7 @@ def store_event(ds: Dataset, syntax: str = ExplicitVRLittleEndian, *, path=None,
         path=str(path) if path else None,
         offset=offset,
         size=len(whole) - offset,
-        sha256=hashlib.sha256(whole[offset:]).digest(),
+        digest=digest_of(whole[offset:]),
     )
     payload = {
         "request": {

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import threading
 
@@ -11,6 +10,7 @@ from gateway.errors import SpoolError
 from gateway.settings import SpoolSettings
 from gateway.spool import Spool, disk
 from gateway.spool.chunks import CHUNK
+from gateway.spool.digest import digest_of
 from gateway.spool.writer import BEHIND
 from tests.spool.conftest import META, SMALL, at_rest, fill, names, pattern, seal, whole
 
@@ -36,7 +36,7 @@ class TestSlowDisk:
         data = pattern(3 * CHUNK + 17)
         sealed = seal(spool, fill(spool.create(META), data, 65536))
         assert whole(sealed) == META + data
-        assert sealed.claim.sha256 == hashlib.sha256(data).digest()
+        assert sealed.claim.digest == digest_of(data)
         assert by
         assert all(name.startswith("spool") for name in by)
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import hashlib
 import os
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from gateway.errors import SpoolError
 from gateway.spool import Spool, disk, file
 from gateway.spool.chunks import CHUNK
+from gateway.spool.digest import digest_of
 from tests.spool.conftest import META, SMALL, at_rest, fails, fill, names, pattern, seal, whole
 
 
@@ -27,7 +27,7 @@ class TestSeal:
         assert sealed.data == META + data
         assert sealed.claim.path is None
         assert (sealed.claim.offset, sealed.claim.size) == (len(META), size)
-        assert sealed.claim.sha256 == hashlib.sha256(data).digest()
+        assert sealed.claim.digest == digest_of(data)
         assert names(root) == ["incoming/0/lock"]
 
     @pytest.mark.parametrize("size", [1001, 5000, 3_000_001])
@@ -38,7 +38,7 @@ class TestSeal:
         assert sealed.data is None
         assert whole(sealed) == META + data
         assert (sealed.claim.offset, sealed.claim.size) == (len(META), size)
-        assert sealed.claim.sha256 == hashlib.sha256(data).digest()
+        assert sealed.claim.digest == digest_of(data)
         assert names(root) == ["incoming/0/lock", f"ready/{sealed.claim.token}"]
 
     @pytest.mark.parametrize("size", [500, 3_000_001], ids=["inline", "a file"])
@@ -46,7 +46,7 @@ class TestSeal:
         data = pattern(size)
         sealed = seal(spool, fill(spool.create(META, digest=False), data, 65536))
         assert whole(sealed) == META + data
-        assert sealed.claim.sha256 == b""
+        assert sealed.claim.digest == b""
 
     @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
@@ -61,7 +61,7 @@ class TestSeal:
         writer.write(view)
         sealed = seal(spool, writer)
         assert whole(sealed) == META + data
-        assert sealed.claim.sha256 == hashlib.sha256(data).digest()
+        assert sealed.claim.digest == digest_of(data)
         spool.release(sealed.claim)
 
     def test_partial_writes_are_finished(self, spool, monkeypatch):
@@ -247,6 +247,7 @@ FLAT = """
 import asyncio, pathlib, resource, sys
 from gateway.settings import SpoolSettings
 from gateway.spool import Spool
+from gateway.spool.digest import digest_of
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from gateway.spool import Claim, Tokens
+from gateway.spool.digest import digest_of
 from workers.archive import Archive
 from workers.archive import archive as archive_module
 
@@ -27,7 +27,7 @@ class Offer(NamedTuple):
 def offer(ready: Path | None, body: bytes = b"d" * 5000, *, synced: bool = True) -> Offer:
     """A sealed data set: in the folder `ready`, or inline if that is None."""
     token, whole = TOKENS.draw(), META + body
-    digest = hashlib.sha256(body).digest()
+    digest = digest_of(body)
     if ready is None:
         return Offer(Claim(token, None, len(META), len(body), digest), whole, whole)
     ready.mkdir(parents=True, exist_ok=True)

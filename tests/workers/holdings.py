@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomIO
 from pydicom.filewriter import write_dataset
 
+from gateway.spool.digest import digest_of
 from tests.archive.conftest import kept
 from tests.peers import wire
 from tests.peers.instances import Instance
@@ -53,7 +53,7 @@ class Holdings:
         name = f"{BUCKET}/{one.uid}.dcm"
         path = self.data / FOLDER / name
         path.write_bytes(whole)
-        digest = hashlib.sha256(body).digest()
+        digest = digest_of(body)
         start = len(whole) - len(body)
         entry = Entry(one.uid, one.sop_class, syntax, name, start, len(body), digest)
         index.add(entry, kept(one.uid, **{**SAID, **texts}))

@@ -141,7 +141,7 @@ class TestStoring:
         assert Path(body["path"]).read_bytes() == offered.whole
         assert (body["sop_class_uid"], body["sop_instance_uid"]) == (CT, offered.uid)
         assert body["transfer_syntax_uid"] == EXPLICIT
-        assert (body["size"], body["sha256"]) == (offered.claim.size, offered.claim.sha256.hex())
+        assert (body["size"], body["digest"]) == (offered.claim.size, offered.claim.digest.hex())
         assert Path(body["path"]).is_relative_to(running.folder / "archive")
 
     def test_it_is_in_the_index_then(self, running, offered):
@@ -149,7 +149,7 @@ class TestStoring:
         row = running.row(offered.uid)
         assert (running.folder / "archive" / row.path).read_bytes() == offered.whole
         assert (row.start, row.size) == (offered.claim.offset, offered.claim.size)
-        assert row.sha256 == offered.claim.sha256
+        assert row.digest == offered.claim.digest
 
     def test_a_redelivery_is_success_and_one_copy(self, running, offered):
         assert running.ask(offered, 1) == running.ask(offered, 2) == 0x0000
@@ -217,7 +217,7 @@ class TestDuplicates:
             answer = running.answer(offer(ready_or_not, body, first.uid))
             assert answer.Status == 0xB000
             assert len(answer.ErrorComment) <= 64
-        assert running.row(first.uid).sha256 == first.claim.sha256
+        assert running.row(first.uid).digest == first.claim.digest
         aside = stored(running.folder / "archive/conflicts")
         assert [whole.endswith(body) for whole in aside.values()] == [True]
         assert len(stored(running.folder)) == 2
@@ -247,7 +247,7 @@ class TestDuplicates:
             second = offer(ready_or_not, other_content(first), first.uid)
             assert running.ask(second) == 0x0000
             assert list(stored(tmp_path).values()) == [second.whole]
-            assert running.row(first.uid).sha256 == second.claim.sha256
+            assert running.row(first.uid).digest == second.claim.digest
 
     def test_different_ones_at_the_same_moment(self, tmp_path, ready_or_not):
         with Running(tmp_path) as running, ThreadPoolExecutor(4) as pool:
@@ -312,7 +312,7 @@ class TestBatches:
         again = offer(ready_or_not, body, first.uid)
         other = offer(ready_or_not, other_content(first), first.uid)
         assert [status_of(a) for a in running.answers([first, again, other])] == [0, 0, 0xB000]
-        assert running.row(first.uid).sha256 == first.claim.sha256
+        assert running.row(first.uid).digest == first.claim.digest
         assert len(stored(running.folder / "archive")) == 2
         assert len(stored(running.folder / "archive/conflicts")) == 1
 
@@ -326,7 +326,7 @@ class TestBatches:
             answers = running.answers([first, second, third])
             assert [status_of(answer) for answer in answers] == statuses
             stands = second if policy == "replace" else first
-            assert running.row(first.uid).sha256 == stands.claim.sha256
+            assert running.row(first.uid).digest == stands.claim.digest
             assert set(stored(tmp_path).values()) == {stands.whole, third.whole}
 
     def test_the_same_claim_twice_is_one_copy(self, running, ready_or_not):
@@ -424,7 +424,7 @@ class TestStarting:
             keep(running.storage.archive, offered.claim, offered.data)
             assert running.row(offered.uid) is None
         with Running(tmp_path) as running:
-            assert running.row(offered.uid).sha256 == offered.claim.sha256
+            assert running.row(offered.uid).digest == offered.claim.digest
             assert running.ask(offered, 2) == 0x0000
         assert len(stored(tmp_path)) == 1
 
@@ -444,7 +444,7 @@ class TestStarting:
             running.ask(first)
             keep(running.storage.archive, second.claim, second.data)
         with Running(tmp_path) as running:
-            assert running.row(first.uid).sha256 == first.claim.sha256
+            assert running.row(first.uid).digest == first.claim.digest
             assert list(stored(tmp_path / "archive/conflicts").values()) == [second.whole]
 
     def test_a_row_without_file_is_reported_each_time(self, tmp_path, caplog):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
 import threading
@@ -13,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from gateway.sdk import ConfigError, SpoolError
+from gateway.sdk import ConfigError, SpoolError, digest_of
 from workers.archive.files import rename_new, sync_file, sync_folder, write_new
 from workers.archive.layout import CONFLICTS
 from workers.archive.workshop import Workshop
@@ -267,6 +266,6 @@ def _checked_data(offer: Offer) -> bytes:
     if data is None:
         raise SpoolError("the claim came without its data set")
     body = memoryview(data)[claim.offset :]
-    if len(data) != claim.offset + claim.size or hashlib.sha256(body).digest() != claim.sha256:
+    if len(data) != claim.offset + claim.size or digest_of(body) != claim.digest:
         raise SpoolError("the data set is not the one that was claimed")
     return data

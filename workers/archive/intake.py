@@ -179,7 +179,7 @@ class Intake:
     def _examine(self, case: _Case) -> None:
         arrival = case.arrival
         claim = arrival.claim
-        if not claim.sha256:  # of a request for an owner before us, who did not want one
+        if not claim.digest:  # of a request for an owner before us, who did not want one
             raise SpoolError("the claim came without its digest")
         place = self._archive.place(claim)
         found = self._header(arrival, place)
@@ -192,7 +192,7 @@ class Intake:
             place,
             claim.offset,
             claim.size,
-            claim.sha256,
+            claim.digest,
             self._settings.holder_of_files,
         )
 

@@ -7,14 +7,13 @@ followed, never deleted.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gateway.requestor import identify
-from gateway.sdk import GatewayError
+from gateway.sdk import Digest, GatewayError
 from workers.archive import header, layout
 from workers.archive.index import Entry, Outcome
 
@@ -171,7 +170,7 @@ def examine(root: Path, path: str, holder: str) -> tuple[Entry, header.Header]:
     whole = root / path
     instance = identify(whole)
     found = header.read(whole, instance.offset, instance.transfer_syntax_uid)
-    size, digest = digest_of(whole, instance.offset)
+    size, digest = measure(whole, instance.offset)
     entry = Entry(
         instance.sop_instance_uid,
         instance.sop_class_uid,
@@ -185,9 +184,9 @@ def examine(root: Path, path: str, holder: str) -> tuple[Entry, header.Header]:
     return entry, found
 
 
-def digest_of(path: Path, start: int) -> tuple[int, bytes]:
-    """Bytes of the data set that begins at `start`, and their SHA-256."""
-    size, digest = 0, hashlib.sha256()
+def measure(path: Path, start: int) -> tuple[int, bytes]:
+    """Bytes of the data set that begins at `start`, and their digest."""
+    size, digest = 0, Digest()
     with path.open("rb", buffering=0) as file:
         file.seek(start)
         while piece := file.read(_PIECE):

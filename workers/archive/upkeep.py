@@ -20,7 +20,7 @@ from workers.archive.index.sqlite import open_mark
 from workers.archive.index.store import one_of
 from workers.archive.layout import FOLDER, INDEX
 from workers.archive.opening import check_guard, open_index
-from workers.archive.recovery import Found, Recovery, digest_of
+from workers.archive.recovery import Found, Recovery, measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,13 +78,13 @@ def _compare(root: Path, entry: Entry) -> Step:
     if path.is_symlink() or not path.is_file():
         return Step(problem=Problem("missing", entry.path, uid, "the file is not there"))
     try:
-        size, digest = digest_of(path, entry.start)
+        size, digest = measure(path, entry.start)
     except OSError as error:
         return Step(problem=Problem("damaged", entry.path, uid, f"cannot be read: {error}"))
     if size != entry.size:
         text = f"{size} bytes of data set, not {entry.size}"
         return Step(problem=Problem("damaged", entry.path, uid, text))
-    if digest != entry.sha256:
+    if digest != entry.digest:
         return Step(problem=Problem("damaged", entry.path, uid, "its digest has changed"))
     return Step(size)
 

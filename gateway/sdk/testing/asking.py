@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from gateway.sdk.testing.running import bound_of, perform
 from gateway.settings import SpoolSettings
 from gateway.spool import Claim
 from gateway.spool.claim import Tokens
+from gateway.spool.digest import digest_of
 from gateway.uid import EXPLICIT_VR_LITTLE_ENDIAN
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def instance_of(what: Dataset | str | PathLike[str]) -> tuple[str, str, str, byt
 def spooled(whole: bytes, offset: int) -> Iterator[tuple[Claim, bytes | None]]:
     """The claim of a data set, and its file if it is small; big ones are on disk for a while."""
     size, token = len(whole) - offset, Tokens(0).draw()
-    digest = sha256(whole[offset:]).digest()
+    digest = digest_of(whole[offset:])
     if size <= SpoolSettings().inline_max:
         yield Claim(token, None, offset, size, digest), whole
         return

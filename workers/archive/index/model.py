@@ -25,14 +25,14 @@ class Entry:
     """Where the data set begins in the file."""
     size: int
     """Bytes of the data set."""
-    sha256: bytes
-    """Digest of the data set."""
+    digest: bytes
+    """BLAKE3 of the data set."""
     holder: str = ""
     """The AE title of the gateway that has it."""
 
     def holds_the_same(self, other: Entry) -> bool:
         """The same data set in the same transfer syntax?"""
-        return (self.sha256, self.transfer_syntax_uid) == (other.sha256, other.transfer_syntax_uid)
+        return (self.digest, self.transfer_syntax_uid) == (other.digest, other.transfer_syntax_uid)
 
 
 class Outcome(Enum):

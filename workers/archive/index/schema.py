@@ -20,10 +20,14 @@ def _columns(level: Level) -> str:
 
 _FILE = (
     "transfer_syntax {text} NOT NULL, path {text} NOT NULL, start BIGINT NOT NULL, "
-    "size BIGINT NOT NULL, sha256 {blob} NOT NULL, holder {text} NOT NULL"
+    "size BIGINT NOT NULL, digest {blob} NOT NULL, holder {text} NOT NULL"
 )
 
+RETIRED = 1
+"""Versions up to this one are not migrated: their digests were SHA-256, and are of no use now."""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (),
     (
         f"CREATE TABLE patient (id {{id}}, key {{text}} NOT NULL UNIQUE, "
         f"{_columns(Level.PATIENT)})",

@@ -24,7 +24,7 @@ from workers.archive.index.model import (
     Standing,
     StudySummary,
 )
-from workers.archive.index.schema import MIGRATIONS
+from workers.archive.index.schema import MIGRATIONS, RETIRED
 from workers.archive.index.search import PAGE, Query, Statement
 from workers.archive.matching import Equal
 
@@ -318,6 +318,12 @@ class Index(ABC):
 
     def _migrate(self, execute: Execute, version: int, where: str) -> None:
         """Bring the tables from this version to the newest; raises ConfigError."""
+        if 0 < version <= RETIRED:
+            raise ConfigError(
+                f"{where} has digests of a kind that is not used any more (schema {version}): "
+                "build it anew with `dicom-gateway archive reindex`, in PostgreSQL in an empty "
+                "database"
+            )
         if version > len(MIGRATIONS):
             raise ConfigError(
                 f"{where} was written by a newer dicom-gateway (schema {version}, this one knows "

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     Texts: TypeAlias = Mapping[str, str | None]
     """Cleaned values of elements by keyword."""
 
-FILE = "transfer_syntax, path, start, size, sha256, holder"
+FILE = "transfer_syntax, path, start, size, digest, holder"
 ENTRY = f"sop_instance_uid, sop_class_uid, {FILE}"
 _EIGHT = ", ".join("?" * 8)
 
 
 def entry_of(row: Any) -> Entry:
     """The entry of a row of the columns `ENTRY`."""
-    instance, sop_class, syntax, path, start, size, sha256, holder = row
-    return Entry(instance, sop_class, syntax, path, start, size, bytes(sha256), holder)
+    instance, sop_class, syntax, path, start, size, digest, holder = row
+    return Entry(instance, sop_class, syntax, path, start, size, bytes(digest), holder)
 
 
 def journal_entry_of(row: Any) -> JournalEntry:
@@ -51,7 +51,7 @@ def _values(entry: Entry) -> tuple[Any, ...]:
         entry.path,
         entry.start,
         entry.size,
-        entry.sha256,
+        entry.digest,
         entry.holder,
     )
 
