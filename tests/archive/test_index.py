@@ -485,3 +485,9 @@ class TestVersions:
             monkeypatch.setattr(f"workers.archive.index.{module}.MIGRATIONS", (), raising=False)
         with pytest.raises(ConfigError, match="newer dicom-gateway"):
             open_index()
+
+    def test_one_with_digests_of_another_kind_is_refused_in_words(self, open_index, monkeypatch):
+        open_index().close()
+        monkeypatch.setattr("workers.archive.index.store.RETIRED", 99)
+        with pytest.raises(ConfigError, match="archive reindex"):
+            open_index()

@@ -1,7 +1,7 @@
-"""A worker for C-ECHO and C-STORE from PROTOCOL.md alone: ZeroMQ, msgpack, BLAKE3, nothing of ours.
+"""A worker for C-ECHO and C-STORE from PROTOCOL.md alone: ZeroMQ, msgpack and BLAKE3, no more.
 
-It could be written in any language that has these three. `RUN_DIR` is the run directory of a gateway
-with one acceptor, `KEEP` a folder on the same file system, where instances end up.
+It could be written in any language that has these three. `RUN_DIR` is the run directory of a
+gateway with one acceptor, `KEEP` a folder on the same file system, where instances end up.
 """
 
 import os
