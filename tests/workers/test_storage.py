@@ -377,17 +377,21 @@ class TestBatches:
         assert [status_of(a) for a in running.answers(offers)] == [0xA700] * 3
         assert {running.row(one.uid) for one in offers} == {None}
 
-    def test_a_row_that_fails_fails_its_own(self, running, monkeypatch):
+    @pytest.mark.parametrize("kind", ["database", "mistake"])
+    def test_a_row_that_fails_fails_its_own(self, running, monkeypatch, kind):
         offers = [offer(None) for _ in range(3)]
         insert, failing = writing.Adding._insert, offers[1].uid
 
         def broken(self, execute, entry, texts):
             insert(self, execute, entry, texts)
-            if entry.sop_instance_uid == failing:
+            if entry.sop_instance_uid == failing and kind == "database":
                 execute("INSERT INTO nowhere VALUES (1)")
+            assert entry.sop_instance_uid != failing
 
         monkeypatch.setattr(writing.Adding, "_insert", broken)
-        assert [status_of(a) for a in running.answers(offers)] == [0, 0xA700, 0]
+        first, second, third = (status_of(answer) for answer in running.answers(offers))
+        assert (first, third) == (0x0000, 0x0000)
+        assert second == 0xA700 if kind == "database" else isinstance(second, AssertionError)
         assert [running.row(one.uid) is None for one in offers] == [False, True, False]
 
     def test_a_mistake_of_ours_fails_its_own(self, running, monkeypatch):

@@ -14,21 +14,22 @@ import mmap
 import os
 import struct
 import zlib
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from struct import Struct
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 
 from gateway.sdk import GatewayError
-from workers.archive.attributes import ATTRIBUTES, BY_TAG, SPECIFIC_CHARACTER_SET
-from workers.archive.values import clean, encodings_of, text_of
+from workers.archive.attributes import ATTRIBUTES, BY_KEYWORD, BY_TAG, SPECIFIC_CHARACTER_SET
+from workers.archive.values import ESCAPE, clean, encodings_of, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pydicom.dataset import Dataset
@@ -54,8 +55,6 @@ INFLATED_HEAD = 16 << 20
 
 _TOO_MANY = "the data set has too many elements"
 _UNDEFINED = 0xFFFFFFFF
-_FIRST = 0x00080000
-"""What is below is not of a data set, or is a group's length."""
 _PIXELS = 0x7FE00008
 """Float Pixel Data, the first of those after which nothing of interest comes."""
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -64,6 +63,9 @@ _LONG |= frozenset((b"UR", b"UT", b"UV"))
 _SHORT = frozenset((b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO"))
 _SHORT |= frozenset((b"LT", b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"))
 _WANTED = frozenset(BY_TAG) | {SPECIFIC_CHARACTER_SET}
+_PLAIN = frozenset(int.from_bytes(vr, "little") for vr in _SHORT)
+_NAMED = {(tag & 0xFFFF) << 16 | tag >> 16: tag for tag in _WANTED}
+"""Tags by what their four bytes are as one number, little endian."""
 
 
 class HeaderError(GatewayError):
@@ -89,6 +91,23 @@ class Header:
         return self.texts.get(keyword, "")
 
 
+class _Plain(Mapping[str, str]):
+    """Values that need no character set, decoded when they are asked for."""
+
+    def __init__(self, raw: Mapping[int, bytes]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, keyword: str) -> str:
+        attribute = BY_KEYWORD[keyword]
+        return text_of(attribute, self._raw[attribute.tag], [], True)
+
+    def __iter__(self) -> Iterator[str]:
+        return (BY_TAG[tag].keyword for tag in self._raw if tag in BY_TAG)
+
+    def __len__(self) -> int:
+        return len(self._raw.keys() & BY_TAG.keys())
+
+
 class _Order(NamedTuple):
     """How one byte order writes the headers of elements (PS3.5 7.1)."""
 
@@ -100,6 +119,7 @@ class _Order(NamedTuple):
     """The length that follows other VRs."""
 
 
+_ELEMENT = Struct("<LHH").unpack_from
 _LITTLE = _Order(Struct("<HH2sH"), Struct("<HHL"), Struct("<L"))
 _BIG = _Order(Struct(">HH2sH"), Struct(">HHL"), Struct(">L"))
 
@@ -124,6 +144,8 @@ def _read(fd: int, offset: int, transfer_syntax: str) -> Header:
         if transfer_syntax != DEFLATED and size - offset > head:
             with suppress(_Short, Unsure):
                 return _header(os.pread(fd, head, offset), transfer_syntax)
+    if size - offset <= HEADS[-1]:
+        return scan(os.pread(fd, size, offset), transfer_syntax)
     with (
         closing(mmap.mmap(fd, size, access=mmap.ACCESS_READ)) as whole,
         memoryview(whole) as view,
@@ -142,17 +164,21 @@ def scan(data: bytes | memoryview, transfer_syntax: str) -> Header:
     """The header of a whole encoded data set; raises HeaderError."""
     if transfer_syntax == DEFLATED:
         data = _inflated(data)
-    try:
-        return _header(data, transfer_syntax)
-    except (_Short, Unsure):
-        return Header(_by_pydicom(io.BytesIO(data), transfer_syntax))
+    for head in (*HEADS, len(data)):
+        if head <= len(data):
+            with suppress(_Short, Unsure):
+                return _header(bytes(data[:head]), transfer_syntax)
+    return Header(_by_pydicom(io.BytesIO(data), transfer_syntax))
 
 
 def _header(data: Buffer, transfer_syntax: str) -> Header:
     return Header(_texts(_raw(data, transfer_syntax), transfer_syntax))
 
 
-def _texts(raw: Mapping[int, bytes], transfer_syntax: str) -> dict[str, str]:
+def _texts(raw: Mapping[int, bytes], transfer_syntax: str) -> Mapping[str, str]:
+    everything = b"".join(raw.values())
+    if everything.isascii() and ESCAPE not in everything and transfer_syntax != BIG_ENDIAN:
+        return _Plain(raw)
     encodings = encodings_of(raw.get(SPECIFIC_CHARACTER_SET))
     little = transfer_syntax != BIG_ENDIAN
     return {
@@ -207,6 +233,7 @@ class _Walk:
         self._data = data
         self._last = len(data) - 8
         self._explicit = explicit
+        self._skims = explicit and order is _LITTLE and isinstance(data, bytes)
         self._unpack = (order.explicit if explicit else order.implicit).unpack_from
         self._unpack_long = order.long.unpack_from
         self._left = MAX_ELEMENTS
@@ -235,20 +262,22 @@ class _Walk:
 
     def skim(self, at: int, found: dict[int, bytes]) -> int:
         """Go over elements of the most usual kind, as far as there are; where others begin."""
-        data, unpack, last = self._data, self._unpack, self._last
-        if not self._explicit:
+        if not self._skims:
             return at
-        left = self._left
-        while at <= last and left:
-            group, number, vr, length = unpack(data, at)
-            tag = group << 16 | number
-            if vr not in _SHORT or not _FIRST <= tag < _PIXELS:
+        data: Any = self._data
+        unpack, last, plain, named, left = _ELEMENT, self._last, _PLAIN, _NAMED, self._left
+        for left in range(self._left, 0, -1):  # noqa: B007 - wanted below
+            if at > last:
                 break
-            left -= 1
-            at += 8
-            if tag in _WANTED:
-                found[tag] = _value(data, at, length)
-            at += length
+            tag, vr, length = unpack(data, at)
+            if vr not in plain:
+                break
+            value = at + 8
+            if tag in named:
+                found[named[tag]] = data[value : value + length]
+            elif not 0x0008 <= tag & 0xFFFF < 0x7FE0:  # the group
+                break
+            at = value + length
         self._left = left
         return at
 

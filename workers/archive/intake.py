@@ -160,7 +160,7 @@ class Intake:
             _fail(cases, error)
             return
         for case, standing in zip(cases, standings, strict=True):
-            if isinstance(standing, IndexFailure):
+            if isinstance(standing, Exception):
                 case.result = standing
             elif standing.outcome is Outcome.ADDED or standing.before is None:
                 case.result = Receipt(Taken.STORED, case.entry)

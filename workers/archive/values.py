@@ -21,7 +21,7 @@ LONGEST = 1024
 
 _TEXT_VRS = frozenset({"SH", "LO", "PN"})
 """Value representations that the Specific Character Set governs (PS3.5 6.1.2.2)."""
-_ESCAPE = 0x1B
+ESCAPE = 0x1B
 _US = {True: Struct("<H"), False: Struct(">H")}
 _DATE = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})")
 _TIME = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2})?(?:\.(\d{1,6}))?")
@@ -52,7 +52,7 @@ def text_of(attribute: Attribute, raw: bytes, encodings: list[str], little: bool
     if vr == "US":
         return str(_US[little].unpack_from(raw)[0]) if len(raw) >= 2 else ""
     governed = vr in _TEXT_VRS
-    if raw.isascii() and not (governed and _ESCAPE in raw):
+    if raw.isascii() and not (governed and ESCAPE in raw):
         text = raw.decode("ascii")
         return text.replace("\0", "").strip(" ")[:LONGEST]
     raw = raw[: LONGEST * 8]

@@ -56,18 +56,16 @@ class Group:
         self,
         transaction: Callable[[], AbstractContextManager[Execute]],
         together: Callable[[], AbstractContextManager[object]],
-        errors: tuple[type[Exception], ...],
     ) -> None:
         self._transaction = transaction
         self._in_one_go = together
-        self._errors = errors
         self._turn = threading.Lock()
         """Held by the transaction at work."""
 
     def perform(
         self, works: Sequence[Work[T]], prepare: Work[object] = lambda _execute: None
     ) -> list[T | Exception]:
-        """What each came to, once all is committed: its result, or the database's error.
+        """What each came to, once all is committed: its result, or what it raised.
 
         `prepare` comes first, and again when something was undone. Raises what the database raises
         if the transaction as a whole came to nothing.
@@ -90,10 +88,10 @@ class Group:
                     with self._in_one_go():
                         prepare(execute)
                         return [work(execute) for work in works]
-                except self._errors as error:
+                except Exception as error:
                     failed = error
                     raise
-        except self._errors as error:
+        except Exception as error:
             if error is failed:
                 raise _Failed(error) from None
             raise
@@ -108,7 +106,7 @@ class Group:
         try:
             prepare(execute)
             result = work(execute)
-        except self._errors as error:
+        except Exception as error:  # whatever is wrong with one, the others go on
             execute("ROLLBACK TO SAVEPOINT one")
             result = error
         execute("RELEASE SAVEPOINT one")

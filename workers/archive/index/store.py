@@ -52,7 +52,7 @@ class Index(ABC):
     """The types of columns, for the schema."""
 
     def __init__(self) -> None:
-        self._group = Group(self._transaction, self._together, self.ERRORS)
+        self._group = Group(self._transaction, self._together)
         self._idle: list[Any] = []
         self._lock = threading.Lock()
 
@@ -105,16 +105,16 @@ class Index(ABC):
         One of the same UID stands, and this one is not added, unless `replace`.
         """
         (added,) = self.add_all([(entry, texts)], replace=replace)
-        if isinstance(added, IndexFailure):
+        if isinstance(added, Exception):
             raise added
         return added
 
     def add_all(
         self, news: Sequence[tuple[Entry, Texts]], *, replace: bool = False
-    ) -> list[Standing | IndexFailure]:
+    ) -> list[Standing | Exception]:
         """Add instances in one transaction, each as `add` does: what one cannot harms no other.
 
-        What became of each, in their order.
+        What became of each, in their order; IndexFailure, or a mistake of this program's.
         """
         adding = writing.Adding(self.dialect, replace=replace)
         works = [partial(adding.add, entry=entry, texts=texts) for entry, texts in news]
@@ -270,20 +270,20 @@ class Index(ABC):
 
     def _write(self, work: Work[T]) -> T:
         (result,) = self._write_all([work])
-        if isinstance(result, IndexFailure):
+        if isinstance(result, Exception):
             raise result
         return result
 
     def _write_all(
         self, works: Sequence[Work[T]], prepare: Work[object] = lambda _execute: None
-    ) -> list[T | IndexFailure]:
+    ) -> list[T | Exception]:
         try:
             results = self._group.perform(works, prepare)
         except self.ERRORS as error:
             raise _failure(error) from error
         except OSError as error:  # of a file beside the database, such as a lock
             raise _failure(error) from error
-        return [_failure(one) if isinstance(one, Exception) else one for one in results]
+        return [_failure(one) if isinstance(one, self.ERRORS) else one for one in results]
 
     @contextmanager
     def _reading(self) -> Iterator[Execute]:
