@@ -65,11 +65,13 @@ class Request:
         return f"Request({', '.join(f'{k}={getattr(self, k)!r}' for k in self._parameters)})"
 
     def __getattr__(self, name: str) -> Any:
+        value = self._parameters.get(name) if not name.startswith("_") else None
+        if value is not None:
+            return dataset.uid(value) if "UID" in name else value
         if name in _DATA_SET_PARAMETERS:
             return BytesIO(self._encoded())
         if name[:1].isupper():
-            value = self._parameters.get(name)
-            return dataset.uid(value) if value is not None and "UID" in name else value
+            return None
         raise AttributeError(f"a DIMSE request has no parameter {name!r}")
 
 
@@ -113,7 +115,8 @@ class Event:
         self._payload = payload
         self._data = data
         self._blob = blob
-        self._attempt = attempt
+        if event.is_intervention:
+            self.attempt = attempt
         self._cancelled = False
         self._publish = publish
         self._is_watched = is_watched
@@ -185,7 +188,7 @@ class Event:
         return self._publish is not None and (self._is_watched is None or self._is_watched(name))
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name not in attributes_of(self.event):
+        if name.startswith("_") or name not in (_KNOWN.get(self.event.name) or _known(self.event)):
             raise AttributeError(
                 f"{self.event.name} has no attribute {name!r}; "
                 f"it has {', '.join(attributes_of(self.event))}"
@@ -248,18 +251,20 @@ _EXTRA = {"EVT_C_STORE": ("claim", "claim_data")}
 """Attributes that have to do with this gateway, not with the event itself."""
 
 _CHANGING = frozenset({"is_cancelled"})
-_ATTRIBUTES: dict[str, tuple[str, ...]] = {}
-"""By event, once they were asked for."""
+_KNOWN: dict[str, frozenset[str]] = {}
+"""Attributes by event, once they were asked for."""
 
 
 def attributes_of(event: NotificationEvent | InterventionEvent) -> tuple[str, ...]:
     """Every attribute that a handler of `event` finds."""
-    known = _ATTRIBUTES.get(event.name)
-    if known is None:
-        asked = _ASKED if event.is_intervention else ()
-        own = (*event.attributes, *_EXTRA.get(event.name, ()))
-        known = _ATTRIBUTES[event.name] = (*_BASE, *dict.fromkeys((*own, *asked)))
-    return known
+    asked = _ASKED if event.is_intervention else ()
+    own = (*event.attributes, *_EXTRA.get(event.name, ()))
+    return (*_BASE, *dict.fromkeys((*own, *asked)))
+
+
+def _known(event: NotificationEvent | InterventionEvent) -> frozenset[str]:
+    """The same, to look one up."""
+    return _KNOWN.setdefault(event.name, frozenset(attributes_of(event)))
 
 
 def _request(event: Event) -> Request:
@@ -360,7 +365,6 @@ def _items(event: Event) -> dict[UID, CommonExtended]:
 GETTERS: dict[str, Callable[[Event], Any]] = {
     "request": _request,
     "context": _context,
-    "attempt": lambda event: event._attempt,
     "is_cancelled": _is_cancelled,
     "dataset": _stored,
     "file_meta": _file_meta,

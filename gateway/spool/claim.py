@@ -110,7 +110,8 @@ class Claim:
         return (
             isinstance(self.token, str)
             and (self.path is None or isinstance(self.path, str))
-            and all(type(n) is int and n >= 0 for n in (self.offset, self.size))
+            and (type(self.offset) is int and self.offset >= 0)
+            and (type(self.size) is int and self.size >= 0)
             and isinstance(self.digest, bytes)
             and len(self.digest) in (0, LENGTH)
             and isinstance(self.synced, bool)

@@ -9,8 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from gateway.sdk import ConfigError, SpoolError, digest_of
 from workers.archive.files import rename_new, sync_file, sync_folder, write_new
@@ -32,8 +31,7 @@ _SIDE_BY_SIDE = 8
 Refusal: TypeAlias = OSError | SpoolError
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """A claim, and the whole Part 10 file if it has no path."""
 
     claim: Claim

@@ -97,9 +97,13 @@ class _Plain(Mapping[str, str]):
     def __init__(self, raw: Mapping[int, bytes]) -> None:
         self._raw = raw
 
-    def __getitem__(self, keyword: str) -> str:
+    def get(self, keyword: str, default: Any = None) -> Any:
         attribute = BY_KEYWORD[keyword]
-        return text_of(attribute, self._raw[attribute.tag], [], True)
+        raw = self._raw.get(attribute.tag)
+        return default if raw is None else text_of(attribute, raw, [], True)
+
+    def __getitem__(self, keyword: str) -> str:
+        return text_of(BY_KEYWORD[keyword], self._raw[BY_KEYWORD[keyword].tag], [], True)
 
     def __iter__(self) -> Iterator[str]:
         return (BY_TAG[tag].keyword for tag in self._raw if tag in BY_TAG)

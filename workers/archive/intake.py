@@ -16,10 +16,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.sdk import GatewayError, SpoolError
 from workers.archive import header
@@ -62,8 +62,7 @@ class Taken(Enum):
     REJECTED = "rejected"
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """What came, and what its command said of it."""
 
     claim: Claim
@@ -75,8 +74,7 @@ class Arrival:
     transfer_syntax_uid: str
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What became of it, and where it is."""
 
     taken: Taken

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from gateway.sdk import GatewayError
 
@@ -47,8 +48,7 @@ class Outcome(Enum):
     """One that held something else has made way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """The outcome, and the entry that stood there before."""
 
     outcome: Outcome

@@ -57,6 +57,8 @@ def _values(entry: Entry) -> tuple[Any, ...]:
 
 
 _NAMES = {level: names(level) for level in Level}
+_INSTANCE, _CLASS = map(_NAMES[Level.IMAGE].index, ("sop_instance_uid", "sop_class_uid"))
+"""What a command says of an instance goes before what its data set says."""
 
 
 def _insertion(level: Level, more: tuple[str, ...]) -> str:
@@ -130,14 +132,8 @@ class Adding:
             found = execute(_SELECT_SERIES, keys).fetchone()
             series = int(found[0]) if found else _make_series(execute, patient_key, keys, texts)
             self._series[keys] = series
-        image = row(
-            Level.IMAGE,
-            {
-                **texts,
-                "SOPInstanceUID": entry.sop_instance_uid,
-                "SOPClassUID": entry.sop_class_uid,
-            },
-        )
+        image = row(Level.IMAGE, texts)
+        image[_INSTANCE], image[_CLASS] = entry.sop_instance_uid, entry.sop_class_uid
         execute(_INSERT[Level.IMAGE], (series, *_values(entry)[2:], *image))
         replaced = entry.sop_instance_uid in self._standing
         note(execute, "replaced" if replaced else "stored", entry, uids)
