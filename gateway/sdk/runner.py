@@ -6,6 +6,7 @@ It loads the worker that its settings name, registers it, reports *ready*, and l
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import select
@@ -43,6 +44,7 @@ def main() -> NoReturn:
         session = Session(load(settings.target), settings)
         _listen(session, inherited)
         session.start()
+        _spare_the_collector()
     except (Exception, SystemExit) as error:
         # the worker's own code runs in here: whatever it raises is told in one line
         _leave(_start_failed(inherited, error))
@@ -56,6 +58,13 @@ def _quieten_pydicom() -> None:
     """Its warnings about a peer's values quote them, and no patient's name belongs into a log."""
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     logging.getLogger("pydicom").setLevel(logging.ERROR)
+
+
+def _spare_the_collector() -> None:
+    """What was loaded by now stays: to go over it again and again costs more than it finds."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def _listen(session: Session, inherited: Inherited) -> None:
