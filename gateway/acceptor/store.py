@@ -55,6 +55,7 @@ class Store:
             self._scan.feed(data)
 
     def flush(self) -> None:
+        self._writer.relieve()
         if self._writer.behind and self._waiting is None:
             self._waiting = asyncio.create_task(self._wait_for_disk())
 

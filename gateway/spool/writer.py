@@ -77,7 +77,9 @@ class Writer:
     @property
     def behind(self) -> bool:
         """The disk does not follow: reading should pause until it `caught_up`."""
-        return self._file is not None and self._file.backlog >= BEHIND
+        if self._file is None:
+            return False
+        return self._file.backlog >= (1 if self._place.chunks.are_scarce else BEHIND)
 
     async def caught_up(self) -> None:
         """Return when what was handed in so far is written, or has failed."""
@@ -96,6 +98,13 @@ class Writer:
             self._filled = end
         else:
             self._overflow(chunk, fragment)
+
+    def relieve(self) -> None:
+        """So many data sets arrive that their buffers are scarce: write what is here already."""
+        full = self._filled > self.offset + self._place.inline_max or self._file is not None
+        if full and self._chunk is not None and self._place.chunks.are_scarce:
+            chunk, self._chunk = self._chunk, None
+            self._hand_over(chunk)
 
     def discard(self) -> None:
         """Delete all of it; nothing happens if it is sealed already."""

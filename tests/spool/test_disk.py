@@ -9,7 +9,7 @@ import pytest
 from gateway.errors import SpoolError
 from gateway.settings import SpoolSettings
 from gateway.spool import Spool, disk
-from gateway.spool.chunks import CHUNK
+from gateway.spool.chunks import CHUNK, KEPT, MANY
 from gateway.spool.digest import digest_of
 from gateway.spool.writer import BEHIND
 from tests.spool.conftest import META, SMALL, at_rest, fill, names, pattern, seal, whole
@@ -132,3 +132,48 @@ class TestRoom:
         monkeypatch.setattr(disk.os, "statvfs", lambda _: NoInodes)
         with pytest.raises(SpoolError):
             spool.admit()
+
+
+class TestCrowd:
+    """More data sets at once than there are buffers for."""
+
+    def test_none_holds_more_than_it_must(self, spool, root):
+        chunks = spool._place.chunks
+        writers = [spool.create(META) for _ in range(2 * MANY)]
+        for round_ in range(3):
+            for writer in writers:
+                fill(writer, bytes([round_]) * 5000)
+                writer.relieve()
+            at_rest(spool)
+        assert chunks.are_scarce is False
+        for writer in writers:
+            sealed = seal(spool, writer)
+            assert whole(sealed) == META + b"".join(bytes([n]) * 5000 for n in range(3))
+        assert chunks._made <= 2 * MANY
+
+    def test_one_that_waits_for_the_disk_should_not_read_on(self, spool, monkeypatch):
+        go_on, writev = threading.Event(), os.writev
+        monkeypatch.setattr(disk.os, "writev", lambda *a: (go_on.wait(), writev(*a))[1])
+        crowd = [fill(spool.create(META), b"x") for _ in range(MANY + 1)]
+        writer = fill(spool.create(META), bytes(5000))
+        assert not writer.behind
+        writer.relieve()
+        assert writer.behind
+        for other in crowd:
+            other.discard()
+        assert not writer.behind
+        go_on.set()
+        at_rest(spool)
+
+    def test_what_may_travel_inline_still_does(self, spool, root):
+        crowd = [fill(spool.create(META), b"x") for _ in range(MANY + 1)]
+        for writer in crowd:
+            writer.relieve()
+            assert seal(spool, writer).data == META + b"x"
+        assert names(root) == ["incoming/0/lock"]
+
+    def test_buffers_of_a_crowd_are_not_kept_for_ever(self, spool):
+        for writer in [fill(spool.create(META), b"x") for _ in range(3 * MANY)]:
+            writer.discard()
+        fill(spool.create(META), b"x").discard()
+        assert spool._place.chunks._made <= KEPT + 1
