@@ -22,7 +22,6 @@ from gateway.uid import EXPLICIT_VR_LITTLE_ENDIAN, KEYWORDS
 from tests.conftest import short_folder
 from tests.peers.process import Gateway
 from workers.archive.index import Entry, SqliteIndex, writing
-from workers.archive.index.sqlite import SqliteDialect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +67,7 @@ def _add(execute, number: int) -> None:
     entry = Entry(
         uid, "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1", path, 300, 1000, digest, ""
     )
-    writing.Adding(SqliteDialect()).add(execute, entry, texts)
+    writing.Adding().add(execute, entry, texts)
 
 
 QUERIES = {

@@ -59,7 +59,7 @@ class Group:
     ) -> None:
         self._transaction = transaction
         self._in_one_go = together
-        self._turn = threading.Lock()
+        self.turn = threading.Lock()
         """Held by the transaction at work."""
 
     def perform(
@@ -70,7 +70,7 @@ class Group:
         `prepare` comes first, and again when something was undone. Raises what the database raises
         if the transaction as a whole came to nothing.
         """
-        with self._turn:
+        with self.turn:
             try:
                 return self._together(works, prepare)
             except _Failed as failed:

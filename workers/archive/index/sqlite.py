@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from gateway.sdk import ConfigError
+from workers.archive.index.model import IndexFailure
 from workers.archive.index.schema import MIGRATIONS
 from workers.archive.index.store import Index
 
@@ -177,6 +178,15 @@ class SqliteIndex(Index):
     def _executing(self, connection: Any) -> Execute:
         execute: Execute = connection.execute
         return execute
+
+    @contextmanager
+    def _looking(self) -> Iterator[Execute]:
+        """That which writes has at hand what it has written."""
+        with self._group.turn:
+            try:
+                yield self._writer.execute
+            except sqlite3.Error as error:
+                raise IndexFailure(f"the index cannot be read: {error}") from error
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -116,7 +116,7 @@ class Index(ABC):
 
         What became of each, in their order; IndexFailure, or a mistake of this program's.
         """
-        adding = writing.Adding(self.dialect, replace=replace)
+        adding = writing.Adding(replace=replace)
         works = [partial(adding.add, entry=entry, texts=texts) for entry, texts in news]
         entries = [entry for entry, _ in news]
         return self._write_all(works, lambda execute: adding.begin(execute, entries))
@@ -158,9 +158,9 @@ class Index(ABC):
     # reading
 
     def find_all(self, sop_instance_uids: Sequence[str]) -> dict[str, Entry]:
-        """Those of these instances that stand."""
-        with self._reading() as execute:
-            return writing.find_all(execute, self.dialect, sop_instance_uids)
+        """Those of a batch of instances that stand."""
+        with self._looking() as execute:
+            return writing.find_all(execute, sop_instance_uids)
 
     def find(self, sop_instance_uid: str) -> Entry | None:
         with self._reading() as execute:
@@ -284,6 +284,10 @@ class Index(ABC):
         except OSError as error:  # of a file beside the database, such as a lock
             raise _failure(error) from error
         return [_failure(one) if isinstance(one, self.ERRORS) else one for one in results]
+
+    def _looking(self) -> AbstractContextManager[Execute]:
+        """A connection to read with, for who writes next."""
+        return self._reading()
 
     @contextmanager
     def _reading(self) -> Iterator[Execute]:

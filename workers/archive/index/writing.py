@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from workers.archive.index.grouping import Execute
-    from workers.archive.index.search import Dialect
 
     Texts: TypeAlias = Mapping[str, str | None]
     """Cleaned values of elements by keyword."""
@@ -94,8 +93,7 @@ def find(execute: Execute, sop_instance_uid: str) -> Entry | None:
 class Adding:
     """Adds entries within one transaction; `begin` comes first, with those that are to be added."""
 
-    def __init__(self, dialect: Dialect, *, replace: bool = False) -> None:
-        self._dialect = dialect
+    def __init__(self, *, replace: bool = False) -> None:
         self._replace = replace
         self._standing: dict[str, Entry] = {}
         self._series: dict[tuple[str, str], int] = {}
@@ -104,7 +102,7 @@ class Adding:
     def begin(self, execute: Execute, entries: Iterable[Entry]) -> None:
         """Look once for all of them whether something stands."""
         uids = [entry.sop_instance_uid for entry in entries]
-        self._standing = find_all(execute, self._dialect, uids)
+        self._standing = find_all(execute, uids)
         self._series = {}
 
     def add(self, execute: Execute, entry: Entry, texts: Texts) -> Standing:
@@ -139,13 +137,13 @@ class Adding:
         note(execute, "replaced" if replaced else "stored", entry, uids)
 
 
-def find_all(
-    execute: Execute, dialect: Dialect, sop_instance_uids: Sequence[str]
-) -> dict[str, Entry]:
-    """Those of them that stand."""
-    condition, value = dialect.is_one_of("sop_instance_uid", sop_instance_uids)
-    rows = execute(f"SELECT {ENTRY} FROM instance WHERE {condition}", (value,)).fetchall()
-    return {one[0]: entry_of(one) for one in rows}
+def find_all(execute: Execute, sop_instance_uids: Sequence[str]) -> dict[str, Entry]:
+    """Those of a batch that stand."""
+    if not sop_instance_uids:
+        return {}
+    marks = ", ".join("?" * len(sop_instance_uids))
+    text = f"SELECT {ENTRY} FROM instance WHERE sop_instance_uid IN ({marks})"
+    return {one[0]: entry_of(one) for one in execute(text, sop_instance_uids).fetchall()}
 
 
 def relocate(execute: Execute, entry: Entry) -> None:
