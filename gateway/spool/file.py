@@ -54,7 +54,7 @@ class SpoolFile:
     def write(self, chunk: memoryview, length: int) -> None:
         """Append what the chunk begins with, and give the chunk back."""
         self._handed_in += length
-        self._strand.submit(partial(self._write, chunk, length))
+        self._strand.submit(partial(self._write, chunk, length, last=False))
 
     def caught_up(self) -> asyncio.Future[None]:
         """Done when what was handed in so far is in the page cache, or has failed."""
@@ -78,22 +78,23 @@ class SpoolFile:
         self._dropped = True
         self._strand.submit(partial(self._drop, target))
 
-    def _write(self, chunk: memoryview, length: int) -> None:
+    def _write(self, chunk: memoryview, length: int, *, last: bool) -> None:
         try:
             if self.error is None and not self._dropped:
-                self._append(chunk[:length])
+                self._append(chunk[:length], last=last)
         except OSError as error:
             self._give_up(error)
         finally:
             self._written += length
             self._chunks.give(chunk)
 
-    def _append(self, data: memoryview) -> None:
+    def _append(self, data: memoryview, *, last: bool) -> None:
         if self._fd < 0:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             self._fd = os.open(self._path, flags, 0o600)
         write_all(self._fd, [data])
-        start_write_back(self._fd, self._written, len(data))
+        if not last:  # what comes last is synced, or not, at once
+            start_write_back(self._fd, self._written, len(data))
         if self._digest is not None:
             self._digest.update(data[self._undigested :])
             self._undigested = max(0, self._undigested - len(data))
@@ -108,7 +109,7 @@ class SpoolFile:
                 os.ftruncate(self._fd, 0)
 
     def _seal(self, chunk: memoryview, length: int, target: str, *, sync: bool) -> bytes:
-        self._write(chunk, length)
+        self._write(chunk, length, last=True)
         if self.error is not None:
             raise self.error
         if not self._dropped:
