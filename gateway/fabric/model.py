@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.events import DEADLINE
 
@@ -40,8 +40,7 @@ class Registration:
     """Whose death ends the lease at once; 0: the client's own process."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """An intervention that a member has in hand until it gave the final answer."""
 
     token: str

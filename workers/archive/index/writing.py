@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 FILE = "transfer_syntax, path, start, size, digest, holder"
 ENTRY = f"sop_instance_uid, sop_class_uid, {FILE}"
 _EIGHT = ", ".join("?" * 8)
+_NOTE = (
+    f"INSERT INTO journal ({ENTRY}, kind, at, study_instance_uid, series_instance_uid) "
+    f"VALUES ({_EIGHT}, ?, ?, ?, ?)"
+)
 
 
 def entry_of(row: Any) -> Entry:
@@ -238,11 +242,7 @@ def drop_conflict(execute: Execute, entry: Entry) -> None:
 
 def note(execute: Execute, kind: str, entry: Entry, uids: tuple[str, str]) -> None:
     """Write down what happened, in the transaction in which it does."""
-    execute(
-        f"INSERT INTO journal ({ENTRY}, kind, at, study_instance_uid, series_instance_uid) "
-        f"VALUES ({_EIGHT}, ?, ?, ?, ?)",
-        (*_values(entry), kind, time.time(), *uids),
-    )
+    execute(_NOTE, (*_values(entry), kind, time.time(), *uids))
 
 
 def doom(execute: Execute, entry: Entry) -> None:
