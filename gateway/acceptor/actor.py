@@ -143,7 +143,10 @@ class AssociationActor:
 
     def primitive(self, primitive: Primitive) -> None:
         try:
-            self._primitive(primitive)
+            if type(primitive) is not PDataPart:
+                self._primitive(primitive)
+            elif self.phase is not Phase.ENDED:  # one read may bring more after what ended it
+                self.messages.data(primitive)
         except RemoteProtocolError as error:
             log.warning("association=%s aborting: %s", self.id, error)
             self.abort()
@@ -174,9 +177,6 @@ class AssociationActor:
 
     def _primitive(self, primitive: Primitive) -> None:
         match primitive:
-            case PDataPart():
-                if self.phase is not Phase.ENDED:  # one read may bring more after what ended it
-                    self.messages.data(primitive)
             case AAssociateIndication():
                 self._asked(primitive)
             case AReleaseIndication():

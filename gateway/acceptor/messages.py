@@ -61,16 +61,22 @@ class Messages:
 
     def data(self, part: PDataPart) -> None:
         """A piece of a PDV; raises RemoteProtocolError for what can only be aborted."""
+        if self._assembler.goes_on(part):
+            self._fragment(part.data)
+            return
         for event in self._assembler.receive(part):
             match event:
                 case DataFragment():
-                    self._actor.notifier.fragment(event.data)
-                    if self._incoming is not None:
-                        self._incoming.fragment(event.data)
+                    self._fragment(event.data)
                 case MessageBegun() | MessageFailed():
                     self._begun(event)
                 case MessageEnded():
                     self._ended()
+
+    def _fragment(self, data: memoryview) -> None:
+        self._actor.notifier.fragment(data)
+        if self._incoming is not None:
+            self._incoming.fragment(data)
 
     def read_done(self) -> None:
         if self._incoming is not None:

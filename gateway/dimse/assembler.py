@@ -74,6 +74,11 @@ class Assembler:
         """A message has begun and has not ended."""
         return self._context_id is not None
 
+    def goes_on(self, part: PDataPart) -> bool:
+        """The part is nothing but more of the data set: `receive` need not be asked."""
+        in_data_set = self._in_data_set and part.context_id == self._context_id
+        return in_data_set and not part.command and not part.last
+
     def receive(self, part: PDataPart) -> tuple[AssemblerEvent, ...]:
         """Take one piece of a PDV; raises RemoteProtocolError for what can only be aborted."""
         if part.context_id != self._context_id:

@@ -117,7 +117,8 @@ class Association:
             if isinstance(unit, p.PDataPart):
                 take(unit)
             elif unit is Mark.DATA_BEGINS:
-                self._data_begins(now)
+                if self.state is not State.Sta6 or self.is_traced:
+                    self._data_begins(now)
             elif isinstance(unit, bytes):
                 self._pdu_received(unit, now)
             elif isinstance(unit, RemoteProtocolError):

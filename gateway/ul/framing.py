@@ -14,8 +14,9 @@ units. All decisions hang on positions in the stream, none on where a chunk ends
 
 from __future__ import annotations
 
-from enum import Enum, auto
-from typing import TYPE_CHECKING, TypeAlias
+from enum import Enum, IntEnum, auto
+from struct import Struct
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from gateway.errors import RemoteProtocolError
 from gateway.ul import wire
@@ -23,10 +24,11 @@ from gateway.ul.pdu import COMMAND, LAST, PDU_HEADER, PDV_HEADER, PDataTF, check
 from gateway.ul.primitives import PDataPart
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Generator, Iterator
+    from collections.abc import Callable, Container, Generator, Iterator
 
 HEADER_SIZE = PDU_HEADER.size
 """Of a PDU and, as it happens, of a PDV item: the same lines gather both."""
+_BOTH = Struct("!BxIIBB")
 EXCERPT = 64 * 1024
 """Bytes of a traced P-DATA-TF that are kept at the most."""
 
@@ -41,7 +43,7 @@ class Mark(Enum):
 Unit: TypeAlias = Mark | PDataPart | bytes | RemoteProtocolError
 
 
-class _Mode(Enum):
+class _Mode(IntEnum):
     HEADER = auto()
     DATA = auto()
     WHOLE = auto()
@@ -102,20 +104,50 @@ class Framer:
         """The units that end in `data`; to be iterated to the end before the next call."""
         view = memoryview(data)
         position, end = 0, len(view)
-        while position < end:
-            mode, unit = self._mode, None
-            if mode is _Mode.DATA:
-                position = yield from self._data(view, position)
-            elif mode is _Mode.HEADER:
-                position, unit = self._header(view, position)
-            elif mode is _Mode.WHOLE:
-                position, unit = self._whole(view, position)
-            elif mode is _Mode.SKIP:
-                position = self._skip(position, end)
+        while position < end and self._mode is not _Mode.STOPPED:
+            if self._mode is not _Mode.DATA:
+                position, unit = self._TAKE[self._mode](self, view, position)
+            elif self._pdv_left and not self.excerpt:
+                part = self._piece(view, position, end)
+                position += len(part.data)
+                yield part
+                unit = None if self._pdv_left else self._after_pdv()
             else:
-                return
+                position, unit = (yield from self._data(view, position)), None
             if unit is not None:
                 yield unit
+
+    def _both_headers(self, view: memoryview, position: int) -> bool:
+        """Take the headers of a P-DATA-TF and of the one PDV item that fills it, at one go.
+
+        Nearly every PDU of a data set is of this kind; False: look at them one by one.
+        """
+        if len(view) - position < _BOTH.size or self._head or self.tracing or self.excerpt:
+            return False
+        kind, length, pdv_length, context_id, control = _BOTH.unpack_from(view, position)
+        if (
+            kind != PDataTF.kind
+            or pdv_length != length - 4
+            or pdv_length <= 2
+            or length > self.max_pdu > 0
+            or context_id not in self.contexts
+        ):
+            return False
+        self.length = HEADER_SIZE + length
+        self._left = self._pdv_left = pdv_length - 2
+        self._context_id = context_id
+        self._command = bool(control & COMMAND)
+        self._last = bool(control & LAST)
+        self._mode = _Mode.DATA
+        return True
+
+    def _piece(self, view: memoryview, position: int, end: int) -> PDataPart:
+        """What the chunk has of the PDV that is being read."""
+        stop = min(end, position + self._pdv_left)
+        self._pdv_left -= stop - position
+        self._left -= stop - position
+        last = self._last and not self._pdv_left
+        return PDataPart(self._context_id, self._command, last, view[position:stop])
 
     def _gather(self, view: memoryview, position: int, end: int) -> int:
         """Moves towards a whole header in `_head` what the chunk has of it."""
@@ -124,6 +156,8 @@ class Framer:
         return stop
 
     def _header(self, view: memoryview, position: int) -> tuple[int, Unit | None]:
+        if self._both_headers(view, position):
+            return position + _BOTH.size, Mark.DATA_BEGINS
         end = len(view)
         if self._head or end - position < HEADER_SIZE:
             position = self._gather(view, position, end)
@@ -167,12 +201,19 @@ class Framer:
         self._mode = _Mode.HEADER
         return stop, body
 
-    def _skip(self, position: int, end: int) -> int:
-        stop = min(end, position + self._left)
+    def _skip(self, view: memoryview, position: int) -> tuple[int, None]:
+        stop = min(len(view), position + self._left)
         self._left -= stop - position
         if not self._left:
             self._mode = _Mode.HEADER
-        return stop
+        return stop, None
+
+    _TAKE: ClassVar[dict[_Mode, Callable[[Framer, memoryview, int], tuple[int, Unit | None]]]] = {
+        _Mode.HEADER: _header,
+        _Mode.WHOLE: _whole,
+        _Mode.SKIP: _skip,
+    }
+    """What takes the next bytes in modes other than DATA; gives the new position."""
 
     def _data(self, view: memoryview, position: int) -> Generator[Unit, None, int]:
         end = min(len(view), position + self._left)
@@ -180,11 +221,8 @@ class Framer:
             begin = position
             unit: Unit | None
             if self._pdv_left:
-                position = min(end, position + self._pdv_left)
-                self._pdv_left -= position - begin
-                last = self._last and not self._pdv_left
-                unit = PDataPart(self._context_id, self._command, last, view[begin:position])
-                self._left -= position - begin
+                unit = self._piece(view, position, end)
+                position += len(unit.data)
             else:
                 position, unit = self._pdv(view, position, end)
             if self.excerpt:
