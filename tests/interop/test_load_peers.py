@@ -6,7 +6,7 @@ import pytest
 
 from tests.load.servers import ASSOCIATIONS, SERVERS, put_under_load
 
-SECONDS = 2
+SECONDS = 1
 
 
 @pytest.mark.parametrize(
