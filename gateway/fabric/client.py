@@ -16,7 +16,7 @@ from gateway.errors import FabricError
 from gateway.events import NOTIFICATIONS
 from gateway.fabric import address
 from gateway.fabric.envelope import Answered, Extend, Publish
-from gateway.fabric.framing import MAX_DATA
+from gateway.fabric.framing import MAX_DATA, pack, unpack
 from gateway.fabric.loop import Loop
 from gateway.fabric.membership import Callbacks, Change, Membership
 from gateway.fabric.model import Binding, Notification, Registration, Request, State
@@ -189,10 +189,12 @@ class Client:
     ) -> bool:
         """Have a notification published by an acceptor: a request's, a named one, or the first.
 
-        False if there is no such acceptor or it does not read: a notification may be lost.
+        False if there is no such acceptor or it does not read: a notification may be lost. Raises
+        FabricError for a body that cannot be decoded there: that must fail where it is made.
         """
         if topic not in NOTIFICATIONS:
             raise FabricError(f"{topic!r} is no notification event")
+        unpack(pack(body))
         links = self._membership.links
         name = where.acceptor if isinstance(where, Request) else where
         if isinstance(where, Request) and not assoc:

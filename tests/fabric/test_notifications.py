@@ -85,6 +85,12 @@ def test_unknown_topics_are_refused(run_dir: Path) -> None:
         client.publish(None, "EVT_NONE", {})
 
 
+@pytest.mark.parametrize("body", [{1: "x"}, {"a": {2: 3}}, {"a": object()}, {"a": 1 << 70}])
+def test_what_could_not_be_decoded_there_fails_here(run_dir: Path, body: dict) -> None:
+    with pytest.raises(FabricError):
+        Member(run_dir).client.publish(None, "EVT_INSTANCE_STORED", body)
+
+
 def test_a_worker_publishes_through_the_acceptor_it_names(run_dir: Path) -> None:
     async def scene() -> None:
         worker, watcher = Member(run_dir, STORE), Member(run_dir, worker="v", generation=1)
