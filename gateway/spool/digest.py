@@ -1,8 +1,7 @@
 """The digest of a data set: BLAKE3, 32 bytes.
 
 SHA-256 was the most expensive part of a C-STORE, also on processors that have instructions for it.
-BLAKE3 is as hard to forge and takes a fifth of the time there, a tenth elsewhere; `b3sum` computes
-the same.
+BLAKE3 is as hard to forge and takes a fifth of the time there; `b3sum` computes the same.
 """
 
 from __future__ import annotations

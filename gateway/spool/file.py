@@ -9,6 +9,7 @@ ends, whatever its size.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from contextlib import suppress
 from functools import partial
@@ -113,6 +114,9 @@ class SpoolFile:
         if self.error is not None:
             raise self.error
         if not self._dropped:
+            if os.fstat(self._fd).st_size != self._handed_in:
+                text = "the spool file is not as long as what was written to it"
+                raise OSError(errno.EIO, text)
             if sync:
                 os.fdatasync(self._fd)
             os.rename(self._path, target)

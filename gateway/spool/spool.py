@@ -111,7 +111,7 @@ class Spool:
     def create(self, meta: bytes, *, digest: bool = True) -> Writer:
         """A writer for a data set that stands after `meta` in its file.
 
-        `digest`: its SHA-256 is to stand in the claim; it costs more than all the rest together.
+        `digest`: its digest is to stand in the claim.
         """
         return Writer(self._tokens.draw(), meta, self._place, digest=digest)
 

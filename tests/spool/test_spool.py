@@ -183,6 +183,32 @@ class TestFailure:
         at_rest(spool)
         assert names(root) == ["incoming/0/lock"]
 
+    def test_a_file_that_is_longer_than_it_should_be_is_noticed(self, spool, root):
+        writer = fill(spool.create(META), pattern(CHUNK + 5000))
+        at_rest(spool)
+        os.truncate(root / f"incoming/0/{writer.token}.part", 2 * CHUNK)
+        with pytest.raises(SpoolError, match="not as long"):
+            seal(spool, writer)
+        at_rest(spool)
+        assert names(root) == ["incoming/0/lock"]
+
+    def test_a_write_that_goes_wrong_in_any_other_way_is_no_success(
+        self, spool, root, monkeypatch, caplog
+    ):
+        def out_of_memory(*_: object) -> int:
+            raise MemoryError
+
+        writer = spool.create(META)
+        with monkeypatch.context() as patch:
+            patch.setattr(disk.os, "writev", out_of_memory)
+            fill(writer, pattern(CHUNK + 5000))
+            at_rest(spool)
+        with pytest.raises(SpoolError, match="not as long"):
+            seal(spool, writer)
+        at_rest(spool)
+        assert "MemoryError" in caplog.text
+        assert names(root) == ["incoming/0/lock"]
+
     def test_the_next_data_set_is_kept(self, spool, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(disk.os, "writev", fails(errno.ENOSPC))
