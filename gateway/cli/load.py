@@ -7,12 +7,37 @@ import random
 import shlex
 import sys
 import tempfile
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
+from gateway.cli.load_options import (
+    AssociationsOption,
+    CountOption,
+    DrainOption,
+    DurationOption,
+    EveryOption,
+    FilesOption,
+    GiveUpOption,
+    HtmlFileOption,
+    JsonFileOption,
+    Keep,
+    KeepUidsOption,
+    MixOption,
+    NewAssociationOption,
+    Operation,
+    OperationOption,
+    PoissonOption,
+    ProcessesOption,
+    RampOption,
+    RateOption,
+    SeedOption,
+    SizeOption,
+    SloOption,
+    StudyOption,
+    VerifyOption,
+)
 from gateway.cli.load_report import Outputs
 from gateway.cli.peer import (
     AecOption,
@@ -41,153 +66,34 @@ _FOREVER = 1e9
 """Seconds; a count ends it."""
 
 
-class Operation(StrEnum):
-    """What is done again and again."""
-
-    STORE = "store"
-    ECHO = "echo"
-    FIND = "find"
-
-
-class Keep(StrEnum):
-    """When there is a new association."""
-
-    KEEP = "keep"
-    STUDY = "study"
-    INSTANCE = "instance"
-
-
 def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
     host: HostArgument,
     port: PortArgument,
-    operation: Annotated[
-        Operation, typer.Option("--operation", "-o", help="What is done again and again.")
-    ] = Operation.STORE,
-    associations: Annotated[
-        int, typer.Option("--associations", "-a", min=1, max=10_000, help="As many at once.")
-    ] = 1,
-    count: Annotated[
-        int | None, typer.Option("--count", "-n", min=1, help="As many operations in all.")
-    ] = None,
-    duration: Annotated[
-        str | None, typer.Option("--duration", "-d", metavar="TIME", help="For so long: 30s, 5m.")
-    ] = None,
-    rate: Annotated[
-        float | None,
-        typer.Option(
-            "--rate",
-            metavar="R",
-            help="Open loop: so many operations a second become due, whatever the peer does; "
-            "latency counts from when one should have started.",
-        ),
-    ] = None,
-    ramp: Annotated[
-        str | None,
-        typer.Option(
-            "--ramp",
-            metavar="FROM:TO:TIME",
-            help="Open loop with a rate that rises in 10 steps, to find the knee: 50:2000:30s.",
-        ),
-    ] = None,
-    poisson: Annotated[
-        bool,
-        typer.Option("--poisson/--even", help="Arrivals of the open loop: at random, or evenly."),
-    ] = False,
-    files: Annotated[
-        list[Path],
-        typer.Option(
-            "--files",
-            metavar="PATH",
-            help="Send these files, and folders with all below, with new UIDs each time.",
-        ),
-    ] = [],  # noqa: B006 - typer's way to say that there may be none
-    keep_uids: Annotated[
-        bool, typer.Option("--keep-uids", help="Send the files as they are, UIDs and all.")
-    ] = False,
-    mix: Annotated[
-        str,
-        typer.Option(
-            "--mix",
-            metavar="KIND=SHARE,...",
-            help="What is generated, by shares of the instances: ct mr us cr dx mg.",
-        ),
-    ] = "ct",
-    size: Annotated[
-        str | None,
-        typer.Option(
-            "--size", metavar="SIZE", help="Bytes of pixels instead of the real ones: 8k, 512KiB."
-        ),
-    ] = None,
-    study: Annotated[
-        str | None,
-        typer.Option(
-            "--study",
-            metavar="SERIESxINSTANCES",
-            help="What a study consists of: 3x40. Without it, what the modality has.",
-        ),
-    ] = None,
-    new_association: Annotated[
-        Keep,
-        typer.Option(
-            "--association",
-            help="Associations are kept, or are opened for each study or each instance "
-            "(their set-up is then a part of the latency).",
-        ),
-    ] = Keep.KEEP,
+    operation: OperationOption = Operation.STORE,
+    associations: AssociationsOption = 1,
+    count: CountOption = None,
+    duration: DurationOption = None,
+    rate: RateOption = None,
+    ramp: RampOption = None,
+    poisson: PoissonOption = False,
+    files: FilesOption = [],  # noqa: B006 - typer's way to say that there may be none
+    keep_uids: KeepUidsOption = False,
+    mix: MixOption = "ct",
+    size: SizeOption = None,
+    study: StudyOption = None,
+    new_association: NewAssociationOption = Keep.KEEP,
     keys: KeysOption = [],  # noqa: B006 - as above
     level: LevelOption = Level.STUDY,
     root: RootOption = Root.STUDY,
-    slo: Annotated[
-        str | None,
-        typer.Option(
-            "--slo",
-            metavar="TERMS",
-            help="What must hold: p99<250ms,errors<0.1%,rate>100. Exit status 3 if it does not.",
-        ),
-    ] = None,
-    processes: Annotated[
-        int, typer.Option("--processes", min=1, max=64, help="Processes that share the load.")
-    ] = 1,
-    verify: Annotated[
-        str | None,
-        typer.Option(
-            "--verify",
-            metavar="DIR|find",
-            help="Afterwards compare what was acknowledged with the files below a folder, such as "
-            "a gateway's data directory, byte for byte; or ask the peer itself, by C-FIND.",
-        ),
-    ] = None,
-    json_file: Annotated[
-        Path | None,
-        typer.Option("--json", metavar="FILE", help="Write everything there, as JSON."),
-    ] = None,
-    html_file: Annotated[
-        Path | None,
-        typer.Option("--html", metavar="FILE", help="Write a report there, one HTML page."),
-    ] = None,
-    every: Annotated[
-        float,
-        typer.Option("--every", min=0.1, metavar="SECONDS", help="Between lines, off a terminal."),
-    ] = 1.0,
-    seed: Annotated[int, typer.Option("--seed", help="Of random arrivals; 0: a new one.")] = 0,
-    give_up: Annotated[
-        float,
-        typer.Option(
-            "--give-up",
-            min=0.1,
-            metavar="SECONDS",
-            help="Break off after so long without any association.",
-        ),
-    ] = 5.0,
-    drain: Annotated[
-        float,
-        typer.Option(
-            "--drain",
-            min=0.0,
-            metavar="SECONDS",
-            help="How long operations that are due may take to end when the time is over.",
-        ),
-    ] = 10.0,
+    slo: SloOption = None,
+    processes: ProcessesOption = 1,
+    verify: VerifyOption = None,
+    json_file: JsonFileOption = None,
+    html_file: HtmlFileOption = None,
+    every: EveryOption = 1.0,
+    seed: SeedOption = 0,
+    give_up: GiveUpOption = 5.0,
+    drain: DrainOption = 10.0,
     aet: AetOption = "LOAD",
     aec: AecOption = "ANY-SCP",
     max_pdu: MaxPduOption = 262_144,
