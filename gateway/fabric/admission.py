@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.events import INTERVENTIONS
-from gateway.fabric.envelope import MAX_CREDIT, MAX_NAME, Refusal, Refuse, Register
+from gateway.fabric.checks import MAX_NAME
+from gateway.fabric.envelope import MAX_CREDIT, Refusal, Refuse, Register
 from gateway.fabric.framing import VERSION
 
 if TYPE_CHECKING:

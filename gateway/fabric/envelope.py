@@ -5,24 +5,28 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 from enum import Enum
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from gateway.errors import FabricError
+from gateway.fabric.checks import (
+    as_bindings,
+    as_choice,
+    as_number,
+    as_seconds,
+    as_text,
+    as_texts,
+    exactly,
+)
 from gateway.fabric.framing import pack, unpack
 from gateway.fabric.model import Binding, Why
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAX_NAME = 256
-"""Characters of a name, a lease, a token, a text."""
-MAX_BINDINGS = 64
 MAX_CREDIT = 4096
-MAX_DEADLINE = 86400.0
 
 
 class Refusal(Enum):
@@ -310,9 +314,6 @@ class Beacon(Envelope):
     seq: int
 
 
-Choice = TypeVar("Choice", bound=Enum)
-
-
 def decode(data: bytes | memoryview) -> Envelope:
     """One envelope; raises FabricError for any bytes that are none."""
     values = unpack(data)
@@ -328,77 +329,17 @@ def decode(data: bytes | memoryview) -> Envelope:
     return kind(*checked)
 
 
-def _exactly(wanted: type) -> Callable[[Any], Any]:
-    def check(value: Any) -> Any:
-        if type(value) is not wanted:
-            raise FabricError(f"{type(value).__name__} where {wanted.__name__} belongs")
-        return value
-
-    return check
-
-
-def _text(value: Any) -> str:
-    if type(value) is not str or len(value) > MAX_NAME:
-        raise FabricError("not a text of reasonable length")
-    return value
-
-
-def _number(value: Any) -> int:
-    if type(value) is not int or not 0 <= value < 1 << 63:
-        raise FabricError("not a number from 0 up")
-    return value
-
-
-def _seconds(value: Any) -> float:
-    if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
-        raise FabricError("not a time")
-    return float(value)
-
-
-def _choice(kind: type[Choice]) -> Callable[[Any], Choice]:
-    def check(value: Any) -> Choice:
-        try:
-            return kind(value)
-        except ValueError as error:
-            raise FabricError(f"not a {kind.__name__}") from error
-
-    return check
-
-
-def _bindings(value: Any) -> tuple[Binding, ...]:
-    if type(value) is not list or len(value) > MAX_BINDINGS:
-        raise FabricError("not a list of bindings")
-    return tuple(_binding(row) for row in value)
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if type(value) is not list:
-        raise FabricError("not a list of texts")
-    return tuple(_text(text) for text in value)
-
-
-def _binding(row: Any) -> Binding:
-    if type(row) is not list or len(row) != 4:
-        raise FabricError("a binding has 4 fields")
-    event, redeliver, durable, deadline = row
-    flag = _exactly(bool)
-    seconds = _seconds(deadline)
-    if not 0 < seconds <= MAX_DEADLINE:
-        raise FabricError("a deadline is more than 0 and at the most a day")
-    return Binding(_text(event), flag(redeliver), flag(durable), seconds)
-
-
 _CHECKS: dict[str, Callable[[Any], Any]] = {
-    "int": _number,
-    "str": _text,
-    "bool": _exactly(bool),
-    "float": _seconds,
-    "bytes": _exactly(bytes),
-    "dict[str, Any]": _exactly(dict),
-    "tuple[Binding, ...]": _bindings,
-    "tuple[str, ...]": _texts,
-    "Refusal": _choice(Refusal),
-    "Why": _choice(Why),
+    "int": as_number,
+    "str": as_text,
+    "bool": exactly(bool),
+    "float": as_seconds,
+    "bytes": exactly(bytes),
+    "dict[str, Any]": exactly(dict),
+    "tuple[Binding, ...]": as_bindings,
+    "tuple[str, ...]": as_texts,
+    "Refusal": as_choice(Refusal),
+    "Why": as_choice(Why),
 }
 
 ENVELOPES: tuple[type[Envelope], ...] = (

@@ -15,12 +15,10 @@ import zmq
 
 import gateway.fabric
 from gateway.fabric import feed, invocations, lease, stream
+from gateway.fabric.checks import MAX_BINDINGS, MAX_DEADLINE, MAX_NAME
 from gateway.fabric.envelope import (
     ENVELOPES,
-    MAX_BINDINGS,
     MAX_CREDIT,
-    MAX_DEADLINE,
-    MAX_NAME,
     Refusal,
     decode,
 )
