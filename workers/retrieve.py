@@ -159,15 +159,7 @@ def _what_is_wrong(path: Path, entry: Entry) -> str:
 
 def _tell_missing(event: Event, entry: Entry, path: Path) -> None:
     if event.is_watched(evt.EVT_INSTANCE_MISSING):
-        body = {
-            "sop_class_uid": entry.sop_class_uid,
-            "sop_instance_uid": entry.sop_instance_uid,
-            "transfer_syntax_uid": entry.transfer_syntax_uid,
-            "size": entry.size,
-            "digest": entry.digest.hex(),
-            "path": str(path),
-        }
-        event.publish(evt.EVT_INSTANCE_MISSING, body)
+        event.publish(evt.EVT_INSTANCE_MISSING, entry.body(str(path)))
 
 
 def _nameless(entry: Entry) -> Dataset:

@@ -182,20 +182,8 @@ def _failure(status: int, event: Event, why: str) -> Dataset:
 def _tell(event: Event, receipt: Receipt, archive: Archive, *, conflict: bool = False) -> None:
     """The instance is durable: who keeps count of instances is told here."""
     topic = evt.EVT_INSTANCE_CONFLICT if conflict else evt.EVT_INSTANCE_STORED
-    if not event.is_watched(topic):
-        return
-    entry = receipt.entry
-    event.publish(
-        topic,
-        {
-            "sop_class_uid": entry.sop_class_uid,
-            "sop_instance_uid": entry.sop_instance_uid,
-            "transfer_syntax_uid": entry.transfer_syntax_uid,
-            "size": entry.size,
-            "digest": entry.digest.hex(),
-            "path": archive.path(entry.path),
-        },
-    )
+    if event.is_watched(topic):
+        event.publish(topic, receipt.entry.body(archive.path(receipt.entry.path)))
 
 
 storage = Storage()

@@ -31,6 +31,17 @@ class Entry:
     holder: str = ""
     """The AE title of the gateway that has it."""
 
+    def body(self, path: str) -> dict[str, str | int]:
+        """The body of a notification about this file, which is at `path`."""
+        return {
+            "sop_class_uid": self.sop_class_uid,
+            "sop_instance_uid": self.sop_instance_uid,
+            "transfer_syntax_uid": self.transfer_syntax_uid,
+            "size": self.size,
+            "digest": self.digest.hex(),
+            "path": path,
+        }
+
     def holds_the_same(self, other: Entry) -> bool:
         """The same data set in the same transfer syntax?"""
         return (self.digest, self.transfer_syntax_uid) == (other.digest, other.transfer_syntax_uid)
