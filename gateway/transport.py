@@ -1,4 +1,4 @@
-"""The asyncio shell round `ul.Association`: feed, flush, timers, pause reading.
+"""The asyncio shell round `ul.UpperLayer`: feed, flush, timers, pause reading.
 
 All connections of a process read into one buffer: what a read brought is handed on as views and
 used up before the call returns. So memory does not depend on the number of connections, and a data
@@ -14,14 +14,14 @@ import socket
 from typing import TYPE_CHECKING, Protocol, cast
 
 from gateway.alarm import Alarm
-from gateway.ul.association import Closing
+from gateway.ul.upper_layer import Closing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.ul.association import Association
     from gateway.ul.fsm import Transition
     from gateway.ul.primitives import PduTraced, Primitive
+    from gateway.ul.upper_layer import UpperLayer
 
 READ_SIZE = 512 * 1024
 """Bytes that one read takes from the socket at the most."""
@@ -64,7 +64,7 @@ class Transport(asyncio.BufferedProtocol):
 
     def __init__(
         self,
-        association: Association,
+        association: UpperLayer,
         owner: Owner,
         *,
         send_timeout: float,

@@ -33,7 +33,6 @@ from gateway.events import (
 )
 from gateway.fabric.framing import pack
 from gateway.transport import Transport
-from gateway.ul.association import Association, Side
 from gateway.ul.fsm import State
 from gateway.ul.negotiation import Answers, negotiate
 from gateway.ul.pdu import AAbort, AAssociateAC, AAssociateRJ, AReleaseRP, AReleaseRQ
@@ -52,6 +51,7 @@ from gateway.ul.primitives import (
     PDataPart,
     Primitive,
 )
+from gateway.ul.upper_layer import Side, UpperLayer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,7 +95,7 @@ class AssociationActor:
         self.state = "connected"
         """The association's state as workers are told it."""
         self.phase = Phase.PENDING
-        self.association = Association(
+        self.association = UpperLayer(
             Side.ACCEPTOR,
             now=loop.time(),
             max_pdu=limits.max_pdu,

@@ -9,8 +9,8 @@ from gateway.ul.items import UserIdentityRQ
 
 if TYPE_CHECKING:
     from gateway.transport import Transport
-    from gateway.ul.association import Association
     from gateway.ul.items import UserIdentityAC, UserInformation
+    from gateway.ul.upper_layer import UpperLayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Identity:
     """connected, requested, established, released, rejected, aborted or closed."""
 
 
-def describe(identity: Identity, association: Association, transport: Transport) -> dict[str, Any]:
+def describe(identity: Identity, association: UpperLayer, transport: Transport) -> dict[str, Any]:
     """The map that PROTOCOL.md calls *assoc*, as far as is known by now."""
     request, acceptance = association.request, association.acceptance
     called = request.called_ae_title if request else ""
@@ -85,7 +85,7 @@ def _identity(identity: UserIdentityRQ | UserIdentityAC | None) -> dict[str, Any
     }
 
 
-def _requested(association: Association) -> list[list[Any]]:
+def _requested(association: UpperLayer) -> list[list[Any]]:
     if association.request is None:
         return []
     return [
@@ -94,7 +94,7 @@ def _requested(association: Association) -> list[list[Any]]:
     ]
 
 
-def _rejected(association: Association) -> list[list[Any]]:
+def _rejected(association: UpperLayer) -> list[list[Any]]:
     if association.request is None or association.acceptance is None:
         return []
     proposed = {c.id: c.abstract_syntax for c in association.request.presentation_contexts}

@@ -16,8 +16,8 @@ from gateway.events import (
     EVT_PDU_SENT,
     EXCERPT,
 )
-from gateway.ul.association import Trace
 from gateway.ul.fsm import Transition
+from gateway.ul.upper_layer import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -17,7 +17,7 @@ from gateway.dimse.services import serve_like
 from gateway.fabric.server import Server
 from gateway.spool import Spool
 from gateway.tls import load
-from gateway.ul.association import Trace
+from gateway.ul.upper_layer import Trace
 
 if TYPE_CHECKING:
     import socket

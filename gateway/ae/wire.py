@@ -35,7 +35,6 @@ from gateway.events import (
 )
 from gateway.requestor import Aborted, Rejected, Released
 from gateway.requestor import Association as Requested
-from gateway.ul.association import Trace
 from gateway.ul.fsm import Transition
 from gateway.ul.pdu import AAssociateRJ
 from gateway.ul.primitives import (
@@ -44,6 +43,7 @@ from gateway.ul.primitives import (
     Origin,
     PDataPart,
 )
+from gateway.ul.upper_layer import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

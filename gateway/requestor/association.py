@@ -30,8 +30,6 @@ from gateway.requestor.errors import (
 from gateway.requestor.exchange import Exchange
 from gateway.requestor.sending import encode
 from gateway.transport import Transport
-from gateway.ul.association import Association as UpperLayer
-from gateway.ul.association import Side, Trace
 from gateway.ul.fsm import State
 from gateway.ul.pdu import AAbort, AAssociateRJ
 from gateway.ul.primitives import (
@@ -48,6 +46,7 @@ from gateway.ul.primitives import (
     PDataPart,
     TransportConnected,
 )
+from gateway.ul.upper_layer import Side, Trace, UpperLayer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -2,7 +2,7 @@
 
 An action is a pure function of its cause and of the side: a PDU, a request, or nothing; what a peer
 did wrong, also a good PDU out of place, is a RemoteProtocolError. It returns the next state and the
-effects, which `association` performs in their order.
+effects, which `UpperLayer` performs in their order.
 """
 
 from __future__ import annotations

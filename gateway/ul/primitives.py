@@ -1,7 +1,7 @@
 """The upper layer service (PS3.8 7): what its user is told and what its user asks for.
 
-Indications and confirmations come from `Association.next_primitive`; requests and responses go into
-`Association.send`.
+Indications and confirmations come from `UpperLayer.next_primitive`; requests and responses go into
+`UpperLayer.send`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import struct
 from typing import TYPE_CHECKING
 
 from gateway.errors import RemoteProtocolError
-from gateway.ul.association import Association, Side, Trace
 from gateway.ul.items import UserInformation
 from gateway.ul.negotiation import Answers, Policy, build_request, negotiate
 from gateway.ul.pdu import AAssociateRJ
@@ -18,6 +17,7 @@ from gateway.ul.primitives import (
     AReleaseResponse,
     TransportConnected,
 )
+from gateway.ul.upper_layer import Side, Trace, UpperLayer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +104,7 @@ def error_of(call: Callable[[], object]) -> RemoteProtocolError | None:
     return None
 
 
-def drain(association: Association) -> list[Primitive]:
+def drain(association: UpperLayer) -> list[Primitive]:
     """All primitives that wait."""
     found = []
     while (primitive := association.next_primitive()) is not None:
@@ -112,26 +112,26 @@ def drain(association: Association) -> list[Primitive]:
     return found
 
 
-def sent(association: Association) -> bytes:
+def sent(association: UpperLayer) -> bytes:
     return b"".join(association.bytes_to_send())
 
 
-def emptied(association: Association) -> Association:
+def emptied(association: UpperLayer) -> UpperLayer:
     """The same, with nothing left to be taken or sent."""
     drain(association)
     association.bytes_to_send()
     return association
 
 
-def acceptor(**options: float) -> Association:
-    return Association(Side.ACCEPTOR, now=0.0, **options)
+def acceptor(**options: float) -> UpperLayer:
+    return UpperLayer(Side.ACCEPTOR, now=0.0, **options)
 
 
-def requestor(**options: float) -> Association:
-    return Association(Side.REQUESTOR, now=0.0, **options)
+def requestor(**options: float) -> UpperLayer:
+    return UpperLayer(Side.REQUESTOR, now=0.0, **options)
 
 
-def answered() -> Association:
+def answered() -> UpperLayer:
     """An acceptor in Sta6."""
     association = acceptor()
     association.receive_data(REQUEST.encode(), 1.0)
@@ -139,7 +139,7 @@ def answered() -> Association:
     return emptied(association)
 
 
-def connected() -> Association:
+def connected() -> UpperLayer:
     """A requestor in Sta5."""
     association = requestor()
     association.send(AAssociateRequest(REQUEST), 1.0)
@@ -147,14 +147,14 @@ def connected() -> Association:
     return association
 
 
-def confirmed() -> Association:
+def confirmed() -> UpperLayer:
     """A requestor in Sta6."""
     association = connected()
     association.receive_data(ACCEPTANCE.encode(), 1.0)
     return emptied(association)
 
 
-def established(side: Side) -> Association:
+def established(side: Side) -> UpperLayer:
     return answered() if side is Side.ACCEPTOR else confirmed()
 
 
@@ -162,7 +162,7 @@ ACCEPTOR_STATES = (1, 2, 3, 6, 7, 8, 10, 12, 13)
 REQUESTOR_STATES = (1, 4, 5, 6, 7, 8, 9, 11, 13)
 
 
-def reach(state: int, side: Side) -> Association:
+def reach(state: int, side: Side) -> UpperLayer:
     """An association that came into a state as a real one would; nothing waits to be taken."""
     association = _EARLY[state, side]() if (state, side) in _EARLY else _later(state, side)
     emptied(association).trace = Trace.TRANSITIONS
@@ -170,19 +170,19 @@ def reach(state: int, side: Side) -> Association:
     return association
 
 
-def _ended() -> Association:
+def _ended() -> UpperLayer:
     association = acceptor()
     association.receive_eof(1.0)
     return association
 
 
-def _asked() -> Association:
+def _asked() -> UpperLayer:
     association = acceptor()
     association.receive_data(GOOD_RQ, 1.0)
     return association
 
 
-def _connecting() -> Association:
+def _connecting() -> UpperLayer:
     association = requestor()
     association.send(AAssociateRequest(REQUEST), 1.0)
     return association
@@ -198,7 +198,7 @@ _EARLY = {
 }
 
 
-def _later(state: int, side: Side) -> Association:
+def _later(state: int, side: Side) -> UpperLayer:
     association = established(side)
     if state == 13:
         association.send(AAbortRequest(), 1.0)

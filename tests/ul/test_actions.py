@@ -6,7 +6,6 @@ import pytest
 
 from gateway.errors import RemoteProtocolError
 from gateway.ul.actions import ACTIONS, Artim, Issue, Send
-from gateway.ul.association import Side
 from gateway.ul.fsm import Action, Closing, State
 from gateway.ul.pdu import AAbort, AAssociateRJ, AReleaseRP, AReleaseRQ, decode_pdu
 from gateway.ul.primitives import (
@@ -21,6 +20,7 @@ from gateway.ul.primitives import (
     AReleaseIndication,
     Origin,
 )
+from gateway.ul.upper_layer import Side
 from tests.ul import support as s
 
 OLD = decode_pdu(s.associate_rq(version=2))

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.ul.association import Association, Side
 from gateway.ul.fsm import Closing, State
 from gateway.ul.items import PresentationContextAC, UserInformation
 from gateway.ul.negotiation import Answers, negotiate
@@ -21,10 +20,11 @@ from gateway.ul.primitives import (
     Origin,
     PDataPart,
 )
+from gateway.ul.upper_layer import Side, UpperLayer
 from tests.ul import support as s
 
 
-def ask(data: bytes) -> tuple[Association, AAssociateAC | AAssociateRJ | AAbort]:
+def ask(data: bytes) -> tuple[UpperLayer, AAssociateAC | AAssociateRJ | AAbort]:
     """What an acceptor under the test policy answers to the bytes of a peer."""
     association = s.acceptor()
     association.receive_data(data, 1.0)
@@ -160,7 +160,7 @@ class TestSta2:
         assert (s.sent(association), association.deadline) == (b"", None)
 
 
-def abort_of(association: Association, data: bytes) -> bytes:
+def abort_of(association: UpperLayer, data: bytes) -> bytes:
     """The A-ABORT that bytes bring about; the user is told the same."""
     association.receive_data(data, 1.0)
     (*before, indication) = s.drain(association)

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import pytest
 
 from gateway.errors import LocalProtocolError
-from gateway.ul.association import Association, Side
 from gateway.ul.fsm import TABLE, Action, FsmEvent, State, Transition
 from gateway.ul.pdu import AAssociateRJ
 from gateway.ul.primitives import (
@@ -21,6 +20,7 @@ from gateway.ul.primitives import (
     AReleaseResponse,
     TransportConnected,
 )
+from gateway.ul.upper_layer import Side, UpperLayer
 from tests.ul import support as s
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "ul_table_9_10.csv"
@@ -96,7 +96,7 @@ PDUS = {
 }
 
 
-def cause(association: Association, event: int) -> None:
+def cause(association: UpperLayer, event: int) -> None:
     if event in REQUESTS:
         association.send(REQUESTS[event], 5.0)
     elif event in PDUS:
@@ -135,7 +135,7 @@ def test_cell_is_lived(cell, side):
     assert association.state in cell.next_states
 
 
-def check_blank(association: Association, cell: Cell) -> None:
+def check_blank(association: UpperLayer, cell: Cell) -> None:
     """A blank cell raises if the user asked for it, and can otherwise not be reached."""
     before = association.state
     if cell.event in REQUESTS or cell.event == 9:

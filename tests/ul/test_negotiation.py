@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from gateway.errors import LocalProtocolError, RemoteProtocolError
-from gateway.ul.association import Side
 from gateway.ul.items import (
     AsyncOperationsWindow,
     ContextResult,
@@ -34,6 +33,7 @@ from gateway.ul.negotiation import (
     provider_rejection,
 )
 from gateway.ul.pdu import AAssociateAC, AAssociateRJ
+from gateway.ul.upper_layer import Side
 from tests.ul import support as s
 
 

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import LocalProtocolError
-from gateway.ul.association import Association, Side, Trace
 from gateway.ul.fsm import Closing, State, Transition
 from gateway.ul.items import UserInformation
 from gateway.ul.negotiation import AcceptedContext
@@ -32,6 +31,7 @@ from gateway.ul.primitives import (
     PduTraced,
     TransportConnected,
 )
+from gateway.ul.upper_layer import Side, Trace, UpperLayer
 from tests.ul import support as s
 
 DATA = s.p_data(s.pdv(1, 3, b"command"), s.pdv(1, 2, b"data"))
@@ -52,7 +52,7 @@ class Pair:
         while any([self._carry(*both), self._carry(*reversed(both))]):
             self.now += 1.0
 
-    def _carry(self, source: Association, target: Association) -> bool:
+    def _carry(self, source: UpperLayer, target: UpperLayer) -> bool:
         data = s.sent(source)
         for begin in range(0, len(data), self.chunk):
             target.receive_data(data[begin : begin + self.chunk], self.now)

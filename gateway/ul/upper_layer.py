@@ -38,7 +38,7 @@ from gateway.ul.wire import UNEXPECTED_PDU
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AcceptedContext", "Association", "Closing", "Side", "Trace"]
+__all__ = ["AcceptedContext", "Closing", "Side", "Trace", "UpperLayer"]
 
 _DATA_EVENT = TABLE[FsmEvent.Evt10]
 _DATA_REQUEST = TABLE[FsmEvent.Evt9]
@@ -66,7 +66,7 @@ _REQUEST_EVENTS: Mapping[type[p.Request], FsmEvent] = {
 }
 
 
-class Association:
+class UpperLayer:
     """The protocol machine of one association, of either side.
 
     An ACCEPTOR is made for a transport connection that came in: it begins in Sta2 with ARTIM
