@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gateway.presentation import build_context as build_context
     from gateway.presentation import build_role as build_role
     from gateway.sdk.event import Event as Event
-    from gateway.sdk.worker import Worker as Worker
+    from gateway.sdk.worker_definition import Worker as Worker
     from gateway.status import Status as Status
     from gateway.tls import tls_context as tls_context
 
@@ -54,7 +54,7 @@ _PUBLIC = {
     "Event": "gateway.sdk.event",
     "PresentationContext": "gateway.presentation",
     "Status": "gateway.status",
-    "Worker": "gateway.sdk.worker",
+    "Worker": "gateway.sdk.worker_definition",
     "build_context": "gateway.presentation",
     "build_role": "gateway.presentation",
     "debug_logger": "gateway.ae.debugging",

@@ -51,7 +51,7 @@ class Failures:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class CatalogueEvent:
     """What notification and intervention events share."""
 
     name: str
@@ -66,14 +66,14 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class NotificationEvent(Event):
+class NotificationEvent(CatalogueEvent):
     """Told to every watcher; nothing waits for them."""
 
     is_notification = True
 
 
 @dataclass(frozen=True, slots=True)
-class InterventionEvent(Event):
+class InterventionEvent(CatalogueEvent):
     """Asked of the one registered worker."""
 
     failures: Failures | None = None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gateway.ae.handlers import Handlers
     from gateway.presentation import PresentationContext
     from gateway.requestor import Address, Proposal
-    from gateway.sdk.handlers import AnyEvent, AnyHandler
+    from gateway.sdk.bound_handler import AnyEvent, AnyHandler
 
 log = logging.getLogger("gateway.ae")
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gateway import config_flags
-from gateway.sdk import handlers as sdk
-from gateway.sdk.handlers import BoundHandler
-from gateway.sdk.worker import Worker
+from gateway.sdk import bound_handler as sdk
+from gateway.sdk.bound_handler import BoundHandler
+from gateway.sdk.worker_definition import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from gateway.sdk.handlers import AnyEvent, AnyHandler
+    from gateway.sdk.bound_handler import AnyEvent, AnyHandler
 
     EventHandler = tuple[Any, ...]
     """(event, handler) or (event, handler, args)."""

@@ -15,7 +15,7 @@ from gateway.dimse.message import CEchoRQ, CStoreRQ
 from gateway.dimse.status import SUCCESS, UNRECOGNIZED_OPERATION, Category, category
 from gateway.part10 import file_meta
 from gateway.requestor import Reply
-from gateway.sdk import answers
+from gateway.sdk import handler_answers
 from gateway.spool.claim import Claim, Tokens
 from gateway.spool.digest import Digest
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gateway.ae.handlers import Handlers
     from gateway.ae.teller import Teller
     from gateway.requestor import IncomingRequest, Receiver
-    from gateway.sdk.handlers import BoundHandler
+    from gateway.sdk.bound_handler import BoundHandler
 
 log = logging.getLogger("gateway.ae")
 
@@ -102,13 +102,13 @@ class Arriving:
         try:
             future = asyncio.wrap_future(self._teller.ask(self._bound, event))
             async with asyncio.timeout(self._bound.deadline):
-                told = answers.reply(event, await future)
+                told = handler_answers.reply(event, await future)
         except TimeoutError:
             event.cancellation.set()
             log.error("event=%s handler=%s is past its deadline", event.name, self._bound.name)  # noqa: TRY400
             return failures.unanswered
         except RuntimeError as error:  # the handler's, logged where it was raised
-            told = answers.raised(error)
+            told = handler_answers.raised(error)
         finally:
             self._clear()
         return self._reply(told)
@@ -135,7 +135,7 @@ class Arriving:
             payload["claim"] = claim.to_map()
         return OwnEvent(self._bound.event, payload, self._assoc, data)
 
-    def _reply(self, told: answers.Reply) -> Reply:
+    def _reply(self, told: handler_answers.Reply) -> Reply:
         event, request = self._bound.event, self._incoming.request
         status, elements = status_of(event, request, told.payload, self._assoc.name)  # type: ignore[arg-type]
         carries = category(status) in (Category.SUCCESS, Category.WARNING)

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from gateway.ae.house import House
     from gateway.presentation import PresentationContext
     from gateway.sdk.assoc import Association
+    from gateway.sdk.bound_handler import AnyEvent, AnyHandler
     from gateway.sdk.event import Event
-    from gateway.sdk.handlers import AnyEvent, AnyHandler
 
 log = logging.getLogger("gateway.ae")
 

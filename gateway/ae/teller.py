@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gateway.ae.association import Association
     from gateway.ae.handlers import Handlers
     from gateway.events import InterventionEvent, NotificationEvent
-    from gateway.sdk.handlers import BoundHandler
+    from gateway.sdk.bound_handler import BoundHandler
 
 log = logging.getLogger("gateway.ae")
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from gateway.errors import SpoolError as SpoolError
     from gateway.sdk.dataset import DatasetError as DatasetError
     from gateway.sdk.event import Event as Event
-    from gateway.sdk.worker import Context as Context
-    from gateway.sdk.worker import Worker as Worker
+    from gateway.sdk.worker_definition import Worker as Worker
+    from gateway.sdk.worker_definition import WorkerContext as WorkerContext
     from gateway.spool import Claim as Claim
     from gateway.spool.digest import Digest as Digest
     from gateway.spool.digest import digest_of as digest_of
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "Claim": "gateway.spool",
     "ConfigError": "gateway.errors",
-    "Context": "gateway.sdk.worker",
+    "WorkerContext": "gateway.sdk.worker_definition",
     "DatasetError": "gateway.sdk.dataset",
     "Digest": "gateway.spool.digest",
     "Event": "gateway.sdk.event",
     "GatewayError": "gateway.errors",
     "SpoolError": "gateway.errors",
-    "Worker": "gateway.sdk.worker",
+    "Worker": "gateway.sdk.worker_definition",
     "digest_of": "gateway.spool.digest",
 }
 

@@ -35,7 +35,7 @@ Publish: TypeAlias = Callable[[str, dict[str, Any]], None]
 """Sends a notification: topic and body."""
 
 
-class PresentationContext(NamedTuple):
+class RequestContext(NamedTuple):
     """The presentation context of a request."""
 
     context_id: int
@@ -51,7 +51,7 @@ class CommonExtended(NamedTuple):
     related_general_sop_class_identification: list[UID]
 
 
-class Request:
+class RequestParameters:
     """The parameters of a DIMSE request under their names in PS3.7, as attributes.
 
     A parameter that the request does not have is None.
@@ -62,7 +62,8 @@ class Request:
         self._encoded = encoded
 
     def __repr__(self) -> str:
-        return f"Request({', '.join(f'{k}={getattr(self, k)!r}' for k in self._parameters)})"
+        given = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._parameters)
+        return f"{type(self).__name__}({given})"
 
     def __getattr__(self, name: str) -> Any:
         value = self._parameters.get(name) if not name.startswith("_") else None
@@ -210,8 +211,8 @@ class Event:
             self._temporary = None
 
     if TYPE_CHECKING:
-        request: Request
-        context: PresentationContext
+        request: RequestParameters
+        context: RequestContext
         message_id: int
         attempt: int
         is_cancelled: bool
@@ -267,15 +268,13 @@ def _known(event: NotificationEvent | InterventionEvent) -> frozenset[str]:
     return _KNOWN.setdefault(event.name, frozenset(attributes_of(event)))
 
 
-def _request(event: Event) -> Request:
-    return Request(event._payload["request"], partial(_encoded_dataset, event, False))
+def _request(event: Event) -> RequestParameters:
+    return RequestParameters(event._payload["request"], partial(_encoded_dataset, event, False))
 
 
-def _context(event: Event) -> PresentationContext:
+def _context(event: Event) -> RequestContext:
     context_id, abstract_syntax, transfer_syntax = event._payload["context"]
-    return PresentationContext(
-        context_id, dataset.uid(abstract_syntax), dataset.uid(transfer_syntax)
-    )
+    return RequestContext(context_id, dataset.uid(abstract_syntax), dataset.uid(transfer_syntax))
 
 
 def _parameter(keyword: str, event: Event) -> Any:

@@ -26,21 +26,21 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from gateway.sdk import answers, streams
-from gateway.sdk.coroutines import Loop
-from gateway.sdk.jobs import Batch, Job, Run
-from gateway.sdk.routes import Routes
+from gateway.sdk import handler_answers, streams
+from gateway.sdk.handler_loop import HandlerLoop
+from gateway.sdk.jobs import BatchQueue, HandlerCall, HandlerJob
+from gateway.sdk.move.routes import Routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gateway.sdk.answers import Reply
+    from gateway.sdk.bound_handler import BoundHandler
     from gateway.sdk.event import Event
-    from gateway.sdk.handlers import BoundHandler
+    from gateway.sdk.handler_answers import Reply
 
     Send: TypeAlias = Callable[[str, Reply], bool]
 
-__all__ = ["Executor", "Loop"]
+__all__ = ["Executor", "HandlerLoop"]
 
 log = logging.getLogger("gateway.sdk")
 
@@ -60,7 +60,7 @@ class Executor:
         concurrency: int,
         send: Send,
         *,
-        loop: Loop,
+        loop: HandlerLoop,
         extend: Callable[[str], None] = lambda _token: None,
         routes: Routes | None = None,
         clock: Callable[[], float] | None = None,
@@ -71,12 +71,12 @@ class Executor:
         self._routes = routes or Routes()
         self._loop = loop
         self._clock = clock or time.monotonic
-        self._jobs: dict[str, Job] = {}
-        self._batches: dict[str, Batch] = {}
+        self._jobs: dict[str, HandlerJob] = {}
+        self._batches: dict[str, BatchQueue] = {}
         """By event."""
         self._changed = threading.Condition()
         self._holding_back = False
-        self._queue: SimpleQueue[Run | Batch | None] = SimpleQueue()
+        self._queue: SimpleQueue[HandlerCall | BatchQueue | None] = SimpleQueue()
         self._threads = 0
         self._free = 0
         """Threads that wait, less what waits for them."""
@@ -97,21 +97,21 @@ class Executor:
 
     def submit(self, token: str, bound: BoundHandler, event: Event, deadline: float) -> None:
         """Take a request in hand; `deadline` is in seconds from now. Never blocks."""
-        job = Job(token, bound, event, self._clock() + deadline)
+        job = HandlerJob(token, bound, event, self._clock() + deadline)
         with self._changed:
             if self._holding_back and bound.redeliver:
                 return
             self._jobs[token] = job
             if not bound.batch:
-                self._hand_over(Run([job]))
+                self._hand_over(HandlerCall([job]))
                 return
-            batch = self._batches.setdefault(event.name, Batch())
+            batch = self._batches.setdefault(event.name, BatchQueue())
             batch.waiting.append(job)
             if not batch.is_due:
                 batch.is_due = True
                 self._hand_over(batch)
 
-    def _hand_over(self, work: Run | Batch) -> None:
+    def _hand_over(self, work: HandlerCall | BatchQueue) -> None:
         """Have a thread do it; the lock is held."""
         self._free -= 1
         if self._free < 0 and self._running and self._threads < self._concurrency:
@@ -181,10 +181,10 @@ class Executor:
                 self._replace(run)
         for job in hung:
             log.error("event=%s handler=%s hangs: given up", job.event.name, job.bound.name)
-            self._send(job.token, answers.TOO_LATE)
+            self._send(job.token, handler_answers.TOO_LATE)
         return len(hung)
 
-    def _replace(self, run: Run) -> None:
+    def _replace(self, run: HandlerCall) -> None:
         """Another thread takes the place of the one that hangs; the lock is held."""
         run.given_up = True
         self._threads -= 1
@@ -203,7 +203,7 @@ class Executor:
 
     def _work(self) -> None:
         while (work := self._queue.get()) is not None:
-            run = work if isinstance(work, Run) else self._next(work)
+            run = work if isinstance(work, HandlerCall) else self._next(work)
             while run is not None:
                 self._perform(run)
                 self._put_down(run)
@@ -213,11 +213,11 @@ class Executor:
             with self._changed:
                 self._free += 1
 
-    def _next(self, batch: Batch) -> Run | None:
+    def _next(self, batch: BatchQueue) -> HandlerCall | None:
         with self._changed:
             return batch.take()
 
-    def _put_down(self, run: Run) -> None:
+    def _put_down(self, run: HandlerCall) -> None:
         for job in run.jobs:
             try:
                 job.event.close()
@@ -228,11 +228,11 @@ class Executor:
                 self._jobs.pop(job.token, None)
             self._changed.notify_all()
 
-    def _perform(self, run: Run) -> None:
+    def _perform(self, run: HandlerCall) -> None:
         wanted = []
         for job in run.jobs:
             if job.unwanted:
-                told = answers.failure("raised", "cancelled before it began")
+                told = handler_answers.failure("raised", "cancelled before it began")
                 self._attempt(job, partial(self._reply, job, told))
             else:
                 wanted.append(job)
@@ -241,39 +241,39 @@ class Executor:
         elif wanted:
             self._attempt(wanted[0], partial(self._call, wanted[0]))
 
-    def _attempt(self, job: Job, act: Callable[[], object]) -> None:
+    def _attempt(self, job: HandlerJob, act: Callable[[], object]) -> None:
         """Whatever goes wrong, the thread lives on, and other requests get their answers."""
         try:
             try:
                 act()
             except (Exception, SystemExit) as error:
-                self._raised(job, error, answers.raised(error))
+                self._raised(job, error, handler_answers.raised(error))
         except Exception:
             # not the handler's: the fabric's, or the disk's
             log.exception("event=%s could not be answered", job.event.name)
 
-    def _call_batch(self, run: Run, jobs: list[Job]) -> None:
+    def _call_batch(self, run: HandlerCall, jobs: list[HandlerJob]) -> None:
         """Call the handler with all of them, and answer each."""
         bound, number = jobs[0].bound, len(jobs)
         try:
             result = self._resolve(run, bound.function([job.event for job in jobs], *bound.args))
-            wrong = answers.refused_batch(bound.event, result, number)
+            wrong = handler_answers.refused_batch(bound.event, result, number)
         except (Exception, SystemExit) as error:
             what = bound.event.name, bound.name, number
             log.exception("event=%s handler=%s raised for a batch of %d", *what)
-            wrong = answers.raised(error)
+            wrong = handler_answers.raised(error)
         for index, job in enumerate(jobs):
             if wrong is not None:
                 self._attempt(job, partial(self._reply, job, wrong))
             else:
                 self._attempt(job, partial(self._settle, job, result[index]))
 
-    def _settle(self, job: Job, answer: Any) -> None:
+    def _settle(self, job: HandlerJob, answer: Any) -> None:
         if isinstance(answer, Exception | SystemExit):
             raise answer
-        self._reply(job, answers.reply(job.event, answer))
+        self._reply(job, handler_answers.reply(job.event, answer))
 
-    def _raised(self, job: Job, error: BaseException, told: Reply) -> None:
+    def _raised(self, job: HandlerJob, error: BaseException, told: Reply) -> None:
         """Whatever a handler raises becomes a status, and the log says where."""
         name, where = job.event.name, job.event.assoc_id
         log.error(
@@ -281,16 +281,16 @@ class Executor:
         )
         self._reply(job, told)
 
-    def _call(self, job: Job) -> None:
+    def _call(self, job: HandlerJob) -> None:
         result = self._resolve(job.run, job.bound.function(job.event, *job.bound.args))
         if not getattr(job.event.event, "streams", False):
-            self._reply(job, answers.reply(job.event, result))
+            self._reply(job, handler_answers.reply(job.event, result))
         elif (wrong := streams.refused(job.event, result)) is not None:
             self._reply(job, wrong)
         else:
             self._stream(job, result)
 
-    def _stream(self, job: Job, result: Any) -> None:
+    def _stream(self, job: HandlerJob, result: Any) -> None:
         """Send what the handler yields; what it means that it raises depends on how far it is."""
         values = self._drive(job, result) if hasattr(result, "__aiter__") else iter(result)
         convert = streams.converter(job.event, self._routes, partial(self._peer_time, job))
@@ -303,11 +303,13 @@ class Executor:
                 close()
             convert.close()
 
-    def _send_values(self, job: Job, convert: streams.Finding, values: Iterator[Any]) -> None:
+    def _send_values(
+        self, job: HandlerJob, convert: streams.Finding, values: Iterator[Any]
+    ) -> None:
         """Send each value until one is final, nobody wants more, or there are no more."""
         for value in values:
             if job.unwanted:
-                self._reply(job, answers.PUT_DOWN)
+                self._reply(job, handler_answers.PUT_DOWN)
                 return
             told = convert.cancelled(value) if job.event.cancellation.is_set() else convert(value)
             if told is None:
@@ -316,7 +318,7 @@ class Executor:
                 return
         self._reply(job, convert.end(is_cancelled=job.event.cancellation.is_set()))
 
-    def _drive(self, job: Job, generator: Any) -> Iterator[Any]:
+    def _drive(self, job: HandlerJob, generator: Any) -> Iterator[Any]:
         """The values of an asynchronous generator, made on the loop."""
         iterator = generator.__aiter__()
         try:
@@ -327,7 +329,7 @@ class Executor:
             if hasattr(iterator, "aclose"):
                 self._loop.submit(iterator.aclose())
 
-    def _resolve(self, run: Run | None, result: Any) -> Any:
+    def _resolve(self, run: HandlerCall | None, result: Any) -> Any:
         if run is None or not inspect.isawaitable(result):
             return result
         run.future = self._loop.submit(result)
@@ -337,22 +339,22 @@ class Executor:
         finally:
             run.future = None
 
-    def _reply(self, job: Job, told: Reply) -> bool:
+    def _reply(self, job: HandlerJob, told: Reply) -> bool:
         """Send; the deadline rests meanwhile, and starts anew for the next value."""
         if job.abandoned:
-            self._send(job.token, answers.TOO_LATE)
+            self._send(job.token, handler_answers.TOO_LATE)
             return False
         job.deadline_at = None
         wanted = self._send(job.token, told)
         if not wanted and not told.final:
-            self._send(job.token, answers.PUT_DOWN)
+            self._send(job.token, handler_answers.PUT_DOWN)
         job.deadline_at = self._clock() + job.bound.deadline
         return wanted
 
     # Time that is not the handler's
 
     @contextmanager
-    def _peer_time(self, job: Job) -> Iterator[None]:
+    def _peer_time(self, job: HandlerJob) -> Iterator[None]:
         """Others are waited for: the deadline rests, and the acceptor is told so."""
         if job.abandoned:
             yield
@@ -365,12 +367,12 @@ class Executor:
             job.extended_at = None
             self._start_anew(job)
 
-    def _start_anew(self, job: Job) -> None:
+    def _start_anew(self, job: HandlerJob) -> None:
         """The handler has given what it had to give: a new deadline, without an answer."""
         self._extend(job.token)
         job.deadline_at = self._clock() + job.bound.deadline
 
-    def _keep_waiting(self, job: Job, now: float) -> None:
+    def _keep_waiting(self, job: HandlerJob, now: float) -> None:
         at = job.extended_at
         if at is not None and now - at >= job.bound.deadline * _PART:
             job.extended_at = now

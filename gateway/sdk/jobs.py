@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from gateway.sdk.bound_handler import BoundHandler
     from gateway.sdk.event import Event
-    from gateway.sdk.handlers import BoundHandler
 
 GRACE = 5.0
 """Seconds past its deadline after which a handler counts as hung; never more than the deadline."""
 
 
-class Job:
+class HandlerJob:
     """One request in hand."""
 
     def __init__(self, token: str, bound: BoundHandler, event: Event, deadline_at: float) -> None:
@@ -26,7 +26,7 @@ class Job:
         """None while it is not the handler that we wait for."""
         self.extended_at: float | None = None
         """When the acceptor was last told that others are waited for; None: they are not."""
-        self.run: Run | None = None
+        self.run: HandlerCall | None = None
         """None while it waits for a thread."""
         self.abandoned = False
         self.given_up = False
@@ -50,10 +50,10 @@ class Job:
             self.run.cancel_if_unwanted()
 
 
-class Run:
+class HandlerCall:
     """One call of a handler: what a thread is at."""
 
-    def __init__(self, jobs: list[Job], batch: Batch | None = None) -> None:
+    def __init__(self, jobs: list[HandlerJob], batch: BatchQueue | None = None) -> None:
         self.jobs = jobs
         self.batch = batch
         self.given_up = False
@@ -74,7 +74,7 @@ class Run:
             future.cancel()
 
 
-class Batch:
+class BatchQueue:
     """What waits for one event's handler of batches, which is called once at a time.
 
     While a call is at work, what comes gathers for the next one: so batches are as big as the
@@ -82,27 +82,27 @@ class Batch:
     """
 
     def __init__(self) -> None:
-        self.waiting: deque[Job] = deque()
+        self.waiting: deque[HandlerJob] = deque()
         self.is_due = False
         """A thread is at work on it, or will be."""
 
-    def take(self) -> Run | None:
+    def take(self) -> HandlerCall | None:
         """The next call: as many as wait and the handler takes; None if nothing waits."""
-        jobs: list[Job] = []
+        jobs: list[HandlerJob] = []
         waiting = self.waiting
         while waiting and (not jobs or self._fits(jobs)):
             job = waiting.popleft()
             if not job.given_up:
                 jobs.append(job)
         self.is_due = bool(jobs)
-        return Run(jobs, self) if jobs else None
+        return HandlerCall(jobs, self) if jobs else None
 
-    def _fits(self, jobs: list[Job]) -> bool:
+    def _fits(self, jobs: list[HandlerJob]) -> bool:
         """Another handler may have been bound meanwhile."""
         first = jobs[0].bound
         return len(jobs) < first.batch and self.waiting[0].bound is first
 
-    def hold_back(self) -> list[Job]:
+    def hold_back(self) -> list[HandlerJob]:
         """Give away what waits and may be given to another member."""
         given = [job for job in self.waiting if job.bound.redeliver]
         self.waiting = deque(job for job in self.waiting if not job.bound.redeliver)

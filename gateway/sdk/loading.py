@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.errors import ConfigError
-from gateway.sdk.worker import Worker
+from gateway.sdk.worker_definition import Worker
 
 GROUP = "dicom_gateway.workers"
 """The entry points that name workers."""

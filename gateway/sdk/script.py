@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from os import PathLike
 
-    from gateway.sdk.worker import Worker
+    from gateway.sdk.worker_definition import Worker
 
 
 def run(

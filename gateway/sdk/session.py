@@ -26,19 +26,19 @@ from gateway.fabric import Binding, Notification, Registration, Request, State
 from gateway.fabric import Why as Cancelled
 from gateway.fabric.client import Client
 from gateway.fabric.generation import next_generation
+from gateway.sdk.bound_handler import BoundHandler
 from gateway.sdk.event import Event
-from gateway.sdk.executor import Executor, Loop
-from gateway.sdk.handlers import BoundHandler
-from gateway.sdk.notifier import Notifier, Told
-from gateway.sdk.routes import Routes
-from gateway.sdk.worker import Context
+from gateway.sdk.executor import Executor, HandlerLoop
+from gateway.sdk.move.routes import Routes
+from gateway.sdk.notifications import NotificationThread, QueuedNotification
+from gateway.sdk.worker_definition import WorkerContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.fabric import Invocation
-    from gateway.sdk.answers import Reply
-    from gateway.sdk.worker import Worker
+    from gateway.sdk.handler_answers import Reply
+    from gateway.sdk.worker_definition import Worker
     from gateway.settings import WorkerSettings
 
 log = logging.getLogger("gateway.sdk")
@@ -96,13 +96,13 @@ class Session:
         self._worker = worker
         self._settings = settings
         self._endings: SimpleQueue[Ending] = SimpleQueue()
-        self._loop = Loop()
+        self._loop = HandlerLoop()
         self._credit = settings.concurrency or worker.concurrency
         self._routes = Routes(settings.destinations)
         self._executor = Executor(
             self._credit, self._send, loop=self._loop, extend=self._extend, routes=self._routes
         )
-        self._notifier = Notifier(worker.bound, loop=self._loop)
+        self._notifier = NotificationThread(worker.bound, loop=self._loop)
         self._client: Client | None = None
         self._held: tuple[Binding, ...] = ()
         self._topics: set[str] = set()
@@ -118,7 +118,7 @@ class Session:
 
         Raises ConfigError, AlreadyRegistered, FabricError, or what a hook raised.
         """
-        self._worker.context = Context(
+        self._worker.context = WorkerContext(
             data_dir=Path(self._settings.data_dir),
             durable=self._settings.durable,
             options=self._settings.options,
@@ -216,7 +216,7 @@ class Session:
             return
         acceptor, blob = told.stream.rpartition("-")[0], bytes(told.assoc)
         self._notifier.put(
-            Told(
+            QueuedNotification(
                 told.topic,
                 told.stream,
                 told.seq,

@@ -16,7 +16,7 @@ from gateway.dimse.status import CANCEL, PENDING, Category, category
 from gateway.dimse.suboperations import MOST
 from gateway.fabric.framing import MAX_DATA
 from gateway.sdk import contexts
-from gateway.sdk.answers import Reply, failure, pair_reply, raised, status_reply
+from gateway.sdk.handler_answers import Reply, failure, pair_reply, raised, status_reply
 from gateway.spool import Claim
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from gateway.sdk.event import Event
-    from gateway.sdk.routes import Routes
+    from gateway.sdk.move.routes import Routes
 
     PeerTime: TypeAlias = Callable[[], AbstractContextManager[None]]
 
@@ -194,7 +194,7 @@ def converter(event: Event, routes: Routes, peer_time: PeerTime) -> Finding:
         return Finding(event)
     if event.name == "EVT_C_GET":
         return Getting(event)
-    from gateway.sdk.moving import Moving
+    from gateway.sdk.move.move_answers import Moving
 
     return Moving(event, routes, peer_time)
 

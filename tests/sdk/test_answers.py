@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from gateway import events, evt
-from gateway.sdk import answers, dataset
+from gateway.sdk import dataset, handler_answers
 from tests.sdk.conftest import dimse_event
 
 
@@ -20,7 +20,7 @@ def status(value=None, **elements):
 
 
 def told(answer, event=evt.EVT_C_STORE):
-    return answers.reply(dimse_event(event), answer)
+    return handler_answers.reply(dimse_event(event), answer)
 
 
 def failed(answer, event=evt.EVT_C_STORE):
@@ -96,10 +96,10 @@ def test_classes_that_the_service_does_not_have(event, answer):
 def test_a_pair():
     ds = status(PatientID="1")
     event = dimse_event(evt.EVT_N_GET, syntax=ImplicitVRLittleEndian)
-    reply = answers.reply(event, (0x0000, ds))
+    reply = handler_answers.reply(event, (0x0000, ds))
     assert reply.payload == {"status": 0, "elements": {}}
     assert reply.data == dataset.encode(ds, ImplicitVRLittleEndian)
-    assert answers.reply(event, (status(0x0110), None)).payload["status"] == 0x0110
+    assert handler_answers.reply(event, (status(0x0110), None)).payload["status"] == 0x0110
 
 
 @pytest.mark.parametrize("answer", [None, 0x0000, (0x0000,), (0, None, None), [0, None], "ab"])
@@ -122,13 +122,16 @@ def test_a_data_set_that_cannot_be_encoded(caplog):
 
 
 def test_an_error_is_told_in_one_line():
-    assert answers.raised(ValueError("first\nsecond")).payload == {
+    assert handler_answers.raised(ValueError("first\nsecond")).payload == {
         "failed": "raised",
         "error": "ValueError: first",
     }
-    assert answers.raised(KeyError()).payload["error"] == "KeyError"
-    assert answers.raised(OSError("a\udc80b")).payload["error"] == "OSError: a?b"
-    assert len(answers.raised(ValueError("x" * 9999)).payload["error"]) == answers.MAX_ERROR
+    assert handler_answers.raised(KeyError()).payload["error"] == "KeyError"
+    assert handler_answers.raised(OSError("a\udc80b")).payload["error"] == "OSError: a?b"
+    assert (
+        len(handler_answers.raised(ValueError("x" * 9999)).payload["error"])
+        == handler_answers.MAX_ERROR
+    )
 
 
 COMMON = {

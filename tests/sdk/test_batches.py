@@ -8,8 +8,8 @@ from pydicom.dataset import Dataset
 
 from gateway import Worker, evt
 from gateway.sdk import testing
-from gateway.sdk.executor import Executor, Loop
-from gateway.sdk.handlers import BoundHandler
+from gateway.sdk.bound_handler import BoundHandler
+from gateway.sdk.executor import Executor, HandlerLoop
 from gateway.sdk.jobs import GRACE
 from tests.sdk.conftest import dimse_event
 from tests.sdk.test_executor import WAIT, Acceptor, Clock
@@ -17,7 +17,7 @@ from tests.sdk.test_executor import WAIT, Acceptor, Clock
 
 @pytest.fixture
 def loop():
-    loop = Loop()
+    loop = HandlerLoop()
     yield loop
     loop.stop()
 

@@ -8,9 +8,9 @@ from pydicom.dataset import Dataset
 
 from gateway import evt
 from gateway.errors import FabricError
-from gateway.sdk import Event, answers, streams
-from gateway.sdk.executor import Executor, Loop
-from gateway.sdk.handlers import BoundHandler
+from gateway.sdk import Event, handler_answers, streams
+from gateway.sdk.bound_handler import BoundHandler
+from gateway.sdk.executor import Executor, HandlerLoop
 from gateway.sdk.jobs import GRACE
 from tests.sdk.conftest import dimse_event
 
@@ -45,7 +45,7 @@ class Clock:
 
 @pytest.fixture
 def loop():
-    loop = Loop()
+    loop = HandlerLoop()
     yield loop
     loop.stop()
 
@@ -207,7 +207,7 @@ def test_a_generator_is_closed_when_nobody_wants_more(executor, acceptor):
     assert closed.wait(WAIT)
     assert executor.drain(WAIT)
     acceptor.next()
-    assert acceptor.next()[1] is answers.PUT_DOWN, "which frees the credit"
+    assert acceptor.next()[1] is handler_answers.PUT_DOWN, "which frees the credit"
     assert acceptor.replies.empty()
 
 
@@ -265,7 +265,7 @@ def test_a_generator_that_nobody_awaits_is_closed_at_its_next_yield(executor, ac
     executor.cancel("t", unwanted=True)
     go.set()
     assert closed.wait(WAIT)
-    assert acceptor.next()[1] is answers.PUT_DOWN
+    assert acceptor.next()[1] is handler_answers.PUT_DOWN
 
 
 @pytest.mark.parametrize("event", [evt.EVT_C_FIND, evt.EVT_C_GET, evt.EVT_C_MOVE], ids=str)

@@ -19,9 +19,9 @@ from pynetdicom import evt as theirs
 
 from gateway import evt
 from gateway.sdk import dataset
-from gateway.sdk.executor import Executor, Loop
-from gateway.sdk.handlers import BoundHandler
-from gateway.sdk.routes import Routes
+from gateway.sdk.bound_handler import BoundHandler
+from gateway.sdk.executor import Executor, HandlerLoop
+from gateway.sdk.move.routes import Routes
 from gateway.settings import Destination
 from gateway.spool import Claim
 from tests.sdk.conftest import ASSOC, TOKEN, dimse_event, part10
@@ -86,7 +86,7 @@ class Mover:
     """One request at a time, through an executor."""
 
     def __init__(self, destinations=None):
-        self.loop, self.routes = Loop(), Routes(destinations)
+        self.loop, self.routes = HandlerLoop(), Routes(destinations)
         self.replies = queue.SimpleQueue()
         self.executor = Executor(1, self._send, loop=self.loop, routes=self.routes)
         self.executor.start()

@@ -32,7 +32,7 @@ def test_every_event_of_the_catalogue_is_there():
 
 def test_public_names():
     from gateway.sdk.event import Event
-    from gateway.sdk.worker import Worker
+    from gateway.sdk.worker_definition import Worker
 
     assert gateway.Worker is Worker
     assert evt.Event is gateway.Event is Event
@@ -45,7 +45,7 @@ def test_public_names():
         assert name in dir(gateway)
 
 
-@pytest.mark.parametrize("name", ["Claim", "Context", "Event", "SpoolError", "Worker", "evt"])
+@pytest.mark.parametrize("name", ["Claim", "WorkerContext", "Event", "SpoolError", "Worker", "evt"])
 def test_what_workers_need_is_in_the_sdk(name):
     assert getattr(gateway.sdk, name)
     assert name in dir(gateway.sdk)

@@ -4,8 +4,8 @@ import threading
 import pytest
 
 from gateway import Worker, evt
-from gateway.sdk.executor import Loop
-from gateway.sdk.notifier import Notifier, Told
+from gateway.sdk.executor import HandlerLoop
+from gateway.sdk.notifications import NotificationThread, QueuedNotification
 
 WAIT = 10
 
@@ -17,20 +17,20 @@ def worker():
 
 @pytest.fixture
 def loop():
-    loop = Loop()
+    loop = HandlerLoop()
     yield loop
     loop.stop()
 
 
 @pytest.fixture
 def notifier(worker, loop):
-    notifier = Notifier(worker.bound, loop=loop, limit=3)
+    notifier = NotificationThread(worker.bound, loop=loop, limit=3)
     yield notifier
     notifier.stop(WAIT)
 
 
 def told(seq, topic="EVT_RELEASED", **body):
-    return Told(topic, "s", seq, 1700000000.0 + seq, body)
+    return QueuedNotification(topic, "s", seq, 1700000000.0 + seq, body)
 
 
 def run(notifier, *notifications):
@@ -67,7 +67,9 @@ def test_an_event_is_as_it_was_told(worker, notifier, blob):
     published = []
     run(
         notifier,
-        Told("EVT_RELEASED", "s", 1, 1700000000.0, {}, blob, lambda *a: published.append(a)),
+        QueuedNotification(
+            "EVT_RELEASED", "s", 1, 1700000000.0, {}, blob, lambda *a: published.append(a)
+        ),
     )
     ((event, more),) = seen
     assert (event.assoc.id, more, event.timestamp.timestamp()) == ("0-17", "x", 1700000000.0)
@@ -159,7 +161,7 @@ def test_stopping_does_not_wait_for_a_hung_handler(worker, loop):
         go.wait(WAIT)
 
     worker.bind(evt.EVT_RELEASED, hang)
-    notifier = Notifier(worker.bound, loop=loop)
+    notifier = NotificationThread(worker.bound, loop=loop)
     notifier.start()
     notifier.put(told(1))
     assert began.wait(WAIT)

@@ -12,7 +12,7 @@ from pydicom.uid import (
 
 from gateway import events, evt
 from gateway.sdk import dataset, streams
-from gateway.sdk.routes import Routes
+from gateway.sdk.move.routes import Routes
 from gateway.settings import Destination
 from gateway.spool import Claim
 from tests.sdk.conftest import ASSOC, TOKEN, dimse_event

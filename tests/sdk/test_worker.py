@@ -5,7 +5,7 @@ import pytest
 from gateway import Worker, evt
 from gateway.errors import AlreadyRegistered
 from gateway.events import InterventionEvent
-from gateway.sdk import Context
+from gateway.sdk import WorkerContext
 
 
 def handle(event):
@@ -173,7 +173,7 @@ def test_hooks_and_context(tmp_path):
     assert (worker.start_hooks, worker.stop_hooks) == ([begin], [end])
     with pytest.raises(RuntimeError, match="has no context before it is started"):
         _ = worker.context
-    worker.context = Context(tmp_path, durable=False, options={"a": 1}, member=2)
+    worker.context = WorkerContext(tmp_path, durable=False, options={"a": 1}, member=2)
     assert worker.context.options == {"a": 1}
 
 

@@ -12,7 +12,7 @@ from pydicom.sequence import Sequence
 from gateway import events
 from gateway.dimse import message as dimse
 from gateway.sdk import testing
-from gateway.sdk.testing.asking import Asked
+from gateway.sdk.testing.simulated_request import SimulatedRequest
 from tests.archive.conftest import entry, kept
 from tests.workers.holdings import Holdings
 from workers import query
@@ -66,7 +66,7 @@ def found(worker, asked: Dataset, keyword: str, **how) -> list[str]:
 
 def refusal(worker, asked: Dataset, model: str = STUDY, **how) -> tuple[int, str, list[int]]:
     """The one response's status, its comment, and the element that is to blame."""
-    request = Asked(events.EVT_C_FIND, dimse.CFindRQ(1, model, 2), model)
+    request = SimulatedRequest(events.EVT_C_FIND, dimse.CFindRQ(1, model, 2), model)
     (reply,) = request.replies(worker, (), testing.Peer(**how), request.encode(asked))
     elements = reply.payload["elements"]
     return reply.payload["status"], elements["ErrorComment"], elements["OffendingElement"]

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from gateway import events
 from gateway.dimse import message as dimse
 from gateway.sdk import testing
-from gateway.sdk.testing.asking import Asked
+from gateway.sdk.testing.simulated_request import SimulatedRequest
 from tests.peers import wire
 from tests.workers.holdings import Holdings
 from workers import retrieve
@@ -127,8 +127,8 @@ def test_the_destination_is_one_of_the_configuration(worker):
 )
 def test_what_does_not_fit_is_a900_and_names_the_tag(worker, asked, tag, event, request_of):
     request = request_of()
-    there = Asked(event, request, request.affected_sop_class_uid)
-    routes = testing.retrieval.Nowhere(testing.Peer(), THERE)
+    there = SimulatedRequest(event, request, request.affected_sop_class_uid)
+    routes = testing.retrieval.SimulatedRoutes(testing.Peer(), THERE)
     reply = there.replies(worker, (), testing.Peer(), there.encode(asked), routes=routes)[-1]
     assert reply.payload["status"] == 0xA900
     elements = reply.payload["elements"]

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 
 from gateway.errors import ConfigError, GatewayError
 from gateway.part10 import file_meta
-from gateway.sdk import Context, evt
+from gateway.sdk import WorkerContext, evt
 from gateway.sdk.event import Event
 from tests.peers import instances
 from tests.workers import conftest
@@ -65,7 +65,7 @@ class Running:
     """A storage worker at work below a folder, with options."""
 
     def __init__(self, folder: Path, **archive: object) -> None:
-        worker.context = Context(folder, options={"archive": archive} if archive else {})
+        worker.context = WorkerContext(folder, options={"archive": archive} if archive else {})
         self.storage = Storage()
         self.storage.start()
         self.folder = folder
@@ -516,7 +516,7 @@ class TestStarting:
             Running(tmp_path, **wrong)
 
     def test_written_is_named_so_in_the_log(self, tmp_path, caplog):
-        worker.context = Context(data_dir=tmp_path, durable=False)
+        worker.context = WorkerContext(data_dir=tmp_path, durable=False)
         storage.start()
         storage.stop()
         assert "durability=written" in caplog.text

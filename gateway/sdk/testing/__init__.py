@@ -43,10 +43,14 @@ association.
 
 from __future__ import annotations
 
-from gateway.sdk.testing.negotiation import associate, async_ops, sop_common, sop_extended, user_id
-from gateway.sdk.testing.peer import Peer
-from gateway.sdk.testing.retrieval import Retrieval
-from gateway.sdk.testing.services import (
+from gateway.sdk.testing.association_requests import (
+    associate,
+    async_ops,
+    sop_common,
+    sop_extended,
+    user_id,
+)
+from gateway.sdk.testing.dimse_services import (
     echo,
     find,
     get,
@@ -59,7 +63,9 @@ from gateway.sdk.testing.services import (
     n_set,
     store,
 )
-from gateway.sdk.testing.surroundings import notify, started
+from gateway.sdk.testing.lifecycle import notify, started
+from gateway.sdk.testing.retrieval import Retrieval
+from gateway.sdk.testing.simulated_peer import Peer
 
 __all__ = [
     "Peer",

@@ -15,14 +15,14 @@ from gateway.dimse.suboperations import Tally
 from gateway.errors import GatewayError
 from gateway.requestor.operation import Answered
 from gateway.sdk import contexts, dataset
-from gateway.sdk.routes import Route, Routes, Sent
+from gateway.sdk.move.routes import Route, Routes, StartedStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gateway.sdk.answers import Reply
-    from gateway.sdk.testing.asking import Asked
-    from gateway.sdk.testing.peer import Peer
+    from gateway.sdk.handler_answers import Reply
+    from gateway.sdk.testing.simulated_peer import Peer
+    from gateway.sdk.testing.simulated_request import SimulatedRequest
 
 
 @dataclass
@@ -44,10 +44,10 @@ class Retrieval:
     """Host, port and called AE title of a C-MOVE."""
 
 
-class Getting:
+class SimulatedGet:
     """Does what the acceptor does with the answers to a C-GET."""
 
-    def __init__(self, asked: Asked, peer: Peer) -> None:
+    def __init__(self, asked: SimulatedRequest, peer: Peer) -> None:
         self._asked = asked
         self._peer = peer
         self._counters = Tally()
@@ -105,7 +105,7 @@ class Getting:
         return result
 
 
-class Nowhere(Routes):
+class SimulatedRoutes(Routes):
     """Routes for a C-MOVE that lead to no socket: whatever is sent is remembered."""
 
     def __init__(self, peer: Peer, destinations: Mapping[str, tuple[str, int]]) -> None:
@@ -123,9 +123,9 @@ class Nowhere(Routes):
     ) -> Route:
         super().to(address, options, titles)  # or the options make no sense
         self._result.destination = (*address, str(options.get("ae_title") or titles[1]))
-        return _Remembering(self, self._result, self._peer)
+        return _SimulatedRoute(self, self._result, self._peer)
 
-    def result(self, asked: Asked, replies: Sequence[Reply]) -> Retrieval:
+    def result(self, asked: SimulatedRequest, replies: Sequence[Reply]) -> Retrieval:
         """The whole of it: the counters are in the last answer."""
         *before, last = replies
         result = self._result
@@ -144,7 +144,7 @@ class Nowhere(Routes):
         return result
 
 
-class _Remembering(Route):
+class _SimulatedRoute(Route):
     """A route to a destination that takes everything."""
 
     def __init__(self, routes: Routes, result: Retrieval, peer: Peer) -> None:
@@ -156,10 +156,10 @@ class _Remembering(Route):
     def was_reached(self) -> bool:
         return True
 
-    def begin(self, what: Any, originator: tuple[str, int]) -> Sent:  # noqa: ARG002
+    def begin(self, what: Any, originator: tuple[str, int]) -> StartedStore:  # noqa: ARG002
         answered: Future[Answered] = Future()
         answered.set_result(Answered(CStoreRSP(1, self._peer.status)))
-        return Sent(self._take(what), answered)
+        return StartedStore(self._take(what), answered)
 
     def _take(self, what: Any) -> str:
         if not isinstance(what, Dataset):

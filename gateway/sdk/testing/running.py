@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.errors import FabricError
 from gateway.fabric.framing import MAX_DATA, pack
-from gateway.sdk import handlers
-from gateway.sdk.answers import Reply, failure
-from gateway.sdk.executor import Executor, Loop
-from gateway.sdk.handlers import BoundHandler
-from gateway.sdk.worker import Worker
+from gateway.sdk import bound_handler
+from gateway.sdk.bound_handler import BoundHandler
+from gateway.sdk.executor import Executor, HandlerLoop
+from gateway.sdk.handler_answers import Reply, failure
+from gateway.sdk.worker_definition import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from gateway.sdk.bound_handler import AnyEvent, AnyHandler
     from gateway.sdk.event import Event
-    from gateway.sdk.handlers import AnyEvent, AnyHandler
-    from gateway.sdk.routes import Routes
+    from gateway.sdk.move.routes import Routes
 
 _TOKEN = "rehearsal"
 _TICK = 0.02
@@ -41,7 +41,7 @@ def bound_all(
     """Every handler of an event."""
     if not isinstance(handler, Worker):
         made = BoundHandler(event, handler, tuple(args))
-        handlers.check(made)
+        bound_handler.check(made)
         return (made,)
     if args:
         raise TypeError("a worker's handlers have their own arguments")
@@ -99,7 +99,7 @@ def perform(
 
     if cancel_after == 0:
         event.cancellation.set()
-    loop = Loop()
+    loop = HandlerLoop()
     executor = Executor(1, send, loop=loop, routes=routes)
     executor.start()
     executor.submit(_TOKEN, bound, event, bound.deadline)

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from gateway import events
 from gateway.sdk.event import Event
-from gateway.sdk.testing.peer import Peer, peer_of
 from gateway.sdk.testing.running import bound_of, perform
+from gateway.sdk.testing.simulated_peer import Peer, peer_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gateway.events import InterventionEvent
-    from gateway.sdk.handlers import AnyHandler
-    from gateway.sdk.worker import Worker
+    from gateway.sdk.bound_handler import AnyHandler
+    from gateway.sdk.worker_definition import Worker
 
     Handler = Worker | AnyHandler
 

@@ -41,7 +41,7 @@ class NoRoute(GatewayError):  # noqa: N818 - a state, not only an error
     """The destination is not known, or no association with it could be had."""
 
 
-class Sent(NamedTuple):
+class StartedStore(NamedTuple):
     """A C-STORE on its way."""
 
     sop_instance_uid: str
@@ -49,7 +49,7 @@ class Sent(NamedTuple):
     """Of any thread; raises what the association ended with."""
 
 
-class Lane:
+class DestinationAssociation:
     """At the most one association at a time to a destination, made when it is needed.
 
     It proposes what is to be sent, and the usual storage SOP classes beside. When something comes
@@ -95,7 +95,7 @@ class Lane:
         agreed = min(association.window or most, most) if association is not None else 1
         return self.on_their_way >= agreed
 
-    def begin(self, what: Any, originator: tuple[str, int]) -> Sent:
+    def begin(self, what: Any, originator: tuple[str, int]) -> StartedStore:
         """C-STORE a data set, file or claim, without waiting for the response.
 
         Raises NoRoute if there is no association, and GatewayError, OSError or what pydicom raises
@@ -109,7 +109,7 @@ class Lane:
             raise GatewayError(f"{name_of(pair[0])}: {error}") from error
         answered = association.begin_c_store(instance, originator=originator)
         self._sent.add(answered)
-        return Sent(instance.sop_instance_uid, answered)
+        return StartedStore(instance.sop_instance_uid, answered)
 
     def release(self) -> None:
         """Release the association, if there is one, once everything is answered."""

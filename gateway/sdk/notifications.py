@@ -19,10 +19,10 @@ from gateway.sdk.event import Event
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gateway.sdk.bound_handler import BoundHandler
     from gateway.sdk.calling import Caller
     from gateway.sdk.event import Publish
-    from gateway.sdk.executor import Loop
-    from gateway.sdk.handlers import BoundHandler
+    from gateway.sdk.executor import HandlerLoop
 
 log = logging.getLogger("gateway.sdk")
 
@@ -31,7 +31,7 @@ QUEUE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class QueuedNotification:
     """A notification on its way to the handlers."""
 
     topic: str
@@ -44,19 +44,23 @@ class Told:
     caller: Caller | None = None
 
 
-class Notifier:
+class NotificationThread:
     """The handlers' thread and the queue before it.
 
     `bound` gives the handlers of a topic at the moment of the call.
     """
 
     def __init__(
-        self, bound: Callable[[str], tuple[BoundHandler, ...]], *, loop: Loop, limit: int = QUEUE
+        self,
+        bound: Callable[[str], tuple[BoundHandler, ...]],
+        *,
+        loop: HandlerLoop,
+        limit: int = QUEUE,
     ) -> None:
         self._bound = bound
         self._loop = loop
         self._limit = limit
-        self._queue: deque[Told] = deque()
+        self._queue: deque[QueuedNotification] = deque()
         self._gaps: dict[tuple[str, str], tuple[int, int]] = {}
         self._changed = threading.Condition()
         self._running = False
@@ -79,7 +83,7 @@ class Notifier:
     def _idle(self) -> bool:
         return not (self._queue or self._gaps or self._busy)
 
-    def put(self, told: Told) -> None:
+    def put(self, told: QueuedNotification) -> None:
         """Queue a notification, or count it as lost. Never blocks."""
         with self._changed:
             if len(self._queue) < self._limit:
@@ -91,7 +95,7 @@ class Notifier:
             first, _ = self._gaps.get((told.stream, told.topic), (told.seq, 0))
             self._gaps[told.stream, told.topic] = (first, told.seq)
 
-    def _take_gaps(self) -> list[Told]:
+    def _take_gaps(self) -> list[QueuedNotification]:
         gaps = [_gap(*key, *span) for key, span in self._gaps.items()]
         self._gaps.clear()
         return gaps
@@ -100,7 +104,7 @@ class Notifier:
         while (told := self._next()) is not None:
             self._tell(told)
 
-    def _next(self) -> Told | None:
+    def _next(self) -> QueuedNotification | None:
         with self._changed:
             self._busy = False
             self._changed.notify_all()
@@ -112,7 +116,7 @@ class Notifier:
             self._busy = True
             return self._queue.popleft()
 
-    def _tell(self, told: Told) -> None:
+    def _tell(self, told: QueuedNotification) -> None:
         for bound in self._bound(told.topic):
             event = Event(
                 CATALOGUE[told.topic],
@@ -131,7 +135,7 @@ class Notifier:
                 log.exception("event=%s handler=%s raised", told.topic, bound.name)
 
 
-def _gap(stream: str, topic: str, first: int, last: int) -> Told:
+def _gap(stream: str, topic: str, first: int, last: int) -> QueuedNotification:
     log.warning("topic=%s stream=%s first=%d last=%d lost: queue full", topic, stream, first, last)
     body = {"stream": stream, "topic": topic, "first": first, "last": last}
-    return Told(EVT_GAP.name, stream, 0, 0.0, body)
+    return QueuedNotification(EVT_GAP.name, stream, 0, 0.0, body)

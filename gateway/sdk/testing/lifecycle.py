@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gateway.sdk.executor import Loop
-from gateway.sdk.notifier import Notifier, Told
+from gateway.sdk.executor import HandlerLoop
+from gateway.sdk.notifications import NotificationThread, QueuedNotification
 from gateway.sdk.session import _call_hook
-from gateway.sdk.testing.peer import Peer
 from gateway.sdk.testing.running import bound_all, watching
-from gateway.sdk.worker import Context, Worker
+from gateway.sdk.testing.simulated_peer import Peer
+from gateway.sdk.worker_definition import Worker, WorkerContext
 from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from gateway.events import NotificationEvent
-    from gateway.sdk.handlers import AnyHandler
+    from gateway.sdk.bound_handler import AnyHandler
 
 _PATIENCE = 60.0
 """Seconds for the handlers of a notification."""
@@ -33,7 +33,7 @@ def started(
 
     `options` are what its table in the configuration would say.
     """
-    worker.context = Context(Path(data_dir), durable=durable, options=options)
+    worker.context = WorkerContext(Path(data_dir), durable=durable, options=options)
     for hook in worker.start_hooks:
         _call_hook(hook)
     try:
@@ -62,10 +62,12 @@ def notify(
         body = {"length": len(pdu), "truncated": False, **body}
     peer = peer or Peer()
     context = (VERIFICATION, peer.contexts[0][1] if peer.contexts else IMPLICIT_VR_LITTLE_ENDIAN)
-    loop = Loop()
-    notifier = Notifier(lambda _: bound, loop=loop)
+    loop = HandlerLoop()
+    notifier = NotificationThread(lambda _: bound, loop=loop)
     blob = peer.describe(context)
-    notifier.put(Told(event.name, "acceptor-0-0", 1, 0.0, body, blob, peer.publish, peer.call))
+    notifier.put(
+        QueuedNotification(event.name, "acceptor-0-0", 1, 0.0, body, blob, peer.publish, peer.call)
+    )
     notifier.start()
     notifier.stop(_PATIENCE)
     loop.stop()

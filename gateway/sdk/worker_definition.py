@@ -16,15 +16,15 @@ from gateway.events import (
     RetrieveEvent,
     StatusEvent,
 )
-from gateway.sdk import handlers
-from gateway.sdk.handlers import AnyEvent, AnyHandler, BoundHandler
+from gateway.sdk import bound_handler
+from gateway.sdk.bound_handler import AnyEvent, AnyHandler, BoundHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from os import PathLike
     from pathlib import Path
 
-    from gateway.sdk.handlers import (
+    from gateway.sdk.bound_handler import (
         AnyBatchHandler,
         PairAnswer,
         PairHandler,
@@ -53,7 +53,7 @@ _MAX_CONCURRENCY = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class WorkerContext:
     """What a running worker is told of its surroundings."""
 
     data_dir: Path
@@ -93,7 +93,7 @@ class Worker:
         """Requests that this process may have in hand at once."""
         self.start_hooks: list[Callable[[], Any]] = []
         self.stop_hooks: list[Callable[[], Any]] = []
-        self._context: Context | None = None
+        self._context: WorkerContext | None = None
         self._bound: dict[str, tuple[BoundHandler, ...]] = {}
         self._lock = threading.RLock()
         self._follower: Follower | None = None
@@ -102,14 +102,14 @@ class Worker:
         return f"<Worker {self.name}: {', '.join(sorted(self._bound)) or 'nothing bound'}>"
 
     @property
-    def context(self) -> Context:
+    def context(self) -> WorkerContext:
         """Set before the start hooks are called; RuntimeError before that."""
         if self._context is None:
             raise RuntimeError(f"worker {self.name} has no context before it is started")
         return self._context
 
     @context.setter
-    def context(self, context: Context) -> None:
+    def context(self, context: WorkerContext) -> None:
         self._context = context
 
     @overload
@@ -355,7 +355,7 @@ class Worker:
             self._follower = follower
 
     def _add(self, new: BoundHandler) -> None:
-        handlers.check(new)
+        bound_handler.check(new)
         with self._lock:
             before = self.bound(new.event.name)
             if new in before and new.event.is_notification:

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
     from gateway.dimse.message import Request
     from gateway.events import InterventionEvent
-    from gateway.sdk.answers import Reply
-    from gateway.sdk.handlers import AnyHandler
-    from gateway.sdk.testing.peer import Peer
-    from gateway.sdk.worker import Worker
+    from gateway.sdk.bound_handler import AnyHandler
+    from gateway.sdk.handler_answers import Reply
+    from gateway.sdk.testing.simulated_peer import Peer
+    from gateway.sdk.worker_definition import Worker
 
 
 @dataclass(frozen=True)
-class Asked:
+class SimulatedRequest:
     """A DIMSE request, about to be asked of a handler."""
 
     event: InterventionEvent

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 
-class Loop:
+class HandlerLoop:
     """An event loop in a thread of its own, made when the first coroutine needs it."""
 
     def __init__(self) -> None:

@@ -20,11 +20,11 @@ from gateway.events import (
     PairEvent,
     StatusEvent,
 )
-from gateway.sdk import dataset, negotiation
+from gateway.sdk import dataset, negotiation_answers
 
 if TYPE_CHECKING:
+    from gateway.sdk.bound_handler import AnyEvent
     from gateway.sdk.event import Event
-    from gateway.sdk.handlers import AnyEvent
 
 log = logging.getLogger("gateway.sdk")
 
@@ -81,7 +81,7 @@ def refused_batch(event: AnyEvent, result: Any, number: int) -> Reply | None:
 def negotiated(event: Event, answer: Any) -> Reply:
     """The answer to what is asked while an association is negotiated."""
     try:
-        return Reply({"value": negotiation.CONVERTERS[event.name](answer)})
+        return Reply({"value": negotiation_answers.CONVERTERS[event.name](answer)})
     except (TypeError, ValueError) as error:
         log.error("event=%s the answer is no %s", event.name, error)  # noqa: TRY400 - says it all
         return failure("bad_status", f"{event.name}: the answer is no {error}")

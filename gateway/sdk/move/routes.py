@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.requestor.proposal import Address
 from gateway.requestor.sync import Requestor
-from gateway.sdk.lane import Lane, NoRoute, Pair, Sent
+from gateway.sdk.move.destination import DestinationAssociation, NoRoute, Pair, StartedStore
 from gateway.settings import Destination
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.requestor.proposal import Contexts, Proposal
     from gateway.requestor.sync import Association
 
-__all__ = ["NoRoute", "Route", "Routes", "Sent"]
+__all__ = ["NoRoute", "Route", "Routes", "StartedStore"]
 
 log = logging.getLogger("gateway.sdk")
 
@@ -101,7 +101,7 @@ class Route:
         associations: int = 1,
     ) -> None:
         self._lane = routes.associate, address, proposal, own, dict[Pair, None]()
-        self._lanes = [Lane(*self._lane)]
+        self._lanes = [DestinationAssociation(*self._lane)]
         self._more = associations - 1
         """Lanes that may still be made."""
         self._was_reached = False
@@ -116,7 +116,7 @@ class Route:
         """One C-STORE more would have to wait."""
         return not self._more and all(lane.is_full for lane in self._lanes)
 
-    def begin(self, what: Any, originator: tuple[str, int]) -> Sent:
+    def begin(self, what: Any, originator: tuple[str, int]) -> StartedStore:
         """C-STORE a data set, file or claim; a file is read from now on, until it is answered.
 
         Raises NoRoute if there is no association, and GatewayError, OSError or what pydicom raises
@@ -134,12 +134,12 @@ class Route:
                 self._lanes.remove(lane)
                 self._more = 0
 
-    def _next(self) -> Lane:
+    def _next(self) -> DestinationAssociation:
         """The lane that is to take the next one."""
         best = min(self._lanes, key=lambda lane: (lane.is_full, lane.on_their_way))
         if best.on_their_way and self._more:
             self._more -= 1
-            best = Lane(*self._lane)
+            best = DestinationAssociation(*self._lane)
             self._lanes.append(best)
         return best
 

@@ -99,15 +99,15 @@ class Peer:
         *,
         data: bytes | memoryview | None = None,
         timeout: float,  # noqa: ARG002 - the fabric's
-    ) -> Results:
+    ) -> PeerResults:
         """What an acceptor does for a handler."""
         if operation != "request":
             self.ended = operation
-            return Results(Answer({}))
+            return PeerResults(Answer({}))
         syntax = self._syntaxes[payload["context_id"]]
         attached = None if data is None else dataset.decode(bytes(data), syntax)
         self.requests.append((payload["kind"], payload["parameters"], attached))
-        return Results(Answer({"status": self.status, "response": {}}))
+        return PeerResults(Answer({"status": self.status, "response": {}}))
 
     def publish(self, topic: str, body: dict[str, Any]) -> None:
         self.published.append((topic, body))
@@ -122,7 +122,7 @@ class Peer:
         ]
 
 
-class Results:
+class PeerResults:
     """The results of a call to a peer that answers at once."""
 
     def __init__(self, *answers: Answer) -> None:

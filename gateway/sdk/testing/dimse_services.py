@@ -8,9 +8,9 @@ from gateway import events
 from gateway.dimse import message as dimse
 from gateway.part10 import file_meta
 from gateway.sdk import contexts
-from gateway.sdk.testing.asking import Asked, instance_of, spooled
-from gateway.sdk.testing.peer import Peer, peer_of
-from gateway.sdk.testing.retrieval import Getting, Nowhere, Retrieval
+from gateway.sdk.testing.retrieval import Retrieval, SimulatedGet, SimulatedRoutes
+from gateway.sdk.testing.simulated_peer import Peer, peer_of
+from gateway.sdk.testing.simulated_request import SimulatedRequest, instance_of, spooled
 from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, VERIFICATION
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-    from gateway.sdk.handlers import AnyHandler
-    from gateway.sdk.worker import Worker
+    from gateway.sdk.bound_handler import AnyHandler
+    from gateway.sdk.worker_definition import Worker
 
     Handler = Worker | AnyHandler
     Pair = tuple[int, Dataset | None]
@@ -40,7 +40,7 @@ def echo(
     handler: Handler, *, args: Sequence[Any] = (), peer: Peer | None = None, **said: Any
 ) -> int:
     """C-ECHO: the status."""
-    asked = Asked(events.EVT_C_ECHO, dimse.CEchoRQ(1, VERIFICATION), VERIFICATION)
+    asked = SimulatedRequest(events.EVT_C_ECHO, dimse.CEchoRQ(1, VERIFICATION), VERIFICATION)
     return asked.status(handler, args, peer_of(peer, said))
 
 
@@ -60,7 +60,7 @@ def store(
     """
     sop_class, uid, syntax, encoded = instance_of(instance)
     request = dimse.CStoreRQ(1, sop_class, uid, 2)
-    asked = Asked(events.EVT_C_STORE, request, sop_class, syntax, attempt=attempt)
+    asked = SimulatedRequest(events.EVT_C_STORE, request, sop_class, syntax, attempt=attempt)
     peer = peer_of(peer, said)
     whole = file_meta(sop_class, uid, syntax, source_ae_title=peer.ae_title) + encoded
     with spooled(whole, len(whole) - len(encoded)) as (claim, data):
@@ -81,7 +81,7 @@ def find(
 
     Matches are what the peer decodes. `cancel_after`: a C-CANCEL comes after so many responses.
     """
-    asked = Asked(events.EVT_C_FIND, dimse.CFindRQ(1, sop_class, 2), sop_class)
+    asked = SimulatedRequest(events.EVT_C_FIND, dimse.CFindRQ(1, sop_class, 2), sop_class)
     replies = asked.replies(handler, args, peer_of(peer, said), asked.encode(identifier),
                             cancel_after=cancel_after)  # fmt: skip
     return [asked.pair(reply) for reply in replies]
@@ -102,12 +102,14 @@ def get(
     The peer accepts what `Peer.contexts` says; if that is empty, every storage SOP class, but no
     compressed transfer syntax. It answers each C-STORE with `Peer.status`.
     """
-    asked = Asked(events.EVT_C_GET, dimse.CGetRQ(1, sop_class, 2), sop_class, more=STORAGE)
+    asked = SimulatedRequest(
+        events.EVT_C_GET, dimse.CGetRQ(1, sop_class, 2), sop_class, more=STORAGE
+    )
     peer = peer_of(peer, said)
     replies = asked.replies(
         handler, args, peer, asked.encode(identifier), cancel_after=cancel_after
     )
-    return Getting(asked, peer).result(replies)
+    return SimulatedGet(asked, peer).result(replies)
 
 
 def move(  # noqa: PLR0913 - what may be said of a C-MOVE
@@ -127,9 +129,11 @@ def move(  # noqa: PLR0913 - what may be said of a C-MOVE
     `destinations` is the table of the configuration, for handlers that yield a name. Nothing is
     connected: whoever the handler names takes everything, and answers with `Peer.status`.
     """
-    asked = Asked(events.EVT_C_MOVE, dimse.CMoveRQ(1, sop_class, destination, 2), sop_class)
+    asked = SimulatedRequest(
+        events.EVT_C_MOVE, dimse.CMoveRQ(1, sop_class, destination, 2), sop_class
+    )
     peer = peer_of(peer, said)
-    routes = Nowhere(peer, destinations or {})
+    routes = SimulatedRoutes(peer, destinations or {})
     replies = asked.replies(
         handler, args, peer, asked.encode(identifier), cancel_after=cancel_after, routes=routes
     )
@@ -152,7 +156,7 @@ def n_action(  # noqa: PLR0913 - what an N-ACTION has
 ) -> Pair:
     """N-ACTION: status and action reply."""
     request = dimse.NActionRQ(1, sop_class, instance, action_type)
-    asked = Asked(events.EVT_N_ACTION, request, sop_class)
+    asked = SimulatedRequest(events.EVT_N_ACTION, request, sop_class)
     return asked.answer(handler, args, peer_of(peer, said), information)
 
 
@@ -167,7 +171,9 @@ def n_create(
     **said: Any,
 ) -> Pair:
     """N-CREATE: status and attribute list."""
-    asked = Asked(events.EVT_N_CREATE, dimse.NCreateRQ(1, sop_class, instance), sop_class)
+    asked = SimulatedRequest(
+        events.EVT_N_CREATE, dimse.NCreateRQ(1, sop_class, instance), sop_class
+    )
     return asked.answer(handler, args, peer_of(peer, said), attributes)
 
 
@@ -181,7 +187,9 @@ def n_delete(
     **said: Any,
 ) -> int:
     """N-DELETE: the status."""
-    asked = Asked(events.EVT_N_DELETE, dimse.NDeleteRQ(1, sop_class, instance), sop_class)
+    asked = SimulatedRequest(
+        events.EVT_N_DELETE, dimse.NDeleteRQ(1, sop_class, instance), sop_class
+    )
     return asked.status(handler, args, peer_of(peer, said))
 
 
@@ -198,7 +206,7 @@ def n_event_report(  # noqa: PLR0913 - what an N-EVENT-REPORT has
 ) -> Pair:
     """N-EVENT-REPORT: status and event reply."""
     request = dimse.NEventReportRQ(1, sop_class, instance, event_type)
-    asked = Asked(events.EVT_N_EVENT_REPORT, request, sop_class)
+    asked = SimulatedRequest(events.EVT_N_EVENT_REPORT, request, sop_class)
     return asked.answer(handler, args, peer_of(peer, said), information)
 
 
@@ -214,7 +222,7 @@ def n_get(
 ) -> Pair:
     """N-GET of the attributes with these tags: status and attribute list."""
     request = dimse.NGetRQ(1, sop_class, instance, tuple(int(tag) for tag in tags) or None)
-    asked = Asked(events.EVT_N_GET, request, sop_class)
+    asked = SimulatedRequest(events.EVT_N_GET, request, sop_class)
     return asked.answer(handler, args, peer_of(peer, said), None)
 
 
@@ -229,5 +237,5 @@ def n_set(
     **said: Any,
 ) -> Pair:
     """N-SET: status and attribute list."""
-    asked = Asked(events.EVT_N_SET, dimse.NSetRQ(1, sop_class, instance), sop_class)
+    asked = SimulatedRequest(events.EVT_N_SET, dimse.NSetRQ(1, sop_class, instance), sop_class)
     return asked.answer(handler, args, peer_of(peer, said), modifications)

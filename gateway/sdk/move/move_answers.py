@@ -24,15 +24,15 @@ from gateway.dimse.status import (
 )
 from gateway.dimse.suboperations import MOST, Tally
 from gateway.errors import GatewayError
-from gateway.sdk.answers import Reply, failure, raised
 from gateway.sdk.contexts import instance_in, is_file
-from gateway.sdk.lane import NoRoute, Sent
+from gateway.sdk.handler_answers import Reply, failure, raised
+from gateway.sdk.move.destination import NoRoute, StartedStore
 from gateway.sdk.streams import Getting, uid_of
 
 if TYPE_CHECKING:
     from gateway.requestor.operation import Answered
     from gateway.sdk.event import Event
-    from gateway.sdk.routes import Route, Routes
+    from gateway.sdk.move.routes import Route, Routes
     from gateway.sdk.streams import PeerTime
 
 log = logging.getLogger("gateway.sdk")
@@ -132,7 +132,7 @@ class Moving(Getting):
         counters = self._counters.elements(with_remaining=True)
         return Reply({"status": PENDING, "elements": counters}, final=False)
 
-    def _begun(self, route: Route, what: Any) -> Sent | None:
+    def _begun(self, route: Route, what: Any) -> StartedStore | None:
         """A sub-operation on its way, or failed already; None: there is no way at all."""
         originator = self._event.assoc.requestor.ae_title, int(self._event.request.MessageID)
         try:
@@ -147,7 +147,7 @@ class Moving(Getting):
                 return None
             failed: Future[Answered] = Future()
             failed.set_exception(error)
-            return Sent(_uid_of(what), failed)
+            return StartedStore(_uid_of(what), failed)
 
     def _count_answered(self) -> bool:
         """Count the sub-operations that are over; were there any?"""
