@@ -8,6 +8,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.acceptor.accepting import AcceptLoop
 from gateway.acceptor.actor import AssociationActor
 from gateway.acceptor.calls import Calls
 from gateway.acceptor.notify import trace_wanted
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gateway.acceptor")
 
-BACKLOG = 1024
 FLUSH = 1.0
 """Seconds that the last notifications have to leave."""
 
@@ -48,7 +48,6 @@ class Acceptor:
         self.policy = policy_of(settings)
         for uid, like in settings.services.items():
             serve_like(uid, like)
-        self._tls = load(settings.tls) if settings.tls.certificate else tls
         self.spool = Spool.open(
             Path(settings.spool_dir), settings.index, settings.spool, durable=settings.durable
         )
@@ -64,8 +63,14 @@ class Acceptor:
         self.draining = False
         self.established = 0
         """Associations that are open."""
-        self._listener = listener
-        self._asyncio_server: asyncio.Server | None = None
+        self._accepting = AcceptLoop(
+            listener,
+            self._connection,
+            tls=load(settings.tls) if settings.tls.certificate else tls,
+            # ARTIM is a wall over the whole A-ASSOCIATE-RQ, and the handshake precedes it.
+            handshake_timeout=settings.association.artim_timeout,
+            max_handshakes=settings.association.max_pending,
+        )
         self._actors: dict[str, AssociationActor] = {}
         self._pending: dict[AssociationActor, None] = {}
         self._changed = asyncio.Event()
@@ -73,14 +78,7 @@ class Acceptor:
     async def start(self) -> None:
         """Bind the fabric, then accept connections."""
         await self.fabric.start()
-        loop = asyncio.get_running_loop()
-        self._asyncio_server = await loop.create_server(
-            self._connection,
-            sock=self._listener,
-            backlog=BACKLOG,
-            ssl=self._tls,
-            ssl_handshake_timeout=self._handshake_timeout,
-        )
+        self._accepting.start()
 
     async def stop(self) -> None:
         """Reject what asks, finish what is in hand within the drain timeout, and leave."""
@@ -88,8 +86,7 @@ class Acceptor:
         for actor in tuple(self._actors.values()):
             actor.settle()
         await self._until(lambda: not self.established, self.settings.drain_timeout)
-        if self._asyncio_server is not None:
-            self._asyncio_server.close()
+        self._accepting.close()
         for actor in tuple(self._actors.values()):
             actor.abort()
         # Peers that were answered have a moment to read it and close.
@@ -105,11 +102,6 @@ class Acceptor:
                 while not reached():
                     self._changed.clear()
                     await self._changed.wait()
-
-    @property
-    def _handshake_timeout(self) -> float | None:
-        """ARTIM is a wall over the whole A-ASSOCIATE-RQ, and this precedes it."""
-        return self.settings.association.artim_timeout if self._tls is not None else None
 
     @property
     def is_full(self) -> bool:
@@ -143,6 +135,7 @@ class Acceptor:
         self._pending.pop(actor, None)
         self._actors.pop(actor.id, None)
         self._changed.set()
+        self._accepting.connection_closed()
 
     def _connection(self) -> Transport:
         return AssociationActor(self).transport

@@ -1,0 +1,143 @@
+"""The accept loop: take connections from the listening socket, stop while descriptors are short.
+
+`loop.create_server` is not used because of what it does at EMFILE: it goes on to accept as often as
+the backlog is long, logs a traceback each time, and does so again every second. A process that is
+short of descriptors then spends its time in the log, and so do the associations it has. Here the
+first failure stops the loop. It tries again when a connection was closed, and every `RETRY`
+seconds, since other descriptors are given back too; it logs one line when it stops and one when it
+has caught up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+    from collections.abc import Callable
+
+log = logging.getLogger("gateway.acceptor")
+
+ACCEPTS_A_TURN = 16
+"""Connections accepted in a turn of the event loop: a flood leaves time to those that are open."""
+
+RETRY = 0.25
+"""Seconds after which a stopped loop tries again."""
+
+_OF_THE_CONNECTION = frozenset(
+    {
+        *(errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.ENOPROTOOPT, errno.EOPNOTSUPP),
+        *(errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH),
+    }
+)
+"""Errors of accept(2) that concern the one connection; the next one may well be accepted."""
+
+
+class AcceptLoop:
+    """Accepts the connections of a listening socket and makes a protocol for each.
+
+    `max_handshakes`: connections that may be in a TLS handshake at once; one more closes the one
+    that began first. `handshake_timeout`: seconds for each.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        *,
+        tls: ssl.SSLContext | None = None,
+        handshake_timeout: float | None = None,
+        max_handshakes: int = 1024,
+    ) -> None:
+        self._listener = listener
+        self._protocol_factory = protocol_factory
+        self._tls = tls
+        self._handshake_timeout = handshake_timeout if tls is not None else None
+        self._max_handshakes = max_handshakes
+        self._loop = asyncio.get_running_loop()
+        self._opening: dict[asyncio.Task[None], None] = {}
+        self._retry: asyncio.Handle | None = None
+        self._is_short = False
+
+    def start(self) -> None:
+        self._listener.setblocking(False)
+        self._loop.add_reader(self._listener, self._accept_some)
+
+    def close(self) -> None:
+        """Stop for good; connections in a handshake are closed, and so is the listening socket."""
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        self._loop.remove_reader(self._listener)
+        for task in self._opening:
+            task.cancel()
+        self._listener.close()
+
+    def connection_closed(self) -> None:
+        """Try again, if the loop has stopped, in the next turn: the descriptor is free by then."""
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = self._loop.call_soon(self._try_again)
+
+    def _accept_some(self) -> None:
+        for _ in range(ACCEPTS_A_TURN):
+            try:
+                connection, peer = self._listener.accept()
+            except (BlockingIOError, InterruptedError):
+                self._caught_up()
+                return
+            except OSError as error:
+                if error.errno in _OF_THE_CONNECTION:
+                    continue
+                self._stop(error)
+                return
+            self._open(connection, str(peer[0]) if peer else "")
+
+    def _stop(self, error: OSError) -> None:
+        self._loop.remove_reader(self._listener)
+        self._retry = self._loop.call_later(RETRY, self._try_again)
+        if not self._is_short:
+            self._is_short = True
+            log.warning("new connections have to wait, none can be accepted: %s", error.strerror)
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self._loop.add_reader(self._listener, self._accept_some)
+        self._accept_some()
+
+    def _caught_up(self) -> None:
+        if self._is_short:
+            self._is_short = False
+            log.info("connections are accepted again")
+
+    def _open(self, connection: socket.socket, peer: str) -> None:
+        task = self._loop.create_task(self._connect(connection, peer))
+        self._opening[task] = None
+        task.add_done_callback(partial(self._opened, connection))
+        if self._tls is not None and len(self._opening) > self._max_handshakes:
+            oldest = next(iter(self._opening))
+            del self._opening[oldest]  # it ends only in a later turn
+            log.warning("too many connections in a TLS handshake: the oldest is closed")
+            oldest.cancel()
+
+    def _opened(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
+        self._opening.pop(task, None)
+        if task.cancelled():  # perhaps before it ran, and then nothing else closes this
+            connection.close()
+
+    async def _connect(self, connection: socket.socket, peer: str) -> None:
+        try:
+            await self._loop.connect_accepted_socket(
+                self._protocol_factory,
+                connection,
+                ssl=self._tls,
+                ssl_handshake_timeout=self._handshake_timeout,
+            )
+        except OSError as error:
+            log.info("peer=%s TLS handshake failed: %s", peer, error)
+            self.connection_closed()
