@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from gateway import service_class as service_class
     from gateway import sop_class as sop_class
     from gateway import status as status
-    from gateway.ae import AE as AE
-    from gateway.ae import Association as Association
-    from gateway.ae import AssociationServer as AssociationServer
-    from gateway.ae.debugging import debug_logger as debug_logger
-    from gateway.ae.registered import register_uid as register_uid
-    from gateway.presentation import ALL_TRANSFER_SYNTAXES as ALL_TRANSFER_SYNTAXES
-    from gateway.presentation import DEFAULT_TRANSFER_SYNTAXES as DEFAULT_TRANSFER_SYNTAXES
-    from gateway.presentation import PresentationContext as PresentationContext
-    from gateway.presentation import build_context as build_context
-    from gateway.presentation import build_role as build_role
+    from gateway.facade.association import Association as Association
+    from gateway.facade.debugging import debug_logger as debug_logger
+    from gateway.facade.entity import AE as AE
+    from gateway.facade.presentation import ALL_TRANSFER_SYNTAXES as ALL_TRANSFER_SYNTAXES
+    from gateway.facade.presentation import DEFAULT_TRANSFER_SYNTAXES as DEFAULT_TRANSFER_SYNTAXES
+    from gateway.facade.presentation import PresentationContext as PresentationContext
+    from gateway.facade.presentation import build_context as build_context
+    from gateway.facade.presentation import build_role as build_role
+    from gateway.facade.registered import register_uid as register_uid
+    from gateway.facade.server import AssociationServer as AssociationServer
+    from gateway.facade.status import Status as Status
     from gateway.sdk.event import Event as Event
     from gateway.sdk.worker_definition import Worker as Worker
-    from gateway.status import Status as Status
     from gateway.tls import tls_context as tls_context
 
 __version__ = "0.1.0"
@@ -46,19 +46,19 @@ _MODULES = frozenset(
     }
 )
 _PUBLIC = {
-    "AE": "gateway.ae",
-    "ALL_TRANSFER_SYNTAXES": "gateway.presentation",
-    "Association": "gateway.ae",
-    "AssociationServer": "gateway.ae",
-    "DEFAULT_TRANSFER_SYNTAXES": "gateway.presentation",
+    "AE": "gateway.facade.entity",
+    "ALL_TRANSFER_SYNTAXES": "gateway.facade.presentation",
+    "Association": "gateway.facade.association",
+    "AssociationServer": "gateway.facade.server",
+    "DEFAULT_TRANSFER_SYNTAXES": "gateway.facade.presentation",
     "Event": "gateway.sdk.event",
-    "PresentationContext": "gateway.presentation",
-    "Status": "gateway.status",
+    "PresentationContext": "gateway.facade.presentation",
+    "Status": "gateway.facade.status",
     "Worker": "gateway.sdk.worker_definition",
-    "build_context": "gateway.presentation",
-    "build_role": "gateway.presentation",
-    "debug_logger": "gateway.ae.debugging",
-    "register_uid": "gateway.ae.registered",
+    "build_context": "gateway.facade.presentation",
+    "build_role": "gateway.facade.presentation",
+    "debug_logger": "gateway.facade.debugging",
+    "register_uid": "gateway.facade.registered",
     "tls_context": "gateway.tls",
 }
 """Public name -> the module that has it."""
@@ -70,7 +70,7 @@ def __getattr__(name: str) -> Any:
     elif name in _PUBLIC:
         value = getattr(import_module(_PUBLIC[name]), name)
     elif name.endswith("PresentationContexts"):
-        value = getattr(import_module("gateway.presentation"), name)
+        value = getattr(import_module("gateway.facade.presentation"), name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
@@ -78,6 +78,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    lists = import_module("gateway.presentation").__dir__()
+    lists = import_module("gateway.facade.presentation").__dir__()
     contexts = {name for name in lists if name.endswith("PresentationContexts")}
     return sorted({*globals(), *_PUBLIC, *_MODULES, *contexts})

@@ -1,55 +1,12 @@
-"""The service classes by pynetdicom's names, to say in `register_uid` how a UID is served."""
+"""`gateway.facade.service_class` under its public name: both names mean one module."""
 
-from __future__ import annotations
+import sys
+from typing import TYPE_CHECKING
 
-from typing import ClassVar
+from gateway.facade import service_class
 
-from gateway.uid import KEYWORDS
+if TYPE_CHECKING:
+    from gateway.facade.service_class import *  # noqa: F403 - for type checkers
+    from gateway.facade.service_class import __getattr__ as __getattr__
 
-
-class ServiceClass:
-    """A service class of PS3.4; only its name is used."""
-
-    like: ClassVar[str] = ""
-    """A SOP class that is served in this way."""
-
-
-_LIKE = {
-    "ApplicationEventLoggingServiceClass": "ProceduralEventLogging",
-    "BasicWorklistManagementServiceClass": "ModalityWorklistInformationModelFind",
-    "DisplaySystemManagementServiceClass": "DisplaySystem",
-    "InstanceAvailabilityNotificationServiceClass": "InstanceAvailabilityNotification",
-    "MediaCreationManagementServiceClass": "MediaCreationManagement",
-    "NonPatientObjectStorageServiceClass": "HangingProtocolStorage",
-    "PrintManagementServiceClass": "BasicGrayscalePrintManagementMeta",
-    "ProcedureStepServiceClass": "ModalityPerformedProcedureStep",
-    "QueryRetrieveServiceClass": "StudyRootQueryRetrieveInformationModelFind",
-    "RTMachineVerificationServiceClass": "RTIonMachineVerification",
-    "RelevantPatientInformationQueryServiceClass": "GeneralRelevantPatientInformationQuery",
-    "StorageCommitmentServiceClass": "StorageCommitmentPushModel",
-    "StorageManagementServiceClass": "InventoryCreation",
-    "StorageServiceClass": "CTImageStorage",
-    "SubstanceAdministrationQueryServiceClass": "ProductCharacteristicsQuery",
-    "UnifiedProcedureStepServiceClass": "UnifiedProcedureStepPush",
-    "VerificationServiceClass": "Verification",
-}
-
-RETRIEVE_LIKE = {
-    f"C-{operation.upper()}": KEYWORDS[f"StudyRootQueryRetrieveInformationModel{operation}"]
-    for operation in ("Find", "Get", "Move")
-}
-"""DIMSE message type -> a SOP class of query and retrieve that has it."""
-
-_CLASSES: dict[str, type[ServiceClass]] = {
-    name: type(name, (ServiceClass,), {"like": KEYWORDS[keyword], "__module__": __name__})
-    for name, keyword in _LIKE.items()
-}
-globals().update(_CLASSES)
-
-
-def __getattr__(name: str) -> type[ServiceClass]:
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-__all__ = ["RETRIEVE_LIKE", "ServiceClass"]
-__all__ += sorted(_CLASSES)
+sys.modules[__name__] = service_class

@@ -6,10 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gateway import evt as evt
     from gateway.errors import ConfigError as ConfigError
     from gateway.errors import GatewayError as GatewayError
     from gateway.errors import SpoolError as SpoolError
+    from gateway.sdk import evt as evt
     from gateway.sdk.dataset import DatasetError as DatasetError
     from gateway.sdk.event import Event as Event
     from gateway.sdk.worker_definition import Worker as Worker
@@ -34,7 +34,7 @@ _PUBLIC = {
 
 def __getattr__(name: str) -> Any:
     if name == "evt":
-        return import_module("gateway.evt")
+        return import_module("gateway.sdk.evt")
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_PUBLIC[name]), name)

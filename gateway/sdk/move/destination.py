@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pydicom.dataset import Dataset
 
+from gateway.dimse.usual_storage import usual_storage_sop_classes
 from gateway.errors import GatewayError
-from gateway.presentation import StoragePresentationContexts
 from gateway.requestor.datasets import convert
 from gateway.requestor.errors import AssociationError
 from gateway.requestor.plan import CONVERTIBLE
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-    from gateway.presentation import PresentationContext
     from gateway.requestor.files import Instance
     from gateway.requestor.operation import Answered
     from gateway.requestor.proposal import Contexts
@@ -156,10 +155,10 @@ class DestinationAssociation:
 
     def _contexts(self) -> Contexts:
         wanted = [(sop_class, (syntax,)) for sop_class, syntax in self._wanted]
-        storage: list[PresentationContext] = list(StoragePresentationContexts)
-        usual = [str(c.abstract_syntax) for c in storage]
         mine = [sop_class for sop_class, syntax in self._wanted if syntax in CONVERTIBLE]
-        others = [(uid, UNCOMPRESSED) for uid in dict.fromkeys((*mine, *usual))]
+        others = [
+            (uid, UNCOMPRESSED) for uid in dict.fromkeys((*mine, *usual_storage_sop_classes()))
+        ]
         return tuple((*wanted, *others)[:MAX_CONTEXTS])
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import keyword as keywords
 from typing import Any
 
-from gateway import service_class as known
-from gateway import sop_class
-from gateway.ae import checks
 from gateway.dimse.services import SERVICES, serve_like
-from gateway.service_class import ServiceClass
+from gateway.facade import checks, sop_class
+from gateway.facade import service_class as known
+from gateway.facade.service_class import ServiceClass
 
 SERVED_LIKE: dict[str, str] = {}
 """UID -> a SOP class of the registry that is served in the same way; acceptors are told."""

@@ -6,8 +6,8 @@ import logging
 import socket
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from gateway import config_flags
-from gateway.presentation import PresentationContext
+from gateway.facade import config_flags
+from gateway.facade.presentation import PresentationContext
 from gateway.sdk.dataset import uid as any_uid
 from gateway.ul.negotiation import MAX_CONTEXTS
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pydicom.uid import UID
 
-log = logging.getLogger("gateway.ae")
+log = logging.getLogger("gateway.facade")
 
 SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.acceptor.answers import failures_of, status_of
 from gateway.acceptor.services import EVENT_OF
-from gateway.ae.teller import OwnEvent
 from gateway.dimse.message import CEchoRQ, CStoreRQ
 from gateway.dimse.status import SUCCESS, UNRECOGNIZED_OPERATION, Category, category
+from gateway.facade.teller import OwnEvent
 from gateway.part10 import file_meta
 from gateway.requestor import Reply
 from gateway.sdk import handler_answers
@@ -22,13 +22,13 @@ from gateway.spool.digest import Digest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gateway.ae.association import Association
-    from gateway.ae.handlers import Handlers
-    from gateway.ae.teller import Teller
+    from gateway.facade.association import Association
+    from gateway.facade.handlers import Handlers
+    from gateway.facade.teller import Teller
     from gateway.requestor import IncomingRequest, Receiver
     from gateway.sdk.bound_handler import BoundHandler
 
-log = logging.getLogger("gateway.ae")
+log = logging.getLogger("gateway.facade")
 
 IN_MEMORY = 1024 * 1024
 """Bytes of a data set above which it is written to a file while it arrives."""

@@ -11,9 +11,10 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from gateway import config_flags
-from gateway.ae import contexts
-from gateway.ae.data_sets import (
+from gateway.dimse import message as dimse
+from gateway.errors import GatewayError
+from gateway.facade import config_flags, contexts
+from gateway.facade.data_sets import (
     encode,
     identifier_of,
     identify_file,
@@ -22,8 +23,6 @@ from gateway.ae.data_sets import (
     uids_of,
     with_data_set,
 )
-from gateway.dimse import message as dimse
-from gateway.errors import GatewayError
 from gateway.requestor import AssociationError
 from gateway.uid import VERIFICATION
 
@@ -31,16 +30,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from os import PathLike
 
-    from gateway.ae.data_sets import Answers
-    from gateway.ae.teller import Teller
-    from gateway.ae.wire import Wire
     from gateway.dimse.message import Request
+    from gateway.facade.data_sets import Answers
+    from gateway.facade.teller import Teller
+    from gateway.facade.wire import Wire
     from gateway.requestor import Operation
     from gateway.requestor.sending import DataSource
     from gateway.requestor.sync import Requestor
     from gateway.ul.negotiation import AcceptedContext
 
-log = logging.getLogger("gateway.ae")
+log = logging.getLogger("gateway.facade")
 
 
 class Sending:

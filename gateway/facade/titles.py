@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from gateway.ae import checks
+from gateway.facade import checks
 from gateway.sdk.dataset import uid as any_uid
 from gateway.uid import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 if TYPE_CHECKING:
     from pydicom.uid import UID
 
-    from gateway.ae.association import Association
+    from gateway.facade.association import Association
 
-log = logging.getLogger("gateway.ae")
+log = logging.getLogger("gateway.facade")
 
 DEFAULT_MAX_LENGTH = 16382
 _TIMEOUT = 30.0

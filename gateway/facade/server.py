@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from gateway import config_flags
-from gateway.ae import checks, registered
-from gateway.ae.handlers import Handlers
-from gateway.ae.house import ProcessHouse, ThreadHouse
-from gateway.evt import EVT_ABORTED, EVT_ESTABLISHED, EVT_RELEASED
+from gateway.events import EVT_ABORTED, EVT_ESTABLISHED, EVT_RELEASED
+from gateway.facade import checks, config_flags, registered
+from gateway.facade.handlers import Handlers
+from gateway.facade.house import ProcessHouse, ThreadHouse
 from gateway.sdk.session import Ending, Session, Why
 from gateway.settings import (
     AcceptorSettings,
@@ -34,16 +33,16 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable, Sequence
 
-    from gateway.ae.checks import SocketAddress
-    from gateway.ae.entity import AE
-    from gateway.ae.handlers import EventHandler
-    from gateway.ae.house import House
-    from gateway.presentation import PresentationContext
+    from gateway.facade.checks import SocketAddress
+    from gateway.facade.entity import AE
+    from gateway.facade.handlers import EventHandler
+    from gateway.facade.house import House
+    from gateway.facade.presentation import PresentationContext
     from gateway.sdk.assoc import Association
     from gateway.sdk.bound_handler import AnyEvent, AnyHandler
     from gateway.sdk.event import Event
 
-log = logging.getLogger("gateway.ae")
+log = logging.getLogger("gateway.facade")
 
 TICK = 0.5
 """Seconds between two looks at handlers that may hang, and at the acceptor."""

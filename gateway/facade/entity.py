@@ -7,26 +7,25 @@ import ssl
 import threading
 from typing import TYPE_CHECKING, Any
 
-from gateway import config_flags
-from gateway.ae import checks, extended
-from gateway.ae.association import Association
-from gateway.ae.handlers import Handlers
-from gateway.ae.proposing import Contexts
-from gateway.ae.server import AssociationServer
-from gateway.ae.titles import DEFAULT_MAX_LENGTH, Identity
+from gateway.facade import checks, config_flags, extended
+from gateway.facade.association import Association
+from gateway.facade.handlers import Handlers
+from gateway.facade.proposing import Contexts
+from gateway.facade.server import AssociationServer
+from gateway.facade.titles import DEFAULT_MAX_LENGTH, Identity
 from gateway.requestor import Address, Proposal
 from gateway.sdk.dataset import uid as any_uid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from gateway.ae.checks import SocketAddress
-    from gateway.ae.handlers import EventHandler
-    from gateway.pdu_primitives import Item
-    from gateway.presentation import PresentationContext
+    from gateway.facade.checks import SocketAddress
+    from gateway.facade.handlers import EventHandler
+    from gateway.facade.pdu_primitives import Item
+    from gateway.facade.presentation import PresentationContext
     from gateway.sdk.assoc import Association as Accepted
 
-log = logging.getLogger("gateway.ae")
+log = logging.getLogger("gateway.facade")
 
 
 class AE(Identity, Contexts):

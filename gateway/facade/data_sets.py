@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from gateway import config_flags
 from gateway.dimse import message as dimse
 from gateway.dimse.status import Category, category
+from gateway.facade import config_flags
 from gateway.requestor import NotDicom, identify
 from gateway.sdk import dataset as coding
 from gateway.sdk.contexts import syntax_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Answers = tuple[Dataset, Dataset | None]
 
-log = logging.getLogger("gateway.ae")
+log = logging.getLogger("gateway.facade")
 
 _UNDECODABLE = 0x0110
 _COMMENTED = ("ErrorComment", "OffendingElement")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.ae import checks
-from gateway.presentation import DEFAULT_TRANSFER_SYNTAXES, PresentationContext
+from gateway.facade import checks
+from gateway.facade.presentation import DEFAULT_TRANSFER_SYNTAXES, PresentationContext
 from gateway.ul.negotiation import MAX_CONTEXTS
 
 TransferSyntaxes = str | list[str] | tuple[str, ...] | None

@@ -8,24 +8,24 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gateway.ae import contexts, loop
-from gateway.ae.incoming import Answering
-from gateway.ae.parties import ServiceUser
-from gateway.ae.sending import Sending
-from gateway.ae.server import seconds
-from gateway.ae.teller import Teller
-from gateway.ae.wire import Wire
 from gateway.events import EVT_ABORTED
+from gateway.facade import contexts, loop
+from gateway.facade.incoming import Answering
+from gateway.facade.parties import ServiceUser
+from gateway.facade.sending import Sending
+from gateway.facade.server import seconds
+from gateway.facade.teller import Teller
+from gateway.facade.wire import Wire
 from gateway.requestor import AssociationError, Rejected, Released, Timeouts
 
 if TYPE_CHECKING:
-    from gateway.ae.entity import AE
-    from gateway.ae.handlers import Handlers
-    from gateway.presentation import PresentationContext
+    from gateway.facade.entity import AE
+    from gateway.facade.handlers import Handlers
+    from gateway.facade.presentation import PresentationContext
     from gateway.requestor import Address, Proposal
     from gateway.sdk.bound_handler import AnyEvent, AnyHandler
 
-log = logging.getLogger("gateway.ae")
+log = logging.getLogger("gateway.facade")
 
 _numbers = itertools.count(1)
 _ARTIM = 30.0

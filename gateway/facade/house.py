@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from gateway.settings import AcceptorSettings
 
-log = logging.getLogger("gateway.ae")
+log = logging.getLogger("gateway.facade")
 
 START = 15.0
 """Seconds for an acceptor to come up."""

@@ -19,12 +19,12 @@ from gateway.sdk.event import Event
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gateway.ae.association import Association
-    from gateway.ae.handlers import Handlers
     from gateway.events import InterventionEvent, NotificationEvent
+    from gateway.facade.association import Association
+    from gateway.facade.handlers import Handlers
     from gateway.sdk.bound_handler import BoundHandler
 
-log = logging.getLogger("gateway.ae")
+log = logging.getLogger("gateway.facade")
 
 PATIENCE = 10.0
 """Seconds that a call waits for the handlers of what it did."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.pdu_primitives import ITEMS
+from gateway.facade.pdu_primitives import ITEMS
 from gateway.ul.items import (
     AsyncOperationsWindow,
     RoleSelection,
@@ -16,7 +16,7 @@ from gateway.ul.items import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gateway.pdu_primitives import Item
+    from gateway.facade.pdu_primitives import Item
 
 
 def options(items: Iterable[Item]) -> dict[str, Any]:

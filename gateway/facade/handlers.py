@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway import config_flags
+from gateway.facade import config_flags
 from gateway.sdk import bound_handler as sdk
 from gateway.sdk.bound_handler import BoundHandler
 from gateway.sdk.worker_definition import Worker

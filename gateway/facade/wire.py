@@ -48,8 +48,8 @@ from gateway.ul.upper_layer import Trace
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gateway.ae.teller import Teller
     from gateway.dimse.message import Message
+    from gateway.facade.teller import Teller
     from gateway.requestor import Address, AssociationError, Handler, Timeouts
     from gateway.requestor.association import Tracer
     from gateway.requestor.sending import DataSource

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gateway.pdu_primitives import (
+from gateway.facade.pdu_primitives import (
     AsynchronousOperationsWindowNegotiation,
     SCP_SCU_RoleSelectionNegotiation,
     SOPClassCommonExtendedNegotiation,
@@ -17,7 +17,7 @@ from gateway.sdk.dataset import uid as any_uid
 if TYPE_CHECKING:
     from pydicom.uid import UID
 
-    from gateway.presentation import PresentationContext
+    from gateway.facade.presentation import PresentationContext
     from gateway.ul.items import UserInformation
 
 

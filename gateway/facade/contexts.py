@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.dimse.services import META_SOP_CLASSES
-from gateway.presentation import PresentationContext
+from gateway.facade.presentation import PresentationContext
 from gateway.sdk.dataset import uid as any_uid
 from gateway.uid import KEYWORDS, name_of
 from gateway.ul.items import ContextResult

@@ -1,0 +1,250 @@
+"""Presentation contexts to propose and to support (PS3.8 7.1.1.13).
+
+`build_context` makes one; the lists, such as `VerificationPresentationContexts`, have those of a
+whole service class. They are made when first asked for.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
+
+from gateway.dimse.usual_storage import storage_sop_classes, usual_storage_sop_classes
+from gateway.facade.sop_class import UID, SOPClass, sop_classes_of
+from gateway.uid import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    KEYWORDS,
+    MAX_LENGTH,
+    NETWORK_TRANSFER_SYNTAXES,
+)
+from gateway.ul.items import RoleSelection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DEFAULT_TRANSFER_SYNTAXES: list[str] = [
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+]
+"""What `build_context` takes if it is not told."""
+
+ALL_TRANSFER_SYNTAXES: list[str] = list(NETWORK_TRANSFER_SYNTAXES)
+
+_RESULTS = {
+    None: "Pending",
+    0: "Accepted",
+    1: "User Rejected",
+    2: "Provider Rejected",
+    3: "Abstract Syntax Not Supported",
+    4: "Transfer Syntax(es) Not Supported",
+}
+_LAST_ID = 255
+
+
+class PresentationContextTuple(NamedTuple):
+    """What an event handler sees of its context."""
+
+    context_id: int
+    abstract_syntax: UID
+    transfer_syntax: UID
+
+
+class PresentationContext:
+    """One presentation context, proposed or negotiated; two are equal if all of it is."""
+
+    def __init__(self) -> None:
+        self._context_id: int | None = None
+        self._abstract_syntax: SOPClass | None = None
+        self._transfer_syntax: list[UID] = []
+        self.result: int | None = None
+        """None while proposed; then 0 accepted to 4 (PS3.8 table 9-18)."""
+        self.scu_role: bool | None = None
+        self.scp_role: bool | None = None
+        """An acceptor's view on the roles that a requestor may have; None: the default ones."""
+        self.as_scu: bool | None = None
+        self.as_scp: bool | None = None
+        """The roles that this side has once the context is accepted."""
+
+    @property
+    def context_id(self) -> int | None:
+        """An odd number from 1 to 255."""
+        return self._context_id
+
+    @context_id.setter
+    def context_id(self, value: int | None) -> None:
+        if value is not None and not (1 <= value <= _LAST_ID and value % 2):
+            raise ValueError(f"a context ID is an odd number from 1 to 255, not {value!r}")
+        self._context_id = value
+
+    @property
+    def abstract_syntax(self) -> SOPClass | None:
+        return self._abstract_syntax
+
+    @abstract_syntax.setter
+    def abstract_syntax(self, value: str | bytes | None) -> None:
+        self._abstract_syntax = None if value is None else SOPClass(_text(value))
+
+    @property
+    def transfer_syntax(self) -> list[UID]:
+        """The transfer syntaxes in the order of preference; one if the context was accepted."""
+        return self._transfer_syntax
+
+    @transfer_syntax.setter
+    def transfer_syntax(self, values: Iterable[str | bytes]) -> None:
+        if isinstance(values, str | bytes):
+            raise TypeError("transfer_syntax is a list")
+        self._transfer_syntax = []
+        for value in values:
+            self.add_transfer_syntax(value)
+
+    def add_transfer_syntax(self, syntax: str | bytes | None) -> None:
+        """Append a transfer syntax, unless it is there."""
+        if syntax and (uid := UID(_text(syntax))) not in self._transfer_syntax:
+            self._transfer_syntax.append(uid)
+
+    @property
+    def as_tuple(self) -> PresentationContextTuple:
+        """ID, abstract syntax and transfer syntax of an accepted context."""
+        if self._context_id is None or self._abstract_syntax is None or not self._transfer_syntax:
+            raise ValueError("the context was not negotiated")
+        return PresentationContextTuple(
+            self._context_id, self._abstract_syntax, self._transfer_syntax[0]
+        )
+
+    @property
+    def status(self) -> str:
+        """The result in words."""
+        return _RESULTS.get(self.result, "Unknown")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PresentationContext):
+            return NotImplemented
+        return self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((self._context_id, self._abstract_syntax, *self._transfer_syntax))
+
+    def __repr__(self) -> str:
+        return self._abstract_syntax.name if self._abstract_syntax else "no abstract syntax"
+
+    def __str__(self) -> str:
+        lines = [] if self._context_id is None else [f"ID: {self._context_id}"]
+        lines += [f"Abstract Syntax: {self!r}", "Transfer Syntax(es):"]
+        lines += [f"    ={uid.name}" for uid in self._transfer_syntax] or ["    (none)"]
+        if self.result is not None:
+            lines.append(f"Result: {self.status}")
+        if self.as_scu is not None and self.as_scp is not None:
+            roles = [name for name, has in (("SCU", self.as_scu), ("SCP", self.as_scp)) if has]
+            lines.append(f"Role: {' and '.join(roles) or '(none)'}")
+        return "\n".join(lines)
+
+
+def _text(uid: str | bytes) -> str:
+    text = uid.decode("ascii") if isinstance(uid, bytes) else uid
+    if not isinstance(text, str):
+        raise TypeError(f"a UID is a str, not {type(uid).__name__}")
+    if not 0 < len(text) <= MAX_LENGTH:
+        raise ValueError(f"a UID has 1 to 64 characters, not {len(text)}")
+    return text
+
+
+def build_context(
+    abstract_syntax: str, transfer_syntax: str | Iterable[str] | None = None
+) -> PresentationContext:
+    """A context of that abstract syntax and one or more transfer syntaxes.
+
+    The default is implicit, explicit and deflated explicit VR little endian, and explicit VR big
+    endian.
+    """
+    if transfer_syntax is None:
+        transfer_syntax = DEFAULT_TRANSFER_SYNTAXES
+    context = PresentationContext()
+    context.abstract_syntax = abstract_syntax
+    context.transfer_syntax = (
+        [transfer_syntax] if isinstance(transfer_syntax, str) else transfer_syntax
+    )
+    return context
+
+
+def build_role(uid: str, scu_role: bool = False, scp_role: bool = False) -> RoleSelection:
+    """Propose roles of the *requestor* for a SOP class (PS3.7 D.3.3.4)."""
+    return RoleSelection(UID(_text(uid)), scu_role, scp_role)
+
+
+_SERVICES: dict[str, tuple[str, ...]] = {
+    "ApplicationEventLoggingPresentationContexts": ("Application Event Logging",),
+    "BasicWorklistManagementPresentationContexts": ("Basic Worklist Management",),
+    "ColorPalettePresentationContexts": ("Color Palette Query/Retrieve",),
+    "DefinedProcedureProtocolPresentationContexts": ("Defined Procedure Protocol Query/Retrieve",),
+    "DisplaySystemPresentationContexts": ("Display System Management",),
+    "HangingProtocolPresentationContexts": ("Hanging Protocol Query/Retrieve",),
+    "ImplantTemplatePresentationContexts": ("Implant Template Query/Retrieve",),
+    "InstanceAvailabilityPresentationContexts": ("Instance Availability Notification",),
+    "InventoryPresentationContexts": ("Inventory Query/Retrieve", "Storage Management"),
+    "MediaCreationManagementPresentationContexts": ("Media Creation Management",),
+    "ModalityPerformedPresentationContexts": ("Procedure Step",),
+    "NonPatientObjectPresentationContexts": ("Non-Patient Object Storage",),
+    "PrintManagementPresentationContexts": ("Print Management",),
+    "ProcedureStepPresentationContexts": ("Procedure Step",),
+    "ProtocolApprovalPresentationContexts": ("Protocol Approval Query/Retrieve",),
+    "QueryRetrievePresentationContexts": (
+        "Query/Retrieve",
+        "Composite Instance Root Retrieve",
+        "Composite Instance Retrieve Without Bulk Data",
+        "Repository Query",
+    ),
+    "RTMachineVerificationPresentationContexts": ("RT Machine Verification",),
+    "RelevantPatientInformationPresentationContexts": ("Relevant Patient Information Query",),
+    "StorageCommitmentPresentationContexts": ("Storage Commitment",),
+    "SubstanceAdministrationPresentationContexts": ("Substance Administration Query",),
+    "UnifiedProcedurePresentationContexts": ("Unified Procedure Step",),
+    "VerificationPresentationContexts": ("Verification",),
+}
+"""The lists, and the services that each has the SOP classes of."""
+
+
+def _contexts(name: str) -> list[PresentationContext]:
+    match name:
+        case "AllStoragePresentationContexts":
+            uids = storage_sop_classes()
+        case "StoragePresentationContexts":
+            uids = usual_storage_sop_classes()
+        case "MediaStoragePresentationContexts":
+            uids = [KEYWORDS["MediaStorageDirectoryStorage"]]
+        case _:
+            retired = name == "QueryRetrievePresentationContexts"  # Patient/Study Only lives on
+            classes = (sop_classes_of(service, retired=retired) for service in _SERVICES[name])
+            uids = sorted(chain.from_iterable(classes))
+    return [build_context(uid) for uid in uids]
+
+
+_LISTS = (
+    *("AllStoragePresentationContexts", "StoragePresentationContexts"),
+    *("MediaStoragePresentationContexts", *_SERVICES),
+)
+
+__all__ = [
+    "ALL_TRANSFER_SYNTAXES",
+    "DEFAULT_TRANSFER_SYNTAXES",
+    "PresentationContext",
+    "PresentationContextTuple",
+    "build_context",
+    "build_role",
+]
+__all__ += _LISTS
+
+
+def __getattr__(name: str) -> list[PresentationContext]:
+    if name not in _LISTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    contexts = globals()[name] = _contexts(name)
+    return contexts
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LISTS})

@@ -1,0 +1,55 @@
+"""The service classes by pynetdicom's names, to say in `register_uid` how a UID is served."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from gateway.uid import KEYWORDS
+
+
+class ServiceClass:
+    """A service class of PS3.4; only its name is used."""
+
+    like: ClassVar[str] = ""
+    """A SOP class that is served in this way."""
+
+
+_LIKE = {
+    "ApplicationEventLoggingServiceClass": "ProceduralEventLogging",
+    "BasicWorklistManagementServiceClass": "ModalityWorklistInformationModelFind",
+    "DisplaySystemManagementServiceClass": "DisplaySystem",
+    "InstanceAvailabilityNotificationServiceClass": "InstanceAvailabilityNotification",
+    "MediaCreationManagementServiceClass": "MediaCreationManagement",
+    "NonPatientObjectStorageServiceClass": "HangingProtocolStorage",
+    "PrintManagementServiceClass": "BasicGrayscalePrintManagementMeta",
+    "ProcedureStepServiceClass": "ModalityPerformedProcedureStep",
+    "QueryRetrieveServiceClass": "StudyRootQueryRetrieveInformationModelFind",
+    "RTMachineVerificationServiceClass": "RTIonMachineVerification",
+    "RelevantPatientInformationQueryServiceClass": "GeneralRelevantPatientInformationQuery",
+    "StorageCommitmentServiceClass": "StorageCommitmentPushModel",
+    "StorageManagementServiceClass": "InventoryCreation",
+    "StorageServiceClass": "CTImageStorage",
+    "SubstanceAdministrationQueryServiceClass": "ProductCharacteristicsQuery",
+    "UnifiedProcedureStepServiceClass": "UnifiedProcedureStepPush",
+    "VerificationServiceClass": "Verification",
+}
+
+RETRIEVE_LIKE = {
+    f"C-{operation.upper()}": KEYWORDS[f"StudyRootQueryRetrieveInformationModel{operation}"]
+    for operation in ("Find", "Get", "Move")
+}
+"""DIMSE message type -> a SOP class of query and retrieve that has it."""
+
+_CLASSES: dict[str, type[ServiceClass]] = {
+    name: type(name, (ServiceClass,), {"like": KEYWORDS[keyword], "__module__": __name__})
+    for name, keyword in _LIKE.items()
+}
+globals().update(_CLASSES)
+
+
+def __getattr__(name: str) -> type[ServiceClass]:
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = ["RETRIEVE_LIKE", "ServiceClass"]
+__all__ += sorted(_CLASSES)

@@ -1,0 +1,103 @@
+"""Status codes by name, for handlers (PS3.7 annex C, PS3.4).
+
+The tables, such as `STORAGE_SERVICE_CLASS_STATUS`, map each code to its category and meaning. They
+are made when first asked for: some have thousands of rows.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from gateway.dimse import services
+from gateway.dimse.status import GENERAL, Category, category
+from gateway.uid import KEYWORDS
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+STATUS_SUCCESS = Category.SUCCESS.value
+STATUS_WARNING = Category.WARNING.value
+STATUS_FAILURE = Category.FAILURE.value
+STATUS_CANCEL = Category.CANCEL.value
+STATUS_PENDING = Category.PENDING.value
+STATUS_UNKNOWN = Category.UNKNOWN.value
+
+StatusDictType = dict[int, tuple[str, str]]
+
+
+class Status(IntEnum):
+    """Common status codes; `Status.add` gives a name to another."""
+
+    SUCCESS = 0x0000
+    CANCEL = 0xFE00
+    PENDING = 0xFF00
+    """Matches or sub-operations are continuing."""
+    MOVE_DESTINATION_UNKNOWN = 0xA801
+
+    @classmethod
+    def add(cls, name: str, code: int) -> None:
+        """Make `Status.NAME` mean `code` in this process."""
+        setattr(cls, name, code)
+
+
+def code_to_category(code: int) -> str:
+    """The category of a status code: Success, Warning, Failure, Cancel, Pending or Unknown."""
+    if not isinstance(code, int) or code < 0:
+        raise ValueError(f"a status code is a positive integer, not {code!r}")
+    return category(code).value
+
+
+def code_to_status(code: int) -> Dataset:
+    """A status data set, as handlers may return one, with that code and nothing else."""
+    from pydicom.dataset import Dataset
+
+    if not isinstance(code, int) or code < 0:
+        raise ValueError(f"a status code is a positive integer, not {code!r}")
+    status = Dataset()
+    status.Status = code
+    return status
+
+
+_SOP_CLASSES = {
+    "VERIFICATION_SERVICE_CLASS_STATUS": "Verification",
+    "STORAGE_SERVICE_CLASS_STATUS": "CTImageStorage",
+    "QR_FIND_SERVICE_CLASS_STATUS": "RepositoryQuery",
+    "QR_MOVE_SERVICE_CLASS_STATUS": "PatientRootQueryRetrieveInformationModelMove",
+    "QR_GET_SERVICE_CLASS_STATUS": "PatientRootQueryRetrieveInformationModelGet",
+    "MODALITY_WORKLIST_SERVICE_CLASS_STATUS": "ModalityWorklistInformationModelFind",
+    "RELEVANT_PATIENT_SERVICE_CLASS_STATUS": "GeneralRelevantPatientInformationQuery",
+    "SUBSTANCE_ADMINISTRATION_SERVICE_CLASS_STATUS": "ProductCharacteristicsQuery",
+    "NON_PATIENT_SERVICE_CLASS_STATUS": "HangingProtocolStorage",
+    "PROCEDURE_STEP_STATUS": "ModalityPerformedProcedureStep",
+    "PRINT_JOB_MANAGEMENT_SERVICE_CLASS_STATUS": "PrintJob",
+    "STORAGE_COMMITMENT_SERVICE_CLASS_STATUS": "StorageCommitmentPushModel",
+    "STORAGE_MANAGEMENT_SERVICE_CLASS_STATUS": "InventoryCreation",
+    "APPLICATION_EVENT_LOGGING_SERVICE_CLASS_STATUS": "ProceduralEventLogging",
+    "MEDIA_CREATION_MANAGEMENT_SERVICE_CLASS_STATUS": "MediaCreationManagement",
+    "UNIFIED_PROCEDURE_STEP_SERVICE_CLASS_STATUS": "UnifiedProcedureStepPush",
+    "RT_MACHINE_VERIFICATION_SERVICE_CLASS_STATUS": "RTIonMachineVerification",
+}
+"""The tables, and a SOP class of the service of each."""
+
+GENERAL_STATUS: StatusDictType = {code: (c.value, text) for code, (c, text) in GENERAL.items()}
+
+
+def _table(keyword: str) -> StatusDictType:
+    table = dict(GENERAL_STATUS)
+    rows = services.SERVICES[KEYWORDS[keyword]].statuses
+    for row in reversed(rows):  # the first row that fits decides, as in Service.status
+        for code in range(row.first, row.last + 1):
+            table[code] = (row.category.value, row.meaning)
+    return table
+
+
+def __getattr__(name: str) -> StatusDictType:
+    if name not in _SOP_CLASSES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    table = globals()[name] = _table(_SOP_CLASSES[name])
+    return table
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_SOP_CLASSES})
