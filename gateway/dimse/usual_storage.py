@@ -35,8 +35,8 @@ used in hospitals."""
 
 
 def storage_sop_classes() -> list[str]:
-    """Return the UIDs of all SOP classes of the Storage service (PS3.4 annex B), sorted."""
-    return sorted(uid for uid, service in SERVICES.items() if service.name == "Storage")
+    """Return the UIDs of all registered SOP classes of the Storage service (PS3.4 B), sorted."""
+    return sorted(uid for uid in UIDS.keys() & SERVICES if SERVICES[uid].name == "Storage")
 
 
 def usual_storage_sop_classes() -> list[str]:

@@ -95,8 +95,8 @@ def sop_classes_of(service: str, *, retired: bool = False) -> list[SOPClass]:
     """The SOP classes and meta SOP classes of the services of that name, by UID."""
     return sorted(
         SOPClass(uid)
-        for uid, entry in SERVICES.items()
-        if entry.name == service and (retired or not UIDS[uid].retired)
+        for uid in UIDS.keys() & SERVICES  # not those of register_uid
+        if SERVICES[uid].name == service and (retired or not UIDS[uid].retired)
     )
 
 

@@ -191,6 +191,19 @@ def test_register_uid():
         gateway.register_uid("1.2.3", "Fine", QueryRetrieveServiceClass)
 
 
+def test_registered_uids_are_in_no_list_of_contexts():
+    from gateway.facade import presentation
+    from gateway.service_class import StorageServiceClass, VerificationServiceClass
+
+    presentation.__dict__.pop("VerificationPresentationContexts", None)
+    presentation.__dict__.pop("AllStoragePresentationContexts", None)
+    gateway.register_uid("1.2.826.0.1.8", "StorageOfMine", StorageServiceClass)
+    gateway.register_uid("1.2.826.0.1.9", "VerificationOfMine", VerificationServiceClass)
+    lists = gateway.VerificationPresentationContexts, gateway.AllStoragePresentationContexts
+    mine = {"1.2.826.0.1.8", "1.2.826.0.1.9"}
+    assert not [c for contexts in lists for c in contexts if c.abstract_syntax in mine]
+
+
 def test_code_to_status():
     assert gateway.status.code_to_status(0xA700).Status == 0xA700
     with pytest.raises(ValueError, match="positive"):
