@@ -15,12 +15,13 @@ import pytest
 
 from gateway.config import to_toml
 from gateway.settings import Settings, from_map, to_map
+from tests.peers import procfs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-LIMIT = 20.0
+LIMIT = 60.0
 READY = [{"do": "ready"}]
 
 
@@ -51,6 +52,10 @@ class Running:
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
+
+    def logged(self, text: str) -> None:
+        """Wait for a text on its standard error."""
+        procfs.until(lambda: text in self.errors, timeout=LIMIT, what=text)
 
     @property
     def errors(self) -> str:
