@@ -9,6 +9,9 @@ A *payload* is the msgpack map that travels in the envelope; `attributes` are wh
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
+
+from gateway.dimse.status import Category, category
 
 DEADLINE = 30.0
 """Seconds a worker has for each answer, unless its registration says otherwise."""
@@ -50,6 +53,21 @@ class Failures:
         return known.get(kind, self.bad_status) if isinstance(kind, str) else self.bad_status
 
 
+class Fate(Enum):
+    """What an answer's status means for the request (PS3.7 9.1, 10.1; PS3.4 C.4)."""
+
+    ENDS = auto()
+    """It is the final answer."""
+    GOES_ON = auto()
+    """More answers follow."""
+    FORBIDDEN = auto()
+    """The service has no such status: pending and cancel are for C-FIND, C-GET and C-MOVE."""
+
+
+_STREAMED = frozenset({Category.PENDING, Category.CANCEL})
+_PENDING = frozenset({Category.PENDING})
+
+
 @dataclass(frozen=True, slots=True)
 class CatalogueEvent:
     """What notification and intervention events share."""
@@ -78,12 +96,24 @@ class InterventionEvent(CatalogueEvent):
 
     failures: Failures | None = None
     """None for the negotiation events, which have no DIMSE status."""
-    streams: bool = False
-    """The handler is a generator: many answers to one request."""
+    more_after: frozenset[Category] = frozenset()
+    """The categories of status that are followed by another answer to the same request."""
     fails_closed: bool = False
     """Lost, late or garbled means that the association is rejected (2,3,1)."""
 
     is_intervention = True
+
+    @property
+    def streams(self) -> bool:
+        """Whether the handler is a generator, which gives many answers to one request."""
+        return bool(self.more_after)
+
+    def fate(self, status: int) -> Fate:
+        """Return what it means for the request that an answer has this status."""
+        kind = category(status)
+        if kind in self.more_after:
+            return Fate.GOES_ON
+        return Fate.FORBIDDEN if not self.streams and kind in _STREAMED else Fate.ENDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,14 +247,16 @@ EVT_C_STORE = StatusEvent(
     _STORE,
 )
 _QUERY = (*_DIMSE, "identifier", "is_cancelled")
-EVT_C_FIND = QueryEvent("EVT_C_FIND", "C-FIND request received", _QUERY, _FIND, streams=True)
-EVT_C_GET = RetrieveEvent("EVT_C_GET", "C-GET request received", _QUERY, _GET, streams=True)
+EVT_C_FIND = QueryEvent(
+    "EVT_C_FIND", "C-FIND request received", _QUERY, _FIND, _PENDING | {Category.WARNING}
+)
+EVT_C_GET = RetrieveEvent("EVT_C_GET", "C-GET request received", _QUERY, _GET, _PENDING)
 EVT_C_MOVE = RetrieveEvent(
     "EVT_C_MOVE",
     "C-MOVE request received",
     (*_QUERY, "move_destination"),
     _MOVE,
-    streams=True,
+    _PENDING,
 )
 EVT_N_ACTION = PairEvent(
     "EVT_N_ACTION", "N-ACTION request received", (*_DIMSE, "action_information", "action_type"), _N

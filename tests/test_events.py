@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pynetdicom import evt as theirs
 
-from gateway.events import CATALOGUE, INTERVENTIONS, NOTIFICATIONS
+from gateway import events
+from gateway.events import CATALOGUE, INTERVENTIONS, NOTIFICATIONS, Fate
 
 OWN_NOTIFICATIONS = {
     "EVT_INSTANCE_CONFLICT",
@@ -63,3 +64,32 @@ def test_admission_and_identity_fail_closed() -> None:
         "EVT_ASSOCIATE",
         "EVT_USER_ID",
     }
+
+
+@pytest.mark.parametrize(
+    ("event", "status", "fate"),
+    [
+        (events.EVT_C_STORE, 0x0000, Fate.ENDS),
+        (events.EVT_C_STORE, 0xFF00, Fate.FORBIDDEN),
+        (events.EVT_C_STORE, 0xFE00, Fate.FORBIDDEN),
+        (events.EVT_C_STORE, 0xB000, Fate.ENDS),
+        (events.EVT_C_STORE, 0xFFF0, Fate.ENDS),
+        (events.EVT_C_ECHO, 0xFE00, Fate.FORBIDDEN),
+        (events.EVT_N_ACTION, 0xFF00, Fate.FORBIDDEN),
+        (events.EVT_N_ACTION, 0x0110, Fate.ENDS),
+        (events.EVT_C_FIND, 0xFF00, Fate.GOES_ON),
+        (events.EVT_C_FIND, 0xFF01, Fate.GOES_ON),
+        (events.EVT_C_FIND, 0xB000, Fate.GOES_ON),
+        (events.EVT_C_FIND, 0xFE00, Fate.ENDS),
+        (events.EVT_C_FIND, 0x0000, Fate.ENDS),
+        (events.EVT_C_GET, 0xFF01, Fate.GOES_ON),
+        (events.EVT_C_GET, 0xB000, Fate.ENDS),
+        (events.EVT_C_MOVE, 0xFF00, Fate.GOES_ON),
+        (events.EVT_C_MOVE, 0xFE00, Fate.ENDS),
+        (events.EVT_C_MOVE, 0x5555, Fate.ENDS),
+    ],
+)
+def test_what_a_status_means_for_the_request(
+    event: events.InterventionEvent, status: int, fate: Fate
+) -> None:
+    assert event.fate(status) is fate

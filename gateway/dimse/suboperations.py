@@ -7,6 +7,7 @@ import zlib
 from dataclasses import dataclass, field
 
 from gateway.dimse.status import (
+    CANCEL,
     SUBOPERATIONS_FAILED,
     SUCCESS,
     UNABLE_TO_PERFORM_SUBOPERATIONS,
@@ -57,6 +58,16 @@ class Tally:
     def give_up(self) -> None:
         """What was announced and never came has failed."""
         self.failures += self.remaining
+
+    def conclude(self, status: int) -> int:
+        """Return the status of the final response to a worker's last `status`.
+
+        Unless the operation was cancelled, what never came has failed. A success becomes what the
+        counters say.
+        """
+        if status != CANCEL:
+            self.give_up()
+        return self.status() if status == SUCCESS else status
 
     def status(self) -> int:
         """The final status if the worker reports success."""

@@ -22,6 +22,7 @@ from gateway.spool.digest import Digest
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gateway.fabric import Answer
     from gateway.facade.association import Association
     from gateway.facade.handlers import Handlers
     from gateway.facade.teller import Teller
@@ -102,7 +103,7 @@ class Arriving:
         try:
             future = asyncio.wrap_future(self._teller.ask(self._bound, event))
             async with asyncio.timeout(self._bound.deadline):
-                told = handler_answers.reply(event, await future)
+                told = handler_answers.answer_to(event, await future)
         except TimeoutError:
             event.cancellation.set()
             log.error("event=%s handler=%s is past its deadline", event.name, self._bound.name)  # noqa: TRY400
@@ -135,7 +136,7 @@ class Arriving:
             payload["claim"] = claim.to_map()
         return OwnEvent(self._bound.event, payload, self._assoc, data)
 
-    def _reply(self, told: handler_answers.Reply) -> Reply:
+    def _reply(self, told: Answer) -> Reply:
         event, request = self._bound.event, self._incoming.request
         status, elements = status_of(event, request, told.payload, self._assoc.name)  # type: ignore[arg-type]
         carries = category(status) in (Category.SUCCESS, Category.WARNING)

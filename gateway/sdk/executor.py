@@ -34,11 +34,11 @@ from gateway.sdk.move.routes import Routes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from gateway.fabric import Answer
     from gateway.sdk.bound_handler import BoundHandler
     from gateway.sdk.event import Event
-    from gateway.sdk.handler_answers import Reply
 
-    Send: TypeAlias = Callable[[str, Reply], bool]
+    Send: TypeAlias = Callable[[str, Answer], bool]
 
 __all__ = ["Executor", "HandlerLoop"]
 
@@ -257,7 +257,7 @@ class Executor:
         bound, number = jobs[0].bound, len(jobs)
         try:
             result = self._resolve(run, bound.function([job.event for job in jobs], *bound.args))
-            wrong = handler_answers.refused_batch(bound.event, result, number)
+            wrong = handler_answers.batch_failure(bound.event, result, number)
         except (Exception, SystemExit) as error:
             what = bound.event.name, bound.name, number
             log.exception("event=%s handler=%s raised for a batch of %d", *what)
@@ -271,9 +271,9 @@ class Executor:
     def _settle(self, job: HandlerJob, answer: Any) -> None:
         if isinstance(answer, Exception | SystemExit):
             raise answer
-        self._reply(job, handler_answers.reply(job.event, answer))
+        self._reply(job, handler_answers.answer_to(job.event, answer))
 
-    def _raised(self, job: HandlerJob, error: BaseException, told: Reply) -> None:
+    def _raised(self, job: HandlerJob, error: BaseException, told: Answer) -> None:
         """Whatever a handler raises becomes a status, and the log says where."""
         name, where = job.event.name, job.event.assoc_id
         log.error(
@@ -284,8 +284,8 @@ class Executor:
     def _call(self, job: HandlerJob) -> None:
         result = self._resolve(job.run, job.bound.function(job.event, *job.bound.args))
         if not getattr(job.event.event, "streams", False):
-            self._reply(job, handler_answers.reply(job.event, result))
-        elif (wrong := streams.refused(job.event, result)) is not None:
+            self._reply(job, handler_answers.answer_to(job.event, result))
+        elif (wrong := streams.stream_failure(job.event, result)) is not None:
             self._reply(job, wrong)
         else:
             self._stream(job, result)
@@ -304,12 +304,12 @@ class Executor:
             convert.close()
 
     def _send_values(
-        self, job: HandlerJob, convert: streams.Finding, values: Iterator[Any]
+        self, job: HandlerJob, convert: streams.StreamAnswers, values: Iterator[Any]
     ) -> None:
         """Send each value until one is final, nobody wants more, or there are no more."""
         for value in values:
             if job.unwanted:
-                self._reply(job, handler_answers.PUT_DOWN)
+                self._reply(job, handler_answers.UNWANTED)
                 return
             told = convert.cancelled(value) if job.event.cancellation.is_set() else convert(value)
             if told is None:
@@ -339,7 +339,7 @@ class Executor:
         finally:
             run.future = None
 
-    def _reply(self, job: HandlerJob, told: Reply) -> bool:
+    def _reply(self, job: HandlerJob, told: Answer) -> bool:
         """Send; the deadline rests meanwhile, and starts anew for the next value."""
         if job.abandoned:
             self._send(job.token, handler_answers.TOO_LATE)
@@ -347,7 +347,7 @@ class Executor:
         job.deadline_at = None
         wanted = self._send(job.token, told)
         if not wanted and not told.final:
-            self._send(job.token, handler_answers.PUT_DOWN)
+            self._send(job.token, handler_answers.UNWANTED)
         job.deadline_at = self._clock() + job.bound.deadline
         return wanted
 

@@ -1,28 +1,26 @@
-"""From what a handler returns to what the acceptor is told.
+"""Convert what a handler returns into the answer that goes to the acceptor.
 
 The acceptor turns a failure into a status by the catalogue; here it is only named: *raised*,
-*no_status*, *bad_status*, *forbidden* or *encoding*.
+*no_status*, *bad_status*, *forbidden* or *encoding*. Whether a status ends the request is decided
+here as well, once, and goes along as `Answer.final`.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 
-from gateway.dimse.status import Category, category
-from gateway.events import (
-    InterventionEvent,
-    PairEvent,
-    StatusEvent,
-)
+from gateway.dimse.status import SUCCESS
+from gateway.events import Fate, InterventionEvent, PairEvent, StatusEvent
+from gateway.fabric import Answer
 from gateway.sdk import dataset, negotiation_answers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from gateway.sdk.bound_handler import AnyEvent
     from gateway.sdk.event import Event
 
@@ -34,84 +32,92 @@ MAX_COMMENT = 64
 MAX_ERROR = 500
 """Characters of a failure's text, for the acceptor's log."""
 
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """One answer as it goes to the acceptor."""
-
-    payload: dict[str, Any] = field(default_factory=dict)
-    data: bytes | None = None
-    """An encoded data set."""
-    final: bool = True
+SUCCEEDED = Answer({"status": SUCCESS, "elements": {}})
 
 
-def failure(kind: str, error: str) -> Reply:
-    """The answer of a handler that did not manage to give one."""
+def failure(kind: str, error: str) -> Answer:
+    """Return the answer of a handler that did not manage to give one."""
     text = error[:MAX_ERROR].encode("utf-8", "replace").decode()
-    return Reply({"failed": kind, "error": text})
+    return Answer({"failed": kind, "error": text})
 
 
-def raised(error: BaseException) -> Reply:
-    """The answer of a handler that raised; the type and the first line say enough for a log."""
+def raised(error: BaseException) -> Answer:
+    """Return the answer of a handler that raised: the type and the first line, for the log."""
     text = str(error).strip().split("\n", 1)[0]
     return failure("raised", f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
-def reply(event: Event, answer: Any) -> Reply:
-    """The answer to an event that is answered once."""
+TOO_LATE = failure("raised", "past its deadline")
+UNWANTED = Answer({})
+"""The last answer to a request that nobody waits for any more."""
+
+
+def answer_to(event: Event, returned: Any) -> Answer:
+    """Return the answer to an event that is answered once."""
     match event.event:
         case StatusEvent():
-            return status_reply(event.event, answer)
+            return status_answer(event.event, returned)
         case PairEvent():
-            return pair_reply(event, answer)
+            return pair_answer(event, returned)
         case _:
-            return negotiated(event, answer)
+            return negotiation_answer(event, returned)
 
 
-def refused_batch(event: AnyEvent, result: Any, number: int) -> Reply | None:
-    """The answer to each of a batch if its handler did not return one for each."""
-    if isinstance(result, list | tuple) and len(result) == number:
+def batch_failure(event: AnyEvent, returned: Any, number: int) -> Answer | None:
+    """Return the answer to each of a batch if its handler did not return one for each."""
+    if isinstance(returned, list | tuple) and len(returned) == number:
         return None
-    got = f"{len(result)}" if isinstance(result, list | tuple) else type(result).__name__
-    error = f"{event}: a batch of {number} wants a list of as many answers, not {got}"
+    got = f"{len(returned)}" if isinstance(returned, list | tuple) else type(returned).__name__
+    error = f"{event}: a batch of {number} needs a list of as many answers, not {got}"
     log.error("%s", error)
     return failure("bad_status", error)
 
 
-def negotiated(event: Event, answer: Any) -> Reply:
-    """The answer to what is asked while an association is negotiated."""
+def negotiation_answer(event: Event, returned: Any) -> Answer:
+    """Return the answer to what is asked while an association is negotiated."""
     try:
-        return Reply({"value": negotiation_answers.CONVERTERS[event.name](answer)})
+        return Answer({"value": negotiation_answers.CONVERTERS[event.name](returned)})
     except (TypeError, ValueError) as error:
-        log.error("event=%s the answer is no %s", event.name, error)  # noqa: TRY400 - says it all
-        return failure("bad_status", f"{event.name}: the answer is no {error}")
+        log.error("event=%s the answer is not a %s", event.name, error)  # noqa: TRY400 - says it all
+        return failure("bad_status", f"{event.name}: the answer is not a {error}")
 
 
-def status_reply(event: InterventionEvent, answer: Any) -> Reply:
-    """The answer that a status stands for: an int, or a data set with Status."""
-    elements: dict[str, Any] = {}
-    status = answer
-    if isinstance(answer, Dataset):
-        if "Status" not in answer:
+def status_answer(event: InterventionEvent, returned: Any) -> Answer:
+    """Return the answer for a status: an int, or a data set with Status (PS3.7 annex C)."""
+    if type(returned) is int and returned == SUCCESS:
+        return SUCCEEDED
+    status, elements = returned, {}
+    if isinstance(returned, Dataset):
+        if "Status" not in returned:
             return failure("no_status", f"{event}: the answer's data set has no Status")
-        status, elements = answer.Status, _elements(event, answer)
+        status, elements = returned.Status, _elements(event, returned)
     if isinstance(status, bool) or not isinstance(status, int):
-        return failure("bad_status", f"{event}: a status is not a {type(status).__name__}")
+        return failure("bad_status", f"{event}: a {type(status).__name__} is not a status")
     if not 0 <= status <= MAX_STATUS:
         return failure("bad_status", f"{event}: {int(status)} is not a status")
-    if category(int(status)) in _FORBIDDEN.get(event.name, _NOT_ONCE):
+    fate = event.fate(status)
+    if fate is Fate.FORBIDDEN:
         return failure("forbidden", f"{event}: the service has no status 0x{int(status):04X}")
-    return Reply({"status": int(status), "elements": elements})
+    payload = {"status": int(status), "elements": elements}
+    return Answer(payload, final=fate is Fate.ENDS)
 
 
-def pair_reply(event: Event, answer: Any) -> Reply:
-    """The answer of a pair of status and data set, which is encoded for the event's context."""
-    if not (isinstance(answer, tuple) and len(answer) == 2):
-        return failure("bad_status", f"{event.name}: the answer is not (status, data set or None)")
-    status, attached = answer
-    told = status_reply(event.event, status)  # type: ignore[arg-type]
-    if attached is None or "failed" in told.payload:
-        return told
+def split_pair(event: Event, returned: Any) -> tuple[Answer, Any]:
+    """Return the answer for the status of a pair, and what came beside the status."""
+    if not (isinstance(returned, tuple) and len(returned) == 2):
+        error = f"{event.name}: the answer is not (status, data set or None)"
+        return failure("bad_status", error), None
+    return status_answer(event.event, returned[0]), returned[1]  # type: ignore[arg-type]
+
+
+def pair_answer(event: Event, returned: Any) -> Answer:
+    """Return the answer for a pair of status and data set or None.
+
+    The data set is encoded in the transfer syntax of the event's presentation context.
+    """
+    answer, attached = split_pair(event, returned)
+    if attached is None or "failed" in answer.payload:
+        return answer
     if not isinstance(attached, Dataset):
         return failure("encoding", f"{event.name}: {type(attached).__name__} is not a data set")
     try:
@@ -119,23 +125,7 @@ def pair_reply(event: Event, answer: Any) -> Reply:
     except Exception as error:
         log.exception("event=%s the answer's data set cannot be encoded", event.name)
         return failure("encoding", f"{event.name}: {type(error).__name__} while encoding")
-    return Reply(told.payload, encoded)
-
-
-TOO_LATE = failure("raised", "past its deadline")
-PUT_DOWN = Reply()
-"""The last answer to a request that nobody awaits any more."""
-
-
-_NOT_ONCE = frozenset({Category.PENDING, Category.CANCEL})
-"""Classes that a service with one response to a request does not have (PS3.7 annex C)."""
-_FORBIDDEN: dict[str, frozenset[Category]] = {
-    "EVT_C_FIND": frozenset(),
-    "EVT_C_GET": frozenset(),
-    "EVT_C_MOVE": frozenset(),
-}
-
-Convert: TypeAlias = Callable[[Any], Any]
+    return Answer(answer.payload, encoded, answer.final)
 
 
 def _comment(value: Any) -> str:
@@ -148,7 +138,7 @@ def _tags(value: Any) -> list[int]:
     return [int(tag) for tag in items]
 
 
-_ELEMENTS: Mapping[str, Convert] = {
+_ELEMENTS: Mapping[str, Callable[[Any], Any]] = {
     "ErrorComment": _comment,
     "OffendingElement": _tags,
     "ErrorID": int,
@@ -158,14 +148,14 @@ _ELEMENTS: Mapping[str, Convert] = {
     "EventTypeID": int,
     "ActionTypeID": int,
 }
-"""Optional elements of a status (PS3.7 annex C), and their plain values."""
+"""Optional elements of a status (PS3.7 annex C), and how each becomes a plain value."""
 
 
-def _elements(event: InterventionEvent, answer: Dataset) -> dict[str, Any]:
+def _elements(event: InterventionEvent, returned: Dataset) -> dict[str, Any]:
     elements: dict[str, Any] = {}
-    for element in answer:
+    for element in returned:
         if element.keyword in _ELEMENTS and element.value is not None:
             elements[element.keyword] = _ELEMENTS[element.keyword](element.value)
         elif element.keyword != "Status":
-            log.warning("event=%s element=%s is no element of a status", event, element.tag)
+            log.warning("event=%s element=%s does not belong to a status", event, element.tag)
     return elements

@@ -36,8 +36,7 @@ from gateway.sdk.worker_definition import WorkerContext
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.fabric import Invocation
-    from gateway.sdk.handler_answers import Reply
+    from gateway.fabric import Answer, Invocation
     from gateway.sdk.worker_definition import Worker
     from gateway.settings import WorkerSettings
 
@@ -234,7 +233,7 @@ class Session:
 
     # Working: called on handlers' threads
 
-    def _send(self, token: str, told: Reply) -> bool:
+    def _send(self, token: str, told: Answer) -> bool:
         client = self._client
         return client is not None and client.answer(
             token, told.payload, final=told.final, data=told.data

@@ -20,7 +20,7 @@ def status(value=None, **elements):
 
 
 def told(answer, event=evt.EVT_C_STORE):
-    return handler_answers.reply(dimse_event(event), answer)
+    return handler_answers.answer_to(dimse_event(event), answer)
 
 
 def failed(answer, event=evt.EVT_C_STORE):
@@ -63,7 +63,7 @@ def test_an_error_comment_is_64_characters_of_the_default_repertoire():
 
 def test_an_element_of_no_status_is_told_in_the_log(caplog):
     assert told(status(0x0000, PatientName="Secret^Name")).payload["elements"] == {}
-    assert "(0010,0010) is no element of a status" in caplog.text
+    assert "(0010,0010) does not belong to a status" in caplog.text
     assert "Secret" not in caplog.text
 
 
@@ -96,10 +96,10 @@ def test_classes_that_the_service_does_not_have(event, answer):
 def test_a_pair():
     ds = status(PatientID="1")
     event = dimse_event(evt.EVT_N_GET, syntax=ImplicitVRLittleEndian)
-    reply = handler_answers.reply(event, (0x0000, ds))
+    reply = handler_answers.answer_to(event, (0x0000, ds))
     assert reply.payload == {"status": 0, "elements": {}}
     assert reply.data == dataset.encode(ds, ImplicitVRLittleEndian)
-    assert handler_answers.reply(event, (status(0x0110), None)).payload["status"] == 0x0110
+    assert handler_answers.answer_to(event, (status(0x0110), None)).payload["status"] == 0x0110
 
 
 @pytest.mark.parametrize("answer", [None, 0x0000, (0x0000,), (0, None, None), [0, None], "ab"])
@@ -176,7 +176,7 @@ def test_negotiation_is_answered_with_plain_values(event, answer, value):
 def test_a_wrong_answer_to_a_negotiation_is_named(event, answer, caplog):
     payload = told(answer, event).payload
     assert payload["failed"] == "bad_status"
-    assert payload["error"].startswith(f"{event}: the answer is no ")
+    assert payload["error"].startswith(f"{event}: the answer is not a ")
     assert payload["error"].removeprefix(f"{event}: ") in caplog.text
 
 

@@ -207,7 +207,7 @@ def test_a_generator_is_closed_when_nobody_wants_more(executor, acceptor):
     assert closed.wait(WAIT)
     assert executor.drain(WAIT)
     acceptor.next()
-    assert acceptor.next()[1] is handler_answers.PUT_DOWN, "which frees the credit"
+    assert acceptor.next()[1] is handler_answers.UNWANTED, "which frees the credit"
     assert acceptor.replies.empty()
 
 
@@ -265,7 +265,7 @@ def test_a_generator_that_nobody_awaits_is_closed_at_its_next_yield(executor, ac
     executor.cancel("t", unwanted=True)
     go.set()
     assert closed.wait(WAIT)
-    assert acceptor.next()[1] is handler_answers.PUT_DOWN
+    assert acceptor.next()[1] is handler_answers.UNWANTED
 
 
 @pytest.mark.parametrize("event", [evt.EVT_C_FIND, evt.EVT_C_GET, evt.EVT_C_MOVE], ids=str)
@@ -294,7 +294,7 @@ def test_the_time_of_others_is_not_the_handlers(acceptor, loop, clock):
     executor = Executor(1, acceptor.send, loop=loop, extend=extended.put, clock=clock)
     began, go = threading.Event(), threading.Event()
 
-    class Slow(streams.Finding):
+    class Slow(streams.FindAnswers):
         def __call__(self, value):
             with self.peer_time():
                 began.set()

@@ -12,7 +12,9 @@ from pydicom.uid import (
 
 from gateway import events, evt
 from gateway.sdk import dataset, streams
+from gateway.sdk.handler_answers import SUCCEEDED
 from gateway.sdk.move.routes import Routes
+from gateway.sdk.stream_values import CANCELLED
 from gateway.settings import Destination
 from gateway.spool import Claim
 from tests.sdk.conftest import ASSOC, TOKEN, dimse_event
@@ -84,13 +86,13 @@ def test_a_find_that_fails(value, failure):
 
 
 def test_what_is_no_stream():
-    assert streams.refused(dimse_event(evt.EVT_C_FIND), None) is streams.SUCCESS
+    assert streams.stream_failure(dimse_event(evt.EVT_C_FIND), None) is SUCCEEDED
     for event, result in [
         (evt.EVT_C_GET, None), (evt.EVT_C_FIND, 0), (evt.EVT_C_FIND, Dataset()),
         (evt.EVT_C_FIND, "ab"),
     ]:  # fmt: skip
-        assert streams.refused(dimse_event(event), result).payload["failed"] == "bad_status"
-    assert streams.refused(dimse_event(evt.EVT_C_FIND), []) is None
+        assert streams.stream_failure(dimse_event(event), result).payload["failed"] == "bad_status"
+    assert streams.stream_failure(dimse_event(evt.EVT_C_FIND), []) is None
 
 
 def image(number=1):
@@ -170,11 +172,11 @@ def test_the_first_value_after_a_cancel_is_the_last(event, values, status):
 
 
 def test_a_generator_that_ends_after_a_cancel_was_cancelled():
-    assert converter(evt.EVT_C_FIND).end(is_cancelled=True) is streams.CANCELLED
-    assert converter(evt.EVT_C_GET).end(is_cancelled=True) is streams.CANCELLED
+    assert converter(evt.EVT_C_FIND).end(is_cancelled=True) is CANCELLED
+    assert converter(evt.EVT_C_GET).end(is_cancelled=True) is CANCELLED
     getting = converter(evt.EVT_C_GET)
     getting(0)
-    assert getting.end(is_cancelled=True) is streams.SUCCESS, "the acceptor knows what remains"
+    assert getting.end(is_cancelled=True) is SUCCEEDED, "the acceptor knows what remains"
 
 
 @pytest.mark.parametrize(
@@ -277,7 +279,11 @@ def test_an_invalid_destination(value):
     assert summary(told(evt.EVT_C_MOVE, value)) == [("destination", False, True)]
 
 
-@pytest.mark.parametrize("value", [(0xFF00, None), (0xFF00, MATCH)])
-def test_a_pending_status_is_no_first_value(value):
+PENDING = Dataset()
+PENDING.Status = 0xFF00
+
+
+@pytest.mark.parametrize("value", [(0xFF00, None), (0xFF00, MATCH), PENDING])
+def test_a_pending_status_is_not_a_valid_first_value(value):
     assert summary(told(evt.EVT_C_MOVE, value)) == [("destination", False, True)]
     assert summary(told(evt.EVT_C_GET, value)) == [("number", False, True)]

@@ -20,7 +20,7 @@ from gateway.sdk.move.routes import Route, Routes, StartedStore
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gateway.sdk.handler_answers import Reply
+    from gateway.fabric import Answer
     from gateway.sdk.testing.simulated_peer import Peer
     from gateway.sdk.testing.simulated_request import SimulatedRequest
 
@@ -57,7 +57,7 @@ class SimulatedGet:
             for number, pair in enumerate(peer.contexts or asked.more)
         }
 
-    def result(self, replies: Sequence[Reply]) -> Retrieval:
+    def result(self, replies: Sequence[Answer]) -> Retrieval:
         """The whole of it."""
         *before, last = replies
         for reply in before:
@@ -67,7 +67,7 @@ class SimulatedGet:
                 self._count(reply)
         return self._finish(last)
 
-    def _count(self, reply: Reply) -> None:
+    def _count(self, reply: Answer) -> None:
         payload = reply.payload
         if "failed" in payload:
             self._counters.count(None, payload.get("sop_instance_uid", ""))
@@ -92,14 +92,12 @@ class SimulatedGet:
             self._result.sent.append(path)
         self._counters.count(self._peer.status if accepted else None, found.sop_instance_uid)
 
-    def _finish(self, last: Reply) -> Retrieval:
+    def _finish(self, last: Answer) -> Retrieval:
         counters, result = self._counters, self._result
         result.status = self._asked.status_of(last)
         if last.payload.get("failed") == "unanswered" and result.number is not None:
             result.status = self._asked.event.failures.of("begun")  # type: ignore[union-attr]
-        if result.status == SUCCESS:
-            counters.give_up()
-            result.status = counters.status()
+        result.status = counters.conclude(result.status)
         result.completed, result.failed = counters.completed, counters.failures
         result.warnings, result.failed_uids = counters.warnings, list(counters.failed)
         return result
@@ -125,7 +123,7 @@ class SimulatedRoutes(Routes):
         self._result.destination = (*address, str(options.get("ae_title") or titles[1]))
         return _SimulatedRoute(self, self._result, self._peer)
 
-    def result(self, asked: SimulatedRequest, replies: Sequence[Reply]) -> Retrieval:
+    def result(self, asked: SimulatedRequest, replies: Sequence[Answer]) -> Retrieval:
         """The whole of it: the counters are in the last answer."""
         *before, last = replies
         result = self._result

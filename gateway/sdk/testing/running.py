@@ -12,12 +12,13 @@ from gateway.fabric.framing import MAX_DATA, pack
 from gateway.sdk import bound_handler
 from gateway.sdk.bound_handler import BoundHandler
 from gateway.sdk.executor import Executor, HandlerLoop
-from gateway.sdk.handler_answers import Reply, failure
+from gateway.sdk.handler_answers import failure
 from gateway.sdk.worker_definition import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from gateway.fabric import Answer
     from gateway.sdk.bound_handler import AnyEvent, AnyHandler
     from gateway.sdk.event import Event
     from gateway.sdk.move.routes import Routes
@@ -78,15 +79,15 @@ def perform(
     *,
     routes: Routes | None = None,
     cancel_after: int | None = None,
-) -> list[Reply]:
+) -> list[Answer]:
     """Everything that the acceptor would be told, the last of it final.
 
     `cancel_after`: so many answers, and then a C-CANCEL comes.
     """
-    told: SimpleQueue[Reply] = SimpleQueue()
+    told: SimpleQueue[Answer] = SimpleQueue()
     count = 0
 
-    def send(_token: str, reply: Reply) -> bool:
+    def send(_token: str, reply: Answer) -> bool:
         nonlocal count
         pack(reply.payload)  # or it could not travel
         if reply.data is not None and len(reply.data) > MAX_DATA:
@@ -110,7 +111,7 @@ def perform(
         loop.stop()
 
 
-def _gather(told: SimpleQueue[Reply], executor: Executor) -> Iterator[Reply]:
+def _gather(told: SimpleQueue[Answer], executor: Executor) -> Iterator[Answer]:
     """The replies up to the final one, or to the deadline."""
     while True:
         try:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from gateway.dimse.message import Request
     from gateway.events import InterventionEvent
+    from gateway.fabric import Answer
     from gateway.sdk.bound_handler import AnyHandler
-    from gateway.sdk.handler_answers import Reply
     from gateway.sdk.testing.simulated_peer import Peer
     from gateway.sdk.worker_definition import Worker
 
@@ -52,7 +52,7 @@ class SimulatedRequest:
         data: bytes | None = None,
         payload: Mapping[str, Any] | None = None,
         **how: Any,
-    ) -> list[Reply]:
+    ) -> list[Answer]:
         """Everything that the acceptor would be told; `how` as `perform` has it."""
         bound = bound_of(handler, self.event, args)
         context = (self.abstract_syntax, self.transfer_syntax)
@@ -90,14 +90,14 @@ class SimulatedRequest:
         (reply,) = self.replies(handler, args, peer, self.encode(data_set))
         return self.pair(reply)
 
-    def status_of(self, reply: Reply) -> int:
+    def status_of(self, reply: Answer) -> int:
         """As the acceptor sends it: a failure by the catalogue."""
         failures = self.event.failures
         if failures is not None and "failed" in reply.payload:
             return failures.of(reply.payload["failed"])
         return int(reply.payload["status"])
 
-    def pair(self, reply: Reply) -> tuple[int, Dataset | None]:
+    def pair(self, reply: Answer) -> tuple[int, Dataset | None]:
         """Status and data set, as the peer decodes it."""
         attached = reply.data
         decoded = None if attached is None else dataset.decode(attached, self.transfer_syntax)

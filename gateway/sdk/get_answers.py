@@ -1,0 +1,117 @@
+"""C-GET: the number of sub-operations, then pairs of a status and an instance (PS3.4 C.4.3).
+
+The acceptor performs the sub-operations, because they go out on the association of the request. It
+keeps the counters, too, so what the handler yields becomes a description of the instance.
+"""
+
+from __future__ import annotations
+
+import os
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from pydicom.dataset import Dataset
+
+from gateway.dimse.status import PENDING
+from gateway.fabric import Answer
+from gateway.fabric.framing import MAX_DATA
+from gateway.sdk import contexts
+from gateway.sdk.handler_answers import SUCCEEDED, failure, raised
+from gateway.sdk.stream_values import (
+    CANCELLED,
+    as_pair,
+    number_answer,
+    suboperation_pair,
+    uid_of,
+)
+from gateway.spool import Claim
+
+if TYPE_CHECKING:
+    from gateway.sdk.event import Event
+
+
+class GetState(Enum):
+    """What the handler is to yield next."""
+
+    NUMBER = "first"
+    """The number of sub-operations, or a status that ends the operation."""
+    PAIRS = "raised"
+    """A pending status with an instance, or a final status."""
+
+    @property
+    def failure(self) -> str:
+        """The name of the failure of a handler that raises or ends in this state."""
+        return self.value
+
+
+class GetAnswers:
+    """Converts the values of a C-GET handler."""
+
+    def __init__(self, event: Event) -> None:
+        self._event = event
+        self._state = GetState.NUMBER
+
+    def __call__(self, value: Any) -> Answer:
+        value = as_pair(value)
+        if self._state is GetState.NUMBER:
+            answer = number_answer(self._event, value)
+            if not answer.final:
+                self._state = GetState.PAIRS
+            return answer
+        answer, instance = suboperation_pair(self._event, value)
+        return answer if answer.final else self._suboperation(instance)
+
+    def cancelled(self, value: Any) -> Answer:
+        if self._state is GetState.PAIRS:
+            answer, _ = suboperation_pair(self._event, as_pair(value))
+            if answer.final:
+                return answer
+        return CANCELLED
+
+    def end(self, *, is_cancelled: bool = False) -> Answer:
+        if self._state is GetState.PAIRS:
+            return SUCCEEDED  # the acceptor makes it a cancel if sub-operations remain
+        if is_cancelled:
+            return CANCELLED
+        error = f"{self._event.name}: the handler ended before it yielded a number"
+        return failure(self._state.failure, error)
+
+    def raised(self, error: BaseException) -> Answer:
+        return Answer({**raised(error).payload, "failed": self._state.failure})
+
+    def close(self) -> None:
+        """There is nothing to release."""
+
+    def _suboperation(self, instance: Any) -> Answer:
+        if isinstance(instance, Claim):
+            return _pending({"claim": instance.to_map()})
+        if contexts.is_file(instance):
+            return _pending({"path": os.path.abspath(os.fspath(instance))})
+        if not isinstance(instance, Dataset):
+            return _unsendable(f"a {type(instance).__name__} cannot be sent")
+        try:
+            return self._encoded(instance)
+        except Exception as error:
+            # whatever pydicom raises: this sub-operation failed, the others go on
+            return _unsendable(f"{type(error).__name__}: {error}", uid_of(instance))
+
+    def _encoded(self, attached: Dataset) -> Answer:
+        context, instance = contexts.encode_for(attached, self._event.assoc.accepted())
+        data = instance.data or b""
+        if len(data) > MAX_DATA:
+            raise ValueError(f"{len(data)} bytes; yield the path of a file instead")
+        where = {
+            "sop_class_uid": instance.sop_class_uid,
+            "sop_instance_uid": instance.sop_instance_uid,
+            "context_id": context.context_id,
+        }
+        return _pending(where, data)
+
+
+def _pending(where: dict[str, Any], data: bytes | None = None) -> Answer:
+    return Answer({"status": PENDING, "elements": {}, **where}, data, final=False)
+
+
+def _unsendable(error: str, sop_instance_uid: str = "") -> Answer:
+    payload = {**failure("encoding", error).payload, "sop_instance_uid": sop_instance_uid}
+    return Answer(payload, final=False)

@@ -1,0 +1,124 @@
+"""The sub-operations of one C-MOVE that were begun, and what has become of them (PS3.4 C.4.2).
+
+As many are in flight at once as the destination and the configuration allow. The handler is asked
+for its next value while there is room for one more, so a file that it has yielded may still be read
+then: it has to stay until the handler is closed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pydicom.dataset import Dataset
+
+from gateway.dimse.suboperations import Tally
+from gateway.errors import GatewayError
+from gateway.sdk.contexts import instance_in, is_file
+from gateway.sdk.move.destination import NoRoute, StartedStore
+from gateway.sdk.stream_values import uid_of
+
+if TYPE_CHECKING:
+    from gateway.requestor.operation import Answered
+    from gateway.sdk.event import Event
+    from gateway.sdk.move.routes import Route
+
+PeerTime: TypeAlias = Callable[[], AbstractContextManager[None]]
+"""The handler's deadline does not run within it: the destination is waited for."""
+
+log = logging.getLogger("gateway.sdk")
+
+
+class SuboperationsInFlight:
+    """Begins sub-operations over a route, and counts their responses in any order."""
+
+    def __init__(self, event: Event, peer_time: PeerTime) -> None:
+        self.counters = Tally()
+        self.route: Route | None = None
+        self._event = event
+        self._peer_time = peer_time
+        self._number_begun = 0
+        self._open: dict[Future[Answered], tuple[int, str]] = {}
+        """Which sub-operation it is, and its SOP Instance UID."""
+        self._failed: list[tuple[int, str]] = []
+
+    def begin(self, instance: Any) -> bool:
+        """Begin one, and wait until there is room for another; False: no association was had."""
+        if (route := self.route) is None:
+            raise RuntimeError("a sub-operation without a destination")
+        started = self._started(route, instance)
+        if started is None:
+            return False
+        self._open[started.answered] = self._number_begun, started.sop_instance_uid
+        self._number_begun += 1
+        with self._peer_time():
+            while route.is_full:
+                waiting = [one for one in self._open if not one.done()]
+                wait(waiting, return_when=FIRST_COMPLETED)
+        return True
+
+    def count_answered(self) -> bool:
+        """Count the sub-operations that are over; tells whether there were any."""
+        over = [one for one in self._open if one.done()]
+        for one in over:
+            number, uid = self._open.pop(one)
+            status = None
+            try:
+                status = one.result().status
+            except Exception as error:
+                self._warn(error)  # this sub-operation failed, the others go on
+            known = len(self.counters.failed)
+            self.counters.count(status, uid)
+            self._failed += [(number, failed) for failed in self.counters.failed[known:]]
+        return bool(over)
+
+    def finish(self) -> None:
+        """Wait for the open ones, and release the associations."""
+        with self._peer_time():
+            wait(self._open)
+        self.count_answered()
+        self.counters.failed = [uid for _, uid in sorted(self._failed)]  # as the handler's order
+        route, self.route = self.route, None
+        if route is not None:
+            with self._peer_time():
+                route.release()
+
+    def abort(self) -> None:
+        """Abort the associations of an operation that ends early."""
+        if self.route is not None:
+            with self._peer_time():
+                self.route.abort()
+
+    def _started(self, route: Route, instance: Any) -> StartedStore | None:
+        """A sub-operation that was begun, or has failed already; None: no association was had."""
+        originator = self._event.assoc.requestor.ae_title, int(self._event.request.MessageID)
+        try:
+            if not (isinstance(instance, Dataset) or is_file(instance)):
+                raise TypeError(f"a {type(instance).__name__} cannot be sent")
+            with self._peer_time():
+                return route.begin(instance, originator)
+        except Exception as error:
+            # the handler's, the destination's, the file's, or pydicom's
+            if isinstance(error, NoRoute) and not route.was_reached:
+                self._warn(error)
+                return None
+            failed: Future[Answered] = Future()
+            failed.set_exception(error)
+            return StartedStore(_uid_in(instance), failed)
+
+    def _warn(self, error: Exception) -> None:
+        log.warning("association=%s C-MOVE sub-operation: %s", self._event.assoc_id, error)
+
+
+def _uid_in(instance: Any) -> str:
+    if isinstance(instance, Dataset):
+        return uid_of(instance)
+    if not is_file(instance):
+        return ""
+    try:
+        return instance_in(instance).sop_instance_uid
+    except (GatewayError, OSError):
+        return ""
