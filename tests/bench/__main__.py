@@ -7,6 +7,7 @@ import sys
 from tests.bench import (
     acceptors,
     associations,
+    cost,
     echo,
     facade,
     find,
@@ -21,6 +22,7 @@ from tests.bench import (
 BENCHES = {
     "acceptors": acceptors.main,
     "associations": associations.main,
+    "cost": cost.main,
     "echo": echo.main,
     "facade": facade.main,
     "find": find.main,

@@ -1,0 +1,134 @@
+"""Instructions that acceptor and storage worker execute for an instance: `tests.bench cost`.
+
+Exits with status 1 if one of them is above its budget. A budget is stated for the interpreter on
+which it was measured; under another one it is scaled by what a fixed loop takes in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.bench import callgrind
+from tests.bench.figures import size_of, size_text
+from tests.bench.profiled import print_profiles
+from tests.bench.rows import show
+from tests.bench.scratch import scratch
+from tests.bench.sending import FIRST, FailedError, Plan, send, sender
+
+if TYPE_CHECKING:
+    from tests.bench.callgrind import Counter
+    from tests.bench.scratch import Scratch
+
+ACCEPTOR, STORAGE = "acceptor-0", "storage-0"
+BUDGETS = {
+    (8 * 1024, ACCEPTOR): 400_000,
+    (8 * 1024, STORAGE): 700_000,
+    (512 * 1024, ACCEPTOR): 2_856_000,
+    (512 * 1024, STORAGE): 870_000,
+}
+"""Instructions an instance at most, by the size of its pixels."""
+
+REFERENCE = 3974.2
+"""Instructions of a turn of the fixed loop where the budgets were stated: CPython 3.11.7."""
+
+ASSOCIATIONS = 10
+_WARM_UP = 100
+_COUNTS = {8 * 1024: 2000, 512 * 1024: 500}
+_SLICE = 500
+_PROFILED = 5000
+_LIMIT = 600.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one process executed for each instance, and what it may."""
+
+    size: int
+    process: str
+    instructions: float
+    budget: float
+
+    @property
+    def is_over(self) -> bool:
+        return self.instructions > self.budget
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _options(arguments)
+    if options.profile:
+        print_profiles(
+            [ACCEPTOR, STORAGE], _sizes(options)[0], options.count or _PROFILED, ASSOCIATIONS
+        )
+        return
+    callgrind.check()
+    with scratch() as place:
+        turn = callgrind.instructions_of_a_turn(place.path)
+        costs = [
+            cost
+            for size in _sizes(options)
+            for cost in _measure(place, size, options.count or _count(options, size), turn)
+        ]
+    _print(costs, turn)
+    if any(cost.is_over for cost in costs):
+        sys.exit(1)
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench cost", description=__doc__)
+    parser.add_argument("--slice", action="store_true", help="8 KB only, and fewer instances")
+    parser.add_argument("--sizes", default="8k,512k", help="of the pixels; default: 8k,512k")
+    parser.add_argument("--count", type=int, help="instances that are counted, of each size")
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="time by Python function in place of instructions, of the first size only",
+    )
+    return parser.parse_args(arguments)
+
+
+def _sizes(options: argparse.Namespace) -> list[int]:
+    return [8 * 1024] if options.slice else [size_of(text) for text in options.sizes.split(",")]
+
+
+def _count(options: argparse.Namespace, size: int) -> int:
+    return _SLICE if options.slice else _COUNTS.get(size, _SLICE)
+
+
+def _measure(place: Scratch, size: int, count: int, turn: float) -> list[Cost]:
+    with place.folder() as folder, callgrind.counting(folder, [ACCEPTOR, STORAGE]) as counter:
+        totals = _store(counter, Plan(ASSOCIATIONS, count, _LIMIT, _LIMIT, place.prepared(size)))
+    scale = turn / REFERENCE
+    return [
+        Cost(size, name, total / count, BUDGETS.get((size, name), float("inf")) * scale)
+        for name, total in totals.items()
+    ]
+
+
+def _store(counter: Counter, plan: Plan) -> dict[str, int]:
+    """Instructions of each process for the plan's instances, on associations that are open."""
+    address = counter.gateway.address
+    warm_up = Plan(ASSOCIATIONS, _WARM_UP, _LIMIT, _LIMIT, plan.data, FIRST + plan.count)
+    send(address, warm_up)
+    with sender(address, plan) as client:
+        with counter.counted() as totals:
+            outcome = client.run()
+        if outcome.reason or outcome.acknowledged != plan.count:
+            raise FailedError(outcome.reason)
+    return totals
+
+
+def _print(costs: list[Cost], turn: float) -> None:
+    rows = [
+        (
+            f"{cost.process}, {size_text(cost.size)} x{ASSOCIATIONS}",
+            f"{cost.instructions:,.0f}",
+            f"{cost.budget:,.0f}",
+            "over" if cost.is_over else "within",
+        )
+        for cost in costs
+    ]
+    title = f"Instructions an instance; budgets scaled by {turn / REFERENCE:.3f}"
+    show(title, ("process and load", "instructions", "budget", ""), rows)

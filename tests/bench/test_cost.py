@@ -1,0 +1,38 @@
+"""Instructions are counted, and the exit status says whether one is above its budget."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.bench import cost
+from tests.bench.wrapped import wrapped
+from tests.conftest import short_folder
+from tests.peers import raw
+
+EIGHT = 8 * 1024
+
+
+@pytest.mark.peer("valgrind")
+@pytest.mark.peer("cc")
+@pytest.mark.timeout(300)
+def test_a_cost_above_its_budget_is_exit_status_1(monkeypatch, capsys):
+    budgets = {(EIGHT, cost.ACCEPTOR): 10**9, (EIGHT, cost.STORAGE): 1}
+    monkeypatch.setattr(cost, "BUDGETS", budgets)
+    with pytest.raises(SystemExit) as left:
+        cost.main(["--slice", "--count", "20"])
+    assert left.value.code == 1
+    lines = capsys.readouterr().out.splitlines()
+    verdicts = {name: next(line for line in lines if name in line) for _, name in budgets}
+    assert "within" in verdicts[cost.ACCEPTOR]
+    assert "over" in verdicts[cost.STORAGE]
+
+
+def test_a_child_is_started_by_the_command_that_is_named_for_it():
+    command = ["env", "MEASURED=yes", sys.executable]
+    with short_folder() as folder, wrapped(folder, {cost.STORAGE: command}) as gateway:
+        assert raw.echo_ok(gateway.address)
+        (storage,) = gateway.pids.values()
+        assert b"MEASURED=yes" in Path(f"/proc/{storage}/environ").read_bytes().split(b"\0")
