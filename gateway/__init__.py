@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gateway import sop_class as sop_class
     from gateway import status as status
     from gateway.facade.association import Association as Association
+    from gateway.facade.association_server import AssociationServer as AssociationServer
     from gateway.facade.debugging import debug_logger as debug_logger
     from gateway.facade.entity import AE as AE
     from gateway.facade.presentation import ALL_TRANSFER_SYNTAXES as ALL_TRANSFER_SYNTAXES
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from gateway.facade.presentation import build_context as build_context
     from gateway.facade.presentation import build_role as build_role
     from gateway.facade.registered import register_uid as register_uid
-    from gateway.facade.server import AssociationServer as AssociationServer
     from gateway.facade.status import Status as Status
     from gateway.sdk.event import Event as Event
     from gateway.sdk.worker_definition import Worker as Worker
@@ -49,7 +49,7 @@ _PUBLIC = {
     "AE": "gateway.facade.entity",
     "ALL_TRANSFER_SYNTAXES": "gateway.facade.presentation",
     "Association": "gateway.facade.association",
-    "AssociationServer": "gateway.facade.server",
+    "AssociationServer": "gateway.facade.association_server",
     "DEFAULT_TRANSFER_SYNTAXES": "gateway.facade.presentation",
     "Event": "gateway.sdk.event",
     "PresentationContext": "gateway.facade.presentation",

@@ -9,12 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gateway.events import EVT_ABORTED
-from gateway.facade import contexts, loop
+from gateway.facade import negotiated_contexts as contexts
+from gateway.facade import requestor_thread
+from gateway.facade.association_server import seconds
+from gateway.facade.handler_thread import HandlerThread
 from gateway.facade.incoming import Answering
-from gateway.facade.parties import ServiceUser
 from gateway.facade.sending import Sending
-from gateway.facade.server import seconds
-from gateway.facade.teller import Teller
+from gateway.facade.service_user import ServiceUser
 from gateway.facade.wire import Wire
 from gateway.requestor import AssociationError, Rejected, Released, Timeouts
 
@@ -39,8 +40,8 @@ class Association(Sending):
         self.name = f"Requestor-{next(_numbers)}"
         self._ae = ae
         self._handlers = handlers
-        self._teller = Teller(handlers, self)
-        self._loop = loop.shared()
+        self._events = HandlerThread(handlers, self)
+        self._loop = requestor_thread.shared()
         self._wire: Wire | None = None
         self._is_established = False
         self._error: AssociationError | None = None
@@ -69,12 +70,12 @@ class Association(Sending):
             self._error = error
             log.error("%s", error)  # noqa: TRY400 - no bug here
             if self._wire is not None and not self._wire.is_ended:  # never connected
-                self._teller.tell(EVT_ABORTED, source=0, reason=0)
-        self._teller.flush()
+                self._events.notify(EVT_ABORTED, source=0, reason=0)
+        self._events.flush()
 
     async def _connect(self, address: Address) -> None:
-        answering = Answering(self._handlers, self._teller, self)
-        wire = self._wire = Wire(self._request, self._timeouts, answering, self._teller)
+        answering = Answering(self._handlers, self._events, self)
+        wire = self._wire = Wire(self._request, self._timeouts, answering, self._events)
         wire.on_established = self._take_notice
         await wire.connect(address)
         if wire.ended is not None:
@@ -96,7 +97,7 @@ class Association(Sending):
                 self._loop.run(self._wire.release())
             except AssociationError as error:
                 log.warning("%s", error)
-        self._teller.flush()
+        self._events.flush()
 
     def abort(self, block: bool = True) -> None:
         """A-ABORT (PS3.8 7.3); nothing happens if it is over."""
@@ -104,7 +105,7 @@ class Association(Sending):
             return
         if block:
             self._loop.run(self._wire.abort())
-            self._teller.flush()
+            self._events.flush()
         else:
             self._loop.run(self._drop())
 

@@ -7,36 +7,37 @@ import ssl
 import threading
 from typing import TYPE_CHECKING, Any
 
-from gateway.facade import checks, config_flags, extended
+from gateway.facade import argument_checks as checks
+from gateway.facade import config_flags, extended
 from gateway.facade.association import Association
+from gateway.facade.association_server import AssociationServer
+from gateway.facade.entity_contexts import EntityContexts
+from gateway.facade.entity_settings import DEFAULT_MAX_LENGTH, EntitySettings
 from gateway.facade.handlers import Handlers
-from gateway.facade.proposing import Contexts
-from gateway.facade.server import AssociationServer
-from gateway.facade.titles import DEFAULT_MAX_LENGTH, Identity
 from gateway.requestor import Address, Proposal
 from gateway.sdk.dataset import uid as any_uid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from gateway.facade.checks import SocketAddress
+    from gateway.facade.argument_checks import SocketAddress
     from gateway.facade.handlers import EventHandler
     from gateway.facade.pdu_primitives import Item
     from gateway.facade.presentation import PresentationContext
-    from gateway.sdk.assoc import Association as Accepted
+    from gateway.sdk.assoc import AssociationProxy
 
 log = logging.getLogger("gateway.facade")
 
 
-class AE(Identity, Contexts):
+class AE(EntitySettings, EntityContexts):
     """A DICOM application entity: a service class user, provider, or both.
 
     What is set here holds for associations and servers that are made afterwards.
     """
 
     def __init__(self, ae_title: str = "PYNETDICOM") -> None:
-        Identity.__init__(self, ae_title)
-        Contexts.__init__(self)
+        EntitySettings.__init__(self, ae_title)
+        EntityContexts.__init__(self)
         self._associations: list[Association] = []
         self._servers: list[AssociationServer] = []
         self._lock = threading.Lock()
@@ -89,7 +90,7 @@ class AE(Identity, Contexts):
             return [assoc for assoc in self._associations if assoc.is_established]
 
     @property
-    def active_associations(self) -> list[Association | Accepted]:
+    def active_associations(self) -> list[Association | AssociationProxy]:
         """The established associations, of both roles."""
         servers = tuple(self._servers)
         accepted = [assoc for server in servers for assoc in server.active_associations]

@@ -12,7 +12,7 @@ from gateway.acceptor.answers import failures_of, status_of
 from gateway.acceptor.services import EVENT_OF
 from gateway.dimse.message import CEchoRQ, CStoreRQ
 from gateway.dimse.status import SUCCESS, UNRECOGNIZED_OPERATION, Category, category
-from gateway.facade.teller import OwnEvent
+from gateway.facade.handler_thread import LocalEvent
 from gateway.part10 import file_meta
 from gateway.requestor import Reply
 from gateway.sdk import handler_answers
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from gateway.fabric import Answer
     from gateway.facade.association import Association
+    from gateway.facade.handler_thread import HandlerThread
     from gateway.facade.handlers import Handlers
-    from gateway.facade.teller import Teller
     from gateway.requestor import IncomingRequest, Receiver
     from gateway.sdk.bound_handler import BoundHandler
 
@@ -40,9 +40,9 @@ _tokens = Tokens(0)
 class Answering:
     """The requestor's handler of incoming requests: asks what the user bound."""
 
-    def __init__(self, handlers: Handlers, teller: Teller, assoc: Association) -> None:
+    def __init__(self, handlers: Handlers, events: HandlerThread, assoc: Association) -> None:
         self._handlers = handlers
-        self._teller = teller
+        self._events = events
         self._assoc = assoc
 
     def __call__(self, incoming: IncomingRequest) -> Receiver | Reply | int:
@@ -55,18 +55,22 @@ class Answering:
                 return SUCCESS
             log.warning("%s: nobody is bound to it", event)
             return failures_of(event).unanswered
-        return Arriving(incoming, bound, self._teller, self._assoc)
+        return Arriving(incoming, bound, self._events, self._assoc)
 
 
 class Arriving:
     """One request while its data set arrives, and until its handler has answered."""
 
     def __init__(
-        self, incoming: IncomingRequest, bound: BoundHandler, teller: Teller, assoc: Association
+        self,
+        incoming: IncomingRequest,
+        bound: BoundHandler,
+        events: HandlerThread,
+        assoc: Association,
     ) -> None:
         self._incoming = incoming
         self._bound = bound
-        self._teller = teller
+        self._events = events
         self._assoc = assoc
         self._gathered = bytearray()
         self._file: Any = None
@@ -101,7 +105,7 @@ class Arriving:
         event = self._event()
         failures = failures_of(self._bound.event)  # type: ignore[arg-type]
         try:
-            future = asyncio.wrap_future(self._teller.ask(self._bound, event))
+            future = asyncio.wrap_future(self._events.call(self._bound, event))
             async with asyncio.timeout(self._bound.deadline):
                 told = handler_answers.answer_to(event, await future)
         except TimeoutError:
@@ -117,7 +121,7 @@ class Arriving:
     def discard(self) -> None:
         self._clear()
 
-    def _event(self) -> OwnEvent:
+    def _event(self) -> LocalEvent:
         request, context = self._incoming.request, self._incoming.context
         payload: dict[str, Any] = {
             "request": request.parameters(),
@@ -134,7 +138,7 @@ class Arriving:
                 _tokens.draw(), path, len(self._prefix), self._size, self._digest.digest()
             )
             payload["claim"] = claim.to_map()
-        return OwnEvent(self._bound.event, payload, self._assoc, data)
+        return LocalEvent(self._bound.event, payload, self._assoc, data)
 
     def _reply(self, told: Answer) -> Reply:
         event, request = self._bound.event, self._incoming.request

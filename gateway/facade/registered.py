@@ -6,8 +6,9 @@ import keyword as keywords
 from typing import Any
 
 from gateway.dimse.services import SERVICES, serve_like
-from gateway.facade import checks, sop_class
+from gateway.facade import argument_checks as checks
 from gateway.facade import service_class as known
+from gateway.facade import sop_class
 from gateway.facade.service_class import ServiceClass
 
 SERVED_LIKE: dict[str, str] = {}

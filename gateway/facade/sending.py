@@ -13,7 +13,8 @@ from pydicom.tag import Tag
 
 from gateway.dimse import message as dimse
 from gateway.errors import GatewayError
-from gateway.facade import config_flags, contexts
+from gateway.facade import config_flags
+from gateway.facade import negotiated_contexts as contexts
 from gateway.facade.data_sets import (
     encode,
     identifier_of,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from gateway.dimse.message import Request
     from gateway.facade.data_sets import Answers
-    from gateway.facade.teller import Teller
+    from gateway.facade.handler_thread import HandlerThread
     from gateway.facade.wire import Wire
     from gateway.requestor import Operation
     from gateway.requestor.sending import DataSource
@@ -53,7 +54,7 @@ class Sending:
     if TYPE_CHECKING:
         _wire: Wire | None
         _loop: Requestor
-        _teller: Teller
+        _events: HandlerThread
 
         @property
         def is_established(self) -> bool: ...
@@ -132,7 +133,7 @@ class Sending:
             self._loop.run(wire.send_message(wire.accepted_contexts[context_id], cancel))
         except AssociationError as error:
             log.warning("C-CANCEL was not sent: %s", error)
-        self._teller.flush()
+        self._events.flush()
 
     # DIMSE-N (PS3.7 10.1)
 
@@ -246,7 +247,7 @@ class Sending:
                 answered = self._loop.run(operation.final())
         except AssociationError as error:
             log.error("no response: %s", error)  # noqa: TRY400 - no bug here
-        self._teller.flush()
+        self._events.flush()
         if answered is None:
             return Dataset(), None
         return with_data_set(status_of(request, answered), answered, context)
@@ -262,11 +263,11 @@ class Sending:
     ) -> Iterator[Answers]:
         try:
             while (answered := self._loop.run(operation.next())) is not None:
-                self._teller.flush()
+                self._events.flush()
                 yield status_of(request, answered), identifier_of(request, answered, context)
         except AssociationError as error:
             log.error("no further response: %s", error)  # noqa: TRY400 - no bug here
-            self._teller.flush()
+            self._events.flush()
             yield Dataset(), None
         finally:
             if not operation.is_over:

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gateway.dimse.message import Message
-    from gateway.facade.teller import Teller
+    from gateway.facade.handler_thread import HandlerThread
     from gateway.requestor import Address, AssociationError, Handler, Timeouts
     from gateway.requestor.association import Tracer
     from gateway.requestor.sending import DataSource
@@ -72,13 +72,13 @@ _OF_PDUS = (EVT_DATA_RECV, EVT_DATA_SENT, EVT_PDU_RECV, EVT_PDU_SENT, EVT_ACSE_R
 
 
 class Wire(Requested):
-    """An association that tells its story to a `Teller`."""
+    """An association that tells its story to a `HandlerThread`."""
 
     def __init__(
-        self, request: AAssociateRQ, timeouts: Timeouts, handler: Handler, teller: Teller
+        self, request: AAssociateRQ, timeouts: Timeouts, handler: Handler, events: HandlerThread
     ) -> None:
         super().__init__(request, timeouts, handler)
-        self._teller = teller
+        self._events = events
         self.on_established: Callable[[], None] | None = None
         """Called before anybody is told."""
         self._observer: Observer | None = None
@@ -88,14 +88,14 @@ class Wire(Requested):
         return self._machine.peer_max_length
 
     async def connect(self, address: Address, tracer: Tracer | None = None) -> None:
-        self._teller.tell(EVT_REQUESTED)
+        self._events.notify(EVT_REQUESTED)
         self._tracer = tracer or self._tell_traced
         self.rebound()
         await super().connect(address)
 
     def rebound(self) -> None:
         """Other events are watched from now on."""
-        wants, trace = self._teller.wants, Trace.NONE
+        wants, trace = self._events.wants, Trace.NONE
         if wants(EVT_FSM_TRANSITION):
             trace |= Trace.TRANSITIONS
         if any(wants(event) for event in _OF_PDUS):
@@ -104,7 +104,7 @@ class Wire(Requested):
         if not wants(EVT_DIMSE_RECV):
             self._observer = None
         elif self._observer is None and not self._exchange.is_open:
-            self._observer = Observer(self._teller)
+            self._observer = Observer(self._events)
 
     async def wait_ended(self, timeout: float | None) -> None:  # noqa: ASYNC109 - a thread's
         """Return when it is over, or after so many seconds."""
@@ -113,18 +113,18 @@ class Wire(Requested):
     # the transport's calls
 
     def connected(self) -> None:
-        self._teller.tell(EVT_CONN_OPEN, address=list(self.remote))
+        self._events.notify(EVT_CONN_OPEN, address=list(self.remote))
         super().connected()
 
     def closed(self) -> None:
         super().closed()
-        self._teller.tell(EVT_CONN_CLOSE, address=list(self.remote))
+        self._events.notify(EVT_CONN_CLOSE, address=list(self.remote))
 
     def primitive(self, primitive: Primitive) -> None:
         if self._observer is not None and isinstance(primitive, PDataPart):
             self._observer.receive(primitive)
         if isinstance(primitive, APAbortIndication) and primitive.origin is not Origin.PEER:
-            self._teller.tell(EVT_ACSE_RECV, primitive="A-P-ABORT", kind="indication", pdu=b"")
+            self._events.notify(EVT_ACSE_RECV, primitive="A-P-ABORT", kind="indication", pdu=b"")
         super().primitive(primitive)
         if isinstance(primitive, AAssociateConfirmation):
             self._concluded(primitive.answer)
@@ -134,9 +134,9 @@ class Wire(Requested):
             return
         if self.on_established is not None:
             self.on_established()
-        self._teller.tell(EVT_ACCEPTED)
+        self._events.notify(EVT_ACCEPTED)
         if self.accepted_contexts:
-            self._teller.tell(EVT_ESTABLISHED)
+            self._events.notify(EVT_ESTABLISHED)
         else:
             self._abort(Aborted("no presentation context was accepted"), source=_PROVIDER)
 
@@ -148,20 +148,20 @@ class Wire(Requested):
         match error:
             case Rejected(rejection=rejection):
                 result, source, reason = rejection.result, rejection.source, rejection.reason
-                self._teller.tell(EVT_REJECTED, result=result, source=source, reason=reason)
+                self._events.notify(EVT_REJECTED, result=result, source=source, reason=reason)
             case Released():
-                self._teller.tell(EVT_RELEASED)
+                self._events.notify(EVT_RELEASED)
             case _:
                 abort = error.abort if isinstance(error, Aborted) else None
                 source, reason = (abort.source, abort.reason) if abort else (0, 0)
-                self._teller.tell(EVT_ABORTED, source=source, reason=reason)
+                self._events.notify(EVT_ABORTED, source=source, reason=reason)
 
     # what is seen
 
     def _tell_traced(self, records: Sequence[Transition | PduTraced]) -> None:
         for record in records:
             if isinstance(record, Transition):
-                self._teller.tell(
+                self._events.notify(
                     EVT_FSM_TRANSITION,
                     current_state=record.current_state.name,
                     fsm_event=record.fsm_event.name,
@@ -172,7 +172,7 @@ class Wire(Requested):
                 self._tell_pdu(record)
 
     def _tell_pdu(self, record: PduTraced) -> None:
-        sent, tell = record.sent, self._teller.tell
+        sent, tell = record.sent, self._events.notify
         cut = {"length": record.length, "truncated": len(record.data) < record.length}
         tell(EVT_DATA_SENT if sent else EVT_DATA_RECV, data=record.data, **cut)
         tell(EVT_PDU_SENT if sent else EVT_PDU_RECV, pdu=record.data, **cut)
@@ -185,18 +185,18 @@ class Wire(Requested):
         self, context: AcceptedContext, message: Message, data_set: DataSource | None = None
     ) -> None:
         await super().send_message(context, message, data_set)
-        if self._teller.wants(EVT_DIMSE_SENT):
+        if self._events.wants(EVT_DIMSE_SENT):
             whole = data_set if isinstance(data_set, bytes) else b""
             command_set = message.encode(has_data_set=data_set is not None)
             body = _message(context.id, command_set, whole[:EXCERPT], len(whole))
-            self._teller.tell(EVT_DIMSE_SENT, **body)
+            self._events.notify(EVT_DIMSE_SENT, **body)
 
 
 class Observer:
     """Puts together the messages that come in, beside the exchange, while somebody watches."""
 
-    def __init__(self, teller: Teller) -> None:
-        self._teller = teller
+    def __init__(self, events: HandlerThread) -> None:
+        self._events = events
         self._assembler = Assembler()
         self._begun: MessageBegun | MessageFailed | None = None
         self._data_set = bytearray()
@@ -219,7 +219,7 @@ class Observer:
             case MessageEnded() if self._begun is not None:
                 begun, data_set = self._begun, bytes(self._data_set)
                 body = _message(begun.context_id, begun.command_set, data_set, self._length)
-                self._teller.tell(EVT_DIMSE_RECV, **body)
+                self._events.notify(EVT_DIMSE_RECV, **body)
 
 
 def _message(context_id: int, command_set: bytes, data_set: bytes, length: int) -> dict[str, Any]:

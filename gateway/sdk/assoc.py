@@ -100,7 +100,7 @@ class LocalAE:
     ae_title: str
 
 
-class Association(Calling):
+class AssociationProxy(Calling):
     """An association by its negotiated values; events of one association share it."""
 
     def __init__(self, values: dict[str, Any], caller: Caller | None = None) -> None:
@@ -109,7 +109,7 @@ class Association(Calling):
         self._caller = caller
 
     def __repr__(self) -> str:
-        return f"<Association {self.id} {self.state}>"
+        return f"<AssociationProxy {self.id} {self.state}>"
 
     @cached_property
     def id(self) -> str:
@@ -200,13 +200,13 @@ class Association(Calling):
 
 
 @lru_cache(maxsize=_CACHED)
-def decode(blob: bytes, caller: Caller | None = None) -> Association:
+def decode(blob: bytes, caller: Caller | None = None) -> AssociationProxy:
     """The association of an envelope; an empty blob is an association nothing is known of.
 
     `caller` is what it acts through.
     """
     values = unpack(blob) if blob else {}
-    return Association(values if isinstance(values, dict) else {}, caller)
+    return AssociationProxy(values if isinstance(values, dict) else {}, caller)
 
 
 def address(pair: Any) -> tuple[str, int]:

@@ -156,7 +156,7 @@ class Event:
             made.set()
 
     @property
-    def assoc(self) -> assoc.Association:
+    def assoc(self) -> assoc.AssociationProxy:
         """The association; decoded once for all of its events."""
         return assoc.decode(self._blob, self._caller)  # type: ignore[arg-type]
 

@@ -25,7 +25,7 @@ def folder_of(server):
 
 
 def pid_of(server):
-    return server._house.pid
+    return server._acceptor.pid
 
 
 def test_it_leaves_nothing_behind(facade):
@@ -181,7 +181,7 @@ if __name__ != "__main__":
 ae = AE()
 ae.add_supported_context("1.2.840.10008.1.1")
 server = ae.start_server(("127.0.0.1", 0), block=False)
-print(server._folder, server._house.pid, flush=True)
+print(server._folder, server._acceptor.pid, flush=True)
 sys.stdin.read()
 """
 

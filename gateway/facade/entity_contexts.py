@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from gateway.facade import checks
+from gateway.facade import argument_checks as checks
 from gateway.facade.presentation import DEFAULT_TRANSFER_SYNTAXES, PresentationContext
 from gateway.ul.negotiation import MAX_CONTEXTS
 
 TransferSyntaxes = str | list[str] | tuple[str, ...] | None
 
 
-class Contexts:
+class EntityContexts:
     """The part of an AE that says what it speaks of."""
 
     def __init__(self) -> None:

@@ -31,7 +31,7 @@ MARGIN = 5.0
 """Seconds on top of the drain timeout before an acceptor is killed."""
 
 
-class House(Protocol):
+class RunningAcceptor(Protocol):
     """An acceptor that runs somewhere."""
 
     def start(self) -> None:
@@ -40,11 +40,11 @@ class House(Protocol):
     def stop(self) -> None:
         """Drain, and return when it is gone."""
 
-    def mend(self) -> None:
+    def restart_if_dead(self) -> None:
         """Start it again if it has died."""
 
 
-class ProcessHouse:
+class AcceptorProcess:
     """`python -m gateway.acceptor`, exec'ed."""
 
     def __init__(self, settings: AcceptorSettings, listener: socket.socket) -> None:
@@ -65,17 +65,17 @@ class ProcessHouse:
         try:
             report = child.next_report(START)
         except BaseException as error:
-            _bury(child)
+            _kill(child)
             if isinstance(error, TimeoutError):
                 raise RuntimeError(f"the acceptor did not start: {error}") from None
             raise
         if report is None or "error" in report:
-            status = _bury(child)
+            status = _kill(child)
             why = report["error"] if report else describe_exit(status)
             raise RuntimeError(f"the acceptor did not start: {why}")
         self._child = child
 
-    def mend(self) -> None:
+    def restart_if_dead(self) -> None:
         with self._lock:
             child = self._child
             if self._stopped or child is None or not child.is_gone:
@@ -104,14 +104,14 @@ class ProcessHouse:
         child.close()
 
 
-def _bury(child: Launched) -> int:
+def _kill(child: Launched) -> int:
     child.kill()
     status = child.wait()
     child.close()
     return status
 
 
-class ThreadHouse:
+class AcceptorThread:
     """The same acceptor on a loop in a thread."""
 
     def __init__(
@@ -140,7 +140,7 @@ class ThreadHouse:
         await acceptor.start()
         self._acceptor = acceptor
 
-    def mend(self) -> None:
+    def restart_if_dead(self) -> None:
         """It lives and dies with the caller."""
 
     def stop(self) -> None:

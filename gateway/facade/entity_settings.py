@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from gateway.facade import checks
+from gateway.facade import argument_checks as checks
 from gateway.sdk.dataset import uid as any_uid
 from gateway.uid import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
@@ -21,7 +21,7 @@ _TIMEOUT = 30.0
 _IDLE = 60.0
 
 
-class Identity:
+class EntitySettings:
     """The part of an AE that is set before it does something."""
 
     def __init__(self, ae_title: str) -> None:

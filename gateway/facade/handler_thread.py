@@ -30,7 +30,7 @@ PATIENCE = 10.0
 """Seconds that a call waits for the handlers of what it did."""
 
 
-class OwnEvent(Event):
+class LocalEvent(Event):
     """An event of an association that this process holds itself."""
 
     def __init__(
@@ -52,7 +52,7 @@ class OwnEvent(Event):
         return self._assoc.name
 
 
-class Teller:
+class HandlerThread:
     """The thread and the queue before it; the thread lives while there is something to do."""
 
     def __init__(self, handlers: Handlers, assoc: Association) -> None:
@@ -67,17 +67,17 @@ class Teller:
         """Is a handler bound to it?"""
         return bool(self._handlers.bound(event.name))
 
-    def tell(self, event: NotificationEvent, **body: Any) -> None:
+    def notify(self, event: NotificationEvent, **body: Any) -> None:
         """Have the handlers of a notification called; never waits."""
         for bound in self._handlers.bound(event.name):
-            made = OwnEvent(event, body, self._assoc)
+            made = LocalEvent(event, body, self._assoc)
             self._put(lambda bound=bound, made=made: _notify(bound, made))  # type: ignore[misc]
 
-    def ask(self, bound: BoundHandler, event: OwnEvent) -> Future[Any]:
+    def call(self, bound: BoundHandler, event: LocalEvent) -> Future[Any]:
         """What the handler of an intervention answers."""
         future: Future[Any] = Future()
 
-        def call() -> None:
+        def work() -> None:
             if not future.set_running_or_notify_cancel():
                 return
             try:
@@ -89,7 +89,7 @@ class Teller:
             finally:
                 event.close()
 
-        self._put(call)
+        self._put(work)
         return future
 
     def flush(self) -> None:
@@ -118,7 +118,7 @@ class Teller:
                     return
 
 
-def _notify(bound: BoundHandler, event: OwnEvent) -> None:
+def _notify(bound: BoundHandler, event: LocalEvent) -> None:
     try:
         _result(bound, event)
     except (Exception, SystemExit):
@@ -126,7 +126,7 @@ def _notify(bound: BoundHandler, event: OwnEvent) -> None:
         log.exception("event=%s handler=%s raised", event.name, bound.name)
 
 
-def _result(bound: BoundHandler, event: OwnEvent) -> Any:
+def _result(bound: BoundHandler, event: LocalEvent) -> Any:
     result = bound.function(event, *bound.args)
     if not inspect.isawaitable(result):
         return result

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from gateway.events import EVT_ABORTED, EVT_ESTABLISHED, EVT_RELEASED
-from gateway.facade import checks, config_flags, registered
+from gateway.facade import argument_checks as checks
+from gateway.facade import config_flags, registered
 from gateway.facade.handlers import Handlers
-from gateway.facade.house import ProcessHouse, ThreadHouse
+from gateway.facade.server_process import AcceptorProcess, AcceptorThread
 from gateway.sdk.session import Ending, Session, Why
 from gateway.settings import (
     AcceptorSettings,
@@ -33,12 +34,12 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable, Sequence
 
-    from gateway.facade.checks import SocketAddress
+    from gateway.facade.argument_checks import SocketAddress
     from gateway.facade.entity import AE
     from gateway.facade.handlers import EventHandler
-    from gateway.facade.house import House
     from gateway.facade.presentation import PresentationContext
-    from gateway.sdk.assoc import Association
+    from gateway.facade.server_process import RunningAcceptor
+    from gateway.sdk.assoc import AssociationProxy
     from gateway.sdk.bound_handler import AnyEvent, AnyHandler
     from gateway.sdk.event import Event
 
@@ -81,14 +82,14 @@ class AssociationServer:
         self.contexts = list(contexts)
         self.ssl_context = ssl_context
         self._handlers = Handlers(evt_handlers, _concurrency(ae.maximum_associations))
-        self._living: dict[str, Association] = {}
+        self._living: dict[str, AssociationProxy] = {}
         self._handlers.watch(EVT_ESTABLISHED, self._established)
         self._handlers.watch(EVT_RELEASED, self._over)
         self._handlers.watch(EVT_ABORTED, self._over)
         self.socket = checks.listener(checks.address(address, "address"))
         self.server_address: Any = self.socket.getsockname()
         self._folder: Path | None = None
-        self._house: House | None = None
+        self._acceptor: RunningAcceptor | None = None
         self._session: Session | None = None
         self._lock = threading.RLock()
         self._closed = threading.Event()
@@ -102,7 +103,7 @@ class AssociationServer:
     def start(self) -> None:
         """Return when associations are accepted and the handlers are registered."""
         with self._lock:
-            if self._closed.is_set() or self._house is not None:
+            if self._closed.is_set() or self._acceptor is not None:
                 raise RuntimeError("a server is started once")
             try:
                 self._start()
@@ -117,10 +118,10 @@ class AssociationServer:
         settings = self._settings(folder)
         tls = self.ssl_context
         if tls is None or isinstance(tls, TlsContext):
-            self._house = ProcessHouse(settings, self.socket)
+            self._acceptor = AcceptorProcess(settings, self.socket)
         else:
-            self._house = ThreadHouse(settings, self.socket, tls)
-        self._house.start()
+            self._acceptor = AcceptorThread(settings, self.socket, tls)
+        self._acceptor.start()
         worker = WorkerSettings(
             name=settings.expect[0],
             target="",
@@ -146,8 +147,8 @@ class AssociationServer:
             if self._closed.is_set():
                 return
             self._closed.set()
-            if self._house is not None:
-                self._house.stop()
+            if self._acceptor is not None:
+                self._acceptor.stop()
             if self._session is not None:
                 self._session.close(Ending(Why.ASKED))
             self.socket.close()
@@ -163,13 +164,13 @@ class AssociationServer:
     def _watch(self) -> None:
         hung = 0
         while not self._closed.wait(TICK):
-            session, house = self._session, self._house
+            session, acceptor = self._session, self._acceptor
             if session is not None and session.is_hung() and hung < MOST_HUNG:
                 hung += session.give_up_hung()
                 if hung >= MOST_HUNG:
                     log.error("%d handlers hang: no more threads are started for them", hung)
-            if house is not None:
-                house.mend()
+            if acceptor is not None:
+                acceptor.restart_if_dead()
 
     # handlers
 
@@ -192,7 +193,7 @@ class AssociationServer:
     # associations
 
     @property
-    def active_associations(self) -> list[Association]:
+    def active_associations(self) -> list[AssociationProxy]:
         """The established associations, as soon as their EVT_ESTABLISHED has come here."""
         return [assoc for assoc in tuple(self._living.values()) if assoc.is_established]
 
