@@ -31,7 +31,7 @@ from gateway.events import (
     EVT_RELEASED,
     EVT_REQUESTED,
 )
-from gateway.fabric.framing import pack
+from gateway.fabric.wire.frames import pack
 from gateway.transport import Transport
 from gateway.ul.fsm import State
 from gateway.ul.negotiation import Answers, negotiate

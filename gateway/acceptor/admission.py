@@ -56,7 +56,7 @@ def turn_away(house: Acceptor, request: AAssociateRQ) -> AAssociateRJ | None:
         return LOCAL_LIMIT_EXCEEDED
     if not all(house.fabric.is_held(event) for event in house.settings.policy.require):
         return TEMPORARY_CONGESTION
-    if any(house.fabric.is_forsaken(event.name) for event in _guards(request)):
+    if any(house.fabric.is_lost(event.name) for event in _guards(request)):
         return TEMPORARY_CONGESTION
     return None
 
@@ -147,7 +147,7 @@ async def ask(
 
 async def _ask(actor: AssociationActor, event: InterventionEvent, payload: dict[str, Any]) -> Any:
     try:
-        answer = await actor.house.fabric.ask(event.name, payload, assoc=actor.blob())
+        answer = await actor.house.fabric.ask_once(event.name, payload, assoc=actor.blob())
     except Unanswered as error:
         if error.reason is Reason.NOBODY:
             return _NOBODY

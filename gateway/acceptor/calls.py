@@ -14,14 +14,14 @@ from gateway.dimse import message as dimse
 from gateway.dimse.message import Request
 from gateway.dimse.services import check_request
 from gateway.errors import DimseError, LocalProtocolError
-from gateway.fabric.invocations import Trouble
+from gateway.fabric import CommandFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from gateway.acceptor.actor import AssociationActor
     from gateway.acceptor.outgoing import Answered
-    from gateway.fabric.invocations import WorkerCall
+    from gateway.fabric.acceptor import AssociationCommand
     from gateway.ul.negotiation import AcceptedContext
 
 log = logging.getLogger("gateway.acceptor")
@@ -38,10 +38,10 @@ class Calls:
         self._find = find
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def take(self, call: WorkerCall) -> None:
+    def take(self, call: AssociationCommand) -> None:
         actor = self._find(call.association)
         if actor is None or not actor.is_established:
-            call.fail(Trouble.ENDED, "there is no such association, or it is over")
+            call.fail(CommandFailure.ENDED, "there is no such association, or it is over")
             return
         match call.operation:
             case "abort":
@@ -53,9 +53,9 @@ class Calls:
                 self._start(call, _request(actor, call))
             case other:
                 text = f"{other[:40]!r} is no operation: abort, release or request is"
-                call.fail(Trouble.INVALID, text)
+                call.fail(CommandFailure.INVALID, text)
 
-    def _start(self, call: WorkerCall, work: Coroutine[None, None, None]) -> None:
+    def _start(self, call: AssociationCommand, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(_guarded(call, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -66,35 +66,37 @@ class Calls:
         call.gone = gone
 
 
-async def _guarded(call: WorkerCall, work: Coroutine[None, None, None]) -> None:
+async def _guarded(call: AssociationCommand, work: Coroutine[None, None, None]) -> None:
     try:
         await work
     except AssociationEnded as error:
-        call.fail(Trouble.ENDED, str(error))
+        call.fail(CommandFailure.ENDED, str(error))
     except TimeoutError:
-        call.fail(Trouble.TIMEOUT, "the peer did not respond in time; the association is aborted")
+        call.fail(
+            CommandFailure.TIMEOUT, "the peer did not respond in time; the association is aborted"
+        )
     except Exception:
         log.exception("association=%s a worker's call failed", call.association)
-        call.fail(Trouble.INVALID, "the acceptor failed at it")
+        call.fail(CommandFailure.INVALID, "the acceptor failed at it")
 
 
-async def _release(actor: AssociationActor, call: WorkerCall) -> None:
+async def _release(actor: AssociationActor, call: AssociationCommand) -> None:
     await actor.release()
     call.reply({})
 
 
-async def _request(actor: AssociationActor, call: WorkerCall) -> None:
+async def _request(actor: AssociationActor, call: AssociationCommand) -> None:
     context = actor.association.accepted_contexts.get(call.payload.get("context_id", 0))
     if context is None:
-        call.fail(Trouble.CONTEXT, "that presentation context is not accepted")
+        call.fail(CommandFailure.CONTEXT, "that presentation context is not accepted")
         return
     try:
         request = _build(actor, call.payload, context)
     except DimseError as error:
-        call.fail(Trouble.CONTEXT, str(error))
+        call.fail(CommandFailure.CONTEXT, str(error))
         return
     except (TypeError, ValueError, LocalProtocolError) as error:
-        call.fail(Trouble.INVALID, str(error))
+        call.fail(CommandFailure.INVALID, str(error))
         return
 
     def pending(answered: Answered) -> None:

@@ -10,7 +10,7 @@ from gateway.dimse.status import CANCEL, Category, category
 
 if TYPE_CHECKING:
     from gateway.fabric import Answer
-    from gateway.fabric.stream import Stream
+    from gateway.fabric.acceptor import Stream
 
 UNHEEDED = 64
 """Answers after a cancel that do not end the stream: the worker has long been told by then."""

@@ -102,7 +102,7 @@ class Gathering:
 
     async def _perform(self) -> None:
         """Ask, and respond; raises FabricError when there is no answer."""
-        answer = await self._actor.house.fabric.ask(
+        answer = await self._actor.house.fabric.ask_once(
             self._event.name, self._payload(), assoc=self._actor.blob(), data=self._taken()
         )
         status, elements = self._status(answer.payload)

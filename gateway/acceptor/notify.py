@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gateway.events import NotificationEvent
-    from gateway.fabric.server import Server
+    from gateway.fabric.acceptor import Server
     from gateway.ul.pdu import PDU
     from gateway.ul.primitives import PduTraced
 

@@ -15,7 +15,7 @@ from gateway.acceptor.notify import trace_wanted
 from gateway.acceptor.policy import policy_of
 from gateway.acceptor.watermark import Watermark
 from gateway.dimse.services import serve_like
-from gateway.fabric.server import Server
+from gateway.fabric.acceptor import Server
 from gateway.spool import Spool
 from gateway.tls import load
 from gateway.ul.upper_layer import Trace
@@ -57,7 +57,7 @@ class Acceptor:
             settings.fabric, Path(settings.run_dir), settings.index, expect=settings.expect
         )
         self.fabric.on_wants_changed = self._retrace
-        self.fabric.on_call = Calls(lambda name: self._actors.get(name)).take
+        self.fabric.on_command = Calls(lambda name: self._actors.get(name)).take
         self.trace = Trace.NONE
         """What new associations record of themselves."""
         self.draining = False

@@ -124,7 +124,7 @@ class Store:
             "claim": sealed.claim.to_map(),
         }
         try:
-            answer = await actor.house.fabric.ask(
+            answer = await actor.house.fabric.ask_once(
                 EVT_C_STORE.name, payload, assoc=actor.blob(), data=sealed.data
             )
         except Unanswered as error:

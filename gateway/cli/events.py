@@ -23,7 +23,7 @@ from gateway.errors import ConfigError, FabricError
 from gateway.events import CATALOGUE, EVT_GAP, NOTIFICATIONS
 
 if TYPE_CHECKING:
-    from gateway.fabric import Notification, State
+    from gateway.fabric import LeaseState, Notification
     from gateway.settings import FabricSettings
 
 NAME = "dicom-gateway events"
@@ -113,7 +113,7 @@ def _matching(wanted: str, known: list[str]) -> list[str]:
 class Change:
     """The gateway's acceptors were lost or found again, or want no more of us."""
 
-    state: State
+    state: LeaseState
     detail: str
 
 
@@ -204,7 +204,8 @@ class Tail:
 
     def run(self, topics: list[str], last: int) -> None:
         """Watch these topics; raises FabricError if there is no gateway, or no longer."""
-        from gateway.fabric import Client, Registration
+        from gateway.fabric import Registration
+        from gateway.fabric.worker import Client
         from gateway.supervisor import look
         from gateway.supervisor.site import run_directory
 

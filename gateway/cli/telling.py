@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.dimse.message import decode_message
 from gateway.errors import GatewayError
-from gateway.fabric.framing import unpack
+from gateway.fabric.wire.frames import unpack
 from gateway.requestor.errors import printable
 from gateway.uid import name_of
 from gateway.ul.pdu import pdu_name

@@ -1,34 +1,27 @@
-"""The messages between acceptors and workers; PROTOCOL.md is the wire."""
+"""The messages between acceptors and workers; PROTOCOL.md describes them.
 
-from gateway.fabric.client import Client
-from gateway.fabric.generation import next_generation
-from gateway.fabric.invocations import Trouble, WorkerCall
-from gateway.fabric.invoking import Invocation
-from gateway.fabric.model import (
+Three packages: `wire` has what both ends share, `acceptor` the server that asks, `worker` the
+client that answers and watches. Neither end imports the other.
+"""
+
+from gateway.fabric.wire.terms import (
     Answer,
     Binding,
+    CancelReason,
+    CommandFailure,
+    LeaseState,
     Notification,
+    ReceivedIntervention,
     Registration,
-    Request,
-    State,
-    Why,
 )
-from gateway.fabric.server import Server
-from gateway.fabric.stream import Stream
 
 __all__ = [
     "Answer",
     "Binding",
-    "Client",
-    "Invocation",
+    "CancelReason",
+    "CommandFailure",
+    "LeaseState",
     "Notification",
+    "ReceivedIntervention",
     "Registration",
-    "Request",
-    "Server",
-    "State",
-    "Stream",
-    "Trouble",
-    "Why",
-    "WorkerCall",
-    "next_generation",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gateway.fabric.framing import unpack
+from gateway.fabric.wire.frames import unpack
 from gateway.sdk.calling import Calling
 from gateway.sdk.dataset import uid
 

@@ -18,7 +18,7 @@ from pydicom.tag import Tag
 
 from gateway.dimse.status import Category, category
 from gateway.errors import FabricError
-from gateway.fabric.framing import MAX_DATA
+from gateway.fabric.wire.frames import MAX_DATA
 from gateway.sdk import contexts, dataset
 from gateway.sdk.contexts import Accepted
 from gateway.uid import VERIFICATION

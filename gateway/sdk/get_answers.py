@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 
 from gateway.dimse.status import PENDING
 from gateway.fabric import Answer
-from gateway.fabric.framing import MAX_DATA
+from gateway.fabric.wire.frames import MAX_DATA
 from gateway.sdk import contexts
 from gateway.sdk.handler_answers import SUCCEEDED, failure, raised
 from gateway.sdk.stream_values import (

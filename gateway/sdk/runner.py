@@ -22,7 +22,7 @@ from gateway import log as logs
 from gateway import process
 from gateway.errors import AlreadyRegistered, ConfigError
 from gateway.sdk.loading import load
-from gateway.sdk.session import Session, Why
+from gateway.sdk.session import EndReason, Session
 from gateway.settings import WorkerSettings, from_map
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _spare_the_collector() -> None:
 def _listen(session: Session, inherited: Inherited) -> None:
     """Have signals and the end of the lifeline end the session."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: session.end(Why.ASKED))
+        signal.signal(number, lambda *_: session.end(EndReason.ASKED))
     threading.Thread(
         target=_watch_lifeline, args=(inherited.lifeline, session), name="parent", daemon=True
     ).start()
@@ -80,7 +80,7 @@ def _watch_lifeline(fd: int, session: Session) -> None:
     poll = select.poll()
     poll.register(fd, 0)  # POLLHUP is always reported
     poll.poll()
-    session.end(Why.ORPHANED)
+    session.end(EndReason.ORPHANED)
 
 
 def _start_failed(inherited: Inherited, error: BaseException) -> int:

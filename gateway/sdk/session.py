@@ -22,10 +22,15 @@ from typing import TYPE_CHECKING, Any
 from gateway import process
 from gateway.errors import ConfigError, FabricError
 from gateway.events import CATALOGUE
-from gateway.fabric import Binding, Notification, Registration, Request, State
-from gateway.fabric import Why as Cancelled
-from gateway.fabric.client import Client
-from gateway.fabric.generation import next_generation
+from gateway.fabric import (
+    Binding,
+    CancelReason,
+    LeaseState,
+    Notification,
+    ReceivedIntervention,
+    Registration,
+)
+from gateway.fabric.worker import Client, next_generation
 from gateway.sdk.bound_handler import BoundHandler
 from gateway.sdk.event import Event
 from gateway.sdk.executor import Executor, HandlerLoop
@@ -36,7 +41,8 @@ from gateway.sdk.worker_definition import WorkerContext
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.fabric import Answer, Invocation
+    from gateway.fabric import Answer
+    from gateway.fabric.worker import PendingCommand
     from gateway.sdk.worker_definition import Worker
     from gateway.settings import WorkerSettings
 
@@ -49,7 +55,7 @@ LIFELINE_DRAIN = 0.5
 _TICK = 0.25
 
 
-class Why(Enum):
+class EndReason(Enum):
     """Why a session ends."""
 
     ASKED = "asked"
@@ -67,18 +73,18 @@ class Why(Enum):
 
 
 _STATUS = {
-    Why.HUNG: process.EXIT_FAILED,
-    Why.ENDED: process.EXIT_FAILED,
-    Why.REFUSED: process.EXIT_REFUSED,
-    Why.SUPERSEDED: process.EXIT_SUPERSEDED,
+    EndReason.HUNG: process.EXIT_FAILED,
+    EndReason.ENDED: process.EXIT_FAILED,
+    EndReason.REFUSED: process.EXIT_REFUSED,
+    EndReason.SUPERSEDED: process.EXIT_SUPERSEDED,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class SessionEnding:
     """Why a session ends, and what is said of it."""
 
-    why: Why
+    why: EndReason
     text: str = ""
 
     @property
@@ -94,7 +100,7 @@ class Session:
         self.name = settings.name or worker.name
         self._worker = worker
         self._settings = settings
-        self._endings: SimpleQueue[Ending] = SimpleQueue()
+        self._endings: SimpleQueue[SessionEnding] = SimpleQueue()
         self._loop = HandlerLoop()
         self._credit = settings.concurrency or worker.concurrency
         self._routes = Routes(settings.destinations)
@@ -131,7 +137,7 @@ class Session:
             self._register(timeout)
         except Exception:
             self._client = None
-            self.close(Ending(Why.REFUSED))
+            self.close(SessionEnding(EndReason.REFUSED))
             raise
         self._worker.follow(self)
         self.rebind()  # for what another thread has bound meanwhile
@@ -192,7 +198,7 @@ class Session:
 
     # Working: called on the fabric's thread
 
-    def _on_request(self, request: Request) -> None:
+    def _on_request(self, request: ReceivedIntervention) -> None:
         bound = next(iter(self._worker.bound(request.event)), _UNBOUND)
         event = Event(
             CATALOGUE[request.event],
@@ -208,7 +214,7 @@ class Session:
 
     def _on_cancel(self, token: str, why: str) -> None:
         log.debug("token=%s cancelled: %s", token, why)
-        self._executor.cancel(token, unwanted=why != Cancelled.CANCEL.value)
+        self._executor.cancel(token, unwanted=why != CancelReason.CANCEL.value)
 
     def _on_notification(self, told: Notification) -> None:
         if told.topic not in CATALOGUE:
@@ -227,9 +233,9 @@ class Session:
             )
         )
 
-    def _on_state(self, state: State, text: str = "") -> None:
-        if state.name in Why.__members__:
-            self.end(Why[state.name], text)
+    def _on_state(self, state: LeaseState, text: str = "") -> None:
+        if state.name in EndReason.__members__:
+            self.end(EndReason[state.name], text)
 
     # Working: called on handlers' threads
 
@@ -250,25 +256,27 @@ class Session:
     def _is_watched(self, acceptor: str, topic: str) -> bool:
         return self._client is not None and self._client.is_watched(acceptor, topic)
 
-    def _call(self, *what: Any, **more: Any) -> Invocation:
+    def _call(self, *what: Any, **more: Any) -> PendingCommand:
         if self._client is None:
             raise FabricError("the worker has left")
-        return self._client.call(*what, **more)
+        return self._client.command(*what, **more)
 
-    # Ending
+    # SessionEnding
 
-    def end(self, why: Why, text: str = "") -> None:
+    def end(self, why: EndReason, text: str = "") -> None:
         """Have `wait` return; may be called from any thread and from a signal handler."""
-        self._endings.put(Ending(why, text))
+        self._endings.put(SessionEnding(why, text))
 
-    def wait(self) -> Ending:
+    def wait(self) -> SessionEnding:
         """Watch over deadlines until something ends the session."""
         while True:
             try:
                 return self._endings.get(timeout=_TICK)
             except Empty:
                 if self._executor.tick():
-                    return Ending(Why.HUNG, "a handler is past its deadline and does not return")
+                    return SessionEnding(
+                        EndReason.HUNG, "a handler is past its deadline and does not return"
+                    )
 
     def is_hung(self) -> bool:
         """Abandon handlers that are past their deadline; True if one is past its grace, too."""
@@ -278,7 +286,7 @@ class Session:
         """Go on without the threads of hanging handlers; how many."""
         return self._executor.give_up_hung()
 
-    def close(self, ending: Ending) -> bool:
+    def close(self, ending: SessionEnding) -> bool:
         """Finish what is in hand and leave; False if a handler still runs.
 
         Closing once more does nothing.
@@ -288,10 +296,10 @@ class Session:
             self._finish(ending)
         return not self._executor.in_hand
 
-    def _finish(self, ending: Ending) -> None:
+    def _finish(self, ending: SessionEnding) -> None:
         self._worker.follow(None)
         client = self._client
-        farewell = ending.why not in (Why.HUNG, Why.ORPHANED)
+        farewell = ending.why not in (EndReason.HUNG, EndReason.ORPHANED)
         if not farewell:
             # It is a death: requests shall wait for whoever replaces this process.
             self._executor.hold_back()
@@ -324,7 +332,7 @@ class Session:
             except Exception:
                 log.exception("worker=%s a stop hook raised", self.name)
 
-    def _drain(self, ending: Ending) -> None:
+    def _drain(self, ending: SessionEnding) -> None:
         """Wait for what is in hand, but for hung handlers; who is superseded has all the time."""
         end = _drain_end(ending.why, self._settings.drain_timeout)
         while not self._executor.drain(min(_TICK, max(0.0, end - time.monotonic()))):
@@ -337,14 +345,14 @@ class Session:
 
     def _is_orphaned(self) -> bool:
         """Has the parent gone meanwhile?"""
-        return not self._endings.empty() and self._endings.get().why is Why.ORPHANED
+        return not self._endings.empty() and self._endings.get().why is EndReason.ORPHANED
 
 
-def _drain_end(why: Why, drain_timeout: float) -> float:
+def _drain_end(why: EndReason, drain_timeout: float) -> float:
     """When to stop waiting, on the monotonic clock."""
-    if why is Why.SUPERSEDED:  # each handler has its own deadline
+    if why is EndReason.SUPERSEDED:  # each handler has its own deadline
         return float("inf")
-    return time.monotonic() + (LIFELINE_DRAIN if why is Why.ORPHANED else drain_timeout)
+    return time.monotonic() + (LIFELINE_DRAIN if why is EndReason.ORPHANED else drain_timeout)
 
 
 def _call_hook(hook: Callable[[], Any]) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def next_generation(run_dir: Path, name: str, settings: FabricSettings) -> int:
     """Ask the acceptors; the fabric is imported here so that it loads only in who needs it."""
-    from gateway.fabric import generation
+    from gateway.fabric.worker import generation
 
     return generation.next_generation(run_dir, name, settings)
 

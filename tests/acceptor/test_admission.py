@@ -42,8 +42,8 @@ NOT_ANSWERS = [None, 7, "yes", b"yes", {}, [], [True], [True, None, 1], {"value"
 class Fabric:
     """Workers hold `held`; they answer with `answer`, or not at all."""
 
-    def __init__(self, held=(), *, forsaken=(), answer: Any = None) -> None:
-        self.held, self.forsaken, self.answer = held, forsaken, answer
+    def __init__(self, held=(), *, lost=(), answer: Any = None) -> None:
+        self.held, self.lost, self.answer = held, lost, answer
         self.asked: list[str] = []
 
     def binding(self, event: str) -> Binding | None:
@@ -52,10 +52,10 @@ class Fabric:
     def is_held(self, event: str) -> bool:
         return event in self.held
 
-    def is_forsaken(self, event: str) -> bool:
-        return event in self.forsaken
+    def is_lost(self, event: str) -> bool:
+        return event in self.lost
 
-    async def ask(self, event: str, payload: dict[str, Any], *, assoc: bytes) -> Answer:
+    async def ask_once(self, event: str, payload: dict[str, Any], *, assoc: bytes) -> Answer:
         self.asked.append(event)
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -179,9 +179,9 @@ def test_only_what_is_proposed_is_asked_about_and_admission_first() -> None:
         (house(Fabric(), is_low=True), LOCAL_LIMIT_EXCEEDED),
         (house(Fabric(), require=["EVT_ASSOCIATE"]), TEMPORARY_CONGESTION),
         (house(Fabric(["EVT_ASSOCIATE"]), require=["EVT_ASSOCIATE"]), None),
-        (house(Fabric(forsaken=["EVT_ASSOCIATE"])), TEMPORARY_CONGESTION),
-        (house(Fabric(forsaken=["EVT_USER_ID"])), None),
-        (house(Fabric(forsaken=["EVT_C_STORE", "EVT_ASYNC_OPS"])), None),
+        (house(Fabric(lost=["EVT_ASSOCIATE"])), TEMPORARY_CONGESTION),
+        (house(Fabric(lost=["EVT_USER_ID"])), None),
+        (house(Fabric(lost=["EVT_C_STORE", "EVT_ASYNC_OPS"])), None),
     ],
 )
 def test_turned_away_without_asking(place, rejection) -> None:
@@ -189,5 +189,5 @@ def test_turned_away_without_asking(place, rejection) -> None:
 
 
 def test_an_identity_is_not_taken_on_trust_once_who_checked_it_was_killed() -> None:
-    place = house(Fabric(forsaken=["EVT_USER_ID"]))
+    place = house(Fabric(lost=["EVT_USER_ID"]))
     assert admission.turn_away(place, request(user_identity=IDENTITY)) == TEMPORARY_CONGESTION

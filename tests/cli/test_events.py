@@ -14,7 +14,7 @@ import pytest
 from gateway.cli import events, telling
 from gateway.errors import ConfigError
 from gateway.events import NOTIFICATIONS
-from gateway.fabric import Notification, State
+from gateway.fabric import LeaseState, Notification
 from tests.conftest import running
 from tests.peers import wire
 from tests.peers.process import COMMAND, Program, run_cli
@@ -323,10 +323,10 @@ def test_a_slow_reader_loses_the_newest_and_is_told() -> None:
     inbox = events.Inbox(limit=3000)
     for seq in range(1, 7):
         inbox.notify(notification("EVT_RELEASED", seq=seq))
-    inbox.put(events.Change(State.LOST, ""))
+    inbox.put(events.Change(LeaseState.LOST, ""))
     taken = inbox.take(0.0)
     assert [one.seq for one in taken[:2]] == [1, 2]
-    assert taken[2].state is State.LOST
+    assert taken[2].state is LeaseState.LOST
     inbox.notify(notification("EVT_RELEASED", seq=7))
     gap, after = inbox.take(0.0)
     assert (gap.topic, gap.body["first"], gap.body["last"]) == ("EVT_GAP", 3, 6)

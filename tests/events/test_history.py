@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.fabric import Client, Notification, Registration
-from gateway.fabric.gaps import Tracker
+from gateway.fabric import Notification, Registration
+from gateway.fabric.worker import Client
+from gateway.fabric.worker.gaps import Tracker
 from tests.conftest import short_folder
 from tests.fabric.test_gaps import Beacon, brief, note
 from tests.fabric.world import FAST, WAIT, Member, acceptor, members, take

@@ -116,7 +116,7 @@ class Seen:
                 return []
 
 
-class Watcher(UserWorker):
+class ProcessWatcher(UserWorker):
     """Sees every notification of a running gateway; wait until it is ready."""
 
     def __init__(self, folder: Path, data: Path) -> None:

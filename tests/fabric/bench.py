@@ -5,12 +5,28 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
-from gateway.fabric.calls import Call
-from gateway.fabric.effects import Deliver, Effect, Fail, Send, Tell, Unwatch, Watch
-from gateway.fabric.envelope import Answered, Cancel, Credit, Grant, Refuse, Register, Requested
-from gateway.fabric.framing import VERSION
-from gateway.fabric.model import Binding
-from gateway.fabric.registry import Registry
+from gateway.fabric.acceptor.effects import (
+    Deliver,
+    Effect,
+    Fail,
+    SendEnvelope,
+    Tell,
+    UnwatchProcess,
+    WatchProcess,
+)
+from gateway.fabric.acceptor.interventions import Intervention
+from gateway.fabric.acceptor.registry import Registry
+from gateway.fabric.wire.envelopes import (
+    Answered,
+    Cancel,
+    Credit,
+    Grant,
+    Refuse,
+    Register,
+    Requested,
+)
+from gateway.fabric.wire.frames import VERSION
+from gateway.fabric.wire.terms import Binding
 from gateway.settings import FabricSettings
 
 STORE = Binding("EVT_C_STORE", redeliver=True, durable=True, deadline=30.0)
@@ -20,15 +36,15 @@ FIND = Binding("EVT_C_FIND", deadline=5.0)
 
 def word(effect: Effect) -> str:
     match effect:
-        case Send(peer, Requested() as request):
+        case SendEnvelope(peer, Requested() as request):
             return f"{peer.decode()}<REQUEST{request.attempt}"
-        case Send(peer, Cancel() as cancel):
+        case SendEnvelope(peer, Cancel() as cancel):
             return f"{peer.decode()}<CANCEL {cancel.why.value}{'!' if cancel.closed else ''}"
-        case Send(peer, Credit() as credit):
+        case SendEnvelope(peer, Credit() as credit):
             return f"{peer.decode()}<CREDIT {credit.answers}"
-        case Send(peer, Refuse() as refuse):
+        case SendEnvelope(peer, Refuse() as refuse):
             return f"{peer.decode()}<REFUSE {refuse.refusal.value} {refuse.holder}".rstrip()
-        case Send(peer, envelope):
+        case SendEnvelope(peer, envelope):
             return f"{peer.decode()}<{type(envelope).__name__.upper()}"
         case Deliver(_, answer):
             return "final" if answer.final else "part"
@@ -36,9 +52,9 @@ def word(effect: Effect) -> str:
             return f"fail {reason.name}{' poisonous' if poisonous else ''}"
         case Tell(topic, _):
             return topic.removeprefix("EVT_WORKER_").lower()
-        case Watch(peer, _):
+        case WatchProcess(peer, _):
             return f"watch {peer.decode()}"
-        case Unwatch(peer):
+        case UnwatchProcess(peer):
             return f"unwatch {peer.decode()}"
 
 
@@ -51,12 +67,12 @@ class Bench:
         self.registry = Registry(self.settings, stream="s", now=self.now, **kw)
         self.leases: dict[str, str] = {}
         self.tokens: dict[str, list[str]] = {}
-        self.calls: list[Call] = []
+        self.calls: list[Intervention] = []
         self._revisions = count(1)
 
     def seen(self, effects: list[Effect]) -> list[str]:
         for effect in effects:
-            if isinstance(effect, Send):
+            if isinstance(effect, SendEnvelope):
                 peer, envelope = effect.peer.decode(), effect.envelope
                 if isinstance(envelope, Grant):
                     self.leases[peer] = envelope.lease
@@ -92,7 +108,7 @@ class Bench:
         return self.seen(self.registry.register(peer.encode(), asked, self.now, local=local))
 
     def ask(self, event: str = "EVT_C_STORE", window: int = 0) -> list[str]:
-        call = Call(event, {}, b"", window=window)
+        call = Intervention(event, {}, b"", sink=None, window=window)
         self.calls.append(call)
         return self.seen(self.registry.ask(call, self.now))
 

@@ -10,17 +10,18 @@ import sys
 import threading
 from pathlib import Path
 
-from gateway.fabric import Client, Registration, Request
+from gateway.fabric import ReceivedIntervention, Registration
+from gateway.fabric.worker import Client
 from tests.fabric.world import ECHO, FAST, STORE
 
 
 def main() -> None:
     ready = threading.Event()
 
-    def taken(request: Request) -> None:
+    def taken(request: ReceivedIntervention) -> None:
         threading.Thread(target=tell, args=(request,)).start()
 
-    def tell(request: Request) -> None:
+    def tell(request: ReceivedIntervention) -> None:
         ready.wait()
         print(request.event, request.attempt, flush=True)
 

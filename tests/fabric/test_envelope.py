@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import FabricError
-from gateway.fabric.envelope import ENVELOPES, Answered, Envelope, Refusal, Register, decode
-from gateway.fabric.framing import MAX_ENVELOPE, pack, topic_frame, topic_of, unpack
-from gateway.fabric.model import Binding, Why
+from gateway.fabric.wire.envelopes import ENVELOPES, Answered, Envelope, Refusal, Register, decode
+from gateway.fabric.wire.frames import MAX_ENVELOPE, pack, topic_frame, topic_of, unpack
+from gateway.fabric.wire.terms import Binding, CancelReason
 
 texts = st.text(max_size=20)
 numbers = st.integers(0, 2**63 - 1)
@@ -39,7 +39,7 @@ BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
     "tuple[Binding, ...]": st.lists(bindings, max_size=4).map(tuple),
     "tuple[str, ...]": st.lists(texts, max_size=4).map(tuple),
     "Refusal": st.sampled_from(Refusal),
-    "Why": st.sampled_from(Why),
+    "CancelReason": st.sampled_from(CancelReason),
 }
 envelopes = st.one_of(
     *(st.builds(kind, *(BY_TYPE[str(f.type)] for f in fields(kind))) for kind in ENVELOPES)

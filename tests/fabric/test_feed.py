@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.fabric import feed
-from gateway.fabric.envelope import Beacon, Notified, Replay, decode
-from gateway.fabric.feed import Feed
+from gateway.fabric.acceptor import feed
+from gateway.fabric.acceptor.feed import Feed
+from gateway.fabric.wire.envelopes import Beacon, Notified, Replay, decode
 
 A = "EVT_RELEASED"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.fabric.envelope import Beacon, Notified
-from gateway.fabric.gaps import HELD_BACK, Ask, Emit, Gap, Step, Tracker
+from gateway.fabric.wire.envelopes import Beacon, Notified
+from gateway.fabric.worker.gaps import HELD_BACK, Ask, Emit, Gap, Step, Tracker
 
 
 def note(seq: int, stream: str = "s") -> Notified:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.errors import AlreadyRegistered, FabricError, Reason, Unanswered
-from gateway.fabric import Binding, Server, State, next_generation
-from gateway.fabric.stream import WINDOW
+from gateway.fabric import Binding, LeaseState
+from gateway.fabric.acceptor import Server
+from gateway.fabric.acceptor.stream import WINDOW
+from gateway.fabric.worker import next_generation
 from gateway.settings import FabricSettings
 from tests.fabric.world import (
     ECHO,
@@ -39,7 +41,7 @@ def test_ask_and_answer(run_dir: Path) -> None:
         member = Member(run_dir, STORE)
         async with acceptor(run_dir) as server, members(member):
             asked = asyncio.ensure_future(
-                server.ask("EVT_C_STORE", {"message_id": 7}, assoc=b"blob", data=b"bytes")
+                server.ask_once("EVT_C_STORE", {"message_id": 7}, assoc=b"blob", data=b"bytes")
             )
             request = await take(member.requests)
             assert (request.event, request.attempt, request.acceptor) == (
@@ -66,7 +68,7 @@ def test_ten_thousand_pipelined_round_trips_lose_no_wake_up(run_dir: Path) -> No
 
             async def one() -> None:
                 for _ in range(100):
-                    await server.ask("EVT_C_ECHO", {}, assoc=b"")
+                    await server.ask_once("EVT_C_ECHO", {}, assoc=b"")
 
             async with asyncio.timeout(30):
                 await asyncio.gather(*(one() for _ in range(100)))
@@ -85,7 +87,7 @@ def test_answers_of_many_threads_lose_no_wake_up(run_dir: Path) -> None:
 
             async def one() -> None:
                 for _ in range(100):
-                    await server.ask("EVT_C_ECHO", {}, assoc=b"")
+                    await server.ask_once("EVT_C_ECHO", {}, assoc=b"")
 
             async with asyncio.timeout(30):
                 await asyncio.gather(*(one() for _ in range(20)))
@@ -99,7 +101,7 @@ def test_a_rival_is_refused_with_the_holders_name(run_dir: Path) -> None:
         async with acceptor(run_dir), members(Member(run_dir, worker="archive")):
             with pytest.raises(AlreadyRegistered, match="EVT_C_ECHO is held by worker 'archive'"):
                 await rival.start()
-            assert (await take(rival.states))[0] is State.REFUSED
+            assert (await take(rival.states))[0] is LeaseState.REFUSED
 
     asyncio.run(scene())
 
@@ -123,13 +125,14 @@ def test_a_takeover_loses_no_request(run_dir: Path) -> None:
         new = Member(run_dir, generation=2, reply=echo)
         async with acceptor(run_dir) as server, members(old):
             asked = [
-                asyncio.ensure_future(server.ask("EVT_C_ECHO", {}, assoc=b"")) for _ in "12345678"
+                asyncio.ensure_future(server.ask_once("EVT_C_ECHO", {}, assoc=b""))
+                for _ in "12345678"
             ]
             in_hand = [await take(old.requests) for _ in range(4)]
             async with members(new):
                 await asyncio.gather(*asked[4:])
-                assert await take(old.states) == (State.GRANTED, "")
-                assert (await take(old.states))[0] is State.SUPERSEDED
+                assert await take(old.states) == (LeaseState.GRANTED, "")
+                assert (await take(old.states))[0] is LeaseState.SUPERSEDED
                 assert all(old.answer(request) for request in in_hand)
                 await asyncio.gather(*asked)
                 assert old.requests.empty()
@@ -174,7 +177,7 @@ def test_a_bye_leaves_nobody(run_dir: Path) -> None:
             await member.stop()
             await until(lambda: server.binding("EVT_C_ECHO") is None)
             with pytest.raises(Unanswered) as caught:
-                await server.ask("EVT_C_ECHO", {}, assoc=b"")
+                await server.ask_once("EVT_C_ECHO", {}, assoc=b"")
             assert caught.value.reason is Reason.NOBODY
 
     asyncio.run(scene())
@@ -184,7 +187,7 @@ def test_who_leaves_may_answer_what_it_has(run_dir: Path) -> None:
     async def scene() -> None:
         member = Member(run_dir)
         async with acceptor(run_dir) as server, members(member):
-            asked = asyncio.ensure_future(server.ask("EVT_C_ECHO", {}, assoc=b""))
+            asked = asyncio.ensure_future(server.ask_once("EVT_C_ECHO", {}, assoc=b""))
             request = await take(member.requests)
             member.client.leave()
             await until(lambda: server.binding("EVT_C_ECHO") is None)
@@ -220,9 +223,9 @@ def test_what_a_killed_worker_had_in_hand_is_given_again_or_fails(run_dir: Path)
     async def scene() -> None:
         slow = FabricSettings(heartbeat=20.0)
         async with acceptor(run_dir, settings=slow) as server, child(run_dir) as process:
-            store = asyncio.ensure_future(server.ask("EVT_C_STORE", {}, assoc=b""))
+            store = asyncio.ensure_future(server.ask_once("EVT_C_STORE", {}, assoc=b""))
             assert await line(process) == b"EVT_C_STORE 1\n"
-            ping = asyncio.ensure_future(server.ask("EVT_C_ECHO", {}, assoc=b""))
+            ping = asyncio.ensure_future(server.ask_once("EVT_C_ECHO", {}, assoc=b""))
             assert await line(process) == b"EVT_C_ECHO 1\n"
             process.send_signal(signal.SIGKILL)
             with pytest.raises(Unanswered) as caught:
@@ -243,7 +246,7 @@ def test_a_request_that_kills_two_workers_alone_is_poisonous(run_dir: Path) -> N
     async def scene() -> None:
         async with acceptor(run_dir) as server:
             async with child(run_dir) as process:
-                asked = asyncio.ensure_future(server.ask("EVT_C_STORE", {}, assoc=b""))
+                asked = asyncio.ensure_future(server.ask_once("EVT_C_STORE", {}, assoc=b""))
                 assert await line(process) == b"EVT_C_STORE 1\n"
                 process.kill()
             async with child(run_dir) as process:
@@ -259,7 +262,7 @@ def test_a_request_that_kills_two_workers_alone_is_poisonous(run_dir: Path) -> N
 def test_a_hung_worker_is_dead_and_its_late_answer_changes_nothing(run_dir: Path) -> None:
     async def scene() -> None:
         async with acceptor(run_dir) as server, child(run_dir) as process:
-            asked = asyncio.ensure_future(server.ask("EVT_C_STORE", {}, assoc=b""))
+            asked = asyncio.ensure_future(server.ask_once("EVT_C_STORE", {}, assoc=b""))
             assert await line(process) == b"EVT_C_STORE 1\n"
             process.send_signal(signal.SIGSTOP)
             second = Member(run_dir, STORE, ECHO, reply=Member.answer)
@@ -274,12 +277,12 @@ def test_cancelling_an_ask_tells_the_worker(run_dir: Path) -> None:
     async def scene() -> None:
         member = Member(run_dir, credit=1)
         async with acceptor(run_dir) as server, members(member):
-            asked = asyncio.ensure_future(server.ask("EVT_C_ECHO", {}, assoc=b""))
+            asked = asyncio.ensure_future(server.ask_once("EVT_C_ECHO", {}, assoc=b""))
             request = await take(member.requests)
             asked.cancel()
             assert await take(member.cancels) == (request.token, "abandoned")
             assert not member.answer(request)
-            asked = asyncio.ensure_future(server.ask("EVT_C_ECHO", {}, assoc=b""))
+            asked = asyncio.ensure_future(server.ask_once("EVT_C_ECHO", {}, assoc=b""))
             assert member.answer(await take(member.requests))
             await asked
 
@@ -291,7 +294,7 @@ def test_a_passed_deadline_tells_both_sides(run_dir: Path) -> None:
         member = Member(run_dir, Binding("EVT_C_ECHO", deadline=0.05))
         async with acceptor(run_dir) as server, members(member):
             with pytest.raises(Unanswered) as caught:
-                await server.ask("EVT_C_ECHO", {}, assoc=b"")
+                await server.ask_once("EVT_C_ECHO", {}, assoc=b"")
             assert caught.value.reason is Reason.LATE
             request = await take(member.requests)
             assert await take(member.cancels) == (request.token, "late")
@@ -377,9 +380,9 @@ def test_after_an_acceptors_restart_workers_are_back_within_heartbeats(run_dir: 
         member = Member(run_dir, reply=echo)
         async with acceptor(run_dir) as server:
             await member.start()
-            await server.ask("EVT_C_ECHO", {}, assoc=b"")
+            await server.ask_once("EVT_C_ECHO", {}, assoc=b"")
         async with acceptor(run_dir, expect=("w",)) as server:
-            await server.ask("EVT_C_ECHO", {}, assoc=b"")
+            await server.ask_once("EVT_C_ECHO", {}, assoc=b"")
             await member.stop()
 
     asyncio.run(scene())
@@ -390,13 +393,13 @@ def test_requests_of_a_lost_acceptor_are_cancelled(run_dir: Path) -> None:
         member = Member(run_dir)
         async with acceptor(run_dir) as server:
             await member.start()
-            asked = asyncio.ensure_future(server.ask("EVT_C_ECHO", {}, assoc=b""))
+            asked = asyncio.ensure_future(server.ask_once("EVT_C_ECHO", {}, assoc=b""))
             request = await take(member.requests)
         with pytest.raises(Unanswered):
             await asked
         assert (await take(member.cancels))[0] == request.token
-        assert await take(member.states) == (State.GRANTED, "")
-        assert (await take(member.states))[0] is State.LOST
+        assert await take(member.states) == (LeaseState.GRANTED, "")
+        assert (await take(member.states))[0] is LeaseState.LOST
         await member.stop()
 
     asyncio.run(scene())
@@ -421,7 +424,7 @@ def test_a_silent_acceptor_is_not_waited_for(run_dir: Path) -> None:
             silent.listen()
             member = Member(run_dir, reply=echo)
             async with acceptor(run_dir, 1) as server, members(member):
-                await server.ask("EVT_C_ECHO", {}, assoc=b"")
+                await server.ask_once("EVT_C_ECHO", {}, assoc=b"")
                 assert member.client.acceptors == ["acceptor-1"]
 
     asyncio.run(scene())
@@ -472,8 +475,8 @@ def test_what_cannot_be_encoded_is_refused_where_it_is_made(run_dir: Path) -> No
         member = Member(run_dir, credit=1)
         async with acceptor(run_dir) as server, members(member):
             with pytest.raises(Unanswered, match="cannot be encoded"):
-                await server.ask("EVT_C_ECHO", {"a": object()}, assoc=b"")
-            asked = asyncio.ensure_future(server.ask("EVT_C_ECHO", {}, assoc=b""))
+                await server.ask_once("EVT_C_ECHO", {"a": object()}, assoc=b"")
+            asked = asyncio.ensure_future(server.ask_once("EVT_C_ECHO", {}, assoc=b""))
             request = await take(member.requests)
             with pytest.raises(FabricError, match="limit"):
                 member.client.answer(request.token, {"a": "x" * 2_000_000})
@@ -495,9 +498,9 @@ def test_a_handler_that_raises_does_not_stop_the_client(run_dir: Path, caplog: o
 
         member = Member(run_dir, reply=once)
         async with acceptor(run_dir) as server, members(member):
-            first = asyncio.ensure_future(server.ask("EVT_C_ECHO", {}, assoc=b""))
+            first = asyncio.ensure_future(server.ask_once("EVT_C_ECHO", {}, assoc=b""))
             await until(lambda: len(seen) == 1)
-            await server.ask("EVT_C_ECHO", {}, assoc=b"")
+            await server.ask_once("EVT_C_ECHO", {}, assoc=b"")
             first.cancel()
 
     asyncio.run(scene())
@@ -509,7 +512,7 @@ def test_long_run_directories(tmp_path: Path) -> None:
     async def scene() -> Path:
         member = Member(deep, reply=echo)
         async with acceptor(deep, 0) as first, acceptor(deep, 1), members(member):
-            await first.ask("EVT_C_ECHO", {}, assoc=b"")
+            await first.ask_once("EVT_C_ECHO", {}, assoc=b"")
             assert member.client.acceptors == ["acceptor-0", "acceptor-1"]
             return private_home(deep)
 
@@ -535,7 +538,7 @@ def test_a_stopped_server_answers_nobody(run_dir: Path) -> None:
         async with acceptor(run_dir) as server:
             pass
         with pytest.raises(Unanswered):
-            await server.ask("EVT_C_ECHO", {}, assoc=b"")
+            await server.ask_once("EVT_C_ECHO", {}, assoc=b"")
         server.publish("EVT_RELEASED", {})
         assert server.binding("EVT_C_ECHO") is None
         assert not server.wants("EVT_RELEASED")
@@ -548,15 +551,15 @@ def test_a_fenced_client_says_so_and_stays_away(run_dir: Path) -> None:
     async def scene() -> None:
         member = Member(run_dir)
         async with acceptor(run_dir) as server, members(member):
-            asked = asyncio.ensure_future(server.ask("EVT_C_ECHO", {}, assoc=b""))
+            asked = asyncio.ensure_future(server.ask_once("EVT_C_ECHO", {}, assoc=b""))
             request = await take(member.requests)
             (link,) = member.client._membership.links.values()
             for _ in range(3):
                 link.requests.send((b"\xc1",))
             with pytest.raises(Unanswered):
                 await asked
-            assert (await take(member.states))[0] is State.GRANTED
-            assert (await take(member.states))[0] is State.ENDED
+            assert (await take(member.states))[0] is LeaseState.GRANTED
+            assert (await take(member.states))[0] is LeaseState.ENDED
             assert not member.answer(request)
             assert server.binding("EVT_C_ECHO") is not None
             assert member.client.acceptors == []
@@ -573,7 +576,7 @@ def test_without_pidfd_the_heartbeats_notice_a_death(
     async def scene() -> None:
         monkeypatch.setattr("os.pidfd_open", missing)
         async with acceptor(run_dir) as server, child(run_dir) as process:
-            asked = asyncio.ensure_future(server.ask("EVT_C_ECHO", {}, assoc=b""))
+            asked = asyncio.ensure_future(server.ask_once("EVT_C_ECHO", {}, assoc=b""))
             assert await line(process) == b"EVT_C_ECHO 1\n"
             process.kill()
             with pytest.raises(Unanswered) as caught:
@@ -613,6 +616,6 @@ def test_an_incumbent_that_is_refused_somewhere_does_not_leave(run_dir: Path) ->
                 await until(lambda: first.binding("EVT_C_ECHO") == ECHO)
                 assert second.binding("EVT_C_ECHO") == ECHO
             states = [state for state, _ in list(incumbent.states.queue)]
-            assert states == [State.GRANTED]
+            assert states == [LeaseState.GRANTED]
 
     asyncio.run(scene())

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.errors import FabricError
 from gateway.events import EVT_GAP
-from gateway.fabric import Notification, State
+from gateway.fabric import LeaseState, Notification
 from gateway.settings import FabricSettings
 from tests.fabric.world import FAST, FIND, STORE, Member, acceptor, members, take, until
 
@@ -100,7 +100,7 @@ def test_a_worker_publishes_through_the_acceptor_it_names(run_dir: Path) -> None
             acceptor(run_dir, 1),
             members(worker, watcher),
         ):
-            asked = asyncio.ensure_future(server.ask("EVT_C_STORE", {}, assoc=b"blob"))
+            asked = asyncio.ensure_future(server.ask_once("EVT_C_STORE", {}, assoc=b"blob"))
             request = await take(worker.requests)
             publish = worker.client.publish
             assert publish(request, "EVT_INSTANCE_STORED", {"size": 1})
@@ -124,7 +124,7 @@ def test_a_worker_knows_what_is_watched_before_it_is_asked(run_dir: Path) -> Non
         async with acceptor(run_dir) as server, members(worker, watcher):
 
             async def is_watched(topic: str) -> bool:
-                asked = asyncio.ensure_future(server.ask("EVT_C_STORE", {}, assoc=b""))
+                asked = asyncio.ensure_future(server.ask_once("EVT_C_STORE", {}, assoc=b""))
                 request = await take(worker.requests)
                 watched = worker.client.is_watched(request.acceptor, topic)
                 worker.answer(request)
@@ -239,7 +239,7 @@ def test_a_watcher_follows_a_restarted_acceptor(run_dir: Path) -> None:
             after = await take(member.notifications)
             assert after.seq == 1
             assert after.stream != before.stream
-            await until(lambda: State.GRANTED in [s for s, _ in list(member.states.queue)])
+            await until(lambda: LeaseState.GRANTED in [s for s, _ in list(member.states.queue)])
             await member.stop()
 
     asyncio.run(scene())

@@ -14,17 +14,17 @@ import pytest
 import zmq
 
 import gateway.fabric
-from gateway.fabric import feed, invocations, lease, stream
-from gateway.fabric.checks import MAX_BINDINGS, MAX_DEADLINE, MAX_NAME
-from gateway.fabric.envelope import (
+from gateway.fabric import CommandFailure
+from gateway.fabric.acceptor import commands, feed, lease, stream
+from gateway.fabric.wire.envelopes import (
     ENVELOPES,
     MAX_CREDIT,
     Refusal,
     decode,
 )
-from gateway.fabric.framing import MAX_DATA, MAX_ENVELOPE, MAX_ITEMS, VERSION, topic_frame
-from gateway.fabric.invocations import Trouble
-from gateway.fabric.model import Why
+from gateway.fabric.wire.fields import MAX_BINDINGS, MAX_DEADLINE, MAX_NAME
+from gateway.fabric.wire.frames import MAX_DATA, MAX_ENVELOPE, MAX_ITEMS, VERSION, topic_frame
+from gateway.fabric.wire.terms import CancelReason
 from tests.fabric.world import acceptor
 
 TEXT = (Path(gateway.fabric.__file__).parent / "PROTOCOL.md").read_text("utf-8")
@@ -54,13 +54,13 @@ def test_the_table_of_limits() -> None:
         int(MAX_DEADLINE),
         feed.REPEATS,
         stream.WINDOW,
-        invocations.MAX_OPEN,
+        commands.MAX_OPEN,
         lease.FAULTS,
         MAX_DATA,
     ]
 
 
-@pytest.mark.parametrize("kind", [Refusal, Why, Trouble])
+@pytest.mark.parametrize("kind", [Refusal, CancelReason, CommandFailure])
 def test_the_words(kind: Any) -> None:
     assert all(f"| `{word.value}` |" in TEXT for word in kind)
 
@@ -124,7 +124,7 @@ def test_a_stranger_can_be_a_worker(run_dir: Path) -> None:
     async def scene() -> None:
         async with acceptor(run_dir, expect=("stranger",)) as server:
             stranger = asyncio.create_task(asyncio.to_thread(_stranger, str(run_dir)))
-            answer = await server.ask("EVT_C_ECHO", {"message_id": 1}, assoc=b"a")
+            answer = await server.ask_once("EVT_C_ECHO", {"message_id": 1}, assoc=b"a")
             assert (answer.payload, answer.data) == ({"status": 0}, b"data")
             server.publish("EVT_RELEASED", {"x": 1})
             request, notified = await stranger

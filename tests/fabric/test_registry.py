@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.fabric.model import Binding
+from gateway.fabric.wire.terms import Binding
 from gateway.settings import FabricSettings
 from tests.fabric.bench import ECHO, FIND, STORE, Bench
 

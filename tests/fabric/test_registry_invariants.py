@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.fabric.effects import Deliver, Effect, Fail
-from gateway.fabric.lease import Standing
-from gateway.fabric.model import Binding
+from gateway.fabric.acceptor.effects import Deliver, Effect, Fail
+from gateway.fabric.acceptor.lease import MemberState
+from gateway.fabric.wire.terms import Binding
 from gateway.settings import FabricSettings
 from tests.fabric.bench import Bench
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.fabric.calls import Call
+    from gateway.fabric.acceptor.interventions import Intervention
 
 PEERS = "abcd"
 BINDINGS = (
@@ -52,8 +52,8 @@ class Trial(Bench):
 
     def __init__(self) -> None:
         super().__init__(FabricSettings(queue=3), expect=("w",))
-        self.ended: Counter[Call] = Counter()
-        self.abandoned: set[Call] = set()
+        self.ended: Counter[Intervention] = Counter()
+        self.abandoned: set[Intervention] = set()
 
     def seen(self, effects: list[Effect]) -> list[str]:
         for effect in effects:
@@ -71,7 +71,7 @@ class Trial(Bench):
                 assert call.member is member
                 assert call.token == token
                 assert call.queue is None
-            if member.standing is Standing.ACTIVE:
+            if member.standing is MemberState.ACTIVE:
                 assert member in registry.owners[member.name].members
         for name, owner in registry.owners.items():
             assert owner.name == name
@@ -102,7 +102,7 @@ class Trial(Bench):
         if tokens:
             self.answer(peer, -1 - index % len(tokens), final=final)
 
-    def on_call(self, index: int, stimulus: Callable[[Call], list[Effect]]) -> None:
+    def on_call(self, index: int, stimulus: Callable[[Intervention], list[Effect]]) -> None:
         if self.calls:
             self.seen(stimulus(self.calls[-1 - index % len(self.calls)]))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import zmq
 
-from gateway.fabric.sockets import Port, Sent, make
+from gateway.fabric.wire.sockets import Port, SendResult, make
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,7 @@ def test_a_send_that_swallows_the_edge_wakes(
     first, second, woken = pair
     while first.receive() is not None:
         pass
-    assert second.send((b"hello",)) is Sent.DONE
+    assert second.send((b"hello",)) is SendResult.DONE
     assert readable(first, 5)
     first.send((b"unrelated",))
     assert not readable(first)
@@ -73,20 +73,20 @@ def test_a_data_frame_is_a_view(pair: tuple[Port, Port, threading.Event]) -> Non
 def test_a_full_port_says_so(pair: tuple[Port, Port, threading.Event]) -> None:
     first, _, _ = pair
     outcomes = [first.send((b"x",)) for _ in range(500)]
-    assert outcomes[0] is Sent.DONE
-    assert outcomes[-1] is Sent.FULL
+    assert outcomes[0] is SendResult.DONE
+    assert outcomes[-1] is SendResult.FULL
 
 
 def test_a_closed_port_reaches_nobody(pair: tuple[Port, Port, threading.Event]) -> None:
     first, _, _ = pair
     first.close(0)
-    assert first.send((b"x",)) is Sent.UNREACHABLE
+    assert first.send((b"x",)) is SendResult.UNREACHABLE
 
 
 def test_a_router_says_whom_it_cannot_reach() -> None:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     socket = make(context, zmq.ROUTER, 100)
     port = Port(socket, 2, lambda: None)
-    assert port.send((b"nobody", b"x")) is Sent.UNREACHABLE
+    assert port.send((b"nobody", b"x")) is SendResult.UNREACHABLE
     port.close(0)
     context.term()

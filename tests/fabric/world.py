@@ -8,7 +8,9 @@ import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gateway.fabric import Binding, Client, Notification, Registration, Request, Server, State
+from gateway.fabric import Binding, LeaseState, Notification, ReceivedIntervention, Registration
+from gateway.fabric.acceptor import Server
+from gateway.fabric.worker import Client
 from gateway.settings import FabricSettings
 
 if TYPE_CHECKING:
@@ -34,13 +36,13 @@ class Member:
         worker: str = "w",
         generation: int = 1,
         credit: int = 8,
-        reply: Callable[[Member, Request], None] | None = None,
+        reply: Callable[[Member, ReceivedIntervention], None] | None = None,
         settings: FabricSettings = FAST,
     ) -> None:
-        self.requests: queue.Queue[Request] = queue.Queue()
+        self.requests: queue.Queue[ReceivedIntervention] = queue.Queue()
         self.cancels: queue.Queue[tuple[str, str]] = queue.Queue()
         self.notifications: queue.Queue[Notification] = queue.Queue()
-        self.states: queue.Queue[tuple[State, str]] = queue.Queue()
+        self.states: queue.Queue[tuple[LeaseState, str]] = queue.Queue()
         self._reply = reply
         self.client = Client(
             run_dir,
@@ -52,13 +54,13 @@ class Member:
             on_state=lambda state, detail: self.states.put((state, detail)),
         )
 
-    def _on_request(self, request: Request) -> None:
+    def _on_request(self, request: ReceivedIntervention) -> None:
         if self._reply is not None:
             self._reply(self, request)
         else:
             self.requests.put(request)
 
-    def answer(self, request: Request, **kw: Any) -> bool:
+    def answer(self, request: ReceivedIntervention, **kw: Any) -> bool:
         return self.client.answer(request.token, {"attempt": request.attempt}, **kw)
 
     async def start(self) -> Member:
@@ -69,7 +71,7 @@ class Member:
         await asyncio.to_thread(self.client.stop, bye=bye)
 
 
-def echo(member: Member, request: Request) -> None:
+def echo(member: Member, request: ReceivedIntervention) -> None:
     member.client.answer(request.token, {"status": 0})
 
 

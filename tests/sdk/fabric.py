@@ -8,9 +8,9 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from gateway.fabric.client import Client
-from gateway.fabric.model import Registration
-from gateway.fabric.server import Server
+from gateway.fabric.acceptor import Server
+from gateway.fabric.wire.terms import Registration
+from gateway.fabric.worker.client import Client
 from gateway.settings import FabricSettings
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Acceptor:
 
     def asking(self, event, payload, *, assoc=b"", data=None):
         """A future of the answer."""
-        return self.begin(self.server.ask(event, payload, assoc=assoc, data=data))
+        return self.begin(self.server.ask_once(event, payload, assoc=assoc, data=data))
 
     def ask(self, event, payload, **more):
         return self.asking(event, payload, **more).result(WAIT)

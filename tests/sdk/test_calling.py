@@ -16,10 +16,10 @@ from pydicom.uid import (
 
 from gateway import Worker, evt
 from gateway.errors import FabricError
-from gateway.fabric import Trouble
+from gateway.fabric import CommandFailure
 from gateway.sdk import assoc, dataset
 from gateway.sdk.contexts import NoContext
-from gateway.sdk.session import Ending, Session, Why
+from gateway.sdk.session import EndReason, Session, SessionEnding
 from gateway.settings import WorkerSettings
 from gateway.sop_class import (
     StorageCommitmentPushModel,
@@ -53,7 +53,7 @@ class Peer:
         self.calls = queue.SimpleQueue()
         self.replies = []
         self.trouble = None
-        acceptor.server.on_call = self._take
+        acceptor.server.on_command = self._take
 
     def _take(self, call):
         self.calls.put(call)
@@ -114,7 +114,7 @@ def handle(server, tmp_path_factory):
         return result
 
     yield handle
-    session.close(Ending(Why.ASKED))
+    session.close(SessionEnding(EndReason.ASKED))
 
 
 @contextmanager
@@ -267,7 +267,9 @@ def test_a_data_set_that_cannot_be_decoded(peer, handle):
     assert (status.Status, reply) == (0x0110, None)
 
 
-@pytest.mark.parametrize("trouble", [Trouble.ENDED, Trouble.TIMEOUT, Trouble.REFUSED])
+@pytest.mark.parametrize(
+    "trouble", [CommandFailure.ENDED, CommandFailure.TIMEOUT, CommandFailure.REFUSED]
+)
 def test_an_empty_status_if_there_is_no_response(peer, handle, trouble):
     peer.trouble = trouble
     assert handle(lambda a: a.send_c_echo()) == Dataset()
@@ -276,7 +278,7 @@ def test_an_empty_status_if_there_is_no_response(peer, handle, trouble):
 
 
 def test_a_wrong_call_raises(peer, handle):
-    peer.trouble = Trouble.INVALID
+    peer.trouble = CommandFailure.INVALID
     with pytest.raises(ValueError, match="so it is"):
         handle(lambda a: a.send_c_echo())
     with pytest.raises(NoContext, match="is accepted in this role"):
@@ -343,4 +345,4 @@ def test_from_a_notification(peer, server, tmp_path):
         server.publish("EVT_ESTABLISHED", {}, blob)
         assert told.get(timeout=WAIT) == 0x0000
     finally:
-        session.close(Ending(Why.ASKED))
+        session.close(SessionEnding(EndReason.ASKED))

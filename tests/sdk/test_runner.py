@@ -13,7 +13,7 @@ import pytest
 import gateway
 from gateway import process
 from gateway.errors import Unanswered
-from gateway.fabric.server import Server
+from gateway.fabric.acceptor import Server
 from gateway.settings import WorkerSettings, to_map
 from tests.conftest import short_folder
 from tests.sdk.conftest import store_event
@@ -99,7 +99,7 @@ async def watcher_of(run_dir, *topics):
 
 
 async def asking(server, message_id=1):
-    return asyncio.ensure_future(server.ask("EVT_C_ECHO", echo(message_id), assoc=b""))
+    return asyncio.ensure_future(server.ask_once("EVT_C_ECHO", echo(message_id), assoc=b""))
 
 
 def test_it_starts_answers_and_leaves(served, start, tmp_path, instance):
@@ -112,12 +112,12 @@ def test_it_starts_answers_and_leaves(served, start, tmp_path, instance):
             "member": 1,
         }
         assert (tmp_path / "started-1").read_text() == "['a', 'b']"
-        answer = await server.ask("EVT_C_ECHO", echo(2), assoc=b"")
+        answer = await server.ask_once("EVT_C_ECHO", echo(2), assoc=b"")
         assert answer.payload["status"] == 0xB002
-        answer = await server.ask("EVT_C_ECHO", echo(13), assoc=b"")
+        answer = await server.ask_once("EVT_C_ECHO", echo(13), assoc=b"")
         assert answer.payload == {"failed": "raised", "error": "ValueError: thirteen"}
         made = store_event(instance)
-        answer = await server.ask("EVT_C_STORE", made._payload, assoc=b"", data=made._data)
+        answer = await server.ask_once("EVT_C_STORE", made._payload, assoc=b"", data=made._data)
         assert answer.payload["status"] == 0
         child.terminate()
         assert await status(child) == 0
@@ -182,14 +182,14 @@ def test_a_hung_handler_has_the_process_replaced(served, start, run_dir):
         await next_of(watcher)
         with pytest.raises(Unanswered):
             await hung
-        assert (await server.ask("EVT_C_ECHO", echo(2), assoc=b"")).payload["status"] == 0
+        assert (await server.ask_once("EVT_C_ECHO", echo(2), assoc=b"")).payload["status"] == 0
         report = await child.next_report(LIMIT)
         assert report == {"error": "a handler is past its deadline and does not return"}
         assert await status(child) == process.EXIT_FAILED
         assert server.binding("EVT_C_ECHO") is not None, "vacant, for it said no BYE"
         again = await start("hanging", generation=1)
         await ready(again)
-        assert (await server.ask("EVT_C_ECHO", echo(2), assoc=b"")).payload["status"] == 0
+        assert (await server.ask_once("EVT_C_ECHO", echo(2), assoc=b"")).payload["status"] == 0
         watcher.stop()
 
     served(test)
@@ -227,7 +227,7 @@ def test_a_newer_generation_takes_over(served, start):
         new = await start("plain")
         assert (await ready(new))["generation"] > generation
         assert await status(old) == process.EXIT_SUPERSEDED
-        assert (await server.ask("EVT_C_ECHO", echo(1), assoc=b"")).payload["status"] == 0xB001
+        assert (await server.ask_once("EVT_C_ECHO", echo(1), assoc=b"")).payload["status"] == 0xB001
 
     served(test)
 
@@ -282,7 +282,7 @@ def test_folders_in_front_of_the_path(served, start, tmp_path):
     async def test(server):
         child = await start("theirs:worker", path=(str(tmp_path),), name="renamed", concurrency=1)
         assert (await ready(child))["worker"] == "renamed"
-        assert (await server.ask("EVT_C_ECHO", echo(1), assoc=b"")).payload["status"] == 0xB0AA
+        assert (await server.ask_once("EVT_C_ECHO", echo(1), assoc=b"")).payload["status"] == 0xB0AA
 
     served(test)
 
@@ -306,7 +306,7 @@ def test_a_script_of_its_own(served, run_dir, tmp_path):
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         assert (await next_of(watcher)).body["worker"] == "script"
-        assert (await server.ask("EVT_C_ECHO", echo(1), assoc=b"")).payload["status"] == 0xB0BB
+        assert (await server.ask_once("EVT_C_ECHO", echo(1), assoc=b"")).payload["status"] == 0xB0BB
         child.terminate()
         said, _ = await child.communicate()
         assert said.strip() == b"{'a': 1}"

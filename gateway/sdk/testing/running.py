@@ -8,7 +8,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import FabricError
-from gateway.fabric.framing import MAX_DATA, pack
+from gateway.fabric.wire.frames import MAX_DATA, pack
 from gateway.sdk import bound_handler
 from gateway.sdk.bound_handler import BoundHandler
 from gateway.sdk.executor import Executor, HandlerLoop

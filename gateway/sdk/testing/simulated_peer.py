@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from gateway.fabric import Answer
-from gateway.fabric.framing import pack
+from gateway.fabric.wire.frames import pack
 from gateway.sdk import dataset
 
 if TYPE_CHECKING:

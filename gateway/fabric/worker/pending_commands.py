@@ -1,4 +1,4 @@
-"""The worker's end of calls: have an acceptor do something on an association."""
+"""The worker's end of commands: have an acceptor do something on an association."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Self
 
 from gateway.errors import FabricError
-from gateway.fabric.envelope import Envelope, HangUp, Invoke, Result
-from gateway.fabric.framing import MAX_DATA
-from gateway.fabric.model import Answer
+from gateway.fabric.wire.envelopes import Command, CommandCancel, CommandResult, Envelope
+from gateway.fabric.wire.frames import MAX_DATA
+from gateway.fabric.wire.terms import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from gateway.fabric.link import Link
+    from gateway.fabric.worker.link import Link
 
 
-class Invocation:
-    """The results of one call as an iterator; the last one is `final`.
+class PendingCommand:
+    """The results of one command as an iterator; the last one is `final`.
 
     Waiting for one raises FabricError after `timeout` seconds, or if the acceptor is lost.
     """
@@ -64,10 +64,10 @@ class Invocation:
         self.close()
 
     def close(self) -> None:
-        """Await no more; the acceptor is told if it is still at it."""
+        """Wait for no further result; the acceptor is told if the command is still open."""
         if self._open:
             self._end()
-            self.link.post(HangUp(self._name))
+            self.link.post(CommandCancel(self._name))
 
     def put(self, result: Answer | FabricError) -> None:
         self._results.put(result)
@@ -77,13 +77,13 @@ class Invocation:
         self._forget(self._name)
 
 
-class Invoker:
-    """The open calls of a client: begun by any thread, answered by the client's."""
+class PendingCommands:
+    """The open commands of a client: begun by any thread, answered by the client's."""
 
     def __init__(self) -> None:
-        self._open: dict[str, Invocation] = {}
+        self._open: dict[str, PendingCommand] = {}
         self.take: dict[type[Envelope], Callable[[Link, Any, Any], None]] = {
-            Result: self._on_result
+            CommandResult: self._on_result
         }
 
     def begin(
@@ -94,33 +94,33 @@ class Invoker:
         payload: dict[str, Any],
         data: bytes | memoryview | None,
         timeout: float,
-    ) -> Invocation:
-        """Send the call; raises FabricError if it cannot be encoded or is too large."""
+    ) -> PendingCommand:
+        """Send the command; raises FabricError if it cannot be encoded or is too large."""
         if data is not None and len(data) > MAX_DATA:
             raise FabricError(f"data of {len(data)} bytes, {MAX_DATA} are the limit")
         name = secrets.token_hex(8)
-        call = Invocation(name, link, timeout, self._forget)
-        self._open[name] = call
+        pending = PendingCommand(name, link, timeout, self._forget)
+        self._open[name] = pending
         try:
-            link.post(Invoke(name, association, operation, payload), data)
+            link.post(Command(name, association, operation, payload), data)
         except FabricError:
             self._forget(name)
             raise
-        if not link.lease:  # lost meanwhile: nobody else would say so
+        if not link.lease:  # lost meanwhile: nothing else would end it
             self.lose(link)
-        return call
+        return pending
 
     def lose(self, link: Link) -> None:
         """The lease is gone, and no result will come."""
-        for call in list(self._open.values()):
-            if call.link is link:
-                call.put(FabricError(f"{link.name} is lost"))
+        for pending in list(self._open.values()):
+            if pending.link is link:
+                pending.put(FabricError(f"{link.name} is lost"))
 
-    def _on_result(self, _link: Link, result: Result, data: memoryview | None) -> None:
-        call = self._open.get(result.call)
-        if call is not None:
+    def _on_result(self, _link: Link, result: CommandResult, data: memoryview | None) -> None:
+        pending = self._open.get(result.command)
+        if pending is not None:
             whole = None if data is None else bytes(data)
-            call.put(Answer(result.payload, whole, result.final))
+            pending.put(Answer(result.payload, whole, result.final))
 
     def _forget(self, name: str) -> None:
         self._open.pop(name, None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gateway.fabric.envelope import Beacon, Notified
+    from gateway.fabric.wire.envelopes import Beacon, Notified
 
 HELD_BACK = 4096
 """Notifications held back while a replay is under way; then the missing ones are given up."""

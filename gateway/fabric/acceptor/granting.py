@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.events import INTERVENTIONS
-from gateway.fabric.checks import MAX_NAME
-from gateway.fabric.envelope import MAX_CREDIT, Refusal, Refuse, Register
-from gateway.fabric.framing import VERSION
+from gateway.fabric.wire.envelopes import MAX_CREDIT, Refusal, Refuse, Register
+from gateway.fabric.wire.fields import MAX_NAME
+from gateway.fabric.wire.frames import VERSION
 
 if TYPE_CHECKING:
-    from gateway.fabric.registry import Registry
+    from gateway.fabric.acceptor.registry import Registry
 
 
 def refusal_of(registry: Registry, asked: Register, now: float) -> Refuse | None:

@@ -1,7 +1,7 @@
 """The acceptor's end of the fabric, on its asyncio loop.
 
-This is the shell round `gateway.fabric.registry`: what arrives becomes a stimulus, effects are
-done in their order, and one timer runs.
+The decisions are made in `gateway.fabric.acceptor.registry`: what arrives becomes a stimulus,
+effects are done in their order, and one timer runs.
 """
 
 from __future__ import annotations
@@ -17,18 +17,32 @@ import zmq
 
 from gateway.errors import FabricError, Reason, Unanswered
 from gateway.events import CATALOGUE
-from gateway.fabric import address
-from gateway.fabric.calls import Call
-from gateway.fabric.effects import Deliver, Effect, Fail, Send, Tell, Unwatch, Watch
-from gateway.fabric.envelope import (
+from gateway.fabric.acceptor.commands import OpenCommands
+from gateway.fabric.acceptor.effects import (
+    Deliver,
+    Effect,
+    Fail,
+    SendEnvelope,
+    Tell,
+    UnwatchProcess,
+    WatchProcess,
+)
+from gateway.fabric.acceptor.feed import Feed
+from gateway.fabric.acceptor.interventions import Intervention
+from gateway.fabric.acceptor.process_watch import ProcessWatcher
+from gateway.fabric.acceptor.registry import Registry
+from gateway.fabric.acceptor.stream import AwaitedAnswer, Stream
+from gateway.fabric.wire import address
+from gateway.fabric.wire.envelopes import (
     Answered,
     Bye,
+    Command,
+    CommandCancel,
+    CommandResult,
     Envelope,
     Extend,
     Generation,
-    HangUp,
     Heartbeat,
-    Invoke,
     NextGeneration,
     Publish,
     Register,
@@ -36,25 +50,19 @@ from gateway.fabric.envelope import (
     Replay,
     Replayed,
     Requested,
-    Result,
     Unknown,
     Watched,
     decode,
 )
-from gateway.fabric.feed import Feed
-from gateway.fabric.framing import MAX_DATA
-from gateway.fabric.invocations import Invocations
-from gateway.fabric.registry import Registry
-from gateway.fabric.sockets import REQUESTS_HWM, Frames, LoopPort, Sent, make
-from gateway.fabric.stream import WINDOW, Single, Stream
-from gateway.fabric.watch import Watcher, place
+from gateway.fabric.wire.frames import MAX_DATA
+from gateway.fabric.wire.sockets import REQUESTS_HWM, Frames, LoopPort, SendResult, make
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
-    from gateway.fabric.invocations import WorkerCall
-    from gateway.fabric.model import Answer, Binding
+    from gateway.fabric.acceptor.commands import AssociationCommand
+    from gateway.fabric.wire.terms import Answer, Binding
     from gateway.settings import FabricSettings
 
 logger = logging.getLogger("gateway.fabric")
@@ -77,20 +85,22 @@ class Server:
         self._index = index
         self._expect = tuple(expect)
         self._topics = [n for n in catalogue if CATALOGUE[n].is_notification]
-        self._place = place()
+        self._place = address.place()
         self._running = False
+        self._asked: list[Intervention] = []
+        """Interventions of this turn of the loop."""
         self._timer: asyncio.TimerHandle | None = None
         self._beacons_at = 0.0
         self.on_wants_changed: Callable[[set[str]], None] | None = None
         """Called with the topics that are now wanted, whenever they change."""
-        self._calls = Invocations(self._send_result)
+        self._commands = OpenCommands(self._send_result)
         self._perform: dict[type[Effect], Callable[[Any], None]] = {
-            Send: self._do_send,
+            SendEnvelope: self._do_send,
             Deliver: self._do_deliver,
             Fail: self._do_fail,
             Tell: self._do_tell,
-            Watch: lambda effect: self._watcher.watch(effect.peer, effect.pid),
-            Unwatch: self._do_unwatch,
+            WatchProcess: lambda effect: self._watcher.watch(effect.peer, effect.pid),
+            UnwatchProcess: self._do_unwatch,
         }
         self._take: dict[type[Envelope], Callable[[bytes, Any, bytes | None], None]] = {
             Answered: self._on_answered,
@@ -100,8 +110,10 @@ class Server:
             Publish: self._on_publish,
             Replay: self._on_replay,
             NextGeneration: self._on_next_generation,
-            Invoke: self._on_invoke,
-            HangUp: lambda peer, envelope, _data: self._calls.hang_up(peer, envelope.call),
+            Command: self._on_worker_command,
+            CommandCancel: lambda peer, envelope, _data: self._commands.cancel(
+                peer, envelope.command
+            ),
             Extend: self._on_extend,
         }
 
@@ -119,7 +131,7 @@ class Server:
             expect=self._expect,
             joining=others,
         )
-        self._watcher = Watcher(self._gone)
+        self._watcher = ProcessWatcher(self._gone)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
         try:
             self._bind(stream)
@@ -135,7 +147,7 @@ class Server:
         if not self._running:
             return
         self._do(self._registry.close())
-        self._calls.close()
+        self._commands.close()
         self._feed.beacons()
         self._running = False
         if self._timer is not None:
@@ -160,66 +172,81 @@ class Server:
         """A worker has registered for the event, and has not said farewell."""
         return self._running and event in self._registry.holders
 
-    def is_forsaken(self, event: str) -> bool:
+    def is_lost(self, event: str) -> bool:
         """The worker that held the event died, and none has registered for it since."""
-        return self._running and event in self._registry.forsaken
+        return self._running and event in self._registry.lost
 
-    async def ask(
+    def ask(self, intervention: Intervention) -> None:
+        """Ask the worker that holds the event, at the end of this turn of the loop.
+
+        What comes of it goes to the sink, errors as well, and never within this call.
+        """
+        if not self._asked:
+            asyncio.get_running_loop().call_soon(self._ask_all)
+        self._asked.append(intervention)
+
+    async def ask_once(
         self, event: str, payload: dict[str, Any], *, assoc: bytes, data: bytes | None = None
     ) -> Answer:
-        """The one answer of the worker that holds the event; raises Unanswered.
+        """Return the one answer of the worker that holds the event; raises Unanswered.
 
         Cancelling the task tells the worker.
         """
-        single = Single()
-        call = Call(event, payload, assoc, data)
-        call.sink = single
-        self.start_call(call)
+        awaited = AwaitedAnswer()
+        intervention = Intervention(event, payload, assoc, data, sink=awaited)
+        self.ask(intervention)
         try:
-            return await single.future
+            return await awaited.future
         except asyncio.CancelledError:
-            self.abandon_call(call)
+            self.abandon(intervention)
             raise
 
     def stream(
         self, event: str, payload: dict[str, Any], *, assoc: bytes, data: bytes | None = None
     ) -> Stream:
-        """The answers of the worker that holds the event; iterate it inside `async with`."""
-        call = Call(event, payload, assoc, data, window=WINDOW)
-        call.sink = stream = Stream(self, call)
-        return stream
+        """Return the answers of the worker that holds the event; iterate inside `async with`."""
+        return Stream(self, event, payload, assoc, data)
 
-    def start_call(self, call: Call) -> None:
-        if not self._running:
-            raise Unanswered(Reason.NOBODY, "the fabric is not running")
-        if call.data is not None and len(call.data) > MAX_DATA:
-            raise FabricError(f"data of {len(call.data)} bytes, {MAX_DATA} are the limit")
-        self._do(self._registry.ask(call, self._loop.time()))
-        self._hurry()
-
-    def cancel_call(self, call: Call) -> None:
+    def cancel(self, intervention: Intervention) -> None:
+        """Tell the worker that the peer wants no more; the final answer still comes."""
         if self._running:
-            self._do(self._registry.cancel(call))
+            self._do(self._registry.cancel(intervention))
 
-    def abandon_call(self, call: Call) -> None:
+    def abandon(self, intervention: Intervention) -> None:
+        """Await no further answer: the sink is not called any more, and the worker is told."""
         if self._running:
-            self._do(self._registry.abandon(call))
+            self._do(self._registry.abandon(intervention))
+        intervention.closed = True
 
-    def consumed(self, call: Call, answers: int) -> None:
+    def consumed(self, intervention: Intervention, answers: int) -> None:
+        """Let the worker send so many more answers of a stream."""
         if self._running:
-            self._do(self._registry.consumed(call, answers, self._loop.time()))
+            self._do(self._registry.consumed(intervention, answers, self._loop.time()))
             self._hurry()
 
-    # -- calls
+    def _ask_all(self) -> None:
+        asked, self._asked = self._asked, []
+        for intervention in asked:
+            if intervention.closed:
+                continue
+            if not self._running:
+                _fail(intervention, "the fabric is not running")
+            elif intervention.data is not None and len(intervention.data) > MAX_DATA:
+                _fail(intervention, f"data of {len(intervention.data)} bytes, limit {MAX_DATA}")
+            else:
+                self._do(self._registry.ask(intervention, self._loop.time()))
+        self._hurry()
+
+    # -- commands
 
     @property
-    def on_call(self) -> Callable[[WorkerCall], None] | None:
+    def on_command(self) -> Callable[[AssociationCommand], None] | None:
         """Takes what workers want done on an association; None: refused."""
-        return self._calls.on_call
+        return self._commands.on_command
 
-    @on_call.setter
-    def on_call(self, take: Callable[[WorkerCall], None] | None) -> None:
-        self._calls.on_call = take
+    @on_command.setter
+    def on_command(self, take: Callable[[AssociationCommand], None] | None) -> None:
+        self._commands.on_command = take
 
     # -- notifications
 
@@ -284,7 +311,7 @@ class Server:
         end, kept = self._feed.replay(envelope)
         repeat = Repeat(envelope.topic).encode()
         for encoded in kept:
-            if self._requests.send((peer, repeat, encoded)) is not Sent.DONE:
+            if self._requests.send((peer, repeat, encoded)) is not SendResult.DONE:
                 return
         self._post(peer, Replayed(envelope.topic, envelope.stream, envelope.first, end))
 
@@ -294,8 +321,8 @@ class Server:
         promised = self._registry.generations.promise(envelope.worker)
         self._post(peer, Generation(envelope.worker, promised))
 
-    def _on_invoke(self, peer: bytes, envelope: Invoke, data: bytes | None) -> None:
-        self._calls.take(peer, envelope, data, member=peer in self._registry.members)
+    def _on_worker_command(self, peer: bytes, envelope: Command, data: bytes | None) -> None:
+        self._commands.take(peer, envelope, data, member=peer in self._registry.members)
 
     def _on_extend(self, peer: bytes, envelope: Extend, _data: bytes | None) -> None:
         self._do(self._registry.extend(peer, envelope.token, self._loop.time()))
@@ -319,7 +346,7 @@ class Server:
         for effect in effects:
             self._perform[type(effect)](effect)
 
-    def _do_send(self, effect: Send) -> None:
+    def _do_send(self, effect: SendEnvelope) -> None:
         try:
             header = effect.envelope.encode()
         except FabricError as error:
@@ -327,21 +354,21 @@ class Server:
             return
         data = effect.data
         frames = (effect.peer, header) if data is None else (effect.peer, header, data)
-        if self._requests.send(frames) is not Sent.DONE:
+        if self._requests.send(frames) is not SendResult.DONE:
             self._loop.call_soon(self._gone, effect.peer)
 
-    def _unsendable(self, effect: Send, text: str) -> None:
+    def _unsendable(self, effect: SendEnvelope, text: str) -> None:
         envelope = effect.envelope
         if not isinstance(envelope, Requested):
             raise FabricError(text)
         self._do(self._registry.unsent(effect.peer, envelope.token, text, self._loop.time()))
 
     def _do_deliver(self, effect: Deliver) -> None:
-        effect.call.sink.deliver(effect.answer)
+        effect.call.sink.answered(effect.answer)
 
     def _do_fail(self, effect: Fail) -> None:
         error = Unanswered(effect.reason, effect.text, poisonous=effect.poisonous)
-        effect.call.sink.fail(error)
+        effect.call.sink.unanswered(error)
 
     def _do_tell(self, effect: Tell) -> None:
         who = effect.body
@@ -355,15 +382,15 @@ class Server:
         )
         self.publish(effect.topic, who)
 
-    def _do_unwatch(self, effect: Unwatch) -> None:
+    def _do_unwatch(self, effect: UnwatchProcess) -> None:
         """The lease has ended, and with it the calls."""
         self._watcher.unwatch(effect.peer)
-        self._calls.lose(effect.peer)
+        self._commands.lose(effect.peer)
 
-    def _send_result(self, peer: bytes, envelope: Result, data: bytes | None) -> None:
+    def _send_result(self, peer: bytes, envelope: CommandResult, data: bytes | None) -> None:
         header = envelope.encode()
         frames = (peer, header) if data is None else (peer, header, data)
-        if self._running and self._requests.send(frames) is not Sent.DONE:
+        if self._running and self._requests.send(frames) is not SendResult.DONE:
             self._loop.call_soon(self._gone, peer)
 
     def _post(self, peer: bytes, envelope: Envelope) -> None:
@@ -396,3 +423,8 @@ class Server:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(when, self._tick)
+
+
+def _fail(intervention: Intervention, text: str) -> None:
+    intervention.closed = True
+    intervention.sink.unanswered(Unanswered(Reason.LOST, text))

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.fabric.sockets import Frames, Port
+    from gateway.fabric.wire.sockets import Frames, Port
 
 _BATCH = 256
 """Messages of one port before the others have their turn."""
 
 
-class Loop:
+class PollLoop:
     """Runs in one thread; `wake` and `call` may be used by any."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Loop:
         self._poll.register(self._wakeup, select.POLLIN)
 
     def add(self, port: Port, handle: Callable[[Frames], None]) -> None:
-        """Call `handle` with each message of the port."""
+        """Intervention `handle` with each message of the port."""
         self._handlers[port] = handle
         self._by_descriptor[port.fd] = port
         self._poll.register(port.fd, select.POLLIN)

@@ -7,9 +7,9 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gateway.fabric.calls import Call
-    from gateway.fabric.envelope import Register
-    from gateway.fabric.model import Binding
+    from gateway.fabric.acceptor.interventions import Intervention
+    from gateway.fabric.wire.envelopes import Register
+    from gateway.fabric.wire.terms import Binding
 
 FAULTS = 3
 """So many faults within `FAULT_WINDOW` end a lease."""
@@ -18,7 +18,7 @@ _NAMES = 1024
 """Names whose generations are remembered."""
 
 
-class Standing(Enum):
+class MemberState(Enum):
     """What a member may still do."""
 
     ACTIVE = auto()
@@ -37,10 +37,10 @@ class Member:
         self.register = register
         self.events = frozenset(b.event for b in register.bindings)
         self.heard = now
-        self.standing = Standing.ACTIVE
+        self.standing = MemberState.ACTIVE
         self.issued = 0
         """Tokens given to it so far."""
-        self.in_hand: dict[str, Call] = {}
+        self.in_hand: dict[str, Intervention] = {}
         self.zombies: set[str] = set()
         """Tokens that nobody awaits any more, but which it has not yet put down: no credit."""
         self._faults: deque[float] = deque(maxlen=FAULTS)
@@ -90,7 +90,7 @@ class Member:
         }
 
 
-class Owner:
+class EventOwner:
     """A worker's name: its bindings, the active members of its newest generation, what waits.
 
     After a death each request that was in the member's hands is a suspect and goes out alone: one
@@ -104,8 +104,8 @@ class Owner:
         self.bindings: dict[str, Binding] = {}
         self.vacant_until: float | None = None
         """Set while a death has left no member: then requests wait."""
-        self.waiting: dict[str, dict[Call, None]] = {}
-        self.suspects: dict[Call, None] = {}
+        self.waiting: dict[str, dict[Intervention, None]] = {}
+        self.suspects: dict[Intervention, None] = {}
         self.reserved: Member | None = None
 
     @property
@@ -120,11 +120,11 @@ class Owner:
         if self.reserved is member:
             self.reserved = None
 
-    def wait(self, call: Call) -> None:
+    def wait(self, call: Intervention) -> None:
         call.queue = self.waiting.setdefault(call.event, {})
         call.queue[call] = None
 
-    def suspect(self, call: Call) -> None:
+    def suspect(self, call: Intervention) -> None:
         call.queue = self.suspects
         call.queue[call] = None
 
@@ -137,12 +137,12 @@ class Owner:
                 best, most = member, free
         return best
 
-    def next(self) -> tuple[Call, Member] | None:
+    def next(self) -> tuple[Intervention, Member] | None:
         """What can go out now, and to whom."""
         pair = self._next_suspect()
         if pair is not None or not self.waiting:
             return pair
-        best: tuple[Call, Member] | None = None
+        best: tuple[Intervention, Member] | None = None
         for event, queue in list(self.waiting.items()):
             if not queue:
                 del self.waiting[event]
@@ -153,7 +153,7 @@ class Owner:
                 best = best if member is None else (call, member)
         return best
 
-    def _next_suspect(self) -> tuple[Call, Member] | None:
+    def _next_suspect(self) -> tuple[Intervention, Member] | None:
         if not self.suspects:
             if self.reserved is not None and not self.reserved.in_hand:
                 self.reserved = None
@@ -172,14 +172,14 @@ class Owner:
             self.reserved = min(fit, key=lambda m: len(m.in_hand), default=None)
         return self.reserved
 
-    def unbound(self) -> list[Call]:
+    def unbound(self) -> list[Intervention]:
         """Bind what the members bind now; returns the calls whose event fell out."""
         self.bindings = {b.event: b for m in self.members for b in m.register.bindings}
         fallen = [e for e in self.waiting if e not in self.bindings]
         calls = [call for event in fallen for call in self.waiting.pop(event)]
         return calls + [call for call in self.suspects if call.event not in self.bindings]
 
-    def queued(self) -> list[Call]:
+    def queued(self) -> list[Intervention]:
         return [*self.suspects, *(call for queue in self.waiting.values() for call in queue)]
 
 

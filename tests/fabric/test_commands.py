@@ -9,29 +9,30 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.errors import FabricError
-from gateway.fabric import Answer, Binding, Invocation, Trouble, WorkerCall
-from gateway.fabric.client import LINGER
-from gateway.fabric.invocations import MAX_OPEN
+from gateway.fabric import Answer, Binding, CommandFailure
+from gateway.fabric.acceptor.commands import MAX_OPEN
+from gateway.fabric.worker.client import LINGER
 from tests.fabric.world import FAST, FIND, WAIT, Member, acceptor, members, take, until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gateway.fabric import Server
+    from gateway.fabric.acceptor import AssociationCommand, Server
+    from gateway.fabric.worker import PendingCommand
 
 
-def call(member: Member, operation: str = "request", **kw: Any) -> Invocation:
+def call(member: Member, operation: str = "request", **kw: Any) -> PendingCommand:
     kw.setdefault("timeout", WAIT)
-    return member.client.call("acceptor-0", "0-17", operation, kw.pop("payload", {}), **kw)
+    return member.client.command("acceptor-0", "0-17", operation, kw.pop("payload", {}), **kw)
 
 
-def taken(server: Server) -> queue.Queue[WorkerCall]:
-    calls: queue.Queue[WorkerCall] = queue.Queue()
-    server.on_call = calls.put
+def taken(server: Server) -> queue.Queue[AssociationCommand]:
+    calls: queue.Queue[AssociationCommand] = queue.Queue()
+    server.on_command = calls.put
     return calls
 
 
-async def results(invocation: Invocation) -> list[Answer]:
+async def results(invocation: PendingCommand) -> list[Answer]:
     return await asyncio.to_thread(list, invocation)
 
 
@@ -59,7 +60,7 @@ def test_calls_of_many_threads_do_not_mix(run_dir: Path) -> None:
     async def scene() -> None:
         member = Member(run_dir)
         async with acceptor(run_dir) as server, members(member):
-            server.on_call = lambda asked: asked.reply(asked.payload)
+            server.on_command = lambda asked: asked.reply(asked.payload)
 
             def one(number: int) -> list[Answer]:
                 return list(call(member, payload={"n": number}))
@@ -75,7 +76,7 @@ def test_an_acceptor_that_takes_no_calls_says_so(run_dir: Path) -> None:
         member = Member(run_dir)
         async with acceptor(run_dir), members(member):
             (answer,) = await results(call(member))
-            assert (answer.payload["kind"], answer.final) == (Trouble.REFUSED.value, True)
+            assert (answer.payload["kind"], answer.final) == (CommandFailure.REFUSED.value, True)
 
     asyncio.run(scene())
 
@@ -106,7 +107,7 @@ def test_a_call_without_a_lease(run_dir: Path) -> None:
             assert answer.payload["kind"] == "refused"
             assert calls.empty()
             with pytest.raises(FabricError, match="no lease of acceptor 'acceptor-7'"):
-                member.client.call("acceptor-7", "7-1", "abort", {}, timeout=WAIT)
+                member.client.command("acceptor-7", "7-1", "abort", {}, timeout=WAIT)
 
     asyncio.run(scene())
 
@@ -203,7 +204,7 @@ def test_what_cannot_travel_is_refused_where_it_is_made(run_dir: Path) -> None:
             asked = await take(calls)
             with pytest.raises(FabricError, match="cannot be encoded"):
                 asked.reply({"x": object()})
-            asked.fail(Trouble.INVALID, "no such thing")
+            asked.fail(CommandFailure.INVALID, "no such thing")
             (answer,) = await results(invocation)
             assert answer.payload == {"error": "no such thing", "kind": "invalid"}
 
@@ -221,7 +222,7 @@ def test_the_clients_own_thread_cannot_call(run_dir: Path) -> None:
             member.answer(request)
 
         async with acceptor(run_dir) as server, members(Member(run_dir, reply=reply)):
-            await server.ask("EVT_C_ECHO", {}, assoc=b"")
+            await server.ask_once("EVT_C_ECHO", {}, assoc=b"")
             assert "own thread" in await take(errors)
 
     asyncio.run(scene())
@@ -233,7 +234,7 @@ def test_a_request_that_waits_for_others_is_not_late(run_dir: Path) -> None:
     async def scene() -> None:
         member = Member(run_dir, Binding("EVT_C_ECHO", deadline=0.3))
         async with acceptor(run_dir) as server, members(member):
-            asked = asyncio.ensure_future(server.ask("EVT_C_ECHO", {}, assoc=b""))
+            asked = asyncio.ensure_future(server.ask_once("EVT_C_ECHO", {}, assoc=b""))
             request = await take(member.requests)
             end = asyncio.get_running_loop().time() + 0.5
 
@@ -254,7 +255,7 @@ def test_a_member_without_credit_keeps_its_events_and_gets_nothing(run_dir: Path
         old, new = Member(run_dir, FIND), Member(run_dir, FIND)
         async with acceptor(run_dir, settings=FAST) as server, members(old):
             await asyncio.to_thread(old.client.register, credit=0)
-            asked = asyncio.ensure_future(server.ask("EVT_C_FIND", {}, assoc=b""))
+            asked = asyncio.ensure_future(server.ask_once("EVT_C_FIND", {}, assoc=b""))
             await asyncio.to_thread(old.client.register, [FIND])
             assert old.requests.empty()
             assert server.binding("EVT_C_FIND") == FIND
@@ -269,7 +270,9 @@ def test_what_was_sent_is_read_before_the_end(run_dir: Path) -> None:
     async def scene() -> None:
         member = Member(run_dir, credit=500)
         async with acceptor(run_dir) as server, members(member):
-            asked = [server.ask("EVT_C_ECHO", {}, assoc=b"", data=bytes(9999)) for _ in range(400)]
+            asked = [
+                server.ask_once("EVT_C_ECHO", {}, assoc=b"", data=bytes(9999)) for _ in range(400)
+            ]
             gathered = asyncio.gather(*asked)
             for _ in asked:
                 member.answer(await take(member.requests), data=bytes(9999))

@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from gateway.errors import FabricError
-from gateway.fabric.checks import (
+from gateway.fabric.wire.fields import (
     as_bindings,
     as_choice,
     as_number,
@@ -20,8 +20,8 @@ from gateway.fabric.checks import (
     as_texts,
     exactly,
 )
-from gateway.fabric.framing import pack, unpack
-from gateway.fabric.model import Binding, Why
+from gateway.fabric.wire.frames import pack, unpack
+from gateway.fabric.wire.terms import Binding, CancelReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,23 +136,23 @@ class NextGeneration(Envelope):
 
 
 @dataclass(frozen=True, slots=True)
-class Invoke(Envelope):
+class Command(Envelope):
     """Do something on an association; a data set is the trailing frame."""
 
     KIND: ClassVar[int] = 8
-    call: str
-    """Drawn by the worker; comes back in each RESULT."""
+    command: str
+    """Drawn by the worker; comes back in each COMMANDRESULT."""
     association: str
     operation: str
     payload: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class HangUp(Envelope):
-    """The worker awaits no further RESULT of this call."""
+class CommandCancel(Envelope):
+    """The worker waits for no further COMMANDRESULT of this command."""
 
     KIND: ClassVar[int] = 9
-    call: str
+    command: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +233,7 @@ class Cancel(Envelope):
 
     KIND: ClassVar[int] = 22
     token: str
-    why: Why
+    why: CancelReason
     closed: bool
     """Nobody awaits an answer any more."""
 
@@ -276,11 +276,11 @@ class Generation(Envelope):
 
 
 @dataclass(frozen=True, slots=True)
-class Result(Envelope):
-    """What came of an INVOKE; a data set is the trailing frame."""
+class CommandResult(Envelope):
+    """What came of a COMMAND; a data set is the trailing frame."""
 
     KIND: ClassVar[int] = 27
-    call: str
+    command: str
     final: bool
     payload: dict[str, Any]
 
@@ -339,13 +339,24 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "tuple[Binding, ...]": as_bindings,
     "tuple[str, ...]": as_texts,
     "Refusal": as_choice(Refusal),
-    "Why": as_choice(Why),
+    "CancelReason": as_choice(CancelReason),
 }
 
 ENVELOPES: tuple[type[Envelope], ...] = (
-    *(Register, Heartbeat, Answered, Bye, Publish, Replay, NextGeneration, Invoke, HangUp, Extend),
+    *(
+        Register,
+        Heartbeat,
+        Answered,
+        Bye,
+        Publish,
+        Replay,
+        NextGeneration,
+        Command,
+        CommandCancel,
+        Extend,
+    ),
     *(Grant, Refuse, Supersede, Unknown, End, Requested, Cancel, Credit, Repeat, Replayed),
-    *(Generation, Result, Watched, Notified, Beacon),
+    *(Generation, CommandResult, Watched, Notified, Beacon),
 )
 """Every kind of envelope, in the order of their numbers."""
 
@@ -355,7 +366,7 @@ def _getter(kind: type[Envelope]) -> Callable[[Any], tuple[Any, ...]]:
     get = attrgetter(*names)
     if len(names) == 1:
         return lambda envelope: (get(envelope),)
-    coded = {f.name for f in fields(kind) if f.type in ("Refusal", "Why")}
+    coded = {f.name for f in fields(kind) if f.type in ("Refusal", "CancelReason")}
     if coded:
         return lambda envelope: tuple(
             getattr(envelope, n).value if n in coded else getattr(envelope, n) for n in names

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.errors import FabricError
 from gateway.events import EVT_GAP
-from gateway.fabric.envelope import (
+from gateway.fabric.wire.envelopes import (
     Beacon,
     Envelope,
     Notified,
@@ -19,22 +19,22 @@ from gateway.fabric.envelope import (
     Watched,
     decode,
 )
-from gateway.fabric.framing import topic_of
-from gateway.fabric.gaps import Ask, Emit, Gap, Step
-from gateway.fabric.model import Notification
+from gateway.fabric.wire.frames import topic_of
+from gateway.fabric.wire.terms import Notification
+from gateway.fabric.worker.gaps import Ask, Emit, Gap, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from gateway.fabric.gaps import Tracker
-    from gateway.fabric.link import Link
-    from gateway.fabric.sockets import Frames
+    from gateway.fabric.wire.sockets import Frames
+    from gateway.fabric.worker.gaps import Tracker
+    from gateway.fabric.worker.link import Link
 
 logger = logging.getLogger("gateway.fabric")
 
 
-class Watching:
-    """Hands notifications on in order, and a gap where some are lost for good."""
+class Subscriptions:
+    """ReceivedInterventions notifications on in order, and a gap where some are lost for good."""
 
     def __init__(self, notify: Callable[[Notification], None]) -> None:
         self._notify = notify

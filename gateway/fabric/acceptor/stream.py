@@ -1,51 +1,45 @@
-"""How an asker waits: for one answer, or for many under credit."""
+"""Ways to wait for answers: for one, or for many under credit."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from gateway.fabric.acceptor.interventions import Intervention
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from gateway.errors import Unanswered
-    from gateway.fabric.calls import Call
-    from gateway.fabric.model import Answer
+    from gateway.fabric.wire.terms import Answer
 
 WINDOW = 16
 """Answers of one stream that may be on their way."""
 
 
-class Sink(Protocol):
-    """Where the answers of a call go."""
-
-    def deliver(self, answer: Answer) -> None: ...
-    def fail(self, error: Unanswered) -> None: ...
-
-
-class Single:
-    """Waits for one answer."""
+class AwaitedAnswer:
+    """The sink of an intervention whose one answer a coroutine waits for."""
 
     def __init__(self) -> None:
         self.future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
-    def deliver(self, answer: Answer) -> None:
+    def answered(self, answer: Answer) -> None:
         if not self.future.done():
             self.future.set_result(answer)
 
-    def fail(self, error: Unanswered) -> None:
+    def unanswered(self, error: Unanswered) -> None:
         if not self.future.done():
             self.future.set_exception(error)
 
 
-class Asked(Protocol):
+class StreamServer(Protocol):
     """What a stream needs of the server."""
 
-    def start_call(self, call: Call) -> None: ...
-    def cancel_call(self, call: Call) -> None: ...
-    def abandon_call(self, call: Call) -> None: ...
-    def consumed(self, call: Call, answers: int) -> None: ...
+    def ask(self, intervention: Intervention) -> None: ...
+    def cancel(self, intervention: Intervention) -> None: ...
+    def abandon(self, intervention: Intervention) -> None: ...
+    def consumed(self, intervention: Intervention, answers: int) -> None: ...
 
 
 class Stream:
@@ -55,9 +49,16 @@ class Stream:
     dealt with when the next one is asked for; this is what limits the worker. Raises Unanswered.
     """
 
-    def __init__(self, server: Asked, call: Call) -> None:
+    def __init__(
+        self,
+        server: StreamServer,
+        event: str,
+        payload: dict[str, Any],
+        assoc: bytes,
+        data: bytes | None = None,
+    ) -> None:
         self._server = server
-        self._call = call
+        self._intervention = Intervention(event, payload, assoc, data, sink=self, window=WINDOW)
         self._answers: deque[Answer] = deque()
         self._error: Unanswered | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -100,39 +101,39 @@ class Stream:
         return answer
 
     def cancel(self) -> None:
-        """The peer wants no more (C-CANCEL): the worker is told, its answers still come."""
+        """Tell the worker that the peer wants no more (C-CANCEL); its answers still come."""
         if self._open and self._started:
-            self._server.cancel_call(self._call)
+            self._server.cancel(self._intervention)
 
     async def aclose(self) -> None:
-        """Nobody awaits a further answer; the worker is told if it is still at it."""
+        """Await no further answer; the worker is told if it is still at work on the request."""
         if self._open and self._started and not self._ended:
-            self._server.abandon_call(self._call)
+            self._server.abandon(self._intervention)
         self._open = False
         self._answers.clear()
         self._error = None
 
-    def deliver(self, answer: Answer) -> None:
+    def answered(self, answer: Answer) -> None:
         self._answers.append(answer)
         self._wake()
 
-    def fail(self, error: Unanswered) -> None:
+    def unanswered(self, error: Unanswered) -> None:
         self._error = error
         self._wake()
 
     @property
     def _ended(self) -> bool:
-        """Whether the worker is through with it, though we are not."""
+        """Whether the worker has given its last answer, or will give none."""
         return self._error is not None or any(answer.final for answer in self._answers)
 
     def _start(self) -> None:
         if not self._started:
             self._started = True
-            self._server.start_call(self._call)
+            self._server.ask(self._intervention)
 
     def _credit(self) -> None:
         if self._consumed:
-            self._server.consumed(self._call, self._consumed)
+            self._server.consumed(self._intervention, self._consumed)
             self._consumed = 0
 
     def _wake(self) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
-from gateway.fabric.framing import MAX_DATA
+from gateway.fabric.wire.frames import MAX_DATA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ _BATCH = 256
 """Messages handled before other callbacks of the loop have their turn."""
 
 
-class Sent(Enum):
+class SendResult(Enum):
     """What became of a message."""
 
     DONE = auto()
@@ -58,7 +58,7 @@ class Port:
         self._draining = False
         self.fd = int(socket.getsockopt(zmq.FD))
 
-    def send(self, frames: Sequence[bytes | memoryview]) -> Sent:
+    def send(self, frames: Sequence[bytes | memoryview]) -> SendResult:
         """Send one message if that is possible at once."""
         socket = self._socket
         last = len(frames) - 1
@@ -68,14 +68,14 @@ class Port:
                     socket.send(frame, _MORE)
                 socket.send(frames[last], _NOBLOCK, copy=False)
             except zmq.Again:
-                return Sent.FULL
+                return SendResult.FULL
             except zmq.ZMQError as error:
                 if error.errno not in (zmq.EHOSTUNREACH, zmq.ENOTSOCK):
                     raise
-                return Sent.UNREACHABLE
+                return SendResult.UNREACHABLE
             if not self._draining and int(socket.getsockopt(_EVENTS)) & _POLLIN:
                 self._wake()
-        return Sent.DONE
+        return SendResult.DONE
 
     def receive(self) -> Frames | None:
         """The next message; None: there is none, and a wake-up will come with the next one."""

@@ -13,15 +13,7 @@ _SETTLE = 0.02
 """Seconds for what the process sent before its death to arrive."""
 
 
-def place() -> str:
-    """The process namespace that this process's numbers belong to; empty: unknown."""
-    try:
-        return os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return ""
-
-
-class Watcher:
+class ProcessWatcher:
     """Calls `gone(peer)` soon after the peer's process died.
 
     Where pidfd_open is missing or fails there is no watching: the heartbeats notice later.

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import zmq
 
-from gateway.fabric.framing import topic_frame
-from gateway.fabric.gaps import Tracker
-from gateway.fabric.sockets import REQUESTS_HWM, Port, Sent, make
+from gateway.fabric.wire.frames import topic_frame
+from gateway.fabric.wire.sockets import REQUESTS_HWM, Port, SendResult, make
+from gateway.fabric.worker.gaps import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gateway.fabric.address import Address
-    from gateway.fabric.envelope import Envelope
+    from gateway.fabric.wire.address import AcceptorAddress
+    from gateway.fabric.wire.envelopes import Envelope
 
 
 class Stage(Enum):
@@ -43,7 +43,7 @@ class Link:
     def __init__(
         self,
         context: zmq.Context[zmq.Socket[bytes]],
-        address: Address,
+        address: AcceptorAddress,
         hwm: int,
         wake: Callable[[Port], None],
     ) -> None:
@@ -68,19 +68,19 @@ class Link:
         self._outbox: deque[Sequence[bytes | memoryview]] = deque()
 
     def post(self, envelope: Envelope, data: bytes | memoryview | None = None) -> None:
-        """Send, or send later if the acceptor does not read just now."""
+        """SendEnvelope, or send later if the acceptor does not read just now."""
         header = envelope.encode()
         frames = (header,) if data is None else (header, data)
-        if self._outbox or self.requests.send(frames) is Sent.FULL:
+        if self._outbox or self.requests.send(frames) is SendResult.FULL:
             self._outbox.append(frames)
 
     def offer(self, envelope: Envelope) -> bool:
         """Send what may as well be lost."""
-        return not self._outbox and self.requests.send((envelope.encode(),)) is Sent.DONE
+        return not self._outbox and self.requests.send((envelope.encode(),)) is SendResult.DONE
 
     def flush(self) -> None:
         """Send what could not be sent before."""
-        while self._outbox and self.requests.send(self._outbox[0]) is not Sent.FULL:
+        while self._outbox and self.requests.send(self._outbox[0]) is not SendResult.FULL:
             self._outbox.popleft()
 
     def follow(self, topics: set[str], patience: float, history: int = 0) -> None:

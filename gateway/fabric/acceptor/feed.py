@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
-from gateway.fabric.envelope import Beacon, Notified, Replay
-from gateway.fabric.framing import topic_frame, topic_of
+from gateway.fabric.wire.envelopes import Beacon, Notified, Replay
+from gateway.fabric.wire.frames import topic_frame, topic_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

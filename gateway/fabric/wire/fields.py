@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.errors import FabricError
-from gateway.fabric.model import Binding
+from gateway.fabric.wire.terms import Binding
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,7 +25,7 @@ _REQUESTS = re.compile(r"acceptor-(\d{1,5})\.requests")
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class AcceptorAddress:
     """The two sockets of one acceptor."""
 
     index: int
@@ -69,7 +69,15 @@ def local(run_dir: Path | str) -> Path:
     return Path(text).absolute()
 
 
-def find(run_dir: Path) -> list[Address]:
+def place() -> str:
+    """The process namespace that this process's numbers belong to; empty: unknown."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+
+
+def find(run_dir: Path) -> list[AcceptorAddress]:
     """The acceptors that have sockets there, in their fixed order; they need not live."""
     home = _home(run_dir)
     try:
@@ -77,7 +85,7 @@ def find(run_dir: Path) -> list[Address]:
     except OSError:
         return []
     found = [int(match[1]) for name in names if (match := _REQUESTS.fullmatch(name))]
-    return [Address(index, home) for index in sorted(found)]
+    return [AcceptorAddress(index, home) for index in sorted(found)]
 
 
 def nobody(run_dir: Path) -> FabricError:
@@ -87,17 +95,17 @@ def nobody(run_dir: Path) -> FabricError:
     return FabricError(f"no gateway at {run_dir}: no acceptor runs there")
 
 
-def prepare(run_dir: Path, index: int) -> Address:
+def prepare(run_dir: Path, index: int) -> AcceptorAddress:
     """Make the directories for an acceptor's sockets; raises FabricError if they are not safe."""
     _private(run_dir)
     if len(os.fsencode(run_dir)) + len(_LONGEST) <= MAX_PATH:
-        return Address(index, run_dir)
+        return AcceptorAddress(index, run_dir)
     pointer = run_dir / "address"
     if not pointer.exists():
         _point(pointer)
     home = _home(run_dir)
     _private(home)
-    return Address(index, home)
+    return AcceptorAddress(index, home)
 
 
 def lock(run_dir: Path, index: int) -> int:
@@ -111,7 +119,7 @@ def lock(run_dir: Path, index: int) -> int:
     return descriptor
 
 
-def remove(address: Address, run_dir: Path) -> None:
+def remove(address: AcceptorAddress, run_dir: Path) -> None:
     """Take an acceptor's sockets away, and their own directory if it was the last."""
     for path in (address.requests, address.events):
         with suppress(OSError):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import zmq
 
 from gateway.errors import FabricError
-from gateway.fabric import address
-from gateway.fabric.envelope import Generation, NextGeneration, decode
-from gateway.fabric.sockets import make
+from gateway.fabric.wire import address
+from gateway.fabric.wire.envelopes import Generation, NextGeneration, decode
+from gateway.fabric.wire.sockets import make
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ def next_generation(run_dir: Path, name: str, settings: FabricSettings) -> int:
 
 
 def _ask(
-    context: zmq.Context[zmq.Socket[bytes]], of: address.Address, name: str, until: float
+    context: zmq.Context[zmq.Socket[bytes]], of: address.AcceptorAddress, name: str, until: float
 ) -> int:
     """The acceptor's promise; 0: it did not answer."""
     with make(context, zmq.DEALER, 16) as socket:

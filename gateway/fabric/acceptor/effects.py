@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gateway.errors import Reason
-    from gateway.fabric.calls import Call
-    from gateway.fabric.envelope import Envelope
-    from gateway.fabric.model import Answer
+    from gateway.fabric.acceptor.interventions import Intervention
+    from gateway.fabric.wire.envelopes import Envelope
+    from gateway.fabric.wire.terms import Answer
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class SendEnvelope:
     """An envelope to one member, with the data set that travels behind it."""
 
     peer: bytes
@@ -25,7 +25,7 @@ class Send:
 class Deliver:
     """An answer to whoever asked."""
 
-    call: Call
+    call: Intervention
     answer: Answer
 
 
@@ -33,7 +33,7 @@ class Deliver:
 class Fail:
     """The end of a call without an answer."""
 
-    call: Call
+    call: Intervention
     reason: Reason
     text: str
     poisonous: bool = False
@@ -48,7 +48,7 @@ class Tell:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class WatchProcess:
     """Say at once when this process dies (`Registry.gone`)."""
 
     peer: bytes
@@ -56,10 +56,10 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
-class Unwatch:
+class UnwatchProcess:
     """The process is of no interest any more."""
 
     peer: bytes
 
 
-Effect = Send | Deliver | Fail | Tell | Watch | Unwatch
+Effect = SendEnvelope | Deliver | Fail | Tell | WatchProcess | UnwatchProcess

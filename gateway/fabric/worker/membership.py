@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from gateway.errors import AlreadyRegistered, FabricError
-from gateway.fabric import address
-from gateway.fabric.envelope import (
+from gateway.fabric.wire import address
+from gateway.fabric.wire.envelopes import (
     Bye,
     End,
     Envelope,
@@ -32,22 +32,20 @@ from gateway.fabric.envelope import (
     Unknown,
     decode,
 )
-from gateway.fabric.framing import VERSION
-from gateway.fabric.hands import Hands
-from gateway.fabric.invoking import Invoker
-from gateway.fabric.link import Link, Stage
-from gateway.fabric.model import Registration, State
-from gateway.fabric.registry import MISSED
-from gateway.fabric.watch import place
-from gateway.fabric.watching import Watching
+from gateway.fabric.wire.frames import VERSION
+from gateway.fabric.wire.terms import MISSED, LeaseState, Registration
+from gateway.fabric.worker.link import Link, Stage
+from gateway.fabric.worker.pending_commands import PendingCommands
+from gateway.fabric.worker.received import ReceivedInterventions
+from gateway.fabric.worker.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from gateway.fabric.loop import Loop
-    from gateway.fabric.model import Notification, Request
-    from gateway.fabric.sockets import Frames
+    from gateway.fabric.wire.sockets import Frames
+    from gateway.fabric.wire.terms import Notification, ReceivedIntervention
+    from gateway.fabric.worker.poll_loop import PollLoop
     from gateway.settings import FabricSettings
 
 logger = logging.getLogger("gateway.fabric")
@@ -60,14 +58,14 @@ FAREWELL = "farewell"
 class Callbacks:
     """What the client's user wants to hear; called in the client's thread."""
 
-    on_request: Callable[[Request], None]
+    on_request: Callable[[ReceivedIntervention], None]
     on_cancel: Callable[[str, str], None]
     on_notification: Callable[[Notification], None]
-    on_state: Callable[[State, str], None]
+    on_state: Callable[[LeaseState, str], None]
 
 
 @dataclass(slots=True)
-class Change:
+class BindingChange:
     """A live change of the bindings, on its way through the acceptors."""
 
     before: Registration
@@ -84,37 +82,37 @@ class Membership:
         registration: Registration,
         settings: FabricSettings,
         callbacks: Callbacks,
-        loop: Loop,
+        loop: PollLoop,
     ) -> None:
         self._run_dir = run_dir
         self._settings = settings
         self._calls = callbacks
         self._loop = loop
         self._instance = secrets.token_hex(8)
-        self._place = place()
+        self._place = address.place()
         self._born = 0.0
         self._heartbeat = settings.heartbeat
         self._silent: set[str] = set()
         """Acceptors that were silent: tried again, but not waited for."""
-        self._change: Change | None = None
+        self._change: BindingChange | None = None
         self._superseded_at: float | None = None
         self._active = False
-        self._told: State | None = None
+        self._told: LeaseState | None = None
         self.left = False
         self.registration = registration
         self._revision = 1
         self.links: dict[str, Link] = {}
         """By name, in their fixed order; read by other threads."""
-        self.hands = Hands(
+        self.hands = ReceivedInterventions(
             lambda request: self._call(callbacks.on_request, request),
             lambda token, why: self._call(callbacks.on_cancel, token, why.value),
         )
-        self.invoker = Invoker()
+        self.commands = PendingCommands()
         self._unread: set[Link] = set()
         self.error: FabricError | None = None
         self.settled = threading.Event()
         """The first registration came to an end, one way or the other (`error`)."""
-        self.watching = Watching(self._notify)
+        self.watching = Subscriptions(self._notify)
         self.watching.on_confirmed = self._settle
         self._take: dict[type[Envelope], Callable[[Link, Any, Any], None]] = {
             Heartbeat: lambda *_: None,
@@ -124,7 +122,7 @@ class Membership:
             Unknown: self._on_unknown,
             End: self._on_end,
             **self.hands.take,
-            **self.invoker.take,
+            **self.commands.take,
             **self.watching.take,
         }
 
@@ -154,7 +152,7 @@ class Membership:
         """The client's thread failed."""
         self.error = self.error or FabricError("the fabric's client failed; its log says why")
         self.settled.set()
-        self._tell(State.LOST, str(self.error))
+        self._tell(LeaseState.LOST, str(self.error))
 
     def farewell(self) -> None:
         """Ask each acceptor for a sign that it has read what was sent; take nothing else."""
@@ -181,7 +179,7 @@ class Membership:
         for link in [link for link in self.links.values() if link.lease]:
             link.post(Bye(link.lease))
 
-    def change(self, registration: Registration, change: Change) -> None:
+    def change(self, registration: Registration, change: BindingChange) -> None:
         """Register anew, with other bindings, on the leases that are held."""
         self._change = change
         self._renew(registration)
@@ -203,7 +201,7 @@ class Membership:
             if one.name not in self.links and one.lives:
                 self._connect(one, now)
 
-    def _connect(self, one: address.Address, now: float) -> None:
+    def _connect(self, one: address.AcceptorAddress, now: float) -> None:
         link = Link(self._context, one, self._settings.high_water_mark, self._loop.wake)
         link.heard = now
         order = {**self.links, one.name: link}
@@ -224,7 +222,7 @@ class Membership:
         """The lease is gone, and with it what was in hand."""
         link.lease, link.stage, link.watched = "", Stage.IDLE, None
         self.hands.lose(link)
-        self.invoker.lose(link)
+        self.commands.lose(link)
 
     def _sign_of_life(self, link: Link) -> None:
         link.flush()
@@ -279,21 +277,21 @@ class Membership:
         if not self._active and not self.watching.confirmed(links):
             return
         self._active = True
-        self._tell(State.GRANTED, "")
+        self._tell(LeaseState.GRANTED, "")
         self.settled.set()
 
     def _judge(self, now: float) -> None:
         """What the whole amounts to, at each heartbeat."""
         silence = MISSED * self._heartbeat
         if self._active and not self.links:
-            self._tell(State.LOST, f"no acceptor is left at {self._run_dir}")
+            self._tell(LeaseState.LOST, f"no acceptor is left at {self._run_dir}")
         elif not self._active and not self.links and now - self._born >= silence:
             self._fail(address.nobody(self._run_dir))
         if self._superseded_at is None:
             return
         remaining = [n for n in self.links.values() if n.stage is not Stage.SUPERSEDED]
         if not remaining or now - self._superseded_at >= silence:
-            self._tell(State.SUPERSEDED, "a newer generation took over")
+            self._tell(LeaseState.SUPERSEDED, "a newer generation took over")
 
     def _fail(self, error: FabricError) -> None:
         """The first registration failed: give back what was granted."""
@@ -344,7 +342,7 @@ class Membership:
         refused = AlreadyRegistered(envelope.text)
         if not self._active:
             wrong = envelope.refusal is Refusal.INVALID
-            self._tell(State.REFUSED, envelope.text)
+            self._tell(LeaseState.REFUSED, envelope.text)
             self._fail(FabricError(envelope.text) if wrong else refused)
         elif self._change is not None:
             change, self._change = self._change, None
@@ -382,12 +380,12 @@ class Membership:
             self._lose(link)
             link.stage = Stage.ENDED
             self.left = True
-            self._tell(State.ENDED, f"{link.name}: {envelope.text}")
+            self._tell(LeaseState.ENDED, f"{link.name}: {envelope.text}")
 
     def _notify(self, notification: Notification) -> None:
         self._call(self._calls.on_notification, notification)
 
-    def _tell(self, state: State, detail: str) -> None:
+    def _tell(self, state: LeaseState, detail: str) -> None:
         if state is not self._told:
             self._told = state
             self._call(self._calls.on_state, state, detail)

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 from gateway.events import DEADLINE
 
+MISSED = 3
+"""Heartbeats; a silent partner is dead after them, and an acceptor joins for as long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:
@@ -40,7 +43,7 @@ class Registration:
     """Whose death ends the lease at once; 0: the client's own process."""
 
 
-class Request(NamedTuple):
+class ReceivedIntervention(NamedTuple):
     """An intervention that a member has in hand until it gave the final answer."""
 
     token: str
@@ -57,12 +60,16 @@ class Request(NamedTuple):
     """Name of the acceptor that asks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer of a worker, as the acceptor gets it."""
+class Answer(NamedTuple):
+    """One answer to an intervention, from the handler to the DIMSE service.
+
+    The worker's SDK makes it, ANSWERED carries it, the acceptor's sink gets it. The results of a
+    command have the same form.
+    """
 
     payload: dict[str, Any]
     data: bytes | None = None
+    """An encoded data set."""
     final: bool = True
 
 
@@ -81,7 +88,7 @@ class Notification:
     assoc: bytes = b""
 
 
-class State(Enum):
+class LeaseState(Enum):
     """What became of a client's leases."""
 
     GRANTED = "granted"
@@ -96,7 +103,7 @@ class State(Enum):
     """An acceptor ended the lease for what it was sent; the detail says for what."""
 
 
-class Why(Enum):
+class CancelReason(Enum):
     """Why a request in hand was cancelled."""
 
     CANCEL = "cancel"
@@ -107,3 +114,18 @@ class Why(Enum):
     """The deadline passed; nobody awaits an answer."""
     LOST = "lost"
     """The lease or the acceptor is gone; nobody awaits an answer."""
+
+
+class CommandFailure(Enum):
+    """Why a command failed."""
+
+    ENDED = "ended"
+    """There is no such association (any more), or it ended meanwhile."""
+    TIMEOUT = "timeout"
+    """The peer did not respond in time."""
+    CONTEXT = "context"
+    """The presentation context is not accepted, or not for this role."""
+    INVALID = "invalid"
+    """The command itself is wrong."""
+    REFUSED = "refused"
+    """The worker has no lease, too many commands are open, or this acceptor takes none."""

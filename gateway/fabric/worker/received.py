@@ -6,17 +6,17 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gateway.fabric.envelope import Cancel, Credit, Envelope, Requested
-from gateway.fabric.model import Request, Why
+from gateway.fabric.wire.envelopes import Cancel, Credit, Envelope, Requested
+from gateway.fabric.wire.terms import CancelReason, ReceivedIntervention
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.fabric.link import Link
+    from gateway.fabric.worker.link import Link
 
 
 @dataclass(slots=True)
-class Held:
+class InHand:
     """One request in hand."""
 
     link: Link
@@ -26,15 +26,17 @@ class Held:
     """Nobody awaits an answer any more."""
 
 
-class Hands:
+class ReceivedInterventions:
     """Filled and closed by the client's thread; any thread may look, take credit and let go."""
 
     def __init__(
-        self, on_request: Callable[[Request], None], on_cancel: Callable[[str, Why], None]
+        self,
+        on_request: Callable[[ReceivedIntervention], None],
+        on_cancel: Callable[[str, CancelReason], None],
     ) -> None:
         self._on_request = on_request
         self._on_cancel = on_cancel
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, InHand] = {}
         self._changed = threading.Condition()
         self.take: dict[type[Envelope], Callable[[Link, Any, Any], None]] = {
             Requested: self._requested,
@@ -42,14 +44,14 @@ class Hands:
             Credit: self._credited,
         }
 
-    def get(self, token: str) -> Held | None:
+    def get(self, token: str) -> InHand | None:
         return self._held.get(token)
 
     def put_down(self, token: str) -> None:
         """The final answer was given."""
         self._held.pop(token, None)
 
-    def take_credit(self, held: Held) -> bool:
+    def take_credit(self, held: InHand) -> bool:
         """Wait until the stream may send one more answer; False if nobody awaits it."""
         with self._changed:
             while held.credit < 1 and not held.closed:
@@ -61,12 +63,12 @@ class Hands:
         """The lease is gone: nothing of it can be answered."""
         for token, held in list(self._held.items()):
             if held.link is link:
-                self._cancel(token, Why.LOST, closed=True)
+                self._cancel(token, CancelReason.LOST, closed=True)
                 self.put_down(token)
 
     def _requested(self, link: Link, asked: Requested, data: memoryview | None) -> None:
-        self._held[asked.token] = Held(link, asked.credit)
-        request = Request(
+        self._held[asked.token] = InHand(link, asked.credit)
+        request = ReceivedIntervention(
             asked.token,
             asked.event,
             asked.attempt,
@@ -88,7 +90,7 @@ class Hands:
                 held.credit += credit.answers
                 self._changed.notify_all()
 
-    def _cancel(self, token: str, why: Why, *, closed: bool) -> None:
+    def _cancel(self, token: str, why: CancelReason, *, closed: bool) -> None:
         held = self._held.get(token)
         if held is None or held.closed:
             return

@@ -14,18 +14,24 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.errors import FabricError
 from gateway.events import NOTIFICATIONS
-from gateway.fabric import address
-from gateway.fabric.envelope import Answered, Extend, Publish
-from gateway.fabric.framing import MAX_DATA, pack, unpack
-from gateway.fabric.loop import Loop
-from gateway.fabric.membership import Callbacks, Change, Membership
-from gateway.fabric.model import Binding, Notification, Registration, Request, State
+from gateway.fabric.wire import address
+from gateway.fabric.wire.envelopes import Answered, Extend, Publish
+from gateway.fabric.wire.frames import MAX_DATA, pack, unpack
+from gateway.fabric.wire.terms import (
+    Binding,
+    LeaseState,
+    Notification,
+    ReceivedIntervention,
+    Registration,
+)
+from gateway.fabric.worker.membership import BindingChange, Callbacks, Membership
+from gateway.fabric.worker.poll_loop import PollLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from gateway.fabric.invoking import Invocation
+    from gateway.fabric.worker.pending_commands import PendingCommand
     from gateway.settings import FabricSettings
 
 logger = logging.getLogger("gateway.fabric")
@@ -39,9 +45,10 @@ _LOOK = 0.05
 class Client:
     """One member of a worker: registers everywhere, takes requests, answers, watches.
 
-    Callbacks: `on_request(Request)`; `on_cancel(token, why)` with the value of a `Why`;
-    `on_notification(Notification)`; `on_state(State, detail)`. `history`: how many notifications of
-    each topic, told before the start, are asked for; they have arrived when `start` returns.
+    Callbacks: `on_request(ReceivedIntervention)`; `on_cancel(token, why)` with the value of a
+    `CancelReason`; `on_notification(Notification)`; `on_state(LeaseState, detail)`. `history`: how
+    many notifications of each topic, published before the start, are asked for; they have arrived
+    when `start` returns.
     """
 
     def __init__(  # noqa: PLR0913 - the callbacks are what it is told
@@ -50,15 +57,15 @@ class Client:
         registration: Registration,
         *,
         settings: FabricSettings,
-        on_request: Callable[[Request], None],
+        on_request: Callable[[ReceivedIntervention], None],
         on_cancel: Callable[[str, str], None] = lambda _token, _why: None,
         on_notification: Callable[[Notification], None] = lambda _notification: None,
-        on_state: Callable[[State, str], None] = lambda _state, _detail: None,
+        on_state: Callable[[LeaseState, str], None] = lambda _state, _detail: None,
         history: int = 0,
     ) -> None:
         self._run_dir = address.local(run_dir)
         self._settings = settings
-        self._loop = Loop()
+        self._loop = PollLoop()
         callbacks = Callbacks(on_request, on_cancel, on_notification, on_state)
         self._membership = Membership(self._run_dir, registration, settings, callbacks, self._loop)
         self._membership.watching.history = history
@@ -120,7 +127,7 @@ class Client:
         if held is not None and not held.closed:
             held.link.offer(Extend(token))
 
-    def call(
+    def command(
         self,
         acceptor: str,
         association: str,
@@ -129,19 +136,18 @@ class Client:
         *,
         data: bytes | memoryview | None = None,
         timeout: float,
-    ) -> Invocation:
+    ) -> PendingCommand:
         """Have an acceptor do something on one of its associations; iterate over the results.
 
-        `timeout`: seconds to each result. A result with *error* says why it came to nothing.
-        Raises FabricError if there is no such acceptor or the call cannot be encoded.
+        `timeout`: seconds to each result. A result with *error* says why the command failed.
+        Raises FabricError if there is no such acceptor or the command cannot be encoded.
         """
         if threading.current_thread() is self._thread:
-            raise FabricError("a call from the client's own thread would wait for itself")
+            raise FabricError("a command from the client's own thread would wait for itself")
         link = self._membership.links.get(acceptor)
         if link is None or not link.lease:
             raise FabricError(f"no lease of acceptor {acceptor!r}")
-        invoker = self._membership.invoker
-        return invoker.begin(link, association, operation, payload, data, timeout)
+        return self._membership.commands.begin(link, association, operation, payload, data, timeout)
 
     def register(
         self,
@@ -165,7 +171,7 @@ class Client:
             if not self._thread.is_alive():
                 self._membership.registration = after
                 return
-            change = Change(before)
+            change = BindingChange(before)
             self._loop.call(lambda: self._membership.change(after, change))
             if threading.current_thread() is self._thread:
                 return
@@ -185,7 +191,11 @@ class Client:
         self._follow(self._topics - {topic}, 0.0)
 
     def publish(
-        self, where: Request | str | None, topic: str, body: dict[str, Any], assoc: bytes = b""
+        self,
+        where: ReceivedIntervention | str | None,
+        topic: str,
+        body: dict[str, Any],
+        assoc: bytes = b"",
     ) -> bool:
         """Have a notification published by an acceptor: a request's, a named one, or the first.
 
@@ -196,8 +206,8 @@ class Client:
             raise FabricError(f"{topic!r} is no notification event")
         unpack(pack(body))
         links = self._membership.links
-        name = where.acceptor if isinstance(where, Request) else where
-        if isinstance(where, Request) and not assoc:
+        name = where.acceptor if isinstance(where, ReceivedIntervention) else where
+        if isinstance(where, ReceivedIntervention) and not assoc:
             assoc = where.assoc
         if name is None:
             link = next((n for n in links.values() if n.lease), None)

@@ -4,12 +4,12 @@ Nothing here knows of sockets, clocks or tasks; `now` is an argument (seconds of
 never goes back). Every public method that takes `now` is a stimulus and returns the effects in
 the order in which they are to be done.
 
-Theory: an event has at most one *owner*, a worker's name, whose *members* are the hands. A request
-(`Call`) is given to the member with most free credit or waits in the owner's queue. Farewell and
-death differ: after a BYE of the last member nobody holds the event; after a death the owner is
-*vacant* for a while and requests wait for it, the ones that were in the dead member's hands as
-*suspects*. A request whose asker is gone but that a member has not put down is that member's
-*zombie* and costs it a credit.
+Theory of operation. An event has at most one *owner*, a worker's name, whose *members* are its
+processes. An `Intervention` is given to the member with most free credit or waits in the owner's
+queue. A BYE and a death differ: after the BYE of the last member nobody holds the event; after a
+death the owner is *vacant* for a while and requests wait for it, and those that the dead member had
+in hand are *suspects*. A request that nobody awaits any more still costs its member a credit until
+the member has returned it with a final answer.
 """
 
 from __future__ import annotations
@@ -18,10 +18,19 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import Reason
 from gateway.events import EVT_WORKER_LOST, EVT_WORKER_REFUSED, EVT_WORKER_SUPERSEDED, EVT_WORKER_UP
-from gateway.fabric.admission import refusal_of
-from gateway.fabric.desk import Desk
-from gateway.fabric.effects import Deliver, Effect, Fail, Send, Tell, Unwatch, Watch
-from gateway.fabric.envelope import (
+from gateway.fabric.acceptor.dispatcher import Dispatcher
+from gateway.fabric.acceptor.effects import (
+    Deliver,
+    Effect,
+    Fail,
+    SendEnvelope,
+    Tell,
+    UnwatchProcess,
+    WatchProcess,
+)
+from gateway.fabric.acceptor.granting import refusal_of
+from gateway.fabric.acceptor.lease import EventOwner, Generations, Member, MemberState
+from gateway.fabric.wire.envelopes import (
     Answered,
     Cancel,
     End,
@@ -32,17 +41,13 @@ from gateway.fabric.envelope import (
     Supersede,
     Unknown,
 )
-from gateway.fabric.lease import Generations, Member, Owner, Standing
-from gateway.fabric.model import Answer, Binding, Why
+from gateway.fabric.wire.terms import MISSED, Answer, Binding, CancelReason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.fabric.calls import Call
+    from gateway.fabric.acceptor.interventions import Intervention
     from gateway.settings import FabricSettings
-
-MISSED = 3
-"""Heartbeats; a silent partner is dead after them, and an acceptor joins for as long."""
 
 
 class Registry:
@@ -66,14 +71,14 @@ class Registry:
         self._ticked = now
         self._leases = 0
         self.members: dict[bytes, Member] = {}
-        self.owners: dict[str, Owner] = {}
-        self.holders: dict[str, Owner] = {}
+        self.owners: dict[str, EventOwner] = {}
+        self.holders: dict[str, EventOwner] = {}
         """The owner of each event that is held; read by admission."""
-        self.forsaken: set[str] = set()
+        self.lost: set[str] = set()
         """Events whose owner died and did not come back; until somebody holds them again."""
         self.generations = Generations()
         self._out: list[Effect] = []
-        self._desk = Desk(settings.queue, self._out)
+        self._dispatcher = Dispatcher(settings.queue, self._out)
 
     # -- what a member sends
 
@@ -83,7 +88,7 @@ class Registry:
         """Grant all events of a registration or none; `local`: its pid can be watched."""
         refuse = refusal_of(self, asked, now)
         if refuse is not None:
-            self._out.append(Send(peer, refuse))
+            self._out.append(SendEnvelope(peer, refuse))
             if refuse.refusal is Refusal.HELD:
                 member = Member(peer, "", asked, now)
                 body = {**member.describe(), "holder": refuse.holder}
@@ -98,16 +103,16 @@ class Registry:
         self._rebind(owner, now)
         self._expected.discard(owner.name)
         grant = Grant(member.lease, self._stream, self._settings.heartbeat, asked.revision)
-        self._out.append(Send(peer, grant))
-        self._desk.dispatch(owner, now)
+        self._out.append(SendEnvelope(peer, grant))
+        self._dispatcher.dispatch(owner, now)
         self._end_expectation(now)
         return self._effects()
 
     def heartbeat(self, peer: bytes, lease: str, now: float) -> list[Effect]:
         member = self._heard(peer, now)
         if member is None or member.lease != lease:
-            return [Send(peer, Unknown(lease))]
-        return [Send(peer, Heartbeat(lease))]
+            return [SendEnvelope(peer, Unknown(lease))]
+        return [SendEnvelope(peer, Heartbeat(lease))]
 
     def answer(
         self, peer: bytes, answered: Answered, data: bytes | None, now: float
@@ -115,21 +120,21 @@ class Registry:
         """Only the member that has the token in hand can answer; a late answer frees a credit."""
         member = self._heard(peer, now)
         if member is None:
-            return [Send(peer, Unknown(""))]
+            return [SendEnvelope(peer, Unknown(""))]
         call = member.in_hand.get(answered.token)
         if call is None:
             self._answer_unawaited(member, answered, now)
         elif answered.final:
             del member.in_hand[answered.token]
-            self._desk.close(call)
+            self._dispatcher.close(call)
             self._out.append(Deliver(call, Answer(answered.payload, data, True)))
             self._freed(member, now)
         elif call.owed < 1:
             text = f"{member.name} sent more answers than it had credit for"
-            self._desk.give_up(call, Reason.LOST, text, Why.ABANDONED)
+            self._dispatcher.give_up(call, Reason.LOST, text, CancelReason.ABANDONED)
             self._fault(member, now)
         else:
-            self._desk.answer_of_stream(call, Answer(answered.payload, data, False), now)
+            self._dispatcher.answer_of_stream(call, Answer(answered.payload, data, False), now)
         return self._effects()
 
     def bye(self, peer: bytes, lease: str, now: float) -> list[Effect]:
@@ -138,12 +143,12 @@ class Registry:
         if member is None or member.lease != lease:
             return []
         owner = self.owners.get(member.name)
-        member.standing = Standing.LEAVING
+        member.standing = MemberState.LEAVING
         if owner is not None and member in owner.members:
             owner.remove(member)
             if owner.members:
                 self._rebind(owner, now)
-                self._desk.dispatch(owner, now)
+                self._dispatcher.dispatch(owner, now)
             else:
                 self._release(owner, Reason.NOBODY, f"{owner.name} has left")
         self._forget_if_done(member)
@@ -153,7 +158,7 @@ class Registry:
         """The member waits for others: the deadline, if it runs, runs anew."""
         member = self._heard(peer, now)
         call = None if member is None else member.in_hand.get(token)
-        return [] if call is None else self._desk.extend(call, now)
+        return [] if call is None else self._dispatcher.extend(call, now)
 
     def fault(self, peer: bytes, now: float) -> list[Effect]:
         """The peer sent something undecodable or out of place."""
@@ -178,29 +183,32 @@ class Registry:
             return owner.bindings[event]
         return Binding(event, durable=True) if now < self._waiting_until else None
 
-    def ask(self, call: Call, now: float) -> list[Effect]:
+    def ask(self, call: Intervention, now: float) -> list[Effect]:
         """Give the call to a member, let it wait, or fail it."""
         owner = self.holders.get(call.event)
+        if call.closed:
+            return []
         if owner is not None:
-            self._desk.ask(call, owner, now)
+            self._dispatcher.ask(call, owner, now)
         elif now < self._waiting_until:
-            self._desk.ask_later(call, now)
+            self._dispatcher.ask_later(call, now)
         else:
-            self._out.append(Fail(call, Reason.NOBODY, f"{call.event}: nobody is registered"))
+            text = f"{call.event}: nobody is registered"
+            self._dispatcher.give_up(call, Reason.NOBODY, text, CancelReason.ABANDONED)
         return self._effects()
 
-    def cancel(self, call: Call) -> list[Effect]:
+    def cancel(self, call: Intervention) -> list[Effect]:
         """Tell the member that the peer wants no more; its final answer is still awaited."""
         if call.cancelled:
             return []
         call.cancelled = True
         if call.member is None:
             return []
-        return [Send(call.member.peer, Cancel(call.token, Why.CANCEL, False))]
+        return [SendEnvelope(call.member.peer, Cancel(call.token, CancelReason.CANCEL, False))]
 
-    def abandon(self, call: Call) -> list[Effect]:
+    def abandon(self, call: Intervention) -> list[Effect]:
         """Nobody awaits the answer any more."""
-        self._desk.give_up(call, None, "", Why.ABANDONED)
+        self._dispatcher.give_up(call, None, "", CancelReason.ABANDONED)
         return self._effects()
 
     def unsent(self, peer: bytes, token: str, text: str, now: float) -> list[Effect]:
@@ -208,27 +216,27 @@ class Registry:
         member = self.members.get(peer)
         if member is not None and token in member.in_hand:
             call = member.in_hand.pop(token)
-            self._desk.close(call)
+            self._dispatcher.close(call)
             self._out.append(Fail(call, Reason.LOST, text))
             self._freed(member, now)
         return self._effects()
 
-    def consumed(self, call: Call, answers: int, now: float) -> list[Effect]:
+    def consumed(self, call: Intervention, answers: int, now: float) -> list[Effect]:
         """The asker has dealt with so many answers of a stream."""
-        return self._desk.credit(call, answers, now)
+        return self._dispatcher.credit(call, answers, now)
 
     # -- time
 
     def next_deadline(self) -> float | None:
         """When the first request is late."""
-        return self._desk.deadlines.next()
+        return self._dispatcher.deadlines.next()
 
     def next_due(self, now: float) -> float:
         """When `tick` has something to do, at the latest a heartbeat from now."""
         times = [now + self._settings.heartbeat]
         times += [m.heard + self._silence for m in self.members.values()]
         times += [o.vacant_until for o in self.owners.values() if o.vacant_until is not None]
-        deadline = self._desk.deadlines.next()
+        deadline = self._dispatcher.deadlines.next()
         if deadline is not None:
             times.append(deadline)
         if now < self._waiting_until:
@@ -238,14 +246,16 @@ class Registry:
     def tick(self, now: float) -> list[Effect]:
         """Whatever became due."""
         self._forgive(now)
-        for call in self._desk.deadlines.expired(now):
-            self._desk.give_up(call, Reason.LATE, f"{call.event}: no answer in time", Why.LATE)
+        for call in self._dispatcher.deadlines.expired(now):
+            self._dispatcher.give_up(
+                call, Reason.LATE, f"{call.event}: no answer in time", CancelReason.LATE
+            )
         for member in [m for m in self.members.values() if now - m.heard >= self._silence]:
             self._bury(member, now)
         for owner in list(self.owners.values()):
             if owner.vacant_until is not None and now >= owner.vacant_until:
                 self._end_vacancy(owner, now)
-            self._desk.dispatch(owner, now)
+            self._dispatcher.dispatch(owner, now)
         self._end_expectation(now)
         return self._effects()
 
@@ -254,8 +264,10 @@ class Registry:
         in_hand = [call for m in self.members.values() for call in m.in_hand.values()]
         queued = [call for owner in self.owners.values() for call in owner.queued()]
         for call in in_hand + queued:
-            self._desk.give_up(call, Reason.LOST, "the acceptor leaves", Why.ABANDONED)
-        self._desk.fail_unclaimed()
+            self._dispatcher.give_up(
+                call, Reason.LOST, "the acceptor leaves", CancelReason.ABANDONED
+            )
+        self._dispatcher.fail_unclaimed()
         return self._effects()
 
     # -- registration
@@ -267,10 +279,10 @@ class Registry:
             if same and (member.peer != peer or member.name != asked.worker):
                 self._bury(member, now)
 
-    def _owner(self, peer: bytes, asked: Register) -> Owner:
+    def _owner(self, peer: bytes, asked: Register) -> EventOwner:
         owner = self.owners.get(asked.worker)
         if owner is None:
-            owner = self.owners[asked.worker] = Owner(asked.worker, asked.generation)
+            owner = self.owners[asked.worker] = EventOwner(asked.worker, asked.generation)
         elif asked.generation > owner.generation:
             for member in [m for m in owner.members if m.peer != peer]:
                 self._supersede(owner, member, asked.generation)
@@ -278,10 +290,10 @@ class Registry:
         self.generations.grant(asked.worker, asked.generation)
         return owner
 
-    def _supersede(self, owner: Owner, member: Member, generation: int) -> None:
+    def _supersede(self, owner: EventOwner, member: Member, generation: int) -> None:
         owner.remove(member)
-        member.standing = Standing.SUPERSEDED
-        self._out.append(Send(member.peer, Supersede(member.lease, generation)))
+        member.standing = MemberState.SUPERSEDED
+        self._out.append(SendEnvelope(member.peer, Supersede(member.lease, generation)))
         self._out.append(Tell(EVT_WORKER_SUPERSEDED.name, member.describe()))
 
     def _enrol(self, peer: bytes, asked: Register, now: float, *, local: bool) -> Member:
@@ -289,44 +301,46 @@ class Registry:
         if member is not None:
             member.update(asked)
             member.heard = now
-            member.standing = Standing.ACTIVE
+            member.standing = MemberState.ACTIVE
             return member
         self._leases += 1
         member = Member(peer, f"{self._stream}.{self._leases:x}", asked, now)
         self.members[peer] = member
         if local and asked.pid:
-            self._out.append(Watch(peer, asked.pid))
+            self._out.append(WatchProcess(peer, asked.pid))
         self._out.append(Tell(EVT_WORKER_UP.name, member.describe()))
         return member
 
-    def _rebind(self, owner: Owner, now: float) -> None:
+    def _rebind(self, owner: EventOwner, now: float) -> None:
         """Make the owner hold what its members bind now, and nothing else."""
         for call in owner.unbound():
-            self._desk.give_up(call, Reason.NOBODY, f"{call.event} was unbound", Why.ABANDONED)
+            self._dispatcher.give_up(
+                call, Reason.NOBODY, f"{call.event} was unbound", CancelReason.ABANDONED
+            )
         for event in [e for e, held in self.holders.items() if held is owner]:
             if event not in owner.bindings:
                 del self.holders[event]
         for event in owner.bindings:
             self.holders[event] = owner
-            self.forsaken.discard(event)
-            self._desk.claim(owner, event, now)
+            self.lost.discard(event)
+            self._dispatcher.claim(owner, event, now)
 
-    def _end_vacancy(self, owner: Owner, now: float) -> None:
+    def _end_vacancy(self, owner: EventOwner, now: float) -> None:
         owner.vacant_until = None
         held = {event for event, holder in self.holders.items() if holder is owner}
         if owner.members:
             self._rebind(owner, now)
         else:
             self._release(owner, Reason.LOST, f"{owner.name} died and did not come back")
-        self.forsaken |= held - self.holders.keys()
+        self.lost |= held - self.holders.keys()
 
-    def _release(self, owner: Owner, reason: Reason, text: str) -> None:
+    def _release(self, owner: EventOwner, reason: Reason, text: str) -> None:
         """Nobody holds the owner's events any more."""
         del self.owners[owner.name]
         for event in owner.bindings:
             del self.holders[event]
         for call in owner.queued():
-            self._desk.give_up(call, reason, text, Why.ABANDONED)
+            self._dispatcher.give_up(call, reason, text, CancelReason.ABANDONED)
 
     # -- life and death
 
@@ -347,38 +361,38 @@ class Registry:
     def _fault(self, member: Member, now: float) -> None:
         if member.fault(now):
             text = "too much that is no answer to anything"
-            self._out.append(Send(member.peer, End(member.lease, text)))
+            self._out.append(SendEnvelope(member.peer, End(member.lease, text)))
             self._bury(member, now)
 
     def _bury(self, member: Member, now: float) -> None:
         """End a lease by death: its name is kept for a while, its requests become suspects."""
         del self.members[member.peer]
-        self._out += (Unwatch(member.peer), Tell(EVT_WORKER_LOST.name, member.describe()))
+        self._out += (UnwatchProcess(member.peer), Tell(EVT_WORKER_LOST.name, member.describe()))
         alone = len(member.in_hand) == 1 and not member.zombies
         calls, member.in_hand = list(member.in_hand.values()), {}
         owner = self.owners.get(member.name)
         for call in calls:
             call.member = None
             call.deaths_alone += alone
-            self._desk.survive(call, owner)
+            self._dispatcher.survive(call, owner)
         if owner is None:
             return
         if member in owner.members:
             owner.remove(member)
             if not owner.covered:
                 owner.vacant_until = now + self._settings.lease_grace
-        self._desk.dispatch(owner, now)
+        self._dispatcher.dispatch(owner, now)
 
     def _forget_if_done(self, member: Member) -> None:
-        if member.standing is Standing.LEAVING and not member.busy:
+        if member.standing is MemberState.LEAVING and not member.busy:
             del self.members[member.peer]
-            self._out.append(Unwatch(member.peer))
+            self._out.append(UnwatchProcess(member.peer))
 
     def _end_expectation(self, now: float) -> None:
         if not self._expected and now >= self.joining_until:
             self._waiting_until = min(self._waiting_until, now)
         if now >= self._waiting_until:
-            self._desk.fail_unclaimed()
+            self._dispatcher.fail_unclaimed()
 
     def _answer_unawaited(self, member: Member, answered: Answered, now: float) -> None:
         if answered.token in member.zombies:
@@ -389,10 +403,10 @@ class Registry:
             self._fault(member, now)
 
     def _freed(self, member: Member, now: float) -> None:
-        if member.standing is Standing.LEAVING:
+        if member.standing is MemberState.LEAVING:
             self._forget_if_done(member)
-        elif member.standing is Standing.ACTIVE:
-            self._desk.dispatch(self.owners[member.name], now)
+        elif member.standing is MemberState.ACTIVE:
+            self._dispatcher.dispatch(self.owners[member.name], now)
 
     def _effects(self) -> list[Effect]:
         out = list(self._out)

@@ -1,23 +1,35 @@
-"""Requests on their way, and the times by which they must be answered."""
+"""Requests to workers, and the times by which they must be answered."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.events import DEADLINE
 
 if TYPE_CHECKING:
-    from gateway.fabric.lease import Member
+    from gateway.errors import Unanswered
+    from gateway.fabric.acceptor.lease import Member
+    from gateway.fabric.wire.terms import Answer
 
 _numbers = count()
 
 
-class Call:
-    """One intervention from the asking to its last answer.
+class Sink(Protocol):
+    """What the answers to an intervention go to; called on the server's loop, must not block."""
 
-    At any time it is in one place: a queue, one member's hands, or finished.
+    def answered(self, answer: Answer) -> None:
+        """Take an answer; nothing follows one that is final."""
+
+    def unanswered(self, error: Unanswered) -> None:
+        """Take note that no answer will come; nothing follows."""
+
+
+class Intervention:
+    """One request to a worker, from the asking to its last answer.
+
+    It is in one place at a time: a queue, one member, or closed.
     """
 
     __slots__ = (
@@ -25,6 +37,7 @@ class Call:
         "assoc",
         "attempt",
         "cancelled",
+        "closed",
         "data",
         "deaths_alone",
         "duration",
@@ -47,6 +60,7 @@ class Call:
         assoc: bytes,
         data: bytes | None = None,
         *,
+        sink: Sink,
         window: int = 0,
     ) -> None:
         self.event = event
@@ -66,11 +80,13 @@ class Call:
         self.owed = window
         """Answers that the member may still send."""
         self.cancelled = False
-        self.queue: dict[Call, None] | None = None
+        self.queue: dict[Intervention, None] | None = None
         self.member: Member | None = None
         self.token = ""
-        self.sink: Any = None
-        """The asker's own; the registry does not look at it."""
+        self.closed = False
+        """It has ended: answered, failed or abandoned."""
+        self.sink = sink
+        """Belongs to the asker; the registry does not look at it."""
 
     def leave_queue(self) -> None:
         if self.queue is not None:
@@ -86,9 +102,9 @@ class Deadlines:
     """
 
     def __init__(self) -> None:
-        self._rows: dict[float, OrderedDict[Call, float]] = {}
+        self._rows: dict[float, OrderedDict[Intervention, float]] = {}
 
-    def start(self, call: Call, now: float) -> None:
+    def start(self, call: Intervention, now: float) -> None:
         """Run, or run anew, from now."""
         row = self._rows.get(call.duration)
         if row is None:
@@ -96,7 +112,7 @@ class Deadlines:
         row[call] = now + call.duration
         row.move_to_end(call)
 
-    def stop(self, call: Call) -> None:
+    def stop(self, call: Intervention) -> None:
         row = self._rows.get(call.duration)
         if row is None:
             return
@@ -104,7 +120,7 @@ class Deadlines:
         if not row:
             del self._rows[call.duration]
 
-    def left(self, call: Call, now: float) -> float:
+    def left(self, call: Intervention, now: float) -> float:
         """Seconds left; the whole duration if the clock does not run."""
         row = self._rows.get(call.duration)
         due = None if row is None else row.get(call)
@@ -114,7 +130,7 @@ class Deadlines:
         """When the first one is late."""
         return min((row[next(iter(row))] for row in self._rows.values()), default=None)
 
-    def expired(self, now: float) -> list[Call]:
+    def expired(self, now: float) -> list[Intervention]:
         """Take out what is late."""
         late = []
         for row in self._rows.values():

@@ -1,0 +1,112 @@
+"""The acceptor's end of commands: what workers want done on an association."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gateway.errors import FabricError
+from gateway.fabric.wire.envelopes import Command, CommandResult
+from gateway.fabric.wire.frames import MAX_DATA
+from gateway.fabric.wire.terms import CommandFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_OPEN = 1024
+"""Commands of one member that are open."""
+
+
+@dataclass(eq=False, slots=True)
+class AssociationCommand:
+    """One command of a worker; whoever takes it owes it a final `reply`."""
+
+    association: str
+    operation: str
+    payload: dict[str, Any]
+    data: bytes | None
+    send: Callable[[dict[str, Any], bytes | None, bool], None] = field(repr=False)
+    gone: Callable[[], None] | None = None
+    """Set by whoever takes the command; called once if the worker stops waiting for results."""
+    closed: bool = False
+    """The final reply was given, or the worker does not wait for it any more."""
+
+    def reply(
+        self, payload: dict[str, Any], data: bytes | None = None, *, final: bool = True
+    ) -> None:
+        """Send a result to the worker; dropped if the worker does not wait for it any more.
+
+        Raises FabricError for what cannot be encoded or is too large; the command stays open then.
+        """
+        if not self.closed:
+            self.send(payload, data, final)
+
+    def fail(self, failure: CommandFailure, text: str) -> None:
+        """Tell the worker that the command failed."""
+        self.reply({"error": text, "kind": failure.value})
+
+
+class OpenCommands:
+    """The open commands of all members; `send` takes a peer, an envelope and a data set."""
+
+    def __init__(self, send: Callable[[bytes, CommandResult, bytes | None], None]) -> None:
+        self._send = send
+        self._open: dict[tuple[bytes, str], AssociationCommand] = {}
+        self._counts: Counter[bytes] = Counter()
+        self.on_command: Callable[[AssociationCommand], None] | None = None
+
+    def take(self, peer: bytes, asked: Command, data: bytes | None, *, member: bool) -> None:
+        """Hand the command on, or say why not; `member`: the peer has a lease."""
+        key = (peer, asked.command)
+
+        def send(payload: dict[str, Any], data: bytes | None, final: bool) -> None:
+            self._reply(key, payload, data, final=final)
+
+        command = AssociationCommand(asked.association, asked.operation, asked.payload, data, send)
+        if not member:
+            command.fail(CommandFailure.REFUSED, "a worker without a lease gives no commands")
+        elif self.on_command is None:
+            command.fail(CommandFailure.REFUSED, "this acceptor takes no commands")
+        elif key in self._open or self._counts[peer] >= MAX_OPEN:
+            command.fail(CommandFailure.REFUSED, "the command is open already, or too many are")
+        else:
+            self._open[key] = command
+            self._counts[peer] += 1
+            self.on_command(command)
+
+    def cancel(self, peer: bytes, name: str) -> None:
+        """The worker does not wait for results of this command any more."""
+        if (command := self._remove((peer, name))) is not None and command.gone is not None:
+            command.gone()
+
+    def lose(self, peer: bytes, text: str = "the lease has ended") -> None:
+        """End the commands of a member whose lease has ended; it is told, in case it lives."""
+        for key in [key for key in self._open if key[0] == peer]:
+            command = self._open[key]
+            command.fail(CommandFailure.REFUSED, text)
+            if command.gone is not None:
+                command.gone()
+
+    def close(self) -> None:
+        """End every command: the acceptor leaves."""
+        for peer in list(self._counts):
+            self.lose(peer, "the acceptor leaves")
+
+    def _reply(
+        self, key: tuple[bytes, str], payload: dict[str, Any], data: bytes | None, *, final: bool
+    ) -> None:
+        if data is not None and len(data) > MAX_DATA:
+            raise FabricError(f"data of {len(data)} bytes, {MAX_DATA} are the limit")
+        self._send(key[0], CommandResult(key[1], final, payload), data)
+        if final:
+            self._remove(key)
+
+    def _remove(self, key: tuple[bytes, str]) -> AssociationCommand | None:
+        command = self._open.pop(key, None)
+        if command is not None:
+            command.closed = True
+            self._counts[key[0]] -= 1
+            if not self._counts[key[0]]:
+                del self._counts[key[0]]
+        return command

@@ -1,0 +1,1 @@
+"""What both ends of the fabric share: envelopes, frames, sockets, addresses, types."""

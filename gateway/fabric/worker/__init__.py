@@ -1,0 +1,7 @@
+"""The worker's end of the fabric: it answers requests, watches, and has acceptors do things."""
+
+from gateway.fabric.worker.client import Client
+from gateway.fabric.worker.generation import next_generation
+from gateway.fabric.worker.pending_commands import PendingCommand
+
+__all__ = ["Client", "PendingCommand", "next_generation"]
