@@ -1,108 +1,23 @@
-"""The events as users import them: `from gateway import evt`, then `evt.EVT_C_STORE`."""
+"""The events as users import them: `from gateway import evt`, then `evt.EVT_C_STORE`.
+
+All events of the catalogue, gateway.events, and `Event`, what a handler is called with.
+"""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from gateway.events import (
-    EVT_ABORTED,
-    EVT_ACCEPTED,
-    EVT_ACSE_RECV,
-    EVT_ACSE_SENT,
-    EVT_ASSOCIATE,
-    EVT_ASYNC_OPS,
-    EVT_C_ECHO,
-    EVT_C_FIND,
-    EVT_C_GET,
-    EVT_C_MOVE,
-    EVT_C_STORE,
-    EVT_CONN_CLOSE,
-    EVT_CONN_OPEN,
-    EVT_DATA_RECV,
-    EVT_DATA_SENT,
-    EVT_DIMSE_RECV,
-    EVT_DIMSE_SENT,
-    EVT_ESTABLISHED,
-    EVT_FSM_TRANSITION,
-    EVT_GAP,
-    EVT_INSTANCE_CONFLICT,
-    EVT_INSTANCE_MISSING,
-    EVT_INSTANCE_STORED,
-    EVT_N_ACTION,
-    EVT_N_CREATE,
-    EVT_N_DELETE,
-    EVT_N_EVENT_REPORT,
-    EVT_N_GET,
-    EVT_N_SET,
-    EVT_PDU_RECV,
-    EVT_PDU_SENT,
-    EVT_REJECTED,
-    EVT_RELEASED,
-    EVT_REQUESTED,
-    EVT_SOP_COMMON,
-    EVT_SOP_EXTENDED,
-    EVT_USER_ID,
-    EVT_WORKER_LOST,
-    EVT_WORKER_REFUSED,
-    EVT_WORKER_SUPERSEDED,
-    EVT_WORKER_UP,
-    InterventionEvent,
-    NotificationEvent,
-)
+from gateway.events import *  # noqa: F403
+from gateway.events import CATALOGUE, InterventionEvent, NotificationEvent
 
 if TYPE_CHECKING:
-    from gateway.sdk.event import Event
-
-__all__ = [
-    "EVT_ABORTED",
-    "EVT_ACCEPTED",
-    "EVT_ACSE_RECV",
-    "EVT_ACSE_SENT",
-    "EVT_ASSOCIATE",
-    "EVT_ASYNC_OPS",
-    "EVT_CONN_CLOSE",
-    "EVT_CONN_OPEN",
-    "EVT_C_ECHO",
-    "EVT_C_FIND",
-    "EVT_C_GET",
-    "EVT_C_MOVE",
-    "EVT_C_STORE",
-    "EVT_DATA_RECV",
-    "EVT_DATA_SENT",
-    "EVT_DIMSE_RECV",
-    "EVT_DIMSE_SENT",
-    "EVT_ESTABLISHED",
-    "EVT_FSM_TRANSITION",
-    "EVT_GAP",
-    "EVT_INSTANCE_CONFLICT",
-    "EVT_INSTANCE_MISSING",
-    "EVT_INSTANCE_STORED",
-    "EVT_N_ACTION",
-    "EVT_N_CREATE",
-    "EVT_N_DELETE",
-    "EVT_N_EVENT_REPORT",
-    "EVT_N_GET",
-    "EVT_N_SET",
-    "EVT_PDU_RECV",
-    "EVT_PDU_SENT",
-    "EVT_REJECTED",
-    "EVT_RELEASED",
-    "EVT_REQUESTED",
-    "EVT_SOP_COMMON",
-    "EVT_SOP_EXTENDED",
-    "EVT_USER_ID",
-    "EVT_WORKER_LOST",
-    "EVT_WORKER_REFUSED",
-    "EVT_WORKER_SUPERSEDED",
-    "EVT_WORKER_UP",
-    "Event",
-    "InterventionEvent",
-    "NotificationEvent",
-]
+    from gateway.sdk.event import Event as Event
+else:
+    __all__ = ["Event", "InterventionEvent", "NotificationEvent", *CATALOGUE]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Event":  # brings pydicom along: only for who names it
+    if name == "Event":  # loads pydicom, which a process that only names events does not need
         return import_module("gateway.sdk.event").Event
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
