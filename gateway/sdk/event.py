@@ -1,95 +1,36 @@
 """The object that a handler is called with.
 
-What an event has is a matter of two tables: the catalogue says which attributes belong to the
-event, and `GETTERS` says how each is made of the payload. A value is made when first asked for,
-and kept.
+There is one event for each request, and most handlers ask for few of its attributes, so whatever is
+not asked for must not cost anything.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cached_property, partial
-from io import BytesIO
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.errors import GatewayError
 from gateway.events import CATALOGUE, InterventionEvent, NotificationEvent
-from gateway.sdk import assoc, dataset, watched
-from gateway.spool import Claim
+from gateway.sdk import assoc
+from gateway.sdk import event_attributes as make
+from gateway.sdk.event_attributes import Attribute, attributes_of, has_attribute
 
 if TYPE_CHECKING:
-    from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import UID
+    from pathlib import Path
 
     from gateway.sdk.calling import Caller
-    from gateway.sdk.watched import AcsePrimitive, DimseMessage
     from gateway.ul.pdu import PDU
 
 Publish: TypeAlias = Callable[[str, dict[str, Any]], None]
 """Sends a notification: topic and body."""
 
 
-class RequestContext(NamedTuple):
-    """The presentation context of a request."""
-
-    context_id: int
-    abstract_syntax: UID
-    transfer_syntax: UID
-
-
-class CommonExtended(NamedTuple):
-    """A SOP class common extended negotiation sub-item (PS3.7 D.3.3.6)."""
-
-    sop_class_uid: UID
-    service_class_uid: UID
-    related_general_sop_class_identification: list[UID]
-
-
-class RequestParameters:
-    """The parameters of a DIMSE request under their names in PS3.7, as attributes.
-
-    A parameter that the request does not have is None.
-    """
-
-    def __init__(self, parameters: Mapping[str, Any], encoded: Callable[[], bytes]) -> None:
-        self._parameters = parameters
-        self._encoded = encoded
-
-    def __repr__(self) -> str:
-        given = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._parameters)
-        return f"{type(self).__name__}({given})"
-
-    def __getattr__(self, name: str) -> Any:
-        value = self._parameters.get(name) if not name.startswith("_") else None
-        if value is not None:
-            return dataset.uid(value) if "UID" in name else value
-        if name in _DATA_SET_PARAMETERS:
-            return BytesIO(self._encoded())
-        if name[:1].isupper():
-            return None
-        raise AttributeError(f"a DIMSE request has no parameter {name!r}")
-
-
-_DATA_SET_PARAMETERS = frozenset(
-    {
-        "DataSet",
-        "Identifier",
-        "ActionInformation",
-        "AttributeList",
-        "EventInformation",
-        "ModificationList",
-    }
-)
-
-
 class Event:
-    """One event, as told to or asked of a worker.
+    """One event, as a notification or request to a worker.
 
     `payload` and `data` are what the envelope carried (see PROTOCOL.md of the fabric), `blob` the
     association as the acceptor encoded it.
@@ -97,6 +38,66 @@ class Event:
 
     event: NotificationEvent | InterventionEvent
     """The catalogue entry."""
+    attempt: int
+    """Interventions: 1, and one more for each member that died with the request in hand."""
+
+    # any DIMSE request
+    request = Attribute(make.request)
+    """The parameters of the request by their names in PS3.7, as `request.MessageID`."""
+    context = Attribute(make.context)
+    """(context_id, abstract_syntax, transfer_syntax)."""
+    message_id = Attribute[int]()
+
+    # EVT_C_STORE
+    dataset = Attribute(make.stored)
+    """The decoded data set; values are converted when they are asked for."""
+    file_meta = Attribute(make.file_meta)
+    dataset_path = Attribute(make.dataset_path)
+    """A Part 10 file that is there until the handler has returned."""
+    encoded_dataset = Attribute(make.encoded_dataset)
+    """Call it: the exact bytes, with preamble and file meta unless `include_meta=False`."""
+    claim = Attribute(make.claim)
+    """Where the data set is in the spool, its size and digest."""
+    claim_data = Attribute(make.claim_data)
+    """The Part 10 file's bytes if it is not in the spool (up to 64 KiB); else None."""
+
+    # EVT_C_FIND, EVT_C_GET, EVT_C_MOVE
+    identifier = Attribute(make.decoded)
+    move_destination = Attribute[str](make.parameter("MoveDestination"))
+
+    # the DIMSE-N services
+    action_information = Attribute(make.decoded)
+    action_type = Attribute["int | None"](make.parameter("ActionTypeID"))
+    attribute_list = Attribute(make.decoded)
+    attribute_identifiers = Attribute[list[int]](make.parameter("AttributeIdentifierList"))
+    event_information = Attribute(make.decoded)
+    event_type = Attribute["int | None"](make.parameter("EventTypeID"))
+    modification_list = Attribute(make.decoded)
+
+    # negotiation
+    app_info = Attribute(make.app_info)
+    items = Attribute(make.items)
+    nr_invoked = Attribute[int]()
+    nr_performed = Attribute[int]()
+    invoked = Attribute[int]()
+    performed = Attribute[int]()
+    user_id_type = Attribute[int]()
+    primary_field = Attribute[bytes]()
+    secondary_field = Attribute[bytes]()
+
+    # notifications of the protocol
+    address = Attribute(make.address)
+    data = Attribute(make.data)
+    length = Attribute[int]()
+    """Bytes before the excerpt was cut."""
+    truncated = Attribute[bool]()
+    pdu: Attribute[PDU] = Attribute(make.pdu)
+    primitive = Attribute(make.primitive)
+    message = Attribute(make.message)
+    current_state = Attribute[str]()
+    fsm_event = Attribute[str]()
+    action = Attribute[str]()
+    next_state = Attribute[str]()
 
     def __init__(  # noqa: PLR0913 - what an envelope carries
         self,
@@ -141,6 +142,14 @@ class Event:
         return self.event.description
 
     @property
+    def is_cancelled(self) -> bool:
+        """Interventions: the answer is no longer wanted. Once True, it stays True."""
+        if not self.event.is_intervention:
+            raise AttributeError("is_cancelled")  # __getattr__ says more
+        made = self.__dict__.get("_cancellation")
+        return self._cancelled or (made is not None and made.is_set())
+
+    @property
     def cancellation(self) -> threading.Event:
         """Set once the answer is no longer wanted."""
         # most handlers never ask, and two threads that do at once must get the same one
@@ -150,7 +159,7 @@ class Event:
         return made
 
     def cancel(self) -> None:
-        """The answer is no longer wanted."""
+        """Set `is_cancelled` and `cancellation`: the answer is no longer wanted."""
         self._cancelled = True
         if (made := self.__dict__.get("_cancellation")) is not None:
             made.set()
@@ -171,7 +180,7 @@ class Event:
     def publish(
         self, event: NotificationEvent | str, body: Mapping[str, Any] | None = None
     ) -> None:
-        """Tell the watchers of `event` about this association; never waits for them.
+        """Send a notification about this association to the watchers of `event`; never waits.
 
         Raises ValueError if `event` is not a notification of the catalogue.
         """
@@ -179,7 +188,7 @@ class Event:
             self._publish(str(event), dict(body or {}))
 
     def is_watched(self, event: NotificationEvent | str) -> bool:
-        """Whether anybody watches: the body of what nobody watches need not be made.
+        """Whether anybody watches `event`: otherwise its body need not be made.
 
         Raises ValueError as `publish` does.
         """
@@ -189,203 +198,20 @@ class Event:
         return self._publish is not None and (self._is_watched is None or self._is_watched(name))
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name not in (_KNOWN.get(self.event.name) or _known(self.event)):
+        """An attribute that no worker needs a type for, or the error for one that is not there."""
+        if (
+            name.startswith("_")
+            or name in type(self).__dict__
+            or not has_attribute(self.event, name)
+        ):
             raise AttributeError(
                 f"{self.event.name} has no attribute {name!r}; "
                 f"it has {', '.join(attributes_of(self.event))}"
             )
-        try:
-            getter = GETTERS.get(name)
-            value = getter(self) if getter is not None else self._payload.get(name)
-        except AttributeError as error:
-            # or Python would report that the event has no such attribute
-            raise RuntimeError(f"{self.event.name}.{name}: {error}") from error
-        if name not in _CHANGING:
-            self.__dict__[name] = value
-        return value
+        return self._payload.get(name)
 
     def close(self) -> None:
         """Remove what was made for the handler's sake only."""
         if self._temporary is not None:
             self._temporary.unlink(missing_ok=True)
             self._temporary = None
-
-    if TYPE_CHECKING:
-        request: RequestParameters
-        context: RequestContext
-        message_id: int
-        attempt: int
-        is_cancelled: bool
-        dataset: Dataset
-        file_meta: FileMetaDataset
-        dataset_path: Path
-        claim: Claim
-        claim_data: bytes | None
-        identifier: Dataset
-        move_destination: str
-        action_information: Dataset
-        action_type: int | None
-        attribute_list: Dataset
-        attribute_identifiers: list[int]
-        event_information: Dataset
-        event_type: int | None
-        modification_list: Dataset
-        address: tuple[str, int]
-        data: bytes
-        length: int
-        truncated: bool
-        pdu: PDU
-        primitive: AcsePrimitive
-        message: DimseMessage
-        current_state: str
-        fsm_event: str
-        action: str
-        next_state: str
-
-        def encoded_dataset(self, include_meta: bool = True) -> bytes:
-            """The exact bytes that came in, behind preamble and file meta information or not."""
-
-
-_BASE = ("assoc", "event", "name", "description", "timestamp", "publish", "is_watched")
-_ASKED = ("attempt", "is_cancelled")
-_EXTRA = {"EVT_C_STORE": ("claim", "claim_data")}
-"""Attributes that have to do with this gateway, not with the event itself."""
-
-_CHANGING = frozenset({"is_cancelled"})
-_KNOWN: dict[str, frozenset[str]] = {}
-"""Attributes by event, once they were asked for."""
-
-
-def attributes_of(event: NotificationEvent | InterventionEvent) -> tuple[str, ...]:
-    """Every attribute that a handler of `event` finds."""
-    asked = _ASKED if event.is_intervention else ()
-    own = (*event.attributes, *_EXTRA.get(event.name, ()))
-    return (*_BASE, *dict.fromkeys((*own, *asked)))
-
-
-def _known(event: NotificationEvent | InterventionEvent) -> frozenset[str]:
-    """The same, to look one up."""
-    return _KNOWN.setdefault(event.name, frozenset(attributes_of(event)))
-
-
-def _request(event: Event) -> RequestParameters:
-    return RequestParameters(event._payload["request"], partial(_encoded_dataset, event, False))
-
-
-def _context(event: Event) -> RequestContext:
-    context_id, abstract_syntax, transfer_syntax = event._payload["context"]
-    return RequestContext(context_id, dataset.uid(abstract_syntax), dataset.uid(transfer_syntax))
-
-
-def _parameter(keyword: str, event: Event) -> Any:
-    return getattr(event.request, keyword)
-
-
-def _decoded(event: Event) -> Dataset:
-    """The data set of any request but a C-STORE's: it came in the envelope."""
-    return dataset.decode(bytes(event._data or b""), event.context.transfer_syntax)
-
-
-def _claim(event: Event) -> Claim:
-    return Claim.from_map(event._payload["claim"])
-
-
-def _claim_data(event: Event) -> bytes | None:
-    if event.claim.path is not None or event._data is None:
-        return None
-    return bytes(event._data)
-
-
-def _stored(event: Event) -> Dataset:
-    syntax = event.context.transfer_syntax
-    if (whole := event.claim_data) is not None:
-        return dataset.decode(memoryview(whole)[event.claim.offset :], syntax)
-    with open(_spooled(event), "rb") as file:
-        file.seek(event.claim.offset)
-        return dataset.decode(file, syntax)
-
-
-def _file_meta(event: Event) -> FileMetaDataset:
-    if (whole := event.claim_data) is not None:
-        return dataset.file_meta(whole[: event.claim.offset])
-    with open(_spooled(event), "rb") as file:
-        return dataset.file_meta(file.read(event.claim.offset))
-
-
-def _spooled(event: Event) -> str:
-    if event.claim.path is None:
-        raise dataset.DatasetError("the request came without its data set")
-    return event.claim.path
-
-
-def _encoded_dataset(event: Event, include_meta: bool = True) -> bytes:
-    """The bytes as they came in; the data set of any request but a C-STORE's has no file meta."""
-    if "claim" not in event._payload:
-        return bytes(event._data or b"")
-    skip = 0 if include_meta else event.claim.offset
-    if (whole := event.claim_data) is not None:
-        return whole[skip:]
-    with open(_spooled(event), "rb") as file:
-        file.seek(skip)
-        return file.read()
-
-
-def _dataset_path(event: Event) -> Path:
-    """The spool file; what came in the envelope is written down until the handler is through."""
-    if (whole := event.claim_data) is None:
-        return Path(_spooled(event))
-    handle, path = tempfile.mkstemp(prefix="gateway-", suffix=".dcm")
-    event._temporary = Path(path)
-    with os.fdopen(handle, "wb") as file:
-        file.write(whole)
-    return event._temporary
-
-
-def _is_cancelled(event: Event) -> bool:
-    made = event.__dict__.get("_cancellation")
-    return event._cancelled or (made is not None and made.is_set())
-
-
-def _app_info(event: Event) -> dict[UID, bytes]:
-    return {dataset.uid(k): value for k, value in event._payload["app_info"].items()}
-
-
-def _items(event: Event) -> dict[UID, CommonExtended]:
-    return {
-        dataset.uid(k): CommonExtended(
-            dataset.uid(item["sop_class_uid"]),
-            dataset.uid(item["service_class_uid"]),
-            [dataset.uid(u) for u in item["related_general_sop_class_identification"]],
-        )
-        for k, item in event._payload["items"].items()
-    }
-
-
-GETTERS: dict[str, Callable[[Event], Any]] = {
-    "request": _request,
-    "context": _context,
-    "is_cancelled": _is_cancelled,
-    "dataset": _stored,
-    "file_meta": _file_meta,
-    "dataset_path": _dataset_path,
-    "encoded_dataset": lambda event: partial(_encoded_dataset, event),
-    "claim": _claim,
-    "claim_data": _claim_data,
-    "identifier": _decoded,
-    "move_destination": partial(_parameter, "MoveDestination"),
-    "action_information": _decoded,
-    "action_type": partial(_parameter, "ActionTypeID"),
-    "attribute_list": _decoded,
-    "attribute_identifiers": partial(_parameter, "AttributeIdentifierList"),
-    "event_information": _decoded,
-    "event_type": partial(_parameter, "EventTypeID"),
-    "modification_list": _decoded,
-    "items": _items,
-    "app_info": _app_info,
-    "address": lambda event: assoc.address(event._payload.get("address")),
-    "data": lambda event: bytes(event._payload["data"]),
-    "pdu": lambda event: watched.pdu(event._payload),
-    "primitive": lambda event: watched.primitive(event._payload),
-    "message": lambda event: watched.message(event._payload),
-}
-"""How an attribute is made of the payload; one that is not here stands in it under its name."""

@@ -1,4 +1,4 @@
-"""Requests in hand, and how they come to a thread: one by one, or several as a batch."""
+"""Requests that a worker has in hand, and how they come to a thread: alone or in batches."""
 
 from __future__ import annotations
 
@@ -12,27 +12,34 @@ if TYPE_CHECKING:
     from gateway.sdk.event import Event
 
 GRACE = 5.0
-"""Seconds past its deadline after which a handler counts as hung; never more than the deadline."""
+"""Seconds past its deadline after which a handler counts as hung; at most the deadline itself."""
 
 
 class HandlerJob:
-    """One request in hand."""
+    """One request in hand.
+
+    Most requests never use more than the values that `__init__` sets; the others are defaults of
+    the class, which cost nothing for each request.
+    """
+
+    deadline_at: float | None
+    """None while the deadline does not run: an answer is being sent, or a peer is waited for."""
+    extended_at: float | None = None
+    """When the acceptor was last told that the handler is waiting for a third party."""
+    call: HandlerCall | None = None
+    """None while the request waits for a thread."""
+    abandoned = False
+    """The handler is past its deadline, and its answer no longer counts."""
+    given_up = False
+    """It was answered for a handler that hangs."""
+    unwanted = False
+    """Nobody waits for an answer any more."""
 
     def __init__(self, token: str, bound: BoundHandler, event: Event, deadline_at: float) -> None:
         self.token = token
         self.bound = bound
         self.event = event
-        self.deadline_at: float | None = deadline_at
-        """None while it is not the handler that we wait for."""
-        self.extended_at: float | None = None
-        """When the acceptor was last told that others are waited for; None: they are not."""
-        self.run: HandlerCall | None = None
-        """None while it waits for a thread."""
-        self.abandoned = False
-        self.given_up = False
-        """It was answered for a handler that hangs."""
-        self.unwanted = False
-        """Nobody awaits an answer any more."""
+        self.deadline_at = deadline_at
 
     @property
     def grace(self) -> float:
@@ -46,12 +53,12 @@ class HandlerJob:
     def abandon(self) -> None:
         self.abandoned = True
         self.cancel(unwanted=True)
-        if self.run is not None:
-            self.run.cancel_if_unwanted()
+        if self.call is not None:
+            self.call.cancel_if_unwanted()
 
 
 class HandlerCall:
-    """One call of a handler: what a thread is at."""
+    """One call of a handler: what a thread is doing."""
 
     def __init__(self, jobs: list[HandlerJob], batch: BatchQueue | None = None) -> None:
         self.jobs = jobs
@@ -61,10 +68,10 @@ class HandlerCall:
         self.future: Future[Any] | None = None
         """What the handler's coroutine runs as, at the moment."""
         for job in jobs:
-            job.run = self
+            job.call = self
 
     def cancel_if_unwanted(self) -> None:
-        """Cancel the coroutine once a deadline has passed and nobody awaits any of it."""
+        """Cancel the coroutine once a deadline has passed and nobody waits for any of it."""
         future, jobs = self.future, self.jobs
         if (
             future is not None
@@ -75,19 +82,19 @@ class HandlerCall:
 
 
 class BatchQueue:
-    """What waits for one event's handler of batches, which is called once at a time.
+    """What waits for one event's batch handler, which is called once at a time.
 
-    While a call is at work, what comes gathers for the next one: so batches are as big as the
-    handler is slow, and nobody waits for one to fill.
+    What arrives while a call is running is gathered for the next one. So a batch is as large as the
+    handler is slow, and no request waits for a batch to fill.
     """
 
     def __init__(self) -> None:
         self.waiting: deque[HandlerJob] = deque()
         self.is_due = False
-        """A thread is at work on it, or will be."""
+        """A thread is working on it, or will be."""
 
     def take(self) -> HandlerCall | None:
-        """The next call: as many as wait and the handler takes; None if nothing waits."""
+        """Return the next call, with all that wait up to the batch's size; None if none wait."""
         jobs: list[HandlerJob] = []
         waiting = self.waiting
         while waiting and (not jobs or self._fits(jobs)):
@@ -103,7 +110,7 @@ class BatchQueue:
         return len(jobs) < first.batch and self.waiting[0].bound is first
 
     def hold_back(self) -> list[HandlerJob]:
-        """Give away what waits and may be given to another member."""
+        """Remove and return what waits and may be given to another member."""
         given = [job for job in self.waiting if job.bound.redeliver]
         self.waiting = deque(job for job in self.waiting if not job.bound.redeliver)
         return given

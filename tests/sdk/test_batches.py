@@ -1,12 +1,14 @@
 """Handlers of batches: what gathers, who is answered what, and what one does not do to others."""
 
 import asyncio
+import queue
 import threading
 
 import pytest
 from pydicom.dataset import Dataset
 
 from gateway import Worker, evt
+from gateway.errors import FabricError
 from gateway.sdk import testing
 from gateway.sdk.bound_handler import BoundHandler
 from gateway.sdk.executor import Executor, HandlerLoop
@@ -54,6 +56,13 @@ def submit(executor, bound, *tokens):
     return made
 
 
+def submit_all(executor, bound, *tokens):
+    """Requests of one message."""
+    executor.submit_many(
+        [(token, bound, dimse_event(evt.EVT_C_ECHO), bound.deadline) for token in tokens]
+    )
+
+
 def told(acceptor, count):
     return dict(acceptor.next() for _ in range(count))
 
@@ -92,6 +101,60 @@ def test_what_comes_meanwhile_is_the_next_batch(executor, acceptor):
     assert gate.sizes == [1, 4, 2], "one call at a time"
     assert executor.drain(WAIT)
     assert executor.in_hand == 0
+
+
+def test_the_requests_of_one_message_are_one_batch(executor, acceptor):
+    gate = Gate()
+    gate.go.set()
+    bound = bind(gate, batch=64)
+    single = BoundHandler(evt.EVT_C_ECHO, lambda event: 0xB007)
+    requests = [(token, bound, dimse_event(evt.EVT_C_ECHO), 30.0) for token in "abcde"]
+    requests.insert(2, ("single", single, dimse_event(evt.EVT_C_ECHO), 30.0))
+    executor.submit_many(requests)
+    assert statuses(acceptor, 6) == {**dict.fromkeys("abcde", 0xB001), "single": 0xB007}
+    assert gate.sizes == [5]
+
+
+def test_the_answers_of_one_batch_leave_at_once(acceptor, loop, clock):
+    sent = queue.SimpleQueue()
+    executor = Executor(8, acceptor.send, send_many=sent.put, loop=loop, clock=clock)
+    executor.start()
+    late = dimse_event(evt.EVT_C_ECHO)
+
+    def handle(events):
+        if late in events:
+            clock.now += 30
+            executor.tick()
+        return [0xB000, ValueError("of one"), 0xB002]
+
+    submit_all(executor, bind(handle), *"abc")
+    assert [(token, a.payload.get("status", a.payload.get("error")))
+            for token, a in sent.get(timeout=WAIT)] == [
+        ("a", 0xB000), ("b", "ValueError: of one"), ("c", 0xB002)]  # fmt: skip
+    bound = bind(handle)
+    executor.submit_many(
+        [
+            ("late", bound, late, 30.0),
+            *((t, bound, dimse_event(evt.EVT_C_ECHO), 60.0) for t in "de"),
+        ]
+    )
+    answers = dict(sent.get(timeout=WAIT))
+    assert answers["late"].payload["error"] == "past its deadline"
+    assert answers["e"].payload["status"] == 0xB002
+    assert executor.drain(WAIT)
+    executor.stop()
+
+
+def test_answers_that_cannot_leave_at_once_leave_one_by_one(acceptor, loop):
+    def refuse(answers):
+        raise FabricError("one of them cannot be encoded")
+
+    executor = Executor(8, acceptor.send, send_many=refuse, loop=loop)
+    executor.start()
+    submit_all(executor, bind(lambda events: [0xB000] * len(events)), *"ab")
+    assert statuses(acceptor, 2) == {"a": 0xB000, "b": 0xB000}
+    executor.stop()
+    assert executor.drain(WAIT)
 
 
 def test_it_needs_one_thread(executor, acceptor):

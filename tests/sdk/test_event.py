@@ -12,7 +12,7 @@ from pydicom.uid import (
 
 from gateway import events, evt
 from gateway.sdk import Event, dataset
-from gateway.sdk.event import GETTERS, attributes_of
+from gateway.sdk.event_attributes import Attribute, attributes_of
 from tests.sdk.conftest import INSTANCE, TOKEN, dimse_event, part10, store_event
 
 SYNTAXES = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian]
@@ -217,9 +217,9 @@ def test_a_spool_file_that_is_gone(instance, tmp_path):
     assert isinstance(event.dataset_path, Path)
 
 
-def test_every_getter_belongs_to_some_attribute():
+def test_every_attribute_belongs_to_some_event():
     known = {name for event in events.CATALOGUE.values() for name in attributes_of(event)}
-    assert set(GETTERS) <= known
+    assert {name for name, value in vars(Event).items() if isinstance(value, Attribute)} <= known
 
 
 def test_two_threads_see_one_value(instance):

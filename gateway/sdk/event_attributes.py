@@ -1,0 +1,217 @@
+"""How the attributes of an event are made of what its envelope carried.
+
+The catalogue says which attributes belong to which event. An attribute is made when a handler first
+asks for it, and kept in the event's `__dict__`, where Python finds it before it looks here again.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from gateway.sdk import assoc, dataset, watched
+from gateway.sdk.request_parameters import (
+    CommonExtended,
+    RequestContext,
+    RequestParameters,
+    request_context,
+)
+from gateway.spool import Claim
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import UID
+
+    from gateway.events import InterventionEvent, NotificationEvent
+    from gateway.sdk.event import Event
+
+T = TypeVar("T")
+
+_BASE = ("assoc", "event", "name", "description", "timestamp", "publish", "is_watched")
+_INTERVENTION = ("attempt", "is_cancelled")
+_EXTRA = {"EVT_C_STORE": ("claim", "claim_data")}
+"""Attributes that have to do with this gateway, not with the event itself."""
+_KNOWN: dict[str, frozenset[str]] = {}
+"""Names of attributes by event, once one of them was asked for."""
+
+
+def attributes_of(event: NotificationEvent | InterventionEvent) -> tuple[str, ...]:
+    """Return the names of every attribute that a handler of `event` finds."""
+    asked = _INTERVENTION if event.is_intervention else ()
+    own = (*event.attributes, *_EXTRA.get(event.name, ()))
+    return (*_BASE, *dict.fromkeys((*own, *asked)))
+
+
+def has_attribute(event: NotificationEvent | InterventionEvent, name: str) -> bool:
+    """Whether the attribute belongs to this event."""
+    known = _KNOWN.get(event.name)
+    if known is None:
+        known = _KNOWN[event.name] = frozenset(attributes_of(event))
+    return name in known
+
+
+class Attribute(Generic[T]):
+    """An attribute of those events whose catalogue entry has it.
+
+    `make` returns its value; without it, the value stands in the payload under the same name.
+    """
+
+    def __init__(self, make: Callable[[Event], T] | None = None) -> None:
+        self._make = make
+
+    def __set_name__(self, owner: type[Event], name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, event: None, owner: type[Event]) -> Attribute[T]: ...
+    @overload
+    def __get__(self, event: Event, owner: type[Event]) -> T: ...
+    def __get__(self, event: Event | None, owner: type[Event]) -> T | Attribute[T]:
+        if event is None:
+            return self
+        name, make = self._name, self._make
+        if not has_attribute(event.event, name):
+            raise AttributeError(name)  # Event.__getattr__ says more
+        try:
+            value: Any = event._payload.get(name) if make is None else make(event)
+        except AttributeError as error:
+            # or Python would report that the event has no such attribute
+            raise RuntimeError(f"{event.event.name}.{name}: {error}") from error
+        event.__dict__[name] = value
+        return value  # type: ignore[no-any-return]
+
+
+# Every DIMSE request
+
+
+def request(event: Event) -> RequestParameters:
+    encoded = partial(encoded_bytes, event._payload, event._data, include_meta=False)
+    return RequestParameters(event._payload["request"], encoded)
+
+
+def context(event: Event) -> RequestContext:
+    return request_context(*event._payload["context"])
+
+
+def parameter(keyword: str) -> Callable[[Event], Any]:
+    """Return what makes an attribute of a parameter of the request."""
+    return lambda event: getattr(event.request, keyword)
+
+
+def decoded(event: Event) -> Dataset:
+    """The data set of any request but a C-STORE's: it came in the envelope."""
+    return dataset.decode(bytes(event._data or b""), event.context.transfer_syntax)
+
+
+# C-STORE
+
+
+def claim(event: Event) -> Claim:
+    return Claim.from_map(event._payload["claim"])
+
+
+def claim_data(event: Event) -> bytes | None:
+    if event.claim.path is not None or event._data is None:
+        return None
+    return bytes(event._data)
+
+
+def stored(event: Event) -> Dataset:
+    syntax = event.context.transfer_syntax
+    if (whole := event.claim_data) is not None:
+        return dataset.decode(memoryview(whole)[event.claim.offset :], syntax)
+    with open(_spooled(event.claim), "rb") as file:
+        file.seek(event.claim.offset)
+        return dataset.decode(file, syntax)
+
+
+def file_meta(event: Event) -> FileMetaDataset:
+    if (whole := event.claim_data) is not None:
+        return dataset.file_meta(whole[: event.claim.offset])
+    with open(_spooled(event.claim), "rb") as file:
+        return dataset.file_meta(file.read(event.claim.offset))
+
+
+def dataset_path(event: Event) -> Path:
+    """The spool file; what came in the envelope is written down until the handler has returned."""
+    if (whole := event.claim_data) is None:
+        return Path(_spooled(event.claim))
+    handle, path = tempfile.mkstemp(prefix="gateway-", suffix=".dcm")
+    event._temporary = Path(path)
+    with os.fdopen(handle, "wb") as file:
+        file.write(whole)
+    return event._temporary
+
+
+def encoded_dataset(event: Event) -> Callable[..., bytes]:
+    return partial(encoded_bytes, event._payload, event._data)
+
+
+def encoded_bytes(
+    payload: Mapping[str, Any], data: bytes | memoryview | None, include_meta: bool = True
+) -> bytes:
+    """Return the exact bytes that came in, behind preamble and file meta information or not.
+
+    The data set of any request but a C-STORE's has no file meta information.
+    """
+    if "claim" not in payload:
+        return bytes(data or b"")
+    claimed = Claim.from_map(payload["claim"])
+    skip = 0 if include_meta else claimed.offset
+    if claimed.path is None and data is not None:
+        return bytes(data[skip:])
+    with open(_spooled(claimed), "rb") as file:
+        file.seek(skip)
+        return file.read()
+
+
+def _spooled(claimed: Claim) -> str:
+    if claimed.path is None:
+        raise dataset.DatasetError("the request came without its data set")
+    return claimed.path
+
+
+# Negotiation
+
+
+def app_info(event: Event) -> dict[UID, bytes]:
+    return {dataset.uid(k): value for k, value in event._payload["app_info"].items()}
+
+
+def items(event: Event) -> dict[UID, CommonExtended]:
+    return {
+        dataset.uid(k): CommonExtended(
+            dataset.uid(item["sop_class_uid"]),
+            dataset.uid(item["service_class_uid"]),
+            [dataset.uid(u) for u in item["related_general_sop_class_identification"]],
+        )
+        for k, item in event._payload["items"].items()
+    }
+
+
+# Notifications
+
+
+def address(event: Event) -> tuple[str, int]:
+    return assoc.address(event._payload.get("address"))
+
+
+def data(event: Event) -> bytes:
+    return bytes(event._payload["data"])
+
+
+def pdu(event: Event) -> Any:
+    return watched.pdu(event._payload)
+
+
+def primitive(event: Event) -> watched.AcsePrimitive:
+    return watched.primitive(event._payload)
+
+
+def message(event: Event) -> watched.DimseMessage:
+    return watched.message(event._payload)

@@ -1,0 +1,250 @@
+"""Calls handlers in the thread that it is called in, and sends what they answer.
+
+Whatever a handler returns, yields or raises becomes an answer here, so that the thread lives on and
+no other request notices. Coroutines run on the one loop while the thread waits for them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from gateway.sdk import streams
+from gateway.sdk.handler_answers import (
+    TOO_LATE,
+    UNWANTED,
+    answer_to,
+    batch_failure,
+    failure,
+    raised,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gateway.fabric import Answer
+    from gateway.sdk.handler_loop import HandlerLoop
+    from gateway.sdk.jobs import HandlerCall, HandlerJob
+    from gateway.sdk.move.routes import Routes
+
+    Send: TypeAlias = Callable[[str, Answer], bool]
+    SendMany: TypeAlias = Callable[[list[tuple[str, Answer]]], None]
+
+log = logging.getLogger("gateway.sdk")
+
+_PART = 0.25
+"""Of a deadline, after which the acceptor is told once more that a third party is waited for."""
+
+
+class HandlerCaller:
+    """Performs calls; any number of threads may use it.
+
+    `send` gives an answer to the fabric, and returns False if nobody waits for it any more.
+    `send_many` gives it the final answers to several requests at once, all of them or none: it
+    raises FabricError for what cannot be encoded. `extend` starts the acceptor's deadline of a
+    request anew.
+    """
+
+    def __init__(
+        self,
+        send: Send,
+        send_many: SendMany | None,
+        extend: Callable[[str], None],
+        *,
+        routes: Routes,
+        loop: HandlerLoop,
+        clock: Callable[[], float],
+    ) -> None:
+        self._send = send
+        self._send_many = send_many
+        self._extend = extend
+        self._routes = routes
+        self._loop = loop
+        self._clock = clock
+
+    def perform(self, call: HandlerCall) -> None:
+        """Call the handler, and answer each request of the call."""
+        wanted = []
+        for job in call.jobs:
+            if job.unwanted:
+                self._try_to_answer(job, failure("raised", "cancelled before it began"))
+            else:
+                wanted.append(job)
+        if wanted and call.batch is not None:
+            self._call_batch(call, wanted)
+        elif wanted:
+            self._call(wanted[0])
+
+    def answer(self, job: HandlerJob, answer: Answer) -> bool:
+        """Send; the deadline rests meanwhile, and starts anew for the next value."""
+        if job.abandoned:
+            self._send(job.token, TOO_LATE)
+            return False
+        job.deadline_at = None
+        wanted = self._send(job.token, answer)
+        if answer.final:
+            return wanted
+        if not wanted:
+            self._send(job.token, UNWANTED)
+        job.deadline_at = self._clock() + job.bound.deadline
+        return wanted
+
+    # Batches
+
+    def _call_batch(self, call: HandlerCall, jobs: list[HandlerJob]) -> None:
+        """Call the handler with all of them, and answer each."""
+        bound, number = jobs[0].bound, len(jobs)
+        returned: Any = None
+        try:
+            returned = self._resolve(call, bound.function([job.event for job in jobs], *bound.args))
+            wrong = batch_failure(bound.event, returned, number)
+        except (Exception, SystemExit) as error:
+            what = bound.event.name, bound.name, number
+            log.exception("event=%s handler=%s raised for a batch of %d", *what)
+            wrong = raised(error)
+        if wrong is not None:
+            self._answer_many([(job, wrong) for job in jobs])
+        else:
+            pairs = zip(jobs, returned, strict=True)
+            self._answer_many([(job, self._answer_in_batch(job, one)) for job, one in pairs])
+
+    def _answer_in_batch(self, job: HandlerJob, returned: Any) -> Answer:
+        try:
+            if isinstance(returned, Exception | SystemExit):
+                raise returned
+            return answer_to(job.event, returned)
+        except (Exception, SystemExit) as error:
+            return self._raised(job, error)
+
+    def _answer_many(self, answers: list[tuple[HandlerJob, Answer]]) -> None:
+        if self._send_many is not None and len(answers) > 1:
+            try:
+                self._send_many(
+                    [(job.token, TOO_LATE if job.abandoned else answer) for job, answer in answers]
+                )
+            except Exception:
+                log.debug("a batch of answers cannot be sent at once", exc_info=True)
+            else:
+                return
+        for job, answer in answers:
+            self._try_to_answer(job, answer)
+
+    # One by one
+
+    def _call(self, job: HandlerJob) -> None:
+        try:
+            returned = self._resolve(job.call, job.bound.function(job.event, *job.bound.args))
+            if not getattr(job.event.event, "streams", False):
+                answer = answer_to(job.event, returned)
+            elif (wrong := streams.stream_failure(job.event, returned)) is not None:
+                answer = wrong
+            else:
+                self._stream(job, returned)
+                return
+        except (Exception, SystemExit) as error:
+            answer = self._raised(job, error)
+        self._try_to_answer(job, answer)
+
+    def _stream(self, job: HandlerJob, returned: Any) -> None:
+        """Send what the handler yields; what it means that it raises depends on how far it is."""
+        values = self._drive(job, returned) if hasattr(returned, "__aiter__") else iter(returned)
+        convert = streams.converter(job.event, self._routes, partial(self._peer_time, job))
+        try:
+            self._send_values(job, convert, values)
+        except (Exception, SystemExit) as error:
+            self._raised(job, error)
+            self._try_to_answer(job, convert.raised(error))
+        finally:
+            if (close := getattr(values, "close", None)) is not None:
+                close()
+            convert.close()
+
+    def _send_values(
+        self, job: HandlerJob, convert: streams.StreamAnswers, values: Iterator[Any]
+    ) -> None:
+        """Send each value until one is final, nobody wants more, or there are no more."""
+        for value in values:
+            if job.unwanted:
+                self.answer(job, UNWANTED)
+                return
+            is_cancelled = job.event.cancellation.is_set()
+            answer = convert.cancelled(value) if is_cancelled else convert(value)
+            if answer is None:
+                self._start_anew(job)
+            elif not self.answer(job, answer) or answer.final:
+                return
+        self.answer(job, convert.end(is_cancelled=job.event.cancellation.is_set()))
+
+    def _drive(self, job: HandlerJob, generator: Any) -> Iterator[Any]:
+        """The values of an asynchronous generator, made on the loop."""
+        iterator = generator.__aiter__()
+        try:
+            with suppress(StopAsyncIteration):
+                while True:
+                    yield self._resolve(job.call, iterator.__anext__())
+        finally:
+            if hasattr(iterator, "aclose"):
+                self._loop.submit(iterator.aclose())
+
+    def _resolve(self, call: HandlerCall | None, returned: Any) -> Any:
+        """What the handler returned, once it is there: a coroutine runs on the loop."""
+        if call is None or not inspect.isawaitable(returned):
+            return returned
+        call.future = self._loop.submit(returned)
+        call.cancel_if_unwanted()
+        try:
+            return call.future.result()
+        finally:
+            call.future = None
+
+    # What goes wrong
+
+    def _raised(self, job: HandlerJob, error: BaseException) -> Answer:
+        """The answer for what a handler raised; the log says where."""
+        name, where = job.event.name, job.event.assoc_id
+        log.error(
+            "event=%s assoc=%s handler=%s raised", name, where, job.bound.name, exc_info=error
+        )
+        return raised(error)
+
+    def _try_to_answer(self, job: HandlerJob, answer: Answer) -> None:
+        """Send the final answer, or say in its place that it cannot be sent."""
+        try:
+            try:
+                self.answer(job, answer)
+            except Exception as error:
+                self.answer(job, self._raised(job, error))
+        except Exception:
+            # not the handler's: the fabric's, or the disk's
+            log.exception("event=%s could not be answered", job.event.name)
+
+    # Time that is not the handler's
+
+    def keep_waiting(self, job: HandlerJob, now: float) -> None:
+        """Tell the acceptor now and then that the handler is waiting for a third party."""
+        at = job.extended_at
+        if at is not None and now - at >= job.bound.deadline * _PART:
+            job.extended_at = now
+            self._extend(job.token)
+
+    @contextmanager
+    def _peer_time(self, job: HandlerJob) -> Iterator[None]:
+        """The handler is waiting for a third party: its deadline rests, and the acceptor knows."""
+        if job.abandoned:
+            yield
+            return
+        job.deadline_at, job.extended_at = None, self._clock()
+        self._extend(job.token)
+        try:
+            yield
+        finally:
+            job.extended_at = None
+            self._start_anew(job)
+
+    def _start_anew(self, job: HandlerJob) -> None:
+        """Start a new deadline, although the handler has not given an answer."""
+        self._extend(job.token)
+        job.deadline_at = self._clock() + job.bound.deadline
