@@ -17,6 +17,7 @@ from gateway.requestor.files import NotDicom, identify, walk
 from gateway.spool.digest import digest_of
 from gateway.uid import NETWORK_TRANSFER_SYNTAXES, VERIFICATION
 from tests.accountant import read_stored
+from tests.patience import WALL
 from tests.peers import dcmtk
 from tests.requestor.conftest import TEST_FILES
 
@@ -121,7 +122,7 @@ def dcmtk_scp(tool: str, port: int, *arguments: object) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(WALL)
 
 
 def _wait_listening(process: subprocess.Popen, port: int) -> None:
