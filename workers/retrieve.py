@@ -10,11 +10,11 @@ import logging
 import stat
 from typing import TYPE_CHECKING, Any
 
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID
+from pydicom.dataset import Dataset
 
-from gateway.requestor import UNCOMPRESSED, NotDicom, identify
-from gateway.requestor.datasets import NotConverted, convert, decode
+from gateway.datasets import DatasetError, Instance, NoContext, NotDicom, identify, select_context
+from gateway.datasets.conversion import convert
+from gateway.datasets.syntaxes import usable_syntaxes
 from gateway.sdk import GatewayError, Worker, evt
 from workers.archive.identifier import Model, Unfit, retrieve_query
 from workers.archive.layout import FOLDER
@@ -37,8 +37,6 @@ PENDING = 0xFF00
 OUT_OF_RESOURCES = 0xA701
 """Unable to calculate number of matches (PS3.4 C.4.2.1.5)."""
 DOES_NOT_MATCH = 0xA900
-_BIG_ENDIAN = "1.2.840.10008.1.2.2"
-_CONVERTIBLE = frozenset({*UNCOMPRESSED, _BIG_ENDIAN, "1.2.840.10008.1.2.1.99"})
 
 worker = Worker("retrieve", concurrency=8)
 
@@ -106,7 +104,9 @@ class Retriever:
         agreed = Agreed.of(sop_class, event.assoc.acceptor.sop_class_extended)
         return retrieve_query(event.identifier, Model.of(sop_class), relational=agreed.relational)
 
-    def _instance(self, event: Event, entry: Entry, fitting: _Fitting | None) -> Path | Dataset:
+    def _instance(
+        self, event: Event, entry: Entry, fitting: _Fitting | None
+    ) -> Path | Instance | Dataset:
         """What is sent; a data set with nothing but its UID is a sub-operation that fails."""
         path = worker.context.data_dir.absolute() / FOLDER / entry.path
         own = self._settings.holder_of_files
@@ -125,27 +125,21 @@ class _Fitting:
 
     def __init__(self, event: Event) -> None:
         self._id = event.assoc_id
-        self._accepted: dict[str, list[str]] = {}
-        for context in event.assoc.accepted_contexts:
-            if context.as_scu:
-                syntaxes = self._accepted.setdefault(str(context.abstract_syntax), [])
-                syntaxes.append(str(context.transfer_syntax[0]))
+        self._accepted = event.assoc.accepted()
 
-    def fit(self, path: Path, entry: Entry) -> Path | Dataset:
-        accepted = self._accepted.get(entry.sop_class_uid, [])
-        syntax = entry.transfer_syntax_uid
-        target = next((one for one in UNCOMPRESSED if one in accepted), None)
-        if syntax in accepted or syntax not in _CONVERTIBLE or target is None:
+    def fit(self, path: Path, entry: Entry) -> Path | Instance | Dataset:
+        syntaxes = usable_syntaxes(entry.transfer_syntax_uid)
+        try:
+            target = select_context(self._accepted, entry.sop_class_uid, syntaxes).transfer_syntax
+        except NoContext:
+            return path  # the acceptor says why it cannot be sent
+        if target == entry.transfer_syntax_uid:
             return path
         try:
-            converted = convert(identify(path), target)
-            found = decode(converted.data or b"", target)
-        except (NotConverted, NotDicom, OSError) as error:
+            return convert(identify(path), target)
+        except (DatasetError, NotDicom, OSError) as error:
             log.warning("association=%s instance cannot be converted: %s", self._id, error)
             return _nameless(entry)
-        found.file_meta = FileMetaDataset()
-        found.file_meta.TransferSyntaxUID = UID(target)
-        return found
 
 
 def _what_is_wrong(path: Path, entry: Entry) -> str:

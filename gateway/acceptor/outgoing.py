@@ -19,7 +19,7 @@ from gateway.errors import GatewayError
 from gateway.ul.fsm import State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterable, Callable
 
     from gateway.acceptor.actor import AssociationActor
     from gateway.dimse.message import Message, Request, Response
@@ -112,7 +112,7 @@ class Outgoing:
         self,
         context_id: int,
         request: Request,
-        data_set: AsyncIterator[bytes] | bytes | None = None,
+        data_set: AsyncIterable[bytes] | bytes | None = None,
         *,
         on_pending: Callable[[Answered], None] | None = None,
     ) -> Answered:
@@ -139,7 +139,7 @@ class Outgoing:
         self,
         context_id: int,
         request: Request,
-        data_set: AsyncIterator[bytes] | bytes | None,
+        data_set: AsyncIterable[bytes] | bytes | None,
         on_pending: Callable[[Answered], None] | None,
     ) -> Answered:
         async with self._turn:
@@ -201,7 +201,7 @@ class Outgoing:
         self._actor.transport.flush()
 
     async def _stream(
-        self, context_id: int, request: Request, data_set: AsyncIterator[bytes]
+        self, context_id: int, request: Request, data_set: AsyncIterable[bytes]
     ) -> None:
         command_set = request.encode(has_data_set=True)
         fragmenter = Fragmenter(context_id, command_set, self._actor.association.peer_max_length)

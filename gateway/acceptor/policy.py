@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gateway.datasets import UNCOMPRESSED
 from gateway.dimse.services import SERVICES
 from gateway.uid import (
-    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-    EXPLICIT_VR_BIG_ENDIAN,
-    EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
-    IMPLICIT_VR_LITTLE_ENDIAN,
     NETWORK_TRANSFER_SYNTAXES,
     STORAGE_SOP_CLASSES,
 )
@@ -23,16 +20,6 @@ if TYPE_CHECKING:
     from gateway.settings import AcceptorSettings, ContextSettings
 
     Roles = tuple[bool, bool] | None
-
-UNCOMPRESSED = frozenset(
-    {
-        IMPLICIT_VR_LITTLE_ENDIAN,
-        EXPLICIT_VR_LITTLE_ENDIAN,
-        EXPLICIT_VR_BIG_ENDIAN,
-        DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-    }
-)
-"""What identifiers are encoded in; instances come in any transfer syntax and are kept so."""
 
 
 def policy_of(settings: AcceptorSettings) -> Policy:

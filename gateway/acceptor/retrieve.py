@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.acceptor.find import Streaming, pending_counters
 from gateway.acceptor.instance import Unsendable, locate
 from gateway.acceptor.outgoing import AssociationEnded
+from gateway.datasets.failed_list import encode_failed_list
 from gateway.dimse.message import CStoreRQ
 from gateway.dimse.status import CANCEL, PENDING, Category, category
 from gateway.dimse.suboperations import MOST, Tally
@@ -77,7 +78,7 @@ class Get(Streaming):
         outgoing = actor.outgoing
         try:
             contexts = actor.association.accepted_contexts.values()
-            instance = await locate(payload, answer.data, contexts)
+            context, instance = await locate(payload, answer.data, contexts)
             sop_class, uid = instance.sop_class_uid, instance.sop_instance_uid
             request = CStoreRQ(outgoing.next_message_id(), sop_class, uid)
             request.encode(has_data_set=True)
@@ -89,7 +90,7 @@ class Get(Streaming):
             log.error("association=%s C-GET sub-operation: %s", actor.id, error)  # noqa: TRY400 - no bug here
             tally.count(None, "")
             return
-        answered = await outgoing.request(instance.context_id, request, instance.data_set())
+        answered = await outgoing.request(context.id, request, instance.data_set())
         tally.count(answered.response.status, uid)
 
     def _finish(self, tally: Tally, answer: Answer) -> None:
@@ -112,7 +113,7 @@ class Get(Streaming):
         cancelled = category(status) is Category.CANCEL
         counters = tally.elements(with_remaining=cancelled)
         if category(status) is not Category.SUCCESS and data_set is None:
-            data_set = tally.failed_list(self._context.transfer_syntax)
+            data_set = encode_failed_list(tally.failed, self._context.transfer_syntax)
         self._respond(status, {**(elements or {}), **counters}, data_set)
 
 

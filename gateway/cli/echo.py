@@ -46,12 +46,12 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
 
     dicom-gateway echo 127.0.0.1 11112 --repeat 10
     """
+    from gateway.datasets import BASIC_SYNTAXES
     from gateway.requestor.echo import echoes
-    from gateway.requestor.proposal import UNCOMPRESSED
     from gateway.uid import VERIFICATION
 
     address = address_of(host, port, security)
-    proposal = proposal_of(((VERIFICATION, UNCOMPRESSED),), aet, aec, max_pdu, security)
+    proposal = proposal_of(((VERIFICATION, BASIC_SYNTAXES),), aet, aec, max_pdu, security)
     output = Output(as_json)
 
     async def work(_: Interrupt) -> int:

@@ -66,8 +66,8 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
     dicom-gateway find 127.0.0.1 11112 --root worklist -k ScheduledProcedureStepSequence.Modality=CT
     """
     from gateway.cli import keys as keys_
-    from gateway.requestor.datasets import encoder
-    from gateway.requestor.proposal import UNCOMPRESSED
+    from gateway.datasets import BASIC_SYNTAXES
+    from gateway.datasets.coding import encoder
 
     sop_class = model(root, "Find")
     asked = keys_.identifier(
@@ -75,7 +75,7 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
         None if root is Root.WORKLIST else level,
         () if only_keys else keys_.returned_by(root, level),
     )
-    proposal = proposal_of(((sop_class, UNCOMPRESSED),), aet, aec, max_pdu, security)
+    proposal = proposal_of(((sop_class, BASIC_SYNTAXES),), aet, aec, max_pdu, security)
     output = Output(as_json)
     matches = _Matches(output)
 
@@ -108,11 +108,12 @@ class _Matches:
     def add(self, answered: Answered, transfer_syntax: str) -> None:
         """A pending response."""
         from gateway.cli import keys
-        from gateway.requestor.datasets import NotConverted, decode
+        from gateway.datasets import DatasetError
+        from gateway.datasets.coding import decode_whole
 
         try:
-            match = decode(answered.data_set or b"", transfer_syntax)
-        except NotConverted as error:
+            match = decode_whole(answered.data_set or b"", transfer_syntax)
+        except DatasetError as error:
             self._garbled += 1
             text = f"a match cannot be read: {error}"
             self._output.event("note", f"note: {text}", text=text)

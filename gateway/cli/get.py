@@ -75,7 +75,7 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
     dicom-gateway get 127.0.0.1 11112 -k StudyInstanceUID=1.2.3 -o study/
     """
     from gateway.cli.keys import identifier
-    from gateway.requestor.datasets import encoder
+    from gateway.datasets.coding import encoder
     from gateway.requestor.received import Folder
     from gateway.requestor.retrieve import get_contexts
 

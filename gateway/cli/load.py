@@ -205,7 +205,7 @@ def _rate(rate: float | None, ramp: str | None, seconds: float | None) -> Rate |
 def _query(root: Root, level: Level, keys: list[str]) -> tuple[str, str]:
     """SOP class, and identifier in hexadecimal digits."""
     from gateway.cli import keys as keys_
-    from gateway.requestor.datasets import encoder
+    from gateway.datasets.coding import encoder
     from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN
 
     asked = keys_.identifier(

@@ -61,13 +61,13 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
     dicom-gateway move 127.0.0.1 11112 --dest WORKSTATION -k StudyInstanceUID=1.2.3
     """
     from gateway.cli.keys import identifier
-    from gateway.requestor.datasets import encoder
-    from gateway.requestor.proposal import UNCOMPRESSED
+    from gateway.datasets import BASIC_SYNTAXES
+    from gateway.datasets.coding import encoder
 
     check_titles(dest=destination)
     sop_class = model(root, "Move")
     asked = identifier(keys, level)
-    proposal = proposal_of(((sop_class, UNCOMPRESSED),), aet, aec, max_pdu, security)
+    proposal = proposal_of(((sop_class, BASIC_SYNTAXES),), aet, aec, max_pdu, security)
     output = Output(as_json)
 
     async def work(interrupt: Interrupt) -> int:

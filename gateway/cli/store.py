@@ -36,7 +36,7 @@ from gateway.uid import name_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gateway.requestor.files import Instance
+    from gateway.datasets.instances import Instance
     from gateway.requestor.store import Converter, Outcome
 
 _AT_ONCE = 64
@@ -105,7 +105,7 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
 
 
 def _converter() -> Converter:
-    from gateway.requestor.datasets import convert
+    from gateway.datasets.conversion import convert
 
     judge_nothing()
     return convert
@@ -113,7 +113,8 @@ def _converter() -> Converter:
 
 async def _look(paths: list[Path], report: _Report) -> list[Instance]:
     """What there is to send; the rest is named at once."""
-    from gateway.requestor.files import NotDicom, identify, walk
+    from gateway.datasets import NotDicom
+    from gateway.datasets.instances import identify, walk
 
     found: list[Instance] = []
 

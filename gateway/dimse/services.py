@@ -228,6 +228,16 @@ def serve_like(sop_class_uid: str, like: str) -> None:
     SERVICES.setdefault(sop_class_uid, SERVICES[like])
 
 
+def carries(abstract_syntax: str, sop_class_uid: str) -> bool:
+    """Tell whether a context of one SOP class has messages of another one too.
+
+    A context of a meta SOP class has those of its members, and one of a UPS SOP class those of UPS
+    Push.
+    """
+    members = META_SOP_CLASSES.get(abstract_syntax) or _UPS.get(abstract_syntax) or ()
+    return sop_class_uid in members
+
+
 def is_known_status(sop_class_uid: str, code: int) -> bool:
     """Tell whether the service of that SOP class has that status code."""
     return service_of(sop_class_uid).status(code) is not None
@@ -257,7 +267,7 @@ def check_request(
     if not isinstance(message, Request):
         return
     sop_class = message.sop_class_uid
-    if sop_class != abstract_syntax and sop_class not in _carried(abstract_syntax):
+    if sop_class != abstract_syntax and not carries(abstract_syntax, sop_class):
         raise DimseError(
             codes.SOP_CLASS_NOT_SUPPORTED,
             f"{_name(sop_class)} on a context of {_name(abstract_syntax)}",
@@ -277,10 +287,6 @@ def check_request(
 
 def _operation(command_field: Cmd) -> str:
     return command_field.name.removesuffix("_RQ").replace("_", "-")
-
-
-def _carried(abstract_syntax: str) -> frozenset[str]:
-    return META_SOP_CLASSES.get(abstract_syntax) or _UPS.get(abstract_syntax) or frozenset()
 
 
 def _name(uid: str) -> str:

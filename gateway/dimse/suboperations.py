@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from dataclasses import dataclass, field
 
 from gateway.dimse.status import (
@@ -14,18 +12,10 @@ from gateway.dimse.status import (
     Category,
     category,
 )
-from gateway.uid import (
-    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-    EXPLICIT_VR_BIG_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-    is_tolerable,
-)
+from gateway.uid import is_tolerable
 
 MOST = 0xFFFF
 """Counters are US (PS3.7 E.1)."""
-
-_FAILED_LIST = (0x0008, 0x0058)
-"""Failed SOP Instance UID List."""
 
 
 @dataclass(slots=True)
@@ -86,27 +76,3 @@ class Tally:
         if with_remaining:
             counters["NumberOfRemainingSuboperations"] = self.remaining
         return counters
-
-    def failed_list(self, transfer_syntax: str) -> bytes | None:
-        """The identifier of the final response; None: nothing failed that has a name."""
-        return encode_failed_list(self.failed, transfer_syntax) if self.failed else None
-
-
-def encode_failed_list(uids: list[str], transfer_syntax: str) -> bytes:
-    """A data set of Failed SOP Instance UID List alone (PS3.5 7.1)."""
-    value = "\\".join(uids).encode("ascii", "replace")
-    value += b"\0" * (len(value) % 2)
-    if transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN:
-        return struct.pack("<HHI", *_FAILED_LIST, len(value)) + value
-    order = ">" if transfer_syntax == EXPLICIT_VR_BIG_ENDIAN else "<"
-    if len(value) <= MOST:
-        header = struct.pack(f"{order}HH2sH", *_FAILED_LIST, b"UI", len(value))
-    else:
-        # UI has a two byte length: what does not fit is sent as UN (PS3.5 6.2.2, note).
-        header = struct.pack(f"{order}HH2sHI", *_FAILED_LIST, b"UN", 0, len(value))
-    encoded = header + value
-    if transfer_syntax != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
-        return encoded
-    deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    packed = deflate.compress(encoded) + deflate.flush()
-    return packed + b"\0" * (len(packed) % 2)

@@ -6,9 +6,9 @@ import logging
 import socket
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from gateway.datasets.coding import any_uid
 from gateway.facade import config_flags
 from gateway.facade.presentation import PresentationContext
-from gateway.sdk.dataset import uid as any_uid
 from gateway.ul.negotiation import MAX_CONTEXTS
 
 if TYPE_CHECKING:

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
+from gateway.datasets import DatasetError, NotDicom, identify
+from gateway.datasets.coding import any_uid, decode
+from gateway.datasets.conversion import fit, syntax_of
 from gateway.dimse import message as dimse
 from gateway.dimse.status import Category, category
 from gateway.facade import config_flags
-from gateway.requestor import NotDicom, identify
-from gateway.sdk import dataset as coding
-from gateway.sdk.contexts import syntax_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
+    from gateway.datasets import Instance
     from gateway.dimse.message import Request
-    from gateway.requestor import Answered, Instance
+    from gateway.requestor import Answered
     from gateway.ul.negotiation import AcceptedContext
 
     Answers = tuple[Dataset, Dataset | None]
@@ -61,17 +63,16 @@ def identify_file(path: Path) -> Instance:
         raise InvalidDicomError(f"{path}: {error}") from None
 
 
-def uids_of(data_set: Dataset) -> tuple[str, str]:
+def _check_uids(data_set: Dataset) -> None:
     missing = [name for name in ("SOPClassUID", "SOPInstanceUID") if name not in data_set]
     if missing:
         raise AttributeError(
             "Unable to send the dataset as one or more required element are missing: "
             + ", ".join(missing)
         )
-    return str(data_set.SOPClassUID), str(data_set.SOPInstanceUID)
 
 
-def named_syntax(data_set: Dataset) -> str:
+def _named_syntax(data_set: Dataset) -> str:
     meta = getattr(data_set, "file_meta", None)
     named = getattr(meta, "TransferSyntaxUID", None)
     if not named:
@@ -85,12 +86,12 @@ def named_syntax(data_set: Dataset) -> str:
 def _agreed(named: str, data_set: Dataset) -> str:
     """The named transfer syntax, or the one that the values are really in where that is known."""
     implicit, little = data_set.original_encoding
-    syntax = coding.uid(named)
+    syntax = any_uid(named)
     if implicit is None or little is None or not syntax.is_transfer_syntax:
         return named
     if (syntax.is_implicit_VR, syntax.is_little_endian) == (implicit, little):
         return named
-    real = coding.uid(syntax_of(_without_meta(data_set)))
+    real = any_uid(syntax_of(_without_meta(data_set)))
     if (implicit, little) == (False, True):
         raise AttributeError(
             f"'dataset' is encoded as {real.name} but its file meta information says "
@@ -106,12 +107,12 @@ def _without_meta(data_set: Dataset) -> Dataset:
     return bare
 
 
-def encode(data_set: Dataset, context: AcceptedContext) -> bytes:
-    try:
-        return coding.encode(data_set, context.transfer_syntax)
-    except Exception as error:
-        # whatever pydicom raises for values that cannot be written
-        raise ValueError(f"Failed to encode the supplied Dataset: {error}") from error
+def fitted(
+    data_set: Dataset, contexts: Collection[AcceptedContext]
+) -> tuple[AcceptedContext, Instance]:
+    """Return the context to send a data set on, and the data set encoded for it."""
+    _check_uids(data_set)
+    return fit(data_set, contexts, _named_syntax(data_set))
 
 
 def status_of(request: Request, answered: Answered) -> Dataset:
@@ -151,8 +152,7 @@ def identifier_of(request: Request, answered: Answered, context: AcceptedContext
 
 def _decode(data: bytes, context: AcceptedContext) -> Dataset | None:
     try:
-        return coding.decode(data, context.transfer_syntax)
-    except Exception:
-        # whatever pydicom raises for what a peer sent
+        return decode(data, context.transfer_syntax)
+    except DatasetError:
         log.exception("the data set of a response cannot be decoded")
         return None

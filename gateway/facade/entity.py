@@ -7,6 +7,7 @@ import ssl
 import threading
 from typing import TYPE_CHECKING, Any
 
+from gateway.datasets.coding import any_uid
 from gateway.facade import argument_checks as checks
 from gateway.facade import config_flags, extended
 from gateway.facade.association import Association
@@ -15,7 +16,6 @@ from gateway.facade.entity_contexts import EntityContexts
 from gateway.facade.entity_settings import DEFAULT_MAX_LENGTH, EntitySettings
 from gateway.facade.handlers import Handlers
 from gateway.requestor import Address, Proposal
-from gateway.sdk.dataset import uid as any_uid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

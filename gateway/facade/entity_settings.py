@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from gateway.datasets.coding import any_uid
 from gateway.facade import argument_checks as checks
-from gateway.sdk.dataset import uid as any_uid
 from gateway.uid import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 if TYPE_CHECKING:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from gateway.datasets import select_context
+from gateway.datasets.coding import encode
+from gateway.datasets.conversion import fit
 from gateway.dimse import message as dimse
 from gateway.errors import GatewayError
 from gateway.facade import config_flags
-from gateway.facade import negotiated_contexts as contexts
 from gateway.facade.data_sets import (
-    encode,
+    fitted,
     identifier_of,
     identify_file,
-    named_syntax,
     status_of,
-    uids_of,
     with_data_set,
 )
 from gateway.requestor import AssociationError
@@ -31,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from os import PathLike
 
+    from gateway.datasets import Instance
+    from gateway.datasets.selection import Role
     from gateway.dimse.message import Request
     from gateway.facade.data_sets import Answers
     from gateway.facade.handler_thread import HandlerThread
@@ -80,12 +80,10 @@ class Sending:
         file meta information.
         """
         self._established("C-STORE")
-        instance, context, data = self._instance(dataset)
-        sop_class, sop_instance = instance
-        request = dimse.CStoreRQ(
-            msg_id, sop_class, sop_instance, priority, originator_aet, originator_id
-        )
-        return self._one(context, request, data)[0]
+        context, instance = self._instance(dataset)
+        uids = instance.sop_class_uid, instance.sop_instance_uid
+        request = dimse.CStoreRQ(msg_id, *uids, priority, originator_aet, originator_id)
+        return self._one(context, request, instance.data_set())[0]
 
     def send_c_find(
         self, dataset: Dataset, query_model: str, msg_id: int = 1, priority: int = 2
@@ -122,7 +120,7 @@ class Sending:
         """C-CANCEL of the operation with that message ID, on its context."""
         wire = self._established("C-CANCEL")
         if query_model is not None:
-            context_id = contexts.choose(wire.accepted_contexts, str(query_model)).id
+            context_id = select_context(wire.accepted_contexts.values(), str(query_model)).id
         if context_id is None or context_id not in wire.accepted_contexts:
             raise ValueError(
                 "'send_c_cancel' requires either the 'query_model' used for the service request "
@@ -222,14 +220,14 @@ class Sending:
             )
         return self._wire
 
-    def _context(self, what: str, sop_class: str, role: str | None = "scu") -> AcceptedContext:
+    def _context(self, what: str, sop_class: str, role: Role | None = "scu") -> AcceptedContext:
         wire = self._established(what)
-        return contexts.choose(wire.accepted_contexts, str(sop_class), role)
+        return select_context(wire.accepted_contexts.values(), str(sop_class), role=role)
 
     def _encoded(self, data_set: Dataset, context: AcceptedContext) -> bytes:
         if config_flags.LOG_REQUEST_IDENTIFIERS:
             log.info("request identifier:\n%s", data_set)
-        return encode(data_set, context)
+        return encode(data_set, context.transfer_syntax)
 
     def _one(
         self,
@@ -239,7 +237,7 @@ class Sending:
     ) -> Answers:
         """The status and, where the response may have one, its data set."""
         if isinstance(attached, Dataset):
-            attached = encode(attached, context)
+            attached = encode(attached, context.transfer_syntax)
         operation = self._invoke(context, request, attached)
         answered = None
         try:
@@ -285,29 +283,17 @@ class Sending:
         except GatewayError as error:
             raise ValueError(str(error)) from error
 
-    def _instance(
-        self, what: str | PathLike[str] | Dataset
-    ) -> tuple[tuple[str, str], AcceptedContext, DataSource]:
-        """SOP class and instance, the context to send it on, and its bytes."""
+    def _instance(self, what: str | PathLike[str] | Dataset) -> tuple[AcceptedContext, Instance]:
+        """Return the context to send something on, and the instance in its transfer syntax."""
         assert self._wire is not None
-        accepted = self._wire.accepted_contexts
-        if not isinstance(what, Dataset):
-            path = Path(os.fspath(what))
-            found = identify_file(path)
-            try:
-                syntax = found.transfer_syntax_uid
-                context = contexts.choose(
-                    accepted, found.sop_class_uid, "scu", syntax, convert=False
-                )
-            except ValueError:
-                if config_flags.STORE_SEND_CHUNKED_DATASET:
-                    raise
-                what = dcmread(path)
-            else:
-                return (found.sop_class_uid, found.sop_instance_uid), context, found.data_set()
-        uids = uids_of(what)
-        context = contexts.choose(accepted, uids[0], "scu", named_syntax(what))
-        return uids, context, encode(what, context)
+        accepted = self._wire.accepted_contexts.values()
+        if isinstance(what, Dataset):
+            return fitted(what, accepted)
+        found = identify_file(Path(what))
+        if config_flags.STORE_SEND_CHUNKED_DATASET:
+            own = (found.transfer_syntax_uid,)
+            return select_context(accepted, found.sop_class_uid, own), found
+        return fit(found, accepted)
 
 
 async def _abandon(operation: Operation) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from gateway.datasets.coding import any_uid
 from gateway.facade.pdu_primitives import (
     AsynchronousOperationsWindowNegotiation,
     SCP_SCU_RoleSelectionNegotiation,
@@ -12,7 +13,6 @@ from gateway.facade.pdu_primitives import (
     SOPClassExtendedNegotiation,
     UserIdentityNegotiation,
 )
-from gateway.sdk.dataset import uid as any_uid
 
 if TYPE_CHECKING:
     from pydicom.uid import UID

@@ -11,10 +11,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from gateway.datasets import NotDicom
+from gateway.datasets.instances import identify, walk
 from gateway.load import journal
 from gateway.load.work import templates_of
 from gateway.requestor.errors import AssociationError
-from gateway.requestor.files import NotDicom, identify, walk
 from gateway.requestor.proposal import Address, Proposal, Timeouts
 from gateway.requestor.services import associate
 from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN, KEYWORDS

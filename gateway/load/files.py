@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from gateway.datasets import NotDicom
+from gateway.datasets.instances import Instance, identify, walk
 from gateway.errors import ConfigError
 from gateway.load.identity import PLACEHOLDER, Field
 from gateway.load.template import Template
-from gateway.requestor.files import Instance, NotDicom, identify, walk
 from gateway.uid import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,

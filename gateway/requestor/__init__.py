@@ -1,9 +1,10 @@
 """Associations that this side asks for: the SCU's half.
 
 The asyncio face is here; `gateway.requestor.sync` is the same for threads, and
-`gateway.requestor.datasets` is where pydicom's data sets become identifiers and back.
+`gateway.datasets.coding` turns pydicom's data sets into identifiers and back.
 """
 
+from gateway.datasets import BASIC_SYNTAXES, Instance, NotDicom, identify
 from gateway.requestor.echo import EchoResult, echo
 from gateway.requestor.errors import (
     Aborted,
@@ -16,14 +17,13 @@ from gateway.requestor.errors import (
     Unreachable,
     describe_status,
 )
-from gateway.requestor.files import Instance, NotDicom, identify
 from gateway.requestor.incoming import Collect, Handler, IncomingRequest, Receiver, Reply
 from gateway.requestor.operation import Answered, Operation
-from gateway.requestor.proposal import UNCOMPRESSED, Address, Proposal, Timeouts
+from gateway.requestor.proposal import Address, Proposal, Timeouts
 from gateway.requestor.services import Association, associate
 
 __all__ = [
-    "UNCOMPRESSED",
+    "BASIC_SYNTAXES",
     "Aborted",
     "Address",
     "Answered",

@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.requestor.proposal import UNCOMPRESSED, Address, Proposal, Timeouts
+from gateway.datasets import BASIC_SYNTAXES
+from gateway.requestor.proposal import Address, Proposal, Timeouts
 from gateway.requestor.services import Association, associate
 from gateway.uid import VERIFICATION
 
@@ -36,7 +37,7 @@ async def echo(
     `aet` and `aec` are the calling and called AE titles, `timeout` seconds for each of the waits.
     Raises AssociationError, whose text is a sentence, for anything but a response.
     """
-    proposal = Proposal(((VERIFICATION, UNCOMPRESSED),), aet, aec)
+    proposal = Proposal(((VERIFICATION, BASIC_SYNTAXES),), aet, aec)
     results = echoes(Address(host, port), proposal, Timeouts.all(timeout))
     (result,) = [result async for result in results]
     return result

@@ -1,8 +1,8 @@
 """Which presentation contexts a set of instances takes, and on how many associations.
 
-Each instance is proposed in its own transfer syntax. For the uncompressed ones another context of
-the same SOP class offers the other uncompressed syntaxes, which it could be converted to if the
-peer takes nothing else. There are 128 contexts to an association (PS3.8 9.3.2.2).
+Each instance is proposed in its own transfer syntax. If that is uncompressed, another context of
+the same SOP class offers the other uncompressed ones, to which the instance can be converted if the
+peer accepts nothing else. An association has at most 128 contexts (PS3.8 9.3.2.2).
 """
 
 from __future__ import annotations
@@ -11,28 +11,16 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gateway.uid import (
-    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-    EXPLICIT_VR_BIG_ENDIAN,
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-)
+from gateway.datasets import UNCOMPRESSED
+from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 from gateway.ul.negotiation import MAX_CONTEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gateway.requestor.files import Instance
+    from gateway.datasets.instances import Instance
 
-CONVERTIBLE = (
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-    EXPLICIT_VR_BIG_ENDIAN,
-    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-)
-"""The transfer syntaxes that differ in nothing but the encoding of the data set, best first."""
-
-_OFFERED = CONVERTIBLE[:3]
+_OFFERED = tuple(s for s in UNCOMPRESSED if s != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
 
 
 @dataclass(slots=True)
@@ -46,7 +34,7 @@ class Batch:
 def plan(
     instances: Iterable[Instance], *, convert: bool = True, limit: int = MAX_CONTEXTS
 ) -> list[Batch]:
-    """Batches for all the instances; those of one SOP class stay together, in their order."""
+    """Return batches of all the instances; those of one SOP class stay together, in order."""
     by_class: dict[str, list[Instance]] = {}
     for instance in instances:
         by_class.setdefault(instance.sop_class_uid, []).append(instance)
@@ -66,6 +54,6 @@ def _contexts(
     own = dict.fromkeys(member.transfer_syntax_uid for member in members)
     contexts: list[tuple[str, tuple[str, ...]]] = [(sop_class, (syntax,)) for syntax in own]
     others = tuple(syntax for syntax in _OFFERED if syntax not in own)
-    if convert and others and any(syntax in CONVERTIBLE for syntax in own):
+    if convert and others and any(syntax in UNCOMPRESSED for syntax in own):
         contexts.append((sop_class, others))
     return tuple(contexts)

@@ -6,12 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gateway.settings import AssociationSettings
-from gateway.uid import (
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLEMENTATION_CLASS_UID,
-    IMPLEMENTATION_VERSION_NAME,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-)
+from gateway.uid import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from gateway.ul.items import (
     AsyncOperationsWindow,
     RoleSelection,
@@ -27,9 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.ul.pdu import AAssociateRQ
-
-UNCOMPRESSED = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
-"""What every peer understands one of."""
 
 Contexts = tuple[tuple[str, tuple[str, ...]], ...]
 """(abstract syntax, transfer syntaxes) pairs; the same abstract syntax may come more than once."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.datasets import BASIC_SYNTAXES
 from gateway.errors import LocalProtocolError
-from gateway.requestor.proposal import UNCOMPRESSED
 from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, UIDS
 from gateway.ul.negotiation import MAX_CONTEXTS
 
@@ -137,13 +137,13 @@ def get_contexts(
     if transfer_syntaxes:
         storage = [(uid, (syntax,)) for uid in classes for syntax in transfer_syntaxes]
     elif sop_classes:
-        storage = [pair for uid in classes for pair in ((uid, UNCOMPRESSED), (uid, COMPRESSED))]
+        storage = [pair for uid in classes for pair in ((uid, BASIC_SYNTAXES), (uid, COMPRESSED))]
     else:
-        storage = [(uid, UNCOMPRESSED) for uid in classes]
+        storage = [(uid, BASIC_SYNTAXES) for uid in classes]
         storage += [(uid, COMPRESSED) for uid in _IMAGES]
     if len(storage) >= MAX_CONTEXTS:
         raise LocalProtocolError(
             f"{len(classes)} SOP classes in these transfer syntaxes take {len(storage)} contexts; "
             f"an association has room for {MAX_CONTEXTS - 1}"
         )
-    return ((model, UNCOMPRESSED), *storage), dict.fromkeys(classes, (False, True))
+    return ((model, BASIC_SYNTAXES), *storage), dict.fromkeys(classes, (False, True))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from gateway.datasets import NoContext, select_context
 from gateway.dimse.message import (
     CEchoRQ,
     CFindRQ,
@@ -22,7 +23,6 @@ from gateway.dimse.message import (
     NGetRQ,
     NSetRQ,
 )
-from gateway.dimse.services import META_SOP_CLASSES
 from gateway.requestor.association import Connection
 from gateway.requestor.errors import NotAccepted
 from gateway.requestor.incoming import refuse
@@ -30,9 +30,9 @@ from gateway.requestor.proposal import Address, Proposal, Timeouts
 from gateway.uid import VERIFICATION, name_of
 
 if TYPE_CHECKING:
+    from gateway.datasets.instances import Instance
     from gateway.dimse.message import Request
     from gateway.requestor.association import Tracer
-    from gateway.requestor.files import Instance
     from gateway.requestor.incoming import Handler
     from gateway.requestor.operation import Answered, Operation
     from gateway.requestor.sending import DataSource, Groups
@@ -61,19 +61,18 @@ class Association(Connection):
         *,
         as_scp: bool = False,
     ) -> AcceptedContext:
-        """An accepted context of that abstract syntax, or of a meta SOP class that carries it.
+        """Return the accepted context for messages of a SOP class, as `select_context` does.
 
         Raises NotAccepted, whose text says what the peer answered.
         """
-        for context in self.accepted_contexts.values():
-            carried = META_SOP_CLASSES.get(context.abstract_syntax, ())
-            if (
-                (context.abstract_syntax == abstract_syntax or abstract_syntax in carried)
-                and transfer_syntax in (None, context.transfer_syntax)
-                and (context.as_scp if as_scp else context.as_scu)
-            ):
-                return context
-        raise NotAccepted(self._why_not(abstract_syntax, transfer_syntax))
+        contexts = self.accepted_contexts.values()
+        syntaxes = (transfer_syntax,) if transfer_syntax else ()
+        try:
+            return select_context(
+                contexts, abstract_syntax, syntaxes, role="scp" if as_scp else "scu"
+            )
+        except NoContext:
+            raise NotAccepted(self._why_not(abstract_syntax, transfer_syntax)) from None
 
     def _why_not(self, abstract_syntax: str, transfer_syntax: str | None) -> str:
         name = name_of(abstract_syntax).removesuffix(" SOP Class")

@@ -19,6 +19,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from gateway.datasets import Instance, NoContext, select_context
+from gateway.datasets.syntaxes import usable_syntaxes
 from gateway.dimse.status import Category
 from gateway.errors import GatewayError
 from gateway.requestor.errors import (
@@ -29,8 +31,7 @@ from gateway.requestor.errors import (
     Unreachable,
     describe_status,
 )
-from gateway.requestor.files import Instance
-from gateway.requestor.plan import CONVERTIBLE, Batch, plan
+from gateway.requestor.plan import Batch, plan
 from gateway.requestor.services import Association, associate
 from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, name_of
 
@@ -217,14 +218,12 @@ class Sender:
         return replace(outcome, converted_to=syntax)
 
     def _alternative(self, association: Association, instance: Instance) -> str | None:
-        if instance.transfer_syntax_uid not in CONVERTIBLE:
+        contexts = association.accepted_contexts.values()
+        syntaxes = usable_syntaxes(instance.transfer_syntax_uid)
+        try:
+            return select_context(contexts, instance.sop_class_uid, syntaxes).transfer_syntax
+        except NoContext:
             return None
-        accepted = {
-            context.transfer_syntax
-            for context in association.accepted_contexts.values()
-            if context.abstract_syntax == instance.sop_class_uid and context.as_scu
-        }
-        return next((syntax for syntax in CONVERTIBLE if syntax in accepted), None)
 
     async def _store(self, association: Association, instance: Instance, sent: Instance) -> Outcome:
         try:

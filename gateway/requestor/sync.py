@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping
     from concurrent.futures import Future
 
+    from gateway.datasets.instances import Instance
     from gateway.requestor.errors import AssociationError
-    from gateway.requestor.files import Instance
     from gateway.requestor.incoming import Handler
     from gateway.requestor.operation import Answered, Operation
     from gateway.requestor.proposal import Address, Proposal, Timeouts

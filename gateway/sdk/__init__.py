@@ -6,11 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gateway.datasets import DatasetError as DatasetError
     from gateway.errors import ConfigError as ConfigError
     from gateway.errors import GatewayError as GatewayError
     from gateway.errors import SpoolError as SpoolError
     from gateway.sdk import evt as evt
-    from gateway.sdk.dataset import DatasetError as DatasetError
     from gateway.sdk.event import Event as Event
     from gateway.sdk.worker_definition import Worker as Worker
     from gateway.sdk.worker_definition import WorkerContext as WorkerContext
@@ -22,7 +22,7 @@ _PUBLIC = {
     "Claim": "gateway.spool",
     "ConfigError": "gateway.errors",
     "WorkerContext": "gateway.sdk.worker_definition",
-    "DatasetError": "gateway.sdk.dataset",
+    "DatasetError": "gateway.datasets",
     "Digest": "gateway.spool.digest",
     "Event": "gateway.sdk.event",
     "GatewayError": "gateway.errors",

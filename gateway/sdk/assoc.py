@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gateway.datasets.coding import any_uid
 from gateway.fabric.wire.frames import unpack
 from gateway.sdk.calling import Calling
-from gateway.sdk.dataset import uid
 
 if TYPE_CHECKING:
     from pydicom.uid import UID
@@ -154,14 +154,14 @@ class AssociationProxy(Calling):
     def requested_contexts(self) -> list[NegotiatedContext]:
         """What the A-ASSOCIATE-RQ proposes."""
         return [
-            NegotiatedContext(context_id, uid(abstract), [uid(t) for t in transfer], None)
+            NegotiatedContext(context_id, any_uid(abstract), [any_uid(t) for t in transfer], None)
             for context_id, abstract, transfer in self._values.get("requested_contexts", ())
         ]
 
     @cached_property
     def accepted_contexts(self) -> list[NegotiatedContext]:
         return [
-            NegotiatedContext(context_id, uid(abstract), [uid(transfer)], 0, scu, scp)
+            NegotiatedContext(context_id, any_uid(abstract), [any_uid(transfer)], 0, scu, scp)
             for context_id, abstract, transfer, scu, scp in self._values.get(
                 "accepted_contexts", ()
             )
@@ -170,7 +170,7 @@ class AssociationProxy(Calling):
     @cached_property
     def rejected_contexts(self) -> list[NegotiatedContext]:
         return [
-            NegotiatedContext(context_id, uid(abstract), [], result)
+            NegotiatedContext(context_id, any_uid(abstract), [], result)
             for context_id, abstract, result in self._values.get("rejected_contexts", ())
         ]
 
@@ -223,12 +223,14 @@ def _service_user(mode: str, values: dict[str, Any] | None) -> ServiceUser:
         address=said.get("address"),
         port=said.get("port"),
         maximum_length=said.get("maximum_length") or 0,
-        implementation_class_uid=uid(class_uid) if class_uid else None,
+        implementation_class_uid=any_uid(class_uid) if class_uid else None,
         implementation_version_name=said.get("implementation_version_name"),
         user_identity=_user_identity(said.get("user_identity")),
-        sop_class_extended={uid(k): v for k, v in (said.get("sop_class_extended") or {}).items()},
+        sop_class_extended={
+            any_uid(k): v for k, v in (said.get("sop_class_extended") or {}).items()
+        },
         role_selection={
-            uid(sop_class): Roles(bool(scu), bool(scp))
+            any_uid(sop_class): Roles(bool(scu), bool(scp))
             for sop_class, (scu, scp) in (said.get("role_selection") or {}).items()
         },
         asynchronous_operations=(invoked, performed),

@@ -12,23 +12,24 @@ import logging
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from gateway.datasets import DatasetError, select_context
+from gateway.datasets.coding import decode, encode
+from gateway.datasets.conversion import fit
 from gateway.dimse.status import Category, category
 from gateway.errors import FabricError
 from gateway.fabric.wire.frames import MAX_DATA
-from gateway.sdk import contexts, dataset
-from gateway.sdk.contexts import Accepted
 from gateway.uid import VERIFICATION
+from gateway.ul.negotiation import AcceptedContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from os import PathLike
 
+    from gateway.datasets.selection import Role
     from gateway.fabric import Answer
-    from gateway.requestor.files import Instance
     from gateway.sdk.assoc import NegotiatedContext
 
     Answers = tuple[Dataset, Dataset | None]
@@ -132,7 +133,7 @@ class Calling:
         Raises ValueError if it cannot be encoded, or if no context for it is accepted.
         """
         self._must_live()
-        context, instance = self._instance(dataset)
+        context, instance = fit(dataset, self.accepted())
         parameters = {
             "affected_sop_class_uid": instance.sop_class_uid,
             "affected_sop_instance_uid": instance.sop_instance_uid,
@@ -140,7 +141,7 @@ class Calling:
             "move_originator_ae_title": originator_aet,
             "move_originator_message_id": originator_id,
         }
-        return self._one("CStoreRQ", context, parameters, _data_of(instance), msg_id)[0]
+        return self._one("CStoreRQ", context, parameters, instance.read(), msg_id)[0]
 
     def send_c_find(
         self, dataset: Dataset, query_model: str, msg_id: int = 1, priority: int = 2
@@ -198,7 +199,7 @@ class Calling:
         meta_uid: str | None = None,
     ) -> Answers:
         """N-EVENT-REPORT, in the SCP role; status and event reply."""
-        context = self._find(class_uid, meta_uid, as_scp=True)
+        context = self._find(class_uid, meta_uid, "scp")
         parameters = _affected(class_uid, instance_uid) | {"event_type_id": event_type}
         return self._one("NEventReportRQ", context, parameters, dataset, msg_id)
 
@@ -264,37 +265,27 @@ class Calling:
 
     # how
 
-    def accepted(self, *, as_scp: bool = False) -> list[Accepted]:
-        """The accepted contexts on which this gateway has the role."""
+    def accepted(self) -> list[AcceptedContext]:
+        """Return the accepted contexts, with this gateway's roles."""
         return [
-            Accepted(c.context_id, str(c.abstract_syntax), str(c.transfer_syntax[0]))
+            AcceptedContext(
+                c.context_id, str(c.abstract_syntax), str(c.transfer_syntax[0]), c.as_scu, c.as_scp
+            )
             for c in self.accepted_contexts
-            if (c.as_scp if as_scp else c.as_scu)
         ]
 
-    def _find(self, sop_class: str, meta: str | None, *, as_scp: bool = False) -> Accepted:
+    def _find(self, sop_class: str, meta: str | None, role: Role = "scu") -> AcceptedContext:
         self._must_live()
-        return contexts.find(self.accepted(as_scp=as_scp), str(sop_class), meta)
+        return select_context(self.accepted(), str(meta or sop_class), role=role)
 
     def _must_live(self) -> None:
         if not self.is_established:
             raise RuntimeError("nothing can be sent on an association that is not established")
 
-    def _instance(self, what: Any) -> tuple[Accepted, Instance]:
-        accepted = self.accepted()
-        if isinstance(what, Dataset):
-            return contexts.encode_for(what, accepted)
-        instance = contexts.instance_in(what)
-        sop_class, syntax = instance.sop_class_uid, instance.transfer_syntax_uid
-        context = contexts.find_exact(accepted, sop_class, syntax)
-        if context is not None:
-            return context, instance
-        return contexts.encode_for(dcmread(contexts.path_of(what), force=True), accepted)
-
     def _one(
         self,
         kind: str,
-        context: Accepted,
+        context: AcceptedContext,
         parameters: dict[str, Any],
         attached: Dataset | bytes | None,
         msg_id: int,
@@ -305,7 +296,7 @@ class Calling:
     def _many(
         self,
         kind: str,
-        context: Accepted,
+        context: AcceptedContext,
         parameters: dict[str, Any],
         attached: Dataset | bytes | None,
         msg_id: int,
@@ -314,10 +305,10 @@ class Calling:
         syntax = context.transfer_syntax
         payload = {
             "kind": kind,
-            "context_id": context.context_id,
+            "context_id": context.id,
             "parameters": {k: v for k, v in parameters.items() if v is not None},
         }
-        data = dataset.encode(attached, syntax) if isinstance(attached, Dataset) else attached
+        data = encode(attached, syntax) if isinstance(attached, Dataset) else attached
         if data is not None and len(data) > MAX_DATA:
             raise ValueError(f"a data set of {len(data)} bytes; {MAX_DATA} are the limit")
         try:
@@ -368,22 +359,12 @@ def _answer(answer: Answer, syntax: str) -> Answers:
     if answer.data is None:
         return status, None
     try:
-        return status, dataset.decode(answer.data, syntax)
-    except Exception:
-        # whatever pydicom raises for what a peer sent
+        return status, decode(answer.data, syntax)
+    except DatasetError:
         log.exception("the data set of a response cannot be decoded")
         if category(code) is not Category.FAILURE:
             status.Status = _PROCESSING_FAILURE
         return status, None
-
-
-def _data_of(instance: Instance) -> bytes:
-    if instance.data is not None:
-        return instance.data
-    assert instance.path is not None
-    with instance.path.open("rb") as file:
-        file.seek(instance.offset)
-        return file.read()
 
 
 def _requested(class_uid: str, instance_uid: str) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from gateway.sdk import assoc, dataset, watched
+from gateway.datasets import DatasetError
+from gateway.datasets.coding import any_uid, decode, decode_file_meta
+from gateway.sdk import assoc, watched
 from gateway.sdk.request_parameters import (
     CommonExtended,
     RequestContext,
@@ -105,7 +107,7 @@ def parameter(keyword: str) -> Callable[[Event], Any]:
 
 def decoded(event: Event) -> Dataset:
     """The data set of any request but a C-STORE's: it came in the envelope."""
-    return dataset.decode(bytes(event._data or b""), event.context.transfer_syntax)
+    return decode(bytes(event._data or b""), event.context.transfer_syntax)
 
 
 # C-STORE
@@ -124,17 +126,17 @@ def claim_data(event: Event) -> bytes | None:
 def stored(event: Event) -> Dataset:
     syntax = event.context.transfer_syntax
     if (whole := event.claim_data) is not None:
-        return dataset.decode(memoryview(whole)[event.claim.offset :], syntax)
+        return decode(memoryview(whole)[event.claim.offset :], syntax)
     with open(_spooled(event.claim), "rb") as file:
         file.seek(event.claim.offset)
-        return dataset.decode(file, syntax)
+        return decode(file, syntax)
 
 
 def file_meta(event: Event) -> FileMetaDataset:
     if (whole := event.claim_data) is not None:
-        return dataset.file_meta(whole[: event.claim.offset])
+        return decode_file_meta(whole[: event.claim.offset])
     with open(_spooled(event.claim), "rb") as file:
-        return dataset.file_meta(file.read(event.claim.offset))
+        return decode_file_meta(file.read(event.claim.offset))
 
 
 def dataset_path(event: Event) -> Path:
@@ -172,7 +174,7 @@ def encoded_bytes(
 
 def _spooled(claimed: Claim) -> str:
     if claimed.path is None:
-        raise dataset.DatasetError("the request came without its data set")
+        raise DatasetError("the request came without its data set")
     return claimed.path
 
 
@@ -180,15 +182,15 @@ def _spooled(claimed: Claim) -> str:
 
 
 def app_info(event: Event) -> dict[UID, bytes]:
-    return {dataset.uid(k): value for k, value in event._payload["app_info"].items()}
+    return {any_uid(k): value for k, value in event._payload["app_info"].items()}
 
 
 def items(event: Event) -> dict[UID, CommonExtended]:
     return {
-        dataset.uid(k): CommonExtended(
-            dataset.uid(item["sop_class_uid"]),
-            dataset.uid(item["service_class_uid"]),
-            [dataset.uid(u) for u in item["related_general_sop_class_identification"]],
+        any_uid(k): CommonExtended(
+            any_uid(item["sop_class_uid"]),
+            any_uid(item["service_class_uid"]),
+            [any_uid(u) for u in item["related_general_sop_class_identification"]],
         )
         for k, item in event._payload["items"].items()
     }

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 
+from gateway.datasets import DatasetError, Instance
+from gateway.datasets.conversion import fit, is_file
 from gateway.dimse.status import PENDING
+from gateway.errors import GatewayError
 from gateway.fabric import Answer
 from gateway.fabric.wire.frames import MAX_DATA
-from gateway.sdk import contexts
 from gateway.sdk.handler_answers import SUCCEEDED, failure, raised
 from gateway.sdk.stream_values import (
     CANCELLED,
@@ -85,25 +87,24 @@ class GetAnswers:
     def _suboperation(self, instance: Any) -> Answer:
         if isinstance(instance, Claim):
             return _pending({"claim": instance.to_map()})
-        if contexts.is_file(instance):
+        if is_file(instance):
             return _pending({"path": os.path.abspath(os.fspath(instance))})
-        if not isinstance(instance, Dataset):
+        if not isinstance(instance, Dataset | Instance):
             return _unsendable(f"a {type(instance).__name__} cannot be sent")
         try:
             return self._encoded(instance)
-        except Exception as error:
-            # whatever pydicom raises: this sub-operation failed, the others go on
+        except (GatewayError, OSError) as error:  # this sub-operation failed, the others go on
             return _unsendable(f"{type(error).__name__}: {error}", uid_of(instance))
 
-    def _encoded(self, attached: Dataset) -> Answer:
-        context, instance = contexts.encode_for(attached, self._event.assoc.accepted())
-        data = instance.data or b""
+    def _encoded(self, attached: Dataset | Instance) -> Answer:
+        context, instance = fit(attached, self._event.assoc.accepted())
+        data = instance.read()
         if len(data) > MAX_DATA:
-            raise ValueError(f"{len(data)} bytes; yield the path of a file instead")
+            raise DatasetError(f"{len(data)} bytes; yield the path of a file instead")
         where = {
             "sop_class_uid": instance.sop_class_uid,
             "sop_instance_uid": instance.sop_instance_uid,
-            "context_id": context.context_id,
+            "context_id": context.id,
         }
         return _pending(where, data)
 

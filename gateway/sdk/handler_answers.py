@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 
+from gateway.datasets import DatasetError
+from gateway.datasets.coding import encode
 from gateway.dimse.status import SUCCESS
 from gateway.events import Fate, InterventionEvent, PairEvent, StatusEvent
 from gateway.fabric import Answer
-from gateway.sdk import dataset, negotiation_answers
+from gateway.sdk import negotiation_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -121,10 +123,10 @@ def pair_answer(event: Event, returned: Any) -> Answer:
     if not isinstance(attached, Dataset):
         return failure("encoding", f"{event.name}: {type(attached).__name__} is not a data set")
     try:
-        encoded = dataset.encode(attached, event.context.transfer_syntax)
-    except Exception as error:
+        encoded = encode(attached, event.context.transfer_syntax)
+    except DatasetError:
         log.exception("event=%s the answer's data set cannot be encoded", event.name)
-        return failure("encoding", f"{event.name}: {type(error).__name__} while encoding")
+        return failure("encoding", f"{event.name}: the answer's data set cannot be encoded")
     return Answer(answer.payload, encoded, answer.final)
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gateway.sdk.dataset import uid
+from gateway.datasets.coding import any_uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ class RequestContext(NamedTuple):
 @lru_cache(512)
 def request_context(context_id: int, abstract: str, transfer: str) -> RequestContext:
     """Return the context of these values; most requests have one of a few."""
-    return RequestContext(context_id, uid(abstract), uid(transfer))
+    return RequestContext(context_id, any_uid(abstract), any_uid(transfer))
 
 
 class CommonExtended(NamedTuple):
@@ -53,7 +53,7 @@ class RequestParameters:
     def __getattr__(self, name: str) -> Any:
         value = self._parameters.get(name) if not name.startswith("_") else None
         if value is not None:
-            return uid(value) if "UID" in name else value
+            return any_uid(value) if "UID" in name else value
         if name in _DATA_SET_PARAMETERS:
             return BytesIO(self._encoded())
         if name[:1].isupper():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 
+from gateway.datasets import Instance
 from gateway.dimse.status import CANCEL
 from gateway.dimse.suboperations import MOST
 from gateway.fabric import Answer
@@ -66,5 +67,7 @@ def suboperation_pair(event: Event, value: Any) -> tuple[Answer, Any]:
 
 
 def uid_of(instance: Any) -> str:
-    """Return the SOP Instance UID of a data set; empty if it has none."""
+    """Return the SOP Instance UID of a data set or instance; empty if it has none."""
+    if isinstance(instance, Instance):
+        return instance.sop_instance_uid
     return str(getattr(instance, "SOPInstanceUID", "") or "")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.uid import ImplicitVRLittleEndian
 
+from gateway.datasets.coding import decode
 from gateway.dimse.message import decode_message
-from gateway.sdk import dataset
 from gateway.ul.pdu import decode_pdu
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class DimseMessage:
 
     @cached_property
     def command_set(self) -> Dataset:
-        return dataset.decode(self.encoded_command_set, ImplicitVRLittleEndian)
+        return decode(self.encoded_command_set, ImplicitVRLittleEndian)
 
     @property
     def data_set(self) -> BytesIO:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.acceptor.instance import Instance, Unsendable, locate, read
+from gateway.acceptor.instance import Unsendable, locate
+from gateway.datasets.instances import FilePart, Instance
 from gateway.spool import Claim
 from gateway.ul.negotiation import AcceptedContext
 from tests.peers import instances, wire
@@ -24,8 +25,11 @@ CONTEXTS = [
 ]
 
 
-def find(payload: dict[str, Any], data: bytes | None = None, contexts=CONTEXTS) -> Instance:
-    return asyncio.run(locate(payload, data, contexts))
+def find(
+    payload: dict[str, Any], data: bytes | None = None, contexts=CONTEXTS
+) -> tuple[int, Instance]:
+    context, instance = asyncio.run(locate(payload, data, contexts))
+    return context.id, instance
 
 
 def collect(instance: Instance) -> bytes:
@@ -46,8 +50,8 @@ def file(tmp_path) -> tuple[Path, instances.Instance]:
 
 def test_a_file_goes_out_as_it_is(file) -> None:
     path, one = file
-    found = find({"path": str(path)})
-    assert found.context_id == 5, "the one in its transfer syntax, with us as the SCU"
+    context_id, found = find({"path": str(path)})
+    assert context_id == 5, "the one in its transfer syntax, with us as the SCU"
     assert (found.sop_class_uid, found.sop_instance_uid) == (one.sop_class, one.uid)
     assert collect(found) == one.data_set
 
@@ -55,13 +59,14 @@ def test_a_file_goes_out_as_it_is(file) -> None:
 def test_a_claim_is_a_file(file) -> None:
     path, one = file
     claim = Claim(TOKEN, str(path), 0, 0, bytes(32))
-    assert collect(find({"claim": claim.to_map()})) == one.data_set
+    assert collect(find({"claim": claim.to_map()})[1]) == one.data_set
 
 
 def test_a_data_set_goes_out_on_the_context_it_was_encoded_for() -> None:
     payload = {"sop_class_uid": wire.MR, "sop_instance_uid": "1.2", "context_id": 7}
-    assert find(payload, b"data") == Instance(wire.MR, "1.2", 7, data=b"data")
-    assert collect(find(payload, b"")) == b""
+    made = Instance(wire.MR, "1.2", wire.EXPLICIT, 4, data=b"data")
+    assert find(payload, b"data") == (7, made)
+    assert collect(find(payload, b"")[1]) == b""
 
 
 @pytest.mark.parametrize(
@@ -97,10 +102,10 @@ def test_no_context_for_the_file_names_the_instance(file) -> None:
 
 
 def test_a_file_is_closed_when_nobody_wants_the_rest(file) -> None:
-    path, _ = file
+    path, one = file
 
     async def begin() -> int:
-        pieces = read(path, 0)
+        pieces = aiter(FilePart(path, 0, len(one.data_set)))
         first = await anext(pieces)
         await pieces.aclose()
         return len(first)

@@ -9,12 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.patience import WALL
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_TIMEOUT = WALL
+_TIMEOUT = 60
 
 
 def absent() -> str:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
 
+from gateway.datasets.coding import encoder
 from gateway.requestor import Address as Where
 from gateway.requestor import Proposal, Timeouts, associate
-from gateway.requestor.datasets import encoder
 from gateway.uid import EXPLICIT_VR_LITTLE_ENDIAN, KEYWORDS
 from tests.conftest import short_folder
 from tests.peers.process import Gateway

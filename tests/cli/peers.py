@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from pynetdicom import AE, evt
 from pynetdicom import _config as pynetdicom_config
 
-from gateway.requestor.files import NotDicom, identify, walk
+from gateway.datasets import NotDicom
+from gateway.datasets.instances import identify, walk
 from gateway.spool.digest import digest_of
 from gateway.uid import NETWORK_TRANSFER_SYNTAXES, VERIFICATION
 from tests.accountant import read_stored
-from tests.patience import WALL
 from tests.peers import dcmtk
 from tests.requestor.conftest import TEST_FILES
 
@@ -122,7 +122,7 @@ def dcmtk_scp(tool: str, port: int, *arguments: object) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(WALL)
+        process.wait(10)
 
 
 def _wait_listening(process: subprocess.Popen, port: int) -> None:

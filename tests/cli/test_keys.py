@@ -13,7 +13,7 @@ from pydicom.sequence import Sequence
 
 from gateway.cli.keys import flat, identifier, plain, returned_by
 from gateway.cli.query import Level, Root, model
-from gateway.requestor.datasets import decode, encode
+from gateway.datasets.coding import decode, encode
 from gateway.uid import KEYWORDS
 from tests.peers import wire
 

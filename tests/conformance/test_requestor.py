@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.patience import PATIENCE, WALL
 from tests.peers import wire
 from tests.peers.process import run_cli
 from tests.peers.raw import EOF, RESET, RawAcceptor, RawPeer
@@ -27,7 +26,7 @@ class Echo:
         try:
             self.peer: RawPeer = acceptor.accept()
         except TimeoutError:
-            self._thread.join(WALL)
+            self._thread.join(10)
             reports = [program.report() for program in self._results]
             raise AssertionError(f"the command did not connect: {reports}") from None
 
@@ -50,7 +49,7 @@ class Echo:
 
     def result(self):
         self.peer.close()
-        self._thread.join(WALL)
+        self._thread.join(30)
         (program,) = self._results
         text = program.out.text + program.err.text
         assert "Traceback" not in text
@@ -58,7 +57,7 @@ class Echo:
 
 
 @contextmanager
-def echo(timeout: float = 5 * PATIENCE):
+def echo(timeout: float = 5):
     with RawAcceptor() as acceptor:
         command = Echo(acceptor, timeout)
         try:

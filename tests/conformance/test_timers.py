@@ -1,7 +1,7 @@
 """ARTIM, the idle wall and closing (PS3.8 9.1.5, 9.2.3), with `fast_gateway`'s short timeouts.
 
-Each wait is one for bytes or for the end of the stream. That a timer has not run too early is known
-from a clock that was started before it.
+Each wait is one for bytes or for the end of the stream; the bounds are the configured time and a
+good margin for a busy machine.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import time
 import pytest
 
 from tests.conformance.table import expect, open_association
-from tests.patience import PATIENCE, WALL
 from tests.peers import instances, wire
 from tests.peers.raw import EOF, RawPeer, echo_ok
 
-ARTIM = 0.5 * PATIENCE
-NETWORK = 2.0 * PATIENCE
+ARTIM = 0.5
+NETWORK = 2.0
+DIMSE = 1.0
+MARGIN = 2.0
 
 
 class Watch:
@@ -38,25 +39,27 @@ def trickle(peer: RawPeer, data: bytes, *, every: float) -> int:
 
 
 def test_silent_peer_is_closed_by_artim(fast_gateway) -> None:
-    watch = Watch()
     with RawPeer(fast_gateway.address) as peer:
+        watch = Watch()
         expect(peer)
-        assert watch.seconds >= ARTIM
+        assert ARTIM - 0.1 <= watch.seconds <= ARTIM + MARGIN
 
 
 def test_artim_is_a_wall_over_the_whole_request(fast_gateway) -> None:
-    watch = Watch()
     with RawPeer(fast_gateway.address) as peer:
+        watch = Watch()
         request = wire.associate_rq()
-        assert trickle(peer, request, every=ARTIM / 10) < len(request)
-        assert watch.seconds >= ARTIM
+        assert trickle(peer, request, every=0.05) < len(request)
+        assert ARTIM - 0.1 <= watch.seconds <= ARTIM + MARGIN
         expect(peer)
 
 
 def test_header_of_a_request_and_then_silence(fast_gateway) -> None:
     with RawPeer(fast_gateway.address) as peer:
         peer.send(wire.associate_rq()[:6])
+        watch = Watch()
         expect(peer)
+        assert watch.seconds <= ARTIM + MARGIN
 
 
 @pytest.mark.parametrize(
@@ -68,26 +71,28 @@ def test_header_of_a_request_and_then_silence(fast_gateway) -> None:
 )
 def test_peer_that_does_not_close_is_closed_by_artim(fast_gateway, sent, answer) -> None:
     with RawPeer(fast_gateway.address) as peer:
-        watch = Watch()
         peer.send(sent)
         assert peer.recv_pdu() == answer
-        assert peer.closed_within(WALL), "the connection is still open"
-        assert watch.seconds >= ARTIM, "the connection was not drained"
+        watch = Watch()
+        assert peer.closed_within(ARTIM + MARGIN), "the connection is still open"
+        assert watch.seconds >= ARTIM - 0.2, "the connection was not drained"
 
 
 def test_released_peer_that_does_not_close_is_closed_by_artim(fast_gateway) -> None:
     with open_association(fast_gateway.address) as peer:
         peer.release()
+        watch = Watch()
         assert peer.recv_pdu() == EOF
-        assert peer.closed_within(WALL)
+        assert watch.seconds <= ARTIM + MARGIN
+        assert peer.closed_within(ARTIM + MARGIN)
 
 
 def test_idle_association_is_aborted(fast_gateway) -> None:
-    watch = Watch()
     with open_association(fast_gateway.address) as peer:
+        watch = Watch()
         got = peer.recv_pdu()
         assert got[:1] == b"\x07"
-        assert watch.seconds >= NETWORK
+        assert NETWORK - 0.2 <= watch.seconds <= NETWORK + MARGIN
 
 
 def test_message_that_stops_in_its_middle_is_aborted(fast_gateway) -> None:
@@ -95,8 +100,10 @@ def test_message_that_stops_in_its_middle_is_aborted(fast_gateway) -> None:
     whole = wire.message(3, wire.store_rq(instance.uid), instance.data_set)
     with open_association(fast_gateway.address) as peer:
         peer.send(whole[: len(whole) // 2])
+        watch = Watch()
         got = peer.recv_pdu()
         assert got[:1] == b"\x07"
+        assert watch.seconds <= max(DIMSE, NETWORK) + MARGIN
 
 
 def test_busy_association_is_not_idle(fast_gateway) -> None:
@@ -106,7 +113,7 @@ def test_busy_association_is_not_idle(fast_gateway) -> None:
         while watch.seconds < NETWORK + 0.5:
             number += 1
             assert peer.echo(number).status == 0
-            select.select((), (), (), NETWORK / 8)
+            select.select((), (), (), 0.25)
         peer.release()
 
 

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tests.accountant import Accountant, read_archive, read_index
 from tests.conftest import short_folder
-from tests.patience import WALL
 from tests.peers import instances
 from tests.peers.process import Gateway
 from tests.peers.sender import in_parallel, store_all
@@ -70,7 +69,7 @@ class Disk:
 
 
 def command(*words: object) -> None:
-    subprocess.run([str(word) for word in words], check=True, capture_output=True, timeout=WALL)
+    subprocess.run([str(word) for word in words], check=True, capture_output=True, timeout=60)
 
 
 @contextmanager
@@ -132,7 +131,7 @@ class Steps:
                 text=True,
                 cwd=PROJECT,
                 env=environment,
-                timeout=WALL,
+                timeout=60,
                 check=False,
             )
             if point is None and ended.returncode != 0:

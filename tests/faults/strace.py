@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.patience import PATIENCE
 from tests.peers import procfs
 
 if TYPE_CHECKING:
@@ -51,6 +50,7 @@ def attached(pid: int, *options: str) -> Iterator[None]:
     try:
         procfs.until(
             lambda: tracer.poll() is not None or _is_traced(pid, tracer.pid),
+            timeout=5,
             what="strace on a process",
             every=0.002,
         )
@@ -66,7 +66,7 @@ def _detach(tracer: subprocess.Popen[bytes], pid: int) -> None:
     if procfs.alive(pid):
         tracer.terminate()
     try:
-        tracer.communicate(timeout=1 * PATIENCE)
+        tracer.communicate(timeout=1)
     except subprocess.TimeoutExpired:
         tracer.kill()
         tracer.communicate()

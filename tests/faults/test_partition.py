@@ -14,7 +14,6 @@ import pytest
 
 from tests.accountant import leftovers, read_archive
 from tests.conftest import running
-from tests.patience import PATIENCE, WALL
 from tests.peers import procfs
 from tests.peers.process import Program
 from tests.peers.raw import echo_ok
@@ -24,12 +23,12 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parents[2]
 HERE, THERE = "10.213.77.1", "10.213.77.2"
-CONFIG = f"""
+CONFIG = """
 [association]
-artim_timeout = {PATIENCE}
-dimse_timeout = {PATIENCE}
-network_timeout = {1.5 * PATIENCE}
-send_timeout = {PATIENCE}
+artim_timeout = 1.0
+dimse_timeout = 1.0
+network_timeout = 1.5
+send_timeout = 1.0
 max_associations = 1
 """
 PEER = """
@@ -43,12 +42,12 @@ peer.associate(one.context())
 message = wire.message(1, wire.store_rq(one.uid), one.data_set)
 peer.send(message[: int(len(message) * float(sys.argv[3]))])
 print("there", flush=True)
-threading.Event().wait(600)
+threading.Event().wait(60)
 """
 
 
 def ip(*words: str) -> int:
-    return subprocess.run(["ip", *words], check=False, capture_output=True, timeout=WALL).returncode
+    return subprocess.run(["ip", *words], check=False, capture_output=True, timeout=10).returncode
 
 
 @contextmanager
@@ -84,14 +83,17 @@ def test_a_cable_is_pulled(part: float) -> None:
         command = ("ip", "netns", "exec", name, sys.executable, "-c", PEER, host, port, part)
         peer = Program(*command, cwd=PROJECT)
         try:
-            peer.out.wait_for("^there$")
+            peer.out.wait_for("^there$", timeout=10)
             assert ip("link", "set", plug, "down") == 0
-            gateway.program.err.wait_for("silent for too long")
+            gateway.program.err.wait_for("silent for too long", timeout=5)
             # Its place is the only one there is.
-            procfs.until(lambda: _echoes(gateway.address), what="the place")
-            procfs.until(lambda: not list(leftovers(gateway.spool)), what="an empty spool")
+            procfs.until(lambda: _echoes(gateway.address), timeout=3, what="the place")
+            procfs.until(
+                lambda: not list(leftovers(gateway.spool)), timeout=3, what="an empty spool"
+            )
             procfs.until(
                 lambda: len(procfs.descriptors(acceptor)) <= opened + 1,
+                timeout=5,
                 what="its descriptor back",
             )
         finally:
@@ -102,6 +104,6 @@ def test_a_cable_is_pulled(part: float) -> None:
 
 def _echoes(address) -> bool:
     try:
-        return echo_ok(address)
+        return echo_ok(address, timeout=1)
     except (OSError, AssertionError):
         return False

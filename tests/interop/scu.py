@@ -22,7 +22,6 @@ from pynetdicom.sop_class import (
 )
 
 from tests.interop.test_pynetdicom import hold
-from tests.patience import WALL
 from tests.peers import instances, wire
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from tests.peers.raw import Address
 
+TIMEOUT = 20
 N_KINDS = ("N_ACTION", "N_CREATE", "N_DELETE", "N_EVENT_REPORT", "N_GET", "N_SET")
 KINDS = ("ECHO", "STORE", "FIND", "GET", "MOVE", *N_KINDS)
 MODELS = {
@@ -142,7 +142,7 @@ def scu(
     *,
     answers: Iterable[int] = (),
     contexts: Iterable[str] = _CONTEXTS,
-    timeout: float = WALL,
+    timeout: float = TIMEOUT,
     end: bool = True,
     handlers: Iterable[tuple] = (),
 ) -> Iterator[Scu]:
@@ -176,4 +176,4 @@ def scu(
     finally:
         if assoc.is_established:
             assoc.abort()
-        assoc.join(WALL)
+        assoc.join(10)

@@ -17,7 +17,6 @@ from pynetdicom.pdu_primitives import (
 
 from tests.conftest import running
 from tests.interop.test_pynetdicom import hold
-from tests.patience import WALL
 from tests.peers import wire
 from tests.peers.raw import echo_ok
 from tests.peers.workers import STORAGE_OFF, UserWorker
@@ -49,7 +48,7 @@ def answer(event, good):
     if case == "EXITS":
         raise SystemExit(0)
     if case == "HANGS":
-        event.cancellation.wait(600)
+        event.cancellation.wait(30)
     return NOT_ANSWERS[case] if case in NOT_ANSWERS else eval(case)
 
 
@@ -148,7 +147,7 @@ class Asked:
 
     def __init__(self, gateway, title: str, *items) -> None:
         ae = AE(ae_title=title)
-        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = WALL
+        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 15
         ae.add_requested_context(wire.VERIFICATION)
         ae.add_requested_context(wire.CT)
         assoc = self.assoc = ae.associate(*gateway.address, ae_title="GATEWAY", ext_neg=list(items))
@@ -156,7 +155,7 @@ class Asked:
             hold(assoc)
             assert assoc.send_c_echo().Status == 0x0000
             assoc.release()
-            assoc.join(WALL)
+            assoc.join(10)
         assert assoc.is_rejected or assoc.is_released
 
     @property
@@ -198,7 +197,7 @@ def test_identity_of_each_type(gateway, worker, kind: int) -> None:
     assert asked.rejected is None
     assert asked.item(UserIdentityNegotiation).server_response == b"yramirp"
     secret = b"secret" if kind == 2 else b""
-    worker.out.wait_for(rf"^identity {kind} b'primary' {secret!r}$")
+    worker.out.wait_for(rf"^identity {kind} b'primary' {secret!r}$", timeout=5)
 
 
 def test_identity_is_replied_to_only_when_asked(gateway) -> None:
@@ -252,8 +251,8 @@ def test_extended_fails_to_none(gateway, answer: str) -> None:
 def test_common(gateway, worker) -> None:
     worker.out.forget()
     assert Asked(gateway, "FRIEND", common(wire.CT)).rejected is None
-    worker.out.wait_for(rf"^common {wire.CT} 1.2.840.10008.4.2$")
-    worker.out.wait_for(rf"^related {wire.MR}$")
+    worker.out.wait_for(rf"^common {wire.CT} 1.2.840.10008.4.2$", timeout=5)
+    worker.out.wait_for(rf"^related {wire.MR}$", timeout=5)
 
 
 @pytest.mark.parametrize("answer", [*WRONG, "{}", "{1: 2}"])

@@ -10,9 +10,9 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 
+from gateway.datasets.coding import decode, encoder
 from gateway.part10 import read_file_meta
 from gateway.requestor import Address, Proposal, Timeouts, associate, identify
-from gateway.requestor.datasets import decode, encoder
 from gateway.requestor.received import Folder
 from gateway.requestor.retrieve import get_contexts
 from gateway.uid import EXPLICIT_VR_LITTLE_ENDIAN, KEYWORDS
@@ -38,7 +38,7 @@ def archive(tmp_path_factory):
     many = instances.write_folder(folder / "many", instances.many(MANY))
     with peers.dcmqrscp(folder) as scp:
         paths = TEST_FILES / "dicomdirtests", TEST_FILES / "CT_small.dcm", many
-        program = run_cli("store", *scp.address, *paths, *QR, "--ignore-other")
+        program = run_cli("store", *scp.address, *paths, *QR, "--ignore-other", timeout=60)
         assert program.popen.returncode == 0, program.report()
         yield scp
 

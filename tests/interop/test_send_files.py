@@ -9,8 +9,9 @@ import pytest
 from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.sop_class import uid_to_service_class
 
+from gateway.datasets import NotDicom
+from gateway.datasets.instances import identify, walk
 from gateway.part10 import file_meta
-from gateway.requestor.files import NotDicom, identify, walk
 from gateway.uid import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -36,7 +37,7 @@ def sop_classes() -> set[str]:
 
 
 def store(address, *options: object, paths=(TEST_FILES,)):
-    program = run_cli("store", *address, *paths, "--json", *options)
+    program = run_cli("store", *address, *paths, "--json", *options, timeout=60)
     text = program.out.text
     assert "Traceback" not in program.err.text
     return program.popen.returncode, peers.events(text, "file"), peers.summary(text)

@@ -13,8 +13,9 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom import _config as pynetdicom_config
 
+from gateway.datasets.coding import decode, encoder
 from gateway.requestor import (
-    UNCOMPRESSED,
+    BASIC_SYNTAXES,
     Address,
     Collect,
     Proposal,
@@ -23,12 +24,10 @@ from gateway.requestor import (
     associate,
     identify,
 )
-from gateway.requestor.datasets import decode, encoder
 from gateway.requestor.sync import Requestor
 from gateway.uid import EXPLICIT_VR_LITTLE_ENDIAN, KEYWORDS
 from gateway.ul.items import UserIdentityAC, UserIdentityRQ
 from tests.cli import peers
-from tests.patience import WALL
 from tests.peers import instances, wire
 from tests.peers.process import run_cli
 from tests.requestor.conftest import TEST_FILES
@@ -101,7 +100,7 @@ def test_find_is_cancelled() -> None:
         return (await operation.final()).status
 
     with peers.pynetdicom_scp([FIND], [(evt.EVT_C_FIND, find)]) as address:
-        assert run(address, Proposal(((FIND, UNCOMPRESSED),)), work) == 0xFE00
+        assert run(address, Proposal(((FIND, BASIC_SYNTAXES),)), work) == 0xFE00
 
 
 def test_get_by_command(tmp_path) -> None:
@@ -113,7 +112,7 @@ def test_get_by_command(tmp_path) -> None:
             yield 0xFF00, data_set
 
     handlers = [(evt.EVT_C_GET, get)]
-    with peers.pynetdicom_scp([GET], handlers, UNCOMPRESSED, roles=[wire.CT]) as address:
+    with peers.pynetdicom_scp([GET], handlers, BASIC_SYNTAXES, roles=[wire.CT]) as address:
         program = run_cli("get", *address, "-k", "StudyInstanceUID=1.2.3", "-o", tmp_path)
     assert program.popen.returncode == 0, program.report()
     assert "5 received, 5 written; success" in program.out.text
@@ -130,7 +129,7 @@ def test_move_by_command() -> None:
         return 0
 
     handlers = [(evt.EVT_C_STORE, store)]
-    with peers.pynetdicom_scp([wire.CT], handlers, UNCOMPRESSED) as destination:
+    with peers.pynetdicom_scp([wire.CT], handlers, BASIC_SYNTAXES) as destination:
 
         def move(event) -> Iterator:
             assert event.request.MoveDestination == "DEST"
@@ -140,7 +139,7 @@ def test_move_by_command() -> None:
                 yield 0xFF00, data_set
 
         handlers = [(evt.EVT_C_MOVE, move)]
-        with peers.pynetdicom_scp([MOVE], handlers, UNCOMPRESSED, roles=[wire.CT]) as address:
+        with peers.pynetdicom_scp([MOVE], handlers, BASIC_SYNTAXES, roles=[wire.CT]) as address:
             program = run_cli("move", *address, "--dest", "DEST", "-k", "StudyInstanceUID=1.2.3")
     assert program.popen.returncode == 0, program.report()
     assert "3 moved; success" in program.out.text
@@ -182,7 +181,7 @@ def test_normalized_services() -> None:
         return [one.status for one in answers]
 
     with peers.pynetdicom_scp([PRINT], handlers) as address:
-        assert run(address, Proposal(((PRINT, UNCOMPRESSED),)), work) == [0] * 5
+        assert run(address, Proposal(((PRINT, BASIC_SYNTAXES),)), work) == [0] * 5
     assert seen == ["EVT_N_CREATE", "EVT_N_SET", "EVT_N_ACTION", "EVT_N_DELETE", "EVT_N_GET"]
 
 
@@ -217,8 +216,8 @@ def test_event_report_comes_on_our_association() -> None:
 
     handlers = [(evt.EVT_N_ACTION, action)]
     with peers.pynetdicom_scp([COMMITMENT], handlers) as address:
-        run(address, Proposal(((COMMITMENT, UNCOMPRESSED),)), work, handler=handler)
-        reporting[0].join(WALL)
+        run(address, Proposal(((COMMITMENT, BASIC_SYNTAXES),)), work, handler=handler)
+        reporting[0].join(10)
     assert reports == ["Committed"]
 
 
@@ -238,7 +237,7 @@ def test_user_identity_and_extended_negotiation() -> None:
 
     def proposal(name: bytes) -> Proposal:
         return Proposal(
-            ((wire.CT, UNCOMPRESSED),),
+            ((wire.CT, BASIC_SYNTAXES),),
             extended={wire.CT: b"\x07"},
             identity=UserIdentityRQ(3, True, name),
         )
@@ -275,7 +274,7 @@ def test_sync_face_from_many_threads() -> None:
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join(WALL)
+                thread.join(30)
     finally:
         server.shutdown()
     assert results == [0] * (count * 5)

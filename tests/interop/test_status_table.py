@@ -18,7 +18,6 @@ from pynetdicom import AE, evt
 
 from tests.conftest import running
 from tests.interop.scu import KINDS, N_KINDS, Response, scu
-from tests.patience import PATIENCE, WALL
 from tests.peers import procfs, wire
 from tests.peers.raw import RawPeer, echo_ok
 from tests.peers.workers import STORAGE_OFF, UserWorker
@@ -26,11 +25,7 @@ from tests.peers.workers import STORAGE_OFF, UserWorker
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SOURCE = (
-    (Path(__file__).parent / "status_worker.py")
-    .read_text()
-    .replace("DEADLINE = 2.5", f"DEADLINE = {2.5 * PATIENCE}")
-)
+SOURCE = (Path(__file__).parent / "status_worker.py").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +157,7 @@ def all_in_hand(gateway, destination) -> dict:
 
 
 def check(futures) -> None:
-    got = {cell: future.result(WALL)[-1] for cell, future in futures.items()}
+    got = {cell: future.result(20)[-1] for cell, future in futures.items()}
     assert {cell: f"{one.status:04X}" for cell, one in got.items()} == {
         cell: f"{expected(*cell):04X}" for cell in IN_HAND
     }
@@ -181,12 +176,14 @@ def test_worker_lost(gateway, worker, destination) -> None:
     pattern = r"^in hand \S+ (\d+)$"
     procfs.until(
         lambda: sum("in hand" in line for line in worker.out.lines) == len(IN_HAND),
+        timeout=10,
         what="all requests in hand",
     )
-    os.kill(int(worker.out.wait_for(pattern)[1]), signal.SIGKILL)
+    os.kill(int(worker.out.wait_for(pattern, timeout=1)[1]), signal.SIGKILL)
     check(futures)
     procfs.until(
         lambda: ask(gateway, "OK", "STORE", "")[-1].status == 0x0000,
+        timeout=15,
         what="the restarted worker",
     )
 
@@ -206,7 +203,7 @@ def bare():
 def test_busy(folder) -> None:
     """The one credit is taken: of two requests of a kind one waits, the other is told at once."""
     source = SOURCE.replace("concurrency=32", "concurrency=1")
-    source = source.replace(f"DEADLINE = {2.5 * PATIENCE}", "DEADLINE = 600")
+    source = source.replace("DEADLINE = 2.5", "DEADLINE = 60")
     pool = ThreadPoolExecutor(2 * len(KINDS))
     with (
         running(STORAGE_OFF + "[fabric]\nqueue = 1\n") as gateway,
@@ -216,7 +213,7 @@ def test_busy(folder) -> None:
         worker.wait_ready()
         holder.associate(calling="LATE")
         holder.send(wire.message(1, wire.echo_rq()))
-        worker.out.wait_for("in hand")
+        worker.out.wait_for("in hand", timeout=5)
         twice = {k: [pool.submit(briefly, gateway, k) for _ in "ab"] for k in KINDS}
         got = {kind: [future.result() for future in both] for kind, both in twice.items()}
     pool.shutdown()
@@ -227,7 +224,7 @@ def test_busy(folder) -> None:
 
 def briefly(gateway, kind: str) -> int | None:
     """The status of a response that comes soon; None if none does."""
-    with scu(gateway.address, "OK", timeout=3 * PATIENCE, end=False) as peer:
+    with scu(gateway.address, "OK", timeout=2, end=False) as peer:
         try:
             return peer.ask(kind)[-1].status
         except AssertionError:
@@ -243,7 +240,7 @@ def test_nobody_else_notices(gateway, worker) -> None:
     worker.out.forget()
     for thread in threads:
         thread.start()
-    worker.out.wait_for("in hand EVT_C_FIND")
-    assert echo_ok(gateway.address)
+    worker.out.wait_for("in hand EVT_C_FIND", timeout=5)
+    assert echo_ok(gateway.address, timeout=1.0)
     for thread in threads:
-        thread.join(WALL)
+        thread.join(20)

@@ -33,7 +33,7 @@ MIXED = "--mix", "ct=70,mr=20,dx=10", "--size", "20k", "--study", "2x3"
 def report(folder: Path, address, *options: object) -> dict:
     """Runs the command; its JSON, validated."""
     path = folder / "report.json"
-    program = run_cli("load", *address, *options, "--json", path)
+    program = run_cli("load", *address, *options, "--json", path, timeout=50)
     assert program.popen.returncode == 0, program.report()
     assert "Traceback" not in program.err.text
     document = json.loads(path.read_text())
@@ -45,12 +45,12 @@ def test_this_gateway_has_what_it_acknowledged(gateway_process, tmp_path) -> Non
     document = report(
         tmp_path,
         gateway_process.address,
-        *("--associations", 4, "--processes", 2, "--count", 200, *MIXED),
+        *("--associations", 4, "--processes", 2, "--duration", "1s", *MIXED),
         *("--verify", gateway_process.data),
     )
     checked, totals = document["verification"], document["totals"]
     stored = sum(path.suffix == ".dcm" for path in gateway_process.archive.rglob("*"))
-    assert totals["acknowledged"] == checked["acknowledged"] == checked["found"] == stored == 200
+    assert totals["acknowledged"] == checked["acknowledged"] == checked["found"] == stored > 50
     assert checked["good"]
     assert checked["different"] == checked["twice"] == checked["unacknowledged"] == 0
 

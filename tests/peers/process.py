@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
-from tests.patience import WALL
 from tests.peers import procfs
 
 COMMAND = str(Path(sys.executable).parent / "dicom-gateway")
 READY = re.compile(r"dicom-gateway ready: (?P<host>[^\s:]+):(?P<port>\d+) (?P<rest>.*)")
+READY_TIMEOUT = 20.0
+STOP_TIMEOUT = 20.0
 
 
 class Lines:
@@ -37,7 +39,7 @@ class Lines:
             self._ended = True
             self._changed.notify_all()
 
-    def wait_for(self, pattern: str | re.Pattern[str], *, timeout: float = WALL) -> re.Match[str]:
+    def wait_for(self, pattern: str | re.Pattern[str], *, timeout: float) -> re.Match[str]:
         """The first match in any line, those that came before the call included."""
         found: list[re.Match[str]] = []
         wanted = re.compile(pattern)
@@ -72,8 +74,8 @@ class Lines:
     def lines(self) -> list[str]:
         return list(self._lines)
 
-    def join(self) -> None:
-        self._thread.join(WALL)
+    def join(self, timeout: float = 5) -> None:
+        self._thread.join(timeout)
         self._stream.close()
 
 
@@ -101,13 +103,13 @@ class Program:
     def terminate(self) -> None:
         self.popen.send_signal(signal.SIGTERM)
 
-    def wait(self) -> int:
+    def wait(self, timeout: float = STOP_TIMEOUT) -> int:
         """The exit status; a process that does not leave in time is killed and fails the test."""
         try:
-            status = self.popen.wait(WALL)
+            status = self.popen.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill_all()
-            raise AssertionError(f"still running after {WALL} s: {self.report()}") from None
+            raise AssertionError(f"still running after {timeout} s: {self.report()}") from None
         self.out.join()
         self.err.join()
         return status
@@ -120,7 +122,7 @@ class Program:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        self.popen.wait(WALL)
+        self.popen.wait(10)
         self.out.join()
         self.err.join()
 
@@ -148,12 +150,14 @@ class Gateway:
             path = folder / "gateway.toml"
             path.write_text(config)
             command += ["--config", str(path)]
+        started = time.monotonic()
         self.program = Program(*command, cwd=folder)
         try:
-            match = self.program.out.wait_for(READY)
+            match = self.program.out.wait_for(READY, timeout=READY_TIMEOUT)
         except AssertionError:
             self.program.kill_all()
             raise AssertionError(f"no ready line\n{self.program.report()}") from None
+        self.ready_after = time.monotonic() - started
         self.ready_line = match.group(0)
         self.address = (match["host"], int(match["port"]))
         self.family: set[int] = self.children()
@@ -179,14 +183,14 @@ class Gateway:
         assert pid is not None, f"no child {name}: {self.describe()}"
         return pid
 
-    def wait_child(self, name: str, *, other_than: int = 0) -> int:
+    def wait_child(self, name: str, *, other_than: int = 0, timeout: float = 10) -> int:
         """The child of that name once it is there, and is not the one that died."""
 
         def look() -> int:
             pid = procfs.find_child(self.pid, name) or 0
             return 0 if pid == other_than else pid
 
-        return procfs.until(look, what=f"a new {name}")
+        return procfs.until(look, timeout=timeout, what=f"a new {name}")
 
     def describe(self) -> str:
         return "; ".join(f"{p} {procfs.command_line(p)}" for p in sorted(self.children()))
@@ -198,7 +202,7 @@ class Gateway:
         family = self.family | self.children()
         self.program.terminate()
         status = self.program.wait()
-        left = procfs.wait_gone(family)
+        left = procfs.wait_gone(family, timeout=3)
         told = {pid: procfs.command_line(pid) for pid in left}
         for pid in left:
             os.kill(pid, signal.SIGKILL)
@@ -214,8 +218,8 @@ class Gateway:
                 os.kill(pid, signal.SIGKILL)
 
 
-def run_cli(*args: object, cwd: Path | None = None, env: dict | None = None):
+def run_cli(*args: object, timeout: float = 20, cwd: Path | None = None, env: dict | None = None):
     """Run a `dicom-gateway` command to its end; the finished Program."""
     program = Program(COMMAND, *args, cwd=cwd, env=env)
-    program.wait()
+    program.wait(timeout)
     return program

@@ -6,7 +6,6 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.patience import WALL
 from tests.peers import wire
 from tests.peers.raw import Address, RawPeer
 
@@ -46,7 +45,7 @@ def store_all(
     instances: Iterable[Instance],
     *,
     listener: Listener | None = None,
-    timeout: float = WALL,
+    timeout: float = 60,
     calling: str = "RAWPEER",
 ) -> Outcome:
     """Send the instances in turn on one association; never raises for what a peer does."""

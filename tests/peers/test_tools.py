@@ -10,7 +10,6 @@ import pydicom
 import pytest
 
 from tests.accountant import Accountant, read_archive
-from tests.patience import WALL
 from tests.peers import dcmtk, instances, procfs, scp, sender, streams, wire
 from tests.peers.proxy import Fault, Proxy
 from tests.peers.raw import EOF, RESET, RawAcceptor, RawPeer, association, echo_ok
@@ -138,7 +137,7 @@ def test_raw_peer_tells_a_fin_from_an_rst_and_from_a_drained_socket() -> None:
             assert client.recv_pdu() == EOF
             assert not client.closed_within(0.1)
             server.close()
-            assert client.closed_within(WALL)
+            assert client.closed_within(2)
         with RawPeer(acceptor.address) as client, acceptor.accept() as server:
             server.reset()
             assert client.recv_pdu() is RESET
@@ -176,11 +175,13 @@ def test_descendants_and_command_lines_are_found() -> None:
 
     child = subprocess.Popen(["sh", "-c", "cat; true", "marker-0"], stdin=subprocess.PIPE)
     try:
-        found = procfs.until(lambda: procfs.find_child(os.getpid(), "marker-0"), what="the child")
+        found = procfs.until(
+            lambda: procfs.find_child(os.getpid(), "marker-0"), timeout=5, what="the child"
+        )
         assert found == child.pid
         assert procfs.memory(child.pid) > 0
         assert procfs.cpu_seconds(child.pid) >= 0
         assert 0 in procfs.descriptors(child.pid)
     finally:
         child.communicate()
-    assert procfs.wait_gone([child.pid]) == set()
+    assert procfs.wait_gone([child.pid], timeout=1) == set()

@@ -15,7 +15,7 @@ import trustme
 from gateway import requestor
 from gateway.errors import LocalProtocolError
 from gateway.requestor import (
-    UNCOMPRESSED,
+    BASIC_SYNTAXES,
     Aborted,
     Address,
     NotAccepted,
@@ -33,7 +33,7 @@ from tests.peers.raw import EOF, RESET
 from tests.requestor.scripted import Acceptor, scripted
 
 VERIFICATION = wire.VERIFICATION
-PROPOSAL = Proposal(((VERIFICATION, UNCOMPRESSED),), "ME", "YOU")
+PROPOSAL = Proposal(((VERIFICATION, BASIC_SYNTAXES),), "ME", "YOU")
 QUICK = Timeouts(0.5, 0.5, 0.5, 0.5, 0.5, 0.5)
 PATIENT = Timeouts.all(10)
 
@@ -58,7 +58,7 @@ async def echo(association):
 
 def test_everything_that_can_be_proposed_is_on_the_wire() -> None:
     proposal = Proposal(
-        ((VERIFICATION, UNCOMPRESSED), (wire.CT, (wire.JPEG_BASELINE,))),
+        ((VERIFICATION, BASIC_SYNTAXES), (wire.CT, (wire.JPEG_BASELINE,))),
         "ME",
         "YOU",
         max_pdu=4096,
@@ -73,7 +73,7 @@ def test_everything_that_can_be_proposed_is_on_the_wire() -> None:
         acceptor.accept()
         assert acceptor.request[10:42] == wire.title("YOU") + wire.title("ME")
         assert acceptor.proposed == [
-            (1, VERIFICATION, list(UNCOMPRESSED)),
+            (1, VERIFICATION, list(BASIC_SYNTAXES)),
             (3, wire.CT, [wire.JPEG_BASELINE]),
         ]
         user = dict(acceptor.user)

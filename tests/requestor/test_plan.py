@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.datasets import BASIC_SYNTAXES, Instance
 from gateway.errors import LocalProtocolError
-from gateway.requestor.files import Instance
 from gateway.requestor.plan import plan
-from gateway.requestor.proposal import UNCOMPRESSED, Proposal
+from gateway.requestor.proposal import Proposal
 from gateway.requestor.retrieve import COMPRESSED, common_sop_classes, get_contexts
 from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES
 from tests.peers import wire
@@ -65,9 +65,9 @@ MODEL = KEYWORDS["StudyRootQueryRetrieveInformationModelGet"]
 
 def test_get_proposes_the_usual_classes_and_the_roles() -> None:
     contexts, roles = get_contexts(MODEL)
-    assert contexts[0] == (MODEL, UNCOMPRESSED)
+    assert contexts[0] == (MODEL, BASIC_SYNTAXES)
     assert len(contexts) <= 128
-    assert (wire.CT, UNCOMPRESSED) in contexts
+    assert (wire.CT, BASIC_SYNTAXES) in contexts
     assert (wire.CT, COMPRESSED) in contexts
     assert set(roles.values()) == {(False, True)}
     assert MODEL not in roles

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.dimse.message import CFindRQ
 from gateway.requestor import (
-    UNCOMPRESSED,
+    BASIC_SYNTAXES,
     Aborted,
     Collect,
     Instance,
@@ -286,7 +286,7 @@ def test_move_and_its_counters() -> None:
         assert response.number_of_failed_suboperations == 1
         await association.release()
 
-    with_peer(script, test, proposal=Proposal(((MOVE, UNCOMPRESSED),)))
+    with_peer(script, test, proposal=Proposal(((MOVE, BASIC_SYNTAXES),)))
 
 
 def get_script(*instances: bytes, expect: list[int]):
@@ -430,7 +430,7 @@ def test_event_report_on_our_association() -> None:
         assert incoming.request.event_type_id == 1
         return Collect(lambda data: seen.append(data) or 0)
 
-    with_peer(script, test, proposal=Proposal(((COMMITMENT, UNCOMPRESSED),)), handler=handler)
+    with_peer(script, test, proposal=Proposal(((COMMITMENT, BASIC_SYNTAXES),)), handler=handler)
     assert seen == [b"committed"]
 
 
@@ -465,7 +465,9 @@ def test_the_normalized_services() -> None:
         assert (await association.n_event_report(MPPS, uid, 2, b"event")).status == 0
         await association.release()
 
-    with_peer(script, test, proposal=Proposal(((MPPS, UNCOMPRESSED),), roles={MPPS: (True, True)}))
+    with_peer(
+        script, test, proposal=Proposal(((MPPS, BASIC_SYNTAXES),), roles={MPPS: (True, True)})
+    )
 
 
 def test_context_of_a_meta_sop_class_carries_its_members() -> None:
@@ -479,7 +481,7 @@ def test_context_of_a_meta_sop_class_carries_its_members() -> None:
         assert answered.status == 0
         await association.release()
 
-    with_peer(script, test, proposal=Proposal(((PRINT, UNCOMPRESSED),)))
+    with_peer(script, test, proposal=Proposal(((PRINT, BASIC_SYNTAXES),)))
 
 
 def test_source_that_fails_half_way_ends_the_association() -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gateway.requestor import UNCOMPRESSED, Address, Instance, Proposal, TimedOut, Timeouts
+from gateway.requestor import BASIC_SYNTAXES, Address, Instance, Proposal, TimedOut, Timeouts
 from gateway.requestor.sync import Requestor
 from tests.peers import wire
 from tests.requestor.scripted import Acceptor, scripted
@@ -15,7 +15,7 @@ from tests.requestor.test_association import QUICK, hang
 from tests.requestor.test_services import FIND, MPPS
 
 PROPOSAL = Proposal(
-    ((wire.VERIFICATION, UNCOMPRESSED), (FIND, UNCOMPRESSED), (wire.CT, UNCOMPRESSED)),
+    ((wire.VERIFICATION, BASIC_SYNTAXES), (FIND, BASIC_SYNTAXES), (wire.CT, BASIC_SYNTAXES)),
     async_ops=(0, 1),
 )
 
@@ -96,7 +96,7 @@ def test_normalized(requestor) -> None:
             acceptor.respond(acceptor.message(), 0)
         acceptor.release()
 
-    proposal = Proposal(((MPPS, UNCOMPRESSED),), roles={MPPS: (True, True)})
+    proposal = Proposal(((MPPS, BASIC_SYNTAXES),), roles={MPPS: (True, True)})
     with scripted(script) as address:
         association = requestor.associate(Address(*address), proposal, timeouts=Timeouts.all(10))
         answers = (

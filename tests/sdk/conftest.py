@@ -8,7 +8,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from gateway import evt
-from gateway.sdk import Event, dataset
+from gateway.datasets.coding import encode
+from gateway.sdk import Event
 from gateway.spool import Claim
 from gateway.spool.digest import digest_of
 
@@ -64,8 +65,8 @@ def part10(ds: Dataset, syntax: str) -> tuple[bytes, int]:
     meta.MediaStorageSOPClassUID = ds.SOPClassUID
     meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     meta.TransferSyntaxUID = syntax
-    prefix = bytes(128) + b"DICM" + dataset.encode(meta, ExplicitVRLittleEndian)
-    return prefix + dataset.encode(ds, syntax), len(prefix)
+    prefix = bytes(128) + b"DICM" + encode(meta, ExplicitVRLittleEndian)
+    return prefix + encode(ds, syntax), len(prefix)
 
 
 def store_event(ds: Dataset, syntax: str = ExplicitVRLittleEndian, *, path=None, **more) -> Event:

@@ -6,7 +6,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from gateway import events, evt
-from gateway.sdk import dataset, handler_answers
+from gateway.datasets.coding import encode
+from gateway.sdk import handler_answers
 from tests.sdk.conftest import dimse_event
 
 
@@ -98,7 +99,7 @@ def test_a_pair():
     event = dimse_event(evt.EVT_N_GET, syntax=ImplicitVRLittleEndian)
     reply = handler_answers.answer_to(event, (0x0000, ds))
     assert reply.payload == {"status": 0, "elements": {}}
-    assert reply.data == dataset.encode(ds, ImplicitVRLittleEndian)
+    assert reply.data == encode(ds, ImplicitVRLittleEndian)
     assert handler_answers.answer_to(event, (status(0x0110), None)).payload["status"] == 0x0110
 
 

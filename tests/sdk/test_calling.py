@@ -15,10 +15,11 @@ from pydicom.uid import (
 )
 
 from gateway import Worker, evt
+from gateway.datasets import NoContext
+from gateway.datasets.coding import decode, encode
 from gateway.errors import FabricError
 from gateway.fabric import CommandFailure
-from gateway.sdk import assoc, dataset
-from gateway.sdk.contexts import NoContext
+from gateway.sdk import assoc
 from gateway.sdk.session import EndReason, Session, SessionEnding
 from gateway.settings import WorkerSettings
 from gateway.sop_class import (
@@ -161,7 +162,7 @@ def test_store_a_data_set_in_another_uncompressed_syntax(peer, handle, instance)
             "move_originator_message_id": 9,
         },
     }
-    assert dataset.decode(call.data, ImplicitVRLittleEndian).PatientID == "P1"
+    assert decode(call.data, ImplicitVRLittleEndian).PatientID == "P1"
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
@@ -174,7 +175,7 @@ def test_store_a_file(peer, handle, instance, tmp_path, syntax):
     sent = peer.next().data
     if syntax == ImplicitVRLittleEndian:
         assert sent == whole[offset:], "not decoded on the way"
-    assert dataset.decode(sent, ImplicitVRLittleEndian).Rows == 512
+    assert decode(sent, ImplicitVRLittleEndian).Rows == 512
 
 
 def test_store_without_a_context(peer, handle, instance):
@@ -188,13 +189,13 @@ def test_store_without_a_context(peer, handle, instance):
 def test_find_is_streamed(peer, handle):
     match = Dataset()
     match.PatientID = "1"
-    peer.respond(0xFF00, 0xFF00, 0x0000, data=dataset.encode(match, ExplicitVRLittleEndian))
+    peer.respond(0xFF00, 0xFF00, 0x0000, data=encode(match, ExplicitVRLittleEndian))
     pairs = handle(lambda assoc: list(assoc.send_c_find(match, FIND_MODEL)))
     assert [status.Status for status, _ in pairs] == [0xFF00, 0xFF00, 0x0000]
     assert pairs[0][1] == match
     call = peer.next()
     assert call.payload["parameters"] == {"affected_sop_class_uid": FIND_MODEL, "priority": 2}
-    assert dataset.decode(call.data, ExplicitVRLittleEndian) == match
+    assert decode(call.data, ExplicitVRLittleEndian) == match
 
 
 @pytest.mark.parametrize("how", ["close", "cancel"])
@@ -249,7 +250,7 @@ REPLY.PatientName = "Reply"
 
 @pytest.mark.parametrize(("send", "sent"), N_SERVICES, ids=[sent[0] for _, sent in N_SERVICES])
 def test_n_services(peer, handle, send, sent):
-    peer.respond(0x0000, data=dataset.encode(REPLY, ImplicitVRLittleEndian))
+    peer.respond(0x0000, data=encode(REPLY, ImplicitVRLittleEndian))
     status, reply = handle(send)
     assert (status.Status, reply) == (0x0000, REPLY)
     payload = peer.next().payload

@@ -11,7 +11,8 @@ from pydicom.uid import (
 )
 
 from gateway import events, evt
-from gateway.sdk import Event, dataset
+from gateway.datasets.coding import encode
+from gateway.sdk import DatasetError, Event
 from gateway.sdk.event_attributes import Attribute, attributes_of
 from tests.sdk.conftest import INSTANCE, TOKEN, dimse_event, part10, store_event
 
@@ -167,7 +168,7 @@ def test_what_nobody_watches_is_not_published():
 )
 def test_data_sets_of_other_requests(instance, event, attribute):
     for syntax in SYNTAXES:
-        made = dimse_event(event, data=dataset.encode(instance, syntax), syntax=syntax)
+        made = dimse_event(event, data=encode(instance, syntax), syntax=syntax)
         assert getattr(made, attribute) == instance
         assert getattr(made, attribute) is getattr(made, attribute)
     assert list(getattr(dimse_event(event), attribute)) == []
@@ -182,7 +183,7 @@ def test_parameters_of_other_requests():
 
 
 def test_the_data_set_under_its_parameters_name(instance):
-    encoded = dataset.encode(instance, ExplicitVRLittleEndian)
+    encoded = encode(instance, ExplicitVRLittleEndian)
     event = dimse_event(evt.EVT_C_FIND, data=encoded)
     assert event.request.Identifier.read() == encoded
 
@@ -205,7 +206,7 @@ def test_negotiation():
 def test_a_store_without_its_data_set(instance):
     event = store_event(instance)
     event._data = None
-    with pytest.raises(dataset.DatasetError, match="came without its data set"):
+    with pytest.raises(DatasetError, match="came without its data set"):
         _ = event.dataset
 
 

@@ -18,7 +18,7 @@ from pynetdicom import AE
 from pynetdicom import evt as theirs
 
 from gateway import evt
-from gateway.sdk import dataset
+from gateway.datasets.coding import decode, encode
 from gateway.sdk.bound_handler import BoundHandler
 from gateway.sdk.executor import Executor, HandlerLoop
 from gateway.sdk.move.routes import Routes
@@ -131,7 +131,7 @@ def mover():
 
 
 def failed_list(reply):
-    return dataset.decode(reply.data, ImplicitVRLittleEndian).FailedSOPInstanceUIDList
+    return decode(reply.data, ImplicitVRLittleEndian).FailedSOPInstanceUIDList
 
 
 def test_data_sets_are_stored_at_the_destination(mover):
@@ -173,8 +173,8 @@ def _jpeg(made):
     meta.MediaStorageSOPClassUID = made.SOPClassUID
     meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
     meta.TransferSyntaxUID = JPEGBaseline8Bit
-    prefix = bytes(128) + b"DICM" + dataset.encode(meta, ExplicitVRLittleEndian)
-    return prefix + dataset.encode(made, ExplicitVRLittleEndian)
+    prefix = bytes(128) + b"DICM" + encode(meta, ExplicitVRLittleEndian)
+    return prefix + encode(made, ExplicitVRLittleEndian)
 
 
 def test_what_was_not_proposed_takes_another_association(mover, tmp_path):

@@ -4,8 +4,8 @@ import threading
 import pytest
 
 from gateway import Worker, evt
+from gateway.datasets.coding import decode, encode
 from gateway.errors import AlreadyRegistered, ConfigError, FabricError, Unanswered
-from gateway.sdk import dataset
 from gateway.sdk.session import EndReason, Session, SessionEnding
 from gateway.settings import WorkerSettings
 from tests.conftest import short_folder
@@ -103,7 +103,7 @@ def test_a_stream_under_credit(server, session_of, worker, instance):
     session_of(worker)
     made = dimse_event(
         evt.EVT_C_FIND,
-        data=dataset.encode(instance, "1.2.840.10008.1.2"),
+        data=encode(instance, "1.2.840.10008.1.2"),
         syntax="1.2.840.10008.1.2",
     )
 
@@ -427,7 +427,7 @@ def test_a_cancel_ends_a_stream(server, session_of, worker, blob):
     def handle(event):
         try:
             while True:
-                yield 0xFF00, dataset.decode(b"", "1.2.840.10008.1.2")
+                yield 0xFF00, decode(b"", "1.2.840.10008.1.2")
         finally:
             closed.set()
 
@@ -444,7 +444,7 @@ def test_a_stream_that_nobody_reads_frees_its_credit(server, session_of, blob):
     @worker.on(evt.EVT_C_FIND)
     def handle(event):
         while True:
-            yield 0xFF00, dataset.decode(b"", "1.2.840.10008.1.2")
+            yield 0xFF00, decode(b"", "1.2.840.10008.1.2")
 
     session_of(worker)
     for _ in range(3):

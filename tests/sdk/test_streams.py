@@ -11,7 +11,8 @@ from pydicom.uid import (
 )
 
 from gateway import events, evt
-from gateway.sdk import dataset, streams
+from gateway.datasets.coding import decode
+from gateway.sdk import streams
 from gateway.sdk.handler_answers import SUCCEEDED
 from gateway.sdk.move.routes import Routes
 from gateway.sdk.stream_values import CANCELLED
@@ -112,7 +113,7 @@ def test_get():
         "sop_instance_uid": "1.2.3.2",
         "context_id": 1,
     }
-    assert dataset.decode(replies[2].data, ExplicitVRLittleEndian) == image(2)
+    assert decode(replies[2].data, ExplicitVRLittleEndian) == image(2)
     assert summary(replies[1:]) == [
         (0xFF00, True, False),
         (0xFF00, True, False),

@@ -11,9 +11,8 @@ from gateway.errors import ConfigError
 from gateway.process import EXIT_CONFIG
 from gateway.supervisor import restarts
 from gateway.supervisor.crew import Crew, Post, StartFailed, Why
-from tests.patience import WALL
 
-LIMIT = WALL
+LIMIT = 20.0
 
 
 def crew(*scripts: list[dict[str, Any]], module: str = "tests.supervisor.child") -> Crew:

@@ -13,7 +13,6 @@ import io
 import mmap
 import os
 import struct
-import zlib
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -24,7 +23,8 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 
-from gateway.sdk import GatewayError
+from gateway.datasets.deflation import MAX_INFLATED, inflated_pieces
+from gateway.sdk import DatasetError, GatewayError
 from workers.archive.attributes import ATTRIBUTES, BY_KEYWORD, BY_TAG, SPECIFIC_CHARACTER_SET
 from workers.archive.values import ESCAPE, clean, encodings_of, text_of
 
@@ -48,10 +48,8 @@ MAX_ELEMENTS = 1 << 20
 """Elements and items that are looked at."""
 MAX_VALUE = 16 * 1024
 """Bytes of a value that are taken."""
-MAX_INFLATED = 1 << 30
-"""Bytes that a deflated data set may grow to."""
 INFLATED_HEAD = 16 << 20
-"""Bytes of them that are kept and looked at."""
+"""Bytes of an inflated data set that are kept and looked at."""
 
 _TOO_MANY = "the data set has too many elements"
 _UNDEFINED = 0xFFFFFFFF
@@ -326,20 +324,13 @@ class _Walk:
 
 
 def _inflated(data: bytes | memoryview) -> bytes:
-    """The first of the inflated bytes; raises HeaderError if there are too many, or it is none."""
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    """Return the first of the inflated bytes; raise HeaderError if it cannot be inflated."""
     head = bytearray()
-    total, packed = 0, data
     try:
-        while packed and not inflater.eof:
-            piece = inflater.decompress(packed, 1 << 20)
-            packed = inflater.unconsumed_tail
-            total += len(piece)
+        for piece in inflated_pieces(io.BytesIO(data), MAX_INFLATED, whole=False):
             head += piece[: max(0, INFLATED_HEAD - len(head))]
-            if total > MAX_INFLATED:
-                raise HeaderError(f"the data set inflates to more than {MAX_INFLATED} bytes")
-    except zlib.error as error:
-        raise HeaderError(f"the data set cannot be inflated: {error}") from None
+    except DatasetError as error:
+        raise HeaderError(str(error)) from None
     return bytes(head)
 
 

@@ -8,22 +8,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pydicom.dataset import Dataset
 
+from gateway.datasets import BASIC_SYNTAXES, UNCOMPRESSED, NoContext, select_context
+from gateway.datasets.conversion import fit, instance_in, syntax_of
+from gateway.datasets.syntaxes import usable_syntaxes
 from gateway.dimse.usual_storage import usual_storage_sop_classes
 from gateway.errors import GatewayError
-from gateway.requestor.datasets import convert
 from gateway.requestor.errors import AssociationError
-from gateway.requestor.plan import CONVERTIBLE
-from gateway.requestor.proposal import UNCOMPRESSED, Address, Proposal
-from gateway.sdk import contexts
-from gateway.sdk.contexts import Accepted, NoContext
-from gateway.uid import name_of
+from gateway.requestor.proposal import Address, Proposal
 from gateway.ul.negotiation import MAX_CONTEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-    from gateway.requestor.files import Instance
     from gateway.requestor.operation import Answered
     from gateway.requestor.proposal import Contexts
     from gateway.requestor.sync import Association
@@ -97,15 +94,11 @@ class DestinationAssociation:
     def begin(self, what: Any, originator: tuple[str, int]) -> StartedStore:
         """C-STORE a data set, file or claim, without waiting for the response.
 
-        Raises NoRoute if there is no association, and GatewayError, OSError or what pydicom raises
-        for what cannot be sent.
+        Raises NoRoute if there is no association, and GatewayError or OSError for what cannot be
+        sent.
         """
-        pair = _pair_of(what)
-        association = self._association_for(pair)
-        try:
-            instance = _fitted(what, _accepted(association))
-        except NoContext as error:
-            raise GatewayError(f"{name_of(pair[0])}: {error}") from error
+        association = self._association_for(_pair_of(what))
+        _, instance = fit(what, association.accepted_contexts.values())
         answered = association.begin_c_store(instance, originator=originator)
         self._sent.add(answered)
         return StartedStore(instance.sop_instance_uid, answered)
@@ -155,44 +148,24 @@ class DestinationAssociation:
 
     def _contexts(self) -> Contexts:
         wanted = [(sop_class, (syntax,)) for sop_class, syntax in self._wanted]
-        mine = [sop_class for sop_class, syntax in self._wanted if syntax in CONVERTIBLE]
+        mine = [sop_class for sop_class, syntax in self._wanted if syntax in UNCOMPRESSED]
         others = [
-            (uid, UNCOMPRESSED) for uid in dict.fromkeys((*mine, *usual_storage_sop_classes()))
+            (uid, BASIC_SYNTAXES) for uid in dict.fromkeys((*mine, *usual_storage_sop_classes()))
         ]
         return tuple((*wanted, *others)[:MAX_CONTEXTS])
 
 
 def _pair_of(what: Any) -> Pair:
     if isinstance(what, Dataset):
-        return str(what.SOPClassUID), contexts.syntax_of(what)
-    instance = contexts.instance_in(what)
+        return str(what.SOPClassUID), syntax_of(what)
+    instance = instance_in(what)
     return instance.sop_class_uid, instance.transfer_syntax_uid
-
-
-def _accepted(association: Association) -> list[Accepted]:
-    return [
-        Accepted(c.id, c.abstract_syntax, c.transfer_syntax)
-        for c in association.accepted_contexts.values()
-        if c.as_scu
-    ]
 
 
 def _fits(association: Association, pair: Pair) -> bool:
     sop_class, syntax = pair
-    syntaxes = {c.transfer_syntax for c in _accepted(association) if c.abstract_syntax == sop_class}
-    return syntax in syntaxes or (syntax in CONVERTIBLE and not syntaxes.isdisjoint(CONVERTIBLE))
-
-
-def _fitted(what: Any, accepted: list[Accepted]) -> Instance:
-    """The instance as one of the contexts takes it; files only decoded if there is no other way."""
-    if isinstance(what, Dataset):
-        return contexts.encode_for(what, accepted)[1]
-    instance = contexts.instance_in(what)
-    sop_class, syntax = instance.sop_class_uid, instance.transfer_syntax_uid
-    if contexts.find_exact(accepted, sop_class, syntax) is not None:
-        return instance
-    if syntax in CONVERTIBLE:
-        for other in CONVERTIBLE:
-            if contexts.find_exact(accepted, sop_class, other) is not None:
-                return convert(instance, other)
-    raise NoContext(f"the destination does not accept {name_of(sop_class)} in {name_of(syntax)}")
+    try:
+        select_context(association.accepted_contexts.values(), sop_class, usable_syntaxes(syntax))
+    except NoContext:
+        return False
+    return True

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydicom.dataset import Dataset
 
+from gateway.datasets.conversion import instance_in, is_file
 from gateway.dimse.suboperations import Tally
 from gateway.errors import GatewayError
-from gateway.sdk.contexts import instance_in, is_file
 from gateway.sdk.move.destination import NoRoute, StartedStore
 from gateway.sdk.stream_values import uid_of
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 
+from gateway.datasets.failed_list import encode_failed_list
 from gateway.dimse.status import (
     CANCEL,
     MOVE_DESTINATION_UNKNOWN,
@@ -162,6 +163,6 @@ class MoveAnswers:
         if status == SUCCESS:
             data = None
         elif data is None:
-            data = counters.failed_list(self._event.context.transfer_syntax)
+            data = encode_failed_list(counters.failed, self._event.context.transfer_syntax)
         elements = counters.elements(with_remaining=status == CANCEL)
         return Answer({"status": status, "elements": answer.payload["elements"] | elements}, data)

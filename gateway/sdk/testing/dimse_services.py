@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gateway import events
+from gateway.datasets import UNCOMPRESSED
 from gateway.dimse import message as dimse
 from gateway.part10 import file_meta
-from gateway.sdk import contexts
 from gateway.sdk.testing.retrieval import Retrieval, SimulatedGet, SimulatedRoutes
 from gateway.sdk.testing.simulated_peer import Peer, peer_of
 from gateway.sdk.testing.simulated_request import SimulatedRequest, instance_of, spooled
@@ -29,7 +29,7 @@ _FIND = KEYWORDS["StudyRootQueryRetrieveInformationModelFind"]
 _GET = KEYWORDS["StudyRootQueryRetrieveInformationModelGet"]
 _MOVE = KEYWORDS["StudyRootQueryRetrieveInformationModelMove"]
 _COMMITMENT = KEYWORDS["StorageCommitmentPushModel"]
-STORAGE = tuple((uid, syntax) for uid in STORAGE_SOP_CLASSES for syntax in contexts.UNCOMPRESSED)
+STORAGE = tuple((uid, syntax) for uid in STORAGE_SOP_CLASSES for syntax in UNCOMPRESSED)
 """What the peer of a C-GET accepts if nothing else is said."""
 
 

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 
+from gateway.datasets import NoContext, select_context
+from gateway.datasets.coding import decode
+from gateway.datasets.conversion import encoded_instance, instance_in, path_of, syntax_of
 from gateway.dimse.message import CStoreRSP
 from gateway.dimse.status import SUCCESS
 from gateway.dimse.suboperations import Tally
 from gateway.errors import GatewayError
 from gateway.requestor.operation import Answered
-from gateway.sdk import contexts, dataset
 from gateway.sdk.move.routes import Route, Routes, StartedStore
+from gateway.ul.negotiation import AcceptedContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +56,7 @@ class SimulatedGet:
         self._counters = Tally()
         self._result = Retrieval()
         self._accepted = {
-            2 * number + 3: contexts.Accepted(2 * number + 3, *map(str, pair))
+            2 * number + 3: AcceptedContext(2 * number + 3, str(pair[0]), str(pair[1]), True, False)
             for number, pair in enumerate(peer.contexts or asked.more)
         }
 
@@ -74,7 +77,7 @@ class SimulatedGet:
             return
         if "context_id" in payload:
             syntax = self._accepted[payload["context_id"]].transfer_syntax
-            self._result.sent.append(dataset.decode(reply.data or b"", syntax))
+            self._result.sent.append(decode(reply.data or b"", syntax))
             self._counters.count(self._peer.status, payload["sop_instance_uid"])
             return
         claim = payload.get("claim")
@@ -82,15 +85,18 @@ class SimulatedGet:
 
     def _send_file(self, path: Path) -> None:
         try:
-            found = contexts.instance_in(path)
+            found = instance_in(path)
         except (GatewayError, OSError):
             self._counters.count(None, "")
             return
-        pair = found.sop_class_uid, found.transfer_syntax_uid
-        accepted = contexts.find_exact(self._accepted.values(), *pair)
-        if accepted is not None:
-            self._result.sent.append(path)
-        self._counters.count(self._peer.status if accepted else None, found.sop_instance_uid)
+        sop_class, syntaxes = found.sop_class_uid, (found.transfer_syntax_uid,)
+        try:
+            select_context(self._accepted.values(), sop_class, syntaxes)
+        except NoContext:
+            self._counters.count(None, found.sop_instance_uid)
+            return
+        self._result.sent.append(path)
+        self._counters.count(self._peer.status, found.sop_instance_uid)
 
     def _finish(self, last: Answer) -> Retrieval:
         counters, result = self._counters, self._result
@@ -161,12 +167,10 @@ class _SimulatedRoute(Route):
 
     def _take(self, what: Any) -> str:
         if not isinstance(what, Dataset):
-            found = contexts.instance_in(what)
-            self._result.sent.append(contexts.path_of(what))
+            found = instance_in(what)
+            self._result.sent.append(path_of(what))
             return found.sop_instance_uid
-        syntax = contexts.syntax_of(what)
-        _, instance = contexts.encode_for(
-            what, [contexts.Accepted(1, str(what.SOPClassUID), syntax)]
-        )
-        self._result.sent.append(dataset.decode(instance.data or b"", syntax))
+        syntax = syntax_of(what)
+        instance = encoded_instance(what, syntax)
+        self._result.sent.append(decode(instance.read(), syntax))
         return instance.sop_instance_uid

@@ -6,9 +6,9 @@ import secrets
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from gateway.datasets.coding import decode
 from gateway.fabric import Answer
 from gateway.fabric.wire.frames import pack
-from gateway.sdk import dataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -105,7 +105,7 @@ class Peer:
             self.ended = operation
             return PeerResults(Answer({}))
         syntax = self._syntaxes[payload["context_id"]]
-        attached = None if data is None else dataset.decode(bytes(data), syntax)
+        attached = None if data is None else decode(bytes(data), syntax)
         self.requests.append((payload["kind"], payload["parameters"], attached))
         return PeerResults(Answer({"status": self.status, "response": {}}))
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 
+from gateway.datasets.coding import decode, encode
+from gateway.datasets.conversion import encoded_instance, syntax_of
 from gateway.part10 import read_file_meta
-from gateway.sdk import contexts, dataset
 from gateway.sdk.event import Event
 from gateway.sdk.testing.running import bound_of, perform
 from gateway.settings import SpoolSettings
@@ -100,19 +101,18 @@ class SimulatedRequest:
     def pair(self, reply: Answer) -> tuple[int, Dataset | None]:
         """Status and data set, as the peer decodes it."""
         attached = reply.data
-        decoded = None if attached is None else dataset.decode(attached, self.transfer_syntax)
+        decoded = None if attached is None else decode(attached, self.transfer_syntax)
         return self.status_of(reply), decoded
 
     def encode(self, data_set: Dataset | None) -> bytes | None:
-        return None if data_set is None else dataset.encode(data_set, self.transfer_syntax)
+        return None if data_set is None else encode(data_set, self.transfer_syntax)
 
 
 def instance_of(what: Dataset | str | PathLike[str]) -> tuple[str, str, str, bytes]:
     """SOP class, SOP instance, transfer syntax and encoded data set of what a peer sends."""
     if isinstance(what, Dataset):
-        syntax = contexts.syntax_of(what)
-        encoded = dataset.encode(what, syntax)
-        return str(what.SOPClassUID), str(what.SOPInstanceUID), syntax, encoded
+        made = encoded_instance(what, syntax_of(what))
+        return made.sop_class_uid, made.sop_instance_uid, made.transfer_syntax_uid, made.read()
     path = Path(what)
     meta = read_file_meta(path)
     encoded = path.read_bytes()[meta.offset :]

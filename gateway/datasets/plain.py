@@ -1,8 +1,9 @@
-"""Flat data sets of plain text to bytes, some five times as fast as pydicom does it.
+"""The fast encoder of flat data sets of plain text (needs pydicom).
 
-This is the hot path of C-FIND: one identifier a match, a handful of short text elements each. What
-is not as plain as that - a sequence, a number, a character set, a value that has to be converted
-- is left to pydicom, whose bytes these are.
+C-FIND sends one identifier for each match, with a handful of short text elements; encoding these
+here takes about a fifth of the time that pydicom takes. Data sets with anything else - a sequence,
+a number, another character set, a value that has to be converted - are left to pydicom. The bytes
+are the same.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _FIRST_GROUP = 0x0008
 
 
 def encode_plain(dataset: Dataset, *, implicit: bool) -> bytes | None:
-    """The data set in implicit or explicit VR little endian; None: it is not plain."""
+    """Return the data set in implicit or explicit VR little endian; None if it is not plain."""
     pieces: list[bytes] = []
     for tag in sorted(dataset.keys()):
         element = dataset._dict[tag]
@@ -53,7 +54,7 @@ def encode_plain(dataset: Dataset, *, implicit: bool) -> bytes | None:
 
 
 def _text(value: object) -> str | None:
-    """The one text of a value; None: it is something else."""
+    """Return a value as text, several joined by backslashes; None if it is not text."""
     if isinstance(value, PersonName):
         return str(value)
     if type(value) is MultiValue:

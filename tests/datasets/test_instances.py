@@ -11,7 +11,8 @@ import pytest
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
-from gateway.requestor.files import PIECE, FilePart, NotDicom, identify, walk
+from gateway.datasets import NotDicom
+from gateway.datasets.instances import PIECE, FilePart, identify, walk
 from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN
 from tests.peers import instances, wire
 from tests.requestor.conftest import TEST_FILES

@@ -1,10 +1,10 @@
-"""Files as they are sent: found, named, and read piece by piece - never decoded.
+"""SOP instances as they are sent: identified and read piece by piece, never decoded.
 
-A file of PS3.10 says in its File Meta Information how it is encoded; which instance of which SOP
-class it holds is looked up in the first elements of the data set, and in the File Meta Information
-if it is not there. A file without that header is taken for DICOM only if it
-begins like an implicit VR little endian data set that names its SOP class and instance: that
-encoding is the only one that can be told from the bytes alone, since nothing else is implicit.
+The File Meta Information of a file (PS3.10 7.1) tells its transfer syntax. The SOP class and
+instance are looked up in the first elements of the data set, and in the File Meta Information if
+they are not there: where the two disagree the data set is right, because the peer compares with it.
+A file without that header is taken for DICOM only if it begins like an implicit VR little endian
+data set that names its SOP class and instance; other encodings cannot be told from the bytes alone.
 """
 
 from __future__ import annotations
@@ -17,30 +17,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from gateway.errors import GatewayError
+from gateway.datasets.errors import NotDicom
 from gateway.part10 import IdentityScan, Part10Error, read_file_meta
-from gateway.requestor.errors import printable
 from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN, KEYWORDS, is_tolerable, is_valid
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from gateway.requestor.sending import DataSource
-
 PIECE = 1024 * 1024
-"""Bytes that are read at once."""
+"""Bytes that are read from a file at a time."""
 
 _SCANNED = 64 * 1024
 _MEDIA_STORAGE_DIRECTORY = KEYWORDS["MediaStorageDirectoryStorage"]
 
 
-class NotDicom(GatewayError):  # noqa: N818 - a state, not only an error
-    """A file that cannot be sent; the text says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A SOP instance to be sent, and where its encoded data set is."""
+    """A SOP instance, and where its encoded data set is."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -51,20 +44,29 @@ class Instance:
     offset: int = 0
     """Bytes of the file before the data set."""
     data: bytes | None = None
-    """The data set itself, if it is in no file."""
+    """The data set itself, if it is not in a file."""
     is_padded: bool = False
     """A NUL is sent after the data set, so that its length is even (PS3.5 A.5, PS3.8 annex E)."""
 
-    def data_set(self) -> DataSource:
-        """The encoded data set, to be sent once."""
+    def data_set(self) -> bytes | FilePart:
+        """Return the encoded data set, to be sent once."""
         if self.data is not None:
             return self.data
         assert self.path is not None
         return FilePart(self.path, self.offset, self.size, b"\0" if self.is_padded else b"")
 
+    def read(self) -> bytes:
+        """Return the encoded data set, all of it at once; raise OSError."""
+        if self.data is not None:
+            return self.data
+        assert self.path is not None
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            return file.read(self.size)
+
 
 class FilePart(AsyncIterable[bytes]):
-    """A part of a file, read 1 MiB at a time in a thread, and something to go after it.
+    """Part of a file, read in a thread 1 MiB at a time, and the bytes that follow it.
 
     Raises OSError, also if the file has become shorter: what is sent would not be the instance.
     """
@@ -101,7 +103,7 @@ class FilePart(AsyncIterable[bytes]):
 
 
 def identify(path: Path) -> Instance:
-    """What a file holds; raises NotDicom if it cannot be sent."""
+    """Return the instance in a file; raise NotDicom if it cannot be sent."""
     try:
         return _identify(path)
     except OSError as error:
@@ -120,7 +122,6 @@ def _identify(path: Path) -> Instance:
         except Part10Error as error:
             return _headerless(path, file, size, str(error))
         scan = _scan(file, meta.offset, meta.transfer_syntax_uid)
-        # Where the two disagree the data set is right: it is what the peer compares with.
         sop_class = scan.sop_class_uid or meta.sop_class_uid
         instance = scan.sop_instance_uid or meta.sop_instance_uid
     syntax = meta.transfer_syntax_uid
@@ -146,17 +147,17 @@ def _scan(file: BinaryIO, offset: int, syntax: str) -> IdentityScan:
 
 def _check(sop_class: str, instance: str, syntax: str) -> None:
     if sop_class == _MEDIA_STORAGE_DIRECTORY:
-        raise NotDicom("a DICOMDIR: the directory of a medium is no instance that C-STORE carries")
+        raise NotDicom("a DICOMDIR: C-STORE cannot carry the directory of a medium")
     named = {"SOP Class": sop_class, "SOP Instance": instance, "Transfer Syntax": syntax}
     for what, uid in named.items():
         if not uid:
-            raise NotDicom(f"the file does not say its {what} UID")
+            raise NotDicom(f"the file has no {what} UID")
         if not is_tolerable(uid):
-            raise NotDicom(f"its {what} UID is none: {printable(uid)!r}")
+            raise NotDicom(f"{uid!r} is not a valid {what} UID")
 
 
 def walk(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files that are meant: files as they are, folders with everything below, in order."""
+    """Yield the files that paths name: a folder stands for all files below it, in order."""
     for path in paths:
         if path.is_dir():
             for folder, folders, names in os.walk(path):

@@ -8,8 +8,10 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from gateway.requestor.datasets import NotConverted, convert, decode, encode, encoder, instance_of
-from gateway.requestor.files import identify
+from gateway.datasets import DatasetError
+from gateway.datasets.coding import decode_whole, encode, encoder
+from gateway.datasets.conversion import convert, encoded_instance
+from gateway.datasets.instances import identify
 from tests.peers import instances, wire
 from tests.requestor.conftest import TEST_FILES
 
@@ -32,26 +34,26 @@ def test_round_trip(syntax: str) -> None:
     data_set.ReferencedStudySequence[0].ReferencedSOPInstanceUID = "1.2.3"
     encoded = encoder(data_set)(syntax)
     assert len(encoded) % 2 == 0
-    assert decode(encoded, syntax) == data_set
+    assert decode_whole(encoded, syntax) == data_set
 
 
 @pytest.mark.parametrize("garbage", [b"\x08", b"\x08\x00\x05\x00XX\xff\xff\xff\xff"])
 def test_what_is_no_data_set(garbage: bytes) -> None:
-    with pytest.raises(NotConverted):
-        decode(garbage, wire.DEFLATED)
+    with pytest.raises(DatasetError):
+        decode_whole(garbage, wire.DEFLATED)
 
 
 @pytest.mark.parametrize("garbage", [b"\xff" * 30, b"\x28\x00\x10\x00US\x03\x00abc"])
 def test_what_cannot_be_read_is_told_in_one_line(garbage: bytes) -> None:
-    with pytest.raises(NotConverted) as caught:
-        decode(garbage, wire.EXPLICIT)
+    with pytest.raises(DatasetError) as caught:
+        decode_whole(garbage, wire.EXPLICIT)
     assert "\n" not in str(caught.value)
 
 
 def test_value_that_cannot_be_encoded() -> None:
     data_set = Dataset()
     data_set.add_new(0x00280010, "US", 70_000)
-    with pytest.raises(NotConverted):
+    with pytest.raises(DatasetError):
         encode(data_set, wire.EXPLICIT)
 
 
@@ -97,14 +99,14 @@ def test_words_are_swapped_with_the_byte_order(target: str) -> None:
     """The two files that pydicom ships in both byte orders agree after conversion."""
     little = identify(TEST_FILES / "MR_small.dcm")
     big = identify(TEST_FILES / "MR_small_bigendian.dcm")
-    values = [decode(convert(one, target).data, target).PixelData for one in (little, big)]
+    values = [decode_whole(convert(one, target).data, target).PixelData for one in (little, big)]
     assert values[0] == values[1]
     twice = convert(little, wire.BIG_ENDIAN)
-    assert decode(twice.data, wire.BIG_ENDIAN).PixelData != dcmread(little.path).PixelData
+    assert decode_whole(twice.data, wire.BIG_ENDIAN).PixelData != dcmread(little.path).PixelData
 
 
 def test_instance_of_a_data_set() -> None:
     data_set = dcmread(TEST_FILES / "CT_small.dcm")
-    instance = instance_of(data_set, wire.IMPLICIT)
+    instance = encoded_instance(data_set, wire.IMPLICIT)
     assert instance.sop_instance_uid == data_set.SOPInstanceUID
-    assert decode(instance.data_set(), wire.IMPLICIT).PatientID == data_set.PatientID
+    assert decode_whole(instance.data_set(), wire.IMPLICIT).PatientID == data_set.PatientID

@@ -1,0 +1,32 @@
+"""Data sets, the instances that hold them, and the presentation contexts that carry them.
+
+    syntaxes      the transfer syntaxes that data sets are converted between
+    selection     `select_context`: the accepted context that a message is sent on
+    instances     SOP instances in files and in memory: identified, and read without decoding
+    deflation     deflate and inflate (PS3.5 A.5), with the limit on what is inflated
+    failed_list   the data set of Failed SOP Instance UID List alone
+    coding        pydicom's data sets to bytes and back (pydicom)
+    plain         the fast encoder of flat data sets of text (pydicom)
+    conversion    between uncompressed transfer syntaxes, and to an accepted context (pydicom)
+
+Everything that encodes, decodes or chooses a context does it here: the SDK, the requestor, the
+acceptor's C-GET and the pynetdicom face. An acceptor and the requestor's core run without pydicom,
+so this package names only what works without it; `coding`, `plain` and `conversion` are imported by
+name where pydicom is wanted.
+"""
+
+from gateway.datasets.errors import DatasetError, NoContext, NotDicom
+from gateway.datasets.instances import Instance, identify
+from gateway.datasets.selection import select_context
+from gateway.datasets.syntaxes import BASIC_SYNTAXES, UNCOMPRESSED
+
+__all__ = [
+    "BASIC_SYNTAXES",
+    "UNCOMPRESSED",
+    "DatasetError",
+    "Instance",
+    "NoContext",
+    "NotDicom",
+    "identify",
+    "select_context",
+]

@@ -1,0 +1,17 @@
+"""What can go wrong with a data set on its way."""
+
+from __future__ import annotations
+
+from gateway.errors import GatewayError
+
+
+class DatasetError(GatewayError, ValueError):
+    """A data set does not follow its transfer syntax, cannot be encoded, or is too large."""
+
+
+class NoContext(GatewayError, ValueError):  # noqa: N818 - a state, not only an error
+    """No accepted presentation context fits; the text names what was looked for."""
+
+
+class NotDicom(GatewayError):  # noqa: N818 - a state, not only an error
+    """A file that cannot be sent; the text says why."""
