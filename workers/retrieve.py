@@ -125,7 +125,7 @@ class _Fitting:
 
     def __init__(self, event: Event) -> None:
         self._id = event.assoc_id
-        self._accepted = event.assoc.accepted()
+        self._accepted = event.assoc.usable_contexts()
 
     def fit(self, path: Path, entry: Entry) -> Path | Instance | Dataset:
         syntaxes = usable_syntaxes(entry.transfer_syntax_uid)

@@ -14,7 +14,7 @@ from gateway.facade import requestor_thread
 from gateway.facade.association_server import seconds
 from gateway.facade.handler_thread import HandlerThread
 from gateway.facade.incoming import Answering
-from gateway.facade.sending import Sending
+from gateway.facade.requestor_sender import RequestorSender
 from gateway.facade.service_user import ServiceUser
 from gateway.facade.wire import Wire
 from gateway.requestor import AssociationError, Rejected, Released, Timeouts
@@ -33,7 +33,7 @@ _ARTIM = 30.0
 _FAREWELL = 5.0
 
 
-class Association(Sending):
+class Association(RequestorSender):
     """One association in the requestor role; any thread may use it."""
 
     def __init__(self, ae: AE, address: Address, proposal: Proposal, handlers: Handlers) -> None:

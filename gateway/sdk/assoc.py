@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gateway.datasets.coding import any_uid
 from gateway.fabric.wire.frames import unpack
-from gateway.sdk.calling import Calling
+from gateway.sdk.command_sender import CommandSender
+from gateway.ul.negotiation import AcceptedContext
 
 if TYPE_CHECKING:
     from pydicom.uid import UID
 
-    from gateway.sdk.calling import Caller
+    from gateway.sdk.command_sender import SendCommand
 
 _CACHED = 512
 
@@ -100,13 +101,12 @@ class LocalAE:
     ae_title: str
 
 
-class AssociationProxy(Calling):
+class AssociationProxy(CommandSender):
     """An association by its negotiated values; events of one association share it."""
 
-    def __init__(self, values: dict[str, Any], caller: Caller | None = None) -> None:
-        super().__init__()
+    def __init__(self, values: dict[str, Any], send_command: SendCommand | None = None) -> None:
+        super().__init__(send_command)
         self._values = values
-        self._caller = caller
 
     def __repr__(self) -> str:
         return f"<AssociationProxy {self.id} {self.state}>"
@@ -168,6 +168,13 @@ class AssociationProxy(Calling):
         ]
 
     @cached_property
+    def _usable_contexts(self) -> list[AcceptedContext]:
+        return [AcceptedContext(*values) for values in self._values.get("accepted_contexts", ())]
+
+    def usable_contexts(self) -> list[AcceptedContext]:
+        return self._usable_contexts
+
+    @cached_property
     def rejected_contexts(self) -> list[NegotiatedContext]:
         return [
             NegotiatedContext(context_id, any_uid(abstract), [], result)
@@ -200,13 +207,13 @@ class AssociationProxy(Calling):
 
 
 @lru_cache(maxsize=_CACHED)
-def decode(blob: bytes, caller: Caller | None = None) -> AssociationProxy:
+def decode(blob: bytes, send_command: SendCommand | None = None) -> AssociationProxy:
     """The association of an envelope; an empty blob is an association nothing is known of.
 
-    `caller` is what it acts through.
+    `send_command` is what its requests, release and abort go through.
     """
     values = unpack(blob) if blob else {}
-    return AssociationProxy(values if isinstance(values, dict) else {}, caller)
+    return AssociationProxy(values if isinstance(values, dict) else {}, send_command)
 
 
 def address(pair: Any) -> tuple[str, int]:

@@ -22,7 +22,7 @@ from gateway.sdk.event_attributes import Attribute, attributes_of, has_attribute
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gateway.sdk.calling import Caller
+    from gateway.sdk.command_sender import SendCommand
     from gateway.ul.pdu import PDU
 
 Publish: TypeAlias = Callable[[str, dict[str, Any]], None]
@@ -110,7 +110,7 @@ class Event:
         timestamp: float | None = None,
         publish: Publish | None = None,
         is_watched: Callable[[str], bool] | None = None,
-        caller: Caller | None = None,
+        send_command: SendCommand | None = None,
     ) -> None:
         self.event = event
         self._happened = timestamp or time.time()
@@ -122,7 +122,7 @@ class Event:
         self._cancelled = False
         self._publish = publish
         self._is_watched = is_watched
-        self._caller = caller
+        self._send_command = send_command
         self._temporary: Path | None = None
 
     def __repr__(self) -> str:
@@ -167,7 +167,7 @@ class Event:
     @property
     def assoc(self) -> assoc.AssociationProxy:
         """The association; decoded once for all of its events."""
-        return assoc.decode(self._blob, self._caller)  # type: ignore[arg-type]
+        return assoc.decode(self._blob, self._send_command)  # type: ignore[arg-type]
 
     @property
     def assoc_id(self) -> str:

@@ -97,7 +97,7 @@ class GetAnswers:
             return _unsendable(f"{type(error).__name__}: {error}", uid_of(instance))
 
     def _encoded(self, attached: Dataset | Instance) -> Answer:
-        context, instance = fit(attached, self._event.assoc.accepted())
+        context, instance = fit(attached, self._event.assoc.usable_contexts())
         data = instance.read()
         if len(data) > MAX_DATA:
             raise DatasetError(f"{len(data)} bytes; yield the path of a file instead")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.sdk.bound_handler import BoundHandler
-    from gateway.sdk.calling import Caller
+    from gateway.sdk.command_sender import SendCommand
     from gateway.sdk.event import Publish
     from gateway.sdk.executor import HandlerLoop
 
@@ -41,7 +41,7 @@ class QueuedNotification:
     body: dict[str, Any]
     blob: bytes = b""
     publish: Publish | None = None
-    caller: Caller | None = None
+    send_command: SendCommand | None = None
 
 
 class NotificationThread:
@@ -124,7 +124,7 @@ class NotificationThread:
                 blob=told.blob,
                 timestamp=told.timestamp,
                 publish=told.publish,
-                caller=told.caller,
+                send_command=told.send_command,
             )
             try:
                 result = bound.function(event, *bound.args)

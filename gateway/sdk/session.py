@@ -112,7 +112,7 @@ class Session:
         self._held: tuple[Binding, ...] = ()
         self._topics: set[str] = set()
         self._closed = False
-        self._caller = self._call
+        self._send_command = self._call
         """One object, because associations are cached by it."""
         self.generation = settings.generation
 
@@ -208,7 +208,7 @@ class Session:
             attempt=request.attempt,
             publish=partial(self._publish, request.acceptor, bytes(request.assoc)),
             is_watched=partial(self._is_watched, request.acceptor),
-            caller=self._caller,
+            send_command=self._send_command,
         )
         self._executor.submit(request.token, bound, event, request.deadline)
 
@@ -229,7 +229,7 @@ class Session:
                 told.body,
                 blob,
                 partial(self._publish, acceptor, blob),
-                self._caller,
+                self._send_command,
             )
         )
 

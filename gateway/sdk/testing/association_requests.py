@@ -126,6 +126,8 @@ def _negotiate(
     payload: dict[str, Any],
 ) -> Any:
     """The value of the answer; None if the handler failed."""
-    asked = Event(event, payload, blob=peer.describe(), publish=peer.publish, caller=peer.call)
+    asked = Event(
+        event, payload, blob=peer.describe(), publish=peer.publish, send_command=peer.call
+    )
     (reply,) = perform(bound_of(handler, event, args), asked)
     return reply.payload.get("value")

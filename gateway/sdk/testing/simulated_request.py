@@ -69,7 +69,7 @@ class SimulatedRequest:
             data=data,
             attempt=self.attempt,
             publish=peer.publish,
-            caller=peer.call,
+            send_command=peer.call,
         )
         return perform(bound, event, **how)
 
