@@ -1,6 +1,6 @@
-"""The command `dicom-gateway`, one module a command.
+"""The command `dicom-gateway`, with one module for each command.
 
-What is heavy is imported inside the commands, so that `--help` answers at once.
+Commands import heavy modules when they run, so that `--help` and completion are fast.
 """
 
 from gateway.cli.app import app, main

@@ -1,4 +1,4 @@
-"""The commands put together, and what every one of them does with an error."""
+"""The command line application: all commands, and the exit status of an error."""
 
 from __future__ import annotations
 
@@ -15,45 +15,49 @@ from gateway.cli.common import settings_of
 from gateway.errors import ConfigError, GatewayError
 
 GROUP = "dicom_gateway.commands"
-"""Entry points of further commands: a typer app or a function, by the name of the command."""
+"""The group of entry points for commands of other packages.
+
+Each is a typer app or a function; the name of the entry point is the name of the command.
+"""
 
 
 class Commands(TyperGroup):
-    """The commands of this program, and those that other packages bring.
+    """The commands of this program and of other packages.
 
-    The latter are imported when they are run and not before: none can slow or break the rest.
+    A command of another package is imported when it is run and not before, so that it can neither
+    slow down nor break the others.
     """
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
         own = super().list_commands(ctx)
-        return own + sorted(set(_brought()) - set(own))
+        return own + sorted(set(_plugins()) - set(own))
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
         own = super().get_command(ctx, cmd_name)
-        if own is not None or (point := _brought().get(cmd_name)) is None:
+        if own is not None or (point := _plugins().get(cmd_name)) is None:
             return own
-        return _Brought(point)
+        return _Plugin(point)
 
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
         name, command, rest = super().resolve_command(ctx, args)
-        return name, command.load() if isinstance(command, _Brought) else command, rest
+        return name, command.load() if isinstance(command, _Plugin) else command, rest
 
 
-class _Brought(TyperCommand):
-    """Another package's command, as it stands in the list of commands: not imported."""
+class _Plugin(TyperCommand):
+    """A command of another package, not yet imported."""
 
     def __init__(self, point: EntryPoint) -> None:
         self._point = point
         self._origin = point.dist.name if point.dist else point.value
-        super().__init__(point.name, help=f"Brought by {self._origin}.")
+        super().__init__(point.name, help=f"Command of {self._origin}.")
 
     def load(self) -> Any:
         try:
             found = self._point.load()
-        except Exception as error:  # whatever another package does when it is imported
+        except Exception as error:  # importing another package can raise anything
             why = f"{type(error).__name__}: {error}"
             raise ConfigError(
-                f"the command {self._point.name} of {self._origin} cannot be loaded: {why}"
+                f"command {self._point.name} of {self._origin} cannot be imported: {why}"
             ) from error
         if not isinstance(found, typer.Typer):
             alone = typer.Typer(add_completion=False)
@@ -62,7 +66,7 @@ class _Brought(TyperCommand):
         return typer.main.get_command(found)
 
 
-def _brought() -> dict[str, EntryPoint]:
+def _plugins() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
@@ -70,7 +74,7 @@ app = typer.Typer(
     name="dicom-gateway",
     cls=Commands,
     help=(
-        "A DICOM gateway: takes associations, keeps what it receives safely on disk, "
+        "A DICOM gateway: accepts associations, stores instances durably on disk, "
         "and lets Python workers answer every DIMSE request.\n\n"
         "Start here: `dicom-gateway serve`, then `dicom-gateway echo 127.0.0.1 11112`."
     ),
@@ -104,18 +108,20 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     context: typer.Context,
-    version: Annotated[  # noqa: ARG001 - its callback deals with it
+    version: Annotated[  # noqa: ARG001 - handled by its callback
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print it and leave."),
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
-    context.obj = settings_of  # how commands of other packages find the settings
+    context.obj = settings_of  # for commands of other packages
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; the exit status. What is wrong is one line on standard error.
+    """Run a command and return its exit status; an error is one line on standard error.
 
-    2: something it was given is wrong; 1: it failed.
+    The status is 2 for a wrong option or setting, and 1 for any other failure.
     """
     try:
         app(arguments, prog_name="dicom-gateway")

@@ -1,4 +1,4 @@
-"""What several commands share: the options that name the settings, and how they are loaded."""
+"""The options for the configuration, which several commands share, and how it is loaded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ConfigOption = Annotated[
         "--config",
         metavar="FILE",
         envvar="DICOM_GATEWAY_CONFIG",
-        help="A TOML file of settings; deploy/gateway.toml states them all.",
+        help="Configuration file (TOML); deploy/gateway.toml documents every setting.",
     ),
 ]
 DataOption = Annotated[
@@ -26,14 +26,14 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         metavar="DIR",
-        help="The gateway's data directory.",
+        help="Data directory of the gateway.",
         show_default="./gateway-data",
     ),
 ]
 
 
 def settings_of(config: Path | None, **gateway: Any) -> Settings:
-    """The effective settings; `gateway` are the options that stand for `[gateway]` settings."""
+    """Return the effective settings; `gateway` are options that override `[gateway]` settings."""
     from gateway.config import load
 
     options: dict[tuple[str, ...], Any] = {
@@ -43,6 +43,6 @@ def settings_of(config: Path | None, **gateway: Any) -> Settings:
 
 
 def announce(line: str) -> None:
-    """Tell whoever waits on standard output that it is up; nobody may be there."""
+    """Print the line that says that the program is ready; standard output may be closed."""
     with suppress(OSError):
         print(line, flush=True)

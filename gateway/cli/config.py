@@ -1,4 +1,4 @@
-"""`dicom-gateway config`: check the settings and show them."""
+"""`dicom-gateway config`: check and print the settings."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from gateway.cli.common import ConfigOption, settings_of
 
 
 def command(config: ConfigOption = None) -> None:
-    """Check the settings and print them as TOML.
+    """Check the settings and print the effective ones as TOML.
 
-    They are what is in effect after the file and the environment. The exit status is 2 if
-    something is wrong, with one line that says what would be right.
+    Effective are the defaults, overridden by the file, and that by environment variables. The exit
+    status is 2 if a setting is wrong, with one line that says which and what it must be.
     """
     from gateway.config import to_toml
 

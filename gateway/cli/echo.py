@@ -2,47 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.peer import (
-    AecOption,
-    AetOption,
-    HostArgument,
-    Interrupt,
-    JsonOption,
-    MaxPduOption,
-    Output,
-    PortArgument,
-    TimeoutOption,
-    address_of,
-    count,
-    proposal_of,
-    run,
-    timeouts_of,
-)
-from gateway.cli.security import Security, secured
+from gateway.cli.connection import PeerOptions
+from gateway.cli.interrupt import run
+from gateway.cli.options import with_options
+from gateway.cli.output import count
+
+if TYPE_CHECKING:
+    from gateway.cli.interrupt import Interrupt
+    from gateway.cli.output import Output
 
 
-@secured
-def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
-    host: HostArgument,
-    port: PortArgument,
+@with_options(PeerOptions, "peer", aet="ECHOSCU")
+def command(
     repeat: Annotated[
-        int, typer.Option("--repeat", min=1, metavar="N", help="C-ECHOs on the one association.")
+        int, typer.Option("--repeat", min=1, metavar="N", help="C-ECHOs to send, one at a time.")
     ] = 1,
-    aet: AetOption = "ECHOSCU",
-    aec: AecOption = "ANY-SCP",
-    max_pdu: MaxPduOption = 262_144,
-    timeout: TimeoutOption = 30.0,
-    as_json: JsonOption = False,
     *,
-    security: Security,
+    peer: PeerOptions,
 ) -> None:
-    """Ask a DICOM peer whether it is there: associate, C-ECHO, release.
+    """Check that a DICOM peer responds: associate, C-ECHO, release.
 
-    The exit status is 0 only if it answers with success, each time. Example:
+    The exit status is 0 only if every response is success. Example:
 
     dicom-gateway echo 127.0.0.1 11112 --repeat 10
     """
@@ -50,18 +34,17 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
     from gateway.requestor.echo import echoes
     from gateway.uid import VERIFICATION
 
-    address = address_of(host, port, security)
-    proposal = proposal_of(((VERIFICATION, BASIC_SYNTAXES),), aet, aec, max_pdu, security)
-    output = Output(as_json)
+    proposal = peer.proposal(((VERIFICATION, BASIC_SYNTAXES),))
+    output = peer.output()
 
     async def work(_: Interrupt) -> int:
         times, successes = [], 0
-        async for result in echoes(address, proposal, timeouts_of(timeout), repeat):
-            words = "success" if result.status == 0 else "no success"
+        async for result in echoes(peer.address, proposal, peer.timeouts, repeat):
+            outcome = "success" if result.status == 0 else "failure"
             milliseconds = result.seconds * 1000
             output.event(
                 "echo",
-                f"C-ECHO to {aec} at {address}: {words} "
+                f"C-ECHO to {peer.aec} at {peer.address}: {outcome} "
                 f"(status 0x{result.status:04X}, {milliseconds:.1f} ms)",
                 status=result.status,
                 milliseconds=round(milliseconds, 3),
@@ -78,7 +61,7 @@ def _summarize(output: Output, times: list[float], successes: int) -> None:
     least, mean, most = min(times), sum(times) / len(times), max(times)
     text = (
         f"{count(len(times), 'response')}, {count(successes, 'success', 'successes')}; "
-        f"least {least:.1f} ms, mean {mean:.1f} ms, most {most:.1f} ms"
+        f"min {least:.1f} ms, mean {mean:.1f} ms, max {most:.1f} ms"
     )
     output.event(
         "summary",

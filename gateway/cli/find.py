@@ -7,57 +7,40 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.peer import (
-    AecOption,
-    AetOption,
-    HostArgument,
-    Interrupt,
-    JsonOption,
-    MaxPduOption,
-    Output,
-    PortArgument,
-    TimeoutOption,
-    address_of,
-    associated,
-    count,
-    proposal_of,
-    run,
-    timeouts_of,
-)
-from gateway.cli.query import KeysOption, Level, LevelOption, Root, RootOption, model
-from gateway.cli.security import Security, secured
+from gateway.cli.connection import PeerOptions
+from gateway.cli.information_models import QueryOptions, model
+from gateway.cli.interrupt import run
+from gateway.cli.options import with_options
+from gateway.cli.output import count
 from gateway.dimse.status import Category
 from gateway.requestor.errors import describe_status, printable
 
 if TYPE_CHECKING:
+    from gateway.cli.interrupt import Interrupt
+    from gateway.cli.output import Output
     from gateway.requestor.operation import Answered
 
 _LONGEST = 64
-"""Characters of a value in a table: a UID."""
+"""Characters of a value that a table shows: the length of a UID."""
 
 
-@secured
-def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
-    host: HostArgument,
-    port: PortArgument,
-    keys: KeysOption = [],  # noqa: B006 - typer's way to say that there may be none
-    level: LevelOption = Level.STUDY,
-    root: RootOption = Root.STUDY,
+@with_options(PeerOptions, "peer", aet="FINDSCU")
+@with_options(QueryOptions, "query")
+def command(
     only_keys: Annotated[
-        bool, typer.Option("--only-keys", help="Ask back nothing but the keys that are given.")
+        bool,
+        typer.Option(
+            "--only-keys", help="Ask for the given keys only, not for the usual attributes."
+        ),
     ] = False,
-    aet: AetOption = "FINDSCU",
-    aec: AecOption = "ANY-SCP",
-    max_pdu: MaxPduOption = 262_144,
-    timeout: TimeoutOption = 30.0,
-    as_json: JsonOption = False,
     *,
-    security: Security,
+    query: QueryOptions,
+    peer: PeerOptions,
 ) -> None:
-    """Ask a peer what it has: patients, studies, series, images, or a worklist.
+    """Query a peer for patients, studies, series, images, or a worklist.
 
-    Ctrl-C asks the peer to stop (C-CANCEL); what came until then is shown. The exit status is 0 if
-    the peer answered with success, also if nothing matched. Examples:
+    Ctrl-C asks the peer to stop (C-CANCEL); the matches received until then are shown. The exit
+    status is 0 if the peer answered with success, even if nothing matched. Examples:
 
     dicom-gateway find 127.0.0.1 11112 -k "PatientName=DOE*" -k StudyDate=20240101-
 
@@ -65,57 +48,51 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
 
     dicom-gateway find 127.0.0.1 11112 --root worklist -k ScheduledProcedureStepSequence.Modality=CT
     """
-    from gateway.cli import keys as keys_
+    from gateway.cli.keys import find_identifier
     from gateway.datasets import BASIC_SYNTAXES
     from gateway.datasets.coding import encoder
 
-    sop_class = model(root, "Find")
-    asked = keys_.identifier(
-        keys,
-        None if root is Root.WORKLIST else level,
-        () if only_keys else keys_.returned_by(root, level),
-    )
-    proposal = proposal_of(((sop_class, BASIC_SYNTAXES),), aet, aec, max_pdu, security)
-    output = Output(as_json)
+    sop_class = model(query.root, "Find")
+    asked = find_identifier(query, only_keys=only_keys)
+    output = peer.output()
     matches = _Matches(output)
 
     async def work(interrupt: Interrupt) -> int:
-        address = address_of(host, port, security)
-        async with associated(address, proposal, timeouts_of(timeout)) as association:
+        async with peer.associated(((sop_class, BASIC_SYNTAXES),)) as association:
             operation = await association.c_find(sop_class, encoder(asked))
             interrupt.ask = operation.cancel
             try:
-                async for answered in operation:
-                    if answered.is_pending:
-                        matches.add(answered, operation.context.transfer_syntax)
+                async for response in operation:
+                    if response.is_pending:
+                        matches.add(response, operation.context.transfer_syntax)
             finally:
                 matches.show()
-            return matches.end(sop_class, answered)
+            return matches.end(sop_class, response)
 
     run(output, work)
 
 
 class _Matches:
-    """Shows matches: as a table once all are there, or line by line."""
+    """Shows the matches: a table or lines of text at the end, JSON as they come."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
         self._rows: list[dict[str, str]] = []
         self._columns: dict[str, None] = {}
         self._count = 0
-        self._garbled = 0
+        self._undecodable = 0
 
-    def add(self, answered: Answered, transfer_syntax: str) -> None:
-        """A pending response."""
+    def add(self, response: Answered, transfer_syntax: str) -> None:
+        """Add the identifier of a pending response."""
         from gateway.cli import keys
         from gateway.datasets import DatasetError
         from gateway.datasets.coding import decode_whole
 
         try:
-            match = decode_whole(answered.data_set or b"", transfer_syntax)
+            match = decode_whole(response.data_set or b"", transfer_syntax)
         except DatasetError as error:
-            self._garbled += 1
-            text = f"a match cannot be read: {error}"
+            self._undecodable += 1
+            text = f"a match cannot be decoded: {error}"
             self._output.event("note", f"note: {text}", text=text)
             return
         self._count += 1
@@ -127,7 +104,7 @@ class _Matches:
         self._rows.append(row)
 
     def show(self) -> None:
-        """What came so far."""
+        """Print the matches so far: a table on a terminal, else lines with tabs."""
         rows, self._rows = self._rows, []
         if not rows:
             return
@@ -139,16 +116,17 @@ class _Matches:
             print("\t".join(printable(row.get(column, "")) for column in self._columns))
 
     def end(self, sop_class: str, final: Answered) -> int:
-        """The last lines, and the exit status."""
-        words = describe_status(sop_class, final.response)
-        told = count(self._count, "match", "matches")
-        good = final.category in (Category.SUCCESS, Category.WARNING)
-        text = told if final.category is Category.SUCCESS else f"{told}; {words}"
+        """Print the summary and return the exit status."""
+        status_text = describe_status(sop_class, final.response)
+        text = count(self._count, "match", "matches")
+        if final.category is not Category.SUCCESS:
+            text = f"{text}; {status_text}"
         self._output.event(
-            "summary", text, matches=self._count, status=final.status, text=words,
-            garbled=self._garbled,
+            "summary", text, matches=self._count, status=final.status, text=status_text,
+            garbled=self._undecodable,
         )  # fmt: skip
-        return 0 if good and not self._garbled else 1
+        good = final.category in (Category.SUCCESS, Category.WARNING)
+        return 0 if good and not self._undecodable else 1
 
 
 def _cell(text: str) -> str:

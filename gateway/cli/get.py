@@ -2,120 +2,100 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.peer import (
-    AecOption,
-    AetOption,
-    HostArgument,
-    Interrupt,
-    JsonOption,
-    MaxPduOption,
-    Output,
-    PortArgument,
-    TimeoutOption,
-    address_of,
-    associated,
-    proposal_of,
-    run,
-    timeouts_of,
-)
-from gateway.cli.query import (
-    KeysOption,
-    Level,
-    LevelOption,
-    Root,
-    RootOption,
-    Suboperations,
-    model,
-)
-from gateway.cli.security import Security, secured
+from gateway.cli.connection import PeerOptions
+from gateway.cli.information_models import QueryOptions, model
+from gateway.cli.interrupt import run
+from gateway.cli.options import with_options
 from gateway.errors import ConfigError
 from gateway.uid import KEYWORDS, is_valid
 
 if TYPE_CHECKING:
+    from gateway.cli.interrupt import Interrupt
+    from gateway.cli.output import Output
     from gateway.requestor.received import Received
 
 
-@secured
-def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
-    host: HostArgument,
-    port: PortArgument,
-    keys: KeysOption = [],  # noqa: B006 - typer's way to say that there may be none
+@with_options(PeerOptions, "peer", aet="GETSCU")
+@with_options(QueryOptions, "query")
+def command(
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="Where the files go; made if absent.")
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="Directory for the files; created if absent."
+        ),
     ] = Path(),
-    level: LevelOption = Level.STUDY,
-    root: RootOption = Root.STUDY,
     sop_classes: Annotated[
         list[str],
-        typer.Option("--sop-class", metavar="UID", help="Propose these only; keyword or UID."),
+        typer.Option(
+            "--sop-class",
+            metavar="UID",
+            help="Propose this SOP class (UID or keyword) instead of the usual ones. "
+            "May be repeated.",
+        ),
     ] = [],  # noqa: B006 - typer's way to say that there may be none
     syntaxes: Annotated[
         list[str],
-        typer.Option("--transfer-syntax", metavar="UID", help="The same for transfer syntaxes."),
-    ] = [],  # noqa: B006 - typer's way to say that there may be none
-    aet: AetOption = "GETSCU",
-    aec: AecOption = "ANY-SCP",
-    max_pdu: MaxPduOption = 262_144,
-    timeout: TimeoutOption = 30.0,
-    as_json: JsonOption = False,
+        typer.Option(
+            "--transfer-syntax",
+            metavar="UID",
+            help="Propose this transfer syntax (UID or keyword) instead of the usual ones. "
+            "May be repeated.",
+        ),
+    ] = [],  # noqa: B006 - as above
     *,
-    security: Security,
+    query: QueryOptions,
+    peer: PeerOptions,
 ) -> None:
-    """Fetch what a peer has and write it to files, over the same association.
+    """Retrieve instances from a peer into files, over the same association.
 
-    Each instance becomes DIR/SOPInstanceUID.dcm. Ctrl-C asks the peer to stop (C-CANCEL); the files
-    that are whole stay. The exit status is 0 only if everything came. Example:
+    Each instance becomes DIR/SOPInstanceUID.dcm. Ctrl-C asks the peer to stop (C-CANCEL); complete
+    files stay. The exit status is 0 only if every instance was received. Example:
 
     dicom-gateway get 127.0.0.1 11112 -k StudyInstanceUID=1.2.3 -o study/
     """
     from gateway.cli.keys import identifier
+    from gateway.cli.retrieval import RetrieveProgress
     from gateway.datasets.coding import encoder
     from gateway.requestor.received import Folder
     from gateway.requestor.retrieve import get_contexts
 
-    sop_class = model(root, "Get")
-    asked = identifier(keys, level)
+    sop_class = model(query.root, "Get")
+    asked = identifier(query.keys, query.level)
     contexts, roles = get_contexts(
         sop_class, _uids(sop_classes, "--sop-class"), _uids(syntaxes, "--transfer-syntax")
     )
-    base = proposal_of(contexts, aet, aec, max_pdu, security)
-    output = Output(as_json)
+    output = peer.output()
     files = _Files(output)
-    folder = Folder(_made(out), files.told, aec)
+    folder = Folder(_create(out), files.received, peer.aec)
 
     async def work(interrupt: Interrupt) -> int:
-        address, proposal = address_of(host, port, security), replace(base, roles=roles)
-        async with associated(address, proposal, timeouts_of(timeout), folder) as association:
+        async with peer.associated(contexts, folder, roles) as association:
             operation = await association.c_get(sop_class, encoder(asked))
-            interrupt.ask = operation.cancel
-            with Suboperations(output, "received") as suboperations:
-                async for answered in operation:
-                    if answered.is_pending:
-                        suboperations.pending(answered)
-            status = suboperations.end(sop_class, answered, written=files.written)
+            progress = RetrieveProgress(output, "received")
+            final = await progress.follow(operation, interrupt)
+            status = progress.end(sop_class, final, written=files.written)
             return status if not files.failed else 1
 
     run(output, work)
 
 
 class _Files:
-    """Tells of the files as they are written."""
+    """Counts and prints the files as they are written."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
         self.written = 0
         self.failed = 0
 
-    def told(self, received: Received) -> None:
+    def received(self, received: Received) -> None:
         if received.path is not None:
             self.written += 1
-            text = "" if self._output.fancy else str(received.path)
+            text = "" if self._output.interactive else str(received.path)
         else:
             self.failed += 1
             text = f"not written: {received.sop_instance_uid}: {received.text}"
@@ -132,11 +112,12 @@ class _Files:
         )
 
 
-def _made(folder: Path) -> Path:
+def _create(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"--out {folder}: {error.strerror}") from None
+        text = f"--out: the directory {folder} cannot be created: {error.strerror}"
+        raise ConfigError(text) from None
     return folder
 
 
@@ -144,5 +125,7 @@ def _uids(names: list[str], option: str) -> list[str]:
     uids = [KEYWORDS.get(name, name) for name in names]
     for name, uid in zip(names, uids, strict=True):
         if not is_valid(uid):
-            raise typer.BadParameter(f"{name!r} is no keyword and no UID", param_hint=option)
+            raise typer.BadParameter(
+                f"{name!r} is not a known keyword or a valid UID", param_hint=option
+            )
     return uids

@@ -1,13 +1,15 @@
-"""Keys of a query from the command line, and matches for people (PS3.4 C.4.1).
+"""Query keys of the command line, and matches as text (PS3.4 C.4.1).
 
-A key is `Keyword=value`, `Keyword` alone (any value, and give it back), or the same with a tag:
-`0010,0020=...` or `00100020=...`. A path goes into a sequence: `Sequence.Keyword=value`.
+A key is `Keyword=value`, or `Keyword` alone, which matches any value and returns it. A tag may
+stand in place of the keyword: `0010,0020=...` or `00100020=...`. A path leads into a sequence:
+`Sequence.Keyword=value`.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -16,21 +18,21 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
-from gateway.cli.peer import judge_nothing
-from gateway.cli.query import Level, Root
+from gateway.cli.information_models import QueryLevel, Root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pydicom.dataelem import DataElement
 
-_TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
+    from gateway.cli.information_models import QueryOptions
 
+_TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
 
 _PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
 _RETURNED = {
-    Level.PATIENT: _PATIENT,
-    Level.STUDY: (
+    QueryLevel.PATIENT: _PATIENT,
+    QueryLevel.STUDY: (
         "PatientName",
         "PatientID",
         "StudyDate",
@@ -41,14 +43,14 @@ _RETURNED = {
         "StudyDescription",
         "StudyInstanceUID",
     ),
-    Level.SERIES: (
+    QueryLevel.SERIES: (
         "Modality",
         "SeriesNumber",
         "SeriesDescription",
         "StudyInstanceUID",
         "SeriesInstanceUID",
     ),
-    Level.IMAGE: (
+    QueryLevel.IMAGE: (
         "InstanceNumber",
         "SOPClassUID",
         "StudyInstanceUID",
@@ -56,7 +58,7 @@ _RETURNED = {
         "SOPInstanceUID",
     ),
 }
-"""What a query asks back at each level, besides the keys that it is given."""
+"""Attributes that a query asks for at each level, besides the given keys."""
 
 _STEP = "ScheduledProcedureStepSequence."
 _WORKLIST = (
@@ -74,9 +76,14 @@ _WORKLIST = (
 )
 
 
-def identifier(keys: list[str], level: Level | None, returned: tuple[str, ...] = ()) -> Dataset:
-    """The identifier of a request; raises typer.BadParameter for a key that is none."""
-    judge_nothing()
+def identifier(
+    keys: list[str], level: QueryLevel | None, returned: tuple[str, ...] = ()
+) -> Dataset:
+    """Return the identifier of a request; raises typer.BadParameter for an invalid key.
+
+    `returned` are further attributes to ask for.
+    """
+    disable_validation()
     data_set = Dataset()
     if not all(key.isascii() for key in keys):
         data_set.SpecificCharacterSet = "ISO_IR 192"
@@ -90,8 +97,24 @@ def identifier(keys: list[str], level: Level | None, returned: tuple[str, ...] =
     return data_set
 
 
-def returned_by(root: Root, level: Level) -> tuple[str, ...]:
-    """What a query asks back without being told."""
+def find_identifier(query: QueryOptions, *, only_keys: bool = False) -> Dataset:
+    """Return the identifier of a C-FIND: the given keys, and the usual attributes of its level."""
+    level = None if query.root is Root.WORKLIST else query.level
+    returned = () if only_keys else returned_by(query.root, query.level)
+    return identifier(query.keys, level, returned)
+
+
+def disable_validation() -> None:
+    """Have pydicom read and write any value without a warning: files and peers may be wrong."""
+    from pydicom import config
+
+    config.settings.reading_validation_mode = config.IGNORE
+    config.settings.writing_validation_mode = config.IGNORE
+    warnings.filterwarnings("ignore", module="pydicom")
+
+
+def returned_by(root: Root, level: QueryLevel) -> tuple[str, ...]:
+    """Return the attributes that a query asks for by default."""
     return _WORKLIST if root is Root.WORKLIST else _RETURNED[level]
 
 
@@ -106,14 +129,14 @@ def _put(data_set: Dataset, path: str, value: str) -> None:
     vr = _vr(tag)
     if vr == "SQ":
         if value:
-            raise _bad(path, "a sequence has no value; name what stands in it after a dot")
+            raise _bad(path, "a sequence has no value; name an attribute in it after a dot")
         if tag not in data_set:
             data_set.add_new(tag, vr, Sequence([Dataset()]))
         return
     try:
         data_set.add_new(tag, vr, _value(vr, value))
-    except Exception as error:  # whatever pydicom makes of the text
-        raise _bad(path, f"{value!r} is no value for it ({vr}): {error}") from None
+    except Exception as error:  # pydicom raises many types
+        raise _bad(path, f"{value!r} is not a valid {vr} value: {error}") from None
 
 
 def _value(vr: str, text: str) -> Any:
@@ -144,7 +167,7 @@ def _tag(name: str, key: str) -> int:
     if tag is None:
         near = difflib.get_close_matches(name, keyword_dict, n=3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise _bad(key, f"{name!r} is no keyword and no tag{hint}")
+        raise _bad(key, f"{name!r} is not a known keyword or a tag{hint}")
     return tag
 
 
@@ -153,23 +176,23 @@ def _bad(key: str, why: str) -> typer.BadParameter:
 
 
 def plain(data_set: Dataset) -> dict[str, Any]:
-    """A match by keyword (or tag), with plain values, for JSON."""
-    return {_name(element): _plain(element) for element in data_set if _is_told(element)}
+    """Return a match as values that JSON can carry, by keyword or tag."""
+    return {_name(element): _plain(element) for element in data_set if _is_shown(element)}
 
 
 def flat(data_set: Dataset, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """A match as (name, text), what stands in sequences under the path to it, for a table."""
+    """Yield a match as (name, text) pairs; an element of a sequence is named by its path."""
     for element in data_set:
         name = prefix + _name(element)
         if element.VR == "SQ":
             for number, item in enumerate(element.value):
                 index = f"[{number}]" if len(element.value) > 1 else ""
                 yield from flat(item, f"{name}{index}.")
-        elif _is_told(element):
+        elif _is_shown(element):
             yield name, _text(element.value)
 
 
-def _is_told(element: DataElement) -> bool:
+def _is_shown(element: DataElement) -> bool:
     return element.tag.group != 0x0000 and element.keyword not in (
         "SpecificCharacterSet",
         "QueryRetrieveLevel",

@@ -1,4 +1,4 @@
-"""`dicom-gateway load`: any SCP under a load that is stated, and how it bore it."""
+"""`dicom-gateway load`: generate load for any SCP and measure how it responds."""
 
 from __future__ import annotations
 
@@ -8,105 +8,45 @@ import shlex
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from gateway.cli.load_options import (
-    AssociationsOption,
-    CountOption,
-    DrainOption,
-    DurationOption,
-    EveryOption,
-    FilesOption,
-    GiveUpOption,
-    HtmlFileOption,
-    JsonFileOption,
-    Keep,
-    KeepUidsOption,
-    MixOption,
-    NewAssociationOption,
-    Operation,
-    OperationOption,
-    PoissonOption,
-    ProcessesOption,
-    RampOption,
-    RateOption,
-    SeedOption,
-    SizeOption,
-    SloOption,
-    StudyOption,
-    VerifyOption,
-)
-from gateway.cli.load_report import Outputs
-from gateway.cli.peer import (
-    AecOption,
-    AetOption,
-    HostArgument,
-    Interrupt,
-    MaxPduOption,
-    Output,
-    PortArgument,
-    TimeoutOption,
-    check_titles,
-    run,
-)
-from gateway.cli.query import KeysOption, Level, LevelOption, Root, RootOption, model
+from gateway.cli.connection import ConnectionOptions
+from gateway.cli.information_models import QueryOptions, model
+from gateway.cli.interrupt import run
+from gateway.cli.load_options import LoadOperation, LoadOptions
+from gateway.cli.load_report import LoadReport
+from gateway.cli.options import with_options
+from gateway.cli.output import Output
 from gateway.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.load.accountant import Verification
+    from gateway.cli.interrupt import Interrupt
+    from gateway.load.load_plan import Plan, Rate
     from gateway.load.objectives import Objective
-    from gateway.load.plan import Plan, Rate
+    from gateway.load.verification import Verification
 
 _BY_FIND = "find"
-_FOREVER = 1e9
-"""Seconds; a count ends it."""
+_DEFAULT_DURATION = "10s"
+_NO_END = 1e9
+"""Seconds of a rate whose end is a number of operations."""
 
 
-def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
-    host: HostArgument,
-    port: PortArgument,
-    operation: OperationOption = Operation.STORE,
-    associations: AssociationsOption = 1,
-    count: CountOption = None,
-    duration: DurationOption = None,
-    rate: RateOption = None,
-    ramp: RampOption = None,
-    poisson: PoissonOption = False,
-    files: FilesOption = [],  # noqa: B006 - typer's way to say that there may be none
-    keep_uids: KeepUidsOption = False,
-    mix: MixOption = "ct",
-    size: SizeOption = None,
-    study: StudyOption = None,
-    new_association: NewAssociationOption = Keep.KEEP,
-    keys: KeysOption = [],  # noqa: B006 - as above
-    level: LevelOption = Level.STUDY,
-    root: RootOption = Root.STUDY,
-    slo: SloOption = None,
-    processes: ProcessesOption = 1,
-    verify: VerifyOption = None,
-    json_file: JsonFileOption = None,
-    html_file: HtmlFileOption = None,
-    every: EveryOption = 1.0,
-    seed: SeedOption = 0,
-    give_up: GiveUpOption = 5.0,
-    drain: DrainOption = 10.0,
-    aet: AetOption = "LOAD",
-    aec: AecOption = "ANY-SCP",
-    max_pdu: MaxPduOption = 262_144,
-    timeout: TimeoutOption = 30.0,
-) -> None:
-    """Put a DICOM server under load and measure how it bears it.
+@with_options(ConnectionOptions, "connection", aet="LOAD")
+@with_options(QueryOptions, "query")
+@with_options(LoadOptions, "options")
+def command(*, options: LoadOptions, query: QueryOptions, connection: ConnectionOptions) -> None:
+    """Put a DICOM server under load and measure its latency and throughput.
 
-    Without --rate or --ramp each association does one operation after the other (a closed loop).
-    With it operations become due by the clock, and a peer that stands still is charged with all
-    that it held up. Without --count and --duration it runs for 10 seconds.
+    Without --rate or --ramp each association performs one operation after the other (closed loop).
+    With one of them operations start by the clock (open loop), and the time that the peer delays
+    them counts as latency. Without --count and --duration the run takes 10 seconds.
 
-    Exit status: 0 all went well (or the --slo was met), 3 the --slo was missed, 1 anything else
-    that failed, 2 a wrong option, 130 interrupted. Examples:
+    Exit status: 0 success (or every --slo was met), 1 an operation or association failed, 2 wrong
+    option, 3 an --slo was missed, 130 interrupted. Examples:
 
     dicom-gateway load 127.0.0.1 11112 --associations 10 --duration 20 --html report.html
 
@@ -114,104 +54,126 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
 
     dicom-gateway load 127.0.0.1 11112 --count 1000 --mix ct=70,mr=20,dx=10 --verify gateway-data
     """
-    from gateway.load import arguments, objectives
-    from gateway.load.identity import new_root
-    from gateway.load.plan import Plan
+    from gateway.load import objectives
 
-    check_titles(aet=aet, aec=aec)
-    is_store = operation is Operation.STORE
-    _refuse(
-        (rate is not None and ramp is not None, "--ramp", "not together with --rate"),
+    _check(options, query)
+    terms = _parsed("--slo", objectives.parse, options.slo) or ()
+    plan = _plan(options, query, connection)
+    report = LoadReport(options.json_file, options.html_file, options.every)
+    report.check_files()
+    run(Output(False), lambda interrupt: _load(plan, interrupt, terms, options.verify, report))
+
+
+def _check(options: LoadOptions, query: QueryOptions) -> None:
+    """Raise BadParameter for options that do not go together."""
+    is_store = options.operation is LoadOperation.STORE
+    rate, ramp, files, verify = options.rate, options.ramp, bool(options.files), options.verify
+    for is_wrong, option, why in (
+        (rate is not None and ramp is not None, "--ramp", "cannot be combined with --rate"),
         (rate is not None and not rate > 0, "--rate", "must be above 0"),
-        (ramp is not None and duration is not None, "--ramp", "says how long, as does --duration"),
-        (keep_uids and not files, "--keep-uids", "is for --files"),
-        (bool(files) and bool(size or study), "--files", "not together with --size or --study"),
-        (bool(files) and not is_store, "--files", "is for --operation store"),
-        (bool(keys) and operation is not Operation.FIND, "--key", "is for --operation find"),
-        (verify is not None and not is_store, "--verify", "is for --operation store"),
-        (processes > associations, "--processes", "more than there are --associations"),
+        (
+            ramp is not None and options.duration is not None,
+            "--ramp",
+            "states its own duration: leave out --duration",
+        ),
+        (options.keep_uids and not files, "--keep-uids", "needs --files"),
+        (
+            files and bool(options.size or options.study),
+            "--files",
+            "cannot be combined with --size or --study",
+        ),
+        (files and not is_store, "--files", "needs --operation store"),
+        (
+            bool(query.keys) and options.operation is not LoadOperation.FIND,
+            "--key",
+            "needs --operation find",
+        ),
+        (verify is not None and not is_store, "--verify", "needs --operation store"),
+        (
+            options.processes > options.associations,
+            "--processes",
+            "cannot be more than --associations",
+        ),
         (
             verify not in (None, _BY_FIND) and not Path(verify or "").is_dir(),
             "--verify",
-            f"{verify} is no folder; write a folder, or find",
+            f"{verify} is not a directory: give a directory, or 'find'",
         ),
-    )
-    if duration is None and count is None and ramp is None:
-        duration = "10s"
-    seconds = None if duration is None else _named("--duration", arguments.duration, duration)
-    terms = _named("--slo", objectives.parse, slo) if slo else ()
-    sop_class, identifier = _query(root, level, keys) if operation is Operation.FIND else ("", "")
-    plan = Plan(
-        host,
-        port,
-        operation.value,
-        aet=aet,
-        aec=aec,
-        timeout=timeout,
-        max_pdu=max_pdu,
-        associations=associations,
-        keep=new_association.value,
-        count=count,
+    ):
+        if is_wrong:
+            raise typer.BadParameter(why, param_hint=option)
+
+
+def _plan(options: LoadOptions, query: QueryOptions, connection: ConnectionOptions) -> Plan:
+    from gateway.load import arguments
+    from gateway.load.instance_identity import new_root
+    from gateway.load.load_plan import Plan
+
+    duration = options.duration
+    if duration is None and options.count is None and options.ramp is None:
+        duration = _DEFAULT_DURATION
+    seconds = _parsed("--duration", arguments.duration, duration)
+    is_find = options.operation is LoadOperation.FIND
+    return Plan(
+        connection.host,
+        connection.port,
+        options.operation.value,
+        aet=connection.aet,
+        aec=connection.aec,
+        timeout=connection.timeout,
+        max_pdu=connection.max_pdu,
+        associations=options.associations,
+        keep=options.keep.value,
+        count=options.count,
         duration=seconds,
-        rate=_rate(rate, ramp, seconds),
-        poisson=poisson,
-        files=tuple(str(path) for path in files),
-        keep_uids=keep_uids,
-        size=_named("--size", arguments.size, size) if size else None,
-        mix=_named("--mix", arguments.mix, mix),
-        study=_named("--study", arguments.study, study) if study else None,
-        find_sop_class=sop_class,
-        find_identifier=identifier,
-        give_up=give_up,
-        drain=drain,
-        processes=processes,
+        rate=_rate(options, seconds),
+        poisson=options.poisson,
+        files=tuple(str(path) for path in options.files),
+        keep_uids=options.keep_uids,
+        size=_parsed("--size", arguments.size, options.size),
+        mix=_parsed("--mix", arguments.mix, options.mix) or {},
+        study=_parsed("--study", arguments.study, options.study),
+        **(_query(query) if is_find else {}),
+        give_up=options.give_up,
+        drain=options.drain,
+        processes=options.processes,
         root=new_root(),
-        seed=seed or random.SystemRandom().randrange(1, 1 << 31),
+        seed=options.seed or random.SystemRandom().randrange(1, 1 << 31),
     )
-    outputs = Outputs(json_file, html_file, every)
-    outputs.check()
-    run(Output(False), lambda interrupt: _load(plan, interrupt, terms, verify, outputs))
 
 
 T = TypeVar("T")
 
 
-def _named(option: str, parse: Callable[[str], T], text: str) -> T:
-    """The value of an option; an error names it."""
+def _parsed(option: str, parse: Callable[[str], T], text: str | None) -> T | None:
+    """Return the value of an option, None if it is absent; an error names the option."""
+    if text is None:
+        return None
     try:
         return parse(text)
     except ConfigError as error:
         raise typer.BadParameter(str(error), param_hint=option) from None
 
 
-def _refuse(*checks: tuple[bool, str, str]) -> None:
-    """(is wrong, option, why) of what does not go together."""
-    for is_wrong, option, why in checks:
-        if is_wrong:
-            raise typer.BadParameter(why, param_hint=option)
-
-
-def _rate(rate: float | None, ramp: str | None, seconds: float | None) -> Rate | None:
+def _rate(options: LoadOptions, seconds: float | None) -> Rate | None:
     from gateway.load import arguments
-    from gateway.load.plan import Rate
+    from gateway.load.load_plan import Rate
 
-    if ramp is not None:
-        return _named("--ramp", arguments.ramp, ramp)
-    if rate is None:
-        return None
-    return Rate(rate, rate, _FOREVER if seconds is None else seconds)
+    if options.rate is None:
+        return _parsed("--ramp", arguments.ramp, options.ramp)
+    return Rate(options.rate, options.rate, _NO_END if seconds is None else seconds)
 
 
-def _query(root: Root, level: Level, keys: list[str]) -> tuple[str, str]:
-    """SOP class, and identifier in hexadecimal digits."""
-    from gateway.cli import keys as keys_
+def _query(query: QueryOptions) -> dict[str, Any]:
+    from gateway.cli.keys import find_identifier
     from gateway.datasets.coding import encoder
     from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN
 
-    asked = keys_.identifier(
-        keys, None if root is Root.WORKLIST else level, keys_.returned_by(root, level)
-    )
-    return model(root, "Find"), encoder(asked)(IMPLICIT_VR_LITTLE_ENDIAN).hex()
+    identifier = encoder(find_identifier(query))(IMPLICIT_VR_LITTLE_ENDIAN)
+    return {
+        "find_sop_class": model(query.root, "Find"),
+        "find_identifier": identifier.hex(),
+    }
 
 
 async def _load(
@@ -219,41 +181,37 @@ async def _load(
     interrupt: Interrupt,
     terms: tuple[Objective, ...],
     verify: str | None,
-    outputs: Outputs,
+    report: LoadReport,
 ) -> int:
     from gateway.load.coordinator import Coordinator
 
     with tempfile.TemporaryDirectory(prefix="dicom-gateway-load-") as folder:
         journals = Path(folder) if verify is not None else None
-        coordinator = Coordinator(plan, outputs.update, outputs.line, journals)
+        coordinator = Coordinator(plan, report.update, report.line, journals)
         result = coordinator.result
-        result.objectives, result.command = terms, _command()
+        result.objectives = terms
+        result.command = shlex.join(["dicom-gateway", *sys.argv[1:]])
 
         async def stop() -> None:
             coordinator.stop()
 
         interrupt.ask = stop
         try:
-            with outputs.showing(result):
+            with report.progress(result):
                 await coordinator.run()
         except asyncio.CancelledError:
-            outputs.tell(result)
+            report.write(result)
             raise
         if verify is not None and journals is not None:
             result.verification = await _verify(plan, journals, verify)
-    outputs.tell(result)
+    report.write(result)
     return result.status
 
 
 async def _verify(plan: Plan, journals: Path, where: str) -> Verification:
-    from gateway.load.accountant import Accountant
+    from gateway.load.verification import Verifier
 
-    accountant = await asyncio.to_thread(Accountant, plan, journals)
+    verifier = await asyncio.to_thread(Verifier, plan, journals)
     if where == _BY_FIND:
-        return await accountant.ask()
-    return await asyncio.to_thread(accountant.compare_folder, Path(where))
-
-
-def _command() -> str:
-    """What was typed, to be typed again."""
-    return shlex.join(["dicom-gateway", *sys.argv[1:]])
+        return await verifier.query()
+    return await asyncio.to_thread(verifier.compare_folder, Path(where))

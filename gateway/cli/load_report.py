@@ -1,4 +1,4 @@
-"""How `dicom-gateway load` tells what it sees: while it runs, in the end, and in files."""
+"""The reports of `dicom-gateway load`: progress while it runs, a summary at the end, and files."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.load.display import Display
-    from gateway.load.result import Result
+    from gateway.load.result import LoadResult
 
 
-class Outputs:
-    """Where a run is told."""
+class LoadReport:
+    """Shows the progress of a run and writes its result."""
 
     def __init__(self, json_file: Path | None, html_file: Path | None, every: float) -> None:
         self._json, self._html, self._every = json_file, html_file, every
         self._display: Display | None = None
 
-    def check(self) -> None:
-        """A report that cannot be written is known before the load, not after it."""
+    def check_files(self) -> None:
+        """Raise BadParameter for a file that cannot be written: before the run, not after it."""
         for option, path in (("--json", self._json), ("--html", self._html)):
             if path is None:
                 continue
@@ -38,21 +38,21 @@ class Outputs:
                 raise typer.BadParameter(text, param_hint=option) from None
 
     @contextmanager
-    def showing(self, result: Result) -> Iterator[None]:
-        """Show how it goes, until the end of the block; a live table if somebody looks."""
-        self._display = display = self._make(result)
+    def progress(self, result: LoadResult) -> Iterator[None]:
+        """Show progress until the end of the block: a live table on a terminal, else lines."""
+        self._display = display = self._make_display(result)
         try:
             yield
         finally:
             self._display = None
             display.close()
 
-    def update(self, result: Result) -> None:
-        """Something may have happened."""
+    def update(self, result: LoadResult) -> None:
+        """Show the present state of a result."""
         if self._display is not None:
             self._display.update(result)
 
-    def _make(self, result: Result) -> Display:
+    def _make_display(self, result: LoadResult) -> Display:
         from gateway.load.display import Lines, Screen
 
         if sys.stdout.isatty():
@@ -63,15 +63,15 @@ class Outputs:
 
     @staticmethod
     def line(text: str) -> None:
-        """A line of output; a peer's text is made harmless."""
+        """Print a line; text from the peer is escaped."""
         print(printable(text), flush=True)
 
-    def tell(self, result: Result) -> None:
-        """The summary and the reports."""
-        from gateway.load import words
+    def write(self, result: LoadResult) -> None:
+        """Print the summary and write the files."""
+        from gateway.load import result_text
         from gateway.load.page import page
 
-        for line in words.summary(result):
+        for line in result_text.summary(result):
             self.line(line)
         if self._json is not None:
             self._json.write_text(json.dumps(result.document(), indent=1) + "\n")

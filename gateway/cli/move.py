@@ -2,58 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.peer import (
-    AecOption,
-    AetOption,
-    HostArgument,
-    Interrupt,
-    JsonOption,
-    MaxPduOption,
-    Output,
-    PortArgument,
-    TimeoutOption,
-    address_of,
-    associated,
-    check_titles,
-    proposal_of,
-    run,
-    timeouts_of,
-)
-from gateway.cli.query import (
-    KeysOption,
-    Level,
-    LevelOption,
-    Root,
-    RootOption,
-    Suboperations,
-    model,
-)
-from gateway.cli.security import Security, secured
+from gateway.cli.connection import PeerOptions, check_titles
+from gateway.cli.information_models import QueryOptions, model
+from gateway.cli.interrupt import run
+from gateway.cli.options import with_options
+
+if TYPE_CHECKING:
+    from gateway.cli.interrupt import Interrupt
 
 
-@secured
-def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
-    host: HostArgument,
-    port: PortArgument,
+@with_options(PeerOptions, "peer", aet="MOVESCU")
+@with_options(QueryOptions, "query")
+def command(
     destination: Annotated[
-        str, typer.Option("--dest", metavar="AET", help="Where to: an AE title the peer knows.")
+        str,
+        typer.Option(
+            "--dest", metavar="AET", help="Move destination: an AE title that the peer knows."
+        ),
     ],
-    keys: KeysOption = [],  # noqa: B006 - typer's way to say that there may be none
-    level: LevelOption = Level.STUDY,
-    root: RootOption = Root.STUDY,
-    aet: AetOption = "MOVESCU",
-    aec: AecOption = "ANY-SCP",
-    max_pdu: MaxPduOption = 262_144,
-    timeout: TimeoutOption = 30.0,
-    as_json: JsonOption = False,
     *,
-    security: Security,
+    query: QueryOptions,
+    peer: PeerOptions,
 ) -> None:
-    """Ask a peer to send what it has to another AE title.
+    """Ask a peer to send instances to another AE title.
 
     Ctrl-C asks the peer to stop (C-CANCEL). The exit status is 0 only if everything was sent.
 
@@ -61,24 +36,20 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
     dicom-gateway move 127.0.0.1 11112 --dest WORKSTATION -k StudyInstanceUID=1.2.3
     """
     from gateway.cli.keys import identifier
+    from gateway.cli.retrieval import RetrieveProgress
     from gateway.datasets import BASIC_SYNTAXES
     from gateway.datasets.coding import encoder
 
     check_titles(dest=destination)
-    sop_class = model(root, "Move")
-    asked = identifier(keys, level)
-    proposal = proposal_of(((sop_class, BASIC_SYNTAXES),), aet, aec, max_pdu, security)
-    output = Output(as_json)
+    sop_class = model(query.root, "Move")
+    asked = identifier(query.keys, query.level)
+    output = peer.output()
 
     async def work(interrupt: Interrupt) -> int:
-        address = address_of(host, port, security)
-        async with associated(address, proposal, timeouts_of(timeout)) as association:
+        async with peer.associated(((sop_class, BASIC_SYNTAXES),)) as association:
             operation = await association.c_move(sop_class, encoder(asked), destination)
-            interrupt.ask = operation.cancel
-            with Suboperations(output, "moved") as suboperations:
-                async for answered in operation:
-                    if answered.is_pending:
-                        suboperations.pending(answered)
-            return suboperations.end(sop_class, answered)
+            progress = RetrieveProgress(output, "moved")
+            final = await progress.follow(operation, interrupt)
+            return progress.end(sop_class, final)
 
     run(output, work)

@@ -16,16 +16,19 @@ def command(
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Address to listen at; 0.0.0.0 for all.",
+            help="Address to listen on; 0.0.0.0 for all interfaces.",
             show_default="127.0.0.1",
         ),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(metavar="PORT", help="0: any free one.", show_default="11112")
+        int | None,
+        typer.Option(
+            metavar="PORT", help="Port to listen on; 0: any free port.", show_default="11112"
+        ),
     ] = None,
     ae_title: Annotated[
         str | None,
-        typer.Option(metavar="TITLE", help="This gateway's AE title.", show_default="GATEWAY"),
+        typer.Option(metavar="TITLE", help="AE title of the gateway.", show_default="GATEWAY"),
     ] = None,
     data: DataOption = None,
     acceptors: Annotated[
@@ -33,10 +36,11 @@ def command(
         typer.Option(metavar="N", help="Processes that accept associations.", show_default="1"),
     ] = None,
 ) -> None:
-    """Run a gateway until it is told to leave (Ctrl-C or SIGTERM).
+    """Run a gateway until Ctrl-C or SIGTERM.
 
-    Prints one line once it is ready. Received instances are kept in the data directory. Options
-    win over the environment (DICOM_GATEWAY_TABLE__SETTING), and that over the file.
+    It prints one line when it is ready. Received instances are stored in the data directory.
+    Options override environment variables (DICOM_GATEWAY_TABLE__SETTING), and these override the
+    file.
     """
     from gateway import log, supervisor
 

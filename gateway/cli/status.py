@@ -1,4 +1,4 @@
-"""`dicom-gateway status`: does a gateway run there?"""
+"""`dicom-gateway status`: show whether a gateway runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gateway.cli.common import ConfigOption, DataOption, settings_of
 
 
 def command(data: DataOption = None, config: ConfigOption = None) -> None:
-    """Tell whether a gateway runs, and where it listens.
+    """Show whether a gateway runs on the data directory, where it listens, and its processes.
 
     The exit status is 0 if it is ready, and 1 if not.
     """

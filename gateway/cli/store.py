@@ -11,89 +11,66 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.peer import (
-    AecOption,
-    AetOption,
-    HostArgument,
-    Interrupt,
-    JsonOption,
-    MaxPduOption,
-    Output,
-    PortArgument,
-    TimeoutOption,
-    address_of,
-    amount,
-    count,
-    judge_nothing,
-    proposal_of,
-    run,
-    timeouts_of,
-)
-from gateway.cli.security import Security, secured
+from gateway.cli.connection import PeerOptions
+from gateway.cli.interrupt import run
+from gateway.cli.options import with_options
+from gateway.cli.output import count, format_size
 from gateway.requestor.store import Kind, Sender
 from gateway.uid import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gateway.cli.interrupt import Interrupt
+    from gateway.cli.output import Output
     from gateway.datasets.instances import Instance
     from gateway.requestor.store import Converter, Outcome
 
-_AT_ONCE = 64
-"""Files that are looked at between two moments at which Ctrl-C is heard."""
+_FILES_PER_STEP = 64
+"""Files that are read between two moments at which Ctrl-C takes effect."""
 
 
-@secured
-def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
-    host: HostArgument,
-    port: PortArgument,
+@with_options(PeerOptions, "peer", aet="STORESCU")
+def command(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", help="Files, and folders with all below.")
+        list[Path],
+        typer.Argument(metavar="PATH", help="Files, and directories with everything below."),
     ],
     associations: Annotated[
-        int, typer.Option("--associations", min=1, max=256, metavar="N", help="As many at once.")
+        int,
+        typer.Option(
+            "--associations", min=1, max=256, metavar="N", help="Associations at the same time."
+        ),
     ] = 1,
     convert: Annotated[
         bool,
         typer.Option(
             "--convert/--no-convert",
-            help="Convert between uncompressed transfer syntaxes where the peer takes no other.",
+            help="Convert between uncompressed transfer syntaxes if the peer accepts only another.",
         ),
     ] = True,
     ignore_other: Annotated[
         bool,
-        typer.Option("--ignore-other", help="Files that are not DICOM are no reason to fail."),
+        typer.Option("--ignore-other", help="Files that are not DICOM do not fail the command."),
     ] = False,
-    aet: AetOption = "STORESCU",
-    aec: AecOption = "ANY-SCP",
-    max_pdu: MaxPduOption = 262_144,
-    timeout: TimeoutOption = 30.0,
-    as_json: JsonOption = False,
     *,
-    security: Security,
+    peer: PeerOptions,
 ) -> None:
-    """Send DICOM files to a peer, each as it is, in its own transfer syntax.
+    """Send DICOM files to a peer, each in its own transfer syntax and unchanged.
 
-    Every file that is not stored is named, with the reason: not DICOM, refused by the peer, or no
+    Every file that is not stored is named with the reason: not DICOM, refused by the peer, or no
     answer. The exit status is 0 only if every file was stored. Example:
 
     dicom-gateway store 127.0.0.1 11112 scans/ report.dcm --associations 4
     """
-    output = Output(as_json)
-    proposal = proposal_of((), aet, aec, max_pdu, security)
+    output = peer.output()
+    proposal = peer.proposal(())
     converter = _converter() if convert else None
-    report = _Report(output, ignore_other)
+    report = _StoreReport(output, ignore_other)
 
     async def work(_: Interrupt) -> int:
-        instances = await _look(paths, report)
-        sender = Sender(
-            address_of(host, port, security),
-            proposal,
-            timeouts_of(timeout),
-            report.told,
-            report.noted,
-            converter,
-        )
+        instances = await _identify(paths, report)
+        sender = Sender(peer.address, proposal, peer.timeouts, report.sent, report.note, converter)
         try:
             with report.progress(instances):
                 await sender.send(instances, associations=associations)
@@ -105,31 +82,32 @@ def command(  # noqa: PLR0913, PLR0917 - a command has as many options as it has
 
 
 def _converter() -> Converter:
+    from gateway.cli.keys import disable_validation
     from gateway.datasets.conversion import convert
 
-    judge_nothing()
+    disable_validation()
     return convert
 
 
-async def _look(paths: list[Path], report: _Report) -> list[Instance]:
-    """What there is to send; the rest is named at once."""
+async def _identify(paths: list[Path], report: _StoreReport) -> list[Instance]:
+    """Return the instances to send; report every other file."""
     from gateway.datasets import NotDicom
     from gateway.datasets.instances import identify, walk
 
     found: list[Instance] = []
 
-    def some(files: Iterator[Path]) -> list[tuple[Path, Instance | NotDicom]]:
-        looked: list[tuple[Path, Instance | NotDicom]] = []
-        for path in islice(files, _AT_ONCE):
+    def identify_some(files: Iterator[Path]) -> list[tuple[Path, Instance | NotDicom]]:
+        results: list[tuple[Path, Instance | NotDicom]] = []
+        for path in islice(files, _FILES_PER_STEP):
             try:
-                looked.append((path, identify(path)))
+                results.append((path, identify(path)))
             except NotDicom as error:
-                looked.append((path, error))
-        return looked
+                results.append((path, error))
+        return results
 
     files = walk(paths)
-    while looked := await asyncio.to_thread(some, files):
-        for path, result in looked:
+    while results := await asyncio.to_thread(identify_some, files):
+        for path, result in results:
             if isinstance(result, NotDicom):
                 report.other(path, str(result))
             else:
@@ -137,8 +115,8 @@ async def _look(paths: list[Path], report: _Report) -> list[Instance]:
     return found
 
 
-class _Report:
-    """Counts what becomes of the files, and tells it."""
+class _StoreReport:
+    """Counts and prints the result of each file."""
 
     def __init__(self, output: Output, ignore_other: bool) -> None:
         self._output = output
@@ -151,30 +129,33 @@ class _Report:
         self._bar: _Bar | None = None
 
     @property
+    def _stored(self) -> int:
+        return sum(self._kinds[kind] for kind in Kind if kind.is_stored)
+
+    @property
     def status(self) -> int:
         """The exit status."""
-        stored = sum(self._kinds[kind] for kind in Kind if kind.is_stored)
-        missing = self._kinds.total() - stored + (0 if self._ignore_other else self._others)
-        return 0 if stored and not missing else 1
+        others = 0 if self._ignore_other else self._others
+        return 0 if self._stored and self._kinds.total() + others == self._stored else 1
 
     def progress(self, instances: list[Instance]) -> _Bar:
-        """The bar, to be shown while its `with` lasts."""
+        """Return the progress bar as a context manager, and start the clock."""
         self._started = time.perf_counter()
         self._bar = _Bar(self._output, instances)
         return self._bar
 
     def other(self, path: Path, why: str) -> None:
-        """A file that cannot be sent."""
+        """Report a file that is not DICOM."""
         self._others += 1
         text = f"not sent: {path}: {why}"
         self._output.event("file", text, path=str(path), result="not DICOM", reason=why)
 
-    def noted(self, text: str) -> None:
-        """Something else that happened."""
+    def note(self, text: str) -> None:
+        """Print a remark that is not about one file."""
         self._output.event("note", f"note: {text}", text=text)
 
-    def told(self, outcome: Outcome) -> None:
-        """What became of a file."""
+    def sent(self, outcome: Outcome) -> None:
+        """Report the result of a file."""
         instance = outcome.instance
         self._kinds[outcome.kind] += 1
         if outcome.kind.is_stored:
@@ -185,12 +166,14 @@ class _Report:
         reason = outcome.text
         if outcome.converted_to:
             names = name_of(instance.transfer_syntax_uid), name_of(outcome.converted_to)
-            how = f"converted from {names[0]} to {names[1]}, which the peer takes"
+            how = f"converted from {names[0]} to {names[1]}, which the peer accepts"
             reason = f"{how}; {reason}" if reason else how
-        quiet = self._output.fancy and outcome.kind is Kind.STORED and not reason
+        text = f"{outcome.kind}: {instance.path}" + (f": {reason}" if reason else "")
+        if self._output.interactive and outcome.kind is Kind.STORED and not reason:
+            text = ""
         self._output.event(
             "file",
-            "" if quiet else f"{outcome.kind}: {instance.path}" + (f": {reason}" if reason else ""),
+            text,
             path=str(instance.path),
             result=outcome.kind.value,
             reason=reason,
@@ -203,9 +186,9 @@ class _Report:
         )
 
     def summarize(self, associations: int) -> None:
-        """The last line."""
+        """Print the summary."""
         seconds = time.perf_counter() - self._started
-        stored = sum(self._kinds[kind] for kind in Kind if kind.is_stored)
+        stored = self._stored
         parts = [f"{count(stored, 'file')} stored"]
         parts += [f"{self._converted} of them converted"] if self._converted else []
         parts += [
@@ -215,7 +198,7 @@ class _Report:
         ]
         parts += [f"{self._others} not DICOM"] if self._others else []
         text = ", ".join(parts)
-        text += f"; {amount(self._bytes)} in {seconds:.1f} s over "
+        text += f"; {format_size(self._bytes)} in {seconds:.1f} s over "
         text += count(associations, "association")
         self._output.event(
             "summary",
@@ -234,13 +217,13 @@ class _Report:
 
 
 class _Bar:
-    """A progress bar if somebody looks, and nothing if not."""
+    """A progress bar on a terminal, nothing elsewhere."""
 
     def __init__(self, output: Output, instances: list[Instance]) -> None:
         self._files = len(instances)
         self._done = 0
         self._progress = None
-        if output.fancy and instances:
+        if output.interactive and instances:
             from rich import progress
 
             self._progress = progress.Progress(
@@ -264,7 +247,7 @@ class _Bar:
             self._progress.stop()
 
     def advance(self, size: int) -> None:
-        """Another file is done."""
+        """Count a file as done."""
         self._done += 1
         if self._progress is not None:
             self._progress.update(self._task, advance=size, description=self._text())

@@ -1,4 +1,4 @@
-"""`dicom-gateway worker`: run a worker of one's own beside a gateway."""
+"""`dicom-gateway worker`: run a worker beside a gateway."""
 
 from __future__ import annotations
 
@@ -17,24 +17,22 @@ def command(
         str,
         typer.Argument(
             metavar="MODULE:WORKER",
-            help="A Worker in a module (also of this directory), or an installed one's name.",
+            help="A Worker in a module (also of the current directory), or the name of an "
+            "installed worker.",
         ),
     ],
     processes: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", min=1, max=256, help="Processes that share its work.", show_default="1"
-        ),
+        typer.Option(metavar="N", min=1, max=256, help="Processes to run it in.", show_default="1"),
     ] = None,
     data: DataOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Run a worker of your own beside a running gateway.
+    """Run a worker beside a running gateway until Ctrl-C or SIGTERM.
 
-    It runs until it is told to leave (Ctrl-C or SIGTERM). Prints one line once it is registered.
-    Only one worker may answer an event: if another holds it, this one is refused, and the line on
-    standard error names the holder. Start a newer version of a running worker, and it takes over
-    without a lost request.
+    It prints one line when it is registered. Only one worker may answer an event: if another
+    holds it, this one is refused, with the name of the holder on standard error. A worker with the
+    name of a running one replaces it, without a lost request.
     """
     from gateway import log, supervisor
     from gateway.sdk.loading import load

@@ -1,13 +1,7 @@
-"""The load generator: any SCP under a load that is stated, and what it took, honestly counted.
+"""The load generator: sends DIMSE requests to any SCP and measures how it responds.
 
-A parent (`coordinator`) execs one or more children (`child`), each of which runs `engine`: a
-schedule of operations and the associations that perform them. Children report what happened slice
-by slice of time; the parent merges that into a `Result`, which becomes a table, a JSON document and
-an HTML page. What a child has reported is kept, whatever becomes of the child.
+A parent (`coordinator`) starts one or more child processes (`child`). Each runs an `engine`: a
+schedule of operations, and the associations that perform them. Children report what happened in
+slices of half a second; the parent merges the slices into a `LoadResult`, which becomes a table, a
+JSON document and an HTML page. What a child has reported counts even if the child dies.
 """
-
-from gateway.load.coordinator import Coordinator
-from gateway.load.plan import Plan, Rate
-from gateway.load.result import Result
-
-__all__ = ["Coordinator", "Plan", "Rate", "Result"]

@@ -1,4 +1,4 @@
-"""Charts as SVG, for a page that needs nothing else: no script, no font, no request."""
+"""Charts as SVG, without scripts, fonts or requests, for a self-contained page."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ WIDTH, HEIGHT = 860, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 12, 34
 _TICKS = 5
 _FEWEST = 3
-"""Ticks of a logarithmic axis: with fewer nobody could tell where a value is."""
-
-Points = "Sequence[tuple[float, float]]"
+"""Ticks of a logarithmic axis: with fewer, values could not be read from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A range of values and how they are written."""
+    """A range of values and the format of its labels."""
 
     low: float
     high: float
@@ -39,14 +37,14 @@ class Axis:
     logarithmic: bool = False
 
     def place(self, value: float) -> float:
-        """From 0 to 1."""
+        """Return the position of a value on the axis, from 0 to 1."""
         low, high = self.low, self.high
         if self.logarithmic:
             low, high, value = math.log10(low), math.log10(high), math.log10(max(value, self.low))
         return min(max((value - low) / (high - low), 0.0), 1.0) if high > low else 0.0
 
     def ticks(self) -> list[float]:
-        """Values at which lines are drawn."""
+        """Return the values at which lines are drawn."""
         if self.logarithmic:
             for factors in ((1,), (1, 2, 5)):
                 if len(values := self._of_decades(factors)) >= _FEWEST:
@@ -62,7 +60,7 @@ class Axis:
 
 
 def nice_step(step: float) -> float:
-    """1, 2 or 5 times a power of ten, not less than `step`."""
+    """Return 1, 2 or 5 times a power of ten, at least `step`."""
     if step <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(step))
@@ -70,7 +68,7 @@ def nice_step(step: float) -> float:
 
 
 def lines(x: Axis, y: Axis, series: Sequence[Series]) -> str:
-    """A line chart with its legend."""
+    """Return a line chart with its legend."""
     shapes = []
     for one in series:
         path = " ".join(f"{_x(x, at):.1f},{_y(y, value):.1f}" for at, value in one.points)
@@ -84,7 +82,7 @@ def lines(x: Axis, y: Axis, series: Sequence[Series]) -> str:
 
 
 def bars(x: Axis, y: Axis, rows: Sequence[tuple[float, float, float]], colour: str) -> str:
-    """A histogram of (from, to, value)."""
+    """Return a bar chart of (from, to, value) rows."""
     base = HEIGHT - _BOTTOM
     shapes = []
     for low, high, value in rows:

@@ -1,7 +1,7 @@
-"""A process of the load: `python -m gateway.load.child`, started by `gateway.load.coordinator`.
+"""A child process of a load: `python -m gateway.load.child`, started by the coordinator.
 
-It opens its associations, says that it is ready, waits for the moment of the start that the parent
-writes to the descriptor `go`, runs, and reports as it goes and at the end.
+It opens its associations, reports that it is ready, reads the start time from the descriptor `go`,
+runs the load, and reports during the run and at its end.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import sys
 
 from gateway.errors import GatewayError
 from gateway.load.engine import Engine
-from gateway.load.plan import START_LENGTH, STORE, Plan
-from gateway.load.work import templates_of
+from gateway.load.load_operations import templates_of
+from gateway.load.load_plan import START_LENGTH, STORE, Plan
 from gateway.process import EXIT_CONFIG, EXIT_FAILED, Inherited, inherit
 
 _NOTES = 20
-"""On files, that are told; a report has a limit."""
+"""Remarks on files that are reported, because the size of a report is limited."""
 
 
 async def _run(plan: Plan, inherited: Inherited) -> int:
@@ -34,10 +34,10 @@ async def _run(plan: Plan, inherited: Inherited) -> int:
     is_open = await engine.open()
     engine.recorder.flush(inherited.report)
     if (more := len(notes) - _NOTES) > 0:
-        notes = [*notes[:_NOTES], f"and {more} more of these"]
+        notes = [*notes[:_NOTES], f"and {more} more"]
     inherited.report(ready=True, open=is_open, notes=notes if plan.process == 0 else [])
     line = await asyncio.to_thread(os.read, inherited.fds["go"], START_LENGTH)
-    if not line.strip():  # the parent is gone, or there is nobody to load
+    if not line.strip():  # the parent is gone, or there is no association
         return EXIT_FAILED
     gc.collect()
     gc.freeze()
@@ -55,7 +55,7 @@ async def _run(plan: Plan, inherited: Inherited) -> int:
 
 
 def main() -> int:
-    """The exit status."""
+    """Run the load that the parent describes; return the exit status."""
     inherited = inherit()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:

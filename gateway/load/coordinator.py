@@ -1,4 +1,4 @@
-"""Runs a load: starts the children, gives them one start, adds up what they report."""
+"""The parent of a load: starts the children at the same moment and adds up their reports."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.errors import ConfigError
 from gateway.load.histogram import Histogram
-from gateway.load.plan import START_LENGTH, Plan
+from gateway.load.load_plan import START_LENGTH, Plan
 from gateway.load.recorder import STEP
-from gateway.load.result import Cost, Result
+from gateway.load.result import Cost, LoadResult
 from gateway.load.tally import Tally
 from gateway.process import Child, describe_exit, spawn
 
@@ -22,18 +22,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TICK = 0.1
-"""Seconds between two looks at what has happened."""
+"""Seconds between two updates of the display."""
 _GRACE = 0.05
-"""Seconds between the word and the start, for all children to hear it."""
+"""Seconds between telling the start time and the start itself."""
 
 
 class Coordinator:
-    """One load. `watch` is called every now and then while it runs."""
+    """Runs one load.
+
+    `watch` is called with the result several times a second, `note` with remarks for the user.
+    `journals` is the directory for the journals of acknowledged instances.
+    """
 
     def __init__(
         self,
         plan: Plan,
-        watch: Callable[[Result], None],
+        watch: Callable[[LoadResult], None],
         note: Callable[[str], None],
         journals: Path | None = None,
     ) -> None:
@@ -43,10 +47,10 @@ class Coordinator:
         self._journals = journals
         self._children: list[Child] = []
         self._stopping = False
-        self.result = Result(plan)
+        self.result = LoadResult(plan)
 
-    async def run(self) -> Result:
-        """To its end; what went wrong is in the result. Raises ConfigError for a bad plan."""
+    async def run(self) -> LoadResult:
+        """Run the load; failures are in the result. Raises ConfigError for an invalid plan."""
         before = resource.getrusage(resource.RUSAGE_SELF)
         go, start = os.pipe()
         ticking = asyncio.get_running_loop().create_task(self._tick())
@@ -66,7 +70,7 @@ class Coordinator:
         return self.result
 
     def stop(self) -> None:
-        """End it early, and in order."""
+        """End the load early: operations in flight may finish."""
         self._stopping = True
         self.result.is_interrupted = True
         for child in self._children:
@@ -82,15 +86,15 @@ class Coordinator:
             self._children.append(child)
 
     async def _start(self, start: int) -> None:
-        """Wait until every child has its associations, then give the moment of the start."""
+        """Wait until every child has its associations, then tell them when to start."""
         opened = await asyncio.gather(*(self._ready(child) for child in self._children))
         if not any(opened):
             failure = next(iter(self.result.totals.rejects or self.result.totals.failures), "")
             self.result.failure = self.result.failure or f"no association: {failure}"
         self.result.started = time.time() + _GRACE
         self.result.start = moment = time.monotonic() + _GRACE
-        told = f"{moment:.6f}" if any(opened) and not self._stopping else ""
-        os.write(start, told.ljust(START_LENGTH).encode() * len(self._children))
+        line = f"{moment:.6f}" if any(opened) and not self._stopping else ""
+        os.write(start, line.ljust(START_LENGTH).encode() * len(self._children))
 
     async def _ready(self, child: Child) -> bool:
         while (report := await child.next_report()) is not None:
@@ -108,7 +112,7 @@ class Coordinator:
             self._take(report)
         status = await child.wait()
         if not done and not self._stopping and not self.result.failure:
-            self.result.failure = f"process {child.name} of the load: {describe_exit(status)}"
+            self.result.failure = f"process {child.name} failed: {describe_exit(status)}"
 
     def _take(self, report: dict[str, Any]) -> None:
         result = self.result
@@ -126,13 +130,13 @@ class Coordinator:
             _add(tally, report)
 
     async def _tick(self) -> None:
-        """Whoever watches sees also that nothing happens."""
+        """Update the display at a fixed interval, even if no child reports anything."""
         while True:
             await asyncio.sleep(_TICK)
             self._watch(self.result)
 
     async def _leave(self) -> None:
-        """Children that are still there have nothing more to say."""
+        """Kill the children that still run."""
         for child in self._children:
             child.kill()
         await asyncio.gather(*(child.wait() for child in self._children))

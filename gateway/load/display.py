@@ -1,11 +1,11 @@
-"""A load while it runs: a live table on a terminal, a line now and then elsewhere."""
+"""The progress of a load: a live table on a terminal, lines of text elsewhere."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.load import words
+from gateway.load import result_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.live import Live
 
-    from gateway.load.result import Result
+    from gateway.load.result import LoadResult
 
 _RECENT = 4
-"""Slices that the present rate is taken from."""
+"""The number of latest slices from which the present rate is computed."""
 
 
 class Display(Protocol):
-    """Where progress is shown."""
+    """Shows the progress of a load."""
 
-    def update(self, result: Result) -> None: ...
+    def update(self, result: LoadResult) -> None: ...
 
     def close(self) -> None: ...
 
 
-def recent_rate(result: Result) -> float:
-    """Answers a second, of late."""
+def recent_rate(result: LoadResult) -> float:
+    """Return the responses a second in the last slices."""
     last = int((time.monotonic() - result.start) / result.slice_width)
     slices = range(max(last - _RECENT, 0), last)
     if not result.start or not slices:
@@ -38,14 +38,14 @@ def recent_rate(result: Result) -> float:
 
 
 class Lines:
-    """One line each `every` seconds."""
+    """Prints a line every `every` seconds."""
 
-    def __init__(self, tell: Callable[[str], None], every: float) -> None:
-        self._tell = tell
+    def __init__(self, print_line: Callable[[str], None], every: float) -> None:
+        self._print_line = print_line
         self._every = every
         self._next = every
 
-    def update(self, result: Result) -> None:
+    def update(self, result: LoadResult) -> None:
         elapsed = time.monotonic() - result.start if result.start else 0.0
         if elapsed < self._next:
             return
@@ -54,25 +54,25 @@ class Lines:
         parts = [
             f"{elapsed:.1f} s",
             f"answered {totals.answered:,}",
-            f"{words.number(recent_rate(result))}/s",
+            f"{result_text.number(recent_rate(result))}/s",
             *(
-                f"{name} {words.span(totals.latency.percentile(percent))}"
-                for name, percent in words.SHOWN
+                f"{name} {result_text.span(totals.latency.percentile(percent))}"
+                for name, percent in result_text.SHOWN
             ),
-            f"max {words.span(totals.latency.largest)}",
+            f"max {result_text.span(totals.latency.largest)}",
             f"in flight {max(result.in_flight, 0):,}",
             f"errors {totals.errors:,}",
         ]
-        self._tell("  ".join(parts))
+        self._print_line("  ".join(parts))
 
     def close(self) -> None:
-        """Nothing is left on the screen."""
+        """Do nothing: lines stay."""
 
 
 class Screen:
-    """A table that is drawn anew twice a second."""
+    """Shows a table, redrawn twice a second."""
 
-    def __init__(self, console: Console, result: Result) -> None:
+    def __init__(self, console: Console, result: LoadResult) -> None:
         from rich.live import Live
 
         self._result = result
@@ -81,11 +81,11 @@ class Screen:
         )
         self._live.start()
 
-    def update(self, result: Result) -> None:
+    def update(self, result: LoadResult) -> None:
         self._result = result
 
     def close(self) -> None:
-        """Give the terminal back."""
+        """Remove the table."""
         self._live.stop()
 
     def _draw(self) -> Group:
@@ -96,17 +96,17 @@ class Screen:
 
         result, totals = self._result, self._result.totals
         elapsed = max(time.monotonic() - result.start, 0.0) if result.start else 0.0
-        table = Table(title=words.kind(result.plan), title_justify="left", expand=False)
-        for heading in ("s", "answered", "a second", *(n for n, _ in words.SHOWN), "max"):
+        table = Table(title=result_text.kind(result.plan), title_justify="left", expand=False)
+        for heading in ("s", "answered", "a second", *(n for n, _ in result_text.SHOWN), "max"):
             table.add_column(heading, justify="right")
         table.add_column("in flight", justify="right")
         table.add_column("errors", justify="right", style="red" if totals.errors else "")
         table.add_row(
             f"{elapsed:.0f}",
             f"{totals.answered:,}",
-            words.number(recent_rate(result)),
-            *(words.span(totals.latency.percentile(p)) for _, p in words.SHOWN),
-            words.span(totals.latency.largest),
+            result_text.number(recent_rate(result)),
+            *(result_text.span(totals.latency.percentile(p)) for _, p in result_text.SHOWN),
+            result_text.span(totals.latency.largest),
             f"{max(result.in_flight, 0):,}",
             f"{totals.errors:,}",
         )

@@ -1,8 +1,9 @@
-"""The load of one process: a schedule of operations, and lanes that perform them.
+"""The load of one process: a schedule of operations, and performers that carry them out.
 
-Closed loop: each lane takes the next operation as soon as it has its answer. Open loop: operations
-become due by the clock and wait in line for a lane, and their latency runs while they wait; so a
-peer that stands still is charged with everything that it held up (no coordinated omission).
+In a closed loop each performer takes the next operation as soon as it has its response. In an open
+loop operations become due by the clock and wait in a queue for a performer. Their latency includes
+that wait, so a peer that stalls is charged with every operation that it delays (no coordinated
+omission).
 """
 
 from __future__ import annotations
@@ -14,41 +15,43 @@ from typing import TYPE_CHECKING
 
 from gateway.load import schedule
 from gateway.load.journal import Journal
-from gateway.load.lane import UNFINISHED, Lane
-from gateway.load.plan import KEEP, STORE, share
-from gateway.load.recorder import Recorder, Report
+from gateway.load.load_operations import RepeatedMessage, StoreSequence
+from gateway.load.load_plan import KEEP, STORE, share
+from gateway.load.performer import UNFINISHED, Performer
+from gateway.load.recorder import Recorder, ReportFunction
 from gateway.load.timer import Timer
-from gateway.load.work import Plain, Store
 from gateway.requestor.proposal import Address, Proposal, Timeouts
 
 if TYPE_CHECKING:
-    from gateway.load.identity import Identity
-    from gateway.load.plan import Plan
+    from gateway.load.instance_identity import InstanceIdentity
+    from gateway.load.load_operations import OperationSource
+    from gateway.load.load_plan import Plan
     from gateway.load.template import Template
-    from gateway.load.work import Work
 
 _AT_ONCE = 32
-"""Associations that are being opened at the same time."""
-_BREATH = 256
-"""Operations that may become due at once before others get their turn."""
+"""Associations that are established at the same time."""
+_BURST = 256
+"""Operations that may become due in a row before other tasks run."""
 
 
 class Engine:
-    """Made in a running loop: `open`, `run` from an agreed moment on, and then `failure`."""
+    """Runs a plan: first `open`, then `run` from a given moment on. Needs a running loop."""
 
-    def __init__(self, plan: Plan, templates: list[Template], report: Report) -> None:
+    def __init__(self, plan: Plan, templates: list[Template], report: ReportFunction) -> None:
         self.plan = plan
-        self.work: Work = Store(plan, templates) if plan.operation == STORE else Plain(plan)
+        self.operations: OperationSource = RepeatedMessage(plan)
+        if plan.operation == STORE:
+            self.operations = StoreSequence(plan, templates)
         self.address = Address(plan.host, plan.port)
-        self.proposal = Proposal(self.work.contexts, plan.aet, plan.aec, plan.max_pdu)
+        self.proposal = Proposal(self.operations.contexts, plan.aet, plan.aec, plan.max_pdu)
         self.timeouts = Timeouts.all(plan.timeout)
         self.failure = ""
-        """Why the load was broken off."""
+        """Why the load stopped early; empty: it did not."""
         self._loop = asyncio.get_running_loop()
         self.recorder = Recorder(plan, self._loop.time(), self._loop.time)
         self._report = report
-        lanes = share(plan.associations, plan.processes, plan.process)
-        self.lanes = [Lane(self, number) for number in range(lanes)]
+        performers = share(plan.associations, plan.processes, plan.process)
+        self.performers = [Performer(self, number) for number in range(performers)]
         self._journal = Journal(plan.journal) if plan.journal else None
         self._left = -1
         if plan.count is not None:
@@ -59,26 +62,29 @@ class Engine:
         self._all_due = False
         self._over = asyncio.Event()
 
-    # its life
+    # life cycle
 
     async def open(self) -> bool:
-        """Associate where associations are kept, else once to see that it can be done."""
+        """Associate; return whether any association was established.
+
+        If associations are not kept, one is established as a check and released again.
+        """
         gate = asyncio.Semaphore(_AT_ONCE)
         kept = self.plan.keep == KEEP
 
-        async def opened(lane: Lane) -> bool:
+        async def opened(performer: Performer) -> bool:
             async with gate:
-                return await lane.open()
+                return await performer.open()
 
-        lanes = self.lanes if kept else self.lanes[:1]
-        results = await asyncio.gather(*(opened(lane) for lane in lanes))
+        performers = self.performers if kept else self.performers[:1]
+        results = await asyncio.gather(*(opened(one) for one in performers))
         if not kept:
-            await self.lanes[0].close()
+            await self.performers[0].close()
         return any(results)
 
     async def run(self, start: float) -> None:
-        """The load, from `start` on the loop's clock to its end, all of it reported."""
-        self.recorder.start = self.recorder.good = start
+        """Run the load from `start` on the loop's clock to its end, and report it."""
+        self.recorder.start = self.recorder.last_sign_of_life = start
         timer = Timer()
         try:
             await timer.until(start)
@@ -87,7 +93,7 @@ class Engine:
                 self._loop.call_at(self._end, self._wake_all)
             reporting = self._loop.create_task(self._report_slices(start))
             arriving = self._loop.create_task(self._arrive(start, timer))
-            await self._lanes_done(arriving)
+            await self._perform(arriving)
             reporting.cancel()
         finally:
             timer.close()
@@ -95,15 +101,15 @@ class Engine:
         self.recorder.flush(self._report)
 
     def stop(self, why: str = "") -> None:
-        """No further operation begins; those in flight may end."""
+        """Start no further operation; those in flight may finish."""
         self.failure = self.failure or why
         self._over.set()
         self._end = min(self._end, self._loop.time())
         self._wake_all()
 
-    async def _lanes_done(self, arriving: asyncio.Task[None]) -> None:
-        """Until the lanes have nothing more to do, or the time for that is over."""
-        tasks = [self._loop.create_task(lane.run()) for lane in self.lanes]
+    async def _perform(self, arriving: asyncio.Task[None]) -> None:
+        """Run the performers until there is nothing more to do, or the time is over."""
+        tasks = [self._loop.create_task(one.run()) for one in self.performers]
         every = asyncio.gather(*tasks)
         watching = self._loop.create_task(self._watch_end())
         await asyncio.wait((every, watching), return_when=asyncio.FIRST_COMPLETED)
@@ -119,7 +125,7 @@ class Engine:
             self.recorder.unanswered(self._due.popleft(), UNFINISHED)
 
     async def _watch_end(self) -> None:
-        """Returns when operations have had all the time that they get."""
+        """Return when the load is over and operations in flight have had their time to finish."""
         over = self._loop.create_task(self._over.wait())
         left = self.plan.duration
         rate = self.plan.rate
@@ -133,7 +139,7 @@ class Engine:
         await asyncio.sleep(self.plan.drain)
 
     async def _close(self) -> None:
-        await asyncio.gather(*(lane.close() for lane in self.lanes))
+        await asyncio.gather(*(one.close() for one in self.performers))
         if self._journal is not None:
             self._journal.close()
 
@@ -147,7 +153,7 @@ class Engine:
     # operations that are due
 
     async def _arrive(self, start: float, timer: Timer) -> None:
-        """Open loop: operations become due by the clock."""
+        """In an open loop, queue operations when they become due."""
         if self.plan.rate is None:
             return
         at_once = 0
@@ -158,7 +164,7 @@ class Engine:
             if due > self._loop.time():
                 await timer.until(due)
                 at_once = 0
-            elif (at_once := at_once + 1) % _BREATH == 0:
+            elif (at_once := at_once + 1) % _BURST == 0:
                 await asyncio.sleep(0)
             self.recorder.arrived(due, open_loop=True)
             self._due.append(due)
@@ -167,7 +173,7 @@ class Engine:
         self._wake_all()
 
     async def next_due(self) -> float | None:
-        """When the next operation should start (or should have); None: there is no more."""
+        """Wait for the next operation; return when it should have started, None at the end."""
         if self.plan.rate is None:
             return self._next_at_once()
         while not self._due:
@@ -201,27 +207,27 @@ class Engine:
             if not one.done():
                 one.set_result(None)
 
-    # the lanes' calls
+    # called by the performers
 
     @property
     def is_over(self) -> bool:
-        """Nothing begins any more."""
+        """No further operation is started."""
         nothing_left = self._left == 0 or (self._all_due and not self._due)
         return self._over.is_set() or self._loop.time() >= self._end or nothing_left
 
-    def acknowledged(self, identity: Identity) -> None:
-        """The peer says that it has this instance."""
+    def acknowledged(self, identity: InstanceIdentity) -> None:
+        """Write an instance that the peer acknowledged to the journal."""
         if self._journal is not None:
             self._journal.add(identity)
 
-    def lost(self, why: str) -> None:
-        """Break off, if no association has lived for `give_up` seconds."""
-        silent = self._loop.time() - self.recorder.good
-        if silent > self.plan.give_up and not any(lane.is_associated for lane in self.lanes):
+    def association_failed(self, why: str) -> None:
+        """Stop if there has been no association for `give_up` seconds."""
+        silent = self._loop.time() - self.recorder.last_sign_of_life
+        if silent > self.plan.give_up and not any(one.is_associated for one in self.performers):
             self.stop(f"the peer is gone: {why}")
 
     async def pause(self, seconds: float) -> None:
-        """Wait, or until all is over."""
+        """Wait, but not beyond the end of the load."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._over.wait(), min(seconds, max(self._until_end(), 0.0)))
 

@@ -1,7 +1,8 @@
-"""Log-linear histograms of durations: of stated precision, small, and mergeable.
+"""Log-linear histograms of durations, from which percentiles are computed.
 
-Each power of two is cut into `SUB` buckets of the same width, so a bucket is at most 1/`SUB` of its
-value wide; reported is its middle. Counts are exact, and so is the merge of two histograms.
+Each power of two is divided into `SUB` buckets of equal width, so the width of a bucket is at most
+1/`SUB` of its value. Its middle is reported, so percentiles have a known precision, whatever the
+number of durations. Counts are exact, and so is the merge of two histograms, as of two processes.
 """
 
 from __future__ import annotations
@@ -14,28 +15,28 @@ if TYPE_CHECKING:
 _BITS = 7
 SUB = 1 << _BITS
 PRECISION = 1 / (2 * SUB)
-"""A reported value is off by this share at the most, or by half a microsecond."""
+"""The relative error of a reported value is at most this, or half a microsecond."""
 
 _LARGEST = 1 << 36
-"""Microseconds, some 19 hours; longer is counted as that."""
+"""Microseconds, some 19 hours; longer durations count as this one."""
 
 
 def bucket_of(microseconds: int) -> int:
-    """The bucket of a duration: one of the `SUB * 2` first, or a linear part of a power of two."""
+    """Return the bucket of a duration: the first `SUB * 2` are one microsecond wide."""
     value = min(max(microseconds, 0), _LARGEST)
     shift = max(value.bit_length() - _BITS - 1, 0)
     return (shift << _BITS) + (value >> shift)
 
 
 def middle_of(bucket: int) -> float:
-    """The middle of a bucket, in seconds."""
+    """Return the middle of a bucket, in seconds."""
     shift = max((bucket >> _BITS) - 1, 0)
     low = (bucket - (shift << _BITS)) << shift
     return (low + ((1 << shift) - 1) / 2) / 1e6
 
 
 class Histogram:
-    """Durations in seconds, counted."""
+    """Counts of durations; all of them in seconds."""
 
     __slots__ = ("buckets", "count", "largest", "smallest", "total")
 
@@ -43,12 +44,12 @@ class Histogram:
         self.buckets: dict[int, int] = {}
         self.count = 0
         self.total = 0.0
-        """The sum of all, exactly."""
+        """The exact sum of all durations."""
         self.smallest = 0.0
         self.largest = 0.0
 
     def add(self, seconds: float) -> None:
-        """Count one."""
+        """Count a duration."""
         bucket = bucket_of(round(seconds * 1e6))
         self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
         self.smallest = min(self.smallest, seconds) if self.count else seconds
@@ -57,7 +58,7 @@ class Histogram:
         self.total += seconds
 
     def merge(self, other: Histogram) -> None:
-        """Count what another has counted."""
+        """Add the counts of another histogram."""
         if not other.count:
             return
         for bucket, count in other.buckets.items():
@@ -68,9 +69,9 @@ class Histogram:
         self.total += other.total
 
     def percentile(self, percent: float) -> float:
-        """The smallest duration that `percent` of all do not exceed; 0.0 if there is none.
+        """Return the smallest duration that `percent` of all do not exceed; 0.0 if there is none.
 
-        Within `PRECISION`, and never outside of what was really seen.
+        The result has the error `PRECISION`, and is never outside of the range of the durations.
         """
         wanted = percent * self.count / 100
         seen = 0
@@ -85,12 +86,12 @@ class Histogram:
         return self.total / self.count if self.count else 0.0
 
     def rows(self) -> Iterator[tuple[float, int]]:
-        """(middle in seconds, count) of each bucket that is not empty, in order."""
+        """Yield (middle in seconds, count) of each bucket that is not empty, in order."""
         for bucket in sorted(self.buckets):
             yield middle_of(bucket), self.buckets[bucket]
 
     def to_map(self) -> dict[str, object]:
-        """For JSON."""
+        """Return the histogram as values that JSON can carry."""
         pairs = [[bucket, self.buckets[bucket]] for bucket in sorted(self.buckets)]
         return {
             "count": self.count,
@@ -102,7 +103,7 @@ class Histogram:
 
     @classmethod
     def from_map(cls, source: Mapping[str, object]) -> Self:
-        """What `to_map` made."""
+        """Return the histogram that `to_map` was called on."""
         found = cls()
         found.count = int(source["count"])  # type: ignore[call-overload]
         found.total = float(source["total"])  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What a modality's instances look like: sizes and studies as they are met in the field."""
+"""Typical instances and studies of each modality that can be generated."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Modality:
     samples: int
     """3: colour."""
     series: int
-    """In a study."""
+    """Series in a study."""
     instances: int
-    """In a series."""
+    """Instances in a series."""
 
     @property
     def pixel_bytes(self) -> int:

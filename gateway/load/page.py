@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING
 
-from gateway.load import words
+from gateway.load import result_text
 from gateway.load.chart import Axis, Series, bars, lines
 from gateway.load.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from gateway.load.result import Result
+    from gateway.load.result import LoadResult
 
 _STYLE = """
 :root{color-scheme:light dark;--line:#8884;--soft:#888}
@@ -36,16 +36,16 @@ _BLUE, _ORANGE, _RED, _GREEN = "#3b82c4", "#e08a1e", "#d33f49", "#2f9e6e"
 _BARS = 60
 
 
-def page(result: Result) -> str:
-    """The whole page."""
+def page(result: LoadResult) -> str:
+    """Return the whole page."""
     plan = result.plan
     title = f"Load on {plan.host}:{plan.port}"
     when = datetime.fromtimestamp(result.started, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     body = [
         f"<h1>{escape(title)}</h1>",
-        f'<p class="soft">{escape(words.kind(plan))} &middot; {when}</p>',
+        f'<p class="soft">{escape(result_text.kind(plan))} &middot; {when}</p>',
         f"<pre>{escape(result.command)}</pre>",
-        f'<p class="bad">Broken off: {escape(result.failure)}</p>' if result.failure else "",
+        f'<p class="bad">Stopped early: {escape(result.failure)}</p>' if result.failure else "",
         _tiles(result),
         *_charts(result),
         *_tables(result),
@@ -58,48 +58,48 @@ def page(result: Result) -> str:
     )
 
 
-def _tiles(result: Result) -> str:
+def _tiles(result: LoadResult) -> str:
     totals = result.totals
     tiles = [
-        ("answered a second", words.number(result.rate)),
+        ("answered a second", result_text.number(result.rate)),
         ("answered", f"{totals.answered:,}"),
         ("acknowledged", f"{totals.acknowledged:,}"),
         ("errors", f"{totals.errors:,}"),
-        *((name, words.span(totals.latency.percentile(p))) for name, p in words.SHOWN),
-        ("max", words.span(totals.latency.largest)),
+        *((name, result_text.span(totals.latency.percentile(p))) for name, p in result_text.SHOWN),
+        ("max", result_text.span(totals.latency.largest)),
     ]
     return '<div class="tiles">{}</div>'.format(
         "".join(f"<div><b>{value}</b>{name}</div>" for name, value in tiles)
     )
 
 
-def _charts(result: Result) -> list[str]:
+def _charts(result: LoadResult) -> list[str]:
     if not result.totals.latency.count:
-        return ["<p>Nothing was answered: there is nothing to draw.</p>"]
+        return ["<p>No responses: there is nothing to draw.</p>"]
     return [
         "<h2>Latency over time</h2>",
         _latency(result),
-        '<p class="soft">From when an operation should have started; a logarithmic scale.</p>',
+        '<p class="soft">From when an operation should have started; logarithmic scale.</p>',
         "<h2>Offered and achieved load</h2>",
         _load(result),
-        "<h2>How latency is distributed</h2>",
+        "<h2>Distribution of latency</h2>",
         _distribution(result.totals),
         *_knee(result),
     ]
 
 
-def _time(result: Result) -> Axis:
+def _time(result: LoadResult) -> Axis:
     end = (max(result.slices) + 1) * result.slice_width
     return Axis(0.0, end, "seconds from the start", lambda value: f"{value:g}")
 
 
-def _latency(result: Result) -> str:
+def _latency(result: LoadResult) -> str:
     width = result.slice_width
     answered = [(i, t) for i, t in sorted(result.slices.items()) if t.latency.count]
     values = [t.latency.percentile(50) for _, t in answered]
     low = min(value for value in values if value >= 0) or 1e-6
     high = max(t.latency.largest for _, t in answered)
-    y = Axis(low * 0.7, max(high * 1.3, low * 2), "latency", words.span, logarithmic=True)
+    y = Axis(low * 0.7, max(high * 1.3, low * 2), "latency", result_text.span, logarithmic=True)
     kinds = (("p50", 50.0, _BLUE), ("p99", 99.0, _ORANGE), ("max", 100.0, _RED))
     series = [
         Series(
@@ -112,9 +112,9 @@ def _latency(result: Result) -> str:
     return lines(_time(result), y, series)
 
 
-def _load(result: Result) -> str:
+def _load(result: LoadResult) -> str:
     width, end = result.slice_width, result.seconds
-    # The last slice may be cut short: a sliver of one says nothing about a rate.
+    # The last slice may be cut short: a small part of one says nothing about a rate.
     spans = [(i, min(width, end - i * width)) for i in range(max(result.slices) + 1)]
     whole = [(i, span) for i, span in spans if span > width / 4] or [(0, max(end, 1e-3))]
 
@@ -127,24 +127,26 @@ def _load(result: Result) -> str:
     kinds = (("offered", _ORANGE), ("answered", _BLUE), ("errors", _RED))
     series = [Series(name, colour, rates(name)) for name, colour in kinds]
     high = max(value for one in series for _, value in one.points)
-    return lines(_time(result), Axis(0.0, high * 1.1 or 1.0, "a second", words.number), series)
+    return lines(
+        _time(result), Axis(0.0, high * 1.1 or 1.0, "a second", result_text.number), series
+    )
 
 
 def _distribution(totals: Tally) -> str:
-    """Buckets of one width on a logarithmic axis, so that the tail can be seen."""
+    """Draw buckets of equal width on a logarithmic axis, so that the tail can be seen."""
     histogram = totals.latency
     low, high = max(histogram.smallest, 1e-6) * 0.9, max(histogram.largest, 2e-6) * 1.1
-    x = Axis(low, high, "latency", words.span, logarithmic=True)
+    x = Axis(low, high, "latency", result_text.span, logarithmic=True)
     counts = [0] * _BARS
     for middle, count in histogram.rows():
         counts[min(int(x.place(middle) * _BARS), _BARS - 1)] += count
     edges = [low * (high / low) ** (i / _BARS) for i in range(_BARS + 1)]
     rows = [(edges[i], edges[i + 1], float(count)) for i, count in enumerate(counts) if count]
-    y = Axis(0.5, max(counts) * 1.3, "operations", words.number, logarithmic=True)
+    y = Axis(0.5, max(counts) * 1.3, "operations", result_text.number, logarithmic=True)
     return bars(x, y, rows, _GREEN)
 
 
-def _knee(result: Result) -> list[str]:
+def _knee(result: LoadResult) -> list[str]:
     knee, rate = result.knee, result.plan.rate
     if knee is None or rate is None:
         return []
@@ -155,22 +157,22 @@ def _knee(result: Result) -> list[str]:
             continue
         rows.append(
             (
-                words.number(planned),
-                words.number(tally.offered / result.step_width),
-                words.number(tally.answered / result.step_width),
-                words.span(tally.latency.percentile(50)),
-                words.span(tally.latency.percentile(99)),
+                result_text.number(planned),
+                result_text.number(tally.offered / result.step_width),
+                result_text.number(tally.answered / result.step_width),
+                result_text.span(tally.latency.percentile(50)),
+                result_text.span(tally.latency.percentile(99)),
                 f"{tally.errors:,}",
             )
         )
-    found = "none" if knee.offered is None else f"{words.number(knee.offered)} a second"
+    found = "none" if knee.offered is None else f"{result_text.number(knee.offered)} a second"
     heads = ("planned a second", "offered", "achieved", "p50", "p99", "errors")
     title = "<h2>Ramp</h2>"
-    text = f"<p>The highest step that was kept up with: <b>{found}</b>.</p>"
+    text = f"<p>The highest step that the peer kept up with: <b>{found}</b>.</p>"
     return [title, text, _table(heads, rows)]
 
 
-def _tables(result: Result) -> Iterable[str]:
+def _tables(result: LoadResult) -> Iterable[str]:
     totals = result.totals
     tables = (
         ("Statuses", totals.statuses),
@@ -182,7 +184,7 @@ def _tables(result: Result) -> Iterable[str]:
         rows = [(text, f"{count:,}") for text, count in sorted(table.items(), key=lambda x: -x[1])]
         yield _table(("what", "times"), rows) if rows else '<p class="soft">None.</p>'
     yield "<h2>Summary</h2>"
-    yield f"<pre>{escape(chr(10).join(words.summary(result)))}</pre>"
+    yield f"<pre>{escape(chr(10).join(result_text.summary(result)))}</pre>"
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

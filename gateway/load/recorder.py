@@ -1,4 +1,4 @@
-"""Counts what happens in a child, by slices of time and by steps of a ramp, and reports it."""
+"""Counts the operations of a child process by slice of time and by step of a ramp."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from gateway.load.tally import HISTOGRAMS, Tally
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.load.plan import Plan
+    from gateway.load.load_plan import Plan
 
 SLICE, STEP = "slice", "step"
 
 
-class Report(Protocol):
-    """Where reports go: `gateway.process.Inherited.report`."""
+class ReportFunction(Protocol):
+    """Sends a report to the parent: `gateway.process.Inherited.report`."""
 
     def __call__(self, **fields: Any) -> None: ...
 
 
 class Recorder:
-    """Everything is counted in the slice, and in the step, in which it happens."""
+    """Counts each event in the slice, and in the step, in which it happens."""
 
     def __init__(self, plan: Plan, start: float, clock: Callable[[], float]) -> None:
         self.clock = clock
@@ -31,8 +31,8 @@ class Recorder:
         self._step = rate.length / rate.steps if rate is not None and rate.steps > 1 else 0.0
         self._last_step = rate.steps - 1 if rate is not None else 0
         self._changed: dict[tuple[str, int], Tally] = {}
-        self.good = start
-        """When the peer was last known to be alive."""
+        self.last_sign_of_life = start
+        """When the peer last accepted an association or responded."""
 
     def _tallies(self, now: float) -> list[Tally]:
         since = max(now - self.start, 0.0)
@@ -42,7 +42,7 @@ class Recorder:
         return [self._changed.setdefault(key, Tally()) for key in keys]
 
     def arrived(self, due: float, *, open_loop: bool) -> None:
-        """An operation is due, in an open loop at a moment that was set."""
+        """Count an operation that is due; in an open loop, measure how late it was noticed."""
         now = self.clock()
         for tally in self._tallies(due):
             tally.offered += 1
@@ -51,28 +51,28 @@ class Recorder:
                 tally.lateness.add(now - due)
 
     def began(self) -> None:
-        """An operation starts."""
+        """Count an operation that starts."""
         for tally in self._tallies(self.clock()):
             tally.started += 1
 
-    def answered(self, outcome: Outcome) -> None:
-        """Its final response came."""
-        now = self.good = self.clock()
+    def answered(self, measured: MeasuredResponse) -> None:
+        """Count a final response."""
+        now = self.last_sign_of_life = self.clock()
         for tally in self._tallies(now):
             tally.answered += 1
-            tally.matches += outcome.matches
-            tally.sent += outcome.size
+            tally.matches += measured.matches
+            tally.sent += measured.size
             tally.last = max(now - self.start, 0.0)
-            if outcome.is_good:
+            if measured.is_good:
                 tally.acknowledged += 1
             else:
                 tally.refused += 1
-            tally.note("statuses", outcome.status)
-            tally.latency.add(now - outcome.due)
-            tally.service.add(now - outcome.began)
+            tally.note("statuses", measured.status)
+            tally.latency.add(now - measured.due)
+            tally.service.add(now - measured.began)
 
     def unanswered(self, due: float, why: str) -> None:
-        """It will have no response."""
+        """Count an operation that gets no response."""
         now = self.clock()
         for tally in self._tallies(now):
             tally.unanswered += 1
@@ -80,20 +80,20 @@ class Recorder:
             tally.latency.add(now - due)
 
     def associated(self, seconds: float) -> None:
-        """An association was established."""
-        now = self.good = self.clock()
+        """Count an association that was established."""
+        now = self.last_sign_of_life = self.clock()
         for tally in self._tallies(now):
             tally.associations += 1
             tally.setup.add(seconds)
 
     def not_associated(self, why: str, *, rejected: bool) -> None:
-        """There is no association."""
+        """Count an association that was not established."""
         for tally in self._tallies(self.clock()):
             tally.associations_failed += 1
             tally.note("rejects" if rejected else "failures", why)
 
-    def flush(self, report: Report) -> None:
-        """Report what was counted since the last time, each histogram in a line of its own."""
+    def flush(self, report: ReportFunction) -> None:
+        """Report what was counted since the last call, each histogram on a line of its own."""
         changed, self._changed = self._changed, {}
         for (kind, index), tally in changed.items():
             for name in HISTOGRAMS:
@@ -102,8 +102,8 @@ class Recorder:
             report(tally=tally.numbers(), kind=kind, index=index)
 
 
-class Outcome:
-    """A final response, as it is counted."""
+class MeasuredResponse:
+    """A final response, its times and its size."""
 
     __slots__ = ("began", "due", "is_good", "matches", "size", "status")
 
@@ -112,8 +112,8 @@ class Outcome:
         """When the operation should have started."""
         self.began = began
         self.status = ""
-        """In words."""
+        """As text."""
         self.is_good = False
         self.matches = 0
         self.size = 0
-        """Bytes that were sent."""
+        """Bytes sent."""

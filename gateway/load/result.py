@@ -1,4 +1,4 @@
-"""What a load has shown, and the JSON document that says so (`report.schema.json`)."""
+"""The result of a load, and its JSON document (`report.schema.json`)."""
 
 from __future__ import annotations
 
@@ -13,35 +13,34 @@ from gateway.load.histogram import PRECISION, Histogram
 from gateway.load.tally import Tally
 
 if TYPE_CHECKING:
-    from gateway.load.accountant import Verification
+    from gateway.load.load_plan import Plan
     from gateway.load.objectives import Objective
-    from gateway.load.plan import Plan
-
-__all__ = ["Cost", "Knee", "Result", "Tally"]
+    from gateway.load.verification import Verification
 
 SCHEMA = Path(__file__).with_name("report.schema.json")
-"""The published schema of `Result.document`."""
+"""The published schema of `LoadResult.document`."""
 FORMAT = "dicom-gateway-load/1"
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9, 99.99)
 
 SLICES = 1200
-"""At the most; with more, two become one."""
+"""The largest number of slices; beyond it, each two are merged."""
 
 KEEPS_UP = 0.95
-"""The share of the offered load that has to be achieved."""
+"""A peer that achieves this share of the offered load keeps up with it."""
 ERRORS = 0.01
+"""The share of errors at which it still keeps up."""
 
 EXIT_OK, EXIT_FAILED, EXIT_MISSED = 0, 1, 3
-"""All went well; something did not; an objective was missed."""
+"""Success; an operation or association failed; an objective was missed."""
 
 _BUSY = 0.9
-"""Share of a core from which on the generator itself may be the limit."""
+"""The share of a core from which on the generator itself may be the limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a process of the generator itself took."""
+    """CPU time and memory of a process of the generator."""
 
     user: float = 0.0
     """Seconds of CPU time."""
@@ -56,17 +55,17 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Knee:
-    """The highest offered load of a ramp that was kept up with."""
+    """The highest offered load of a ramp that the peer kept up with."""
 
     offered: float | None
-    """Operations a second; None: not even the first step."""
+    """Operations a second; None: it did not keep up with the first step."""
     broken_at: float | None
-    """The first step that was not; None: all were."""
+    """The first step that it did not keep up with; None: it kept up with all."""
 
 
 @dataclass(slots=True)
-class Result:
-    """Grows while a load runs."""
+class LoadResult:
+    """The result of a load, updated while it runs."""
 
     plan: Plan
     totals: Tally = field(default_factory=Tally)
@@ -77,7 +76,7 @@ class Result:
     objectives: tuple[Objective, ...] = ()
     command: str = ""
     failure: str = ""
-    """Why the load was broken off; empty: it was not."""
+    """Why the load stopped early; empty: it did not."""
     is_interrupted: bool = False
     verification: Verification | None = None
     started: float = 0.0
@@ -85,13 +84,13 @@ class Result:
     start: float = 0.0
     """The same moment on the monotonic clock."""
     slice_width: float = 0.0
-    """Seconds; grows with the length of a run."""
+    """Seconds; doubled whenever there are too many slices."""
 
     def __post_init__(self) -> None:
         self.slice_width = self.plan.slice
 
     def slice_of(self, number: int) -> Tally:
-        """The tally for a child's slice of that number; long runs have wider slices."""
+        """Return the tally for a child's slice of that number; long runs have wider slices."""
         index = int(number * self.plan.slice / self.slice_width)
         if index >= SLICES:
             narrow, self.slices = self.slices, {}
@@ -103,24 +102,24 @@ class Result:
 
     @property
     def seconds(self) -> float:
-        """From the start to the last answer, or for as long as was planned if that is longer."""
+        """From the start to the last response, or the planned duration if that is longer."""
         if self.plan.duration is None or self.failure or self.is_interrupted:
             return self.totals.last
         return max(self.totals.last, self.plan.duration)
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
+        """Responses a second."""
         return self.totals.answered / self.seconds if self.seconds else 0.0
 
     @property
     def in_flight(self) -> int:
-        """Operations without an answer, those in line included."""
+        """Operations without a response, including those that have not started."""
         return self.totals.offered - self.totals.answered - self.totals.unanswered
 
     @property
     def knee(self) -> Knee | None:
-        """Of a ramp."""
+        """The knee of a ramp; None without a ramp."""
         rate = self.plan.rate
         if rate is None or rate.steps == 1:
             return None
@@ -142,20 +141,20 @@ class Result:
 
     @property
     def step_width(self) -> float:
-        """Seconds of a ramp's step."""
+        """The length of a step of a ramp, in seconds."""
         rate = self.plan.rate
         return rate.length / rate.steps if rate is not None else 0.0
 
     @property
     def cpu_share(self) -> float:
-        """Of a core, that each process of the generator was busy with; on the average."""
+        """The average share of a core that each process of the generator used."""
         if not self.children or not self.seconds:
             return 0.0
         return sum(cost.cpu for cost in self.children) / len(self.children) / self.seconds
 
     @property
     def is_own_limit(self) -> bool:
-        """The generator itself was so busy that it may be what was measured."""
+        """Whether the generator was so busy that it may have been the limit."""
         return self.cpu_share > _BUSY
 
     @property
@@ -171,7 +170,7 @@ class Result:
         return EXIT_FAILED if self.totals.errors else EXIT_OK
 
     def document(self) -> dict[str, Any]:
-        """For JSON; durations are in seconds."""
+        """Return the result as values that JSON can carry; durations are in seconds."""
         return {
             "format": FORMAT,
             "version": __version__,
@@ -257,7 +256,7 @@ class Result:
 
 
 def tally_document(tally: Tally, *, buckets: bool = False) -> dict[str, Any]:
-    """A tally for JSON."""
+    """Return a tally as values that JSON can carry."""
     numbers = tally.numbers()
     numbers["errors"] = tally.errors
     for name in ("latency", "service", "setup", "lateness"):
@@ -266,7 +265,7 @@ def tally_document(tally: Tally, *, buckets: bool = False) -> dict[str, Any]:
 
 
 def histogram_document(histogram: Histogram, *, buckets: bool) -> dict[str, Any]:
-    """A histogram for JSON."""
+    """Return a histogram as values that JSON can carry."""
     found: dict[str, Any] = {
         "count": histogram.count,
         "mean": histogram.mean,

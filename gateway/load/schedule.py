@@ -1,23 +1,23 @@
-"""When operations should start, in an open loop: by the clock, whatever the peer does."""
+"""The start times of operations in an open loop: given by the clock, whatever the peer does."""
 
 from __future__ import annotations
 
 import random
 from typing import TYPE_CHECKING
 
-from gateway.load.plan import share
+from gateway.load.load_plan import share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gateway.load.plan import Plan
+    from gateway.load.load_plan import Plan
 
 
 def arrivals(plan: Plan) -> Iterator[float]:
-    """Seconds from the start, ascending: this process's part of the load.
+    """Yield the start times of this process's operations: seconds from the start, ascending.
 
-    Even: the processes take turns. Poisson: intervals are exponential, and the sum of the
-    processes' arrivals is Poisson again.
+    With even intervals the processes take turns. With Poisson arrivals the intervals are
+    exponential, and the sum of the processes' arrivals is Poisson again.
     """
     left = -1 if plan.count is None else share(plan.count, plan.processes, plan.process)
     for moment in _moments(plan):
@@ -30,7 +30,7 @@ def arrivals(plan: Plan) -> Iterator[float]:
 def _moments(plan: Plan) -> Iterator[float]:
     assert plan.rate is not None
     draw = random.Random(plan.seed * 1000 + plan.process)
-    # How many more operations of this process would have been due before its next one.
+    # The time to the next operation, as a number of mean intervals of this process.
     ahead = draw.expovariate(1.0) if plan.poisson else plan.process / plan.processes
     for begin, end, rate in plan.rate.spans():
         own = rate / plan.processes

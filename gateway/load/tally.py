@@ -1,4 +1,4 @@
-"""What happened, counted; tallies of slices and of processes add up."""
+"""Counts and durations of a load; those of slices and of processes can be added up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _DISTINCT = 40
-"""Texts that are told apart in one tally; a peer may invent any number of them."""
+"""Distinct texts in one tally; a limit, because the peer can send any number of them."""
 _LONGEST = 300
 OTHER = "other reasons"
 
@@ -33,49 +33,49 @@ HISTOGRAMS = ("latency", "service", "setup", "lateness")
 
 @dataclass(slots=True)
 class Tally:
-    """Of a slice of time, a step of a ramp, or a whole run."""
+    """The counts of a slice of time, a step of a ramp, or a whole run."""
 
     offered: int = 0
-    """Operations that should have started; in a closed loop those that did."""
+    """Operations that should have started; in a closed loop, those that did."""
     started: int = 0
     answered: int = 0
-    """Final responses, whatever they say."""
+    """Final responses with any status."""
     acknowledged: int = 0
-    """Of these, success and warnings."""
+    """Final responses with success or a warning."""
     refused: int = 0
-    """Of these, failures."""
+    """Final responses with a failure."""
     unanswered: int = 0
-    """Operations that ended without a response, or had none in the end."""
+    """Operations without a final response."""
     matches: int = 0
     sent: int = 0
     """Bytes, in operations that were answered."""
     associations: int = 0
     associations_failed: int = 0
     last: float = 0.0
-    """When the last answer came, in seconds from the start."""
+    """When the last response arrived, in seconds from the start."""
     statuses: dict[str, int] = field(default_factory=dict)
     rejects: dict[str, int] = field(default_factory=dict)
-    """A-ASSOCIATE-RJs by their reason in words."""
+    """A-ASSOCIATE-RJs by their reason as text."""
     failures: dict[str, int] = field(default_factory=dict)
-    """Everything else that went wrong, in words."""
+    """Everything else that went wrong, as text."""
     latency: Histogram = field(default_factory=Histogram)
-    """From when an operation should have started to its final response, or to when it was given
-    up: an operation that a peer leaves without an answer took at least that long."""
+    """From when an operation should have started to its final response, or to when it was
+    abandoned: an operation without a response took at least that long."""
     service: Histogram = field(default_factory=Histogram)
-    """From when it did start, answered ones only."""
+    """From the actual start of an operation to its final response."""
     setup: Histogram = field(default_factory=Histogram)
     """From connecting to the A-ASSOCIATE-AC."""
     lateness: Histogram = field(default_factory=Histogram)
-    """How late this side noticed that an operation was due: its own part of the latency."""
+    """How late the generator noticed that an operation was due: its own part of the latency."""
 
     @property
     def ended(self) -> int:
-        """Everything that could have gone wrong."""
+        """Operations and associations that ended, in any way."""
         return self.answered + self.unanswered + self.associations_failed
 
     @property
     def errors(self) -> int:
-        """What did."""
+        """Operations and associations that failed."""
         return self.refused + self.unanswered + self.associations_failed
 
     @property
@@ -83,12 +83,12 @@ class Tally:
         return not any(getattr(self, name) for name in NUMBERS)
 
     def note(self, kind: str, text: str) -> None:
-        """Count a text of `TEXTS`."""
+        """Count a text in one of the tables of `TEXTS`."""
         table: dict[str, int] = getattr(self, kind)
         _count(table, text[:_LONGEST], 1)
 
     def merge(self, other: Tally) -> None:
-        """Add what another counted."""
+        """Add the counts of another tally."""
         for name in NUMBERS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.last = max(self.last, other.last)
@@ -99,12 +99,12 @@ class Tally:
             getattr(self, name).merge(getattr(other, name))
 
     def numbers(self) -> dict[str, Any]:
-        """All but the histograms, for JSON."""
+        """Return everything but the histograms, as values that JSON can carry."""
         return {name: getattr(self, name) for name in (*NUMBERS, *TEXTS, "last")}
 
     @classmethod
     def of_numbers(cls, source: Mapping[str, Any]) -> Self:
-        """What `numbers` made."""
+        """Return the tally that `numbers` was called on, without its histograms."""
         return cls(**{name: source[name] for name in (*NUMBERS, *TEXTS, "last")})
 
 

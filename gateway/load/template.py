@@ -1,4 +1,4 @@
-"""Data sets that are instances but for a few values, which are put in when they are sent."""
+"""Data sets with placeholders for the few values that differ between instances."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.load.identity import PLACEHOLDER, Field, tokens
+from gateway.load.instance_identity import PLACEHOLDER, Field, tokens
 from gateway.load.modalities import MODALITIES, Modality
 from gateway.uid import EXPLICIT_VR_LITTLE_ENDIAN
 
@@ -20,7 +20,7 @@ _COLUMNS = 512
 
 
 class Pieces:
-    """Bytes with places where values go: rendered by one join."""
+    """Bytes split at their placeholders, so that values are inserted by one join."""
 
     __slots__ = ("_fields", "_parts", "count")
 
@@ -40,7 +40,7 @@ class Pieces:
         self._parts.append(data[begin:])
 
     def render(self, values: Mapping[Field, bytes]) -> bytes:
-        """The bytes with those values."""
+        """Return the bytes with these values."""
         parts = self._parts
         for index, field in enumerate(self._fields):
             parts[2 * index + 1] = values[field]
@@ -64,7 +64,7 @@ def _occurrences(data: bytes, token: bytes) -> Iterable[int]:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One data set to be sent many times, as another instance each time."""
+    """A data set that is sent many times, each time as another instance."""
 
     name: str
     sop_class_uid: str
@@ -72,24 +72,24 @@ class Template:
     data: bytes
     """Encoded, with placeholders."""
     head: int
-    """Bytes at its beginning that have all the placeholders."""
+    """The length of the part at its beginning that has all placeholders."""
     weight: float = 1.0
     study: tuple[int, int] = (1, 1)
     """Series, and instances in each."""
     own_uid: str = ""
-    """The SOP Instance UID, if it always is the same one."""
+    """The SOP Instance UID if it is always the same; else empty."""
     group: tuple[int, int] = (0, 0)
-    """Of a file: which study and series of the files it belongs to."""
+    """The numbers of the study and the series of a file."""
 
     def pieces(self, root: str) -> Pieces:
-        """The beginning of its data set, to be compared with what a server kept."""
+        """Return the beginning of the data set, to compare it with what a server stored."""
         return Pieces(self.data[: self.head], {} if self.own_uid else tokens(root))
 
 
 def generated(
     mix: Mapping[str, float], size: int | None, study: tuple[int, int] | None, root: str
 ) -> list[Template]:
-    """A template for each modality of the mix."""
+    """Return a template for each modality of the mix."""
     return [_generate(MODALITIES[name], weight, size, study, root) for name, weight in mix.items()]
 
 
@@ -160,7 +160,7 @@ def _attributes(
 
 
 def _element(tag: int, vr: str, value: bytes | str | int) -> bytes:
-    """Explicit VR little endian (PS3.5 7.1.2)."""
+    """Encode an element in explicit VR little endian (PS3.5 7.1.2)."""
     if isinstance(value, int):
         value = struct.pack("<H", value)
     elif isinstance(value, str):

@@ -1,7 +1,7 @@
-"""Waking at a moment, to the microsecond.
+"""A timer with a resolution of microseconds.
 
-asyncio's own timers wait in whole milliseconds, which would be counted as latency of the peer. On
-Linux a timerfd wakes the loop; elsewhere its own timers have to do.
+The timers of asyncio have a resolution of a millisecond, which would count as latency of the peer.
+On Linux a timerfd wakes the loop; elsewhere the timers of asyncio are used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _FLAGS = os.O_NONBLOCK | os.O_CLOEXEC if sys.platform == "linux" else 0
 
 
 class Timer:
-    """One waiter at a time; `close` it in the end."""
+    """A timer for one waiter at a time."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -28,10 +28,10 @@ class Timer:
         if self._libc is not None:
             self._fd = self._libc.timerfd_create(_CLOCK_MONOTONIC, _FLAGS)
         if self._fd >= 0:
-            self._loop.add_reader(self._fd, self._rang)
+            self._loop.add_reader(self._fd, self._expired)
 
     async def until(self, moment: float) -> None:
-        """Wait for a moment of the loop's clock."""
+        """Wait until a moment of the loop's clock."""
         if moment <= self._loop.time():
             return
         self._waiter = self._loop.create_future()
@@ -44,7 +44,7 @@ class Timer:
             self._libc.timerfd_settime(self._fd, _ABSOLUTE, when, None)
         await self._waiter
 
-    def _rang(self) -> None:
+    def _expired(self) -> None:
         try:
             os.read(self._fd, 8)
         except BlockingIOError:
@@ -56,7 +56,7 @@ class Timer:
             self._waiter.set_result(None)
 
     def close(self) -> None:
-        """Let go of the descriptor."""
+        """Close the descriptor."""
         if self._fd >= 0:
             self._loop.remove_reader(self._fd)
             os.close(self._fd)

@@ -128,7 +128,7 @@ def test_wrong_title_is_a_usage_error(command) -> None:
     for option in ("--aet", "--aec"):
         status, text = command(("127.0.0.1", 1), option, "longer than 16 characters")
         assert status == 2
-        assert "is no AE title" in text
+        assert "is not a valid AE title" in text
 
 
 def test_json_has_a_summary_whatever_happens(command) -> None:
@@ -153,9 +153,9 @@ def test_help_has_an_example(name: str) -> None:
     ("arguments", "words"),
     [
         (("find", "127.0.0.1", "1", "-k", "PatientNam=x"), "did you mean PatientName"),
-        (("find", "127.0.0.1", "1", "-k", "Rows=many"), "is no value for it (US)"),
+        (("find", "127.0.0.1", "1", "-k", "Rows=many"), "is not a valid US value"),
         (("get", "127.0.0.1", "1", "--root", "worklist"), "has no C-GET"),
-        (("get", "127.0.0.1", "1", "--sop-class", "Nothing"), "no keyword and no UID"),
+        (("get", "127.0.0.1", "1", "--sop-class", "Nothing"), "not a known keyword or a valid UID"),
         (("move", "127.0.0.1", "1", "-k", "PatientID=1"), "--dest"),
         (("store", "127.0.0.1", "1"), "PATH"),
         (("store", "127.0.0.1", "0", "file"), "PORT"),
@@ -194,7 +194,7 @@ def test_match_that_is_garbage_is_named_and_the_rest_shown() -> None:
     with scripted(script) as address:
         program = run_cli("find", *address)
     assert program.popen.returncode == 1
-    assert "note: a match cannot be read" in program.out.text
+    assert "note: a match cannot be decoded" in program.out.text
     assert "1 match" in program.out.text
     assert "P\\x1b1" in program.out.text, "control characters are made visible"
 

@@ -11,7 +11,7 @@ import signal
 import msgpack
 import pytest
 
-from gateway.cli import events, telling
+from gateway.cli import events, notification_queue, notification_text
 from gateway.errors import ConfigError
 from gateway.events import NOTIFICATIONS
 from gateway.fabric import LeaseState, Notification
@@ -35,7 +35,7 @@ class Events(Program):
 
     def __init__(self, gateway, *options: object) -> None:
         super().__init__(COMMAND, "events", "--data", gateway.data, *options)
-        self.err.wait_for("^watching acceptor-0; Ctrl-C leaves$", timeout=20)
+        self.err.wait_for("^watching acceptor-0; Ctrl-C to leave$", timeout=20)
 
     def __enter__(self) -> Events:
         return self
@@ -48,7 +48,7 @@ class Events(Program):
         """Ctrl-C; the lines."""
         self.popen.send_signal(number)
         assert self.wait() == 0, self.report()
-        assert self.err.lines == ["watching acceptor-0; Ctrl-C leaves"]
+        assert self.err.lines == ["watching acceptor-0; Ctrl-C to leave"]
         return self.out.lines
 
 
@@ -163,7 +163,7 @@ def test_an_acceptor_that_is_started_anew_is_told() -> None:
                 other.out.wait_for("EVT_RELEASED", timeout=5)
             other.interrupt()
         note, released, *_ = (json.loads(line) for line in program.interrupt())
-        assert note["text"].startswith("acceptor-0 was started anew")
+        assert note["text"].startswith("acceptor-0 was restarted")
         assert released["event"] == "EVT_RELEASED"
 
 
@@ -178,7 +178,8 @@ def test_no_reader(gateway) -> None:
 def test_no_gateway(folder) -> None:
     done = run_cli("events", "--data", folder / "nothing")
     assert done.popen.returncode == 1
-    assert done.err.lines == [f"dicom-gateway: no gateway runs on {folder / 'nothing'}"]
+    (line,) = done.err.lines
+    assert line.startswith(f"dicom-gateway: no gateway runs on {folder / 'nothing'}: start one")
 
 
 @pytest.mark.parametrize(
@@ -186,12 +187,12 @@ def test_no_gateway(folder) -> None:
     [
         (
             "acepted",
-            "no event is called 'acepted'; did you mean EVT_ACCEPTED or EVT_ABORTED "
+            "there is no event 'acepted'; did you mean EVT_ACCEPTED or EVT_ABORTED "
             "or EVT_REJECTED?",
         ),
-        ("fsm", "no event is called 'fsm'; did you mean EVT_FSM_TRANSITION?"),
-        ("c_store", "EVT_C_STORE is asked of a worker, and not told to watchers"),
-        ("EVT_GAP", "gaps are shown with every topic: leave EVT_GAP out"),
+        ("fsm", "there is no event 'fsm'; did you mean EVT_FSM_TRANSITION?"),
+        ("c_store", "EVT_C_STORE is an intervention event: only notification events are watched"),
+        ("EVT_GAP", "gaps are shown with every topic: leave out EVT_GAP"),
     ],
 )
 def test_a_wrong_topic(folder, topic: str, said: str) -> None:
@@ -213,7 +214,7 @@ def test_choosing() -> None:
         "EVT_PDU_SENT",
     ]
     assert set(events.choose(["*"])) == set(NOTIFICATIONS) - {"EVT_GAP"}
-    with pytest.raises(ConfigError, match=r"no event is called 'x\*'; there are EVT_"):
+    with pytest.raises(ConfigError, match=r"there is no event 'x\*'; there are EVT_"):
         events.choose(["x*"])
 
 
@@ -229,20 +230,20 @@ def test_a_peers_text_cannot_move_the_cursor() -> None:
     told = notification(
         "EVT_INSTANCE_STORED", body, id="1", remote=["h", 1], requestor={"ae_title": evil}
     )
-    line = telling.line(told)
+    line = notification_text.line(told)
     assert line.isprintable()
     assert line.isascii()
     assert line.count("\\x1b[2J\\x0aB") == 3
-    assert json.loads(json.dumps(telling.plain(told)))["body"]["path"] == evil
+    assert json.loads(json.dumps(notification_text.plain(told)))["body"]["path"] == evil
 
 
 def test_every_event_has_a_line() -> None:
     for name in NOTIFICATIONS:
         if name != "EVT_GAP":
-            assert name in telling.line(notification(name)), "a body that makes no sense"
-            assert telling.plain(notification(name))["event"] == name
+            assert name in notification_text.line(notification(name)), "a body that makes no sense"
+            assert notification_text.plain(notification(name))["event"] == name
     worker = {"worker": "w", "generation": 1, "member": 0, "events": ["EVT_C_ECHO", "EVT_C_FIND"]}
-    line = telling.line(notification("EVT_WORKER_UP", worker))
+    line = notification_text.line(notification("EVT_WORKER_UP", worker))
     assert line.endswith("worker=w generation=1 member=0 events=EVT_C_ECHO,EVT_C_FIND")
 
 
@@ -252,19 +253,21 @@ def test_garbage_is_shown_as_it_is() -> None:
         {"command_set": b"\0"},
         {"a": None},
     ):
-        assert telling.line(notification("EVT_PDU_RECV", body))
-        assert telling.line(notification("EVT_DIMSE_RECV", body))
-    assert telling.line(Notification("EVT_RELEASED", "s", 1, 0.0, {}, b"\xc1"))
+        assert notification_text.line(notification("EVT_PDU_RECV", body))
+        assert notification_text.line(notification("EVT_DIMSE_RECV", body))
+    assert notification_text.line(Notification("EVT_RELEASED", "s", 1, 0.0, {}, b"\xc1"))
 
 
 def test_a_gap_is_shown() -> None:
     body = {"stream": "acceptor-0-9c41", "topic": "EVT_RELEASED", "first": 4, "last": 20}
-    line = telling.line(notification("EVT_GAP", body))
+    line = notification_text.line(notification("EVT_GAP", body))
     assert line.endswith("-- gap: 17 EVT_RELEASED notifications were lost (4 to 20 of "
                          "acceptor-0-9c41) --")  # fmt: skip
-    assert telling.plain(notification("EVT_GAP", body))["body"] == body
+    assert notification_text.plain(notification("EVT_GAP", body))["body"] == body
     body["last"] = 4
-    assert "1 EVT_RELEASED notification was lost" in telling.line(notification("EVT_GAP", body))
+    assert "1 EVT_RELEASED notification was lost" in notification_text.line(
+        notification("EVT_GAP", body)
+    )
 
 
 def identified(kind: int, primary: bytes, secondary: bytes = b"") -> bytes:
@@ -280,7 +283,7 @@ def identified(kind: int, primary: bytes, secondary: bytes = b"") -> bytes:
 def test_secrets_of_a_request_are_masked(kind: int) -> None:
     primary, secondary = b"first field", PASSCODE
     pdu = wire.associate_rq(user=identified(kind, primary, secondary))
-    shown = telling.without_secrets(pdu)
+    shown = notification_text.without_secrets(pdu)
     assert len(shown) == len(pdu)
     assert secondary not in shown
     assert (primary in shown) == (kind in (1, 2))
@@ -292,7 +295,7 @@ def test_a_secret_of_a_reply_is_masked() -> None:
         wire.maximum_length(16384), wire.item(0x59, b"\0\x08" + b"a ticket"), wire.version_name()
     )
     pdu = wire.associate_ac((1, 0, wire.IMPLICIT), user=user)
-    shown = telling.without_secrets(pdu)
+    shown = notification_text.without_secrets(pdu)
     assert b"a ticket" not in shown
     assert (len(shown), b"RAWPEER" in shown[74:]) == (len(pdu), True)
 
@@ -300,7 +303,7 @@ def test_a_secret_of_a_reply_is_masked() -> None:
 @pytest.mark.parametrize("cut", range(1, 60))
 def test_a_request_that_is_cut_shows_no_secret(cut: int) -> None:
     pdu = wire.associate_rq(user=identified(2, b"me", PASSCODE))[:-cut]
-    shown = telling.without_secrets(pdu)
+    shown = notification_text.without_secrets(pdu)
     assert PASSCODE[:3] not in shown
     assert len(shown) == len(pdu)
 
@@ -308,22 +311,22 @@ def test_a_request_that_is_cut_shows_no_secret(cut: int) -> None:
 def test_a_field_with_a_false_length_shows_no_secret() -> None:
     field = b"\x02\x00" + b"\x00\x30" + b"me" + b"\x00\x15" + PASSCODE
     user = wire.user_information(wire.item(0x58, field))
-    assert PASSCODE not in telling.without_secrets(wire.associate_rq(user=user))
+    assert PASSCODE not in notification_text.without_secrets(wire.associate_rq(user=user))
     for short in (b"", b"\x02", b"\x02\x00\x00"):
         user = wire.user_information(wire.item(0x58, short))
-        assert telling.without_secrets(wire.associate_rq(user=user))
+        assert notification_text.without_secrets(wire.associate_rq(user=user))
 
 
 def test_other_pdus_are_as_they_were() -> None:
     for pdu in (wire.release_rq(), wire.p_data(wire.pdv(1, 3, wire.echo_rq())), b""):
-        assert telling.without_secrets(pdu) == pdu
+        assert notification_text.without_secrets(pdu) == pdu
 
 
 def test_a_slow_reader_loses_the_newest_and_is_told() -> None:
-    inbox = events.Inbox(limit=3000)
+    inbox = notification_queue.NotificationQueue(limit=3000)
     for seq in range(1, 7):
         inbox.notify(notification("EVT_RELEASED", seq=seq))
-    inbox.put(events.Change(LeaseState.LOST, ""))
+    inbox.put(notification_queue.ConnectionChange(LeaseState.LOST, ""))
     taken = inbox.take(0.0)
     assert [one.seq for one in taken[:2]] == [1, 2]
     assert taken[2].state is LeaseState.LOST
@@ -335,7 +338,7 @@ def test_a_slow_reader_loses_the_newest_and_is_told() -> None:
 
 
 def test_a_loss_is_told_although_nothing_follows() -> None:
-    inbox = events.Inbox(limit=1)
+    inbox = notification_queue.NotificationQueue(limit=1)
     inbox.notify(notification("EVT_RELEASED", seq=3))
     (gap,) = inbox.take(0.0)
     assert (gap.body["first"], gap.body["last"]) == (3, 3)

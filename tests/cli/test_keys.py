@@ -11,8 +11,8 @@ from pydicom import config as pydicom_config
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from gateway.cli.information_models import QueryLevel, Root, model
 from gateway.cli.keys import flat, identifier, plain, returned_by
-from gateway.cli.query import Level, Root, model
 from gateway.datasets.coding import decode, encode
 from gateway.uid import KEYWORDS
 from tests.peers import wire
@@ -38,7 +38,7 @@ def test_a_key_by_keyword_or_tag(key: str) -> None:
 def test_level_values_and_empty_keys() -> None:
     query = identifier(
         ["StudyDate=20240101-20240131", "PatientName", "ModalitiesInStudy=CT\\MR", "Rows=0x200"],
-        Level.SERIES,
+        QueryLevel.SERIES,
         ("PatientID",),
     )
     assert query.QueryRetrieveLevel == "SERIES"
@@ -86,7 +86,7 @@ def test_models() -> None:
     with pytest.raises(typer.BadParameter):
         model(Root.WORKLIST, "Move")
     for root in Root:
-        for level in Level:
+        for level in QueryLevel:
             identifier([], level, returned_by(root, level))
 
 

@@ -10,12 +10,12 @@ import jsonschema
 import pytest
 
 from gateway.load.coordinator import Coordinator
-from gateway.load.identity import new_root
-from gateway.load.plan import Plan
+from gateway.load.instance_identity import new_root
+from gateway.load.load_plan import Plan
 from gateway.load.result import SCHEMA
 
 if TYPE_CHECKING:
-    from gateway.load.result import Result
+    from gateway.load.result import LoadResult
 
 WHOLE_RUN = 40.0
 """Seconds; far more than any of these loads takes."""
@@ -32,11 +32,11 @@ def validate(document: dict) -> None:
 def load():
     """Runs a plan; its document is checked against the schema each time."""
 
-    def run(port: int, *, journals=None, objectives=(), **options: object) -> Result:
+    def run(port: int, *, journals=None, objectives=(), **options: object) -> LoadResult:
         defaults = {"operation": "echo", "timeout": 10.0, "root": new_root(), "seed": 1}
         plan = Plan("127.0.0.1", port, **{**defaults, **options})
 
-        async def work() -> Result:
+        async def work() -> LoadResult:
             coordinator = Coordinator(plan, lambda _: None, print, journals)
             coordinator.result.objectives = objectives
             return await asyncio.wait_for(coordinator.run(), WHOLE_RUN)

@@ -8,7 +8,7 @@ from gateway.errors import ConfigError
 from gateway.load import objectives
 from gateway.load.arguments import ramp
 from gateway.load.histogram import PRECISION
-from gateway.load.plan import Rate
+from gateway.load.load_plan import Rate
 from tests.load.fake import ABORT, SILENT, Script, serving
 
 

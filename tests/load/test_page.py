@@ -7,12 +7,12 @@ from html.parser import HTMLParser
 
 import pytest
 
-from gateway.load import words
+from gateway.load import result_text
 from gateway.load.arguments import ramp
 from gateway.load.chart import Axis, nice_step
+from gateway.load.load_plan import Plan, Rate
 from gateway.load.page import page
-from gateway.load.plan import Plan, Rate
-from gateway.load.result import SLICES, Result
+from gateway.load.result import SLICES, LoadResult
 from gateway.load.tally import Tally
 from tests.load.fake import Script, serving
 
@@ -86,7 +86,7 @@ def test_the_page_is_whole_and_self_contained(text) -> None:
 
 
 def test_a_load_without_an_answer_has_a_page_as_well() -> None:
-    result = Result(Plan("h", 1))
+    result = LoadResult(Plan("h", 1))
     result.failure = "no association: <nobody> there"
     text = page(result)
     assert "no association: &lt;nobody&gt; there" in text
@@ -94,7 +94,7 @@ def test_a_load_without_an_answer_has_a_page_as_well() -> None:
 
 
 def test_long_runs_have_wider_slices() -> None:
-    result = Result(Plan("h", 1))
+    result = LoadResult(Plan("h", 1))
     for number in range(SLICES * 5):
         result.slice_of(number).answered += 1
     assert len(result.slices) <= SLICES
@@ -104,7 +104,7 @@ def test_long_runs_have_wider_slices() -> None:
 
 
 def test_a_knee_below_the_first_step_and_above_the_last() -> None:
-    result = Result(Plan("h", 1, rate=Rate(10, 20, 2.0, 2)))
+    result = LoadResult(Plan("h", 1, rate=Rate(10, 20, 2.0, 2)))
     assert result.knee is not None
     assert (result.knee.offered, result.knee.broken_at) == (None, 10)
     for step in range(2):
@@ -117,7 +117,7 @@ def test_a_knee_below_the_first_step_and_above_the_last() -> None:
     ("seconds", "text"), [(0, "0"), (2.5e-6, "2.5 us"), (0.00123, "1.23 ms"), (61, "61 s")]
 )
 def test_durations_in_words(seconds, text) -> None:
-    assert words.span(seconds) == text
+    assert result_text.span(seconds) == text
 
 
 def test_steps_of_an_axis_are_round() -> None:
@@ -133,5 +133,5 @@ def test_steps_of_an_axis_are_round() -> None:
     ],
 )
 def test_a_logarithmic_axis_can_be_read_however_short(low, high, ticks) -> None:
-    axis = Axis(low, high, "latency", words.span, logarithmic=True)
+    axis = Axis(low, high, "latency", result_text.span, logarithmic=True)
     assert axis.ticks() == pytest.approx(ticks)

@@ -16,10 +16,17 @@ from hypothesis import strategies as st
 from gateway.dimse.assembler import Assembler, DataFragment, MessageBegun, MessageEnded
 from gateway.dimse.fragmenter import fragment
 from gateway.errors import ConfigError
-from gateway.load import arguments, files, objectives, prepared, source, template
+from gateway.load import (
+    arguments,
+    file_templates,
+    instance_sequence,
+    objectives,
+    prepared,
+    template,
+)
 from gateway.load.histogram import PRECISION, Histogram, bucket_of, middle_of
-from gateway.load.identity import Field, Identity, new_root
-from gateway.load.plan import Plan, Rate, share
+from gateway.load.instance_identity import Field, InstanceIdentity, new_root
+from gateway.load.load_plan import Plan, Rate, share
 from gateway.load.schedule import arrivals
 from gateway.load.tally import OTHER, Tally
 from gateway.uid import is_valid
@@ -177,7 +184,7 @@ def _messages(groups: list[list[bytes]]) -> tuple[bytes, bytes, int]:
     return command, data, longest
 
 
-IDENTITY = Identity(0, 7, 123, 456, 2, 17, 98765)
+IDENTITY = InstanceIdentity(0, 7, 123, 456, 2, 17, 98765)
 
 
 @pytest.mark.parametrize("limit", [0, 262_144, 16_384, 1024, 256, 128, 60, 20])
@@ -234,7 +241,7 @@ def test_real_sizes_are_real() -> None:
 
 def test_the_mix_is_kept_and_studies_make_sense() -> None:
     templates = template.generated({"ct": 70, "mr": 20, "dx": 10}, 100, (2, 5), ROOT)
-    generated = source.Generated(templates, 3, whole=False)
+    generated = instance_sequence.GeneratedInstances(templates, 3, whole=False)
     found = [generated.next(lane) for _ in range(100) for lane in range(10)]
     assert [sum(one.template == i for one in found) for i in range(3)] == [700, 200, 100]
     assert len({one.instance for one in found}) == 1000
@@ -250,7 +257,7 @@ def test_the_mix_is_kept_and_studies_make_sense() -> None:
 
 def test_a_study_at_a_time() -> None:
     templates = template.generated({"ct": 1, "mr": 1}, 100, (1, 3), ROOT)
-    generated = source.Generated(templates, 0, whole=True)
+    generated = instance_sequence.GeneratedInstances(templates, 0, whole=True)
     ended = []
     for _ in range(6):
         generated.next(0)
@@ -265,7 +272,7 @@ def test_a_study_at_a_time() -> None:
 def test_files_get_new_uids_and_keep_all_else(tmp_path, syntax) -> None:
     one = instances.make(transfer_syntax=instances.TRANSFER_SYNTAXES[syntax])
     (tmp_path / "a.dcm").write_bytes(one.part10())
-    ((made,), notes) = files.load((str(tmp_path),), ROOT, keep_uids=False)
+    ((made,), notes) = file_templates.load((str(tmp_path),), ROOT, keep_uids=False)
     assert notes == []
     assert made.own_uid == ""
     data = made.pieces(ROOT).render(IDENTITY.values(ROOT)) + made.data[made.head :]
@@ -282,7 +289,7 @@ def test_files_get_new_uids_and_keep_all_else(tmp_path, syntax) -> None:
 
 def test_every_file_of_pydicom_is_patched_or_sent_as_it_is() -> None:
     folder = Path(pydicom.__file__).parent / "data" / "test_files"
-    made, notes = files.load((str(folder),), ROOT, keep_uids=False)
+    made, notes = file_templates.load((str(folder),), ROOT, keep_uids=False)
     assert len(made) > 50
     assert sum(not one.own_uid for one in made) > 50
     assert any("deflated" in note for note in notes)
@@ -299,14 +306,14 @@ def test_every_file_of_pydicom_is_patched_or_sent_as_it_is() -> None:
 def test_files_may_keep_their_uids(tmp_path) -> None:
     one = instances.make()
     (tmp_path / "a.dcm").write_bytes(one.part10())
-    ((made,), _) = files.load((str(tmp_path),), ROOT, keep_uids=True)
+    ((made,), _) = file_templates.load((str(tmp_path),), ROOT, keep_uids=True)
     assert made.own_uid == one.uid
     assert made.data == one.data_set
 
 
 def test_files_of_a_study_stay_together_and_come_anew() -> None:
     made = [template.Template(f"{i}", "", "", b"", 0, group=(i // 2, i)) for i in range(4)]
-    source_ = source.FromFiles(made, 0)
-    found = [source_.next(0) for _ in range(8)]
+    sequence = instance_sequence.FileInstances(made, 0)
+    found = [sequence.next(0) for _ in range(8)]
     assert [one.study for one in found] == [0, 0, 1, 1, 2, 2, 3, 3]
     assert len({one.series for one in found}) == 8

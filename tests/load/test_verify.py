@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.load import accountant as accounting
-from gateway.load.accountant import Accountant
+from gateway.load import journal, verification
+from gateway.load.verification import Verifier
 from gateway.uid import KEYWORDS
 from tests.cli import peers
 from tests.load.conftest import validate
@@ -90,7 +90,7 @@ def test_an_archive_is_asked_by_find(tmp_path) -> None:
 
 @pytest.fixture
 def stored(load, tmp_path):
-    """A folder of instances that were acknowledged, and their accountant."""
+    """A folder of instances that were acknowledged, and their verifier."""
     journals, folder = tmp_path / "journals", tmp_path / "stored"
     journals.mkdir()
     folder.mkdir()
@@ -98,8 +98,8 @@ def stored(load, tmp_path):
         result = load(server.port, operation="store", size=500, count=10, journals=journals)
         for uid, data in server.done.data_sets.items():
             (folder / f"{uid}.dcm").write_bytes(_file(uid, data))
-    accountant = Accountant(result.plan, journals)
-    return folder, accountant
+    verifier = Verifier(result.plan, journals)
+    return folder, verifier
 
 
 def _file(uid: str, data: bytes) -> bytes:
@@ -110,32 +110,32 @@ def _file(uid: str, data: bytes) -> bytes:
 
 
 def test_nothing_is_missing(stored) -> None:
-    folder, accountant = stored
-    outcome = accountant.compare_folder(folder)
+    folder, verifier = stored
+    outcome = verifier.compare_folder(folder)
     assert outcome.is_good
     assert (outcome.acknowledged, outcome.found) == (10, 10)
 
 
 def test_losses_changes_and_doubles_are_found(stored) -> None:
-    folder, accountant = stored
+    folder, verifier = stored
     first, second, third, *_ = sorted(folder.iterdir())
     first.unlink()
     second.write_bytes(second.read_bytes()[:-1] + b"\x99")
     (folder / "again.dcm").write_bytes(third.read_bytes())
-    outcome = accountant.compare_folder(folder)
+    outcome = verifier.compare_folder(folder)
     assert not outcome.is_good
     assert (outcome.missing, outcome.different, outcome.twice) == (1, 1, 1)
     assert outcome.found == 9
-    assert f"acknowledged, and not there: {first.stem}" in outcome.problems
+    assert f"acknowledged but not found: {first.stem}" in outcome.problems
 
 
 def test_a_line_that_a_death_cut_short_is_left_out(tmp_path) -> None:
     path = tmp_path / "0"
     path.write_text("0 0 0 0 1 1 0\n0 0 0 0 1 2 1")
-    assert len(list(accounting.journal.read([path]))) == 1
+    assert len(list(journal.read([path]))) == 1
 
 
 def test_a_find_answer_that_is_cut_short_says_nothing() -> None:
-    element = accounting._implicit((0x00080018, b"1.2"))
-    assert accounting._value(element, 0x00080018) == "1.2"
-    assert accounting._value(element[:7], 0x00080018) == ""
+    element = verification._implicit((0x00080018, b"1.2"))
+    assert verification._value(element, 0x00080018) == "1.2"
+    assert verification._value(element[:7], 0x00080018) == ""

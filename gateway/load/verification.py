@@ -1,6 +1,6 @@
-"""Compares what a peer acknowledged with what it has: in a folder of files, or by C-FIND.
+"""Compare the instances that a peer acknowledged with what it has: files, or results of C-FIND.
 
-An instance in a folder is compared byte for byte, because it can be made again from its identity.
+A file is compared byte for byte, because the instance can be made again from its identity.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.datasets import NotDicom
 from gateway.datasets.instances import identify, walk
 from gateway.load import journal
-from gateway.load.work import templates_of
+from gateway.load.load_operations import templates_of
 from gateway.requestor.errors import AssociationError
 from gateway.requestor.proposal import Address, Proposal, Timeouts
 from gateway.requestor.services import associate
@@ -23,35 +23,36 @@ from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN, KEYWORDS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gateway.load.identity import Identity
-    from gateway.load.plan import Plan
+    from gateway.datasets.instances import Instance
+    from gateway.load.instance_identity import InstanceIdentity
+    from gateway.load.load_plan import Plan
     from gateway.load.template import Pieces, Template
     from gateway.requestor.services import Association
 
 _STUDY_ROOT_FIND = KEYWORDS["StudyRootQueryRetrieveInformationModelFind"]
-_TOLD = 20
-"""Problems that are told one by one."""
+_LISTED = 20
+"""Problems that are listed; the others are only counted."""
 
 
 @dataclass(slots=True)
 class Verification:
-    """What the accountant found."""
+    """The result of a comparison."""
 
     by: str
-    """Where it looked."""
+    """The files or the peer that were searched."""
     acknowledged: int = 0
-    """Instances that the peer has acknowledged."""
+    """Instances that the peer acknowledged."""
     found: int = 0
-    """Of these, the ones that are there."""
+    """Acknowledged instances that were found."""
     missing: int = 0
     different: int = 0
-    """There, with other bytes than were sent."""
+    """Files whose data set is not what was sent."""
     twice: int = 0
-    """There more than once."""
+    """Instances that were found more than once."""
     unacknowledged: int = 0
-    """There, of this load, without an acknowledgement: no fault of the peer."""
+    """Instances of this load that were found but not acknowledged, which is not an error."""
     failure: str = ""
-    """Why it could not look."""
+    """Why nothing could be compared."""
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -59,13 +60,13 @@ class Verification:
         return not (self.missing or self.different or self.twice or self.failure)
 
     def problem(self, kind: str, text: str) -> None:
-        """Count a problem, and tell the first ones."""
+        """Count a problem; list the first ones."""
         setattr(self, kind, getattr(self, kind) + 1)
-        if len(self.problems) < _TOLD:
+        if len(self.problems) < _LISTED:
             self.problems.append(text)
 
     def document(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the result as values that JSON can carry."""
         return {
             "by": self.by,
             "good": self.is_good,
@@ -80,22 +81,22 @@ class Verification:
         }
 
 
-class Accountant:
-    """Knows what was acknowledged; the journals may be read once the load is over."""
+class Verifier:
+    """Reads the journals of a load that has ended, and compares them with what is stored."""
 
     def __init__(self, plan: Plan, journals: Path) -> None:
         self._plan = plan
         self._templates = templates_of(plan)[0]
-        self._acknowledged: dict[str, Identity] = {}
+        self._acknowledged: dict[str, InstanceIdentity] = {}
         for identity in journal.read(sorted(journals.iterdir())):
             template = self._templates[identity.template]
             uid = template.own_uid or identity.instance_uid(plan.root)
             self._acknowledged[uid] = identity
 
-    # in a folder
+    # files
 
     def compare_folder(self, folder: Path) -> Verification:
-        """Every file below the folder is looked at; a gateway's data directory will do."""
+        """Compare every file below a directory, such as a gateway's data directory."""
         outcome = Verification(f"files below {folder}", len(self._acknowledged))
         seen: Counter[str] = Counter()
         pieces: dict[int, Pieces] = {}
@@ -110,56 +111,52 @@ class Accountant:
                 outcome.unacknowledged += uid.startswith(self._plan.root)
                 continue
             seen[uid] += 1
-            template = self._templates[identity.template]
             if identity.template not in pieces:
+                template = self._templates[identity.template]
                 pieces[identity.template] = template.pieces(self._plan.root)
-            with path.open("rb") as file:
-                file.seek(instance.offset)
-                data = file.read()
-            syntax = instance.transfer_syntax_uid
-            same = syntax == template.transfer_syntax_uid and self._is_same(
-                data, template, pieces[identity.template].render(identity.values(self._plan.root))
-            )
-            if not same:
-                outcome.problem("different", f"{path} is not as it was sent")
+            head = pieces[identity.template].render(identity.values(self._plan.root))
+            if not self._is_same(path, instance, self._templates[identity.template], head):
+                outcome.problem("different", f"{path} differs from what was sent")
         self._count(outcome, seen)
         return outcome
 
     @staticmethod
-    def _is_same(data: bytes, template: Template, head: bytes) -> bool:
+    def _is_same(path: Path, instance: Instance, template: Template, head: bytes) -> bool:
+        with path.open("rb") as file:
+            file.seek(instance.offset)
+            data = file.read()
         rest = memoryview(template.data)[template.head :]
-        return data.startswith(head) and memoryview(data)[len(head) :] == rest
+        return (
+            instance.transfer_syntax_uid == template.transfer_syntax_uid
+            and data.startswith(head)
+            and memoryview(data)[len(head) :] == rest
+        )
 
     def _count(self, outcome: Verification, seen: Counter[str]) -> None:
         for uid in self._acknowledged:
             if not seen[uid]:
-                outcome.problem("missing", f"acknowledged, and not there: {uid}")
+                outcome.problem("missing", f"acknowledged but not found: {uid}")
                 continue
             outcome.found += 1
             if seen[uid] > 1:
-                outcome.problem("twice", f"there {seen[uid]} times: {uid}")
+                outcome.problem("twice", f"found {seen[uid]} times: {uid}")
 
-    # by C-FIND
+    # C-FIND
 
-    async def ask(self) -> Verification:
-        """Ask the peer for the instances of each series that it acknowledged some of."""
+    async def query(self) -> Verification:
+        """Query the peer for the instances of each series of which it acknowledged any."""
         outcome = Verification(
             f"C-FIND of {self._plan.host}:{self._plan.port}", len(self._acknowledged)
         )
         seen: Counter[str] = Counter()
         if any(template.own_uid for template in self._templates):
-            outcome.failure = "instances that keep their UIDs can only be looked for in a folder"
+            outcome.failure = "instances with their own UIDs can be verified in a directory only"
             return outcome
         root = self._plan.root
         instances = self._acknowledged.values()
         series = {(one.study_uid(root), one.series_uid(root)) for one in instances}
         try:
-            proposal = Proposal(
-                ((_STUDY_ROOT_FIND, (IMPLICIT_VR_LITTLE_ENDIAN,)),), self._plan.aet, self._plan.aec
-            )
-            address = Address(self._plan.host, self._plan.port)
-            timeouts = Timeouts.all(self._plan.timeout)
-            association = await associate(address, proposal, timeouts=timeouts)
+            association = await self._associate()
             try:
                 for study_uid, series_uid in sorted(series):
                     seen.update(await self._instances(association, study_uid, series_uid))
@@ -172,6 +169,13 @@ class Accountant:
         await asyncio.to_thread(self._count, outcome, seen)
         return outcome
 
+    async def _associate(self) -> Association:
+        plan = self._plan
+        contexts = ((_STUDY_ROOT_FIND, (IMPLICIT_VR_LITTLE_ENDIAN,)),)
+        proposal = Proposal(contexts, plan.aet, plan.aec)
+        address = Address(plan.host, plan.port)
+        return await associate(address, proposal, timeouts=Timeouts.all(plan.timeout))
+
     async def _instances(
         self, association: Association, study_uid: str, series_uid: str
     ) -> list[str]:
@@ -183,14 +187,14 @@ class Accountant:
         )
         operation = await association.c_find(_STUDY_ROOT_FIND, identifier)
         return [
-            _value(answered.data_set, 0x00080018)
-            async for answered in operation
-            if answered.is_pending and answered.data_set
+            _value(received.data_set, 0x00080018)
+            async for received in operation
+            if received.is_pending and received.data_set
         ]
 
 
 def _implicit(*elements: tuple[int, bytes]) -> bytes:
-    """Implicit VR little endian (PS3.5 7.1.3)."""
+    """Encode elements in implicit VR little endian (PS3.5 7.1.3)."""
     parts = []
     for tag, value in elements:
         padded = value + (b"\0" if value[:1].isdigit() else b" ") * (len(value) % 2)
@@ -199,7 +203,7 @@ def _implicit(*elements: tuple[int, bytes]) -> bytes:
 
 
 def _value(data: bytes, wanted: int) -> str:
-    """A value at the top of an implicit VR little endian data set; empty if it is not there."""
+    """Return a top-level value of an implicit VR little endian data set; empty if absent."""
     at = 0
     while at + 8 <= len(data):
         group, element, length = struct.unpack_from("<HHL", data, at)

@@ -1,25 +1,30 @@
-"""Everything that a load is, decided: what children are handed and what reports repeat."""
+"""The plan of a load: what the child processes are told, and what reports repeat."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from gateway.settings import AssociationSettings
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 KEEP, STUDY, INSTANCE = "keep", "study", "instance"
-"""When associations are opened: once; for each study; for each operation."""
+"""An association is opened once, for each study, or for each operation."""
 
 STORE, ECHO, FIND = "store", "echo", "find"
 
 START_LENGTH = 32
-"""Bytes that each child is written for the moment of the start; blanks: there is none."""
+"""Bytes of the start time that the parent writes to each child; only spaces: do not start."""
+
+GIVE_UP = 5.0
+DRAIN = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """An open loop's offered load: constant, or a ramp in steps."""
+    """The offered load of an open loop: constant, or a ramp in steps."""
 
     first: float
     """Operations a second."""
@@ -29,14 +34,14 @@ class Rate:
     steps: int = 1
 
     def step_rates(self) -> list[float]:
-        """Operations a second in each step."""
+        """Return the operations a second of each step."""
         if self.steps == 1:
             return [self.first]
         width = (self.last - self.first) / (self.steps - 1)
         return [self.first + width * step for step in range(self.steps)]
 
     def spans(self) -> Iterator[tuple[float, float, float]]:
-        """(begin, end, operations a second) of each step, in seconds from the start."""
+        """Yield (begin, end, operations a second) of each step, in seconds from the start."""
         width = self.length / self.steps
         for step, rate in enumerate(self.step_rates()):
             yield step * width, (step + 1) * width, rate
@@ -44,56 +49,56 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A load, for one child or for all of them."""
+    """A load: of one child, or of all of them together."""
 
     host: str
     port: int
     operation: str = STORE
     aet: str = "LOAD"
     aec: str = "ANY-SCP"
-    timeout: float = 30.0
-    max_pdu: int = 262_144
+    timeout: float = AssociationSettings().dimse_timeout
+    max_pdu: int = AssociationSettings().max_pdu
     associations: int = 1
     keep: str = KEEP
     count: int | None = None
-    """Operations in all; None: until the time is over."""
+    """Operations in total; None: until the duration is over."""
     duration: float | None = None
     """Seconds; None: until the count is reached."""
     rate: Rate | None = None
-    """None: a closed loop, in which each association waits for one answer before it goes on."""
+    """None: a closed loop, in which each association waits for a response before it goes on."""
     poisson: bool = False
     files: tuple[str, ...] = ()
     keep_uids: bool = False
     size: int | None = None
-    """Bytes of pixels, in place of what the modality has."""
+    """Bytes of pixel data, in place of the modality's own."""
     mix: Mapping[str, float] = field(default_factory=lambda: {"ct": 1.0})
     study: tuple[int, int] | None = None
-    """Series in a study and instances in a series, in place of what the modality has."""
+    """Series in a study and instances in a series, in place of the modality's own."""
     find_sop_class: str = ""
     find_identifier: str = ""
-    """Of the query, implicit VR little endian, in hexadecimal digits."""
-    give_up: float = 5.0
-    """Seconds without any association after which the peer is taken for dead."""
-    drain: float = 10.0
-    """Seconds that operations in flight have at the end."""
+    """The identifier in implicit VR little endian, as hexadecimal digits."""
+    give_up: float = GIVE_UP
+    """Seconds without any association after which the run stops."""
+    drain: float = DRAIN
+    """Seconds for operations in flight to end when the run is over."""
     processes: int = 1
     process: int = 0
-    """Which of them this is."""
+    """The number of this process."""
     root: str = ""
-    """What the UIDs of this load begin with."""
+    """The root of all UIDs of this load."""
     seed: int = 0
     journal: str = ""
-    """The file that acknowledged instances are written to; empty: none."""
+    """The file for the identities of acknowledged instances; empty: none."""
     slice: float = 0.5
     """Seconds between two reports of a child."""
 
     def to_map(self) -> dict[str, Any]:
-        """For a child, and for reports."""
+        """Return the plan as values that JSON can carry."""
         return asdict(self)
 
     @classmethod
     def from_map(cls, source: Mapping[str, Any]) -> Self:
-        """What `to_map` made."""
+        """Return the plan that `to_map` was called on."""
         values = dict(source)
         rate, study = values["rate"], values["study"]
         values["rate"] = rate and Rate(**rate)
@@ -103,5 +108,5 @@ class Plan:
 
 
 def share(total: int, parts: int, part: int) -> int:
-    """What one of several parts gets of a number."""
+    """Return the share of one of several parts in a whole number."""
     return total // parts + (part < total % parts)

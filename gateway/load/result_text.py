@@ -1,14 +1,14 @@
-"""Numbers and results as people read them; the same words on a terminal and on the page."""
+"""Results as text, for the terminal and for the HTML page."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.load.plan import ECHO, FIND
+from gateway.load.load_plan import ECHO, FIND
 
 if TYPE_CHECKING:
-    from gateway.load.plan import Plan
-    from gateway.load.result import Result
+    from gateway.load.load_plan import Plan
+    from gateway.load.result import LoadResult
 
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
 _NAMES = {ECHO: "C-ECHO", FIND: "C-FIND"}
@@ -16,7 +16,7 @@ SHOWN = (("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9))
 
 
 def span(seconds: float) -> str:
-    """A duration: three digits and a unit."""
+    """Return a duration with three digits and a unit."""
     if not seconds:
         return "0"
     for size, unit in _UNITS:
@@ -26,12 +26,12 @@ def span(seconds: float) -> str:
 
 
 def number(value: float) -> str:
-    """A count or a rate."""
+    """Return a count or a rate."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def volume(size: float) -> str:
-    """A number of bytes."""
+    """Return a number of bytes with a unit."""
     for unit in ("bytes", "kB", "MB"):
         if size < 1000:
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
@@ -40,7 +40,7 @@ def volume(size: float) -> str:
 
 
 def kind(plan: Plan) -> str:
-    """What the load is, in a line."""
+    """Return a description of the load in one line."""
     name = _NAMES.get(plan.operation, "C-STORE")
     text = f"{name}, {plan.associations} association{'s' if plan.associations > 1 else ''}"
     if plan.rate is None:
@@ -51,8 +51,8 @@ def kind(plan: Plan) -> str:
     return f"{text}, open loop, {how}, {plan.rate.first:g} a second"
 
 
-def summary(result: Result) -> list[str]:
-    """The last lines of a run."""
+def summary(result: LoadResult) -> list[str]:
+    """Return the lines that are printed at the end of a run."""
     totals, latency = result.totals, result.totals.latency
     found = [
         f"{totals.answered:,} answered in {result.seconds:.2f} s: {number(result.rate)} a second"
@@ -65,24 +65,29 @@ def summary(result: Result) -> list[str]:
     if not latency.count:
         found.pop()
     if totals.setup.count:
-        text = f"{totals.associations:,} associations, p50 {span(totals.setup.percentile(50))}"
-        found.append(f"{text}, max {span(totals.setup.largest)} to set one up")
+        text = f"{totals.associations:,} associations, established in p50"
+        setup = f"{span(totals.setup.percentile(50))}, max {span(totals.setup.largest)}"
+        found.append(f"{text} {setup}")
     for title in ("statuses", "rejects", "failures"):
         table: dict[str, int] = getattr(totals, title)
         found += [f"{count:,} x {text}" for text, count in sorted(table.items())]
-    return [*found, *_judgements(result)]
+    return [*found, *_knee(result), *_judgements(result), *_cost(result)]
 
 
-def _judgements(result: Result) -> list[str]:
+def _knee(result: LoadResult) -> list[str]:
+    knee = result.knee
+    if knee is None:
+        return []
+    if knee.broken_at is None:
+        return [f"ramp: the peer kept up with all steps, to {number(knee.offered or 0)} a second"]
+    if knee.offered is None:
+        return [f"ramp: the peer did not keep up with {number(knee.broken_at)} a second, the first"]
+    text = f"ramp: the peer kept up with {number(knee.offered)} a second"
+    return [f"{text}, but not with {number(knee.broken_at)}"]
+
+
+def _judgements(result: LoadResult) -> list[str]:
     found = []
-    if (knee := result.knee) is not None:
-        if knee.broken_at is None:
-            found.append(f"knee: none up to {number(knee.offered or 0)} a second")
-        elif knee.offered is None:
-            found.append(f"knee: below {number(knee.broken_at)} a second, the first step")
-        else:
-            text = f"knee: {number(knee.offered)} a second kept up with"
-            found.append(f"{text}, {number(knee.broken_at)} not")
     for one in result.objectives:
         met = "met" if one.is_met(result.totals, result.seconds) else "MISSED"
         measured = one.show(one.measure(result.totals, result.seconds))
@@ -90,22 +95,22 @@ def _judgements(result: Result) -> list[str]:
     if (checked := result.verification) is not None:
         found.append(
             f"verified by {checked.by}: {checked.found:,} of {checked.acknowledged:,} acknowledged "
-            f"are there, {checked.missing:,} missing, {checked.different:,} different, "
-            f"{checked.twice:,} twice"
+            f"instances found, {checked.missing:,} missing, {checked.different:,} different, "
+            f"{checked.twice:,} more than once"
         )
         found += [f"  {problem}" for problem in checked.problems]
         found += [f"not verified: {checked.failure}"] if checked.failure else []
-    found.append(_cost(result))
-    if result.is_own_limit:
-        found.append("the generator was busy all the time and may be the limit: use --processes")
     return found
 
 
-def _cost(result: Result) -> str:
+def _cost(result: LoadResult) -> list[str]:
     cpu = sum(cost.cpu for cost in result.children)
     each = cpu / result.totals.answered if result.totals.answered else 0.0
     memory = max((cost.peak_memory for cost in result.children), default=0)
-    return (
-        f"own cost: {cpu:.2f} s of CPU time ({result.cpu_share:.0%} of a core for each process, "
-        f"{span(each)} an operation), {volume(memory)} of memory"
+    text = (
+        f"cost of the generator: {cpu:.2f} s of CPU time ({result.cpu_share:.0%} of a core for "
+        f"each process, {span(each)} an operation), {volume(memory)} of memory"
     )
+    if not result.is_own_limit:
+        return [text]
+    return [text, "the generator was busy all the time and may be the limit: use more --processes"]

@@ -1,14 +1,14 @@
-"""What an association is asked to do: which contexts it proposes, and its messages."""
+"""The operations of a load: the contexts that it proposes, and the messages that it sends."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gateway.dimse.message import CEchoRQ, CFindRQ, CStoreRQ, Request
-from gateway.load import files, prepared, template
-from gateway.load.identity import Field, Identity
-from gateway.load.plan import ECHO, FIND, STUDY, Plan
-from gateway.load.source import FromFiles, Generated, Source
+from gateway.load import file_templates, prepared, template
+from gateway.load.instance_identity import Field, InstanceIdentity
+from gateway.load.instance_sequence import FileInstances, GeneratedInstances, InstanceSequence
+from gateway.load.load_plan import ECHO, FIND, STUDY, Plan
 from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from gateway.ul.negotiation import MAX_CONTEXTS
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gateway.ul.negotiation import AcceptedContext
 
 
-class Job(NamedTuple):
+class PreparedOperation(NamedTuple):
     """One operation, ready to be sent."""
 
     context: AcceptedContext
@@ -28,24 +28,24 @@ class Job(NamedTuple):
     groups: list[list[bytes]]
     size: int
     sop_class_uid: str
-    identity: Identity | None
-    """Of what is stored."""
+    identity: InstanceIdentity | None
+    """The stored instance; None for other operations."""
 
 
-class Work(Protocol):
-    """An operation that is done again and again."""
+class OperationSource(Protocol):
+    """Makes the operations of a load, one after the other."""
 
     contexts: Contexts
 
-    def job(self, association: Association, lane: int) -> Job:
-        """The next one; raises NotAccepted if this association cannot carry it."""
+    def next(self, association: Association, performer: int) -> PreparedOperation:
+        """Return the next operation; raises NotAccepted if no context accepts it."""
 
-    def study_ended(self, lane: int) -> bool:
-        """It is time for another association, if each study has its own."""
+    def study_ended(self, performer: int) -> bool:
+        """Return whether the last operation of this performer ended a study."""
 
 
-class Plain:
-    """C-ECHO and C-FIND: the same message each time."""
+class RepeatedMessage:
+    """C-ECHO or C-FIND: the same message each time."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -53,7 +53,11 @@ class Plain:
         self.contexts: Contexts = ((self._sop_class, (IMPLICIT_VR_LITTLE_ENDIAN,)),)
         self._prepared: dict[tuple[int, int], Prepared] = {}
 
-    def job(self, association: Association, lane: int) -> Job:  # noqa: ARG002 - as Work
+    def next(
+        self,
+        association: Association,
+        performer: int,  # noqa: ARG002 - part of the protocol
+    ) -> PreparedOperation:
         context = association.context_for(self._sop_class)
         message_id = association.next_message_id()
         key = context.id, association.peer_max_length
@@ -64,9 +68,9 @@ class Plain:
         request: Request = CEchoRQ(message_id)
         if self._plan.operation != ECHO:
             request = CFindRQ(message_id, self._sop_class)
-        return Job(context, request, groups, message.size, self._sop_class, None)
+        return PreparedOperation(context, request, groups, message.size, self._sop_class, None)
 
-    def study_ended(self, lane: int) -> bool:  # noqa: ARG002 - as Work
+    def study_ended(self, performer: int) -> bool:  # noqa: ARG002 - part of the protocol
         return True
 
     def _prepare(self, context_id: int, limit: int) -> Prepared:
@@ -76,21 +80,21 @@ class Plain:
         return prepared.find(self._sop_class, identifier, context_id, limit)
 
 
-class Store:
-    """C-STORE of one instance after the other."""
+class StoreSequence:
+    """C-STORE of a sequence of instances."""
 
     def __init__(self, plan: Plan, templates: list[Template]) -> None:
         self._root = plan.root
         self._templates = templates
-        self._source: Source = FromFiles(templates, plan.process)
+        self._instances: InstanceSequence = FileInstances(templates, plan.process)
         if not plan.files:
-            self._source = Generated(templates, plan.process, whole=plan.keep == STUDY)
+            self._instances = GeneratedInstances(templates, plan.process, whole=plan.keep == STUDY)
         kinds = dict.fromkeys((one.sop_class_uid, one.transfer_syntax_uid) for one in templates)
         self.contexts: Contexts = tuple((uid, (syntax,)) for uid, syntax in kinds)[:MAX_CONTEXTS]
         self._prepared: dict[tuple[int, int, int], Prepared] = {}
 
-    def job(self, association: Association, lane: int) -> Job:
-        identity = self._source.next(lane)
+    def next(self, association: Association, performer: int) -> PreparedOperation:
+        identity = self._instances.next(performer)
         template = self._templates[identity.template]
         context = association.context_for(template.sop_class_uid, template.transfer_syntax_uid)
         message_id = association.next_message_id()
@@ -104,15 +108,17 @@ class Store:
         uid = template.own_uid or identity.instance_uid(self._root)
         request = CStoreRQ(message_id, template.sop_class_uid, uid)
         groups = message.groups(values)
-        return Job(context, request, groups, message.size, template.sop_class_uid, identity)
+        return PreparedOperation(
+            context, request, groups, message.size, template.sop_class_uid, identity
+        )
 
-    def study_ended(self, lane: int) -> bool:
-        return self._source.study_ended(lane)
+    def study_ended(self, performer: int) -> bool:
+        return self._instances.study_ended(performer)
 
 
 def templates_of(plan: Plan) -> tuple[list[Template], list[str]]:
-    """What a store load sends, and notes on files; raises ConfigError."""
+    """Return what a C-STORE load sends, and remarks on files; raises ConfigError."""
     if plan.files:
-        loaded = files.load(plan.files, plan.root, keep_uids=plan.keep_uids)
+        loaded = file_templates.load(plan.files, plan.root, keep_uids=plan.keep_uids)
         return loaded.templates, loaded.notes
     return template.generated(plan.mix, plan.size, plan.study, plan.root), []

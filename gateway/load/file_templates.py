@@ -1,7 +1,7 @@
-"""Templates from files: their own data sets, with places for new UIDs.
+"""Templates from files: the data set of each file, with placeholders for new UIDs.
 
-Only the elements at the top of a data set up to the Series Instance UID are walked over. What the
-walk does not understand is sent as it is, each time as the same instance.
+Only the top-level elements up to the Series Instance UID are parsed, because the UIDs to replace
+are among them. A data set that cannot be parsed is sent unchanged, each time as the same instance.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gateway.datasets import NotDicom
 from gateway.datasets.instances import Instance, identify, walk
 from gateway.errors import ConfigError
-from gateway.load.identity import PLACEHOLDER, Field
+from gateway.load.instance_identity import PLACEHOLDER, Field
 from gateway.load.template import Template
 from gateway.uid import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LARGEST = 2 << 30
-"""Bytes of all files: each process holds them in memory."""
+"""Bytes of all files together: each process holds them in memory."""
 
 _PLACES = {
     0x00080018: Field.INSTANCE_UID,
@@ -38,27 +38,28 @@ _UNDEFINED = 0xFFFFFFFF
 _ITEM_END, _SEQUENCE_END = 0xFFFEE00D, 0xFFFEE0DD
 
 
-class _Strange(Exception):  # noqa: N818 - a state, not only an error
-    """The data set cannot be walked over."""
+class _Unparsable(Exception):  # noqa: N818 - a state, not only an error
+    """The UIDs of the data set cannot be found; the text says why."""
 
 
-class _Place(NamedTuple):
+class _ElementSpan(NamedTuple):
+    """Where an element and its value begin and end in a data set."""
+
     tag: int
     start: int
-    """Where the element begins."""
     value: int
     end: int
 
 
 class Loaded(NamedTuple):
-    """The files that are sent, and what is to be said of the others."""
+    """The templates of the files, and remarks on files that are not sent as they should be."""
 
     templates: list[Template]
     notes: list[str]
 
 
 def load(paths: tuple[str, ...], root: str, *, keep_uids: bool) -> Loaded:
-    """Read the files; raises ConfigError if there is nothing to send, or too much."""
+    """Read the files; raises ConfigError if there is nothing to send or too much."""
     templates: list[Template] = []
     notes: list[str] = []
     groups: dict[str, tuple[int, dict[str, int]]] = {}
@@ -71,13 +72,13 @@ def load(paths: tuple[str, ...], root: str, *, keep_uids: bool) -> Loaded:
             continue
         total += instance.size
         if total > LARGEST:
-            raise ConfigError(f"the files have more than {LARGEST >> 30} GiB together: give fewer")
+            raise ConfigError(f"--files: more than {LARGEST >> 30} GiB in total: give fewer files")
         template, note = _template(path, instance, root, keep_uids, groups)
         templates.append(template)
         notes += [f"{path}: {note}"] if note else []
     if not templates:
         first = f" ({notes[0]})" if notes else ""
-        raise ConfigError(f"--files: nothing that can be sent{first}")
+        raise ConfigError(f"--files: nothing that can be sent was found{first}")
     return Loaded(templates, notes)
 
 
@@ -89,7 +90,7 @@ def _template(
     groups: dict[str, tuple[int, dict[str, int]]],
 ) -> tuple[Template, str]:
     data = path.read_bytes()[instance.offset :] + (b"\0" if instance.is_padded else b"")
-    as_it_is = Template(
+    unchanged = Template(
         path.name,
         instance.sop_class_uid,
         instance.transfer_syntax_uid,
@@ -98,37 +99,37 @@ def _template(
         own_uid=instance.sop_instance_uid,
     )
     if keep_uids:
-        return as_it_is, ""
+        return unchanged, ""
     try:
         places = _locate(data, instance.transfer_syntax_uid)
         patched, head = _patched(data, places, instance.transfer_syntax_uid, root)
-    except _Strange as error:
-        return as_it_is, f"sent as it is, always as the same instance: {error}"
+    except _Unparsable as error:
+        return unchanged, f"sent unchanged, always as the same instance: {error}"
     uids = {place.tag: data[place.value : place.end] for place in places}
     study, series = (uids.get(tag, b"").decode("latin-1") for tag in (0x0020000D, 0x0020000E))
     index, members = groups.setdefault(study, (len(groups), {}))
     member = members.setdefault(series, sum(len(one[1]) for one in groups.values()))
-    return replace(as_it_is, data=patched, head=head, own_uid="", group=(index, member)), ""
+    return replace(unchanged, data=patched, head=head, own_uid="", group=(index, member)), ""
 
 
-def _locate(data: bytes, syntax: str) -> list[_Place]:
+def _locate(data: bytes, syntax: str) -> list[_ElementSpan]:
     if syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
-        raise _Strange("it is deflated")
+        raise _Unparsable("it is deflated")
     try:
         found = [
-            _Place(tag, start, value, end)
+            _ElementSpan(tag, start, value, end)
             for tag, start, value, end in _top_level(data, syntax)
             if tag in _PLACES
         ]
     except struct.error:
-        raise _Strange("its elements do not fit into it") from None
+        raise _Unparsable("an element extends beyond its end") from None
     if not found or found[0].tag != 0x00080018:
-        raise _Strange("its SOP Instance UID is not where it should be")
+        raise _Unparsable("it does not begin with its SOP Instance UID")
     return found
 
 
-def _top_level(data: bytes, syntax: str) -> Iterator[_Place]:
-    """The elements up to the Series Instance UID that stand in no sequence."""
+def _top_level(data: bytes, syntax: str) -> Iterator[_ElementSpan]:
+    """Yield the elements up to the Series Instance UID that are not in a sequence."""
     order = ">" if syntax == EXPLICIT_VR_BIG_ENDIAN else "<"
     explicit = syntax != IMPLICIT_VR_LITTLE_ENDIAN
     at = depth = 0
@@ -137,17 +138,17 @@ def _top_level(data: bytes, syntax: str) -> Iterator[_Place]:
         if depth == 0 and tag > 0x0020000E:
             return
         if depth == 0 and tag & 0xFFFF == 0:
-            raise _Strange("it has group lengths")
+            raise _Unparsable("it has group lengths")
         if vr == b"UN" and length == _UNDEFINED:
-            raise _Strange("it has an unknown element of undefined length")
+            raise _Unparsable("it has an unknown element of undefined length")
         start, at = at, value + (0 if length == _UNDEFINED else length)
         if depth == 0:
-            yield _Place(tag, start, value, at)
+            yield _ElementSpan(tag, start, value, at)
         depth += (length == _UNDEFINED) - (tag in (_ITEM_END, _SEQUENCE_END))
 
 
 def _header(data: bytes, at: int, order: str, explicit: bool) -> tuple[int, bytes, int, int]:
-    """Tag, VR, length, and where the value begins (PS3.5 7.1)."""
+    """Return tag, VR, length, and where the value begins (PS3.5 7.1)."""
     group, element = struct.unpack_from(f"{order}HH", data, at)
     tag = group << 16 | element
     vr = data[at + 4 : at + 6]
@@ -158,8 +159,8 @@ def _header(data: bytes, at: int, order: str, explicit: bool) -> tuple[int, byte
     return tag, vr, struct.unpack_from(f"{order}H", data, at + 6)[0], at + 8
 
 
-def _patched(data: bytes, places: list[_Place], syntax: str, root: str) -> tuple[bytes, int]:
-    """The data set with placeholders, and how long the part is that has them."""
+def _patched(data: bytes, places: list[_ElementSpan], syntax: str, root: str) -> tuple[bytes, int]:
+    """Return the data set with placeholders, and the length of the part that has them."""
     order = ">" if syntax == EXPLICIT_VR_BIG_ENDIAN else "<"
     values = PLACEHOLDER.values(root)
     parts: list[bytes] = []

@@ -1,7 +1,7 @@
-"""Which instance comes next: studies that are sent one after the other, in the shares of the mix.
+"""The sequence of instances that a load stores: study after study, in the shares of the mix.
 
-Each association has studies of its own under way, as a modality would; the mix is kept over all
-associations of a process.
+Each association sends studies of its own, as a modality would. The shares of the mix hold for all
+associations of a process together.
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.load.identity import Identity
+from gateway.load.instance_identity import InstanceIdentity
 
 if TYPE_CHECKING:
     from gateway.load.template import Template
 
 
-class Source(Protocol):
-    """Gives identities; `lane` is the number of the association that asks."""
+class InstanceSequence(Protocol):
+    """Yields identities; `performer` is the number of the association that sends them."""
 
-    def next(self, lane: int) -> Identity: ...
+    def next(self, performer: int) -> InstanceIdentity: ...
 
-    def study_ended(self, lane: int) -> bool:
-        """The instance that this association had last was the last one of a study."""
+    def study_ended(self, performer: int) -> bool:
+        """Return whether the last instance of this association was the last one of a study."""
 
 
 @dataclass(slots=True)
-class _Open:
-    """A study under way."""
+class _StudyInProgress:
+    """A study of which some instances have been sent."""
 
     study: int
     series: int
@@ -36,39 +36,39 @@ class _Open:
     left: int = 0
 
 
-class Generated:
-    """Studies of generated instances; `whole`: a study is ended before the next is begun."""
+class GeneratedInstances:
+    """Studies of generated instances; `whole`: an association completes one before the next."""
 
     def __init__(self, templates: list[Template], process: int, *, whole: bool) -> None:
         self._templates = templates
         self._process = process
         self._whole = whole
-        self._open: dict[tuple[int, int], _Open] = {}
-        self._last: dict[int, tuple[int, _Open]] = {}
+        self._open: dict[tuple[int, int], _StudyInProgress] = {}
+        self._last: dict[int, tuple[int, _StudyInProgress]] = {}
         self._committed = [0] * len(templates)
         self._total = sum(template.weight for template in templates)
         self._studies = count()
         self._series = count()
         self._instances = count()
 
-    def next(self, lane: int) -> Identity:
-        """The next instance of this association."""
-        index = self._choose(lane)
+    def next(self, performer: int) -> InstanceIdentity:
+        """Return the next instance of this association."""
+        index = self._choose(performer)
         template = self._templates[index]
-        current = self._open.get((lane, index))
+        current = self._open.get((performer, index))
         if current is None:
             left = template.study[0] * template.study[1]
-            current = _Open(next(self._studies), next(self._series), left=left)
-            self._open[lane, index] = current
+            current = _StudyInProgress(next(self._studies), next(self._series), left=left)
+            self._open[performer, index] = current
         if current.number == template.study[1]:
             current.series, current.number = next(self._series), 0
             current.series_number += 1
         current.number += 1
         current.left -= 1
         if not current.left:
-            del self._open[lane, index]
-        self._last[lane] = index, current
-        return Identity(
+            del self._open[performer, index]
+        self._last[performer] = index, current
+        return InstanceIdentity(
             index,
             self._process,
             current.study,
@@ -78,13 +78,13 @@ class Generated:
             next(self._instances),
         )
 
-    def study_ended(self, lane: int) -> bool:
-        last = self._last.get(lane)
+    def study_ended(self, performer: int) -> bool:
+        last = self._last.get(performer)
         return last is not None and not last[1].left
 
-    def _choose(self, lane: int) -> int:
-        """The template that is furthest behind its share."""
-        if self._whole and (last := self._last.get(lane)) is not None and last[1].left:
+    def _choose(self, performer: int) -> int:
+        """Return the index of the template that is furthest behind its share."""
+        if self._whole and (last := self._last.get(performer)) is not None and last[1].left:
             return last[0]
         done = sum(self._committed) + 1
         index = max(
@@ -96,8 +96,8 @@ class Generated:
         return index
 
 
-class FromFiles:
-    """The files in their order, again and again; each time as new studies."""
+class FileInstances:
+    """The files in their order, repeated; each time as new studies."""
 
     def __init__(self, templates: list[Template], process: int) -> None:
         self._templates = templates
@@ -107,13 +107,13 @@ class FromFiles:
         self._series = 1 + max(template.group[1] for template in templates)
         self._last: dict[int, int] = {}
 
-    def next(self, lane: int) -> Identity:
-        """The next file, whoever asks."""
+    def next(self, performer: int) -> InstanceIdentity:
+        """Return the next file; all associations share one sequence."""
         instance = next(self._instances)
         again, index = divmod(instance, len(self._templates))
-        self._last[lane] = index
+        self._last[performer] = index
         study, series = self._templates[index].group
-        return Identity(
+        return InstanceIdentity(
             index,
             self._process,
             again * self._studies + study,
@@ -123,8 +123,8 @@ class FromFiles:
             instance,
         )
 
-    def study_ended(self, lane: int) -> bool:
-        index = self._last.get(lane)
+    def study_ended(self, performer: int) -> bool:
+        index = self._last.get(performer)
         if index is None:
             return False
         following = self._templates[(index + 1) % len(self._templates)]

@@ -1,7 +1,8 @@
-"""Who each generated instance is: UIDs, patient, study and series, all of fixed width.
+"""The identity of an instance that a load sends: UIDs, patient, study and series.
 
 An identity is a few numbers, from which everything that differs between two instances of a template
-is derived. So an instance can be made again to compare it with what a server kept.
+is derived, with a fixed width. So an instance can be made again and compared with what the server
+has stored.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 _LOWEST = 10**38
-"""Of the numbers with 39 digits, which is what UUIDs have at the most."""
+"""The lowest number of 39 digits, which is the largest number of digits that a UUID has."""
 
 
 class Field(Enum):
-    """What is put into a template."""
+    """A value that is put into a template."""
 
     MESSAGE_ID = auto()
     INSTANCE_UID = auto()
@@ -33,10 +34,10 @@ _BEFORE = {
     Field.SERIES_NUMBER: b"\x20\x00\x11\x00IS\x08\x00",
     Field.INSTANCE_NUMBER: b"\x20\x00\x13\x00IS\x08\x00",
 }
-"""The element's header, where the value alone could stand elsewhere too."""
+"""The header of the element, for values that may occur elsewhere in the data set as well."""
 
 
-class Identity(NamedTuple):
+class InstanceIdentity(NamedTuple):
     """One instance of a load."""
 
     template: int
@@ -58,7 +59,7 @@ class Identity(NamedTuple):
         return f"{root}.2{self.process:03d}{self.series:09d}"
 
     def values(self, root: str) -> dict[Field, bytes]:
-        """What is put into a data set."""
+        """Return the values for a data set."""
         owner = f"{self.process:03d}{self.study // STUDIES_OF_A_PATIENT:09d}"
         return {
             Field.INSTANCE_UID: self.instance_uid(root).encode(),
@@ -74,14 +75,16 @@ class Identity(NamedTuple):
 
 STUDIES_OF_A_PATIENT = 2
 
-PLACEHOLDER = Identity(0, 999, 999_999_998, 999_999_998, 99_999_998, 99_999_998, 999_999_998)
-"""Stands in templates; no load gets that far."""
+PLACEHOLDER = InstanceIdentity(
+    0, 999, 999_999_998, 999_999_998, 99_999_998, 99_999_998, 999_999_998
+)
+"""The identity in templates; no load reaches these numbers."""
 
 MESSAGE_ID_PLACEHOLDER = 0xA5C3
 
 
 def new_root() -> str:
-    """What the UIDs of a load begin with: 44 characters (PS3.5 B.2), so that UIDs have 58."""
+    """Return a new UID root of 44 characters (PS3.5 B.2); the UIDs of a load then have 58."""
     while True:
         number = uuid.uuid4().int
         if number >= _LOWEST:
@@ -89,7 +92,7 @@ def new_root() -> str:
 
 
 def tokens(root: str) -> dict[Field, bytes]:
-    """The bytes of each field's place in a template: the value is the end of them."""
+    """Return the bytes to look for in a template, by field; the value is at their end."""
     values = PLACEHOLDER.values(root)
     values[Field.MESSAGE_ID] = MESSAGE_ID_PLACEHOLDER.to_bytes(2, "little")
     return {field: _BEFORE.get(field, b"") + value for field, value in values.items()}

@@ -1,4 +1,4 @@
-"""A notification as a line for people, or as an object for programs; never with a secret in it."""
+"""A notification as a line of text or as a JSON object, without secrets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gateway.fabric import Notification
 
 _PDUS = ("data", "pdu")
-"""Where a body has a PDU."""
+"""The keys of a body under which there may be a PDU."""
 
 # Association PDUs (PS3.8 9.3.2, 9.3.3)
 _ASSOCIATE = (0x01, 0x02)
@@ -31,42 +31,42 @@ _USER_INFORMATION = 0x50
 _IDENTITY = 0x58
 _IDENTITY_REPLY = 0x59
 _NAMED = (1, 2)
-"""User identity types whose primary field is a name, not a secret (PS3.7 D.3.3.7.1)."""
+"""User identity types whose primary field is a user name, not a secret (PS3.7 D.3.3.7.1)."""
 _NAME_AT = 4
-"""Where the primary field begins."""
+"""Offset of the primary field in the sub-item."""
 _MASK = b"*"
 
 _HYPHENS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=^[CN])(?=[A-Z])")
-"""Between the words of a message's name: C-ECHO-RQ."""
+"""Where the name of a message class has a hyphen in the standard: C-ECHO-RQ."""
 
 
-def line(told: Notification) -> str:
-    """One line: when, what, of which association, and what there is to say of it."""
-    when = datetime.fromtimestamp(told.timestamp).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-    if told.topic == "EVT_GAP":
-        return f"{when} {gap(told)}"
-    words = [when, f"{told.topic:<18}", *_whose(_association(told)), summary(told)]
+def line(notification: Notification) -> str:
+    """Return one line: time, event, association, and a summary."""
+    when = datetime.fromtimestamp(notification.timestamp).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    if notification.topic == "EVT_GAP":
+        return f"{when} {gap(notification)}"
+    association = _association_words(_association(notification))
+    words = [when, f"{notification.topic:<18}", *association, summary(notification)]
     return printable(" ".join(word for word in words if word))
 
 
-def gap(told: Notification) -> str:
-    """What was lost, as a sentence."""
-    first, last = told.body["first"], told.body["last"]
+def gap(notification: Notification) -> str:
+    """Return a sentence that says which notifications were lost."""
+    body, stream = notification.body, notification.stream
+    first, last = body["first"], body["last"]
     number = last - first + 1
     what = "notification was" if number == 1 else "notifications were"
-    return (
-        f"-- gap: {number} {told.body['topic']} {what} lost ({first} to {last} of {told.stream}) --"
-    )
+    return f"-- gap: {number} {body['topic']} {what} lost ({first} to {last} of {stream}) --"
 
 
-def plain(told: Notification) -> dict[str, Any]:
-    """What JSON can carry: bytes become `{"base64": text}`."""
-    association = _association(told)
+def plain(notification: Notification) -> dict[str, Any]:
+    """Return values that JSON can carry; bytes become `{"base64": text}`."""
+    association = _association(notification)
     values: dict[str, Any] = {
-        "event": told.topic,
-        "timestamp": datetime.fromtimestamp(told.timestamp, UTC).isoformat(),
-        "stream": told.stream,
-        "seq": told.seq,
+        "event": notification.topic,
+        "timestamp": datetime.fromtimestamp(notification.timestamp, UTC).isoformat(),
+        "stream": notification.stream,
+        "seq": notification.seq,
     }
     if association:
         values["association"] = {
@@ -79,25 +79,27 @@ def plain(told: Notification) -> dict[str, Any]:
             "calling_ae_title": _title(association, "requestor"),
             "called_ae_title": _title(association, "acceptor_info"),
         }
-    values["summary"] = gap(told) if told.topic == "EVT_GAP" else summary(told)
-    shown = {key: without_secrets(told.body[key]) for key in _PDUS if key in told.body}
-    values["body"] = _plain({**told.body, **shown})
+    describe = gap if notification.topic == "EVT_GAP" else summary
+    values["summary"] = describe(notification)
+    body = notification.body
+    masked = {key: without_secrets(body[key]) for key in _PDUS if key in body}
+    values["body"] = _plain({**body, **masked})
     return values
 
 
-def summary(told: Notification) -> str:
-    """What there is to say of it, in a few words."""
-    say = _WORDS.get(told.topic, _fields)
+def summary(notification: Notification) -> str:
+    """Return a short description of the body of a notification."""
+    describe = _DESCRIPTIONS.get(notification.topic, _fields)
     try:
-        return say(told.body)
+        return describe(notification.body)
     except (GatewayError, LookupError, TypeError, ValueError):
-        return _fields(told.body)  # another version's, or a worker's own: as it is
+        return _fields(notification.body)  # of another version, or an event of a worker
 
 
 def without_secrets(pdu: bytes) -> bytes:
-    """An A-ASSOCIATE PDU whose user identity is masked; any other PDU as it is (PS3.7 D.3.3.7).
+    """Return an A-ASSOCIATE PDU with a masked user identity; any other PDU unchanged.
 
-    One that is cut or makes no sense is masked from its first item on.
+    One that is truncated or malformed is masked from its first item on (PS3.7 D.3.3.7).
     """
     if pdu[:1] not in (bytes([kind]) for kind in _ASSOCIATE):
         return pdu
@@ -108,7 +110,7 @@ def without_secrets(pdu: bytes) -> bytes:
 
 
 def _mask_items(pdu: bytearray, at: int, end: int) -> bool:
-    """Mask what is secret in the items of this range; False if they do not fill it."""
+    """Mask the secrets in the items of this range; return False if the items do not fill it."""
     while at + _ITEM.size <= end:
         kind, length = _ITEM.unpack_from(pdu, at)
         begin, at = at + _ITEM.size, at + _ITEM.size + length
@@ -123,7 +125,7 @@ def _mask_items(pdu: bytearray, at: int, end: int) -> bool:
 
 
 def _name_of_identity(item: bytearray) -> int:
-    """How much of a user identity sub-item is no secret."""
+    """Return how many bytes at the beginning of a user identity sub-item are not secret."""
     if len(item) < _NAME_AT or item[0] not in _NAMED:
         return min(1, len(item))
     end = _NAME_AT + int.from_bytes(item[2:_NAME_AT], "big")
@@ -142,20 +144,20 @@ def _plain(value: Any) -> Any:
             return value
 
 
-def _association(told: Notification) -> dict[str, Any]:
+def _association(notification: Notification) -> dict[str, Any]:
     try:
-        values = unpack(told.assoc) if told.assoc else {}
+        values = unpack(notification.assoc) if notification.assoc else {}
     except GatewayError:
         return {}
     return values if isinstance(values, dict) else {}
 
 
 def _title(association: Mapping[str, Any], side: str) -> str:
-    said = association.get(side)
-    return str(said.get("ae_title") or "") if isinstance(said, dict) else ""
+    user = association.get(side)
+    return str(user.get("ae_title") or "") if isinstance(user, dict) else ""
 
 
-def _whose(association: Mapping[str, Any]) -> list[str]:
+def _association_words(association: Mapping[str, Any]) -> list[str]:
     if not association:
         return []
     calling, called = _title(association, "requestor"), _title(association, "acceptor_info")
@@ -168,7 +170,7 @@ def _address(pair: Any) -> str:
 
 
 def _size(body: Mapping[str, Any]) -> str:
-    cut = " (cut)" if body["truncated"] else ""
+    cut = " (truncated)" if body["truncated"] else ""
     return f"{body['length']} bytes{cut}"
 
 
@@ -179,13 +181,13 @@ def _pdu(body: Mapping[str, Any]) -> str:
 
 def _message(body: Mapping[str, Any]) -> str:
     message = decode_message(body["command_set"])
-    said = message.parameters()
+    values = message.parameters()
     words = [_HYPHENS.sub("-", type(message).__name__).upper()]
-    number = said.get("MessageID", said.get("MessageIDBeingRespondedTo"))
+    number = values.get("MessageID", values.get("MessageIDBeingRespondedTo"))
     words.append(f"message={number}")
-    if (status := said.get("Status")) is not None:
+    if (status := values.get("Status")) is not None:
         words.append(f"status=0x{status:04X}")
-    sop_class = said.get("AffectedSOPClassUID", said.get("RequestedSOPClassUID"))
+    sop_class = values.get("AffectedSOPClassUID", values.get("RequestedSOPClassUID"))
     words += [f"({name_of(str(sop_class))})"] if sop_class else []
     words += [f"data set {_size(body)}"] if body["length"] else []
     return " ".join(words)
@@ -207,8 +209,8 @@ def _field(value: Any) -> str:
     return str(value)
 
 
-_WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "EVT_CONN_OPEN": lambda _: "",  # the association says from where
+_DESCRIPTIONS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "EVT_CONN_OPEN": lambda _: "",  # the association has the address
     "EVT_CONN_CLOSE": lambda _: "",
     "EVT_DATA_RECV": _pdu,
     "EVT_DATA_SENT": _pdu,
@@ -220,4 +222,4 @@ _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "EVT_DIMSE_SENT": _message,
     "EVT_FSM_TRANSITION": _transition,
 }
-"""What is said of an event; of others, their fields."""
+"""Descriptions by event; other events are described by their fields."""

@@ -1,0 +1,99 @@
+"""What `get` and `move` share: progress and result of a retrieval, as the peer counts it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.dimse.status import Category
+from gateway.requestor.errors import describe_status
+
+if TYPE_CHECKING:
+    from gateway.cli.interrupt import Interrupt
+    from gateway.cli.output import Output
+    from gateway.requestor.operation import Answered
+    from gateway.requestor.operation import Operation as RequestorOperation
+
+
+class RetrieveProgress:
+    """Shows the sub-operation counters of a C-GET or C-MOVE (PS3.7 9.1.3, 9.1.4)."""
+
+    def __init__(self, output: Output, verb: str) -> None:
+        self._output = output
+        self._verb = verb
+        self._last: tuple[int, ...] = ()
+        self._bar = None
+        if output.interactive:
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                console=output.console,
+                transient=True,
+            )
+            self._task = self._bar.add_task(verb, total=None)
+
+    async def follow(self, operation: RequestorOperation, interrupt: Interrupt) -> Answered:
+        """Show the pending responses and return the final one; Ctrl-C sends a C-CANCEL."""
+        interrupt.ask = operation.cancel
+        if self._bar is not None:
+            self._bar.start()
+        try:
+            async for response in operation:
+                if response.is_pending:
+                    self._pending(response)
+        finally:
+            if self._bar is not None:
+                self._bar.stop()
+        return response
+
+    def _pending(self, response: Answered) -> None:
+        remaining, completed, failed, warning = counters(response)
+        done = completed + failed + warning
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=done + remaining)
+        elif (remaining, done) != self._last:
+            self._last = (remaining, done)
+            self._output.event(
+                "progress",
+                f"{done} of {done + remaining} {self._verb}",
+                remaining=remaining,
+                completed=completed,
+                failed=failed,
+                warning=warning,
+            )
+
+    def end(self, sop_class: str, final: Answered, **more: int) -> int:
+        """Print the summary and return the exit status; `more` are further numbers to print."""
+        remaining, completed, failed, warning = counters(final)
+        status_text = describe_status(sop_class, final.response)
+        parts = [f"{completed} {self._verb}"]
+        for number, what in (
+            (warning, "with a warning"),
+            (failed, "failed"),
+            (remaining, "not started"),
+            *((number, what) for what, number in more.items()),
+        ):
+            parts += [f"{number} {what}"] if number else []
+        self._output.event(
+            "summary",
+            f"{', '.join(parts)}; {status_text}",
+            status=final.status,
+            text=status_text,
+            remaining=remaining,
+            completed=completed,
+            failed=failed,
+            warning=warning,
+            **more,
+        )
+        return 0 if final.category is Category.SUCCESS and not failed else 1
+
+
+def counters(received: Answered) -> tuple[int, int, int, int]:
+    """Return remaining, completed, failed and warning sub-operations; 0 for an absent one."""
+    remaining, completed, failed, warning = (
+        getattr(received.response, f"number_of_{name}_suboperations", None) or 0
+        for name in ("remaining", "completed", "failed", "warning")
+    )
+    return remaining, completed, failed, warning
