@@ -1,7 +1,7 @@
-"""What can go wrong, and whose fault it is.
+"""The exceptions of the gateway.
 
-A local error is a bug or a wrong setting on this side and raises; a remote error is the peer's and
-carries the code that it becomes on the wire.
+A local error is a bug or a wrong setting on this side. A remote error is the peer's, and carries
+the code with which this side responds to it.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from enum import Enum
 
 
 class GatewayError(Exception):
-    """The root of every error that this program raises on purpose."""
+    """The base class of all exceptions that this program raises."""
 
 
 class ConfigError(GatewayError):
-    """A setting is unknown or wrong; the text names its path and what would be right."""
+    """A setting, option or argument is wrong; the text names it and says what it must be."""
 
 
 class ProtocolError(GatewayError):
-    """The upper layer protocol (PS3.8) was broken."""
+    """The upper layer protocol (PS3.8) was violated."""
 
 
 class LocalProtocolError(ProtocolError):
-    """This side asked the protocol machine for something its state forbids: a bug here."""
+    """This side requested something that the state of the protocol forbids: a bug here."""
 
 
 class RemoteProtocolError(ProtocolError):
-    """The peer broke the protocol; the error carries the A-ABORT it deserves (PS3.8 9.3.8)."""
+    """The peer violated the protocol; carries the A-ABORT to send (PS3.8 9.3.8)."""
 
     def __init__(self, text: str, *, source: int = 2, reason: int = 0) -> None:
         super().__init__(text)
@@ -38,7 +38,7 @@ class RemoteProtocolError(ProtocolError):
 
 
 class DimseError(GatewayError):
-    """A DIMSE request cannot be performed; carries the status it becomes (PS3.7 annex C)."""
+    """A DIMSE request cannot be performed; carries the status to send (PS3.7 annex C)."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -46,7 +46,7 @@ class DimseError(GatewayError):
 
 
 class FabricError(GatewayError):
-    """Acceptor and worker could not agree."""
+    """The communication between acceptors and workers failed."""
 
 
 class AlreadyRegistered(FabricError):  # noqa: N818 - the fabric's word for it
@@ -54,7 +54,7 @@ class AlreadyRegistered(FabricError):  # noqa: N818 - the fabric's word for it
 
 
 class Reason(Enum):
-    """Why an intervention got no answer."""
+    """Why an intervention request got no answer from a worker."""
 
     NOBODY = "nobody"
     BUSY = "busy"
@@ -63,14 +63,14 @@ class Reason(Enum):
 
 
 class Unanswered(FabricError):  # noqa: N818 - the fabric's word for it
-    """An intervention request ended without an answer of its worker."""
+    """An intervention request ended without an answer from its worker."""
 
     def __init__(self, reason: Reason, text: str = "", *, poisonous: bool = False) -> None:
         super().__init__(text or reason.value)
         self.reason = reason
         self.poisonous = poisonous
-        """Two members died with this request alone in hand: its data set belongs in quarantine."""
+        """Two members died while they had only this request: its data set goes to quarantine."""
 
 
 class SpoolError(GatewayError):
-    """A data set could not be kept; never a reason to end the association."""
+    """A data set could not be spooled; the request fails, the association goes on."""

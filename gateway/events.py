@@ -1,9 +1,9 @@
-"""The catalogue: every event, what it carries, and what is answered if nobody answers it.
+"""The catalogue of events: the attributes of each, and the status if no worker answers it.
 
-Intervention events are asked of the one registered worker, and its answer becomes the DIMSE
-response or the negotiation result; notification events are told to whoever watches. The names are
-pynetdicom's.
-A *payload* is the msgpack map that travels in the envelope; `attributes` are what a handler sees.
+An intervention event goes to the one worker that is registered for it, whose answer becomes the
+DIMSE response or the negotiation result. A notification event goes to every process that watches.
+The names are pynetdicom's. To add an event, define it here; workers, watchers and the protocol
+between processes take all events from `CATALOGUE`.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from enum import Enum, auto
 from gateway.dimse.status import Category, category
 
 DEADLINE = 30.0
-"""Seconds a worker has for each answer, unless its registration says otherwise."""
+"""Seconds that a worker has for each answer, unless its registration states another number."""
 
 EXCERPT = 64 * 1024
-"""Bytes of a PDU or data set that a notification carries at the most."""
+"""The maximum number of bytes of a PDU or data set in a notification; the rest is cut off."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """The statuses of an intervention that went wrong (PS3.7 annex C, PS3.4)."""
+    """The statuses that are sent when an intervention fails (PS3.7 annex C, PS3.4)."""
 
     unanswered: int
-    """No worker, worker lost, busy, or its deadline passed."""
+    """There is no worker, it died or is busy, or its deadline has passed."""
     raised: int
-    """The handler raised."""
+    """The handler raised an exception."""
     no_status: int
-    """The answer is a data set without Status."""
+    """The answer is a data set without Status (0000,0900)."""
     bad_status: int
     """The answer has a wrong type."""
     forbidden: int
-    """The answer is of a status class that the service does not have."""
+    """The answer has a status that the service does not define."""
     special: tuple[tuple[str, int], ...] = ()
-    """Failures that only some services have: *encoding* (a data set that cannot be encoded),
-    *first* (raised or ended before the first value), *number* (of sub-operations missing or wrong),
-    *too_many* (more than 65535), *destination* (invalid), *begun* (unanswered, once the number is
-    known)."""
+    """Failures of some services only: *encoding* (the data set cannot be encoded), *first* (the
+    handler raised or ended before its first value), *number* (the number of sub-operations is
+    missing or invalid), *too_many* (more than 65535 sub-operations), *destination* (invalid),
+    *begun* (unanswered after the number of sub-operations is known)."""
 
     def of(self, kind: object) -> int:
-        """The status of a failure by its name; one that nobody knows is a bad status."""
+        """Return the status of a failure by its name; that of `bad_status` if it is unknown."""
         known = {
             "unanswered": self.unanswered,
             "raised": self.raised,
@@ -70,7 +70,7 @@ _PENDING = frozenset({Category.PENDING})
 
 @dataclass(frozen=True, slots=True)
 class CatalogueEvent:
-    """What notification and intervention events share."""
+    """An event of the catalogue."""
 
     name: str
     description: str
@@ -85,21 +85,21 @@ class CatalogueEvent:
 
 @dataclass(frozen=True, slots=True)
 class NotificationEvent(CatalogueEvent):
-    """Told to every watcher; nothing waits for them."""
+    """An event that is published to all watchers; the gateway does not wait for them."""
 
     is_notification = True
 
 
 @dataclass(frozen=True, slots=True)
 class InterventionEvent(CatalogueEvent):
-    """Asked of the one registered worker."""
+    """An event that the one registered worker answers."""
 
     failures: Failures | None = None
     """None for the negotiation events, which have no DIMSE status."""
     more_after: frozenset[Category] = frozenset()
     """The categories of status that are followed by another answer to the same request."""
     fails_closed: bool = False
-    """Lost, late or garbled means that the association is rejected (2,3,1)."""
+    """The association is rejected (2,3,1) if the answer is missing, late or invalid."""
 
     is_intervention = True
 
@@ -118,27 +118,27 @@ class InterventionEvent(CatalogueEvent):
 
 @dataclass(frozen=True, slots=True)
 class NegotiationEvent(InterventionEvent):
-    """Asked while an association is negotiated; each has an answer of its own shape."""
+    """An event of association negotiation; each has its own type of answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class StatusEvent(InterventionEvent):
-    """Its handler returns a status."""
+    """An event whose handler returns a status."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairEvent(InterventionEvent):
-    """Its handler returns a status and a data set or None (the N-services but N-DELETE)."""
+    """An event whose handler returns a status and a data set or None (most N-services)."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueryEvent(InterventionEvent):
-    """Its handler yields pairs of status and data set (C-FIND)."""
+    """An event whose handler yields pairs of status and identifier (C-FIND)."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetrieveEvent(InterventionEvent):
-    """Its handler yields where to, how many, and then pairs (C-GET, C-MOVE)."""
+    """An event whose handler yields the destination (C-MOVE only), the number, and then pairs."""
 
 
 _ECHO = Failures(0x0000, 0x0000, 0x0000, 0x0000, 0x0000)
@@ -196,12 +196,12 @@ EVT_INSTANCE_STORED = NotificationEvent(
 )
 EVT_INSTANCE_CONFLICT = NotificationEvent(
     "EVT_INSTANCE_CONFLICT",
-    "Another content of a stored instance was set aside by the storage worker",
+    "Different content for a stored instance was set aside by the storage worker",
     EVT_INSTANCE_STORED.attributes,
 )
 EVT_INSTANCE_MISSING = NotificationEvent(
     "EVT_INSTANCE_MISSING",
-    "Instance that was to be sent, and whose file is gone or damaged",
+    "Instance to be sent whose file is missing or damaged",
     EVT_INSTANCE_STORED.attributes,
 )
 _MEMBER = ("worker", "generation", "member", "events")

@@ -1,8 +1,8 @@
-"""Log lines on standard error: one line a record, whatever a peer puts into its names.
+"""Log records on standard error, one line each.
 
-Text lines are `TIME level process=NAME logger=NAME message`, where messages are themselves
-`key=value` words; `format = "json"` gives the same as one JSON object a line. Control characters
-are escaped in both, so that no peer can write a line of its own or steer a terminal.
+A text line is `TIME level process=NAME logger=NAME message`; messages consist of `key=value` words.
+With `format = "json"` a record is one JSON object on a line. Control characters are escaped in
+both, so that text from a peer cannot forge a line or control a terminal.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _MARK = "    | "
-"""Before each line of a traceback: its text may be a peer's, and must not look like a record."""
+"""The prefix of each line of a traceback, whose text may be a peer's and look like a record."""
 
 _log = logging.getLogger("gateway")
 
 
 def escape(text: str) -> str:
-    r"""The text with every character that could steer a log or terminal written as `\xNN`."""
+    r"""Return the text with every character that could control a terminal written as `\xNN`."""
     return _UNSAFE.sub(_escaped, text)
 
 
@@ -46,9 +46,9 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def setup(settings: LogSettings, process: str, stream: TextIO | None = None) -> None:
-    """Send this process's log to standard error, each line with the process's name.
+    """Log to standard error, each line with the name of the process.
 
-    What nobody catches is logged too, with its traceback, in this and every other thread.
+    Uncaught exceptions of all threads are logged as well, with their traceback.
     """
     handler = _Handler(stream or sys.stderr)
     handler.setFormatter(_FORMATTERS[settings.format](process))
@@ -61,7 +61,7 @@ def setup(settings: LogSettings, process: str, stream: TextIO | None = None) -> 
 
 class _Handler(logging.StreamHandler[TextIO]):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """A log that nobody can read any more is no reason to stop; a bad message is shown."""
+        """Ignore a log that cannot be written, as after a closed pipe; report a bad message."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handleError(record)
 
@@ -116,14 +116,14 @@ def _traceback(record: logging.LogRecord) -> str:
 def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
         return
-    _log.critical("stopped by an error that nobody expected", exc_info=(kind, error, trace))
+    _log.critical("stopped by an unexpected error", exc_info=(kind, error, trace))
 
 
 def _uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
     if args.exc_value is None or issubclass(args.exc_type, SystemExit):
         return
     _log.critical(
-        "thread=%s stopped by an error that nobody expected",
+        "thread=%s stopped by an unexpected error",
         args.thread.name if args.thread else "?",
         exc_info=(args.exc_type, args.exc_value, args.exc_traceback),
     )

@@ -1,12 +1,12 @@
-"""Children: exec a module, hand it settings and descriptors, hear its reports, outlive it.
+"""Child processes: started with settings and descriptors, and reporting to their parent.
 
-Two pipes join parent and child. On the first the parent writes one line of JSON, the settings, and
-then keeps it open: it is the *lifeline*, whose end of file tells the child that its parent is gone,
-however it died. On the second the child writes *reports*, one line of JSON each; its end of file
-tells the parent that the child is gone.
+Two pipes connect parent and child. On the first the parent writes the settings, one line of JSON,
+and then keeps the pipe open as a *lifeline*: its end of file tells the child that the parent is
+gone, however it died. On the second the child writes *reports*, one line of JSON each; its end of
+file tells the parent that the child is gone.
 
-A child is exec'ed and never forked with threads, loops or sockets. It gets a session of its own, so
-that Ctrl-C at a terminal reaches the parent alone, which decides who leaves when.
+A child is exec'ed, never forked with threads, event loops or sockets. It has a session of its own,
+so that Ctrl-C on a terminal reaches only the parent, which stops its children in order.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 EXIT_FAILED = 1
-"""Something went wrong; worth another try."""
+"""Any failure after which a restart may help."""
 EXIT_CONFIG = 2
-"""A setting is wrong: starting again cannot help."""
+"""A setting is wrong: a restart cannot help."""
 EXIT_REFUSED = 3
-"""Another worker holds the event: starting again cannot help."""
+"""Another worker holds the event: a restart cannot help."""
 EXIT_SUPERSEDED = 4
-"""A newer generation took over: starting again would fight it."""
+"""A newer generation took over: a restart would compete with it."""
 
 FINAL = frozenset({EXIT_CONFIG, EXIT_REFUSED, EXIT_SUPERSEDED})
-"""Exit statuses after which a child is not started again."""
+"""Exit statuses after which a child is not restarted."""
 
 LIFELINE_GRACE = 2.0
-"""Seconds a child has to leave by itself once its parent is gone."""
+"""Seconds that a child has to exit by itself when its parent is gone."""
 
 _VARIABLE = "GATEWAY_INHERITED"
 _LONGEST_REPORT = 64 * 1024
 
 
 def describe_exit(status: int) -> str:
-    """An exit status of `Child.wait` in words."""
+    """Return an exit status of `Child.wait` as text."""
     if status >= 0:
         return f"exit status {status}"
     try:
@@ -57,40 +57,40 @@ def describe_exit(status: int) -> str:
         return f"killed by signal {-status}"
 
 
-# The child's side
+# In the child
 
 
 @dataclass(frozen=True, slots=True)
 class Inherited:
-    """What a child was handed by its parent."""
+    """What a child got from its parent."""
 
     name: str
     settings: dict[str, Any]
     fds: dict[str, int]
-    """Descriptors by the names that the parent gave them; never passed on to a further exec."""
+    """Descriptors by the names that the parent gave them; closed on a further exec."""
     lifeline: int
-    """Becomes readable (end of file) when the parent is gone: leave at once. Never read it."""
+    """Becomes readable (end of file) when the parent is gone: exit at once. Do not read it."""
     _reports: int
 
     def report(self, **fields: Any) -> None:
-        """Tell the parent, in one line; a parent that is gone is the lifeline's business."""
+        """Send a report to the parent; ignored if the parent is gone."""
         line = json.dumps(fields, default=str).encode() + b"\n"
         if len(line) > _LONGEST_REPORT:
-            raise ValueError(f"a report of {len(line)} bytes; {_LONGEST_REPORT} at the most")
+            raise ValueError(f"a report of {len(line)} bytes exceeds {_LONGEST_REPORT}")
         with suppress(BrokenPipeError):
             while line:
                 line = line[os.write(self._reports, line) :]
 
 
 def inherit() -> Inherited:
-    """Take what the parent handed down; called once, at the start of a child's main.
+    """Return what the parent passed to this child; to be called once, when the child starts.
 
-    From here on the process ends within `LIFELINE_GRACE` seconds of its parent, whatever its own
-    code is doing then.
+    From here on the process ends within `LIFELINE_GRACE` seconds of its parent, even if its own
+    code hangs.
     """
     handed = os.environ.pop(_VARIABLE, None)
     if handed is None:
-        print("this module is started by `dicom-gateway`, not by hand", file=sys.stderr)  # noqa: T201
+        print("this module is started by `dicom-gateway` only", file=sys.stderr)  # noqa: T201
         sys.exit(EXIT_CONFIG)
     places = json.loads(handed)
     fds: dict[str, int] = places["fds"]
@@ -109,7 +109,7 @@ def _read_settings(fd: int) -> dict[str, Any]:
     line = bytearray()
     while not line.endswith(b"\n"):
         piece = os.read(fd, 64 * 1024)
-        if not piece:  # the parent died while it was starting us
+        if not piece:  # the parent died while it started this child
             sys.exit(EXIT_FAILED)
         line += piece
     settings: dict[str, Any] = json.loads(line)
@@ -117,7 +117,7 @@ def _read_settings(fd: int) -> dict[str, Any]:
 
 
 def _leave_with_parent(fd: int) -> NoReturn:
-    """Wait for the end of the lifeline in a thread: no loop and no handler can be in its way."""
+    """Exit after the parent is gone; a thread does so even if the event loop hangs."""
     poll = select.poll()
     poll.register(fd, 0)  # POLLHUP is always reported
     poll.poll()
@@ -125,7 +125,7 @@ def _leave_with_parent(fd: int) -> NoReturn:
     os._exit(EXIT_FAILED)
 
 
-# The parent's side
+# In the parent
 
 
 class Child:
@@ -145,29 +145,29 @@ class Child:
         self._reports = reports
 
     async def next_report(self, timeout: float | None = None) -> dict[str, Any] | None:  # noqa: ASYNC109
-        """The child's next report; None once it is gone; TimeoutError if it says nothing."""
+        """Return the next report, None if the child is gone; raises TimeoutError."""
         return await asyncio.wait_for(self._reports.next(), timeout)
 
     async def wait(self) -> int:
-        """The exit status; negative: the signal that ended it. Its reports remain readable."""
+        """Return the exit status, or the negative signal number; reports can still be read."""
         status = await self._process.wait()
         self._lifeline.close()
         await self._reports.ended()
         return status
 
     def terminate(self) -> None:
-        """Ask it to leave (SIGTERM)."""
+        """Ask the child to exit (SIGTERM)."""
         with suppress(ProcessLookupError):
             self._process.terminate()
 
     def kill(self) -> None:
-        """Make it leave (SIGKILL)."""
+        """Kill the child (SIGKILL)."""
         with suppress(ProcessLookupError):
             self._process.kill()
 
 
 class _Reports(asyncio.Protocol):
-    """The reports of one child, in order, and then None."""
+    """The reports of a child in order, followed by None."""
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
@@ -183,7 +183,7 @@ class _Reports(asyncio.Protocol):
         *lines, rest = (self._rest + data).split(b"\n")
         self._rest = rest[:_LONGEST_REPORT]
         for line in lines:
-            with suppress(ValueError):  # a report cut short by a death
+            with suppress(ValueError):  # a report that is incomplete because the child died
                 report = json.loads(line)
                 if isinstance(report, dict):
                     self._queue.put_nowait(report)
@@ -199,7 +199,7 @@ class _Reports(asyncio.Protocol):
         return report
 
     async def ended(self) -> None:
-        """Wait until all is read; a grandchild that holds the pipe may not delay us for long."""
+        """Wait until everything is read, but not long: a grandchild may hold the pipe open."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._lost.wait(), 1.0)
         self.close()
@@ -216,10 +216,10 @@ async def spawn(
     settings: dict[str, Any],
     fds: Mapping[str, int] | None = None,
 ) -> Child:
-    """Exec `python -m MODULE NAME`, with `settings` and the descriptors `fds` handed down.
+    """Start `python -m MODULE NAME` with `settings` and the descriptors `fds`.
 
     Standard output and error are inherited, standard input is not. The working directory is not on
-    the child's module path, so that nothing in it can stand in the way of the program's own parts.
+    the child's module path, so that a file in it cannot replace a module of the program.
     """
     loop = asyncio.get_running_loop()
     fds = dict(fds or {})
@@ -254,7 +254,7 @@ def launch(
     settings: dict[str, Any],
     fds: Mapping[str, int] | None = None,
 ) -> Launched:
-    """As `spawn`, for a parent without an event loop."""
+    """Start a child as `spawn` does, for a parent without an event loop."""
     fds = dict(fds or {})
     with ExitStack() as undo, ExitStack() as childs_ends:
         settings_end, lifeline = os.pipe()
@@ -272,13 +272,13 @@ def launch(
             start_new_session=True,
         )
         undo.pop_all()
-    with suppress(BrokenPipeError):  # a child that died at once: its report will be missing
+    with suppress(BrokenPipeError):  # the child died at once, and will not report
         _write(lifeline, json.dumps(settings).encode() + b"\n")
     return Launched(name, process, lifeline, reports)
 
 
 class Launched:
-    """A running child of a parent without an event loop; any thread may use it."""
+    """A child of a parent without an event loop; may be used by any thread."""
 
     def __init__(
         self, name: str, process: subprocess.Popen[bytes], lifeline: int, reports: int
@@ -286,20 +286,20 @@ class Launched:
         self.name = name
         self.pid = process.pid
         self.reports = reports
-        """Readable: there is a report, or the child is gone."""
+        """A descriptor that is readable if there is a report or the child is gone."""
         self._process = process
         self._lifeline = lifeline
         self._rest = b""
 
     def next_report(self, timeout: float) -> dict[str, Any] | None:
-        """The child's next report; None once it is gone; TimeoutError if it says nothing."""
+        """Return the next report, None if the child is gone; raises TimeoutError."""
         until = time.monotonic() + timeout
         while b"\n" not in self._rest:
             left = max(0.0, until - time.monotonic())
             poll = select.poll()
             poll.register(self.reports, select.POLLIN)
             if not poll.poll(left * 1000):
-                raise TimeoutError(f"{self.name} says nothing for {timeout:g} s")
+                raise TimeoutError(f"{self.name} has not reported for {timeout:g} s")
             piece = os.read(self.reports, _LONGEST_REPORT)
             if not piece:
                 return None
@@ -309,28 +309,28 @@ class Launched:
         return report
 
     def wait(self, timeout: float | None = None) -> int:
-        """The exit status; raises TimeoutError if it has not left by then."""
+        """Return the exit status; raises TimeoutError if the child does not exit in time."""
         try:
             return self._process.wait(timeout)
         except subprocess.TimeoutExpired:
-            raise TimeoutError(f"{self.name} does not leave within {timeout:g} s") from None
+            raise TimeoutError(f"{self.name} has not exited within {timeout:g} s") from None
 
     @property
     def is_gone(self) -> bool:
         return self._process.poll() is not None
 
     def close(self) -> None:
-        """Let go of a child that is gone."""
+        """Close the pipes to a child that is gone."""
         for fd in (self._lifeline, self.reports):
             with suppress(OSError):
                 os.close(fd)
 
     def terminate(self) -> None:
-        """Ask it to leave (SIGTERM)."""
+        """Ask the child to exit (SIGTERM)."""
         self._process.terminate()
 
     def kill(self) -> None:
-        """Make it leave (SIGKILL)."""
+        """Kill the child (SIGKILL)."""
         self._process.kill()
 
 
@@ -344,10 +344,11 @@ def _command(module: str, name: str) -> tuple[str, ...]:
 
 
 def _environment(handed: str) -> dict[str, str]:
-    """The parent's environment; in a checkout that is not installed, also where the modules are."""
+    """Return the parent's environment, with the modules of a checkout that is not installed."""
     environment = {**os.environ, _VARIABLE: handed}
     root = Path(__file__).resolve().parent.parent
-    if root.name not in ("site-packages", "dist-packages"):  # those must not precede the library
+    # Installed packages must not precede the standard library.
+    if root.name not in ("site-packages", "dist-packages"):
         before = os.environ.get("PYTHONPATH")
         environment["PYTHONPATH"] = os.pathsep.join([str(root), *([before] if before else [])])
     return environment

@@ -1,8 +1,10 @@
-"""What processes are handed: the resolved settings as frozen dataclasses.
+"""All settings with their defaults, as frozen dataclasses.
 
-Only values stand here; where they come from (TOML, environment, options) is `gateway.config`'s
-subject.
-Times are seconds, sizes are bytes.
+This is the one place where a default is stated. `gateway.config` reads settings from a file, the
+environment and options, and states the valid values. To add a setting, add a field here, a rule in
+`gateway.config.tables`, and a line in `deploy/gateway.toml`; tests compare the three.
+
+Times are in seconds, sizes in bytes.
 """
 
 from __future__ import annotations
@@ -10,77 +12,78 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-Kind = TypeVar("Kind")
+SettingsType = TypeVar("SettingsType")
 
 
 @dataclass(frozen=True, slots=True)
 class AssociationSettings:
-    """The upper layer and DIMSE limits of each association."""
+    """The `[association]` table: limits and timeouts of each association."""
 
     max_pdu: int = 256 * 1024
-    """Maximum length announced to peers (PS3.8 D.1)."""
+    """Largest P-DATA-TF PDU to receive: the maximum length announced to peers (PS3.8 D.1)."""
     artim_timeout: float = 30.0
-    """The whole A-ASSOCIATE-RQ, and a peer that does not close, within this time."""
+    """Time limit for the whole A-ASSOCIATE-RQ, and for the peer to close the connection."""
     acse_timeout: float = 30.0
-    """An answer to an association or release request of ours."""
+    """Time limit for the peer's response to an association or release request."""
     dimse_timeout: float = 30.0
-    """The next bytes of a message that has begun."""
+    """Time limit for the next bytes of a message that has begun."""
     network_timeout: float = 60.0
-    """An association with no operation open and nothing received."""
+    """Idle limit: abort an association without open operations on which nothing is received."""
     send_timeout: float = 30.0
-    """A peer that does not read what it is sent is aborted after this time."""
+    """Abort an association whose peer does not read what it is sent for this time."""
     max_associations: int = 1024
-    """Associations of one acceptor; one more is rejected (2,3,2)."""
+    """Associations of one acceptor; further ones are rejected (2,3,2)."""
     max_pending: int = 2048
     """Connections of one acceptor that have not yet sent their A-ASSOCIATE-RQ."""
     max_operations_performed: int = 16
-    """Operations of one association that may be in flight, if the peer proposes as many."""
+    """Operations in flight on one association, if the peer proposes an operations window."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicySettings:
-    """Who may associate, and for what."""
+    """The `[policy]` table: which associations are accepted."""
 
     require_called_ae_title: bool = False
+    """Reject a peer that calls another AE title than the gateway's."""
     calling_ae_titles: tuple[str, ...] = ()
-    """Calling AE titles admitted; empty: any."""
+    """Calling AE titles to accept; empty: any. A filter, not authentication."""
     unrestricted: bool = False
     """Also accept unknown and private abstract syntaxes, for storage."""
     require: tuple[str, ...] = ()
-    """Reject (2,3,1) while no worker is bound to these events."""
+    """Reject associations (2,3,1) while no worker is registered for these events."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpoolSettings:
-    """Where data sets wait on their way to a worker."""
+    """The `[spool]` table: data sets on their way to a worker."""
 
     inline_max: int = 64 * 1024
-    """Data sets up to this size travel in the envelope."""
+    """Data sets up to this size are sent to the worker in the message, larger ones as a file."""
     min_free: int = 256 * 1024 * 1024
-    """Free bytes below which a C-STORE is answered A700 at its command set."""
+    """With less free disk space, C-STORE fails with status A700 (out of resources)."""
     refuse_below: int = 512 * 1024 * 1024
-    """Free bytes below which associations are rejected (2,3,2); 0: never for that."""
+    """With less free disk space, associations are rejected (2,3,2); 0: never."""
 
 
 @dataclass(frozen=True, slots=True)
 class FabricSettings:
-    """The messages between acceptors and workers."""
+    """The `[fabric]` table: the messages between acceptors and workers."""
 
     heartbeat: float = 1.0
-    """Seconds between two heartbeats; a silent partner is dead after three."""
+    """Interval of heartbeats; a process that misses three is considered dead."""
     lease_grace: float = 10.0
-    """How long requests wait for a worker that died."""
+    """How long requests wait for a worker that died to come back."""
     queue: int = 1024
-    """Requests that wait for one event at the most."""
+    """Maximum number of requests that wait for a worker, for each event."""
     ring: int = 1024
-    """Notifications kept for replay, of each topic."""
+    """Notifications of each topic that are kept for replay."""
     high_water_mark: int = 10_000
-    """Messages on the way to one watcher before it loses some."""
+    """Notifications queued for one watcher; further ones are lost, and it is told so."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """Log lines on standard error."""
+    """The `[log]` table: log lines on standard error."""
 
     level: str = "info"
     """debug, info, warning or error."""
@@ -90,63 +93,67 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
-    """The `[gateway]` table: where it listens, under which name, and where its data lie."""
+    """The `[gateway]` table: address, AE title, data directory and processes."""
 
     host: str = "127.0.0.1"
-    """Address to listen at; 0.0.0.0 or :: for every interface."""
+    """Address to listen on; 0.0.0.0 or :: for all interfaces."""
     port: int = 11112
-    """0: any free one, named in the line that says that the gateway is ready."""
+    """Port to listen on; 0: any free port, printed when the gateway is ready."""
     ae_title: str = "GATEWAY"
+    """AE title of the gateway, 1 to 16 characters."""
     data: str = "./gateway-data"
     """Directory of the spool, the archive and run/; relative to the working directory."""
     acceptors: int = 1
-    """Processes that accept associations on the one port."""
+    """Processes that accept associations on the port."""
     durability: str = "durable"
-    """durable: success means synced to disk; written: success means handed to the system."""
+    """durable: success means synced to disk; written: success means handed to the kernel."""
     drain_timeout: float = 10.0
-    """Messages in hand have this long to finish at the end."""
+    """Time for messages in progress to finish when the gateway stops."""
 
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
-    """The `[tls]` table: what a listening socket's TLS is made of (PS3.15 B)."""
+    """The `[tls]` table: certificates of the listening socket, as PEM files (PS3.15 B)."""
 
     certificate: str = ""
-    """PEM: the certificate and those that sign it; empty: no TLS."""
+    """The certificate with its chain; empty: no TLS."""
     key: str = ""
-    """PEM, unless the key stands beside the certificate."""
+    """The key of the certificate; empty: it is in the same file."""
     ca: str = ""
-    """PEM: who signs the peers' certificates; empty: peers need none."""
+    """The authority that signs the peers' certificates; empty: peers need none."""
     require_client_certificate: bool = True
-    """With `ca`: false lets in who has none; one that is shown must be good all the same."""
+    """With `ca`; false: accept peers without a certificate too. An invalid one is never accepted.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerTable:
-    """One `[workers.NAME]` table; NAME is the name of its lease."""
+    """A `[workers.NAME]` table; NAME is the name of the worker's lease."""
 
     enabled: bool = True
     worker: str = ""
     """MODULE:ATTRIBUTE, or the name of an entry point of `dicom_gateway.workers`; empty: NAME."""
     processes: int = 1
+    """Processes that share the work."""
     concurrency: int = 0
-    """Requests that one process has in hand; 0: as many as the worker's code says."""
+    """Requests that one process handles at the same time; 0: the number in the worker's code."""
     options: dict[str, Any] = field(default_factory=dict)
-    """What the worker finds as its options."""
+    """The options of the worker itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """One entry of `[destinations]`: where C-MOVE sends to."""
+    """An entry of `[destinations]`: an AE to which C-MOVE sends."""
 
     host: str
     port: int
     ae_title: str = ""
     """Its AE title; empty: the name of the entry."""
     operations: int = 8
-    """C-STORE requests on their way at once on an association, if it agrees; 1: not asked for."""
+    """C-STORE requests in flight on an association, if the AE accepts an operations window;
+    1: propose no window."""
     associations: int = 1
-    """Associations with it at once, of one C-MOVE."""
+    """Associations of one C-MOVE at the same time."""
 
 
 DUPLICATES = ("keep_first", "replace", "reject")
@@ -155,29 +162,30 @@ CONFLICT = ("warning", "failure")
 
 @dataclass(frozen=True, slots=True)
 class ArchiveSettings:
-    """The `[archive]` table, which the installed workers find among their options."""
+    """The `[archive]` table, which the installed workers get among their options."""
 
     duplicates: str = "keep_first"
-    """Another content under the UID of a stored instance: keep_first, replace or reject it."""
+    """Policy for different content under the UID of a stored instance: keep_first, replace, reject.
+    """
     conflict: str = "warning"
-    """keep_first sets the other one aside, and answers with a warning or a failure."""
+    """keep_first sets the other content aside, and answers with a warning or a failure."""
     dsn: str = ""
-    """PostgreSQL database of the index; empty: an SQLite file in the archive."""
+    """Connection string of a PostgreSQL index; empty: an SQLite file in the archive."""
     holder: str = ""
-    """AE title under which others fetch from here; empty: gateway.ae_title."""
+    """AE title from which peers retrieve these instances; empty: gateway.ae_title."""
     shared: bool = False
-    """The gateways of one index reach each other's files under the same paths."""
+    """The gateways that share one index can read each other's files under the same paths."""
     guard: str = ""
-    """A file that exists while the archive's volume is mounted; empty: not looked for."""
+    """A file that exists only while the volume of the archive is mounted; empty: none."""
     relational: bool = False
-    """Offer relational queries (PS3.4 C.5.1.1)."""
+    """Accept relational queries in extended negotiation (PS3.4 C.5.1.1)."""
     combined: bool = False
-    """Offer combined date and time matching (PS3.4 C.5.1.1)."""
+    """Accept combined date and time matching in extended negotiation (PS3.4 C.5.1.1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The whole configuration."""
+    """The whole configuration of a gateway."""
 
     gateway: ServeSettings = field(default_factory=ServeSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
@@ -191,48 +199,48 @@ class Settings:
         default_factory=lambda: {name: WorkerTable() for name in ("storage", "query", "retrieve")}
     )
     destinations: dict[str, Destination] = field(default_factory=dict)
-    """By the AE title that a C-MOVE names."""
+    """Destinations by the AE title in a C-MOVE request."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContextSettings:
-    """One abstract syntax that an acceptor supports."""
+    """An abstract syntax that an acceptor supports."""
 
     abstract_syntax: str
     transfer_syntaxes: tuple[str, ...]
-    """Best first."""
+    """In order of preference."""
     scu_role: bool | None = None
     scp_role: bool | None = None
-    """Roles that a requestor may have, if it proposes them; None: role selection is ignored."""
+    """Roles that a requestor may propose; None: role selection is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptorSettings:
-    """Everything an acceptor process is told."""
+    """The settings of an acceptor process."""
 
     index: int
-    """0, 1, ...: names its sockets and its part of the spool."""
+    """0, 1, ...: part of the names of its sockets and of its spool directory."""
     ae_title: str
     run_dir: str
     spool_dir: str
     data_dir: str = ""
-    """What else must have space; empty: nothing."""
+    """Another directory whose disk must have free space; empty: none."""
     expect: tuple[str, ...] = ()
-    """Names of the configured workers: until they registered, requests wait for them."""
-    drain_timeout: float = 10.0
+    """Names of the configured workers; requests wait until they have registered."""
+    drain_timeout: float = ServeSettings().drain_timeout
     durable: bool = True
-    """False: nothing is synced whatever a worker asks for (`durability = "written"`)."""
+    """False: nothing is synced, even if a worker asks for it (`durability = "written"`)."""
     contexts: tuple[ContextSettings, ...] = ()
-    """What is accepted, and nothing else; empty: every SOP class that has a service."""
+    """The only abstract syntaxes to accept; empty: every SOP class that has a service."""
     services: dict[str, str] = field(default_factory=dict)
-    """A UID that the registry does not have -> a SOP class that is served in the same way."""
+    """For a UID that is not registered, a SOP class with the same service."""
     implementation_class_uid: str = ""
     """Empty: the gateway's own."""
     implementation_version_name: str | None = ""
-    """Empty: the gateway's own; None: none is told."""
+    """Empty: the gateway's own; None: send none."""
     tls: TlsSettings = field(default_factory=TlsSettings)
     scratch: str = ""
-    """A directory that is the acceptor's alone, and is removed when it leaves."""
+    """A directory for this acceptor alone, which it removes when it exits."""
     association: AssociationSettings = field(default_factory=AssociationSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
@@ -246,38 +254,38 @@ class AcceptorSettings:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """Everything a worker process is told."""
+    """The settings of a worker process."""
 
     name: str
-    """The name its lease is held under; empty: the one in its code."""
+    """The name of its lease; empty: the name in its code."""
     target: str
     """MODULE:ATTRIBUTE of the Worker, or the name of an entry point of `dicom_gateway.workers`."""
     member: int
     generation: int
-    """0: ask the acceptors for the highest and take the next."""
+    """0: one more than the highest that the acceptors know."""
     run_dir: str
     data_dir: str
     path: tuple[str, ...] = ()
-    """Folders put in front of sys.path."""
+    """Directories to put in front of sys.path."""
     concurrency: int = 0
-    """0: the one in the worker's code."""
+    """0: the number in the worker's code."""
     durable: bool = True
-    drain_timeout: float = 10.0
+    drain_timeout: float = ServeSettings().drain_timeout
     options: dict[str, Any] = field(default_factory=dict)
-    """The worker's own table of the configuration."""
+    """The options of the worker in the configuration."""
     destinations: dict[str, Destination] = field(default_factory=dict)
-    """Where C-MOVE may send to, by AE title."""
+    """The destinations of C-MOVE, by AE title."""
     fabric: FabricSettings = field(default_factory=FabricSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
 
 def to_map(settings: Any) -> dict[str, Any]:
-    """The settings as plain values that JSON can carry."""
+    """Return the settings as values that JSON can carry."""
     return asdict(settings)
 
 
-def from_map(kind: type[Kind], values: dict[str, Any]) -> Kind:
-    """The inverse of `to_map`; raises TypeError for a key that `kind` does not have."""
+def from_map(kind: type[SettingsType], values: dict[str, Any]) -> SettingsType:
+    """Return the settings that `to_map` was called on; raises TypeError for an unknown key."""
     hints = get_type_hints(kind)
     known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     if unknown := set(values) - known:

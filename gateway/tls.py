@@ -1,4 +1,8 @@
-"""TLS (PS3.15 B): contexts of who listens, which another process can make again, and of clients."""
+"""TLS contexts for servers and clients (PS3.15 B).
+
+An SSLContext cannot be passed to another process. A server's context remembers the files that it
+was made from, so that an acceptor process can load them again.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ StrPath: TypeAlias = str | PathLike[str]
 
 
 class TlsContext(ssl.SSLContext):
-    """A server's context that remembers the files it was made of."""
+    """The TLS context of a server, with the files that it was made from."""
 
     settings: TlsSettings
 
@@ -22,17 +26,18 @@ class TlsContext(ssl.SSLContext):
 def tls_context(
     certificate: StrPath, key: StrPath | None = None, ca: StrPath | None = None
 ) -> TlsContext:
-    """A server's TLS context: TLS 1.2 or later, PEM files.
+    """Return the TLS context of a server, for TLS 1.2 or later, from PEM files.
 
-    `key`: if it is not in the file of the certificate. `ca`: who must have signed the peers'
-    certificates; without it peers need none. Raises ConfigError that names the file.
+    `key` may be left out if it is in the file of the certificate. With `ca`, peers must have a
+    certificate signed by that authority; without it they need none. Raises ConfigError, which names
+    the file.
     """
     paths = (Path(fspath(p)).absolute().as_posix() if p else "" for p in (certificate, key, ca))
     return load(TlsSettings(next(paths), next(paths), next(paths)))
 
 
 def load(settings: TlsSettings) -> TlsContext:
-    """The context of these files; raises ConfigError."""
+    """Return the context of a server with these settings; raises ConfigError."""
     context = TlsContext(ssl.PROTOCOL_TLS_SERVER)
     context.settings = settings
     _fill(context, settings.certificate, settings.key, settings.ca)
@@ -45,10 +50,10 @@ def load(settings: TlsSettings) -> TlsContext:
 def client_context(
     certificate: StrPath | None = None, key: StrPath | None = None, ca: StrPath | None = None
 ) -> ssl.SSLContext:
-    """The context of one who connects: TLS 1.2 or later, PEM files.
+    """Return the TLS context of a client, for TLS 1.2 or later, from PEM files.
 
-    `ca`: who must have signed the peer's certificate; otherwise whom this system trusts. Raises
-    ConfigError that names the file.
+    The peer's certificate must be signed by `ca`, or else by an authority that this system trusts.
+    Raises ConfigError, which names the file.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     _fill(context, *(fspath(path) if path else "" for path in (certificate, key, ca)))
@@ -67,9 +72,9 @@ def _fill(context: ssl.SSLContext, certificate: str, key: str, ca: str) -> None:
     except OSError as error:  # ssl.SSLError is one
         names = ", ".join(p for p in (certificate, key, ca) if p)
         why = getattr(error, "reason", None) or error.strerror or error
-        raise ConfigError(f"TLS cannot be set up with {names}: {why}") from None
+        raise ConfigError(f"cannot load TLS certificate or key from {names}: {why}") from None
 
 
 def _no_passphrase() -> str:
-    """Nobody is there to type one: without this OpenSSL asks on the terminal."""
+    """Return an empty passphrase; otherwise OpenSSL would prompt for one on the terminal."""
     return ""

@@ -1,8 +1,7 @@
 """Unique identifiers (PS3.5 9) and the registry of them (PS3.6 annex A).
 
-The table below the marker is generated from pydicom's dictionary by
-`python -m tests.dimse.generate_uid`; a test compares the two. Everything above it is written by
-hand, so that this module needs nothing but the standard library.
+`python -m tests.dimse.generate_uid` generates the table below the marker from pydicom's dictionary,
+and a test compares the two. The table is a copy because the acceptor must not import pydicom.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ JPEG_LOSSLESS_SV1 = "1.2.840.10008.1.2.4.70"
 UNIFIED_PROCEDURE_STEP_PUSH = "1.2.840.10008.5.1.4.34.6.1"
 
 MAX_LENGTH = 64
-"""Characters of a UID at the most (PS3.5 9.1)."""
+"""The maximum number of characters of a UID (PS3.5 9.1)."""
 
 _UID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
 _TOLERABLE = re.compile(r"[0-9]+(?:\.[0-9]+)*")
@@ -99,24 +98,24 @@ _NEWER: dict[Kind, dict[str, tuple[str, str, bool]]] = {
         ),
     },
 }
-"""Registered since the dictionary below was made."""
+"""UIDs that are registered but not in the dictionary below."""
 
 
 def is_valid(uid: str) -> bool:
-    """Tell whether `uid` obeys PS3.5 9.1: components without leading zeros, 64 characters."""
+    """Return whether a UID is valid: components without leading zeros, 64 characters (PS3.5 9.1)."""
     return len(uid) <= MAX_LENGTH and _UID.fullmatch(uid) is not None
 
 
 def is_tolerable(uid: str) -> bool:
-    """Tell whether a peer's `uid` can be taken for one: as `is_valid`, leading zeros apart.
+    """Return whether a UID of a peer is acceptable: valid, except that leading zeros are allowed.
 
-    Instances with such UIDs exist in every archive; refusing them would lose them.
+    Instances with such UIDs exist in every archive, and would be lost if they were refused.
     """
     return len(uid) <= MAX_LENGTH and _TOLERABLE.fullmatch(uid) is not None
 
 
 def name_of(uid: str) -> str:
-    """The registered name of `uid`, or `uid` itself if it has none."""
+    """Return the registered name of a UID, or the UID itself if it has none."""
     row = UIDS.get(uid)
     return row.name if row else uid
 
@@ -651,7 +650,7 @@ TRANSFER_SYNTAXES: tuple[str, ...] = tuple(
 NETWORK_TRANSFER_SYNTAXES: tuple[str, ...] = tuple(
     uid for uid in TRANSFER_SYNTAXES if not UIDS[uid].keyword.startswith(("RFC2557", "XML", "SMPTE", "Papyrus"))
 )
-"""Those that can be negotiated on an association (not of mail, files or real-time streams)."""
+"""Transfer syntaxes for associations: not those of mail, files or real-time streams."""
 
 STORAGE_SOP_CLASSES: tuple[str, ...] = tuple(
     uid
@@ -660,4 +659,4 @@ STORAGE_SOP_CLASSES: tuple[str, ...] = tuple(
     and "Storage" in row.keyword
     and not row.keyword.startswith(("StorageCommitment", "MediaStorage"))
 )
-"""Every SOP class whose instances C-STORE carries: PS3.4 B.5, its retired ones, and GG.3."""
+"""Every SOP class whose instances are sent by C-STORE: PS3.4 B.5, retired ones, and GG.3."""

@@ -132,7 +132,7 @@ def test_what_kubernetes_sets_beside_a_service_of_this_name_is_left_alone(tmp_pa
         ),
         (
             "[log]\nfile = 'x'",
-            'gateway.toml: log.file = "x": there is no such setting; there are level, format',
+            'gateway.toml: log.file = "x": there is no such setting; known: level, format',
         ),
         (
             "[gateway]\nport = 70000",
@@ -173,7 +173,10 @@ def test_what_kubernetes_sets_beside_a_service_of_this_name_is_left_alone(tmp_pa
             'gateway.toml: workers.mine.worker = "a/b.py": '
             "it must be the name of an installed worker, or MODULE:ATTRIBUTE",
         ),
-        ("[gateway]\nport = = 1", "gateway.toml is not TOML: Invalid value (at line 2, column 8)"),
+        (
+            "[gateway]\nport = = 1",
+            "gateway.toml is not valid TOML: Invalid value (at line 2, column 8)",
+        ),
     ],
 )
 def test_what_is_wrong_in_a_file(tmp_path: Path, text: str, line: str) -> None:
@@ -239,7 +242,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot read the configuration .*: No such file"):
         load(tmp_path / "none.toml", environment={})
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match="is not TOML"):
+    with pytest.raises(ConfigError, match="is not valid TOML"):
         load(tmp_path / "bytes.toml", environment={})
 
 

@@ -181,7 +181,7 @@ def test_a_child_module_started_by_hand_says_so() -> None:
         [sys.executable, "-m", CHILD], capture_output=True, text=True, timeout=LIMIT, check=False
     )
     assert ended.returncode == process.EXIT_CONFIG
-    assert ended.stderr == "this module is started by `dicom-gateway`, not by hand\n"
+    assert ended.stderr == "this module is started by `dicom-gateway` only\n"
 
 
 def test_a_report_is_bounded() -> None:

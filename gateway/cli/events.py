@@ -127,13 +127,11 @@ class Tail:
         """Watch these topics; raises FabricError if no gateway runs, or when it has left."""
         from gateway.fabric import Registration
         from gateway.fabric.worker import Client
-        from gateway.supervisor import look
-        from gateway.supervisor.site import run_directory
+        from gateway.supervisor import find_running
+        from gateway.supervisor.data_directory import not_running, run_directory
 
-        if look(self._data) is None:
-            raise FabricError(
-                f"no gateway runs on {self._data}: start one with `dicom-gateway serve`, or give --data"
-            )
+        if find_running(self._data) is None:
+            raise FabricError(not_running(self._data))
         client = Client(
             run_directory(self._data),
             Registration(NAME, 1, os.getpid(), 1),
@@ -192,9 +190,9 @@ class Tail:
                 raise FabricError(f"the gateway ended the subscription: {change.detail}")
 
     def _check_gateway(self) -> None:
-        from gateway.supervisor import look
+        from gateway.supervisor import find_running
 
-        if look(self._data) is None:
+        if find_running(self._data) is None:
             raise FabricError(f"the gateway on {self._data} has left")
 
     def _show(self, notification: Notification) -> None:

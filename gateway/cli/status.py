@@ -14,16 +14,16 @@ def command(data: DataOption = None, config: ConfigOption = None) -> None:
 
     The exit status is 0 if it is ready, and 1 if not.
     """
-    from gateway.supervisor import look, spoken
+    from gateway.supervisor import find_running, format_address
 
     place = settings_of(config, data=data).gateway.data
-    running = look(Path(place))
+    running = find_running(Path(place))
     if running is None:
         print(f"no gateway runs on {place}")
         raise typer.Exit(1)
     state = "running" if running.ready else "starting"
     print(
-        f"{state}: pid {running.pid}, {spoken(running.address)} AE {running.ae_title}, "
+        f"{state}: pid {running.pid}, {format_address(running.address)} AE {running.ae_title}, "
         f"data {place}, success means {running.durability}"
     )
     for name, pid in (*running.acceptors.items(), *running.workers.items()):

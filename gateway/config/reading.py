@@ -1,4 +1,4 @@
-"""Settings from a file, the environment and options."""
+"""Read settings from a file, environment variables and options."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from gateway import log
-from gateway.config.explaining import explain, unknown_variable
+from gateway.config.error_text import explain, unknown_variable
 from gateway.config.tables import MODEL, PREFIX, locations
 from gateway.errors import ConfigError
 from gateway.settings import Settings, from_map
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from gateway.config.tables import Location
 
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
-"""Names the file; the one variable of the prefix that is not a setting."""
+"""The variable that names the file; the only one with the prefix that is not a setting."""
 
 _SERVICE_LINK = re.compile(rf"{PREFIX}(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
-"""What Kubernetes sets in every container beside a Service called dicom-gateway."""
+"""Variables that Kubernetes sets in every container if a Service is named dicom-gateway."""
 
 
 def load(
@@ -33,10 +33,10 @@ def load(
     environment: Mapping[str, str],
     options: Mapping[Location, Any] | None = None,
 ) -> Settings:
-    """The effective settings; an option wins over the environment, and that over the file.
+    """Return the effective settings: options override the environment, and that the file.
 
-    `options` maps paths such as ("gateway", "port") to values; None means that it was not given.
-    Raises ConfigError.
+    `options` maps paths such as ("gateway", "port") to values; None means that an option was not
+    given. Raises ConfigError.
     """
     values: dict[str, Any] = {"workers": {name: {} for name in Settings().workers}}
     sources: dict[Location, str] = {}
@@ -66,12 +66,12 @@ def _from_file(file: Path | None) -> Iterator[tuple[Location, Any]]:
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {file}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} is not TOML: {log.escape(str(error))}") from None
+        raise ConfigError(f"{file} is not valid TOML: {log.escape(str(error))}") from None
     yield from _leaves((), tables)
 
 
 def _leaves(location: Location, value: Any) -> Iterator[tuple[Location, Any]]:
-    """The settings of nested tables; a worker's options are one setting."""
+    """Yield the settings of nested tables; the options of a worker are one setting."""
     if isinstance(value, dict) and len(location) < 3 and location[-1:] != ("options",):
         if location[:1] in (("workers",), ("destinations",)) and not value:
             yield location, value
@@ -106,7 +106,7 @@ def _is_not_ours(variable: str, text: str) -> bool:
 
 
 def _literal(text: str) -> Any:
-    """An option of a worker has no known type: a TOML value, or else plain text."""
+    """Return an option of a worker, whose type is unknown: a TOML value, or else the text."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except (tomllib.TOMLDecodeError, KeyError):
@@ -118,6 +118,6 @@ def _put(values: dict[str, Any], location: Location, value: Any) -> None:
     for name in tables:
         inner = values.setdefault(name, {})
         if not isinstance(inner, dict):
-            return  # its own error says so
+            return  # reported as an error of that setting
         values = inner
     values[key] = value

@@ -1,4 +1,4 @@
-"""What each setting may be; its name and default are those of `gateway.settings`."""
+"""The valid values of each setting; `gateway.settings` states its name and default."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic import create_model as make_model
 
 from gateway import events, log
-from gateway.config.values import (
+from gateway.config.rules import (
     AE_TITLE,
     FLAG,
     Rule,
@@ -38,7 +38,7 @@ from gateway.settings import (
 )
 
 PREFIX = "DICOM_GATEWAY_"
-"""Of the environment's variables."""
+"""The prefix of environment variables."""
 
 Location = tuple[str, ...]
 
@@ -55,7 +55,7 @@ def _is_intervention(name: str) -> bool:
 
 
 def _host_and_port(value: Any) -> Any:
-    """A destination in one text is HOST:PORT."""
+    """Return the table for a destination that is written as HOST:PORT."""
     if not isinstance(value, str):
         return value
     host, _, port = value.rpartition(":")
@@ -137,11 +137,11 @@ RULES: dict[type, dict[str, Rule]] = {
     },
 }
 NAMED: dict[str, type] = {"workers": WorkerTable, "destinations": Destination}
-"""Tables of tables, whose names the user gives."""
+"""Tables of tables, whose names the user chooses."""
 
 
 def _model(kind: type) -> type[BaseModel]:
-    """The table of a settings class; unset members stay unset, their defaults are the class's."""
+    """Return the model of a settings class, without defaults: those are in the class itself."""
     members: dict[str, Any] = {
         name: (rule.kind, ... if kind is Destination and name in ("host", "port") else None)
         for name, rule in RULES[kind].items()
@@ -165,5 +165,5 @@ MODEL: type[BaseModel] = make_model(
 
 
 def locations() -> list[Location]:
-    """Every setting of the tables whose names are not the user's."""
+    """Return every setting of the tables whose names are fixed."""
     return [(table, name) for table, kind in TABLES.items() for name in RULES[kind]]

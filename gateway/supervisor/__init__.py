@@ -1,13 +1,22 @@
-"""Starts what a gateway is made of, watches it, starts again what dies, and ends it in order.
+"""The supervisor: starts the processes of a gateway, restarts those that die, and stops all.
 
-The supervisor owns the data directory and the listening socket. It handles no message: whatever
-happens to the processes, it only looks at their exit statuses and reports.
+It owns the data directory and the listening socket. It takes no part in DICOM or in the messages
+between acceptors and workers: of its children it knows only their reports and exit statuses.
 """
 
-from gateway.supervisor.launch import launch, prepare
-from gateway.supervisor.listen import spoken
-from gateway.supervisor.parts import Launch, Parts
-from gateway.supervisor.serve import serve
-from gateway.supervisor.site import Running, look
+from gateway.supervisor.child_specs import ChildModules, WorkerLaunch
+from gateway.supervisor.data_directory import RunningGateway, find_running
+from gateway.supervisor.listen import format_address
+from gateway.supervisor.run_gateway import serve
+from gateway.supervisor.run_worker import launch, prepare
 
-__all__ = ["Launch", "Parts", "Running", "launch", "look", "prepare", "serve", "spoken"]
+__all__ = [
+    "ChildModules",
+    "RunningGateway",
+    "WorkerLaunch",
+    "find_running",
+    "format_address",
+    "launch",
+    "prepare",
+    "serve",
+]

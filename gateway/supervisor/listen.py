@@ -1,4 +1,4 @@
-"""The one listening socket, bound here and handed to every acceptor."""
+"""The listening socket, which the supervisor binds and every acceptor inherits."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ BACKLOG = 1024
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Bind and listen; raises ConfigError, in one line that says how to mend it."""
+    """Return a bound, listening socket; raises ConfigError with what to do about a failure."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not a host name"
-        raise ConfigError(f"cannot listen at {host!r}: {why}; see --host") from None
+        why = error.strerror if isinstance(error, OSError) else "not a valid host name"
+        raise ConfigError(f"cannot listen on {host!r}: {why}; choose another --host") from None
     family, kind, protocol, _, address = found[0]
     listener = socket.socket(family, kind, protocol)
     try:
@@ -34,26 +34,26 @@ def listen(host: str, port: int) -> socket.socket:
 def _refusal(host: str, port: int, error: OSError) -> str:
     match error.errno:
         case errno.EADDRINUSE:
-            mend = "another program listens there; stop it, or choose another port with --port"
+            advice = "another program listens there; stop it, or choose another --port"
         case errno.EACCES:
-            mend = (
+            advice = (
                 "ports below 1024 need a privilege (CAP_NET_BIND_SERVICE); "
-                "grant it, or choose another port with --port"
+                "grant it, or choose another --port"
             )
         case errno.EADDRNOTAVAIL:
-            mend = "this host has no such address; choose another with --host"
+            advice = "this host has no such address; choose another --host"
         case _:
-            mend = error.strerror or "unknown error"
-    return f"cannot listen at {spoken((host, port))}: {mend}"
+            advice = error.strerror or "unknown error"
+    return f"cannot listen on {format_address((host, port))}: {advice}"
 
 
-def spoken(address: tuple[str, int]) -> str:
-    """HOST:PORT, with brackets round an IPv6 address."""
+def format_address(address: tuple[str, int]) -> str:
+    """Return HOST:PORT, with brackets around an IPv6 address."""
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def raise_descriptor_limit() -> None:
-    """One association is one descriptor, and the usual soft limit is 1024."""
+    """Raise the soft limit to the hard one: an association needs a descriptor, and 1024 are few."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

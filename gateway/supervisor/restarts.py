@@ -1,4 +1,10 @@
-"""When a child that died is started again: a function of the deaths and of `now`."""
+"""The back-off of restarts: a function of the deaths of a child and of `now`.
+
+The first restart is immediate, because a single death is often an accident. Then the delay doubles
+from 0.1 s. A child that gets ready is restarted fast and often, because it does its work between
+two deaths and requests wait for it. A child that never gets ready is soon given up: it has a fault
+that another start does not remove.
+"""
 
 from __future__ import annotations
 
@@ -7,32 +13,32 @@ from collections import deque
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 5.0
 LONGEST_DELAY_IF_READY = 0.5
-"""A child that gets ready does its work between two deaths: requests wait for it."""
+"""The longest delay for a child that was ready before it died."""
 HEALTHY = 60.0
-"""A child that was ready for this long begins anew."""
+"""After this many seconds of being ready, earlier deaths no longer count for the delay."""
 
 WINDOW = 60.0
 LIMIT = 10
-"""As many lives within `WINDOW` that never got ready: starting again mends nothing."""
+"""Give up after this many runs within `WINDOW` that did not get ready."""
 LIMIT_AT_START = 3
-"""The same for a child that was not ready in any life."""
+"""The same for a child that has never been ready."""
 LIMIT_IF_READY = 100
-"""As many deaths within `WINDOW` at all."""
+"""Give up after this many deaths of any kind within `WINDOW`."""
 
 
 class Restarts:
-    """The deaths of one child: the first restart is immediate, then 0.1 s doubling."""
+    """The deaths of one child, and the delay until it is restarted."""
 
     def __init__(self) -> None:
         self._deaths: deque[tuple[float, bool]] = deque()
-        """When, and whether it had been ready in that life."""
+        """The time of each death, and whether the child had been ready in that run."""
         self._in_a_row = 0
 
     def died(self, now: float, *, healthy: float, was_ready: bool) -> float | None:
-        """Seconds until the next start; None: no more.
+        """Count a death; return the seconds until the restart, None to give up.
 
-        `healthy` is how long the child had been ready, `was_ready` whether it ever was, in any of
-        its lives.
+        `healthy` is for how many seconds the child was ready, `was_ready` whether it has ever been
+        ready, in this run or an earlier one.
         """
         if healthy >= HEALTHY:
             self._in_a_row = 0
@@ -40,13 +46,13 @@ class Restarts:
         self._deaths.append((now, healthy > 0))
         while self._deaths[0][0] <= now - WINDOW:
             self._deaths.popleft()
-        if self._is_beyond_help(LIMIT if was_ready else LIMIT_AT_START):
+        if self._died_too_often(LIMIT if was_ready else LIMIT_AT_START):
             return None
         if self._in_a_row == 1:
             return 0.0
         longest = LONGEST_DELAY_IF_READY if healthy > 0 else LONGEST_DELAY
         return min(FIRST_DELAY * 2.0 ** min(self._in_a_row - 2, 30), longest)
 
-    def _is_beyond_help(self, limit: int) -> bool:
+    def _died_too_often(self, limit: int) -> bool:
         never_ready = sum(not ready for _, ready in self._deaths)
         return never_ready >= limit or len(self._deaths) >= LIMIT_IF_READY

@@ -1,4 +1,4 @@
-"""The signals that mean: leave."""
+"""The signals that stop a gateway or a worker."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _log = logging.getLogger("gateway.supervisor")
 
 
 class Signals:
-    """Asked to leave by SIGTERM, SIGINT or SIGHUP; a second one hurries."""
+    """SIGTERM, SIGINT or SIGHUP sets `leave`, a second one `hurry`."""
 
     def __init__(self) -> None:
         self.leave = asyncio.Event()
@@ -28,7 +28,7 @@ class Signals:
     def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under nohup
                 loop.add_signal_handler(number, self.received, number)
                 self._taken.append(number)
         return self
@@ -47,7 +47,7 @@ class Signals:
             self.leave.set()
 
     async def unless_told(self, work: Coroutine[Any, Any, None]) -> bool:
-        """Do the work; False if told to leave before it was done."""
+        """Await `work`; cancel it and return False if a signal arrives first."""
         working = asyncio.create_task(work)
         asked = asyncio.create_task(self.leave.wait())
         await asyncio.wait({asked, working}, return_when="FIRST_COMPLETED")
@@ -62,7 +62,7 @@ class Signals:
 
 
 async def first_of(event: asyncio.Event, *watches: Coroutine[Any, Any, Result]) -> Result | None:
-    """What the first watch returns; None if the event came first."""
+    """Return the result of the first coroutine to finish; None if the event is set before."""
     asked = asyncio.create_task(event.wait())
     watching = [asyncio.create_task(watch) for watch in watches]
     await asyncio.wait({asked, *watching}, return_when="FIRST_COMPLETED")

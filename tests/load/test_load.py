@@ -114,7 +114,7 @@ def test_operations_that_are_unfinished_in_the_end_are_counted(load) -> None:
         )
     totals = result.totals
     assert (totals.offered, totals.answered, totals.unanswered) == (20, 5, 15)
-    assert totals.failures == {"unfinished when the load was over": 15}
+    assert totals.failures == {"no response by the end of the load": 15}
 
 
 def test_a_server_that_is_not_there(load) -> None:
@@ -183,7 +183,7 @@ def test_a_process_that_is_killed_leaves_what_it_reported(load, monkeypatch) -> 
     with serving(Script(status=status, delay=lambda number: 0.001)) as server:
         result = load(server.port, duration=30.0, associations=4)
     assert seen
-    assert result.failure == "process load-0 of the load: killed by SIGKILL"
+    assert result.failure == "process load-0 failed: killed by SIGKILL"
     assert 0 < result.totals.answered <= 3001
 
 

@@ -63,7 +63,7 @@ def test_the_page_has_everything(text) -> None:
     for title in (
         "Latency over time",
         "Offered and achieved load",
-        "How latency is distributed",
+        "Distribution of latency",
         "Ramp",
         "Statuses",
         "Rejected associations",

@@ -97,8 +97,8 @@ def test_texts_of_a_peer_are_bounded() -> None:
         (objectives.parse, "p99", "'p99'"),
         (objectives.parse, "p99<250", "not 250"),
         (objectives.parse, "speed<3s", "'speed'"),
-        (objectives.parse, "errors<1s", "not with 1s"),
-        (objectives.parse, "rate>1%", "not with 1%"),
+        (objectives.parse, "errors<1s", "not 1s"),
+        (objectives.parse, "rate>1%", "not 1%"),
         (objectives.parse, "p99<1.2.3s", "'1.2.3'"),
     ],
 )

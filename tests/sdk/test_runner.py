@@ -324,7 +324,7 @@ def test_it_is_not_started_by_hand():
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         _, said = await child.communicate()
-        assert b"not by hand" in said
+        assert b"by `dicom-gateway` only" in said
         assert child.returncode == process.EXIT_CONFIG
 
     asyncio.run(test())

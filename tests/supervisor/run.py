@@ -11,9 +11,11 @@ from gateway import log, supervisor
 from gateway.cli.common import announce
 from gateway.config import load
 from gateway.errors import ConfigError, GatewayError
-from gateway.supervisor import Parts
+from gateway.supervisor import ChildModules
 
-PARTS = Parts("tests.supervisor.child", "tests.supervisor.child", lambda run_dir, name, settings: 7)
+MODULES = ChildModules(
+    "tests.supervisor.child", "tests.supervisor.child", lambda run_dir, name, settings: 7
+)
 
 
 def main(command: str, config: str, *arguments: str) -> int:
@@ -21,11 +23,11 @@ def main(command: str, config: str, *arguments: str) -> int:
     log.setup(settings.log, command)
     try:
         if command == "serve":
-            return asyncio.run(supervisor.serve(settings, announce, PARTS))
+            return asyncio.run(supervisor.serve(settings, announce, MODULES))
         name, processes = arguments
         data = Path(settings.gateway.data)
         plan = supervisor.prepare(settings, data, name, "scripted", int(processes))
-        return asyncio.run(supervisor.launch(plan, settings, announce, PARTS))
+        return asyncio.run(supervisor.launch(plan, settings, announce, MODULES))
     except GatewayError as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1

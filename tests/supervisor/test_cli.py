@@ -105,8 +105,8 @@ def test_a_taken_port(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         assert refused("serve", "--port", str(port), cwd=tmp_path) == (
-            f"dicom-gateway: cannot listen at 127.0.0.1:{port}: another program listens there; "
-            "stop it, or choose another port with --port"
+            f"dicom-gateway: cannot listen on 127.0.0.1:{port}: another program listens there; "
+            "stop it, or choose another --port"
         )
 
 
@@ -115,7 +115,7 @@ def test_a_data_directory_that_cannot_be_used(tmp_path: Path, data: str) -> None
     (tmp_path / "file").touch()
     line = refused("serve", "--port", "0", "--data", data, cwd=tmp_path)
     assert line.startswith(f"dicom-gateway: cannot use the data directory {data}: ")
-    assert line.endswith("write there, or choose another with --data")
+    assert line.endswith("write permission, or choose another with --data")
 
 
 def test_status_of_nothing(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_echo_to_nobody(tmp_path: Path) -> None:
 def test_echo_with_a_wrong_title(tmp_path: Path, title: str) -> None:
     ended = run("echo", "127.0.0.1", "11112", "--aec", title, cwd=tmp_path)
     assert ended.returncode == 2
-    assert "is no AE title" in ended.stderr
+    assert "is not a valid AE title" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -22,7 +22,7 @@ def test_it_needs_a_gateway(bench: Bench) -> None:
     assert running.wait() == 2
     assert running.errors == (
         f"no gateway runs on {bench.data}: start one with `dicom-gateway serve --data "
-        f"{bench.data}`, or name its directory with --data\n"
+        f"{bench.data}`, or give its data directory with --data\n"
     )
 
 

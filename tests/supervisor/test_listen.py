@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from gateway.errors import ConfigError
-from gateway.supervisor.listen import listen, spoken
+from gateway.supervisor.listen import format_address, listen
 
 
 def test_it_listens_at_a_port_of_the_kernel() -> None:
@@ -25,7 +25,7 @@ def test_it_listens_at_a_name_and_at_ipv6() -> None:
     except ConfigError as error:
         pytest.skip(str(error))
     with listener:
-        assert spoken(listener.getsockname()[:2]).startswith("[::1]:")
+        assert format_address(listener.getsockname()[:2]).startswith("[::1]:")
 
 
 def test_a_taken_port() -> None:
@@ -34,8 +34,8 @@ def test_a_taken_port() -> None:
         with pytest.raises(ConfigError) as caught:
             listen("127.0.0.1", port)
     assert str(caught.value) == (
-        f"cannot listen at 127.0.0.1:{port}: another program listens there; "
-        "stop it, or choose another port with --port"
+        f"cannot listen on 127.0.0.1:{port}: another program listens there; "
+        "stop it, or choose another --port"
     )
 
 
@@ -46,5 +46,5 @@ def test_an_address_of_another_host() -> None:
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "x" * 300, "a..b"])
 def test_no_host_name(host: str) -> None:
-    with pytest.raises(ConfigError, match="cannot listen at"):
+    with pytest.raises(ConfigError, match="cannot listen on"):
         listen(host, 0)

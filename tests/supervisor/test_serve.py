@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from gateway.process import EXIT_CONFIG, EXIT_REFUSED, EXIT_SUPERSEDED
-from gateway.supervisor import look
+from gateway.supervisor import find_running
 from tests.supervisor.conftest import LIMIT, READY, Bench, ended, kill
 
 
@@ -42,10 +42,10 @@ def test_ready_is_one_line_with_the_real_port(bench: Bench) -> None:
 
 
 def test_the_gateway_is_described_while_it_runs(bench: Bench) -> None:
-    assert look(bench.data) is None
+    assert find_running(bench.data) is None
     running = bench.serve(workers={"w": READY}, processes=2, acceptors=2, ae_title="HERE")
     running.line()
-    found = look(bench.data)
+    found = find_running(bench.data)
     assert found is not None
     assert found.ready
     assert found.pid == running.process.pid
@@ -59,14 +59,14 @@ def test_the_gateway_is_described_while_it_runs(bench: Bench) -> None:
     bench.note()
     running.signal(signal.SIGINT)
     assert running.wait() == 0
-    assert look(bench.data) is None
+    assert find_running(bench.data) is None
     assert not (bench.data / "run" / "gateway.json").exists()
 
 
 def test_children_are_handed_their_settings(bench: Bench) -> None:
     write = [{"do": "write", "folder": str(bench.folder)}, *READY]
     running = bench.serve(acceptor=write, workers={"w": write}, processes=2, durability="written")
-    assert running.line().endswith("success means written (not synced: lost with the power)")
+    assert running.line().endswith("success means written (not synced: lost in a power failure)")
     assert "durability=written" in running.errors
     acceptor, *members = (
         json.loads((bench.folder / f"{name}.json").read_text())
@@ -98,7 +98,7 @@ def test_a_killed_acceptor_is_back_within_two_seconds(bench: Bench) -> None:
     assert bench.note()["acceptors"]["acceptor-0"] != first
     running.signal(signal.SIGTERM)
     assert running.wait() == 0
-    assert "child=acceptor-0 ended: killed by SIGKILL; starting it again in 0.0 s" in running.errors
+    assert "child=acceptor-0 ended: killed by SIGKILL; restarting it in 0.0 s" in running.errors
 
 
 def test_a_worker_that_dies_at_first_is_started_again(bench: Bench) -> None:
@@ -107,7 +107,7 @@ def test_a_worker_that_dies_at_first_is_started_again(bench: Bench) -> None:
     assert "ready" in running.line()
     running.signal(signal.SIGTERM)
     assert running.wait() == 0
-    assert "child=w-0 ended: exit status 1; starting it again in 0.0 s" in running.errors
+    assert "child=w-0 ended: exit status 1; restarting it in 0.0 s" in running.errors
 
 
 @pytest.mark.parametrize("status", [EXIT_CONFIG, EXIT_REFUSED])
@@ -118,7 +118,7 @@ def test_a_child_that_cannot_start_as_it_is_set_is_one_line(bench: Bench, status
     assert running.wait() == 2
     assert running.errors.splitlines()[-1] == "w-0: no such module"
     assert "Traceback" not in running.errors
-    assert look(bench.data) is None
+    assert find_running(bench.data) is None
 
 
 def test_a_child_that_never_becomes_ready_is_given_up(bench: Bench) -> None:
@@ -127,7 +127,7 @@ def test_a_child_that_never_becomes_ready_is_given_up(bench: Bench) -> None:
     assert running.wait() == 1
     assert (
         running.errors.splitlines()[-1]
-        == "cannot start: acceptor-0: died too often, the last time: exit status 1"
+        == "cannot start: acceptor-0: died too often; last cause: exit status 1"
     )
 
 
@@ -146,7 +146,7 @@ def test_a_worker_that_was_superseded_is_not_started_again(bench: Bench, status:
 def test_a_gateway_whose_acceptors_are_gone_leaves(bench: Bench) -> None:
     running = bench.serve(acceptor=[*READY, {"do": "leave", "status": EXIT_CONFIG}])
     assert running.wait() in (1, 2)
-    assert look(bench.data) is None
+    assert find_running(bench.data) is None
 
 
 def test_one_gateway_a_data_directory(bench: Bench) -> None:
@@ -155,10 +155,10 @@ def test_one_gateway_a_data_directory(bench: Bench) -> None:
     second = bench.serve()
     assert second.wait() == 2
     assert second.errors == (
-        f"a gateway already runs on {bench.data} (pid {first.process.pid}): stop it first, "
-        "or give this one another directory with --data\n"
+        f"a gateway already runs on {bench.data} (pid {first.process.pid}): stop it, "
+        "or choose another directory with --data\n"
     )
-    assert look(bench.data) is not None
+    assert find_running(bench.data) is not None
 
 
 def test_acceptors_leave_first_and_then_workers(bench: Bench) -> None:
@@ -207,7 +207,7 @@ def test_children_and_port_do_not_outlive_a_killed_supervisor(
 ) -> None:
     running = bench.serve(acceptor=script, workers={"w": script})
     running.line()
-    found = look(bench.data)
+    found = find_running(bench.data)
     assert found is not None
     began = time.monotonic()
     running.signal(signal.SIGKILL)
@@ -215,7 +215,7 @@ def test_children_and_port_do_not_outlive_a_killed_supervisor(
     for pid in (*found.acceptors.values(), *found.workers.values()):
         assert ended(pid, 3.0)
     assert time.monotonic() - began < 3
-    assert look(bench.data) is None
+    assert find_running(bench.data) is None
     with socket.create_server(found.address):
         pass
 

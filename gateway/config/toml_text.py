@@ -1,4 +1,4 @@
-"""Settings as TOML."""
+"""Write settings as TOML."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def to_toml(settings: Settings) -> str:
-    """The settings as a file that `load` reads."""
+    """Return the settings as the text of a file that `load` reads."""
     tables = to_map(settings)
     workers = tables.pop("workers")
     tables |= {f"workers.{_toml_key(name)}": table for name, table in workers.items()}
@@ -29,7 +29,7 @@ def _toml_key(key: str) -> str:
 
 
 def toml_value(value: Any) -> str:
-    if isinstance(value, str):  # a JSON string is a TOML string, but for DEL
+    if isinstance(value, str):  # a JSON string is a TOML string, except for DEL
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_toml_key(k)} = {toml_value(v)}" for k, v in value.items()) + "}"

@@ -1,4 +1,4 @@
-"""What the children are: their modules, and the settings each is handed."""
+"""The children of a supervisor: the module that each runs, and its settings."""
 
 from __future__ import annotations
 
@@ -16,34 +16,37 @@ from gateway.settings import (
     WorkerTable,
     to_map,
 )
-from gateway.supervisor.crew import Post
+from gateway.supervisor.child_group import ChildSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
 def next_generation(run_dir: Path, name: str, settings: FabricSettings) -> int:
-    """Ask the acceptors; the fabric is imported here so that it loads only in who needs it."""
+    """Ask the acceptors for the next generation of a worker name.
+
+    The fabric is imported here because `status` and other commands do without it.
+    """
     from gateway.fabric.worker import generation
 
     return generation.next_generation(run_dir, name, settings)
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """The modules that are started, and who knows generations."""
+class ChildModules:
+    """The modules that children run, and the function that returns a generation."""
 
     acceptor: str = "gateway.acceptor"
     worker: str = "gateway.sdk.runner"
     generation: Callable[[Path, str, FabricSettings], int] = next_generation
 
 
-PARTS = Parts()
+MODULES = ChildModules()
 
 
 @dataclass(frozen=True, slots=True)
-class Launch:
-    """One worker name as it is started: its members share name and generation over restarts."""
+class WorkerLaunch:
+    """How to start a worker: all members have one generation, which they keep over restarts."""
 
     name: str
     table: WorkerTable
@@ -53,8 +56,10 @@ class Launch:
     durable: bool
 
 
-def acceptors(settings: Settings, parts: Parts, data: Path, listen: int) -> Iterator[Post]:
-    """The acceptors of one port."""
+def acceptors(
+    settings: Settings, modules: ChildModules, data: Path, listen: int
+) -> Iterator[ChildSpec]:
+    """Yield the acceptors, which share the descriptor `listen` of the listening socket."""
     expect = tuple(name for name, table in settings.workers.items() if table.enabled)
     for index in range(settings.gateway.acceptors):
         acceptor = AcceptorSettings(
@@ -73,13 +78,13 @@ def acceptors(settings: Settings, parts: Parts, data: Path, listen: int) -> Iter
             fabric=settings.fabric,
             log=settings.log,
         )
-        yield Post(acceptor.name, parts.acceptor, to_map(acceptor), {"listen": listen})
+        yield ChildSpec(acceptor.name, modules.acceptor, to_map(acceptor), {"listen": listen})
 
 
 def _tls(settings: TlsSettings) -> TlsSettings:
-    """Paths that hold wherever a process is; raises ConfigError for half of TLS."""
+    """Return absolute paths; raises ConfigError for a key or CA without a certificate."""
     if not settings.certificate and (settings.key or settings.ca):
-        raise ConfigError("tls.certificate is empty, but not tls.key and tls.ca: TLS needs it")
+        raise ConfigError("tls.certificate is empty: tls.key and tls.ca need it")
 
     def absolute(path: str) -> str:
         return str(Path(path).absolute()) if path else ""
@@ -92,11 +97,10 @@ def _tls(settings: TlsSettings) -> TlsSettings:
     )
 
 
-def members(launch: Launch, settings: Settings, parts: Parts) -> Iterator[Post]:
-    """The processes of one worker.
+def members(launch: WorkerLaunch, settings: Settings, modules: ChildModules) -> Iterator[ChildSpec]:
+    """Yield the processes of a worker.
 
-    A worker that is named as MODULE:ATTRIBUTE is the user's own, and looked for in the working
-    directory first.
+    MODULE:ATTRIBUTE is searched for in the working directory first, because it is the user's own.
     """
     table = launch.table
     target = table.worker or launch.name
@@ -117,11 +121,11 @@ def members(launch: Launch, settings: Settings, parts: Parts) -> Iterator[Post]:
             fabric=settings.fabric,
             log=settings.log,
         )
-        yield Post(f"{launch.name}-{member}", parts.worker, to_map(worker))
+        yield ChildSpec(f"{launch.name}-{member}", modules.worker, to_map(worker))
 
 
 def _options(table: WorkerTable, target: str, settings: Settings) -> dict[str, Any]:
-    """A worker's own table; those that are installed find the archive's beside it."""
+    """Return the options of a worker; an installed one gets the `[archive]` table as well."""
     if ":" in target:
         return table.options
     archive = to_map(settings.archive)

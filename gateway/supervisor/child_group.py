@@ -1,7 +1,7 @@
-"""Children that are kept alive: each has a keeper, which starts it, listens, and starts it again.
+"""Child processes that are kept running: started, watched, and restarted when they die.
 
-A keeper ends in one of three ways: the child was asked to leave; it left with a status after which
-starting again cannot help; or it died too often.
+Keeping a child running ends in one of three ways: the child was asked to leave; it exited with a
+status after which a restart cannot help; or it died too often.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 START_LIMIT = 30.0
-"""Seconds in which children become ready."""
+"""Seconds within which children must become ready."""
 STOP_MARGIN = 2.0
 """Seconds beyond `drain_timeout` after which children are killed."""
 
@@ -31,7 +31,7 @@ _log = logging.getLogger("gateway.supervisor")
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class ChildSpec:
     """What is needed to start one child."""
 
     name: str
@@ -40,21 +40,23 @@ class Post:
     fds: Mapping[str, int] = field(default_factory=dict)
 
 
-class Why(Enum):
+class EndReason(Enum):
+    """Why a child is no longer kept running."""
+
     ASKED = "asked"
     FINAL = "final"
     GAVE_UP = "gave up"
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """How the keeping of a child ended."""
+class ChildEnd:
+    """The end of a child that is not restarted."""
 
     name: str
-    why: Why
+    reason: EndReason
     status: int
     text: str
-    """One line, without the name."""
+    """A description in one line, without the name."""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.text}"
@@ -63,76 +65,79 @@ class Ending:
 class StartFailed(Exception):  # noqa: N818 - what happened, in words
     """A child did not become ready."""
 
-    def __init__(self, ending: Ending) -> None:
+    def __init__(self, ending: ChildEnd) -> None:
         super().__init__(str(ending))
         self.ending = ending
 
     def as_error(self) -> GatewayError:
-        """The same for who started it: ConfigError if starting again cannot help."""
-        if self.ending.why is Why.FINAL:
+        """Return the error for the user: ConfigError if another attempt cannot help."""
+        if self.ending.reason is EndReason.FINAL:
             return ConfigError(str(self))
         return GatewayError(f"cannot start: {self}")
 
 
 @dataclass(frozen=True, slots=True)
-class _Life:
+class _Run:
+    """One run of a child, from its start to its exit."""
+
     status: int
     error: str
     healthy: float
+    """Seconds for which it was ready."""
 
 
-class Keeper:
-    """Keeps one child alive."""
+class ChildKeeper:
+    """Keeps one child running; `on_change` is called when its process starts or ends."""
 
-    def __init__(self, post: Post, on_change: Callable[[], None]) -> None:
-        self.post = post
+    def __init__(self, spec: ChildSpec, on_change: Callable[[], None]) -> None:
+        self.spec = spec
         self.child: Child | None = None
         self.ready = asyncio.Event()
-        """Set when it was ready for the first time."""
+        """Set when the child was ready for the first time."""
         self._on_change = on_change
         self._leaving = asyncio.Event()
 
-    async def run(self) -> Ending:
+    async def run(self) -> ChildEnd:
+        """Run the child, again and again if it dies; return why it is not restarted."""
         restarts = Restarts()
         while True:
-            life = await self._live()
+            run = await self._run_once()
             if self._leaving.is_set():
-                return self._end(Why.ASKED, life)
-            if life.status in FINAL:
-                return self._end(Why.FINAL, life)
+                return self._end(EndReason.ASKED, run)
+            if run.status in FINAL:
+                return self._end(EndReason.FINAL, run)
             delay = restarts.died(
-                time.monotonic(), healthy=life.healthy, was_ready=self.ready.is_set()
+                time.monotonic(), healthy=run.healthy, was_ready=self.ready.is_set()
             )
             if delay is None:
-                return self._end(Why.GAVE_UP, life)
+                return self._end(EndReason.GAVE_UP, run)
             _log.warning(
-                "child=%s ended: %s; starting it again in %.1f s",
-                *(self.post.name, _in_words(life), delay),
+                "child=%s ended: %s; restarting it in %.1f s",
+                *(self.spec.name, _describe(run), delay),
             )
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._leaving.wait(), delay)
-                return self._end(Why.ASKED, life)
+                return self._end(EndReason.ASKED, run)
 
     def leave(self) -> None:
-        """Ask the child to leave, and do not start it again."""
+        """Ask the child to leave, and do not restart it."""
         self._leaving.set()
         if self.child:
             self.child.terminate()
 
-    async def _live(self) -> _Life:
-        """One life of the child, from its start to its end."""
-        post = self.post
+    async def _run_once(self) -> _Run:
+        spec = self.spec
         try:
-            child = await spawn(post.module, name=post.name, settings=post.settings, fds=post.fds)
+            child = await spawn(spec.module, name=spec.name, settings=spec.settings, fds=spec.fds)
         except OSError as error:
-            return _Life(EXIT_FAILED, f"cannot start a process: {error.strerror}", 0.0)
+            return _Run(EXIT_FAILED, f"cannot start a process: {error.strerror}", 0.0)
         self.child = child
         self._on_change()
         if self._leaving.is_set():
             child.terminate()
-        said, ready_at = "", None
+        error_text, ready_at = "", None
         while (report := await child.next_report()) is not None:
-            said = str(report.get("error", said))
+            error_text = str(report.get("error", error_text))
             if report.get("ready") and ready_at is None:
                 ready_at = time.monotonic()
                 self.ready.set()
@@ -141,37 +146,43 @@ class Keeper:
         healthy = time.monotonic() - ready_at if ready_at else 0.0
         self.child = None
         self._on_change()
-        return _Life(status, escape(said), healthy)
+        return _Run(status, escape(error_text), healthy)
 
-    def _end(self, why: Why, life: _Life) -> Ending:
-        text = _in_words(life)
-        if why is Why.GAVE_UP:
-            text = f"died too often, the last time: {text}"
-        level = {Why.ASKED: logging.INFO, Why.FINAL: logging.WARNING, Why.GAVE_UP: logging.ERROR}
-        _log.log(level[why], "child=%s ended: %s", self.post.name, text)
-        return Ending(self.post.name, why, life.status, text)
-
-
-def _in_words(life: _Life) -> str:
-    return life.error or describe_exit(life.status)
+    def _end(self, reason: EndReason, run: _Run) -> ChildEnd:
+        text = _describe(run)
+        if reason is EndReason.GAVE_UP:
+            text = f"died too often; last cause: {text}"
+        _log.log(_LEVELS[reason], "child=%s ended: %s", self.spec.name, text)
+        return ChildEnd(self.spec.name, reason, run.status, text)
 
 
-class Crew:
-    """Children that start together, become ready together and leave together."""
+_LEVELS = {
+    EndReason.ASKED: logging.INFO,
+    EndReason.FINAL: logging.WARNING,
+    EndReason.GAVE_UP: logging.ERROR,
+}
 
-    def __init__(self, posts: Iterable[Post], on_change: Callable[[], None]) -> None:
-        self._keepers = [Keeper(post, on_change) for post in posts]
-        self._tasks: list[asyncio.Task[Ending]] = []
+
+def _describe(run: _Run) -> str:
+    return run.error or describe_exit(run.status)
+
+
+class ChildGroup:
+    """Children that start, become ready and leave together."""
+
+    def __init__(self, specs: Iterable[ChildSpec], on_change: Callable[[], None]) -> None:
+        self._keepers = [ChildKeeper(spec, on_change) for spec in specs]
+        self._tasks: list[asyncio.Task[ChildEnd]] = []
 
     def start(self) -> None:
         self._tasks = [asyncio.create_task(keeper.run()) for keeper in self._keepers]
 
     @property
     def pids(self) -> dict[str, int]:
-        return {k.post.name: k.child.pid for k in self._keepers if k.child}
+        return {k.spec.name: k.child.pid for k in self._keepers if k.child}
 
     async def ready(self, limit: float) -> None:
-        """Return when each was ready; raises StartFailed as soon as one cannot be."""
+        """Wait until every child was ready; raises StartFailed as soon as one cannot become so."""
         moment = asyncio.get_running_loop().time() + limit
         for keeper, task in zip(self._keepers, self._tasks, strict=True):
             waiting = asyncio.create_task(keeper.ready.wait())
@@ -183,24 +194,24 @@ class Crew:
             if task.done():
                 raise StartFailed(task.result())
             text = f"not ready after {limit:g} s"
-            raise StartFailed(Ending(keeper.post.name, Why.GAVE_UP, EXIT_FAILED, text))
+            raise StartFailed(ChildEnd(keeper.spec.name, EndReason.GAVE_UP, EXIT_FAILED, text))
 
-    async def failure(self, *, needed: bool) -> Ending:
-        """Return when a child died too often and, if the crew is needed, when nobody is left."""
+    async def failure(self, *, needed: bool) -> ChildEnd:
+        """Return when a child died too often or, if the group is needed, when none is left."""
         pending = set(self._tasks)
-        last: Ending | None = None
+        last: ChildEnd | None = None
         while pending:
             done, pending = await asyncio.wait(pending, return_when="FIRST_COMPLETED")
             for task in done:
                 last = task.result()
-                if last.why is Why.GAVE_UP:
+                if last.reason is EndReason.GAVE_UP:
                     return last
         if needed and last is not None:
             return last
         return await asyncio.Future()  # never
 
     async def leave(self, limit: float, hurry: asyncio.Event) -> None:
-        """Ask all to leave and see them gone: after `limit` seconds, or in a hurry, by force."""
+        """Ask all to leave and wait; kill them after `limit` seconds or when `hurry` is set."""
         for keeper in self._keepers:
             keeper.leave()
         if not self._tasks:
@@ -211,6 +222,6 @@ class Crew:
         hurried.cancel()
         for keeper in self._keepers:
             if keeper.child:
-                _log.warning("child=%s did not leave in time: killed", keeper.post.name)
+                _log.warning("child=%s did not leave in time: killed", keeper.spec.name)
                 keeper.child.kill()
         await gone

@@ -1,4 +1,4 @@
-"""What is wrong with a setting: where it came from, its path, its value, what would be right."""
+"""The text for an invalid setting: its source, path and value, and what it must be."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from gateway import log
+from gateway.config.rules import AE_TITLE, is_ae_title
 from gateway.config.tables import NAMED, PREFIX, RULES, TABLES, WORKER_NAME, locations
-from gateway.config.values import AE_TITLE, is_ae_title
-from gateway.config.writing import toml_value
+from gateway.config.toml_text import toml_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 
 
 def explain(error: ValidationError, sources: Mapping[Location, str]) -> str:
+    """Return the text for the first of the errors; `sources` names the source of each setting."""
     first, *others = error.errors(include_url=False)
     location = tuple(str(part) for part in first["loc"] if part != "[key]")
     named = [part for part in location if not part.isdecimal() or location[0] in NAMED]
     place = tuple(named)
     path = log.escape(".".join(place))
     if first["type"] == "missing":
-        text = f"{path} is missing: it must be {_words(place)}"
+        text = f"{path} is missing: it must be {_rule(place)}"
     elif first["type"] == "extra_forbidden":
         text = f"{path} = {_shown(first['input'])}: there is no such setting{_hint(place)}"
     else:
-        text = f"{path} = {_shown(first['input'])}: it must be {_words(place)}"
+        text = f"{path} = {_shown(first['input'])}: it must be {_rule(place)}"
     source = next((s for at, s in sources.items() if at[: len(place)] == place), None)
     more = f" (and {len(others)} more)" if others else ""
     return f"{source}: {text}{more}" if source else f"{text}{more}"
@@ -40,10 +41,11 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _words(place: Location) -> str:
+def _rule(place: Location) -> str:
+    """Return what a setting, or the name of a table, must be."""
     if place[0] in NAMED:
         if len(place) == 2 and place[0] == "workers" and not WORKER_NAME.fullmatch(place[1]):
-            return "named with letters, digits, dot, dash and underscore"
+            return "named with letters, digits, dots, dashes and underscores, 64 at most"
         if len(place) == 2 and place[0] == "destinations":
             named = f'"HOST:PORT" or a table, named with an AE title ({AE_TITLE})'
             return named if not is_ae_title(place[1]) else '"HOST:PORT" or a table'
@@ -53,7 +55,7 @@ def _words(place: Location) -> str:
 
 
 def _hint(place: Location) -> str:
-    """What an unknown name probably meant: a neighbour, or the same name in another table."""
+    """Return a suggestion for an unknown name: a similar one, or the same in another table."""
     if len(place) == 1:
         neighbours = [*TABLES, *NAMED]
     else:
@@ -63,10 +65,11 @@ def _hint(place: Location) -> str:
     for table, name in locations():
         if name == place[-1]:
             return f"; did you mean {table}.{name}?"
-    return f"; there are {', '.join(neighbours)}"
+    return f"; known: {', '.join(neighbours)}"
 
 
 def unknown_variable(variable: str, text: str) -> str:
+    """Return the text for an environment variable that does not name a setting."""
     given = variable.removeprefix(PREFIX)
     known = [f"{table}__{name}".upper() for table, name in locations()]
     near = [name for name in known if name.split("__")[1] == given.split("__")[-1]]

@@ -1,4 +1,4 @@
-"""A whole gateway: acceptors on one port, the configured workers, and their orderly end."""
+"""Run a gateway: acceptors on one port and the configured workers, until it is told to stop."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from gateway import spool
 from gateway.process import EXIT_FAILED
-from gateway.supervisor import parts as roles
-from gateway.supervisor.crew import START_LIMIT, STOP_MARGIN, Crew, StartFailed
-from gateway.supervisor.listen import listen, raise_descriptor_limit, spoken
-from gateway.supervisor.parts import Launch, Parts
+from gateway.supervisor import child_specs
+from gateway.supervisor.child_group import START_LIMIT, STOP_MARGIN, ChildGroup, StartFailed
+from gateway.supervisor.child_specs import ChildModules, WorkerLaunch
+from gateway.supervisor.data_directory import DataDirectory, RunningGateway
+from gateway.supervisor.listen import format_address, listen, raise_descriptor_limit
 from gateway.supervisor.signals import Signals, first_of
-from gateway.supervisor.site import Running, Site
 
 if TYPE_CHECKING:
     import socket
@@ -27,38 +27,42 @@ _log = logging.getLogger("gateway.supervisor")
 
 
 async def serve(
-    settings: Settings, announce: Callable[[str], None], parts: Parts = roles.PARTS
+    settings: Settings, announce: Callable[[str], None], modules: ChildModules = child_specs.MODULES
 ) -> int:
-    """Run a gateway until it is told to leave; the exit status.
+    """Run a gateway until SIGTERM or SIGINT; return the exit status.
 
     `announce` is called with one line as soon as associations are accepted and every worker is
-    bound. Raises ConfigError, in one line, if it cannot start as it is set.
+    registered. Raises ConfigError if the gateway cannot start with these settings.
     """
     data = Path(settings.gateway.data)
-    with Signals() as signals, Site.open(data) as site:
-        spool.check_data_dir(site.data)
-        site.wait_for_predecessor()
+    with Signals() as signals, DataDirectory.open(data) as directory:
+        spool.check_data_dir(directory.path)
+        directory.wait_for_predecessor()
         with listen(settings.gateway.host, settings.gateway.port) as listener:
             raise_descriptor_limit()
-            gateway = _Gateway(settings, site, listener, parts)
+            gateway = _Gateway(settings, directory, listener, modules)
             return await gateway.run(signals, announce)
 
 
 class _Gateway:
     def __init__(
-        self, settings: Settings, site: Site, listener: socket.socket, parts: Parts
+        self,
+        settings: Settings,
+        directory: DataDirectory,
+        listener: socket.socket,
+        modules: ChildModules,
     ) -> None:
         self._settings = settings
-        self._site = site
-        self._parts = parts
+        self._directory = directory
+        self._modules = modules
         self._is_ready = False
         self._address: tuple[str, int] = listener.getsockname()[:2]
-        posts = roles.acceptors(settings, parts, site.data, listener.fileno())
-        self._acceptors = Crew(posts, self._note)
-        self._workers = Crew((), self._note)
+        specs = child_specs.acceptors(settings, modules, directory.path, listener.fileno())
+        self._acceptors = ChildGroup(specs, self._describe)
+        self._workers = ChildGroup((), self._describe)
 
     async def run(self, signals: Signals, announce: Callable[[str], None]) -> int:
-        """0 once told to leave; 1 if what it is made of cannot be kept alive."""
+        """Return 0 when told to leave, 1 if a child cannot be kept running."""
         try:
             if not await signals.unless_told(self._start()):
                 return 0
@@ -70,7 +74,7 @@ class _Gateway:
             )
             if ending is None:
                 return 0
-            _log.critical("%s; the gateway leaves", ending)
+            _log.critical("%s; stopping the gateway", ending)
             return EXIT_FAILED
         except StartFailed as failed:
             raise failed.as_error() from None
@@ -82,33 +86,36 @@ class _Gateway:
     async def _start(self) -> None:
         self._acceptors.start()
         await self._acceptors.ready(START_LIMIT)
-        posts = [
-            post
+        specs = [
+            spec
             for launch in await self._launches()
-            for post in roles.members(launch, self._settings, self._parts)
+            for spec in child_specs.members(launch, self._settings, self._modules)
         ]
-        self._workers = Crew(posts, self._note)
+        self._workers = ChildGroup(specs, self._describe)
         self._workers.start()
         await self._workers.ready(START_LIMIT)
         self._is_ready = True
-        self._note()
+        self._describe()
 
-    async def _launches(self) -> list[Launch]:
-        """Each enabled worker with the generation that its members keep."""
-        site, settings = self._site, self._settings
-        durable = roles.is_durable(settings)
+    async def _launches(self) -> list[WorkerLaunch]:
+        """Return each enabled worker with its generation."""
+        directory, settings = self._directory, self._settings
+        durable = child_specs.is_durable(settings)
         launches = []
         for name, table in settings.workers.items():
             if table.enabled:
+                run_dir = directory.run_dir
                 generation = await asyncio.to_thread(
-                    self._parts.generation, site.run_dir, name, settings.fabric
+                    self._modules.generation, run_dir, name, settings.fabric
                 )
-                launches.append(Launch(name, table, generation, site.run_dir, site.data, durable))
+                launches.append(
+                    WorkerLaunch(name, table, generation, run_dir, directory.path, durable)
+                )
         return launches
 
-    def _note(self) -> None:
-        self._site.note(
-            Running(
+    def _describe(self) -> None:
+        self._directory.describe(
+            RunningGateway(
                 pid=os.getpid(),
                 address=self._address,
                 ae_title=self._settings.gateway.ae_title,
@@ -122,12 +129,14 @@ class _Gateway:
     def _ready_line(self) -> str:
         gateway = self._settings.gateway
         tls = "TLS, " if self._settings.tls.certificate else ""
-        if roles.is_durable(self._settings):
+        if child_specs.is_durable(self._settings):
             means = "success means durable (synced to disk)"
         else:
-            means = "success means written (not synced: lost with the power)"
-            _log.warning("durability=written: instances answered with success may be lost")
+            means = "success means written (not synced: lost in a power failure)"
+            _log.warning(
+                "durability=written: instances answered with success are lost in a power failure"
+            )
         return (
-            f"dicom-gateway ready: {spoken(self._address)} AE {gateway.ae_title}, {tls}"
+            f"dicom-gateway ready: {format_address(self._address)} AE {gateway.ae_title}, {tls}"
             f"data {gateway.data}, {means}"
         )

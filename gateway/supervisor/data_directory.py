@@ -1,7 +1,7 @@
-"""The data directory that a gateway runs on: made, locked, and described for other commands.
+"""The data directory of a gateway: created, locked, and described for other commands.
 
-run/lock           held (flock) while the gateway lives; names its process
-run/gateway.json   where it listens, and its processes
+run/lock           locked (flock) while the gateway runs; contains its process id
+run/gateway.json   the address that it listens on, and its processes
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 _LOCK_TRIES = 10
 _LOCK_PAUSE = 0.05
 PREDECESSOR_LIMIT = 5.0
-"""Seconds in which the processes of a gateway that was killed are gone."""
+"""Seconds to wait for the processes of a gateway that was killed."""
 
 _log = logging.getLogger("gateway.supervisor")
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """What `run/gateway.json` says about a gateway."""
+class RunningGateway:
+    """The description of a gateway in `run/gateway.json`."""
 
     pid: int
     address: tuple[str, int]
@@ -41,7 +41,7 @@ class Running:
     durability: str
     ready: bool = False
     acceptors: Mapping[str, int] = field(default_factory=dict)
-    """Name -> process id."""
+    """Process ids by name."""
     workers: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -49,8 +49,16 @@ def run_directory(data: Path) -> Path:
     return data.absolute() / "run"
 
 
-def look(data: Path) -> Running | None:
-    """The gateway that runs on this data directory, if one does."""
+def not_running(data: Path) -> str:
+    """Return the error of a command that needs a running gateway."""
+    return (
+        f"no gateway runs on {data}: start one with `dicom-gateway serve --data {data}`, "
+        f"or give its data directory with --data"
+    )
+
+
+def find_running(data: Path) -> RunningGateway | None:
+    """Return the gateway that runs on this data directory, if one does."""
     run_dir = run_directory(data)
     try:
         lock = os.open(run_dir / "lock", os.O_RDWR | os.O_CLOEXEC)
@@ -65,26 +73,26 @@ def look(data: Path) -> Running | None:
     return None
 
 
-def _read(run_dir: Path) -> Running | None:
+def _read(run_dir: Path) -> RunningGateway | None:
     try:
         values = json.loads((run_dir / "gateway.json").read_bytes())
-        return Running(**{**values, "address": tuple(values["address"])})
+        return RunningGateway(**{**values, "address": tuple(values["address"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-class Site:
-    """A data directory while this process runs a gateway on it."""
+class DataDirectory:
+    """A data directory that this process has locked."""
 
     def __init__(self, data: Path, lock: int) -> None:
-        self.data = data.absolute()
+        self.path = data.absolute()
         self.run_dir = run_directory(data)
         self._lock = lock
-        self._note = self.run_dir / "gateway.json"
+        self._description = self.run_dir / "gateway.json"
 
     @classmethod
     def open(cls, data: Path) -> Self:
-        """Make and take the directory; raises ConfigError, in one line that says how to mend it."""
+        """Create and lock the directory; raises ConfigError with what to do about a failure."""
         run_dir = run_directory(data)
         try:
             run_dir.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -94,7 +102,7 @@ class Site:
         except OSError as error:
             raise _refusal(data, error) from None
         try:
-            _hold(lock, data)
+            _acquire(lock, data)
             os.ftruncate(lock, 0)
             os.pwrite(lock, b"%d\n" % os.getpid(), 0)
         except OSError as error:
@@ -106,26 +114,27 @@ class Site:
         return cls(data, lock)
 
     def wait_for_predecessor(self) -> None:
-        """Wait until the processes of a gateway that was killed here have left."""
+        """Wait until the processes of a gateway that was killed have exited."""
         if (before := _read(self.run_dir)) is None:
             return
         limit = time.monotonic() + PREDECESSOR_LIMIT
         for pid in (*before.acceptors.values(), *before.workers.values()):
-            with suppress(OSError):  # gone
+            with suppress(OSError):  # it has exited
                 _wait_for_end(pid, limit)
 
-    def note(self, running: Running) -> None:
-        """Describe the gateway for the other commands."""
-        draft = self._note.with_suffix(".draft")
+    def describe(self, running: RunningGateway) -> None:
+        """Write the description of the gateway for other commands."""
+        draft = self._description.with_suffix(".draft")
         try:
             draft.write_text(json.dumps(asdict(running)) + "\n")
-            draft.replace(self._note)
-        except OSError as error:  # a full disk must not stop what still works
-            _log.warning("path=%s not written: %s", self._note, error.strerror)
+            draft.replace(self._description)
+        except OSError as error:  # a full disk must not stop the gateway
+            _log.warning("path=%s not written: %s", self._description, error.strerror)
 
     def close(self) -> None:
+        """Remove the description and release the lock."""
         with suppress(OSError):
-            self._note.unlink(missing_ok=True)
+            self._description.unlink(missing_ok=True)
         os.close(self._lock)
 
     def __enter__(self) -> Self:
@@ -135,8 +144,8 @@ class Site:
         self.close()
 
 
-def _hold(lock: int, data: Path) -> None:
-    """A command that only looks holds the lock for a moment, hence the second tries."""
+def _acquire(lock: int, data: Path) -> None:
+    """Lock; try several times, because `find_running` holds the lock for a moment."""
     for _ in range(_LOCK_TRIES):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -146,8 +155,8 @@ def _hold(lock: int, data: Path) -> None:
             return
     holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
     raise ConfigError(
-        f"a gateway already runs on {data} (pid {holder}): stop it first, "
-        f"or give this one another directory with --data"
+        f"a gateway already runs on {data} (pid {holder}): stop it, "
+        f"or choose another directory with --data"
     )
 
 
@@ -158,7 +167,7 @@ def _refusal(data: Path, error: OSError) -> ConfigError:
         why = error.strerror or "unknown error"
     return ConfigError(
         f"cannot use the data directory {data}: {why}; "
-        f"let user {os.geteuid()} write there, or choose another with --data"
+        f"give user {os.geteuid()} write permission, or choose another with --data"
     )
 
 

@@ -10,28 +10,29 @@ import pytest
 from gateway.errors import ConfigError
 from gateway.process import EXIT_CONFIG
 from gateway.supervisor import restarts
-from gateway.supervisor.crew import Crew, Post, StartFailed, Why
+from gateway.supervisor.child_group import ChildGroup, ChildSpec, EndReason, StartFailed
 
 LIMIT = 20.0
 
 
-def crew(*scripts: list[dict[str, Any]], module: str = "tests.supervisor.child") -> Crew:
+def group(*scripts: list[dict[str, Any]], module: str = "tests.supervisor.child") -> ChildGroup:
     posts = [
-        Post(f"child-{index}", module, {"script": script}) for index, script in enumerate(scripts)
+        ChildSpec(f"child-{index}", module, {"script": script})
+        for index, script in enumerate(scripts)
     ]
-    return Crew(posts, lambda: None)
+    return ChildGroup(posts, lambda: None)
 
 
 def test_a_child_that_keeps_dying_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restarts, "LIMIT_IF_READY", 4)
 
     async def run() -> None:
-        keeping = crew([{"do": "ready"}], [{"do": "ready"}, {"do": "leave", "status": 1}])
+        keeping = group([{"do": "ready"}], [{"do": "ready"}, {"do": "leave", "status": 1}])
         keeping.start()
         await keeping.ready(LIMIT)
         ending = await asyncio.wait_for(keeping.failure(needed=False), LIMIT)
-        assert str(ending) == "child-1: died too often, the last time: exit status 1"
-        assert ending.why is Why.GAVE_UP
+        assert str(ending) == "child-1: died too often; last cause: exit status 1"
+        assert ending.reason is EndReason.GAVE_UP
         assert set(keeping.pids) == {"child-0"}
         await keeping.leave(LIMIT, asyncio.Event())
         assert keeping.pids == {}
@@ -39,14 +40,14 @@ def test_a_child_that_keeps_dying_is_given_up(monkeypatch: pytest.MonkeyPatch) -
     asyncio.run(run())
 
 
-def test_a_crew_that_is_needed_fails_when_nobody_is_left() -> None:
+def test_a_group_that_is_needed_fails_when_nobody_is_left() -> None:
     async def run() -> None:
         script = [{"do": "ready"}, {"do": "leave", "status": EXIT_CONFIG}]
-        keeping = crew(script, script)
+        keeping = group(script, script)
         keeping.start()
         await keeping.ready(LIMIT)
         ending = await asyncio.wait_for(keeping.failure(needed=True), LIMIT)
-        assert ending.why is Why.FINAL
+        assert ending.reason is EndReason.FINAL
         await keeping.leave(LIMIT, asyncio.Event())
 
     asyncio.run(run())
@@ -54,7 +55,7 @@ def test_a_crew_that_is_needed_fails_when_nobody_is_left() -> None:
 
 def test_a_child_that_is_slow_to_start_is_named() -> None:
     async def run() -> None:
-        keeping = crew([{"do": "ready"}], [{"do": "report", "hello": 1}])
+        keeping = group([{"do": "ready"}], [{"do": "report", "hello": 1}])
         keeping.start()
         with pytest.raises(StartFailed, match=r"child-\d: not ready after 0\.01 s"):
             await keeping.ready(0.01)
@@ -65,7 +66,7 @@ def test_a_child_that_is_slow_to_start_is_named() -> None:
 
 def test_a_module_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
-        keeping = crew([], module="gateway.no_such_module")
+        keeping = group([], module="gateway.no_such_module")
         keeping.start()
         with pytest.raises(StartFailed, match="child-0: died too often"):
             await keeping.ready(LIMIT)
@@ -76,7 +77,7 @@ def test_a_module_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_final_failures_are_configuration_errors() -> None:
     async def run() -> None:
-        keeping = crew([{"do": "report", "error": "a\nb"}, {"do": "leave", "status": 2}])
+        keeping = group([{"do": "report", "error": "a\nb"}, {"do": "leave", "status": 2}])
         keeping.start()
         with pytest.raises(StartFailed) as caught:
             await keeping.ready(LIMIT)
@@ -90,8 +91,8 @@ def test_final_failures_are_configuration_errors() -> None:
 
 def test_a_process_that_cannot_be_started_is_tried_again() -> None:
     async def run() -> None:
-        keeping = Crew(
-            [Post("child-0", "tests.supervisor.child", {}, {"listen": 4000})], lambda: None
+        keeping = ChildGroup(
+            [ChildSpec("child-0", "tests.supervisor.child", {}, {"listen": 4000})], lambda: None
         )
         keeping.start()
         with pytest.raises(StartFailed, match="cannot start a process"):
@@ -114,7 +115,9 @@ def test_told_to_leave_between_two_lives(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(restarts, "FIRST_DELAY", 600.0)
         monkeypatch.setattr(restarts, "LONGEST_DELAY", 600.0)
         script = [{"do": "ready"}, {"do": "leave", "status": 1}]
-        keeping = Crew([Post("child-0", "tests.supervisor.child", {"script": script})], on_change)
+        keeping = ChildGroup(
+            [ChildSpec("child-0", "tests.supervisor.child", {"script": script})], on_change
+        )
         keeping.start()
         await asyncio.wait_for(changed.wait(), LIMIT)
         await asyncio.wait_for(keeping.leave(LIMIT, asyncio.Event()), LIMIT)
@@ -122,9 +125,9 @@ def test_told_to_leave_between_two_lives(monkeypatch: pytest.MonkeyPatch) -> Non
     asyncio.run(run())
 
 
-def test_an_empty_crew() -> None:
+def test_an_empty_group() -> None:
     async def run() -> None:
-        keeping = crew()
+        keeping = group()
         keeping.start()
         await keeping.ready(LIMIT)
         with pytest.raises(TimeoutError):

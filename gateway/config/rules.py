@@ -1,4 +1,4 @@
-"""What a value may be: a type that pydantic understands, and the same in words."""
+"""Rules for values: a type for pydantic, and the same as text for an error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A type that pydantic understands, and the same in words."""
+    """A type for pydantic, and the same as text: "it must be ..."."""
 
     kind: Any
     words: str
@@ -60,14 +60,14 @@ def _not_bool(value: Any) -> Any:
 
 
 def _split(value: Any) -> Any:
-    """A list in the environment is written with commas."""
+    """Return the items of a list, which an environment variable separates by commas."""
     if not isinstance(value, str):
         return value
     return [item.strip() for item in value.split(",") if item.strip()]
 
 
 def is_ae_title(text: str) -> bool:
-    """PS3.5 6.2, AE: 16 characters of the default repertoire; no backslash, not only spaces."""
+    """Return whether a text is a valid AE title (PS3.5 6.2, VR AE)."""
     return (
         1 <= len(text) <= 16
         and all(" " <= character <= "~" for character in text)
@@ -76,5 +76,6 @@ def is_ae_title(text: str) -> bool:
     )
 
 
-AE_TITLE = "1 to 16 ASCII characters without backslash and control characters, not only spaces"
+AE_TITLE = "1 to 16 ASCII characters, no backslash or control character, and not only spaces"
+"""The rule for AE titles, as text for an error."""
 FLAG = Rule(bool, "true or false")

@@ -1,0 +1,82 @@
+"""Run a worker of the user beside a gateway: `dicom-gateway worker`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gateway.errors import ConfigError
+from gateway.process import EXIT_FAILED, EXIT_SUPERSEDED
+from gateway.settings import WorkerTable
+from gateway.supervisor import child_specs
+from gateway.supervisor.child_group import (
+    START_LIMIT,
+    STOP_MARGIN,
+    ChildGroup,
+    EndReason,
+    StartFailed,
+)
+from gateway.supervisor.child_specs import ChildModules, WorkerLaunch
+from gateway.supervisor.data_directory import find_running, not_running, run_directory
+from gateway.supervisor.signals import Signals, first_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from gateway.settings import Settings
+
+
+def prepare(
+    settings: Settings, data: Path, name: str, target: str, processes: int | None
+) -> WorkerLaunch:
+    """Return how to start the worker beside the gateway at `data`.
+
+    `target` and `processes` override the table `[workers.NAME]` of the configuration. Raises
+    ConfigError if no gateway runs there.
+    """
+    running = find_running(data)
+    if running is None:
+        raise ConfigError(not_running(data))
+    table = settings.workers.get(name, WorkerTable())
+    table = replace(table, worker=target, processes=processes or table.processes)
+    durable = running.durability == "durable"
+    return WorkerLaunch(name, table, 0, run_directory(data), data.absolute(), durable)
+
+
+async def launch(
+    plan: WorkerLaunch,
+    settings: Settings,
+    announce: Callable[[str], None],
+    modules: ChildModules = child_specs.MODULES,
+) -> int:
+    """Run a worker until SIGTERM or SIGINT; return the exit status.
+
+    `announce` is called with one line as soon as every member is registered. Raises ConfigError
+    if the worker cannot start or another one holds its events.
+    """
+    generation = await asyncio.to_thread(
+        modules.generation, plan.run_dir, plan.name, settings.fabric
+    )
+    plan = replace(plan, generation=generation)
+    members = ChildGroup(child_specs.members(plan, settings, modules), lambda: None)
+    with Signals() as signals:
+        try:
+            members.start()
+            if not await signals.unless_told(members.ready(START_LIMIT)):
+                return 0
+            announce(
+                f"dicom-gateway worker {plan.name} ready: processes {plan.table.processes}, "
+                f"generation {generation}, gateway at {plan.data}"
+            )
+            ending = await first_of(signals.leave, members.failure(needed=True))
+        except StartFailed as failed:
+            raise failed.as_error() from None
+        finally:
+            await members.leave(settings.gateway.drain_timeout + STOP_MARGIN, signals.hurry)
+    if ending is None:
+        return 0
+    if ending.reason is EndReason.FINAL and ending.status != EXIT_SUPERSEDED:
+        raise ConfigError(str(ending))
+    return EXIT_SUPERSEDED if ending.status == EXIT_SUPERSEDED else EXIT_FAILED
