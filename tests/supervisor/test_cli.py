@@ -210,7 +210,7 @@ def brought(tmp_path: Path) -> Path:
 
 def test_commands_of_other_packages(brought: Path) -> None:
     text = run("--help", cwd=brought).stdout
-    assert re.search(r"  hello +Brought by stranger\.\n", text)
+    assert re.search(r"  hello +Command of stranger\.\n", text)
     assert re.search(r"  bad +Brought by stranger\.\n", text)
     assert run("hello", "--name", "me", cwd=brought).stdout == "hello me\n"
     assert run("many", "two", cwd=brought).stdout == "two\n"
@@ -219,7 +219,7 @@ def test_commands_of_other_packages(brought: Path) -> None:
 
 def test_a_command_of_another_package_that_is_broken(brought: Path) -> None:
     assert refused("bad", cwd=brought) == (
-        "dicom-gateway: the command bad of stranger cannot be loaded: "
+        "dicom-gateway: command bad of stranger cannot be imported: "
         "ZeroDivisionError: division by zero"
     )
 
