@@ -211,7 +211,7 @@ def brought(tmp_path: Path) -> Path:
 def test_commands_of_other_packages(brought: Path) -> None:
     text = run("--help", cwd=brought).stdout
     assert re.search(r"  hello +Command of stranger\.\n", text)
-    assert re.search(r"  bad +Brought by stranger\.\n", text)
+    assert re.search(r"  bad +Command of stranger\.\n", text)
     assert run("hello", "--name", "me", cwd=brought).stdout == "hello me\n"
     assert run("many", "two", cwd=brought).stdout == "two\n"
     assert "--name" in run("hello", "--help", cwd=brought).stdout
