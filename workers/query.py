@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 
+from gateway.datasets.validation import disable_validation
 from gateway.sdk import GatewayError, Worker, evt
 from workers.archive.attributes import BY_KEYWORD
 from workers.archive.identifier import Asked, Model, Unfit, find_query
 from workers.archive.negotiation import Agreed, answers
 from workers.archive.opening import open_index
-from workers.archive.quiet import quieten
 from workers.archive.settings import ArchiveSettings
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Finder:
 
     def start(self) -> None:
         """Open the index; raises ConfigError."""
-        quieten()
+        disable_validation()
         self._settings = ArchiveSettings.of(worker.context.options)
         self._index = open_index(
             worker.context.data_dir, self._settings, durable=worker.context.durable

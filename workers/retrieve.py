@@ -15,12 +15,12 @@ from pydicom.dataset import Dataset
 from gateway.datasets import DatasetError, Instance, NoContext, NotDicom, identify, select_context
 from gateway.datasets.conversion import convert
 from gateway.datasets.syntaxes import usable_syntaxes
+from gateway.datasets.validation import disable_validation
 from gateway.sdk import GatewayError, Worker, evt
 from workers.archive.identifier import Model, Unfit, retrieve_query
 from workers.archive.layout import FOLDER
 from workers.archive.negotiation import Agreed
 from workers.archive.opening import open_index
-from workers.archive.quiet import quieten
 from workers.archive.settings import ArchiveSettings
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Retriever:
 
     def start(self) -> None:
         """Open the index; raises ConfigError."""
-        quieten()
+        disable_validation()
         self._settings = ArchiveSettings.of(worker.context.options)
         self._index = open_index(
             worker.context.data_dir, self._settings, durable=worker.context.durable

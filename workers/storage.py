@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
 
+from gateway.datasets.validation import disable_validation
 from gateway.sdk import ConfigError, GatewayError, Worker, evt
 from workers.archive import Archive
 from workers.archive.header import HeaderError
 from workers.archive.intake import Arrival, Intake, Mismatch, Taken
 from workers.archive.opening import open_index
-from workers.archive.quiet import quieten
 from workers.archive.recovery import Recovery
 from workers.archive.settings import ArchiveSettings
 
@@ -70,7 +70,7 @@ class Storage:
 
     def start(self) -> None:
         """Open archive and index, and make them agree; raises ConfigError."""
-        quieten()
+        disable_validation()
         context = worker.context
         self._settings = settings = ArchiveSettings.of(context.options)
         index = open_index(context.data_dir, settings, durable=context.durable)

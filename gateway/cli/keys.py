@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -19,6 +18,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from gateway.cli.information_models import QueryLevel, Root
+from gateway.datasets.validation import disable_validation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +83,7 @@ def identifier(
 
     `returned` are further attributes to ask for.
     """
-    disable_validation()
+    disable_validation(writing=True)
     data_set = Dataset()
     if not all(key.isascii() for key in keys):
         data_set.SpecificCharacterSet = "ISO_IR 192"
@@ -102,15 +102,6 @@ def find_identifier(query: QueryOptions, *, only_keys: bool = False) -> Dataset:
     level = None if query.root is Root.WORKLIST else query.level
     returned = () if only_keys else returned_by(query.root, query.level)
     return identifier(query.keys, level, returned)
-
-
-def disable_validation() -> None:
-    """Have pydicom read and write any value without a warning: files and peers may be wrong."""
-    from pydicom import config
-
-    config.settings.reading_validation_mode = config.IGNORE
-    config.settings.writing_validation_mode = config.IGNORE
-    warnings.filterwarnings("ignore", module="pydicom")
 
 
 def returned_by(root: Root, level: QueryLevel) -> tuple[str, ...]:

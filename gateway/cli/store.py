@@ -82,10 +82,10 @@ def command(
 
 
 def _converter() -> Converter:
-    from gateway.cli.keys import disable_validation
     from gateway.datasets.conversion import convert
+    from gateway.datasets.validation import disable_validation
 
-    disable_validation()
+    disable_validation(writing=True)
     return convert
 
 

@@ -8,11 +8,12 @@
     coding        pydicom's data sets to bytes and back (pydicom)
     plain         the fast encoder of flat data sets of text (pydicom)
     conversion    between uncompressed transfer syntaxes, and to an accepted context (pydicom)
+    validation    switches off pydicom's checks of values (pydicom)
 
 Everything that encodes, decodes or chooses a context does it here: the SDK, the requestor, the
 acceptor's C-GET and the pynetdicom face. An acceptor and the requestor's core run without pydicom,
-so this package names only what works without it; `coding`, `plain` and `conversion` are imported by
-name where pydicom is wanted.
+so this package itself names only what works without it; the modules that need pydicom are imported
+by name.
 """
 
 from gateway.datasets.errors import DatasetError, NoContext, NotDicom

@@ -16,10 +16,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-import pydicom.config
-
 from gateway import log as logs
 from gateway import process
+from gateway.datasets.validation import disable_validation
 from gateway.errors import AlreadyRegistered, ConfigError
 from gateway.sdk.loading import load
 from gateway.sdk.session import EndReason, Session
@@ -38,7 +37,7 @@ def main() -> NoReturn:
     inherited = process.inherit()
     settings = from_map(WorkerSettings, inherited.settings)
     logs.setup(settings.log, inherited.name)
-    _quieten_pydicom()
+    disable_validation()
     sys.path[:0] = settings.path
     try:
         session = Session(load(settings.target), settings)
@@ -52,12 +51,6 @@ def main() -> NoReturn:
         ready=True, worker=session.name, generation=session.generation, member=settings.member
     )
     _leave(_work(session, inherited))
-
-
-def _quieten_pydicom() -> None:
-    """Its warnings about a peer's values quote them, and no patient's name belongs into a log."""
-    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-    logging.getLogger("pydicom").setLevel(logging.ERROR)
 
 
 def _spare_the_collector() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.events import EXCERPT, NOTIFICATIONS
 from tests.conftest import running
-from tests.events.watcher import Watcher
+from tests.events.watcher import ProcessWatcher
 from tests.interop.test_pynetdicom import associate, finish, hold, send_store
 from tests.peers import instances, wire
 from tests.peers.raw import EOF, RawPeer
@@ -66,7 +66,7 @@ def gateway():
 
 @pytest.fixture(scope="module")
 def watcher(gateway, tmp_path_factory):
-    with Watcher(tmp_path_factory.mktemp("watcher"), gateway.data) as one:
+    with ProcessWatcher(tmp_path_factory.mktemp("watcher"), gateway.data) as one:
         yield one
         one.terminate()
         assert one.wait() == 0
@@ -109,7 +109,7 @@ def port_of(peer: RawPeer) -> int:
     return peer.sock.getsockname()[1]
 
 
-def told(watcher: Watcher, port: int) -> list[str]:
+def told(watcher: ProcessWatcher, port: int) -> list[str]:
     return [str(one) for one in watcher.of(port)]
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gateway.datasets.validation import disable_validation
 from workers.archive import upkeep
 from workers.archive.layout import FOLDER
 from workers.archive.opening import open_index
-from workers.archive.quiet import quieten
 from workers.archive.settings import ArchiveSettings
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Place:
 
 
 def _place(context: typer.Context, config: Path | None, data: str | None) -> Place:
-    quieten()
+    disable_validation()
     settings = context.find_root().obj(config, data=data)
     table = asdict(settings.archive)
     table["holder"] = table["holder"] or settings.gateway.ae_title
