@@ -10,8 +10,8 @@ from pydicom.dataset import Dataset
 from gateway.datasets.validation import disable_validation
 from gateway.sdk import GatewayError, Worker, evt
 from workers.archive.attributes import BY_KEYWORD
+from workers.archive.extended_negotiation import Agreed, answers
 from workers.archive.identifier import Asked, Model, Unfit, find_query
-from workers.archive.negotiation import Agreed, answers
 from workers.archive.opening import open_index
 from workers.archive.settings import ArchiveSettings
 

@@ -17,9 +17,9 @@ from gateway.datasets.conversion import convert
 from gateway.datasets.syntaxes import usable_syntaxes
 from gateway.datasets.validation import disable_validation
 from gateway.sdk import GatewayError, Worker, evt
+from workers.archive.extended_negotiation import Agreed
 from workers.archive.identifier import Model, Unfit, retrieve_query
 from workers.archive.layout import FOLDER
-from workers.archive.negotiation import Agreed
 from workers.archive.opening import open_index
 from workers.archive.settings import ArchiveSettings
 

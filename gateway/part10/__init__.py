@@ -1,6 +1,10 @@
-"""The outside of a DICOM file (PS3.10 7.1), and the first elements of a data set.
+"""The File Meta Information of a DICOM file (PS3.10 7.1), and the first elements of a data set.
 
-Nothing here decodes a data set.
+    meta        File Meta Information: written and read
+    identity    `IdentityScan`: SOP class and instance, found while a data set arrives
+    elements    headers of data elements, and the limits
+
+Standard library only; no data set is decoded.
 """
 
 from gateway.part10.elements import LIMIT, PREAMBLE

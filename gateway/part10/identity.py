@@ -1,7 +1,12 @@
-"""Which instance a data set is, seen while it passes by.
+"""Finds out which instance a data set is, from its first fragments.
 
-A C-STORE whose command and data set disagree must not be stored. What looks at that takes any
-bytes, holds few of them and never raises.
+A C-STORE request names a SOP class and instance, and so does its data set; if they disagree the
+instance must not be stored. The check runs while the fragments arrive, on bytes that the peer
+chose: it accepts any of them in any chunking, keeps at most a few KiB, and never raises.
+
+Nearly always the first fragment has both UIDs among plain elements of group 0008: `_glance` reads
+those in one pass without copying. Everything else - big endian, deflated, sequences, a fragment
+that ends early - goes through `_pass`, an element at a time.
 """
 
 from __future__ import annotations
@@ -10,7 +15,7 @@ import zlib
 from contextlib import suppress
 from struct import Struct
 
-from gateway.part10.elements import BIG, LIMIT, LITTLE, PREAMBLE, Header, Layout, text_of
+from gateway.part10.elements import BIG, LIMIT, LITTLE, PREAMBLE, ElementHeader, Layout, text_of
 from gateway.uid import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -20,22 +25,22 @@ from gateway.uid import (
 _PIECE = 4096
 _PACKED_PIECE = 1024
 _LONGEST_VALUE = 128
-"""Bytes kept of a UID; a well formed one has 64."""
+"""The most bytes of a UID that are kept; a valid one has at most 64."""
 _UNDEFINED = 0xFFFFFFFF
 _SOP_CLASS_UID = 0x00080016
 _SOP_INSTANCE_UID = 0x00080018
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _SHORT_VRS = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UI UL US".split())
-"""Those of 16 bits that are met at the start of a data set."""
+"""Those with a length of 16 bits that stand at the start of a data set."""
 _IMPLICIT, _EXPLICIT = Struct("<HHL"), Struct("<HH2sH")
 
 
 class IdentityScan:
-    """Finds SOP Class UID and SOP Instance UID at the start of a data set that is passing by.
+    """Finds SOP Class UID and SOP Instance UID at the start of a data set.
 
-    Feed it the fragments until it is `done`. Elements are looked at in the encoding that the
-    transfer syntax promises (PS3.5 annex A); what does not follow it ends the scan, with nothing
-    found. Memory and work are bounded by 64 KiB, also for a deflated data set.
+    Feed it the fragments until it is `done`. Elements are read in the encoding of the transfer
+    syntax (PS3.5 annex A); bytes that do not follow it end the scan with nothing found. Memory and
+    work are limited to 64 KiB of the data set, after inflating if it is deflated.
     """
 
     __slots__ = (
@@ -59,12 +64,12 @@ class IdentityScan:
 
     def __init__(self, transfer_syntax_uid: str) -> None:
         self.done = False
-        """Nothing more will be found."""
+        """The scan is over."""
         self.sop_class_uid: str | None = None
         self.sop_instance_uid: str | None = None
         self.has_group_2 = False
-        """It begins like a file: with group 0002, or with preamble and prefix."""
-        self._first: Header | None = None
+        """The data set begins like a file: with group 0002, or with preamble and prefix."""
+        self._first: ElementHeader | None = None
         self._explicit = transfer_syntax_uid != IMPLICIT_VR_LITTLE_ENDIAN
         self._layout = BIG if transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN else LITTLE
         self._deflated = transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
@@ -74,15 +79,15 @@ class IdentityScan:
         self._buffer = bytearray()
         self._at = 0
         self._skip = 0
-        """Bytes of a value that have yet to pass by."""
+        """Bytes of a value that are still to be skipped."""
         self._depth = 0
-        """Items and sequences of undefined length that are open."""
+        """The number of open items and sequences of undefined length."""
         self._unknown: tuple[int, bool, Layout] | None = None
-        """Depth of an open UN of undefined length, and the encoding to go back to."""
+        """The depth of an open UN of undefined length, and the encoding around it."""
         self._budget = LIMIT
 
     def feed(self, fragment: memoryview | bytes) -> None:
-        """Look at the next bytes of the data set."""
+        """Scan the next bytes of the data set."""
         view = memoryview(fragment)
         if self.done or not view:
             return
@@ -94,7 +99,7 @@ class IdentityScan:
             self._buffer = bytearray()
 
     def may_be_data_set(self, size: int) -> bool:
-        """Whether what passed by, `size` bytes in all, begins with an element that fits into it."""
+        """Tell whether the bytes fed, `size` in all, begin with an element that fits into them."""
         first = self._first
         if first is None or first.tag >= _ITEM:
             return False
@@ -102,16 +107,16 @@ class IdentityScan:
         return whole or first.size + first.length <= size
 
     def _glance(self, view: memoryview) -> bool:
-        """Find both UIDs if all is as it nearly always is; otherwise nothing has happened.
+        """Find both UIDs in the first fragment; False, and nothing has changed, if it is not plain.
 
-        That is: the first fragment, and in it nothing before the SOP Instance UID but plain
-        elements of group 0008 in little endian.
+        Plain: nothing stands before the SOP Instance UID but elements of group 0008 with a defined
+        length, in little endian.
         """
         if self._layout is not LITTLE:
             return False
         at = 0
         found: dict[int, str] = {}
-        first: Header | None = None
+        first: ElementHeader | None = None
         while (header := self._plain(view, at)) is not None and header.tag <= _SOP_INSTANCE_UID:
             first = first or header
             begin, at = at + header.size, at + header.size + header.length
@@ -126,8 +131,8 @@ class IdentityScan:
                 return True
         return False
 
-    def _plain(self, view: memoryview, at: int) -> Header | None:
-        """The header at `at` if it is a plain one of group 0008 in little endian."""
+    def _plain(self, view: memoryview, at: int) -> ElementHeader | None:
+        """Return the header at `at` if it is a plain one of group 0008 in little endian."""
         if at > min(len(view), _PIECE) - 8:
             return None
         if not self._explicit:
@@ -139,7 +144,7 @@ class IdentityScan:
                 return None
         if group != 0x0008 or length == _UNDEFINED:
             return None
-        return Header(group << 16 | element, vr, length, 8)
+        return ElementHeader(group << 16 | element, vr, length, 8)
 
     def _feed_deflated(self, view: memoryview) -> None:
         for start in range(0, len(view), _PACKED_PIECE):
@@ -148,8 +153,8 @@ class IdentityScan:
             try:
                 self._unpack(piece)
             except zlib.error:
-                # zlib keeps to itself what came before the fault in the same call; byte by byte it
-                # gives that away, and so the outcome does not depend on the chunking.
+                # zlib returns nothing of the call in which it finds a fault. Byte by byte it
+                # returns what came before, so that the result does not depend on the chunking.
                 self._inflate = before
                 self._salvage(piece)
             if self.done:
@@ -165,7 +170,7 @@ class IdentityScan:
         while packed and not self.done:
             plain = self._inflate.decompress(packed, _PIECE)
             packed = self._inflate.unconsumed_tail
-            # What is skipped had to be inflated too, so all of it counts here.
+            # Skipped values had to be inflated as well, so they count.
             self._pass(memoryview(plain)[: self._inflatable])
             self._inflatable -= len(plain)
             self.done |= self._inflate.eof or self._inflatable <= 0
@@ -189,8 +194,8 @@ class IdentityScan:
         del self._buffer[: self._at]
         self._at = 0
 
-    def _step(self, header: Header) -> bool:
-        """Go past one element, or into it; False: more bytes are needed first."""
+    def _step(self, header: ElementHeader) -> bool:
+        """Go past one element, or into it; False if more bytes are needed first."""
         if self._depth == 0 and not self._top_level(header):
             return False
         if self.done:
@@ -207,11 +212,11 @@ class IdentityScan:
             self._skip = end - self._at
         return True
 
-    def _top_level(self, header: Header) -> bool:
+    def _top_level(self, header: ElementHeader) -> bool:
         tag = header.tag
         self._first = self._first or header
         if tag == 0 and len(self._buffer) - self._at < len(PREAMBLE):
-            return False  # so begins a preamble: see first what follows it
+            return False  # this may be a preamble: wait for what follows it
         if self._begins_like_a_file(header):
             self.has_group_2 = self.done = True
         elif tag > _SOP_INSTANCE_UID:
@@ -220,13 +225,13 @@ class IdentityScan:
             return self._take(header)
         return True
 
-    def _begins_like_a_file(self, header: Header) -> bool:
-        # File Meta Information is little endian whatever the data set is: 0200H is its group too.
+    def _begins_like_a_file(self, header: ElementHeader) -> bool:
+        # File Meta Information is little endian, so a big endian reader sees its group as 0200H.
         group = header.tag >> 16
         foreign = group == 0x0200 and self._layout is BIG
         return group == 0x0002 or foreign or self._buffer.startswith(PREAMBLE, self._at)
 
-    def _take(self, header: Header) -> bool:
+    def _take(self, header: ElementHeader) -> bool:
         begin = self._at + header.size
         end = begin + min(header.length, _LONGEST_VALUE)
         if len(self._buffer) < end:
@@ -239,8 +244,8 @@ class IdentityScan:
             self.done = True
         return True
 
-    def _open(self, header: Header) -> None:
-        # PS3.5 6.2.2: what stands in a UN of undefined length is implicit VR little endian.
+    def _open(self, header: ElementHeader) -> None:
+        # The content of a UN of undefined length is implicit VR little endian (PS3.5 6.2.2).
         if header.vr == b"UN" and self._unknown is None:
             self._unknown = (self._depth, self._explicit, self._layout)
             self._explicit, self._layout = False, LITTLE

@@ -1,4 +1,4 @@
-"""File Meta Information (PS3.10 7.1): written before a data set, read before one."""
+"""File Meta Information (PS3.10 7.1): encoded and read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UID = re.compile(r"[0-9.]{1,64}")
 
 
 class Part10Error(GatewayError):
-    """A file is no DICOM file, or its File Meta Information is broken; the text says where."""
+    """A file is not a DICOM file, or its File Meta Information is broken; the text says where."""
 
 
 def file_meta(
@@ -26,10 +26,11 @@ def file_meta(
     transfer_syntax_uid: str,
     source_ae_title: str = "",
 ) -> bytes:
-    """Preamble, prefix and File Meta Information (PS3.10 7.1) to stand before a data set.
+    """Return preamble, prefix and File Meta Information, to stand before a data set.
 
-    Well formed whatever the texts are: one that is no UID is replaced by a UID derived from it, so
-    that it can never pass for another instance's; an AE title keeps its legal characters.
+    The result is well formed whatever the texts are. One that is not a UID is replaced by a UID
+    derived from it, which cannot be mistaken for that of another instance; an AE title keeps its
+    legal characters.
     """
     before, after = _around_instance(sop_class_uid, transfer_syntax_uid, source_ae_title)
     instance = _element(0x0003, b"UI", _uid(sop_instance_uid))
@@ -39,7 +40,7 @@ def file_meta(
 
 @lru_cache(maxsize=256)
 def _around_instance(sop_class_uid: str, transfer_syntax: str, title: str) -> tuple[bytes, bytes]:
-    """The elements before and after the SOP Instance UID: the same for many instances."""
+    """Return the elements before and after the SOP Instance UID, which many instances share."""
     before = _element(0x0001, b"OB", b"\x00\x01") + _element(0x0002, b"UI", _uid(sop_class_uid))
     after = [
         _element(0x0010, b"UI", _uid(transfer_syntax)),
@@ -69,14 +70,14 @@ def _uid(text: str) -> bytes:
 
 
 def _ae_title(text: str) -> bytes:
-    """The characters that PS3.5 6.2 allows in AE, the first 16 of them."""
+    """Return the first 16 characters that PS3.5 6.2 allows in AE."""
     legal = "".join(c for c in text if " " <= c <= "~" and c != "\\")
     return legal.strip(" ")[:16].rstrip(" ").encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
 class FileMeta:
-    """File Meta Information (PS3.10 7.1) of one file, and where its data set begins."""
+    """The File Meta Information of one file, and where its data set begins."""
 
     sop_class_uid: str
     """Media Storage SOP Class UID (0002,0002); empty if it is missing."""
@@ -90,16 +91,17 @@ class FileMeta:
 
 
 def read_file_meta(source: str | Path | BinaryIO) -> FileMeta:
-    """Read the File Meta Information of a file, or of a stream from where it stands.
+    """Read the File Meta Information of a file, or of a stream from its current position.
 
-    Raises Part10Error if there is none, or it has no transfer syntax, or is over 64 KiB; OSError.
+    Raises Part10Error if there is none, if it has no transfer syntax or if it is longer than
+    64 KiB, and OSError.
     """
     if isinstance(source, str | Path):
         with Path(source).open("rb") as stream:
             return read_file_meta(stream)
     head = source.read(LIMIT)
     if head[128:132] != b"DICM":
-        raise Part10Error("no DICM prefix at byte 128: this is no DICOM file (PS3.10 7.1)")
+        raise Part10Error("no DICM prefix at byte 128: not a DICOM file (PS3.10 7.1)")
     values, offset = _group_2(head)
     if not values.get(0x0010):
         raise Part10Error("the File Meta Information has no Transfer Syntax UID (0002,0010)")
@@ -114,10 +116,11 @@ def read_file_meta(source: str | Path | BinaryIO) -> FileMeta:
 
 
 def _group_2(head: bytes) -> tuple[dict[int, str], int]:
-    """Values by element number, and the end of the group.
+    """Return the values by element number, and where the group ends.
 
-    The group length is not believed: writers get it wrong. What tells the group's elements from a
-    data set, even a deflated one, is the group number, a VR's two letters and the ascending order.
+    The group length is not used, because some writers get it wrong. The group number, the two
+    letters of a VR and the ascending order tell the group's elements from a data set, even from a
+    deflated one.
     """
     values: dict[int, str] = {}
     at, last = len(PREAMBLE), -1

@@ -1,4 +1,4 @@
-"""What of the extended negotiation of query and retrieve is agreed to (PS3.4 C.5.1.1, C.5.2.1)."""
+"""SOP class extended negotiation of query and retrieve (PS3.4 C.5.1.1, C.5.2.1)."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """How the keys of one SOP class are understood on one association."""
+    """What was agreed for one SOP class on one association."""
 
     relational: bool = False
+    """Keys of the levels above may be missing."""
     combined: bool = False
-    """Ranges of a date and a time are one range of moments; C-FIND only."""
+    """A range of dates and a range of times are matched as one range of moments; C-FIND only."""
 
     @classmethod
     def of(cls, sop_class_uid: str, answered: Mapping[Any, bytes]) -> Agreed:
-        """What the gateway answered in the A-ASSOCIATE-AC: a byte for each, 1 if agreed to."""
+        """Return what the A-ASSOCIATE-AC said: one byte for each, 1 if agreed."""
         flags = answered.get(sop_class_uid, b"").ljust(2, b"\0")
         return cls(flags[0] == 1, flags[1] == 1 and sop_class_uid in FIND)
 
 
 def answers(settings: ArchiveSettings, proposed: Mapping[Any, bytes]) -> dict[str, bytes]:
-    """What the A-ASSOCIATE-AC says of the SOP classes of the information models.
+    """Return the application information of the information models for the A-ASSOCIATE-AC.
 
-    Of C-GET and C-MOVE the second byte is about something else.
+    The second byte has this meaning for C-FIND alone, so it is 0 for C-GET and C-MOVE.
     """
     info = {}
     for uid, said in proposed.items():
