@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydicom.dataset import Dataset
 
 from gateway.datasets.validation import disable_validation
-from gateway.sdk import GatewayError, Worker, evt
+from gateway.sdk import GatewayError, Worker, evt, status, status_with_comment
 from workers.archive.attributes import BY_KEYWORD
 from workers.archive.extended_negotiation import Agreed, answers
 from workers.archive.identifier import Asked, Model, Unfit, find_query
@@ -23,12 +23,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("workers.query")
 
-PENDING = 0xFF00
-PENDING_PARTIAL = 0xFF01
-CANCEL = 0xFE00
-OUT_OF_RESOURCES = 0xA700
-DOES_NOT_MATCH = 0xA900
-"""PS3.4 C.4.1.1.4."""
 UTF_8 = "ISO_IR 192"
 ONLINE = "ONLINE"
 
@@ -66,19 +60,19 @@ class Finder:
         try:
             asked = self._understood(event, index)
         except Unfit as error:
-            yield _failure(DOES_NOT_MATCH, error), None
+            yield _failure(status.DATA_SET_DOES_NOT_MATCH, error), None
             return
         title = event.assoc.ae.ae_title
-        pending = PENDING_PARTIAL if asked.is_partial else PENDING
+        pending = status.PENDING_WARNING if asked.is_partial else status.PENDING
         try:
             for row in index.search(asked.query):
                 if event.is_cancelled:
-                    yield CANCEL, None
+                    yield status.CANCEL, None
                     return
                 yield pending, _match(asked, row, title)
         except GatewayError as error:
             log.error("association=%s C-FIND failed: %s", event.assoc_id, error)  # noqa: TRY400 - says it all
-            yield _failure(OUT_OF_RESOURCES, error), None
+            yield _failure(status.OUT_OF_RESOURCES, error), None
 
     def extended(self, event: Event) -> dict[str, bytes]:
         """What is agreed to of the extended negotiation."""
@@ -97,13 +91,9 @@ class Finder:
         )
 
 
-def _failure(status: int, error: Exception) -> Dataset:
-    answer = Dataset()
-    answer.Status = status
-    answer.ErrorComment = str(error)[:64]
-    if isinstance(error, Unfit):
-        answer.OffendingElement = [error.tag]
-    return answer
+def _failure(code: int, error: Exception) -> Dataset:
+    offending = (error.tag,) if isinstance(error, Unfit) else ()
+    return status_with_comment(code, str(error), *offending)
 
 
 def _match(asked: Asked, row: tuple[Any, ...], title: str) -> Dataset:

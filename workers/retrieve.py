@@ -16,7 +16,7 @@ from gateway.datasets import DatasetError, Instance, NoContext, NotDicom, identi
 from gateway.datasets.conversion import convert
 from gateway.datasets.syntaxes import usable_syntaxes
 from gateway.datasets.validation import disable_validation
-from gateway.sdk import GatewayError, Worker, evt
+from gateway.sdk import GatewayError, Worker, evt, status, status_with_comment
 from workers.archive.extended_negotiation import Agreed
 from workers.archive.identifier import Model, Unfit, retrieve_query
 from workers.archive.layout import FOLDER
@@ -85,19 +85,19 @@ class Retriever:
             query = self._query(event)
             number = self.index.count(query)
         except Unfit as error:
-            yield _failure(DOES_NOT_MATCH, str(error), error.tag)
+            yield status_with_comment(status.DATA_SET_DOES_NOT_MATCH, str(error), error.tag)
             return
         except GatewayError as error:
             log.error("association=%s %s failed: %s", event.assoc_id, event.name, error)  # noqa: TRY400 - says it all
-            yield _failure(OUT_OF_RESOURCES, str(error))
+            yield status_with_comment(status.UNABLE_TO_COUNT_MATCHES, str(error))
             return
         yield from first
         yield number
         for entry in self.index.instances(query):
             if event.is_cancelled:
-                yield 0xFE00, None
+                yield status.CANCEL, None
                 return
-            yield PENDING, self._instance(event, entry, fitting)
+            yield status.PENDING, self._instance(event, entry, fitting)
 
     def _query(self, event: Event) -> Query:
         sop_class = str(event.request.AffectedSOPClassUID)
@@ -161,15 +161,6 @@ def _nameless(entry: Entry) -> Dataset:
     failed = Dataset()
     failed.SOPInstanceUID = entry.sop_instance_uid
     return failed
-
-
-def _failure(status: int, text: str, tag: int | None = None) -> Dataset:
-    answer = Dataset()
-    answer.Status = status
-    answer.ErrorComment = text[:64]
-    if tag is not None:
-        answer.OffendingElement = [tag]
-    return answer
 
 
 retriever = Retriever()

@@ -11,10 +11,8 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from pydicom.dataset import Dataset
-
 from gateway.datasets.validation import disable_validation
-from gateway.sdk import ConfigError, GatewayError, Worker, evt
+from gateway.sdk import ConfigError, GatewayError, Worker, evt, status, status_with_comment
 from workers.archive import Archive
 from workers.archive.header import HeaderError
 from workers.archive.intake import Arrival, Intake, Mismatch, Taken
@@ -23,21 +21,16 @@ from workers.archive.recovery import Recovery
 from workers.archive.settings import ArchiveSettings
 
 if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
     from gateway.sdk import Event
     from workers.archive.index import Index
     from workers.archive.intake import Receipt
 
 log = logging.getLogger("workers.storage")
 
-SUCCESS = 0x0000
-OUT_OF_RESOURCES = 0xA700
-DOES_NOT_MATCH = 0xA900
-CANNOT_UNDERSTAND = 0xC000
-"""PS3.4 B.2.3."""
-CONFLICT_SET_ASIDE = 0xB000
-"""The only general warning of the service; the comment says what it means."""
-DUPLICATE_INSTANCE = 0x0111
-"""PS3.7 C.5.7."""
+CONFLICT_SET_ASIDE = status.COERCION_OF_DATA_ELEMENTS
+"""The only general warning of the service (PS3.4 B.2.3); the comment says what it means."""
 
 BATCH = 64
 """Instances that are made durable together, at the most: as many as are in hand."""
@@ -122,18 +115,20 @@ class Storage:
         match receipt.taken:
             case Taken.REJECTED:
                 why = "Another content stands under this UID"
-                return _failure(DUPLICATE_INSTANCE, event, why)
+                return _failure(status.DUPLICATE_SOP_INSTANCE, event, why)
             case Taken.SET_ASIDE:
                 log.warning("association=%s conflict set aside path=%s", event.assoc_id, path)
                 _tell(event, receipt, self.archive, conflict=True)
                 fails = self._settings.conflict == "failure"
                 comment = "Another content stands under this UID; this one was set aside"
-                return _status(DUPLICATE_INSTANCE if fails else CONFLICT_SET_ASIDE, comment)
+                return status_with_comment(
+                    status.DUPLICATE_SOP_INSTANCE if fails else CONFLICT_SET_ASIDE, comment
+                )
             case Taken.SAME if event.attempt == 1:
-                return SUCCESS
+                return status.SUCCESS
             case _:
                 _tell(event, receipt, self.archive)
-                return SUCCESS
+                return status.SUCCESS
 
 
 def _arrival(event: Event) -> Arrival | Exception:
@@ -154,29 +149,22 @@ def _arrival(event: Event) -> Arrival | Exception:
 def _refusal(event: Event, error: Exception) -> Dataset | Exception:
     match error:
         case Mismatch():
-            return _failure(DOES_NOT_MATCH, event, str(error))
+            return _failure(status.DATA_SET_DOES_NOT_MATCH, event, str(error))
         case HeaderError():
-            return _failure(CANNOT_UNDERSTAND, event, f"Cannot understand: {error}")
+            return _failure(status.CANNOT_UNDERSTAND, event, f"Cannot understand: {error}")
         case OSError():
             why = error.strerror or "input/output error"
-            return _failure(OUT_OF_RESOURCES, event, f"Out of resources: {why}")
+            return _failure(status.OUT_OF_RESOURCES, event, f"Out of resources: {why}")
         case GatewayError():
-            return _failure(OUT_OF_RESOURCES, event, f"Out of resources: {error}")
+            return _failure(status.OUT_OF_RESOURCES, event, f"Out of resources: {error}")
         case _:
             return error
 
 
-def _status(status: int, comment: str) -> Dataset:
-    answer = Dataset()
-    answer.Status = status
-    answer.ErrorComment = comment[:64]
-    return answer
-
-
-def _failure(status: int, event: Event, why: str) -> Dataset:
+def _failure(code: int, event: Event, why: str) -> Dataset:
     token = event.claim.token
-    log.error("instance not kept token=%s status=0x%04X error=%s", token, status, why)
-    return _status(status, why)
+    log.error("instance not kept token=%s status=0x%04X error=%s", token, code, why)
+    return status_with_comment(code, why)
 
 
 def _tell(event: Event, receipt: Receipt, archive: Archive, *, conflict: bool = False) -> None:

@@ -1,4 +1,7 @@
-"""What the author of a worker imports."""
+"""What the author of a worker imports; README.md beside this file explains it.
+
+The names are loaded when they are first asked for.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gateway.datasets import DatasetError as DatasetError
+    from gateway.dimse import status as status
     from gateway.errors import ConfigError as ConfigError
     from gateway.errors import GatewayError as GatewayError
     from gateway.errors import SpoolError as SpoolError
     from gateway.sdk import evt as evt
     from gateway.sdk.event import Event as Event
+    from gateway.sdk.statuses import status_with_comment as status_with_comment
     from gateway.sdk.worker_definition import Worker as Worker
     from gateway.sdk.worker_definition import WorkerContext as WorkerContext
     from gateway.spool import Claim as Claim
@@ -21,20 +26,22 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "Claim": "gateway.spool",
     "ConfigError": "gateway.errors",
-    "WorkerContext": "gateway.sdk.worker_definition",
     "DatasetError": "gateway.datasets",
     "Digest": "gateway.spool.digest",
     "Event": "gateway.sdk.event",
     "GatewayError": "gateway.errors",
     "SpoolError": "gateway.errors",
     "Worker": "gateway.sdk.worker_definition",
+    "WorkerContext": "gateway.sdk.worker_definition",
     "digest_of": "gateway.spool.digest",
+    "status_with_comment": "gateway.sdk.statuses",
 }
+_MODULES = {"evt": "gateway.sdk.evt", "status": "gateway.dimse.status"}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "evt":
-        return import_module("gateway.sdk.evt")
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_PUBLIC[name]), name)
@@ -43,4 +50,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC, "evt"})
+    return sorted({*globals(), *_PUBLIC, *_MODULES})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, Required, TypedDict, TypeVar, Unpack, overload
 
 from gateway.events import (
     DEADLINE,
@@ -54,20 +54,34 @@ _MAX_CONCURRENCY = 1024
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """What a running worker is told of its surroundings."""
+    """What a running worker knows of the gateway that it works for."""
 
     data_dir: Path
     """Where the gateway keeps its data; a worker makes its own folder below it."""
     durable: bool = True
     """False: `durability = "written"`, nothing needs to be synced."""
     options: dict[str, Any] = field(default_factory=dict)
-    """The worker's own table of the configuration."""
+    """The worker's own table of the configuration, `[workers.NAME]`, but for what starts it."""
     member: int = 0
-    """Which of the worker's processes this is: 0, 1, ..."""
+    """The number of this process among the worker's processes: 0, 1, ..."""
+
+
+class HandlerOptions(TypedDict, total=False):
+    """How a handler is registered; see `Worker.bind`."""
+
+    redeliver: bool
+    durable: bool
+    deadline: float
+
+
+class BatchOptions(HandlerOptions):
+    """The same for a batch handler."""
+
+    batch: Required[int]
 
 
 class Follower(Protocol):
-    """Who must hear that a running worker was bound to other events."""
+    """What has to know that a running worker was bound to other events."""
 
     def rebind(self) -> None:
         """Register what is bound now; raises FabricError if that is refused."""
@@ -90,7 +104,7 @@ class Worker:
             raise ValueError(f"concurrency is 1 to {_MAX_CONCURRENCY}, not {concurrency!r}")
         self.name = name
         self.concurrency = concurrency
-        """Requests that this process may have in hand at once."""
+        """Requests that each of its processes may have in hand at once."""
         self.start_hooks: list[Callable[[], Any]] = []
         self.stop_hooks: list[Callable[[], Any]] = []
         self._context: WorkerContext | None = None
@@ -114,68 +128,29 @@ class Worker:
 
     @overload
     def on(
-        self,
-        event: StatusEvent,
-        *,
-        redeliver: bool = False,
-        durable: bool = False,
-        deadline: float = DEADLINE,
+        self, event: StatusEvent, **how: Unpack[HandlerOptions]
     ) -> Callable[[StatusH], StatusH]: ...
     @overload
-    def on(
-        self,
-        event: PairEvent,
-        *,
-        redeliver: bool = False,
-        durable: bool = False,
-        deadline: float = DEADLINE,
-    ) -> Callable[[PairH], PairH]: ...
+    def on(self, event: PairEvent, **how: Unpack[HandlerOptions]) -> Callable[[PairH], PairH]: ...
     @overload
     def on(
-        self,
-        event: QueryEvent,
-        *,
-        redeliver: bool = False,
-        durable: bool = False,
-        deadline: float = DEADLINE,
+        self, event: QueryEvent, **how: Unpack[HandlerOptions]
     ) -> Callable[[QueryH], QueryH]: ...
     @overload
     def on(
-        self,
-        event: RetrieveEvent,
-        *,
-        redeliver: bool = False,
-        durable: bool = False,
-        deadline: float = DEADLINE,
+        self, event: RetrieveEvent, **how: Unpack[HandlerOptions]
     ) -> Callable[[RetrieveH], RetrieveH]: ...
     @overload
     def on(
-        self,
-        event: NotificationEvent | NegotiationEvent,
-        *,
-        redeliver: bool = False,
-        durable: bool = False,
-        deadline: float = DEADLINE,
+        self, event: NotificationEvent | NegotiationEvent, **how: Unpack[HandlerOptions]
     ) -> Callable[[WatcherH], WatcherH]: ...
     @overload
     def on(
-        self,
-        event: StatusEvent,
-        *,
-        redeliver: bool = False,
-        durable: bool = False,
-        deadline: float = DEADLINE,
-        batch: int,
+        self, event: StatusEvent, **how: Unpack[BatchOptions]
     ) -> Callable[[StatusBatchH], StatusBatchH]: ...
     @overload
     def on(
-        self,
-        event: PairEvent | NegotiationEvent,
-        *,
-        redeliver: bool = False,
-        durable: bool = False,
-        deadline: float = DEADLINE,
-        batch: int,
+        self, event: PairEvent | NegotiationEvent, **how: Unpack[BatchOptions]
     ) -> Callable[[BatchH], BatchH]: ...
     def on(
         self,
@@ -200,10 +175,7 @@ class Worker:
         event: StatusEvent,
         handler: Callable[..., StatusAnswer],
         args: Sequence[Any] | None = None,
-        *,
-        redeliver: bool = False,
-        durable: bool = False,
-        deadline: float = DEADLINE,
+        **how: Unpack[HandlerOptions],
     ) -> None: ...
     @overload
     def bind(
@@ -211,10 +183,7 @@ class Worker:
         event: PairEvent,
         handler: Callable[..., PairAnswer],
         args: Sequence[Any] | None = None,
-        *,
-        redeliver: bool = False,
-        durable: bool = False,
-        deadline: float = DEADLINE,
+        **how: Unpack[HandlerOptions],
     ) -> None: ...
     @overload
     def bind(
@@ -222,10 +191,7 @@ class Worker:
         event: QueryEvent,
         handler: Callable[..., QueryAnswer],
         args: Sequence[Any] | None = None,
-        *,
-        redeliver: bool = False,
-        durable: bool = False,
-        deadline: float = DEADLINE,
+        **how: Unpack[HandlerOptions],
     ) -> None: ...
     @overload
     def bind(
@@ -233,10 +199,7 @@ class Worker:
         event: RetrieveEvent,
         handler: Callable[..., RetrieveAnswer],
         args: Sequence[Any] | None = None,
-        *,
-        redeliver: bool = False,
-        durable: bool = False,
-        deadline: float = DEADLINE,
+        **how: Unpack[HandlerOptions],
     ) -> None: ...
     @overload
     def bind(
@@ -244,10 +207,7 @@ class Worker:
         event: NotificationEvent | NegotiationEvent,
         handler: AnyHandler,
         args: Sequence[Any] | None = None,
-        *,
-        redeliver: bool = False,
-        durable: bool = False,
-        deadline: float = DEADLINE,
+        **how: Unpack[HandlerOptions],
     ) -> None: ...
     @overload
     def bind(
@@ -255,11 +215,7 @@ class Worker:
         event: StatusEvent,
         handler: Callable[..., StatusBatch],
         args: Sequence[Any] | None = None,
-        *,
-        redeliver: bool = False,
-        durable: bool = False,
-        deadline: float = DEADLINE,
-        batch: int,
+        **how: Unpack[BatchOptions],
     ) -> None: ...
     @overload
     def bind(
@@ -267,11 +223,7 @@ class Worker:
         event: PairEvent | NegotiationEvent,
         handler: AnyHandler,
         args: Sequence[Any] | None = None,
-        *,
-        redeliver: bool = False,
-        durable: bool = False,
-        deadline: float = DEADLINE,
-        batch: int,
+        **how: Unpack[BatchOptions],
     ) -> None: ...
     def bind(  # noqa: PLR0913 - how it is registered
         self,
@@ -286,13 +238,19 @@ class Worker:
     ) -> None:
         """Call `handler(event, *args)` for each `event`; works while the worker runs, too.
 
-        `redeliver`: it may be given a request that a member had in hand when it died.
-        `durable`: the data set of a C-STORE is on disk before it is offered.
-        `deadline`: seconds to each answer.
-        `batch`: call `handler(events, *args)` for all that wait, so many at the most, one call at a
-        time; it returns a list with the answer to each, in their order. An exception in the list
-        fails that one, as if it had been raised; one that is raised fails all of them. Not for
-        C-FIND, C-GET and C-MOVE. It pays if the concurrency is higher than the batches are big.
+        Args:
+            event: One of `gateway.evt`.
+            handler: A function, a coroutine function or, for C-FIND, C-GET and C-MOVE, a generator
+                function or an asynchronous one.
+            args: What it is called with after the event.
+            redeliver: It may be given a request that another member had in hand when it died.
+            durable: The data set of a C-STORE is on disk before it is offered.
+            deadline: Seconds to each answer.
+            batch: Call `handler(events, *args)` with all requests that wait, at most this many, one
+                call at a time. It returns a list with the answer to each, in their order. An
+                exception in the list fails that one; an exception that is raised fails all of them.
+                Not for C-FIND, C-GET and C-MOVE. The worker's concurrency limits the size of a
+                batch.
 
         Raises TypeError or ValueError for what can never work, and FabricError if the worker runs
         and another one holds the event.

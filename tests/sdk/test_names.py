@@ -45,10 +45,19 @@ def test_public_names():
         assert name in dir(gateway)
 
 
-@pytest.mark.parametrize("name", ["Claim", "WorkerContext", "Event", "SpoolError", "Worker", "evt"])
+@pytest.mark.parametrize("name", sorted({*gateway.sdk._PUBLIC, *gateway.sdk._MODULES}))
 def test_what_workers_need_is_in_the_sdk(name):
     assert getattr(gateway.sdk, name)
     assert name in dir(gateway.sdk)
+
+
+def test_statuses_have_names_and_may_have_a_comment():
+    from gateway.sdk import status, status_with_comment
+
+    answer = status_with_comment(status.DATA_SET_DOES_NOT_MATCH, "x" * 70, 0x00100010)
+    assert (answer.Status, answer.ErrorComment) == (0xA900, "x" * 64)
+    assert answer.OffendingElement == 0x00100010
+    assert "OffendingElement" not in status_with_comment(status.OUT_OF_RESOURCES, "full")
 
 
 @pytest.mark.parametrize("module", [gateway, gateway.sdk, evt])
