@@ -3,14 +3,18 @@
 An instance in one of the uncompressed transfer syntaxes can be sent in another of them. Conversion
 decodes the whole data set with pydicom and encodes it again:
 
-- The elements and their values stay. The words of OW, OL, OF, OD and OV change their byte order
-  with the data set's.
-- Not preserved: retired group lengths, the padding of values, and whether a sequence has a
-  defined length. What was deflated is deflated anew.
-- The bytes of UN are copied, because their structure is not known. Between byte orders they, and
-  sequences within them, keep the order that they had.
-- The VR of an element from an implicit VR data set is the dictionary's; a private element that
-  pydicom does not know becomes UN.
+Preserved: the elements and their values, the spelling of numbers as text, and whether a sequence
+has a defined length. The words of OW, OL, OF, OD and OV follow the byte order of the data set.
+
+Not preserved:
+
+- Retired group lengths are dropped, and padding beyond an even length is.
+- Bytes of text that the Specific Character Set does not have become replacement characters.
+- From implicit VR, the VR is that of pydicom's dictionary; an element that it does not have becomes
+  UN.
+- UN of undefined length becomes SQ. Other UN is copied as it is, also between byte orders: its
+  structure is not known.
+- What was deflated is deflated anew.
 
 Compressed pixel data is never converted.
 """

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from gateway.datasets import DatasetError
+from gateway.datasets import DatasetError, Instance, NoContext
 from gateway.datasets.coding import decode_whole, encode, encoder
-from gateway.datasets.conversion import convert, encoded_instance
+from gateway.datasets.conversion import convert, encoded_instance, fit
 from gateway.datasets.instances import identify
+from gateway.ul.negotiation import AcceptedContext
 from tests.peers import instances, wire
 from tests.requestor.conftest import TEST_FILES
 
@@ -110,3 +112,94 @@ def test_instance_of_a_data_set() -> None:
     instance = encoded_instance(data_set, wire.IMPLICIT)
     assert instance.sop_instance_uid == data_set.SOPInstanceUID
     assert decode_whole(instance.data_set(), wire.IMPLICIT).PatientID == data_set.PatientID
+
+
+def explicit(group: int, element: int, vr: bytes, value: bytes) -> bytes:
+    if vr in (b"SQ", b"UN", b"OW"):
+        return struct.pack("<HH2sHL", group, element, vr, 0, len(value)) + value
+    return struct.pack("<HH2sH", group, element, vr, len(value)) + value
+
+
+def implicit(group: int, element: int, value: bytes, length: int | None = None) -> bytes:
+    size = len(value) if length is None else length
+    return struct.pack("<HHL", group, element, size) + value
+
+
+def converted(data: bytes, target: str, source: str = wire.EXPLICIT) -> bytes:
+    return convert(Instance("1.2", "1.2.3", source, len(data), data=data), target).read()
+
+
+UNDEFINED = 0xFFFFFFFF
+INNER = explicit(0x0008, 0x1150, b"UI", b"1.2\0")
+SEQUENCE_END = implicit(0xFFFE, 0xE0DD, b"")
+OPEN_ITEM = implicit(0xFFFE, 0xE000, INNER, UNDEFINED) + implicit(0xFFFE, 0xE00D, b"")
+KEPT = {
+    "a number as text": explicit(0x0010, 0x1030, b"DS", b"070.50"),
+    "a wrong VR": explicit(0x0010, 0x0020, b"SH", b"P1"),
+    "defined length": explicit(0x0008, 0x1140, b"SQ", implicit(0xFFFE, 0xE000, INNER)),
+    "undefined length": struct.pack("<HH2sHL", 0x0008, 0x1140, b"SQ", 0, UNDEFINED)
+    + OPEN_ITEM
+    + SEQUENCE_END,
+    "private UN": explicit(0x0011, 0x0010, b"LO", b"ME") + explicit(0x0011, 0x1010, b"UN", b"abcd"),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_conversion_keeps(name: str) -> None:
+    data = KEPT[name]
+    assert converted(converted(data, wire.DEFLATED), wire.EXPLICIT, wire.DEFLATED) == data
+
+
+def test_what_conversion_does_not_keep() -> None:
+    name = explicit(0x0010, 0x0010, b"PN", b"A^B ")
+    group_length = explicit(0x0010, 0x0000, b"UL", struct.pack("<L", len(name)))
+    assert converted(group_length + name, wire.DEFLATED) == converted(name, wire.DEFLATED)
+    padded = explicit(0x0010, 0x0020, b"LO", b"P1    ")
+    assert converted(padded, wire.IMPLICIT) == implicit(0x0010, 0x0020, b"P1")
+    utf_8 = explicit(0x0008, 0x0005, b"CS", b"ISO_IR 192")
+    wrong = converted(utf_8 + explicit(0x0010, 0x0010, b"PN", b"M\xfcller"), wire.IMPLICIT)
+    assert wrong.endswith("M\ufffdller".encode())
+    private = implicit(0x0011, 0x0010, b"ME") + implicit(0x0011, 0x1010, b"abcd")
+    assert converted(private, wire.EXPLICIT, wire.IMPLICIT) == KEPT["private UN"]
+    # in UN the length is that of OB, and the bytes keep their order in big endian
+    assert converted(KEPT["private UN"], wire.BIG_ENDIAN).endswith(b"\0\0\0\4abcd")
+
+
+def test_un_of_undefined_length_becomes_a_sequence() -> None:
+    item = implicit(0xFFFE, 0xE000, implicit(0x0008, 0x1150, b"1.2\0"))
+    un = struct.pack("<HH2sHL", 0x0008, 0x1140, b"UN", 0, UNDEFINED) + item + SEQUENCE_END
+    (element,) = decode_whole(converted(un, wire.BIG_ENDIAN), wire.BIG_ENDIAN)
+    assert (element.VR, element.value[0].ReferencedSOPClassUID) == ("SQ", "1.2")
+
+
+def accepted(*syntaxes: str, sop_class: str = wire.MR) -> list[AcceptedContext]:
+    pairs = enumerate(syntaxes)
+    return [AcceptedContext(2 * n + 1, sop_class, syntax, True, False) for n, syntax in pairs]
+
+
+def test_a_file_is_sent_as_it_is_where_that_is_accepted() -> None:
+    path = TEST_FILES / "MR_small_bigendian.dcm"
+    context, instance = fit(path, accepted(wire.EXPLICIT, wire.BIG_ENDIAN))
+    assert (context.id, instance) == (3, identify(path))
+
+
+@pytest.mark.parametrize("read", [dcmread, identify, str], ids=["data set", "instance", "path"])
+def test_a_big_endian_instance_fits_a_little_endian_context(read) -> None:
+    what = read(TEST_FILES / "MR_small_bigendian.dcm")
+    context, instance = fit(what, accepted(wire.JPEG_BASELINE, wire.IMPLICIT))
+    assert (context.id, instance.transfer_syntax_uid) == (3, wire.IMPLICIT)
+    sent = decode_whole(instance.read(), wire.IMPLICIT)
+    assert sent.PixelData == dcmread(TEST_FILES / "MR_small.dcm").PixelData
+
+
+def test_compressed_instances_are_not_converted() -> None:
+    with pytest.raises(NoContext, match=r"in JPEG 2000.*is accepted"):
+        fit(
+            TEST_FILES / "JPEG2000.dcm",
+            accepted(wire.EXPLICIT, sop_class="1.2.840.10008.5.1.4.1.1.7"),
+        )
+
+
+def test_a_data_set_without_uids_does_not_fit() -> None:
+    with pytest.raises(DatasetError, match="SOPClassUID"):
+        fit(Dataset(), accepted(wire.EXPLICIT))
