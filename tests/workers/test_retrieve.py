@@ -123,7 +123,7 @@ def test_the_destination_is_one_of_the_configuration(worker):
         (events.EVT_C_GET, lambda: dimse.CGetRQ(1, GET, 2)),
         (events.EVT_C_MOVE, lambda: dimse.CMoveRQ(1, MOVE, "THERE", 2)),
     ],
-    ids=str,
+    ids=["C-GET", "C-MOVE"],
 )
 def test_what_does_not_fit_is_a900_and_names_the_tag(worker, asked, tag, event, request_of):
     request = request_of()
