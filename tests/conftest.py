@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.peers import dcmtk, instances
 from tests.peers.process import Gateway
 
@@ -24,12 +25,12 @@ for _name in [name for name in os.environ if name.startswith("DICOM_GATEWAY_")]:
 
 _DCMTK_TOOLS = ("echoscu", "storescu", "storescp", "dcmftest", "dcmdump")
 
-FAST_ASSOCIATION = """
+FAST_ASSOCIATION = f"""
 [association]
-artim_timeout = 0.5
-acse_timeout = 1.0
-dimse_timeout = 1.0
-network_timeout = 2.0
+artim_timeout = {0.5 * PATIENCE}
+acse_timeout = {1.0 * PATIENCE}
+dimse_timeout = {1.0 * PATIENCE}
+network_timeout = {2.0 * PATIENCE}
 """
 
 
@@ -39,6 +40,28 @@ def _absent(peer: str) -> str:
         missing = [tool for tool in _DCMTK_TOOLS if dcmtk.find(tool) is None]
         return f"DCMTK is not installed (no {', '.join(missing)})" if missing else ""
     return "" if shutil.which(peer) else f"{peer} is not installed"
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Accept pyproject's options of pytest-xdist without pytest-xdist, for `-p no:xdist`."""
+    if not pluginmanager.hasplugin("xdist"):
+        parser.addoption("--numprocesses", help="ignored: pytest-xdist is not loaded")
+        parser.addoption("--dist", help="ignored: pytest-xdist is not loaded")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Run tests that are named by their files or one by one in this process."""
+    return 0 if all(".py" in name for name in config.args) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give each test as many times its timeout as this machine is busier than an idle one."""
+    if config.getoption("timeout", None) is None:
+        for item in items:
+            marker = item.get_closest_marker("timeout")
+            seconds = float(marker.args[0] if marker else config.getini("timeout"))
+            item.add_marker(pytest.mark.timeout(seconds * PATIENCE), append=False)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

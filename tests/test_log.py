@@ -14,6 +14,7 @@ import pytest
 
 from gateway import log
 from gateway.settings import LogSettings
+from tests.patience import WALL
 
 Setup = Callable[..., io.StringIO]
 
@@ -117,7 +118,7 @@ def test_a_thread_that_dies_is_logged(setup: Setup) -> None:
 
     thread = threading.Thread(target=die, name="fabric")
     thread.start()
-    thread.join(5)
+    thread.join(WALL)
     assert "thread=fabric" in stream.getvalue()
     assert "RuntimeError: in a thread" in stream.getvalue()
 

@@ -17,9 +17,10 @@ import pytest
 
 from gateway import process
 from gateway.process import Child, describe_exit, spawn
+from tests.patience import WALL
 
 CHILD = "tests.supervisor.child"
-LIMIT = 20.0
+LIMIT = WALL
 
 
 async def start(*script: dict[str, Any], name: str = "child-0", **handed: Any) -> Child:

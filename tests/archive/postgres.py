@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.patience import WALL
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_TIMEOUT = 60
+_TIMEOUT = WALL
 
 
 def absent() -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from gateway.sdk import ConfigError
 from tests.archive.conftest import entry, kept
+from tests.patience import WALL
 from workers.archive.index import SqliteIndex
 
 
@@ -33,7 +34,7 @@ def test_commits_wait_for_a_lock_that_blocks(tmp_path):
     assert index.find("1.1") is None  # who reads does not wait
     assert not done.is_set()
     os.close(other)
-    assert done.wait(10)
+    assert done.wait(WALL)
     thread.join()
     assert index.find("1.1") is not None
     index.close()

@@ -18,6 +18,7 @@ from gateway.datasets.instances import identify, walk
 from gateway.spool.digest import digest_of
 from gateway.uid import NETWORK_TRANSFER_SYNTAXES, VERIFICATION
 from tests.accountant import read_stored
+from tests.patience import WALL
 from tests.peers import dcmtk
 from tests.requestor.conftest import TEST_FILES
 
@@ -122,7 +123,7 @@ def dcmtk_scp(tool: str, port: int, *arguments: object) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(WALL)
 
 
 def _wait_listening(process: subprocess.Popen, port: int) -> None:

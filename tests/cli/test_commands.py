@@ -15,6 +15,7 @@ import pytest
 
 from gateway.uid import EXPLICIT_VR_LITTLE_ENDIAN, KEYWORDS
 from tests.cli import peers
+from tests.patience import WALL
 from tests.peers import instances, wire
 from tests.peers.process import COMMAND, Program, run_cli
 from tests.requestor.scripted import Acceptor, scripted
@@ -208,7 +209,7 @@ def interrupted(name: str, script, *arguments: object):
     with scripted(script) as address:
         program = Program(COMMAND, name, *address, *arguments)
         script.ready.append(program)
-        status = program.wait(20)
+        status = program.wait()
     assert "Traceback" not in program.err.text
     return status, program.out.text
 
@@ -360,7 +361,7 @@ def terminal(*arguments: object) -> tuple[int, str]:
                 shown += piece
     finally:
         os.close(ours)
-        status = process.wait(20)
+        status = process.wait(WALL)
     return status, shown.decode()
 
 
@@ -412,7 +413,7 @@ def test_reader_that_goes_away_is_no_traceback() -> None:
     with scripted(script) as address:
         words = " ".join(map(str, (COMMAND, "find", *address, "--json")))
         program = Program("sh", "-c", f"{words} | head -n 1")
-        assert program.wait(20) == 0
+        assert program.wait() == 0
     assert program.err.text == ""
     assert len(program.out.lines) == 1
 

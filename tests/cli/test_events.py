@@ -35,7 +35,7 @@ class Events(Program):
 
     def __init__(self, gateway, *options: object) -> None:
         super().__init__(COMMAND, "events", "--data", gateway.data, *options)
-        self.err.wait_for("^watching acceptor-0; Ctrl-C to leave$", timeout=20)
+        self.err.wait_for("^watching acceptor-0; Ctrl-C to leave$")
 
     def __enter__(self) -> Events:
         return self
@@ -74,7 +74,7 @@ QUIET = [
 def test_an_association_and_a_clean_end(gateway, number: int) -> None:
     with Events(gateway) as program:
         assert echo_ok(gateway.address)
-        program.out.wait_for("EVT_CONN_CLOSE", timeout=5)
+        program.out.wait_for("EVT_CONN_CLOSE")
         lines = program.interrupt(number)
     assert names(lines) == QUIET
     asked = lines[QUIET.index("EVT_REQUESTED")]
@@ -88,7 +88,7 @@ def test_an_association_and_a_clean_end(gateway, number: int) -> None:
 def test_chosen_topics_for_people(gateway) -> None:
     with Events(gateway, "fsm_transition", "EVT_DIMSE_*", "pdu_recv") as program:
         assert echo_ok(gateway.address)
-        program.out.wait_for("Sta13 Evt17 AR-5 Sta1", timeout=5)
+        program.out.wait_for("Sta13 Evt17 AR-5 Sta1")
         told = [line.split("RAWPEER>GATEWAY ")[-1] for line in program.interrupt()]
     assert told[3:9] == [
         "Sta3 Evt7 AE-7 Sta6",
@@ -108,7 +108,7 @@ def test_json(gateway) -> None:
             assert peer.recv_pdu()[:1] == b"\x02"
             peer.echo()
             peer.release()
-        program.out.wait_for("EVT_CONN_CLOSE", timeout=5)
+        program.out.wait_for("EVT_CONN_CLOSE")
         told = [json.loads(line) for line in program.interrupt()]
     assert {one["association"]["remote"][0] for one in told} == {"127.0.0.1"}
     assert len({one["association"]["id"] for one in told}) == 1
@@ -133,9 +133,9 @@ def test_json(gateway) -> None:
 def test_what_was_told_before(gateway) -> None:
     with Events(gateway) as first:
         assert echo_ok(gateway.address)
-        first.out.wait_for("EVT_CONN_CLOSE", timeout=5)
+        first.out.wait_for("EVT_CONN_CLOSE")
         with Events(gateway, "--last", 4) as late:
-            late.out.wait_for("EVT_CONN_CLOSE", timeout=5)
+            late.out.wait_for("EVT_CONN_CLOSE")
             lines = late.interrupt()
         assert names(lines) == QUIET[-4:]
         assert lines == first.interrupt()[-4:]
@@ -151,7 +151,7 @@ def test_the_gateway_leaves() -> None:
 def test_an_acceptor_that_is_started_anew_is_told() -> None:
     with running(STORAGE_OFF) as gateway, Events(gateway, "--json", "released") as program:
         assert echo_ok(gateway.address)
-        program.out.wait_for("EVT_RELEASED", timeout=5)
+        program.out.wait_for("EVT_RELEASED")
         acceptor = gateway.child("acceptor-0")
         os.kill(acceptor, signal.SIGKILL)
         gateway.wait_child("acceptor-0", other_than=acceptor)
@@ -160,7 +160,7 @@ def test_an_acceptor_that_is_started_anew_is_told() -> None:
             # once a newcomer's subscription is in effect, ours may still be on its way
             while not program.out.lines:
                 assert echo_ok(gateway.address)
-                other.out.wait_for("EVT_RELEASED", timeout=5)
+                other.out.wait_for("EVT_RELEASED")
             other.interrupt()
         note, released, *_ = (json.loads(line) for line in program.interrupt())
         assert note["text"].startswith("acceptor-0 was restarted")
@@ -169,7 +169,7 @@ def test_an_acceptor_that_is_started_anew_is_told() -> None:
 
 def test_no_reader(gateway) -> None:
     program = Program("sh", "-c", f"{COMMAND} events --data {gateway.data} | head -n 1 >&2")
-    program.err.wait_for("^watching", timeout=20)
+    program.err.wait_for("^watching")
     assert echo_ok(gateway.address)
     assert program.wait() == 0
     assert "Traceback" not in program.err.text

@@ -21,6 +21,7 @@ from gateway.uid import KEYWORDS
 from tests.cli import peers
 from tests.load.conftest import validate
 from tests.load.fake import SILENT, Script, serving
+from tests.patience import WALL
 from tests.peers.process import COMMAND, Program, run_cli
 
 
@@ -146,9 +147,9 @@ def test_ctrl_c_ends_it_with_a_summary(tmp_path) -> None:
             *(COMMAND, "load", "127.0.0.1", server.port, "-o", "echo", "--duration", "60s"),
             *("--every", "0.3", "--json", json_file),
         )
-        program.out.wait_for("in flight", timeout=15)
+        program.out.wait_for("in flight")
         program.popen.send_signal(signal.SIGINT)
-        assert program.wait(15) == 130
+        assert program.wait() == 130
         answered = server.done.operations
     document = json.loads(json_file.read_text())
     validate(document)
@@ -163,12 +164,12 @@ def test_a_second_ctrl_c_breaks_off() -> None:
             *(COMMAND, "load", "127.0.0.1", server.port, "-o", "echo", "--duration", "60s"),
             *("--every", "0.3", "--drain", "30", "--timeout", "40"),
         )
-        program.out.wait_for("in flight", timeout=15)
+        program.out.wait_for("in flight")
         program.popen.send_signal(signal.SIGINT)
         program.out.forget()
-        program.out.wait_for("in flight", timeout=15)  # it is told also while nothing happens
+        program.out.wait_for("in flight")  # it is told also while nothing happens
         program.popen.send_signal(signal.SIGINT)
-        assert program.wait(15) == 130
+        assert program.wait() == 130
     assert "51 answered in" in program.out.text
 
 
@@ -189,7 +190,7 @@ def test_a_terminal_has_a_live_table() -> None:
             while piece := os.read(ours, 65536):
                 shown += piece
         os.close(ours)
-        assert process.wait(15) == 0
+        assert process.wait(WALL) == 0
     text = shown.decode()
     assert "C-ECHO, 1 association, closed loop" in text
     assert "in flight" in text

@@ -11,6 +11,7 @@ import trustme
 
 from tests.cli.test_commands import QUICK
 from tests.conftest import running, short_folder
+from tests.patience import WALL
 from tests.peers import dcmtk, instances, wire
 from tests.peers.process import COMMAND, run_cli
 from tests.peers.raw import RawPeer, echo_ok
@@ -126,13 +127,13 @@ def test_dcmtks_storescu_with_tls(strict, client, ca, file):
         [dcmtk.find("storescu"), *options, *map(str, strict.address), file],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=WALL,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     done = subprocess.run(
         [dcmtk.find("echoscu"), "+tla", "+cf", ca, *map(str, strict.address)],
         capture_output=True,
-        timeout=30,
+        timeout=WALL,
     )
     assert done.returncode != 0, "it has no certificate"
 
@@ -238,7 +239,7 @@ def test_user_identity(options, environment, typed, item, monkeypatch):
             input=typed,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=WALL,
         )
     assert done.returncode == 0, done.stdout + done.stderr
     assert seen == [item]

@@ -31,7 +31,7 @@ class Gate:
 
     def wait_asked(self, what: str) -> None:
         """Until the worker has that request in hand."""
-        self.worker.out.wait_for(rf"^{what}\b", timeout=5)
+        self.worker.out.wait_for(rf"^{what}\b")
 
     def answer(self, *words: str) -> None:
         """Let as many waiting handlers go on: a status in hexadecimal, or yes, no or raise."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.patience import WALL
 from tests.peers import wire
 from tests.peers.process import run_cli
 from tests.peers.raw import EOF, RESET, RawAcceptor, RawPeer
@@ -26,7 +27,7 @@ class Echo:
         try:
             self.peer: RawPeer = acceptor.accept()
         except TimeoutError:
-            self._thread.join(10)
+            self._thread.join(WALL)
             reports = [program.report() for program in self._results]
             raise AssertionError(f"the command did not connect: {reports}") from None
 
@@ -49,7 +50,7 @@ class Echo:
 
     def result(self):
         self.peer.close()
-        self._thread.join(30)
+        self._thread.join(WALL)
         (program,) = self._results
         text = program.out.text + program.err.text
         assert "Traceback" not in text

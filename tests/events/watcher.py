@@ -125,7 +125,7 @@ class ProcessWatcher(UserWorker):
 
     def wait_for(self, pattern: str, port: int) -> None:
         """Until a line with this was printed of the connection from this port."""
-        self.out.wait_for(rf'{pattern}.*"remote": \["127.0.0.1", {port}\]', timeout=10)
+        self.out.wait_for(rf'{pattern}.*"remote": \["127.0.0.1", {port}\]')
 
     def of(self, port: int, *, last: str = "EVT_CONN_CLOSE") -> list[Seen]:
         """What was told of the connection from this port, once `last` was."""

@@ -164,7 +164,7 @@ class House:
 
     def echoes(self) -> bool:
         try:
-            return echo_ok(self.gateway.address, timeout=1)
+            return echo_ok(self.gateway.address)
         except (OSError, AssertionError):
             return False
 
@@ -299,10 +299,10 @@ def control(folder: Path) -> bool:
         seen = ["-o", str(house.log), "-e", "trace=rename"]
         with attached(pid, *seen, "-e", "inject=rename:error=EIO:when=1+"):
             house.send([refused])
-            procfs.until(lambda: "(INJECTED)" in house.log.read_text(), timeout=5, what="a refusal")
+            procfs.until(lambda: "(INJECTED)" in house.log.read_text(), what="a refusal")
         with attached(pid, "-e", "inject=rename:signal=SIGKILL:when=1"):
             house.send([killed])
-            procfs.until(lambda: not procfs.alive(pid), timeout=5, what="the death of the worker")
+            procfs.until(lambda: not procfs.alive(pid), what="the death of the worker")
         house.gateway.wait_child("hasty-0", other_than=pid)
         house.again([])
         try:

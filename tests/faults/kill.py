@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.accountant import Accountant, report
 from tests.conftest import short_folder
+from tests.patience import WALL
 from tests.peers import instances, procfs
 from tests.peers.process import Gateway
 from tests.peers.raw import echo_ok
@@ -60,7 +61,7 @@ class Rounds:
         in_parallel(
             LANES,
             batch,
-            lambda mine: store_all(address, mine, listener=self.accountant, timeout=30),
+            lambda mine: store_all(address, mine, listener=self.accountant, timeout=WALL),
         )
 
     def _kill(self, victim: str) -> None:
@@ -68,8 +69,8 @@ class Rounds:
         if victim == "supervisor":
             family = gateway.family | gateway.children()
             os.kill(gateway.pid, signal.SIGKILL)
-            gateway.program.popen.wait(10)
-            left = procfs.wait_gone(family, timeout=5)
+            gateway.program.popen.wait(WALL)
+            left = procfs.wait_gone(family)
             assert not left, f"outlived the supervisor: {left}"
             gateway.close()
             self.gateway = Gateway(self._folder, config=CONFIG)

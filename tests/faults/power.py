@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tests.accountant import Accountant, read_archive, read_index
 from tests.conftest import short_folder
+from tests.patience import WALL
 from tests.peers import instances
 from tests.peers.process import Gateway
 from tests.peers.sender import in_parallel, store_all
@@ -69,7 +70,7 @@ class Disk:
 
 
 def command(*words: object) -> None:
-    subprocess.run([str(word) for word in words], check=True, capture_output=True, timeout=60)
+    subprocess.run([str(word) for word in words], check=True, capture_output=True, timeout=WALL)
 
 
 @contextmanager
@@ -131,7 +132,7 @@ class Steps:
                 text=True,
                 cwd=PROJECT,
                 env=environment,
-                timeout=60,
+                timeout=WALL,
                 check=False,
             )
             if point is None and ended.returncode != 0:

@@ -55,7 +55,7 @@ def at_once(gateway: Gateway, options: argparse.Namespace) -> str:
         thread.start()
     while any(thread.is_alive() for thread in threads):
         asked = time.monotonic()
-        if not echo_ok(gateway.address, timeout=30):
+        if not echo_ok(gateway.address):
             return "no answer to C-ECHO"
         slowest = max(slowest, time.monotonic() - asked)
         time.sleep(0.1)
@@ -115,9 +115,7 @@ def cycles(gateway: Gateway, options: argparse.Namespace) -> str:
     some(options.cycles - options.cycles // 10)
     grown = procfs.memory(acceptor) - before
     print(f"{options.cycles} cycles of associate and abort: {grown / MB:+.1f} MB at the end")
-    procfs.until(
-        lambda: len(procfs.descriptors(acceptor)) <= opened + 1, timeout=5, what="descriptors back"
-    )
+    procfs.until(lambda: len(procfs.descriptors(acceptor)) <= opened + 1, what="descriptors back")
     return "" if grown < KEPT else "memory leaks"
 
 

@@ -61,10 +61,10 @@ class Scene:
                 )
             )
             load.start()
-            procfs.until(lambda: len(books.acknowledged) > 30, timeout=20, what="some stored")
+            procfs.until(lambda: len(books.acknowledged) > 30, what="some stored")
             family = gateway.children()
             os.kill(gateway.pid, signal.SIGKILL)
-            procfs.wait_gone(family, timeout=5)
+            procfs.wait_gone(family)
             load.join()
         finally:
             gateway.close()
@@ -97,7 +97,7 @@ class Scene:
 
     def points(self) -> list[Point]:
         program = self.traced("-y", "-o", str(self.log), "-e", f"trace={strace.among(CALLS)}")
-        program.out.wait_for(READY, timeout=30)
+        program.out.wait_for(READY)
         program.kill_all()
         return strace.points(self.log.read_text(), self.data)
 
@@ -113,18 +113,18 @@ class Scene:
                 or READY.search(program.out.text) is not None
             )
 
-        procfs.until(over, timeout=30, what="an end of the start")
+        procfs.until(over, what="an end of the start")
         struck = ENDED in program.err.text or program.popen.poll() is not None
         family = procfs.descendants(program.pid)
         program.kill_all()
-        procfs.wait_gone(family, timeout=5)
+        procfs.wait_gone(family)
         return struck
 
     def check(self) -> list[str]:
         """What is wrong after a start without a fault."""
         gateway = Gateway(self._folder)
         try:
-            if not echo_ok(gateway.address, timeout=1):
+            if not echo_ok(gateway.address):
                 return ["no answer to C-ECHO"]
             told = store_all(gateway.address, instances.many(1))
             found = [str(told)] if told.errors or told.failed else []

@@ -50,7 +50,6 @@ def attached(pid: int, *options: str) -> Iterator[None]:
     try:
         procfs.until(
             lambda: tracer.poll() is not None or _is_traced(pid, tracer.pid),
-            timeout=5,
             what="strace on a process",
             every=0.002,
         )

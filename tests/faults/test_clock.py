@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.accountant import Accountant
+from tests.patience import WALL
 from tests.peers import instances, wire
 from tests.peers.process import Gateway, run_cli
 from tests.peers.raw import association, echo_ok
@@ -31,7 +32,7 @@ def set_clock(tmp_path, monkeypatch) -> Callable[[int], None]:
     """Moves the wall clock of all programs that are started from now on."""
     library, file = tmp_path / "clock.so", tmp_path / "offset"
     command = ["gcc", "-shared", "-fPIC", "-O2", "-o", library, Path(__file__).with_name("clock.c")]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=WALL)
     file.write_text("0")
     monkeypatch.setenv("LD_PRELOAD", str(library))
     monkeypatch.setenv("CLOCK_OFFSET", str(file))
@@ -67,7 +68,7 @@ def test_the_wall_clock_jumps(folder, set_clock) -> None:
                 one = instances.make()
                 books.sending(one)
                 books.told(one.uid, peer.store(one, 2).status)
-                assert echo_ok(gateway.address, timeout=1)
+                assert echo_ok(gateway.address)
                 told = store_all(gateway.address, next(batches), listener=books)
                 assert (told.errors, told.failed) == ([], {})
             peer.release()

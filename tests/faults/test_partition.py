@@ -14,6 +14,7 @@ import pytest
 
 from tests.accountant import leftovers, read_archive
 from tests.conftest import running
+from tests.patience import WALL
 from tests.peers import procfs
 from tests.peers.process import Program
 from tests.peers.raw import echo_ok
@@ -47,7 +48,7 @@ threading.Event().wait(60)
 
 
 def ip(*words: str) -> int:
-    return subprocess.run(["ip", *words], check=False, capture_output=True, timeout=10).returncode
+    return subprocess.run(["ip", *words], check=False, capture_output=True, timeout=WALL).returncode
 
 
 @contextmanager
@@ -83,17 +84,14 @@ def test_a_cable_is_pulled(part: float) -> None:
         command = ("ip", "netns", "exec", name, sys.executable, "-c", PEER, host, port, part)
         peer = Program(*command, cwd=PROJECT)
         try:
-            peer.out.wait_for("^there$", timeout=10)
+            peer.out.wait_for("^there$")
             assert ip("link", "set", plug, "down") == 0
-            gateway.program.err.wait_for("silent for too long", timeout=5)
+            gateway.program.err.wait_for("silent for too long")
             # Its place is the only one there is.
-            procfs.until(lambda: _echoes(gateway.address), timeout=3, what="the place")
-            procfs.until(
-                lambda: not list(leftovers(gateway.spool)), timeout=3, what="an empty spool"
-            )
+            procfs.until(lambda: _echoes(gateway.address), what="the place")
+            procfs.until(lambda: not list(leftovers(gateway.spool)), what="an empty spool")
             procfs.until(
                 lambda: len(procfs.descriptors(acceptor)) <= opened + 1,
-                timeout=5,
                 what="its descriptor back",
             )
         finally:
@@ -104,6 +102,6 @@ def test_a_cable_is_pulled(part: float) -> None:
 
 def _echoes(address) -> bool:
     try:
-        return echo_ok(address, timeout=1)
+        return echo_ok(address)
     except (OSError, AssertionError):
         return False

@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 import gateway
+from tests.patience import WALL
 from tests.peers import procfs
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 LIBS = {"pynetdicom": pynetdicom, "gateway": gateway}
 PAIRINGS = tuple(itertools.product(LIBS, LIBS))
-WAIT = 20.0
+WAIT = WALL
 HOST = "127.0.0.1"
 
 CT = "1.2.840.10008.5.1.4.1.1.2"

@@ -22,6 +22,7 @@ from pynetdicom.sop_class import (
 )
 
 from tests.interop.test_pynetdicom import hold
+from tests.patience import WALL
 from tests.peers import instances, wire
 
 if TYPE_CHECKING:
@@ -176,4 +177,4 @@ def scu(
     finally:
         if assoc.is_established:
             assoc.abort()
-        assoc.join(10)
+        assoc.join(WALL)

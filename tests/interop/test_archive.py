@@ -23,6 +23,7 @@ from gateway.uid import KEYWORDS
 from tests.accountant import read_stored
 from tests.cli import peers
 from tests.conftest import running
+from tests.patience import WALL
 from tests.peers import dcmtk, instances, wire
 from tests.peers.process import run_cli
 from tests.requestor.conftest import TEST_FILES
@@ -60,7 +61,7 @@ def gateway():
 def oracle(tmp_path_factory):
     """DCMTK's archive with the same files."""
     with peers.dcmqrscp(tmp_path_factory.mktemp("qr")) as scp:
-        program = run_cli("store", *scp.address, *SENT, *QR, "--ignore-other", timeout=60)
+        program = run_cli("store", *scp.address, *SENT, *QR, "--ignore-other")
         assert program.popen.returncode == 0, program.report()
         yield scp
 
@@ -117,7 +118,7 @@ def tool(name: str, *arguments: object) -> str:
     program = dcmtk.find(name)
     assert program is not None
     words = [str(word) for word in (program, *arguments)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=WALL)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -142,14 +143,14 @@ def test_movescu_moves_exactly_what_was_stored(gateway, sent, tmp_path, level):
         tool("movescu", "-aem", "DEST", *options, *gateway.address)
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(WALL)
     assert fetched(tmp_path) == {uid: sent[uid][3] for uid in wanted}
 
 
 def dcmtk_is_up(port: int) -> None:
     for _ in range(200):
         program = dcmtk.find("echoscu")
-        done = subprocess.run([program, "127.0.0.1", str(port)], capture_output=True, timeout=10)
+        done = subprocess.run([program, "127.0.0.1", str(port)], capture_output=True, timeout=WALL)
         if done.returncode == 0:
             return
     raise AssertionError("storescp does not listen")

@@ -17,6 +17,7 @@ from pynetdicom.pdu_primitives import (
 
 from tests.conftest import running
 from tests.interop.test_pynetdicom import hold
+from tests.patience import WALL
 from tests.peers import wire
 from tests.peers.raw import echo_ok
 from tests.peers.workers import STORAGE_OFF, UserWorker
@@ -155,7 +156,7 @@ class Asked:
             hold(assoc)
             assert assoc.send_c_echo().Status == 0x0000
             assoc.release()
-            assoc.join(10)
+            assoc.join(WALL)
         assert assoc.is_rejected or assoc.is_released
 
     @property
@@ -197,7 +198,7 @@ def test_identity_of_each_type(gateway, worker, kind: int) -> None:
     assert asked.rejected is None
     assert asked.item(UserIdentityNegotiation).server_response == b"yramirp"
     secret = b"secret" if kind == 2 else b""
-    worker.out.wait_for(rf"^identity {kind} b'primary' {secret!r}$", timeout=5)
+    worker.out.wait_for(rf"^identity {kind} b'primary' {secret!r}$")
 
 
 def test_identity_is_replied_to_only_when_asked(gateway) -> None:
@@ -251,8 +252,8 @@ def test_extended_fails_to_none(gateway, answer: str) -> None:
 def test_common(gateway, worker) -> None:
     worker.out.forget()
     assert Asked(gateway, "FRIEND", common(wire.CT)).rejected is None
-    worker.out.wait_for(rf"^common {wire.CT} 1.2.840.10008.4.2$", timeout=5)
-    worker.out.wait_for(rf"^related {wire.MR}$", timeout=5)
+    worker.out.wait_for(rf"^common {wire.CT} 1.2.840.10008.4.2$")
+    worker.out.wait_for(rf"^related {wire.MR}$")
 
 
 @pytest.mark.parametrize("answer", [*WRONG, "{}", "{1: 2}"])

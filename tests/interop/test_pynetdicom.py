@@ -13,6 +13,7 @@ import pytest
 from pynetdicom import AE, evt
 
 from tests.accountant import Accountant, read_archive
+from tests.patience import WALL
 from tests.peers import instances, procfs, streams, wire
 from tests.peers.proxy import Proxy
 from tests.peers.raw import echo_ok
@@ -40,7 +41,7 @@ def hold(assoc) -> None:
     """
     assoc._reactor_checkpoint.clear()
     blocked = assoc._reactor_checkpoint._cond._waiters
-    procfs.until(lambda: blocked, timeout=5, what="a paused reactor")
+    procfs.until(lambda: blocked, what="a paused reactor")
 
 
 def send_store(assoc, instance: instances.Instance) -> int:
@@ -52,7 +53,7 @@ def send_store(assoc, instance: instances.Instance) -> int:
 def finish(assoc) -> None:
     assoc.release()
     assert assoc.is_released
-    assoc.join(10)
+    assoc.join(WALL)
 
 
 def test_echo(gateway_process) -> None:
@@ -127,7 +128,7 @@ def test_many_associations_at_once(gateway_process) -> None:
 def test_abort_leaves_the_gateway_well(gateway_process) -> None:
     assoc = associate(gateway_process.address, (wire.VERIFICATION, None))
     assoc.abort()
-    assoc.join(10)
+    assoc.join(WALL)
     assert echo_ok(gateway_process.address)
 
 
@@ -152,7 +153,7 @@ def test_the_commands_that_pynetdicom_installs(gateway_process, tmp_path, tool: 
         instance = instances.make()
         path.write_bytes(instance.part10())
         command.append(path)
-    done = subprocess.run(command, capture_output=True, timeout=40, check=False, text=True)
+    done = subprocess.run(command, capture_output=True, timeout=WALL, check=False, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     if tool == "storescu":
         stored = {one.uid for one in read_archive(gateway_process.archive)[0]}

@@ -38,7 +38,7 @@ def archive(tmp_path_factory):
     many = instances.write_folder(folder / "many", instances.many(MANY))
     with peers.dcmqrscp(folder) as scp:
         paths = TEST_FILES / "dicomdirtests", TEST_FILES / "CT_small.dcm", many
-        program = run_cli("store", *scp.address, *paths, *QR, "--ignore-other", timeout=60)
+        program = run_cli("store", *scp.address, *paths, *QR, "--ignore-other")
         assert program.popen.returncode == 0, program.report()
         yield scp
 

@@ -37,7 +37,7 @@ def sop_classes() -> set[str]:
 
 
 def store(address, *options: object, paths=(TEST_FILES,)):
-    program = run_cli("store", *address, *paths, "--json", *options, timeout=60)
+    program = run_cli("store", *address, *paths, "--json", *options)
     text = program.out.text
     assert "Traceback" not in program.err.text
     return program.popen.returncode, peers.events(text, "file"), peers.summary(text)

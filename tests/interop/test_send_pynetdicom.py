@@ -28,6 +28,7 @@ from gateway.requestor.sync import Requestor
 from gateway.uid import EXPLICIT_VR_LITTLE_ENDIAN, KEYWORDS
 from gateway.ul.items import UserIdentityAC, UserIdentityRQ
 from tests.cli import peers
+from tests.patience import WALL
 from tests.peers import instances, wire
 from tests.peers.process import run_cli
 from tests.requestor.conftest import TEST_FILES
@@ -217,7 +218,7 @@ def test_event_report_comes_on_our_association() -> None:
     handlers = [(evt.EVT_N_ACTION, action)]
     with peers.pynetdicom_scp([COMMITMENT], handlers) as address:
         run(address, Proposal(((COMMITMENT, BASIC_SYNTAXES),)), work, handler=handler)
-        reporting[0].join(10)
+        reporting[0].join(WALL)
     assert reports == ["Committed"]
 
 
@@ -274,7 +275,7 @@ def test_sync_face_from_many_threads() -> None:
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join(30)
+                thread.join(WALL)
     finally:
         server.shutdown()
     assert results == [0] * (count * 5)

@@ -29,6 +29,7 @@ from tests.conftest import running
 from tests.interop.scu import scu
 from tests.interop.test_pynetdicom import hold
 from tests.interop.test_status_table import SOURCE, Destination
+from tests.patience import WALL
 from tests.peers.workers import STORAGE_OFF, UserWorker
 
 INSTANCE = "1.2.826.0.1.3680043.10.999.1"
@@ -257,6 +258,6 @@ def test_storage_commitment_is_reported_on_the_same_association(folder, action_t
                 hold(peer.assoc)
             status, _ = peer.assoc.send_n_action(information, action_type, uid, INSTANCE)
             assert status.Status == 0x0000
-            assert done.wait(10)
-        worker.out.wait_for("^reported 0$", timeout=5)
+            assert done.wait(WALL)
+        worker.out.wait_for("^reported 0$")
     assert reported == [(1, "1.2.3.4.5")]

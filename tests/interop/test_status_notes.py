@@ -176,7 +176,7 @@ def test_cancelled_retrieval(gateway, worker, scp, kind: str, case: str) -> None
         assert 0 < completed < 400
         assert peer.ask("ECHO")[0].status == 0x0000
     if case == "OBSTINATE":
-        worker.out.wait_for("^closed True", timeout=5)
+        worker.out.wait_for("^closed True")
 
 
 def test_cancelled_find(gateway, worker) -> None:
@@ -187,7 +187,7 @@ def test_cancelled_find(gateway, worker) -> None:
         peer.assoc.send_c_cancel(1, query_model=MODELS["FIND"])
         *_, last = responses
         assert last.status == 0xFE00
-    worker.out.wait_for("^cancelled after", timeout=5)
+    worker.out.wait_for("^cancelled after")
 
 
 COMMENT = "long ??" + "x" * 57
@@ -330,7 +330,7 @@ def test_a_release_during_a_find_is_answered(raw, worker) -> None:
     while (pdu := raw.recv_pdu())[:1] == b"\x04":
         pass
     assert pdu == wire.release_rp()
-    worker.out.wait_for("^closed True", timeout=5)
+    worker.out.wait_for("^closed True")
 
 
 @pytest.mark.parametrize("how", ["abort", "reset"])
@@ -343,4 +343,4 @@ def test_a_lost_peer_closes_the_generator(raw, worker, how: str) -> None:
         raw.send(wire.abort())
     else:
         raw.reset()
-    worker.out.wait_for("^closed True", timeout=5)
+    worker.out.wait_for("^closed True")

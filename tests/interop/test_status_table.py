@@ -18,6 +18,7 @@ from pynetdicom import AE, evt
 
 from tests.conftest import running
 from tests.interop.scu import KINDS, N_KINDS, Response, scu
+from tests.patience import WALL
 from tests.peers import procfs, wire
 from tests.peers.raw import RawPeer, echo_ok
 from tests.peers.workers import STORAGE_OFF, UserWorker
@@ -157,7 +158,7 @@ def all_in_hand(gateway, destination) -> dict:
 
 
 def check(futures) -> None:
-    got = {cell: future.result(20)[-1] for cell, future in futures.items()}
+    got = {cell: future.result(WALL)[-1] for cell, future in futures.items()}
     assert {cell: f"{one.status:04X}" for cell, one in got.items()} == {
         cell: f"{expected(*cell):04X}" for cell in IN_HAND
     }
@@ -176,14 +177,12 @@ def test_worker_lost(gateway, worker, destination) -> None:
     pattern = r"^in hand \S+ (\d+)$"
     procfs.until(
         lambda: sum("in hand" in line for line in worker.out.lines) == len(IN_HAND),
-        timeout=10,
         what="all requests in hand",
     )
-    os.kill(int(worker.out.wait_for(pattern, timeout=1)[1]), signal.SIGKILL)
+    os.kill(int(worker.out.wait_for(pattern)[1]), signal.SIGKILL)
     check(futures)
     procfs.until(
         lambda: ask(gateway, "OK", "STORE", "")[-1].status == 0x0000,
-        timeout=15,
         what="the restarted worker",
     )
 
@@ -213,7 +212,7 @@ def test_busy(folder) -> None:
         worker.wait_ready()
         holder.associate(calling="LATE")
         holder.send(wire.message(1, wire.echo_rq()))
-        worker.out.wait_for("in hand", timeout=5)
+        worker.out.wait_for("in hand")
         twice = {k: [pool.submit(briefly, gateway, k) for _ in "ab"] for k in KINDS}
         got = {kind: [future.result() for future in both] for kind, both in twice.items()}
     pool.shutdown()
@@ -240,7 +239,7 @@ def test_nobody_else_notices(gateway, worker) -> None:
     worker.out.forget()
     for thread in threads:
         thread.start()
-    worker.out.wait_for("in hand EVT_C_FIND", timeout=5)
-    assert echo_ok(gateway.address, timeout=1.0)
+    worker.out.wait_for("in hand EVT_C_FIND")
+    assert echo_ok(gateway.address)
     for thread in threads:
-        thread.join(20)
+        thread.join(WALL)

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.patience import WALL
 from tests.peers import wire
 
 if TYPE_CHECKING:
@@ -200,11 +201,11 @@ def serving(script: Script | None = None) -> Iterator[Fake]:
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(main()), daemon=True)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(WALL)
     try:
         yield fake
     finally:
         loop.call_soon_threadsafe(leave.set)
-        thread.join(20)
+        thread.join(WALL)
         assert not thread.is_alive(), "the fake server still runs"
         loop.close()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tests.conftest import short_folder
 from tests.load.conftest import validate
+from tests.patience import WALL
 from tests.peers import dcmtk, procfs
 from tests.peers.process import Gateway, Program, run_cli
 from tests.peers.raw import echo_ok
@@ -69,7 +70,7 @@ def pynetdicom(folder: Path) -> Iterator[Server]:
     """pynetdicom's AE with a handler that writes the file."""
     command = (sys.executable, "-m", "tests.load.pynetdicom_scp", _kept(folder))
     with _running(*command, cwd=PROJECT) as program:
-        port = int(program.out.wait_for(r"^port (\d+)$", timeout=20)[1])
+        port = int(program.out.wait_for(r"^port (\d+)$")[1])
         yield Server(port, lambda: _files(folder))
 
 
@@ -92,7 +93,7 @@ def orthanc(folder: Path) -> Iterator[Server]:
     (folder / "orthanc.json").write_text(json.dumps(settings))
 
     def count() -> int:
-        with urllib.request.urlopen(f"http://127.0.0.1:{http}/statistics", timeout=20) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{http}/statistics", timeout=WALL) as answer:
             return int(json.load(answer)["CountInstances"])
 
     with _running(shutil.which("Orthanc"), folder / "orthanc.json", cwd=folder):
@@ -114,7 +115,6 @@ def put_under_load(server: Server, folder: Path, seconds: float) -> tuple[Progra
     done = run_cli(
         *("load", "127.0.0.1", server.port, "--associations", ASSOCIATIONS),
         *("--duration", f"{seconds:g}", "--html", folder / "report.html", "--json", report),
-        timeout=seconds + 60,
     )
     assert report.exists(), done.report()
     document = json.loads(report.read_text())
@@ -129,7 +129,7 @@ def _running(*command: object, cwd: Path) -> Iterator[Program]:
         yield program
     finally:
         program.terminate()
-        program.wait(30)
+        program.wait()
 
 
 def _kept(folder: Path) -> Path:
@@ -146,11 +146,11 @@ def _files(folder: Path) -> int:
 def _wait_listening(port: int) -> None:
     def answers() -> bool:
         try:
-            return echo_ok(("127.0.0.1", port), timeout=5)
+            return echo_ok(("127.0.0.1", port))
         except (OSError, AssertionError):
             return False
 
-    procfs.until(answers, timeout=20, what="a server that answers C-ECHO")
+    procfs.until(answers, what="a server that answers C-ECHO")
 
 
 def main() -> int:

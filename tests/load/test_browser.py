@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.load.fake import Script, serving
+from tests.patience import WALL
 from tests.peers.process import run_cli
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def opened(page: Path, folder: Path) -> tuple[bytes, str]:
             page.as_uri(),
         ],
         capture_output=True,
-        timeout=50,
+        timeout=WALL,
         check=False,
         env=os.environ | {"HOME": str(folder)},
     )
@@ -59,7 +60,7 @@ def report(tmp_path_factory) -> Path:
     )
     with serving(script) as server:
         options = ("--associations", 3, "--ramp", "20:200:2s", "--size", "1k")
-        done = run_cli("load", "127.0.0.1", server.port, *options, "--html", place, timeout=40)
+        done = run_cli("load", "127.0.0.1", server.port, *options, "--html", place)
     assert place.exists(), done.report()
     return place
 

@@ -33,7 +33,7 @@ MIXED = "--mix", "ct=70,mr=20,dx=10", "--size", "20k", "--study", "2x3"
 def report(folder: Path, address, *options: object) -> dict:
     """Runs the command; its JSON, validated."""
     path = folder / "report.json"
-    program = run_cli("load", *address, *options, "--json", path, timeout=50)
+    program = run_cli("load", *address, *options, "--json", path)
     assert program.popen.returncode == 0, program.report()
     assert "Traceback" not in program.err.text
     document = json.loads(path.read_text())

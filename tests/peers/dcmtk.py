@@ -7,6 +7,8 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+from tests.patience import WALL
+
 _ALSO = ("/usr/bin", "/usr/local/bin", "/opt/dcmtk/bin")
 
 
@@ -23,14 +25,14 @@ def find(tool: str) -> str | None:
 def _is_dcmtk(path: Path) -> bool:
     try:
         done = subprocess.run(
-            [path, "--version"], capture_output=True, timeout=20, check=False, text=True
+            [path, "--version"], capture_output=True, timeout=WALL, check=False, text=True
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
     return "dcmtk" in (done.stdout + done.stderr).lower()
 
 
-def run(tool: str, *args: object, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+def run(tool: str, *args: object) -> subprocess.CompletedProcess[str]:
     """Run a tool to its end; stdout and stderr together in `.stdout`."""
     path = find(tool)
     if path is None:
@@ -39,7 +41,7 @@ def run(tool: str, *args: object, timeout: float = 60) -> subprocess.CompletedPr
         [path, *map(str, args)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=timeout,
+        timeout=WALL,
         check=False,
         text=True,
         errors="replace",

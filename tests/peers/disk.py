@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.patience import WALL
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -18,9 +20,9 @@ def mounted(place: Path, *options: str, size: str = "8m") -> Iterator[None]:
     """A tmpfs at `place`; skips the test where this machine does not let us mount."""
     place.mkdir(parents=True)
     command = ["mount", "-t", "tmpfs", "-o", ",".join((f"size={size}", *options)), "tmpfs", place]
-    if subprocess.run(command, check=False, timeout=10, capture_output=True).returncode != 0:
+    if subprocess.run(command, check=False, timeout=WALL, capture_output=True).returncode != 0:
         pytest.skip("this machine does not let us mount")
     try:
         yield
     finally:
-        subprocess.run(["umount", place], check=True, timeout=10)
+        subprocess.run(["umount", place], check=True, timeout=WALL)

@@ -11,12 +11,11 @@ import threading
 import time
 from pathlib import Path
 
+from tests.patience import WALL
 from tests.peers import procfs
 
 COMMAND = str(Path(sys.executable).parent / "dicom-gateway")
 READY = re.compile(r"dicom-gateway ready: (?P<host>[^\s:]+):(?P<port>\d+) (?P<rest>.*)")
-READY_TIMEOUT = 20.0
-STOP_TIMEOUT = 20.0
 
 
 class Lines:
@@ -39,7 +38,7 @@ class Lines:
             self._ended = True
             self._changed.notify_all()
 
-    def wait_for(self, pattern: str | re.Pattern[str], *, timeout: float) -> re.Match[str]:
+    def wait_for(self, pattern: str | re.Pattern[str]) -> re.Match[str]:
         """The first match in any line, those that came before the call included."""
         found: list[re.Match[str]] = []
         wanted = re.compile(pattern)
@@ -55,9 +54,9 @@ class Lines:
             return self._ended
 
         with self._changed:
-            self._changed.wait_for(look, timeout)
+            self._changed.wait_for(look, WALL)
         if not found:
-            state = "the stream ended" if self._ended else f"not within {timeout} s"
+            state = "the stream ended" if self._ended else f"not within {WALL} s"
             raise AssertionError(f"no line like {wanted.pattern!r}: {state}\n{self.text}")
         return found[0]
 
@@ -74,8 +73,8 @@ class Lines:
     def lines(self) -> list[str]:
         return list(self._lines)
 
-    def join(self, timeout: float = 5) -> None:
-        self._thread.join(timeout)
+    def join(self) -> None:
+        self._thread.join(WALL)
         self._stream.close()
 
 
@@ -103,13 +102,13 @@ class Program:
     def terminate(self) -> None:
         self.popen.send_signal(signal.SIGTERM)
 
-    def wait(self, timeout: float = STOP_TIMEOUT) -> int:
+    def wait(self) -> int:
         """The exit status; a process that does not leave in time is killed and fails the test."""
         try:
-            status = self.popen.wait(timeout)
+            status = self.popen.wait(WALL)
         except subprocess.TimeoutExpired:
             self.kill_all()
-            raise AssertionError(f"still running after {timeout} s: {self.report()}") from None
+            raise AssertionError(f"still running after {WALL} s: {self.report()}") from None
         self.out.join()
         self.err.join()
         return status
@@ -122,7 +121,7 @@ class Program:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        self.popen.wait(10)
+        self.popen.wait(WALL)
         self.out.join()
         self.err.join()
 
@@ -153,7 +152,7 @@ class Gateway:
         started = time.monotonic()
         self.program = Program(*command, cwd=folder)
         try:
-            match = self.program.out.wait_for(READY, timeout=READY_TIMEOUT)
+            match = self.program.out.wait_for(READY)
         except AssertionError:
             self.program.kill_all()
             raise AssertionError(f"no ready line\n{self.program.report()}") from None
@@ -183,14 +182,14 @@ class Gateway:
         assert pid is not None, f"no child {name}: {self.describe()}"
         return pid
 
-    def wait_child(self, name: str, *, other_than: int = 0, timeout: float = 10) -> int:
+    def wait_child(self, name: str, *, other_than: int = 0) -> int:
         """The child of that name once it is there, and is not the one that died."""
 
         def look() -> int:
             pid = procfs.find_child(self.pid, name) or 0
             return 0 if pid == other_than else pid
 
-        return procfs.until(look, timeout=timeout, what=f"a new {name}")
+        return procfs.until(look, what=f"a new {name}")
 
     def describe(self) -> str:
         return "; ".join(f"{p} {procfs.command_line(p)}" for p in sorted(self.children()))
@@ -202,7 +201,7 @@ class Gateway:
         family = self.family | self.children()
         self.program.terminate()
         status = self.program.wait()
-        left = procfs.wait_gone(family, timeout=3)
+        left = procfs.wait_gone(family)
         told = {pid: procfs.command_line(pid) for pid in left}
         for pid in left:
             os.kill(pid, signal.SIGKILL)
@@ -218,8 +217,8 @@ class Gateway:
                 os.kill(pid, signal.SIGKILL)
 
 
-def run_cli(*args: object, timeout: float = 20, cwd: Path | None = None, env: dict | None = None):
+def run_cli(*args: object, cwd: Path | None = None, env: dict | None = None):
     """Run a `dicom-gateway` command to its end; the finished Program."""
     program = Program(COMMAND, *args, cwd=cwd, env=env)
-    program.wait(timeout)
+    program.wait()
     return program

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from tests.patience import WALL
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -15,7 +17,9 @@ Value = TypeVar("Value")
 _PROC = Path("/proc")
 
 
-def until(probe: Callable[[], Value], *, timeout: float, what: str, every: float = 0.01) -> Value:
+def until(
+    probe: Callable[[], Value], *, what: str, timeout: float = WALL, every: float = 0.01
+) -> Value:
     """The first true value of `probe`; AssertionError that names `what` when time is over."""
     end = time.monotonic() + timeout
     while True:
@@ -102,10 +106,10 @@ def descriptors(pid: int) -> dict[int, str]:
     return out
 
 
-def wait_gone(pids: set[int] | list[int], *, timeout: float) -> set[int]:
-    """Those of `pids` that are still alive when `timeout` is over: empty is good."""
+def wait_gone(pids: set[int] | list[int]) -> set[int]:
+    """Those of `pids` that are still alive when the wait is over: empty is good."""
     left = {pid for pid in pids if alive(pid)}
-    end = time.monotonic() + timeout
+    end = time.monotonic() + WALL
     while left and time.monotonic() < end:
         select.select((), (), (), 0.01)
         left = {pid for pid in left if alive(pid)}

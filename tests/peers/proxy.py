@@ -10,6 +10,8 @@ import threading
 from dataclasses import dataclass, field
 from enum import Enum
 
+from tests.patience import WALL
+
 Address = tuple[str, int]
 
 
@@ -53,14 +55,14 @@ class Proxy:
     def __exit__(self, *_: object) -> None:
         self._stop.close()
         for thread in [self._accepting, *self._threads]:
-            thread.join(10)
+            thread.join(WALL)
         self._wake.close()
         self._listener.close()
 
-    def wait_closed(self, timeout: float = 10) -> None:
+    def wait_closed(self) -> None:
         """Until every connection that was accepted so far is recorded to its end."""
         for recording in list(self.recordings):
-            if not recording.closed.wait(timeout):
+            if not recording.closed.wait(WALL):
                 raise AssertionError("a proxied connection is still open")
 
     def _accept(self) -> None:
@@ -79,10 +81,10 @@ class Proxy:
 
     def _serve(self, client: socket.socket, recording: Recording) -> None:
         try:
-            with client, socket.create_connection(self.target, timeout=10) as server:
+            with client, socket.create_connection(self.target, timeout=WALL) as server:
                 for sock in (client, server):
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    sock.settimeout(20)
+                    sock.settimeout(WALL)
                 self._pump(client, server, recording)
         except OSError:
             pass

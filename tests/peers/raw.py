@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.patience import WALL
 from tests.peers import wire
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Response:
 class RawPeer:
     """A TCP client with a deadline on every call."""
 
-    def __init__(self, address: Address, *, timeout: float = 10.0, rcvbuf: int = 0) -> None:
+    def __init__(self, address: Address, *, timeout: float = WALL, rcvbuf: int = 0) -> None:
         self.address = address
         self.sock = socket.socket()
         if rcvbuf:
@@ -203,7 +204,7 @@ def association(address: Address, *contexts: bytes, **fields) -> Iterator[RawPee
         yield peer
 
 
-def echo_ok(address: Address, *, timeout: float = 5.0) -> bool:
+def echo_ok(address: Address, *, timeout: float = WALL) -> bool:
     """One whole C-ECHO by a healthy peer: associate, echo, release."""
     with RawPeer(address, timeout=timeout) as peer:
         peer.associate(wire.context(1))
@@ -217,7 +218,7 @@ class RawAcceptor:
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listener.settimeout(10)
+        self.listener.settimeout(WALL)
         self.address: Address = self.listener.getsockname()
 
     def __enter__(self) -> RawAcceptor:
@@ -226,7 +227,7 @@ class RawAcceptor:
     def __exit__(self, *_: object) -> None:
         self.listener.close()
 
-    def accept(self, timeout: float = 10.0) -> RawPeer:
+    def accept(self, timeout: float = WALL) -> RawPeer:
         sock, address = self.listener.accept()
         sock.settimeout(timeout)
         peer = RawPeer.__new__(RawPeer)

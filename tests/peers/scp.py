@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import select
+import random
 import socket
 import subprocess
 from contextlib import contextmanager
@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING
 from pynetdicom import AE, evt
 from pynetdicom import _config as pynetdicom_config
 
-from tests.peers import dcmtk, wire
+from tests.patience import WALL
+from tests.peers import dcmtk, procfs, wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.peers.raw import Address
+
+_taken: list[socket.socket] = []
+"""Of the ports that were given away."""
 
 TRANSFER_SYNTAXES = [wire.IMPLICIT, wire.EXPLICIT, wire.BIG_ENDIAN, wire.DEFLATED]
 
@@ -44,9 +48,21 @@ def pynetdicom_storescp(folder: Path) -> Iterator[Address]:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago, for programs that cannot be given a socket."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
+    """A port for a program that cannot be given a socket.
+
+    None that the kernel gives away by itself, and no other process of the tests is given it while
+    this one lives: a socket that is kept says that it is taken.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        keep = socket.socket(socket.AF_UNIX)
+        try:
+            keep.bind(f"\0gateway-tests-port-{port}")
+            with socket.create_server(("127.0.0.1", port)):
+                _taken.append(keep)
+                return port
+        except OSError:
+            keep.close()
 
 
 @contextmanager
@@ -62,13 +78,12 @@ def dcmtk_storescp(folder: Path, *options: str) -> Iterator[Address]:
         yield ("127.0.0.1", port)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(WALL)
 
 
 def _wait_listening(address: Address) -> None:
-    for _ in range(500):
+    def listens() -> bool:
         with socket.socket() as probe:
-            if probe.connect_ex(address) == 0:
-                return
-        select.select((), (), (), 0.01)
-    raise AssertionError(f"nothing listens on {address}")
+            return probe.connect_ex(address) == 0
+
+    procfs.until(listens, what=f"something that listens on {address}")

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.patience import WALL
 from tests.peers import wire
 from tests.peers.raw import Address, RawPeer
 
@@ -45,7 +46,7 @@ def store_all(
     instances: Iterable[Instance],
     *,
     listener: Listener | None = None,
-    timeout: float = 60,
+    timeout: float = WALL,
     calling: str = "RAWPEER",
 ) -> Outcome:
     """Send the instances in turn on one association; never raises for what a peer does."""

@@ -175,13 +175,11 @@ def test_descendants_and_command_lines_are_found() -> None:
 
     child = subprocess.Popen(["sh", "-c", "cat; true", "marker-0"], stdin=subprocess.PIPE)
     try:
-        found = procfs.until(
-            lambda: procfs.find_child(os.getpid(), "marker-0"), timeout=5, what="the child"
-        )
+        found = procfs.until(lambda: procfs.find_child(os.getpid(), "marker-0"), what="the child")
         assert found == child.pid
         assert procfs.memory(child.pid) > 0
         assert procfs.cpu_seconds(child.pid) >= 0
         assert 0 in procfs.descriptors(child.pid)
     finally:
         child.communicate()
-    assert procfs.wait_gone([child.pid], timeout=1) == set()
+    assert procfs.wait_gone([child.pid]) == set()

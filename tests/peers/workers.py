@@ -100,9 +100,9 @@ class UserWorker(Program):
         target = f"{name}_worker:worker"
         super().__init__(COMMAND, "worker", target, "--data", data, *options, cwd=folder)
 
-    def wait_ready(self, timeout: float = 20) -> None:
+    def wait_ready(self) -> None:
         """Until the command says that its worker is at work."""
-        self.out.wait_for(READY, timeout=timeout)
+        self.out.wait_for(READY)
 
     def __enter__(self) -> UserWorker:
         return self

@@ -15,13 +15,14 @@ import pytest
 
 from gateway.config import to_toml
 from gateway.settings import Settings, from_map, to_map
+from tests.patience import WALL
 from tests.peers import procfs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-LIMIT = 60.0
+LIMIT = WALL
 READY = [{"do": "ready"}]
 
 
@@ -130,14 +131,14 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         bench.close()
 
 
-def ended(pid: int, limit: float = 5.0) -> bool:
-    """Whether the process is gone, or goes within the limit."""
+def ended(pid: int) -> bool:
+    """Whether the process is gone, or goes while this waits."""
     try:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
         return True
     try:
-        return bool(select.select([pidfd], [], [], limit)[0])
+        return bool(select.select([pidfd], [], [], LIMIT)[0])
     finally:
         os.close(pidfd)
 

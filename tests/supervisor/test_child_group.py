@@ -11,8 +11,9 @@ from gateway.errors import ConfigError
 from gateway.process import EXIT_CONFIG
 from gateway.supervisor import restarts
 from gateway.supervisor.child_group import ChildGroup, ChildSpec, EndReason, StartFailed
+from tests.patience import WALL
 
-LIMIT = 20.0
+LIMIT = WALL
 
 
 def group(*scripts: list[dict[str, Any]], module: str = "tests.supervisor.child") -> ChildGroup:

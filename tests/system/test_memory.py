@@ -11,6 +11,7 @@ import time
 import pytest
 
 from tests.accountant import read_archive
+from tests.patience import WALL
 from tests.peers import instances, procfs, sender, wire
 from tests.peers.raw import RawPeer, association, echo_ok
 
@@ -26,7 +27,7 @@ def test_acceptor_does_not_grow_with_the_object(start_gateway, size: int) -> Non
     acceptor = gateway.child("acceptor-0")
     context = wire.context(1, wire.CT, wire.EXPLICIT)
     with association(gateway.address, context) as peer:
-        peer.sock.settimeout(120)
+        peer.sock.settimeout(WALL)
         warm = instances.make(size=2 * MIB)
         assert peer.store(warm).status == 0
         procfs.reset_peak(acceptor)
@@ -95,7 +96,6 @@ def test_descriptors_come_back(gateway_process) -> None:
             peer.send(b"\x01")
     procfs.until(
         lambda: len(procfs.descriptors(acceptor)) <= settled + 1,
-        timeout=10,
         what=f"descriptors back to {settled}: {procfs.descriptors(acceptor)}",
     )
 
@@ -108,7 +108,7 @@ def test_acceptor_imports_nothing_heavy() -> None:
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=WALL, check=True
     )
     assert set(done.stdout.split()) & set(FORBIDDEN) == set()
 

@@ -28,7 +28,7 @@ def store_once(gateway, message_id: int = 1) -> tuple[str, int]:
 
 def test_refused_while_storage_holds_the_event(gateway_process, folder) -> None:
     with UserWorker(folder, STORE, gateway_process.data) as worker:
-        assert worker.wait(20) != 0
+        assert worker.wait() != 0
     text = worker.out.text + worker.err.text
     assert "storage" in text, f"the holder is not named: {text}"
     assert "EVT_C_STORE" in text, f"the event is not named: {text}"
@@ -47,7 +47,7 @@ def test_answers_with_storage_switched_off(without_storage, folder) -> None:
         worker.wait_ready()
         uid, status = store_once(without_storage, 42)
         assert status == 0xB007
-        worker.out.wait_for(f"stored {uid} 42", timeout=5)
+        worker.out.wait_for(f"stored {uid} 42")
         worker.terminate()
         assert worker.wait() == 0
     assert read_archive(without_storage.archive) == ([], [])
@@ -58,14 +58,14 @@ def test_watcher_prints_transitions_and_pdus_live(gateway_process, folder) -> No
     with UserWorker(folder, WATCH, gateway_process.data, name="watch") as worker:
         worker.wait_ready()
         with association(gateway_process.address, wire.context(1)) as peer:
-            worker.out.wait_for("^fsm Sta3 Evt7 AE-7 Sta6$", timeout=5)
-            worker.out.wait_for("^pdu AAssociateRQ$", timeout=5)
+            worker.out.wait_for("^fsm Sta3 Evt7 AE-7 Sta6$")
+            worker.out.wait_for("^pdu AAssociateRQ$")
             peer.echo()
-            worker.out.wait_for("^fsm Sta6 Evt10 DT-2 Sta6$", timeout=5)
-            worker.out.wait_for("^pdu PDataTF$", timeout=5)
+            worker.out.wait_for("^fsm Sta6 Evt10 DT-2 Sta6$")
+            worker.out.wait_for("^pdu PDataTF$")
             peer.release()
-        worker.out.wait_for("^fsm Sta8 Evt14 AR-4 Sta13$", timeout=5)
-        worker.out.wait_for("^fsm Sta13 Evt17 AR-5 Sta1$", timeout=5)
+        worker.out.wait_for("^fsm Sta8 Evt14 AR-4 Sta13$")
+        worker.out.wait_for("^fsm Sta13 Evt17 AR-5 Sta1$")
         worker.terminate()
         assert worker.wait() == 0
 

@@ -9,7 +9,6 @@ import asyncio
 import os
 import signal
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from textwrap import dedent
 
@@ -20,6 +19,7 @@ from gateway.requestor import Address, Instance, Proposal, associate
 from tests.conftest import running
 from tests.interop.scu import scu
 from tests.interop.test_negotiation import Asked, identity
+from tests.patience import PATIENCE, WALL
 from tests.peers import instances, procfs, wire
 from tests.peers.raw import RawPeer, association
 from tests.peers.workers import STORAGE_OFF, UserWorker
@@ -42,7 +42,7 @@ def find(event):
         yield 0xFF00, ds
     if event.assoc.requestor.ae_title == "STAYS":
         print("waiting", os.getpid(), flush=True)
-        event.cancellation.wait(60)
+        event.cancellation.wait(600)
 """
 
 
@@ -52,7 +52,7 @@ def test_killed_in_the_middle_of_a_find(folder) -> None:
         with scu(gateway.address, "STAYS", end=False) as peer:
             responses = peer.stream("FIND")
             assert [next(responses).status for _ in range(3)] == [0xFF00] * 3
-            pid = int(worker.out.wait_for(r"^waiting (\d+)$", timeout=5)[1])
+            pid = int(worker.out.wait_for(r"^waiting (\d+)$")[1])
             os.kill(pid, signal.SIGKILL)
             assert [one.status for one in responses] == [0xA700]
             assert peer.ask("ECHO")[0].status == 0x0000
@@ -76,7 +76,7 @@ def window(event):
 
 @worker.on(evt.EVT_C_STORE)
 def store(event):
-    all_at_once.wait(20)
+    all_at_once.wait(600)
     return 0x0000
 """
 
@@ -140,13 +140,13 @@ def test_new_code_takes_over_during_a_stream_of_stores(folder) -> None:
         old.wait_ready()
         try:
             streams = [pool.submit(stream, gateway.address) for _ in range(3)]
-            assert old_seen.wait(10)
+            assert old_seen.wait(WALL)
             with UserWorker(folder / "new", f"VERSION = {NEW}\n{SWAP}", gateway.data) as new:
-                assert new_seen.wait(20)
-                assert old.wait(20) == EXIT_SUPERSEDED, "the old one leaves by itself"
+                assert new_seen.wait(WALL)
+                assert old.wait() == EXIT_SUPERSEDED, "the old one leaves by itself"
                 enough.set()
                 for one in streams:
-                    one.result(20)
+                    one.result(WALL)
                 new.terminate()
                 assert new.wait() == 0
         finally:
@@ -176,14 +176,14 @@ def identify(event):
 def verdict(event, stays, yes):
     print(event.name, os.getpid(), flush=True)
     if event.assoc.requestor.ae_title == stays:
-        event.cancellation.wait(60)
+        event.cancellation.wait(600)
     return yes
 """
 
 
 @pytest.mark.parametrize("title", ["ADMITTED", "IDENTIFIED"])
 def test_killed_while_it_thinks_about_a_peer(folder, title: str) -> None:
-    source = AUTH.replace("DEADLINE", "60")
+    source = AUTH.replace("DEADLINE", "600")
     event = "EVT_ASSOCIATE" if title == "ADMITTED" else "EVT_USER_ID"
     with (
         running(STORAGE_OFF) as gateway,
@@ -192,9 +192,9 @@ def test_killed_while_it_thinks_about_a_peer(folder, title: str) -> None:
     ):
         worker.wait_ready()
         asked = pool.submit(Asked, gateway, title, identity())
-        pid = int(worker.out.wait_for(rf"^{event} (\d+)$", timeout=5)[1])
+        pid = int(worker.out.wait_for(rf"^{event} (\d+)$")[1])
         os.kill(pid, signal.SIGKILL)
-        assert asked.result(20).rejected == (2, 3, 1)
+        assert asked.result(WALL).rejected == (2, 3, 1)
         assert Asked(gateway, "FRIEND", identity()).rejected is None, "the restarted one answers"
 
 
@@ -225,15 +225,14 @@ def kill_for_good(worker: UserWorker) -> None:
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
 def test_an_auth_worker_that_is_killed_lets_nobody_in(folder, request_, grace: float) -> None:
     """However long it is dead: until its lease is vacant no longer, and then."""
-    source = AUTH.replace("DEADLINE", "0.2")
+    source = AUTH.replace("DEADLINE", str(0.5 * PATIENCE))
     config = f"{STORAGE_OFF}[fabric]\nlease_grace = {grace}\n"
     with running(config) as gateway, UserWorker(folder, source, gateway.data) as worker:
         assert answer(gateway.address, request_)[:1] == b"\x02", "nobody has ever registered"
         worker.wait_ready()
         assert answer(gateway.address, request_)[:1] == b"\x02"
         kill_for_good(worker)
-        end = time.monotonic() + 1.0
-        while time.monotonic() < end:
+        for _ in range(4):  # while the lease is vacant, each waits until its deadline
             assert answer(gateway.address, request_) == wire.associate_rj(2, 3, 1)
         with UserWorker(folder, source, gateway.data) as again:
             again.wait_ready()
@@ -245,8 +244,8 @@ def test_an_auth_worker_that_is_killed_lets_nobody_in(folder, request_, grace: f
 
 BAD = {
     "raises": "raise RuntimeError('no')",
-    "hangs": "event.cancellation.wait(60)",
-    "sleeps": "__import__('time').sleep(3)",
+    "hangs": "event.cancellation.wait(600)",
+    "sleeps": "__import__('time').sleep(600)",
     "nonsense": "return object()",
     "too much": "return {n: 'x' * 1000 for n in range(20_000)}",
     "spins": "[None for _ in range(10**8)]",
@@ -260,7 +259,7 @@ from gateway import Worker, evt
 worker = Worker("bad-{number}")
 
 
-@worker.on(evt.EVT_{event}, deadline=1.0)
+@worker.on(evt.EVT_{event}, deadline={deadline})
 def handle(event):
     print("asked", flush=True)
     {body}
@@ -269,43 +268,47 @@ def handle(event):
 
 def test_eight_bad_workers_and_a_quick_echo(folder) -> None:
     """Each of eight workers goes wrong in a way of its own; another association echoes on."""
-    slowest, done = [], threading.Event()
+    echoed, done = [], threading.Event()
+    beside: dict[str, int] = {}
+    """Echoes that were answered while a request was in hand."""
 
     def echoes(address) -> None:
         with RawPeer(address) as peer:
             peer.associate(wire.context(1))
-            number = 0
             while not done.is_set():
-                before = time.monotonic()
-                assert peer.echo(number % 65536).status == 0x0000
-                slowest.append(time.monotonic() - before)
-                number += 1
+                assert peer.echo(len(echoed) % 65536).status == 0x0000
+                echoed.append(None)
             peer.release()
 
     def ask(address, kind: str) -> int:
         with scu(address, "PATIENT") as peer:
-            return peer.ask(kind)[-1].status
+            before = len(echoed)
+            status = peer.ask(kind)[-1].status
+            beside[kind] = len(echoed) - before
+            return status
 
     with running(STORAGE_OFF) as gateway, ThreadPoolExecutor(9) as pool:
         workers = []
         try:
             for number, (kind, body) in enumerate(zip(SERVICES, BAD.values(), strict=True)):
                 event = kind if kind.startswith("N_") else f"C_{kind}"
-                source = BAD_WORKER.format(number=number, event=event, body=body)
+                source = BAD_WORKER.format(
+                    number=number, event=event, body=body, deadline=1.0 * PATIENCE
+                )
                 name = f"bad{number}"
                 workers.append(UserWorker(folder, dedent(source), gateway.data, name=name))
             for worker in workers:
                 worker.wait_ready()
             echoing = pool.submit(echoes, gateway.address)
             asked = {kind: pool.submit(ask, gateway.address, kind) for kind in SERVICES}
-            statuses = {kind: future.result(30) for kind, future in asked.items()}
+            statuses = {kind: future.result(WALL) for kind, future in asked.items()}
             done.set()
-            echoing.result(10)
+            echoing.result(WALL)
         finally:
             done.set()
             for worker in workers:
                 worker.kill_all()
     assert 0x0000 not in statuses.values(), statuses
-    assert len(slowest) > 10
-    assert max(slowest) < 1.0
-    assert sorted(slowest)[len(slowest) // 2] < 0.05
+    hangs, sleeps = SERVICES[1], SERVICES[2]
+    assert beside[hangs] > 10
+    assert beside[sleeps] > 10

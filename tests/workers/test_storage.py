@@ -16,6 +16,7 @@ from gateway.errors import ConfigError, GatewayError
 from gateway.part10 import file_meta
 from gateway.sdk import WorkerContext, evt
 from gateway.sdk.event import Event
+from tests.patience import WALL
 from tests.peers import instances
 from tests.workers import conftest
 from tests.workers.conftest import keep, stored
@@ -347,7 +348,7 @@ class TestBatches:
         met = threading.Barrier(4)
         running.ask(offer(None))
         running.storage.archive._is_slow = True
-        monkeypatch.setattr(os, "fdatasync", lambda _fd: met.wait(10))
+        monkeypatch.setattr(os, "fdatasync", lambda _fd: met.wait(WALL))
         offers = [offer(None) for _ in range(4)]
         assert running.answers(offers) == [0x0000] * 4
         assert set(stored(running.folder).values()) >= {one.whole for one in offers}
