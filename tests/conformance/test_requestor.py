@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.patience import WALL
+from tests.patience import PATIENCE, WALL
 from tests.peers import wire
 from tests.peers.process import run_cli
 from tests.peers.raw import EOF, RESET, RawAcceptor, RawPeer
@@ -58,7 +58,7 @@ class Echo:
 
 
 @contextmanager
-def echo(timeout: float = 5):
+def echo(timeout: float = 5 * PATIENCE):
     with RawAcceptor() as acceptor:
         command = Echo(acceptor, timeout)
         try:

@@ -1,7 +1,7 @@
 """ARTIM, the idle wall and closing (PS3.8 9.1.5, 9.2.3), with `fast_gateway`'s short timeouts.
 
-Each wait is one for bytes or for the end of the stream; the bounds are the configured time and a
-good margin for a busy machine.
+Each wait is one for bytes or for the end of the stream. That a timer has not run too early is known
+from a clock that was started before it.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ import time
 import pytest
 
 from tests.conformance.table import expect, open_association
+from tests.patience import PATIENCE, WALL
 from tests.peers import instances, wire
 from tests.peers.raw import EOF, RawPeer, echo_ok
 
-ARTIM = 0.5
-NETWORK = 2.0
-DIMSE = 1.0
-MARGIN = 2.0
+ARTIM = 0.5 * PATIENCE
+NETWORK = 2.0 * PATIENCE
 
 
 class Watch:
@@ -39,27 +38,25 @@ def trickle(peer: RawPeer, data: bytes, *, every: float) -> int:
 
 
 def test_silent_peer_is_closed_by_artim(fast_gateway) -> None:
+    watch = Watch()
     with RawPeer(fast_gateway.address) as peer:
-        watch = Watch()
         expect(peer)
-        assert ARTIM - 0.1 <= watch.seconds <= ARTIM + MARGIN
+        assert watch.seconds >= ARTIM
 
 
 def test_artim_is_a_wall_over_the_whole_request(fast_gateway) -> None:
+    watch = Watch()
     with RawPeer(fast_gateway.address) as peer:
-        watch = Watch()
         request = wire.associate_rq()
-        assert trickle(peer, request, every=0.05) < len(request)
-        assert ARTIM - 0.1 <= watch.seconds <= ARTIM + MARGIN
+        assert trickle(peer, request, every=ARTIM / 10) < len(request)
+        assert watch.seconds >= ARTIM
         expect(peer)
 
 
 def test_header_of_a_request_and_then_silence(fast_gateway) -> None:
     with RawPeer(fast_gateway.address) as peer:
         peer.send(wire.associate_rq()[:6])
-        watch = Watch()
         expect(peer)
-        assert watch.seconds <= ARTIM + MARGIN
 
 
 @pytest.mark.parametrize(
@@ -71,28 +68,26 @@ def test_header_of_a_request_and_then_silence(fast_gateway) -> None:
 )
 def test_peer_that_does_not_close_is_closed_by_artim(fast_gateway, sent, answer) -> None:
     with RawPeer(fast_gateway.address) as peer:
+        watch = Watch()
         peer.send(sent)
         assert peer.recv_pdu() == answer
-        watch = Watch()
-        assert peer.closed_within(ARTIM + MARGIN), "the connection is still open"
-        assert watch.seconds >= ARTIM - 0.2, "the connection was not drained"
+        assert peer.closed_within(WALL), "the connection is still open"
+        assert watch.seconds >= ARTIM, "the connection was not drained"
 
 
 def test_released_peer_that_does_not_close_is_closed_by_artim(fast_gateway) -> None:
     with open_association(fast_gateway.address) as peer:
         peer.release()
-        watch = Watch()
         assert peer.recv_pdu() == EOF
-        assert watch.seconds <= ARTIM + MARGIN
-        assert peer.closed_within(ARTIM + MARGIN)
+        assert peer.closed_within(WALL)
 
 
 def test_idle_association_is_aborted(fast_gateway) -> None:
+    watch = Watch()
     with open_association(fast_gateway.address) as peer:
-        watch = Watch()
         got = peer.recv_pdu()
         assert got[:1] == b"\x07"
-        assert NETWORK - 0.2 <= watch.seconds <= NETWORK + MARGIN
+        assert watch.seconds >= NETWORK
 
 
 def test_message_that_stops_in_its_middle_is_aborted(fast_gateway) -> None:
@@ -100,10 +95,8 @@ def test_message_that_stops_in_its_middle_is_aborted(fast_gateway) -> None:
     whole = wire.message(3, wire.store_rq(instance.uid), instance.data_set)
     with open_association(fast_gateway.address) as peer:
         peer.send(whole[: len(whole) // 2])
-        watch = Watch()
         got = peer.recv_pdu()
         assert got[:1] == b"\x07"
-        assert watch.seconds <= max(DIMSE, NETWORK) + MARGIN
 
 
 def test_busy_association_is_not_idle(fast_gateway) -> None:
@@ -113,7 +106,7 @@ def test_busy_association_is_not_idle(fast_gateway) -> None:
         while watch.seconds < NETWORK + 0.5:
             number += 1
             assert peer.echo(number).status == 0
-            select.select((), (), (), 0.25)
+            select.select((), (), (), NETWORK / 8)
         peer.release()
 
 

@@ -20,6 +20,7 @@ from tests.conftest import short_folder
 from tests.faults import strace
 from tests.faults.hasty import HASTY
 from tests.faults.strace import Point, attached
+from tests.patience import PATIENCE, WALL
 from tests.peers import instances, procfs
 from tests.peers.process import Gateway
 from tests.peers.raw import echo_ok
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from tests.peers.instances import Instance
 
-CONFIG = "[fabric]\nheartbeat = 0.2\nlease_grace = 5.0\n"
+CONFIG = f"[fabric]\nheartbeat = {0.2 * PATIENCE}\nlease_grace = {WALL}\n"
 VICTIMS = ("acceptor-0", "storage-0")
 KINDS = ("inline", "spooled", "bucket", "checkpoint")
 ERRORS = ("EIO", "ENOSPC")
@@ -47,8 +48,6 @@ CHANGES = ("write", "writev", "pwrite64", "fdatasync", "fsync", "rename", "renam
 """Those of which each one fails, too, for as long as the fault lasts."""
 
 REFUSALS = (0xA700, 0x0110)
-BACK = 10.0
-"""Seconds for an acceptor to come back. Whether it keeps its second is the subject of `kill`."""
 CHECKPOINT = 400
 """Instances after which SQLite must have copied its log into its file."""
 
@@ -79,9 +78,9 @@ class House:
 
     def send(self, batch: Sequence[Instance]) -> Outcome:
         """On one association; an SCU that hears nothing for long counts as a broken promise."""
-        told = store_all(self.gateway.address, batch, listener=self.accountant, timeout=15)
+        told = store_all(self.gateway.address, batch, listener=self.accountant)
         if any(error.startswith("TimeoutError") for error in told.errors):
-            raise Broken(f"neither a status nor an abort within 15 s: {told}")
+            raise Broken(f"neither a status nor an abort within {WALL} s: {told}")
         return told
 
     def load(self, batch: list[Instance]) -> Outcome:
@@ -160,7 +159,7 @@ class House:
     def back(self, victim: str, pid: int) -> None:
         self.gateway.wait_child(victim, other_than=pid)
         if victim.startswith("acceptor"):
-            procfs.until(self.echoes, timeout=BACK, what="an answer to C-ECHO")
+            procfs.until(self.echoes, what="an answer to C-ECHO")
 
     def echoes(self) -> bool:
         try:
@@ -176,8 +175,8 @@ class House:
             raise Broken(f"after the fault: {told}")
 
     def audit(self) -> None:
-        """Raise Broken if an invariant does not hold, nor within a moment."""
-        end = time.monotonic() + 2
+        """Raise Broken if an invariant does not hold, nor soon."""
+        end = time.monotonic() + WALL
         while found := [str(one) for one in self.violations()]:
             if time.monotonic() > end:
                 raise Broken(report(found))

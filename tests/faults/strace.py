@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.patience import PATIENCE
 from tests.peers import procfs
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _detach(tracer: subprocess.Popen[bytes], pid: int) -> None:
     if procfs.alive(pid):
         tracer.terminate()
     try:
-        tracer.communicate(timeout=1)
+        tracer.communicate(timeout=1 * PATIENCE)
     except subprocess.TimeoutExpired:
         tracer.kill()
         tracer.communicate()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.accountant import Accountant
-from tests.patience import WALL
+from tests.patience import PATIENCE, WALL
 from tests.peers import instances, wire
 from tests.peers.process import Gateway, run_cli
 from tests.peers.raw import association, echo_ok
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.peer("gcc")
 
 TEN_YEARS = 10 * 365 * 86400
-HEARTBEAT = 0.2
+HEARTBEAT = 0.2 * PATIENCE
 CONFIG = f"[fabric]\nheartbeat = {HEARTBEAT}\n"
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.accountant import leftovers, read_archive
 from tests.conftest import running
-from tests.patience import WALL
+from tests.patience import PATIENCE, WALL
 from tests.peers import procfs
 from tests.peers.process import Program
 from tests.peers.raw import echo_ok
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parents[2]
 HERE, THERE = "10.213.77.1", "10.213.77.2"
-CONFIG = """
+CONFIG = f"""
 [association]
-artim_timeout = 1.0
-dimse_timeout = 1.0
-network_timeout = 1.5
-send_timeout = 1.0
+artim_timeout = {PATIENCE}
+dimse_timeout = {PATIENCE}
+network_timeout = {1.5 * PATIENCE}
+send_timeout = {PATIENCE}
 max_associations = 1
 """
 PEER = """
@@ -43,7 +43,7 @@ peer.associate(one.context())
 message = wire.message(1, wire.store_rq(one.uid), one.data_set)
 peer.send(message[: int(len(message) * float(sys.argv[3]))])
 print("there", flush=True)
-threading.Event().wait(60)
+threading.Event().wait(600)
 """
 
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from tests.peers.raw import Address
 
-TIMEOUT = 20
 N_KINDS = ("N_ACTION", "N_CREATE", "N_DELETE", "N_EVENT_REPORT", "N_GET", "N_SET")
 KINDS = ("ECHO", "STORE", "FIND", "GET", "MOVE", *N_KINDS)
 MODELS = {
@@ -143,7 +142,7 @@ def scu(
     *,
     answers: Iterable[int] = (),
     contexts: Iterable[str] = _CONTEXTS,
-    timeout: float = TIMEOUT,
+    timeout: float = WALL,
     end: bool = True,
     handlers: Iterable[tuple] = (),
 ) -> Iterator[Scu]:

@@ -30,7 +30,7 @@ def say(*words) -> None:
 def hang(event) -> None:
     """Until the gateway wants no answer any more, which is past the deadline."""
     say("in hand", event.name, os.getpid())
-    event.cancellation.wait(60)
+    event.cancellation.wait(600)
 
 
 def instance(number: int) -> Dataset:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.accountant import read_archive
-from tests.patience import WALL
 from tests.peers import dcmtk, instances, streams, wire
 from tests.peers.proxy import Proxy
 
@@ -78,11 +77,10 @@ def test_storescu_with_its_smallest_and_largest_pdu(gateway_process, tmp_path, l
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_storescu_with_a_thousand_instances(gateway_process, thousand, thousand_folder) -> None:
     with Proxy(gateway_process.address) as proxy:
         host, port = proxy.address
-        done = dcmtk.run("storescu", "+sd", "+r", "-nh", host, port, thousand_folder, timeout=WALL)
+        done = dcmtk.run("storescu", "+sd", "+r", "-nh", host, port, thousand_folder)
         assert done.returncode == 0, done.stdout[-2000:]
         sent, stored = sent_and_stored(gateway_process, proxy)
     assert {uid for uid, _, _ in sent} == {one.uid for one in thousand}

@@ -49,7 +49,7 @@ def answer(event, good):
     if case == "EXITS":
         raise SystemExit(0)
     if case == "HANGS":
-        event.cancellation.wait(30)
+        event.cancellation.wait(600)
     return NOT_ANSWERS[case] if case in NOT_ANSWERS else eval(case)
 
 
@@ -148,7 +148,7 @@ class Asked:
 
     def __init__(self, gateway, title: str, *items) -> None:
         ae = AE(ae_title=title)
-        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 15
+        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = WALL
         ae.add_requested_context(wire.VERIFICATION)
         ae.add_requested_context(wire.CT)
         assoc = self.assoc = ae.associate(*gateway.address, ae_title="GATEWAY", ext_neg=list(items))

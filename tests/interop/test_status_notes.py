@@ -13,11 +13,12 @@ import pytest
 from tests.conftest import running
 from tests.interop.scu import MODELS, N_KINDS, scu
 from tests.interop.test_status_table import SOURCE, Destination
+from tests.patience import PATIENCE
 from tests.peers import instances, wire
 from tests.peers.raw import RawPeer
 from tests.peers.workers import STORAGE_OFF, UserWorker
 
-DEADLINE = 1.2
+DEADLINE = 1.2 * PATIENCE
 MANY = 2999
 """As in the worker."""
 RELEVANT_PATIENT = "1.2.840.10008.5.1.4.37.1"

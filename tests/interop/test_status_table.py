@@ -18,7 +18,7 @@ from pynetdicom import AE, evt
 
 from tests.conftest import running
 from tests.interop.scu import KINDS, N_KINDS, Response, scu
-from tests.patience import WALL
+from tests.patience import PATIENCE, WALL
 from tests.peers import procfs, wire
 from tests.peers.raw import RawPeer, echo_ok
 from tests.peers.workers import STORAGE_OFF, UserWorker
@@ -26,7 +26,11 @@ from tests.peers.workers import STORAGE_OFF, UserWorker
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SOURCE = (Path(__file__).parent / "status_worker.py").read_text()
+SOURCE = (
+    (Path(__file__).parent / "status_worker.py")
+    .read_text()
+    .replace("DEADLINE = 2.5", f"DEADLINE = {2.5 * PATIENCE}")
+)
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +206,7 @@ def bare():
 def test_busy(folder) -> None:
     """The one credit is taken: of two requests of a kind one waits, the other is told at once."""
     source = SOURCE.replace("concurrency=32", "concurrency=1")
-    source = source.replace("DEADLINE = 2.5", "DEADLINE = 60")
+    source = source.replace(f"DEADLINE = {2.5 * PATIENCE}", "DEADLINE = 600")
     pool = ThreadPoolExecutor(2 * len(KINDS))
     with (
         running(STORAGE_OFF + "[fabric]\nqueue = 1\n") as gateway,
@@ -223,7 +227,7 @@ def test_busy(folder) -> None:
 
 def briefly(gateway, kind: str) -> int | None:
     """The status of a response that comes soon; None if none does."""
-    with scu(gateway.address, "OK", timeout=2, end=False) as peer:
+    with scu(gateway.address, "OK", timeout=3 * PATIENCE, end=False) as peer:
         try:
             return peer.ask(kind)[-1].status
         except AssertionError:

@@ -10,6 +10,7 @@ from gateway.load.arguments import ramp
 from gateway.load.histogram import PRECISION
 from gateway.load.load_plan import Rate
 from tests.load.fake import ABORT, SILENT, Script, serving
+from tests.patience import PATIENCE, WALL
 
 
 def test_every_operation_is_counted_once(load) -> None:
@@ -29,13 +30,12 @@ def test_every_operation_is_counted_once(load) -> None:
 
 
 def test_percentiles_are_those_of_the_server(load) -> None:
-    delays = [0.1 if number % 10 == 9 else 0.01 for number in range(200)]
+    long = 0.2 * PATIENCE
+    delays = [long if number % 10 == 9 else 0.01 for number in range(200)]
     with serving(Script(delay=lambda number: delays[number])) as server:
         latency = load(server.port, count=200, associations=4).totals.latency
-    assert 0.01 * (1 - PRECISION) <= latency.percentile(50) < 0.05
-    assert 0.01 * (1 - PRECISION) <= latency.percentile(88) < 0.1
-    assert 0.1 * (1 - PRECISION) <= latency.percentile(95) < 0.2
-    assert latency.largest >= 0.1
+    assert 0.01 * (1 - PRECISION) <= latency.percentile(50) <= latency.percentile(88) < long
+    assert long * (1 - PRECISION) <= latency.percentile(95) <= latency.largest
 
 
 def test_a_server_that_freezes_shows_in_the_percentiles_of_an_open_loop(load) -> None:
@@ -48,8 +48,8 @@ def test_a_server_that_freezes_shows_in_the_percentiles_of_an_open_loop(load) ->
     assert totals.latency.percentile(99) > 1.8
     assert totals.latency.percentile(50) > 0.3
     # What the connections saw is another story: ten operations were in flight, no more.
-    assert totals.service.percentile(50) < 0.5
-    assert sum(count for at, count in totals.service.rows() if at > 1) <= 10
+    assert totals.service.percentile(50) < totals.latency.percentile(50)
+    assert sum(count for at, count in totals.service.rows() if at > 1.8) <= 10
 
 
 @pytest.mark.parametrize("poisson", [False, True])
@@ -94,12 +94,12 @@ def test_an_association_that_is_aborted_is_opened_again(load) -> None:
 
 def test_silence_counts_as_the_time_that_it_lasted(load) -> None:
     with serving(Script(status=lambda number: SILENT if number == 3 else 0)) as server:
-        totals = load(server.port, count=10, timeout=0.5).totals
+        totals = load(server.port, count=10, timeout=PATIENCE).totals
     assert (totals.answered, totals.unanswered) == (9, 1)
     assert totals.latency.count == 10
-    assert totals.latency.largest >= 0.5
+    assert totals.latency.largest >= PATIENCE
     (text,) = totals.failures
-    assert text == "no response to the C-ECHO-RQ in 0.5 s; aborted"
+    assert text == f"no response to the C-ECHO-RQ in {PATIENCE:g} s; aborted"
 
 
 def test_operations_that_are_unfinished_in_the_end_are_counted(load) -> None:
@@ -109,8 +109,8 @@ def test_operations_that_are_unfinished_in_the_end_are_counted(load) -> None:
             rate=Rate(50, 50, 0.4),
             duration=0.4,
             associations=2,
-            drain=0.2,
-            timeout=20.0,
+            drain=PATIENCE,
+            timeout=10 * WALL,
         )
     totals = result.totals
     assert (totals.offered, totals.answered, totals.unanswered) == (20, 5, 15)
@@ -145,11 +145,11 @@ def test_a_server_that_takes_some_associations_is_loaded_with_those(load) -> Non
 
 def test_a_server_that_dies_leaves_partial_results(load) -> None:
     with serving(Script(stop_after=40)) as server:
-        result = load(server.port, duration=20.0, associations=2, give_up=0.4)
+        result = load(server.port, duration=10 * WALL, associations=2, give_up=0.4)
         assert result.totals.acknowledged == len(server.done.acknowledged) == 40
     assert result.failure.startswith("the peer is gone: no connection to 127.0.0.1")
     assert result.totals.unanswered >= 1
-    assert result.seconds < 5
+    assert result.seconds < 10 * WALL
     assert result.status == 1
 
 
@@ -181,7 +181,7 @@ def test_a_process_that_is_killed_leaves_what_it_reported(load, monkeypatch) -> 
         return 0
 
     with serving(Script(status=status, delay=lambda number: 0.001)) as server:
-        result = load(server.port, duration=30.0, associations=4)
+        result = load(server.port, duration=10 * WALL, associations=4)
     assert seen
     assert result.failure == "process load-0 failed: killed by SIGKILL"
     assert 0 < result.totals.answered <= 3001
@@ -208,11 +208,11 @@ def test_a_thousand_associations_are_held(load) -> None:
 @pytest.mark.parametrize(
     ("slo", "status"),
     [
-        ("p99<10s,errors<1%", 0),
+        ("p99<600s,errors<1%", 0),
         ("p50<1ms", 3),
         ("errors<=0", 0),
         ("rate>1000000", 3),
-        ("max<30s, mean>1us", 0),
+        ("max<600s, mean>1us", 0),
     ],
 )
 def test_objectives_decide_the_exit_status(load, slo, status) -> None:
@@ -228,15 +228,18 @@ def test_errors_are_measured_by_objectives(load) -> None:
 
 
 def test_a_ramp_finds_the_knee(load) -> None:
-    # One association and 20 ms an operation: no more than 50 a second.
-    with serving(Script(delay=lambda number: 0.02)) as server:
-        result = load(server.port, rate=ramp("10:100:5s"), drain=1.0)
+    # One association and 20 ms an operation: no more than 50 a second, and on a busy machine all
+    # of it goes on so many times slower.
+    slow = PATIENCE
+    with serving(Script(delay=lambda number: 0.02 * slow)) as server:
+        rate = ramp(f"{10 / slow:.2f}:{100 / slow:.2f}:{5 * slow:.2f}s")
+        result = load(server.port, rate=rate, drain=slow)
     knee = result.knee
     assert knee is not None
     assert knee.offered is not None
     assert knee.broken_at is not None
-    assert 20 <= knee.offered <= 50
-    assert 30 <= knee.broken_at <= 70
+    assert 20 <= knee.offered * slow <= 50
+    assert 30 <= knee.broken_at * slow <= 70
     steps = result.document()["ramp"]["steps"]
     assert len(steps) == 10
     assert steps[0]["keeps_up"]

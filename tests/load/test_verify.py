@@ -45,12 +45,12 @@ def test_this_gateway_has_what_it_acknowledged(gateway_process, tmp_path) -> Non
     document = report(
         tmp_path,
         gateway_process.address,
-        *("--associations", 4, "--processes", 2, "--duration", "1s", *MIXED),
+        *("--associations", 4, "--processes", 2, "--count", 200, *MIXED),
         *("--verify", gateway_process.data),
     )
     checked, totals = document["verification"], document["totals"]
     stored = sum(path.suffix == ".dcm" for path in gateway_process.archive.rglob("*"))
-    assert totals["acknowledged"] == checked["acknowledged"] == checked["found"] == stored > 50
+    assert totals["acknowledged"] == checked["acknowledged"] == checked["found"] == stored == 200
     assert checked["good"]
     assert checked["different"] == checked["twice"] == checked["unacknowledged"] == 0
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 from tests.patience import WALL
@@ -38,7 +37,7 @@ class Lines:
             self._ended = True
             self._changed.notify_all()
 
-    def wait_for(self, pattern: str | re.Pattern[str]) -> re.Match[str]:
+    def wait_for(self, pattern: str | re.Pattern[str], *, timeout: float = WALL) -> re.Match[str]:
         """The first match in any line, those that came before the call included."""
         found: list[re.Match[str]] = []
         wanted = re.compile(pattern)
@@ -54,9 +53,9 @@ class Lines:
             return self._ended
 
         with self._changed:
-            self._changed.wait_for(look, WALL)
+            self._changed.wait_for(look, timeout)
         if not found:
-            state = "the stream ended" if self._ended else f"not within {WALL} s"
+            state = "the stream ended" if self._ended else f"not within {timeout} s"
             raise AssertionError(f"no line like {wanted.pattern!r}: {state}\n{self.text}")
         return found[0]
 
@@ -149,14 +148,12 @@ class Gateway:
             path = folder / "gateway.toml"
             path.write_text(config)
             command += ["--config", str(path)]
-        started = time.monotonic()
         self.program = Program(*command, cwd=folder)
         try:
             match = self.program.out.wait_for(READY)
         except AssertionError:
             self.program.kill_all()
             raise AssertionError(f"no ready line\n{self.program.report()}") from None
-        self.ready_after = time.monotonic() - started
         self.ready_line = match.group(0)
         self.address = (match["host"], int(match["port"]))
         self.family: set[int] = self.children()

@@ -106,10 +106,10 @@ def descriptors(pid: int) -> dict[int, str]:
     return out
 
 
-def wait_gone(pids: set[int] | list[int]) -> set[int]:
+def wait_gone(pids: set[int] | list[int], *, timeout: float = WALL) -> set[int]:
     """Those of `pids` that are still alive when the wait is over: empty is good."""
     left = {pid for pid in pids if alive(pid)}
-    end = time.monotonic() + WALL
+    end = time.monotonic() + timeout
     while left and time.monotonic() < end:
         select.select((), (), (), 0.01)
         left = {pid for pid in left if alive(pid)}

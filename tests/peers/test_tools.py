@@ -10,6 +10,7 @@ import pydicom
 import pytest
 
 from tests.accountant import Accountant, read_archive
+from tests.patience import WALL
 from tests.peers import dcmtk, instances, procfs, scp, sender, streams, wire
 from tests.peers.proxy import Fault, Proxy
 from tests.peers.raw import EOF, RESET, RawAcceptor, RawPeer, association, echo_ok
@@ -137,7 +138,7 @@ def test_raw_peer_tells_a_fin_from_an_rst_and_from_a_drained_socket() -> None:
             assert client.recv_pdu() == EOF
             assert not client.closed_within(0.1)
             server.close()
-            assert client.closed_within(2)
+            assert client.closed_within(WALL)
         with RawPeer(acceptor.address) as client, acceptor.accept() as server:
             server.reset()
             assert client.recv_pdu() is RESET

@@ -31,7 +31,6 @@ def test_ready_line_says_where_who_and_how_safe(gateway_process) -> None:
     assert "durable" in line
     assert gateway_process.address[0] == "127.0.0.1"
     assert gateway_process.address[1] > 0
-    assert gateway_process.ready_after < 10
 
 
 def test_ready_means_ready(start_gateway) -> None:
