@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -40,6 +41,12 @@ def _absent(peer: str) -> str:
         missing = [tool for tool in _DCMTK_TOOLS if dcmtk.find(tool) is None]
         return f"DCMTK is not installed (no {', '.join(missing)})" if missing else ""
     return "" if shutil.which(peer) else f"{peer} is not installed"
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell gives this to what it runs in the background, and so do we to the programs under test,
+    # which then rightly ignore it too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:

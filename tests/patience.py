@@ -20,7 +20,7 @@ def crowd() -> float:
     return max(os.getloadavg()[0], running - 1) / len(os.sched_getaffinity(0))
 
 
-PATIENCE = float(os.environ.setdefault(_VARIABLE, f"{1 + crowd():.1f}"))
+PATIENCE = float(os.environ.setdefault(_VARIABLE, f"{min(5, 1 + crowd()):.1f}"))
 
 WALL = 60.0 * PATIENCE
 """Seconds for one event."""

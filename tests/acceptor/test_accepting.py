@@ -15,11 +15,10 @@ import trustme
 
 from gateway.acceptor import accepting
 from gateway.acceptor.accepting import ACCEPTS_A_TURN, AcceptLoop
+from tests.patience import WALL
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-WALL = 30.0
 
 
 class Protocol(asyncio.Protocol):

@@ -23,6 +23,7 @@ from gateway.settings import AssociationSettings
 from gateway.uid import KEYWORDS
 from gateway.ul.fsm import State
 from gateway.ul.pdu import PDataTF, decode_pdu
+from tests.patience import WALL
 
 FIND = KEYWORDS["PatientRootQueryRetrieveInformationModelFind"]
 CT = KEYWORDS["CTImageStorage"]
@@ -63,7 +64,7 @@ class Wire:
         await asyncio.sleep(0)
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WALL):
             while len(self.sent) < count:
                 self.written.clear()
                 await self.written.wait()
@@ -175,7 +176,7 @@ def test_messages_wait_behind_a_data_set_that_is_read() -> None:
         outgoing.send(3, CEchoRSP(9, 0x0000))
         assert not any(isinstance(one, CEchoRSP) for one in wire.sent)
         gate.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WALL):
             while not isinstance(wire.sent[-1], CEchoRSP):
                 wire.written.clear()
                 await wire.written.wait()

@@ -19,7 +19,8 @@ from gateway.spool.digest import digest_of
 from gateway.uid import NETWORK_TRANSFER_SYNTAXES, VERIFICATION
 from tests.accountant import read_stored
 from tests.patience import WALL
-from tests.peers import dcmtk
+from tests.peers import dcmtk, procfs
+from tests.peers.scp import free_port
 from tests.requestor.conftest import TEST_FILES
 
 if TYPE_CHECKING:
@@ -105,11 +106,6 @@ def pynetdicom_storescp(sop_classes, got: Counter, syntaxes=NETWORK_TRANSFER_SYN
         yield address
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
 @contextmanager
 def dcmtk_scp(tool: str, port: int, *arguments: object) -> Iterator[None]:
     """One of DCMTK's SCPs, until the end of the block; `port` is the one that it listens on."""
@@ -127,21 +123,18 @@ def dcmtk_scp(tool: str, port: int, *arguments: object) -> Iterator[None]:
 
 
 def _wait_listening(process: subprocess.Popen, port: int) -> None:
-    for _ in range(500):
+    def listens() -> bool:
+        assert process.poll() is None, f"{process.args[0]} ended with {process.returncode}"
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        try:
-            raise AssertionError(f"{process.args[0]} ended with {process.wait(0.02)}")
-        except subprocess.TimeoutExpired:
-            continue
-    raise AssertionError(f"{process.args[0]} does not listen on {port}")
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    procfs.until(listens, what=f"{process.args[0]} at port {port}")
 
 
 @contextmanager
 def storescp(folder: Path, *options: object, aet: str = "DEST", port: int = 0) -> Iterator[Address]:
     """DCMTK's storescp: every transfer syntax, bit for bit, a file each."""
-    port = port or _free_port()
+    port = port or free_port()
     arguments = "+xa", "+B", "+uf", "-aet", aet, "-od", folder, *options, port
     with dcmtk_scp("storescp", port, *arguments):
         yield "127.0.0.1", port
@@ -160,7 +153,7 @@ def dcmqrscp(folder: Path, *options: object) -> Iterator[DcmQrScp]:
     database, received = folder / "db", folder / "received"
     database.mkdir()
     received.mkdir()
-    port, destination = _free_port(), _free_port()
+    port, destination = free_port(), free_port()
     config = folder / "dcmqrscp.cfg"
     config.write_text(
         f"NetworkTCPPort = {port}\nMaxPDUSize = 16384\nMaxAssociations = 16\n"
@@ -178,6 +171,6 @@ def dcmqrscp(folder: Path, *options: object) -> Iterator[DcmQrScp]:
 @contextmanager
 def wlmscpfs(folder: Path) -> Iterator[Address]:
     """DCMTK's worklist SCP over a folder of worklist files below its AE title."""
-    port = _free_port()
+    port = free_port()
     with dcmtk_scp("wlmscpfs", port, "-dfp", folder, port):
         yield "127.0.0.1", port

@@ -26,7 +26,7 @@ class Foreigner(Program):
     def __init__(self, run_dir: Path, keep: Path) -> None:
         self.keep = keep
         super().__init__(sys.executable, "-P", SOURCE, run_dir, keep, cwd=keep)
-        self.out.wait_for("^ready$", timeout=20)
+        self.out.wait_for("^ready$")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_echo(without_storage: Gateway, foreigner: Foreigner) -> None:
         for message_id in (3, 65535):
             assert peer.echo(message_id).status == 0x0000
             told = f"^EVT_C_ECHO {message_id} {wire.IMPLICIT} RAWPEER False$"
-            foreigner.out.wait_for(told, timeout=5)
+            foreigner.out.wait_for(told)
         peer.release()
 
 
@@ -67,7 +67,7 @@ def test_store(without_storage: Gateway, foreigner: Foreigner, size: int) -> Non
         assert peer.store(instance, size % 1000).status == 0x0000
         peer.release()
     told = f"^EVT_C_STORE {size % 1000} {wire.EXPLICIT} RAWPEER {size < 65536}$"
-    foreigner.out.wait_for(told, timeout=5)
+    foreigner.out.wait_for(told)
     kept = [path.read_bytes() for path in foreigner.keep.iterdir()]
     (file,) = [data for data in kept if data.endswith(instance.data_set)]
     assert file[128:132] == b"DICM"
@@ -80,9 +80,9 @@ def test_it_outlives_a_restart_of_the_acceptor(
     acceptor = without_storage.child("acceptor-0")
     Program("kill", "-KILL", acceptor).wait()
     without_storage.wait_child("acceptor-0", other_than=acceptor)
-    foreigner.out.wait_for("^ready$", timeout=20)
+    foreigner.out.wait_for("^ready$")
     assert echo_ok(without_storage.address)
-    foreigner.out.wait_for("^EVT_C_ECHO 7 ", timeout=5)
+    foreigner.out.wait_for("^EVT_C_ECHO 7 ")
 
 
 # The page against the code

@@ -13,6 +13,7 @@ from gateway.fabric import Answer, Binding, CommandFailure
 from gateway.fabric.acceptor.commands import MAX_OPEN
 from gateway.fabric.worker.client import LINGER
 from tests.fabric.world import FAST, FIND, WAIT, Member, acceptor, members, take, until
+from tests.patience import PATIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,11 +118,13 @@ def test_a_call_that_gets_no_result_in_time_is_hung_up(run_dir: Path) -> None:
         member = Member(run_dir)
         async with acceptor(run_dir) as server, members(member):
             calls = taken(server)
-            invocation = call(member, timeout=0.05)
+            invocation = call(member, timeout=0.2 * PATIENCE)
             asked = await take(calls)
             gone = asyncio.Event()
             asked.gone = gone.set
-            with pytest.raises(FabricError, match=r"acceptor-0 gave no result in 0\.05 s"):
+            with pytest.raises(
+                FabricError, match=f"acceptor-0 gave no result in {0.2 * PATIENCE:g} s"
+            ):
                 await results(invocation)
             async with asyncio.timeout(WAIT):
                 await gone.wait()
@@ -232,11 +235,11 @@ def test_a_request_that_waits_for_others_is_not_late(run_dir: Path) -> None:
     """Whoever asks is not told that it is late while the deadline is put off."""
 
     async def scene() -> None:
-        member = Member(run_dir, Binding("EVT_C_ECHO", deadline=0.3))
+        member = Member(run_dir, Binding("EVT_C_ECHO", deadline=0.3 * PATIENCE))
         async with acceptor(run_dir) as server, members(member):
             asked = asyncio.ensure_future(server.ask_once("EVT_C_ECHO", {}, assoc=b""))
             request = await take(member.requests)
-            end = asyncio.get_running_loop().time() + 0.5
+            end = asyncio.get_running_loop().time() + 0.5 * PATIENCE
 
             def extended() -> bool:
                 member.client.extend(request.token)

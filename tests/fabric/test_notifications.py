@@ -12,12 +12,13 @@ from gateway.events import EVT_GAP
 from gateway.fabric import LeaseState, Notification
 from gateway.settings import FabricSettings
 from tests.fabric.world import FAST, FIND, STORE, Member, acceptor, members, take, until
+from tests.patience import PATIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 TOPIC = "EVT_RELEASED"
-TIGHT = FabricSettings(heartbeat=0.1, high_water_mark=20, ring=64)
+TIGHT = FabricSettings(heartbeat=0.1 * PATIENCE, high_water_mark=20, ring=64)
 
 
 def test_only_what_is_watched_is_wanted(run_dir: Path) -> None:

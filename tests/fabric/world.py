@@ -12,13 +12,14 @@ from gateway.fabric import Binding, LeaseState, Notification, ReceivedInterventi
 from gateway.fabric.acceptor import Server
 from gateway.fabric.worker import Client
 from gateway.settings import FabricSettings
+from tests.patience import PATIENCE, WALL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-FAST = FabricSettings(heartbeat=0.1, lease_grace=5.0)
-WAIT = 10.0
+FAST = FabricSettings(heartbeat=0.1 * PATIENCE, lease_grace=5.0 * PATIENCE)
+WAIT = WALL
 ECHO = Binding("EVT_C_ECHO")
 STORE = Binding("EVT_C_STORE", redeliver=True, durable=True)
 FIND = Binding("EVT_C_FIND")

@@ -56,7 +56,7 @@ def test_every_event_in_order(facade):
     echoed = [n for n in names_of(told) if "DIMSE" in n]
     assert echoed == ["EVT_DIMSE_SENT", "EVT_DIMSE_RECV"]
     assoc.release()
-    procfs.until(lambda: True, timeout=1, what="")
+    procfs.until(lambda: True, what="")
     left = [n for n in names_of(told) if n not in ("EVT_FSM_TRANSITION",)]
     assert left[:7] == [
         *("EVT_DATA_SENT", "EVT_PDU_SENT", "EVT_ACSE_SENT"),

@@ -86,7 +86,7 @@ def test_twenty_associations(facade, short_deadline, caplog):
     def said():
         return "\n".join(record.getMessage() for record in caplog.records)
 
-    procfs.until(lambda: "hangs: given up" in said(), timeout=10, what="a word about the hanging")
+    procfs.until(lambda: "hangs: given up" in said(), what="a word about the hanging")
     assert "is past its deadline" in said()
     assert "handler=store raised" in said()
 

@@ -82,7 +82,7 @@ def test_active_associations(facade):
     server = facade.serve(("EVT_RELEASED", lambda event: ended.put(event.name)))
     assert server.active_associations == []
     assoc = facade.associate(server)
-    procfs.until(lambda: server.active_associations, timeout=WAIT, what="an association")
+    procfs.until(lambda: server.active_associations, what="an association")
     (theirs,) = server.active_associations
     assert theirs.requestor.ae_title == "FACADE"
     assert set(facade.ae.active_associations) == {assoc, theirs}
@@ -163,7 +163,7 @@ def test_an_acceptor_that_dies_is_started_again(facade):
     os.kill(pid, signal.SIGKILL)
     assert plain_status(assoc.send_c_store(instance())) is None
     assert assoc.is_aborted
-    procfs.until(lambda: pid_of(server) not in (pid, None), timeout=WAIT, what="another acceptor")
+    procfs.until(lambda: pid_of(server) not in (pid, None), what="another acceptor")
     again = facade.associate(server)
     assert again.send_c_store(instance()).Status == 0xB000
 
@@ -217,8 +217,8 @@ def test_a_script_without_a_guard_ends_and_leaves_nothing(script):
 def test_a_caller_that_is_killed_leaves_nothing(script):
     folder, pid = script.stdout.readline().split()
     script.kill()
-    procfs.until(lambda: not Path(folder).exists(), timeout=WAIT, what="an empty place")
-    procfs.until(lambda: ended(int(pid)), timeout=WAIT, what="no acceptor")
+    procfs.until(lambda: not Path(folder).exists(), what="an empty place")
+    procfs.until(lambda: ended(int(pid)), what="no acceptor")
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PROJECT = Path(__file__).parents[2]
-HERE, THERE = "10.213.77.1", "10.213.77.2"
+_NET = f"10.213.{os.getpid() >> 6 & 255}"
+_HOST = (os.getpid() & 63) * 4
+HERE, THERE = f"{_NET}.{_HOST + 1}", f"{_NET}.{_HOST + 2}"
+"""Of a network of four addresses for each process, as tests may run side by side."""
 CONFIG = f"""
 [association]
 artim_timeout = {PATIENCE}

@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 import gateway
+from tests.interop.test_pynetdicom import answered
 from tests.patience import WALL
 from tests.peers import procfs
 
@@ -93,6 +94,8 @@ class Pair:
             evt_handlers=bound(self.client, handlers),
             **options,
         )
+        if self.client is not gateway:
+            answered(assoc)
         self.stack.callback(assoc.abort)
         if must:
             assert assoc.is_established

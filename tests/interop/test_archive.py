@@ -6,7 +6,6 @@ DCMTK's own archive holds the same files and is asked the same questions.
 from __future__ import annotations
 
 import re
-import socket
 import subprocess
 from contextlib import suppress
 from io import BytesIO
@@ -26,6 +25,7 @@ from tests.conftest import running
 from tests.patience import WALL
 from tests.peers import dcmtk, instances, wire
 from tests.peers.process import run_cli
+from tests.peers.scp import free_port
 from tests.requestor.conftest import TEST_FILES
 from workers.archive.recovery import measure
 
@@ -39,12 +39,6 @@ STUDY = "1.3.6.1.4.1.5962.1.1.0.0.0.1196527414.5534.0.1"
 PATIENT = "77654033"
 SENT = (TEST_FILES / "dicomdirtests", TEST_FILES / "CT_small.dcm", TEST_FILES / "MR_small.dcm")
 QR = "--aec", "QR"
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

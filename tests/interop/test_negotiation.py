@@ -16,7 +16,7 @@ from pynetdicom.pdu_primitives import (
 )
 
 from tests.conftest import running
-from tests.interop.test_pynetdicom import hold
+from tests.interop.test_pynetdicom import answered, hold
 from tests.patience import WALL
 from tests.peers import wire
 from tests.peers.raw import echo_ok
@@ -152,6 +152,7 @@ class Asked:
         ae.add_requested_context(wire.VERIFICATION)
         ae.add_requested_context(wire.CT)
         assoc = self.assoc = ae.associate(*gateway.address, ae_title="GATEWAY", ext_neg=list(items))
+        answered(assoc)
         if assoc.is_established:
             hold(assoc)
             assert assoc.send_c_echo().Status == 0x0000

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.patience import WALL
 from tests.peers import wire
 from tests.peers.raw import EOF, RawAcceptor, RawPeer
 
@@ -149,7 +150,7 @@ def scripted(*scripts: Script) -> Iterator[Address]:
         finally:
             stopping.set()
             RawPeer(acceptor.address).close()  # wakes the accept
-            thread.join(20)
+            thread.join(WALL)
         assert not thread.is_alive(), "the script still runs"
     if failures:
         raise failures[0]

@@ -7,7 +7,6 @@ import contextlib
 import socket
 import ssl
 import threading
-import time
 
 import pytest
 import trustme
@@ -28,13 +27,14 @@ from gateway.requestor import (
     associate,
 )
 from gateway.ul.items import SopClassCommonExtended, UserIdentityRQ
+from tests.patience import PATIENCE, WALL
 from tests.peers import wire
 from tests.peers.raw import EOF, RESET
 from tests.requestor.scripted import Acceptor, scripted
 
 VERIFICATION = wire.VERIFICATION
 PROPOSAL = Proposal(((VERIFICATION, BASIC_SYNTAXES),), "ME", "YOU")
-QUICK = Timeouts(0.5, 0.5, 0.5, 0.5, 0.5, 0.5)
+QUICK = Timeouts(*[0.5 * PATIENCE] * 6)
 PATIENT = Timeouts.all(10)
 
 
@@ -253,16 +253,18 @@ def test_a_response_without_end_is_not_collected() -> None:
         while acceptor.peer.try_send(piece):
             pass
 
-    started = time.monotonic()
     with pytest.raises(TimedOut, match="C-ECHO-RQ"):
         with_peer(script, echo, timeouts=QUICK)
-    assert time.monotonic() - started < 8
 
 
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        pytest.param(lambda a: hang(a), "no answer to the A-ASSOCIATE-RQ in 0.5 s", id="associate"),
+        pytest.param(
+            lambda a: hang(a),
+            f"no answer to the A-ASSOCIATE-RQ in {QUICK.acse:g} s",
+            id="associate",
+        ),
         pytest.param(lambda a: (a.accept(), hang(a)), "no response to the C-ECHO-RQ", id="echo"),
     ],
 )
@@ -334,7 +336,7 @@ def test_peer_that_does_not_read() -> None:
 
     def script(acceptor: Acceptor) -> None:
         acceptor.accept()
-        assert done.wait(20)
+        assert done.wait(WALL)
 
     proposal = Proposal(((wire.CT, (wire.EXPLICIT,)),))
     instance = requestor.Instance(wire.CT, "1.2.3", wire.EXPLICIT, 0, data=bytes(32 * 1024 * 1024))
@@ -357,7 +359,7 @@ def test_abort_is_heard_while_sending() -> None:
         acceptor.accept()
         acceptor.peer.recv_pdu()
         acceptor.peer.send(wire.abort(2, 5))
-        assert told.wait(20)
+        assert told.wait(WALL)
 
     proposal = Proposal(((wire.CT, (wire.EXPLICIT,)),))
     instance = requestor.Instance(wire.CT, "1.2.3", wire.EXPLICIT, 0, data=bytes(32 * 1024 * 1024))
@@ -439,7 +441,7 @@ class TestTls:
                         secure.sendall(wire.associate_ac((1, 0, wire.EXPLICIT)))
                         assert secure.recv(65536) == wire.release_rq()
                         secure.sendall(wire.release_rp())
-                        secure.settimeout(10)
+                        secure.settimeout(WALL)
                         with contextlib.suppress(ssl.SSLError):
                             assert secure.recv(1) == b""
 
@@ -458,7 +460,7 @@ class TestTls:
             await association.release()
 
         asyncio.run(work())
-        thread.join(10)
+        thread.join(WALL)
 
     def test_unknown_authority_in_words(self, authority) -> None:
         port, thread = self.serve(authority)
@@ -466,4 +468,4 @@ class TestTls:
         address = Address("127.0.0.1", port, tls=context, server_name="localhost")
         with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"):
             asyncio.run(associate(address, PROPOSAL, timeouts=PATIENT))
-        thread.join(10)
+        thread.join(WALL)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from tests.patience import WALL
+
 CODE = """
 import sys
 import gateway.requestor, gateway.requestor.sync, gateway.requestor.store
@@ -16,6 +18,6 @@ assert not heavy, heavy
 
 def test_core_has_no_pydicom_and_no_fabric() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", CODE], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", CODE], capture_output=True, text=True, timeout=WALL, check=False
     )
     assert done.returncode == 0, done.stderr

@@ -21,6 +21,7 @@ from gateway.requestor import (
 )
 from gateway.requestor.errors import printable
 from gateway.uid import KEYWORDS
+from tests.patience import WALL
 from tests.peers import wire
 from tests.requestor.scripted import Acceptor, scripted
 from tests.requestor.test_association import QUICK, hang, with_peer
@@ -173,7 +174,7 @@ def test_without_a_window_one_after_the_other() -> None:
             acceptor.peer.sock.settimeout(0.05)
             with pytest.raises(TimeoutError):
                 acceptor.peer.recv_pdu()
-            acceptor.peer.sock.settimeout(10)
+            acceptor.peer.sock.settimeout(WALL)
             acceptor.respond(message, 0)
         acceptor.release()
 
@@ -227,7 +228,7 @@ def test_a_peer_that_performs_one_after_the_other_has_time_for_each() -> None:
             with pytest.raises(TimeoutError):
                 acceptor.peer.recv_pdu()
             acceptor.respond(message, 0)
-        acceptor.peer.sock.settimeout(10)
+        acceptor.peer.sock.settimeout(WALL)
         acceptor.release()
 
     async def test(association) -> None:
@@ -257,7 +258,7 @@ def test_slow_data_set_of_a_response_is_waited_for() -> None:
             with pytest.raises(TimeoutError):
                 acceptor.peer.recv_pdu()
         acceptor.peer.send(wire.p_data(wire.pdv(1, 2, b"end")))
-        acceptor.peer.sock.settimeout(10)
+        acceptor.peer.sock.settimeout(WALL)
         acceptor.respond(message, 0)
         acceptor.release()
 
@@ -392,7 +393,7 @@ def test_request_in_a_role_we_do_not_have_is_refused() -> None:
         acceptor.release()
 
     async def test(association) -> None:
-        await asyncio.wait([association._over], timeout=0.5)
+        await asyncio.wait([association._over], timeout=QUICK.dimse)
         await association.release()
 
     with_peer(script, test, proposal=STORE, handler=lambda _: 0)

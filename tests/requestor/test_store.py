@@ -11,10 +11,11 @@ import pytest
 from gateway.errors import GatewayError
 from gateway.requestor import Address, Instance, Proposal, Timeouts
 from gateway.requestor.store import Kind, Sender
+from tests.patience import WALL
 from tests.peers import wire
 from tests.requestor.scripted import Acceptor, scripted
 
-TIMEOUTS = Timeouts.all(10)
+TIMEOUTS = Timeouts.all(WALL)
 
 
 def some(count: int, syntax: str = wire.EXPLICIT) -> list[Instance]:
@@ -114,7 +115,7 @@ def test_rejected_second_association_is_a_note_only() -> None:
     def good(acceptor: Acceptor) -> None:
         acceptor.accept()
         first = acceptor.message()
-        assert rejected.wait(10)
+        assert rejected.wait(WALL)
         acceptor.respond(first, 0)
         stores(acceptor, 4)
         acceptor.release()
@@ -163,9 +164,9 @@ def scripted_in_threads(*scripts):
             accepting = threading.Thread(target=accept_all)
             accepting.start()
             yield acceptor.address
-            accepting.join(20)
+            accepting.join(WALL)
             for thread in threads:
-                thread.join(20)
+                thread.join(WALL)
         assert not failures, failures
 
     return run()
@@ -177,7 +178,7 @@ def test_several_associations_share_the_work() -> None:
     def script(acceptor: Acceptor) -> None:
         acceptor.accept()
         message = acceptor.message()
-        meeting.wait(10)
+        meeting.wait(WALL)
         acceptor.respond(message, 0)
         while True:
             got = acceptor.peer.recv_pdu()

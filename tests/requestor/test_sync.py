@@ -9,6 +9,7 @@ import pytest
 
 from gateway.requestor import BASIC_SYNTAXES, Address, Instance, Proposal, TimedOut, Timeouts
 from gateway.requestor.sync import Requestor
+from tests.patience import WALL
 from tests.peers import wire
 from tests.requestor.scripted import Acceptor, scripted
 from tests.requestor.test_association import QUICK, hang
@@ -142,4 +143,4 @@ def test_echo(requestor) -> None:
         acceptor.release()
 
     with scripted(script) as address:
-        assert requestor.echo(*address, timeout=10).status == 0x0122
+        assert requestor.echo(*address, timeout=WALL).status == 0x0122

@@ -12,12 +12,13 @@ from gateway.fabric.acceptor import Server
 from gateway.fabric.wire.terms import Registration
 from gateway.fabric.worker.client import Client
 from gateway.settings import FabricSettings
+from tests.patience import PATIENCE, WALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SETTINGS = FabricSettings(heartbeat=0.2, lease_grace=5.0)
-WAIT = 20.0
+SETTINGS = FabricSettings(heartbeat=0.2 * PATIENCE, lease_grace=5.0 * PATIENCE)
+WAIT = WALL
 
 
 class Acceptor:

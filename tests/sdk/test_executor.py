@@ -12,9 +12,10 @@ from gateway.sdk import Event, handler_answers, streams
 from gateway.sdk.bound_handler import BoundHandler
 from gateway.sdk.executor import Executor, HandlerLoop
 from gateway.sdk.jobs import GRACE
+from tests.patience import WALL
 from tests.sdk.conftest import dimse_event
 
-WAIT = 10
+WAIT = WALL
 
 
 class Acceptor:

@@ -24,9 +24,10 @@ from gateway.sdk.executor import Executor, HandlerLoop
 from gateway.sdk.move.routes import Routes
 from gateway.settings import Destination
 from gateway.spool import Claim
+from tests.patience import WALL
 from tests.sdk.conftest import ASSOC, TOKEN, dimse_event, part10
 
-WAIT = 20
+WAIT = WALL
 COUNTERS = ("Completed", "Failed", "Warning", "Remaining")
 
 

@@ -6,8 +6,9 @@ import pytest
 from gateway import Worker, evt
 from gateway.sdk.executor import HandlerLoop
 from gateway.sdk.notifications import NotificationThread, QueuedNotification
+from tests.patience import WALL
 
-WAIT = 10
+WAIT = WALL
 
 
 @pytest.fixture

@@ -16,10 +16,11 @@ from gateway.errors import Unanswered
 from gateway.fabric.acceptor import Server
 from gateway.settings import WorkerSettings, to_map
 from tests.conftest import short_folder
+from tests.patience import WALL
 from tests.sdk.conftest import store_event
 from tests.sdk.fabric import SETTINGS, Watcher, echo
 
-LIMIT = 30.0
+LIMIT = WALL
 ROOT = Path(gateway.__file__).parent.parent
 
 

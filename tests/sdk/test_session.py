@@ -9,6 +9,7 @@ from gateway.errors import AlreadyRegistered, ConfigError, FabricError, Unanswer
 from gateway.sdk.session import EndReason, Session, SessionEnding
 from gateway.settings import WorkerSettings
 from tests.conftest import short_folder
+from tests.patience import PATIENCE
 from tests.sdk.conftest import dimse_event, store_event
 from tests.sdk.fabric import SETTINGS, WAIT, Watcher, acceptor, echo
 from tests.sdk.test_moving import image, scp
@@ -337,7 +338,7 @@ def test_the_settings_name_and_concurrency_win(server, session_of, worker, run_d
 def test_a_hung_handler_ends_the_session(server, session_of, worker, caplog):
     began, go = threading.Event(), threading.Event()
 
-    @worker.on(evt.EVT_C_ECHO, deadline=0.05)
+    @worker.on(evt.EVT_C_ECHO, deadline=0.2 * PATIENCE)
     def handle(event):
         if event.message_id == 1:
             began.set()
@@ -453,12 +454,12 @@ def test_a_stream_that_nobody_reads_frees_its_credit(server, session_of, blob):
 
 def test_the_time_of_a_destination_is_not_the_handlers(server, session_of, worker, blob):
     def slowly(event):
-        threading.Event().wait(1.2)
+        threading.Event().wait(1.2 * PATIENCE)
         return 0x0000
 
     with scp(answer=slowly) as them:
 
-        @worker.on(evt.EVT_C_MOVE, deadline=0.8)
+        @worker.on(evt.EVT_C_MOVE, deadline=0.8 * PATIENCE)
         def handle(event):
             yield them.address
             yield 1
@@ -478,7 +479,7 @@ def test_the_time_of_a_destination_is_not_the_handlers(server, session_of, worke
 def test_a_hung_member_gets_nothing_more(server, session_of, worker, blob):
     go, began = threading.Event(), threading.Event()
 
-    @worker.on(evt.EVT_C_ECHO, redeliver=True, deadline=0.2)
+    @worker.on(evt.EVT_C_ECHO, redeliver=True, deadline=0.4 * PATIENCE)
     def handle(event):
         began.set()
         go.wait(WAIT)

@@ -12,6 +12,7 @@ from pydicom.uid import CTImageStorage, JPEG2000Lossless, generate_uid
 
 from gateway import Worker, evt
 from gateway.sdk import testing
+from tests.patience import WALL
 from tests.peers import instances, wire
 
 IDENTIFIER = Dataset()
@@ -388,13 +389,13 @@ def test_a_late_handler() -> None:
 
     @worker.on(evt.EVT_C_STORE, deadline=0.05)
     def late(event):
-        go.wait(20)
+        go.wait(WALL)
         return 0
 
     @worker.on(evt.EVT_C_GET, deadline=0.05)
     def late_get(event):
         yield 1
-        go.wait(20)
+        go.wait(WALL)
 
     assert testing.store(worker, ct()) == 0xA700
     assert testing.get(worker, IDENTIFIER).status == 0xA702
@@ -506,5 +507,5 @@ def test_nothing_is_left_behind() -> None:
     testing.notify(returns(None), evt.EVT_RELEASED)
     for thread in threading.enumerate():
         if thread.name.startswith(("handler", "notifications")):
-            thread.join(10)
+            thread.join(WALL)
     assert threading.active_count() <= before
