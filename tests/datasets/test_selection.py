@@ -87,7 +87,7 @@ USERS = pytest.mark.parametrize("choose", [by_selection, by_requestor, by_sdk])
 
 
 @USERS
-@pytest.mark.parametrize("sop_class", SERVICES)
+@pytest.mark.parametrize("sop_class", sorted(SERVICES))
 def test_every_service_has_its_own_context(choose, sop_class: str) -> None:
     contexts = [context(1, "1.2.3"), context(3, sop_class), context(5, sop_class)]
     assert choose(contexts, sop_class) == 3
@@ -95,7 +95,7 @@ def test_every_service_has_its_own_context(choose, sop_class: str) -> None:
 
 
 @USERS
-@pytest.mark.parametrize("sop_class", SERVICES)
+@pytest.mark.parametrize("sop_class", sorted(SERVICES))
 def test_what_carries_a_service_besides(choose, sop_class: str) -> None:
     for other in SERVICES:
         if other != sop_class:
