@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gateway.errors import SpoolError as SpoolError
     from gateway.sdk import evt as evt
     from gateway.sdk.event import Event as Event
-    from gateway.sdk.statuses import status_with_comment as status_with_comment
+    from gateway.sdk.status_comment import status_with_comment as status_with_comment
     from gateway.sdk.worker_definition import Worker as Worker
     from gateway.sdk.worker_definition import WorkerContext as WorkerContext
     from gateway.spool import Claim as Claim
@@ -34,7 +34,7 @@ _PUBLIC = {
     "Worker": "gateway.sdk.worker_definition",
     "WorkerContext": "gateway.sdk.worker_definition",
     "digest_of": "gateway.spool.digest",
-    "status_with_comment": "gateway.sdk.statuses",
+    "status_with_comment": "gateway.sdk.status_comment",
 }
 _MODULES = {"evt": "gateway.sdk.evt", "status": "gateway.dimse.status"}
 

@@ -17,7 +17,7 @@ from gateway.errors import GatewayError
 from gateway.events import CATALOGUE, InterventionEvent, NotificationEvent
 from gateway.sdk import assoc
 from gateway.sdk import event_attributes as make
-from gateway.sdk.event_attributes import Attribute, attributes_of, has_attribute
+from gateway.sdk.event_attributes import EventAttribute, attributes_of, has_attribute
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,62 +42,62 @@ class Event:
     """Interventions: 1, and one more for each member that died with the request in hand."""
 
     # any DIMSE request
-    request = Attribute(make.request)
+    request = EventAttribute(make.request)
     """The parameters of the request by their names in PS3.7, as `request.MessageID`."""
-    context = Attribute(make.context)
+    context = EventAttribute(make.context)
     """(context_id, abstract_syntax, transfer_syntax)."""
-    message_id = Attribute[int]()
+    message_id = EventAttribute[int]()
 
     # EVT_C_STORE
-    dataset = Attribute(make.stored)
+    dataset = EventAttribute(make.stored)
     """The decoded data set; values are converted when they are asked for."""
-    file_meta = Attribute(make.file_meta)
-    dataset_path = Attribute(make.dataset_path)
+    file_meta = EventAttribute(make.file_meta)
+    dataset_path = EventAttribute(make.dataset_path)
     """A Part 10 file that is there until the handler has returned."""
-    encoded_dataset = Attribute(make.encoded_dataset)
+    encoded_dataset = EventAttribute(make.encoded_dataset)
     """Call it: the exact bytes, with preamble and file meta unless `include_meta=False`."""
-    claim = Attribute(make.claim)
+    claim = EventAttribute(make.claim)
     """Where the data set is in the spool, its size and digest."""
-    claim_data = Attribute(make.claim_data)
+    claim_data = EventAttribute(make.claim_data)
     """The Part 10 file's bytes if it is not in the spool (up to 64 KiB); else None."""
 
     # EVT_C_FIND, EVT_C_GET, EVT_C_MOVE
-    identifier = Attribute(make.decoded)
-    move_destination = Attribute[str](make.parameter("MoveDestination"))
+    identifier = EventAttribute(make.decoded)
+    move_destination = EventAttribute[str](make.parameter("MoveDestination"))
 
     # the DIMSE-N services
-    action_information = Attribute(make.decoded)
-    action_type = Attribute["int | None"](make.parameter("ActionTypeID"))
-    attribute_list = Attribute(make.decoded)
-    attribute_identifiers = Attribute[list[int]](make.parameter("AttributeIdentifierList"))
-    event_information = Attribute(make.decoded)
-    event_type = Attribute["int | None"](make.parameter("EventTypeID"))
-    modification_list = Attribute(make.decoded)
+    action_information = EventAttribute(make.decoded)
+    action_type = EventAttribute["int | None"](make.parameter("ActionTypeID"))
+    attribute_list = EventAttribute(make.decoded)
+    attribute_identifiers = EventAttribute[list[int]](make.parameter("AttributeIdentifierList"))
+    event_information = EventAttribute(make.decoded)
+    event_type = EventAttribute["int | None"](make.parameter("EventTypeID"))
+    modification_list = EventAttribute(make.decoded)
 
     # negotiation
-    app_info = Attribute(make.app_info)
-    items = Attribute(make.items)
-    nr_invoked = Attribute[int]()
-    nr_performed = Attribute[int]()
-    invoked = Attribute[int]()
-    performed = Attribute[int]()
-    user_id_type = Attribute[int]()
-    primary_field = Attribute[bytes]()
-    secondary_field = Attribute[bytes]()
+    app_info = EventAttribute(make.app_info)
+    items = EventAttribute(make.items)
+    nr_invoked = EventAttribute[int]()
+    nr_performed = EventAttribute[int]()
+    invoked = EventAttribute[int]()
+    performed = EventAttribute[int]()
+    user_id_type = EventAttribute[int]()
+    primary_field = EventAttribute[bytes]()
+    secondary_field = EventAttribute[bytes]()
 
     # notifications of the protocol
-    address = Attribute(make.address)
-    data = Attribute(make.data)
-    length = Attribute[int]()
+    address = EventAttribute(make.address)
+    data = EventAttribute(make.data)
+    length = EventAttribute[int]()
     """Bytes before the excerpt was cut."""
-    truncated = Attribute[bool]()
-    pdu: Attribute[PDU] = Attribute(make.pdu)
-    primitive = Attribute(make.primitive)
-    message = Attribute(make.message)
-    current_state = Attribute[str]()
-    fsm_event = Attribute[str]()
-    action = Attribute[str]()
-    next_state = Attribute[str]()
+    truncated = EventAttribute[bool]()
+    pdu: EventAttribute[PDU] = EventAttribute(make.pdu)
+    primitive = EventAttribute(make.primitive)
+    message = EventAttribute(make.message)
+    current_state = EventAttribute[str]()
+    fsm_event = EventAttribute[str]()
+    action = EventAttribute[str]()
+    next_state = EventAttribute[str]()
 
     def __init__(  # noqa: PLR0913 - what an envelope carries
         self,

@@ -57,7 +57,7 @@ def has_attribute(event: NotificationEvent | InterventionEvent, name: str) -> bo
     return name in known
 
 
-class Attribute(Generic[T]):
+class EventAttribute(Generic[T]):
     """An attribute of those events whose catalogue entry has it.
 
     `make` returns its value; without it, the value stands in the payload under the same name.
@@ -70,10 +70,10 @@ class Attribute(Generic[T]):
         self._name = name
 
     @overload
-    def __get__(self, event: None, owner: type[Event]) -> Attribute[T]: ...
+    def __get__(self, event: None, owner: type[Event]) -> EventAttribute[T]: ...
     @overload
     def __get__(self, event: Event, owner: type[Event]) -> T: ...
-    def __get__(self, event: Event | None, owner: type[Event]) -> T | Attribute[T]:
+    def __get__(self, event: Event | None, owner: type[Event]) -> T | EventAttribute[T]:
         if event is None:
             return self
         name, make = self._name, self._make

@@ -13,7 +13,7 @@ from pydicom.uid import (
 from gateway import events, evt
 from gateway.datasets.coding import encode
 from gateway.sdk import DatasetError, Event
-from gateway.sdk.event_attributes import Attribute, attributes_of
+from gateway.sdk.event_attributes import EventAttribute, attributes_of
 from tests.sdk.conftest import INSTANCE, TOKEN, dimse_event, part10, store_event
 
 SYNTAXES = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian]
@@ -220,7 +220,9 @@ def test_a_spool_file_that_is_gone(instance, tmp_path):
 
 def test_every_attribute_belongs_to_some_event():
     known = {name for event in events.CATALOGUE.values() for name in attributes_of(event)}
-    assert {name for name, value in vars(Event).items() if isinstance(value, Attribute)} <= known
+    assert {
+        name for name, value in vars(Event).items() if isinstance(value, EventAttribute)
+    } <= known
 
 
 def test_two_threads_see_one_value(instance):

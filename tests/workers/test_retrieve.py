@@ -128,7 +128,7 @@ def test_the_destination_is_one_of_the_configuration(worker):
 def test_what_does_not_fit_is_a900_and_names_the_tag(worker, asked, tag, event, request_of):
     request = request_of()
     there = SimulatedRequest(event, request, request.affected_sop_class_uid)
-    routes = testing.retrieval.SimulatedRoutes(testing.Peer(), THERE)
+    routes = testing.simulated_retrieval.SimulatedRoutes(testing.Peer(), THERE)
     reply = there.replies(worker, (), testing.Peer(), there.encode(asked), routes=routes)[-1]
     assert reply.payload["status"] == 0xA900
     elements = reply.payload["elements"]

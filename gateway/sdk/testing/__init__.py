@@ -64,8 +64,8 @@ from gateway.sdk.testing.dimse_services import (
     store,
 )
 from gateway.sdk.testing.lifecycle import notify, started
-from gateway.sdk.testing.retrieval import Retrieval
 from gateway.sdk.testing.simulated_peer import Peer
+from gateway.sdk.testing.simulated_retrieval import Retrieval
 
 __all__ = [
     "Peer",

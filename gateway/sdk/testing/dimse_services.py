@@ -8,9 +8,9 @@ from gateway import events
 from gateway.datasets import UNCOMPRESSED
 from gateway.dimse import message as dimse
 from gateway.part10 import file_meta
-from gateway.sdk.testing.retrieval import Retrieval, SimulatedGet, SimulatedRoutes
 from gateway.sdk.testing.simulated_peer import Peer, peer_of
 from gateway.sdk.testing.simulated_request import SimulatedRequest, instance_of, spooled
+from gateway.sdk.testing.simulated_retrieval import Retrieval, SimulatedGet, SimulatedRoutes
 from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, VERIFICATION
 
 if TYPE_CHECKING:
