@@ -16,6 +16,7 @@ from gateway.datasets.instances import Instance, identify, walk
 from gateway.errors import ConfigError
 from gateway.load.instance_identity import PLACEHOLDER, Field
 from gateway.load.template import Template
+from gateway.part10.elements import BIG, LITTLE
 from gateway.uid import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -33,7 +34,6 @@ _PLACES = {
     0x0020000D: Field.STUDY_UID,
     0x0020000E: Field.SERIES_UID,
 }
-_LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _UNDEFINED = 0xFFFFFFFF
 _ITEM_END, _SEQUENCE_END = 0xFFFEE00D, 0xFFFEE0DD
 
@@ -115,14 +115,11 @@ def _template(
 def _locate(data: bytes, syntax: str) -> list[_ElementSpan]:
     if syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
         raise _Unparsable("it is deflated")
-    try:
-        found = [
-            _ElementSpan(tag, start, value, end)
-            for tag, start, value, end in _top_level(data, syntax)
-            if tag in _PLACES
-        ]
-    except struct.error:
-        raise _Unparsable("an element extends beyond its end") from None
+    found = [
+        _ElementSpan(tag, start, value, end)
+        for tag, start, value, end in _top_level(data, syntax)
+        if tag in _PLACES
+    ]
     if not found or found[0].tag != 0x00080018:
         raise _Unparsable("it does not begin with its SOP Instance UID")
     return found
@@ -130,11 +127,15 @@ def _locate(data: bytes, syntax: str) -> list[_ElementSpan]:
 
 def _top_level(data: bytes, syntax: str) -> Iterator[_ElementSpan]:
     """Yield the elements up to the Series Instance UID that are not in a sequence."""
-    order = ">" if syntax == EXPLICIT_VR_BIG_ENDIAN else "<"
+    layout = BIG if syntax == EXPLICIT_VR_BIG_ENDIAN else LITTLE
     explicit = syntax != IMPLICIT_VR_LITTLE_ENDIAN
     at = depth = 0
     while at < len(data):
-        tag, vr, length, value = _header(data, at, order, explicit)
+        header = layout.header(data, at, explicit=explicit)
+        if header is None:
+            raise _Unparsable("an element extends beyond its end")
+        tag, vr, length, size = header
+        value = at + size
         if depth == 0 and tag > 0x0020000E:
             return
         if depth == 0 and tag & 0xFFFF == 0:
@@ -145,18 +146,6 @@ def _top_level(data: bytes, syntax: str) -> Iterator[_ElementSpan]:
         if depth == 0:
             yield _ElementSpan(tag, start, value, at)
         depth += (length == _UNDEFINED) - (tag in (_ITEM_END, _SEQUENCE_END))
-
-
-def _header(data: bytes, at: int, order: str, explicit: bool) -> tuple[int, bytes, int, int]:
-    """Return tag, VR, length, and where the value begins (PS3.5 7.1)."""
-    group, element = struct.unpack_from(f"{order}HH", data, at)
-    tag = group << 16 | element
-    vr = data[at + 4 : at + 6]
-    if not explicit or group == 0xFFFE or not (vr.isalpha() and vr.isupper()):
-        return tag, b"", struct.unpack_from(f"{order}L", data, at + 4)[0], at + 8
-    if vr in _LONG:
-        return tag, vr, struct.unpack_from(f"{order}L", data, at + 8)[0], at + 12
-    return tag, vr, struct.unpack_from(f"{order}H", data, at + 6)[0], at + 8
 
 
 def _patched(data: bytes, places: list[_ElementSpan], syntax: str, root: str) -> tuple[bytes, int]:

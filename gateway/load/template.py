@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from gateway.load.instance_identity import PLACEHOLDER, Field, tokens
 from gateway.load.modalities import MODALITIES, Modality
+from gateway.part10.elements import encode_element
 from gateway.uid import EXPLICIT_VR_LITTLE_ENDIAN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_LONG = frozenset({"OB", "OW", "SQ", "UN", "UT"})
 _NOISE = random.Random(0).randbytes(64 * 1024)
 _COLUMNS = 512
 
@@ -160,14 +160,8 @@ def _attributes(
 
 
 def _element(tag: int, vr: str, value: bytes | str | int) -> bytes:
-    """Encode an element in explicit VR little endian (PS3.5 7.1.2)."""
     if isinstance(value, int):
         value = struct.pack("<H", value)
     elif isinstance(value, str):
         value = value.encode("ascii")
-    if len(value) % 2:
-        value += b"\0" if vr in ("UI", "OB") else b" "
-    start = struct.pack("<HH2s", tag >> 16, tag & 0xFFFF, vr.encode())
-    if vr in _LONG:
-        return start + struct.pack("<HL", 0, len(value)) + value
-    return start + struct.pack("<H", len(value)) + value
+    return encode_element(tag, vr.encode(), value)

@@ -15,6 +15,9 @@ LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 """Value representations with a length of 32 bits (PS3.5 7.1.2)."""
 
 
+_PADDED_WITH_NUL = frozenset({b"UI", b"OB"})
+
+
 class ElementHeader(NamedTuple):
     """The header of one element."""
 
@@ -57,3 +60,13 @@ BIG = Layout(Struct(">HH"), Struct(">H"), Struct(">L"))
 def text_of(value: bytes | bytearray) -> str:
     """Return a value as text, without its padding."""
     return value.decode("latin-1").rstrip("\x00 ")
+
+
+def encode_element(tag: int, vr: bytes, value: bytes) -> bytes:
+    """Return an element in explicit VR little endian, its value padded to an even length."""
+    if len(value) % 2:
+        value += b"\0" if vr in _PADDED_WITH_NUL else b" "
+    start = LITTLE.tag.pack(tag >> 16, tag & 0xFFFF) + vr
+    if vr in LONG_VRS:
+        return start + b"\0\0" + LITTLE.long.pack(len(value)) + value
+    return start + LITTLE.short.pack(len(value)) + value

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gateway.errors import GatewayError
-from gateway.part10.elements import LIMIT, LITTLE, LONG_VRS, PREAMBLE, text_of
+from gateway.part10.elements import LIMIT, LITTLE, PREAMBLE, encode_element, text_of
 from gateway.uid import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 _UID = re.compile(r"[0-9.]{1,64}")
@@ -33,32 +33,25 @@ def file_meta(
     legal characters.
     """
     before, after = _around_instance(sop_class_uid, transfer_syntax_uid, source_ae_title)
-    instance = _element(0x0003, b"UI", _uid(sop_instance_uid))
+    instance = encode_element(0x00020003, b"UI", _uid(sop_instance_uid))
     length = LITTLE.long.pack(len(before) + len(instance) + len(after))
-    return b"".join((PREAMBLE, _element(0x0000, b"UL", length), before, instance, after))
+    return b"".join((PREAMBLE, encode_element(0x00020000, b"UL", length), before, instance, after))
 
 
 @lru_cache(maxsize=256)
 def _around_instance(sop_class_uid: str, transfer_syntax: str, title: str) -> tuple[bytes, bytes]:
     """Return the elements before and after the SOP Instance UID, which many instances share."""
-    before = _element(0x0001, b"OB", b"\x00\x01") + _element(0x0002, b"UI", _uid(sop_class_uid))
+    before = encode_element(0x00020001, b"OB", b"\x00\x01") + encode_element(
+        0x00020002, b"UI", _uid(sop_class_uid)
+    )
     after = [
-        _element(0x0010, b"UI", _uid(transfer_syntax)),
-        _element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID.encode("ascii")),
-        _element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME.encode("ascii")),
+        encode_element(0x00020010, b"UI", _uid(transfer_syntax)),
+        encode_element(0x00020012, b"UI", IMPLEMENTATION_CLASS_UID.encode("ascii")),
+        encode_element(0x00020013, b"SH", IMPLEMENTATION_VERSION_NAME.encode("ascii")),
     ]
     if source := _ae_title(title):
-        after.append(_element(0x0016, b"AE", source))
+        after.append(encode_element(0x00020016, b"AE", source))
     return before, b"".join(after)
-
-
-def _element(element: int, vr: bytes, value: bytes) -> bytes:
-    if len(value) % 2:
-        value += b"\x00" if vr == b"UI" else b" "
-    tag = LITTLE.tag.pack(0x0002, element)
-    if vr in LONG_VRS:
-        return tag + vr + b"\x00\x00" + LITTLE.long.pack(len(value)) + value
-    return tag + vr + LITTLE.short.pack(len(value)) + value
 
 
 def _uid(text: str) -> bytes:
