@@ -37,7 +37,7 @@ TRANSFER_SYNTAXES: tuple[str, ...] = tuple(
 NETWORK_TRANSFER_SYNTAXES: tuple[str, ...] = tuple(
     uid for uid in TRANSFER_SYNTAXES if not UIDS[uid].keyword.startswith(({names}))
 )
-"""Those that can be negotiated on an association (not of mail, files or real-time streams)."""
+"""Transfer syntaxes for associations: not those of mail, files or real-time streams."""
 
 STORAGE_SOP_CLASSES: tuple[str, ...] = tuple(
     uid
@@ -46,7 +46,7 @@ STORAGE_SOP_CLASSES: tuple[str, ...] = tuple(
     and "Storage" in row.keyword
     and not row.keyword.startswith(("StorageCommitment", "MediaStorage"))
 )
-"""Every SOP class whose instances C-STORE carries: PS3.4 B.5, its retired ones, and GG.3."""
+"""Every SOP class whose instances are sent by C-STORE: PS3.4 B.5, retired ones, and GG.3."""
 '''
 
 
