@@ -1,4 +1,4 @@
-"""What callers pass, checked at once: TypeError and ValueError that say what would be right."""
+"""Checks of the arguments that programs pass: TypeError and ValueError say what is allowed."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
 _LONGEST_TITLE = 16
 _LONGEST_UID = 64
+_BACKLOG = 1024
 
 
 def ae_title(value: Any, name: str = "ae_title") -> str:
-    """An AE title: 1 to 16 printable ASCII characters, no backslash (PS3.5 6.2)."""
+    """Return an AE title: 1 to 16 printable ASCII characters, no backslash (PS3.5 6.2)."""
     if not isinstance(value, str):
         raise TypeError(f"'{name}' must be str, not '{type(value).__name__}'")
     if not value.strip():
@@ -38,19 +39,19 @@ def ae_title(value: Any, name: str = "ae_title") -> str:
 
 
 def uid(value: Any, name: str) -> UID:
-    """A UID, as strict as the flags say."""
+    """Return a UID; `config_flags.ENFORCE_UID_CONFORMANCE` says how strictly it is checked."""
     if not isinstance(value, str):
         raise TypeError(f"'{name}' must be str or UID, not '{type(value).__name__}'")
     if not 0 < len(value) <= _LONGEST_UID:
         raise ValueError(f"Invalid '{name}' value - a UID has 1 to 64 characters, not {len(value)}")
     checked = any_uid(value)
     if config_flags.ENFORCE_UID_CONFORMANCE and not checked.is_valid:
-        raise ValueError(f"Invalid '{name}' value {value!r} - see PS3.5 9.1 for what a UID is")
+        raise ValueError(f"Invalid '{name}' value {value!r} - not a valid UID (PS3.5 9.1)")
     return checked
 
 
 def timeout(value: Any, name: str, default: float | None) -> float | None:
-    """Seconds, or None for no limit; what is neither becomes the default, with a warning."""
+    """Return a number of seconds, or None for no limit; warn of anything else."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if value is None or (is_number and value >= 0):
         return value  # type: ignore[no-any-return]
@@ -59,18 +60,18 @@ def timeout(value: Any, name: str, default: float | None) -> float | None:
 
 
 def contexts(values: Sequence[PresentationContext], limit: int = MAX_CONTEXTS) -> None:
-    """Refuse what is no list of contexts, or too long a one."""
+    """Raise ValueError unless each value is a PresentationContext, and there are not too many."""
     if len(values) > limit:
         raise ValueError(f"an association has at most {limit} contexts, not {len(values)}")
     for value in values:
         if not isinstance(value, PresentationContext):
             raise ValueError(
-                f"contexts are PresentationContext items, as build_context makes, not {value!r:.80}"
+                f"contexts must be PresentationContext items (see build_context), not {value!r:.80}"
             )
 
 
 def roles(values: Sequence[PresentationContext]) -> None:
-    """Roles are both given or both left out."""
+    """Raise ValueError if a context has one role and not the other."""
     wrong = [str(c.abstract_syntax) for c in values if (c.scu_role is None) != (c.scp_role is None)]
     if wrong:
         raise ValueError(
@@ -79,26 +80,26 @@ def roles(values: Sequence[PresentationContext]) -> None:
 
 
 def address(value: Any, name: str) -> SocketAddress:
-    """(host, port), or (host, port, flowinfo, scope_id) for IPv6."""
-    sound = (
+    """Return (host, port), or (host, port, flowinfo, scope_id) for IPv6."""
+    is_address = (
         isinstance(value, tuple | list)
         and len(value) in (2, 4)
         and isinstance(value[0], str)
         and all(isinstance(number, int) for number in value[1:])
     )
-    if not sound:
+    if not is_address:
         raise TypeError(f"'{name}' must be tuple[str, int] or tuple[str, int, int, int]")
     return tuple(value)
 
 
 def listener(where: SocketAddress) -> socket.socket:
-    """A socket that listens there; raises OSError that says where."""
+    """Return a socket that listens at an address; an OSError names the address."""
     family = socket.AF_INET6 if ":" in where[0] or len(where) > 2 else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(where)
-        made.listen(1024)
+        made.listen(_BACKLOG)
     except OSError as error:
         made.close()
         text = f"cannot listen at {where[0] or 'any address'}, port {where[1]}: {error.strerror}"

@@ -1,4 +1,8 @@
-"""A server: an acceptor of its own, whose handlers run here."""
+"""A server of an AE: an acceptor of its own, and a session that runs the handlers here.
+
+The acceptor is a process wherever that can be, so that a handler that computes does not slow the
+protocol down, and registers this process as the worker "handlers" of all its events.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from weakref import WeakSet
 from gateway.events import EVT_ABORTED, EVT_ESTABLISHED, EVT_RELEASED
 from gateway.facade import argument_checks as checks
 from gateway.facade import config_flags, registered
-from gateway.facade.handlers import Handlers
+from gateway.facade.handlers import BindsHandlers, Handlers
 from gateway.facade.server_process import AcceptorProcess, AcceptorThread
 from gateway.sdk.session import EndReason, Session, SessionEnding
 from gateway.settings import (
@@ -40,33 +44,33 @@ if TYPE_CHECKING:
     from gateway.facade.presentation import PresentationContext
     from gateway.facade.server_process import RunningAcceptor
     from gateway.sdk.assoc import AssociationProxy
-    from gateway.sdk.bound_handler import AnyEvent, AnyHandler
     from gateway.sdk.event import Event
 
 log = logging.getLogger("gateway.facade")
 
 TICK = 0.5
-"""Seconds between two looks at handlers that may hang, and at the acceptor."""
-MOST_HUNG = 64
-"""Threads that hanging handlers may keep before requests have to wait for those that are left."""
+"""Seconds between two checks for handlers that hang and for an acceptor that died."""
+MAX_HUNG = 64
+"""Threads that hanging handlers may hold. Beyond that they are not replaced, and requests wait for
+the threads that are left."""
 MIN_FREE = 64 * 1024 * 1024
 INLINE_MAX = 1024 * 1024
-"""Bytes of a data set that comes in the envelope: nothing here must be durable, and a file costs
-more than the copies."""
+"""Bytes of a data set that is sent with the request itself: nothing has to be durable here, and
+a file costs more than the copies."""
 CONCURRENCY = range(8, 65)
-"""Handlers that run at once: as many as associations, within this."""
+"""Handlers that run at once: one for each association, within these limits."""
 
 _running: WeakSet[AssociationServer] = WeakSet()
 
 
-class AssociationServer:
-    """Listens for associations; `AE.start_server` and `AE.make_server` make one.
+class AssociationServer(BindsHandlers):
+    """Accepts associations; `AE.start_server` and `AE.make_server` return one.
 
-    Made, it listens; connections are taken from `start` (or `serve_forever`) on.
+    It listens from the beginning, and accepts from `start` or `serve_forever` on.
     """
 
     drain_timeout = 5.0
-    """Seconds that `shutdown` gives to what handlers have in hand."""
+    """Seconds that `shutdown` waits for requests that have been begun."""
 
     def __init__(
         self,
@@ -98,10 +102,8 @@ class AssociationServer:
     def __repr__(self) -> str:
         return f"<AssociationServer {self.ae_title} at {self.server_address}>"
 
-    # life
-
     def start(self) -> None:
-        """Return when associations are accepted and the handlers are registered."""
+        """Return when associations are accepted; raise RuntimeError if the acceptor fails."""
         with self._lock:
             if self._closed.is_set() or self._acceptor is not None:
                 raise RuntimeError("a server is started once")
@@ -136,13 +138,12 @@ class AssociationServer:
         self._session.start()
 
     def serve_forever(self, poll_interval: float = 0.5) -> None:  # noqa: ARG002 - socketserver's
-        """Start, and return once `shutdown` was called."""
+        """Start, and return once `shutdown` was called; Ctrl-C raises KeyboardInterrupt."""
         self.start()
-        while not self._gone.wait(3600):
-            """Only the main thread is interrupted by Ctrl-C, and it is woken for that."""
+        self._gone.wait()
 
     def shutdown(self) -> None:
-        """Finish what is in hand, close, and remove what was on disk; returns when all is gone."""
+        """Finish requests that were begun, close, and return when processes and files are gone."""
         with self._lock:
             if self._closed.is_set():
                 return
@@ -165,36 +166,16 @@ class AssociationServer:
         hung = 0
         while not self._closed.wait(TICK):
             session, acceptor = self._session, self._acceptor
-            if session is not None and session.is_hung() and hung < MOST_HUNG:
+            if session is not None and session.is_hung() and hung < MAX_HUNG:
                 hung += session.give_up_hung()
-                if hung >= MOST_HUNG:
-                    log.error("%d handlers hang: no more threads are started for them", hung)
+                if hung >= MAX_HUNG:
+                    log.error("%d handlers hang: their threads are no longer replaced", hung)
             if acceptor is not None:
                 acceptor.restart_if_dead()
 
-    # handlers
-
-    def bind(self, event: AnyEvent, handler: AnyHandler, args: list[Any] | None = None) -> None:
-        """Call `handler(event, *args)`; for an intervention in place of the one bound before."""
-        self._handlers.set(event, handler, args)
-
-    def unbind(self, event: AnyEvent, handler: AnyHandler) -> None:
-        """No longer call it."""
-        self._handlers.unbind(event, handler)
-
-    def get_handlers(self, event: AnyEvent) -> Any:
-        """(handler, args) of an intervention, (None, None) for none; a list for a notification."""
-        return self._handlers.of(event)
-
-    def get_events(self) -> list[AnyEvent]:
-        """The events that something is bound to."""
-        return self._handlers.shown()
-
-    # associations
-
     @property
     def active_associations(self) -> list[AssociationProxy]:
-        """The established associations, as soon as their EVT_ESTABLISHED has come here."""
+        """The established associations, from their EVT_ESTABLISHED on."""
         return [assoc for assoc in tuple(self._living.values()) if assoc.is_established]
 
     def _established(self, event: Event) -> None:
@@ -204,8 +185,6 @@ class AssociationServer:
         known = self._living.pop(event.assoc.id, None)
         if known is not None:
             known.over(event.assoc.state)
-
-    # settings
 
     def _settings(self, folder: Path) -> AcceptorSettings:
         ae, tls = self.ae, self.ssl_context
@@ -245,7 +224,7 @@ ThreadedAssociationServer = AssociationServer
 
 
 def seconds(value: float | None) -> float:
-    """Pynetdicom's None is no limit."""
+    """Return a timeout in which infinity, and not None, means no limit."""
     return math.inf if value is None else float(value)
 
 
@@ -263,7 +242,7 @@ def _concurrency(associations: int) -> int:
 
 
 def _level() -> str:
-    """The acceptor logs as this process would."""
+    """Return the acceptor's log level: the one of this process."""
     level = logging.getLogger("gateway").getEffectiveLevel()
     names = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning"}
     return next((name for number, name in names.items() if level <= number), "error")

@@ -1,4 +1,4 @@
-"""`debug_logger`: see what happens, at once."""
+"""`debug_logger`, which shows the log without further configuration."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 
 
 def debug_logger() -> None:
-    """Log everything to standard error; servers started afterwards do so, too."""
+    """Log everything to standard error, from servers that are started afterwards too."""
     logger = logging.getLogger("gateway")
     logger.setLevel(logging.DEBUG)
     if not logger.handlers:

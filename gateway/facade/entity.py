@@ -1,4 +1,4 @@
-"""The application entity: associations out, and servers."""
+"""The application entity: its associations in the requestor role, and its servers."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ log = logging.getLogger("gateway.facade")
 
 
 class AE(EntitySettings, EntityContexts):
-    """A DICOM application entity: a service class user, provider, or both.
+    """A DICOM application entity: service class user, service class provider, or both.
 
-    What is set here holds for associations and servers that are made afterwards.
+    Titles, limits and contexts hold for associations and servers that are made afterwards.
     """
 
     def __init__(self, ae_title: str = "PYNETDICOM") -> None:
@@ -41,8 +41,6 @@ class AE(EntitySettings, EntityContexts):
         self._associations: list[Association] = []
         self._servers: list[AssociationServer] = []
         self._lock = threading.Lock()
-
-    # associations out
 
     def associate(  # noqa: PLR0913, PLR0917 - pynetdicom's
         self,
@@ -56,10 +54,24 @@ class AE(EntitySettings, EntityContexts):
         tls_args: tuple[ssl.SSLContext, str | None] | None = None,
         evt_handlers: Iterable[EventHandler] | None = None,
     ) -> Association:
-        """Ask for an association; whether it came about is in `is_established` of what returns.
+        """Request an association (PS3.8 7.1) and return it, established or not.
 
-        Raises TypeError and ValueError for arguments that make no sense, RuntimeError if there is
-        no context to propose.
+        Its `is_established` tells, and `ended` says why not.
+
+        Args:
+            addr: a host name or IP address; (address, flowinfo, scope_id) for IPv6.
+            port: of the peer, 1 to 65535.
+            contexts: 1 to 128 presentation contexts; by default `requested_contexts`.
+            ae_title: the called AE title.
+            max_pdu: the longest P-DATA-TF that this side receives, in bytes; 0: any.
+            ext_neg: items of `gateway.pdu_primitives`, and what `build_role` returns.
+            bind_address: the local address to connect from.
+            tls_args: an SSLContext, and the name that the peer's certificate must be for or None.
+            evt_handlers: (event, handler) or (event, handler, list of further arguments).
+
+        Raises:
+            RuntimeError: there is no context to propose.
+            TypeError, ValueError: an argument is not valid.
         """
         proposed = contexts or self._requested
         checks.contexts(proposed)
@@ -91,12 +103,10 @@ class AE(EntitySettings, EntityContexts):
 
     @property
     def active_associations(self) -> list[Association | AssociationProxy]:
-        """The established associations, of both roles."""
+        """The established associations in both roles."""
         servers = tuple(self._servers)
         accepted = [assoc for server in servers for assoc in server.active_associations]
         return [*self._requested_associations(), *accepted]
-
-    # servers
 
     def start_server(
         self,
@@ -107,9 +117,11 @@ class AE(EntitySettings, EntityContexts):
         ae_title: str | None = None,
         contexts: list[PresentationContext] | None = None,
     ) -> AssociationServer | None:
-        """Accept associations: in an acceptor process of its own, with the handlers here.
+        """Accept associations in an acceptor process; the handlers run in this process.
 
-        Without `block` it returns a server that listens and has its handlers registered.
+        With `block`, return None after Ctrl-C. Otherwise return the server once it accepts
+        associations. Arguments and errors are those of `make_server`; raises RuntimeError if the
+        acceptor does not start.
         """
         server = self.make_server(address, ae_title, contexts, ssl_context, evt_handlers)
         if not block:
@@ -131,10 +143,21 @@ class AE(EntitySettings, EntityContexts):
         server_class: type[AssociationServer] | None = None,
         **kwargs: Any,
     ) -> AssociationServer:
-        """A server that has its port and waits for `serve_forever` or `start`.
+        """Return a server that has its port and waits for `serve_forever` or `start`.
 
-        Raises ValueError without contexts, TypeError for handlers that can never be called, and
-        OSError if the port is taken.
+        Args:
+            address: (host, port); host "" is any address, port 0 any free port.
+            ae_title: of the server; by default the AE's.
+            contexts: presentation contexts to accept; by default `supported_contexts`.
+            ssl_context: as `gateway.tls_context` makes it, for TLS.
+            evt_handlers: (event, handler) or (event, handler, list of further arguments).
+            server_class: a subclass of AssociationServer.
+            **kwargs: further arguments of the server class.
+
+        Raises:
+            ValueError: there are no contexts, or an argument is not valid.
+            TypeError: an argument has a wrong type, or a handler can never be called.
+            OSError: the address cannot be listened at; the text says why.
         """
         supported = contexts or self.supported_contexts
         if not supported and not config_flags.UNRESTRICTED_STORAGE_SERVICE:
@@ -154,12 +177,12 @@ class AE(EntitySettings, EntityContexts):
         return server
 
     def forget(self, server: AssociationServer) -> None:
-        """It was shut down."""
+        """Take notice that a server was shut down."""
         with self._lock:
             self._servers = [other for other in self._servers if other is not server]
 
     def shutdown(self) -> None:
-        """Abort associations, and shut the servers down; returns when all are gone."""
+        """Abort all associations and shut down all servers; return when they are gone."""
         for assoc in self.active_associations:
             assoc.abort()
         for server in tuple(self._servers):
@@ -197,8 +220,8 @@ def _address(
     addr: Any, port: Any, bind_address: Any, tls_args: tuple[ssl.SSLContext, str | None] | None
 ) -> Address:
     if isinstance(addr, tuple):
-        sound = len(addr) == 3 and isinstance(addr[0], str)
-        if not (sound and all(isinstance(number, int) for number in addr[1:])):
+        is_address = len(addr) == 3 and isinstance(addr[0], str)
+        if not (is_address and all(isinstance(number, int) for number in addr[1:])):
             raise TypeError("'addr' must be str or tuple[str, int, int]")
         addr = f"{addr[0]}%{addr[2]}" if addr[2] else addr[0]
     if not isinstance(addr, str):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from gateway.facade import argument_checks as checks
-from gateway.facade.presentation import DEFAULT_TRANSFER_SYNTAXES, PresentationContext
+from gateway.facade.presentation import PresentationContext, build_context
 from gateway.ul.negotiation import MAX_CONTEXTS
 
 TransferSyntaxes = str | list[str] | tuple[str, ...] | None
 
 
 class EntityContexts:
-    """The part of an AE that says what it speaks of."""
+    """The part of an AE that has the contexts of its associations (PS3.8 7.1.1.13).
+
+    A transfer syntax is a UID, several are a list; None means implicit, explicit and deflated
+    explicit VR little endian, and explicit VR big endian. A UID that is not valid is a ValueError.
+    """
 
     def __init__(self) -> None:
         self._requested: list[PresentationContext] = []
@@ -18,7 +22,7 @@ class EntityContexts:
 
     @property
     def requested_contexts(self) -> list[PresentationContext]:
-        """What `associate` proposes unless it is told otherwise."""
+        """The contexts that `associate` proposes by default, at most 128."""
         return self._requested
 
     @requested_contexts.setter
@@ -31,7 +35,7 @@ class EntityContexts:
     def add_requested_context(
         self, abstract_syntax: str, transfer_syntax: TransferSyntaxes = None
     ) -> None:
-        """Propose a context; raises ValueError for more than 128."""
+        """Propose a context too; raise ValueError for more than 128."""
         if len(self._requested) >= MAX_CONTEXTS:
             raise ValueError(f"an association proposes at most {MAX_CONTEXTS} contexts")
         self._requested.append(_context(abstract_syntax, transfer_syntax))
@@ -39,14 +43,14 @@ class EntityContexts:
     def remove_requested_context(
         self, abstract_syntax: str, transfer_syntax: TransferSyntaxes = None
     ) -> None:
-        """Propose it no longer, or not with these transfer syntaxes."""
+        """Propose a context no longer, or not with these transfer syntaxes."""
         for context in [c for c in self._requested if c.abstract_syntax == abstract_syntax]:
             if _is_empty_without(context, transfer_syntax):
                 self._requested = [c for c in self._requested if c is not context]
 
     @property
     def supported_contexts(self) -> list[PresentationContext]:
-        """What servers accept, by abstract syntax."""
+        """The contexts that servers accept, sorted by abstract syntax."""
         return sorted(self._supported.values(), key=lambda c: str(c.abstract_syntax))
 
     @supported_contexts.setter
@@ -63,9 +67,10 @@ class EntityContexts:
         scu_role: bool | None = None,
         scp_role: bool | None = None,
     ) -> None:
-        """Accept a context, and the roles of the requestor for it, if these are not None.
+        """Accept a context too, or further transfer syntaxes for one that is accepted already.
 
-        Transfer syntaxes are added to those of a context that is there.
+        `scu_role` and `scp_role`: whether the requestor may have these roles (PS3.7 D.3.3.4); None
+        for both leaves role selection unanswered.
         """
         for name, role in (("scu_role", scu_role), ("scp_role", scp_role)):
             if role is not None and not isinstance(role, bool):
@@ -79,25 +84,21 @@ class EntityContexts:
     def remove_supported_context(
         self, abstract_syntax: str, transfer_syntax: TransferSyntaxes = None
     ) -> None:
-        """Accept it no longer, or not with these transfer syntaxes."""
+        """Accept a context no longer, or not with these transfer syntaxes."""
         context = self._supported.get(str(abstract_syntax))
         if context is not None and _is_empty_without(context, transfer_syntax):
             del self._supported[str(abstract_syntax)]
 
 
 def _context(abstract_syntax: str, transfer_syntax: TransferSyntaxes) -> PresentationContext:
-    if transfer_syntax is None:
-        transfer_syntax = DEFAULT_TRANSFER_SYNTAXES
-    if isinstance(transfer_syntax, str):
-        transfer_syntax = [transfer_syntax]
-    context = PresentationContext()
-    context.abstract_syntax = checks.uid(abstract_syntax, "abstract_syntax")
-    context.transfer_syntax = [checks.uid(s, "transfer_syntax") for s in transfer_syntax]
+    context = build_context(checks.uid(abstract_syntax, "abstract_syntax"), transfer_syntax)
+    for syntax in context.transfer_syntax:
+        checks.uid(syntax, "transfer_syntax")
     return context
 
 
 def _is_empty_without(context: PresentationContext, transfer_syntax: TransferSyntaxes) -> bool:
-    """Take transfer syntaxes away; are none left?"""
+    """Remove transfer syntaxes from a context; tell whether none is left."""
     if transfer_syntax is None:
         return True
     gone = {transfer_syntax} if isinstance(transfer_syntax, str) else set(transfer_syntax)

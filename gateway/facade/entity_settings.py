@@ -1,9 +1,9 @@
-"""What an application entity is called, and how long and how much it bears."""
+"""The titles, timeouts and limits of an application entity."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.datasets.coding import any_uid
 from gateway.facade import argument_checks as checks
@@ -17,34 +17,65 @@ if TYPE_CHECKING:
 log = logging.getLogger("gateway.facade")
 
 DEFAULT_MAX_LENGTH = 16382
-_TIMEOUT = 30.0
-_IDLE = 60.0
+"""pynetdicom's maximum length of a P-DATA-TF; the gateway itself receives longer ones."""
+
+
+class _Timeout:
+    """A timeout of an AE in seconds, None for no limit.
+
+    A change also holds for the associations that `associate` returned. What is not a number is
+    replaced by the default, with a warning.
+    """
+
+    def __init__(self, default: float | None) -> None:
+        self._default = default
+
+    def __set_name__(self, _: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, entity: Any, _: type | None = None) -> float | None:
+        value: float | None = entity._timeouts.get(self._name, self._default)
+        return value
+
+    def __set__(self, entity: Any, value: float | None) -> None:
+        value = checks.timeout(value, self._name, self._default)
+        if self._default is None:
+            value = value or None
+        entity._timeouts[self._name] = value
+        for assoc in entity._requested_associations():
+            setattr(assoc, self._name, value)
 
 
 class EntitySettings:
     """The part of an AE that is set before it does something."""
 
+    acse_timeout = _Timeout(30.0)
+    """To the answer to an A-ASSOCIATE or A-RELEASE."""
+    connection_timeout = _Timeout(None)
+    """To a TCP or TLS connection; 0 means no limit too."""
+    dimse_timeout = _Timeout(30.0)
+    """To each response."""
+    network_timeout = _Timeout(60.0)
+    """Without anything received or sent, until the association is aborted."""
+
     def __init__(self, ae_title: str) -> None:
+        self._timeouts: dict[str, float | None] = {}
         self._ae_title = checks.ae_title(ae_title)
         self._implementation_class_uid = any_uid(IMPLEMENTATION_CLASS_UID)
         self._implementation_version_name: str | None = IMPLEMENTATION_VERSION_NAME
         self._maximum_associations = 10
         self._maximum_pdu_size = DEFAULT_MAX_LENGTH
-        self._acse_timeout: float | None = _TIMEOUT
-        self._connection_timeout: float | None = None
-        self._dimse_timeout: float | None = _TIMEOUT
-        self._network_timeout: float | None = _IDLE
         self._require_calling_aet: list[str] = []
         self.require_called_aet = False
-        """Servers reject what calls another AE title than theirs."""
+        """Servers reject an association whose called AE title is not theirs."""
 
     def _requested_associations(self) -> list[Association]:
+        """Return the established associations in the requestor role."""
         return []
-
-    # who it is
 
     @property
     def ae_title(self) -> str:
+        """The AE title of this side: 1 to 16 characters (PS3.5 6.2)."""
         return self._ae_title
 
     @ae_title.setter
@@ -53,6 +84,7 @@ class EntitySettings:
 
     @property
     def implementation_class_uid(self) -> UID:
+        """The implementation class UID of this side (PS3.7 D.3.3.2)."""
         return self._implementation_class_uid
 
     @implementation_class_uid.setter
@@ -64,6 +96,7 @@ class EntitySettings:
 
     @property
     def implementation_version_name(self) -> str | None:
+        """The implementation version name of this side, 1 to 16 characters; None: none."""
         return self._implementation_version_name
 
     @implementation_version_name.setter
@@ -74,7 +107,7 @@ class EntitySettings:
 
     @property
     def require_calling_aet(self) -> list[str]:
-        """Calling AE titles that servers admit; empty: any."""
+        """The calling AE titles that servers accept; empty: any."""
         return self._require_calling_aet
 
     @require_calling_aet.setter
@@ -84,11 +117,9 @@ class EntitySettings:
         titles = [checks.ae_title(title, "require_calling_aet") for title in ae_titles]
         self._require_calling_aet = [title.strip() for title in titles]
 
-    # limits
-
     @property
     def maximum_associations(self) -> int:
-        """Associations that a server has at once; one more is rejected."""
+        """The number of associations that a server has at once; further ones are rejected."""
         return self._maximum_associations
 
     @maximum_associations.setter
@@ -101,7 +132,7 @@ class EntitySettings:
 
     @property
     def maximum_pdu_size(self) -> int:
-        """Largest P-DATA-TF that a server takes; 0: any."""
+        """The longest P-DATA-TF that a server receives, in bytes; 0: any (PS3.8 D.1)."""
         return self._maximum_pdu_size
 
     @maximum_pdu_size.setter
@@ -111,41 +142,3 @@ class EntitySettings:
         else:
             log.warning("maximum_pdu_size set to %d", DEFAULT_MAX_LENGTH)
             self._maximum_pdu_size = DEFAULT_MAX_LENGTH
-
-    @property
-    def acse_timeout(self) -> float | None:
-        return self._acse_timeout
-
-    @acse_timeout.setter
-    def acse_timeout(self, value: float | None) -> None:
-        self._acse_timeout = checks.timeout(value, "acse_timeout", _TIMEOUT)
-        for assoc in self._requested_associations():
-            assoc.acse_timeout = self._acse_timeout
-
-    @property
-    def connection_timeout(self) -> float | None:
-        return self._connection_timeout
-
-    @connection_timeout.setter
-    def connection_timeout(self, value: float | None) -> None:
-        self._connection_timeout = checks.timeout(value, "connection_timeout", None) or None
-
-    @property
-    def dimse_timeout(self) -> float | None:
-        return self._dimse_timeout
-
-    @dimse_timeout.setter
-    def dimse_timeout(self, value: float | None) -> None:
-        self._dimse_timeout = checks.timeout(value, "dimse_timeout", _TIMEOUT)
-        for assoc in self._requested_associations():
-            assoc.dimse_timeout = self._dimse_timeout
-
-    @property
-    def network_timeout(self) -> float | None:
-        return self._network_timeout
-
-    @network_timeout.setter
-    def network_timeout(self, value: float | None) -> None:
-        self._network_timeout = checks.timeout(value, "network_timeout", _IDLE)
-        for assoc in self._requested_associations():
-            assoc.network_timeout = self._network_timeout

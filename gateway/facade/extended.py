@@ -1,4 +1,4 @@
-"""`ext_neg`: the user's negotiation items as what a proposal takes."""
+"""The items of `ext_neg` as arguments of a proposal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def options(items: Iterable[Item]) -> dict[str, Any]:
-    """Arguments of a `Proposal`; raises TypeError for what is no item, ValueError for a bad one."""
+    """Return arguments of a `Proposal`; raise TypeError or ValueError for an invalid item."""
     roles: dict[str, tuple[bool, bool]] = {}
     extended: dict[str, bytes] = {}
     common: list[SopClassCommonExtended] = []

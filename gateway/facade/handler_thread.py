@@ -1,7 +1,8 @@
-"""Calls the handlers of one association in the requestor role: one thread, in order.
+"""The thread that calls the handlers of one association in the requestor role, in order.
 
-Handlers may send, release and abort, so they cannot run in the loop's thread. What a caller did is
-told before its call returns, unless a handler takes longer than `PATIENCE`.
+Handlers may send, release and abort, so they cannot run in the event loop's thread. A method of the
+association returns after the handlers of the events that it caused, unless these take longer than
+FLUSH_TIMEOUT.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gateway.facade")
 
-PATIENCE = 10.0
-"""Seconds that a call waits for the handlers of what it did."""
+FLUSH_TIMEOUT = 10.0
+"""Seconds that a method of an association waits for handlers."""
 
 
 class LocalEvent(Event):
-    """An event of an association that this process holds itself."""
+    """An event of an association of this process."""
 
     def __init__(
         self,
@@ -53,7 +54,7 @@ class LocalEvent(Event):
 
 
 class HandlerThread:
-    """The thread and the queue before it; the thread lives while there is something to do."""
+    """The thread and its queue; there is a thread only while something is queued."""
 
     def __init__(self, handlers: Handlers, assoc: Association) -> None:
         self._handlers = handlers
@@ -68,13 +69,13 @@ class HandlerThread:
         return bool(self._handlers.bound(event.name))
 
     def notify(self, event: NotificationEvent, **body: Any) -> None:
-        """Have the handlers of a notification called; never waits."""
+        """Have the handlers of a notification called, without waiting for them."""
         for bound in self._handlers.bound(event.name):
             made = LocalEvent(event, body, self._assoc)
             self._put(lambda bound=bound, made=made: _notify(bound, made))  # type: ignore[misc]
 
     def call(self, bound: BoundHandler, event: LocalEvent) -> Future[Any]:
-        """What the handler of an intervention answers."""
+        """Return the future answer of an intervention's handler; RuntimeError if that raises."""
         future: Future[Any] = Future()
 
         def work() -> None:
@@ -83,7 +84,7 @@ class HandlerThread:
             try:
                 future.set_result(_result(bound, event))
             except (Exception, SystemExit) as error:
-                # the handler's, whatever it is
+                # a handler may raise anything
                 log.exception("event=%s handler=%s raised", event.name, bound.name)
                 future.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
             finally:
@@ -93,11 +94,11 @@ class HandlerThread:
         return future
 
     def flush(self) -> None:
-        """Wait until what was told so far has been handled."""
+        """Wait until the handlers of all events so far have returned."""
         if threading.current_thread() is self._thread:
             return
         with self._changed:
-            self._changed.wait_for(lambda: not self._pending, PATIENCE)
+            self._changed.wait_for(lambda: not self._pending, FLUSH_TIMEOUT)
 
     def _put(self, call: Callable[[], None]) -> None:
         with self._changed:
@@ -122,7 +123,7 @@ def _notify(bound: BoundHandler, event: LocalEvent) -> None:
     try:
         _result(bound, event)
     except (Exception, SystemExit):
-        # the handler's: the others must still be called
+        # a handler may raise anything, and the other handlers are called all the same
         log.exception("event=%s handler=%s raised", event.name, bound.name)
 
 

@@ -1,4 +1,4 @@
-"""Handlers as pynetdicom binds them: `bind` of an intervention replaces."""
+"""Handlers as pynetdicom binds them: the last one of an intervention event is called."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Handlers(Worker):
-    """The handlers of a server or an association, and those that serve these themselves."""
+    """The handlers of a server or an association: the program's, and the server's own."""
 
     def __init__(self, given: Iterable[EventHandler] | None = None, concurrency: int = 1) -> None:
         super().__init__("handlers", concurrency)
@@ -36,14 +36,14 @@ class Handlers(Worker):
         self.set(*item)
 
     def set(self, event: AnyEvent, handler: AnyHandler, args: Sequence[Any] | None = None) -> None:
-        """As pynetdicom's `bind`."""
+        """Bind a handler, with further arguments for it; raise TypeError if it cannot be called."""
         if args is not None and not isinstance(args, list | tuple):
             raise TypeError(f"args of a handler are a list, not {type(args).__name__}")
         deadline = config_flags.HANDLER_DEADLINE
         self._add(BoundHandler(event, handler, tuple(args or ()), deadline=deadline))
 
     def watch(self, event: AnyEvent, handler: Callable[[Any], None]) -> None:
-        """Call `handler` for a notification, before the user's; nobody else sees it bound."""
+        """Call `handler` for a notification before the program's; the program does not see it."""
         self._own[event.name] = BoundHandler(event, handler)
 
     def bound(self, event: str) -> tuple[BoundHandler, ...]:
@@ -56,21 +56,19 @@ class Handlers(Worker):
             self._set(event.name, kept)
 
     def get_events(self) -> list[AnyEvent]:
-        return sorted({e.name: e for e in (*self.shown(), *self._own_events())}.values(), key=str)
+        own = [bound.event for bound in self._own.values()]
+        return sorted({event.name: event for event in (*self.shown(), *own)}.values(), key=str)
 
     def shown(self) -> list[AnyEvent]:
-        """The events that the user bound something to."""
+        """Return the events that the program has handlers for."""
         return super().get_events()
 
     def of(self, event: AnyEvent) -> Any:
-        """As pynetdicom's `get_handlers`; (None, None) for an intervention nobody is bound to."""
+        """Return what pynetdicom's `get_handlers` returns, and (None, None) for no handler."""
         found = [(b.function, list(b.args) or None) for b in super().bound(event.name)]
         if event.is_intervention:
             return found[0] if found else (None, None)
         return found
-
-    def _own_events(self) -> list[AnyEvent]:
-        return [bound.event for bound in self._own.values()]
 
     def _add(self, new: BoundHandler) -> None:
         sdk.check(new)
@@ -80,3 +78,36 @@ class Handlers(Worker):
                 self._set(new.event.name, (new,))
             elif new not in before:
                 self._set(new.event.name, (*before, new))
+
+
+class BindsHandlers:
+    """The part of a server or an association that binds handlers."""
+
+    _handlers: Handlers
+
+    def bind(self, event: AnyEvent, handler: AnyHandler, args: list[Any] | None = None) -> None:
+        """Call `handler(event, *args)`; an intervention event's handler replaces the last one.
+
+        Raises TypeError for a handler that can never be called like that.
+        """
+        self._handlers.set(event, handler, args)
+        self._rebound()
+
+    def unbind(self, event: AnyEvent, handler: AnyHandler) -> None:
+        """No longer call `handler` for `event`."""
+        self._handlers.unbind(event, handler)
+        self._rebound()
+
+    def get_handlers(self, event: AnyEvent) -> Any:
+        """Return (handler, args) of an intervention event, or a list of them of a notification.
+
+        An intervention event without a handler has (None, None).
+        """
+        return self._handlers.of(event)
+
+    def get_events(self) -> list[AnyEvent]:
+        """Return the events that have handlers."""
+        return self._handlers.shown()
+
+    def _rebound(self) -> None:
+        """Take notice that other events may have handlers."""

@@ -1,4 +1,4 @@
-"""Presentation contexts between the user's objects and the wire's."""
+"""The presentation contexts of an association, as objects for programs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNANSWERED = 2
 
 
 def accepted(contexts: Iterable[AcceptedContext]) -> list[PresentationContext]:
-    """The accepted contexts by their IDs, with this side's roles."""
+    """Return the accepted contexts in the order of their IDs, with this side's roles."""
     return [
         _context(c.id, c.abstract_syntax, (c.transfer_syntax,), 0, (c.as_scu, c.as_scp))
         for c in sorted(contexts, key=lambda c: c.id)
@@ -26,7 +26,7 @@ def accepted(contexts: Iterable[AcceptedContext]) -> list[PresentationContext]:
 
 
 def rejected(request: AAssociateRQ, acceptance: AAssociateAC) -> list[PresentationContext]:
-    """The contexts that were not accepted, and those that the peer did not speak of."""
+    """Return the contexts that were rejected, and those that the peer did not mention."""
     results = {c.id: int(c.result) for c in acceptance.presentation_contexts}
     return [
         _context(c.id, c.abstract_syntax, c.transfer_syntaxes, result)
@@ -36,7 +36,7 @@ def rejected(request: AAssociateRQ, acceptance: AAssociateAC) -> list[Presentati
 
 
 def proposed(request: AAssociateRQ) -> list[PresentationContext]:
-    """What was asked for."""
+    """Return the contexts that a request proposes."""
     return [
         _context(c.id, c.abstract_syntax, c.transfer_syntaxes, None)
         for c in request.presentation_contexts

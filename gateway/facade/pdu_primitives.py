@@ -1,6 +1,6 @@
 """Negotiation items for `ext_neg`, by pynetdicom's names (PS3.7 D.3.3).
 
-Each is made empty and filled in, and checked when an association is asked for.
+An item may be created empty and filled in. `AE.associate` checks it and raises ValueError.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ _WITH_PASSCODE = 2
 
 @dataclass
 class AsynchronousOperationsWindowNegotiation:
-    """Operations that may be under way at once (PS3.7 D.3.3.3); 0: any number."""
+    """Operations that may be in progress at once (PS3.7 D.3.3.3); 0: any number."""
 
     maximum_number_operations_invoked: int = 1
     maximum_number_operations_performed: int = 1
 
     def item(self) -> AsyncOperationsWindow:
-        """The sub-item on the wire; raises ValueError."""
+        """Return the sub-item as it is sent; raise ValueError."""
         numbers = (self.maximum_number_operations_invoked, self.maximum_number_operations_performed)
         for number in numbers:
             if not isinstance(number, int) or not 0 <= number <= 0xFFFF:
-                raise ValueError(f"a number of operations is 0 to 65535, not {number!r}")
+                raise ValueError(f"a number of operations must be 0 to 65535, not {number!r}")
         return AsyncOperationsWindow(*numbers)
 
 
 @dataclass
 class SCP_SCU_RoleSelectionNegotiation:  # noqa: N801 - pynetdicom's
-    """Roles of the requestor for one SOP class (PS3.7 D.3.3.4); `build_role` makes one, too."""
+    """Roles of the requestor for a SOP class (PS3.7 D.3.3.4); `build_role` is shorter."""
 
     sop_class_uid: str | None = None
     scu_role: bool | None = None
     scp_role: bool | None = None
 
     def item(self) -> RoleSelection:
-        """The sub-item on the wire; raises ValueError."""
+        """Return the sub-item as it is sent; raise ValueError."""
         if not self.scu_role and not self.scp_role:
             raise ValueError("role selection needs scu_role or scp_role to be True")
         uid = _uid(self.sop_class_uid, "sop_class_uid")
@@ -63,7 +63,7 @@ class SOPClassExtendedNegotiation:
     service_class_application_information: bytes | None = None
 
     def item(self) -> SopClassExtended:
-        """The sub-item on the wire; raises ValueError."""
+        """Return the sub-item as it is sent; raise ValueError."""
         information = self.service_class_application_information
         if not isinstance(information, bytes):
             raise ValueError("service_class_application_information must be bytes")
@@ -72,14 +72,14 @@ class SOPClassExtendedNegotiation:
 
 @dataclass
 class SOPClassCommonExtendedNegotiation:
-    """What a specialised SOP class can be handled as (PS3.7 D.3.3.6)."""
+    """The service class and general SOP classes of a SOP class (PS3.7 D.3.3.6)."""
 
     sop_class_uid: str | None = None
     service_class_uid: str | None = None
     related_general_sop_class_identification: list[str] = field(default_factory=list)
 
     def item(self) -> SopClassCommonExtended:
-        """The sub-item on the wire; raises ValueError."""
+        """Return the sub-item as it is sent; raise ValueError."""
         return SopClassCommonExtended(
             _uid(self.sop_class_uid, "sop_class_uid"),
             _uid(self.service_class_uid, "service_class_uid"),
@@ -89,7 +89,7 @@ class SOPClassCommonExtendedNegotiation:
 
 @dataclass
 class UserIdentityNegotiation:
-    """Who asks for the association (PS3.7 D.3.3.7); the fields are secrets and not printed."""
+    """The user of the requestor (PS3.7 D.3.3.7); `repr` leaves its secrets out."""
 
     user_identity_type: int | None = None
     """1 user name, 2 user name and passcode, 3 Kerberos, 4 SAML, 5 JWT."""
@@ -97,12 +97,12 @@ class UserIdentityNegotiation:
     primary_field: bytes | str | None = field(default=None, repr=False)
     secondary_field: bytes | str | None = field(default=None, repr=False)
     server_response: bytes | None = field(default=None, repr=False)
-    """What an acceptor answered."""
+    """The acceptor's answer."""
 
     def item(self) -> UserIdentityRQ:
-        """The sub-item on the wire; raises ValueError."""
+        """Return the sub-item as it is sent; raise ValueError."""
         if self.user_identity_type is None or self.user_identity_type not in _TYPES:
-            raise ValueError(f"user_identity_type is 1 to 5, not {self.user_identity_type!r}")
+            raise ValueError(f"user_identity_type must be 1 to 5, not {self.user_identity_type!r}")
         if self.primary_field is None:
             raise ValueError("user identity needs a primary_field")
         if self.user_identity_type == _WITH_PASSCODE and not self.secondary_field:
@@ -117,7 +117,7 @@ class UserIdentityNegotiation:
 
     @classmethod
     def of(cls, item: UserIdentityRQ | UserIdentityAC) -> UserIdentityNegotiation:
-        """From the sub-item of either side."""
+        """Return the item for the sub-item of either side."""
         if isinstance(item, UserIdentityRQ):
             asked = item.positive_response_requested
             return cls(item.type, asked, item.primary_field, item.secondary_field)

@@ -1,7 +1,7 @@
 """Presentation contexts to propose and to support (PS3.8 7.1.1.13).
 
-`build_context` makes one; the lists, such as `VerificationPresentationContexts`, have those of a
-whole service class. They are made when first asked for.
+`build_context` makes one. The lists, such as `VerificationPresentationContexts`, have one for each
+SOP class of a service class and are built on first use.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DEFAULT_TRANSFER_SYNTAXES: list[str] = [
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
 ]
-"""What `build_context` takes if it is not told."""
+"""The default of `build_context`."""
 
 ALL_TRANSFER_SYNTAXES: list[str] = list(NETWORK_TRANSFER_SYNTAXES)
 
@@ -47,7 +47,7 @@ _LAST_ID = 255
 
 
 class PresentationContextTuple(NamedTuple):
-    """What an event handler sees of its context."""
+    """An accepted context as event handlers see it."""
 
     context_id: int
     abstract_syntax: UID
@@ -55,34 +55,35 @@ class PresentationContextTuple(NamedTuple):
 
 
 class PresentationContext:
-    """One presentation context, proposed or negotiated; two are equal if all of it is."""
+    """A presentation context, proposed or negotiated; equal if all attributes are."""
 
     def __init__(self) -> None:
         self._context_id: int | None = None
         self._abstract_syntax: SOPClass | None = None
         self._transfer_syntax: list[UID] = []
         self.result: int | None = None
-        """None while proposed; then 0 accepted to 4 (PS3.8 table 9-18)."""
+        """None while proposed; then 0, accepted, to 4 (PS3.8 table 9-18)."""
         self.scu_role: bool | None = None
         self.scp_role: bool | None = None
-        """An acceptor's view on the roles that a requestor may have; None: the default ones."""
+        """In a supported context: the roles that the requestor may have. None: the default."""
         self.as_scu: bool | None = None
         self.as_scp: bool | None = None
-        """The roles that this side has once the context is accepted."""
+        """In an accepted context: the roles of this side."""
 
     @property
     def context_id(self) -> int | None:
-        """An odd number from 1 to 255."""
+        """An odd number from 1 to 255; None before the context is proposed."""
         return self._context_id
 
     @context_id.setter
     def context_id(self, value: int | None) -> None:
         if value is not None and not (1 <= value <= _LAST_ID and value % 2):
-            raise ValueError(f"a context ID is an odd number from 1 to 255, not {value!r}")
+            raise ValueError(f"a context ID must be an odd number from 1 to 255, not {value!r}")
         self._context_id = value
 
     @property
     def abstract_syntax(self) -> SOPClass | None:
+        """The UID of the SOP class or meta SOP class."""
         return self._abstract_syntax
 
     @abstract_syntax.setter
@@ -91,25 +92,25 @@ class PresentationContext:
 
     @property
     def transfer_syntax(self) -> list[UID]:
-        """The transfer syntaxes in the order of preference; one if the context was accepted."""
+        """The transfer syntaxes, best first; the one that was chosen in an accepted context."""
         return self._transfer_syntax
 
     @transfer_syntax.setter
     def transfer_syntax(self, values: Iterable[str | bytes]) -> None:
         if isinstance(values, str | bytes):
-            raise TypeError("transfer_syntax is a list")
+            raise TypeError("transfer_syntax must be a list")
         self._transfer_syntax = []
         for value in values:
             self.add_transfer_syntax(value)
 
     def add_transfer_syntax(self, syntax: str | bytes | None) -> None:
-        """Append a transfer syntax, unless it is there."""
+        """Append a transfer syntax that is not there yet."""
         if syntax and (uid := UID(_text(syntax))) not in self._transfer_syntax:
             self._transfer_syntax.append(uid)
 
     @property
     def as_tuple(self) -> PresentationContextTuple:
-        """ID, abstract syntax and transfer syntax of an accepted context."""
+        """ID, abstract syntax and transfer syntax of an accepted context; ValueError of others."""
         if self._context_id is None or self._abstract_syntax is None or not self._transfer_syntax:
             raise ValueError("the context was not negotiated")
         return PresentationContextTuple(
@@ -147,7 +148,7 @@ class PresentationContext:
 def _text(uid: str | bytes) -> str:
     text = uid.decode("ascii") if isinstance(uid, bytes) else uid
     if not isinstance(text, str):
-        raise TypeError(f"a UID is a str, not {type(uid).__name__}")
+        raise TypeError(f"a UID must be a str, not {type(uid).__name__}")
     if not 0 < len(text) <= MAX_LENGTH:
         raise ValueError(f"a UID has 1 to 64 characters, not {len(text)}")
     return text
@@ -156,10 +157,10 @@ def _text(uid: str | bytes) -> str:
 def build_context(
     abstract_syntax: str, transfer_syntax: str | Iterable[str] | None = None
 ) -> PresentationContext:
-    """A context of that abstract syntax and one or more transfer syntaxes.
+    """Return a context of an abstract syntax and one or more transfer syntaxes.
 
     The default is implicit, explicit and deflated explicit VR little endian, and explicit VR big
-    endian.
+    endian. Raises TypeError or ValueError for what cannot be a UID.
     """
     if transfer_syntax is None:
         transfer_syntax = DEFAULT_TRANSFER_SYNTAXES
@@ -172,7 +173,7 @@ def build_context(
 
 
 def build_role(uid: str, scu_role: bool = False, scp_role: bool = False) -> RoleSelection:
-    """Propose roles of the *requestor* for a SOP class (PS3.7 D.3.3.4)."""
+    """Return an item for `ext_neg`: roles of the requestor for a SOP class (PS3.7 D.3.3.4)."""
     return RoleSelection(UID(_text(uid)), scu_role, scp_role)
 
 
@@ -205,7 +206,7 @@ _SERVICES: dict[str, tuple[str, ...]] = {
     "UnifiedProcedurePresentationContexts": ("Unified Procedure Step",),
     "VerificationPresentationContexts": ("Verification",),
 }
-"""The lists, and the services that each has the SOP classes of."""
+"""The names of the lists, and the services whose SOP classes they have."""
 
 
 def _contexts(name: str) -> list[PresentationContext]:
@@ -217,7 +218,7 @@ def _contexts(name: str) -> list[PresentationContext]:
         case "MediaStoragePresentationContexts":
             uids = [KEYWORDS["MediaStorageDirectoryStorage"]]
         case _:
-            retired = name == "QueryRetrievePresentationContexts"  # Patient/Study Only lives on
+            retired = name == "QueryRetrievePresentationContexts"  # has Patient/Study Only
             classes = (sop_classes_of(service, retired=retired) for service in _SERVICES[name])
             uids = sorted(chain.from_iterable(classes))
     return [build_context(uid) for uid in uids]

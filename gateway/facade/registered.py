@@ -1,4 +1,4 @@
-"""SOP classes that users register, for UIDs that the registry does not have."""
+"""SOP classes that programs register, with UIDs that the registry does not have."""
 
 from __future__ import annotations
 
@@ -12,20 +12,28 @@ from gateway.facade import sop_class
 from gateway.facade.service_class import ServiceClass
 
 SERVED_LIKE: dict[str, str] = {}
-"""UID -> a SOP class of the registry that is served in the same way; acceptors are told."""
+"""UID -> a registered SOP class that is served in the same way. Acceptors get it when started."""
 
 
 def register_uid(
     uid: str, keyword: str, service_class: type[Any], dimse_msg_type: str = ""
 ) -> None:
-    """Make `sop_class.KEYWORD` mean `uid`, and have it served as `service_class` is.
+    """Make `sop_class.KEYWORD` mean `uid`, and serve it as the service class says (PS3.4).
 
-    `service_class`: one of `gateway.service_class`. `dimse_msg_type`: C-FIND, C-GET or C-MOVE, for
-    QueryRetrieveServiceClass. Servers that run already do not notice. Raises ValueError, TypeError.
+    Servers that are running already are not affected.
+
+    Args:
+        uid: the SOP class UID.
+        keyword: a Python identifier.
+        service_class: a class of `gateway.service_class`.
+        dimse_msg_type: C-FIND, C-GET or C-MOVE, for QueryRetrieveServiceClass only.
+
+    Raises:
+        TypeError, ValueError: an argument is not valid.
     """
     text = str(checks.uid(uid, "uid"))
     if not keyword.isidentifier() or keywords.iskeyword(keyword):
-        raise ValueError(f"the keyword {keyword!r} is not a name that Python allows")
+        raise ValueError(f"the keyword {keyword!r} is not a valid Python identifier")
     if not (isinstance(service_class, type) and issubclass(service_class, ServiceClass)):
         raise TypeError(f"service_class is a class of gateway.service_class, not {service_class!r}")
     like = service_class.like
@@ -34,7 +42,7 @@ def register_uid(
             raise ValueError("dimse_msg_type must be 'C-FIND', 'C-GET' or 'C-MOVE'")
         like = known.RETRIEVE_LIKE[dimse_msg_type]
     if not like:
-        raise TypeError(f"{service_class.__name__} serves nothing by itself")
+        raise TypeError(f"{service_class.__name__} is abstract: use one of its subclasses")
     if text not in SERVICES:
         SERVED_LIKE[text] = like
         serve_like(text, like)

@@ -9,6 +9,7 @@ from gateway.datasets import select_context
 from gateway.dimse.message import CCancelRQ
 from gateway.errors import GatewayError
 from gateway.facade import config_flags
+from gateway.facade.requestor_thread import call_in
 from gateway.facade.store_arguments import fit_argument
 from gateway.requestor import AssociationError
 from gateway.sdk.dimse_sender import DimseSender, NoResponse
@@ -108,8 +109,4 @@ class RequestorSender(DimseSender):
             raise NoResponse(str(error)) from error
         finally:
             if not operation.is_over:
-                self._loop.run(_abandon(operation))
-
-
-async def _abandon(operation: Operation) -> None:
-    operation.abandon()
+                call_in(self._loop, operation.abandon)

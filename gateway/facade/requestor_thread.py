@@ -1,19 +1,23 @@
-"""The one thread that the associations of this process live in, as requestors."""
+"""The thread, one in a process, that runs the event loop of all associations as requestor."""
 
 from __future__ import annotations
 
 import atexit
 import os
 import threading
+from typing import TYPE_CHECKING, Any
 
 from gateway.requestor.sync import Requestor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _lock = threading.Lock()
 _shared: Requestor | None = None
 
 
-def shared() -> Requestor:
-    """Made when it is first needed, and anew in a process that was forked."""
+def shared_requestor() -> Requestor:
+    """Return the thread; start it first if it does not run in this process."""
     global _shared
     with _lock:
         if _shared is None:
@@ -21,8 +25,17 @@ def shared() -> Requestor:
         return _shared
 
 
+def call_in(requestor: Requestor, function: Callable[..., object], *args: Any) -> None:
+    """Call a function in the thread, and return afterwards."""
+
+    async def call() -> None:
+        function(*args)
+
+    requestor.run(call())
+
+
 def _forget() -> None:
-    """The thread did not come along into a forked process."""
+    """A forked process does not have its parent's threads."""
     global _shared, _lock
     _shared, _lock = None, threading.Lock()
 

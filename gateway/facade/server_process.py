@@ -1,7 +1,7 @@
-"""Where a server's acceptor lives: a process of its own, or a loop in a thread of the caller.
+"""The acceptor of a server: a process, or an event loop in a thread of this one.
 
-The process is the rule. A thread takes its place only for a bare SSLContext, which cannot be handed
-to another process.
+It is a process unless the program passes a bare SSLContext, which cannot be handed to another
+process; `gateway.tls_context` makes one that can.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gateway.facade")
 
-START = 15.0
-"""Seconds for an acceptor to come up."""
-MARGIN = 5.0
-"""Seconds on top of the drain timeout before an acceptor is killed."""
+START_TIMEOUT = 15.0
+"""Seconds for an acceptor to start."""
+STOP_MARGIN = 5.0
+"""Seconds beyond the drain timeout after which an acceptor is killed."""
 
 
 class RunningAcceptor(Protocol):
-    """An acceptor that runs somewhere."""
+    """An acceptor in a process or thread."""
 
     def start(self) -> None:
-        """Return when connections are accepted; raises RuntimeError in words."""
+        """Return when connections are accepted; raise RuntimeError with the reason if not."""
 
     def stop(self) -> None:
-        """Drain, and return when it is gone."""
+        """Finish what is in progress, and return when the acceptor is gone."""
 
     def restart_if_dead(self) -> None:
-        """Start it again if it has died."""
+        """Start the acceptor again if it has died."""
 
 
 class AcceptorProcess:
@@ -63,7 +63,7 @@ class AcceptorProcess:
         fds = {"listen": self._listener.fileno()}
         child = launch("gateway.acceptor", name=name, settings=to_map(self._settings), fds=fds)
         try:
-            report = child.next_report(START)
+            report = child.next_report(START_TIMEOUT)
         except BaseException as error:
             _kill(child)
             if isinstance(error, TimeoutError):
@@ -80,13 +80,13 @@ class AcceptorProcess:
             child = self._child
             if self._stopped or child is None or not child.is_gone:
                 return
-            log.error("the acceptor is gone (%s): started again", describe_exit(child.wait()))
+            log.error("the acceptor died (%s): starting it again", describe_exit(child.wait()))
             child.close()
             self._child = None
             try:
                 self.start()
             except RuntimeError:
-                log.exception("the server cannot go on")
+                log.exception("the acceptor cannot be started again")
 
     def stop(self) -> None:
         with self._lock:
@@ -96,9 +96,9 @@ class AcceptorProcess:
             return
         child.terminate()
         try:
-            child.wait(self._settings.drain_timeout + MARGIN)
+            child.wait(self._settings.drain_timeout + STOP_MARGIN)
         except TimeoutError:
-            log.error("the acceptor does not leave: killed")  # noqa: TRY400 - no bug here
+            log.error("the acceptor does not stop: killing it")  # noqa: TRY400 - no bug here
             child.kill()
             child.wait()
         child.close()
@@ -129,19 +129,19 @@ class AcceptorThread:
     def start(self) -> None:
         self._thread.start()
         try:
-            asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(START)
+            asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(START_TIMEOUT)
         except GatewayError as error:
             self.stop()
             raise RuntimeError(f"the acceptor did not start: {error}") from error
 
     async def _start(self) -> None:
-        listener = self._listener.dup()  # the loop closes what it listens on
+        listener = self._listener.dup()  # the loop closes the socket that it gets
         acceptor = Acceptor(self._settings, listener, tls=self._tls)
         await acceptor.start()
         self._acceptor = acceptor
 
     def restart_if_dead(self) -> None:
-        """It lives and dies with the caller."""
+        """A thread does not die by itself."""
 
     def stop(self) -> None:
         if self._acceptor is not None:

@@ -1,4 +1,4 @@
-"""The service classes by pynetdicom's names, to say in `register_uid` how a UID is served."""
+"""The service classes by pynetdicom's names, as arguments of `register_uid`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from gateway.uid import KEYWORDS
 
 
 class ServiceClass:
-    """A service class of PS3.4; only its name is used."""
+    """A service class of PS3.4; there are no instances."""
 
     like: ClassVar[str] = ""
-    """A SOP class that is served in this way."""
+    """The UID of a SOP class of the service class."""
 
 
 _LIKE = {
@@ -38,7 +38,7 @@ RETRIEVE_LIKE = {
     f"C-{operation.upper()}": KEYWORDS[f"StudyRootQueryRetrieveInformationModel{operation}"]
     for operation in ("Find", "Get", "Move")
 }
-"""DIMSE message type -> a SOP class of query and retrieve that has it."""
+"""DIMSE message type -> the UID of a query/retrieve SOP class that has it."""
 
 _CLASSES: dict[str, type[ServiceClass]] = {
     name: type(name, (ServiceClass,), {"like": KEYWORDS[keyword], "__module__": __name__})

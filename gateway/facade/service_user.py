@@ -1,4 +1,4 @@
-"""The two sides of an association as the one who asked for it sees them."""
+"""The two sides of an association in the requestor role, as programs see them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class ServiceUser:
-    """What one side said of itself (PS3.8 7.1.1, PS3.7 D.3.3)."""
+class ServiceUserView:
+    """One side by its user information (PS3.7 D.3.3), with pynetdicom's types of items."""
 
     mode: str
     """requestor or acceptor."""
@@ -92,7 +92,7 @@ class ServiceUser:
 
     @property
     def extended_negotiation(self) -> list[Any]:
-        """The negotiation items, but for those that every association has."""
+        """The negotiation items, without maximum length and implementation identification."""
         items: list[Any] = [*self.role_selection.values()]
         if self.said and self.said.async_ops:
             items.append(AsynchronousOperationsWindowNegotiation(*self.asynchronous_operations))

@@ -1,6 +1,6 @@
 """SOP classes and well-known SOP instances by their keywords: `sop_class.CTImageStorage`.
 
-Each is a `str`, with what the registry knows about it as attributes.
+Each is a `str` that has what the registry says about it as attributes.
 """
 
 from __future__ import annotations
@@ -11,32 +11,33 @@ from gateway.uid import UIDS, Kind
 
 
 class UID(str):
-    """A UID that knows its place in the registry (PS3.6 annex A)."""
+    """A UID with its entry in the registry (PS3.6 annex A)."""
 
     __slots__ = ()
 
     @property
     def name(self) -> str:
-        """The registered name, or the UID itself."""
+        """The registered name; the UID itself if it is not registered."""
         return registry.name_of(self)
 
     @property
     def keyword(self) -> str:
-        """The registered keyword, or nothing."""
+        """The registered keyword; "" if the UID is not registered."""
         return UIDS[self].keyword if self in UIDS else ""
 
     @property
     def is_retired(self) -> bool:
+        """True if the registry says that it is retired."""
         return self in UIDS and UIDS[self].retired
 
     @property
     def is_valid(self) -> bool:
-        """It obeys PS3.5 9.1."""
+        """True if it follows PS3.5 9.1."""
         return registry.is_valid(self)
 
     @property
     def is_private(self) -> bool:
-        """It does not come from the DICOM root."""
+        """True if it is not below the DICOM root, 1.2.840.10008."""
         return not self.startswith("1.2.840.10008.")
 
 
@@ -47,17 +48,17 @@ class SOPClass(UID):
 
     @property
     def service_class(self) -> Service:
-        """Its service class (PS3.4); storage if nobody knows it."""
+        """The service class (PS3.4); storage for a SOP class that is not known."""
         return service_of(self)
 
 
 def uid_to_sop_class(uid: str) -> SOPClass:
-    """The SOP class of that UID, a private one too."""
+    """Return a UID, registered or private, as a SOP class."""
     return SOPClass(uid)
 
 
 def uid_to_service_class(uid: str) -> Service:
-    """The service class of the SOP class `uid` (PS3.4); storage if nobody knows it."""
+    """Return the service class of a SOP class (PS3.4); storage if it is not known."""
     return service_of(uid)
 
 
@@ -80,7 +81,7 @@ _OTHER_NAMES = {
         "VariableModalityLUTSoftcopyPresentationStateStorage"
     ),
 }
-"""Names of pynetdicom that are not the registered keywords."""
+"""Names that pynetdicom has and the registry does not, and the registered keywords."""
 
 _NAMES: dict[str, UID] = {
     row.keyword: _KINDS[row.kind](uid) for uid, row in UIDS.items() if row.kind in _KINDS
@@ -92,7 +93,7 @@ __all__ += sorted(_NAMES)
 
 
 def sop_classes_of(service: str, *, retired: bool = False) -> list[SOPClass]:
-    """The SOP classes and meta SOP classes of the services of that name, by UID."""
+    """Return the registered SOP classes and meta SOP classes of a service, sorted by UID."""
     return sorted(
         SOPClass(uid)
         for uid in UIDS.keys() & SERVICES  # not those of register_uid
@@ -101,7 +102,7 @@ def sop_classes_of(service: str, *, retired: bool = False) -> list[SOPClass]:
 
 
 def add(keyword: str, uid: str) -> None:
-    """Make `keyword` name a UID that the registry does not have."""
+    """Give a UID that is not registered a keyword."""
     _NAMES[keyword] = SOPClass(uid)
 
 

@@ -1,7 +1,7 @@
 """Status codes by name, for handlers (PS3.7 annex C, PS3.4).
 
-The tables, such as `STORAGE_SERVICE_CLASS_STATUS`, map each code to its category and meaning. They
-are made when first asked for: some have thousands of rows.
+The tables, such as `STORAGE_SERVICE_CLASS_STATUS`, map each code to its category and meaning. Some
+have thousands of rows, and so they are built on first use.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ StatusDictType = dict[int, tuple[str, str]]
 
 
 class Status(IntEnum):
-    """Common status codes; `Status.add` gives a name to another."""
+    """Common status codes; `Status.add` adds a name for another one."""
 
     SUCCESS = 0x0000
     CANCEL = 0xFE00
     PENDING = 0xFF00
-    """Matches or sub-operations are continuing."""
+    """Further matches or sub-operations follow."""
     MOVE_DESTINATION_UNKNOWN = 0xA801
 
     @classmethod
     def add(cls, name: str, code: int) -> None:
-        """Make `Status.NAME` mean `code` in this process."""
+        """Add `Status.NAME` for a code, in this process only."""
         setattr(cls, name, code)
 
 
 def code_to_category(code: int) -> str:
-    """The category of a status code: Success, Warning, Failure, Cancel, Pending or Unknown."""
+    """Return Success, Warning, Failure, Cancel, Pending or Unknown; ValueError below 0."""
     if not isinstance(code, int) or code < 0:
-        raise ValueError(f"a status code is a positive integer, not {code!r}")
+        raise ValueError(f"a status code must be a positive integer, not {code!r}")
     return category(code).value
 
 
 def code_to_status(code: int) -> Dataset:
-    """A status data set, as handlers may return one, with that code and nothing else."""
+    """Return a data set that has the code as its Status, for handlers; ValueError below 0."""
     from pydicom.dataset import Dataset
 
     if not isinstance(code, int) or code < 0:
-        raise ValueError(f"a status code is a positive integer, not {code!r}")
+        raise ValueError(f"a status code must be a positive integer, not {code!r}")
     status = Dataset()
     status.Status = code
     return status
@@ -78,7 +78,7 @@ _SOP_CLASSES = {
     "UNIFIED_PROCEDURE_STEP_SERVICE_CLASS_STATUS": "UnifiedProcedureStepPush",
     "RT_MACHINE_VERIFICATION_SERVICE_CLASS_STATUS": "RTIonMachineVerification",
 }
-"""The tables, and a SOP class of the service of each."""
+"""The names of the tables, and a SOP class of the service of each."""
 
 GENERAL_STATUS: StatusDictType = {code: (c.value, text) for code, (c, text) in GENERAL.items()}
 
@@ -86,7 +86,7 @@ GENERAL_STATUS: StatusDictType = {code: (c.value, text) for code, (c, text) in G
 def _table(keyword: str) -> StatusDictType:
     table = dict(GENERAL_STATUS)
     rows = services.SERVICES[KEYWORDS[keyword]].statuses
-    for row in reversed(rows):  # the first row that fits decides, as in Service.status
+    for row in reversed(rows):  # the first row with a code counts, as in Service.status
         for code in range(row.first, row.last + 1):
             table[code] = (row.category.value, row.meaning)
     return table

@@ -1,4 +1,9 @@
-"""The association as a handler sees it: what was negotiated, and what can be done with it."""
+"""The association that an event has: what was negotiated, and methods that act on it.
+
+The acceptor holds the association and describes it in each envelope, as the map that PROTOCOL.md
+calls *assoc*. The description is encoded once for all events in the same state, so it is decoded
+once here and the events share the result.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +26,7 @@ _CACHED = 512
 
 @dataclass(frozen=True, slots=True)
 class UserIdentity:
-    """The user identity sub-item of an A-ASSOCIATE-RQ (PS3.7 D.3.3.7)."""
+    """The user identity of the requestor (PS3.7 D.3.3.7)."""
 
     user_id_type: int
     """1 user name, 2 user name and passcode, 3 Kerberos, 4 SAML, 5 JWT."""
@@ -30,7 +35,7 @@ class UserIdentity:
 
     @property
     def user_identity_type(self) -> int:
-        """The same by pynetdicom's name."""
+        """`user_id_type` by pynetdicom's name."""
         return self.user_id_type
 
 
@@ -43,7 +48,7 @@ class Roles(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ServiceUser:
-    """One of the two sides of an association, by what it said of itself (PS3.7 D.3.3)."""
+    """One side of an association, as its user information says (PS3.7 D.3.3)."""
 
     mode: str
     """requestor or acceptor."""
@@ -51,15 +56,15 @@ class ServiceUser:
     address: str | None
     port: int | None
     maximum_length: int
-    """Largest P-DATA-TF that this side takes; 0: no limit (PS3.8 D.1)."""
+    """The longest P-DATA-TF that this side receives, in bytes; 0: no limit (PS3.8 D.1)."""
     implementation_class_uid: UID | None
     implementation_version_name: str | None
     user_identity: UserIdentity | None
     sop_class_extended: dict[UID, bytes]
     role_selection: dict[UID, Roles]
-    """SOP class -> (SCU role, SCP role)."""
+    """SOP class -> the requestor's (SCU role, SCP role)."""
     asynchronous_operations: tuple[int, int]
-    """Maximum numbers of operations invoked and performed; (1, 1) without a window."""
+    """The maximum numbers of operations invoked and performed; (1, 1) if not negotiated."""
 
     @property
     def is_acceptor(self) -> bool:
@@ -82,14 +87,14 @@ class ServiceUser:
 
 @dataclass(frozen=True, slots=True)
 class NegotiatedContext:
-    """A presentation context of the association (PS3.8 9.3.3.2)."""
+    """A presentation context of an association (PS3.8 9.3.3.2)."""
 
     context_id: int
     abstract_syntax: UID
     transfer_syntax: list[UID]
-    """The one that was accepted, or those that were requested; empty for a rejected context."""
+    """The one that was accepted, or those that were proposed; empty in a rejected context."""
     result: int | None
-    """0: accepted; None: not decided yet."""
+    """0, accepted, to 4 (PS3.8 table 9-18); None if not decided yet."""
     as_scu: bool = False
     as_scp: bool = False
 
@@ -102,7 +107,11 @@ class LocalAE:
 
 
 class AssociationProxy(CommandSender):
-    """An association by its negotiated values; events of one association share it."""
+    """An association that an acceptor holds.
+
+    Its attributes are as of the event, but for an end that this process caused. It may be used
+    after the handler has returned, and from any thread.
+    """
 
     def __init__(self, values: dict[str, Any], send_command: SendCommand | None = None) -> None:
         super().__init__(send_command)
@@ -113,33 +122,37 @@ class AssociationProxy(CommandSender):
 
     @cached_property
     def id(self) -> str:
+        """The name of the association in log lines and events."""
         return str(self._values.get("id", ""))
 
     @cached_property
     def acceptor_name(self) -> str:
-        """The acceptor process that holds it, as `acceptor-0`."""
+        """The name of the acceptor process that holds the association, such as `acceptor-0`."""
         return str(self._values.get("acceptor", ""))
 
     @property
     def state(self) -> str:
-        """As it was at the time of the event, or as this process has left it."""
+        """`requested`, `established`, `released`, `rejected`, `aborted` and so on."""
         return self._ended or str(self._values.get("state", ""))
 
     @property
     def mode(self) -> str:
-        """This gateway's side of it: acceptor or requestor."""
+        """The role of this gateway: acceptor or requestor."""
         return str(self._values.get("side", "acceptor"))
 
     @property
     def local(self) -> tuple[str, int]:
+        """(address, port) of this gateway."""
         return address(self._values.get("local"))
 
     @property
     def remote(self) -> tuple[str, int]:
+        """(address, port) of the peer."""
         return address(self._values.get("remote"))
 
     @property
     def ae(self) -> LocalAE:
+        """The application entity of this gateway, which has its `ae_title`."""
         return LocalAE(str(self._values.get("ae_title", "")))
 
     @cached_property
@@ -152,7 +165,7 @@ class AssociationProxy(CommandSender):
 
     @cached_property
     def requested_contexts(self) -> list[NegotiatedContext]:
-        """What the A-ASSOCIATE-RQ proposes."""
+        """The contexts that the A-ASSOCIATE-RQ proposes."""
         return [
             NegotiatedContext(context_id, any_uid(abstract), [any_uid(t) for t in transfer], None)
             for context_id, abstract, transfer in self._values.get("requested_contexts", ())
@@ -160,6 +173,7 @@ class AssociationProxy(CommandSender):
 
     @cached_property
     def accepted_contexts(self) -> list[NegotiatedContext]:
+        """The contexts that were accepted, with this gateway's roles."""
         return [
             NegotiatedContext(context_id, any_uid(abstract), [any_uid(transfer)], 0, scu, scp)
             for context_id, abstract, transfer, scu, scp in self._values.get(
@@ -176,6 +190,7 @@ class AssociationProxy(CommandSender):
 
     @cached_property
     def rejected_contexts(self) -> list[NegotiatedContext]:
+        """The contexts that were rejected, without transfer syntaxes."""
         return [
             NegotiatedContext(context_id, any_uid(abstract), [], result)
             for context_id, abstract, result in self._values.get("rejected_contexts", ())
@@ -208,7 +223,7 @@ class AssociationProxy(CommandSender):
 
 @lru_cache(maxsize=_CACHED)
 def decode(blob: bytes, send_command: SendCommand | None = None) -> AssociationProxy:
-    """The association of an envelope; an empty blob is an association nothing is known of.
+    """Return the association that an envelope describes; b"" describes an unknown one.
 
     `send_command` is what its requests, release and abort go through.
     """
