@@ -136,7 +136,7 @@ class Tail:
             run_directory(self._data),
             Registration(NAME, 1, os.getpid(), 1),
             settings=self._settings,
-            on_request=lambda _: None,
+            on_requests=lambda _: None,
             on_notification=self._received,
             on_state=lambda state, detail: self._queue.put(ConnectionChange(state, detail)),
             history=last,

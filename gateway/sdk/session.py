@@ -105,7 +105,12 @@ class Session:
         self._credit = settings.concurrency or worker.concurrency
         self._routes = Routes(settings.destinations)
         self._executor = Executor(
-            self._credit, self._send, loop=self._loop, extend=self._extend, routes=self._routes
+            self._credit,
+            self._send,
+            loop=self._loop,
+            send_many=self._send_many,
+            extend=self._extend,
+            routes=self._routes,
         )
         self._notifier = NotificationThread(worker.bound, loop=self._loop)
         self._client: Client | None = None
@@ -160,7 +165,7 @@ class Session:
                 pid=os.getpid(),
             ),
             settings=fabric,
-            on_request=self._on_request,
+            on_requests=self._on_requests,
             on_cancel=self._on_cancel,
             on_notification=self._on_notification,
             on_state=self._on_state,
@@ -198,23 +203,26 @@ class Session:
 
     # Working: called on the fabric's thread
 
-    def _on_request(self, request: ReceivedIntervention) -> None:
+    def _on_requests(self, requests: list[ReceivedIntervention]) -> None:
+        self._executor.submit_many([self._job(request) for request in requests])
+
+    def _job(self, request: ReceivedIntervention) -> tuple[str, BoundHandler, Event, float]:
         bound = next(iter(self._worker.bound(request.event)), _UNBOUND)
         event = Event(
             CATALOGUE[request.event],
             request.payload,
-            blob=bytes(request.assoc),
+            blob=request.assoc,
             data=request.data,
             attempt=request.attempt,
-            publish=partial(self._publish, request.acceptor, bytes(request.assoc)),
+            publish=partial(self._publish, request.acceptor, request.assoc),
             is_watched=partial(self._is_watched, request.acceptor),
             send_command=self._send_command,
         )
-        self._executor.submit(request.token, bound, event, request.deadline)
+        return request.token, bound, event, request.deadline
 
-    def _on_cancel(self, token: str, why: str) -> None:
-        log.debug("token=%s cancelled: %s", token, why)
-        self._executor.cancel(token, unwanted=why != CancelReason.CANCEL.value)
+    def _on_cancel(self, token: str, why: CancelReason) -> None:
+        log.debug("token=%s cancelled: %s", token, why.value)
+        self._executor.cancel(token, unwanted=why is not CancelReason.CANCEL)
 
     def _on_notification(self, told: Notification) -> None:
         if told.topic not in CATALOGUE:
@@ -239,11 +247,13 @@ class Session:
 
     # Working: called on handlers' threads
 
-    def _send(self, token: str, told: Answer) -> bool:
+    def _send(self, token: str, answer: Answer) -> bool:
         client = self._client
-        return client is not None and client.answer(
-            token, told.payload, final=told.final, data=told.data
-        )
+        return client is not None and client.answer(token, answer)
+
+    def _send_many(self, answers: list[tuple[str, Answer]]) -> None:
+        if self._client is not None:
+            self._client.answer_many(answers)
 
     def _extend(self, token: str) -> None:
         if self._client is not None:

@@ -66,7 +66,7 @@ def test_a_watcher_that_comes_late(run_dir: Path) -> None:
             run_dir,
             Registration("late", 1, 0, 1),
             settings=FAST,
-            on_request=lambda _: None,
+            on_requests=lambda _: None,
             on_notification=told.put,
             history=300,
         )

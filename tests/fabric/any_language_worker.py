@@ -35,7 +35,7 @@ def keep(claim, data):
     return {"status": 0x0000, "elements": {}}
 
 
-def answer(event, payload, assoc, data):
+def answer(event, assoc, payload, data):
     peer = msgpack.unpackb(assoc)["requestor"]["ae_title"]
     print(event, payload["message_id"], payload["context"][2], peer, bool(data), flush=True)
     return keep(payload["claim"], data) if event == "EVT_C_STORE" else {"status": 0x0000}
@@ -47,24 +47,28 @@ sockets = home.read_text("utf-8").strip() if home.exists() else run_dir
 socket = zmq.Context().socket(zmq.DEALER)
 socket.setsockopt(zmq.IDENTITY, b"w" + os.urandom(15))
 socket.connect(f"ipc://{sockets}/acceptor-0.requests")
-register = [REGISTER, 1, "foreign", 1, 0, 1, 0, "", os.urandom(8).hex(), False, 1, BINDINGS]
+register = [REGISTER, 2, "foreign", 1, 0, 4, 0, "", os.urandom(8).hex(), False, 1, BINDINGS, {}]
 socket.send(msgpack.packb(register))
-lease, heartbeat, quiet = "", 1.0, 0
-while quiet < 3:  # heartbeats without a word: the acceptor is gone
+lease, heartbeat, silent = "", 1.0, 0
+while silent < 3:  # heartbeats without a word: the acceptor is gone
     if not socket.poll(heartbeat * 1000):
-        quiet += 1
-        socket.send(msgpack.packb([HEARTBEAT, lease]))
+        silent += 1
+        socket.send(msgpack.packb([HEARTBEAT, lease, {}]))
         continue
-    quiet = 0
+    silent = 0
     envelope, *frames = socket.recv_multipart()
-    kind, *fields = msgpack.unpackb(envelope)
+    kind, *fields, _more = msgpack.unpackb(envelope)
     if kind == GRANT:
         lease, heartbeat = fields[0], fields[2]
         print("ready", *sorted(m for m in sys.modules if m.startswith("gateway")), flush=True)
     elif kind == REQUESTED:
-        token, event, _attempt, _deadline, _credit, payload, assoc = fields
-        told = answer(event, payload, assoc, frames[0] if frames else None)
-        socket.send(msgpack.packb([ANSWERED, token, True, told]))
+        answers, at, (shared, items) = [], 0, fields
+        for token, index, _attempt, _deadline, _credit, own, size in items:
+            event, assoc, common = shared[index]
+            data = frames[0][at : at + size] if size else None
+            at += size or 0
+            answers.append([token, True, answer(event, assoc, {**common, **own}, data), None])
+        socket.send(msgpack.packb([ANSWERED, answers, {}]))
     elif kind in (REFUSE, SUPERSEDE):
         sys.exit(f"not wanted: {fields}")
     elif kind == UNKNOWN:  # the acceptor was started anew

@@ -3,59 +3,71 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.fabric.acceptor.effects import (
     Deliver,
     Effect,
     Fail,
-    SendEnvelope,
+    HandOn,
+    Post,
     Tell,
     UnwatchProcess,
     WatchProcess,
 )
 from gateway.fabric.acceptor.interventions import Intervention
 from gateway.fabric.acceptor.registry import Registry
-from gateway.fabric.wire.envelopes import (
-    Answered,
-    Cancel,
-    Credit,
-    Grant,
-    Refuse,
-    Register,
-    Requested,
-)
+from gateway.fabric.wire.envelopes import Cancel, Credit, Grant, Refuse, Register
 from gateway.fabric.wire.frames import VERSION
-from gateway.fabric.wire.terms import Binding
+from gateway.fabric.wire.terms import Answer, Binding
 from gateway.settings import FabricSettings
+
+if TYPE_CHECKING:
+    from gateway.errors import Unanswered
 
 STORE = Binding("EVT_C_STORE", redeliver=True, durable=True, deadline=30.0)
 ECHO = Binding("EVT_C_ECHO", deadline=5.0)
 FIND = Binding("EVT_C_FIND", deadline=5.0)
 
 
-def word(effect: Effect) -> str:
+def words(effect: Effect) -> list[str]:
     match effect:
-        case SendEnvelope(peer, Requested() as request):
-            return f"{peer.decode()}<REQUEST{request.attempt}"
-        case SendEnvelope(peer, Cancel() as cancel):
-            return f"{peer.decode()}<CANCEL {cancel.why.value}{'!' if cancel.closed else ''}"
-        case SendEnvelope(peer, Credit() as credit):
-            return f"{peer.decode()}<CREDIT {credit.answers}"
-        case SendEnvelope(peer, Refuse() as refuse):
-            return f"{peer.decode()}<REFUSE {refuse.refusal.value} {refuse.holder}".rstrip()
-        case SendEnvelope(peer, envelope):
-            return f"{peer.decode()}<{type(envelope).__name__.upper()}"
-        case Deliver(_, answer):
-            return "final" if answer.final else "part"
+        case Deliver(peer, deliveries):
+            return [f"{peer.decode()}<REQUEST{delivery.attempt}" for delivery in deliveries]
+        case HandOn(answers):
+            return ["final" if answer.final else "part" for _, answer in answers]
+        case Post(peer, envelope):
+            return [f"{peer.decode()}<{posted(envelope)}"]
         case Fail(_, reason, _, poisonous):
-            return f"fail {reason.name}{' poisonous' if poisonous else ''}"
+            return [f"fail {reason.name}{' poisonous' if poisonous else ''}"]
         case Tell(topic, _):
-            return topic.removeprefix("EVT_WORKER_").lower()
+            return [topic.removeprefix("EVT_WORKER_").lower()]
         case WatchProcess(peer, _):
-            return f"watch {peer.decode()}"
+            return [f"watch {peer.decode()}"]
         case UnwatchProcess(peer):
-            return f"unwatch {peer.decode()}"
+            return [f"unwatch {peer.decode()}"]
+
+
+def posted(envelope: Any) -> str:
+    match envelope:
+        case Cancel():
+            return f"CANCEL {envelope.why.value}{'!' if envelope.closed else ''}"
+        case Credit():
+            return f"CREDIT {envelope.answers}"
+        case Refuse():
+            return f"REFUSE {envelope.refusal.value} {envelope.holder}".rstrip()
+        case _:
+            return type(envelope).__name__.upper()
+
+
+class Deaf:
+    """A sink that nothing is told of: the registry does not look at it."""
+
+    def answered(self, answer: Answer) -> None:
+        raise AssertionError(answer)
+
+    def unanswered(self, error: Unanswered) -> None:
+        raise AssertionError(error)
 
 
 class Bench:
@@ -72,13 +84,12 @@ class Bench:
 
     def seen(self, effects: list[Effect]) -> list[str]:
         for effect in effects:
-            if isinstance(effect, SendEnvelope):
-                peer, envelope = effect.peer.decode(), effect.envelope
-                if isinstance(envelope, Grant):
-                    self.leases[peer] = envelope.lease
-                elif isinstance(envelope, Requested):
-                    self.tokens.setdefault(peer, []).append(envelope.token)
-        return [word(effect) for effect in effects]
+            if isinstance(effect, Post) and isinstance(effect.envelope, Grant):
+                self.leases[effect.peer.decode()] = effect.envelope.lease
+            elif isinstance(effect, Deliver):
+                tokens = self.tokens.setdefault(effect.peer.decode(), [])
+                tokens += [delivery.token for delivery in effect.deliveries]
+        return [word for effect in effects for word in words(effect)]
 
     def register(
         self,
@@ -108,20 +119,25 @@ class Bench:
         return self.seen(self.registry.register(peer.encode(), asked, self.now, local=local))
 
     def ask(self, event: str = "EVT_C_STORE", window: int = 0) -> list[str]:
-        call = Intervention(event, {}, b"", sink=None, window=window)
-        self.calls.append(call)
-        return self.seen(self.registry.ask(call, self.now))
+        return self.ask_all(event, window=window)
+
+    def ask_all(self, *events: str, window: int = 0) -> list[str]:
+        """Ask several in one turn."""
+        asked = [Intervention(event, {}, b"", sink=Deaf(), window=window) for event in events]
+        self.calls += asked
+        return self.seen(self.registry.ask(asked, self.now))
 
     def answer(self, peer: str, index: int = -1, *, final: bool = True) -> list[str]:
         return self.answer_token(peer, self.tokens[peer][index], final=final)
 
-    def answer_token(self, peer: str, token: str, *, final: bool = True) -> list[str]:
-        answered = Answered(token, final, {"status": 0})
-        return self.seen(self.registry.answer(peer.encode(), answered, None, self.now))
+    def answer_token(self, peer: str, *tokens: str, final: bool = True) -> list[str]:
+        answers = [(token, Answer({"status": 0}, final=final)) for token in tokens]
+        return self.seen(self.registry.answer(peer.encode(), answers, self.now))
 
     def extend(self, peer: str) -> list[str]:
         token = self.tokens.get(peer, ["?"])[-1]
-        return self.seen(self.registry.extend(peer.encode(), token, self.now))
+        self.registry.extend(peer.encode(), token, self.now)
+        return []
 
     def bye(self, peer: str) -> list[str]:
         return self.seen(self.registry.bye(peer.encode(), self.leases[peer], self.now))

@@ -18,15 +18,16 @@ from tests.fabric.world import ECHO, FAST, STORE
 def main() -> None:
     ready = threading.Event()
 
-    def taken(request: ReceivedIntervention) -> None:
-        threading.Thread(target=tell, args=(request,)).start()
+    def taken(requests: list[ReceivedIntervention]) -> None:
+        for request in requests:
+            threading.Thread(target=tell, args=(request,)).start()
 
     def tell(request: ReceivedIntervention) -> None:
         ready.wait()
         print(request.event, request.attempt, flush=True)
 
     registration = Registration(sys.argv[2], 1, 0, 8, (STORE, ECHO))
-    client = Client(Path(sys.argv[1]), registration, settings=FAST, on_request=taken)
+    client = Client(Path(sys.argv[1]), registration, settings=FAST, on_requests=taken)
     client.start(10)
     print("ready", flush=True)
     ready.set()

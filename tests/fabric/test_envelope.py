@@ -12,8 +12,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import FabricError
-from gateway.fabric.wire.envelopes import ENVELOPES, Answered, Envelope, Refusal, Register, decode
-from gateway.fabric.wire.frames import MAX_ENVELOPE, pack, topic_frame, topic_of, unpack
+from gateway.fabric.wire.envelopes import (
+    ENVELOPES,
+    Answered,
+    Envelope,
+    Refusal,
+    Register,
+    Requested,
+    decode,
+)
+from gateway.fabric.wire.fields import MAX_BATCH, AnswerItem, RequestItem, SharedPart
+from gateway.fabric.wire.frames import (
+    MAX_ENVELOPE,
+    join_data,
+    pack,
+    split_data,
+    topic_frame,
+    topic_of,
+    unpack,
+)
 from gateway.fabric.wire.terms import Binding, CancelReason
 
 texts = st.text(max_size=20)
@@ -29,6 +46,10 @@ maps = st.dictionaries(
     max_size=4,
 )
 bindings = st.builds(Binding, texts, st.booleans(), st.booleans(), st.floats(0.001, 86400))
+sizes = st.none() | st.integers(0, 64 * 1024 * 1024)
+shared = st.builds(SharedPart, texts, st.binary(max_size=20), maps)
+requests = st.builds(RequestItem, texts, numbers, numbers, seconds, numbers, maps, sizes)
+answers = st.builds(AnswerItem, texts, st.booleans(), maps, sizes)
 BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
     "int": numbers,
     "str": texts,
@@ -37,6 +58,9 @@ BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
     "bytes": st.binary(max_size=50),
     "dict[str, Any]": maps,
     "tuple[Binding, ...]": st.lists(bindings, max_size=4).map(tuple),
+    "tuple[SharedPart, ...]": st.lists(shared, max_size=3).map(tuple),
+    "tuple[RequestItem, ...]": st.lists(requests, max_size=3).map(tuple),
+    "tuple[AnswerItem, ...]": st.lists(answers, max_size=3).map(tuple),
     "tuple[str, ...]": st.lists(texts, max_size=4).map(tuple),
     "Refusal": st.sampled_from(Refusal),
     "CancelReason": st.sampled_from(CancelReason),
@@ -73,6 +97,8 @@ values = st.recursive(
 def test_any_fields_are_an_envelope_or_an_error(kind: type[Envelope], some: list[Any]) -> None:
     with contextlib.suppress(FabricError):
         assert isinstance(decode(msgpack.packb([kind.KIND, *some])), kind)
+    with contextlib.suppress(FabricError):
+        assert isinstance(decode(msgpack.packb([kind.KIND, *some, {}])), kind)
 
 
 @given(envelopes, st.data())
@@ -101,7 +127,7 @@ def test_a_damaged_envelope_is_an_envelope_or_an_error(envelope: Envelope, data:
         b"\xc7\x00\x05",
         b"\x91\xc7\x00\xff",
         b"x" * (MAX_ENVELOPE + 1),
-        b"\x92\x02\xa2\xff\xff",
+        b"\x93\x02\xa2\xff\xff\x80",
     ],
     ids=lambda data: data[:6].hex(),
 )
@@ -124,7 +150,7 @@ def test_cycles_are_refused() -> None:
     cycle: list[Any] = []
     cycle.append(cycle)
     with pytest.raises(FabricError):
-        Answered("t", True, {"a": cycle}).encode()
+        Answered((AnswerItem("t", True, {"a": cycle}, None),)).encode()
 
 
 @pytest.mark.parametrize(
@@ -135,14 +161,86 @@ def test_cycles_are_refused() -> None:
 def test_bindings_are_checked(binding: Any) -> None:
     good = Register(1, "w", 1, 0, 1, 0, "", "", False, 1, (Binding("E"),))
     values = unpack(good.encode())
-    values[-1] = [binding]
+    values[-2] = [binding]
     with pytest.raises(FabricError):
         decode(pack(values))
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ["t", True, {}],
+        ["t", True, {}, None, 1],
+        ["t" * 257, True, {}, None],
+        [b"t", True, {}, None],
+        ["t", 1, {}, None],
+        ["t", True, [], None],
+        ["t", True, {}, -1],
+        ["t", True, {}, True],
+        ["t", True, {}, 64 * 1024 * 1024 + 1],
+        "t",
+    ],
+    ids=lambda answer: str(answer)[:30],
+)
+def test_answers_are_checked(answer: Any) -> None:
+    good = ["t", False, {"status": 0}, None]
+    assert decode(pack([3, [good, good], {}])) == Answered((AnswerItem(*good),) * 2)
+    with pytest.raises(FabricError):
+        decode(pack([3, [good, answer], {}]))
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ["t", 0, 1, 30.0, 0, {}],
+        ["t", -1, 1, 30.0, 0, {}, None],
+        ["t", 0, None, 30.0, 0, {}, None],
+        ["t", 0, 1, float("inf"), 0, {}, None],
+        ["t", 0, 1, 30.0, 0.5, {}, None],
+        ["t", 0, 1, 30.0, 0, b"", None],
+        ["t", 0, 1, 30.0, 0, {}, b""],
+    ],
+    ids=str,
+)
+def test_requests_are_checked(request_: Any) -> None:
+    shared = [["EVT_C_ECHO", b"", {}]]
+    good = ["t", 0, 1, 30.0, 0, {"message_id": 1}, 5]
+    assert isinstance(decode(pack([21, shared, [good, good], {}])), Requested)
+    with pytest.raises(FabricError):
+        decode(pack([21, shared, [good, request_], {}]))
+
+
+def test_a_message_has_a_limited_number_of_answers() -> None:
+    item = AnswerItem("t", True, {}, None)
+    assert decode(Answered((item,) * MAX_BATCH).encode()) == Answered((item,) * MAX_BATCH)
+    with pytest.raises(FabricError):
+        decode(Answered((item,) * (MAX_BATCH + 1)).encode())
+
+
+@given(envelopes, maps)
+def test_what_a_later_version_adds_is_ignored(envelope: Envelope, more: dict[str, Any]) -> None:
+    values = unpack(envelope.encode())
+    assert values[-1] == {}
+    assert decode(pack([*values[:-1], more])) == envelope
+    for wrong in (values[:-1], [*values[:-1], None], [*values, {}]):
+        with pytest.raises(FabricError):
+            decode(pack(wrong))
+
+
+@given(st.lists(st.none() | st.binary(max_size=9), max_size=6))
+def test_data_sets_follow_one_another(sets: list[bytes | None]) -> None:
+    frame = join_data(sets)
+    sizes = [None if one is None else len(one) for one in sets]
+    assert [None if one is None else bytes(one) for one in split_data(sizes, frame)] == sets
+    with pytest.raises(FabricError, match="data frame of"):
+        split_data([*sizes, 1], frame)
+    with pytest.raises(FabricError, match="data frame of"):
+        split_data(sizes, bytes(frame or b"") + b"x")
+
+
 def test_whole_seconds_are_seconds() -> None:
     values = unpack(Register(1, "w", 1, 0, 1, 0, "", "", False, 1, (Binding("E"),)).encode())
-    values[-1] = [["E", False, False, 30]]
+    values[-2] = [["E", False, False, 30]]
     register = decode(pack(values))
     assert isinstance(register, Register)
     assert register.bindings == (Binding("E", deadline=30.0),)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.errors import AlreadyRegistered, FabricError, Reason, Unanswered
-from gateway.fabric import Binding, LeaseState
+from gateway.fabric import Answer, Binding, LeaseState
 from gateway.fabric.acceptor import Server
 from gateway.fabric.acceptor.stream import WINDOW
 from gateway.fabric.worker import next_generation
@@ -53,12 +53,12 @@ def test_ask_and_answer(run_dir: Path) -> None:
             assert (request.payload, request.assoc) == ({"message_id": 7}, b"blob")
             assert bytes(request.data or b"") == b"bytes"
             assert 0 < request.deadline <= STORE.deadline
-            assert member.client.answer(request.token, {"status": 0}, data=b"back")
+            assert member.client.answer(request.token, Answer({"status": 0}, b"back"))
             answer = await asked
             assert (answer.payload, answer.data, answer.final) == ({"status": 0}, b"back", True)
             assert server.binding("EVT_C_STORE") == STORE
             assert server.binding("EVT_C_ECHO") is None
-            assert not member.client.answer(request.token, {"status": 0})
+            assert not member.client.answer(request.token, Answer({"status": 0}))
 
     asyncio.run(scene())
 
@@ -312,10 +312,10 @@ def test_a_stream_is_limited_by_what_its_reader_has_dealt_with(run_dir: Path) ->
         def produce(token: str) -> bool:
             nonlocal sent
             for number in range(100):
-                if not member.client.answer(token, {"n": number}, final=False):
+                if not member.client.answer(token, Answer({"n": number}, final=False)):
                     return False
                 sent += 1
-            return member.client.answer(token, {"n": 100})
+            return member.client.answer(token, Answer({"n": 100}))
 
         async with acceptor(run_dir) as server, members(member):
             async with server.stream("EVT_C_FIND", {}, assoc=b"") as stream:
@@ -334,9 +334,9 @@ def test_closing_a_stream_releases_a_worker_that_waits_for_credit(run_dir: Path)
         member = Member(run_dir, FIND)
 
         def produce(token: str) -> bool:
-            while member.client.answer(token, {}, final=False):
+            while member.client.answer(token, Answer({}, final=False)):
                 pass
-            return member.client.answer(token, {})
+            return member.client.answer(token, Answer({}))
 
         async with acceptor(run_dir) as server, members(member):
             async with server.stream("EVT_C_FIND", {}, assoc=b"") as stream:
@@ -360,7 +360,7 @@ def test_a_cancelled_stream_still_gives_its_final_answer(run_dir: Path) -> None:
             request = await take(member.requests)
             stream.cancel()
             assert await take(member.cancels) == (request.token, "cancel")
-            assert member.client.answer(request.token, {"status": 0xFE00})
+            assert member.client.answer(request.token, Answer({"status": 0xFE00}))
             assert [a.payload["status"] async for a in stream] == [0xFE00]
 
     asyncio.run(scene())
@@ -480,7 +480,7 @@ def test_what_cannot_be_encoded_is_refused_where_it_is_made(run_dir: Path) -> No
             asked = asyncio.ensure_future(server.ask_once("EVT_C_ECHO", {}, assoc=b""))
             request = await take(member.requests)
             with pytest.raises(FabricError, match="limit"):
-                member.client.answer(request.token, {"a": "x" * 2_000_000})
+                member.client.answer(request.token, Answer({"a": "x" * 2_000_000}))
             assert member.answer(request)
             await asked
 

@@ -80,9 +80,9 @@ def test_a_notification_arrives_as_it_was_published(run_dir: Path) -> None:
 
 def test_unknown_topics_are_refused(run_dir: Path) -> None:
     client = Member(run_dir).client
-    with pytest.raises(FabricError, match="no notification event"):
+    with pytest.raises(FabricError, match="not a notification event"):
         client.subscribe("EVT_C_STORE")
-    with pytest.raises(FabricError, match="no notification event"):
+    with pytest.raises(FabricError, match="not a notification event"):
         client.publish(None, "EVT_NONE", {})
 
 

@@ -22,7 +22,7 @@ from gateway.fabric.wire.envelopes import (
     Refusal,
     decode,
 )
-from gateway.fabric.wire.fields import MAX_BINDINGS, MAX_DEADLINE, MAX_NAME
+from gateway.fabric.wire.fields import MAX_BATCH, MAX_BINDINGS, MAX_DEADLINE, MAX_NAME
 from gateway.fabric.wire.frames import MAX_DATA, MAX_ENVELOPE, MAX_ITEMS, VERSION, topic_frame
 from gateway.fabric.wire.terms import CancelReason
 from tests.fabric.world import acceptor
@@ -32,7 +32,7 @@ EXAMPLES = re.findall(r"^([A-Z]+)\n\n```\n([0-9a-f \n]+)\n(\[.*\])\n```$", TEXT,
 
 
 def test_the_version() -> None:
-    assert TEXT.startswith(f"# The fabric's wire, version {VERSION}\n")
+    assert TEXT.startswith(f"# The fabric's protocol, version {VERSION}\n")
     assert f"`version` is {VERSION}." in TEXT
 
 
@@ -50,6 +50,7 @@ def test_the_table_of_limits() -> None:
         MAX_ITEMS,
         MAX_NAME,
         MAX_BINDINGS,
+        MAX_BATCH,
         MAX_CREDIT,
         int(MAX_DEADLINE),
         feed.REPEATS,
@@ -106,17 +107,19 @@ def _stranger(run_dir: str) -> tuple[Any, Any]:
         sub.subscribe(b"EVT_RELEASED\0")
         assert msgpack.unpackb(sub.recv_multipart()[1])[0] == 33
         bindings = [["EVT_C_ECHO", False, False, 30]]
-        dealer.send(msgpack.packb([1, 1, "stranger", 1, 0, 1, 0, "", "x", False, 1, bindings]))
+        register = [1, 2, "stranger", 1, 0, 1, 0, "", "x", False, 1, bindings, {"later": 1}]
+        dealer.send(msgpack.packb(register))
         grant = msgpack.unpackb(dealer.recv())
-        dealer.send(msgpack.packb([2, grant[1]]))
+        dealer.send(msgpack.packb([2, grant[1], {}]))
         replies = [msgpack.unpackb(dealer.recv()) for _ in range(3)]
-        assert [28, ["EVT_RELEASED"]] in replies
+        assert [28, ["EVT_RELEASED"], {}] in replies
         (request,) = (reply for reply in replies if reply[0] == 21)
         (echoed,) = (reply for reply in replies if reply[0] == 2)
-        dealer.send_multipart([msgpack.packb([3, request[1], True, {"status": 0}]), b"data"])
+        item = [request[2][0][0], True, {"status": 0}, 4]
+        dealer.send_multipart([msgpack.packb([3, [item], {}]), b"data"])
         topic, notified = sub.recv_multipart()
-        dealer.send(msgpack.packb([4, grant[1]]))
-        assert (grant[0], echoed, topic) == (16, [2, grant[1]], b"EVT_RELEASED\0")
+        dealer.send(msgpack.packb([4, grant[1], {}]))
+        assert (grant[0], echoed, topic) == (16, [2, grant[1], {}], b"EVT_RELEASED\0")
         return request, msgpack.unpackb(notified)
 
 
@@ -128,22 +131,25 @@ def test_a_stranger_can_be_a_worker(run_dir: Path) -> None:
             assert (answer.payload, answer.data) == ({"status": 0}, b"data")
             server.publish("EVT_RELEASED", {"x": 1})
             request, notified = await stranger
-            assert request[2:4] == ["EVT_C_ECHO", 1]
-            assert request[5:] == [0, {"message_id": 1}, b"a"]
+            (shared,), (item,), more = request[1:]
+            assert (shared, more) == (["EVT_C_ECHO", b"a", {}], {})
+            assert [item[1], item[2], *item[4:]] == [0, 1, 0, {"message_id": 1}, None]
             assert (notified[0], notified[2], notified[4]) == (32, 1, {"x": 1})
 
     asyncio.run(scene())
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"", b"\xc1", b"\x91\x63", b"\x93\x02\xa0", b"\x92\x10\xa0"], ids=repr
+    "garbage",
+    [b"", b"\xc1", b"\x91\x63", b"\x93\x02\xa0\xa0", b"\x92\x02\xa0", b"\x93\x10\xa0\x80"],
+    ids=repr,
 )
 def test_three_messages_of_garbage_end_the_lease(run_dir: Path, garbage: bytes) -> None:
     def misbehave() -> Any:
         with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
             dealer.setsockopt(zmq.RCVTIMEO, 10_000)
             dealer.connect(f"ipc://{run_dir}/acceptor-0.requests")
-            dealer.send(msgpack.packb([1, 1, "w", 1, 0, 1, 0, "", "x", False, 1, []]))
+            dealer.send(msgpack.packb([1, 2, "w", 1, 0, 1, 0, "", "x", False, 1, [], {}]))
             for _ in range(3):
                 dealer.send(garbage)
             return [msgpack.unpackb(dealer.recv())[0] for _ in range(3)]

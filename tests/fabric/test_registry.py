@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.fabric.acceptor.effects import Deliver
+from gateway.fabric.acceptor.interventions import Intervention
 from gateway.fabric.wire.terms import Binding
 from gateway.settings import FabricSettings
-from tests.fabric.bench import ECHO, FIND, STORE, Bench
+from tests.fabric.bench import ECHO, FIND, STORE, Bench, Deaf
 
 LOST_A = ["unwatch a", "lost"]
 
@@ -203,6 +205,75 @@ def test_faults_that_are_far_apart_end_nothing() -> None:
 def test_an_undecodable_message_of_a_stranger_is_ignored() -> None:
     bench = Bench()
     assert bench.registry.fault(b"x", bench.now) == []
+
+
+# -- several at once
+
+
+def test_what_is_asked_at_once_goes_to_each_member_at_once() -> None:
+    bench = Bench()
+    bench.register("a", "w", STORE, ECHO, credit=2)
+    bench.register("b", "w", STORE, ECHO, credit=2)
+    asked = [Intervention("EVT_C_STORE", {}, b"", sink=Deaf()) for _ in range(5)]
+    effects = bench.registry.ask(asked, bench.now)
+    assert [type(effect) for effect in effects] == [Deliver, Deliver]
+    assert bench.seen(effects) == ["a<REQUEST1"] * 2 + ["b<REQUEST1"] * 2
+    assert asked[4].member is None
+    assert bench.answer("b") == ["final", "b<REQUEST1"]
+
+
+def test_each_of_several_has_its_own_deadline() -> None:
+    bench = Bench()
+    bench.register("a", "w", STORE, ECHO, credit=8)
+    bench.ask_all("EVT_C_STORE", "EVT_C_ECHO", "EVT_C_STORE")
+    assert bench.after(5, "a") == ["a<CANCEL late!", "fail LATE"]
+    assert bench.answer("a", 0) == ["final"]
+    assert bench.answer("a", 1) == []
+    assert bench.after(25, "a") == ["a<CANCEL late!", "fail LATE"]
+
+
+def test_several_answers_at_once() -> None:
+    bench = Bench()
+    bench.register("a", credit=3)
+    bench.ask_all(*["EVT_C_STORE"] * 6)
+    first, second, third = bench.tokens["a"]
+    assert bench.answer_token("a", third, first) == ["final"] * 2 + ["a<REQUEST1"] * 2
+    assert bench.answer_token("a", first, second, second) == ["final", "a<REQUEST1"]
+    assert [call.closed for call in bench.calls] == [True] * 3 + [False] * 3
+
+
+def test_of_several_answers_each_token_must_be_the_members_own() -> None:
+    bench = Bench()
+    bench.register("a", credit=4)
+    bench.ask_all("EVT_C_STORE", "EVT_C_STORE")
+    first, second = bench.tokens["a"]
+    ended = ["final", "a<END", *LOST_A]
+    assert bench.answer_token("a", first, "x", "y", "z", "0", second) == ended
+    assert bench.register("b") == ["up", "b<GRANT", "b<REQUEST2"]
+
+
+def test_what_is_lost_together_is_given_again_alone() -> None:
+    bench = Bench()
+    bench.register("a", credit=8)
+    bench.register("b", credit=1)
+    bench.ask_all(*["EVT_C_STORE"] * 3)
+    assert bench.die("a") == [*LOST_A, "b<REQUEST2"]
+    assert bench.answer("b") == ["final", "b<REQUEST2"]
+
+
+def test_the_queue_is_bounded_for_several_as_well() -> None:
+    bench = Bench(FabricSettings(queue=2))
+    bench.register("a", credit=1)
+    assert bench.ask_all(*["EVT_C_STORE"] * 4) == ["a<REQUEST1", "fail BUSY"]
+
+
+def test_one_that_ended_before_it_was_given_goes_nowhere() -> None:
+    bench = Bench()
+    bench.register("a")
+    asked = [Intervention("EVT_C_STORE", {}, b"", sink=Deaf()) for _ in range(2)]
+    assert bench.registry.abandon(asked[0]) == []
+    assert bench.seen(bench.registry.ask(asked, bench.now)) == ["a<REQUEST1"]
+    assert asked[1].member is not None
 
 
 # -- deadlines and cancels

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.fabric.acceptor.effects import Deliver, Effect, Fail
+from gateway.fabric.acceptor.effects import Effect, Fail, HandOn
 from gateway.fabric.acceptor.lease import MemberState
 from gateway.fabric.wire.terms import Binding
 from gateway.settings import FabricSettings
@@ -35,8 +35,10 @@ steps = st.one_of(
         st.sampled_from(BINDINGS),
     ),
     st.tuples(st.just("ask"), st.sampled_from(["EVT_C_STORE", "EVT_C_ECHO"])),
+    st.tuples(st.just("ask_all"), st.lists(st.sampled_from(["EVT_C_STORE", "EVT_C_ECHO"]))),
     st.tuples(st.just("stream")),
     st.tuples(st.just("answer"), peers, st.integers(0, 5), st.booleans()),
+    st.tuples(st.just("answer_many"), peers, st.lists(st.integers(0, 5), max_size=4)),
     st.tuples(st.just("abandon"), st.integers(0, 9)),
     st.tuples(st.just("cancel"), st.integers(0, 9)),
     st.tuples(st.just("consumed"), st.integers(0, 9)),
@@ -57,8 +59,10 @@ class Trial(Bench):
 
     def seen(self, effects: list[Effect]) -> list[str]:
         for effect in effects:
-            if isinstance(effect, Fail) or (isinstance(effect, Deliver) and effect.answer.final):
-                self.ended[effect.call] += 1
+            if isinstance(effect, Fail):
+                self.ended[effect.intervention] += 1
+            elif isinstance(effect, HandOn):
+                self.ended.update(call for call, answer in effect.answers if answer.final)
         self.check()
         return super().seen(effects)
 
@@ -66,7 +70,7 @@ class Trial(Bench):
         registry = self.registry
         for member in registry.members.values():
             assert member.free >= 0
-            assert not set(member.in_hand) & member.zombies
+            assert not set(member.in_hand) & member.unreturned
             for token, call in member.in_hand.items():
                 assert call.member is member
                 assert call.token == token
@@ -94,6 +98,9 @@ class Trial(Bench):
     def do_ask(self, event: str) -> None:
         self.ask(event)
 
+    def do_ask_all(self, events: list[str]) -> None:
+        self.ask_all(*events)
+
     def do_stream(self) -> None:
         self.ask("EVT_C_FIND", window=2)
 
@@ -101,6 +108,10 @@ class Trial(Bench):
         tokens = self.tokens.get(peer, [])
         if tokens:
             self.answer(peer, -1 - index % len(tokens), final=final)
+
+    def do_answer_many(self, peer: str, indexes: list[int]) -> None:
+        if tokens := self.tokens.get(peer, []):
+            self.answer_token(peer, *(tokens[-1 - index % len(tokens)] for index in indexes))
 
     def on_call(self, index: int, stimulus: Callable[[Intervention], list[Effect]]) -> None:
         if self.calls:

@@ -8,7 +8,14 @@ import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gateway.fabric import Binding, LeaseState, Notification, ReceivedIntervention, Registration
+from gateway.fabric import (
+    Answer,
+    Binding,
+    LeaseState,
+    Notification,
+    ReceivedIntervention,
+    Registration,
+)
 from gateway.fabric.acceptor import Server
 from gateway.fabric.worker import Client
 from gateway.settings import FabricSettings
@@ -49,20 +56,21 @@ class Member:
             run_dir,
             Registration(worker, generation, 0, credit, bindings or (ECHO,)),
             settings=settings,
-            on_request=self._on_request,
+            on_requests=self._on_requests,
             on_cancel=lambda token, why: self.cancels.put((token, why)),
             on_notification=self.notifications.put,
             on_state=lambda state, detail: self.states.put((state, detail)),
         )
 
-    def _on_request(self, request: ReceivedIntervention) -> None:
-        if self._reply is not None:
-            self._reply(self, request)
-        else:
-            self.requests.put(request)
+    def _on_requests(self, requests: list[ReceivedIntervention]) -> None:
+        for request in requests:
+            if self._reply is not None:
+                self._reply(self, request)
+            else:
+                self.requests.put(request)
 
     def answer(self, request: ReceivedIntervention, **kw: Any) -> bool:
-        return self.client.answer(request.token, {"attempt": request.attempt}, **kw)
+        return self.client.answer(request.token, Answer({"attempt": request.attempt}, **kw))
 
     async def start(self) -> Member:
         await asyncio.to_thread(self.client.start, WAIT)
@@ -73,7 +81,7 @@ class Member:
 
 
 def echo(member: Member, request: ReceivedIntervention) -> None:
-    member.client.answer(request.token, {"status": 0})
+    member.client.answer(request.token, Answer({"status": 0}))
 
 
 async def take(source: queue.Queue[T]) -> T:

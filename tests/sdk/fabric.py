@@ -82,7 +82,7 @@ class Watcher:
             run_dir,
             Registration("watcher", 1, 0, 1),
             settings=SETTINGS,
-            on_request=lambda request: None,
+            on_requests=lambda requests: None,
             on_cancel=lambda token, why: None,
             on_notification=self.told.put,
             on_state=lambda *state: None,

@@ -28,7 +28,8 @@ NEVER = 100 * WALL
 
 
 def answered(token: str, payload: Any, *frames: bytes) -> list[bytes]:
-    return [msgpack.packb([ANSWERED, token, True, payload]), *frames]
+    item = [token, True, payload, len(frames[0]) if frames else None]
+    return [msgpack.packb([ANSWERED, [item], {}]), *frames]
 
 
 class Stranger(threading.Thread):
@@ -63,12 +64,12 @@ class Stranger(threading.Thread):
             dealer.setsockopt(zmq.LINGER, 0)
             dealer.connect(self._path)
             bindings = [["EVT_C_STORE", False, False, self._deadline]]
-            head = [REGISTER, 1, "stranger", 1, 0, 1, 0, "", os.urandom(8).hex(), False, 1]
-            dealer.send(msgpack.packb([*head, bindings]))
+            head = [REGISTER, 2, "stranger", 1, 0, 1, 0, "", os.urandom(8).hex(), False, 1]
+            dealer.send(msgpack.packb([*head, bindings, {}]))
             lease = ""
             while not self._over.is_set():
                 if not dealer.poll(100):
-                    dealer.send(msgpack.packb([HEARTBEAT, lease]))
+                    dealer.send(msgpack.packb([HEARTBEAT, lease, {}]))
                     continue
                 kind, *fields = msgpack.unpackb(dealer.recv_multipart()[0])
                 self.said.append(kind)
@@ -76,8 +77,9 @@ class Stranger(threading.Thread):
                     lease = fields[0]
                     self.ready.set()
                 elif kind == REQUESTED:
-                    for message in self._script(fields[0]):
-                        dealer.send_multipart(message)
+                    for token, *_ in fields[1]:
+                        for message in self._script(token):
+                            dealer.send_multipart(message)
 
 
 @pytest.fixture

@@ -1,164 +1,185 @@
 """Gives requests to members, lets them wait, ends them.
 
-Everything that moves an `Intervention` from one place to another is here; which member holds what
-is decided in `gateway.fabric.acceptor.registry`.
+Everything that moves an `Intervention` from one place to another is here; which worker holds what
+is decided in `gateway.fabric.acceptor.registry`. What one stimulus gives to one member is one
+effect, and so are all answers that it brings.
 """
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from gateway.errors import Reason
-from gateway.fabric.acceptor.effects import Deliver, Effect, Fail, SendEnvelope
-from gateway.fabric.acceptor.interventions import Deadlines, Intervention
-from gateway.fabric.wire.envelopes import Cancel, Credit, Requested
-from gateway.fabric.wire.terms import Answer, CancelReason
+from gateway.fabric.acceptor.effects import Deliver, Delivery, Effect, Fail, HandOn, Post
+from gateway.fabric.wire.envelopes import Cancel, Credit
+from gateway.fabric.wire.terms import CancelReason
 
 if TYPE_CHECKING:
+    from gateway.fabric.acceptor.interventions import Intervention
     from gateway.fabric.acceptor.lease import EventOwner, Member
+    from gateway.fabric.wire.terms import Answer
 
 SUSPICIOUS_DEATHS = 2
-"""Members that a request may kill while alone in their hands."""
+"""Members that a request may kill while it is the only one that they have."""
 
 
 class Dispatcher:
-    """The requests of one acceptor; effects are appended to `out`."""
+    """The requests of one acceptor."""
 
-    def __init__(self, limit: int, out: list[Effect]) -> None:
+    def __init__(self, limit: int) -> None:
         self._limit = limit
         """Requests that wait for one event."""
-        self._out = out
+        self._out: list[Effect] = []
+        self._deliveries: dict[bytes, list[Delivery]] = {}
+        self._answers: list[tuple[Intervention, Answer]] | None = None
         self._unclaimed: dict[str, dict[Intervention, None]] = {}
         """Requests for workers that are still to register."""
-        self.deadlines = Deadlines()
+        self.soonest = inf
+        """No deadline that was set since `Registry.next_due` is earlier."""
 
-    def ask(self, call: Intervention, owner: EventOwner, now: float) -> None:
-        """Give the call to one of the owner's members, or let it wait."""
-        _bind(call, owner)
-        member = None if owner.waiting else owner.pick(call.event)
+    def add(self, *effects: Effect) -> None:
+        self._out += effects
+
+    def take_effects(self) -> list[Effect]:
+        """Return what is to be done, and forget it."""
+        out, self._out = self._out, []
+        self._deliveries.clear()
+        self._answers = None
+        return out
+
+    @property
+    def unclaimed(self) -> list[Intervention]:
+        return [one for queue in self._unclaimed.values() for one in queue]
+
+    def ask(self, intervention: Intervention, owner: EventOwner, now: float) -> None:
+        """Give the request to one of the owner's members, or let it wait."""
+        event = intervention.event
+        _bind(intervention, owner)
+        member = None if owner.waiting else owner.pick(event)
         if member is not None:
-            self.deadlines.start(call, now)
-            self._give(call, member, now)
-        elif self._fits(call, owner.waiting.get(call.event)):
-            self.deadlines.start(call, now)
-            owner.wait(call)
+            self._start(intervention, now)
+            self._give(intervention, member, now)
+        elif self._fits(intervention, owner.waiting.get(event)):
+            self._start(intervention, now)
+            owner.wait(intervention)
             self.dispatch(owner, now)
 
-    def ask_later(self, call: Intervention, now: float) -> None:
-        """Let the call wait for whoever will register its event."""
-        queue = self._unclaimed.setdefault(call.event, {})
-        if self._fits(call, queue):
-            call.queue = queue
-            queue[call] = None
-            self.deadlines.start(call, now)
+    def ask_later(self, intervention: Intervention, now: float) -> None:
+        """Let the request wait for a worker that registers its event."""
+        queue = self._unclaimed.setdefault(intervention.event, {})
+        if self._fits(intervention, queue):
+            intervention.enter(queue)
+            self._start(intervention, now)
 
     def claim(self, owner: EventOwner, event: str, now: float) -> None:
         """The event has an owner now; each deadline is the owner's, from now on."""
-        for call in self._unclaimed.pop(event, ()):
-            self.deadlines.stop(call)
-            _bind(call, owner)
-            self.deadlines.start(call, now)
-            owner.wait(call)
+        for intervention in self._unclaimed.pop(event, ()):
+            _bind(intervention, owner)
+            self._start(intervention, now)
+            owner.wait(intervention)
 
     def dispatch(self, owner: EventOwner, now: float) -> None:
         """Give what can go out."""
         while (pair := owner.next()) is not None:
             self._give(*pair, now)
 
-    def answer_of_stream(self, call: Intervention, answer: Answer, now: float) -> None:
-        """One of many answers; the clock runs anew while the member may send a further one."""
-        call.answered += 1
-        call.owed -= 1
-        if call.owed:
-            self.deadlines.start(call, now)
+    def hand_on(self, intervention: Intervention, answer: Answer, now: float) -> None:
+        """Give an answer to whoever asked; the clock runs on while a further one may be sent."""
+        if answer.final:
+            intervention.close()
         else:
-            self.deadlines.stop(call)
-        self._out.append(Deliver(call, answer))
+            intervention.answered += 1
+            intervention.owed -= 1
+            intervention.due = None
+            if intervention.owed:
+                self._start(intervention, now)
+        if self._answers is None:
+            self._answers = []
+            self._out.append(HandOn(self._answers))
+        self._answers.append((intervention, answer))
 
-    def extend(self, call: Intervention, now: float) -> list[Effect]:
-        """The member has it in hand, and waits for others: the clock, if it runs, runs anew."""
-        if call.owed or not call.window:
-            self.deadlines.start(call, now)
-        return []
+    def extend(self, intervention: Intervention, now: float) -> None:
+        """The handler waits for a third party: the clock, if it runs, starts anew."""
+        if intervention.owed or not intervention.window:
+            self._start(intervention, now)
 
-    def credit(self, call: Intervention, answers: int, now: float) -> list[Effect]:
+    def credit(self, intervention: Intervention, answers: int, now: float) -> None:
         """Let the member give so many more answers of a stream."""
-        if call.member is None:
-            return []
-        call.owed += answers
-        self.deadlines.start(call, now)
-        return [SendEnvelope(call.member.peer, Credit(call.token, answers))]
+        if intervention.member is not None:
+            intervention.owed += answers
+            self._start(intervention, now)
+            self._out.append(Post(intervention.member.peer, Credit(intervention.token, answers)))
 
-    def survive(self, call: Intervention, owner: EventOwner | None) -> None:
-        """The member that had the call is dead: it is given again, or fails."""
-        text = f"{call.event}: the worker died with it"
-        again = call.redeliver and not call.answered
-        call.member = None
-        if call.deaths_alone >= SUSPICIOUS_DEATHS:
-            self.close(call)
-            self._out.append(Fail(call, Reason.LOST, text, poisonous=True))
-        elif again and owner is not None and call.event in owner.bindings:
-            call.attempt += 1
-            owner.suspect(call)
+    def cancel(self, intervention: Intervention) -> None:
+        """Tell the member that the peer wants no more; its final answer is still awaited."""
+        if not intervention.cancelled and intervention.member is not None:
+            cancel = Cancel(intervention.token, CancelReason.CANCEL, False)
+            self._out.append(Post(intervention.member.peer, cancel))
+        intervention.cancelled = True
+
+    def survive(self, intervention: Intervention, owner: EventOwner | None) -> None:
+        """The member that had the request is dead: it is given again, or fails."""
+        text = f"{intervention.event}: the worker died with it"
+        again = intervention.redeliver and not intervention.answered
+        intervention.member = None
+        if intervention.deaths_alone >= SUSPICIOUS_DEATHS:
+            intervention.close()
+            self._out.append(Fail(intervention, Reason.LOST, text, poisonous=True))
+        elif again and owner is not None and intervention.event in owner.bindings:
+            intervention.attempt += 1
+            intervention.enter(owner.suspects)
         else:
-            self.give_up(call, Reason.LOST, text, CancelReason.LOST)
+            self.give_up(intervention, Reason.LOST, text, CancelReason.LOST)
 
     def give_up(
-        self, call: Intervention, reason: Reason | None, text: str, why: CancelReason
+        self, intervention: Intervention, reason: Reason | None, text: str, why: CancelReason
     ) -> None:
-        """End a call without an answer; a member that has it is told to put it down."""
-        member, token = call.member, call.token
+        """End a request without an answer; a member that has it is told to return it."""
+        member, token = intervention.member, intervention.token
         if member is not None:
             del member.in_hand[token]
-            member.zombies.add(token)
-            self._out.append(SendEnvelope(member.peer, Cancel(token, why, True)))
-        self.close(call)
+            member.unreturned.add(token)
+            self._out.append(Post(member.peer, Cancel(token, why, True)))
+        intervention.close()
         if reason is not None:
-            self._out.append(Fail(call, reason, text))
+            self._out.append(Fail(intervention, reason, text))
 
     def fail_unclaimed(self) -> None:
-        """Nobody is expected any more."""
-        for call in [call for queue in self._unclaimed.values() for call in queue]:
-            text = f"{call.event}: nobody has registered"
-            self.give_up(call, Reason.NOBODY, text, CancelReason.ABANDONED)
+        """No further worker is expected."""
+        for intervention in self.unclaimed:
+            text = f"{intervention.event}: nobody has registered"
+            self.give_up(intervention, Reason.NOBODY, text, CancelReason.ABANDONED)
         self._unclaimed.clear()
 
-    def close(self, call: Intervention) -> None:
-        """The call is in nobody's hands and no queue any more."""
-        call.leave_queue()
-        call.member = None
-        call.closed = True
-        self.deadlines.stop(call)
-
-    def _fits(self, call: Intervention, queue: dict[Intervention, None] | None) -> bool:
+    def _fits(self, intervention: Intervention, queue: dict[Intervention, None] | None) -> bool:
         if queue is None or len(queue) < self._limit:
             return True
-        self.close(call)
-        self._out.append(Fail(call, Reason.BUSY, f"{call.event}: the queue is full"))
+        text = f"{intervention.event}: the queue is full"
+        self.give_up(intervention, Reason.BUSY, text, CancelReason.ABANDONED)
         return False
 
-    def _give(self, call: Intervention, member: Member, now: float) -> None:
-        call.leave_queue()
-        call.member = member
-        call.token = member.issue()
-        member.in_hand[call.token] = call
-        envelope = Requested(
-            call.token,
-            call.event,
-            call.attempt,
-            self.deadlines.left(call, now),
-            call.window,
-            call.payload,
-            call.assoc,
-        )
-        self._out.append(SendEnvelope(member.peer, envelope, call.data))
-        if call.cancelled:
-            self._out.append(
-                SendEnvelope(member.peer, Cancel(call.token, CancelReason.CANCEL, False))
-            )
+    def _start(self, intervention: Intervention, now: float) -> None:
+        """Run the clock, or run it anew."""
+        intervention.due = due = now + intervention.duration
+        self.soonest = min(self.soonest, due)
+
+    def _give(self, intervention: Intervention, member: Member, now: float) -> None:
+        intervention.leave_queue()
+        intervention.member = member
+        intervention.token = token = member.issue()
+        member.in_hand[token] = intervention
+        deliveries = self._deliveries.get(member.peer)
+        if deliveries is None:
+            deliveries = self._deliveries[member.peer] = []
+            self._out.append(Deliver(member.peer, deliveries))
+        left = max(0.0, (intervention.due or now) - now)
+        deliveries.append(Delivery(intervention, token, intervention.attempt, left))
+        if intervention.cancelled:
+            self._out.append(Post(member.peer, Cancel(token, CancelReason.CANCEL, False)))
 
 
-def _bind(call: Intervention, owner: EventOwner) -> None:
-    binding = owner.bindings[call.event]
-    call.duration = binding.deadline
-    call.redeliver = binding.redeliver
+def _bind(intervention: Intervention, owner: EventOwner) -> None:
+    binding = owner.bindings[intervention.event]
+    intervention.duration = binding.deadline
+    intervention.redeliver = binding.redeliver

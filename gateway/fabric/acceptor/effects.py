@@ -1,9 +1,9 @@
-"""What the registry wants done; the server does it."""
+"""What the registry wants done; the server does it, in this order."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from gateway.errors import Reason
@@ -12,28 +12,44 @@ if TYPE_CHECKING:
     from gateway.fabric.wire.terms import Answer
 
 
-@dataclass(frozen=True, slots=True)
-class SendEnvelope:
-    """An envelope to one member, with the data set that travels behind it."""
+class Delivery(NamedTuple):
+    """An intervention on its way to a member, with what may change before it is encoded."""
 
-    peer: bytes
-    envelope: Envelope
-    data: bytes | None = None
+    intervention: Intervention
+    token: str
+    attempt: int
+    deadline: float
+    """Seconds left."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """An answer to whoever asked."""
+    """Send requests to one member."""
 
-    call: Intervention
-    answer: Answer
+    peer: bytes
+    deliveries: list[Delivery]
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Send an envelope to one member."""
+
+    peer: bytes
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class HandOn:
+    """Give answers to whoever asked."""
+
+    answers: list[tuple[Intervention, Answer]]
 
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """The end of a call without an answer."""
+    """End an intervention without an answer."""
 
-    call: Intervention
+    intervention: Intervention
     reason: Reason
     text: str
     poisonous: bool = False
@@ -41,7 +57,7 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """A notification of the fabric's own."""
+    """Publish a notification of the fabric's own."""
 
     topic: str
     body: dict[str, Any] = field(default_factory=dict)
@@ -62,4 +78,4 @@ class UnwatchProcess:
     peer: bytes
 
 
-Effect = SendEnvelope | Deliver | Fail | Tell | WatchProcess | UnwatchProcess
+Effect = Deliver | Post | HandOn | Fail | Tell | WatchProcess | UnwatchProcess

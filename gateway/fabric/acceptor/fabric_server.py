@@ -1,7 +1,8 @@
 """The acceptor's end of the fabric, on its asyncio loop.
 
 The decisions are made in `gateway.fabric.acceptor.registry`: what arrives becomes a stimulus,
-effects are done in their order, and one timer runs.
+effects are done in their order, and one timer runs. What is asked within one turn of the loop is
+one stimulus, so that it leaves in one message for each member.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import zmq
 
 from gateway.errors import FabricError, Reason, Unanswered
 from gateway.events import CATALOGUE
+from gateway.fabric.acceptor import batches
 from gateway.fabric.acceptor.commands import OpenCommands
 from gateway.fabric.acceptor.effects import (
     Deliver,
     Effect,
     Fail,
-    SendEnvelope,
+    HandOn,
+    Post,
     Tell,
     UnwatchProcess,
     WatchProcess,
@@ -30,31 +33,10 @@ from gateway.fabric.acceptor.effects import (
 from gateway.fabric.acceptor.feed import Feed
 from gateway.fabric.acceptor.interventions import Intervention
 from gateway.fabric.acceptor.process_watch import ProcessWatcher
+from gateway.fabric.acceptor.reception import Reception
 from gateway.fabric.acceptor.registry import Registry
 from gateway.fabric.acceptor.stream import AwaitedAnswer, Stream
 from gateway.fabric.wire import address
-from gateway.fabric.wire.envelopes import (
-    Answered,
-    Bye,
-    Command,
-    CommandCancel,
-    CommandResult,
-    Envelope,
-    Extend,
-    Generation,
-    Heartbeat,
-    NextGeneration,
-    Publish,
-    Register,
-    Repeat,
-    Replay,
-    Replayed,
-    Requested,
-    Unknown,
-    Watched,
-    decode,
-)
-from gateway.fabric.wire.frames import MAX_DATA
 from gateway.fabric.wire.sockets import REQUESTS_HWM, Frames, LoopPort, SendResult, make
 
 if TYPE_CHECKING:
@@ -62,6 +44,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.fabric.acceptor.commands import AssociationCommand
+    from gateway.fabric.acceptor.effects import Delivery
+    from gateway.fabric.wire.envelopes import CommandResult
     from gateway.fabric.wire.terms import Answer, Binding
     from gateway.settings import FabricSettings
 
@@ -85,36 +69,22 @@ class Server:
         self._index = index
         self._expect = tuple(expect)
         self._topics = [n for n in catalogue if CATALOGUE[n].is_notification]
-        self._place = address.place()
         self._running = False
         self._asked: list[Intervention] = []
-        """Interventions of this turn of the loop."""
+        """What was asked in this turn of the loop."""
         self._timer: asyncio.TimerHandle | None = None
         self._beacons_at = 0.0
         self.on_wants_changed: Callable[[set[str]], None] | None = None
         """Called with the topics that are now wanted, whenever they change."""
         self._commands = OpenCommands(self._send_result)
         self._perform: dict[type[Effect], Callable[[Any], None]] = {
-            SendEnvelope: self._do_send,
             Deliver: self._do_deliver,
+            Post: self._do_post,
+            HandOn: self._do_hand_on,
             Fail: self._do_fail,
             Tell: self._do_tell,
             WatchProcess: lambda effect: self._watcher.watch(effect.peer, effect.pid),
             UnwatchProcess: self._do_unwatch,
-        }
-        self._take: dict[type[Envelope], Callable[[bytes, Any, bytes | None], None]] = {
-            Answered: self._on_answered,
-            Heartbeat: self._on_heartbeat,
-            Register: self._on_register,
-            Bye: self._on_bye,
-            Publish: self._on_publish,
-            Replay: self._on_replay,
-            NextGeneration: self._on_next_generation,
-            Command: self._on_worker_command,
-            CommandCancel: lambda peer, envelope, _data: self._commands.cancel(
-                peer, envelope.command
-            ),
-            Extend: self._on_extend,
         }
 
     async def start(self) -> None:
@@ -142,11 +112,23 @@ class Server:
         self._running = True
         self._tick()
 
+    def _bind(self, stream: str) -> None:
+        router = make(self._context, zmq.ROUTER, REQUESTS_HWM)
+        xpub = make(self._context, zmq.XPUB, self._settings.high_water_mark)
+        router.bind(f"ipc://{self._address.requests}")
+        xpub.bind(f"ipc://{self._address.events}")
+        self._events = LoopPort(xpub, 1, self._on_subscription)
+        self._feed = Feed(stream, self._topics, self._settings.ring, self._events.send)
+        self._reception = Reception(
+            self._registry, self._commands, self._feed, self, self._loop.time
+        )
+        self._requests = LoopPort(router, 2, self._reception.receive)
+
     async def stop(self, grace: float = 1.0) -> None:
         """Fail what is open, flush the notifications for at most `grace` seconds, unbind."""
         if not self._running:
             return
-        self._do(self._registry.close())
+        self.do(self._registry.close())
         self._commands.close()
         self._feed.beacons()
         self._running = False
@@ -162,18 +144,18 @@ class Server:
     # -- interventions
 
     def binding(self, event: str) -> Binding | None:
-        """How the event is held, also while its worker is vacant; None: nobody.
+        """Return how the event is held, also while its worker is vacant; None: nobody holds it.
 
         While configured workers are still to register after the start, a careful stand-in.
         """
         return self._registry.binding(event, self._loop.time()) if self._running else None
 
     def is_held(self, event: str) -> bool:
-        """A worker has registered for the event, and has not said farewell."""
+        """Whether a worker has registered for the event, and has not said BYE."""
         return self._running and event in self._registry.holders
 
     def is_lost(self, event: str) -> bool:
-        """The worker that held the event died, and none has registered for it since."""
+        """Whether the worker that held the event died, and none has registered for it since."""
         return self._running and event in self._registry.lost
 
     def ask(self, intervention: Intervention) -> None:
@@ -210,32 +192,28 @@ class Server:
     def cancel(self, intervention: Intervention) -> None:
         """Tell the worker that the peer wants no more; the final answer still comes."""
         if self._running:
-            self._do(self._registry.cancel(intervention))
+            self.do(self._registry.cancel(intervention))
 
     def abandon(self, intervention: Intervention) -> None:
         """Await no further answer: the sink is not called any more, and the worker is told."""
+        intervention.sink = _NOBODY
         if self._running:
-            self._do(self._registry.abandon(intervention))
-        intervention.closed = True
+            self.do(self._registry.abandon(intervention))
 
     def consumed(self, intervention: Intervention, answers: int) -> None:
         """Let the worker send so many more answers of a stream."""
         if self._running:
-            self._do(self._registry.consumed(intervention, answers, self._loop.time()))
+            self.do(self._registry.consumed(intervention, answers, self._loop.time()))
             self._hurry()
 
     def _ask_all(self) -> None:
         asked, self._asked = self._asked, []
-        for intervention in asked:
-            if intervention.closed:
-                continue
-            if not self._running:
-                _fail(intervention, "the fabric is not running")
-            elif intervention.data is not None and len(intervention.data) > MAX_DATA:
-                _fail(intervention, f"data of {len(intervention.data)} bytes, limit {MAX_DATA}")
-            else:
-                self._do(self._registry.ask(intervention, self._loop.time()))
-        self._hurry()
+        if self._running:
+            self.do(self._registry.ask(asked, self._loop.time()))
+            self._hurry()
+        else:
+            text = "the fabric is not running"
+            self.do([Fail(intervention, Reason.NOBODY, text) for intervention in asked])
 
     # -- commands
 
@@ -248,6 +226,11 @@ class Server:
     def on_command(self, take: Callable[[AssociationCommand], None] | None) -> None:
         self._commands.on_command = take
 
+    def _send_result(self, peer: bytes, envelope: CommandResult, data: bytes | None) -> None:
+        header = envelope.encode()
+        if self._running and not self.send(peer, header, *(() if data is None else (data,))):
+            self._loop.call_soon(self._gone, peer)
+
     # -- notifications
 
     def wants(self, topic: str) -> bool:
@@ -259,116 +242,60 @@ class Server:
         if self._running and topic in self._feed.wanted:
             self._feed.publish(topic, body, assoc, time.time())
 
-    # -- what arrives
-
-    def _bind(self, stream: str) -> None:
-        router = make(self._context, zmq.ROUTER, REQUESTS_HWM)
-        xpub = make(self._context, zmq.XPUB, self._settings.high_water_mark)
-        router.bind(f"ipc://{self._address.requests}")
-        xpub.bind(f"ipc://{self._address.events}")
-        self._requests = LoopPort(router, 2, self._on_request)
-        self._events = LoopPort(xpub, 1, self._on_subscription)
-        self._feed = Feed(stream, self._topics, self._settings.ring, self._events.send)
-
-    def _on_request(self, frames: Frames) -> None:
-        peer = bytes(frames[0])
-        try:
-            if not 2 <= len(frames) <= 3:
-                raise FabricError(f"{len(frames)} frames")
-            envelope = decode(frames[1])
-            take = self._take.get(type(envelope))
-            if take is None:
-                raise FabricError(f"{type(envelope).__name__} is no envelope of a worker")
-        except FabricError as error:
-            logger.warning("undecodable message peer=%s error=%r", peer.hex(), str(error))
-            self._do(self._registry.fault(peer, self._loop.time()))
-            return
-        take(peer, envelope, bytes(frames[2]) if len(frames) == 3 else None)
-
-    def _on_answered(self, peer: bytes, envelope: Answered, data: bytes | None) -> None:
-        self._do(self._registry.answer(peer, envelope, data, self._loop.time()))
-
-    def _on_heartbeat(self, peer: bytes, envelope: Heartbeat, _data: bytes | None) -> None:
-        self._do(self._registry.heartbeat(peer, envelope.lease, self._loop.time()))
-
-    def _on_register(self, peer: bytes, envelope: Register, _data: bytes | None) -> None:
-        local = bool(self._place) and envelope.place == self._place
-        self._do(self._registry.register(peer, envelope, self._loop.time(), local=local))
-        self._tell_what_is_watched(peer)
-
-    def _on_bye(self, peer: bytes, envelope: Bye, _data: bytes | None) -> None:
-        self._do(self._registry.bye(peer, envelope.lease, self._loop.time()))
-
-    def _on_publish(self, peer: bytes, envelope: Publish, _data: bytes | None) -> None:
-        if peer not in self._registry.members:
-            self._post(peer, Unknown(""))
-        elif envelope.topic in self._topics:
-            self.publish(envelope.topic, envelope.body, envelope.assoc)
-        else:
-            self._do(self._registry.fault(peer, self._loop.time()))
-
-    def _on_replay(self, peer: bytes, envelope: Replay, _data: bytes | None) -> None:
-        end, kept = self._feed.replay(envelope)
-        repeat = Repeat(envelope.topic).encode()
-        for encoded in kept:
-            if self._requests.send((peer, repeat, encoded)) is not SendResult.DONE:
-                return
-        self._post(peer, Replayed(envelope.topic, envelope.stream, envelope.first, end))
-
-    def _on_next_generation(
-        self, peer: bytes, envelope: NextGeneration, _data: bytes | None
-    ) -> None:
-        promised = self._registry.generations.promise(envelope.worker)
-        self._post(peer, Generation(envelope.worker, promised))
-
-    def _on_worker_command(self, peer: bytes, envelope: Command, data: bytes | None) -> None:
-        self._commands.take(peer, envelope, data, member=peer in self._registry.members)
-
-    def _on_extend(self, peer: bytes, envelope: Extend, _data: bytes | None) -> None:
-        self._do(self._registry.extend(peer, envelope.token, self._loop.time()))
-
     def _on_subscription(self, frames: Frames) -> None:
         if not self._feed.subscription(frames[0]):
             return
         for peer in list(self._registry.members):
-            self._tell_what_is_watched(peer)
+            self._reception.tell_what_is_watched(peer)
         if self.on_wants_changed is not None:
             self.on_wants_changed(set(self._feed.wanted))
 
-    def _tell_what_is_watched(self, peer: bytes) -> None:
-        """Before any request that follows: a worker need not build what nobody watches."""
-        if peer in self._registry.members:
-            self._post(peer, Watched(tuple(sorted(self._feed.wanted))))
-
     # -- effects
 
-    def _do(self, effects: list[Effect]) -> None:
+    def do(self, effects: list[Effect]) -> None:
         for effect in effects:
             self._perform[type(effect)](effect)
 
-    def _do_send(self, effect: SendEnvelope) -> None:
-        try:
-            header = effect.envelope.encode()
-        except FabricError as error:
-            self._unsendable(effect, str(error))
-            return
-        data = effect.data
-        frames = (effect.peer, header) if data is None else (effect.peer, header, data)
-        if self._requests.send(frames) is not SendResult.DONE:
-            self._loop.call_soon(self._gone, effect.peer)
-
-    def _unsendable(self, effect: SendEnvelope, text: str) -> None:
-        envelope = effect.envelope
-        if not isinstance(envelope, Requested):
-            raise FabricError(text)
-        self._do(self._registry.unsent(effect.peer, envelope.token, text, self._loop.time()))
+    def send(self, peer: bytes, *frames: bytes | memoryview) -> bool:
+        """Send a message if that is possible at once."""
+        return self._requests.send((peer, *frames)) is SendResult.DONE
 
     def _do_deliver(self, effect: Deliver) -> None:
-        effect.call.sink.answered(effect.answer)
+        for chunk in batches.cut(effect.deliveries):
+            self._send_requests(effect.peer, chunk)
+
+    def _send_requests(self, peer: bytes, deliveries: list[Delivery]) -> None:
+        try:
+            frames = batches.encode(deliveries)
+        except FabricError as error:
+            self._send_singly(peer, deliveries, str(error))
+            return
+        if not self.send(peer, *frames):
+            self._loop.call_soon(self._gone, peer)
+
+    def _send_singly(self, peer: bytes, deliveries: list[Delivery], error: str) -> None:
+        """Together they cannot be encoded: find out which of them cannot at all."""
+        if len(deliveries) == 1:
+            token = deliveries[0].token
+            self.do(self._registry.unsent(peer, token, error, self._loop.time()))
+            return
+        for delivery in deliveries:
+            self._send_requests(peer, [delivery])
+
+    def _do_post(self, effect: Post) -> None:
+        if not self.send(effect.peer, effect.envelope.encode()):
+            self._loop.call_soon(self._gone, effect.peer)
+
+    def _do_hand_on(self, effect: HandOn) -> None:
+        for intervention, answer in effect.answers:
+            try:
+                intervention.sink.answered(answer)
+            except Exception:  # one association's, the others' answers must not be lost
+                logger.exception("an answer was not taken event=%s", intervention.event)
 
     def _do_fail(self, effect: Fail) -> None:
         error = Unanswered(effect.reason, effect.text, poisonous=effect.poisonous)
-        effect.call.sink.unanswered(error)
+        effect.intervention.sink.unanswered(error)
 
     def _do_tell(self, effect: Tell) -> None:
         who = effect.body
@@ -383,31 +310,22 @@ class Server:
         self.publish(effect.topic, who)
 
     def _do_unwatch(self, effect: UnwatchProcess) -> None:
-        """The lease has ended, and with it the calls."""
+        """The lease has ended, and with it the member's commands."""
         self._watcher.unwatch(effect.peer)
         self._commands.lose(effect.peer)
-
-    def _send_result(self, peer: bytes, envelope: CommandResult, data: bytes | None) -> None:
-        header = envelope.encode()
-        frames = (peer, header) if data is None else (peer, header, data)
-        if self._running and self._requests.send(frames) is not SendResult.DONE:
-            self._loop.call_soon(self._gone, peer)
-
-    def _post(self, peer: bytes, envelope: Envelope) -> None:
-        self._requests.send((peer, envelope.encode()))
 
     # -- time
 
     def _gone(self, peer: bytes) -> None:
         if self._running:
             self._requests.drain()
-            self._do(self._registry.gone(peer, self._loop.time()))
+            self.do(self._registry.gone(peer, self._loop.time()))
 
     def _tick(self) -> None:
-        """Look at what arrived first: a process that was held up must not blame the others."""
+        """Look at what arrived first: time that this process was held up is not silence."""
         self._requests.drain()
         now = self._loop.time()
-        self._do(self._registry.tick(now))
+        self.do(self._registry.tick(now))
         if now >= self._beacons_at:
             self._beacons_at = now + self._settings.heartbeat
             self._feed.beacons()
@@ -415,9 +333,8 @@ class Server:
 
     def _hurry(self) -> None:
         """A deadline may be nearer than the next tick."""
-        due = self._registry.next_deadline()
-        if due is not None and self._timer is not None and due < self._timer.when():
-            self._arm(due)
+        if self._timer is not None and self._registry.soonest < self._timer.when():
+            self._arm(self._registry.soonest)
 
     def _arm(self, when: float) -> None:
         if self._timer is not None:
@@ -425,6 +342,11 @@ class Server:
         self._timer = self._loop.call_at(when, self._tick)
 
 
-def _fail(intervention: Intervention, text: str) -> None:
-    intervention.closed = True
-    intervention.sink.unanswered(Unanswered(Reason.LOST, text))
+class _Nobody:
+    """The sink of an abandoned intervention."""
+
+    def answered(self, answer: Answer) -> None: ...
+    def unanswered(self, error: Unanswered) -> None: ...
+
+
+_NOBODY = _Nobody()

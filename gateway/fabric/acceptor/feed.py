@@ -58,6 +58,9 @@ class Feed:
         self._rings = {topic: Ring(topic, limit) for topic in topics}
         self._watchers: Counter[str] = Counter()
 
+    def knows(self, topic: str) -> bool:
+        return topic in self._rings
+
     def subscription(self, frame: bytes | memoryview) -> bool:
         """Take what XPUB received; True if the wanted topics changed.
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def refusal_of(registry: Registry, asked: Register, now: float) -> Refuse | None:
-    """Why the registration is refused, as the reply; None if it is not."""
+    """Return the refusal of a registration; None: it may be granted."""
     wrong = _wrong(asked)
     if wrong:
         return Refuse(Refusal.INVALID, "", "", wrong[:MAX_NAME], asked.revision)
@@ -44,4 +44,4 @@ def _wrong(asked: Register) -> str:
     if len(set(events)) < len(events):
         return "an event is bound twice"
     unknown = [event for event in events if event not in INTERVENTIONS]
-    return f"{unknown[0]} is no intervention event" if unknown else ""
+    return f"{unknown[0]} is not an intervention event" if unknown else ""

@@ -1,8 +1,7 @@
-"""Requests to workers, and the times by which they must be answered."""
+"""Requests to workers, as the acceptor keeps them."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from gateway.fabric.wire.terms import Answer
 
 _numbers = count()
+_NOTHING: dict[str, Any] = {}
 
 
 class Sink(Protocol):
@@ -29,7 +29,7 @@ class Sink(Protocol):
 class Intervention:
     """One request to a worker, from the asking to its last answer.
 
-    It is in one place at a time: a queue, one member, or closed.
+    It is in one place at a time: waits in a queue, is in hand at one member, or is closed.
     """
 
     __slots__ = (
@@ -40,6 +40,7 @@ class Intervention:
         "closed",
         "data",
         "deaths_alone",
+        "due",
         "duration",
         "event",
         "member",
@@ -48,12 +49,13 @@ class Intervention:
         "payload",
         "queue",
         "redeliver",
+        "shared",
         "sink",
         "token",
         "window",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everything that is asked
         self,
         event: str,
         payload: dict[str, Any],
@@ -61,16 +63,24 @@ class Intervention:
         data: bytes | None = None,
         *,
         sink: Sink,
+        shared: dict[str, Any] = _NOTHING,
         window: int = 0,
     ) -> None:
         self.event = event
         self.payload = payload
         self.assoc = assoc
         self.data = data
+        self.sink = sink
+        """Belongs to the asker; the registry does not look at it."""
+        self.shared = shared
+        """The part of the payload that other requests have as well, by the same object: it is sent
+        once for all of them that leave together."""
         self.window = window
         """Answers of a stream that may be under way at once; 0: there is one answer only."""
         self.number = next(_numbers)
         """Order of arrival."""
+        self.due: float | None = None
+        """When the next answer is late; None while the clock does not run."""
         self.duration = DEADLINE
         self.redeliver = False
         self.attempt = 1
@@ -80,64 +90,23 @@ class Intervention:
         self.owed = window
         """Answers that the member may still send."""
         self.cancelled = False
+        self.closed = False
+        """It has ended: answered, failed or abandoned."""
         self.queue: dict[Intervention, None] | None = None
         self.member: Member | None = None
         self.token = ""
-        self.closed = False
-        """It has ended: answered, failed or abandoned."""
-        self.sink = sink
-        """Belongs to the asker; the registry does not look at it."""
+
+    def enter(self, queue: dict[Intervention, None]) -> None:
+        self.queue = queue
+        queue[self] = None
 
     def leave_queue(self) -> None:
         if self.queue is not None:
             self.queue.pop(self, None)
             self.queue = None
 
-
-class Deadlines:
-    """When each running call is late.
-
-    Calls of the same duration are late in the order they were started, so that each duration has
-    an ordered row and nothing is ever searched or sorted.
-    """
-
-    def __init__(self) -> None:
-        self._rows: dict[float, OrderedDict[Intervention, float]] = {}
-
-    def start(self, call: Intervention, now: float) -> None:
-        """Run, or run anew, from now."""
-        row = self._rows.get(call.duration)
-        if row is None:
-            row = self._rows[call.duration] = OrderedDict()
-        row[call] = now + call.duration
-        row.move_to_end(call)
-
-    def stop(self, call: Intervention) -> None:
-        row = self._rows.get(call.duration)
-        if row is None:
-            return
-        row.pop(call, None)
-        if not row:
-            del self._rows[call.duration]
-
-    def left(self, call: Intervention, now: float) -> float:
-        """Seconds left; the whole duration if the clock does not run."""
-        row = self._rows.get(call.duration)
-        due = None if row is None else row.get(call)
-        return call.duration if due is None else max(0.0, due - now)
-
-    def next(self) -> float | None:
-        """When the first one is late."""
-        return min((row[next(iter(row))] for row in self._rows.values()), default=None)
-
-    def expired(self, now: float) -> list[Intervention]:
-        """Take out what is late."""
-        late = []
-        for row in self._rows.values():
-            for call, due in row.items():
-                if due > now:
-                    break
-                late.append(call)
-        for call in late:
-            self.stop(call)
-        return late
+    def close(self) -> None:
+        """End it: no member and no queue has it any more, and no clock runs."""
+        self.leave_queue()
+        self.member = self.due = None
+        self.closed = True

@@ -1,4 +1,4 @@
-"""Who holds which events: members, and the owners they are the hands of."""
+"""Who holds which events: members, and the owners, whose worker processes they are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gateway.fabric.wire.terms import Binding
 
 FAULTS = 3
-"""So many faults within `FAULT_WINDOW` end a lease."""
+"""Faults within `FAULT_WINDOW` seconds that end a lease."""
 FAULT_WINDOW = 60.0
 _NAMES = 1024
 """Names whose generations are remembered."""
@@ -34,15 +34,15 @@ class Member:
     def __init__(self, peer: bytes, lease: str, register: Register, now: float) -> None:
         self.peer = peer
         self.lease = lease
-        self.register = register
-        self.events = frozenset(b.event for b in register.bindings)
+        self.update(register)
         self.heard = now
         self.standing = MemberState.ACTIVE
         self.issued = 0
         """Tokens given to it so far."""
         self.in_hand: dict[str, Intervention] = {}
-        self.zombies: set[str] = set()
-        """Tokens that nobody awaits any more, but which it has not yet put down: no credit."""
+        self.unreturned: set[str] = set()
+        """Tokens whose answer nobody awaits any more, until the member returns them: each costs a
+        credit."""
         self._faults: deque[float] = deque(maxlen=FAULTS)
 
     @property
@@ -51,19 +51,19 @@ class Member:
 
     @property
     def free(self) -> int:
-        return self.register.credit - len(self.in_hand) - len(self.zombies)
+        return self.register.credit - len(self.in_hand) - len(self.unreturned)
 
     @property
     def busy(self) -> bool:
-        return bool(self.in_hand or self.zombies)
+        return bool(self.in_hand or self.unreturned)
 
     def update(self, register: Register) -> None:
-        """Take a new registration of the same connection."""
+        """Take a registration, the first one or a change of it."""
         self.register = register
         self.events = frozenset(b.event for b in register.bindings)
 
     def issue(self) -> str:
-        """A token that nobody has had before."""
+        """Return a token that was never issued before."""
         self.issued += 1
         return f"{self.lease}.{self.issued:x}"
 
@@ -93,7 +93,7 @@ class Member:
 class EventOwner:
     """A worker's name: its bindings, the active members of its newest generation, what waits.
 
-    After a death each request that was in the member's hands is a suspect and goes out alone: one
+    After a death each request that the member had in hand is a suspect and goes out alone: one
     member is reserved, gets nothing new until it is idle, then one suspect after the other.
     """
 
@@ -120,13 +120,8 @@ class EventOwner:
         if self.reserved is member:
             self.reserved = None
 
-    def wait(self, call: Intervention) -> None:
-        call.queue = self.waiting.setdefault(call.event, {})
-        call.queue[call] = None
-
-    def suspect(self, call: Intervention) -> None:
-        call.queue = self.suspects
-        call.queue[call] = None
+    def wait(self, intervention: Intervention) -> None:
+        intervention.enter(self.waiting.setdefault(intervention.event, {}))
 
     def pick(self, event: str) -> Member | None:
         """The member with the most free credit among those that take the event."""
@@ -147,10 +142,10 @@ class EventOwner:
             if not queue:
                 del self.waiting[event]
                 continue
-            call = next(iter(queue))
-            if best is None or call.number < best[0].number:
+            intervention = next(iter(queue))
+            if best is None or intervention.number < best[0].number:
                 member = self.pick(event)
-                best = best if member is None else (call, member)
+                best = best if member is None else (intervention, member)
         return best
 
     def _next_suspect(self) -> tuple[Intervention, Member] | None:
@@ -158,29 +153,33 @@ class EventOwner:
             if self.reserved is not None and not self.reserved.in_hand:
                 self.reserved = None
             return None
-        call = next(iter(self.suspects))
-        member = self._reserve(call.event)
+        intervention = next(iter(self.suspects))
+        member = self._reserve(intervention.event)
         if member is None or member.busy or member.free < 1:
             return None
-        return call, member
+        return intervention, member
 
     def _reserve(self, event: str) -> Member | None:
-        """Keep one member free of anything else; one that hangs will never be idle."""
+        """Reserve a member; one with unreturned requests may hang, and would never be idle."""
         member = self.reserved
-        if member is None or (not member.in_hand and event not in member.events) or member.zombies:
-            fit = [m for m in self.members if event in m.events and not m.zombies]
+        if (
+            member is None
+            or (not member.in_hand and event not in member.events)
+            or member.unreturned
+        ):
+            fit = [m for m in self.members if event in m.events and not m.unreturned]
             self.reserved = min(fit, key=lambda m: len(m.in_hand), default=None)
         return self.reserved
 
     def unbound(self) -> list[Intervention]:
-        """Bind what the members bind now; returns the calls whose event fell out."""
+        """Bind what the members bind now; return the requests whose event fell out."""
         self.bindings = {b.event: b for m in self.members for b in m.register.bindings}
         fallen = [e for e in self.waiting if e not in self.bindings]
-        calls = [call for event in fallen for call in self.waiting.pop(event)]
-        return calls + [call for call in self.suspects if call.event not in self.bindings]
+        queued = [one for event in fallen for one in self.waiting.pop(event)]
+        return queued + [one for one in self.suspects if one.event not in self.bindings]
 
     def queued(self) -> list[Intervention]:
-        return [*self.suspects, *(call for queue in self.waiting.values() for call in queue)]
+        return [*self.suspects, *(one for queue in self.waiting.values() for one in queue)]
 
 
 class Generations:

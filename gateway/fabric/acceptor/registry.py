@@ -1,8 +1,8 @@
 """Who answers which event, and what becomes of each request: stimulus in, effects out.
 
 Nothing here knows of sockets, clocks or tasks; `now` is an argument (seconds of any clock that
-never goes back). Every public method that takes `now` is a stimulus and returns the effects in
-the order in which they are to be done.
+never goes back). Every public method that returns effects is a stimulus; they are to be done in
+their order. Requests and answers come and go in batches, because that is how they travel.
 
 Theory of operation. An event has at most one *owner*, a worker's name, whose *members* are its
 processes. An `Intervention` is given to the member with most free credit or waits in the owner's
@@ -14,25 +14,16 @@ the member has returned it with a final answer.
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from gateway.errors import Reason
 from gateway.events import EVT_WORKER_LOST, EVT_WORKER_REFUSED, EVT_WORKER_SUPERSEDED, EVT_WORKER_UP
 from gateway.fabric.acceptor.dispatcher import Dispatcher
-from gateway.fabric.acceptor.effects import (
-    Deliver,
-    Effect,
-    Fail,
-    SendEnvelope,
-    Tell,
-    UnwatchProcess,
-    WatchProcess,
-)
+from gateway.fabric.acceptor.effects import Effect, Fail, Post, Tell, UnwatchProcess, WatchProcess
 from gateway.fabric.acceptor.granting import refusal_of
 from gateway.fabric.acceptor.lease import EventOwner, Generations, Member, MemberState
 from gateway.fabric.wire.envelopes import (
-    Answered,
-    Cancel,
     End,
     Grant,
     Heartbeat,
@@ -41,12 +32,13 @@ from gateway.fabric.wire.envelopes import (
     Supersede,
     Unknown,
 )
-from gateway.fabric.wire.terms import MISSED, Answer, Binding, CancelReason
+from gateway.fabric.wire.terms import MISSED, Binding, CancelReason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from gateway.fabric.acceptor.interventions import Intervention
+    from gateway.fabric.wire.terms import Answer
     from gateway.settings import FabricSettings
 
 
@@ -77,8 +69,7 @@ class Registry:
         self.lost: set[str] = set()
         """Events whose owner died and did not come back; until somebody holds them again."""
         self.generations = Generations()
-        self._out: list[Effect] = []
-        self._dispatcher = Dispatcher(settings.queue, self._out)
+        self._dispatcher = Dispatcher(settings.queue)
 
     # -- what a member sends
 
@@ -88,13 +79,13 @@ class Registry:
         """Grant all events of a registration or none; `local`: its pid can be watched."""
         refuse = refusal_of(self, asked, now)
         if refuse is not None:
-            self._out.append(SendEnvelope(peer, refuse))
+            self._dispatcher.add(Post(peer, refuse))
             if refuse.refusal is Refusal.HELD:
                 member = Member(peer, "", asked, now)
                 body = {**member.describe(), "holder": refuse.holder}
-                self._out.append(Tell(EVT_WORKER_REFUSED.name, body))
-            return self._effects()
-        self._bury_former(peer, asked, now)
+                self._dispatcher.add(Tell(EVT_WORKER_REFUSED.name, body))
+            return self._dispatcher.take_effects()
+        self._end_former(peer, asked, now)
         owner = self._owner(peer, asked)
         member = self._enrol(peer, asked, now, local=local)
         if member not in owner.members:
@@ -103,39 +94,38 @@ class Registry:
         self._rebind(owner, now)
         self._expected.discard(owner.name)
         grant = Grant(member.lease, self._stream, self._settings.heartbeat, asked.revision)
-        self._out.append(SendEnvelope(peer, grant))
+        self._dispatcher.add(Post(peer, grant))
         self._dispatcher.dispatch(owner, now)
         self._end_expectation(now)
-        return self._effects()
+        return self._dispatcher.take_effects()
 
     def heartbeat(self, peer: bytes, lease: str, now: float) -> list[Effect]:
         member = self._heard(peer, now)
         if member is None or member.lease != lease:
-            return [SendEnvelope(peer, Unknown(lease))]
-        return [SendEnvelope(peer, Heartbeat(lease))]
+            return [Post(peer, Unknown(lease))]
+        return [Post(peer, Heartbeat(lease))]
 
     def answer(
-        self, peer: bytes, answered: Answered, data: bytes | None, now: float
+        self, peer: bytes, answers: Sequence[tuple[str, Answer]], now: float
     ) -> list[Effect]:
-        """Only the member that has the token in hand can answer; a late answer frees a credit."""
+        """Take answers by their tokens; a late one frees a credit and changes nothing else."""
         member = self._heard(peer, now)
         if member is None:
-            return [SendEnvelope(peer, Unknown(""))]
-        call = member.in_hand.get(answered.token)
-        if call is None:
-            self._answer_unawaited(member, answered, now)
-        elif answered.final:
-            del member.in_hand[answered.token]
-            self._dispatcher.close(call)
-            self._out.append(Deliver(call, Answer(answered.payload, data, True)))
-            self._freed(member, now)
-        elif call.owed < 1:
-            text = f"{member.name} sent more answers than it had credit for"
-            self._dispatcher.give_up(call, Reason.LOST, text, CancelReason.ABANDONED)
-            self._fault(member, now)
-        else:
-            self._dispatcher.answer_of_stream(call, Answer(answered.payload, data, False), now)
-        return self._effects()
+            return [Post(peer, Unknown(""))]
+        for token, answer in answers:
+            if (intervention := member.in_hand.get(token)) is None:
+                self._answer_unawaited(member, token, answer, now)
+            elif answer.final:
+                del member.in_hand[token]
+                self._dispatcher.hand_on(intervention, answer, now)
+            elif intervention.owed < 1:
+                text = f"{member.name} sent more answers than it had credit for"
+                self._dispatcher.give_up(intervention, Reason.LOST, text, CancelReason.ABANDONED)
+                self._fault(member, now)
+            else:
+                self._dispatcher.hand_on(intervention, answer, now)
+        self._freed(member, now)
+        return self._dispatcher.take_effects()
 
     def bye(self, peer: bytes, lease: str, now: float) -> list[Effect]:
         """The member takes no more; what it has it may still answer."""
@@ -152,27 +142,27 @@ class Registry:
             else:
                 self._release(owner, Reason.NOBODY, f"{owner.name} has left")
         self._forget_if_done(member)
-        return self._effects()
+        return self._dispatcher.take_effects()
 
-    def extend(self, peer: bytes, token: str, now: float) -> list[Effect]:
-        """The member waits for others: the deadline, if it runs, runs anew."""
+    def extend(self, peer: bytes, token: str, now: float) -> None:
+        """The handler waits for a third party: the deadline, if it runs, runs anew."""
         member = self._heard(peer, now)
-        call = None if member is None else member.in_hand.get(token)
-        return [] if call is None else self._dispatcher.extend(call, now)
+        if member is not None and (intervention := member.in_hand.get(token)) is not None:
+            self._dispatcher.extend(intervention, now)
 
     def fault(self, peer: bytes, now: float) -> list[Effect]:
         """The peer sent something undecodable or out of place."""
         member = self._heard(peer, now)
         if member is not None:
             self._fault(member, now)
-        return self._effects()
+        return self._dispatcher.take_effects()
 
     def gone(self, peer: bytes, now: float) -> list[Effect]:
         """The peer's process or connection is known to be dead."""
         member = self.members.get(peer)
         if member is not None:
-            self._bury(member, now)
-        return self._effects()
+            self._end_by_death(member, now)
+        return self._dispatcher.take_effects()
 
     # -- what the acceptor wants
 
@@ -183,101 +173,111 @@ class Registry:
             return owner.bindings[event]
         return Binding(event, durable=True) if now < self._waiting_until else None
 
-    def ask(self, call: Intervention, now: float) -> list[Effect]:
-        """Give the call to a member, let it wait, or fail it."""
-        owner = self.holders.get(call.event)
-        if call.closed:
-            return []
-        if owner is not None:
-            self._dispatcher.ask(call, owner, now)
-        elif now < self._waiting_until:
-            self._dispatcher.ask_later(call, now)
-        else:
-            text = f"{call.event}: nobody is registered"
-            self._dispatcher.give_up(call, Reason.NOBODY, text, CancelReason.ABANDONED)
-        return self._effects()
+    def ask(self, interventions: Sequence[Intervention], now: float) -> list[Effect]:
+        """Give each request to a member, let it wait, or fail it."""
+        dispatcher = self._dispatcher
+        for intervention in interventions:
+            event = intervention.event
+            if intervention.closed:
+                continue
+            if (owner := self.holders.get(event)) is not None:
+                dispatcher.ask(intervention, owner, now)
+            elif now < self._waiting_until:
+                dispatcher.ask_later(intervention, now)
+            else:
+                text = f"{event}: nobody is registered"
+                dispatcher.give_up(intervention, Reason.NOBODY, text, CancelReason.ABANDONED)
+        return dispatcher.take_effects()
 
-    def cancel(self, call: Intervention) -> list[Effect]:
+    def cancel(self, intervention: Intervention) -> list[Effect]:
         """Tell the member that the peer wants no more; its final answer is still awaited."""
-        if call.cancelled:
-            return []
-        call.cancelled = True
-        if call.member is None:
-            return []
-        return [SendEnvelope(call.member.peer, Cancel(call.token, CancelReason.CANCEL, False))]
+        self._dispatcher.cancel(intervention)
+        return self._dispatcher.take_effects()
 
-    def abandon(self, call: Intervention) -> list[Effect]:
+    def abandon(self, intervention: Intervention) -> list[Effect]:
         """Nobody awaits the answer any more."""
-        self._dispatcher.give_up(call, None, "", CancelReason.ABANDONED)
-        return self._effects()
+        self._dispatcher.give_up(intervention, None, "", CancelReason.ABANDONED)
+        return self._dispatcher.take_effects()
 
     def unsent(self, peer: bytes, token: str, text: str, now: float) -> list[Effect]:
         """The request could not be encoded, so that the member never had it."""
         member = self.members.get(peer)
         if member is not None and token in member.in_hand:
-            call = member.in_hand.pop(token)
-            self._dispatcher.close(call)
-            self._out.append(Fail(call, Reason.LOST, text))
+            intervention = member.in_hand.pop(token)
+            intervention.close()
+            self._dispatcher.add(Fail(intervention, Reason.LOST, text))
             self._freed(member, now)
-        return self._effects()
+        return self._dispatcher.take_effects()
 
-    def consumed(self, call: Intervention, answers: int, now: float) -> list[Effect]:
+    def consumed(self, intervention: Intervention, answers: int, now: float) -> list[Effect]:
         """The asker has dealt with so many answers of a stream."""
-        return self._dispatcher.credit(call, answers, now)
+        self._dispatcher.credit(intervention, answers, now)
+        return self._dispatcher.take_effects()
 
     # -- time
 
+    @property
+    def soonest(self) -> float:
+        """No deadline that was set since `next_due` was called is earlier."""
+        return self._dispatcher.soonest
+
     def next_deadline(self) -> float | None:
         """When the first request is late."""
-        return self._dispatcher.deadlines.next()
+        return min((i.due for i in self._open() if i.due is not None), default=None)
 
     def next_due(self, now: float) -> float:
         """When `tick` has something to do, at the latest a heartbeat from now."""
+        self._dispatcher.soonest = inf
         times = [now + self._settings.heartbeat]
         times += [m.heard + self._silence for m in self.members.values()]
         times += [o.vacant_until for o in self.owners.values() if o.vacant_until is not None]
-        deadline = self._dispatcher.deadlines.next()
-        if deadline is not None:
-            times.append(deadline)
+        times += [i.due for i in self._open() if i.due is not None]
         if now < self._waiting_until:
             times.append(self._waiting_until)
         return min(times)
 
     def tick(self, now: float) -> list[Effect]:
-        """Whatever became due."""
-        self._forgive(now)
-        for call in self._dispatcher.deadlines.expired(now):
-            self._dispatcher.give_up(
-                call, Reason.LATE, f"{call.event}: no answer in time", CancelReason.LATE
-            )
+        """Do whatever became due."""
+        self._excuse_delay(now)
+        for intervention in [i for i in self._open() if i.due is not None and i.due <= now]:
+            text = f"{intervention.event}: no answer in time"
+            self._dispatcher.give_up(intervention, Reason.LATE, text, CancelReason.LATE)
         for member in [m for m in self.members.values() if now - m.heard >= self._silence]:
-            self._bury(member, now)
+            self._end_by_death(member, now)
         for owner in list(self.owners.values()):
             if owner.vacant_until is not None and now >= owner.vacant_until:
                 self._end_vacancy(owner, now)
             self._dispatcher.dispatch(owner, now)
         self._end_expectation(now)
-        return self._effects()
+        return self._dispatcher.take_effects()
 
     def close(self) -> list[Effect]:
         """The acceptor leaves: nothing that is still open will be answered."""
-        in_hand = [call for m in self.members.values() for call in m.in_hand.values()]
-        queued = [call for owner in self.owners.values() for call in owner.queued()]
-        for call in in_hand + queued:
-            self._dispatcher.give_up(
-                call, Reason.LOST, "the acceptor leaves", CancelReason.ABANDONED
-            )
-        self._dispatcher.fail_unclaimed()
-        return self._effects()
+        for intervention in list(self._open()):
+            text = "the acceptor leaves"
+            self._dispatcher.give_up(intervention, Reason.LOST, text, CancelReason.ABANDONED)
+        return self._dispatcher.take_effects()
+
+    def _open(self) -> Iterator[Intervention]:
+        """Return every request that has not ended.
+
+        There are not many, and their deadlines are looked at only at each tick, so that they need
+        not be kept in order.
+        """
+        for member in self.members.values():
+            yield from member.in_hand.values()
+        for owner in self.owners.values():
+            yield from owner.queued()
+        yield from self._dispatcher.unclaimed
 
     # -- registration
 
-    def _bury_former(self, peer: bytes, asked: Register, now: float) -> None:
+    def _end_former(self, peer: bytes, asked: Register, now: float) -> None:
         """A client that connects anew has lost what its first connection had."""
         for member in list(self.members.values()):
             same = member.register.instance == asked.instance and asked.instance
             if same and (member.peer != peer or member.name != asked.worker):
-                self._bury(member, now)
+                self._end_by_death(member, now)
 
     def _owner(self, peer: bytes, asked: Register) -> EventOwner:
         owner = self.owners.get(asked.worker)
@@ -293,8 +293,8 @@ class Registry:
     def _supersede(self, owner: EventOwner, member: Member, generation: int) -> None:
         owner.remove(member)
         member.standing = MemberState.SUPERSEDED
-        self._out.append(SendEnvelope(member.peer, Supersede(member.lease, generation)))
-        self._out.append(Tell(EVT_WORKER_SUPERSEDED.name, member.describe()))
+        self._dispatcher.add(Post(member.peer, Supersede(member.lease, generation)))
+        self._dispatcher.add(Tell(EVT_WORKER_SUPERSEDED.name, member.describe()))
 
     def _enrol(self, peer: bytes, asked: Register, now: float, *, local: bool) -> Member:
         member = self.members.get(peer)
@@ -307,16 +307,15 @@ class Registry:
         member = Member(peer, f"{self._stream}.{self._leases:x}", asked, now)
         self.members[peer] = member
         if local and asked.pid:
-            self._out.append(WatchProcess(peer, asked.pid))
-        self._out.append(Tell(EVT_WORKER_UP.name, member.describe()))
+            self._dispatcher.add(WatchProcess(peer, asked.pid))
+        self._dispatcher.add(Tell(EVT_WORKER_UP.name, member.describe()))
         return member
 
     def _rebind(self, owner: EventOwner, now: float) -> None:
         """Make the owner hold what its members bind now, and nothing else."""
-        for call in owner.unbound():
-            self._dispatcher.give_up(
-                call, Reason.NOBODY, f"{call.event} was unbound", CancelReason.ABANDONED
-            )
+        for intervention in owner.unbound():
+            text = f"{intervention.event} was unbound"
+            self._dispatcher.give_up(intervention, Reason.NOBODY, text, CancelReason.ABANDONED)
         for event in [e for e, held in self.holders.items() if held is owner]:
             if event not in owner.bindings:
                 del self.holders[event]
@@ -339,8 +338,8 @@ class Registry:
         del self.owners[owner.name]
         for event in owner.bindings:
             del self.holders[event]
-        for call in owner.queued():
-            self._dispatcher.give_up(call, reason, text, CancelReason.ABANDONED)
+        for intervention in owner.queued():
+            self._dispatcher.give_up(intervention, reason, text, CancelReason.ABANDONED)
 
     # -- life and death
 
@@ -350,8 +349,8 @@ class Registry:
             member.heard = now
         return member
 
-    def _forgive(self, now: float) -> None:
-        """If this process was held up itself, nobody else is to blame for that time."""
+    def _excuse_delay(self, now: float) -> None:
+        """Do not count time that this process was held up itself as silence of the members."""
         held_up = now - self._ticked - 2 * self._settings.heartbeat
         self._ticked = now
         if held_up > 0:
@@ -359,22 +358,23 @@ class Registry:
                 member.heard = min(now, member.heard + held_up)
 
     def _fault(self, member: Member, now: float) -> None:
-        if member.fault(now):
+        if self.members.get(member.peer) is member and member.fault(now):
             text = "too much that is no answer to anything"
-            self._out.append(SendEnvelope(member.peer, End(member.lease, text)))
-            self._bury(member, now)
+            self._dispatcher.add(Post(member.peer, End(member.lease, text)))
+            self._end_by_death(member, now)
 
-    def _bury(self, member: Member, now: float) -> None:
+    def _end_by_death(self, member: Member, now: float) -> None:
         """End a lease by death: its name is kept for a while, its requests become suspects."""
         del self.members[member.peer]
-        self._out += (UnwatchProcess(member.peer), Tell(EVT_WORKER_LOST.name, member.describe()))
-        alone = len(member.in_hand) == 1 and not member.zombies
-        calls, member.in_hand = list(member.in_hand.values()), {}
+        self._dispatcher.add(
+            UnwatchProcess(member.peer), Tell(EVT_WORKER_LOST.name, member.describe())
+        )
+        alone = len(member.in_hand) == 1 and not member.unreturned
+        lost, member.in_hand = list(member.in_hand.values()), {}
         owner = self.owners.get(member.name)
-        for call in calls:
-            call.member = None
-            call.deaths_alone += alone
-            self._dispatcher.survive(call, owner)
+        for intervention in lost:
+            intervention.deaths_alone += alone
+            self._dispatcher.survive(intervention, owner)
         if owner is None:
             return
         if member in owner.members:
@@ -386,7 +386,7 @@ class Registry:
     def _forget_if_done(self, member: Member) -> None:
         if member.standing is MemberState.LEAVING and not member.busy:
             del self.members[member.peer]
-            self._out.append(UnwatchProcess(member.peer))
+            self._dispatcher.add(UnwatchProcess(member.peer))
 
     def _end_expectation(self, now: float) -> None:
         if not self._expected and now >= self.joining_until:
@@ -394,21 +394,17 @@ class Registry:
         if now >= self._waiting_until:
             self._dispatcher.fail_unclaimed()
 
-    def _answer_unawaited(self, member: Member, answered: Answered, now: float) -> None:
-        if answered.token in member.zombies:
-            if answered.final:
-                member.zombies.remove(answered.token)
-                self._freed(member, now)
-        elif not member.had(answered.token):
+    def _answer_unawaited(self, member: Member, token: str, answer: Answer, now: float) -> None:
+        if token in member.unreturned:
+            if answer.final:
+                member.unreturned.remove(token)
+        elif not member.had(token):
             self._fault(member, now)
 
     def _freed(self, member: Member, now: float) -> None:
+        if self.members.get(member.peer) is not member:
+            return
         if member.standing is MemberState.LEAVING:
             self._forget_if_done(member)
         elif member.standing is MemberState.ACTIVE:
             self._dispatcher.dispatch(self.owners[member.name], now)
-
-    def _effects(self) -> list[Effect]:
-        out = list(self._out)
-        self._out.clear()
-        return out

@@ -1,21 +1,27 @@
-"""The envelopes: one frozen type for each, encoded as `[kind, field, ...]` in the order below.
+"""The envelopes: one frozen type for each, encoded as `[kind, field, ..., more]` in this order.
 
+`more` is a map; a receiver ignores the keys that it does not know, and this version knows none.
 `decode` is total: any bytes give an envelope or a FabricError. PROTOCOL.md is the reference.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from enum import Enum
-from operator import attrgetter
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from gateway.errors import FabricError
 from gateway.fabric.wire.fields import (
+    AnswerItem,
+    RequestItem,
+    SharedPart,
+    as_answers,
     as_bindings,
     as_choice,
     as_number,
+    as_requests,
     as_seconds,
+    as_shared,
     as_text,
     as_texts,
     exactly,
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
 MAX_CREDIT = 4096
 
 
-class Refusal(Enum):
+class Refusal(StrEnum):
     """Why an acceptor does not grant."""
 
     HELD = "held"
@@ -49,8 +55,8 @@ class Envelope:
     KIND: ClassVar[int] = 0
 
     def encode(self) -> bytes:
-        kind = type(self)
-        return pack([kind.KIND, *_GETTERS[kind](self)])
+        names: tuple[str, ...] = self.__slots__
+        return pack([self.KIND, *[getattr(self, name) for name in names], {}])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +80,6 @@ class Register(Envelope):
     """Comes back in the reply."""
     bindings: tuple[Binding, ...]
 
-    def encode(self) -> bytes:
-        *plain, bindings = _GETTERS[Register](self)
-        rows = [[b.event, b.redeliver, b.durable, b.deadline] for b in bindings]
-        return pack([self.KIND, *plain, rows])
-
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat(Envelope):
@@ -90,12 +91,10 @@ class Heartbeat(Envelope):
 
 @dataclass(frozen=True, slots=True)
 class Answered(Envelope):
-    """An answer; its data set is the trailing frame."""
+    """Answers to one or more requests."""
 
     KIND: ClassVar[int] = 3
-    token: str
-    final: bool
-    payload: dict[str, Any]
+    items: tuple[AnswerItem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,7 @@ class Replay(Envelope):
 
 @dataclass(frozen=True, slots=True)
 class NextGeneration(Envelope):
-    """Promise me a generation of this name that nobody else has."""
+    """Ask for a generation of this name that nobody else has."""
 
     KIND: ClassVar[int] = 7
     worker: str
@@ -157,7 +156,7 @@ class CommandCancel(Envelope):
 
 @dataclass(frozen=True, slots=True)
 class Extend(Envelope):
-    """The member waits for others on behalf of this request: its deadline runs anew."""
+    """The handler waits for a third party: the deadline of this request runs anew."""
 
     KIND: ClassVar[int] = 10
     token: str
@@ -214,17 +213,11 @@ class End(Envelope):
 
 @dataclass(frozen=True, slots=True)
 class Requested(Envelope):
-    """An intervention; its data set is the trailing frame."""
+    """One or more interventions."""
 
     KIND: ClassVar[int] = 21
-    token: str
-    event: str
-    attempt: int
-    deadline: float
-    credit: int
-    """Answers that may be sent before the final one without further CREDIT."""
-    payload: dict[str, Any]
-    assoc: bytes
+    shared: tuple[SharedPart, ...]
+    items: tuple[RequestItem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +308,7 @@ class Beacon(Envelope):
 
 
 def decode(data: bytes | memoryview) -> Envelope:
-    """One envelope; raises FabricError for any bytes that are none."""
+    """Return one envelope; raises FabricError for any bytes that are none."""
     values = unpack(data)
     if type(values) is not list or not values or type(values[0]) is not int:
         raise FabricError("not an envelope: no array that begins with a kind")
@@ -323,10 +316,11 @@ def decode(data: bytes | memoryview) -> Envelope:
     if known is None:
         raise FabricError(f"kind {values[0]} is unknown")
     kind, checks = known
-    if len(values) != len(checks) + 1:
-        raise FabricError(f"{kind.__name__} has {len(checks)} fields, not {len(values) - 1}")
-    checked = [check(value) for check, value in zip(checks, values[1:], strict=True)]
-    return kind(*checked)
+    if len(values) != len(checks) + 2:
+        raise FabricError(f"{kind.__name__} has {len(checks)} fields, not {len(values) - 2}")
+    if type(values[-1]) is not dict:
+        raise FabricError(f"{kind.__name__} does not end in a map")
+    return kind(*[check(value) for check, value in zip(checks, values[1:-1], strict=True)])
 
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
@@ -338,43 +332,21 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "dict[str, Any]": exactly(dict),
     "tuple[Binding, ...]": as_bindings,
     "tuple[str, ...]": as_texts,
+    "tuple[SharedPart, ...]": as_shared,
+    "tuple[RequestItem, ...]": as_requests,
+    "tuple[AnswerItem, ...]": as_answers,
     "Refusal": as_choice(Refusal),
     "CancelReason": as_choice(CancelReason),
 }
 
 ENVELOPES: tuple[type[Envelope], ...] = (
-    *(
-        Register,
-        Heartbeat,
-        Answered,
-        Bye,
-        Publish,
-        Replay,
-        NextGeneration,
-        Command,
-        CommandCancel,
-        Extend,
-    ),
+    *(Register, Heartbeat, Answered, Bye, Publish, Replay, NextGeneration),
+    *(Command, CommandCancel, Extend),
     *(Grant, Refuse, Supersede, Unknown, End, Requested, Cancel, Credit, Repeat, Replayed),
     *(Generation, CommandResult, Watched, Notified, Beacon),
 )
 """Every kind of envelope, in the order of their numbers."""
 
-
-def _getter(kind: type[Envelope]) -> Callable[[Any], tuple[Any, ...]]:
-    names = [f.name for f in fields(kind)]
-    get = attrgetter(*names)
-    if len(names) == 1:
-        return lambda envelope: (get(envelope),)
-    coded = {f.name for f in fields(kind) if f.type in ("Refusal", "CancelReason")}
-    if coded:
-        return lambda envelope: tuple(
-            getattr(envelope, n).value if n in coded else getattr(envelope, n) for n in names
-        )
-    return get
-
-
-_GETTERS = {kind: _getter(kind) for kind in ENVELOPES}
 _KINDS = {
     kind.KIND: (kind, tuple(_CHECKS[cast("str", f.type)] for f in fields(kind)))
     for kind in ENVELOPES

@@ -1,18 +1,21 @@
-"""Bytes of one envelope: msgpack with every length bounded and no extension types.
+"""Bytes of one message: msgpack with every length bounded and no extension types, and data.
 
-A message is the envelope's frame and, for a data set, one trailing frame that is not encoded at
-all. PROTOCOL.md is the reference.
+A message is the envelope's frame and, for data sets, one trailing frame in which they follow one
+another and are not encoded in any way. PROTOCOL.md is the reference.
 """
 
 from __future__ import annotations
 
-from typing import Any, Never
+from typing import TYPE_CHECKING, Any, Never
 
 import msgpack
 
 from gateway.errors import FabricError
 
-VERSION = 1
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+VERSION = 2
 """Of the protocol; an acceptor refuses any other."""
 MAX_ENVELOPE = 1024 * 1024
 """Bytes of an envelope."""
@@ -65,13 +68,40 @@ def _no_extension(code: int, _data: bytes) -> Never:
     raise ValueError(f"extension type {code}")
 
 
+def check_size(data: bytes | memoryview | None) -> None:
+    """Raise FabricError for data that is too large for a frame."""
+    if data is not None and len(data) > MAX_DATA:
+        raise FabricError(f"data of {len(data)} bytes, {MAX_DATA} are the limit")
+
+
+def join_data(parts: Sequence[bytes | memoryview | None]) -> bytes | memoryview | None:
+    """Return the data frame of a message; None: nothing in it has a data set."""
+    present = [part for part in parts if part is not None]
+    return b"".join(present) if len(present) > 1 else present[0] if present else None
+
+
+def split_data(
+    sizes: Iterable[int | None], frame: bytes | memoryview | None
+) -> list[memoryview | None]:
+    """Return the data sets of a message; raises FabricError if they do not fill its data frame."""
+    whole = memoryview(frame or b"")
+    parts: list[memoryview | None] = []
+    at = 0
+    for size in sizes:
+        parts.append(None if size is None else whole[at : at + size])
+        at += size or 0
+    if at != len(whole):
+        raise FabricError(f"data frame of {len(whole)} bytes for data sets of {at}")
+    return parts
+
+
 def topic_frame(topic: str) -> bytes:
     """A topic as it is subscribed to and published under."""
     return topic.encode("utf-8") + DELIMITER
 
 
 def topic_of(frame: bytes) -> str | None:
-    """The topic of a frame or subscription; None if it is no whole topic."""
+    """The topic of a frame or subscription; None if it is not a whole topic."""
     if not frame.endswith(DELIMITER):
         return None
     try:

@@ -1,9 +1,9 @@
-"""What the fabric's two ends hand to their users; none of it knows of sockets."""
+"""What the two ends of the fabric hand to their users; nothing here knows of sockets."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any, NamedTuple
 
 from gateway.events import DEADLINE
@@ -12,9 +12,8 @@ MISSED = 3
 """Heartbeats; a silent partner is dead after them, and an acceptor joins for as long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """One intervention event of a registration, and how it wants to be asked."""
+class Binding(NamedTuple):
+    """One intervention event of a registration, and how it is to be asked."""
 
     event: str
     redeliver: bool = False
@@ -36,15 +35,15 @@ class Registration:
     member: int
     """0, 1, ... among the members of one generation."""
     credit: int
-    """Requests this member has in hand at the most; 0: it is about to be replaced."""
+    """Requests that this member has in hand at most; 0: it is about to be replaced."""
     bindings: tuple[Binding, ...] = ()
     """Empty for a worker that only watches."""
     pid: int = 0
-    """Whose death ends the lease at once; 0: the client's own process."""
+    """The process whose death ends the lease at once; 0: the client's own."""
 
 
 class ReceivedIntervention(NamedTuple):
-    """An intervention that a member has in hand until it gave the final answer."""
+    """A request as a member gets it, which has it in hand until it gave the final answer."""
 
     token: str
     event: str
@@ -54,7 +53,8 @@ class ReceivedIntervention(NamedTuple):
     """Seconds left to the (next) answer when the request arrived."""
     payload: dict[str, Any]
     assoc: bytes
-    """The association's description, opaque here (a msgpack map)."""
+    """The association's description, opaque here (a msgpack map). Requests that arrived together
+    and belong to one association have the same object."""
     data: bytes | memoryview | None
     acceptor: str
     """Name of the acceptor that asks."""
@@ -103,7 +103,7 @@ class LeaseState(Enum):
     """An acceptor ended the lease for what it was sent; the detail says for what."""
 
 
-class CancelReason(Enum):
+class CancelReason(StrEnum):
     """Why a request in hand was cancelled."""
 
     CANCEL = "cancel"

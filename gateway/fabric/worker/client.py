@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from gateway.errors import FabricError
 from gateway.events import NOTIFICATIONS
 from gateway.fabric.wire import address
-from gateway.fabric.wire.envelopes import Answered, Extend, Publish
-from gateway.fabric.wire.frames import MAX_DATA, pack, unpack
+from gateway.fabric.wire.envelopes import Extend, Publish
+from gateway.fabric.wire.frames import pack, unpack
 from gateway.fabric.wire.terms import (
     Binding,
     LeaseState,
@@ -28,9 +28,10 @@ from gateway.fabric.worker.membership import BindingChange, Callbacks, Membershi
 from gateway.fabric.worker.poll_loop import PollLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from gateway.fabric.wire.terms import Answer, CancelReason
     from gateway.fabric.worker.pending_commands import PendingCommand
     from gateway.settings import FabricSettings
 
@@ -45,7 +46,7 @@ _LOOK = 0.05
 class Client:
     """One member of a worker: registers everywhere, takes requests, answers, watches.
 
-    Callbacks: `on_request(ReceivedIntervention)`; `on_cancel(token, why)` with the value of a
+    Callbacks: `on_requests(list[ReceivedIntervention])`; `on_cancel(token, why)` with a
     `CancelReason`; `on_notification(Notification)`; `on_state(LeaseState, detail)`. `history`: how
     many notifications of each topic, published before the start, are asked for; they have arrived
     when `start` returns.
@@ -57,8 +58,8 @@ class Client:
         registration: Registration,
         *,
         settings: FabricSettings,
-        on_request: Callable[[ReceivedIntervention], None],
-        on_cancel: Callable[[str, str], None] = lambda _token, _why: None,
+        on_requests: Callable[[list[ReceivedIntervention]], None],
+        on_cancel: Callable[[str, CancelReason], None] = lambda _token, _why: None,
         on_notification: Callable[[Notification], None] = lambda _notification: None,
         on_state: Callable[[LeaseState, str], None] = lambda _state, _detail: None,
         history: int = 0,
@@ -66,7 +67,7 @@ class Client:
         self._run_dir = address.local(run_dir)
         self._settings = settings
         self._loop = PollLoop()
-        callbacks = Callbacks(on_request, on_cancel, on_notification, on_state)
+        callbacks = Callbacks(on_requests, on_cancel, on_notification, on_state)
         self._membership = Membership(self._run_dir, registration, settings, callbacks, self._loop)
         self._membership.watching.history = history
         self._thread = threading.Thread(target=self._run, name="fabric", daemon=True)
@@ -92,38 +93,26 @@ class Client:
             f"no gateway at {self._run_dir}: its acceptors do not grant within {timeout:g} s"
         )
 
-    def answer(
-        self,
-        token: str,
-        payload: dict[str, Any],
-        *,
-        final: bool = True,
-        data: bytes | memoryview | None = None,
-    ) -> bool:
+    def answer(self, token: str, answer: Answer) -> bool:
         """Answer a request; False if nobody awaits it any more.
 
         Each request needs one final answer, also after a cancel: it gives the credit back. An
         answer that is not final blocks until there is credit for it. Raises FabricError for what
         is too large or cannot be encoded; the request can then still be answered otherwise.
         """
-        hands = self._membership.hands
-        held = hands.get(token)
-        if held is None:
-            return False
-        if not final and not hands.take_credit(held):
-            return False
-        if data is not None and len(data) > MAX_DATA:
-            raise FabricError(f"data of {len(data)} bytes, {MAX_DATA} are the limit")
-        awaited = not held.closed
-        envelope = Answered(token, final, payload if awaited else {})
-        held.link.post(envelope, data if awaited else None)
-        if final:
-            hands.put_down(token)
-        return awaited
+        return self._membership.received.answer(token, answer)
+
+    def answer_many(self, answers: Sequence[tuple[str, Answer]]) -> None:
+        """Give the final answers to several requests, those of one acceptor in one message.
+
+        Raises FabricError, and none of them is sent, if they are too large together or one of them
+        cannot be encoded.
+        """
+        self._membership.received.answer_many(answers)
 
     def extend(self, token: str) -> None:
-        """Have the deadline of a request in hand run anew: it is others that are waited for."""
-        held = self._membership.hands.get(token)
+        """Have the deadline of a request in hand run anew: its handler waits for a third party."""
+        held = self._membership.received.get(token)
         if held is not None and not held.closed:
             held.link.offer(Extend(token))
 
@@ -183,7 +172,7 @@ class Client:
     def subscribe(self, topic: str, timeout: float = 5.0) -> None:
         """Watch a topic; returns when every acceptor confirmed it (`start`, if not yet started)."""
         if topic not in NOTIFICATIONS:
-            raise FabricError(f"{topic!r} is no notification event")
+            raise FabricError(f"{topic!r} is not a notification event")
         self._follow(self._topics | {topic}, timeout)
 
     def unsubscribe(self, topic: str) -> None:
@@ -203,7 +192,7 @@ class Client:
         FabricError for a body that cannot be decoded there: that must fail where it is made.
         """
         if topic not in NOTIFICATIONS:
-            raise FabricError(f"{topic!r} is no notification event")
+            raise FabricError(f"{topic!r} is not a notification event")
         unpack(pack(body))
         links = self._membership.links
         name = where.acceptor if isinstance(where, ReceivedIntervention) else where
@@ -276,13 +265,13 @@ class Client:
             logger.exception("client failed worker=%s", membership.registration.worker)
             membership.abort()
         finally:
-            self._say_farewell()
+            self._let_be_read()
             membership.close()
             self._loop.close()
 
-    def _say_farewell(self) -> None:
-        """Close once the last answers are read; who does not live is not waited for."""
+    def _let_be_read(self) -> None:
+        """Wait until every acceptor that lives has read the last answers, at most `LINGER`."""
         until = time.monotonic() + LINGER
-        self._membership.farewell()
+        self._membership.finish()
         while not self._membership.is_read() and (left := until - time.monotonic()) > 0:
             self._loop.turn(min(left, _LOOK))

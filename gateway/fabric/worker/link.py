@@ -37,7 +37,7 @@ class Stage(Enum):
 class Link:
     """The two sockets, the lease and the numbers of one acceptor.
 
-    `post` may be called by any thread, everything else belongs to the client's.
+    Any thread may post; everything else belongs to the client's.
     """
 
     def __init__(
@@ -70,7 +70,10 @@ class Link:
     def post(self, envelope: Envelope, data: bytes | memoryview | None = None) -> None:
         """SendEnvelope, or send later if the acceptor does not read just now."""
         header = envelope.encode()
-        frames = (header,) if data is None else (header, data)
+        self.post_frames([header] if data is None else [header, data])
+
+    def post_frames(self, frames: Sequence[bytes | memoryview]) -> None:
+        """Send a message that is encoded already, or send it later."""
         if self._outbox or self.requests.send(frames) is SendResult.FULL:
             self._outbox.append(frames)
 

@@ -33,7 +33,7 @@ from gateway.fabric.wire.envelopes import (
     decode,
 )
 from gateway.fabric.wire.frames import VERSION
-from gateway.fabric.wire.terms import MISSED, LeaseState, Registration
+from gateway.fabric.wire.terms import MISSED, CancelReason, LeaseState, Registration
 from gateway.fabric.worker.link import Link, Stage
 from gateway.fabric.worker.pending_commands import PendingCommands
 from gateway.fabric.worker.received import ReceivedInterventions
@@ -50,16 +50,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("gateway.fabric")
 
-FAREWELL = "farewell"
-"""No lease: an acceptor that is asked for it says that it is unknown, after all else is read."""
+LAST_WORD = "last"
+"""Not a lease: the acceptor replies UNKNOWN, and by then has read all that came before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
     """What the client's user wants to hear; called in the client's thread."""
 
-    on_request: Callable[[ReceivedIntervention], None]
-    on_cancel: Callable[[str, str], None]
+    on_requests: Callable[[list[ReceivedIntervention]], None]
+    on_cancel: Callable[[str, CancelReason], None]
     on_notification: Callable[[Notification], None]
     on_state: Callable[[LeaseState, str], None]
 
@@ -86,7 +86,7 @@ class Membership:
     ) -> None:
         self._run_dir = run_dir
         self._settings = settings
-        self._calls = callbacks
+        self._callbacks = callbacks
         self._loop = loop
         self._instance = secrets.token_hex(8)
         self._place = address.place()
@@ -103,9 +103,9 @@ class Membership:
         self._revision = 1
         self.links: dict[str, Link] = {}
         """By name, in their fixed order; read by other threads."""
-        self.hands = ReceivedInterventions(
-            lambda request: self._call(callbacks.on_request, request),
-            lambda token, why: self._call(callbacks.on_cancel, token, why.value),
+        self.received = ReceivedInterventions(
+            lambda requests: self._call(callbacks.on_requests, requests),
+            lambda token, why: self._call(callbacks.on_cancel, token, why),
         )
         self.commands = PendingCommands()
         self._unread: set[Link] = set()
@@ -121,7 +121,7 @@ class Membership:
             Supersede: self._on_supersede,
             Unknown: self._on_unknown,
             End: self._on_end,
-            **self.hands.take,
+            **self.received.take,
             **self.commands.take,
             **self.watching.take,
         }
@@ -154,12 +154,12 @@ class Membership:
         self.settled.set()
         self._tell(LeaseState.LOST, str(self.error))
 
-    def farewell(self) -> None:
+    def finish(self) -> None:
         """Ask each acceptor for a sign that it has read what was sent; take nothing else."""
         self._take = {Unknown: self._on_unknown}
         self._unread = set(self.links.values())
         for link in self._unread:
-            link.post(Heartbeat(FAREWELL))
+            link.post(Heartbeat(LAST_WORD))
 
     def is_read(self) -> bool:
         """Whether every acceptor that lives has read everything."""
@@ -221,7 +221,7 @@ class Membership:
     def _lose(self, link: Link) -> None:
         """The lease is gone, and with it what was in hand."""
         link.lease, link.stage, link.watched = "", Stage.IDLE, None
-        self.hands.lose(link)
+        self.received.lose(link)
         self.commands.lose(link)
 
     def _sign_of_life(self, link: Link) -> None:
@@ -315,12 +315,12 @@ class Membership:
         self._silent.discard(link.name)
         try:
             envelope = decode(frames[0])
+            take = self._take.get(type(envelope))
+            if take is not None:
+                take(link, envelope, frames[1] if len(frames) > 1 else None)
         except FabricError as error:
-            logger.warning("undecodable message acceptor=%s error=%r", link.name, str(error))
+            logger.warning("unusable message acceptor=%s error=%r", link.name, str(error))
             return
-        take = self._take.get(type(envelope))
-        if take is not None:
-            take(link, envelope, frames[1] if len(frames) > 1 else None)
         link.flush()
 
     def _on_grant(self, link: Link, envelope: Grant, _data: object) -> None:
@@ -365,7 +365,7 @@ class Membership:
         self._judge(time.monotonic())
 
     def _on_unknown(self, link: Link, envelope: Unknown, _data: object) -> None:
-        if envelope.lease == FAREWELL:
+        if envelope.lease == LAST_WORD:
             self._unread.discard(link)
         if not link.lease or envelope.lease != link.lease:
             return
@@ -383,12 +383,12 @@ class Membership:
             self._tell(LeaseState.ENDED, f"{link.name}: {envelope.text}")
 
     def _notify(self, notification: Notification) -> None:
-        self._call(self._calls.on_notification, notification)
+        self._call(self._callbacks.on_notification, notification)
 
     def _tell(self, state: LeaseState, detail: str) -> None:
         if state is not self._told:
             self._told = state
-            self._call(self._calls.on_state, state, detail)
+            self._call(self._callbacks.on_state, state, detail)
 
     def _call(self, callback: Callable[..., None], *args: object) -> None:
         """The user's code must not stop the heartbeats."""

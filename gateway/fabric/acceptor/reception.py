@@ -1,0 +1,159 @@
+"""What members send: each message is a stimulus of the registry, the commands or the feed."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Protocol
+
+from gateway.errors import FabricError
+from gateway.fabric.wire import address
+from gateway.fabric.wire.envelopes import (
+    Answered,
+    Bye,
+    Command,
+    CommandCancel,
+    Envelope,
+    Extend,
+    Generation,
+    Heartbeat,
+    NextGeneration,
+    Publish,
+    Register,
+    Repeat,
+    Replay,
+    Replayed,
+    Unknown,
+    Watched,
+    decode,
+)
+from gateway.fabric.wire.frames import split_data
+from gateway.fabric.wire.terms import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.fabric.acceptor.commands import OpenCommands
+    from gateway.fabric.acceptor.effects import Effect
+    from gateway.fabric.acceptor.feed import Feed
+    from gateway.fabric.acceptor.registry import Registry
+    from gateway.fabric.wire.sockets import Frames
+
+logger = logging.getLogger("gateway.fabric")
+
+
+class Performer(Protocol):
+    """What the reception has the server do."""
+
+    def do(self, effects: list[Effect]) -> None: ...
+    def send(self, peer: bytes, *frames: bytes | memoryview) -> bool: ...
+    def publish(self, topic: str, body: dict[str, Any], assoc: bytes = b"") -> None: ...
+
+
+class Reception:
+    """Takes every message of the requests socket."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        commands: OpenCommands,
+        feed: Feed,
+        server: Performer,
+        clock: Callable[[], float],
+    ) -> None:
+        self._registry = registry
+        self._commands = commands
+        self._feed = feed
+        self._server = server
+        self._clock = clock
+        self._place = address.place()
+        self._take: dict[type[Envelope], Callable[[bytes, Any, Any], None]] = {
+            Answered: self._on_answered,
+            Heartbeat: self._on_heartbeat,
+            Register: self._on_register,
+            Bye: self._on_bye,
+            Publish: self._on_publish,
+            Replay: self._on_replay,
+            NextGeneration: self._on_next_generation,
+            Command: self._on_command,
+            CommandCancel: self._on_command_cancel,
+            Extend: self._on_extend,
+        }
+
+    def receive(self, frames: Frames) -> None:
+        """Take one message: the peer, the envelope, and perhaps a data frame."""
+        peer = bytes(frames[0])
+        try:
+            if not 2 <= len(frames) <= 3:
+                raise FabricError(f"{len(frames)} frames")
+            envelope = decode(frames[1])
+            take = self._take.get(type(envelope))
+            if take is None:
+                raise FabricError(f"{type(envelope).__name__} is not an envelope of a worker")
+        except FabricError as error:
+            self._fault(peer, error)
+            return
+        take(peer, envelope, frames[2] if len(frames) == 3 else None)
+
+    def tell_what_is_watched(self, peer: bytes) -> None:
+        """Before any request that follows: a worker need not build what nobody watches."""
+        if peer in self._registry.members:
+            self._post(peer, Watched(tuple(sorted(self._feed.wanted))))
+
+    def _fault(self, peer: bytes, error: FabricError) -> None:
+        logger.warning("undecodable message peer=%s error=%r", peer.hex(), str(error))
+        self._server.do(self._registry.fault(peer, self._clock()))
+
+    def _post(self, peer: bytes, envelope: Envelope) -> None:
+        self._server.send(peer, envelope.encode())
+
+    def _on_answered(self, peer: bytes, envelope: Answered, frame: memoryview | None) -> None:
+        items = envelope.items
+        try:
+            parts = split_data([item.size for item in items], frame)
+        except FabricError as error:
+            self._fault(peer, error)
+            return
+        answers = [
+            (item.token, Answer(item.payload, None if part is None else bytes(part), item.final))
+            for item, part in zip(items, parts, strict=True)
+        ]
+        self._server.do(self._registry.answer(peer, answers, self._clock()))
+
+    def _on_heartbeat(self, peer: bytes, envelope: Heartbeat, _data: object) -> None:
+        self._server.do(self._registry.heartbeat(peer, envelope.lease, self._clock()))
+
+    def _on_register(self, peer: bytes, envelope: Register, _data: object) -> None:
+        local = bool(self._place) and envelope.place == self._place
+        self._server.do(self._registry.register(peer, envelope, self._clock(), local=local))
+        self.tell_what_is_watched(peer)
+
+    def _on_bye(self, peer: bytes, envelope: Bye, _data: object) -> None:
+        self._server.do(self._registry.bye(peer, envelope.lease, self._clock()))
+
+    def _on_publish(self, peer: bytes, envelope: Publish, _data: object) -> None:
+        if peer not in self._registry.members:
+            self._post(peer, Unknown(""))
+        elif self._feed.knows(envelope.topic):
+            self._server.publish(envelope.topic, envelope.body, envelope.assoc)
+        else:
+            self._server.do(self._registry.fault(peer, self._clock()))
+
+    def _on_replay(self, peer: bytes, envelope: Replay, _data: object) -> None:
+        end, kept = self._feed.replay(envelope)
+        repeat = Repeat(envelope.topic).encode()
+        if all(self._server.send(peer, repeat, encoded) for encoded in kept):
+            self._post(peer, Replayed(envelope.topic, envelope.stream, envelope.first, end))
+
+    def _on_next_generation(self, peer: bytes, envelope: NextGeneration, _data: object) -> None:
+        promised = self._registry.generations.promise(envelope.worker)
+        self._post(peer, Generation(envelope.worker, promised))
+
+    def _on_command(self, peer: bytes, envelope: Command, data: memoryview | None) -> None:
+        whole = None if data is None else bytes(data)
+        self._commands.take(peer, envelope, whole, member=peer in self._registry.members)
+
+    def _on_command_cancel(self, peer: bytes, envelope: CommandCancel, _data: object) -> None:
+        self._commands.cancel(peer, envelope.command)
+
+    def _on_extend(self, peer: bytes, envelope: Extend, _data: object) -> None:
+        self._registry.extend(peer, envelope.token, self._clock())
