@@ -30,8 +30,8 @@ from gateway.ul.pdu import AAssociateRJ
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.acceptor.actor import AssociationActor
-    from gateway.acceptor.server import Acceptor
+    from gateway.acceptor.asking import Asker
+    from gateway.acceptor.shared import Shared
     from gateway.events import InterventionEvent
     from gateway.ul.items import UserInformation
     from gateway.ul.pdu import AAssociateRQ
@@ -46,17 +46,17 @@ _NOBODY = object()
 _NO_ANSWER = object()
 
 
-def turn_away(house: Acceptor, request: AAssociateRQ) -> AAssociateRJ | None:
+def turn_away(shared: Shared, request: AAssociateRQ) -> AAssociateRJ | None:
     """The rejection that needs no worker's answer."""
-    if house.draining:
+    if shared.draining:
         return TEMPORARY_CONGESTION
-    if (rejection := check_request(request, house.policy)) is not None:
+    if (rejection := check_request(request, shared.policy)) is not None:
         return rejection
-    if house.is_full or house.watermark.is_passed:
+    if shared.is_full or shared.watermark.is_passed:
         return LOCAL_LIMIT_EXCEEDED
-    if not all(house.fabric.is_held(event) for event in house.settings.policy.require):
+    if not all(shared.fabric.is_held(event) for event in shared.settings.policy.require):
         return TEMPORARY_CONGESTION
-    if any(house.fabric.is_lost(event.name) for event in _guards(request)):
+    if any(shared.fabric.is_lost(event.name) for event in _guards(request)):
         return TEMPORARY_CONGESTION
     return None
 
@@ -70,15 +70,15 @@ def _guards(request: AAssociateRQ) -> list[InterventionEvent]:
     return [EVT_ASSOCIATE, EVT_USER_ID] if asks_identity else [EVT_ASSOCIATE]
 
 
-def questions(house: Acceptor, request: AAssociateRQ) -> dict[InterventionEvent, dict[str, Any]]:
+def questions(shared: Shared, request: AAssociateRQ) -> dict[InterventionEvent, dict[str, Any]]:
     """What is to be asked about a request: the events that somebody is bound to, with payloads."""
     proposed = request.user_information
     asked = {
         event: payload
         for event, payload in _payloads(proposed).items()
-        if house.fabric.binding(event.name) is not None
+        if shared.fabric.binding(event.name) is not None
     }
-    if house.fabric.binding(EVT_ASSOCIATE.name) is not None:
+    if shared.fabric.binding(EVT_ASSOCIATE.name) is not None:
         asked = {EVT_ASSOCIATE: {}, **asked}
     return asked
 
@@ -125,12 +125,12 @@ def _payloads(proposed: UserInformation) -> dict[InterventionEvent, dict[str, An
 
 
 async def ask(
-    actor: AssociationActor, asked: dict[InterventionEvent, dict[str, Any]]
+    association: Asker, asked: dict[InterventionEvent, dict[str, Any]]
 ) -> Answers | AAssociateRJ:
     """The answers to `questions`, one after the other, or the rejection that one of them is."""
     given: dict[str, Any] = {}
     for event, payload in asked.items():
-        value = await _ask(actor, event, payload)
+        value = await _ask(association, event, payload)
         if value is _NOBODY:
             continue
         understood = None if value is _NO_ANSWER else _READERS[event](value)
@@ -141,21 +141,22 @@ async def ask(
         elif event.fails_closed:
             return TEMPORARY_CONGESTION
         if value is not _NO_ANSWER and understood is None:
-            log.error("association=%s the answer to %s is garbled", actor.id, event)
+            log.error("association=%s the answer to %s is garbled", association.id, event)
     return Answers(**given)
 
 
-async def _ask(actor: AssociationActor, event: InterventionEvent, payload: dict[str, Any]) -> Any:
+async def _ask(association: Asker, event: InterventionEvent, payload: dict[str, Any]) -> Any:
     try:
-        answer = await actor.house.fabric.ask_once(event.name, payload, assoc=actor.blob())
+        fabric = association.shared.fabric
+        answer = await fabric.ask_once(event.name, payload, assoc=association.description())
     except Unanswered as error:
         if error.reason is Reason.NOBODY:
             return _NOBODY
-        log.warning("association=%s %s unanswered: %s", actor.id, event, error)
+        log.warning("association=%s %s unanswered: %s", association.id, event, error)
         return _NO_ANSWER
     if "failed" in answer.payload:
         why = answer.payload.get("error", "")
-        log.error("association=%s the %s handler failed: %s", actor.id, event, why)
+        log.error("association=%s the %s handler failed: %s", association.id, event, why)
         return _NO_ANSWER
     return answer.payload.get("value")
 

@@ -9,24 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.acceptor.accepting import AcceptLoop
-from gateway.acceptor.actor import AssociationActor
-from gateway.acceptor.calls import Calls
-from gateway.acceptor.notify import trace_wanted
-from gateway.acceptor.policy import policy_of
+from gateway.acceptor.acceptor_association import AcceptorAssociation
+from gateway.acceptor.association_commands import AssociationCommands
+from gateway.acceptor.shared import Shared
 from gateway.acceptor.watermark import Watermark
 from gateway.dimse.services import serve_like
 from gateway.fabric.acceptor import Server
 from gateway.spool import Spool
 from gateway.tls import load
-from gateway.ul.upper_layer import Trace
 
 if TYPE_CHECKING:
     import socket
     import ssl
     from collections.abc import Callable
 
+    from gateway.association.engine import AssociationEngine
+    from gateway.association.transport import Transport
     from gateway.settings import AcceptorSettings
-    from gateway.transport import Transport
 
 log = logging.getLogger("gateway.acceptor")
 
@@ -35,7 +34,7 @@ FLUSH = 1.0
 
 
 class Acceptor:
-    """What the associations of one process share, and the count of them."""
+    """The acceptor of one process, and the associations it has."""
 
     def __init__(
         self,
@@ -44,25 +43,20 @@ class Acceptor:
         *,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.settings = settings
-        self.policy = policy_of(settings)
         for uid, like in settings.services.items():
             serve_like(uid, like)
-        self.spool = Spool.open(
+        spool = Spool.open(
             Path(settings.spool_dir), settings.index, settings.spool, durable=settings.durable
         )
         watched = [path for path in (settings.spool_dir, settings.data_dir) if path]
-        self.watermark = Watermark(watched, settings.spool.refuse_below)
-        self.fabric = Server(
+        fabric = Server(
             settings.fabric, Path(settings.run_dir), settings.index, expect=settings.expect
         )
-        self.fabric.on_wants_changed = self._retrace
-        self.fabric.on_command = Calls(lambda name: self._actors.get(name)).take
-        self.trace = Trace.NONE
-        """What new associations record of themselves."""
-        self.draining = False
-        self.established = 0
-        """Associations that are open."""
+        fabric.on_wants_changed = self._watch
+        fabric.on_command = AssociationCommands(self._engine_of).take
+        self._shared = Shared(
+            settings, fabric, spool, Watermark(watched, settings.spool.refuse_below)
+        )
         self._accepting = AcceptLoop(
             listener,
             self._connection,
@@ -71,30 +65,31 @@ class Acceptor:
             handshake_timeout=settings.association.artim_timeout,
             max_handshakes=settings.association.max_pending,
         )
-        self._actors: dict[str, AssociationActor] = {}
-        self._pending: dict[AssociationActor, None] = {}
+        self._associations: dict[str, AcceptorAssociation] = {}
+        self._pending: dict[AcceptorAssociation, None] = {}
         self._changed = asyncio.Event()
 
     async def start(self) -> None:
         """Bind the fabric, then accept connections."""
-        await self.fabric.start()
+        await self._shared.fabric.start()
         self._accepting.start()
 
     async def stop(self) -> None:
-        """Reject what asks, finish what is in hand within the drain timeout, and leave."""
-        self.draining = True
-        for actor in tuple(self._actors.values()):
-            actor.settle()
-        await self._until(lambda: not self.established, self.settings.drain_timeout)
+        """Reject new requests, finish what is in hand within the drain timeout, and leave."""
+        shared = self._shared
+        shared.draining = True
+        for association in tuple(self._associations.values()):
+            association.engine.settle()
+        await self._until(lambda: not shared.established, shared.settings.drain_timeout)
         self._accepting.close()
-        for actor in tuple(self._actors.values()):
-            actor.abort()
+        for association in tuple(self._associations.values()):
+            association.abort("this acceptor leaves")
         # Peers that were answered have a moment to read it and close.
-        await self._until(lambda: len(self._pending) == len(self._actors), FLUSH)
-        for actor in tuple(self._actors.values()):
-            actor.transport.abort()
-        await self.fabric.stop(FLUSH)
-        await self.spool.close()
+        await self._until(lambda: len(self._pending) == len(self._associations), FLUSH)
+        for association in tuple(self._associations.values()):
+            association.engine.transport.abort()
+        await shared.fabric.stop(FLUSH)
+        await shared.spool.close()
 
     async def _until(self, reached: Callable[[], bool], seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -103,44 +98,43 @@ class Acceptor:
                     self._changed.clear()
                     await self._changed.wait()
 
-    @property
-    def is_full(self) -> bool:
-        return self.established >= self.settings.association.max_associations
+    # what associations tell
 
-    # what actors tell
-
-    def connected(self, actor: AssociationActor) -> None:
-        """A connection is up; one too many makes the longest silent one leave."""
-        self._actors[actor.id] = actor
-        self._pending[actor] = None
-        if len(self._pending) > self.settings.association.max_pending:
+    def connected(self, association: AcceptorAssociation) -> None:
+        """A connection is open; one too many has the longest silent one closed."""
+        self._associations[association.id] = association
+        self._pending[association] = None
+        if len(self._pending) > self._shared.settings.association.max_pending:
             oldest = next(iter(self._pending))
             del self._pending[oldest]  # it is closed a moment later: the next one is another's turn
             log.warning(
                 "association=%s too many silent connections: the oldest is closed", oldest.id
             )
-            oldest.transport.abort()
+            oldest.engine.transport.abort()
 
-    def asked(self, actor: AssociationActor) -> None:
+    def requested(self, association: AcceptorAssociation) -> None:
         """The connection sent its A-ASSOCIATE-RQ."""
-        self._pending.pop(actor, None)
+        self._pending.pop(association, None)
 
     def ended(self) -> None:
-        """An association that was established is over."""
-        self.established -= 1
+        """An association has ended."""
         self._changed.set()
 
-    def gone(self, actor: AssociationActor) -> None:
+    def closed(self, association: AcceptorAssociation) -> None:
         """The connection is closed."""
-        self._pending.pop(actor, None)
-        self._actors.pop(actor.id, None)
+        self._pending.pop(association, None)
+        self._associations.pop(association.id, None)
         self._changed.set()
         self._accepting.connection_closed()
 
     def _connection(self) -> Transport:
-        return AssociationActor(self).transport
+        return AcceptorAssociation(self._shared, self).engine.transport
 
-    def _retrace(self, topics: set[str]) -> None:
-        self.trace = trace_wanted(topics)
-        for actor in self._actors.values():
-            actor.association.trace = self.trace
+    def _engine_of(self, name: str) -> AssociationEngine | None:
+        association = self._associations.get(name)
+        return association.engine if association is not None else None
+
+    def _watch(self, topics: set[str]) -> None:
+        self._shared.topics = topics
+        for association in self._associations.values():
+            association.engine.watch(topics)

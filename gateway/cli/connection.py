@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gateway.association.timers import Timeouts
 from gateway.cli.output import Output
 from gateway.cli.security import SecurityOptions
 from gateway.requestor.incoming import refuse
-from gateway.requestor.proposal import Address, Contexts, Proposal, Timeouts
+from gateway.requestor.proposal import Address, Contexts, Proposal
 from gateway.requestor.services import associate
 from gateway.settings import AssociationSettings
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from gateway.requestor.incoming import Handler
-    from gateway.requestor.services import Association
+    from gateway.requestor.services import RequestorAssociation
 
 _DEFAULTS = AssociationSettings()
 
@@ -105,7 +106,7 @@ class PeerOptions(SecurityOptions, ConnectionOptions):
         contexts: Contexts,
         handler: Handler = refuse,
         roles: Mapping[str, tuple[bool, bool]] | None = None,
-    ) -> AsyncIterator[Association]:
+    ) -> AsyncIterator[RequestorAssociation]:
         """Associate; release at the end of the block, or abort if it raises."""
         proposal = self.proposal(contexts, roles=roles or {})
         association = await associate(

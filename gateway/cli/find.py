@@ -16,9 +16,9 @@ from gateway.dimse.status import Category
 from gateway.requestor.errors import describe_status, printable
 
 if TYPE_CHECKING:
+    from gateway.association.operation import ReceivedResponse
     from gateway.cli.interrupt import Interrupt
     from gateway.cli.output import Output
-    from gateway.requestor.operation import Answered
 
 _LONGEST = 64
 """Characters of a value that a table shows: the length of a UID."""
@@ -82,7 +82,7 @@ class _Matches:
         self._count = 0
         self._undecodable = 0
 
-    def add(self, response: Answered, transfer_syntax: str) -> None:
+    def add(self, response: ReceivedResponse, transfer_syntax: str) -> None:
         """Add the identifier of a pending response."""
         from gateway.cli import keys
         from gateway.datasets import DatasetError
@@ -115,7 +115,7 @@ class _Matches:
         for row in rows:
             print("\t".join(printable(row.get(column, "")) for column in self._columns))
 
-    def end(self, sop_class: str, final: Answered) -> int:
+    def end(self, sop_class: str, final: ReceivedResponse) -> int:
         """Print the summary and return the exit status."""
         status_text = describe_status(sop_class, final.response)
         text = count(self._count, "match", "matches")

@@ -8,10 +8,10 @@ from gateway.dimse.status import Category
 from gateway.requestor.errors import describe_status
 
 if TYPE_CHECKING:
+    from gateway.association.operation import Operation as RequestorOperation
+    from gateway.association.operation import ReceivedResponse
     from gateway.cli.interrupt import Interrupt
     from gateway.cli.output import Output
-    from gateway.requestor.operation import Answered
-    from gateway.requestor.operation import Operation as RequestorOperation
 
 
 class RetrieveProgress:
@@ -34,7 +34,7 @@ class RetrieveProgress:
             )
             self._task = self._bar.add_task(verb, total=None)
 
-    async def follow(self, operation: RequestorOperation, interrupt: Interrupt) -> Answered:
+    async def follow(self, operation: RequestorOperation, interrupt: Interrupt) -> ReceivedResponse:
         """Show the pending responses and return the final one; Ctrl-C sends a C-CANCEL."""
         interrupt.ask = operation.cancel
         if self._bar is not None:
@@ -48,7 +48,7 @@ class RetrieveProgress:
                 self._bar.stop()
         return response
 
-    def _pending(self, response: Answered) -> None:
+    def _pending(self, response: ReceivedResponse) -> None:
         remaining, completed, failed, warning = counters(response)
         done = completed + failed + warning
         if self._bar is not None:
@@ -64,7 +64,7 @@ class RetrieveProgress:
                 warning=warning,
             )
 
-    def end(self, sop_class: str, final: Answered, **more: int) -> int:
+    def end(self, sop_class: str, final: ReceivedResponse, **more: int) -> int:
         """Print the summary and return the exit status; `more` are further numbers to print."""
         remaining, completed, failed, warning = counters(final)
         status_text = describe_status(sop_class, final.response)
@@ -90,7 +90,7 @@ class RetrieveProgress:
         return 0 if final.category is Category.SUCCESS and not failed else 1
 
 
-def counters(received: Answered) -> tuple[int, int, int, int]:
+def counters(received: ReceivedResponse) -> tuple[int, int, int, int]:
     """Return remaining, completed, failed and warning sub-operations; 0 for an absent one."""
     remaining, completed, failed, warning = (
         getattr(received.response, f"number_of_{name}_suboperations", None) or 0

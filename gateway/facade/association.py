@@ -17,7 +17,7 @@ from gateway.facade.incoming import Answering
 from gateway.facade.requestor_sender import RequestorSender
 from gateway.facade.requestor_thread import call_in, shared_requestor
 from gateway.facade.service_user import ServiceUserView
-from gateway.facade.wire import Wire
+from gateway.facade.watched_association import WatchedAssociation
 from gateway.requestor import AssociationError, Rejected, Released, Timeouts
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Association(RequestorSender, BindsHandlers):
         self._handlers = handlers
         self._events = HandlerThread(handlers, self)
         self._loop = shared_requestor()
-        self._wire: Wire | None = None
+        self._wire: WatchedAssociation | None = None
         self._is_established = False
         self._error: AssociationError | None = None
         self._timeouts = timeouts_of(ae)
@@ -101,7 +101,9 @@ class Association(RequestorSender, BindsHandlers):
 
     async def _connect(self, address: Address) -> None:
         answering = Answering(self._handlers, self._events, self)
-        wire = self._wire = Wire(self._request, self._timeouts, answering, self._events)
+        wire = self._wire = WatchedAssociation(
+            self._request, self._timeouts, answering, self._events
+        )
         wire.on_established = self._on_established
         await wire.connect(address)
         if wire.ended is not None:

@@ -64,9 +64,9 @@ class HandlerThread:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def wants(self, event: NotificationEvent | InterventionEvent) -> bool:
-        """Is a handler bound to it?"""
-        return bool(self._handlers.bound(event.name))
+    def watched(self) -> frozenset[str]:
+        """Return the names of the events that have handlers."""
+        return frozenset(event.name for event in self._handlers.get_events())
 
     def notify(self, event: NotificationEvent, **body: Any) -> None:
         """Have the handlers of a notification called, without waiting for them."""

@@ -8,8 +8,8 @@ import os
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from gateway.acceptor.answers import failures_of, status_of
-from gateway.acceptor.services import EVENT_OF
+from gateway.acceptor.answer_status import failures_of, status_of
+from gateway.acceptor.requests import EVENT_OF
 from gateway.dimse.message import CEchoRQ, CStoreRQ
 from gateway.dimse.status import SUCCESS, UNRECOGNIZED_OPERATION, Category, category
 from gateway.facade.handler_thread import LocalEvent

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gateway.datasets import Instance
     from gateway.dimse.message import Request
     from gateway.facade.handler_thread import HandlerThread
-    from gateway.facade.wire import Wire
+    from gateway.facade.watched_association import WatchedAssociation
     from gateway.requestor import Operation
     from gateway.requestor.sync import Requestor
     from gateway.ul.negotiation import AcceptedContext
@@ -37,7 +37,7 @@ class RequestorSender(DimseSender):
     event_report_role = None
 
     if TYPE_CHECKING:
-        _wire: Wire | None
+        _wire: WatchedAssociation | None
         _loop: Requestor
         _events: HandlerThread
 

@@ -13,6 +13,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from gateway.association.timers import Timeouts
 from gateway.load import schedule
 from gateway.load.journal import Journal
 from gateway.load.load_operations import RepeatedMessage, StoreSequence
@@ -20,7 +21,7 @@ from gateway.load.load_plan import KEEP, STORE, share
 from gateway.load.performer import UNFINISHED, Performer
 from gateway.load.recorder import Recorder, ReportFunction
 from gateway.load.timer import Timer
-from gateway.requestor.proposal import Address, Proposal, Timeouts
+from gateway.requestor.proposal import Address, Proposal
 
 if TYPE_CHECKING:
     from gateway.load.instance_identity import InstanceIdentity

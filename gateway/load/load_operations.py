@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gateway.load.prepared import Prepared
     from gateway.load.template import Template
     from gateway.requestor.proposal import Contexts
-    from gateway.requestor.services import Association
+    from gateway.requestor.services import RequestorAssociation
     from gateway.ul.negotiation import AcceptedContext
 
 
@@ -37,7 +37,7 @@ class OperationSource(Protocol):
 
     contexts: Contexts
 
-    def next(self, association: Association, performer: int) -> PreparedOperation:
+    def next(self, association: RequestorAssociation, performer: int) -> PreparedOperation:
         """Return the next operation; raises NotAccepted if no context accepts it."""
 
     def study_ended(self, performer: int) -> bool:
@@ -55,7 +55,7 @@ class RepeatedMessage:
 
     def next(
         self,
-        association: Association,
+        association: RequestorAssociation,
         performer: int,  # noqa: ARG002 - part of the protocol
     ) -> PreparedOperation:
         context = association.context_for(self._sop_class)
@@ -93,7 +93,7 @@ class StoreSequence:
         self.contexts: Contexts = tuple((uid, (syntax,)) for uid, syntax in kinds)[:MAX_CONTEXTS]
         self._prepared: dict[tuple[int, int, int], Prepared] = {}
 
-    def next(self, association: Association, performer: int) -> PreparedOperation:
+    def next(self, association: RequestorAssociation, performer: int) -> PreparedOperation:
         identity = self._instances.next(performer)
         template = self._templates[identity.template]
         context = association.context_for(template.sop_class_uid, template.transfer_syntax_uid)

@@ -12,13 +12,14 @@ from gateway.requestor.errors import AssociationError, NotAccepted, Rejected, de
 from gateway.requestor.services import associate
 
 if TYPE_CHECKING:
+    from gateway.association.operation import Operation
+    from gateway.association.timers import Timeouts
     from gateway.load.instance_identity import InstanceIdentity
     from gateway.load.load_operations import OperationSource, PreparedOperation
     from gateway.load.load_plan import Plan
     from gateway.load.recorder import Recorder
-    from gateway.requestor.operation import Operation
-    from gateway.requestor.proposal import Address, Proposal, Timeouts
-    from gateway.requestor.services import Association
+    from gateway.requestor.proposal import Address, Proposal
+    from gateway.requestor.services import RequestorAssociation
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 UNFINISHED = "no response by the end of the load"
@@ -56,7 +57,7 @@ class Performer:
     def __init__(self, engine: PerformerEngine, number: int) -> None:
         self._engine = engine
         self._number = number
-        self._association: Association | None = None
+        self._association: RequestorAssociation | None = None
         self._pause = _FIRST_PAUSE
         self._texts: dict[tuple[str, int], str] = {}
 

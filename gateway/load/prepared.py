@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.association.outbox import grouped
 from gateway.dimse.fragmenter import fragment
 from gateway.dimse.message import CEchoRQ, CFindRQ, CStoreRQ
 from gateway.load.instance_identity import MESSAGE_ID_PLACEHOLDER, PLACEHOLDER, Field, tokens
 from gateway.load.template import Pieces
-from gateway.requestor.sending import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

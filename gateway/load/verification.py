@@ -11,12 +11,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from gateway.association.timers import Timeouts
 from gateway.datasets import NotDicom
 from gateway.datasets.instances import identify, walk
 from gateway.load import journal
 from gateway.load.load_operations import templates_of
 from gateway.requestor.errors import AssociationError
-from gateway.requestor.proposal import Address, Proposal, Timeouts
+from gateway.requestor.proposal import Address, Proposal
 from gateway.requestor.services import associate
 from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN, KEYWORDS
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from gateway.load.instance_identity import InstanceIdentity
     from gateway.load.load_plan import Plan
     from gateway.load.template import Pieces, Template
-    from gateway.requestor.services import Association
+    from gateway.requestor.services import RequestorAssociation
 
 _STUDY_ROOT_FIND = KEYWORDS["StudyRootQueryRetrieveInformationModelFind"]
 _LISTED = 20
@@ -169,7 +170,7 @@ class Verifier:
         await asyncio.to_thread(self._count, outcome, seen)
         return outcome
 
-    async def _associate(self) -> Association:
+    async def _associate(self) -> RequestorAssociation:
         plan = self._plan
         contexts = ((_STUDY_ROOT_FIND, (IMPLICIT_VR_LITTLE_ENDIAN,)),)
         proposal = Proposal(contexts, plan.aet, plan.aec)
@@ -177,7 +178,7 @@ class Verifier:
         return await associate(address, proposal, timeouts=Timeouts.all(plan.timeout))
 
     async def _instances(
-        self, association: Association, study_uid: str, series_uid: str
+        self, association: RequestorAssociation, study_uid: str, series_uid: str
     ) -> list[str]:
         identifier = _implicit(
             (0x00080018, b""),

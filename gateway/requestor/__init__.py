@@ -4,6 +4,8 @@ The asyncio face is here; `gateway.requestor.sync` is the same for threads, and
 `gateway.datasets.coding` turns pydicom's data sets into identifiers and back.
 """
 
+from gateway.association.operation import Operation, ReceivedResponse
+from gateway.association.timers import Timeouts
 from gateway.datasets import BASIC_SYNTAXES, Instance, NotDicom, identify
 from gateway.requestor.echo import EchoResult, echo
 from gateway.requestor.errors import (
@@ -18,16 +20,13 @@ from gateway.requestor.errors import (
     describe_status,
 )
 from gateway.requestor.incoming import Collect, Handler, IncomingRequest, Receiver, Reply
-from gateway.requestor.operation import Answered, Operation
-from gateway.requestor.proposal import Address, Proposal, Timeouts
-from gateway.requestor.services import Association, associate
+from gateway.requestor.proposal import Address, Proposal
+from gateway.requestor.services import RequestorAssociation, associate
 
 __all__ = [
     "BASIC_SYNTAXES",
     "Aborted",
     "Address",
-    "Answered",
-    "Association",
     "AssociationError",
     "Collect",
     "EchoResult",
@@ -38,10 +37,12 @@ __all__ = [
     "NotDicom",
     "Operation",
     "Proposal",
+    "ReceivedResponse",
     "Receiver",
     "Rejected",
     "Released",
     "Reply",
+    "RequestorAssociation",
     "SourceFailed",
     "TimedOut",
     "Timeouts",

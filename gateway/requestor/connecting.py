@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from gateway.requestor.errors import Unreachable
 
 if TYPE_CHECKING:
+    from gateway.association.transport import Transport
     from gateway.requestor.proposal import Address
-    from gateway.transport import Transport
 
 
 async def open_connection(address: Address, transport: Transport, within: float) -> None:

@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.association.timers import Timeouts
 from gateway.datasets import BASIC_SYNTAXES
-from gateway.requestor.proposal import Address, Proposal, Timeouts
-from gateway.requestor.services import Association, associate
+from gateway.requestor.proposal import Address, Proposal
+from gateway.requestor.services import RequestorAssociation, associate
 from gateway.uid import VERIFICATION
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ async def echoes(
         await association.close()
 
 
-async def _timed(association: Association) -> EchoResult:
+async def _timed(association: RequestorAssociation) -> EchoResult:
     started = time.perf_counter()
     answered = await association.c_echo()
     return EchoResult(answered.status, time.perf_counter() - started)

@@ -2,8 +2,8 @@
 
 That is C-STORE as a sub-operation of C-GET (PS3.4 C.4.3), N-EVENT-REPORT, and whatever role
 selection allows. A handler decides at the command set; the data set streams into a receiver of its
-choice while it arrives; the response follows when the receiver is through with it. Responses leave
-in the order of the requests.
+choice while it arrives; the response follows when the receiver has finished. Requests are performed
+one after the other, so responses leave in the order of the requests.
 """
 
 from __future__ import annotations
@@ -11,26 +11,22 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.dimse import status as codes
-from gateway.dimse.message import Request, error_response
-from gateway.dimse.services import check_request
+from gateway.dimse.message import Request
 from gateway.errors import DimseError
-from gateway.requestor.errors import AssociationError
 
 if TYPE_CHECKING:
-    from gateway.dimse.errors import MessageError
-    from gateway.dimse.message import Response
+    from collections.abc import Coroutine
+
+    from gateway.association.inbox import Inbox
+    from gateway.dimse.assembler import MessageBegun
     from gateway.ul.negotiation import AcceptedContext
 
 log = logging.getLogger("gateway.requestor")
-
-WAITING = 16
-"""Requests that are complete and not yet answered; with more, nothing is read from the peer."""
 
 COLLECTED = 16 * 1024 * 1024
 """Bytes of a data set that `Collect` holds at the most."""
@@ -98,151 +94,117 @@ class Collect:
         self._data.clear()
 
 
-@dataclass(slots=True)
-class _Pending:
-    """One request on its way to its answer: it has a receiver, or a response already."""
+class IncomingRequests:
+    """Asks the handler of one association, and keeps account of receivers that are at work."""
 
-    context: AcceptedContext
-    request: Request | None = None
-    receiver: Receiver | None = None
-    response: Response | None = None
-    data_set: bytes | None = None
-    """Of the response."""
+    def __init__(self, handler: Handler, inbox: Inbox) -> None:
+        self._handler = handler
+        self._inbox = inbox
+        self._finishing: set[asyncio.Task[None]] = set()
 
-    def reply(self, reply: Reply | int) -> None:
-        assert self.request is not None
+    def receive(self, context: AcceptedContext, begun: MessageBegun) -> HandledRequest:
+        """Have the handler decide on a request."""
+        request = begun.message
+        assert isinstance(request, Request)
+        decision: Receiver | Reply | int
+        try:
+            decision = self._handler(IncomingRequest(context, request, begun.has_data_set))
+        except DimseError:
+            raise
+        except Exception:
+            log.exception("the handler of an incoming request failed")
+            decision = codes.PROCESSING_FAILURE
+        return HandledRequest(self, context, request, decision)
+
+    def respond(self, handled: HandledRequest, reply: Reply | int) -> None:
+        """Send the response to a request; once the association has ended, it is dropped."""
         reply = Reply(reply) if isinstance(reply, int) else reply
-        self.response = self.request.response(reply.status, reply.elements)
-        self.data_set, self.receiver = reply.data_set, None
+        response = handled.request.response(reply.status, reply.elements)
+        self._inbox.respond(handled.context.id, response, reply.data_set)
+        self._inbox.finished(handled)
+
+    def start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._finishing.add(task)
+        task.add_done_callback(self._finishing.discard)
+
+    async def settle(self) -> None:
+        """Wait until every receiver that had its data set whole is through with it."""
+        while self._finishing:
+            await asyncio.wait(self._finishing)
 
 
-class Inbox:
-    """The requests of one association's peer, and the task that answers them.
-
-    `send` sends a response; `pause` is told whether reading is to stop.
-    """
+class HandledRequest:
+    """A request on its way to its response: it has a receiver, or a reply already."""
 
     def __init__(
         self,
-        handler: Handler,
-        send: Callable[[AcceptedContext, Response, bytes | None], Awaitable[None]],
-        pause: Callable[[bool], None],
+        owner: IncomingRequests,
+        context: AcceptedContext,
+        request: Request,
+        decision: Receiver | Reply | int,
     ) -> None:
-        self._handler = handler
-        self._send = send
-        self._pause = pause
-        self._arriving: _Pending | None = None
-        self._complete: deque[_Pending] = deque()
-        self._task: asyncio.Task[None] | None = None
-
-    def begun(self, context: AcceptedContext, request: Request, has_data_set: bool) -> None:
-        """The command set of a request came."""
-        self._arriving = pending = _Pending(context, request)
-        decision = self._decide(IncomingRequest(context, request, has_data_set))
+        self.context = context
+        self.request = request
+        self.message_id: int | None = request.message_id
+        self._owner = owner
+        self._reply: Reply | int = codes.PROCESSING_FAILURE
+        self._receiver: Receiver | None = None
         if isinstance(decision, Reply | int):
-            pending.reply(decision)
+            self._reply = decision
         else:
-            pending.receiver = decision
+            self._receiver = decision
 
-    def failed(self, context: AcceptedContext, error: MessageError) -> None:
-        """A request came that can only be refused."""
-        self._arriving = _Pending(context, response=error_response(error))
-
-    def data(self, data: memoryview) -> None:
-        """A piece of its data set."""
-        pending = self._arriving
-        if pending is None or pending.receiver is None:
+    def fragment(self, data: memoryview) -> None:
+        if self._receiver is None:
             return
         try:
-            pending.receiver.write(data)
+            self._receiver.write(data)
         except OSError as error:
             log.warning("data set of an incoming request not kept: %s", error)
-            self._discard(pending, codes.OUT_OF_RESOURCES)
+            self._give_up(codes.OUT_OF_RESOURCES)
         except Exception:
             log.exception("the receiver of an incoming request failed")
-            self._discard(pending, codes.PROCESSING_FAILURE)
+            self._give_up(codes.PROCESSING_FAILURE)
 
-    def ended(self) -> None:
-        """The request is complete; its answer follows."""
-        if self._arriving is None:
-            return
-        self._complete.append(self._arriving)
-        self._arriving = None
-        if len(self._complete) > WAITING:
-            self._pause(True)
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._answer_all())
+    def read_done(self) -> None:
+        """A receiver keeps no views."""
 
-    @property
-    def is_arriving(self) -> bool:
-        """A request has begun and has not ended."""
-        return self._arriving is not None
+    def perform(self) -> None:
+        receiver, self._receiver = self._receiver, None
+        if receiver is None:
+            self._owner.respond(self, self._reply)
+        else:
+            self._owner.start(self._finish(receiver))
+
+    async def _finish(self, receiver: Receiver) -> None:
+        reply: Reply | int
+        try:
+            reply = await receiver.finish()
+        except OSError as error:
+            log.warning("data set of an incoming request not kept: %s", error)
+            reply = codes.OUT_OF_RESOURCES
+        except Exception:
+            log.exception("the receiver of an incoming request failed")
+            reply = codes.PROCESSING_FAILURE
+        self._owner.respond(self, reply)
+
+    def cancel(self) -> None:
+        """A receiver is not told of a C-CANCEL."""
+
+    def discard(self) -> None:
+        self._give_up(codes.PROCESSING_FAILURE)
 
     def stop(self) -> None:
-        """The association is over: what is incomplete stays so."""
-        pending, self._arriving = self._arriving, None
-        if pending is not None:
-            self._discard(pending, codes.PROCESSING_FAILURE)
+        """What came whole is worth keeping, although nobody will hear of it."""
+        self.perform()
 
-    def _discard(self, pending: _Pending, status: int) -> None:
-        if pending.receiver is None:
+    def _give_up(self, status: int) -> None:
+        receiver, self._receiver = self._receiver, None
+        self._reply = status
+        if receiver is None:
             return
         try:
-            pending.receiver.discard()
+            receiver.discard()
         except Exception:
             log.exception("the receiver of an incoming request failed")
-        pending.reply(status)
-
-    async def settle(self) -> None:
-        """Wait until every complete request had its answer, or was given up."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
-
-    def _decide(self, incoming: IncomingRequest) -> Receiver | Reply | int:
-        context = incoming.context
-        try:
-            check_request(
-                incoming.request,
-                context.abstract_syntax,
-                has_data_set=incoming.has_data_set,
-                as_scu=context.as_scu,
-                as_scp=context.as_scp,
-            )
-            return self._handler(incoming)
-        except DimseError as error:
-            return Reply(error.status, elements={"ErrorComment": str(error)[:64]})
-        except Exception:
-            log.exception("the handler of an incoming request failed")
-            return codes.PROCESSING_FAILURE
-
-    async def _answer_all(self) -> None:
-        heard = True
-        try:
-            while self._complete:
-                pending = self._complete.popleft()
-                if pending.receiver is not None:
-                    pending.reply(await _finish(pending.receiver))
-                self._pause(len(self._complete) > WAITING)
-                if heard and pending.response is not None:
-                    heard = await self._respond(pending, pending.response)
-        finally:
-            self._task = None
-
-    async def _respond(self, pending: _Pending, response: Response) -> bool:
-        """Send it; False: nobody hears it, yet what came whole is worth keeping all the same."""
-        try:
-            await self._send(pending.context, response, pending.data_set)
-        except AssociationError:
-            return False
-        return True
-
-
-async def _finish(receiver: Receiver) -> Reply | int:
-    try:
-        return await receiver.finish()
-    except OSError as error:
-        log.warning("data set of an incoming request not kept: %s", error)
-        return codes.OUT_OF_RESOURCES
-    except Exception:
-        log.exception("the receiver of an incoming request failed")
-        return codes.PROCESSING_FAILURE

@@ -28,29 +28,6 @@ Contexts = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long to wait for the peer, in seconds."""
-
-    connect: float = 30.0
-    """For the connection, TLS included."""
-    acse: float = 30.0
-    """For the answer to an A-ASSOCIATE-RQ or A-RELEASE-RQ."""
-    dimse: float = 30.0
-    """For the next bytes of the response to an operation."""
-    network: float | None = 60.0
-    """For an association without operations on which nothing is received; None: no limit."""
-    artim: float = 30.0
-    """For the end of the connection, once the association is over."""
-    send: float = 30.0
-    """For a peer that does not read what it is sent."""
-
-    @classmethod
-    def all(cls, seconds: float) -> Timeouts:
-        """The same for every wait for an answer; an association may be idle for ever."""
-        return cls(seconds, seconds, seconds, None, min(seconds, 10.0), seconds)
-
-
-@dataclass(frozen=True, slots=True)
 class Address:
     """Where the peer listens, and how the connection to it is made."""
 

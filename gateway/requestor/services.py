@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from gateway.association.errors import NotAccepted
+from gateway.association.timers import Timeouts
 from gateway.datasets import NoContext, select_context
 from gateway.dimse.message import (
     CEchoRQ,
@@ -23,19 +25,18 @@ from gateway.dimse.message import (
     NGetRQ,
     NSetRQ,
 )
-from gateway.requestor.association import Connection
-from gateway.requestor.errors import NotAccepted
+from gateway.requestor.connection import RequestorConnection
 from gateway.requestor.incoming import refuse
-from gateway.requestor.proposal import Address, Proposal, Timeouts
+from gateway.requestor.proposal import Address, Proposal
 from gateway.uid import VERIFICATION, name_of
 
 if TYPE_CHECKING:
+    from gateway.association.operation import Operation, ReceivedResponse
+    from gateway.association.outbox import DataSource, Groups
     from gateway.datasets.instances import Instance
-    from gateway.dimse.message import Request
-    from gateway.requestor.association import Tracer
+    from gateway.dimse.message import Message, Request
+    from gateway.requestor.connection import Tracer
     from gateway.requestor.incoming import Handler
-    from gateway.requestor.operation import Answered, Operation
-    from gateway.requestor.sending import DataSource, Groups
     from gateway.ul.negotiation import AcceptedContext
     from gateway.ul.pdu import AAssociateRQ
 
@@ -46,7 +47,7 @@ Encoder = Callable[[str], bytes]
 Identifier = bytes | Encoder
 
 
-class Association(Connection):
+class RequestorAssociation(RequestorConnection):
     """An association in the requestor role; `associate` makes one.
 
     Each service returns the final response or, where there may be many, the operation to iterate
@@ -97,14 +98,7 @@ class Association(Connection):
 
         Waits while as many operations are in flight as the peer accepted.
         """
-        operation = await self._exchange.begin(context, request)
-        try:
-            await self.send_message(context, request, data_set)
-        except BaseException:
-            self._exchange.forget(operation)
-            raise
-        self._exchange.sent(operation)
-        return operation
+        return await self.engine.in_flight.invoke(context, request, data_set)
 
     async def invoke_encoded(
         self, context: AcceptedContext, request: Request, groups: Groups
@@ -113,32 +107,21 @@ class Association(Connection):
 
         They come in groups, each of which is one write.
         """
-        operation = await self._exchange.begin(context, request)
-        try:
-            await self.send_encoded(groups)
-        except BaseException:
-            self._exchange.forget(operation)
-            raise
-        self._exchange.sent(operation)
-        return operation
+        return await self.engine.in_flight.invoke_encoded(context, request, groups)
+
+    async def send_message(
+        self, context: AcceptedContext, message: Message, data_set: DataSource | None = None
+    ) -> None:
+        """Send a message for which no response is awaited here, such as a C-CANCEL-RQ."""
+        await self.engine.outbox.send_message(context.id, message, data_set)
 
     def next_message_id(self) -> int:
         """For a request that is made by hand."""
-        return self._exchange.next_message_id()
-
-    @property
-    def window(self) -> int:
-        """Operations that may be in flight at once; 0: any number."""
-        return self._exchange.window
-
-    @property
-    def peer_max_length(self) -> int:
-        """The longest P-DATA-TF that the peer receives; 0: any."""
-        return self._machine.peer_max_length
+        return self.engine.in_flight.next_message_id()
 
     # DIMSE-C
 
-    async def c_echo(self) -> Answered:
+    async def c_echo(self) -> ReceivedResponse:
         """C-ECHO (PS3.7 9.1.5)."""
         context = self.context_for(VERIFICATION)
         return await (await self.invoke(context, CEchoRQ(self.next_message_id()))).final()
@@ -149,7 +132,7 @@ class Association(Connection):
         *,
         priority: int = 0,
         originator: tuple[str, int] | None = None,
-    ) -> Answered:
+    ) -> ReceivedResponse:
         """C-STORE (PS3.7 9.1.1) in the instance's own transfer syntax.
 
         `originator`: AE title and message ID of the C-MOVE that this is a sub-operation of.
@@ -197,7 +180,7 @@ class Association(Connection):
         sop_instance_uid: str,
         event_type_id: int,
         information: Identifier | None = None,
-    ) -> Answered:
+    ) -> ReceivedResponse:
         """N-EVENT-REPORT (PS3.7 10.1.1), in the SCP role."""
         context = self.context_for(sop_class_uid, as_scp=True)
         message_id = self.next_message_id()
@@ -206,7 +189,7 @@ class Association(Connection):
 
     async def n_get(
         self, sop_class_uid: str, sop_instance_uid: str, attributes: tuple[int, ...] = ()
-    ) -> Answered:
+    ) -> ReceivedResponse:
         """N-GET (PS3.7 10.1.2) of the attributes with these tags; of all, if there are none."""
         context = self.context_for(sop_class_uid)
         message_id = self.next_message_id()
@@ -215,7 +198,7 @@ class Association(Connection):
 
     async def n_set(
         self, sop_class_uid: str, sop_instance_uid: str, modifications: Identifier
-    ) -> Answered:
+    ) -> ReceivedResponse:
         """N-SET (PS3.7 10.1.3)."""
         context = self.context_for(sop_class_uid)
         request = NSetRQ(self.next_message_id(), sop_class_uid, sop_instance_uid)
@@ -227,7 +210,7 @@ class Association(Connection):
         sop_instance_uid: str,
         action_type_id: int,
         information: Identifier | None = None,
-    ) -> Answered:
+    ) -> ReceivedResponse:
         """N-ACTION (PS3.7 10.1.4)."""
         context = self.context_for(sop_class_uid)
         message_id = self.next_message_id()
@@ -239,13 +222,13 @@ class Association(Connection):
         sop_class_uid: str,
         sop_instance_uid: str | None = None,
         attributes: Identifier | None = None,
-    ) -> Answered:
+    ) -> ReceivedResponse:
         """N-CREATE (PS3.7 10.1.5); without an instance UID the peer makes one up."""
         context = self.context_for(sop_class_uid)
         request = NCreateRQ(self.next_message_id(), sop_class_uid, sop_instance_uid)
         return await self._normalized(context, request, attributes)
 
-    async def n_delete(self, sop_class_uid: str, sop_instance_uid: str) -> Answered:
+    async def n_delete(self, sop_class_uid: str, sop_instance_uid: str) -> ReceivedResponse:
         """N-DELETE (PS3.7 10.1.6)."""
         context = self.context_for(sop_class_uid)
         request = NDeleteRQ(self.next_message_id(), sop_class_uid, sop_instance_uid)
@@ -253,7 +236,7 @@ class Association(Connection):
 
     async def _normalized(
         self, context: AcceptedContext, request: Request, data: Identifier | None = None
-    ) -> Answered:
+    ) -> ReceivedResponse:
         data_set = None if data is None else encoded(data, context)
         return await (await self.invoke(context, request, data_set)).final()
 
@@ -272,13 +255,13 @@ async def associate(
     timeouts: Timeouts | None = None,
     handler: Handler = refuse,
     tracer: Tracer | None = None,
-) -> Association:
+) -> RequestorAssociation:
     """Connect and negotiate; raises Unreachable, Rejected, Aborted or TimedOut.
 
     `handler` decides on what the peer asks for on this association (C-STORE sub-operations of
     C-GET, N-EVENT-REPORT); `tracer` is given every state transition and PDU.
     """
     request = proposal.request() if isinstance(proposal, Proposal) else proposal
-    association = Association(request, timeouts or Timeouts(), handler)
+    association = RequestorAssociation(request, timeouts or Timeouts(), handler)
     await association.connect(address, tracer)
     return association

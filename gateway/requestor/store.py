@@ -32,13 +32,14 @@ from gateway.requestor.errors import (
     describe_status,
 )
 from gateway.requestor.plan import Batch, plan
-from gateway.requestor.services import Association, associate
+from gateway.requestor.services import RequestorAssociation, associate
 from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gateway.requestor.proposal import Address, Proposal, Timeouts
+    from gateway.association.timers import Timeouts
+    from gateway.requestor.proposal import Address, Proposal
 
 BARREN = 3
 """Associations in a row that may end without one confirmed instance."""
@@ -165,13 +166,13 @@ class Sender:
         self._give_up(str(error), *(self._batches if isinstance(error, Unreachable) else (batch,)))
         return True
 
-    async def _release(self, association: Association) -> None:
+    async def _release(self, association: RequestorAssociation) -> None:
         try:
             await association.release()
         except AssociationError as error:
             self._noted(f"everything was answered, but the release failed: {error}")
 
-    async def _send_batch(self, association: Association, batch: Batch) -> bool:
+    async def _send_batch(self, association: RequestorAssociation, batch: Batch) -> bool:
         """Send until the batch is empty or the association is over; was any one answered?"""
         confirmed = False
         while batch.instances and association.ended is None:
@@ -186,7 +187,7 @@ class Sender:
                 self._told(outcome)
         return confirmed or association.ended is None
 
-    def _again(self, association: Association, batch: Batch, outcome: Outcome) -> bool:
+    def _again(self, association: RequestorAssociation, batch: Batch, outcome: Outcome) -> bool:
         """Send it once more, with its length made even, if that is what the peer aborted for."""
         instance = outcome.instance
         if not (_aborted_odd(association, outcome) and instance.path and not instance.is_padded):
@@ -196,7 +197,7 @@ class Sender:
         batch.instances.appendleft(replace(instance, is_padded=True))
         return True
 
-    async def _send_one(self, association: Association, instance: Instance) -> Outcome:
+    async def _send_one(self, association: RequestorAssociation, instance: Instance) -> Outcome:
         try:
             association.context_for(instance.sop_class_uid, instance.transfer_syntax_uid)
         except NotAccepted as refusal:
@@ -204,7 +205,7 @@ class Sender:
         return await self._store(association, instance, instance)
 
     async def _send_converted(
-        self, association: Association, instance: Instance, refusal: NotAccepted
+        self, association: RequestorAssociation, instance: Instance, refusal: NotAccepted
     ) -> Outcome:
         syntax = self._alternative(association, instance)
         if syntax is None or self._convert is None:
@@ -217,7 +218,7 @@ class Sender:
         outcome = await self._store(association, instance, converted)
         return replace(outcome, converted_to=syntax)
 
-    def _alternative(self, association: Association, instance: Instance) -> str | None:
+    def _alternative(self, association: RequestorAssociation, instance: Instance) -> str | None:
         contexts = association.accepted_contexts.values()
         syntaxes = usable_syntaxes(instance.transfer_syntax_uid)
         try:
@@ -225,7 +226,9 @@ class Sender:
         except NoContext:
             return None
 
-    async def _store(self, association: Association, instance: Instance, sent: Instance) -> Outcome:
+    async def _store(
+        self, association: RequestorAssociation, instance: Instance, sent: Instance
+    ) -> Outcome:
         try:
             answered = await association.c_store(sent)
         except SourceFailed as error:
@@ -247,14 +250,14 @@ class Sender:
                 self._told(Outcome(batch.instances.popleft(), Kind.NOT_SENT, why))
 
 
-def _doubt(association: Association, instance: Instance) -> str:
+def _doubt(association: RequestorAssociation, instance: Instance) -> str:
     """What is to be said of an instance whose answer never came."""
     if isinstance(association.ended, Aborted) and association.ended.abort and instance.size % 2:
         return f"; its data set has an odd length ({instance.size} bytes), which is not allowed"
     return "; it may be stored or not"
 
 
-def _aborted_odd(association: Association, outcome: Outcome) -> bool:
+def _aborted_odd(association: RequestorAssociation, outcome: Outcome) -> bool:
     ended = association.ended
     aborted = isinstance(ended, Aborted) and ended.abort is not None
     return aborted and outcome.kind is Kind.FAILED and outcome.instance.size % 2 == 1

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping
     from concurrent.futures import Future
 
+    from gateway.association.operation import Operation, ReceivedResponse
+    from gateway.association.timers import Timeouts
     from gateway.datasets.instances import Instance
     from gateway.requestor.errors import AssociationError
     from gateway.requestor.incoming import Handler
-    from gateway.requestor.operation import Answered, Operation
-    from gateway.requestor.proposal import Address, Proposal, Timeouts
+    from gateway.requestor.proposal import Address, Proposal
     from gateway.requestor.services import Identifier
     from gateway.ul.negotiation import AcceptedContext
     from gateway.ul.pdu import AAssociateAC, AAssociateRQ
@@ -36,7 +37,7 @@ class Requestor:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._associations: WeakSet[services.Association] = WeakSet()
+        self._associations: WeakSet[services.RequestorAssociation] = WeakSet()
         self._thread = threading.Thread(target=self._run, name="requestor", daemon=True)
         self._thread.start()
 
@@ -77,13 +78,13 @@ class Requestor:
         *,
         timeouts: Timeouts | None = None,
         handler: Handler = refuse,
-    ) -> Association:
+    ) -> BlockingAssociation:
         """As `gateway.requestor.associate`."""
         association = self.run(
             services.associate(address, proposal, timeouts=timeouts, handler=handler)
         )
         self._associations.add(association)
-        return Association(self, association)
+        return BlockingAssociation(self, association)
 
     def echo(
         self,
@@ -125,11 +126,11 @@ class Responses:
         self._requestor = requestor
         self._operation = operation
 
-    def __iter__(self) -> Iterator[Answered]:
+    def __iter__(self) -> Iterator[ReceivedResponse]:
         while (answered := self._requestor.run(self._operation.next())) is not None:
             yield answered
 
-    def final(self) -> Answered:
+    def final(self) -> ReceivedResponse:
         """The final response; those before it are skipped."""
         return self._requestor.run(self._operation.final())
 
@@ -144,10 +145,10 @@ class Responses:
         self._requestor.run(self._operation.__aexit__())
 
 
-class Association:
+class BlockingAssociation:
     """As `gateway.requestor.Association`, method for method; released when its `with` is left."""
 
-    def __init__(self, requestor: Requestor, association: services.Association) -> None:
+    def __init__(self, requestor: Requestor, association: services.RequestorAssociation) -> None:
         self._requestor = requestor
         self._association = association
 
@@ -183,18 +184,18 @@ class Association:
     def abort(self) -> None:
         self._requestor.run(self._association.abort())
 
-    def c_echo(self) -> Answered:
+    def c_echo(self) -> ReceivedResponse:
         return self._requestor.run(self._association.c_echo())
 
     def c_store(
         self, instance: Instance, *, priority: int = 0, originator: tuple[str, int] | None = None
-    ) -> Answered:
+    ) -> ReceivedResponse:
         made = self._association.c_store(instance, priority=priority, originator=originator)
         return self._requestor.run(made)
 
     def begin_c_store(
         self, instance: Instance, *, priority: int = 0, originator: tuple[str, int] | None = None
-    ) -> Future[Answered]:
+    ) -> Future[ReceivedResponse]:
         """As `c_store`, without waiting for the response, nor for room in the window."""
         made = self._association.c_store(instance, priority=priority, originator=originator)
         return self._requestor.begin(made)
@@ -217,7 +218,7 @@ class Association:
         sop_instance_uid: str,
         event_type_id: int,
         information: Identifier | None = None,
-    ) -> Answered:
+    ) -> ReceivedResponse:
         uids = sop_class_uid, sop_instance_uid
         return self._requestor.run(
             self._association.n_event_report(*uids, event_type_id, information)
@@ -225,14 +226,14 @@ class Association:
 
     def n_get(
         self, sop_class_uid: str, sop_instance_uid: str, attributes: tuple[int, ...] = ()
-    ) -> Answered:
+    ) -> ReceivedResponse:
         return self._requestor.run(
             self._association.n_get(sop_class_uid, sop_instance_uid, attributes)
         )
 
     def n_set(
         self, sop_class_uid: str, sop_instance_uid: str, modifications: Identifier
-    ) -> Answered:
+    ) -> ReceivedResponse:
         return self._requestor.run(
             self._association.n_set(sop_class_uid, sop_instance_uid, modifications)
         )
@@ -243,7 +244,7 @@ class Association:
         sop_instance_uid: str,
         action_type_id: int,
         information: Identifier | None = None,
-    ) -> Answered:
+    ) -> ReceivedResponse:
         uids = sop_class_uid, sop_instance_uid
         return self._requestor.run(self._association.n_action(*uids, action_type_id, information))
 
@@ -252,12 +253,12 @@ class Association:
         sop_class_uid: str,
         sop_instance_uid: str | None = None,
         attributes: Identifier | None = None,
-    ) -> Answered:
+    ) -> ReceivedResponse:
         return self._requestor.run(
             self._association.n_create(sop_class_uid, sop_instance_uid, attributes)
         )
 
-    def n_delete(self, sop_class_uid: str, sop_instance_uid: str) -> Answered:
+    def n_delete(self, sop_class_uid: str, sop_instance_uid: str) -> ReceivedResponse:
         return self._requestor.run(self._association.n_delete(sop_class_uid, sop_instance_uid))
 
     def _many(self, made: Coroutine[Any, Any, Operation]) -> Responses:

@@ -115,6 +115,13 @@ class Spool:
         """
         return Writer(self._tokens.draw(), meta, self._place, digest=digest)
 
+    def seal_inline(self, writer: Writer) -> Sealed | None:
+        """End a data set that travels inline and make it ready to be offered.
+
+        Returns None, with nothing changed, for one that needs `seal`.
+        """
+        return Sealed(*writer.seal_inline()) if writer.is_inline else None
+
     async def seal(self, writer: Writer, *, sync: bool) -> Sealed:
         """End the data set and make it ready to be offered, its data on disk if `sync`.
 

@@ -117,17 +117,28 @@ class Writer:
         if self._file is not None:
             self._file.drop(self._ready)
 
+    @property
+    def is_inline(self) -> bool:
+        """The data set, as far as it has come, is small enough to travel inline."""
+        return self._file is None and self.size <= self._place.inline_max
+
+    def seal_inline(self) -> tuple[Claim, bytes]:
+        """End a data set that travels inline; returns the claim and the whole file."""
+        chunk = self._chunk or self._begin()
+        self._chunk = None
+        self._ended = True
+        return self._inline(chunk)
+
     async def seal(self, *, sync: bool) -> tuple[Claim, bytes | None]:
-        """End the data set; gives the claim, and the whole file if it travels inline.
+        """End the data set; returns the claim, and the whole file if it travels inline.
 
         Raises SpoolError if it could not be kept; nothing is left of it then, nor if this is
         cancelled.
         """
+        if self.is_inline:
+            return self.seal_inline()
         chunk = self._chunk or self._begin()
         self._chunk = None
-        if self._file is None and self.size <= self._place.inline_max:
-            self._ended = True
-            return self._inline(chunk)
         try:
             claim = await self._finish(chunk, sync=sync)
         except OSError as error:

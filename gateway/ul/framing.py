@@ -91,6 +91,7 @@ class Framer:
 
     def skip(self) -> None:
         """Takes no more of the P-DATA-TF being read."""
+        self._pdv_left = 0
         if self._mode is _Mode.DATA:
             self._head.clear()
             self._mode = _Mode.SKIP if self._left else _Mode.HEADER
@@ -107,39 +108,66 @@ class Framer:
         while position < end and self._mode is not _Mode.STOPPED:
             if self._mode is not _Mode.DATA:
                 position, unit = self._TAKE[self._mode](self, view, position)
-            elif self._pdv_left and not self.excerpt:
-                part = self._piece(view, position, end)
-                position += len(part.data)
-                yield part
-                unit = None if self._pdv_left else self._after_pdv()
             else:
                 position, unit = (yield from self._data(view, position)), None
             if unit is not None:
                 yield unit
 
-    def _both_headers(self, view: memoryview, position: int) -> bool:
-        """Take the headers of a P-DATA-TF and of the one PDV item that fills it, at one go.
+    def take_part(self, view: memoryview, position: int) -> tuple[int, PDataPart | None]:
+        """Take the next piece of a PDV if it is here with whole headers: nearly always it is.
 
-        Nearly every PDU of a data set is of this kind; False: look at them one by one.
+        Returns the new position and the piece; without a piece, `receive` has to go on from there.
+        Both give the same pieces, apart from where a chunk ends; this one makes neither units nor
+        generators on the way.
         """
-        if len(view) - position < _BOTH.size or self._head or self.tracing or self.excerpt:
-            return False
-        kind, length, pdv_length, context_id, control = _BOTH.unpack_from(view, position)
-        if (
-            kind != PDataTF.kind
-            or pdv_length != length - 4
-            or pdv_length <= 2
-            or length > self.max_pdu > 0
-            or context_id not in self.contexts
-        ):
-            return False
-        self.length = HEADER_SIZE + length
-        self._left = self._pdv_left = pdv_length - 2
+        if self._mode > _Mode.DATA or self._head or self.excerpt:
+            return position, None
+        if not self._pdv_left:
+            position = self._open_pdv(view, position)
+        pdv_left, left, end = self._pdv_left, self._left, len(view)
+        if not pdv_left or 0 < left - pdv_left < HEADER_SIZE or position == end:
+            return position, None
+        stop = position + pdv_left
+        if stop > end:
+            stop = end
+        taken = stop - position
+        self._pdv_left = pdv_left = pdv_left - taken
+        self._left = left = left - taken
+        if not left:
+            self._mode = _Mode.HEADER
+        last = self._last and not pdv_left
+        return stop, PDataPart(self._context_id, self._command, last, view[position:stop])
+
+    def _open_pdv(self, view: memoryview, position: int) -> int:
+        """Take the headers of a PDV item, and of the P-DATA-TF that it begins, and go past them.
+
+        Does nothing if they are not whole, or if anything about them is unusual.
+        """
+        if self._mode is _Mode.HEADER:
+            if len(view) - position < _BOTH.size:
+                return position
+            kind, length, pdv_length, context_id, control = _BOTH.unpack_from(view, position)
+            if kind != PDataTF.kind or length > self.max_pdu > 0:
+                return position
+            position_after, left = position + _BOTH.size, length - HEADER_SIZE
+        else:
+            if len(view) - position < HEADER_SIZE:
+                return position
+            pdv_length, context_id, control = PDV_HEADER.unpack_from(view, position)
+            position_after, left = position + HEADER_SIZE, self._left - HEADER_SIZE
+            length = self.length - HEADER_SIZE
+        behind = left + 2 - pdv_length
+        if pdv_length <= 2 or behind < 0 or 0 < behind < HEADER_SIZE:
+            return position
+        if context_id not in self.contexts:
+            return position
+        self._mode = _Mode.DATA
+        self.length = length + HEADER_SIZE
+        self._left, self._pdv_left = left, pdv_length - 2
         self._context_id = context_id
         self._command = bool(control & COMMAND)
         self._last = bool(control & LAST)
-        self._mode = _Mode.DATA
-        return True
+        return position_after
 
     def _piece(self, view: memoryview, position: int, end: int) -> PDataPart:
         """What the chunk has of the PDV that is being read."""
@@ -156,8 +184,6 @@ class Framer:
         return stop
 
     def _header(self, view: memoryview, position: int) -> tuple[int, Unit | None]:
-        if self._both_headers(view, position):
-            return position + _BOTH.size, Mark.DATA_BEGINS
         end = len(view)
         if self._head or end - position < HEADER_SIZE:
             position = self._gather(view, position, end)

@@ -1,10 +1,15 @@
-"""One association of the upper layer service (PS3.8), without I/O.
+"""The upper layer protocol machine of one association (PS3.8), without I/O.
 
 Theory of operation: the owner of the transport connection feeds what it reads (`receive_data`,
-`receive_eof`), wakes the association at its `deadline` (`handle_deadline`), writes what
-`bytes_to_send` gives, and obeys `closing`. After each of these calls the user of the service takes
-`next_primitive` until it is None, and answers by `send` and `send_pdata`. Each stimulus is an event
-of Table 9-10; the action it names returns effects, and `_perform` is the one place they happen.
+`receive_eof`), wakes the machine at its `deadline` (`handle_deadline`), writes what `bytes_to_send`
+gives, and obeys `closing`. Each stimulus is an event of Table 9-10; the action it names returns
+effects, and `_perform` is the one place they happen.
+
+Indications and confirmations go to `deliver`, one at a time, before the next byte is looked at. So
+its user may answer in the call (by `send` and `send_pdata`), and the outcome cannot depend on which
+PDUs happen to arrive in one read: an A-RELEASE-RQ behind a message that the user aborts for finds
+the machine in Sta13, whether it came in the same segment or a second later. A user that sets no
+`deliver` takes them from a queue by `next_primitive` instead.
 
 Nothing a peer sends raises here: it becomes an A-P-ABORT indication and an A-ABORT to be sent.
 """
@@ -17,7 +22,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from gateway.errors import LocalProtocolError, RemoteProtocolError
 from gateway.ul import primitives as p
-from gateway.ul.actions import ACTIONS, Artim, Effect, Issue, Send
+from gateway.ul.actions import ACTIONS, Artim, Issue, Send
 from gateway.ul.framing import EXCERPT, Framer, Mark
 from gateway.ul.fsm import TABLE, Action, Closing, FsmEvent, Side, State, Trace, Transition
 from gateway.ul.negotiation import AcceptedContext, accepted_contexts, check_acceptance
@@ -36,7 +41,7 @@ from gateway.ul.pdu import (
 from gateway.ul.wire import UNEXPECTED_PDU
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["AcceptedContext", "Closing", "Side", "Trace", "UpperLayer"]
 
@@ -102,6 +107,8 @@ class UpperLayer:
         self._artim_timeout = artim_timeout
         self._framer = Framer(max_pdu)
         self._primitives: deque[p.Primitive] = deque()
+        self.deliver: Callable[[p.Primitive], None] = self._primitives.append
+        """Takes each indication or confirmation as it arises; by default a queue does."""
         self._output: list[bytes] = []
         self.trace = trace
         self._records: list[Transition | p.PduTraced] = []
@@ -111,11 +118,11 @@ class UpperLayer:
     # The transport's side
 
     def receive_data(self, data: bytes | bytearray | memoryview, now: float) -> None:
-        """Takes what was read; ends the life of the views in earlier primitives."""
-        take = self._primitives.append
-        for unit in self._framer.receive(data):
+        """Process what was read; the views in earlier primitives are no longer valid."""
+        view = memoryview(data)
+        for unit in self._framer.receive(view[self._receive_parts(view) :]):
             if isinstance(unit, p.PDataPart):
-                take(unit)
+                self.deliver(unit)
             elif unit is Mark.DATA_BEGINS:
                 if self.state is not State.Sta6 or self.is_traced:
                     self._data_begins(now)
@@ -126,6 +133,19 @@ class UpperLayer:
                 self._bad_pdu(unit, now)
             else:
                 self._record_data()
+
+    def _receive_parts(self, view: memoryview) -> int:
+        """Deliver what nearly every read of an established association brings: pieces of PDVs.
+
+        Returns where something else begins, for which the framer's units are needed.
+        """
+        deliver, take_part, position = self.deliver, self._framer.take_part, 0
+        while self.state is State.Sta6 and not self.is_traced:
+            position, part = take_part(view, position)
+            if part is None:
+                break
+            deliver(part)
+        return position
 
     def receive_eof(self, now: float) -> None:
         """The transport connection was closed, reset, or could not be opened."""
@@ -145,7 +165,7 @@ class UpperLayer:
     # The user's side
 
     def next_primitive(self) -> p.Primitive | None:
-        """The oldest indication or confirmation that was not taken yet."""
+        """Return the oldest queued indication or confirmation; None if there is none."""
         return self._primitives.popleft() if self._primitives else None
 
     def send(self, primitive: p.Request, now: float) -> None:
@@ -211,20 +231,25 @@ class UpperLayer:
         self._record_transition(event, action, next_state)
         if action in _LEARNS:
             self._learn(cause, sent=False)
+        issued: list[p.Primitive] = []
         for effect in effects:
-            self._perform(effect, now)
+            if isinstance(effect, Issue):
+                issued.append(effect.primitive)
+            else:
+                self._perform(effect, now)
         self.state = next_state
         if next_state is State.Sta1:
             self._framer.stop()
         elif next_state not in _DATA_STATES:
             self._framer.skip()
+        # Last, because the user may answer from within.
+        for primitive in issued:
+            self.deliver(primitive)
 
-    def _perform(self, effect: Effect, now: float) -> None:
+    def _perform(self, effect: Send | Artim | Closing, now: float) -> None:
         match effect:
             case Send(pdu):
                 self._send(pdu)
-            case Issue(primitive):
-                self._primitives.append(primitive)
             case Artim.START:
                 self.deadline = now + self._artim_timeout
             case Artim.STOP:

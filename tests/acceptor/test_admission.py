@@ -82,7 +82,7 @@ def request(**information: Any):
 
 async def ask(event, answer: Any) -> Answers | AAssociateRJ:
     """What becomes of one answer to one event."""
-    actor = SimpleNamespace(house=house(Fabric(answer=answer)), id="test", blob=lambda: b"")
+    actor = SimpleNamespace(shared=house(Fabric(answer=answer)), id="test", description=lambda: b"")
     return await admission.ask(actor, {event: {}})
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.acceptor.answers import failures_of, status_of
+from gateway.acceptor.answer_status import failures_of, status_of
 from gateway.dimse.message import CEchoRQ, CFindRQ, CStoreRQ
 from gateway.events import EVT_ASSOCIATE, EVT_C_ECHO, EVT_C_FIND, EVT_C_STORE
 from gateway.uid import KEYWORDS

@@ -10,7 +10,7 @@ import pytest
 from gateway.datasets import NoContext, select_context
 from gateway.datasets.syntaxes import UNCOMPRESSED, usable_syntaxes
 from gateway.dimse.services import META_SOP_CLASSES, SERVICES
-from gateway.requestor import Association, NotAccepted
+from gateway.requestor import NotAccepted, RequestorAssociation
 from gateway.sdk import assoc
 from gateway.uid import KEYWORDS, VERIFICATION
 from gateway.ul.negotiation import AcceptedContext
@@ -46,7 +46,7 @@ def by_requestor(contexts: list[AcceptedContext], sop_class: str) -> int | None:
         accepted_contexts={one.id: one for one in contexts}, _why_not=lambda *_: "not accepted"
     )
     try:
-        return Association.context_for(told, sop_class).id  # type: ignore[arg-type]
+        return RequestorAssociation.context_for(told, sop_class).id  # type: ignore[arg-type]
     except NotAccepted:
         return None
 

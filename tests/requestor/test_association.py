@@ -291,7 +291,7 @@ def test_idle_association_is_given_up_after_the_network_timeout() -> None:
         assert acceptor.peer.recv_all() == [wire.abort(0, 0), EOF]
 
     async def test(association) -> None:
-        await association._over
+        await association.wait_ended()
         assert "nothing happened on the association" in str(association.ended)
 
     with_peer(script, test, timeouts=QUICK)

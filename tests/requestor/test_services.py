@@ -393,7 +393,7 @@ def test_request_in_a_role_we_do_not_have_is_refused() -> None:
         acceptor.release()
 
     async def test(association) -> None:
-        await asyncio.wait([association._over], timeout=QUICK.dimse)
+        await association.wait_ended(QUICK.dimse)
         await association.release()
 
     with_peer(script, test, proposal=STORE, handler=lambda _: 0)
@@ -424,7 +424,7 @@ def test_event_report_on_our_association() -> None:
     async def test(association) -> None:
         answered = await association.n_action(COMMITMENT, "1.2.840.10008.1.20.1.1", 1, b"these")
         assert answered.status == 0
-        await association._over
+        await association.wait_ended()
         assert isinstance(association.ended, Released)
 
     def handler(incoming):

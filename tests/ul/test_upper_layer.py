@@ -482,3 +482,55 @@ class TestTrace:
             ("Sta6", "Evt10", "DT-2", "Sta6"),
             ("Sta6", "Evt9", "DT-1", "Sta6"),
         ]
+
+
+PDVS = st.builds(
+    lambda context_id, control, data, error: (
+        (len(data) + 2 + error).to_bytes(4, "big") + bytes((context_id, control)) + data
+    ),
+    st.sampled_from([1, 3, 3, 3, 5]),
+    st.integers(0, 3),
+    st.binary(max_size=20),
+    st.sampled_from([0, 0, 0, 0, 0, 1, -1]),
+)
+DATA_PDUS = st.builds(
+    lambda pdvs, rest: s.pdu(4, b"".join(pdvs) + rest),
+    st.lists(PDVS, max_size=3),
+    st.sampled_from([b"", b"", b"", b"?", b"trailing"]),
+)
+STREAMS = st.lists(
+    st.one_of(
+        DATA_PDUS,
+        DATA_PDUS,
+        st.sampled_from([s.pdu(5, bytes(4)), s.pdu(6, bytes(4)), s.pdu(9, b"")]),
+    ),
+    max_size=6,
+).map(b"".join)
+
+
+@given(STREAMS, st.lists(st.integers(1, 40), max_size=20), st.sampled_from(list(Side)))
+def test_the_short_way_of_p_data_gives_what_the_general_one_does(stream, sizes, side):
+    """`take_part` needs whole headers: byte by byte, or traced, everything goes the long way."""
+
+    def outcome(pieces, trace=Trace.NONE):
+        association = s.established(side)
+        association.trace = trace
+        found = []
+        for piece in pieces:
+            association.receive_data(piece, 1.0)
+            found += read(association)
+        return join(found), s.sent(association), association.state, association.closing
+
+    general = outcome([stream[n : n + 1] for n in range(len(stream))])
+    assert outcome([stream]) == general
+    assert outcome([stream], Trace.PDUS) == general
+    assert outcome(pieces_of(stream, sizes)) == general
+
+
+def pieces_of(stream, sizes):
+    """The stream in pieces of these sizes, and the rest."""
+    pieces = []
+    for size in sizes:
+        pieces.append(stream[:size])
+        stream = stream[size:]
+    return [*pieces, stream]

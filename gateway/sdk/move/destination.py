@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-    from gateway.requestor.operation import Answered
+    from gateway.association.operation import ReceivedResponse
     from gateway.requestor.proposal import Contexts
-    from gateway.requestor.sync import Association
+    from gateway.requestor.sync import BlockingAssociation
 
 log = logging.getLogger("gateway.sdk")
 
@@ -41,7 +41,7 @@ class StartedStore(NamedTuple):
     """A C-STORE on its way."""
 
     sop_instance_uid: str
-    answered: Future[Answered]
+    answered: Future[ReceivedResponse]
     """Of any thread; raises what the association ended with."""
 
 
@@ -57,7 +57,7 @@ class DestinationAssociation:
 
     def __init__(
         self,
-        associate: Callable[[Address, Proposal], Association],
+        associate: Callable[[Address, Proposal], BlockingAssociation],
         address: Address,
         proposal: dict[str, Any],
         own: Contexts | None,
@@ -71,8 +71,8 @@ class DestinationAssociation:
         self._wanted = wanted
         """What came so far; the lanes of a route share it."""
         self._proposed: set[Pair] = set()
-        self._association: Association | None = None
-        self._sent: set[Future[Answered]] = set()
+        self._association: BlockingAssociation | None = None
+        self._sent: set[Future[ReceivedResponse]] = set()
         self._chances = RECONNECTS + 1
         self.was_reached = False
         """There was an association."""
@@ -125,7 +125,7 @@ class DestinationAssociation:
             except AssociationError as error:
                 log.warning("destination=%s the abort failed: %s", self._address, error)
 
-    def _association_for(self, pair: Pair) -> Association:
+    def _association_for(self, pair: Pair) -> BlockingAssociation:
         association = self._association
         self._wanted[pair] = None
         if association is not None and association.ended is None:
@@ -162,7 +162,7 @@ def _pair_of(what: Any) -> Pair:
     return instance.sop_class_uid, instance.transfer_syntax_uid
 
 
-def _fits(association: Association, pair: Pair) -> bool:
+def _fits(association: BlockingAssociation, pair: Pair) -> bool:
     sop_class, syntax = pair
     try:
         select_context(association.accepted_contexts.values(), sop_class, usable_syntaxes(syntax))

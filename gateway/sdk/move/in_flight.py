@@ -22,7 +22,7 @@ from gateway.sdk.move.destination import NoRoute, StartedStore
 from gateway.sdk.stream_values import uid_of
 
 if TYPE_CHECKING:
-    from gateway.requestor.operation import Answered
+    from gateway.association.operation import ReceivedResponse
     from gateway.sdk.event import Event
     from gateway.sdk.move.routes import Route
 
@@ -41,7 +41,7 @@ class SuboperationsInFlight:
         self._event = event
         self._peer_time = peer_time
         self._number_begun = 0
-        self._open: dict[Future[Answered], tuple[int, str]] = {}
+        self._open: dict[Future[ReceivedResponse], tuple[int, str]] = {}
         """Which sub-operation it is, and its SOP Instance UID."""
         self._failed: list[tuple[int, str]] = []
 
@@ -105,7 +105,7 @@ class SuboperationsInFlight:
             if isinstance(error, NoRoute) and not route.was_reached:
                 self._warn(error)
                 return None
-            failed: Future[Answered] = Future()
+            failed: Future[ReceivedResponse] = Future()
             failed.set_exception(error)
             return StartedStore(_uid_in(instance), failed)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.requestor.proposal import Contexts, Proposal
-    from gateway.requestor.sync import Association
+    from gateway.requestor.sync import BlockingAssociation
 
 __all__ = ["NoRoute", "Route", "Routes", "StartedStore"]
 
@@ -71,7 +71,7 @@ class Routes:
             proposal["max_pdu"] = options["max_pdu"]
         return Route(self, where, proposal, _own(options.get("contexts")), associations)
 
-    def associate(self, address: Address, proposal: Proposal) -> Association:
+    def associate(self, address: Address, proposal: Proposal) -> BlockingAssociation:
         with self._lock:
             if self._requestor is None:
                 self._requestor = Requestor()

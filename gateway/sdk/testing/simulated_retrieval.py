@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 
+from gateway.association.operation import ReceivedResponse
 from gateway.datasets import NoContext, select_context
 from gateway.datasets.coding import decode
 from gateway.datasets.conversion import encoded_instance, instance_in, path_of, syntax_of
@@ -16,7 +17,6 @@ from gateway.dimse.message import CStoreRSP
 from gateway.dimse.status import SUCCESS
 from gateway.dimse.suboperations import Tally
 from gateway.errors import GatewayError
-from gateway.requestor.operation import Answered
 from gateway.sdk.move.routes import Route, Routes, StartedStore
 from gateway.ul.negotiation import AcceptedContext
 
@@ -161,8 +161,8 @@ class _SimulatedRoute(Route):
         return True
 
     def begin(self, what: Any, originator: tuple[str, int]) -> StartedStore:  # noqa: ARG002
-        answered: Future[Answered] = Future()
-        answered.set_result(Answered(CStoreRSP(1, self._peer.status)))
+        answered: Future[ReceivedResponse] = Future()
+        answered.set_result(ReceivedResponse(CStoreRSP(1, self._peer.status)))
         return StartedStore(self._take(what), answered)
 
     def _take(self, what: Any) -> str:

@@ -1,62 +1,58 @@
-"""How an association is described to workers: one map, encoded once for all of its events."""
+"""How an association is described to workers and watchers: one map for all of its events."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gateway.ul.fsm import Side
 from gateway.ul.items import UserIdentityRQ
 
 if TYPE_CHECKING:
-    from gateway.transport import Transport
+    from gateway.association.engine import AssociationEngine
     from gateway.ul.items import UserIdentityAC, UserInformation
     from gateway.ul.upper_layer import UpperLayer
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What the protocol machine does not know of its association."""
+def describe(engine: AssociationEngine, *, acceptor: str, ae_title: str) -> dict[str, Any]:
+    """Return the map that PROTOCOL.md calls *assoc*, as far as is known by now.
 
-    name: str
-    house: str
-    """The acceptor's name."""
-    ae_title: str
-    state: str
-    """connected, requested, established, released, rejected, aborted or closed."""
-
-
-def describe(identity: Identity, association: UpperLayer, transport: Transport) -> dict[str, Any]:
-    """The map that PROTOCOL.md calls *assoc*, as far as is known by now."""
-    request, acceptance = association.request, association.acceptance
+    `acceptor` is the name of the acceptor process, `ae_title` the title of this side.
+    """
+    upper, transport = engine.upper, engine.transport
+    request, acceptance = upper.request, upper.acceptance
     called = request.called_ae_title if request else ""
     calling = request.calling_ae_title if request else ""
     asked = request.user_information if request else None
     granted = acceptance.user_information if acceptance else None
+    requestor, accepting = transport.remote, transport.local
+    if engine.side is Side.REQUESTOR:
+        requestor, accepting = accepting, requestor
     return {
-        "id": identity.name,
-        "acceptor": identity.house,
-        "side": "acceptor",
+        "id": engine.id,
+        "acceptor": acceptor,
+        "side": engine.side.value,
         "local": list(transport.local),
         "remote": list(transport.remote),
-        "ae_title": identity.ae_title,
-        "state": identity.state,
-        "requestor": _party(calling, transport.remote, asked),
-        "acceptor_info": _party(called, transport.local, granted),
-        "requested_contexts": _requested(association),
+        "ae_title": ae_title,
+        "state": engine.state,
+        "requestor": _user(calling, requestor, asked),
+        "acceptor_info": _user(called, accepting, granted),
+        "requested_contexts": _requested(upper),
         "accepted_contexts": [
             [c.id, c.abstract_syntax, c.transfer_syntax, c.as_scu, c.as_scp]
-            for c in association.accepted_contexts.values()
+            for c in upper.accepted_contexts.values()
         ],
-        "rejected_contexts": _rejected(association),
+        "rejected_contexts": _rejected(upper),
     }
 
 
-def _party(ae_title: str, address: tuple[str, int], info: UserInformation | None) -> dict[str, Any]:
-    party: dict[str, Any] = {"ae_title": ae_title, "address": address[0], "port": address[1]}
+def _user(ae_title: str, address: tuple[str, int], info: UserInformation | None) -> dict[str, Any]:
+    """What one side said of itself (PS3.8 7.1.1, PS3.7 D.3.3)."""
+    user: dict[str, Any] = {"ae_title": ae_title, "address": address[0], "port": address[1]}
     if info is None:
-        return party
+        return user
     window = info.async_ops
-    party |= {
+    user |= {
         "maximum_length": info.maximum_length,
         "implementation_class_uid": info.implementation_class_uid,
         "implementation_version_name": info.implementation_version_name,
@@ -69,7 +65,7 @@ def _party(ae_title: str, address: tuple[str, int], info: UserInformation | None
             [window.invoked, window.performed] if window is not None else None
         ),
     }
-    return party
+    return user
 
 
 NAMED = (1, 2)
@@ -85,21 +81,21 @@ def _identity(identity: UserIdentityRQ | UserIdentityAC | None) -> dict[str, Any
     }
 
 
-def _requested(association: UpperLayer) -> list[list[Any]]:
-    if association.request is None:
+def _requested(upper: UpperLayer) -> list[list[Any]]:
+    if upper.request is None:
         return []
     return [
         [c.id, c.abstract_syntax, list(c.transfer_syntaxes)]
-        for c in association.request.presentation_contexts
+        for c in upper.request.presentation_contexts
     ]
 
 
-def _rejected(association: UpperLayer) -> list[list[Any]]:
-    if association.request is None or association.acceptance is None:
+def _rejected(upper: UpperLayer) -> list[list[Any]]:
+    if upper.request is None or upper.acceptance is None:
         return []
-    proposed = {c.id: c.abstract_syntax for c in association.request.presentation_contexts}
+    proposed = {c.id: c.abstract_syntax for c in upper.request.presentation_contexts}
     return [
         [c.id, proposed.get(c.id, ""), int(c.result)]
-        for c in association.acceptance.presentation_contexts
+        for c in upper.acceptance.presentation_contexts
         if c.result
     ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gateway.association.errors import Aborted, AssociationError, Rejected, Released
 from gateway.events import (
+    EVT_ABORTED,
     EVT_ACSE_RECV,
     EVT_ACSE_SENT,
     EVT_DATA_RECV,
@@ -14,24 +16,24 @@ from gateway.events import (
     EVT_FSM_TRANSITION,
     EVT_PDU_RECV,
     EVT_PDU_SENT,
+    EVT_REJECTED,
+    EVT_RELEASED,
     EXCERPT,
 )
-from gateway.ul.fsm import Transition
-from gateway.ul.upper_layer import Trace
+from gateway.ul.fsm import Trace, Transition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from gateway.events import NotificationEvent
-    from gateway.fabric.acceptor import Server
     from gateway.ul.pdu import PDU
     from gateway.ul.primitives import PduTraced
 
 _PDU_TOPICS = {name.name for name in (EVT_PDU_RECV, EVT_PDU_SENT, EVT_DATA_RECV, EVT_DATA_SENT)}
 
 
-def trace_wanted(topics: set[str]) -> Trace:
-    """What the protocol machines must record for the topics that are watched."""
+def trace_wanted(topics: Collection[str]) -> Trace:
+    """Return what the protocol machines must record for the topics that are watched."""
     trace = Trace.NONE
     if EVT_FSM_TRANSITION.name in topics:
         trace |= Trace.TRANSITIONS
@@ -40,18 +42,35 @@ def trace_wanted(topics: set[str]) -> Trace:
     return trace
 
 
-class Notifier:
-    """Publishes what happens on one association; `blob` gives its encoded description."""
+class Notifications:
+    """What watchers are told of one association; `publish` takes what somebody watches."""
 
-    def __init__(self, fabric: Server, blob: Callable[[], bytes]) -> None:
-        self._fabric = fabric
-        self._blob = blob
+    def __init__(self, publish: Callable[[NotificationEvent, dict[str, Any]], None]) -> None:
+        self.watched: Collection[str] = ()
+        """The names of the events that somebody watches."""
+        self._publish = publish
         self._data_set: bytearray | None = None
+        """Of the message that is being received, up to the excerpt; None: nobody watches it."""
         self._length = 0
 
     def tell(self, event: NotificationEvent, **body: Any) -> None:
-        if self._fabric.wants(event.name):
-            self._fabric.publish(event.name, body, self._blob())
+        if event.name in self.watched:
+            self._publish(event, body)
+
+    def ended(self, error: AssociationError) -> None:
+        """The association has ended."""
+        if isinstance(error, Released):
+            self.tell(EVT_RELEASED)
+        elif isinstance(error, Rejected):
+            result, source, reason = (
+                error.rejection.result,
+                error.rejection.source,
+                error.rejection.reason,
+            )
+            self.tell(EVT_REJECTED, result=result, source=source, reason=reason)
+        else:
+            source, reason = (error.source, error.reason) if isinstance(error, Aborted) else (0, 0)
+            self.tell(EVT_ABORTED, source=source, reason=reason)
 
     def traced(self, records: Sequence[Transition | PduTraced]) -> None:
         for record in records:
@@ -72,18 +91,21 @@ class Notifier:
         self.tell(EVT_DATA_SENT if sent else EVT_DATA_RECV, data=record.data, **body)
         self.tell(EVT_PDU_SENT if sent else EVT_PDU_RECV, pdu=record.data, **body)
 
-    def acse(self, *, sent: bool, primitive: str, kind: str, pdu: PDU | None) -> None:
+    def acse(self, primitive: str, kind: str, pdu: PDU | None, *, sent: bool) -> None:
+        """An ACSE primitive, and the PDU that carried it; None: none did."""
         event = EVT_ACSE_SENT if sent else EVT_ACSE_RECV
-        if self._fabric.wants(event.name):
+        if event.name in self.watched:
             self.tell(event, primitive=primitive, kind=kind, pdu=pdu.encode() if pdu else b"")
 
     # A message that comes in is told when it is complete: its data set is gathered up to the
     # excerpt, while somebody watches.
 
-    def begun(self) -> None:
-        watched = self._fabric.wants(EVT_DIMSE_RECV.name)
+    def begun(self) -> bool:
+        """A message begins to arrive; tells whether `fragment` and `received` are wanted."""
+        watched = EVT_DIMSE_RECV.name in self.watched
         self._data_set = bytearray() if watched else None
         self._length = 0
+        return watched
 
     def fragment(self, data: memoryview) -> None:
         if self._data_set is None:
@@ -98,9 +120,10 @@ class Notifier:
         data_set, self._data_set = bytes(self._data_set), None
         self._message(EVT_DIMSE_RECV, context_id, command_set, (data_set, self._length))
 
-    def sent(self, context_id: int, command_set: bytes, data_set: bytes | None) -> None:
-        if self._fabric.wants(EVT_DIMSE_SENT.name):
-            whole = data_set or b""
+    def sent(self, context_id: int, command_set: bytes, data_set: object) -> None:
+        """A message was sent; of a data set that was streamed, nothing is told."""
+        if EVT_DIMSE_SENT.name in self.watched:
+            whole = bytes(data_set) if isinstance(data_set, bytes | bytearray | memoryview) else b""
             self._message(EVT_DIMSE_SENT, context_id, command_set, (whole[:EXCERPT], len(whole)))
 
     def _message(

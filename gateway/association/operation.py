@@ -1,7 +1,8 @@
-"""A request in flight, and the responses to it."""
+"""A request of this side that is in flight, and the responses to it."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
@@ -10,22 +11,17 @@ from gateway.dimse.command import CommandField
 from gateway.dimse.status import Category, category, is_pending
 
 if TYPE_CHECKING:
-    import asyncio
-
-    from gateway.dimse.message import CCancelRQ, Request, Response
-    from gateway.requestor.errors import AssociationError
+    from gateway.association.errors import AssociationError
+    from gateway.dimse.message import Request, Response
     from gateway.ul.negotiation import AcceptedContext
 
 MANY = frozenset({CommandField.C_FIND_RQ, CommandField.C_GET_RQ, CommandField.C_MOVE_RQ})
 """The requests that may have several responses, and can be cancelled (PS3.7 9.1)."""
 
-UNREAD = 256
-"""Responses that wait for the one who asked; with more, nothing is read from the peer."""
-
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """A response and its data set, if it has one."""
+class ReceivedResponse:
+    """A response of the peer and its data set, if it has one."""
 
     response: Response
     data_set: bytes | None = None
@@ -47,13 +43,9 @@ class Answered:
 class Carrier(Protocol):
     """What an operation needs of its association."""
 
-    def make_future(self) -> asyncio.Future[None]: ...
-
     def responses_taken(self, operation: Operation) -> None: ...
 
-    async def send_cancel(self, context: AcceptedContext, request: CCancelRQ) -> None: ...
-
-    def cancel_of(self, operation: Operation) -> CCancelRQ | None: ...
+    def send_cancel(self, operation: Operation) -> None: ...
 
 
 class Operation:
@@ -64,9 +56,9 @@ class Operation:
     """
 
     __slots__ = (
-        "_answers",
         "_carrier",
         "_error",
+        "_responses",
         "_waiter",
         "context",
         "is_abandoned",
@@ -84,37 +76,37 @@ class Operation:
         """The final response came, or never will."""
         self.is_abandoned = False
         self._carrier = carrier
-        self._answers: deque[Answered] = deque()
+        self._responses: deque[ReceivedResponse] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._error: AssociationError | None = None
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Answered:
-        answered = await self.next()
-        if answered is None:
+    async def __anext__(self) -> ReceivedResponse:
+        received = await self.next()
+        if received is None:
             raise StopAsyncIteration
-        return answered
+        return received
 
-    async def next(self) -> Answered | None:
-        """The next response; None after the final one. Raises AssociationError."""
-        while not self._answers:
+    async def next(self) -> ReceivedResponse | None:
+        """Return the next response; None after the final one. Raises AssociationError."""
+        while not self._responses:
             if self._error is not None:
                 raise self._error
             if self.is_over:
                 return None
-            self._waiter = self._carrier.make_future()
+            self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
-        answered = self._answers.popleft()
+        received = self._responses.popleft()
         self._carrier.responses_taken(self)
-        return answered
+        return received
 
-    async def final(self) -> Answered:
-        """The final response; those before it are skipped. Raises AssociationError."""
+    async def final(self) -> ReceivedResponse:
+        """Return the final response; those before it are skipped. Raises AssociationError."""
         last = None
-        async for answered in self:
-            last = answered
+        async for received in self:
+            last = received
         if last is None:
             raise RuntimeError("the final response was taken before")
         return last
@@ -124,8 +116,8 @@ class Operation:
 
         It may still answer with matches, and in the end with status FE00, or with success.
         """
-        if not self.is_over and (request := self._carrier.cancel_of(self)) is not None:
-            await self._carrier.send_cancel(self.context, request)
+        if not self.is_over:
+            self._carrier.send_cancel(self)
 
     async def __aenter__(self) -> Self:
         return self
@@ -138,20 +130,20 @@ class Operation:
     def abandon(self) -> None:
         """Nobody waits for responses any more."""
         self.is_abandoned = True
-        self._answers.clear()
+        self._responses.clear()
         self._carrier.responses_taken(self)
 
     @property
     def unread(self) -> int:
         """Responses that nobody took yet."""
-        return len(self._answers)
+        return len(self._responses)
 
     # the association's calls
 
-    def deliver(self, answered: Answered) -> None:
-        self.is_over = not answered.is_pending
+    def deliver(self, received: ReceivedResponse) -> None:
+        self.is_over = not received.is_pending
         if not self.is_abandoned:
-            self._answers.append(answered)
+            self._responses.append(received)
         self._wake()
 
     def fail(self, error: AssociationError) -> None:

@@ -1,9 +1,9 @@
-"""The asyncio shell round `ul.UpperLayer`: feed, flush, timers, pause reading.
+"""The asyncio shell of an `UpperLayer`: feed it, write, arm its timer, pause reading.
 
 All connections of a process read into one buffer: what a read brought is handed on as views and
 used up before the call returns. So memory does not depend on the number of connections, and a data
-set's bytes are not copied on their way. The owner (an actor of the acceptor, or a requestor's
-association) gets primitives and says what is to be sent; it never sees the socket.
+set's bytes are not copied on their way. The engine that owns the association gets its primitives
+from the UpperLayer and never sees the socket.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.ul.fsm import Transition
-    from gateway.ul.primitives import PduTraced, Primitive
+    from gateway.ul.primitives import PduTraced
     from gateway.ul.upper_layer import UpperLayer
 
 READ_SIZE = 512 * 1024
@@ -35,20 +35,20 @@ _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 _buffer = memoryview(bytearray(READ_SIZE))
 
 
-class Owner(Protocol):
-    """What a transport tells the one who owns the association."""
+class TransportUser(Protocol):
+    """Whoever owns the association, as its transport needs it."""
 
     def connected(self) -> None:
         """The transport is up; nothing was read yet."""
-
-    def primitive(self, primitive: Primitive) -> None:
-        """A primitive arrived; its views die when `read_done` returned."""
 
     def read_done(self) -> None:
         """All that one read brought was handed over."""
 
     def traced(self, records: Sequence[Transition | PduTraced]) -> None:
-        """State transitions and PDUs, while the association's `trace` asks for them."""
+        """State transitions and PDUs, while the UpperLayer's `trace` asks for them."""
+
+    def not_read(self) -> None:
+        """The peer has not read what it was sent for `send_timeout` seconds."""
 
     def closed(self) -> None:
         """The connection is gone; the last call."""
@@ -58,29 +58,29 @@ class Transport(asyncio.BufferedProtocol):
     """One connection and its protocol machine.
 
     `send_timeout`: seconds for which the peer may leave what it was sent unread. `full_duplex`: go
-    on reading meanwhile, so that its A-ABORT is seen; for owners that answer a bounded number of
+    on reading meanwhile, so that its A-ABORT is seen; for users that answer a bounded number of
     requests.
     """
 
     def __init__(
         self,
-        association: UpperLayer,
-        owner: Owner,
+        upper: UpperLayer,
+        user: TransportUser,
         *,
         send_timeout: float,
         full_duplex: bool = False,
     ) -> None:
-        self.association = association
+        self._upper = upper
         self.last_received = 0.0
         """The loop's time of the last read."""
         self.local: tuple[str, int] = ("", 0)
         self.remote: tuple[str, int] = ("", 0)
-        self._owner = owner
-        self._send_timeout = send_timeout
+        self._user = user
+        self.send_timeout = send_timeout
         self._full_duplex = full_duplex
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._loop, self._deadline_passed)
-        self._unread = Alarm(self._loop, self.abort)
+        self._unread = Alarm(self._loop, user.not_read)
         self._socket: socket.socket | None = None
         self._transport: asyncio.Transport | None = None
         self._pauses: set[str] = set()
@@ -99,7 +99,7 @@ class Transport(asyncio.BufferedProtocol):
         if self._socket is not None and self._socket.family != socket.AF_UNIX:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.last_received = self._loop.time()
-        self._owner.connected()
+        self._user.connected()
         self.flush()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
@@ -107,8 +107,9 @@ class Transport(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         now = self.last_received = self._loop.time()
-        self.association.receive_data(_buffer[:nbytes], now)
-        self._hand_over()
+        self._upper.receive_data(_buffer[:nbytes], now)
+        self._user.read_done()
+        self.flush()
         if _QUICKACK is not None and self._socket is not None:
             # Linux leaves this mode by itself: without it a peer whose Nagle algorithm holds back
             # its last segment waits 40 ms for our delayed acknowledgement, each time.
@@ -126,20 +127,20 @@ class Transport(asyncio.BufferedProtocol):
         self._unread.stop()
         self._writable.set()
         self._transport = self._socket = None
-        self._owner.closed()
+        self._user.closed()
 
     def pause_writing(self) -> None:
         self._writable.clear()
         if not self._full_duplex:
             self.pause_reading("writing")
-        self._unread.set(self._loop.time() + self._send_timeout)
+        self._unread.set(self._loop.time() + self.send_timeout)
 
     def resume_writing(self) -> None:
         self._writable.set()
         self._unread.set(None)
         self.resume_reading("writing")
 
-    # the owner's side
+    # the user's side
 
     @property
     def is_paused(self) -> bool:
@@ -148,14 +149,21 @@ class Transport(asyncio.BufferedProtocol):
 
     def flush(self) -> None:
         """Send what the machine has to say, follow its wish to close, arm its timer."""
-        association = self.association
-        output = association.bytes_to_send()
+        upper = self._upper
+        output = upper.bytes_to_send()
         if output and self._transport is not None and not self._finished:
             self._transport.write(output[0] if len(output) == 1 else b"".join(output))
-        self._trace()
-        self._alarm.set(association.deadline)
-        if association.closing is not Closing.NO:
-            self._close(association.closing)
+        if upper.is_traced:
+            self.trace()
+        if upper.deadline is not self._alarm.deadline:
+            self._alarm.set(upper.deadline)
+        if upper.closing is not Closing.NO:
+            self._close(upper.closing)
+
+    def trace(self) -> None:
+        """Hand over what was recorded so far, before what it means is told."""
+        if records := self._upper.take_trace():
+            self._user.traced(records)
 
     @property
     def is_writable(self) -> bool:
@@ -163,8 +171,12 @@ class Transport(asyncio.BufferedProtocol):
         return self._writable.is_set()
 
     async def drain(self) -> None:
-        """Wait until the peer has read enough of what it was sent."""
+        """Wait until the peer has read enough of what it was sent, or the association ended."""
         await self._writable.wait()
+
+    def stop_waiting(self) -> None:
+        """The association has ended: let those go on that wait in `drain`."""
+        self._writable.set()
 
     def pause_reading(self, reason: str) -> None:
         """Stop reading until every reason for it has gone."""
@@ -186,25 +198,15 @@ class Transport(asyncio.BufferedProtocol):
 
     # between the two
 
-    def _hand_over(self) -> None:
-        association, owner = self.association, self._owner
-        self._trace()  # what happened on the wire, before what it means
-        while (primitive := association.next_primitive()) is not None:
-            owner.primitive(primitive)
-        owner.read_done()
+    def _lost(self) -> None:
+        self._upper.receive_eof(self._loop.time())
+        self._user.read_done()
         self.flush()
 
-    def _trace(self) -> None:
-        if self.association.is_traced and (records := self.association.take_trace()):
-            self._owner.traced(records)
-
-    def _lost(self) -> None:
-        self.association.receive_eof(self._loop.time())
-        self._hand_over()
-
     def _deadline_passed(self) -> None:
-        self.association.handle_deadline(self._loop.time())
-        self._hand_over()
+        self._upper.handle_deadline(self._loop.time())
+        self._user.read_done()
+        self.flush()
 
     def _close(self, closing: Closing) -> None:
         if self._transport is None:
@@ -219,7 +221,7 @@ class Transport(asyncio.BufferedProtocol):
             self._forget_pauses()
         elif not self._transport.is_closing():
             self._finished = True
-            self._unread.set(self._loop.time() + self._send_timeout)
+            self._unread.set(self._loop.time() + self.send_timeout)
             self._transport.close()
 
     def _forget_pauses(self) -> None:

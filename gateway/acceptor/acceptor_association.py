@@ -1,0 +1,156 @@
+"""One association in the acceptor role: what its engine asks and tells is answered here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Protocol
+
+from gateway.acceptor import admission
+from gateway.acceptor.requests import decide
+from gateway.association.description import describe
+from gateway.association.engine import AssociationEngine
+from gateway.association.errors import Aborted, Rejected, Released
+from gateway.association.phase import Phase
+from gateway.fabric.wire.frames import pack
+from gateway.ul.negotiation import Answers, negotiate
+from gateway.ul.pdu import AAssociateAC, AAssociateRJ
+from gateway.ul.upper_layer import Side
+
+if TYPE_CHECKING:
+    from gateway.acceptor.shared import Shared
+    from gateway.association.errors import AssociationError
+    from gateway.association.port import PeerRequest
+    from gateway.dimse.assembler import MessageBegun
+    from gateway.events import InterventionEvent, NotificationEvent
+    from gateway.ul.negotiation import AcceptedContext
+    from gateway.ul.pdu import AAssociateRQ
+
+log = logging.getLogger("gateway.acceptor")
+
+
+class Observer(Protocol):
+    """Whoever counts the associations of the process."""
+
+    def connected(self, association: AcceptorAssociation) -> None: ...
+
+    def requested(self, association: AcceptorAssociation) -> None: ...
+
+    def ended(self) -> None: ...
+
+    def closed(self, association: AcceptorAssociation) -> None: ...
+
+
+class AcceptorAssociation:
+    """The port of an engine whose requests are answered by workers."""
+
+    def __init__(self, shared: Shared, observer: Observer) -> None:
+        self.shared = shared
+        self.engine = AssociationEngine(
+            Side.ACCEPTOR, self, shared.timeouts, max_pdu=shared.settings.association.max_pdu
+        )
+        self.engine.watch(shared.topics)
+        self.id = self.engine.id
+        self._observer = observer
+        self._description = b""
+        self._described_state = ""
+        self._was_established = False
+        self._negotiating: asyncio.Task[None] | None = None
+
+    # what requests need
+
+    @property
+    def calling_ae_title(self) -> str:
+        request = self.engine.upper.request
+        return request.calling_ae_title if request is not None else ""
+
+    def description(self) -> bytes:
+        """Return the association's description for workers, encoded once for each of its states."""
+        if self._described_state != self.engine.state:
+            settings = self.shared.settings
+            self._described_state = self.engine.state
+            self._description = pack(
+                describe(self.engine, acceptor=settings.name, ae_title=settings.ae_title)
+            )
+        return self._description
+
+    def abort(self, why: str) -> None:
+        """A-ABORT, unless the association has not begun or is over."""
+        if self.engine.phase is not Phase.PENDING:
+            self.engine.abort(Aborted(why))
+
+    # the engine's calls
+
+    def connected(self) -> None:
+        self._observer.connected(self)
+
+    def requested(self, request: AAssociateRQ) -> None:
+        self._observer.requested(self)
+        if (rejection := admission.turn_away(self.shared, request)) is not None:
+            self.engine.reject(rejection)
+        elif asked := admission.questions(self.shared, request):
+            loop = asyncio.get_running_loop()
+            self._negotiating = loop.create_task(self._negotiate(request, asked), name=self.id)
+        else:
+            self._conclude(negotiate(request, self.shared.policy, Answers()))
+
+    async def _negotiate(
+        self, request: AAssociateRQ, asked: dict[InterventionEvent, dict[str, Any]]
+    ) -> None:
+        try:
+            answers = await admission.ask(self, asked)
+            # Much may have changed while workers thought about it.
+            refusal = admission.turn_away(self.shared, request)
+            if isinstance(answers, AAssociateRJ):
+                self._conclude(answers)
+            else:
+                self._conclude(refusal or negotiate(request, self.shared.policy, answers))
+        except Exception:
+            log.exception("association=%s the negotiation failed", self.id)
+            self.abort("the negotiation failed")
+
+    def _conclude(self, outcome: AAssociateAC | AAssociateRJ) -> None:
+        if self.engine.phase is not Phase.NEGOTIATING:
+            return
+        if isinstance(outcome, AAssociateRJ):
+            self.engine.reject(outcome)
+        else:
+            self.engine.accept(outcome)
+
+    def established(self) -> None:
+        self._was_established = True
+        self.shared.established += 1
+        acceptance = self.engine.upper.acceptance
+        window = acceptance.user_information.async_ops if acceptance is not None else None
+        if window is not None:
+            limit = self.shared.settings.association.max_operations_performed
+            self.engine.inbox.window = min(window.invoked or limit, limit)
+
+    def receive(self, context: AcceptedContext, begun: MessageBegun) -> PeerRequest:
+        return decide(self, context, begun)
+
+    def settled(self) -> None:
+        if self.shared.draining:
+            self.abort("this acceptor is about to leave")
+
+    def association_ended(self, error: AssociationError) -> None:
+        if isinstance(error, Rejected):
+            rejection = error.rejection
+            log.warning(
+                "association=%s A-ASSOCIATE-RJ (%d,%d,%d): %s",
+                *(self.id, rejection.result, rejection.source, rejection.reason),
+                rejection.describe(),
+            )
+        elif not isinstance(error, Released):
+            log.warning("association=%s %s", self.id, error)
+        if self._was_established:
+            self.shared.established -= 1
+        if self._negotiating is not None and self._negotiating is not asyncio.current_task():
+            self._negotiating.cancel()
+        self._observer.ended()
+
+    def closed(self) -> None:
+        self._observer.closed(self)
+
+    def publish(self, event: NotificationEvent, body: dict[str, Any]) -> None:
+        self.shared.fabric.publish(event.name, body, self.description())

@@ -1,0 +1,145 @@
+"""Requests of the peer that a worker answers: what they have in common."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Protocol
+
+from gateway.acceptor.answer_status import failures_of, status_of
+from gateway.fabric.acceptor import Intervention
+
+if TYPE_CHECKING:
+    from gateway.acceptor.shared import Shared
+    from gateway.association.engine import AssociationEngine
+    from gateway.dimse.message import Request
+    from gateway.errors import Unanswered
+    from gateway.events import InterventionEvent
+    from gateway.fabric import Answer
+    from gateway.ul.negotiation import AcceptedContext
+
+log = logging.getLogger("gateway.acceptor")
+
+
+class Asker(Protocol):
+    """The association, as its requests need it."""
+
+    id: str
+    shared: Shared
+    engine: AssociationEngine
+
+    @property
+    def calling_ae_title(self) -> str: ...
+
+    def description(self) -> bytes: ...
+
+
+class WorkerRequest:
+    """One request of the peer, from its command set to the last answer of a worker.
+
+    No task waits for the answer: `answered` and `unanswered` are called in the turn of the loop in
+    which it arrives.
+    """
+
+    def __init__(
+        self,
+        association: Asker,
+        context: AcceptedContext,
+        request: Request,
+        event: InterventionEvent,
+    ) -> None:
+        self.message_id: int | None = request.message_id
+        self.association = association
+        self.engine = association.engine
+        self.context = context
+        self.request = request
+        self.event = event
+        self.failures = failures_of(event)
+        self._intervention: Intervention | None = None
+        """As asked of a worker, until it is answered for the last time."""
+
+    # as the inbox calls it
+
+    def fragment(self, data: memoryview) -> None:
+        raise NotImplementedError
+
+    def perform(self) -> None:
+        raise NotImplementedError
+
+    def read_done(self) -> None:
+        """Whatever is kept was copied as it came."""
+
+    def cancel(self) -> None:
+        """A request that is answered once is finished whatever comes."""
+
+    def discard(self) -> None:
+        self._put_down()
+
+    def stop(self) -> None:
+        self.discard()
+
+    # asking
+
+    def ask(self, data: bytes | None, *, window: int = 0, **payload: Any) -> None:
+        """Ask the worker that holds the event; `window`: answers that may be under way at once."""
+        context = self.context
+        described = {
+            "request": self.request.parameters(),
+            "context": [context.id, context.abstract_syntax, context.transfer_syntax],
+            "message_id": self.message_id,
+            **payload,
+        }
+        association = self.association
+        self._intervention = Intervention(
+            self.event.name, described, association.description(), data, sink=self, window=window
+        )
+        association.shared.fabric.ask(self._intervention)
+
+    # as the fabric calls it
+
+    def answered(self, answer: Answer) -> None:
+        if answer.final:
+            self._intervention = None
+        try:
+            self.take_answer(answer)
+        except Exception:
+            log.exception("association=%s an operation failed", self.association.id)
+            self.engine.fail()
+
+    def unanswered(self, error: Unanswered) -> None:
+        self._intervention = None
+        log.warning("association=%s %s unanswered: %s", self.association.id, self.event, error)
+        self.take_failure(error)
+
+    def take_answer(self, answer: Answer) -> None:
+        """Respond to the peer with an answer of the worker."""
+        raise NotImplementedError
+
+    def take_failure(self, error: Unanswered) -> None:
+        """Send the final response of a request to which no answer will come, or no further one."""
+        status = self.failures.unanswered
+        self.finish(status, {"ErrorComment": str(error)} if status else None)
+
+    # responding
+
+    def status(self, payload: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Return status and elements of the response that an answer becomes."""
+        return status_of(self.event, self.request, payload, self.association.id)
+
+    def respond(
+        self, status: int, elements: dict[str, Any] | None = None, data_set: bytes | None = None
+    ) -> None:
+        response = self.request.response(status, elements)
+        self.engine.outbox.send(self.context.id, response, data_set)
+
+    def finish(
+        self, status: int, elements: dict[str, Any] | None = None, data_set: bytes | None = None
+    ) -> None:
+        """Send the final response; a worker that is still at it is told."""
+        self.respond(status, elements, data_set)
+        self._put_down()
+        self.engine.inbox.finished(self)
+
+    def _put_down(self) -> None:
+        intervention, self._intervention = self._intervention, None
+        if intervention is not None and not intervention.closed:
+            self.association.shared.fabric.abandon(intervention)

@@ -1,0 +1,128 @@
+"""Commands of workers to associations: a request to the peer, a release, an abort.
+
+Only the acceptor may touch an association; a worker sends a command and is told the results.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from gateway.association.errors import Aborted, AssociationError, TimedOut
+from gateway.association.phase import Phase
+from gateway.dimse import message as dimse
+from gateway.dimse.message import Request
+from gateway.dimse.services import check_request
+from gateway.errors import DimseError, LocalProtocolError
+from gateway.fabric import CommandFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from gateway.association.engine import AssociationEngine
+    from gateway.association.operation import ReceivedResponse
+    from gateway.fabric.acceptor import AssociationCommand
+    from gateway.ul.negotiation import AcceptedContext
+
+log = logging.getLogger("gateway.acceptor")
+
+_KINDS: dict[str, type[Request]] = {
+    kind.__name__: kind for kind in dimse.MESSAGES.values() if issubclass(kind, Request)
+}
+
+
+class AssociationCommands:
+    """Takes the commands of all workers; `find` gives the engine of an association's name."""
+
+    def __init__(self, find: Callable[[str], AssociationEngine | None]) -> None:
+        self._find = find
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def take(self, command: AssociationCommand) -> None:
+        engine = self._find(command.association)
+        if engine is None or engine.phase is not Phase.ESTABLISHED:
+            command.fail(CommandFailure.ENDED, "there is no such association, or it is over")
+            return
+        match command.operation:
+            case "abort":
+                engine.abort(Aborted("a worker aborted the association"))
+                command.reply({})
+            case "release":
+                self._start(command, _release(engine, command))
+            case "request":
+                self._start(command, _request(engine, command))
+            case other:
+                text = f"{other[:40]!r} is not a valid command: use abort, release or request"
+                command.fail(CommandFailure.INVALID, text)
+
+    def _start(self, command: AssociationCommand, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(_guarded(command, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+        def gone() -> None:
+            task.cancel()
+
+        command.gone = gone
+
+
+async def _guarded(command: AssociationCommand, work: Coroutine[None, None, None]) -> None:
+    try:
+        await work
+    except TimedOut:
+        command.fail(
+            CommandFailure.TIMEOUT, "the peer did not respond in time; the association is aborted"
+        )
+    except AssociationError as error:
+        command.fail(CommandFailure.ENDED, str(error))
+    except Exception:
+        log.exception("association=%s a worker's command failed", command.association)
+        command.fail(CommandFailure.INVALID, "the acceptor failed to perform it")
+
+
+async def _release(engine: AssociationEngine, command: AssociationCommand) -> None:
+    await engine.release()
+    command.reply({})
+
+
+async def _request(engine: AssociationEngine, command: AssociationCommand) -> None:
+    context = engine.upper.accepted_contexts.get(command.payload.get("context_id", 0))
+    if context is None:
+        command.fail(CommandFailure.CONTEXT, "that presentation context is not accepted")
+        return
+    try:
+        request = _build(engine, command.payload, context)
+    except DimseError as error:
+        command.fail(CommandFailure.CONTEXT, str(error))
+        return
+    except (TypeError, ValueError, LocalProtocolError) as error:
+        command.fail(CommandFailure.INVALID, str(error))
+        return
+    operation = await engine.in_flight.invoke(context, request, command.data)
+    # A worker that no longer waits leaves early: the peer is asked to stop (C-CANCEL).
+    async with operation:
+        async for received in operation:
+            command.reply(*_result(received), final=not received.is_pending)
+
+
+def _build(engine: AssociationEngine, payload: dict[str, Any], context: AcceptedContext) -> Request:
+    """The request that a payload describes; raises in words for one that cannot be sent."""
+    kind = _KINDS.get(str(payload.get("kind")))
+    if kind is None:
+        raise ValueError(f"{payload.get('kind')!r:.40} is no request of PS3.7")
+    parameters = dict(payload.get("parameters") or {})
+    tags = "attribute_identifier_list"
+    if isinstance(parameters.get(tags), list):
+        parameters[tags] = tuple(parameters[tags])
+    request = kind(engine.in_flight.next_message_id(), **parameters)
+    # The peer is SCP where we are SCU, and the other way round.
+    check_request(request, context.abstract_syntax, as_scu=context.as_scp, as_scp=context.as_scu)
+    request.encode(has_data_set=False)
+    return request
+
+
+def _result(received: ReceivedResponse) -> tuple[dict[str, Any], bytes | None]:
+    response = received.response
+    payload = {"status": response.status, "response": response.parameters()}
+    return payload, received.data_set or None

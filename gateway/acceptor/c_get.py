@@ -1,0 +1,197 @@
+"""C-GET (PS3.4 C.4.3): sub-operations go out on the same association.
+
+So the acceptor performs them, one after the other, and keeps the counters. Reading files and
+waiting for the peer's C-STORE-RSP is what takes time here: one task works off the worker's answers
+while there are any.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from gateway.acceptor.instance import Unsendable, locate
+from gateway.acceptor.streamed import StreamedRequest
+from gateway.association.errors import AssociationError
+from gateway.datasets.failed_list import encode_failed_list
+from gateway.dimse.message import CStoreRQ
+from gateway.dimse.status import CANCEL, PENDING, Category, category
+from gateway.dimse.suboperations import MOST, Tally
+from gateway.errors import LocalProtocolError
+
+if TYPE_CHECKING:
+    from gateway.acceptor.asking import Asker
+    from gateway.dimse.message import Request
+    from gateway.errors import Unanswered
+    from gateway.events import InterventionEvent
+    from gateway.fabric import Answer
+    from gateway.ul.negotiation import AcceptedContext
+
+log = logging.getLogger("gateway.acceptor")
+
+
+class GetState(Enum):
+    """How far a C-GET has come."""
+
+    ASKED = auto()
+    """The number of sub-operations is to come, or a status that ends it before it began."""
+    SENDING = auto()
+    """Instances come, and in the end a status."""
+    OVER = auto()
+
+
+class GetRequest(StreamedRequest):
+    """One C-GET."""
+
+    def __init__(
+        self,
+        association: Asker,
+        context: AcceptedContext,
+        request: Request,
+        event: InterventionEvent,
+    ) -> None:
+        super().__init__(association, context, request, event)
+        self.state = GetState.ASKED
+        self._tally = Tally()
+        self._answers: deque[Answer | Unanswered] = deque()
+        self._work: asyncio.Task[None] | None = None
+
+    def take_answer(self, answer: Answer) -> None:
+        self._enqueue(answer)
+
+    def take_failure(self, error: Unanswered) -> None:
+        self._enqueue(error)
+
+    def discard(self) -> None:
+        super().discard()
+        self.state = GetState.OVER
+        if self._work is not None:
+            self._work.cancel()
+
+    def _enqueue(self, answer: Answer | Unanswered) -> None:
+        self._answers.append(answer)
+        if self._work is None:
+            self._work = asyncio.get_running_loop().create_task(
+                self._work_off(), name=self.association.id
+            )
+
+    async def _work_off(self) -> None:
+        try:
+            while self._answers and self.state is not GetState.OVER:
+                answer = self._answers.popleft()
+                if isinstance(answer, Exception):
+                    self._end_unanswered(answer)
+                else:
+                    await self._one(answer)
+        except Exception:
+            log.exception("association=%s an operation failed", self.association.id)
+            self.engine.fail()
+        finally:
+            self._work = None
+
+    async def _one(self, answer: Answer) -> None:
+        if self.state is GetState.ASKED:
+            self._begin(answer)
+        elif answer.final:
+            self._end_as_answered(answer)
+        elif self.is_cancelled:
+            if self.is_unheeded():
+                self._end(CANCEL)
+            else:
+                self.consumed()
+        else:
+            await self._send(answer)
+
+    def _begin(self, answer: Answer) -> None:
+        """Take the number of sub-operations, or a status that ends it before it began."""
+        number = answer.payload.get("number")
+        if type(number) is int and number >= 0 and not answer.final:
+            if number > MOST:
+                self._over(self.failures.of("too_many"))
+                return
+            self.state, self._tally = GetState.SENDING, Tally(number)
+            self.consumed()
+            return
+        self._over(*self.status(answer.payload))
+
+    async def _send(self, answer: Answer) -> None:
+        """Perform one sub-operation and tell the peer the counters."""
+        try:
+            status, uid = await self._suboperation(answer)
+        except AssociationError:
+            self.is_cancelled = True  # in Sta8 there may still be a final response
+            return
+        self._tally.count(status, uid)
+        self.respond(PENDING, self._tally.elements(with_remaining=True))
+        await self.engine.transport.drain()
+        self.consumed()
+
+    async def _suboperation(self, answer: Answer) -> tuple[int | None, str]:
+        """Send an instance; gives the status of its response, None without one, and its UID."""
+        payload, association, engine = answer.payload, self.association, self.engine
+        if "failed" in payload:
+            log.error(
+                "association=%s C-GET sub-operation: %s", association.id, payload.get("error")
+            )
+            return None, str(payload.get("sop_instance_uid", ""))
+        contexts = engine.upper.accepted_contexts.values()
+        try:
+            context, instance = await locate(payload, answer.data, contexts)
+            sop_class, uid = instance.sop_class_uid, instance.sop_instance_uid
+            request = CStoreRQ(engine.in_flight.next_message_id(), sop_class, uid)
+            request.encode(has_data_set=True)
+        except Unsendable as error:
+            log.warning("association=%s C-GET sub-operation: %s", association.id, error)
+            return None, error.sop_instance_uid
+        except LocalProtocolError as error:  # the worker gave something else for UIDs
+            log.error("association=%s C-GET sub-operation: %s", association.id, error)  # noqa: TRY400 - no bug here
+            return None, ""
+        try:
+            operation = await engine.in_flight.invoke(context, request, instance.data_set())
+        except OSError as error:
+            log.warning("association=%s C-GET sub-operation: %s", association.id, error)
+            return None, uid
+        return (await operation.final()).status, uid
+
+    def _end_as_answered(self, answer: Answer) -> None:
+        tally = self._tally
+        status, elements = self.status(answer.payload)
+        if self.is_cancelled and tally.remaining and category(status) is Category.SUCCESS:
+            status = CANCEL
+        if category(status) is not Category.CANCEL:
+            tally.give_up()
+        if category(status) is Category.SUCCESS:
+            status = tally.status()
+        self._end(status, elements, answer.data)
+
+    def _end_unanswered(self, error: Unanswered) -> None:
+        if self.state is GetState.ASKED:
+            self.state = GetState.OVER
+            super().take_failure(error)
+            return
+        self._tally.give_up()
+        self._end(self.failures.of("begun"), {"ErrorComment": str(error)})
+
+    def _end(
+        self,
+        status: int,
+        elements: dict[str, Any] | None = None,
+        data_set: bytes | None = None,
+    ) -> None:
+        cancelled = category(status) is Category.CANCEL
+        counters = self._tally.elements(with_remaining=cancelled)
+        if category(status) is not Category.SUCCESS and data_set is None:
+            data_set = encode_failed_list(self._tally.failed, self.context.transfer_syntax)
+        self._over(status, {**(elements or {}), **counters}, data_set)
+
+    def _over(
+        self,
+        status: int,
+        elements: dict[str, Any] | None = None,
+        data_set: bytes | None = None,
+    ) -> None:
+        self.state = GetState.OVER
+        self.finish(status, elements, data_set)

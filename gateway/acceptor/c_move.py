@@ -1,0 +1,81 @@
+"""C-MOVE (PS3.4 C.4.2): sub-operations go out from the worker's process, which answers counters."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from gateway.acceptor.streamed import StreamedRequest
+from gateway.dimse.status import CANCEL, Category, category
+from gateway.dimse.suboperations import Tally
+
+if TYPE_CHECKING:
+    from gateway.acceptor.asking import Asker
+    from gateway.dimse.message import Request
+    from gateway.errors import Unanswered
+    from gateway.events import InterventionEvent
+    from gateway.fabric import Answer
+    from gateway.ul.negotiation import AcceptedContext
+
+
+class MoveState(Enum):
+    """How far a C-MOVE has come."""
+
+    ASKED = auto()
+    """The number of sub-operations is to come, or a status that ends it before it began."""
+    MOVING = auto()
+    """Counters come, and in the end a status."""
+
+
+class MoveRequest(StreamedRequest):
+    """One C-MOVE."""
+
+    def __init__(
+        self,
+        association: Asker,
+        context: AcceptedContext,
+        request: Request,
+        event: InterventionEvent,
+    ) -> None:
+        super().__init__(association, context, request, event)
+        self.state = MoveState.ASKED
+        self._number = 0
+        self._counters: dict[str, int] = {}
+
+    def take_answer(self, answer: Answer) -> None:
+        number = answer.payload.get("number")
+        if type(number) is int and not answer.final:
+            self.state, self._number = MoveState.MOVING, number
+            self.consumed()
+            return
+        status, elements = self.status(answer.payload)
+        if answer.final or category(status) is not Category.PENDING:
+            self.finish(status, elements, answer.data)
+            return
+        self._counters = pending_counters(answer.payload)
+        if not self.is_cancelled:
+            self.respond(status, elements)
+        elif self.is_unheeded():
+            self.finish(CANCEL, self._counters)
+            return
+        self.consumed()
+
+    def take_failure(self, error: Unanswered) -> None:
+        if self.state is MoveState.ASKED:
+            super().take_failure(error)
+            return
+        tally = Tally(self._number)
+        tally.completed = self._counters.get("NumberOfCompletedSuboperations", 0)
+        tally.warnings = self._counters.get("NumberOfWarningSuboperations", 0)
+        tally.give_up()
+        comment = {"ErrorComment": str(error)}
+        elements = {**comment, **tally.elements(with_remaining=False)}
+        self.finish(self.failures.of("begun"), elements)
+
+
+def pending_counters(payload: dict[str, Any]) -> dict[str, int]:
+    """Return the counters of sub-operations that an answer carries."""
+    elements = payload.get("elements")
+    if not isinstance(elements, dict):
+        return {}
+    return {k: v for k, v in elements.items() if k.startswith("NumberOf") and type(v) is int}

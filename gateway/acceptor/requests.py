@@ -1,0 +1,96 @@
+"""What becomes of a request of the peer: decided at its command set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.acceptor.answer_status import failures_of
+from gateway.acceptor.c_find import FindRequest
+from gateway.acceptor.c_get import GetRequest
+from gateway.acceptor.c_move import MoveRequest
+from gateway.acceptor.c_store import StoreRequest
+from gateway.acceptor.gathered import GatheredRequest
+from gateway.association.inbox import Prepared
+from gateway.dimse import message as dimse
+from gateway.dimse.status import OUT_OF_RESOURCES, SUCCESS
+from gateway.errors import DimseError, SpoolError
+from gateway.events import (
+    EVT_C_ECHO,
+    EVT_C_FIND,
+    EVT_C_GET,
+    EVT_C_MOVE,
+    EVT_C_STORE,
+    EVT_N_ACTION,
+    EVT_N_CREATE,
+    EVT_N_DELETE,
+    EVT_N_EVENT_REPORT,
+    EVT_N_GET,
+    EVT_N_SET,
+    InterventionEvent,
+)
+from gateway.part10 import file_meta
+
+if TYPE_CHECKING:
+    from gateway.acceptor.asking import Asker
+    from gateway.association.port import PeerRequest
+    from gateway.dimse.assembler import MessageBegun
+    from gateway.dimse.message import CStoreRQ, Request
+    from gateway.fabric import Binding
+    from gateway.ul.negotiation import AcceptedContext
+
+EVENT_OF: dict[type, InterventionEvent] = {
+    dimse.CEchoRQ: EVT_C_ECHO,
+    dimse.CStoreRQ: EVT_C_STORE,
+    dimse.CFindRQ: EVT_C_FIND,
+    dimse.CGetRQ: EVT_C_GET,
+    dimse.CMoveRQ: EVT_C_MOVE,
+    dimse.NActionRQ: EVT_N_ACTION,
+    dimse.NCreateRQ: EVT_N_CREATE,
+    dimse.NDeleteRQ: EVT_N_DELETE,
+    dimse.NEventReportRQ: EVT_N_EVENT_REPORT,
+    dimse.NGetRQ: EVT_N_GET,
+    dimse.NSetRQ: EVT_N_SET,
+}
+"""The intervention event of each request."""
+
+_KIND_OF: dict[InterventionEvent, type[GatheredRequest]] = {
+    EVT_C_FIND: FindRequest,
+    EVT_C_GET: GetRequest,
+    EVT_C_MOVE: MoveRequest,
+}
+"""Those that are answered many times; the N-services and C-ECHO are answered once."""
+
+
+def decide(association: Asker, context: AcceptedContext, begun: MessageBegun) -> PeerRequest:
+    """Return what takes the data set and answers; raises DimseError to have the request refused."""
+    request: Request = begun.message  # type: ignore[assignment]
+    event = EVENT_OF[type(request)]
+    binding = association.shared.fabric.binding(event.name)
+    if isinstance(request, dimse.CStoreRQ) and binding is not None:
+        return _store(association, context, request, binding)
+    if binding is not None:
+        return _KIND_OF.get(event, GatheredRequest)(association, context, request, event)
+    if event is EVT_C_ECHO:
+        inbox = association.engine.inbox
+        return Prepared(inbox, request.message_id, context.id, request.response(SUCCESS))
+    raise DimseError(failures_of(event).unanswered, "No worker is registered")
+
+
+def _store(
+    association: Asker, context: AcceptedContext, request: CStoreRQ, binding: Binding
+) -> StoreRequest:
+    spool = association.shared.spool
+    try:
+        spool.admit()
+        writer = spool.create(
+            file_meta(
+                request.affected_sop_class_uid,
+                request.affected_sop_instance_uid,
+                context.transfer_syntax,
+                source_ae_title=association.calling_ae_title,
+            ),
+            digest=binding.durable,
+        )
+    except SpoolError as error:
+        raise DimseError(OUT_OF_RESOURCES, str(error)) from None
+    return StoreRequest(association, context, request, binding, writer)

@@ -1,0 +1,48 @@
+"""What the associations of one acceptor process share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.acceptor.policy import policy_of
+from gateway.association.timers import Timeouts
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from gateway.acceptor.watermark import Watermark
+    from gateway.fabric.acceptor import Server
+    from gateway.settings import AcceptorSettings
+    from gateway.spool import Spool
+
+
+class Shared:
+    """Settings, policy, fabric and spool of one acceptor, and how many associations it has."""
+
+    def __init__(
+        self, settings: AcceptorSettings, fabric: Server, spool: Spool, watermark: Watermark
+    ) -> None:
+        limits = settings.association
+        self.settings = settings
+        self.policy = policy_of(settings)
+        self.timeouts = Timeouts(
+            acse=limits.acse_timeout,
+            dimse=limits.dimse_timeout,
+            network=limits.network_timeout,
+            artim=limits.artim_timeout,
+            send=limits.send_timeout,
+        )
+        self.fabric = fabric
+        self.spool = spool
+        self.watermark = watermark
+        self.draining = False
+        """The acceptor is about to leave: nothing new is begun."""
+        self.established = 0
+        """Associations that are open."""
+        self.topics: Collection[str] = ()
+        """The notification events that somebody watches."""
+
+    @property
+    def is_full(self) -> bool:
+        """One more association would be too many."""
+        return self.established >= self.settings.association.max_associations

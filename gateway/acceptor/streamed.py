@@ -1,0 +1,85 @@
+"""Requests that a worker answers many times, under credit: what C-FIND, C-GET and C-MOVE share."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from gateway.acceptor.gathered import GatheredRequest
+from gateway.dimse.status import CANCEL
+
+if TYPE_CHECKING:
+    from gateway.acceptor.asking import Asker
+    from gateway.dimse.message import Request
+    from gateway.events import InterventionEvent
+    from gateway.ul.negotiation import AcceptedContext
+
+WINDOW = 16
+"""Answers of one request that may be on their way."""
+UNHEEDED = 64
+"""Answers after a cancel that do not end the request: the worker has long been told by then."""
+
+
+class StreamedRequest(GatheredRequest):
+    """A request with many answers, and a peer that may cancel it (C-CANCEL)."""
+
+    window = WINDOW
+
+    def __init__(
+        self,
+        association: Asker,
+        context: AcceptedContext,
+        request: Request,
+        event: InterventionEvent,
+    ) -> None:
+        super().__init__(association, context, request, event)
+        self.is_cancelled = False
+        """The peer wants no further responses; the worker's final answer is still awaited."""
+        self._unheeded = 0
+        self._consumed = 0
+        self._draining: asyncio.Task[None] | None = None
+
+    def perform(self) -> None:
+        if self.is_cancelled:
+            self.finish(CANCEL)
+        else:
+            super().perform()
+
+    def cancel(self) -> None:
+        """C-CANCEL, or A-RELEASE-RQ; the worker is told, its answers still come."""
+        self.is_cancelled = True
+        if self._intervention is not None:
+            self.association.shared.fabric.cancel(self._intervention)
+
+    def discard(self) -> None:
+        super().discard()
+        if self._draining is not None:
+            self._draining.cancel()
+
+    def consumed(self) -> None:
+        """An answer was dealt with: the worker may give another, once the peer reads.
+
+        Credit goes back in halves of the window: one message to the worker for eight answers.
+        """
+        self._consumed += 1
+        if self._consumed <= WINDOW // 2:
+            return
+        if self.engine.transport.is_writable:
+            self._give_credit()
+        elif self._draining is None:
+            self._draining = asyncio.get_running_loop().create_task(self._drain())
+
+    def is_unheeded(self) -> bool:
+        """A handler that goes on and on after a cancel is abandoned after a limit."""
+        self._unheeded += 1
+        return self._unheeded > UNHEEDED
+
+    async def _drain(self) -> None:
+        await self.engine.transport.drain()
+        self._draining = None
+        self._give_credit()
+
+    def _give_credit(self) -> None:
+        consumed, self._consumed = self._consumed, 0
+        if self._intervention is not None:
+            self.association.shared.fabric.consumed(self._intervention, consumed)

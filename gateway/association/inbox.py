@@ -1,0 +1,273 @@
+"""The requests of the peer: received one after the other, performed within the window.
+
+What becomes of a request is decided at its command set (`Port.receive`); its data set goes there
+while it arrives. What must be refused is still received, in bounded memory, and the response
+follows its last fragment: a peer that writes before it reads would otherwise wait for this side
+while this side waits for it.
+
+Reading goes on while requests are performed, so that an A-ABORT, a C-CANCEL or a reset is seen. It
+pauses only when a further data set finds the queue full.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from gateway.dimse.assembler import Assembler, DataFragment, MessageEnded, MessageFailed
+from gateway.dimse.message import CCancelRQ, Request, Response, error_response
+from gateway.dimse.operations import Operations
+from gateway.dimse.services import check_request
+from gateway.errors import DimseError
+
+if TYPE_CHECKING:
+    from gateway.association.notify import Notifications
+    from gateway.association.operations_in_flight import OperationsInFlight
+    from gateway.association.outbox import Outbox
+    from gateway.association.port import PeerRequest, Port
+    from gateway.association.transport import Transport
+    from gateway.dimse.assembler import MessageBegun
+    from gateway.ul.primitives import PDataPart
+    from gateway.ul.upper_layer import UpperLayer
+
+log = logging.getLogger("gateway.association")
+
+QUEUE = 8
+"""Requests that wait for the window before reading pauses at a further data set."""
+COMMANDS = 256
+"""Requests that wait before reading pauses at any further request."""
+
+
+class Receiving(Protocol):
+    """What the inbox needs of its engine."""
+
+    id: str
+    port: Port
+    upper: UpperLayer
+    transport: Transport
+    notifications: Notifications
+    in_flight: OperationsInFlight
+    outbox: Outbox
+
+    def settle(self) -> None: ...
+
+    def fail(self) -> None: ...
+
+
+class Prepared:
+    """A request whose response is known from its command set; a data set is thrown away."""
+
+    def __init__(
+        self, inbox: Inbox, message_id: int | None, context_id: int, response: Response
+    ) -> None:
+        self.message_id = message_id
+        self._inbox = inbox
+        self._context_id = context_id
+        self._response = response
+
+    def fragment(self, data: memoryview) -> None:
+        """Thrown away."""
+
+    def read_done(self) -> None:
+        """Nothing was kept."""
+
+    def perform(self) -> None:
+        self._inbox.respond(self._context_id, self._response)
+        self._inbox.finished(self)
+
+    def cancel(self) -> None:
+        """It is answered at once anyway."""
+
+    def discard(self) -> None:
+        """Nothing was kept."""
+
+    def stop(self) -> None:
+        """Nothing was kept."""
+
+
+class Inbox:
+    """The requests of one association's peer."""
+
+    def __init__(self, engine: Receiving) -> None:
+        self.window = 1
+        """Operations performed at the same time (PS3.7 D.3.3.3)."""
+        self.gathered = 0
+        """Bytes of data sets in memory, of requests that are not answered yet."""
+        self.progress = 0.0
+        """The loop's time at which a piece of a request came last."""
+        self._engine = engine
+        self._operations = Operations()
+        self._assembler = Assembler()
+        self._arriving: PeerRequest | None = None
+        self._header: tuple[int, bytes] | None = None
+        """Context and command set of the message that arrives, while somebody watches."""
+        self._waiting: deque[PeerRequest] = deque()
+        self._running: dict[PeerRequest, None] = {}
+        self._is_starting = False
+
+    @property
+    def is_receiving(self) -> bool:
+        """A message has begun and has not ended."""
+        return self._assembler.is_open
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing was begun, waits or is performed."""
+        return not (self._running or self._waiting or self._assembler.is_open)
+
+    # what arrives
+
+    def receive(self, part: PDataPart) -> None:
+        """Take a piece of a PDV; raises RemoteProtocolError for what can only be aborted."""
+        if self._assembler.goes_on(part):
+            self._fragment(part.data)
+            return
+        for event in self._assembler.receive(part):
+            kind = type(event)
+            if kind is DataFragment:
+                self._fragment(event.data)  # type: ignore[union-attr]
+            elif kind is MessageEnded:
+                self._ended()
+            else:
+                self._begun(event)  # type: ignore[arg-type]
+
+    def read_done(self) -> None:
+        """The views of what was read are about to become invalid."""
+        if self._arriving is not None:
+            self._arriving.read_done()
+            if self._arriving.message_id is not None:
+                self.progress = self._engine.transport.last_received
+
+    def _fragment(self, data: memoryview) -> None:
+        if self._header is not None:
+            self._engine.notifications.fragment(data)
+        if self._arriving is not None:
+            self._arriving.fragment(data)
+
+    def _begun(self, begun: MessageBegun | MessageFailed) -> None:
+        watched = self._engine.notifications.begun()
+        self._header = (begun.context_id, begun.command_set) if watched else None
+        if isinstance(begun, MessageFailed):
+            self._arriving = self._refuse_undecodable(begun)
+        elif isinstance(begun.message, Request):
+            self._arriving = self._decide(begun, begun.message)
+        elif isinstance(begun.message, Response):
+            context = self._engine.upper.accepted_contexts[begun.context_id]
+            self._arriving = self._engine.in_flight.receive(context, begun)
+        elif isinstance(begun.message, CCancelRQ):
+            self._cancel(begun.message.message_id_being_responded_to)
+        if len(self._waiting) >= (QUEUE if begun.has_data_set else COMMANDS):
+            self._engine.transport.pause_reading("queue")
+
+    def _decide(self, begun: MessageBegun, request: Request) -> PeerRequest:
+        """Every outcome ends in one final response."""
+        context = self._engine.upper.accepted_contexts[begun.context_id]
+        message_id = None
+        try:
+            check_request(
+                request,
+                context.abstract_syntax,
+                has_data_set=begun.has_data_set,
+                as_scu=context.as_scu,
+                as_scp=context.as_scp,
+            )
+            self._operations.begin(request)
+            message_id = request.message_id
+            return self._engine.port.receive(context, begun)
+        except DimseError as error:
+            log.warning(
+                "association=%s %s refused: 0x%04X %s",
+                *(self._engine.id, type(request).__name__, error.status, error),
+            )
+            response = request.response(error.status, error_comment=str(error))
+            return Prepared(self, message_id, context.id, response)
+
+    def _refuse_undecodable(self, failed: MessageFailed) -> Prepared:
+        """A request whose command set is wrong, but can be answered."""
+        error = failed.error
+        log.warning(
+            "association=%s request refused: 0x%04X %s", self._engine.id, error.status, error
+        )
+        return Prepared(self, None, failed.context_id, error_response(error))
+
+    def _cancel(self, message_id: int) -> None:
+        """A C-CANCEL-RQ has no response, and may come too late (PS3.7 9.3.2.3)."""
+        for request in (*self._waiting, *self._running):
+            if request.message_id == message_id:
+                request.cancel()
+
+    def _ended(self) -> None:
+        if self._header is not None:
+            self._engine.notifications.received(*self._header)
+        request, self._arriving = self._arriving, None
+        if request is None:
+            return
+        request.read_done()
+        if request.message_id is None:  # it takes no part in the window
+            request.perform()
+            return
+        self.progress = self._engine.transport.last_received
+        self._waiting.append(request)
+        self._start()
+
+    # what is performed
+
+    def _start(self) -> None:
+        """Perform what waits, as far as the window has room."""
+        if self._is_starting:
+            return
+        self._is_starting = True
+        waiting, running = self._waiting, self._running
+        try:
+            while waiting and len(running) < self.window:
+                request = waiting.popleft()
+                running[request] = None
+                request.perform()
+        except Exception:
+            # No response can be trusted to have been sent: only an abort is true.
+            log.exception("association=%s an operation failed", self._engine.id)
+            self._engine.fail()
+        finally:
+            self._is_starting = False
+
+    def finished(self, request: PeerRequest) -> None:
+        """The final response to a request was sent, or never will be."""
+        if request not in self._running:
+            return
+        del self._running[request]
+        if request.message_id is not None:
+            self._operations.end(request.message_id)
+        if self._waiting:
+            self._start()
+        if self._engine.transport.is_paused and len(self._waiting) < QUEUE:
+            self._engine.transport.resume_reading("queue")
+        self._engine.settle()
+
+    def respond(self, context_id: int, response: Response, data_set: bytes | None = None) -> None:
+        """Send a response; once the association has ended, it is dropped."""
+        self._engine.outbox.send(context_id, response, data_set)
+
+    # the end
+
+    def drop_unfinished(self) -> None:
+        """The peer will not send the rest of the message it began."""
+        self._assembler = Assembler()
+        request, self._arriving = self._arriving, None
+        if request is not None:
+            request.discard()
+
+    def release(self) -> None:
+        """The peer asked for release: what streams is cancelled, what stores is finished."""
+        self.drop_unfinished()
+        for request in (*self._waiting, *self._running):
+            request.cancel()
+
+    def stop(self) -> None:
+        """The association has ended: nothing can be answered any more."""
+        self.drop_unfinished()
+        left = (*self._waiting, *self._running)
+        self._waiting.clear()
+        self._running.clear()
+        for request in left:
+            request.stop()

@@ -1,0 +1,250 @@
+"""The requests of this side that have no final response yet (PS3.7 9, 10).
+
+Responses find their operation by message ID, whatever their order; several operations may be in
+flight, up to the window that was negotiated (PS3.7 D.3.3.3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING
+
+from gateway.association.operation import Operation, ReceivedResponse
+from gateway.dimse.errors import abort
+from gateway.dimse.message import DataSet, Response
+from gateway.dimse.operations import Invocations
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from gateway.association.errors import AssociationError
+    from gateway.association.outbox import DataSource, Groups, Outbox
+    from gateway.association.transport import Transport
+    from gateway.dimse.assembler import MessageBegun
+    from gateway.dimse.message import Request
+    from gateway.ul.negotiation import AcceptedContext
+
+UNREAD = 256
+"""Responses that wait for the one who asked; with more, nothing is read from the peer."""
+
+DATA_SET_LIMIT = 64 * 1024 * 1024
+"""Bytes of a response's data set; identifiers have some kilobytes."""
+
+
+class ArrivingResponse:
+    """A response of the peer while it arrives."""
+
+    message_id = None
+
+    def __init__(
+        self, owner: OperationsInFlight, operation: Operation, begun: MessageBegun
+    ) -> None:
+        assert isinstance(begun.message, Response)
+        self._owner = owner
+        self._operation = operation
+        self._response = begun.message
+        wanted = begun.has_data_set and begun.message.data_set is not DataSet.NEVER
+        self._data_set = bytearray() if wanted else None
+
+    def fragment(self, data: memoryview) -> None:
+        if self._data_set is None:
+            return
+        if len(self._data_set) + len(data) > DATA_SET_LIMIT:
+            raise abort(f"response with a data set of more than {DATA_SET_LIMIT} bytes")
+        self._owner.heard(self._operation)
+        self._data_set += data
+
+    def read_done(self) -> None:
+        """The bytes were copied as they came."""
+
+    def perform(self) -> None:
+        data_set = None if self._data_set is None else bytes(self._data_set)
+        self._owner.deliver(self._operation, ReceivedResponse(self._response, data_set))
+
+    def cancel(self) -> None:
+        """A response is not cancelled."""
+
+    def discard(self) -> None:
+        """Nothing was kept outside of this object."""
+
+    def stop(self) -> None:
+        """A response is taken at once when it is complete."""
+
+
+class OperationsInFlight:
+    """The operations of one association, and those that wait for room in its window."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        outbox: Outbox,
+        settle: Callable[[], None],
+    ) -> None:
+        self._transport = transport
+        self._outbox = outbox
+        self._settle = settle
+        self._loop = asyncio.get_running_loop()
+        self._invocations = Invocations()
+        self._operations: dict[int, Operation] = {}
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._ended: AssociationError | None = None
+
+    @property
+    def window(self) -> int:
+        """Operations that may be in flight at once; 0: any number."""
+        return self._invocations.window
+
+    @window.setter
+    def window(self, window: int) -> None:
+        self._invocations.window = window
+
+    def next_message_id(self) -> int:
+        """Return an ID that is not in flight (PS3.7 9.3.1.1: unique within the association)."""
+        return self._invocations.next_message_id()
+
+    def __len__(self) -> int:
+        return len(self._operations)
+
+    def longest_silent(self) -> Operation | None:
+        """Return the operation of which the peer was heard least recently.
+
+        None if it is not the peer's turn: requests are still leaving, or responses were not taken.
+        """
+        awaited = (o for o in self._operations.values() if o.since is not None and not o.unread)
+        return min(awaited, key=lambda operation: operation.since or 0.0, default=None)
+
+    # requests
+
+    async def invoke(
+        self, context: AcceptedContext, request: Request, data_set: DataSource | None = None
+    ) -> Operation:
+        """Send a request, once the window has room; the operation has its responses.
+
+        Raises AssociationError, or OSError if the data set cannot be read at all.
+        """
+        return await self._invoke(
+            context, request, partial(self._outbox.send_message, context.id, request, data_set)
+        )
+
+    async def invoke_encoded(
+        self, context: AcceptedContext, request: Request, groups: Groups
+    ) -> Operation:
+        """The same for a message whose P-DATA-TF PDUs are made already, for this peer's limit.
+
+        They come in groups, each of which is one write.
+        """
+        return await self._invoke(context, request, partial(self._outbox.send_encoded, groups))
+
+    async def _invoke(
+        self, context: AcceptedContext, request: Request, send: Callable[[], Awaitable[None]]
+    ) -> Operation:
+        operation = await self._begin(context, request)
+        try:
+            await send()
+        except BaseException:
+            self.forget(operation)
+            raise
+        operation.since = self._loop.time()  # from now on the peer owes an answer
+        return operation
+
+    async def _begin(self, context: AcceptedContext, request: Request) -> Operation:
+        """Wait for room in the window, then put the operation in flight.
+
+        Raises AssociationError once the association has ended.
+        """
+        while self._ended is None and self._invocations.full:
+            await self._room()
+        if self._ended is not None:
+            raise self._ended
+        operation = Operation(self, context, request)
+        self._invocations.begin(request)
+        self._operations[request.message_id] = operation
+        return operation
+
+    def forget(self, operation: Operation) -> None:
+        """Nothing of it is in flight any more, or its request never left."""
+        message_id = operation.request.message_id
+        if self._operations.get(message_id) is operation:
+            del self._operations[message_id]
+            self._invocations.end(message_id)
+            self._let_in()
+            self._settle()
+
+    async def _room(self) -> None:
+        waiter = self._loop.create_future()
+        self._waiting.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self._let_in()
+            raise
+
+    def _let_in(self) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    # an operation's calls
+
+    def responses_taken(self, operation: Operation) -> None:
+        """Somebody took a response: read on, if reading had stopped for it."""
+        if operation.since is not None:
+            operation.since = max(operation.since, self._transport.last_received)
+        if self._transport.is_paused and operation.unread <= UNREAD // 2:
+            self._transport.resume_reading(f"unread {operation.request.message_id}")
+
+    def send_cancel(self, operation: Operation) -> None:
+        """Send the C-CANCEL-RQ of an operation that is in flight."""
+        request = self._invocations.cancel(operation.request.message_id)
+        if request is not None:
+            self._outbox.send(operation.context.id, request)
+
+    # responses
+
+    def receive(self, context: AcceptedContext, begun: MessageBegun) -> ArrivingResponse:
+        """A response begins; raises RemoteProtocolError for one that nothing in flight expects."""
+        assert isinstance(begun.message, Response)
+        request = self._invocations.receive(begun.message)
+        operation = self._operations[request.message_id]
+        if operation.context.id != context.id:
+            raise abort("response on another context than its request")
+        return ArrivingResponse(self, operation, begun)
+
+    def heard(self, operation: Operation) -> None:
+        operation.since = self._loop.time()
+
+    def deliver(self, operation: Operation, received: ReceivedResponse) -> None:
+        """A response is complete."""
+        operation.deliver(received)
+        if operation.is_over:
+            self._move_up(operation)
+            self.forget(operation)
+        elif operation.since is not None:
+            operation.since = self._loop.time()
+        if operation.unread > UNREAD:
+            self._transport.pause_reading(f"unread {operation.request.message_id}")
+
+    def _move_up(self, answered: Operation) -> None:
+        """A peer may perform one after the other: what came after this one waits from now on."""
+        if len(self._operations) > 1:
+            now, is_behind = self._loop.time(), False
+            for operation in self._operations.values():
+                if is_behind and operation.since is not None:
+                    operation.since = now
+                is_behind = is_behind or operation is answered
+
+    def stop(self, error: AssociationError) -> None:
+        """The association has ended."""
+        self._ended = error
+        operations, self._operations = list(self._operations.values()), {}
+        for operation in operations:
+            operation.fail(error)
+        waiting, self._waiting = self._waiting, deque()
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)

@@ -1,0 +1,182 @@
+"""Messages out, one after the other: fragments of two must not be mixed (PS3.8 annex E).
+
+`send` puts a message out whole, in the caller's turn: responses, and whatever has its data set at
+hand. `send_message` is for data sets that come in parts - from a file, a generator, another
+association - and waits for a peer that reads slowly; what `send` is given meanwhile leaves right
+behind it. Memory depends on the parts, never on the data set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Protocol
+
+from gateway.association.errors import AssociationError, Released, SourceFailed
+from gateway.dimse.fragmenter import CHUNK, Fragmenter, fragment
+from gateway.ul.fsm import State
+
+if TYPE_CHECKING:
+    from gateway.association.notify import Notifications
+    from gateway.association.transport import Transport
+    from gateway.dimse.message import Message
+    from gateway.ul.upper_layer import UpperLayer
+
+Bytes = bytes | bytearray | memoryview
+DataSource = Bytes | Iterable[Bytes] | AsyncIterable[Bytes]
+Groups = Iterable[list[bytes]] | AsyncGenerator[list[bytes], None]
+"""P-DATA-TF PDUs in groups of about 1 MiB at most, if the parts are no longer."""
+
+
+class MessageSender(Protocol):
+    """What the outbox needs of its engine."""
+
+    upper: UpperLayer
+    transport: Transport
+    notifications: Notifications
+    ended: AssociationError | None
+
+    def abort(self, error: AssociationError) -> None: ...
+
+    def drop(self, why: str) -> None: ...
+
+
+class Outbox:
+    """The sending side of one association."""
+
+    def __init__(self, engine: MessageSender) -> None:
+        self.turn = asyncio.Lock()
+        """Held by the message that is on its way, as long as it takes."""
+        self._engine = engine
+        self._loop = asyncio.get_running_loop()
+        self._behind: deque[tuple[int, bytes, bytes | None]] | None = None
+        """Messages that wait for the end of a stream; None: no stream is on its way."""
+        self._half_sent = False
+        """A part of the message that is being sent has left."""
+
+    def send(self, context_id: int, message: Message, data_set: bytes | None = None) -> None:
+        """Send a message whole; once the association has ended, it is dropped."""
+        command_set = message.encode(data_set is not None)
+        if self._behind is not None:
+            self._behind.append((context_id, command_set, data_set))
+        else:
+            self._put(context_id, command_set, data_set)
+
+    def _put(self, context_id: int, command_set: bytes, data_set: bytes | None) -> None:
+        engine = self._engine
+        upper = engine.upper
+        if upper.state is not State.Sta6 and upper.state is not State.Sta8:
+            return
+        pdus = list(fragment(context_id, command_set, data_set, upper.peer_max_length))
+        upper.send_pdata(pdus, self._loop.time())
+        engine.transport.flush()
+        engine.notifications.sent(context_id, command_set, data_set)
+
+    async def send_message(
+        self, context_id: int, message: Message, data_set: DataSource | None = None
+    ) -> None:
+        """Send a message, after those that others are sending; raises AssociationError.
+
+        A data set whose source fails half way, or whose sending is cancelled, ends the association:
+        half a message cannot be taken back. OSError of the source, if nothing was sent yet.
+        """
+        command_set = message.encode(data_set is not None)
+        limit = self._engine.upper.peer_max_length
+        await self.send_encoded(encode(context_id, command_set, data_set, limit))
+        self._engine.notifications.sent(context_id, command_set, data_set)
+
+    async def send_encoded(self, groups: Groups) -> None:
+        """Send the P-DATA-TF PDUs of one message, encoded for this peer's maximum length."""
+        async with self.turn:
+            if self._engine.ended is None and self._engine.upper.state is not State.Sta6:
+                raise Released("the association is being released")
+            self._half_sent, self._behind = False, deque()
+            try:
+                await self._send_all(groups)
+            except AssociationError:
+                raise
+            except OSError as error:
+                if not self._half_sent:
+                    raise
+                failure = SourceFailed(f"the data set could not be read to its end: {error}")
+                self._engine.abort(failure)
+                raise failure from error
+            except BaseException:
+                if self._half_sent:
+                    self._engine.drop("the sending of a message was given up half way")
+                raise
+            finally:
+                behind, self._behind = self._behind, None
+                for waiting in behind:
+                    self._put(*waiting)
+
+    async def _send_all(self, groups: Groups) -> None:
+        if not isinstance(groups, AsyncGenerator):
+            for pdus in groups:
+                await self._write(pdus)
+            return
+        async with aclosing(groups):
+            async for pdus in groups:
+                await self._write(pdus)
+
+    async def _write(self, pdus: list[bytes]) -> None:
+        engine = self._engine
+        if engine.ended is not None:
+            raise engine.ended
+        if engine.upper.state not in (State.Sta6, State.Sta8):
+            raise Released("the association is being released")
+        engine.upper.send_pdata(pdus, self._loop.time())
+        self._half_sent = True
+        engine.transport.flush()
+        if not engine.transport.is_writable:
+            await engine.transport.drain()
+            if engine.ended is not None:
+                raise engine.ended
+
+
+def encode(
+    context_id: int, command_set: bytes, data_set: DataSource | None, max_length: int
+) -> Groups:
+    """Return the PDUs of a message, made while they are asked for."""
+    if data_set is None or isinstance(data_set, bytes | bytearray | memoryview):
+        return grouped(fragment(context_id, command_set, data_set, max_length))
+    fragmenter = Fragmenter(context_id, command_set, max_length)
+    if isinstance(data_set, AsyncIterable):
+        return _encode_async(fragmenter, data_set)
+    return _encode(fragmenter, data_set)
+
+
+def _encode(fragmenter: Fragmenter, parts: Iterable[Bytes]) -> Iterator[list[bytes]]:
+    for part in parts:
+        yield from grouped(fragmenter.feed(part))
+    yield list(fragmenter.finish())
+
+
+async def _encode_async(
+    fragmenter: Fragmenter, parts: AsyncIterable[Bytes]
+) -> AsyncGenerator[list[bytes], None]:
+    iterator = aiter(parts)
+    try:
+        async for part in iterator:
+            for group in grouped(fragmenter.feed(part)):
+                yield group
+        yield list(fragmenter.finish())
+    finally:
+        if isinstance(iterator, AsyncGenerator):
+            await iterator.aclose()  # a file is closed now, not whenever it is collected
+
+
+def grouped(pdus: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Yield some PDUs each time: one write to the socket is cheaper than many."""
+    group: list[bytes] = []
+    size = 0
+    for pdu in pdus:
+        group.append(pdu)
+        size += len(pdu)
+        if size >= CHUNK:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group

@@ -1,0 +1,171 @@
+"""How long to wait for the peer, and the one timer that watches it.
+
+Every read moves a deadline, so none is moved when something is read. The timer goes off at least
+once in the shortest of the timeouts and works out then when the peer's silence becomes too long.
+Nothing can become due sooner than that after it began, so nothing is ever noticed late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, Protocol
+
+from gateway.alarm import Alarm
+from gateway.association.errors import Aborted, AssociationError, TimedOut
+from gateway.association.phase import Phase
+from gateway.ul.fsm import State
+
+if TYPE_CHECKING:
+    from gateway.association.inbox import Inbox
+    from gateway.association.operations_in_flight import OperationsInFlight
+    from gateway.association.transport import Transport
+    from gateway.ul.upper_layer import UpperLayer
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long to wait for the peer, in seconds."""
+
+    connect: float = 30.0
+    """For the connection, TLS included."""
+    acse: float = 30.0
+    """For the answer to an A-ASSOCIATE-RQ or A-RELEASE-RQ."""
+    dimse: float = 30.0
+    """For the next bytes of a message that has begun, or of the response to an operation."""
+    network: float | None = 60.0
+    """For an association without operations on which nothing is received; None: no limit."""
+    artim: float = 30.0
+    """For the end of the connection, once the association is over."""
+    send: float = 30.0
+    """For a peer that does not read what it is sent."""
+
+    @classmethod
+    def all(cls, seconds: float) -> Timeouts:
+        """Return the same for every wait for an answer; an association may be idle for ever."""
+        return cls(seconds, seconds, seconds, None, min(seconds, 10.0), seconds)
+
+    @property
+    def shortest(self) -> float:
+        """The shortest of those that `SilenceTimer` watches."""
+        return min(self.acse, self.dimse, self.idle)
+
+    @property
+    def idle(self) -> float:
+        """The network timeout; infinite if there is no limit."""
+        return inf if self.network is None else self.network
+
+
+Due = tuple[float, AssociationError]
+"""When the peer has been silent for too long, and what the association ends with then."""
+
+
+def no_answer(what: str, since: float, timeouts: Timeouts) -> Due:
+    """An A-ASSOCIATE-RQ or A-RELEASE-RQ was sent."""
+    text = f"no answer to the {what} in {timeouts.acse:g} s; aborted"
+    return since + timeouts.acse, TimedOut(text)
+
+
+def no_response(what: str, since: float, timeouts: Timeouts) -> Due:
+    """A request was sent; `since`: when the peer was last heard of it."""
+    text = f"no response to the {what} in {timeouts.dimse:g} s; aborted"
+    return since + timeouts.dimse, TimedOut(text)
+
+
+def cut_off(since: float, timeouts: Timeouts) -> Due:
+    """A message of the peer has begun."""
+    text = f"the rest of a message did not come in {timeouts.dimse:g} s; aborted"
+    return since + timeouts.dimse, TimedOut(text)
+
+
+def idle(since: float, timeouts: Timeouts) -> Due:
+    """There is nothing to do."""
+    text = f"nothing happened on the association for {timeouts.idle:g} s; aborted"
+    return since + timeouts.idle, Aborted(text)
+
+
+class Watched(Protocol):
+    """What the timer looks at of an engine."""
+
+    phase: Phase
+    upper: UpperLayer
+    transport: Transport
+    inbox: Inbox
+    in_flight: OperationsInFlight
+
+    @property
+    def timeouts(self) -> Timeouts: ...
+
+    def abort(self, error: AssociationError) -> None: ...
+
+
+class SilenceTimer:
+    """Aborts an association whose peer is silent for too long."""
+
+    def __init__(self, engine: Watched) -> None:
+        self.is_running = False
+        self._engine = engine
+        self._loop = asyncio.get_running_loop()
+        self._alarm = Alarm(self._loop, self._rang)
+        self._asked_at = 0.0
+        """When this side's last A-ASSOCIATE-RQ or A-RELEASE-RQ was sent."""
+
+    def start(self) -> None:
+        """Begin, or go on with other timeouts."""
+        self.is_running = True
+        self._set(inf)
+
+    def asked(self) -> None:
+        """An A-ASSOCIATE-RQ or A-RELEASE-RQ is about to be sent: the peer owes an answer."""
+        self._asked_at = self._loop.time()
+        self.start()
+
+    def stop(self) -> None:
+        self.is_running = False
+        self._alarm.stop()
+
+    def _rang(self) -> None:
+        due = self._due()
+        if due is None:
+            self._set(inf)
+        elif due[0] > self._loop.time():
+            self._set(due[0])
+        else:
+            self._engine.abort(due[1])
+
+    def _set(self, when: float) -> None:
+        when = min(when, self._loop.time() + self._engine.timeouts.shortest)
+        self._alarm.set(None if when == inf else when)
+
+    def _due(self) -> Due | None:
+        """When the peer's silence becomes too long; None: it is not the peer's turn."""
+        engine = self._engine
+        if engine.transport.is_paused:  # it is this side that does not listen
+            engine.inbox.progress = self._loop.time()
+            return None
+        match engine.phase:
+            case Phase.PENDING:
+                return no_answer("A-ASSOCIATE-RQ", self._asked_at, engine.timeouts)
+            case Phase.RELEASING if engine.upper.state is not State.Sta8:
+                return no_answer("A-RELEASE-RQ", self._asked_at, engine.timeouts)
+            case Phase.RELEASING if not len(engine.in_flight):
+                return None  # the peer waits for what is in hand here
+            case Phase.ESTABLISHED | Phase.RELEASING:
+                return self._due_established()
+            case _:
+                return None
+
+    def _due_established(self) -> Due | None:
+        engine, timeouts = self._engine, self._engine.timeouts
+        inbox, progress = engine.inbox, engine.inbox.progress
+        heard = max(engine.transport.last_received, progress)
+        if len(engine.in_flight):
+            operation = engine.in_flight.longest_silent()
+            if operation is None or operation.since is None:
+                return None
+            name = operation.request.command_field.name.replace("_", "-")
+            return no_response(name, max(operation.since, progress), timeouts)
+        if inbox.is_receiving:
+            return cut_off(heard, timeouts)
+        return idle(heard, timeouts) if inbox.is_idle else None
