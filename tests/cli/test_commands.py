@@ -15,13 +15,14 @@ import pytest
 
 from gateway.uid import EXPLICIT_VR_LITTLE_ENDIAN, KEYWORDS
 from tests.cli import peers
-from tests.patience import WALL
+from tests.patience import PATIENCE, WALL
 from tests.peers import instances, wire
 from tests.peers.process import COMMAND, Program, run_cli
 from tests.requestor.scripted import Acceptor, scripted
 from tests.requestor.test_association import hang
 
-QUICK = "--timeout", "0.7"
+TIMEOUT = 0.7 * PATIENCE
+QUICK = "--timeout", TIMEOUT
 COMMANDS = {
     "echo": (),
     "store": ("FILE",),
@@ -106,8 +107,8 @@ def accepts_and_hangs(acceptor: Acceptor) -> None:
         (accepts_nothing, "abstract syntax not supported"),
         (dies_in_mid_message, "closed the connection in the middle of a message"),
         (answers_nonsense, "made no sense"),
-        (hang, "no answer to the A-ASSOCIATE-RQ in 0.7 s"),
-        (accepts_and_hangs, "-RQ in 0.7 s; aborted"),
+        (hang, f"no answer to the A-ASSOCIATE-RQ in {TIMEOUT:g} s"),
+        (accepts_and_hangs, f"-RQ in {TIMEOUT:g} s; aborted"),
     ],
 )
 def test_misbehaving_peer(command, script, words: str) -> None:

@@ -23,6 +23,7 @@ from tests.interop.both import (
     instance,
     role,
 )
+from tests.patience import PATIENCE
 from tests.peers import procfs
 
 EVERY = [name for name in dir(evt) if name.startswith("EVT_") and not name.startswith("EVT_WORKER")]
@@ -149,7 +150,7 @@ def test_timeouts_are_the_entitys(facade):
 
 def test_idle_for_too_long(facade):
     told = Told()
-    facade.ae.network_timeout = 0.2
+    facade.ae.network_timeout = 0.4 * PATIENCE
     server = facade.serve()
     assoc = facade.associate(server, ("EVT_ABORTED", told.put))
     assert told.next().assoc is assoc

@@ -8,6 +8,7 @@ import pytest
 
 from tests.accountant import read_archive
 from tests.cli import peers
+from tests.patience import WALL
 from tests.peers import instances, streams
 from tests.peers.process import run_cli
 from tests.peers.proxy import Fault, Proxy
@@ -38,7 +39,7 @@ def test_cut(gateway_process, whole: int, tmp_path, place: int) -> None:
     mine = make()
     folder = instances.write_folder(tmp_path, mine)
     with Proxy(gateway_process.address, fault=fault, at=whole * place // PLACES) as proxy:
-        program = run_cli("store", *proxy.address, folder, "--json", "--timeout", 5)
+        program = run_cli("store", *proxy.address, folder, "--json", "--timeout", WALL)
         proxy.wait_closed()
         acknowledged = Counter(
             message.instance_uid

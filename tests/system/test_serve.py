@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.patience import WALL
 from tests.peers import instances, procfs, sender
 from tests.peers.disk import mounted
 from tests.peers.process import Gateway, run_cli
@@ -61,7 +62,9 @@ def test_echo_command(gateway_process) -> None:
 
 
 def test_echo_command_with_titles(gateway_process) -> None:
-    done = run_cli("echo", *gateway_process.address, "--aet", "ME", "--aec", "YOU", "--timeout", 5)
+    done = run_cli(
+        "echo", *gateway_process.address, "--aet", "ME", "--aec", "YOU", "--timeout", WALL
+    )
     assert done.popen.returncode == 0, done.report()
 
 
