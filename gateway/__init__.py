@@ -1,7 +1,7 @@
 """A DICOM gateway of processes that share nothing and talk by messages.
 
-The public names are looked up when first asked for: an acceptor imports this package too, and must
-stay free of pydicom.
+The public names are imported on first use: an acceptor imports this package too, and must not load
+pydicom.
 """
 
 from __future__ import annotations

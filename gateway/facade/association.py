@@ -19,6 +19,7 @@ from gateway.facade.requestor_thread import call_in, shared_requestor
 from gateway.facade.service_user import ServiceUserView
 from gateway.facade.watched_association import WatchedAssociation
 from gateway.requestor import AssociationError, Rejected, Released, Timeouts
+from gateway.sdk.assoc import HasMode
 
 if TYPE_CHECKING:
     from gateway.facade.entity import AE
@@ -34,7 +35,7 @@ _ARTIM_TIMEOUT = 30.0
 _SHORT_ARTIM_TIMEOUT = 5.0
 
 
-class _Timeout:
+class _AssociationTimeout:
     """A timeout of an association in seconds, None for no limit; a change holds at once."""
 
     def __init__(self, field: str, no_limit: float | None = math.inf) -> None:
@@ -49,20 +50,20 @@ class _Timeout:
         assoc._change(self._field, self._no_limit if value is None else value)
 
 
-class Association(RequestorSender, BindsHandlers):
+class Association(RequestorSender, BindsHandlers, HasMode):
     """An association in the requestor role, which any thread may use.
 
     The methods that send, release and abort return after the handlers of the events that they
     caused.
     """
 
-    acse_timeout = _Timeout("acse")
+    acse_timeout = _AssociationTimeout("acse")
     """To the answer to an A-ASSOCIATE or A-RELEASE."""
-    connection_timeout = _Timeout("connect")
+    connection_timeout = _AssociationTimeout("connect")
     """To a TCP or TLS connection."""
-    dimse_timeout = _Timeout("dimse")
+    dimse_timeout = _AssociationTimeout("dimse")
     """To each response."""
-    network_timeout = _Timeout("network", no_limit=None)
+    network_timeout = _AssociationTimeout("network", no_limit=None)
     """Without anything received or sent, until the association is aborted."""
 
     def __init__(self, ae: AE, address: Address, proposal: Proposal, handlers: Handlers) -> None:
@@ -177,8 +178,6 @@ class Association(RequestorSender, BindsHandlers):
         return self.ended is not None and not self.is_released and not self.is_rejected
 
     mode = "requestor"
-    is_requestor = True
-    is_acceptor = False
 
     @property
     def ae(self) -> AE:

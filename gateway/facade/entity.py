@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.datasets.coding import any_uid
 from gateway.facade import argument_checks as checks
-from gateway.facade import config_flags, extended
+from gateway.facade import config_flags
 from gateway.facade.association import Association
 from gateway.facade.association_server import AssociationServer
 from gateway.facade.entity_contexts import EntityContexts
 from gateway.facade.entity_settings import DEFAULT_MAX_LENGTH, EntitySettings
 from gateway.facade.handlers import Handlers
+from gateway.facade.pdu_primitives import proposal_options
 from gateway.requestor import Address, Proposal
 
 if TYPE_CHECKING:
@@ -83,12 +84,12 @@ class AE(EntitySettings, EntityContexts):
             )
         proposal = Proposal(
             tuple((str(c.abstract_syntax), tuple(map(str, c.transfer_syntax))) for c in proposed),
-            calling_ae_title=self._ae_title,
+            calling_ae_title=self.ae_title,
             called_ae_title=checks.ae_title(ae_title),
             max_pdu=max_pdu,
-            implementation_class_uid=str(self._implementation_class_uid),
-            implementation_version_name=self._implementation_version_name or "",
-            **extended.options(ext_neg or ()),
+            implementation_class_uid=str(self.implementation_class_uid),
+            implementation_version_name=self.implementation_version_name or "",
+            **proposal_options(ext_neg or ()),
         )
         assoc = Association(self, address, proposal, Handlers(evt_handlers))
         with self._lock:
@@ -168,7 +169,7 @@ class AE(EntitySettings, EntityContexts):
         checks.roles(supported)
         if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
             raise TypeError(f"'ssl_context' must be ssl.SSLContext, not {ssl_context!r:.80}")
-        title = checks.ae_title(ae_title or self._ae_title)
+        title = checks.ae_title(ae_title or self.ae_title)
         server = (server_class or AssociationServer)(
             self, address, title, supported, ssl_context, evt_handlers, **kwargs
         )
@@ -201,8 +202,8 @@ class AE(EntitySettings, EntityContexts):
                 ("Connection", self.connection_timeout),
             )
         ]
-        if self._require_calling_aet:
-            lines += ["", f"  Required calling AE title(s): {', '.join(self._require_calling_aet)}"]
+        if self.require_calling_aet:
+            lines += ["", f"  Required calling AE title(s): {', '.join(self.require_calling_aet)}"]
         active = len(self.active_associations)
         lines += ["", f"  Require called AE title: {self.require_called_aet}"]
         return "\n".join([*lines, f"  Association(s): {active}/{self.maximum_associations}"])

@@ -6,7 +6,7 @@ An item may be created empty and filled in. `AE.associate` checks it and raises 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.ul.items import (
     AsyncOperationsWindow,
@@ -17,6 +17,8 @@ from gateway.ul.items import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gateway.ul.items import UserIdentityAC
 
 _TYPES = range(1, 6)
@@ -132,13 +134,42 @@ Item: TypeAlias = (
     | UserIdentityNegotiation
     | RoleSelection
 )
-ITEMS = (
+_ITEMS = (
     AsynchronousOperationsWindowNegotiation,
     SCP_SCU_RoleSelectionNegotiation,
     SOPClassExtendedNegotiation,
     SOPClassCommonExtendedNegotiation,
     UserIdentityNegotiation,
 )
+
+
+def proposal_options(items: Iterable[Item]) -> dict[str, Any]:
+    """Return the items of `ext_neg` as arguments of a `Proposal`; raise TypeError, ValueError."""
+    roles: dict[str, tuple[bool, bool]] = {}
+    extended: dict[str, bytes] = {}
+    common: list[SopClassCommonExtended] = []
+    found: dict[str, Any] = {"roles": roles, "extended": extended}
+    for item in items:
+        match item if isinstance(item, RoleSelection) else _checked(item):
+            case RoleSelection(sop_class_uid=uid, scu_role=scu, scp_role=scp):
+                roles[str(uid)] = (bool(scu), bool(scp))
+            case SopClassExtended(sop_class_uid=uid, application_information=information):
+                extended[uid] = information
+            case SopClassCommonExtended() as one:
+                common.append(one)
+            case AsyncOperationsWindow(invoked=invoked, performed=performed):
+                found["async_ops"] = (invoked, performed)
+            case UserIdentityRQ() as identity:
+                found["identity"] = identity
+    return {**found, "common_extended": tuple(common)}
+
+
+def _checked(item: Any) -> Any:
+    if not isinstance(item, _ITEMS):
+        raise TypeError(
+            f"ext_neg has items of gateway.pdu_primitives, or of build_role, not {item!r:.80}"
+        )
+    return item.item()
 
 
 def _uid(value: str | None, name: str) -> str:

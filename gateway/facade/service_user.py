@@ -13,16 +13,21 @@ from gateway.facade.pdu_primitives import (
     SOPClassExtendedNegotiation,
     UserIdentityNegotiation,
 )
+from gateway.sdk.assoc import HasMode
+from gateway.ul.items import UserInformation
 
 if TYPE_CHECKING:
     from pydicom.uid import UID
 
     from gateway.facade.presentation import PresentationContext
-    from gateway.ul.items import UserInformation
+
+
+_UNKNOWN = UserInformation(0)
+"""Of an acceptor that has not accepted yet."""
 
 
 @dataclass(slots=True)
-class ServiceUserView:
+class ServiceUserView(HasMode):
     """One side by its user information (PS3.7 D.3.3), with pynetdicom's types of items."""
 
     mode: str
@@ -30,39 +35,31 @@ class ServiceUserView:
     ae_title: str
     address: str
     port: int
-    said: UserInformation | None = field(default=None, repr=False)
+    said: UserInformation = field(default=_UNKNOWN, repr=False)
     requested_contexts: list[PresentationContext] = field(default_factory=list, repr=False)
     supported_contexts: list[PresentationContext] = field(default_factory=list, repr=False)
 
     @property
-    def is_acceptor(self) -> bool:
-        return self.mode == "acceptor"
-
-    @property
-    def is_requestor(self) -> bool:
-        return self.mode == "requestor"
-
-    @property
     def maximum_length(self) -> int | None:
-        return self.said.maximum_length if self.said else None
+        return None if self.said is _UNKNOWN else self.said.maximum_length
 
     @property
     def implementation_class_uid(self) -> UID | None:
-        said = self.said.implementation_class_uid if self.said else ""
-        return any_uid(said) if said else None
+        uid = self.said.implementation_class_uid
+        return any_uid(uid) if uid else None
 
     @property
     def implementation_version_name(self) -> str | None:
-        return (self.said.implementation_version_name or None) if self.said else None
+        return self.said.implementation_version_name or None
 
     @property
     def asynchronous_operations(self) -> tuple[int, int]:
-        window = self.said.async_ops if self.said else None
+        window = self.said.async_ops
         return (window.invoked, window.performed) if window else (1, 1)
 
     @property
     def user_identity(self) -> UserIdentityNegotiation | None:
-        item = self.said.user_identity if self.said else None
+        item = self.said.user_identity
         return UserIdentityNegotiation.of(item) if item else None
 
     @property
@@ -71,14 +68,14 @@ class ServiceUserView:
             any_uid(role.sop_class_uid): SCP_SCU_RoleSelectionNegotiation(
                 any_uid(role.sop_class_uid), role.scu_role, role.scp_role
             )
-            for role in (self.said.roles if self.said else ())
+            for role in self.said.roles
         }
 
     @property
     def sop_class_extended(self) -> dict[UID, bytes]:
         return {
             any_uid(item.sop_class_uid): item.application_information
-            for item in (self.said.sop_class_extended if self.said else ())
+            for item in self.said.sop_class_extended
         }
 
     @property
@@ -87,14 +84,14 @@ class ServiceUserView:
             any_uid(item.sop_class_uid): SOPClassCommonExtendedNegotiation(
                 item.sop_class_uid, item.service_class_uid, list(item.related_general_sop_classes)
             )
-            for item in (self.said.sop_class_common_extended if self.said else ())
+            for item in self.said.sop_class_common_extended
         }
 
     @property
     def extended_negotiation(self) -> list[Any]:
         """The negotiation items, without maximum length and implementation identification."""
         items: list[Any] = [*self.role_selection.values()]
-        if self.said and self.said.async_ops:
+        if self.said.async_ops:
             items.append(AsynchronousOperationsWindowNegotiation(*self.asynchronous_operations))
         if (identity := self.user_identity) is not None:
             items.append(identity)
@@ -110,4 +107,4 @@ class ServiceUserView:
             "port": self.port,
             "mode": self.mode,
         }
-        return info if self.said is None else {**info, "pdv_size": self.maximum_length}
+        return info if self.said is _UNKNOWN else {**info, "pdv_size": self.maximum_length}

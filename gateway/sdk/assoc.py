@@ -39,6 +39,24 @@ class UserIdentity:
         return self.user_id_type
 
 
+class HasMode:
+    """The roles of an association or a service user, by its mode: acceptor or requestor."""
+
+    __slots__ = ()
+    if TYPE_CHECKING:
+
+        @property
+        def mode(self) -> str: ...
+
+    @property
+    def is_acceptor(self) -> bool:
+        return self.mode == "acceptor"
+
+    @property
+    def is_requestor(self) -> bool:
+        return self.mode == "requestor"
+
+
 class Roles(NamedTuple):
     """Roles of the requestor for one SOP class (PS3.7 D.3.3.4)."""
 
@@ -47,7 +65,7 @@ class Roles(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceUser:
+class ServiceUser(HasMode):
     """One side of an association, as its user information says (PS3.7 D.3.3)."""
 
     mode: str
@@ -65,14 +83,6 @@ class ServiceUser:
     """SOP class -> the requestor's (SCU role, SCP role)."""
     asynchronous_operations: tuple[int, int]
     """The maximum numbers of operations invoked and performed; (1, 1) if not negotiated."""
-
-    @property
-    def is_acceptor(self) -> bool:
-        return self.mode == "acceptor"
-
-    @property
-    def is_requestor(self) -> bool:
-        return self.mode == "requestor"
 
     @property
     def info(self) -> dict[str, Any]:
@@ -106,7 +116,7 @@ class LocalAE:
     ae_title: str
 
 
-class AssociationProxy(CommandSender):
+class AssociationProxy(CommandSender, HasMode):
     """An association that an acceptor holds.
 
     Its attributes are as of the event, but for an end that this process caused. It may be used
@@ -195,14 +205,6 @@ class AssociationProxy(CommandSender):
             NegotiatedContext(context_id, any_uid(abstract), [], result)
             for context_id, abstract, result in self._values.get("rejected_contexts", ())
         ]
-
-    @property
-    def is_acceptor(self) -> bool:
-        return self.mode == "acceptor"
-
-    @property
-    def is_requestor(self) -> bool:
-        return self.mode == "requestor"
 
     @property
     def is_established(self) -> bool:
