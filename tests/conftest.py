@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.patience import PATIENCE
 from tests.peers import dcmtk, instances
@@ -42,6 +43,12 @@ def _absent(peer: str) -> str:
         return f"DCMTK is not installed (no {', '.join(missing)})" if missing else ""
     return "" if shutil.which(peer) else f"{peer} is not installed"
 
+
+# Hypothesis measures time in two ways, and a busy machine is no failure.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell gives this to what it runs in the background, and so do we to the programs under test,

@@ -107,7 +107,7 @@ def datasets() -> st.SearchStrategy[Dataset]:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(datasets(), st.sampled_from([EXPLICIT, IMPLICIT, BIG]))
 def test_agrees_with_pydicom_on_variations(dataset, syntax):
     with warnings.catch_warnings():
@@ -121,7 +121,7 @@ def test_agrees_with_pydicom_on_variations(dataset, syntax):
             assert found.get(attribute.keyword, "") == text, attribute.keyword
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example(b"\x00\x00\x00\x00UN\x00\x00", EXPLICIT)  # half of a long header: pydicom's struct.error
 @given(
     st.binary(max_size=400), st.sampled_from([EXPLICIT, IMPLICIT, BIG, header.DEFLATED, "1.2.3"])

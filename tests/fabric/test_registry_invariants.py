@@ -142,7 +142,7 @@ class Trial(Bench):
         self.after(seconds, *alive)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(steps, max_size=40))
 def test_each_request_ends_once(stimuli: list[tuple[object, ...]]) -> None:
     trial = Trial()

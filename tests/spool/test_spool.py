@@ -48,7 +48,10 @@ class TestSeal:
         assert whole(sealed) == META + data
         assert sealed.claim.digest == b""
 
-    @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=30,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
     @given(
         st.binary(max_size=3000),
         st.lists(st.integers(0, 700), max_size=20),
