@@ -1,4 +1,4 @@
-"""What a handler looks like, and the mistakes that can be told when it is bound."""
+"""A handler with the way it is registered, and the mistakes that are found when it is bound."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BoundHandler:
-    """A handler, what it is called with beside the event, and how it is registered."""
+    """A handler, what it is called with after the event, and how it is registered."""
 
     event: AnyEvent
     function: AnyHandler
@@ -62,7 +62,7 @@ class BoundHandler:
     deadline: float = DEADLINE
     """Seconds to each answer."""
     batch: int = 0
-    """Called with a list of so many events at the most, and returns a list; 0: with one event."""
+    """Called with a list of at most this many events, and returns a list; 0: with one event."""
 
     @property
     def name(self) -> str:
@@ -70,12 +70,12 @@ class BoundHandler:
 
 
 def describe(function: AnyHandler) -> str:
-    """The handler's name as its author would say it."""
+    """Return the name of a handler for messages."""
     return getattr(function, "__qualname__", None) or type(function).__name__
 
 
 def check(bound: BoundHandler) -> None:
-    """Refuse what can never work; raises TypeError or ValueError."""
+    """Raise TypeError or ValueError for a handler that can never work."""
     event, function = bound.event, bound.function
     if not (isinstance(event, AnyEvent) and CATALOGUE.get(event.name) is event):
         raise ValueError(f"{event!r} is not an event of gateway.evt")
@@ -104,7 +104,7 @@ def _check_batch(bound: BoundHandler) -> None:
 def _check_kind(event: AnyEvent, function: AnyHandler) -> None:
     generates = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
     if generates and isinstance(event, StatusEvent | PairEvent):
-        raise TypeError(f"{describe(function)} is a generator, but {event} wants one answer")
+        raise TypeError(f"{describe(function)} is a generator, but {event} has one answer")
 
 
 def _check_signature(bound: BoundHandler) -> None:

@@ -1,4 +1,4 @@
-"""Where coroutines and asynchronous generators of handlers run."""
+"""The event loop that runs coroutines and asynchronous generators of handlers."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ class HandlerLoop:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def submit(self, awaitable: Awaitable[Any]) -> Future[Any]:
+        """Run it on the loop; the future may be waited for in any other thread."""
+
         async def wait() -> Any:
             try:
                 return await awaitable
@@ -28,6 +30,7 @@ class HandlerLoop:
         return asyncio.run_coroutine_threadsafe(wait(), self._running())
 
     def stop(self) -> None:
+        """Cancel what runs, and end the thread."""
         with self._lock:
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._loop.stop)

@@ -1,4 +1,4 @@
-"""Finds the Worker that a setting names, and says exactly what is wrong if it cannot."""
+"""Find the Worker that a setting names; errors say where the author's module went wrong."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ GROUP = "dicom_gateway.workers"
 """The entry points that name workers."""
 
 _HERE = str(Path(__file__).parent)
-"""What the author wrote is elsewhere."""
+"""Frames of this package are left out of errors: they are not the author's."""
 
 
 def load(target: str) -> Worker:
-    """The Worker at MODULE:ATTRIBUTE, or of the entry point of this name; raises ConfigError."""
+    """Return the Worker at MODULE:ATTRIBUTE or of an entry point; raises ConfigError."""
     place = target if ":" in target else _entry_point(target)
     module_name, _, attribute = place.partition(":")
     if not module_name or not attribute:
-        raise ConfigError(f"worker {target!r}: say MODULE:ATTRIBUTE or the name of an entry point")
+        raise ConfigError(f"worker {target!r} must be MODULE:ATTRIBUTE")
     found = _attribute(_module(module_name), attribute)
     if not isinstance(found, Worker):
         raise ConfigError(f"{place} is a {type(found).__name__}, not a Worker")

@@ -1,6 +1,6 @@
-"""What negotiation handlers answer, checked and made plain (PS3.7 D.3.3).
+"""Check what negotiation handlers return, and convert it to plain values (PS3.7 D.3.3).
 
-Each converter raises TypeError or ValueError with the words for what the answer should have been.
+Each converter raises TypeError or ValueError with a description of a valid answer.
 """
 
 from __future__ import annotations
@@ -82,4 +82,4 @@ CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
     "EVT_SOP_EXTENDED": _extended,
     "EVT_USER_ID": _identity,
 }
-"""One for each event that is asked while an association is negotiated."""
+"""A converter for each event that is asked while an association is negotiated."""

@@ -1,7 +1,7 @@
-"""Calls notification handlers: one thread, in the order in which notifications came.
+"""Call notification handlers in one thread, in the order in which notifications arrived.
 
-The queue before it is bounded. When it is full the newest notifications are dropped and counted,
-and the loss is told to the handlers of EVT_GAP in the place of what was lost.
+The queue of that thread is bounded. When it is full, the newest notifications are dropped and
+counted, and the handlers of EVT_GAP are called in the place of what was lost.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("gateway.sdk")
 
 QUEUE = 10_000
-"""Notifications that wait for their handlers at the most."""
+"""Notifications that may wait for their handlers."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedNotification:
-    """A notification on its way to the handlers."""
+    """A notification that waits for its handlers."""
 
     topic: str
     stream: str
@@ -45,9 +45,9 @@ class QueuedNotification:
 
 
 class NotificationThread:
-    """The handlers' thread and the queue before it.
+    """The thread and its queue.
 
-    `bound` gives the handlers of a topic at the moment of the call.
+    `bound` returns the handlers of a topic at the moment of the call.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class NotificationThread:
         self._running = False
         self._busy = False
         self.dropped = 0
-        """Notifications that were lost for a full queue."""
+        """Notifications that were lost because the queue was full."""
 
     def start(self) -> None:
         self._running = True
         threading.Thread(target=self._work, name="notifications", daemon=True).start()
 
     def stop(self, timeout: float) -> bool:
-        """Handle what is queued and end; False if that takes too long."""
+        """Handle what is queued, and end; False if that takes longer than `timeout` seconds."""
         with self._changed:
             done = self._changed.wait_for(self._idle, timeout)
             self._running = False
@@ -83,17 +83,19 @@ class NotificationThread:
     def _idle(self) -> bool:
         return not (self._queue or self._gaps or self._busy)
 
-    def put(self, told: QueuedNotification) -> None:
+    def put(self, notification: QueuedNotification) -> None:
         """Queue a notification, or count it as lost. Never blocks."""
         with self._changed:
             if len(self._queue) < self._limit:
                 self._queue.extend(self._take_gaps())
-                self._queue.append(told)
+                self._queue.append(notification)
                 self._changed.notify_all()
                 return
             self.dropped += 1
-            first, _ = self._gaps.get((told.stream, told.topic), (told.seq, 0))
-            self._gaps[told.stream, told.topic] = (first, told.seq)
+            first, _ = self._gaps.get(
+                (notification.stream, notification.topic), (notification.seq, 0)
+            )
+            self._gaps[notification.stream, notification.topic] = (first, notification.seq)
 
     def _take_gaps(self) -> list[QueuedNotification]:
         gaps = [_gap(*key, *span) for key, span in self._gaps.items()]
@@ -101,8 +103,8 @@ class NotificationThread:
         return gaps
 
     def _work(self) -> None:
-        while (told := self._next()) is not None:
-            self._tell(told)
+        while (notification := self._next()) is not None:
+            self._notify(notification)
 
     def _next(self) -> QueuedNotification | None:
         with self._changed:
@@ -116,15 +118,15 @@ class NotificationThread:
             self._busy = True
             return self._queue.popleft()
 
-    def _tell(self, told: QueuedNotification) -> None:
-        for bound in self._bound(told.topic):
+    def _notify(self, notification: QueuedNotification) -> None:
+        for bound in self._bound(notification.topic):
             event = Event(
-                CATALOGUE[told.topic],
-                told.body,
-                blob=told.blob,
-                timestamp=told.timestamp,
-                publish=told.publish,
-                send_command=told.send_command,
+                CATALOGUE[notification.topic],
+                notification.body,
+                blob=notification.blob,
+                timestamp=notification.timestamp,
+                publish=notification.publish,
+                send_command=notification.send_command,
             )
             try:
                 result = bound.function(event, *bound.args)
@@ -132,7 +134,7 @@ class NotificationThread:
                     self._loop.submit(result).result()
             except (Exception, SystemExit):
                 # the handler's: the others must still be called
-                log.exception("event=%s handler=%s raised", told.topic, bound.name)
+                log.exception("event=%s handler=%s raised", notification.topic, bound.name)
 
 
 def _gap(stream: str, topic: str, first: int, last: int) -> QueuedNotification:

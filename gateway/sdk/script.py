@@ -1,4 +1,4 @@
-"""A worker in a script of its own: `worker.run(run_dir)`."""
+"""Run a worker from a script of its own: `worker.run(run_dir)`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(
     options: dict[str, Any] | None,
     durable: bool,
 ) -> int:
-    """Work until SIGTERM or SIGINT; the exit status says how it ended."""
+    """Work until SIGTERM or SIGINT; return the exit status."""
     settings = WorkerSettings(
         name="",
         target="",
@@ -47,7 +47,7 @@ def run(
 
 @contextmanager
 def _signals(session: Session) -> Iterator[None]:
-    """SIGTERM and SIGINT end the session; another thread than the main one hears no signals."""
+    """End the session on SIGTERM and SIGINT, which Python delivers to the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

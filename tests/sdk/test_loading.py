@@ -67,7 +67,7 @@ def test_no_entry_point_at_all(monkeypatch):
 
 @pytest.mark.parametrize("target", [":worker", "module:", ":"])
 def test_half_a_target(target):
-    assert "say MODULE:ATTRIBUTE" in error_of(target)
+    assert "must be MODULE:ATTRIBUTE" in error_of(target)
 
 
 def test_a_module_that_is_not_there(module, tmp_path):

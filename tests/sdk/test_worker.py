@@ -130,7 +130,7 @@ def test_a_generator_cannot_answer_once():
         yield 0xFF00, None
 
     for handler in (find, find_async):
-        with pytest.raises(TypeError, match="is a generator, but EVT_C_STORE wants one answer"):
+        with pytest.raises(TypeError, match="is a generator, but EVT_C_STORE has one answer"):
             Worker("w").bind(evt.EVT_C_STORE, handler)
         Worker("w").bind(evt.EVT_C_FIND, handler)
 

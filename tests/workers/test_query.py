@@ -67,9 +67,9 @@ def found(worker, asked: Dataset, keyword: str, **how) -> list[str]:
 def refusal(worker, asked: Dataset, model: str = STUDY, **how) -> tuple[int, str, list[int]]:
     """The one response's status, its comment, and the element that is to blame."""
     request = SimulatedRequest(events.EVT_C_FIND, dimse.CFindRQ(1, model, 2), model)
-    (reply,) = request.replies(worker, (), testing.Peer(**how), request.encode(asked))
-    elements = reply.payload["elements"]
-    return reply.payload["status"], elements["ErrorComment"], elements["OffendingElement"]
+    (answer,) = request.answers(worker, (), testing.Peer(**how), request.encode(asked))
+    elements = answer.payload["elements"]
+    return answer.payload["status"], elements["ErrorComment"], elements["OffendingElement"]
 
 
 def of_vr(tag: int, vr: str, value: object, level: str = "STUDY") -> Dataset:

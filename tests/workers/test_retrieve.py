@@ -129,9 +129,9 @@ def test_what_does_not_fit_is_a900_and_names_the_tag(worker, asked, tag, event, 
     request = request_of()
     there = SimulatedRequest(event, request, request.affected_sop_class_uid)
     routes = testing.simulated_retrieval.SimulatedRoutes(testing.Peer(), THERE)
-    reply = there.replies(worker, (), testing.Peer(), there.encode(asked), routes=routes)[-1]
-    assert reply.payload["status"] == 0xA900
-    elements = reply.payload["elements"]
+    answer = there.answers(worker, (), testing.Peer(), there.encode(asked), routes=routes)[-1]
+    assert answer.payload["status"] == 0xA900
+    elements = answer.payload["elements"]
     assert f"({tag >> 16:04X},{tag & 0xFFFF:04X})" in elements["ErrorComment"]
     assert elements["OffendingElement"] == [tag]
 

@@ -1,4 +1,4 @@
-"""One association at a time to a destination of C-MOVE, and what is on its way over it."""
+"""An association to a destination of C-MOVE, and the C-STORE requests in flight on it."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ log = logging.getLogger("gateway.sdk")
 Pair: TypeAlias = tuple[str, str]
 """SOP class and transfer syntax."""
 RECONNECTS = 3
-"""Associations in place of ones that the destination ended."""
+"""Attempts to replace an association that the destination ended."""
 
 
 class NoRoute(GatewayError):  # noqa: N818 - a state, not only an error
-    """The destination is not known, or no association with it could be had."""
+    """No association with the destination could be established."""
 
 
 class StartedStore(NamedTuple):
-    """A C-STORE on its way."""
+    """A C-STORE request that was sent."""
 
     sop_instance_uid: str
     answered: Future[ReceivedResponse]
-    """Of any thread; raises what the association ended with."""
+    """Any thread may wait for it; raises the error that the association ended with."""
 
 
 class DestinationAssociation:
-    """At the most one association at a time to a destination, made when it is needed.
+    """At most one association at a time to a destination, established when it is needed.
 
-    It proposes what is to be sent, and the usual storage SOP classes beside. When something comes
-    that was not proposed, another one that proposes everything so far takes its place: some
-    destinations serve one association at a time.
+    It proposes contexts for what is to be sent, and for the usual storage SOP classes. An instance
+    that needs a context which was not proposed gets a new association, with contexts for everything
+    so far. It replaces the old one, because some destinations serve one association at a time.
 
-    As many C-STORE requests may be on their way as the destination agreed to (PS3.7 D.3.3.3).
+    As many C-STORE requests may be in flight as the destination agreed to (PS3.7 D.3.3.3).
     """
 
     def __init__(
@@ -69,42 +69,42 @@ class DestinationAssociation:
         self._own = own
         """The contexts that the handler wants, and no others."""
         self._wanted = wanted
-        """What came so far; the lanes of a route share it."""
+        """What was to be sent so far; the associations of a route share it."""
         self._proposed: set[Pair] = set()
         self._association: BlockingAssociation | None = None
         self._sent: set[Future[ReceivedResponse]] = set()
         self._chances = RECONNECTS + 1
         self.was_reached = False
-        """There was an association."""
+        """An association was established at some time."""
 
     @property
-    def on_their_way(self) -> int:
-        """C-STORE requests that are not answered yet."""
+    def in_flight(self) -> int:
+        """The number of C-STORE requests without a response."""
         self._sent = {one for one in self._sent if not one.done()}
         return len(self._sent)
 
     @property
     def is_full(self) -> bool:
-        """One more would have to wait."""
+        """Whether one more would have to wait."""
         association = self._association
         most: int = self._proposal["async_ops"][0] if self._proposal.get("async_ops") else 1
         agreed = min(association.window or most, most) if association is not None else 1
-        return self.on_their_way >= agreed
+        return self.in_flight >= agreed
 
-    def begin(self, what: Any, originator: tuple[str, int]) -> StartedStore:
-        """C-STORE a data set, file or claim, without waiting for the response.
+    def begin(self, instance: Any, originator: tuple[str, int]) -> StartedStore:
+        """Send a data set, file or claim by C-STORE, without waiting for the response.
 
         Raises NoRoute if there is no association, and GatewayError or OSError for what cannot be
         sent.
         """
-        association = self._association_for(_pair_of(what))
-        _, instance = fit(what, association.accepted_contexts.values())
-        answered = association.begin_c_store(instance, originator=originator)
+        association = self._association_for(_pair_of(instance))
+        _, fitted = fit(instance, association.accepted_contexts.values())
+        answered = association.begin_c_store(fitted, originator=originator)
         self._sent.add(answered)
-        return StartedStore(instance.sop_instance_uid, answered)
+        return StartedStore(fitted.sop_instance_uid, answered)
 
     def release(self) -> None:
-        """Release the association, if there is one, once everything is answered."""
+        """Release the association, if there is one, after the last response."""
         association, self._association = self._association, None
         if association is None:
             return
@@ -117,7 +117,7 @@ class DestinationAssociation:
             log.warning("destination=%s the release failed: %s", self._address, error)
 
     def abort(self) -> None:
-        """The operation ends early."""
+        """Abort the association, if there is one."""
         association, self._association = self._association, None
         if association is not None and association.ended is None:
             try:
@@ -155,11 +155,11 @@ class DestinationAssociation:
         return tuple((*wanted, *others)[:MAX_CONTEXTS])
 
 
-def _pair_of(what: Any) -> Pair:
-    if isinstance(what, Dataset):
-        return str(what.SOPClassUID), syntax_of(what)
-    instance = instance_in(what)
-    return instance.sop_class_uid, instance.transfer_syntax_uid
+def _pair_of(instance: Any) -> Pair:
+    if isinstance(instance, Dataset):
+        return str(instance.SOPClassUID), syntax_of(instance)
+    found = instance_in(instance)
+    return found.sop_class_uid, found.transfer_syntax_uid
 
 
 def _fits(association: BlockingAssociation, pair: Pair) -> bool:

@@ -1,4 +1,4 @@
-"""The destinations of C-MOVE, and the ways there from the worker's process (PS3.4 C.4.2)."""
+"""The destinations of C-MOVE, and the associations that lead there (PS3.4 C.4.2)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _IGNORED = frozenset({"ext_neg", "evt_handlers"})
 
 
 class Routes:
-    """The destination table, and the thread that associations live in."""
+    """The table of destinations, and the thread that runs the associations."""
 
     def __init__(self, destinations: Mapping[str, Destination] | None = None) -> None:
         self._destinations = destinations or {}
@@ -37,7 +37,7 @@ class Routes:
         self._requestor: Requestor | None = None
 
     def named(self, name: str) -> tuple[str, int, dict[str, Any]] | None:
-        """Where the table has the AE title `name`."""
+        """Return host, port and options of the AE title in the table; None: it is not there."""
         found = self._destinations.get(name.strip())
         if found is None:
             return None
@@ -47,16 +47,16 @@ class Routes:
     def to(
         self, address: tuple[str, int], options: dict[str, Any], titles: tuple[str, str]
     ) -> Route:
-        """A route; `titles` are the calling and the called AE title.
+        """Return a route; `titles` are the calling and the called AE title.
 
         `options` are pynetdicom's, and `associations` and `operations` as in the table. Raises
         TypeError or ValueError for options that make no sense.
         """
         if ignored := _IGNORED & options.keys():
-            log.warning("a C-MOVE destination's %s have no effect here", ", ".join(sorted(ignored)))
+            log.warning("ignored options of a C-MOVE destination: %s", ", ".join(sorted(ignored)))
         unknown = options.keys() - _OPTIONS - _IGNORED
         if unknown:
-            raise TypeError(f"a destination has no {', '.join(sorted(map(str, unknown)))}")
+            raise TypeError(f"unknown options: {', '.join(sorted(map(str, unknown)))}")
         context, server_name = options.get("tls_args") or (None, None)
         where = Address(*address, context, server_name, options.get("bind_address"))
         associations = _number(options, "associations", _DEFAULTS.associations)
@@ -79,7 +79,7 @@ class Routes:
         return requestor.associate(address, proposal)
 
     def close(self) -> None:
-        """Associations that still live are lost."""
+        """End the thread; associations that are still open are lost."""
         with self._lock:
             requestor, self._requestor = self._requestor, None
         if requestor is not None:
@@ -87,9 +87,10 @@ class Routes:
 
 
 class Route:
-    """What a C-MOVE sends to its destination: over one lane, or over several at once.
+    """The associations of one C-MOVE to its destination.
 
-    A lane more is made when all others are busy. One that cannot be had is done without.
+    Another one is established when all others are busy, up to a limit. If the destination does not
+    accept it, the C-MOVE goes on with those that there are.
     """
 
     def __init__(
@@ -100,69 +101,69 @@ class Route:
         own: Contexts | None,
         associations: int = 1,
     ) -> None:
-        self._lane = routes.associate, address, proposal, own, dict[Pair, None]()
-        self._lanes = [DestinationAssociation(*self._lane)]
+        self._arguments = routes.associate, address, proposal, own, dict[Pair, None]()
+        self._associations = [DestinationAssociation(*self._arguments)]
         self._more = associations - 1
-        """Lanes that may still be made."""
+        """Associations that may still be added."""
         self._was_reached = False
 
     @property
     def was_reached(self) -> bool:
-        """There was an association."""
-        return self._was_reached or any(lane.was_reached for lane in self._lanes)
+        """Whether an association was established at some time."""
+        return self._was_reached or any(one.was_reached for one in self._associations)
 
     @property
     def is_full(self) -> bool:
-        """One C-STORE more would have to wait."""
-        return not self._more and all(lane.is_full for lane in self._lanes)
+        """Whether one more C-STORE would have to wait."""
+        return not self._more and all(one.is_full for one in self._associations)
 
-    def begin(self, what: Any, originator: tuple[str, int]) -> StartedStore:
-        """C-STORE a data set, file or claim; a file is read from now on, until it is answered.
+    def begin(self, instance: Any, originator: tuple[str, int]) -> StartedStore:
+        """Send a data set, file or claim by C-STORE; a file is read until the response has arrived.
 
         Raises NoRoute if there is no association, and GatewayError, OSError or what pydicom raises
         for what cannot be sent.
         """
         while True:
-            lane = self._next()
+            association = self._next()
             try:
-                return lane.begin(what, originator)
+                return association.begin(instance, originator)
             except NoRoute as error:
-                if len(self._lanes) == 1:
+                if len(self._associations) == 1:
                     raise
-                log.warning("one association less: %s", error)
-                self._was_reached |= lane.was_reached
-                self._lanes.remove(lane)
+                log.warning("C-MOVE goes on with one association less: %s", error)
+                self._was_reached |= association.was_reached
+                self._associations.remove(association)
                 self._more = 0
 
     def _next(self) -> DestinationAssociation:
-        """The lane that is to take the next one."""
-        best = min(self._lanes, key=lambda lane: (lane.is_full, lane.on_their_way))
-        if best.on_their_way and self._more:
+        """The association for the next C-STORE: the least busy one, or a new one."""
+        best = min(self._associations, key=lambda one: (one.is_full, one.in_flight))
+        if best.in_flight and self._more:
             self._more -= 1
-            best = DestinationAssociation(*self._lane)
-            self._lanes.append(best)
+            best = DestinationAssociation(*self._arguments)
+            self._associations.append(best)
         return best
 
     def release(self) -> None:
-        """Release what lives, once everything is answered."""
-        for lane in self._lanes:
-            lane.release()
+        """Release the associations after the last response."""
+        for association in self._associations:
+            association.release()
 
     def abort(self) -> None:
-        """The operation ends early."""
-        for lane in self._lanes:
-            lane.abort()
+        """Abort the associations: the operation ends early."""
+        for association in self._associations:
+            association.abort()
 
 
 def _number(options: Mapping[str, Any], name: str, default: int) -> int:
     number = index(options.get(name, default))
     if not 1 <= number <= 0xFFFF:
-        raise ValueError(f"a destination with {number} {name}")
+        raise ValueError(f"{name} must be 1 to 65535, not {number}")
     return number
 
 
 def _own(given: Any) -> Contexts | None:
-    """Pynetdicom's presentation contexts as they are proposed."""
+    """The contexts to propose, from pynetdicom's presentation contexts."""
     if not given:
         return None
     return tuple((str(c.abstract_syntax), tuple(str(t) for t in c.transfer_syntax)) for c in given)

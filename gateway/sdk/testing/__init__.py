@@ -1,9 +1,9 @@
-"""Call a handler with no process and no socket, and see what would go on the wire.
+"""Call handlers with no process and no socket, and see what the peer would get.
 
 Each function takes a `Worker`, whose bound handler is called with its own arguments, or just a
-handler, and does with its answer what a running gateway does. So a mistake shows as the status
-that the peer would get: a handler that raises, returns the wrong thing, yields too much, is late.
-(The traceback is in the log, `gateway.sdk`; pytest shows it with a test that fails.)
+handler, and does with its answer what a running gateway does. So a mistake becomes the status that
+the peer would get: a handler that raises, returns the wrong type, yields too much, or is late. The
+traceback is in the log, `gateway.sdk`; pytest shows it with a test that fails.
 
     from gateway.sdk import testing
     from myworker import worker
@@ -21,20 +21,19 @@ that the peer would get: a handler that raises, returns the wrong thing, yields 
         assert status == 0x0000
         assert [match.StudyDate for _, match in matches] == ["20240131"]
 
-    def test_it_stops_when_it_is_told_to():
+    def test_it_stops_after_a_cancel():
         assert testing.find(worker, identifier, cancel_after=1)[-1] == (0xFE00, None)
 
     def test_get():
         retrieval = testing.get(worker, identifier)
         assert (retrieval.status, retrieval.completed, retrieval.failed) == (0x0000, 3, 0)
 
-    def test_a_worker_that_needs_its_surroundings(tmp_path):
+    def test_a_worker_with_options(tmp_path):
         with testing.started(worker, tmp_path, limit=5):
             assert testing.echo(worker) == 0x0000
 
-The keywords of the peer (`ae_title`, ...) are those of `Peer`. With a `Peer` of your own you see
-what the handler did beside answering: what it published, sent, and whether it ended the
-association.
+The keywords of the peer (`ae_title`, ...) are those of `Peer`. With a `Peer` of its own, a test
+sees what else the handler did: what it published and sent, and whether it ended the association.
 
     peer = testing.Peer(ae_title="CT1")
     testing.store(worker, "ct.dcm", peer=peer)

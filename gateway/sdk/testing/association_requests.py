@@ -1,4 +1,4 @@
-"""Admission, user identity and the extended negotiations (PS3.7 D.3.3)."""
+"""Admission, user identity and extended negotiation (PS3.8 7.1, PS3.7 D.3.3)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TRY_LATER = (2, 3, 1)
 def associate(
     handler: Handler, *, args: Sequence[Any] = (), peer: Peer | None = None, **said: Any
 ) -> tuple[int, int, int] | None:
-    """Admission: None if the peer is let in, else (result, source, reason) of the A-ASSOCIATE-RJ.
+    """Admission: None if the peer is admitted, else (result, source, reason) of the A-ASSOCIATE-RJ.
 
     What the peer proposes is in `Peer.contexts`.
     """
@@ -69,7 +69,7 @@ def async_ops(
     peer: Peer | None = None,
     **said: Any,
 ) -> tuple[int, int] | None:
-    """Asynchronous operations window; None if the handler fails: there is none then."""
+    """Asynchronous operations window; None, for no window, if the handler fails."""
     payload = {
         "nr_invoked": invoked,
         "nr_performed": performed,
@@ -88,7 +88,7 @@ def sop_extended(
     peer: Peer | None = None,
     **said: Any,
 ) -> dict[str, bytes]:
-    """SOP class extended negotiation; nothing is agreed on if the handler fails."""
+    """SOP class extended negotiation; an empty response if the handler fails."""
     payload = {"app_info": {str(uid): info for uid, info in app_info.items()}}
     peer = peer_of(peer, said)
     return _negotiate(events.EVT_SOP_EXTENDED, handler, args, peer, payload) or {}
@@ -129,5 +129,5 @@ def _negotiate(
     asked = Event(
         event, payload, blob=peer.describe(), publish=peer.publish, send_command=peer.call
     )
-    (reply,) = perform(bound_of(handler, event, args), asked)
-    return reply.payload.get("value")
+    (answer,) = perform(bound_of(handler, event, args), asked)
+    return answer.payload.get("value")

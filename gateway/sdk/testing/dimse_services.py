@@ -1,4 +1,4 @@
-"""The DIMSE services (PS3.7 9.1, 10.1): ask, and see the response."""
+"""The DIMSE services (PS3.7 9.1, 10.1): send a request, and return the response."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _GET = KEYWORDS["StudyRootQueryRetrieveInformationModelGet"]
 _MOVE = KEYWORDS["StudyRootQueryRetrieveInformationModelMove"]
 _COMMITMENT = KEYWORDS["StorageCommitmentPushModel"]
 STORAGE = tuple((uid, syntax) for uid in STORAGE_SOP_CLASSES for syntax in UNCOMPRESSED)
-"""What the peer of a C-GET accepts if nothing else is said."""
+"""The contexts of the peer of a C-GET by default."""
 
 
 # DIMSE-C (PS3.7 9.1)
@@ -56,7 +56,7 @@ def store(
     """C-STORE of a data set or a DICOM file: the status.
 
     The handler finds it as it would in a gateway: up to 64 KiB in memory, above that as a spool
-    file of its own, which it may take. `attempt`: 2 if it was in the hands of a worker that died.
+    file of its own, which it may take. `attempt`: 2 if a worker died with the request in hand.
     """
     sop_class, uid, syntax, encoded = instance_of(instance)
     request = dimse.CStoreRQ(1, sop_class, uid, 2)
@@ -79,12 +79,12 @@ def find(
 ) -> list[Pair]:
     """C-FIND: every response as (status, match or None), the final one last.
 
-    Matches are what the peer decodes. `cancel_after`: a C-CANCEL comes after so many responses.
+    Matches are what the peer decodes. `cancel_after`: send a C-CANCEL after this many responses.
     """
     asked = SimulatedRequest(events.EVT_C_FIND, dimse.CFindRQ(1, sop_class, 2), sop_class)
-    replies = asked.replies(handler, args, peer_of(peer, said), asked.encode(identifier),
+    answers = asked.answers(handler, args, peer_of(peer, said), asked.encode(identifier),
                             cancel_after=cancel_after)  # fmt: skip
-    return [asked.pair(reply) for reply in replies]
+    return [asked.pair(answer) for answer in answers]
 
 
 def get(
@@ -99,17 +99,17 @@ def get(
 ) -> Retrieval:
     """C-GET: what was sent, and the final response.
 
-    The peer accepts what `Peer.contexts` says; if that is empty, every storage SOP class, but no
-    compressed transfer syntax. It answers each C-STORE with `Peer.status`.
+    The peer accepts `Peer.contexts`; if there are none, every storage SOP class, in uncompressed
+    transfer syntaxes. It answers each C-STORE with `Peer.status`.
     """
     asked = SimulatedRequest(
         events.EVT_C_GET, dimse.CGetRQ(1, sop_class, 2), sop_class, more=STORAGE
     )
     peer = peer_of(peer, said)
-    replies = asked.replies(
+    answers = asked.answers(
         handler, args, peer, asked.encode(identifier), cancel_after=cancel_after
     )
-    return SimulatedGet(asked, peer).result(replies)
+    return SimulatedGet(asked, peer).result(answers)
 
 
 def move(  # noqa: PLR0913 - what may be said of a C-MOVE
@@ -126,18 +126,18 @@ def move(  # noqa: PLR0913 - what may be said of a C-MOVE
 ) -> Retrieval:
     """C-MOVE to the AE title `destination`: what was sent there, and the final response.
 
-    `destinations` is the table of the configuration, for handlers that yield a name. Nothing is
-    connected: whoever the handler names takes everything, and answers with `Peer.status`.
+    `destinations` is the table of the configuration, for handlers that yield a name. No connection
+    is made: every destination accepts everything, and answers with `Peer.status`.
     """
     asked = SimulatedRequest(
         events.EVT_C_MOVE, dimse.CMoveRQ(1, sop_class, destination, 2), sop_class
     )
     peer = peer_of(peer, said)
     routes = SimulatedRoutes(peer, destinations or {})
-    replies = asked.replies(
+    answers = asked.answers(
         handler, args, peer, asked.encode(identifier), cancel_after=cancel_after, routes=routes
     )
-    return routes.result(asked, replies)
+    return routes.result(asked, answers)
 
 
 # DIMSE-N (PS3.7 10.1)

@@ -1,4 +1,4 @@
-"""Notifications, and what a worker has around it."""
+"""Start and stop hooks, and notifications."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gateway.sdk.bound_handler import AnyHandler
 
 _PATIENCE = 60.0
-"""Seconds for the handlers of a notification."""
+"""Seconds to wait for the handlers of a notification."""
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def notify(
     peer: Peer | None = None,
     **body: Any,
 ) -> None:
-    """Tell the handlers of a notification event, all of them in their order.
+    """Call the handlers of a notification event, all of them in their order.
 
     `body` is what the event has beside the association, as `PROTOCOL.md` of the fabric says: bytes
     where it is a PDU. Raises what the first handler raised, after the others were called.

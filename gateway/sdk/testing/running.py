@@ -1,4 +1,4 @@
-"""Handlers run by the executor of every worker; what it would send is gathered."""
+"""Run handlers in the executor that every worker has, and collect what it would send."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from gateway.sdk.event import Event
     from gateway.sdk.move.routes import Routes
 
-_TOKEN = "rehearsal"
+_TOKEN = "test"
 _TICK = 0.02
-"""Seconds between two looks at a handler's deadline."""
+"""Seconds between two checks of a handler's deadline."""
 _PATIENCE = 1.0
-"""Seconds for what a handler's thread does after its last answer."""
+"""Seconds to wait for what a handler's thread does after its last answer."""
 
 
 def bound_of(handler: Worker | AnyHandler, event: AnyEvent, args: Sequence[Any]) -> BoundHandler:
-    """The handler as it is bound; LookupError if a worker has none, TypeError if it cannot work."""
+    """Return the bound handler; LookupError if there is none, TypeError if it cannot work."""
     bound = bound_all(handler, event, args)
     return bound[0]
 
@@ -39,7 +39,7 @@ def bound_of(handler: Worker | AnyHandler, event: AnyEvent, args: Sequence[Any])
 def bound_all(
     handler: Worker | AnyHandler, event: AnyEvent, args: Sequence[Any]
 ) -> tuple[BoundHandler, ...]:
-    """Every handler of an event."""
+    """Return every handler of an event."""
     if not isinstance(handler, Worker):
         made = BoundHandler(event, handler, tuple(args))
         bound_handler.check(made)
@@ -53,7 +53,7 @@ def bound_all(
 
 
 def watching(bound: BoundHandler, errors: list[BaseException]) -> BoundHandler:
-    """The same handler, whose errors are remembered."""
+    """Return the same handler, which also appends what it raises to `errors`."""
 
     def call(event: Event, *args: Any) -> Any:
         try:
@@ -80,19 +80,19 @@ def perform(
     routes: Routes | None = None,
     cancel_after: int | None = None,
 ) -> list[Answer]:
-    """Everything that the acceptor would be told, the last of it final.
+    """Return all answers that the acceptor would get, the last of which is final.
 
     `cancel_after`: so many answers, and then a C-CANCEL comes.
     """
-    told: SimpleQueue[Answer] = SimpleQueue()
+    sent: SimpleQueue[Answer] = SimpleQueue()
     count = 0
 
-    def send(_token: str, reply: Answer) -> bool:
+    def send(_token: str, answer: Answer) -> bool:
         nonlocal count
-        pack(reply.payload)  # or it could not travel
-        if reply.data is not None and len(reply.data) > MAX_DATA:
-            raise FabricError(f"data of {len(reply.data)} bytes, {MAX_DATA} are the limit")
-        told.put(reply)
+        pack(answer.payload)  # or it could not travel
+        if answer.data is not None and len(answer.data) > MAX_DATA:
+            raise FabricError(f"data of {len(answer.data)} bytes, {MAX_DATA} are the limit")
+        sent.put(answer)
         count += 1
         if count == cancel_after:
             event.cancellation.set()
@@ -105,26 +105,26 @@ def perform(
     executor.start()
     executor.submit(_TOKEN, bound, event, bound.deadline)
     try:
-        return list(_gather(told, executor))
+        return list(_gather(sent, executor))
     finally:
         executor.stop()
         loop.stop()
 
 
-def _gather(told: SimpleQueue[Answer], executor: Executor) -> Iterator[Answer]:
-    """The replies up to the final one, or to the deadline."""
+def _gather(sent: SimpleQueue[Answer], executor: Executor) -> Iterator[Answer]:
+    """Yield the answers up to the final one, or to the deadline."""
     while True:
         try:
-            reply = told.get(timeout=_TICK)
+            answer = sent.get(timeout=_TICK)
         except Empty:
             executor.tick()
             in_hand = executor.in_hand
-            if told.empty() and (not in_hand or executor.drain(0.0)):
+            if sent.empty() and (not in_hand or executor.drain(0.0)):
                 why = "past its deadline" if in_hand else "its answer cannot be encoded"
                 yield failure("unanswered", why)
                 return
             continue
-        yield reply
-        if reply.final:
+        yield answer
+        if answer.final:
             executor.drain(_PATIENCE)
             return

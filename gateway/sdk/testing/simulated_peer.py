@@ -1,4 +1,4 @@
-"""The other side of the association, made up."""
+"""A simulated peer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Peer:
-    """The other side of the association: what it says of itself, and what the handler did to it."""
+    """The other side of the association: its properties, and what the handler did to it."""
 
     ae_title: str = "SCU"
     called_ae_title: str = "GATEWAY"
@@ -31,18 +31,18 @@ class Peer:
     """Type and primary field."""
     sop_class_extended: Mapping[str, bytes] = field(default_factory=dict)
     sop_class_extended_answer: Mapping[str, bytes] = field(default_factory=dict)
-    """What the gateway answered to it."""
+    """The response of the gateway to that."""
     role_selection: Mapping[str, tuple[bool, bool]] = field(default_factory=dict)
     asynchronous_operations: tuple[int, int] | None = None
     contexts: Sequence[tuple[str, str]] = ()
     """Abstract and transfer syntaxes of more accepted contexts, with both roles for the handler."""
     status: int = 0x0000
-    """What it responds to whatever the handler sends it, and to sub-operations."""
+    """The status of its responses to the handler's requests and to sub-operations."""
 
     published: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """Notifications of the handler: topic and body."""
     requests: list[tuple[str, dict[str, Any], Dataset | None]] = field(default_factory=list)
-    """What the handler sent it: the message's name as `CStoreRQ`, its parameters, its data set."""
+    """Requests of the handler: name of the message as `CStoreRQ`, parameters, data set."""
     ended: str = ""
     """How the handler ended the association: `abort` or `release`."""
 
@@ -50,7 +50,7 @@ class Peer:
     """Transfer syntaxes by context."""
 
     def describe(self, context: Sequence[str] = (), more: Sequence[tuple[str, str]] = ()) -> bytes:
-        """The association as the acceptor would encode it; `context` is that of a request.
+        """Return the association as the acceptor encodes it; `context` is that of a request.
 
         `more`: contexts for a peer that was given none.
         """
@@ -100,7 +100,7 @@ class Peer:
         data: bytes | memoryview | None = None,
         timeout: float,  # noqa: ARG002 - the fabric's
     ) -> PeerResults:
-        """What an acceptor does for a handler."""
+        """Perform a command as the acceptor does."""
         if operation != "request":
             self.ended = operation
             return PeerResults(Answer({}))
@@ -123,7 +123,7 @@ class Peer:
 
 
 class PeerResults:
-    """The results of a call to a peer that answers at once."""
+    """The results of a command, which are there at once."""
 
     def __init__(self, *answers: Answer) -> None:
         self._answers = iter(answers)
@@ -139,7 +139,7 @@ class PeerResults:
 
 
 def peer_of(peer: Peer | None, said: dict[str, Any]) -> Peer:
-    """The peer of a call; TypeError for a keyword that a peer does not have."""
+    """Return the peer of a call; raises TypeError for a keyword that a peer does not have."""
     if peer is None:
         return Peer(**said)
     if said:

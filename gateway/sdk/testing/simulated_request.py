@@ -1,4 +1,4 @@
-"""A DIMSE request that is made up, and what its answers mean on the wire."""
+"""A simulated DIMSE request, and the responses that its answers become."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SimulatedRequest:
-    """A DIMSE request, about to be asked of a handler."""
+    """A DIMSE request for a handler."""
 
     event: InterventionEvent
     request: Request
@@ -43,9 +43,9 @@ class SimulatedRequest:
     transfer_syntax: str = EXPLICIT_VR_LITTLE_ENDIAN
     attempt: int = 1
     more: Sequence[tuple[str, str]] = ()
-    """Contexts that are accepted beside that of the request."""
+    """Contexts that are accepted besides that of the request."""
 
-    def replies(
+    def answers(
         self,
         handler: Worker | AnyHandler,
         args: Sequence[Any],
@@ -54,7 +54,7 @@ class SimulatedRequest:
         payload: Mapping[str, Any] | None = None,
         **how: Any,
     ) -> list[Answer]:
-        """Everything that the acceptor would be told; `how` as `perform` has it."""
+        """Return all answers that the acceptor would get; `how` are keywords of `perform`."""
         bound = bound_of(handler, self.event, args)
         context = (self.abstract_syntax, self.transfer_syntax)
         event = Event(
@@ -76,9 +76,9 @@ class SimulatedRequest:
     def status(
         self, handler: Worker | AnyHandler, args: Sequence[Any], peer: Peer, *how: Any
     ) -> int:
-        """The one answer's status."""
-        (reply,) = self.replies(handler, args, peer, *how)
-        return self.status_of(reply)
+        """Return the status of the only answer."""
+        (answer,) = self.answers(handler, args, peer, *how)
+        return self.status_of(answer)
 
     def answer(
         self,
@@ -87,29 +87,29 @@ class SimulatedRequest:
         peer: Peer,
         data_set: Dataset | None,
     ) -> tuple[int, Dataset | None]:
-        """The one answer, with its data set."""
-        (reply,) = self.replies(handler, args, peer, self.encode(data_set))
-        return self.pair(reply)
+        """Return status and data set of the only answer."""
+        (answer,) = self.answers(handler, args, peer, self.encode(data_set))
+        return self.pair(answer)
 
-    def status_of(self, reply: Answer) -> int:
-        """As the acceptor sends it: a failure by the catalogue."""
+    def status_of(self, answer: Answer) -> int:
+        """Return the status that the acceptor sends; the catalogue has those of failures."""
         failures = self.event.failures
-        if failures is not None and "failed" in reply.payload:
-            return failures.of(reply.payload["failed"])
-        return int(reply.payload["status"])
+        if failures is not None and "failed" in answer.payload:
+            return failures.of(answer.payload["failed"])
+        return int(answer.payload["status"])
 
-    def pair(self, reply: Answer) -> tuple[int, Dataset | None]:
-        """Status and data set, as the peer decodes it."""
-        attached = reply.data
+    def pair(self, answer: Answer) -> tuple[int, Dataset | None]:
+        """Return the status, and the data set as the peer decodes it."""
+        attached = answer.data
         decoded = None if attached is None else decode(attached, self.transfer_syntax)
-        return self.status_of(reply), decoded
+        return self.status_of(answer), decoded
 
     def encode(self, data_set: Dataset | None) -> bytes | None:
         return None if data_set is None else encode(data_set, self.transfer_syntax)
 
 
 def instance_of(what: Dataset | str | PathLike[str]) -> tuple[str, str, str, bytes]:
-    """SOP class, SOP instance, transfer syntax and encoded data set of what a peer sends."""
+    """Return SOP class, SOP instance, transfer syntax and encoded data set of an instance."""
     if isinstance(what, Dataset):
         made = encoded_instance(what, syntax_of(what))
         return made.sop_class_uid, made.sop_instance_uid, made.transfer_syntax_uid, made.read()
@@ -121,7 +121,7 @@ def instance_of(what: Dataset | str | PathLike[str]) -> tuple[str, str, str, byt
 
 @contextmanager
 def spooled(whole: bytes, offset: int) -> Iterator[tuple[Claim, bytes | None]]:
-    """The claim of a data set, and its file if it is small; big ones are on disk for a while."""
+    """Yield the claim of a data set, and its bytes; large ones are in a file meanwhile."""
     size, token = len(whole) - offset, Tokens(0).draw()
     digest = digest_of(whole[offset:])
     if size <= SpoolSettings().inline_max:

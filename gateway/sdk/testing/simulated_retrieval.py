@@ -1,4 +1,4 @@
-"""What comes of the answers to a C-GET or C-MOVE."""
+"""What becomes of the answers to a C-GET or C-MOVE."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Retrieval:
     status: int = SUCCESS
     """Of the final response."""
     number: int | None = None
-    """Of sub-operations, as the handler announced it; None: it did not get so far."""
+    """Number of sub-operations that the handler announced; None: it did not get that far."""
     completed: int = 0
     failed: int = 0
     warnings: int = 0
     sent: list[Dataset | Path] = field(default_factory=list)
-    """What the peer got: a file or claim by its path, a data set as it is decoded there."""
+    """What the peer got: the path of a file or claim, or the data set as the peer decodes it."""
     failed_uids: list[str] = field(default_factory=list)
     """Failed SOP Instance UID List."""
     destination: tuple[str, int, str] | None = None
@@ -48,7 +48,7 @@ class Retrieval:
 
 
 class SimulatedGet:
-    """Does what the acceptor does with the answers to a C-GET."""
+    """Performs the sub-operations of a C-GET as the acceptor does."""
 
     def __init__(self, asked: SimulatedRequest, peer: Peer) -> None:
         self._asked = asked
@@ -60,24 +60,24 @@ class SimulatedGet:
             for number, pair in enumerate(peer.contexts or asked.more)
         }
 
-    def result(self, replies: Sequence[Answer]) -> Retrieval:
-        """The whole of it."""
-        *before, last = replies
-        for reply in before:
-            if "number" in reply.payload:
-                self._counters.announced = self._result.number = reply.payload["number"]
+    def result(self, answers: Sequence[Answer]) -> Retrieval:
+        """Return the result of all answers."""
+        *before, last = answers
+        for answer in before:
+            if "number" in answer.payload:
+                self._counters.announced = self._result.number = answer.payload["number"]
             else:
-                self._count(reply)
+                self._count(answer)
         return self._finish(last)
 
-    def _count(self, reply: Answer) -> None:
-        payload = reply.payload
+    def _count(self, answer: Answer) -> None:
+        payload = answer.payload
         if "failed" in payload:
             self._counters.count(None, payload.get("sop_instance_uid", ""))
             return
         if "context_id" in payload:
             syntax = self._accepted[payload["context_id"]].transfer_syntax
-            self._result.sent.append(decode(reply.data or b"", syntax))
+            self._result.sent.append(decode(answer.data or b"", syntax))
             self._counters.count(self._peer.status, payload["sop_instance_uid"])
             return
         claim = payload.get("claim")
@@ -110,7 +110,7 @@ class SimulatedGet:
 
 
 class SimulatedRoutes(Routes):
-    """Routes for a C-MOVE that lead to no socket: whatever is sent is remembered."""
+    """Routes without connections, which record what a C-MOVE sends."""
 
     def __init__(self, peer: Peer, destinations: Mapping[str, tuple[str, int]]) -> None:
         super().__init__()
@@ -129,12 +129,12 @@ class SimulatedRoutes(Routes):
         self._result.destination = (*address, str(options.get("ae_title") or titles[1]))
         return _SimulatedRoute(self, self._result, self._peer)
 
-    def result(self, asked: SimulatedRequest, replies: Sequence[Answer]) -> Retrieval:
-        """The whole of it: the counters are in the last answer."""
-        *before, last = replies
+    def result(self, asked: SimulatedRequest, answers: Sequence[Answer]) -> Retrieval:
+        """Return the result of all answers; the counters are in the last one."""
+        *before, last = answers
         result = self._result
-        for reply in before:
-            result.number = reply.payload.get("number", result.number)
+        for answer in before:
+            result.number = answer.payload.get("number", result.number)
         result.status, identifier = asked.pair(last)
         if last.payload.get("failed") == "unanswered" and result.number is not None:
             result.status = asked.event.failures.of("begun")  # type: ignore[union-attr]
@@ -149,7 +149,7 @@ class SimulatedRoutes(Routes):
 
 
 class _SimulatedRoute(Route):
-    """A route to a destination that takes everything."""
+    """A route to a destination that accepts everything."""
 
     def __init__(self, routes: Routes, result: Retrieval, peer: Peer) -> None:
         super().__init__(routes, None, {}, None)  # type: ignore[arg-type]
