@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import SpoolError
@@ -65,6 +66,15 @@ class Tokens:
         self._random = secrets.token_hex(_RANDOM * BUCKET)
 
 
+@lru_cache(256)
+def _bucket(token: str) -> tuple[str, str]:
+    found = TOKEN.fullmatch(token)
+    if found is None:
+        raise SpoolError(f"token {token[:80]!r} was not drawn by a spool")
+    date, begun, index = found.groups()
+    return date, f"{begun}-{index}"
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A sealed data set: where it is, and what it must turn out to be."""
@@ -83,12 +93,8 @@ class Claim:
 
     @property
     def bucket(self) -> tuple[str, str]:
-        """Names of the two folders that the data set's final place has; SpoolError: a bad token."""
-        found = TOKEN.fullmatch(self.token)
-        if found is None:
-            raise SpoolError(f"token {self.token[:80]!r} was not drawn by a spool")
-        date, begun, index = found.groups()
-        return date, f"{begun}-{index}"
+        """The names of the two folders of its final place; raises SpoolError for a bad token."""
+        return _bucket(self.token)
 
     def to_map(self) -> dict[str, Any]:
         """Plain values for an envelope."""

@@ -23,8 +23,9 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from gateway.errors import GatewayError
 from gateway.part10 import read_file_meta
-from workers.archive import header
+from workers.archive import element_walk, header
 from workers.archive.attributes import ATTRIBUTES
+from workers.archive.element_walk import wanted_elements
 from workers.archive.header import HeaderError, read, scan
 
 EXPLICIT = str(ExplicitVRLittleEndian)
@@ -114,7 +115,7 @@ def test_agrees_with_pydicom_on_variations(dataset, syntax):
         warnings.simplefilter("ignore")
         data = encode(dataset, syntax)
         expected = read_dataset(BytesIO(data), syntax == IMPLICIT, syntax != BIG)
-        raw = header._raw(data, syntax)
+        raw = wanted_elements(data, syntax)
         found = header._texts(raw, syntax)
         for attribute in ATTRIBUTES:
             text = header._pydicom_text(expected, attribute.tag)
@@ -131,6 +132,17 @@ def test_any_bytes_are_a_header_or_an_error(data, syntax):
         warnings.simplefilter("ignore")
         with suppress(HeaderError):
             scan(data, syntax)
+
+
+def test_values_of_other_lengths_than_those_before():
+    dataset = Dataset()
+    for number, name in enumerate(("Doe", "Doe^Jane", "D", "Doe^Jane", "", "Doe")):
+        dataset.update(sample())
+        dataset.PatientName, dataset.InstanceNumber = name, 10**number
+        dataset.add_new(0x00111010, "LO", "private" * number)
+        found = scan(encode(dataset, EXPLICIT), EXPLICIT)
+        assert (found["PatientName"], found["InstanceNumber"]) == (name, str(10**number))
+        assert (found["PatientID"], found["Rows"]) == ("P1", "3")
 
 
 def sample(size: int = 0) -> Dataset:
@@ -223,7 +235,7 @@ def test_deep_sequences_in_an_unknown_element():
 
 
 def test_a_million_elements(monkeypatch):
-    monkeypatch.setattr(header, "MAX_ELEMENTS", 1000)
+    monkeypatch.setattr(element_walk, "MAX_ELEMENTS", 1000)
     with pytest.raises(HeaderError, match="too many"):
         scan(b"\x09\x00\x10\x10LO\0\0" * 2000, EXPLICIT)
 

@@ -83,8 +83,7 @@ class TestAdding:
         assert index_numbers(indexes[1]) == sorted(index_numbers(indexes[1]))
 
     def test_what_one_cannot_do_does_not_harm_the_others(self, index):
-        broken = entry("1.1")
-        object.__setattr__(broken, "path", None)
+        broken = entry("1.1")._replace(path=None)
         with pytest.raises(IndexFailure):
             index.add(broken, kept("1.1"))
         assert index.add(entry("1.2"), kept("1.2")).outcome is Outcome.ADDED
@@ -123,8 +122,7 @@ class TestAdding:
         assert {s.study_instance_uid for s in index.studies()} == {"1.3", "1.9"}
 
     def test_what_one_of_many_cannot_do_does_not_harm_the_others(self, index):
-        broken = entry("1.2")
-        object.__setattr__(broken, "path", None)
+        broken = entry("1.2")._replace(path=None)
         news = [(entry("1.1"), kept("1.1")), (broken, kept("1.2", series="2.2", study="2.3"))]
         news += [(entry("1.3"), kept("1.3", series="2.2", study="2.3")), (broken, kept("1.2"))]
         first, second, third, fourth = index.add_all(news)

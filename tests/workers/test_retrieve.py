@@ -179,12 +179,10 @@ def test_all_of_them_vanished(worker, files, retrieval):
     ("settings", "is_sent"), [({}, False), ({"shared": True}, True)], ids=["own", "shared"]
 )
 def test_the_file_of_another_gateway(holdings, settings, is_sent, monkeypatch):
-    from dataclasses import replace
-
     (file,) = holdings.put(SERIES[0])
     with testing.started(retrieve.worker, holdings.data, archive=settings) as worker:
         index = retrieve.retriever.index
-        theirs = [replace(entry, holder="OTHER") for entry in index.everything()]
+        theirs = [entry._replace(holder="OTHER") for entry in index.everything()]
         monkeypatch.setattr(index, "instances", lambda _query: iter(theirs))
         result = get(worker)
     assert result.sent == ([file] if is_sent else [])

@@ -7,13 +7,13 @@ import os
 import stat
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from gateway.sdk import ConfigError, SpoolError, digest_of
 from workers.archive.files import rename_new, sync_file, sync_folder, write_new
 from workers.archive.layout import CONFLICTS
+from workers.archive.threads import Threads
 from workers.archive.workshop import Workshop
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Archive:
         self._durable = durable
         self._known: dict[str, None] = {}
         self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
+        self._threads = Threads(_SIDE_BY_SIDE, "disk")
         self._is_slow = False
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -105,15 +105,14 @@ class Archive:
         """
         times: list[float] = []
         if self._is_slow and len(offers) > 1:
-            keep = self._side_by_side().map
-            kept = list(keep(lambda offer: self._keep(offer, aside, times), offers))
+            kept = self._threads.map(lambda offer: self._keep(offer, aside, times), offers)
         else:
             kept = [self._keep(offer, aside, times) for offer in offers]
         if not self._durable:
             return kept
         if times:
             self._is_slow = min(times) > _SLOW
-        folders = {os.path.dirname(name) for name in kept if isinstance(name, str)}
+        folders = {_folder(name) for name in kept if isinstance(name, str)}
         failed: dict[str, OSError] = {}
         for folder in folders:
             try:
@@ -121,7 +120,7 @@ class Archive:
             except OSError as error:
                 failed[folder] = error
         if failed:
-            return [failed.get(os.path.dirname(n), n) if isinstance(n, str) else n for n in kept]
+            return [failed.get(_folder(n), n) if isinstance(n, str) else n for n in kept]
         return kept
 
     def set_aside(self, name: str) -> str:
@@ -156,15 +155,8 @@ class Archive:
 
     def close(self) -> None:
         """Let go of what this process holds."""
-        if self._pool is not None:
-            self._pool.shutdown()
+        self._threads.close()
         self._workshop.close()
-
-    def _side_by_side(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(_SIDE_BY_SIDE, "disk")
-            return self._pool
 
     def _sync_root(self) -> None:
         """Whoever made the folders above may have died before he synced them."""
@@ -208,7 +200,7 @@ class Archive:
         try:
             name = self.place(claim, aside=aside)
             final = self.path(name)
-            self._make_folder(os.path.dirname(name))
+            self._make_folder(_folder(name))
             if offer.attempt > 1 and self._is_kept(final, claim):
                 return name
             if claim.path is None:
@@ -250,6 +242,10 @@ class Archive:
         except FileNotFoundError:
             return False
         return True
+
+
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0]
 
 
 def _check(path: str, claim: Claim) -> None:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import replace
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -182,7 +181,7 @@ class Intake:
         place = self._archive.place(claim)
         found = self._header(arrival, place)
         _check(arrival, found)
-        case.texts = found.texts
+        case.texts = found
         case.entry = Entry(
             arrival.sop_instance_uid,
             arrival.sop_class_uid,
@@ -258,7 +257,7 @@ class Intake:
         if (earlier := self._set_aside_before(entry)) is not None:
             self._archive.discard(entry.path)
             return Receipt(Taken.SET_ASIDE, earlier, before)
-        conflict = replace(entry, path=self._keep_aside(case))
+        conflict = entry._replace(path=self._keep_aside(case))
         self._index.set_aside(conflict)
         return Receipt(Taken.SET_ASIDE, conflict, before)
 

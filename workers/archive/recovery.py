@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gateway.requestor import identify
@@ -132,7 +132,7 @@ class Recovery:
             self._index.set_aside(entry)
             self.found.indexed.append(path)
             return
-        standing = self._index.add(entry, found.texts)
+        standing = self._index.add(entry, found)
         before = standing.before
         if standing.outcome is Outcome.ADDED or before is None or before.path == path:
             self.found.indexed.append(path)
@@ -144,7 +144,7 @@ class Recovery:
             self._archive.discard(path)
             self.found.duplicates.append(path)
         else:
-            aside = replace(entry, path=self._archive.set_aside(path))
+            aside = entry._replace(path=self._archive.set_aside(path))
             self._index.set_aside(aside)
             self.found.conflicts.append(aside.path)
 
@@ -158,7 +158,7 @@ class Recovery:
         if before.holds_the_same(entry):
             self._index.relocate(entry)
         else:
-            self._index.add(entry, found.texts, replace=True)
+            self._index.add(entry, found, replace=True)
         self.found.indexed.append(entry.path)
 
 

@@ -13,8 +13,7 @@ class IndexFailure(GatewayError):  # noqa: N818 - the failure of a request, told
     """The index could not do what it was asked: nothing has changed, or all of it (see `Index`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One file: which instance it holds, and what its bytes are."""
 
     sop_instance_uid: str

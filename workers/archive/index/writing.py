@@ -45,20 +45,6 @@ def summary_of(row: Any) -> StudySummary:
     return StudySummary(study, patient, name, date, modalities, series, instances, size)
 
 
-def _values(entry: Entry) -> tuple[Any, ...]:
-    """The entry as the columns `ENTRY`."""
-    return (
-        entry.sop_instance_uid,
-        entry.sop_class_uid,
-        entry.transfer_syntax_uid,
-        entry.path,
-        entry.start,
-        entry.size,
-        entry.digest,
-        entry.holder,
-    )
-
-
 _NAMES = {level: names(level) for level in Level}
 _INSTANCE, _CLASS = map(_NAMES[Level.IMAGE].index, ("sop_instance_uid", "sop_class_uid"))
 """What a command says of an instance goes before what its data set says."""
@@ -136,7 +122,7 @@ class Adding:
             self._series[keys] = series
         image = row(Level.IMAGE, texts)
         image[_INSTANCE], image[_CLASS] = entry.sop_instance_uid, entry.sop_class_uid
-        execute(_INSERT[Level.IMAGE], (series, *_values(entry)[2:], *image))
+        execute(_INSERT[Level.IMAGE], (series, *entry[2:], *image))
         replaced = entry.sop_instance_uid in self._standing
         note(execute, "replaced" if replaced else "stored", entry, uids)
 
@@ -230,7 +216,7 @@ def set_aside(execute: Execute, entry: Entry) -> None:
     """Note a file that holds something else under the UID of an instance that stands."""
     made = execute(
         f"INSERT INTO conflict ({ENTRY}, at) VALUES ({_EIGHT}, ?) ON CONFLICT DO NOTHING",
-        (*_values(entry), time.time()),
+        (*entry, time.time()),
     )
     if made.rowcount:
         note(execute, "conflict", entry, ("", ""))
@@ -242,7 +228,7 @@ def drop_conflict(execute: Execute, entry: Entry) -> None:
 
 def note(execute: Execute, kind: str, entry: Entry, uids: tuple[str, str]) -> None:
     """Write down what happened, in the transaction in which it does."""
-    execute(_NOTE, (*_values(entry), kind, time.time(), *uids))
+    execute(_NOTE, (*entry, kind, time.time(), *uids))
 
 
 def doom(execute: Execute, entry: Entry) -> None:

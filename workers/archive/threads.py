@@ -1,0 +1,79 @@
+"""Calls in several threads at once, for a caller that waits for all of them.
+
+An executor makes a future for each call, with a lock and a condition, which costs more than writing
+a small file. Here the threads and the caller take items from one list until it is empty.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Threads:
+    """At most `count` threads beside that of the caller; they start when first needed."""
+
+    def __init__(self, count: int, name: str) -> None:
+        self._count = count
+        self._name = name
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+
+    def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """Return the result for each item, in their order; raises what `work` raises."""
+        left = deque(enumerate(items))
+        results: dict[int, Result] = {}
+        errors: list[BaseException] = []
+        done: SimpleQueue[None] = SimpleQueue()
+
+        def run() -> None:
+            while left:
+                try:
+                    number, item = left.popleft()
+                except IndexError:  # another thread took the last one
+                    return
+                try:
+                    results[number] = work(item)
+                except BaseException as error:
+                    errors.append(error)
+                done.put(None)
+
+        helpers = min(self._count, len(items) - 1)
+        self._start(helpers)
+        for _ in range(helpers):
+            self._jobs.put(run)
+        run()
+        for _ in items:
+            done.get()
+        if errors:
+            raise errors[0]
+        return [results[number] for number in range(len(items))]
+
+    def close(self) -> None:
+        """End the threads; `map` is not called any more."""
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _start(self, count: int) -> None:
+        if len(self._threads) < count:
+            with self._lock:
+                while len(self._threads) < count:
+                    name = f"{self._name}-{len(self._threads)}"
+                    thread = threading.Thread(target=self._serve, name=name, daemon=True)
+                    thread.start()
+                    self._threads.append(thread)
+
+    def _serve(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
