@@ -76,8 +76,8 @@ def test_sink_keeps_nothing_of_a_message_that_broke_off(place):
         with RawPeer(running.address) as peer:
             peer.associate(wire.context(1, wire.CT, wire.EXPLICIT))
             peer.send(wire.message(1, wire.store_rq("1.2.3")) + wire.p_data(wire.pdv(1, 0, b"ab")))
-            procfs.until(lambda: list(folder.iterdir()), timeout=5, what="the file")
-        procfs.until(lambda: not list(folder.iterdir()), timeout=5, what="an empty folder")
+            procfs.until(lambda: list(folder.iterdir()), what="the file")
+        procfs.until(lambda: not list(folder.iterdir()), what="an empty folder")
 
 
 @needs_compiler
