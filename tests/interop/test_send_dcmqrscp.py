@@ -70,7 +70,7 @@ def test_echo(archive) -> None:
     program = run_cli("echo", *archive.address, *QR, "--repeat", 5)
     assert program.popen.returncode == 0
     assert program.out.text.count("success (status 0x0000") == 5
-    assert "5 responses, 5 successes; least" in program.out.text
+    assert "5 responses, 5 successes; min" in program.out.text
 
 
 def test_find_studies(archive) -> None:
