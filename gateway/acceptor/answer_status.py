@@ -6,9 +6,10 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from gateway.dimse.command import BY_KEYWORD, VR
-from gateway.dimse.services import is_known_status, may_answer
+from gateway.dimse.services import is_known_status
 from gateway.dimse.status import SUCCESS
 from gateway.errors import LocalProtocolError
+from gateway.events import Fate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,7 +52,7 @@ def status_of(
     ):
         log.error("association=%s the answer to %s is garbled", where, event)
         return failures.bad_status, {}
-    if not may_answer(request.command_field, status):
+    if event.fate(status) is Fate.FORBIDDEN:
         log.error("association=%s the answer 0x%04X does not end %s", where, status, event)
         return failures.forbidden, {}
     if not is_known_status(request.sop_class_uid, status):

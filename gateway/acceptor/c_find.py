@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.acceptor.streamed import StreamedRequest
-from gateway.dimse.status import CANCEL, Category, category
+from gateway.dimse.status import CANCEL, is_pending
 
 if TYPE_CHECKING:
     from gateway.fabric import Answer
@@ -16,10 +16,9 @@ class FindRequest(StreamedRequest):
 
     def take_answer(self, answer: Answer) -> None:
         status, elements = self.status(answer.payload)
-        kind = category(status)
-        if answer.final or kind not in (Category.PENDING, Category.WARNING):
+        if self.is_last(answer, status):
             self.finish(status, elements)
-        elif kind is Category.PENDING and answer.data is None:
+        elif is_pending(status) and answer.data is None:
             self.finish(self.failures.of("encoding"), {"ErrorComment": "A match without data"})
         elif not self.is_cancelled:
             self.respond(status, elements, answer.data)

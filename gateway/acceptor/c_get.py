@@ -18,7 +18,7 @@ from gateway.acceptor.streamed import StreamedRequest
 from gateway.association.errors import AssociationError
 from gateway.datasets.failed_list import encode_failed_list
 from gateway.dimse.message import CStoreRQ
-from gateway.dimse.status import CANCEL, PENDING, Category, category
+from gateway.dimse.status import CANCEL, PENDING, SUCCESS
 from gateway.dimse.suboperations import MOST, Tally
 from gateway.errors import LocalProtocolError
 
@@ -159,13 +159,9 @@ class GetRequest(StreamedRequest):
     def _end_as_answered(self, answer: Answer) -> None:
         tally = self._tally
         status, elements = self.status(answer.payload)
-        if self.is_cancelled and tally.remaining and category(status) is Category.SUCCESS:
+        if self.is_cancelled and tally.remaining and status == SUCCESS:
             status = CANCEL
-        if category(status) is not Category.CANCEL:
-            tally.give_up()
-        if category(status) is Category.SUCCESS:
-            status = tally.status()
-        self._end(status, elements, answer.data)
+        self._end(tally.conclude(status), elements, answer.data)
 
     def _end_unanswered(self, error: Unanswered) -> None:
         if self.state is GetState.ASKED:
@@ -181,9 +177,8 @@ class GetRequest(StreamedRequest):
         elements: dict[str, Any] | None = None,
         data_set: bytes | None = None,
     ) -> None:
-        cancelled = category(status) is Category.CANCEL
-        counters = self._tally.elements(with_remaining=cancelled)
-        if category(status) is not Category.SUCCESS and data_set is None:
+        counters = self._tally.elements(with_remaining=status == CANCEL)
+        if status != SUCCESS and data_set is None:
             data_set = encode_failed_list(self._tally.failed, self.context.transfer_syntax)
         self._over(status, {**(elements or {}), **counters}, data_set)
 

@@ -6,7 +6,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from gateway.acceptor.streamed import StreamedRequest
-from gateway.dimse.status import CANCEL, Category, category
+from gateway.dimse.status import CANCEL
 from gateway.dimse.suboperations import Tally
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class MoveRequest(StreamedRequest):
             self.consumed()
             return
         status, elements = self.status(answer.payload)
-        if answer.final or category(status) is not Category.PENDING:
+        if self.is_last(answer, status):
             self.finish(status, elements, answer.data)
             return
         self._counters = pending_counters(answer.payload)

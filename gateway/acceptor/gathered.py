@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from gateway.acceptor.asking import WorkerRequest
-from gateway.dimse.status import PROCESSING_FAILURE, RESOURCE_LIMITATION, Category, category
+from gateway.dimse.status import PROCESSING_FAILURE, RESOURCE_LIMITATION, has_data_set
 
 if TYPE_CHECKING:
     from gateway.acceptor.asking import Asker
@@ -81,8 +81,7 @@ class GatheredRequest(WorkerRequest):
 
     def take_answer(self, answer: Answer) -> None:
         status, elements = self.status(answer.payload)
-        carries = category(status) in (Category.SUCCESS, Category.WARNING)
-        self.finish(status, elements, answer.data if carries else None)
+        self.finish(status, elements, answer.data if has_data_set(status) else None)
 
     def finish(
         self, status: int, elements: dict[str, Any] | None = None, data_set: bytes | None = None

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from gateway.acceptor.gathered import GatheredRequest
 from gateway.dimse.status import CANCEL
+from gateway.events import Fate
 
 if TYPE_CHECKING:
     from gateway.acceptor.asking import Asker
     from gateway.dimse.message import Request
     from gateway.events import InterventionEvent
+    from gateway.fabric import Answer
     from gateway.ul.negotiation import AcceptedContext
 
 WINDOW = 16
@@ -68,6 +70,10 @@ class StreamedRequest(GatheredRequest):
             self._give_credit()
         elif self._draining is None:
             self._draining = asyncio.get_running_loop().create_task(self._drain())
+
+    def is_last(self, answer: Answer, status: int) -> bool:
+        """Whether the answer, which has this status, ends the request."""
+        return answer.final or self.event.fate(status) is not Fate.GOES_ON
 
     def is_unheeded(self) -> bool:
         """A handler that goes on and on after a cancel is abandoned after a limit."""

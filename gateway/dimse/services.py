@@ -7,12 +7,11 @@ taken for storage.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.dimse import status as codes
 from gateway.dimse.command import CommandField as Cmd
 from gateway.dimse.message import DataSet, Message, Request
-from gateway.dimse.status import Category, category
 from gateway.dimse.statuses import (
     EVENT_LOGGING,
     FIND,
@@ -33,6 +32,9 @@ from gateway.dimse.statuses import (
 )
 from gateway.errors import DimseError
 from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, UIDS, name_of
+
+if TYPE_CHECKING:
+    from gateway.dimse.status import Category
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +216,6 @@ _UPS: dict[str, frozenset[str]] = {
 }
 """Each UPS is an instance of UPS Push, whatever SOP class was negotiated (PS3.4 CC.3.1.1)."""
 
-_STREAMED = frozenset({Cmd.C_FIND_RQ, Cmd.C_GET_RQ, Cmd.C_MOVE_RQ})
-_STREAM_ONLY = frozenset({Category.PENDING, Category.CANCEL})
-
 
 def service_of(sop_class_uid: str) -> Service:
     """The service of a SOP class; storage for one that the table does not have."""
@@ -241,14 +240,6 @@ def carries(abstract_syntax: str, sop_class_uid: str) -> bool:
 def is_known_status(sop_class_uid: str, code: int) -> bool:
     """Tell whether the service of that SOP class has that status code."""
     return service_of(sop_class_uid).status(code) is not None
-
-
-def may_answer(operation: int, code: int) -> bool:
-    """Tell whether a response to that request may have a status of that class (PS3.7 9.1, 10.1).
-
-    Pending and cancel are for C-FIND, C-GET and C-MOVE.
-    """
-    return operation in _STREAMED or category(code) not in _STREAM_ONLY
 
 
 def check_request(

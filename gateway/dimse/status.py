@@ -103,6 +103,11 @@ def category(status: int) -> Category:
     return Category.UNKNOWN
 
 
+def has_data_set(status: int) -> bool:
+    """Tell whether a DIMSE-N response with this status may have a data set (PS3.7 10.1)."""
+    return category(status) in (Category.SUCCESS, Category.WARNING)
+
+
 def is_pending(status: int) -> bool:
     """Tell whether more responses to the same request follow."""
     return status in (PENDING, PENDING_WARNING)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.acceptor.answer_status import failures_of, status_of
 from gateway.acceptor.requests import EVENT_OF
 from gateway.dimse.message import CEchoRQ, CStoreRQ
-from gateway.dimse.status import SUCCESS, UNRECOGNIZED_OPERATION, Category, category
+from gateway.dimse.status import SUCCESS, UNRECOGNIZED_OPERATION, has_data_set
 from gateway.facade.handler_thread import LocalEvent
 from gateway.part10 import file_meta
 from gateway.requestor import Reply
@@ -143,8 +143,7 @@ class Arriving:
     def _reply(self, told: Answer) -> Reply:
         event, request = self._bound.event, self._incoming.request
         status, elements = status_of(event, request, told.payload, self._assoc.name)  # type: ignore[arg-type]
-        carries = category(status) in (Category.SUCCESS, Category.WARNING)
-        return Reply(status, told.data if carries else None, elements)
+        return Reply(status, told.data if has_data_set(status) else None, elements)
 
     def _clear(self) -> None:
         file, self._file = self._file, None

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gateway.sdk.event import Event
 
 
-class GetState(Enum):
+class GetHandlerState(Enum):
     """What the handler is to yield next."""
 
     NUMBER = "first"
@@ -51,27 +51,27 @@ class GetAnswers:
 
     def __init__(self, event: Event) -> None:
         self._event = event
-        self._state = GetState.NUMBER
+        self._state = GetHandlerState.NUMBER
 
     def __call__(self, value: Any) -> Answer:
         value = as_pair(value)
-        if self._state is GetState.NUMBER:
+        if self._state is GetHandlerState.NUMBER:
             answer = number_answer(self._event, value)
             if not answer.final:
-                self._state = GetState.PAIRS
+                self._state = GetHandlerState.PAIRS
             return answer
         answer, instance = suboperation_pair(self._event, value)
         return answer if answer.final else self._suboperation(instance)
 
     def cancelled(self, value: Any) -> Answer:
-        if self._state is GetState.PAIRS:
+        if self._state is GetHandlerState.PAIRS:
             answer, _ = suboperation_pair(self._event, as_pair(value))
             if answer.final:
                 return answer
         return CANCELLED
 
     def end(self, *, is_cancelled: bool = False) -> Answer:
-        if self._state is GetState.PAIRS:
+        if self._state is GetHandlerState.PAIRS:
             return SUCCEEDED  # the acceptor makes it a cancel if sub-operations remain
         if is_cancelled:
             return CANCELLED

@@ -26,7 +26,6 @@ from gateway.dimse.services import (
     STORAGE_SERVICE,
     check_request,
     is_known_status,
-    may_answer,
     service_of,
 )
 from gateway.dimse.status import Category, category, is_pending
@@ -282,25 +281,6 @@ def test_the_class_of_each_listed_status_is_its_category():
             assert row.first <= row.last
             assert row.meaning
             assert {category(row.first), category(row.last)} == {row.category}, row
-
-
-@pytest.mark.parametrize(
-    ("operation", "code", "may"),
-    [
-        (Cmd.C_STORE_RQ, 0xFF00, False),
-        (Cmd.C_STORE_RQ, 0xFE00, False),
-        (Cmd.C_STORE_RQ, 0xB000, True),
-        (Cmd.C_STORE_RQ, 0xFFF0, True),
-        (Cmd.C_FIND_RQ, 0xFF00, True),
-        (Cmd.C_MOVE_RQ, 0xFE00, True),
-        (Cmd.C_GET_RQ, 0xFF01, True),
-        (Cmd.N_ACTION_RQ, 0xFF00, False),
-        (Cmd.N_ACTION_RQ, 0x0110, True),
-        (Cmd.C_ECHO_RQ, 0xFE00, False),
-    ],
-)
-def test_classes_that_a_service_forbids(operation, code, may):
-    assert may_answer(operation, code) is may
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ UNKNOWN = Answer({"status": MOVE_DESTINATION_UNKNOWN, "elements": {}})
 _MAX_PORT = 0xFFFF
 
 
-class MoveState(Enum):
+class MoveHandlerState(Enum):
     """What the handler is to yield next."""
 
     DESTINATION = "first"
@@ -63,29 +63,29 @@ class MoveAnswers:
     def __init__(self, event: Event, routes: Routes, peer_time: PeerTime) -> None:
         self._event = event
         self._routes = routes
-        self._state = MoveState.DESTINATION
+        self._state = MoveHandlerState.DESTINATION
         self._in_flight = SuboperationsInFlight(event, peer_time)
 
     def __call__(self, value: Any) -> Answer | None:
         value = as_pair(value)
         match self._state:
-            case MoveState.DESTINATION:
+            case MoveHandlerState.DESTINATION:
                 return self._destination(value)
-            case MoveState.NUMBER:
+            case MoveHandlerState.NUMBER:
                 return self._number(value)
-            case MoveState.PAIRS:
+            case MoveHandlerState.PAIRS:
                 answer, instance = suboperation_pair(self._event, value)
                 return self._final(answer) if answer.final else self._suboperation(instance)
 
     def cancelled(self, value: Any) -> Answer:
-        if self._state is MoveState.PAIRS:
+        if self._state is MoveHandlerState.PAIRS:
             answer, _ = suboperation_pair(self._event, as_pair(value))
             if answer.final:
                 return self._final(answer)
         return self._final(CANCELLED)
 
     def end(self, *, is_cancelled: bool = False) -> Answer:
-        if self._state is MoveState.PAIRS:
+        if self._state is MoveHandlerState.PAIRS:
             self._in_flight.finish()
             is_cancelled = is_cancelled and self._in_flight.counters.remaining > 0
             return self._final(CANCELLED if is_cancelled else SUCCEEDED)
@@ -96,7 +96,7 @@ class MoveAnswers:
 
     def raised(self, error: BaseException) -> Answer:
         answer = raised(error)
-        if self._state is not MoveState.PAIRS:
+        if self._state is not MoveHandlerState.PAIRS:
             return Answer({**answer.payload, "failed": self._state.failure})
         failures = self._event.event.failures  # type: ignore[union-attr]
         status = failures.of("raised") if failures else UNABLE_TO_PERFORM_SUBOPERATIONS
@@ -134,14 +134,14 @@ class MoveAnswers:
             self._in_flight.route = self._routes.to(address, options, titles)
         except (TypeError, ValueError, AttributeError) as error:
             return failure("destination", f"{self._event.name}: {error}")
-        self._state = MoveState.NUMBER
+        self._state = MoveHandlerState.NUMBER
         return None
 
     def _number(self, value: Any) -> Answer:
         answer = number_answer(self._event, value)
         if not answer.final:
             self._in_flight.counters.announced = answer.payload["number"]
-            self._state = MoveState.PAIRS
+            self._state = MoveHandlerState.PAIRS
         return answer
 
     def _suboperation(self, instance: Any) -> Answer | None:
