@@ -61,7 +61,7 @@ class WrappedGateway:
     def stop(self) -> None:
         """Have it leave; raises FailedError if it fails to."""
         self._program.terminate()
-        if status := self._program.wait(PATIENCE):
+        if status := self._program.wait():
             raise FailedError(f"the gateway left with exit status {status}")
 
     def close(self) -> None:
