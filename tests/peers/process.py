@@ -101,13 +101,13 @@ class Program:
     def terminate(self) -> None:
         self.popen.send_signal(signal.SIGTERM)
 
-    def wait(self) -> int:
+    def wait(self, timeout: float = WALL) -> int:
         """The exit status; a process that does not leave in time is killed and fails the test."""
         try:
-            status = self.popen.wait(WALL)
+            status = self.popen.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill_all()
-            raise AssertionError(f"still running after {WALL} s: {self.report()}") from None
+            raise AssertionError(f"still running after {timeout} s: {self.report()}") from None
         self.out.join()
         self.err.join()
         return status
