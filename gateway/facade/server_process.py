@@ -6,7 +6,6 @@ process; `gateway.tls_context` makes one that can.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import threading
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gateway.acceptor.server import Acceptor
 from gateway.errors import GatewayError
+from gateway.loop_thread import LoopThread
 from gateway.process import Launched, describe_exit, launch
 from gateway.settings import to_map
 
@@ -112,7 +112,9 @@ def _kill(child: Launched) -> int:
 
 
 class AcceptorThread:
-    """The same acceptor on a loop in a thread."""
+    """The same acceptor on an event loop in a thread."""
+
+    pid = os.getpid()
 
     def __init__(
         self, settings: AcceptorSettings, listener: socket.socket, tls: ssl.SSLContext
@@ -120,16 +122,13 @@ class AcceptorThread:
         self._settings = settings
         self._listener = listener
         self._tls = tls
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="acceptor", daemon=True)
+        self._thread: LoopThread | None = None
         self._acceptor: Acceptor | None = None
 
-    pid = os.getpid()
-
     def start(self) -> None:
-        self._thread.start()
+        self._thread = LoopThread("acceptor")
         try:
-            asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(START_TIMEOUT)
+            self._thread.begin(self._start()).result(START_TIMEOUT)
         except GatewayError as error:
             self.stop()
             raise RuntimeError(f"the acceptor did not start: {error}") from error
@@ -144,18 +143,9 @@ class AcceptorThread:
         """A thread does not die by itself."""
 
     def stop(self) -> None:
+        if self._thread is None:
+            return
         if self._acceptor is not None:
-            asyncio.run_coroutine_threadsafe(self._acceptor.stop(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.run(self._acceptor.stop())
+        self._thread.stop()
         self._thread.join()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_forever()
-            for task in (tasks := asyncio.all_tasks(self._loop)):
-                task.cancel()
-            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
-        finally:
-            self._loop.close()

@@ -1,10 +1,11 @@
-"""The event loop that runs coroutines and asynchronous generators of handlers."""
+"""The event loop that coroutines and asynchronous generators of handlers run in."""
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
+
+from gateway.loop_thread import LoopThread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -12,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class HandlerLoop:
-    """An event loop in a thread of its own, made when the first coroutine needs it."""
+    """An event loop in a thread, which is started when the first coroutine needs it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: LoopThread | None = None
 
     def submit(self, awaitable: Awaitable[Any]) -> Future[Any]:
-        """Run it on the loop; the future may be waited for in any other thread."""
+        """Run what a handler returned; its SystemExit becomes a RuntimeError."""
 
         async def wait() -> Any:
             try:
@@ -27,32 +28,14 @@ class HandlerLoop:
             except SystemExit as error:  # would end the loop, and with it all other handlers
                 raise RuntimeError(f"a handler must not exit: {error}") from error
 
-        return asyncio.run_coroutine_threadsafe(wait(), self._running())
+        with self._lock:
+            if self._thread is None:
+                self._thread = LoopThread("handlers-async")
+            return self._thread.begin(wait())
 
     def stop(self) -> None:
-        """Cancel what runs, and end the thread."""
+        """Stop the loop without waiting for handlers, which may hang."""
         with self._lock:
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._loop.stop)
-                self._loop = None
-
-    def _running(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(
-                    target=_run_loop, args=(self._loop,), name="handlers-async", daemon=True
-                ).start()
-            return self._loop
-
-
-def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.run_until_complete(loop.shutdown_asyncgens())
-    finally:
-        loop.close()
+            if self._thread is not None:
+                self._thread.stop()
+                self._thread = None
