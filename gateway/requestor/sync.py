@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
 from weakref import WeakSet
 
 from gateway.requestor import services
@@ -16,7 +18,7 @@ from gateway.requestor.echo import EchoResult, echo
 from gateway.requestor.incoming import refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from concurrent.futures import Future
 
     from gateway.association.operation import Operation, ReceivedResponse
@@ -25,11 +27,15 @@ if TYPE_CHECKING:
     from gateway.requestor.errors import AssociationError
     from gateway.requestor.incoming import Handler
     from gateway.requestor.proposal import Address, Proposal
-    from gateway.requestor.services import Identifier
     from gateway.ul.negotiation import AcceptedContext
     from gateway.ul.pdu import AAssociateAC, AAssociateRQ
 
+Params = ParamSpec("Params")
 Result = TypeVar("Result")
+
+Service: TypeAlias = Callable[
+    Concatenate[services.RequestorAssociation, Params], Coroutine[Any, Any, Result]
+]
 
 
 class Requestor:
@@ -145,6 +151,33 @@ class Responses:
         self._requestor.run(self._operation.__aexit__())
 
 
+def _blocking(
+    method: Service[Params, Result],
+) -> Callable[Concatenate[BlockingAssociation, Params], Result]:
+    """Return a method of BlockingAssociation that waits for one of RequestorAssociation."""
+
+    @wraps(method)
+    def wait(self: BlockingAssociation, /, *args: Params.args, **kwargs: Params.kwargs) -> Result:
+        return self._requestor.run(method(self._association, *args, **kwargs))
+
+    return wait
+
+
+def _iterating(
+    method: Service[Params, Operation],
+) -> Callable[Concatenate[BlockingAssociation, Params], Responses]:
+    """Return the same for a method whose operation has many responses."""
+
+    @wraps(method)
+    def begin(
+        self: BlockingAssociation, /, *args: Params.args, **kwargs: Params.kwargs
+    ) -> Responses:
+        operation = self._requestor.run(method(self._association, *args, **kwargs))
+        return Responses(self._requestor, operation)
+
+    return begin
+
+
 class BlockingAssociation:
     """As `gateway.requestor.Association`, method for method; released when its `with` is left."""
 
@@ -178,20 +211,21 @@ class BlockingAssociation:
         """Operations that may be in flight at once; 0: any number."""
         return self._association.window
 
-    def release(self) -> None:
-        self._requestor.run(self._association.release())
+    release = _blocking(services.RequestorAssociation.release)
+    abort = _blocking(services.RequestorAssociation.abort)
 
-    def abort(self) -> None:
-        self._requestor.run(self._association.abort())
+    c_echo = _blocking(services.RequestorAssociation.c_echo)
+    c_store = _blocking(services.RequestorAssociation.c_store)
+    c_find = _iterating(services.RequestorAssociation.c_find)
+    c_get = _iterating(services.RequestorAssociation.c_get)
+    c_move = _iterating(services.RequestorAssociation.c_move)
 
-    def c_echo(self) -> ReceivedResponse:
-        return self._requestor.run(self._association.c_echo())
-
-    def c_store(
-        self, instance: Instance, *, priority: int = 0, originator: tuple[str, int] | None = None
-    ) -> ReceivedResponse:
-        made = self._association.c_store(instance, priority=priority, originator=originator)
-        return self._requestor.run(made)
+    n_event_report = _blocking(services.RequestorAssociation.n_event_report)
+    n_get = _blocking(services.RequestorAssociation.n_get)
+    n_set = _blocking(services.RequestorAssociation.n_set)
+    n_action = _blocking(services.RequestorAssociation.n_action)
+    n_create = _blocking(services.RequestorAssociation.n_create)
+    n_delete = _blocking(services.RequestorAssociation.n_delete)
 
     def begin_c_store(
         self, instance: Instance, *, priority: int = 0, originator: tuple[str, int] | None = None
@@ -199,67 +233,3 @@ class BlockingAssociation:
         """As `c_store`, without waiting for the response, nor for room in the window."""
         made = self._association.c_store(instance, priority=priority, originator=originator)
         return self._requestor.begin(made)
-
-    def c_find(self, sop_class_uid: str, identifier: Identifier, *, priority: int = 0) -> Responses:
-        return self._many(self._association.c_find(sop_class_uid, identifier, priority=priority))
-
-    def c_get(self, sop_class_uid: str, identifier: Identifier, *, priority: int = 0) -> Responses:
-        return self._many(self._association.c_get(sop_class_uid, identifier, priority=priority))
-
-    def c_move(
-        self, sop_class_uid: str, identifier: Identifier, destination: str, *, priority: int = 0
-    ) -> Responses:
-        made = self._association.c_move(sop_class_uid, identifier, destination, priority=priority)
-        return self._many(made)
-
-    def n_event_report(
-        self,
-        sop_class_uid: str,
-        sop_instance_uid: str,
-        event_type_id: int,
-        information: Identifier | None = None,
-    ) -> ReceivedResponse:
-        uids = sop_class_uid, sop_instance_uid
-        return self._requestor.run(
-            self._association.n_event_report(*uids, event_type_id, information)
-        )
-
-    def n_get(
-        self, sop_class_uid: str, sop_instance_uid: str, attributes: tuple[int, ...] = ()
-    ) -> ReceivedResponse:
-        return self._requestor.run(
-            self._association.n_get(sop_class_uid, sop_instance_uid, attributes)
-        )
-
-    def n_set(
-        self, sop_class_uid: str, sop_instance_uid: str, modifications: Identifier
-    ) -> ReceivedResponse:
-        return self._requestor.run(
-            self._association.n_set(sop_class_uid, sop_instance_uid, modifications)
-        )
-
-    def n_action(
-        self,
-        sop_class_uid: str,
-        sop_instance_uid: str,
-        action_type_id: int,
-        information: Identifier | None = None,
-    ) -> ReceivedResponse:
-        uids = sop_class_uid, sop_instance_uid
-        return self._requestor.run(self._association.n_action(*uids, action_type_id, information))
-
-    def n_create(
-        self,
-        sop_class_uid: str,
-        sop_instance_uid: str | None = None,
-        attributes: Identifier | None = None,
-    ) -> ReceivedResponse:
-        return self._requestor.run(
-            self._association.n_create(sop_class_uid, sop_instance_uid, attributes)
-        )
-
-    def n_delete(self, sop_class_uid: str, sop_instance_uid: str) -> ReceivedResponse:
-        return self._requestor.run(self._association.n_delete(sop_class_uid, sop_instance_uid))
-
-    def _many(self, made: Coroutine[Any, Any, Operation]) -> Responses:
-        return Responses(self._requestor, self._requestor.run(made))
