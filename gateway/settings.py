@@ -182,6 +182,11 @@ class ArchiveSettings:
     combined: bool = False
     """Accept combined date and time matching in extended negotiation (PS3.4 C.5.1.1)."""
 
+    @property
+    def holder_of_files(self) -> str:
+        """The name of this gateway in rows of the index; empty in an index of its own."""
+        return self.holder if self.dsn else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

@@ -1,7 +1,7 @@
-"""The retrieve worker: answers C-GET and C-MOVE (PS3.4 annex C) with files of the archive.
+"""The retrieve worker: answers C-GET and C-MOVE with files of the archive (PS3.4 annex C).
 
-Files go out byte for byte. Where a peer takes an instance only in another transfer syntax, one that
-is not compressed is put into another such one; anything else is a sub-operation that failed.
+Data sets are sent byte for byte. If the peer accepts an uncompressed instance only in another
+uncompressed transfer syntax, it is converted; in any other case the sub-operation fails.
 """
 
 from __future__ import annotations
@@ -15,20 +15,18 @@ from pydicom.dataset import Dataset
 from gateway.datasets import DatasetError, Instance, NoContext, NotDicom, identify, select_context
 from gateway.datasets.conversion import convert
 from gateway.datasets.syntaxes import usable_syntaxes
-from gateway.datasets.validation import disable_validation
 from gateway.sdk import GatewayError, Worker, evt, status, status_with_comment
 from workers.archive.extended_negotiation import Agreed
-from workers.archive.identifier import Model, Unfit, retrieve_query
+from workers.archive.identifier import BadIdentifier, Model, retrieve_query
+from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.layout import FOLDER
-from workers.archive.opening import open_index
-from workers.archive.settings import ArchiveSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from gateway.sdk import Event
-    from workers.archive.index import Entry, Index
+    from workers.archive.index import IndexEntry
     from workers.archive.index.search import Query
 
 log = logging.getLogger("workers.retrieve")
@@ -41,54 +39,29 @@ DOES_NOT_MATCH = 0xA900
 worker = Worker("retrieve", concurrency=8)
 
 
-class Retriever:
-    """What the handlers work with from the worker's start to its end."""
-
-    def __init__(self) -> None:
-        self._index: Index | None = None
-        self._settings = ArchiveSettings()
-
-    @property
-    def index(self) -> Index:
-        """RuntimeError before the worker is started."""
-        if self._index is None:
-            raise RuntimeError("the retrieve worker is not started")
-        return self._index
-
-    def start(self) -> None:
-        """Open the index; raises ConfigError."""
-        disable_validation()
-        self._settings = ArchiveSettings.of(worker.context.options)
-        self._index = open_index(
-            worker.context.data_dir, self._settings, durable=worker.context.durable
-        )
-
-    def stop(self) -> None:
-        """Close the index."""
-        if self._index is not None:
-            self._index.close()
-            self._index = None
+class Retriever(IndexedWorker):
+    """The handlers of the retrieve worker."""
 
     def get(self, event: Event) -> Iterator[Any]:
-        """The number of instances, then each of them."""
-        return self._retrieve(event, (), _Fitting(event))
+        """Yield the number of instances, then each of them."""
+        return self._retrieve(event, (), _Converter(event))
 
     def move(self, event: Event) -> Iterator[Any]:
-        """The destination's name, which the configuration knows, then as C-GET."""
+        """Yield the name of the destination in the configuration, then as for C-GET."""
         return self._retrieve(event, (str(event.move_destination),), None)
 
     def _retrieve(
-        self, event: Event, first: tuple[str, ...], fitting: _Fitting | None
+        self, event: Event, first: tuple[str, ...], converter: _Converter | None
     ) -> Iterator[Any]:
-        """A status alone in place of the first value if there is nothing to begin with."""
+        """Yield `first`, the number and the instances; or only a failure status."""
         try:
             query = self._query(event)
             number = self.index.count(query)
-        except Unfit as error:
+        except BadIdentifier as error:
             yield status_with_comment(status.DATA_SET_DOES_NOT_MATCH, str(error), error.tag)
             return
         except GatewayError as error:
-            log.error("association=%s %s failed: %s", event.assoc_id, event.name, error)  # noqa: TRY400 - says it all
+            log.error("association=%s %s failed: %s", event.assoc_id, event.name, error)  # noqa: TRY400 - a traceback adds nothing
             yield status_with_comment(status.UNABLE_TO_COUNT_MATCHES, str(error))
             return
         yield from first
@@ -97,7 +70,7 @@ class Retriever:
             if event.is_cancelled:
                 yield status.CANCEL, None
                 return
-            yield status.PENDING, self._instance(event, entry, fitting)
+            yield status.PENDING, self._instance(event, entry, converter)
 
     def _query(self, event: Event) -> Query:
         sop_class = str(event.request.AffectedSOPClassUID)
@@ -105,44 +78,46 @@ class Retriever:
         return retrieve_query(event.identifier, Model.of(sop_class), relational=agreed.relational)
 
     def _instance(
-        self, event: Event, entry: Entry, fitting: _Fitting | None
+        self, event: Event, entry: IndexEntry, converter: _Converter | None
     ) -> Path | Instance | Dataset:
-        """What is sent; a data set with nothing but its UID is a sub-operation that fails."""
+        """Return what to send; a data set with only its UID makes the sub-operation fail."""
         path = worker.context.data_dir.absolute() / FOLDER / entry.path
-        own = self._settings.holder_of_files
-        if entry.holder != own and not self._settings.shared:
-            why = f"{entry.holder} has the file, and archive.shared is false"
-        elif why := _what_is_wrong(path, entry):
-            _tell_missing(event, entry, path)
+        own = self.settings.holder_of_files
+        if entry.holder != own and not self.settings.shared:
+            why = f"the file is at {entry.holder}, and archive.shared is false"
+        elif why := _defect(path, entry):
+            _publish_missing(event, entry, path)
         else:
-            return path if fitting is None else fitting.fit(path, entry)
+            return path if converter is None else converter.fit(path, entry)
         log.error("association=%s sub-operation failed: %s", event.assoc_id, why)
-        return _nameless(entry)
+        return _failed(entry)
 
 
-class _Fitting:
-    """Makes instances fit the contexts that were accepted for the C-GET's association."""
+class _Converter:
+    """Converts instances to a transfer syntax that was accepted on the association of a C-GET."""
 
     def __init__(self, event: Event) -> None:
         self._id = event.assoc_id
         self._accepted = event.assoc.usable_contexts()
 
-    def fit(self, path: Path, entry: Entry) -> Path | Instance | Dataset:
+    def fit(self, path: Path, entry: IndexEntry) -> Path | Instance | Dataset:
+        """Return the file, or the converted instance if only that is accepted."""
         syntaxes = usable_syntaxes(entry.transfer_syntax_uid)
         try:
             target = select_context(self._accepted, entry.sop_class_uid, syntaxes).transfer_syntax
         except NoContext:
-            return path  # the acceptor says why it cannot be sent
+            return path  # the acceptor reports why it cannot be sent
         if target == entry.transfer_syntax_uid:
             return path
         try:
             return convert(identify(path), target)
         except (DatasetError, NotDicom, OSError) as error:
             log.warning("association=%s instance cannot be converted: %s", self._id, error)
-            return _nameless(entry)
+            return _failed(entry)
 
 
-def _what_is_wrong(path: Path, entry: Entry) -> str:
+def _defect(path: Path, entry: IndexEntry) -> str:
+    """Return why a file cannot be sent; empty if it can."""
     try:
         found = path.lstat()
     except OSError:
@@ -151,19 +126,19 @@ def _what_is_wrong(path: Path, entry: Entry) -> str:
     return "" if is_whole else f"the file {entry.path} is not the one that was stored"
 
 
-def _tell_missing(event: Event, entry: Entry, path: Path) -> None:
+def _publish_missing(event: Event, entry: IndexEntry, path: Path) -> None:
     if event.is_watched(evt.EVT_INSTANCE_MISSING):
         event.publish(evt.EVT_INSTANCE_MISSING, entry.body(str(path)))
 
 
-def _nameless(entry: Entry) -> Dataset:
-    """It cannot be sent, but its UID is told among those that failed."""
+def _failed(entry: IndexEntry) -> Dataset:
+    """Return a data set that is not sent, but whose UID is listed among the failed ones."""
     failed = Dataset()
     failed.SOPInstanceUID = entry.sop_instance_uid
     return failed
 
 
-retriever = Retriever()
+retriever = Retriever(worker)
 worker.on_start(retriever.start)
 worker.on_stop(retriever.stop)
 worker.bind(evt.EVT_C_GET, retriever.get)

@@ -8,7 +8,7 @@ import pytest
 from gateway.spool.digest import digest_of
 from tests.archive import postgres
 from tests.conftest import PEERS_REQUIRED, short_folder
-from workers.archive.index import Entry, Index, SqliteIndex
+from workers.archive.index import Index, IndexEntry, SqliteIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 _schemas = count()
 
 
-def entry(uid: str, content: bytes = b"", *, path: str = "", holder: str = "HERE") -> Entry:
+def entry(uid: str, content: bytes = b"", *, path: str = "", holder: str = "HERE") -> IndexEntry:
     content = content or uid.encode()
-    return Entry(
+    return IndexEntry(
         uid,
         "1.2.840.10008.5.1.4.1.1.2",
         "1.2.840.10008.1.2.1",

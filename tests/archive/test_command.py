@@ -83,7 +83,7 @@ def test_verify_in_words(archive):
     archive.path(3).unlink()
     program = run_cli("archive", "verify", "--data", archive.data)
     assert program.popen.returncode == 1
-    assert f"{archive.offers[3].uid}: the file is not there" in program.err.text
+    assert f"{archive.offers[3].uid}: the file is missing" in program.err.text
     assert program.out.lines[-1].endswith("1 problems")
 
 

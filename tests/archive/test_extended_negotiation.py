@@ -7,12 +7,12 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
+from gateway.settings import ArchiveSettings
 from gateway.uid import KEYWORDS
 from tests.peers import instances
 from tests.peers.sender import store_all
 from workers.archive.extended_negotiation import Agreed, answers
 from workers.archive.identifier import PATIENT_ROOT, PATIENT_STUDY_ONLY, STUDY_ROOT
-from workers.archive.settings import ArchiveSettings
 
 FIND, MOVE = f"{STUDY_ROOT}1", f"{STUDY_ROOT}2"
 GET = f"{STUDY_ROOT}3"

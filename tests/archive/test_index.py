@@ -10,7 +10,7 @@ from gateway.sdk import ConfigError
 from tests.archive.conftest import entry, kept
 from workers.archive.attributes import BY_KEYWORD, Level
 from workers.archive.identifier import STUDY_ROOT, Model, find_query
-from workers.archive.index import IndexFailure, Outcome, schema
+from workers.archive.index import AddOutcome, IndexFailure, schema
 from workers.archive.index.search import COMPUTED, Query
 from workers.archive.matching import conditions
 
@@ -35,7 +35,7 @@ def query(level: Level, *keywords: str, **keys: str) -> Query:
 class TestAdding:
     def test_what_was_added_is_found_as_it_was(self, index):
         one = entry("1.1")
-        assert index.add(one, kept("1.1")).outcome is Outcome.ADDED
+        assert index.add(one, kept("1.1")).outcome is AddOutcome.ADDED
         assert index.find("1.1") == one
         assert index.find("1.2") is None
 
@@ -47,38 +47,38 @@ class TestAdding:
     def test_the_same_again_is_the_same(self, index):
         index.add(entry("1.1"), kept("1.1"))
         again = index.add(entry("1.1", path="a/b/c.dcm"), kept("1.1"))
-        assert (again.outcome, again.before) == (Outcome.SAME, entry("1.1"))
+        assert (again.outcome, again.before) == (AddOutcome.SAME, entry("1.1"))
         assert index.count(query(Level.IMAGE)) == 1
         assert len(index.journal()) == 1
 
     def test_another_content_does_not_replace_the_first(self, index):
         index.add(entry("1.1"), kept("1.1"))
         other = index.add(entry("1.1", b"other"), kept("1.1"))
-        assert other.outcome is Outcome.DIFFERENT
+        assert other.outcome is AddOutcome.DIFFERENT
         assert index.find("1.1") == entry("1.1")
 
     def test_unless_it_shall(self, index):
         index.add(entry("1.1"), kept("1.1"))
         other = entry("1.1", b"other", path="x/y/z.dcm")
         standing = index.add(other, kept("1.1", study="1.9"), replace=True)
-        assert (standing.outcome, standing.before) == (Outcome.REPLACED, entry("1.1"))
+        assert (standing.outcome, standing.before) == (AddOutcome.REPLACED, entry("1.1"))
         assert index.find("1.1") == other
-        assert index.doomed("HERE") == [entry("1.1").path]
+        assert index.to_delete("HERE") == [entry("1.1").path]
         assert [study.study_instance_uid for study in index.studies()] == ["1.9"]
-        index.absolve("HERE", index.doomed("HERE"))
-        assert index.doomed("HERE") == []
+        index.deleted("HERE", index.to_delete("HERE"))
+        assert index.to_delete("HERE") == []
 
     def test_from_many_threads_each_once(self, open_index):
         indexes = [open_index(), open_index()]
 
-        def add(number: int) -> Outcome:
+        def add(number: int) -> AddOutcome:
             uid = f"1.{number // 4}"
             return indexes[number % 2].add(entry(uid), kept(uid, series=f"2.{number % 3}")).outcome
 
         with ThreadPoolExecutor(16) as pool:
             outcomes = list(pool.map(add, range(200)))
-        assert outcomes.count(Outcome.ADDED) == 50
-        assert outcomes.count(Outcome.SAME) == 150
+        assert outcomes.count(AddOutcome.ADDED) == 50
+        assert outcomes.count(AddOutcome.SAME) == 150
         assert indexes[0].count(query(Level.IMAGE)) == 50
         assert index_numbers(indexes[1]) == sorted(index_numbers(indexes[1]))
 
@@ -86,7 +86,7 @@ class TestAdding:
         broken = entry("1.1")._replace(path=None)
         with pytest.raises(IndexFailure):
             index.add(broken, kept("1.1"))
-        assert index.add(entry("1.2"), kept("1.2")).outcome is Outcome.ADDED
+        assert index.add(entry("1.2"), kept("1.2")).outcome is AddOutcome.ADDED
         assert index.find("1.1") is None
         assert index.count(query(Level.PATIENT)) == 1
 
@@ -116,8 +116,8 @@ class TestAdding:
             (entry("1.2"), kept("1.2")),
         ]
         first, second, third = index.add_all(news, replace=True)
-        assert (first.outcome, third.outcome) == (Outcome.ADDED, Outcome.ADDED)
-        assert (second.outcome, second.before) == (Outcome.REPLACED, entry("1.1"))
+        assert (first.outcome, third.outcome) == (AddOutcome.ADDED, AddOutcome.ADDED)
+        assert (second.outcome, second.before) == (AddOutcome.REPLACED, entry("1.1"))
         assert [one.kind for one in index.journal()] == ["stored", "replaced", "stored"]
         assert {s.study_instance_uid for s in index.studies()} == {"1.3", "1.9"}
 
@@ -126,7 +126,7 @@ class TestAdding:
         news = [(entry("1.1"), kept("1.1")), (broken, kept("1.2", series="2.2", study="2.3"))]
         news += [(entry("1.3"), kept("1.3", series="2.2", study="2.3")), (broken, kept("1.2"))]
         first, second, third, fourth = index.add_all(news)
-        assert (first.outcome, third.outcome) == (Outcome.ADDED, Outcome.ADDED)
+        assert (first.outcome, third.outcome) == (AddOutcome.ADDED, AddOutcome.ADDED)
         assert isinstance(second, IndexFailure)
         assert isinstance(fourth, IndexFailure)
         assert [one.entry.sop_instance_uid for one in index.journal()] == ["1.1", "1.3"]
@@ -201,7 +201,7 @@ class TestFiles:
         assert [index.count(query(level)) for level in Level] == [1, 1, 1, 1]
         index.forget("1.2")
         assert [index.count(query(level)) for level in Level] == [0, 0, 0, 0]
-        assert index.doomed("HERE") == [entry("1.1").path]
+        assert index.to_delete("HERE") == [entry("1.1").path]
 
     def test_a_file_that_moved(self, index):
         index.add(entry("1.1"), kept("1.1"))
@@ -241,9 +241,9 @@ class TestSearching:
         assert (summary.series, summary.instances, summary.modalities) == (2, 4, "C\\M")
 
     def test_more_than_a_page(self, index, monkeypatch):
-        from workers.archive.index import search, store
+        from workers.archive.index import interface, search
 
-        monkeypatch.setattr(store, "PAGE", 3)
+        monkeypatch.setattr(interface, "PAGE", 3)
         monkeypatch.setattr(search.Statement.page, "__defaults__", (3,))
         monkeypatch.setattr(search.Statement.files, "__defaults__", (3,))
         for n in range(10):
@@ -469,7 +469,7 @@ class TestVersions:
         old.close()
         step = ("CREATE TABLE later (name {text})", "INSERT INTO later VALUES ('x')")
         monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, step))
-        for module in ("store", "sqlite", "postgres"):
+        for module in ("interface", "sqlite", "postgres"):
             monkeypatch.setattr(
                 f"workers.archive.index.{module}.MIGRATIONS", schema.MIGRATIONS, raising=False
             )
@@ -479,13 +479,13 @@ class TestVersions:
 
     def test_a_newer_one_is_refused_in_words(self, open_index, monkeypatch):
         open_index().close()
-        for module in ("store", "sqlite", "postgres"):
+        for module in ("interface", "sqlite", "postgres"):
             monkeypatch.setattr(f"workers.archive.index.{module}.MIGRATIONS", (), raising=False)
         with pytest.raises(ConfigError, match="newer dicom-gateway"):
             open_index()
 
     def test_one_with_digests_of_another_kind_is_refused_in_words(self, open_index, monkeypatch):
         open_index().close()
-        monkeypatch.setattr("workers.archive.index.store.RETIRED", 99)
+        monkeypatch.setattr("workers.archive.index.interface.RETIRED", 99)
         with pytest.raises(ConfigError, match="archive reindex"):
             open_index()

@@ -9,7 +9,7 @@ import pytest
 from tests.archive.conftest import entry, kept
 from tests.archive.test_index import query
 from workers.archive.attributes import Level
-from workers.archive.index import IndexFailure, Outcome
+from workers.archive.index import AddOutcome, IndexFailure
 
 SELF = "SELECT pg_terminate_backend(pg_backend_pid())"
 
@@ -42,7 +42,7 @@ def test_idle_connections_that_the_server_closed_cost_nothing(index, drop):
     index.add(entry("1.1"), kept("1.1"))
     assert index.find("1.1") is not None
     assert drop() == 2
-    assert index.add(entry("1.2"), kept("1.2")).outcome is Outcome.ADDED
+    assert index.add(entry("1.2"), kept("1.2")).outcome is AddOutcome.ADDED
     assert index.find("1.2") == entry("1.2")
     assert drop() == 2
     assert index.count(query(Level.IMAGE)) == 2
@@ -84,7 +84,7 @@ def test_but_not_for_ever(index):
     with pytest.raises(IndexFailure):
         index._write(work)
     assert len(attempts) == 2
-    assert index.add(entry("1.1"), kept("1.1")).outcome is Outcome.ADDED
+    assert index.add(entry("1.1"), kept("1.1")).outcome is AddOutcome.ADDED
 
 
 @pytest.mark.parametrize("committed", [True, False])
@@ -113,7 +113,7 @@ def test_an_answer_to_a_commit_that_was_lost(index, monkeypatch, committed: bool
         index.add(entry("1.1"), kept("1.1"))
     assert (index.find("1.1") is not None) == committed
     again = index.add(entry("1.1"), kept("1.1"))
-    assert again.outcome is (Outcome.SAME if committed else Outcome.ADDED)
+    assert again.outcome is (AddOutcome.SAME if committed else AddOutcome.ADDED)
     assert [one.kind for one in index.journal()] == ["stored"]
     assert index.count(query(Level.IMAGE)) == 1
 

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from gateway import settings as configured
 from gateway.sdk import ConfigError
-from gateway.settings import to_map
-from workers.archive.settings import ArchiveSettings
+from gateway.settings import ArchiveSettings, to_map
+from workers.archive.archive_options import archive_settings
 
 
 def test_whatever_the_configuration_says_arrives():
-    table = configured.ArchiveSettings(
-        duplicates="replace", conflict="failure", dsn="x", holder="A"
-    )
-    settings = ArchiveSettings.of({"archive": to_map(table), "depth": 3})
-    assert to_map(settings) == to_map(table)
+    table = ArchiveSettings(duplicates="replace", conflict="failure", dsn="x", holder="A")
+    settings = archive_settings({"archive": to_map(table), "depth": 3})
+    assert settings == table
     assert settings.holder_of_files == "A"
 
 
 def test_nothing_said_is_the_default():
-    assert ArchiveSettings.of({}) == ArchiveSettings()
-    assert to_map(ArchiveSettings()) == to_map(configured.ArchiveSettings())
+    assert archive_settings({}) == ArchiveSettings()
     assert ArchiveSettings(holder="A").holder_of_files == ""
 
 
@@ -36,5 +32,5 @@ def test_nothing_said_is_the_default():
 )
 def test_what_is_wrong_is_named(table, line):
     with pytest.raises(ConfigError) as error:
-        ArchiveSettings.of({"archive": table})
+        archive_settings({"archive": table})
     assert line in str(error.value)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.archive.attributes import ATTRIBUTES, BY_KEYWORD, Level
-from workers.archive.values import (
+from workers.archive.comparison_keys import (
     clean,
     date_key,
     datetime_key,

@@ -21,7 +21,7 @@ from gateway.requestor import Proposal, Timeouts, associate
 from gateway.uid import EXPLICIT_VR_LITTLE_ENDIAN, KEYWORDS
 from tests.conftest import short_folder
 from tests.peers.process import Gateway
-from workers.archive.index import Entry, SqliteIndex, writing
+from workers.archive.index import IndexEntry, SqliteIndex, updates
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,10 +64,10 @@ def _add(execute, number: int) -> None:
     }
     digest = hashlib.sha256(uid.encode()).digest()
     path = f"20260101/{number // 1000:09}-0/{uid}.dcm"
-    entry = Entry(
+    entry = IndexEntry(
         uid, "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1", path, 300, 1000, digest, ""
     )
-    writing.Adding().add(execute, entry, texts)
+    updates.Adding().add(execute, entry, texts)
 
 
 QUERIES = {

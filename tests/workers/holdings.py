@@ -14,7 +14,7 @@ from gateway.spool.digest import digest_of
 from tests.archive.conftest import kept
 from tests.peers import wire
 from tests.peers.instances import Instance
-from workers.archive.index import Entry, SqliteIndex
+from workers.archive.index import IndexEntry, SqliteIndex
 from workers.archive.layout import FOLDER, INDEX
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Holdings:
         path.write_bytes(whole)
         digest = digest_of(body)
         start = len(whole) - len(body)
-        entry = Entry(one.uid, one.sop_class, syntax, name, start, len(body), digest)
+        entry = IndexEntry(one.uid, one.sop_class, syntax, name, start, len(body), digest)
         index.add(entry, kept(one.uid, **{**SAID, **texts}))
         return path
 

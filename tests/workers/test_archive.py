@@ -12,7 +12,7 @@ import pytest
 
 from gateway.errors import ConfigError, SpoolError
 from tests.workers.conftest import keep, offer, stored, unfinished
-from workers.archive import Archive, files
+from workers.archive import Archive, file_system
 from workers.archive import archive as module
 
 
@@ -169,7 +169,7 @@ class TestFaults:
     def test_inline_leaves_nothing(self, archive, root, call, number, monkeypatch):
         offered = offer(None)
         with monkeypatch.context() as patch:
-            patch.setattr(files.os, call, fails(number))
+            patch.setattr(file_system.os, call, fails(number))
             with pytest.raises(OSError, match=os.strerror(number)):
                 keep(archive, offered.claim, offered.data)
         assert not stored(root)
@@ -199,7 +199,7 @@ class TestFaults:
             tries.append(fd)
             raise OSError(errno.EIO, "Input/output error")
 
-        monkeypatch.setattr(files.os, "fdatasync", fail)
+        monkeypatch.setattr(file_system.os, "fdatasync", fail)
         with pytest.raises(OSError, match="Input/output"):
             keep(archive, offered.claim, offered.data)
         assert len(tries) == 1
@@ -208,7 +208,7 @@ class TestFaults:
     def test_a_sync_of_the_folder_that_fails_is_no_success(
         self, archive, root, offered, monkeypatch
     ):
-        monkeypatch.setattr(files.os, "fsync", fails(errno.EIO))
+        monkeypatch.setattr(file_system.os, "fsync", fails(errno.EIO))
         with pytest.raises(OSError, match="Input/output"):
             keep(archive, offered.claim, offered.data)
         assert list(stored(root).values()) == [offered.whole]
@@ -231,8 +231,8 @@ class TestDurable:
 
             monkeypatch.setattr(where, name, call)
 
-        watch(files.os, "fsync", lambda fd: os.readlink(f"/proc/self/fd/{fd}"))
-        watch(files.os, "fdatasync", lambda fd: os.readlink(f"/proc/self/fd/{fd}"))
+        watch(file_system.os, "fsync", lambda fd: os.readlink(f"/proc/self/fd/{fd}"))
+        watch(file_system.os, "fdatasync", lambda fd: os.readlink(f"/proc/self/fd/{fd}"))
         watch(module, "rename_new", lambda _, target: target)
         return log
 

@@ -21,7 +21,7 @@ from tests.peers import instances
 from tests.workers import conftest
 from tests.workers.conftest import keep, stored
 from workers.archive import header
-from workers.archive.index import SqliteIndex, writing
+from workers.archive.index import SqliteIndex, updates
 from workers.storage import Storage, storage, worker
 
 if TYPE_CHECKING:
@@ -381,7 +381,7 @@ class TestBatches:
     @pytest.mark.parametrize("kind", ["database", "mistake"])
     def test_a_row_that_fails_fails_its_own(self, running, monkeypatch, kind):
         offers = [offer(None) for _ in range(3)]
-        insert, failing = writing.Adding._insert, offers[1].uid
+        insert, failing = updates.Adding._insert, offers[1].uid
 
         def broken(self, execute, entry, texts):
             insert(self, execute, entry, texts)
@@ -389,7 +389,7 @@ class TestBatches:
                 execute("INSERT INTO nowhere VALUES (1)")
             assert entry.sop_instance_uid != failing
 
-        monkeypatch.setattr(writing.Adding, "_insert", broken)
+        monkeypatch.setattr(updates.Adding, "_insert", broken)
         first, second, third = (status_of(answer) for answer in running.answers(offers))
         assert (first, third) == (0x0000, 0x0000)
         assert second == 0xA700 if kind == "database" else isinstance(second, AssertionError)

@@ -1,4 +1,9 @@
-"""Instances come in: taken from the spool or written down, durable before this returns."""
+"""The files of the archive: taken from the spool or written, and durable when a call returns.
+
+Files are stored in buckets, directories that many instances share, so that one sync of a directory
+serves all instances of a batch. The final name of a file is a function of its token. So a second
+attempt to store the same claim, in another process or after a crash, finds the file of the first.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +16,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from gateway.sdk import ConfigError, SpoolError, digest_of
-from workers.archive.files import rename_new, sync_file, sync_folder, write_new
+from workers.archive.file_system import rename_new, sync_file, sync_folder, write_new
 from workers.archive.layout import CONFLICTS
-from workers.archive.threads import Threads
-from workers.archive.workshop import Workshop
+from workers.archive.parallel_calls import ParallelCalls
+from workers.archive.unfinished_files import UnfinishedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,14 +30,14 @@ if TYPE_CHECKING:
 _MAX_KNOWN = 64
 """Buckets that are remembered as durable."""
 _SLOW = 0.001
-"""Seconds that a file takes on a disk whose syncs are worth waiting for side by side."""
-_SIDE_BY_SIDE = 8
+"""Seconds for a file from which on syncs run in several threads."""
+_THREADS = 8
 
 Refusal: TypeAlias = OSError | SpoolError
 
 
 class Offer(NamedTuple):
-    """A claim, and the whole Part 10 file if it has no path."""
+    """A claim, and the whole Part 10 file if the claim has no path."""
 
     claim: Claim
     data: bytes | None = None
@@ -40,10 +45,9 @@ class Offer(NamedTuple):
 
 
 class Archive:
-    """The files below `root`, which several threads and processes may add to at once.
+    """The files below `root`; safe for several threads and processes.
 
-    Names of files and folders are below `root`, without a slash at their end. Raises ConfigError,
-    in one line, if it cannot be written to.
+    Names of files and directories are relative to `root`. Raises ConfigError if it is not writable.
     """
 
     def __init__(self, root: Path, durable: bool) -> None:
@@ -52,56 +56,56 @@ class Archive:
         self._durable = durable
         self._known: dict[str, None] = {}
         self._lock = threading.Lock()
-        self._threads = Threads(_SIDE_BY_SIDE, "disk")
+        self._threads = ParallelCalls(_THREADS, "disk")
         self._is_slow = False
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._workshop = Workshop(self._root / "tmp")
+            self._unfinished = UnfinishedFiles(self._root / "tmp")
             if durable:
                 self._sync_root()
         except OSError as error:
             raise ConfigError(
-                f"cannot write to {self._root}: {error.strerror}; let user {os.geteuid()} write "
-                f"there, or set data_dir to a directory that it owns"
+                f"cannot write to {self._root}: {error.strerror}; give user {os.geteuid()} write "
+                f"permission, or set data_dir to another directory"
             ) from None
 
     @property
     def swept(self) -> int:
-        """Unfinished files of dead processes that were deleted at the start."""
-        return self._workshop.swept
+        """The number of unfinished files of dead processes that were deleted at the start."""
+        return self._unfinished.swept
 
     @property
     def root(self) -> Path:
-        """The folder that names of files are below of."""
+        """The directory of the archive."""
         return self._root
 
     @property
     def is_alone(self) -> bool:
-        """No other process adds files."""
-        return self._workshop.is_alone
+        """Whether no other process adds files."""
+        return self._unfinished.is_alone
 
     def place(self, claim: Claim, *, aside: bool = False) -> str:
-        """The final name: a function of the token alone, whoever asks, and when.
+        """Return the final name of a claim's file, which depends on its token only.
 
-        Raises SpoolError for a token that is none.
+        Raises SpoolError for an invalid token.
         """
         date, bucket = claim.bucket
         name = f"{date}/{bucket}/{claim.token}.dcm"
         return f"{CONFLICTS}/{name}" if aside else name
 
     def path(self, name: str) -> str:
-        """The whole path of a file or folder."""
+        """Return the absolute path of a file or directory."""
         return f"{self._base}/{name}"
 
     def keep(self, offers: Sequence[Offer], *, aside: bool = False) -> list[str | Refusal]:
-        """Put instances under their final names; gives those names once all are durable.
+        """Store instances under their final names; return the names when all are durable.
 
-        Safe to be called again for a claim that another attempt kept, or keeps at this very moment:
-        there is one file at the end. What cannot be kept has the reason in the place of its name,
-        and harms no other. What is unfinished of it is gone then. If only the last step failed, the
-        sync of the folder, the complete file stays: another attempt may have vouched for it.
+        An exception in place of a name says why that instance is not stored; the others are. This
+        may be called again for a claim that another attempt has stored, or is storing: there is one
+        file at the end. If only the sync of the directory failed, the complete file stays, because
+        another attempt may have acknowledged it.
 
-        `aside`: under the names for files that must not stand among the instances.
+        With `aside` the names are those of files that are not stored as instances.
         """
         times: list[float] = []
         if self._is_slow and len(offers) > 1:
@@ -124,7 +128,7 @@ class Archive:
         return kept
 
     def set_aside(self, name: str) -> str:
-        """Move a file to where conflicts are, durably; gives its new name."""
+        """Move a file to the conflicts, durably; return its new name."""
         new = f"{CONFLICTS}/{name}"
         folder = os.path.dirname(new)
         self._make_folder(folder)
@@ -136,17 +140,17 @@ class Archive:
         return new
 
     def discard(self, name: str) -> None:
-        """Delete a file; it may be gone already. Nobody needs to know when it is."""
+        """Delete a file, if it exists. The deletion need not be durable."""
         with suppress(FileNotFoundError):
             os.unlink(self.path(name))
 
     def settle(self, bucket: str) -> None:
-        """Sync the entries of a bucket whose files were found after a restart."""
+        """Sync the directory of a bucket whose files were found after a restart."""
         if self._durable:
             self._sync_folders(bucket)
 
     def holds(self, name: str, size: int) -> bool:
-        """Is there a regular file of this size?"""
+        """Return whether there is a regular file of this size."""
         try:
             found = os.lstat(self.path(name))
         except OSError:
@@ -154,15 +158,15 @@ class Archive:
         return stat.S_ISREG(found.st_mode) and found.st_size == size
 
     def close(self) -> None:
-        """Let go of what this process holds."""
+        """Stop the threads, and delete the unfinished files of this process."""
         self._threads.close()
-        self._workshop.close()
+        self._unfinished.close()
 
     def _sync_root(self) -> None:
-        """Whoever made the folders above may have died before he synced them."""
+        """Sync the directories above: the process that made them may have died before it did."""
         sync_folder(self._base)
         sync_folder(os.path.dirname(self._base))
-        with suppress(PermissionError):  # above our own data we may not be allowed to read
+        with suppress(PermissionError):  # a directory of another user may not be readable
             sync_folder(os.path.dirname(os.path.dirname(self._base)))
 
     def _make_folder(self, folder: str) -> None:
@@ -172,9 +176,9 @@ class Archive:
                     os.mkdir(self.path(one), 0o700)
 
     def _sync_folders(self, folder: str) -> None:
-        """Sync the folder; the first time in this process also what leads to it.
+        """Sync a directory and, the first time in this process, the directories above it.
 
-        Who made the folders does not matter: he may have died before he synced them.
+        Those too, because the process that made them may have died before it synced them.
         """
         if folder in self._known:
             sync_folder(self.path(folder))
@@ -188,14 +192,14 @@ class Archive:
                 del self._known[next(iter(self._known))]
 
     def _above(self, folder: str) -> list[str]:
-        """The folders between it and the root, the nearest first."""
+        """Return the directories between a directory and the root, the nearest first."""
         above = []
         while folder := os.path.dirname(folder):
             above.append(folder)
         return above
 
     def _keep(self, offer: Offer, aside: bool, times: list[float]) -> str | Refusal:
-        """Everything but the sync of the folder; notes what a file's own sync took."""
+        """Store one instance, without the sync of the directory; append its time to `times`."""
         claim, start = offer.claim, time.monotonic()
         try:
             name = self.place(claim, aside=aside)
@@ -220,13 +224,13 @@ class Archive:
                 sync_file(path)
             rename_new(path, final)
         except (FileNotFoundError, FileExistsError):
-            # Another attempt took it; one whose gateway was started anew meanwhile finds nothing.
+            # Another attempt took it, or the gateway was restarted and deleted it.
             if not self._is_kept(final, claim):
                 raise
 
     def _write(self, offer: Offer, final: str) -> None:
         claim, data = offer.claim, _checked_data(offer)
-        unfinished = self._workshop.unfinished(claim.token, offer.attempt)
+        unfinished = self._unfinished.path_for(claim.token, offer.attempt)
         try:
             write_new(unfinished, data, sync=self._durable)
             rename_new(unfinished, final)
@@ -249,7 +253,7 @@ def _folder(name: str) -> str:
 
 
 def _check(path: str, claim: Claim) -> None:
-    """Raise OSError unless a file of the claim's size is there."""
+    """Raise OSError unless there is a regular file of the claim's size."""
     found = os.lstat(path)
     if not stat.S_ISREG(found.st_mode) or found.st_size != claim.offset + claim.size:
         raise OSError(errno.EIO, "this is not the file that was claimed", path)
@@ -258,7 +262,7 @@ def _check(path: str, claim: Claim) -> None:
 def _checked_data(offer: Offer) -> bytes:
     claim, data = offer.claim, offer.data
     if data is None:
-        raise SpoolError("the claim came without its data set")
+        raise SpoolError("the claim has no data set")
     body = memoryview(data)[claim.offset :]
     if len(data) != claim.offset + claim.size or digest_of(body) != claim.digest:
         raise SpoolError("the data set is not the one that was claimed")

@@ -1,8 +1,8 @@
-"""The attributes that the index keeps: the one table that schema, header scan and queries share.
+"""The attributes in the index: one table for the schema, the header scan and queries.
 
-Each has a column of the table of its level. `Kind` says how it is matched (PS3.4 C.2.2.2), and so
-which columns of keys stand beside it: values as they are compared, where that is not as they are
-written.
+Each attribute has a column in the table of its level. Its `MatchingKind` says how it is matched
+(PS3.4 C.2.2.2) and which key columns it has in addition: values in the form in which they are
+compared, if that differs from the form in which they are returned.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 
 class Level(IntEnum):
-    """The levels of the information model (PS3.4 C.6), from the top."""
+    """The levels of the information model, from the top (PS3.4 C.6)."""
 
     PATIENT = 0
     STUDY = 1
@@ -29,13 +29,13 @@ class Level(IntEnum):
 TABLES = ("patient", "study", "series", "instance")
 
 
-class Kind(Enum):
+class MatchingKind(Enum):
     """How values of an attribute are compared."""
 
     TEXT = auto()
-    """As written, with wildcards."""
+    """Case-sensitive, with wildcards."""
     NAME = auto()
-    """PN: without regard to case, each component group for itself (PS3.4 C.2.2.2.1)."""
+    """PN: case-insensitive, each component group by itself (PS3.4 C.2.2.2.1)."""
     UID = auto()
     """Single values and lists, no wildcards."""
     DATE = auto()
@@ -44,89 +44,94 @@ class Kind(Enum):
     NUMBER = auto()
 
 
-_KEYS = {Kind.NAME: 3, Kind.TIME: 1, Kind.DATETIME: 1, Kind.NUMBER: 1}
-"""How many columns of keys stand beside a value."""
+_KEYS = {
+    MatchingKind.NAME: 3,
+    MatchingKind.TIME: 1,
+    MatchingKind.DATETIME: 1,
+    MatchingKind.NUMBER: 1,
+}
+"""The number of key columns of an attribute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One attribute that is kept."""
+    """An attribute in the index."""
 
     keyword: str
     tag: int
     vr: str
     level: Level
-    kind: Kind
+    kind: MatchingKind
     column: str
-    """Made of the keyword of this table, and of nothing else."""
+    """The column name, which is derived from the keyword."""
     keys: tuple[str, ...]
-    """The columns of the values that are compared."""
+    """The columns whose values are compared."""
 
 
 def _column(keyword: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", keyword).lower()
 
 
-def _attribute(row: _Row, level: Level) -> Attribute:
-    kind, column = _KINDS.get(row.vr, Kind.TEXT), _column(row.keyword)
+def _attribute(row: _AttributeRow, level: Level) -> Attribute:
+    kind, column = _KINDS.get(row.vr, MatchingKind.TEXT), _column(row.keyword)
     keys = tuple(f"{column}_key{n + 1}" for n in range(_KEYS.get(kind, 0)))
     return Attribute(row.keyword, row.tag, row.vr, level, kind, column, keys or (column,))
 
 
-class _Row(NamedTuple):
+class _AttributeRow(NamedTuple):
     tag: int
     vr: str
     keyword: str
 
 
 _KINDS = {
-    "PN": Kind.NAME,
-    "UI": Kind.UID,
-    "DA": Kind.DATE,
-    "TM": Kind.TIME,
-    "DT": Kind.DATETIME,
-    "IS": Kind.NUMBER,
-    "US": Kind.NUMBER,
+    "PN": MatchingKind.NAME,
+    "UI": MatchingKind.UID,
+    "DA": MatchingKind.DATE,
+    "TM": MatchingKind.TIME,
+    "DT": MatchingKind.DATETIME,
+    "IS": MatchingKind.NUMBER,
+    "US": MatchingKind.NUMBER,
 }
 
 _PATIENT = (
-    _Row(0x00100010, "PN", "PatientName"),
-    _Row(0x00100020, "LO", "PatientID"),
-    _Row(0x00100021, "LO", "IssuerOfPatientID"),
-    _Row(0x00100030, "DA", "PatientBirthDate"),
-    _Row(0x00100032, "TM", "PatientBirthTime"),
-    _Row(0x00100040, "CS", "PatientSex"),
+    _AttributeRow(0x00100010, "PN", "PatientName"),
+    _AttributeRow(0x00100020, "LO", "PatientID"),
+    _AttributeRow(0x00100021, "LO", "IssuerOfPatientID"),
+    _AttributeRow(0x00100030, "DA", "PatientBirthDate"),
+    _AttributeRow(0x00100032, "TM", "PatientBirthTime"),
+    _AttributeRow(0x00100040, "CS", "PatientSex"),
 )
 _STUDY = (
-    _Row(0x0020000D, "UI", "StudyInstanceUID"),
-    _Row(0x00200010, "SH", "StudyID"),
-    _Row(0x00080020, "DA", "StudyDate"),
-    _Row(0x00080030, "TM", "StudyTime"),
-    _Row(0x00080050, "SH", "AccessionNumber"),
-    _Row(0x00080090, "PN", "ReferringPhysicianName"),
-    _Row(0x00081030, "LO", "StudyDescription"),
+    _AttributeRow(0x0020000D, "UI", "StudyInstanceUID"),
+    _AttributeRow(0x00200010, "SH", "StudyID"),
+    _AttributeRow(0x00080020, "DA", "StudyDate"),
+    _AttributeRow(0x00080030, "TM", "StudyTime"),
+    _AttributeRow(0x00080050, "SH", "AccessionNumber"),
+    _AttributeRow(0x00080090, "PN", "ReferringPhysicianName"),
+    _AttributeRow(0x00081030, "LO", "StudyDescription"),
 )
 _SERIES = (
-    _Row(0x0020000E, "UI", "SeriesInstanceUID"),
-    _Row(0x00200011, "IS", "SeriesNumber"),
-    _Row(0x00080060, "CS", "Modality"),
-    _Row(0x00080021, "DA", "SeriesDate"),
-    _Row(0x00080031, "TM", "SeriesTime"),
-    _Row(0x0008103E, "LO", "SeriesDescription"),
-    _Row(0x00081010, "SH", "StationName"),
-    _Row(0x00180015, "CS", "BodyPartExamined"),
-    _Row(0x00181030, "LO", "ProtocolName"),
+    _AttributeRow(0x0020000E, "UI", "SeriesInstanceUID"),
+    _AttributeRow(0x00200011, "IS", "SeriesNumber"),
+    _AttributeRow(0x00080060, "CS", "Modality"),
+    _AttributeRow(0x00080021, "DA", "SeriesDate"),
+    _AttributeRow(0x00080031, "TM", "SeriesTime"),
+    _AttributeRow(0x0008103E, "LO", "SeriesDescription"),
+    _AttributeRow(0x00081010, "SH", "StationName"),
+    _AttributeRow(0x00180015, "CS", "BodyPartExamined"),
+    _AttributeRow(0x00181030, "LO", "ProtocolName"),
 )
 _IMAGE = (
-    _Row(0x00080018, "UI", "SOPInstanceUID"),
-    _Row(0x00080016, "UI", "SOPClassUID"),
-    _Row(0x00200013, "IS", "InstanceNumber"),
-    _Row(0x00080023, "DA", "ContentDate"),
-    _Row(0x00080033, "TM", "ContentTime"),
-    _Row(0x0008002A, "DT", "AcquisitionDateTime"),
-    _Row(0x00280008, "IS", "NumberOfFrames"),
-    _Row(0x00280010, "US", "Rows"),
-    _Row(0x00280011, "US", "Columns"),
+    _AttributeRow(0x00080018, "UI", "SOPInstanceUID"),
+    _AttributeRow(0x00080016, "UI", "SOPClassUID"),
+    _AttributeRow(0x00200013, "IS", "InstanceNumber"),
+    _AttributeRow(0x00080023, "DA", "ContentDate"),
+    _AttributeRow(0x00080033, "TM", "ContentTime"),
+    _AttributeRow(0x0008002A, "DT", "AcquisitionDateTime"),
+    _AttributeRow(0x00280008, "IS", "NumberOfFrames"),
+    _AttributeRow(0x00280010, "US", "Rows"),
+    _AttributeRow(0x00280011, "US", "Columns"),
 )
 
 ATTRIBUTES = tuple(
@@ -134,7 +139,7 @@ ATTRIBUTES = tuple(
     for level, rows in zip(Level, (_PATIENT, _STUDY, _SERIES, _IMAGE), strict=True)
     for row in rows
 )
-"""Everything that is kept of a data set, by level."""
+"""All attributes in the index, by level."""
 
 BY_TAG = {attribute.tag: attribute for attribute in ATTRIBUTES}
 BY_KEYWORD = {attribute.keyword: attribute for attribute in ATTRIBUTES}
@@ -142,9 +147,9 @@ BY_KEYWORD = {attribute.keyword: attribute for attribute in ATTRIBUTES}
 MOMENTS = tuple(
     (attribute, BY_KEYWORD[attribute.keyword.removesuffix("Date") + "Time"])
     for attribute in ATTRIBUTES
-    if attribute.kind is Kind.DATE
+    if attribute.kind is MatchingKind.DATE
 )
-"""The dates, each with its time."""
+"""Pairs of a date and its time."""
 
 SPECIFIC_CHARACTER_SET = 0x00080005
 

@@ -1,4 +1,4 @@
-"""`dicom-gateway archive`: what is in it, whether it is whole, and how to mend it."""
+"""`dicom-gateway archive`: list, verify, reindex and remove stored instances."""
 
 from __future__ import annotations
 
@@ -14,17 +14,22 @@ import typer
 
 from gateway.datasets.validation import disable_validation
 from workers.archive import upkeep
+from workers.archive.archive_options import archive_settings
 from workers.archive.layout import FOLDER
 from workers.archive.opening import open_index
-from workers.archive.settings import ArchiveSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.progress import Progress, TaskID
 
+    from gateway.settings import ArchiveSettings
+    from workers.archive.index import Index
+
 app = typer.Typer(
-    help="Look after the stored instances.", no_args_is_help=True, rich_markup_mode=None
+    help="List, verify, reindex or remove stored instances.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 DataOption = Annotated[
@@ -32,22 +37,25 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         metavar="DIR",
-        help="The gateway's data directory.",
+        help="Data directory of the gateway.",
         show_default="./gateway-data",
     ),
 ]
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
-        "--config", metavar="FILE", envvar="DICOM_GATEWAY_CONFIG", help="A TOML file of settings."
+        "--config",
+        metavar="FILE",
+        envvar="DICOM_GATEWAY_CONFIG",
+        help="Configuration file (TOML).",
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """The archive that a command is about."""
+class ArchiveLocation:
+    """The archive that a command works on."""
 
     data_dir: Path
     settings: ArchiveSettings
@@ -56,13 +64,16 @@ class Place:
     def root(self) -> Path:
         return self.data_dir.absolute() / FOLDER
 
+    def open_index(self) -> Index:
+        return open_index(self.data_dir, self.settings)
 
-def _place(context: typer.Context, config: Path | None, data: str | None) -> Place:
+
+def _locate(context: typer.Context, config: Path | None, data: str | None) -> ArchiveLocation:
     disable_validation()
     settings = context.find_root().obj(config, data=data)
     table = asdict(settings.archive)
     table["holder"] = table["holder"] or settings.gateway.ae_title
-    return Place(Path(settings.gateway.data), ArchiveSettings.of({"archive": table}))
+    return ArchiveLocation(Path(settings.gateway.data), archive_settings({"archive": table}))
 
 
 @app.command("ls")
@@ -72,14 +83,13 @@ def ls(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the studies, with how many series and instances they have, and their size."""
-    place = _place(context, config, data)
+    """List the studies, with their numbers of series and instances and their size."""
     total: Counter[str] = Counter()
-    with open_index(place.data_dir, place.settings) as index:
+    with _locate(context, config, data).open_index() as index:
         for study in index.studies():
             total.update(studies=1, instances=study.instances, size=study.size)
             if as_json:
-                _say({"event": "study", **asdict(study)})
+                _print_json({"event": "study", **asdict(study)})
             else:
                 date, modalities = study.study_date or "-", study.modalities or "-"
                 counts = f"{study.series:>4} series {study.instances:>7} instances"
@@ -89,7 +99,7 @@ def ls(
                 print(f"{date:<8} {modalities:<6} {counts} {size}  {uid}  {name}")
     keys = ("studies", "instances", "size")
     if as_json:
-        _say({"event": "summary", **{key: total[key] for key in keys}})
+        _print_json({"event": "summary", **{key: total[key] for key in keys}})
     else:
         megabytes = total["size"] / 1e6
         print(f"{total['studies']} studies, {total['instances']} instances, {megabytes:.1f} MB")
@@ -102,22 +112,22 @@ def verify(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare every file with the index, and the index with every file.
+    """Compare every file with the index, and the index with the files.
 
-    The exit status is 1 if anything is missing, damaged, unknown to the index or foreign.
+    The exit status is 1 if a file is missing, damaged, not in the index, or foreign.
     """
-    place = _place(context, config, data)
+    archive = _locate(context, config, data)
     checked = problems = size = 0
-    with open_index(place.data_dir, place.settings) as index, _progress(as_json) as progress:
-        task = progress.add_task("verify", total=upkeep.count_files(place.root))
-        for step in upkeep.verify(place.root, index, place.settings.holder_of_files):
+    with archive.open_index() as index, _progress(as_json) as progress:
+        task = progress.add_task("verify", total=upkeep.count_files(archive.root))
+        for step in upkeep.verify(archive.root, index, archive.settings.holder_of_files):
             checked, size = checked + 1, size + step.size
             progress.update(task, advance=1)
             if step.problem is None:
                 continue
             problems += 1
             if as_json:
-                _say({"event": "problem", **asdict(step.problem)})
+                _print_json({"event": "problem", **asdict(step.problem)})
             else:
                 found = step.problem
                 uid = f" {_printable(found.sop_instance_uid)}" if found.sop_instance_uid else ""
@@ -128,7 +138,7 @@ def verify(
                     soft_wrap=True,
                 )
     if as_json:
-        _say({"event": "summary", "checked": checked, "problems": problems, "size": size})
+        _print_json({"event": "summary", "checked": checked, "problems": problems, "size": size})
     else:
         print(f"{checked} checked, {size / 1e6:.1f} MB, {problems} problems")
     raise typer.Exit(1 if problems else 0)
@@ -141,27 +151,27 @@ def reindex(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Build the index anew from the files; the gateway must not run.
+    """Rebuild the index from the files. Stop the gateway first.
 
-    The exit status is 1 if there are files that cannot be indexed.
+    The exit status is 1 if a file cannot be indexed.
     """
-    place = _place(context, config, data)
+    archive = _locate(context, config, data)
     found = None
     with _progress(as_json) as progress:
-        task: TaskID = progress.add_task("reindex", total=upkeep.count_files(place.root))
-        for found in upkeep.reindex(place.data_dir, place.settings):  # noqa: B007 - the last one counts
+        task: TaskID = progress.add_task("reindex", total=upkeep.count_files(archive.root))
+        for found in upkeep.reindex(archive.data_dir, archive.settings):  # noqa: B007 - the last one counts
             progress.update(task, advance=1)
     kinds = asdict(found) if found is not None else {}
     if as_json:
-        _say({"event": "summary", **{kind: len(paths) for kind, paths in kinds.items()}})
+        _print_json({"event": "summary", **{kind: len(paths) for kind, paths in kinds.items()}})
     for kind in ("damaged", "foreign"):
         for path in kinds.get(kind, ()):
             print(f"{kind}: {_printable(path)}", file=sys.stderr)
     if not as_json:
-        said = [
+        parts = [
             f"{len(kinds.get(kind, ()))} {kind}" for kind in ("indexed", "duplicates", "damaged")
         ]
-        print(", ".join(said))
+        print(", ".join(parts))
     raise typer.Exit(1 if kinds.get("damaged") else 0)
 
 
@@ -171,23 +181,26 @@ def rm(
     uids: Annotated[
         list[str], typer.Argument(help="UIDs of studies, series or instances.", metavar="UID...")
     ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be removed, and remove nothing.")
+    ] = False,
     data: DataOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove studies, series or instances. The exit status is 1 if nothing has such a UID."""
-    place = _place(context, config, data)
-    holder = place.settings.holder_of_files
-    with open_index(place.data_dir, place.settings) as index:
+    """Remove studies, series or instances. The exit status is 1 if nothing has any of the UIDs."""
+    archive = _locate(context, config, data)
+    holder = archive.settings.holder_of_files
+    with archive.open_index() as index:
         found = [e for e in upkeep.matching(index, uids).values() if e.holder == holder]
         if found and not dry_run:
-            upkeep.remove(place.root, index, holder, found)
+            upkeep.remove(archive.root, index, holder, found)
     size = sum(entry.size for entry in found)
     if as_json:
         for entry in found:
-            _say({"event": "instance", "uid": entry.sop_instance_uid, "path": entry.path})
-        _say({"event": "summary", "removed": 0 if dry_run else len(found), "found": len(found)})
+            _print_json({"event": "instance", "uid": entry.sop_instance_uid, "path": entry.path})
+        removed = 0 if dry_run else len(found)
+        _print_json({"event": "summary", "removed": removed, "found": len(found)})
     else:
         for entry in found:
             print(f"{_printable(entry.sop_instance_uid)}  {entry.path}")
@@ -197,8 +210,8 @@ def rm(
 
 
 @contextmanager
-def _progress(quiet: bool) -> Iterator[Progress]:
-    """A bar on standard error, if anybody looks."""
+def _progress(hidden: bool) -> Iterator[Progress]:
+    """Show a progress bar on standard error, if that is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
@@ -210,15 +223,15 @@ def _progress(quiet: bool) -> Iterator[Progress]:
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=quiet or not console.is_terminal,
+        disable=hidden or not console.is_terminal,
     ) as progress:
         yield progress
 
 
-def _say(values: dict[str, Any]) -> None:
+def _print_json(values: dict[str, Any]) -> None:
     print(json.dumps(values))
 
 
 def _printable(text: str) -> str:
-    """A peer's text must not steer the terminal."""
+    """Return text of a peer without characters that control the terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)

@@ -1,11 +1,11 @@
-"""Elements that are read together, because the same ones were met before.
+"""Runs of elements that are read together, because the same ones were read before.
 
-Instances of a series have the same elements, and most of them the same lengths. So elements of
-short VRs that follow each other are remembered as a run, by the header of the first; where that
-header is met again, two calls read all headers and all wanted values of the run, in place of a turn
-of a loop for each element. If a header differs, since a value has another length, the run is cut
-there: what follows becomes a run of its own, and after a few instances each element that varies
-begins one.
+Instances of a series have the same elements, most of them with the same lengths. So consecutive
+elements with a short length field are remembered as a run, by the header of the first. When that
+header occurs again, two calls read all headers and all wanted values of the run, which is faster
+than a loop over the elements. If a header differs, because its value has another length, the run is
+cut there and the rest becomes a run of its own. After a few instances each element of varying
+length begins a run.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
 
 SHORT_VRS = frozenset((b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO"))
 SHORT_VRS |= frozenset((b"LT", b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"))
-"""Those whose length has two bytes (PS3.5 7.1.2)."""
+"""The VRs with a length field of two bytes (PS3.5 7.1.2)."""
 CHARACTER_SET = "SpecificCharacterSet"
 WANTED = {tag: attribute.keyword for tag, attribute in BY_TAG.items()}
 WANTED[SPECIFIC_CHARACTER_SET] = CHARACTER_SET
-"""The keywords of the elements to be found, by tag."""
+"""The keywords of the wanted elements, by tag."""
 
 SHORT_HEADER = Struct("<HH2sH").unpack_from
 """Group, number, VR and length."""
 _MOST = 4096
-"""Runs that are remembered."""
+"""The maximum number of runs that are remembered."""
 
 
 class Run(NamedTuple):
-    """Elements that follow each other: short VRs, explicit little endian."""
+    """Consecutive elements with short length fields, in explicit VR little endian."""
 
     expected: tuple[bytes, ...]
-    """The first eight bytes of each: tag, VR and length."""
+    """The header of each element: tag, VR and length in eight bytes."""
     heads: Callable[[bytes, int], tuple[bytes, ...]]
-    """Reads those."""
+    """Reads the headers."""
     keywords: tuple[str, ...]
-    """Of the wanted ones."""
+    """The keywords of the wanted elements."""
     values: Callable[[bytes, int], tuple[bytes, ...]]
-    """Reads theirs."""
+    """Reads the values of the wanted elements."""
     length: int
-    """Bytes of all."""
+    """The length of all elements in bytes."""
 
     @classmethod
     def of(cls, heads: Sequence[bytes]) -> Run:
@@ -62,19 +62,19 @@ class Run(NamedTuple):
         return cls(tuple(heads), unpack_heads, tuple(keywords), unpack_values, total)
 
     def common(self, heads: Sequence[bytes]) -> Run:
-        """The part of it that begins like these, of which the first is the same."""
+        """Return the part before the first header that differs; the first must be equal."""
         pairs = zip(self.expected, heads, strict=True)
         return Run.of(self.expected[: next(n for n, (a, b) in enumerate(pairs) if a != b)])
 
 
 _runs: dict[bytes, Run] = {}
-"""By the header of the first element."""
+"""Runs by the header of their first element."""
 
 known = _runs.get
 
 
 def remember(run: Run) -> Run:
-    """Have `known` return this run for its first header."""
+    """Store a run under its first header, for `known`, and return it."""
     if len(_runs) >= _MOST:
         _runs.clear()
     _runs[run.expected[0]] = run

@@ -1,7 +1,8 @@
-"""The top level elements of an encoded data set (PS3.5 7.1), as far as they are wanted.
+"""Extract the wanted top-level elements of an encoded data set (PS3.5 7.1).
 
-Values of wanted elements are taken as bytes, others are skipped by their length. What has no length
-is walked with a counter of depth in place of recursion, since a peer decides how deep it is nested.
+Values of wanted elements are copied as bytes; others are skipped by their length. Elements of
+undefined length are walked with a depth counter in place of recursion, because a peer can nest
+sequences as deep as it likes.
 """
 
 from __future__ import annotations
@@ -20,42 +21,42 @@ IMPLICIT = "1.2.840.10008.1.2"
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
 
 MAX_DEPTH = 512
-"""Sequences in each other; documents have some ten."""
+"""Limit of nested sequences; structured reports have some ten."""
 MAX_ELEMENTS = 1 << 20
-"""Elements and items that are looked at."""
+"""Limit of elements and items that are read."""
 MAX_VALUE = 16 * 1024
-"""Bytes of a value that are taken."""
+"""Bytes of a value that are used."""
 
 _TOO_MANY = "the data set has too many elements"
 _UNDEFINED = 0xFFFFFFFF
 PIXELS = 0x7FE00008
-"""Float Pixel Data, the first of those after which nothing of interest comes."""
+"""Float Pixel Data, the first of the elements at which the walk ends."""
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN"))
 _LONG |= frozenset((b"UR", b"UT", b"UV"))
 
 
 class HeaderError(GatewayError):
-    """The data set cannot be read as far as the index needs it."""
+    """The values for the index cannot be read from the data set."""
 
 
-class Unsure(Exception):  # noqa: N818 - a way out, not an error
-    """Something that the scanner does not understand."""
+class NotUnderstood(Exception):  # noqa: N818 - control flow, not an error
+    """The data set has elements that only pydicom understands."""
 
 
-class TooShort(Exception):  # noqa: N818 - a way out, not an error
-    """The bytes at hand end before the elements of interest do."""
+class TooShort(Exception):  # noqa: N818 - control flow, not an error
+    """The bytes end before the wanted elements do."""
 
 
 class _Order(NamedTuple):
-    """How one byte order writes the headers of elements (PS3.5 7.1)."""
+    """The encoding of element headers in one byte order (PS3.5 7.1)."""
 
     explicit: Struct
     """Tag, VR and, for most VRs, length."""
     implicit: Struct
     """Tag and length."""
     long: Struct
-    """The length that follows other VRs."""
+    """The length after the other VRs."""
 
 
 _LITTLE = _Order(Struct("<HH2sH"), Struct("<HHL"), Struct("<L"))
@@ -63,7 +64,7 @@ _BIG = _Order(Struct(">HH2sH"), Struct(">HHL"), Struct(">L"))
 
 
 def wanted_elements(data: Buffer, transfer_syntax: str) -> dict[str, bytes]:
-    """The values of the wanted elements by keyword; raises Unsure, TooShort or HeaderError."""
+    """Return the wanted values by keyword; raises NotUnderstood, TooShort or HeaderError."""
     order = _BIG if transfer_syntax == BIG_ENDIAN else _LITTLE
     walk = _Walk(data, order, explicit=transfer_syntax != IMPLICIT)
     found: dict[str, bytes] = {}
@@ -72,8 +73,8 @@ def wanted_elements(data: Buffer, transfer_syntax: str) -> dict[str, bytes]:
         tag, vr, length, at = walk.element(at)
         if tag >= PIXELS and tag >> 16 == 0x7FE0:
             return found
-        if _is_strange(tag):
-            raise Unsure
+        if _is_misplaced(tag):
+            raise NotUnderstood
         if length == _UNDEFINED:
             at = walk.skim(walk.past(at, vr), found)
             continue
@@ -87,8 +88,8 @@ def wanted_elements(data: Buffer, transfer_syntax: str) -> dict[str, bytes]:
     return found
 
 
-def _is_strange(tag: int) -> bool:
-    """Items, file meta and command elements do not belong to the top level of a data set."""
+def _is_misplaced(tag: int) -> bool:
+    """Return whether a tag cannot be at the top level: item, file meta or command element."""
     return tag >> 16 in (0xFFFE, 0x0002) or (tag < 0x00080000 and tag & 0xFFFF != 0)
 
 
@@ -101,7 +102,7 @@ def _value(data: Buffer, at: int, length: int) -> bytes:
 
 
 class _Walk:
-    """Reads headers of elements, within limits."""
+    """Walks over elements, within limits."""
 
     def __init__(self, data: Buffer, order: _Order, *, explicit: bool) -> None:
         self._data = data
@@ -118,7 +119,7 @@ class _Walk:
         self._left = MAX_ELEMENTS
 
     def element(self, at: int) -> tuple[int, bytes, int, int]:
-        """Tag, VR, length, and where the value begins."""
+        """Return tag, VR, length, and where the value begins."""
         if at > self._last:
             raise TooShort
         self._left -= 1
@@ -134,13 +135,13 @@ class _Walk:
         if vr in SHORT_VRS:
             return tag, vr, length, at + 8
         if vr not in _LONG:
-            raise Unsure
+            raise NotUnderstood
         if at + 4 > self._last:
             raise TooShort
         return tag, vr, self._unpack_long(self._data, at + 8)[0], at + 12
 
     def skim(self, at: int, found: dict[str, bytes]) -> int:
-        """Go over elements of the most usual kind, as far as there are; where others begin."""
+        """Read elements with a short length field, the most frequent; return where others begin."""
         if not self._skims:
             return at
         data: Any = self._data
@@ -150,13 +151,13 @@ class _Walk:
                 if heads != run.expected:
                     run = remember(run.common(heads))
                 found.update(zip(run.keywords, run.values(data, at), strict=True))
-            except struct.error:  # it is longer than what is left
+            except struct.error:  # the run is longer than the rest of the data
                 break
             at += run.length
         return self._learn(at, found)
 
     def _learn(self, at: int, found: dict[str, bytes]) -> int:
-        """Go over elements one by one, and remember them as a run."""
+        """Read elements one by one, and remember them as a run."""
         data: Any = self._data
         heads = []
         while at <= self._last:
@@ -174,8 +175,8 @@ class _Walk:
         return at
 
     def past(self, at: int, vr: bytes) -> int:
-        """Where an element of undefined length ends (PS3.5 7.5)."""
-        if vr == b"UN":  # what stands in it is implicit VR little endian (PS3.5 6.2.2)
+        """Return where an element of undefined length ends (PS3.5 7.5)."""
+        if vr == b"UN":  # it contains implicit VR little endian (PS3.5 6.2.2)
             inner = _Walk(self._data, _LITTLE, explicit=False)
             inner._left = self._left
             return inner.past(at, b"")
@@ -197,7 +198,7 @@ class _Walk:
         return at
 
     def descend(self, at: int) -> None:
-        """Follow the first sequence in the first item downwards: how deep does it go?"""
+        """Check the depth of nested sequences, following the first item of each."""
         for _ in range(MAX_DEPTH):
             if at + 20 > len(self._data):
                 return
@@ -206,7 +207,7 @@ class _Walk:
                 return
             try:
                 _, vr, length, at = self.element(at)
-            except Unsure:
+            except NotUnderstood:
                 return
             if vr != b"SQ" or length < 8:
                 return

@@ -10,7 +10,7 @@ from workers.archive.identifier import FIND, MODELS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from workers.archive.settings import ArchiveSettings
+    from gateway.settings import ArchiveSettings
 
 
 @dataclass(frozen=True, slots=True)

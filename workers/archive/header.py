@@ -1,8 +1,9 @@
-"""The elements that the index wants, found in an encoded data set without decoding it.
+"""Read the values for the index from an encoded data set, without decoding all of it.
 
-The first bytes are looked at, and more only if they do not reach to the pixel data. What the walk
-over the elements does not understand (`Unsure`) is read by pydicom; what is too deep, too big, or
-understood by neither, is a HeaderError.
+pydicom would take longer for a small instance than everything else that the storage worker does.
+So `element_walk` extracts the wanted elements. It gets the first bytes of a file, and more only if
+these end before the pixel data. What it does not understand (`NotUnderstood`) is left to pydicom. A
+data set that is too deep or too large, or that pydicom cannot read either, is a HeaderError.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pydicom.tag import BaseTag, Tag
 from gateway.datasets.deflation import MAX_INFLATED, inflated_pieces
 from gateway.sdk import DatasetError
 from workers.archive.attributes import ATTRIBUTES, BY_KEYWORD, SPECIFIC_CHARACTER_SET
+from workers.archive.comparison_keys import ESCAPE, LONGEST, clean, encodings_of, text_of
 from workers.archive.element_runs import CHARACTER_SET
 from workers.archive.element_walk import (
     BIG_ENDIAN,
@@ -29,23 +31,22 @@ from workers.archive.element_walk import (
     PIXELS,
     Buffer,
     HeaderError,
+    NotUnderstood,
     TooShort,
-    Unsure,
     wanted_elements,
 )
-from workers.archive.values import ESCAPE, LONGEST, clean, encodings_of, text_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pydicom.dataset import Dataset
 
-__all__ = ["Header", "HeaderError", "read", "scan"]
+__all__ = ["HeaderError", "HeaderValues", "read", "scan"]
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 
 HEADS = 8 * 1024, 128 * 1024
-"""Bytes that are read at first, and if that is not enough."""
+"""Bytes that are read first, and then, before the whole file is."""
 INFLATED_HEAD = 16 << 20
 """Bytes of an inflated data set that are kept and looked at."""
 
@@ -53,17 +54,17 @@ _NUMBERS = tuple(attribute.keyword for attribute in ATTRIBUTES if attribute.vr =
 _US = Struct("<H").unpack_from
 
 
-class Header(dict[str, str]):
-    """What was found: the values as text by keyword; the text of any other keyword is empty."""
+class HeaderValues(dict[str, str]):
+    """The values as text by keyword; the text of an absent element is empty."""
 
     def __missing__(self, keyword: str) -> str:
         return ""
 
 
-def read(path: str | Path, offset: int, transfer_syntax: str) -> Header:
-    """The header of the data set that begins at `offset` of a file.
+def read(path: str | Path, offset: int, transfer_syntax: str) -> HeaderValues:
+    """Return the values of the data set that begins at `offset` of a file.
 
-    Raises HeaderError, and OSError if it cannot be read.
+    Raises HeaderError, and OSError if the file cannot be read.
     """
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
@@ -72,13 +73,13 @@ def read(path: str | Path, offset: int, transfer_syntax: str) -> Header:
         os.close(fd)
 
 
-def _read(fd: int, offset: int, transfer_syntax: str) -> Header:
+def _read(fd: int, offset: int, transfer_syntax: str) -> HeaderValues:
     size = os.fstat(fd).st_size
     if size <= offset:
         raise HeaderError("the data set is empty")
     for head in HEADS:
         if transfer_syntax != DEFLATED and size - offset > head:
-            with suppress(TooShort, Unsure):
+            with suppress(TooShort, NotUnderstood):
                 return _header(os.pread(fd, head, offset), transfer_syntax)
     if size - offset <= HEADS[-1]:
         return scan(os.pread(fd, size, offset), transfer_syntax)
@@ -89,43 +90,46 @@ def _read(fd: int, offset: int, transfer_syntax: str) -> Header:
     ):
         if transfer_syntax == DEFLATED:
             return scan(data, transfer_syntax)
-        with suppress(TooShort, Unsure):
+        with suppress(TooShort, NotUnderstood):
             return _header(data, transfer_syntax)
     with open(fd, "rb", closefd=False) as file:
         file.seek(offset)
         return _by_pydicom(file, transfer_syntax)
 
 
-def scan(data: bytes | memoryview, transfer_syntax: str) -> Header:
-    """The header of a whole encoded data set; raises HeaderError."""
+def scan(data: bytes | memoryview, transfer_syntax: str) -> HeaderValues:
+    """Return the values of an encoded data set; raises HeaderError."""
     if transfer_syntax == DEFLATED:
         data = _inflated(data)
     for head in (*HEADS, len(data)):
         if head <= len(data):
             try:
                 return _header(bytes(data[:head]), transfer_syntax)
-            except (TooShort, Unsure):
+            except (TooShort, NotUnderstood):
                 continue
     return _by_pydicom(io.BytesIO(data), transfer_syntax)
 
 
-def _header(data: Buffer, transfer_syntax: str) -> Header:
+def _header(data: Buffer, transfer_syntax: str) -> HeaderValues:
     return _texts(wanted_elements(data, transfer_syntax), transfer_syntax)
 
 
-def _texts(raw: dict[str, bytes], transfer_syntax: str) -> Header:
+def _texts(raw: dict[str, bytes], transfer_syntax: str) -> HeaderValues:
     little = transfer_syntax != BIG_ENDIAN
     if little and (found := _plain_texts(raw)) is not None:
         return found
     encodings = encodings_of(raw.pop(CHARACTER_SET, None))
-    return Header(
+    return HeaderValues(
         (keyword, text_of(BY_KEYWORD[keyword], value, encodings, little))
         for keyword, value in raw.items()
     )
 
 
-def _plain_texts(raw: dict[str, bytes]) -> Header | None:
-    """The texts, decoded together; None if they need a character set, or a look at each."""
+def _plain_texts(raw: dict[str, bytes]) -> HeaderValues | None:
+    """Return the texts, decoded together; None if they must be decoded one by one.
+
+    That is so if one is not ASCII or too long, or if the separator occurs in a value.
+    """
     texts = raw.copy()
     for keyword in _NUMBERS:
         if (number := raw.get(keyword)) is not None:
@@ -136,7 +140,7 @@ def _plain_texts(raw: dict[str, bytes]) -> Header | None:
     pieces = everything.decode().replace("\0", "").split("\n")
     if len(pieces) != len(texts):
         return None
-    return Header(zip(texts, [piece.strip(" ") for piece in pieces], strict=True))
+    return HeaderValues(zip(texts, [piece.strip(" ") for piece in pieces], strict=True))
 
 
 def _inflated(data: bytes | memoryview) -> bytes:
@@ -156,8 +160,8 @@ _ASKED: list[BaseTag | int] = [
 ]
 
 
-def _by_pydicom(stream: BinaryIO, transfer_syntax: str) -> Header:
-    """What pydicom makes of it."""
+def _by_pydicom(stream: BinaryIO, transfer_syntax: str) -> HeaderValues:
+    """Return the values that pydicom reads."""
     try:
         found = read_dataset(
             stream,
@@ -166,13 +170,15 @@ def _by_pydicom(stream: BinaryIO, transfer_syntax: str) -> Header:
             stop_when=lambda tag, *_: tag >= PIXELS and tag >> 16 == 0x7FE0,
             specific_tags=_ASKED,
         )
-        texts = Header((a.keyword, t) for a in ATTRIBUTES if (t := _pydicom_text(found, a.tag)))
+        texts = HeaderValues(
+            (a.keyword, t) for a in ATTRIBUTES if (t := _pydicom_text(found, a.tag))
+        )
     except RecursionError:
         raise HeaderError("sequences are nested too deep") from None
     except _PYDICOM_RAISES as error:
         raise HeaderError(f"the data set cannot be read: {error}"[:200]) from None
     if not texts:
-        raise HeaderError("the data set cannot be read: it names nothing")
+        raise HeaderError("the data set cannot be read: it has none of the indexed attributes")
     return texts
 
 

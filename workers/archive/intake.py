@@ -1,14 +1,15 @@
-"""How an instance comes into the archive: kept, indexed, and compared with what stands already.
+"""The intake of instances: stored, indexed, and compared with what is stored already.
 
-Theory of operation. The index decides who comes first: a file gets its final name, durably, then
-its row is committed, and only the row makes it the instance. Whoever finds another row under his
-UID - now or, if two come at the same moment, when his own is to be committed - holds a second copy,
-which goes, or another content, which the policy deals with. A file is never deleted before the row
-of the one that stands in its place is on disk. A crash leaves a file without row, which the next
-start adopts.
+Two instances with one UID can arrive at the same time, in two processes, and a crash can come at
+any point. So the index decides which is the instance. A file first gets its final name, durably.
+Then its row is committed, and only the row makes the file the instance. If there is another row for
+the UID, before or when the own row is committed, the file is a second copy, which is deleted, or it
+is different content, for which the policy (`duplicates`) says what to do. A file is never deleted
+before the row of the file that replaces it is on disk. A crash can leave a file without a row; the
+next start adds the row.
 
-Arrivals come in batches, and go through the stages together: one look into the index, one sync of
-each folder, one transaction for all of them.
+Arrivals come in batches that pass through the stages together: one query of the index, one sync of
+each directory, and one transaction for all.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gateway.sdk import GatewayError, SpoolError
 from workers.archive import header
 from workers.archive.archive import Offer
-from workers.archive.index import Entry, IndexFailure, Outcome
+from workers.archive.index import AddOutcome, IndexEntry, IndexFailure
 from workers.archive.opening import guard_of
 
 if TYPE_CHECKING:
@@ -31,42 +32,42 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.sdk import Claim
+    from gateway.settings import ArchiveSettings
     from workers.archive.archive import Archive
-    from workers.archive.header import Header
+    from workers.archive.header import HeaderValues
     from workers.archive.index import Index
-    from workers.archive.settings import ArchiveSettings
 
 log = logging.getLogger("workers.archive")
 
 _GUARDED = 1.0
-"""Seconds for which the volume counts as mounted once it was seen to be."""
+"""Seconds for which the volume is considered mounted after a check."""
 
 
-class Mismatch(GatewayError):  # noqa: N818 - the peer's fault, told to it as A900
-    """Command and data set do not speak of the same instance."""
+class Mismatch(GatewayError):  # noqa: N818 - an error of the peer, answered with A900
+    """Command set and data set name different SOP classes or instances."""
 
 
 class NotMounted(GatewayError):  # noqa: N818 - a state, not only an error
-    """The volume of the archive is not there."""
+    """The volume of the archive is not mounted."""
 
 
 class Taken(Enum):
-    """What became of an arrival."""
+    """The result for an arrival that was not refused."""
 
     STORED = "stored"
     SAME = "same"
-    """It stands already."""
+    """The same content was stored before."""
     REPLACED = "replaced"
     SET_ASIDE = "set aside"
     REJECTED = "rejected"
 
 
 class Arrival(NamedTuple):
-    """What came, and what its command said of it."""
+    """An instance that arrived: its claim, and the fields of its request."""
 
     claim: Claim
     data: bytes | None
-    """The whole file, if the claim has no path."""
+    """The whole Part 10 file if the claim has no path."""
     attempt: int
     sop_class_uid: str
     sop_instance_uid: str
@@ -74,21 +75,21 @@ class Arrival(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What became of it, and where it is."""
+    """The result for an arrival, and where its file is."""
 
     taken: Taken
-    entry: Entry
-    before: Entry | None = None
-    """What stood there already."""
+    entry: IndexEntry
+    before: IndexEntry | None = None
+    """What was stored under the UID before."""
 
 
 class _Case:
-    """One arrival on its way through the stages, until it has a result."""
+    """An arrival on its way through the stages, until it has a result."""
 
     def __init__(self, arrival: Arrival) -> None:
         self.arrival = arrival
         self.result: Receipt | Exception | None = None
-        self.entry: Entry
+        self.entry: IndexEntry
         self.texts: Mapping[str, str]
 
     @property
@@ -97,7 +98,7 @@ class _Case:
 
 
 class Intake:
-    """Takes arrivals into an archive and its index; safe for several threads and processes."""
+    """Puts arrivals into an archive and its index; safe for several threads and processes."""
 
     def __init__(
         self, archive: Archive, index: Index, settings: ArchiveSettings, data_dir: Path
@@ -108,16 +109,16 @@ class Intake:
         self._guard = Guard(guard_of(data_dir, settings))
 
     def take(self, arrivals: Sequence[Arrival]) -> list[Receipt | Exception]:
-        """Return once all that is taken is durable and indexed: what became of each.
+        """Store and index arrivals; return a receipt for each when all are durable.
 
-        HeaderError, Mismatch, NotMounted, SpoolError, IndexFailure or OSError in the place of a
-        receipt: it is not taken. What one of them cannot do does not harm the others.
+        HeaderError, Mismatch, NotMounted, SpoolError, IndexFailure or OSError in place of a receipt
+        says why that arrival is not stored; the others are.
         """
         cases = [_Case(arrival) for arrival in arrivals]
         for stage in (self._examine_all, self._compare_all, self._keep_all, self._add_all):
-            going_on = [case for case in cases if case.result is None]
-            if going_on:
-                stage(going_on)
+            unfinished = [case for case in cases if case.result is None]
+            if unfinished:
+                stage(unfinished)
         return [case.result or LookupError("no result") for case in cases]
 
     # stages
@@ -132,14 +133,14 @@ class Intake:
             self._attempt(case, self._examine)
 
     def _compare_all(self, cases: list[_Case]) -> None:
-        """What stands already need not be kept."""
+        """Compare with what is stored already, which need not be stored again."""
         try:
-            standing = self._index.find_all([case.entry.sop_instance_uid for case in cases])
+            stored = self._index.find_all([case.entry.sop_instance_uid for case in cases])
         except IndexFailure as error:
             _fail(cases, error)
             return
         for case in cases:
-            before = standing.get(case.entry.sop_instance_uid)
+            before = stored.get(case.entry.sop_instance_uid)
             if before is not None and before.path != case.entry.path:
                 self._attempt(case, partial(self._compare, before=before))
 
@@ -152,23 +153,23 @@ class Intake:
     def _add_all(self, cases: list[_Case]) -> None:
         news = [(case.entry, case.texts) for case in cases]
         try:
-            standings = self._index.add_all(news, replace=self._settings.duplicates == "replace")
+            added = self._index.add_all(news, replace=self._settings.duplicates == "replace")
         except IndexFailure as error:
             _fail(cases, error)
             return
-        for case, standing in zip(cases, standings, strict=True):
-            if isinstance(standing, Exception):
-                case.result = standing
-            elif standing.outcome is Outcome.ADDED or standing.before is None:
+        for case, result in zip(cases, added, strict=True):
+            if isinstance(result, Exception):
+                case.result = result
+            elif result.outcome is AddOutcome.ADDED or result.before is None:
                 case.result = Receipt(Taken.STORED, case.entry)
             else:
-                before = standing.before
-                self._attempt(case, partial(self._meet, before=before, outcome=standing.outcome))
+                before, outcome = result.before, result.outcome
+                self._attempt(case, partial(self._resolve, before=before, outcome=outcome))
 
     def _attempt(self, case: _Case, work: Callable[[_Case], Receipt | None]) -> None:
         try:
             case.result = work(case)
-        except Exception as error:  # whatever is wrong with one, the others go on
+        except Exception as error:  # fails this arrival only
             case.result = error
 
     # one arrival
@@ -176,13 +177,13 @@ class Intake:
     def _examine(self, case: _Case) -> None:
         arrival = case.arrival
         claim = arrival.claim
-        if not claim.digest:  # of a request for an owner before us, who did not want one
-            raise SpoolError("the claim came without its digest")
+        if not claim.digest:  # a request for an earlier owner of the event, which needed none
+            raise SpoolError("the claim has no digest")
         place = self._archive.place(claim)
         found = self._header(arrival, place)
         _check(arrival, found)
         case.texts = found
-        case.entry = Entry(
+        case.entry = IndexEntry(
             arrival.sop_instance_uid,
             arrival.sop_class_uid,
             arrival.transfer_syntax_uid,
@@ -193,8 +194,8 @@ class Intake:
             self._settings.holder_of_files,
         )
 
-    def _header(self, arrival: Arrival, place: str) -> Header:
-        """What an earlier attempt has moved is read from where it is now."""
+    def _header(self, arrival: Arrival, place: str) -> HeaderValues:
+        """Read the header; from the final path if an earlier attempt has moved the file."""
         claim, syntax = arrival.claim, arrival.transfer_syntax_uid
         if arrival.data is not None:
             return header.scan(memoryview(arrival.data)[claim.offset :], syntax)
@@ -206,50 +207,50 @@ class Intake:
         aside = self._archive.place(claim, aside=True)
         return header.read(self._archive.path(aside), claim.offset, syntax)
 
-    def _stands(self, before: Entry) -> bool:
-        """Is its file there? That of another gateway is taken to be."""
+    def _exists(self, before: IndexEntry) -> bool:
+        """Return whether the file of an entry exists; one of another gateway is assumed to."""
         if before.holder != self._settings.holder_of_files:
             return True
         return self._archive.holds(before.path, before.start + before.size)
 
-    def _compare(self, case: _Case, before: Entry) -> Receipt | None:
-        if not self._stands(before):
+    def _compare(self, case: _Case, before: IndexEntry) -> Receipt | None:
+        if not self._exists(before):
             return None
         if before.holds_the_same(case.entry):
             return Receipt(Taken.SAME, before, before)
         if self._settings.duplicates == "replace":
             return None
-        return self._deal_with(case, before)
+        return self._conflict(case, before)
 
-    def _meet(self, case: _Case, before: Entry, outcome: Outcome) -> Receipt:
-        """It is kept, but there is a row under its UID."""
+    def _resolve(self, case: _Case, before: IndexEntry, outcome: AddOutcome) -> Receipt:
+        """Return the receipt of a stored file for whose UID there is a row already."""
         entry = case.entry
         if before.path == entry.path:
             return Receipt(Taken.SAME, before, before)
-        if outcome is Outcome.REPLACED:
+        if outcome is AddOutcome.REPLACED:
             if before.holder == entry.holder:
                 self._archive.discard(before.path)
-                self._index.absolve(before.holder, [before.path])
+                self._index.deleted(before.holder, [before.path])
             return Receipt(Taken.REPLACED, entry, before)
-        if not self._stands(before):
-            return self._heal(case, before)
-        if outcome is Outcome.SAME:
+        if not self._exists(before):
+            return self._replace_lost(case, before)
+        if outcome is AddOutcome.SAME:
             self._archive.discard(entry.path)
             return Receipt(Taken.SAME, before, before)
-        return self._deal_with(case, before)
+        return self._conflict(case, before)
 
-    def _heal(self, case: _Case, before: Entry) -> Receipt:
-        """The row has lost its file; this one takes its place."""
+    def _replace_lost(self, case: _Case, before: IndexEntry) -> Receipt:
+        """Replace a file that is missing by the one that has arrived."""
         entry = case.entry
-        log.error("instance had lost its file path=%s replaced by path=%s", before.path, entry.path)
+        log.error("file of instance missing path=%s replaced by path=%s", before.path, entry.path)
         if before.holds_the_same(entry):
             self._index.relocate(entry)
             return Receipt(Taken.STORED, entry, before)
         self._index.add(entry, case.texts, replace=True)
         return Receipt(Taken.REPLACED, entry, before)
 
-    def _deal_with(self, case: _Case, before: Entry) -> Receipt:
-        """Another content under the UID of one that stands, which goes on to."""
+    def _conflict(self, case: _Case, before: IndexEntry) -> Receipt:
+        """Reject or set aside different content under the UID of a stored instance."""
         entry = case.entry
         if self._settings.duplicates == "reject":
             self._archive.discard(entry.path)
@@ -270,10 +271,10 @@ class Intake:
             raise kept
         return kept
 
-    def _set_aside_before(self, entry: Entry) -> Entry | None:
-        """A retry of a conflict makes no further copy."""
+    def _set_aside_before(self, entry: IndexEntry) -> IndexEntry | None:
+        """Return the entry of the same content if it was set aside before, as for a retry."""
         for conflict in self._index.conflicts_of(entry.sop_instance_uid):
-            if conflict.holds_the_same(entry) and self._stands(conflict):
+            if conflict.holds_the_same(entry) and self._exists(conflict):
                 return conflict
         return None
 
@@ -284,7 +285,7 @@ def _fail(cases: list[_Case], error: Exception) -> None:
 
 
 class Guard:
-    """Tells whether the archive's volume is mounted."""
+    """Checks whether the volume of the archive is mounted."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -292,7 +293,7 @@ class Guard:
         self._lock = threading.Lock()
 
     def check(self) -> None:
-        """Raise NotMounted if it is not."""
+        """Raise NotMounted if the volume is not mounted."""
         if self._path is None:
             return
         with self._lock:
@@ -304,8 +305,8 @@ class Guard:
             self._seen = now
 
 
-def _check(arrival: Arrival, found: Header) -> None:
-    """What the data set does not say cannot disagree."""
+def _check(arrival: Arrival, found: HeaderValues) -> None:
+    """Raise Mismatch if the data set has another UID than the command; it may have none."""
     for name, ours, theirs in (
         ("class", found["SOPClassUID"], arrival.sop_class_uid),
         ("instance", found["SOPInstanceUID"], arrival.sop_instance_uid),

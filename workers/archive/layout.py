@@ -1,4 +1,4 @@
-"""Names in the archive's folder; none of them comes from a peer."""
+"""Names in the directory of the archive; none of them comes from a peer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FOLDER = "archive"
 INDEX = "index.sqlite"
 CONFLICTS = "conflicts"
-"""Where files are set aside, in buckets of the same names."""
+"""The directory of files that were set aside, in buckets of the same names."""
 BUCKETS = ("[0-9]*/*", f"{CONFLICTS}/[0-9]*/*")
 
 _DATE = re.compile(r"[0-9]{8}")
@@ -25,10 +25,10 @@ _FILE = re.compile(r"[0-9]{8}-[0-9]{9}-[0-9]{1,4}-[0-9a-f]{24}\.dcm")
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """One folder of files."""
+    """A directory of files."""
 
     name: str
-    """Below the archive's folder."""
+    """Relative to the archive."""
     changed: int
     """Nanoseconds since 1970."""
 
@@ -39,16 +39,16 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What lies in a bucket."""
+    """The content of a bucket."""
 
     files: dict[str, int]
-    """Size by the path below the archive's folder: regular files with names of ours."""
+    """Sizes by path relative to the archive: regular files with names of the archive."""
     foreign: tuple[str, ...]
-    """Everything else: links, folders, other names. Never followed, never deleted."""
+    """Everything else: links, directories, other names. Never followed, never deleted."""
 
 
-def is_name_of_ours(path: str) -> bool:
-    """Is it the path of a file as this archive makes it?"""
+def is_archive_name(path: str) -> bool:
+    """Return whether a path has the form of a file of the archive."""
     parts = path.split("/")
     if parts[0] == CONFLICTS:
         del parts[0]
@@ -60,7 +60,7 @@ def is_name_of_ours(path: str) -> bool:
 
 
 def buckets(root: Path) -> Iterator[Bucket]:
-    """Every bucket there is."""
+    """Yield every bucket."""
     for above in (root, root / CONFLICTS):
         for date in _folders(above, _DATE):
             for bucket in _folders(above / date, _BUCKET):
@@ -69,7 +69,7 @@ def buckets(root: Path) -> Iterator[Bucket]:
 
 
 def strangers(root: Path) -> Iterator[str]:
-    """What is beside the buckets and is not the archive's own."""
+    """Yield what is beside the buckets and not part of the archive."""
     own = re.compile(rf"{re.escape(INDEX)}(\.new)?(-wal|-shm|\.lock|\.open)?|tmp|{CONFLICTS}")
     for above in (root, root / CONFLICTS):
         yield from _others(root, above, _DATE, own)
@@ -101,7 +101,7 @@ def _folders(above: Path, wanted: re.Pattern[str]) -> list[str]:
 
 
 def content(root: Path, bucket: str) -> Content:
-    """What lies in the bucket; nothing if it is gone."""
+    """Return the content of a bucket; empty if it does not exist."""
     files: dict[str, int] = {}
     foreign = []
     try:
@@ -114,7 +114,7 @@ def content(root: Path, bucket: str) -> Content:
             found = entry.stat(follow_symlinks=False)
         except FileNotFoundError:
             continue
-        if stat.S_ISREG(found.st_mode) and is_name_of_ours(path):
+        if stat.S_ISREG(found.st_mode) and is_archive_name(path):
             files[path] = found.st_size
         else:
             foreign.append(path)

@@ -1,7 +1,6 @@
-"""From the keys of a query to conditions on the index (PS3.4 C.2.2.2).
+"""Attribute matching: single values, lists, wildcards and ranges as conditions (PS3.4 C.2.2.2).
 
-A condition is data; how a database puts it is `index.search`'s subject. Nothing of a key ever
-becomes part of a statement.
+A condition is data; `index.search` turns it into SQL. No part of a key becomes part of a statement.
 """
 
 from __future__ import annotations
@@ -11,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from workers.archive.attributes import Attribute, Kind
-from workers.archive.values import (
+from workers.archive.attributes import Attribute, MatchingKind
+from workers.archive.comparison_keys import (
     LONGEST,
     date_key,
     datetime_key,
@@ -22,14 +21,14 @@ from workers.archive.values import (
 )
 
 _LISTED = frozenset({"UI", "CS"})
-"""More than one value may be asked for: lists of UIDs, and, as many do, of codes."""
+"""VRs whose keys may have more than one value: UIDs and, because many peers do it, codes."""
 _UID = re.compile(r"[0-9.]{1,64}")
 _DT = r"\d{4,14}(?:\.\d{1,6})?(?:[+-](?:0\d|1[0-4])\d\d)?"
 _DT_RANGE = re.compile(rf"({_DT})?-({_DT})?")
 _DT_SINGLE = re.compile(_DT)
 
 
-class BadKey(ValueError):  # noqa: N818 - the peer's fault, told to it as A900
+class BadKey(ValueError):  # noqa: N818 - an error of the peer, answered with A900
     """A key that cannot be matched; the text says why."""
 
     def __init__(self, tag: int, text: str) -> None:
@@ -39,16 +38,15 @@ class BadKey(ValueError):  # noqa: N818 - the peer's fault, told to it as A900
 
 @dataclass(frozen=True, slots=True)
 class Equal:
-    """The column is one of the values; no value: nothing matches."""
+    """One of the columns is one of the values; without values nothing matches."""
 
     columns: tuple[str, ...]
-    """Any of them."""
     values: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Like:
-    """The column matches the pattern, where `*` is any text and `?` any character."""
+    """One of the columns matches a pattern: `*` is any text, `?` any character."""
 
     columns: tuple[str, ...]
     pattern: str
@@ -56,7 +54,7 @@ class Like:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """Bounds included; None: open."""
+    """The column is within a range, bounds included; None: no bound."""
 
     column: str
     low: str | None
@@ -65,7 +63,7 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """The columns of a date and of a time's key, as one moment; bounds included; None: open."""
+    """The columns of a date and of its time are within a range of moments, as in `Between`."""
 
     date: str
     time: str
@@ -75,7 +73,7 @@ class Moments:
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """One of these holds."""
+    """One of the conditions holds."""
 
     conditions: tuple[Equal | Like, ...]
 
@@ -86,20 +84,20 @@ NOTHING = Equal((), ())
 
 
 def conditions(attribute: Attribute, text: str) -> tuple[Condition, ...]:
-    """What must hold for the key `text`; nothing for universal matching. Raises BadKey.
+    """Return the conditions of a key; none for universal matching. Raises BadKey.
 
-    Many ask with a star for any date or number: it is understood, though only a value of no length
-    says that there. For a UID it is an error: it might be what is to be retrieved.
+    Many peers use `*` for any date or number. That is accepted, although the standard has only the
+    empty value for it. For a UID it is an error, because a C-GET might retrieve everything.
     """
     text = _clean(text)
-    if not text or (attribute.kind is not Kind.UID and not text.strip("*")):
+    if not text or (attribute.kind is not MatchingKind.UID and not text.strip("*")):
         return ()
     found = _BY_KIND[attribute.kind](attribute, text)
     return found if isinstance(found, tuple) else (found,)
 
 
 def _clean(text: str) -> str:
-    """A key as values are kept (`values.clean`), but of any length."""
+    """Return a key as values are stored (`comparison_keys.clean`), but of any length."""
     return text.replace("\0", "").strip(" ").encode("utf-8", "replace").decode()
 
 
@@ -112,7 +110,7 @@ def _one(attribute: Attribute, text: str) -> str:
 def _uids(attribute: Attribute, text: str) -> Condition:
     uids = tuple(dict.fromkeys(filter(None, (uid.strip(" \0") for uid in text.split("\\")))))
     if bad := next((uid for uid in uids if not _UID.fullmatch(uid)), None):
-        raise BadKey(attribute.tag, f"holds what is no UID, {bad[:16]!a}")
+        raise BadKey(attribute.tag, f"has an invalid UID {bad[:16]!a}")
     return Equal(attribute.keys, uids)
 
 
@@ -121,7 +119,7 @@ def _number(attribute: Attribute, text: str) -> Condition:
 
 
 def _name(attribute: Attribute, text: str) -> tuple[Condition, ...]:
-    """One group matches any of the three; several match each its own (PS3.5 6.2.1.2)."""
+    """Match one component group with any, several each with its own (PS3.5 6.2.1.2)."""
     groups = _one(attribute, text).split("=")
     if len(groups) == 1:
         return (_name_pattern(attribute.keys, fold(text)),)
@@ -135,10 +133,7 @@ def _name(attribute: Attribute, text: str) -> tuple[Condition, ...]:
 
 
 def _name_pattern(columns: tuple[str, ...], text: str) -> Condition:
-    """Components at the end may be missing where they are empty: `doe^*` is also who has no other.
-
-    PS3.5 6.2.1.
-    """
+    """Match trailing empty components that may be left out (PS3.5 6.2.1): `doe^*` matches `doe`."""
     pattern = _pattern(columns, text)
     components = text.split("^")
     while len(components) > 1 and not components[-1].strip("*"):
@@ -170,7 +165,7 @@ def _pattern(columns: tuple[str, ...], text: str) -> Equal | Like:
     if not _is_pattern(text):
         return Equal(columns, (text,)) if len(text) <= LONGEST else NOTHING
     pattern = re.sub(r"\*+", "*", text)
-    # no kept value is so long; and a pattern of 10 MB never reaches the database
+    # No stored value is so long, and a pattern of 10 MB must not reach the database.
     if len(pattern) - pattern.count("*") > LONGEST:
         return NOTHING
     return Like(columns, pattern)
@@ -188,7 +183,7 @@ def _time(attribute: Attribute, text: str) -> Between:
 
 
 def _range(attribute: Attribute, text: str, first: Key, last: Key) -> Between:
-    """One value, or two with a hyphen, either of which may be missing (PS3.4 C.2.2.2.5)."""
+    """Match one value, or a range with a hyphen and one or two bounds (PS3.4 C.2.2.2.5)."""
     text = _one(attribute, text)
     if (low := first(text)) is not None:
         return Between(attribute.keys[0], low, last(text))
@@ -196,16 +191,17 @@ def _range(attribute: Attribute, text: str, first: Key, last: Key) -> Between:
     bounds = first(begin.strip()), last(end.strip())
     wrong = (bounds[0] is None and begin.strip()) or (bounds[1] is None and end.strip())
     if not hyphen or wrong or bounds == (None, None):
-        raise BadKey(attribute.tag, f"is no value or range of {attribute.vr}")
+        raise BadKey(attribute.tag, f"is not a valid {attribute.vr} value or range")
     return Between(attribute.keys[0], *bounds)
 
 
 def moments_between(
     date: Attribute, date_text: str, time: Attribute, time_text: str
 ) -> Moments | None:
-    """Both keys as one range, if they are ranges of the same form (PS3.4 C.2.2.2.5); or BadKey.
+    """Return a date and a time key as one range, None if they do not have the same form.
 
-    An entity with a date and no time matches where every time of that day would.
+    This is combined datetime matching (PS3.4 C.2.2.2.5). An entity with a date but no time matches
+    if every time of that day would. Raises BadKey.
     """
     date_text, time_text = date_text.strip(" \0"), time_text.strip(" \0")
     if not date_text or not time_text or date_key(date_text) or time_key(time_text):
@@ -225,18 +221,18 @@ def _datetime(attribute: Attribute, text: str) -> Condition:
     elif (found := _DT_RANGE.fullmatch(text)) and any(found.groups()):
         bounds = found.group(1), found.group(2)
     else:
-        raise BadKey(attribute.tag, "is no value or range of DT")
+        raise BadKey(attribute.tag, "is not a valid DT value or range")
     low = datetime_key(bounds[0]) if bounds[0] else None
     high = datetime_key(bounds[1], fill="9") if bounds[1] else None
     return Between(attribute.keys[0], low, high)
 
 
-_BY_KIND: dict[Kind, Callable[[Attribute, str], Condition | tuple[Condition, ...]]] = {
-    Kind.UID: _uids,
-    Kind.NAME: _name,
-    Kind.DATE: _date,
-    Kind.TIME: _time,
-    Kind.DATETIME: _datetime,
-    Kind.NUMBER: _number,
-    Kind.TEXT: _text,
+_BY_KIND: dict[MatchingKind, Callable[[Attribute, str], Condition | tuple[Condition, ...]]] = {
+    MatchingKind.UID: _uids,
+    MatchingKind.NAME: _name,
+    MatchingKind.DATE: _date,
+    MatchingKind.TIME: _time,
+    MatchingKind.DATETIME: _datetime,
+    MatchingKind.NUMBER: _number,
+    MatchingKind.TEXT: _text,
 }

@@ -1,4 +1,4 @@
-"""Where things lie below the data directory, and how the index there is opened."""
+"""Open the index of the archive that the settings name."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from workers.archive.layout import BUCKETS, FOLDER, INDEX
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from workers.archive.settings import ArchiveSettings
+    from gateway.settings import ArchiveSettings
 
 
 def open_index(data_dir: Path, settings: ArchiveSettings, *, durable: bool = True) -> Index:
-    """The index that the settings name; raises ConfigError.
+    """Return the index that the settings name; raises ConfigError.
 
-    A file is made only where there are no instances yet: one that was lost is not replaced by an
-    empty one.
+    An SQLite file is created only if there are no instances yet: an index that was lost must not be
+    replaced by an empty one.
     """
     check_guard(data_dir, settings)
     root = data_dir.absolute() / FOLDER
@@ -34,20 +34,20 @@ def open_index(data_dir: Path, settings: ArchiveSettings, *, durable: bool = Tru
 
 
 def has_instances(root: Path) -> bool:
-    """Is there any file of an instance?"""
+    """Return whether there is any file of an instance."""
     return any(next(root.glob(f"{buckets}/*.dcm"), None) for buckets in BUCKETS)
 
 
 def guard_of(data_dir: Path, settings: ArchiveSettings) -> Path | None:
-    """The file that says that the volume is mounted."""
+    """Return the file that exists only while the volume is mounted; None if none is set."""
     return data_dir.absolute() / settings.guard if settings.guard else None
 
 
 def check_guard(data_dir: Path, settings: ArchiveSettings) -> None:
-    """Raise ConfigError if the archive's volume is not mounted."""
+    """Raise ConfigError if the volume of the archive is not mounted."""
     guard = guard_of(data_dir, settings)
     if guard is not None and not guard.exists():
         raise ConfigError(
-            f"archive.guard: there is no file {guard}: the archive's volume is not mounted, "
-            f"or `touch` the file on it once"
+            f"archive.guard: there is no file {guard}: the archive's volume is not mounted. "
+            f"On a new volume, create the file"
         )

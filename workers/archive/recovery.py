@@ -1,8 +1,8 @@
-"""What a start finds: files and rows are made to agree again, or what cannot be is reported.
+"""Reconcile files and index when the storage worker starts; report what cannot be reconciled.
 
-Only buckets that changed since they were last seen to agree are looked at, so a start takes no
-longer with the years. What is not ours - other names, links, folders - is named in the log, never
-followed, never deleted.
+Only buckets that have changed since they last agreed with the index are compared, so the time of a
+start does not grow with the archive. Anything that is not part of the archive - other names, links,
+directories - is named in the log, and never followed or deleted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gateway.requestor import identify
 from gateway.sdk import Digest, GatewayError
 from workers.archive import header, layout
-from workers.archive.index import Entry, Outcome
+from workers.archive.index import AddOutcome, IndexEntry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,31 +27,31 @@ if TYPE_CHECKING:
 log = logging.getLogger("workers.archive")
 
 _SETTLED = 2_000_000_000
-"""Nanoseconds after which a change of a folder cannot have the same time as the one before."""
+"""Nanoseconds after which two changes of a directory cannot have the same time stamp."""
 _PIECE = 1 << 20
 
 
 @dataclass(slots=True)
 class Found:
-    """What a start, or a reindex, came upon; paths below the archive's folder."""
+    """What a start or a reindex found; paths are relative to the archive."""
 
     indexed: list[str] = field(default_factory=list)
-    """Files without row, which have one now."""
+    """Files without a row, for which one was added."""
     duplicates: list[str] = field(default_factory=list)
     """Second copies of an instance, deleted."""
     conflicts: list[str] = field(default_factory=list)
-    """Other contents of an instance, set aside."""
+    """Different content of an instance, set aside."""
     deleted: list[str] = field(default_factory=list)
-    """Files that were to be deleted before the crash."""
+    """Files whose deletion was interrupted by a crash."""
     missing: list[str] = field(default_factory=list)
-    """Rows without file."""
+    """Rows whose file is missing."""
     damaged: list[str] = field(default_factory=list)
-    """Files that are not what their row says, or cannot be read."""
+    """Files that differ from their row or cannot be read."""
     foreign: list[str] = field(default_factory=list)
-    """What is not the archive's."""
+    """Anything that is not part of the archive."""
 
     def report(self) -> None:
-        """A line in the log for each kind, and for each path that wants somebody's eye."""
+        """Log a line for each kind, and one for each path that needs attention."""
         for kind in ("indexed", "duplicates", "conflicts", "deleted"):
             if paths := getattr(self, kind):
                 log.warning("after the last run: %s=%d first=%s", kind, len(paths), paths[0])
@@ -61,7 +61,7 @@ class Found:
 
 
 class Recovery:
-    """Goes over the buckets of one holder."""
+    """Reconciles the buckets of one holder."""
 
     def __init__(self, archive: Archive, index: Index, holder: str) -> None:
         self._archive = archive
@@ -70,8 +70,8 @@ class Recovery:
         self.found = Found()
 
     def run(self) -> Found:
-        """Look at what changed since the last time; raises IndexFailure or OSError."""
-        self._delete_doomed()
+        """Reconcile what has changed since the last time; raises IndexFailure or OSError."""
+        self._finish_deletions()
         root = self._archive.root
         known = self._index.buckets(self._holder)
         present = {bucket.name: bucket for bucket in layout.buckets(root)}
@@ -87,22 +87,22 @@ class Recovery:
             self._index.note_buckets(self._holder, agree)
         return self.found
 
-    def _delete_doomed(self) -> None:
-        doomed = self._index.doomed(self._holder)
-        for path in doomed:
-            if layout.is_name_of_ours(path):
+    def _finish_deletions(self) -> None:
+        to_delete = self._index.to_delete(self._holder)
+        for path in to_delete:
+            if layout.is_archive_name(path):
                 self._archive.discard(path)
                 self.found.deleted.append(path)
-        if doomed:
-            self._index.absolve(self._holder, doomed)
+        if to_delete:
+            self._index.deleted(self._holder, to_delete)
 
     def _reconcile(self, bucket: str) -> bool:
-        """Compare one bucket with the index; True: nothing changed, and they agree."""
+        """Compare a bucket with the index; return whether they already agreed."""
         content = layout.content(self._archive.root, bucket)
         rows = {
-            kept.entry.path: kept.entry
-            for kept in self._index.below(bucket)
-            if kept.entry.holder == self._holder
+            known.entry.path: known.entry
+            for known in self._index.below(bucket)
+            if known.entry.holder == self._holder
         }
         self.found.foreign += content.foreign
         new = sorted(set(content.files) - set(rows))
@@ -132,15 +132,15 @@ class Recovery:
             self._index.set_aside(entry)
             self.found.indexed.append(path)
             return
-        standing = self._index.add(entry, found)
-        before = standing.before
-        if standing.outcome is Outcome.ADDED or before is None or before.path == path:
+        result = self._index.add(entry, found)
+        before = result.before
+        if result.outcome is AddOutcome.ADDED or before is None or before.path == path:
             self.found.indexed.append(path)
-        elif not self._stands(before):
+        elif not self._exists(before):
             self._replace(entry, found, before)
         elif not self._archive.is_alone:
-            pass  # it may be in another process's hands, which knows what to do with it
-        elif standing.outcome is Outcome.SAME:
+            pass  # another process may be storing it, and will resolve this
+        elif result.outcome is AddOutcome.SAME:
             self._archive.discard(path)
             self.found.duplicates.append(path)
         else:
@@ -148,13 +148,13 @@ class Recovery:
             self._index.set_aside(aside)
             self.found.conflicts.append(aside.path)
 
-    def _stands(self, before: Entry) -> bool:
+    def _exists(self, before: IndexEntry) -> bool:
         return before.holder != self._holder or self._archive.holds(
             before.path, before.start + before.size
         )
 
-    def _replace(self, entry: Entry, found: header.Header, before: Entry) -> None:
-        """The row has lost its file, but here is one."""
+    def _replace(self, entry: IndexEntry, found: header.HeaderValues, before: IndexEntry) -> None:
+        """Replace the missing file of a row by this one."""
         if before.holds_the_same(entry):
             self._index.relocate(entry)
         else:
@@ -162,16 +162,16 @@ class Recovery:
         self.found.indexed.append(entry.path)
 
 
-def examine(root: Path, path: str, holder: str) -> tuple[Entry, header.Header]:
-    """What a file of the archive holds, by its own account.
+def examine(root: Path, path: str, holder: str) -> tuple[IndexEntry, header.HeaderValues]:
+    """Return the entry and the values of a file of the archive, as read from the file.
 
-    Raises GatewayError or OSError if it is no whole file.
+    Raises GatewayError or OSError if it is not a complete file.
     """
     whole = root / path
     instance = identify(whole)
     found = header.read(whole, instance.offset, instance.transfer_syntax_uid)
     size, digest = measure(whole, instance.offset)
-    entry = Entry(
+    entry = IndexEntry(
         instance.sop_instance_uid,
         instance.sop_class_uid,
         instance.transfer_syntax_uid,
@@ -185,7 +185,7 @@ def examine(root: Path, path: str, holder: str) -> tuple[Entry, header.Header]:
 
 
 def measure(path: Path, start: int) -> tuple[int, bytes]:
-    """Bytes of the data set that begins at `start`, and their digest."""
+    """Return the size and the digest of the data set that begins at `start`."""
     size, digest = 0, Digest()
     with path.open("rb", buffering=0) as file:
         file.seek(start)

@@ -1,4 +1,4 @@
-"""Looking after an archive: compare it with its index, build the index anew, remove instances."""
+"""Maintenance of an archive: verify it against the index, rebuild the index, remove instances."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from gateway.sdk import ConfigError
 from workers.archive import layout
 from workers.archive.archive import Archive
 from workers.archive.attributes import UNIQUE, Level
+from workers.archive.file_system import sync_folder
 from workers.archive.index import SqliteIndex
+from workers.archive.index.interface import one_of
 from workers.archive.index.search import Query
 from workers.archive.index.sqlite import open_mark
-from workers.archive.index.store import one_of
 from workers.archive.layout import FOLDER, INDEX
 from workers.archive.opening import check_guard, open_index
 from workers.archive.recovery import Found, Recovery, measure
@@ -26,43 +27,43 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from workers.archive.index import Entry, Index
-    from workers.archive.settings import ArchiveSettings
+    from gateway.settings import ArchiveSettings
+    from workers.archive.index import Index, IndexEntry
 
 _LEVELS = (Level.STUDY, Level.SERIES, Level.IMAGE)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is not as it should be."""
+    """A difference between files and index."""
 
     kind: str
     """missing, damaged, no row or foreign."""
     path: str
-    """Below the archive's folder."""
+    """Relative to the archive."""
     sop_instance_uid: str = ""
     text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing looked at, and what was wrong with it."""
+    """One comparison, and the problem that it found."""
 
     size: int = 0
     problem: Problem | None = None
 
 
 def verify(root: Path, index: Index, holder: str) -> Iterator[Step]:
-    """Compare every row with its file, and every file with the rows."""
+    """Compare every row with its file, and every file with the rows; yield each comparison."""
     for entry in chain(index.everything(), index.conflicts()):
         if entry.holder == holder:
             yield _compare(root, entry)
     for bucket in list(layout.buckets(root)):
         content = layout.content(root, bucket.name)
-        rows = {kept.entry.path for kept in index.below(bucket.name)}
-        # a file that came meanwhile has its row by now, or will have
+        rows = {known.entry.path for known in index.below(bucket.name)}
+        # A file that has just arrived may not have its row yet.
         for path in sorted(set(content.files) - rows):
-            yield Step(problem=Problem("no row", path, text="the index does not know this file"))
+            yield Step(problem=Problem("no row", path, text="the file is not in the index"))
         for path in content.foreign:
             yield Step(problem=_foreign(path))
     for path in layout.strangers(root):
@@ -70,28 +71,28 @@ def verify(root: Path, index: Index, holder: str) -> Iterator[Step]:
 
 
 def _foreign(path: str) -> Problem:
-    return Problem("foreign", path, text="this is not the archive's")
+    return Problem("foreign", path, text="not part of the archive")
 
 
-def _compare(root: Path, entry: Entry) -> Step:
+def _compare(root: Path, entry: IndexEntry) -> Step:
     path, uid = root / entry.path, entry.sop_instance_uid
     if path.is_symlink() or not path.is_file():
-        return Step(problem=Problem("missing", entry.path, uid, "the file is not there"))
+        return Step(problem=Problem("missing", entry.path, uid, "the file is missing"))
     try:
         size, digest = measure(path, entry.start)
     except OSError as error:
         return Step(problem=Problem("damaged", entry.path, uid, f"cannot be read: {error}"))
     if size != entry.size:
-        text = f"{size} bytes of data set, not {entry.size}"
+        text = f"its data set has {size} bytes instead of {entry.size}"
         return Step(problem=Problem("damaged", entry.path, uid, text))
     if digest != entry.digest:
         return Step(problem=Problem("damaged", entry.path, uid, "its digest has changed"))
     return Step(size)
 
 
-def matching(index: Index, uids: list[str]) -> dict[str, Entry]:
-    """The instances of these studies, series and instances, by UID."""
-    found: dict[str, Entry] = {}
+def matching(index: Index, uids: list[str]) -> dict[str, IndexEntry]:
+    """Return the instances of these studies, series and instances, by UID."""
+    found: dict[str, IndexEntry] = {}
     for level in _LEVELS:
         condition = one_of(level, UNIQUE[level].column, uids)
         query = Query(Level.IMAGE, conditions=(condition,))
@@ -99,36 +100,36 @@ def matching(index: Index, uids: list[str]) -> dict[str, Entry]:
     return found
 
 
-def remove(root: Path, index: Index, holder: str, entries: list[Entry]) -> None:
-    """Remove instances: first their rows, then their files; a crash between is made good later."""
+def remove(root: Path, index: Index, holder: str, entries: list[IndexEntry]) -> None:
+    """Remove instances: first their rows, then their files, so that a crash leaves no row."""
     removed = index.remove(entry.sop_instance_uid for entry in entries)
     own = [entry.path for entry in removed if entry.holder == holder]
     for path in own:
-        if layout.is_name_of_ours(path):
+        if layout.is_archive_name(path):
             (root / path).unlink(missing_ok=True)
-    index.absolve(holder, own)
+    index.deleted(holder, own)
 
 
 def count_files(root: Path) -> int:
-    """How many files there are to index."""
+    """Return the number of files in the archive."""
     return sum(len(layout.content(root, b.name).files) for b in layout.buckets(root))
 
 
 def reindex(data_dir: Path, settings: ArchiveSettings) -> Iterator[Found]:
-    """Build the index anew from the files; gives what was found so far after each file.
+    """Rebuild the index from the files; yield what was found so far after each file.
 
-    Raises ConfigError if a gateway has it open.
+    Raises ConfigError if a gateway has the index open.
     """
     check_guard(data_dir, settings)
     root = data_dir.absolute() / FOLDER
     if not root.is_dir():
-        raise ConfigError(f"there is no archive {root}")
+        raise ConfigError(f"there is no archive {root}: give the data directory with --data")
     if settings.dsn:
         with open_index(data_dir, settings) as index:
             _forget_all(index, settings.holder_of_files)
             yield from _fill(root, index, settings.holder_of_files)
         return
-    with _alone(root / INDEX):
+    with _exclusive(root / INDEX):
         new = root / f"{INDEX}.new"
         _delete(new)
         with SqliteIndex(new) as index:
@@ -161,7 +162,7 @@ def _forget_all(index: Index, holder: str) -> None:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _exclusive(path: Path) -> Iterator[None]:
     fd = open_mark(path)
     try:
         try:
@@ -179,7 +180,7 @@ def _delete(path: Path) -> None:
 
 
 def _put_in_place(new: Path, path: Path) -> None:
-    """The old one's log must not be taken for the new one's."""
+    """Replace the index; its write-ahead log must not be applied to the new one."""
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     with new.open("rb") as file:
@@ -188,8 +189,4 @@ def _put_in_place(new: Path, path: Path) -> None:
     with suppress(OSError):
         for suffix in (".lock", ".open"):
             new.with_name(new.name + suffix).unlink(missing_ok=True)
-    fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    sync_folder(path.parent)

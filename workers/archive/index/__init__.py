@@ -1,29 +1,29 @@
-"""What is where: patients, studies, series and instances, and the journal of what happened.
+"""The index of the archive: patients, studies, series, instances, and a journal of all changes.
 
-`Index` is the interface. `SqliteIndex` keeps it in a file beside the instances; `PostgresIndex`
-in a database that several gateways may share. `open_index` chooses by the settings.
+`Index` is the interface. `SqliteIndex` stores the index in a file in the archive, `PostgresIndex`
+in a database that several gateways can share. `workers.archive.opening` chooses by the settings.
 """
 
-from workers.archive.index.model import (
-    Entry,
+from workers.archive.index.interface import Index
+from workers.archive.index.records import (
+    AddOutcome,
+    AddResult,
+    IndexedFile,
+    IndexEntry,
     IndexFailure,
     JournalEntry,
-    Kept,
-    Outcome,
-    Standing,
     StudySummary,
 )
 from workers.archive.index.sqlite import SqliteIndex
-from workers.archive.index.store import Index
 
 __all__ = [
-    "Entry",
+    "AddOutcome",
+    "AddResult",
     "Index",
+    "IndexEntry",
     "IndexFailure",
+    "IndexedFile",
     "JournalEntry",
-    "Kept",
-    "Outcome",
     "SqliteIndex",
-    "Standing",
     "StudySummary",
 ]

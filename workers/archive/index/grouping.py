@@ -1,8 +1,8 @@
-"""One transaction for several pieces of work.
+"""Perform several pieces of work in one transaction.
 
-It is done as a whole at first. If a statement of it fails, it is begun anew, and each piece has a
-savepoint of its own: what one cannot do does not harm the others. What was interrupted before it
-could be committed is done once more.
+First all of them run without savepoints, which is fastest. If a statement fails, the transaction is
+rolled back and repeated with a savepoint for each piece, so that the failure of one does not affect
+the others. A transaction that is interrupted before its commit is repeated once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Cursor(Protocol):
-    """What both databases' cursors have in common."""
+    """The part of a cursor that both databases have."""
 
     @property
     def rowcount(self) -> int: ...
@@ -30,16 +30,16 @@ class Cursor(Protocol):
 
 
 Execute: TypeAlias = Callable[..., Cursor]
-"""Runs one statement with question marks for its parameters."""
+"""Executes a statement, with question marks for its parameters."""
 Work: TypeAlias = Callable[[Execute], T]
 
 
 class Interrupted(Exception):  # noqa: N818 - a state of the connection
-    """The connection was lost before COMMIT was sent: nothing of the transaction has happened."""
+    """The connection was lost before COMMIT was sent: the transaction had no effect."""
 
 
-class _Failed(Exception):  # noqa: N818 - a way out, not an error
-    """A statement failed, and with it the whole."""
+class _Failed(Exception):  # noqa: N818 - control flow, not an error
+    """A statement failed, and with it the transaction."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -49,28 +49,28 @@ class _Failed(Exception):  # noqa: N818 - a way out, not an error
 class Group:
     """Performs work in transactions that `transaction` opens, one at a time.
 
-    Within `together` statements need not wait for each other's results.
+    Within `pipeline` statements need not wait for each other's results.
     """
 
     def __init__(
         self,
         transaction: Callable[[], AbstractContextManager[Execute]],
-        together: Callable[[], AbstractContextManager[object]],
+        pipeline: Callable[[], AbstractContextManager[object]],
     ) -> None:
         self._transaction = transaction
-        self._in_one_go = together
-        self.turn = threading.Lock()
-        """Held by the transaction at work."""
+        self._pipeline = pipeline
+        self.lock = threading.Lock()
+        """Held during a transaction."""
 
     def perform(
         self, works: Sequence[Work[T]], prepare: Work[object] = lambda _execute: None
     ) -> list[T | Exception]:
-        """What each came to, once all is committed: its result, or what it raised.
+        """Return the result of each piece, or its exception, when all is committed.
 
-        `prepare` comes first, and again when something was undone. Raises what the database raises
-        if the transaction as a whole came to nothing.
+        `prepare` runs first, and again after a rollback. Raises the error of the database if the
+        transaction as a whole failed.
         """
-        with self.turn:
+        with self.lock:
             try:
                 return self._together(works, prepare)
             except _Failed as failed:
@@ -85,7 +85,7 @@ class Group:
         try:
             with self._transaction() as execute:
                 try:
-                    with self._in_one_go():
+                    with self._pipeline():
                         prepare(execute)
                         return [work(execute) for work in works]
                 except Exception as error:
@@ -106,7 +106,7 @@ class Group:
         try:
             prepare(execute)
             result = work(execute)
-        except Exception as error:  # whatever is wrong with one, the others go on
+        except Exception as error:  # fails this piece only
             execute("ROLLBACK TO SAVEPOINT one")
             result = error
         execute("RELEASE SAVEPOINT one")

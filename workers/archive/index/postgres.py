@@ -1,17 +1,16 @@
-"""The index in a PostgreSQL database, which several gateways may share.
+"""The index in a PostgreSQL database, which several gateways can share.
 
-Transactions that write take an advisory lock first: sequence numbers of the journal then appear in
-the order in which they are committed, and no two hosts wait for each other's rows in a circle.
+Transactions that write take an advisory lock first. So the sequence numbers of the journal appear
+in the order of the commits, and two hosts cannot deadlock on each other's rows.
 
-Theory of operation, when the server was restarted or a connection lost. An idle connection that the
-server has closed is noticed by the first statement on it. A read is asked once more, of a new
-connection. A transaction that was interrupted before its COMMIT was sent cannot have been
-committed - the server rolls back what loses its client - and is done once more as a whole, over a
-new connection. If the answer to a COMMIT is what got lost, nobody knows: that is not repeated here,
-but is an IndexFailure, which becomes a failure status or an error message. Who tries again finds
-out: every change looks first at what stands (`writing`), so that an instance which was committed
-is the same instance with the same path, a success, one row, one line in the journal. Its file is
-not deleted meanwhile: one without row is adopted at the next start.
+When the server is restarted or a connection is lost, the first statement on the connection fails. A
+read is repeated on a new connection. A transaction that was interrupted before its COMMIT was sent
+cannot have been committed, because the server rolls it back, and is repeated as a whole. If the
+response to a COMMIT is lost, the outcome is unknown. That is not repeated here but raises
+IndexFailure, which becomes a failure status. A peer that sends the instance again gets the right
+answer, because every change first looks at the existing row: if the commit did succeed, the
+instance is the same with the same path, which is a success with one row and one line in the
+journal. Its file is not deleted in the meantime.
 """
 
 from __future__ import annotations
@@ -25,14 +24,12 @@ try:
 except ImportError as error:
     from gateway.sdk import ConfigError
 
-    raise ConfigError(
-        "the archive's dsn needs psycopg: pip install 'dicom-gateway[postgres]'"
-    ) from error
+    raise ConfigError("archive.dsn needs psycopg: pip install 'dicom-gateway[postgres]'") from error
 
 from gateway.sdk import ConfigError
 from workers.archive.index.grouping import Interrupted
+from workers.archive.index.interface import Index
 from workers.archive.index.schema import MIGRATIONS
-from workers.archive.index.store import Index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,19 +39,19 @@ if TYPE_CHECKING:
     from workers.archive.index.search import Dialect
 
 _LOCK = 0x44434D49
-"""Names the advisory lock of those who write."""
-_PATIENCE: dict[str, Any] = {
+"""The number of the advisory lock for writing."""
+_TIMEOUTS: dict[str, Any] = {
     "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-"""What the DSN need not say: a server that is gone without a word is noticed within a minute."""
+"""Defaults for the DSN: a server that is gone without closing is noticed within a minute."""
 
 
 class PostgresDialect:
-    """PostgreSQL's ways to say it."""
+    """Expressions in the SQL of PostgreSQL."""
 
     def is_one_of(self, column: str, values: Sequence[str]) -> tuple[str, Any]:
         return f"{column} = ANY(?)", list(values)
@@ -64,15 +61,15 @@ class PostgresDialect:
         return f"(SELECT string_agg(v, '\\' ORDER BY v) FROM ({inner}) AS w WHERE v <> '')"
 
 
-class _Interrupted(psycopg.OperationalError, Interrupted):
-    """As `Interrupted`, and still an error of the database if it happens again."""
+class _InterruptedTransaction(psycopg.OperationalError, Interrupted):
+    """`Interrupted`, which is also an error of the database if it is raised again."""
 
 
 class PostgresIndex(Index):
-    """The database that `dsn` leads to; raises ConfigError if it cannot be used."""
+    """The index in the database `dsn`; raises ConfigError if it cannot be used."""
 
     ERRORS = (psycopg.Error,)
-    WORDS = {  # noqa: RUF012 - a constant
+    TYPES = {  # noqa: RUF012 - a constant
         "id": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
         "seq": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
         "text": 'TEXT COLLATE "C"',
@@ -91,7 +88,7 @@ class PostgresIndex(Index):
         except psycopg.Error as error:
             self.close()
             why = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
-            raise ConfigError(f"the index in PostgreSQL cannot be used: {why}") from None
+            raise ConfigError(f"archive.dsn: the database cannot be used: {why}") from None
         except ConfigError:
             self.close()
             raise
@@ -120,7 +117,7 @@ class PostgresIndex(Index):
         execute("INSERT INTO schema_version VALUES (?)", (len(MIGRATIONS),))
 
     def _connect(self) -> psycopg.Connection[Any]:
-        where = make_conninfo(**(_PATIENCE | conninfo_to_dict(self._dsn)))
+        where = make_conninfo(**(_TIMEOUTS | conninfo_to_dict(self._dsn)))
         connection = psycopg.connect(where, autocommit=True)
         if not self._durable:
             connection.execute("SET synchronous_commit = off")
@@ -132,7 +129,7 @@ class PostgresIndex(Index):
 
         return execute
 
-    def _together(self) -> AbstractContextManager[object]:
+    def _pipeline(self) -> AbstractContextManager[object]:
         if self._writer is None or not psycopg.Pipeline.is_supported():
             return nullcontext()
         return self._writer.pipeline()
@@ -142,7 +139,7 @@ class PostgresIndex(Index):
 
     @contextmanager
     def _transaction(self) -> Iterator[Execute]:
-        """Raises _Interrupted if the connection was lost before the COMMIT."""
+        """Raises _InterruptedTransaction if the connection is lost before the COMMIT."""
         if self._writer is None or self._writer.closed:
             self._writer = self._connect()
         writer = self._writer
@@ -153,7 +150,7 @@ class PostgresIndex(Index):
             yield execute
         except BaseException as error:
             if isinstance(error, psycopg.Error) and self._is_lost(writer):
-                raise _Interrupted(str(error)) from error
+                raise _InterruptedTransaction(str(error)) from error
             _roll_back(writer)
             raise
         try:

@@ -1,21 +1,17 @@
-"""The tables, and the steps that lead to them from every earlier version.
+"""The tables, and the migrations from earlier versions.
 
-The statements are the same for every database but for the words in braces, which `WORDS` of a
-dialect fills in.
+The statements are the same for both databases, except for the words in braces, which stand for the
+`TYPES` of an index.
 """
 
 from __future__ import annotations
 
-from workers.archive.attributes import Level, of_level
+from workers.archive.attributes import Level
+from workers.archive.comparison_keys import names
 
 
 def _columns(level: Level) -> str:
-    names = [
-        name
-        for attribute in of_level(level)
-        for name in dict.fromkeys((attribute.column, *attribute.keys))
-    ]
-    return ", ".join(f"{name} {{text}}" for name in names)
+    return ", ".join(f"{name} {{text}}" for name in names(level))
 
 
 _FILE = (
@@ -24,7 +20,7 @@ _FILE = (
 )
 
 RETIRED = 1
-"""Versions up to this one are not migrated: their digests were SHA-256, and are of no use now."""
+"""Versions up to this one are not migrated, because their digests were SHA-256."""
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (),
@@ -57,5 +53,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE bucket (holder {text} NOT NULL, name {text} NOT NULL, "
         "changed BIGINT NOT NULL, PRIMARY KEY (holder, name))",
     ),
+    ("ALTER TABLE doomed RENAME TO to_delete",),
 )
-"""Each step leads from the version of its position to the next."""
+"""The statements that lead from version 0, 1, ... to the next."""

@@ -1,6 +1,6 @@
-"""Queries as statements: what is asked for, in pages, by the key of the level.
+"""Turn queries into SQL statements that return their result in pages.
 
-The only text in a statement is that of the tables in `attributes` and `COMPUTED`; every value is a
+The text of a statement comes only from the tables in `attributes` and `COMPUTED`; every value is a
 parameter.
 """
 
@@ -16,35 +16,34 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PAGE = 500
-"""Rows that are in memory at once."""
-
+"""Rows of a page, which are in memory at the same time."""
 
 _LAST = 0xD7FF
-"""The last character that has a successor in every database: surrogates follow."""
+"""The last character that has a successor in both databases; surrogates follow."""
 
 
 class Dialect(Protocol):
-    """Where the databases differ."""
+    """Expressions that differ between the databases."""
 
     def is_one_of(self, column: str, values: Sequence[str]) -> tuple[str, Any]:
-        """The condition that a column is one of many values, and its parameter."""
+        """Return the condition that a column is one of many values, and its parameter."""
         ...
 
     def joined(self, column: str, source: str) -> str:
-        """An expression: the distinct values of a column, with backslashes between them."""
+        """Return an expression for the distinct values of a column, joined by backslashes."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """An attribute that is counted or gathered from the level below."""
+    """An attribute that is computed from the levels below."""
 
     keyword: str
     level: Level
     joins: str
-    """What it is made of; `{id}` is the row's id."""
+    """The FROM and WHERE clauses of the rows that it is computed from."""
     column: str = ""
-    """Gathered; empty: counted."""
+    """The column whose distinct values are joined; empty: the rows are counted."""
 
 
 _OF_PATIENT = "study c WHERE c.patient = patient.id"
@@ -70,7 +69,7 @@ COMPUTED = {
         Computed("NumberOfSeriesRelatedInstances", Level.SERIES, _OF_SERIES),
     )
 }
-"""PS3.4 C.3.4, table C.3-4."""
+"""Additional query/retrieve attributes (PS3.4 C.3.4)."""
 
 HOLDERS = {
     Level.PATIENT: _IMAGES_OF_PATIENT,
@@ -81,21 +80,21 @@ HOLDERS = {
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked of the index."""
+    """A query of the index."""
 
     level: Level
     attributes: tuple[Attribute, ...] = ()
-    """To be given; of this level and those above."""
+    """Attributes to return, of this level and those above."""
     computed: tuple[Computed, ...] = ()
     conditions: tuple[tuple[Level, Condition], ...] = ()
     modalities: tuple[Condition, ...] = field(default=())
-    """What a series of the study must match (ModalitiesInStudy)."""
+    """Conditions that a series of the study must match (ModalitiesInStudy)."""
     holders: bool = False
-    """Give the AE titles of those who have it, last."""
+    """Return the AE titles of the gateways that have the instances, as the last value."""
 
 
 class Statement:
-    """A query put together, and its parameters."""
+    """The SQL of a query, with its parameters."""
 
     def __init__(self, query: Query, dialect: Dialect) -> None:
         self._query = query
@@ -107,15 +106,15 @@ class Statement:
         self._order = f"{table}.id"
 
     def page(self, after: int, limit: int = PAGE) -> tuple[str, list[Any]]:
-        """Rows of id and what is to be given, those that follow the id `after`."""
-        names = ", ".join([self._order, *self._given()])
+        """Return the statement for rows after the id `after`: the id, and what to return."""
+        names = ", ".join([self._order, *self._columns()])
         text = (
             f"SELECT {names} FROM {self._from} WHERE {self._where} ORDER BY {self._order} LIMIT ?"
         )
         return text, [*self._parameters, after, limit]
 
     def files(self, columns: str, after: int, limit: int = PAGE) -> tuple[str, list[Any]]:
-        """The same of the columns of the instances themselves."""
+        """Return the same for columns of the instances."""
         text = (
             f"SELECT instance.id, {columns} FROM {self._from} WHERE {self._where} "
             f"ORDER BY {self._order} LIMIT ?"
@@ -123,10 +122,10 @@ class Statement:
         return text, [*self._parameters, after, limit]
 
     def count(self) -> tuple[str, list[Any]]:
-        """How many rows there are."""
+        """Return the statement for the number of rows."""
         return f"SELECT COUNT(*) FROM {self._from} WHERE {self._where}", [*self._parameters, 0]
 
-    def _given(self) -> list[str]:
+    def _columns(self) -> list[str]:
         query = self._query
         given = [f"{a.level.table}.{a.column}" for a in query.attributes]
         given += [self._expression(one) for one in query.computed]
@@ -176,7 +175,7 @@ class Statement:
     def _like(self, column: str, pattern: str) -> str:
         text = ""
         prefix = pattern.replace("?", "*").split("*", 1)[0]
-        if prefix and ord(prefix[-1]) < _LAST:  # lets an index be used
+        if prefix and ord(prefix[-1]) < _LAST:  # so that the database can use an index
             self._parameters += [prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)]
             text = f"{column} >= ? AND {column} < ? AND "
         self._parameters.append(like(pattern))
@@ -192,7 +191,7 @@ class Statement:
         return " AND ".join([f"{column} > ''", *parts] if low is None else parts)
 
     def _moments(self, table: str, moments: Moments) -> str:
-        """Pairs are compared as such; the bounds of the date alone let an index be used."""
+        """Compare pairs; bounds of the date alone let the database use an index."""
         date, pair = f"{table}.{moments.date}", f"({table}.{moments.date}, {table}.{moments.time})"
         parts = []
         for bound, sign in ((moments.low, ">="), (moments.high, "<=")):
@@ -203,7 +202,7 @@ class Statement:
 
 
 def like(pattern: str) -> str:
-    """The pattern in SQL's words: what is special there but not here is escaped."""
+    """Return a DICOM wildcard pattern as a pattern of SQL's LIKE."""
     for special in ("\\", "%", "_"):
         pattern = pattern.replace(special, f"\\{special}")
     return pattern.replace("*", "%").replace("?", "_")

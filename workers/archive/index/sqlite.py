@@ -1,8 +1,8 @@
-"""The index in an SQLite file beside the instances.
+"""The index in an SQLite file in the archive.
 
-WAL and `synchronous=FULL`: a commit is on disk when it returns. Several processes that write would
-poll while one of them does, and wait for hundreds of milliseconds; a lock that blocks stands before
-each transaction instead.
+With WAL and `synchronous=FULL` a commit is on disk when it returns. SQLite makes processes poll
+while another one writes, for hundreds of milliseconds; so each transaction takes a blocking lock
+first.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from gateway.sdk import ConfigError
-from workers.archive.index.model import IndexFailure
+from workers.archive.file_system import sync_folder
+from workers.archive.index.interface import Index
+from workers.archive.index.records import IndexFailure
 from workers.archive.index.schema import MIGRATIONS
-from workers.archive.index.store import Index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,20 +29,20 @@ if TYPE_CHECKING:
 
 REBUILD = "stop the gateway and run `dicom-gateway archive reindex`"
 _CHECKED = 64 << 20
-"""Bytes of a file that is checked whole when it is opened: it takes a tenth of a second."""
-_BUSY = 30.0
-"""Seconds to wait for somebody else's lock, such as a backup's."""
+"""Bytes up to which a file is checked when it is opened, which takes a tenth of a second."""
+_BUSY_TIMEOUT = 30.0
+"""Seconds to wait for a lock of another program, such as a backup."""
 _HEADER = b"SQLite format 3\0"
 
 
 def open_mark(path: Path) -> int:
-    """The file whose lock tells that the index is open (shared) or rebuilt (exclusive)."""
+    """Open the file whose lock says that the index is open (shared) or rebuilt (exclusive)."""
     name = path.with_name(f"{path.name}.open")
     return os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 class SqliteDialect:
-    """SQLite's ways to say it."""
+    """Expressions in the SQL of SQLite."""
 
     def is_one_of(self, column: str, values: Sequence[str]) -> tuple[str, Any]:
         return f"{column} IN (SELECT value FROM json_each(?))", json.dumps(list(values))
@@ -52,13 +53,13 @@ class SqliteDialect:
 
 
 class SqliteIndex(Index):
-    """The file `path`; it is made if it is not there and `create`.
+    """The index in the file `path`, which is created if it is missing and `create` is true.
 
-    Raises ConfigError, with words on what to do, for one that is damaged, missing, or too new.
+    Raises ConfigError, which says what to do, for a file that is damaged, missing or too new.
     """
 
     ERRORS = (sqlite3.Error,)
-    WORDS = {  # noqa: RUF012 - a constant
+    TYPES = {  # noqa: RUF012 - a constant
         "id": "INTEGER PRIMARY KEY",
         "seq": "INTEGER PRIMARY KEY AUTOINCREMENT",
         "text": "TEXT",
@@ -77,7 +78,7 @@ class SqliteIndex(Index):
             )
             self._open_fd = self._join()
             self._check_file(create)
-            with self._alone():
+            with self._locked():
                 self._writer = self._connect()
                 self._open()
         except (sqlite3.Error, OSError) as error:
@@ -108,23 +109,23 @@ class SqliteIndex(Index):
         self._lock_fd = self._open_fd = -1
 
     def begin_journal_at(self, seq: int) -> None:
-        """The journal of an index that is built anew goes on behind what consumers have read."""
+        """Start the journal of a rebuilt index after the numbers that consumers have read."""
         self._write(
             lambda execute: execute("INSERT INTO sqlite_sequence VALUES ('journal', ?)", (seq,))
         )
 
     def _join(self) -> int:
-        """Who has it open is known to who would put another one in its place."""
+        """Mark the index as open, so that it is not replaced."""
         fd = open_mark(self._path)
         try:
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(fd)
-            raise ConfigError(f"the index {self._path} is being rebuilt: wait for it") from None
+            raise ConfigError(f"the index {self._path} is being rebuilt: try later") from None
         return fd
 
     def _check_file(self, create: bool) -> None:
-        """A file that is no database would be written over where it is short."""
+        """Check that a file is a database: SQLite would overwrite a short one that is not."""
         try:
             with self._path.open("rb") as file:
                 head = file.read(len(_HEADER))
@@ -135,7 +136,7 @@ class SqliteIndex(Index):
                 ) from None
             return
         if head and head != _HEADER:
-            raise ConfigError(f"the index {self._path} is damaged (no database): {REBUILD}")
+            raise ConfigError(f"the index {self._path} is damaged (not a database): {REBUILD}")
         if not head and not create:
             raise ConfigError(f"the index {self._path} is damaged (empty): {REBUILD}")
 
@@ -154,21 +155,14 @@ class SqliteIndex(Index):
             self._migrate(execute, version, f"the index {self._path}")
             execute(f"PRAGMA user_version={len(MIGRATIONS)}")
             execute("COMMIT")
-            self._sync_folder()
+            if self._durable:
+                sync_folder(self._path.parent)
         else:
             self._migrate(execute, version, f"the index {self._path}")
 
-    def _sync_folder(self) -> None:
-        fd = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            if self._durable:
-                os.fsync(fd)
-        finally:
-            os.close(fd)
-
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self._path, timeout=_BUSY, isolation_level=None, check_same_thread=False
+            self._path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
         )
         connection.execute(f"PRAGMA synchronous={'FULL' if self._durable else 'NORMAL'}")
         connection.execute("PRAGMA case_sensitive_like=ON")
@@ -180,16 +174,16 @@ class SqliteIndex(Index):
         return execute
 
     @contextmanager
-    def _looking(self) -> Iterator[Execute]:
-        """That which writes has at hand what it has written."""
-        with self._group.turn:
+    def _reading_before_write(self) -> Iterator[Execute]:
+        """Read with the writing connection, which has in its cache what it has written."""
+        with self._group.lock:
             try:
                 yield self._writer.execute
             except sqlite3.Error as error:
                 raise IndexFailure(f"the index cannot be read: {error}") from error
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
         try:
             yield
@@ -199,7 +193,7 @@ class SqliteIndex(Index):
     @contextmanager
     def _transaction(self) -> Iterator[Execute]:
         execute = self._writer.execute
-        with self._alone():
+        with self._locked():
             execute("BEGIN IMMEDIATE")
             try:
                 yield execute

@@ -1,4 +1,4 @@
-"""Statements that change the index; each function runs within one transaction."""
+"""The statements that change the index; each function runs in one transaction."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from workers.archive.attributes import Level
-from workers.archive.index.model import Entry, JournalEntry, Outcome, Standing, StudySummary
-from workers.archive.values import names, row
+from workers.archive.comparison_keys import names, row
+from workers.archive.index.records import (
+    AddOutcome,
+    AddResult,
+    IndexEntry,
+    JournalEntry,
+    StudySummary,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,20 +32,20 @@ _NOTE = (
 )
 
 
-def entry_of(row: Any) -> Entry:
-    """The entry of a row of the columns `ENTRY`."""
+def entry_of(row: Any) -> IndexEntry:
+    """Return the entry of a row with the columns `ENTRY`."""
     instance, sop_class, syntax, path, start, size, digest, holder = row
-    return Entry(instance, sop_class, syntax, path, start, size, bytes(digest), holder)
+    return IndexEntry(instance, sop_class, syntax, path, start, size, bytes(digest), holder)
 
 
 def journal_entry_of(row: Any) -> JournalEntry:
-    """The same of a row of the journal."""
+    """Return the entry of a row of the journal."""
     seq, kind, at, study, series, *entry = row
     return JournalEntry(seq, kind, at, entry_of(entry), study, series)
 
 
 def summary_of(row: Any) -> StudySummary:
-    """A study's row: five texts, three numbers."""
+    """Return the summary of a row with five texts and three numbers."""
     study, patient, name, date, modalities = (value or "" for value in row[:5])
     series, instances, size = (int(value) for value in row[5:])
     return StudySummary(study, patient, name, date, modalities, series, instances, size)
@@ -47,7 +53,7 @@ def summary_of(row: Any) -> StudySummary:
 
 _NAMES = {level: names(level) for level in Level}
 _INSTANCE, _CLASS = map(_NAMES[Level.IMAGE].index, ("sop_instance_uid", "sop_class_uid"))
-"""What a command says of an instance goes before what its data set says."""
+"""The columns for which the UIDs of the command override those of the data set."""
 
 
 def _insertion(level: Level, more: tuple[str, ...]) -> str:
@@ -73,7 +79,7 @@ _SELECT_SERIES = (
 )
 
 
-def find(execute: Execute, sop_instance_uid: str) -> Entry | None:
+def find(execute: Execute, sop_instance_uid: str) -> IndexEntry | None:
     row = execute(
         f"SELECT {ENTRY} FROM instance WHERE sop_instance_uid = ?", (sop_instance_uid,)
     ).fetchone()
@@ -81,37 +87,37 @@ def find(execute: Execute, sop_instance_uid: str) -> Entry | None:
 
 
 class Adding:
-    """Adds entries within one transaction; `begin` comes first, with those that are to be added."""
+    """Adds entries in one transaction; call `begin` first, with all entries to add."""
 
     def __init__(self, *, replace: bool = False) -> None:
         self._replace = replace
-        self._standing: dict[str, Entry] = {}
+        self._stored: dict[str, IndexEntry] = {}
         self._series: dict[tuple[str, str], int] = {}
-        """Rows that were found or made in this transaction."""
+        """Rows that were found or inserted in this transaction."""
 
-    def begin(self, execute: Execute, entries: Iterable[Entry]) -> None:
-        """Look once for all of them whether something stands."""
+    def begin(self, execute: Execute, entries: Iterable[IndexEntry]) -> None:
+        """Find existing rows for all entries with one statement."""
         uids = [entry.sop_instance_uid for entry in entries]
-        self._standing = find_all(execute, uids)
+        self._stored = find_all(execute, uids)
         self._series = {}
 
-    def add(self, execute: Execute, entry: Entry, texts: Texts) -> Standing:
-        """Add an instance with its series, study and patient, and note it in the journal."""
-        before = self._standing.get(entry.sop_instance_uid)
+    def add(self, execute: Execute, entry: IndexEntry, texts: Texts) -> AddResult:
+        """Add an instance with its series, study and patient, and a line in the journal."""
+        before = self._stored.get(entry.sop_instance_uid)
         if before is not None and before.holds_the_same(entry) and before.path == entry.path:
-            return Standing(Outcome.SAME, before)
+            return AddResult(AddOutcome.SAME, before)
         if before is not None and not self._replace:
             same = before.holds_the_same(entry)
-            return Standing(Outcome.SAME if same else Outcome.DIFFERENT, before)
+            return AddResult(AddOutcome.SAME if same else AddOutcome.DIFFERENT, before)
         if before is not None:
             _delete(execute, before)
-            doom(execute, before)
-            self._series = {}  # one of them may have gone with it
+            plan_deletion(execute, before)
+            self._series = {}  # the deletion may have removed a series
         self._insert(execute, entry, texts)
-        self._standing[entry.sop_instance_uid] = entry
-        return Standing(Outcome.ADDED if before is None else Outcome.REPLACED, before)
+        self._stored[entry.sop_instance_uid] = entry
+        return AddResult(AddOutcome.ADDED if before is None else AddOutcome.REPLACED, before)
 
-    def _insert(self, execute: Execute, entry: Entry, texts: Texts) -> None:
+    def _insert(self, execute: Execute, entry: IndexEntry, texts: Texts) -> None:
         patient_key = _patient_key(texts)
         uids = texts.get("StudyInstanceUID") or "", texts.get("SeriesInstanceUID") or ""
         keys = uids[0] or f"of {patient_key}", uids[1]
@@ -123,12 +129,12 @@ class Adding:
         image = row(Level.IMAGE, texts)
         image[_INSTANCE], image[_CLASS] = entry.sop_instance_uid, entry.sop_class_uid
         execute(_INSERT[Level.IMAGE], (series, *entry[2:], *image))
-        replaced = entry.sop_instance_uid in self._standing
+        replaced = entry.sop_instance_uid in self._stored
         note(execute, "replaced" if replaced else "stored", entry, uids)
 
 
-def find_all(execute: Execute, sop_instance_uids: Sequence[str]) -> dict[str, Entry]:
-    """Those of a batch that stand."""
+def find_all(execute: Execute, sop_instance_uids: Sequence[str]) -> dict[str, IndexEntry]:
+    """Return those of a batch that are in the index, by UID."""
     if not sop_instance_uids:
         return {}
     marks = ", ".join("?" * len(sop_instance_uids))
@@ -136,8 +142,8 @@ def find_all(execute: Execute, sop_instance_uids: Sequence[str]) -> dict[str, En
     return {one[0]: entry_of(one) for one in execute(text, sop_instance_uids).fetchall()}
 
 
-def relocate(execute: Execute, entry: Entry) -> None:
-    """The file of an instance that stands is now this one; it holds the same."""
+def relocate(execute: Execute, entry: IndexEntry) -> None:
+    """Set the file of an instance to another one with the same content."""
     execute(
         "UPDATE instance SET path = ?, start = ?, holder = ? WHERE sop_instance_uid = ?",
         (entry.path, entry.start, entry.holder, entry.sop_instance_uid),
@@ -145,14 +151,14 @@ def relocate(execute: Execute, entry: Entry) -> None:
 
 
 def _make_series(execute: Execute, patient_key: str, keys: tuple[str, str], texts: Texts) -> int:
-    """The row of a series, and those above it, as far as they are not there."""
+    """Insert the row of a series, and those above it that do not exist; return its id."""
     patient = _row(execute, Level.PATIENT, (patient_key,), texts)
     study = _row(execute, Level.STUDY, (keys[0],), texts, patient)
     return _row(execute, Level.SERIES, (keys[1], study), texts)
 
 
 def _patient_key(texts: Texts) -> str:
-    """Who has no Patient ID is known by the study only: two of them are not one patient."""
+    """Return the key of a patient; without a Patient ID each study has a patient of its own."""
     if texts.get("PatientID"):
         return f"{texts['PatientID']}\\{texts.get('IssuerOfPatientID') or ''}"
     return f"\\\\{texts.get('StudyInstanceUID') or ''}"
@@ -173,25 +179,25 @@ def _row(
     return int(found[0])
 
 
-def remove(execute: Execute, sop_instance_uid: str) -> Entry | None:
-    """Forget an instance; its file is doomed from then on."""
+def remove(execute: Execute, sop_instance_uid: str) -> IndexEntry | None:
+    """Remove an instance; its file is then to be deleted."""
     entry = find(execute, sop_instance_uid)
     if entry is not None:
         uids = _delete(execute, entry)
-        doom(execute, entry)
+        plan_deletion(execute, entry)
         note(execute, "removed", entry, uids)
     return entry
 
 
 def forget(execute: Execute, sop_instance_uid: str) -> None:
-    """Forget an instance whose file is gone."""
+    """Remove an instance whose file is gone."""
     entry = find(execute, sop_instance_uid)
     if entry is not None:
         note(execute, "removed", entry, _delete(execute, entry))
 
 
-def _delete(execute: Execute, entry: Entry) -> tuple[str, str]:
-    """Delete the row, and those above it that nothing is below any more; gives their UIDs."""
+def _delete(execute: Execute, entry: IndexEntry) -> tuple[str, str]:
+    """Delete a row, and those above that are then empty; return study and series UID."""
     series, study, patient, study_uid, series_uid = execute(
         "SELECT series.id, study.id, study.patient, study.study_instance_uid, "
         "series.series_instance_uid FROM instance JOIN series ON series.id = instance.series "
@@ -212,8 +218,8 @@ def _delete(execute: Execute, entry: Entry) -> tuple[str, str]:
     return study_uid or "", series_uid or ""
 
 
-def set_aside(execute: Execute, entry: Entry) -> None:
-    """Note a file that holds something else under the UID of an instance that stands."""
+def set_aside(execute: Execute, entry: IndexEntry) -> None:
+    """Add a file with different content for an instance in the index."""
     made = execute(
         f"INSERT INTO conflict ({ENTRY}, at) VALUES ({_EIGHT}, ?) ON CONFLICT DO NOTHING",
         (*entry, time.time()),
@@ -222,31 +228,31 @@ def set_aside(execute: Execute, entry: Entry) -> None:
         note(execute, "conflict", entry, ("", ""))
 
 
-def drop_conflict(execute: Execute, entry: Entry) -> None:
+def drop_conflict(execute: Execute, entry: IndexEntry) -> None:
     execute("DELETE FROM conflict WHERE holder = ? AND path = ?", (entry.holder, entry.path))
 
 
-def note(execute: Execute, kind: str, entry: Entry, uids: tuple[str, str]) -> None:
-    """Write down what happened, in the transaction in which it does."""
+def note(execute: Execute, kind: str, entry: IndexEntry, uids: tuple[str, str]) -> None:
+    """Add a line to the journal, in the transaction of the change."""
     execute(_NOTE, (*entry, kind, time.time(), *uids))
 
 
-def doom(execute: Execute, entry: Entry) -> None:
-    """The file is to be deleted once this is committed, now or after a restart."""
+def plan_deletion(execute: Execute, entry: IndexEntry) -> None:
+    """Note that a file is to be deleted after the commit, now or after a restart."""
     execute(
-        "INSERT INTO doomed (holder, path) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO to_delete (holder, path) VALUES (?, ?) ON CONFLICT DO NOTHING",
         (entry.holder, entry.path),
     )
 
 
-def absolve(execute: Execute, holder: str, paths: Iterable[str]) -> None:
-    """These files are deleted."""
+def deleted(execute: Execute, holder: str, paths: Iterable[str]) -> None:
+    """Note that files have been deleted."""
     for path in paths:
-        execute("DELETE FROM doomed WHERE holder = ? AND path = ?", (holder, path))
+        execute("DELETE FROM to_delete WHERE holder = ? AND path = ?", (holder, path))
 
 
 def note_buckets(execute: Execute, holder: str, buckets: Mapping[str, int]) -> None:
-    """The buckets agree with the index as of when they were last changed."""
+    """Note that buckets agree with the index, with their times of change."""
     for name, changed in buckets.items():
         execute(
             "INSERT INTO bucket (holder, name, changed) VALUES (?, ?, ?) "

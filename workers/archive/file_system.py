@@ -1,4 +1,4 @@
-"""What the archive asks of the file system, beyond the standard library's calls."""
+"""File system operations that the standard library does not have."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _UNSUPPORTED = (errno.ENOSYS, errno.EINVAL)
-"""What an old kernel and a file system without the flag answer."""
+"""The errors of an old kernel, and of a file system without support for the flag."""
 
 _renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
 
 
 def rename_new(source: str | Path, target: str | Path) -> None:
-    """Rename without replacing; raises FileExistsError if the target is there, and OSError."""
+    """Rename without replacing; raises FileExistsError if the target exists, or OSError."""
     if not _rename_no_replace(os.fspath(source), os.fspath(target)):
         os.link(source, target, follow_symlinks=False)
         with suppress(FileNotFoundError):
@@ -28,7 +28,7 @@ def rename_new(source: str | Path, target: str | Path) -> None:
 
 
 def _rename_no_replace(source: str, target: str) -> bool:
-    """False: it cannot be done in one step here."""
+    """Return False if this system cannot do it in one step."""
     if _renameat2 is None:
         return False
     old, new = os.fsencode(source), os.fsencode(target)
@@ -41,7 +41,7 @@ def _rename_no_replace(source: str, target: str) -> bool:
 
 
 def write_new(path: str | Path, data: bytes, *, sync: bool) -> None:
-    """Write a file that is not there yet, and its data to disk if `sync`; raises OSError."""
+    """Create a file with these data, and sync the data if `sync`; raises OSError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(path, flags, 0o600)
     try:
@@ -55,7 +55,7 @@ def write_new(path: str | Path, data: bytes, *, sync: bool) -> None:
 
 
 def sync_file(path: str | Path) -> None:
-    """Put a file's data on disk; raises OSError, after which a second try proves nothing."""
+    """Sync the data of a file; raises OSError, after which a second attempt proves nothing."""
     fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         os.fdatasync(fd)
@@ -64,7 +64,7 @@ def sync_file(path: str | Path) -> None:
 
 
 def sync_folder(path: str | Path) -> None:
-    """Put a folder's entries on disk; raises OSError."""
+    """Sync the entries of a directory; raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

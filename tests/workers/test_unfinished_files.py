@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from gateway.spool import Tokens
-from workers.archive.workshop import Workshop
+from workers.archive.unfinished_files import UnfinishedFiles
 
 DIE = """
 import os, pathlib, sys
-from workers.archive.workshop import Workshop
-shop = Workshop(pathlib.Path(sys.argv[1]))
-pathlib.Path(shop.unfinished(sys.argv[2], 1)).write_text("half")
-print(shop.path.name, flush=True)
+from workers.archive.unfinished_files import UnfinishedFiles
+unfinished = UnfinishedFiles(pathlib.Path(sys.argv[1]))
+pathlib.Path(unfinished.path_for(sys.argv[2], 1)).write_text("half")
+print(unfinished.path.name, flush=True)
 if len(sys.argv) > 3:
     sys.stdin.read()
 os._exit(9)
@@ -41,20 +41,20 @@ def test_what_a_dead_process_left_is_deleted_and_counted(root):
     with process(root) as dead:
         name = dead.communicate()[0].strip()
     assert list((root / name).glob("*.part"))
-    shop = Workshop(root)
-    assert shop.swept == 1
+    unfinished = UnfinishedFiles(root)
+    assert unfinished.swept == 1
     assert not (root / name).exists()
-    shop.close()
+    unfinished.close()
     assert [p.name for p in root.iterdir()] == ["lock"]
 
 
 def test_what_a_living_process_writes_is_left_alone(root):
     with process(root, "live on") as living:
         name = living.stdout.readline().strip()
-        shop = Workshop(root)
-        assert shop.swept == 0
+        unfinished = UnfinishedFiles(root)
+        assert unfinished.swept == 0
         assert list((root / name).glob("*.part"))
-        shop.close()
+        unfinished.close()
         living.communicate("")
 
 
@@ -71,17 +71,17 @@ def test_foreign_files_and_links_are_neither_deleted_nor_followed(root, tmp_path
     (dead / f"{token}.1.part").write_text("half")
     (dead / f"{token}.2.part").symlink_to(precious / f"{token}.1.part")
     (dead / "notes.part").write_text("keep")
-    shop = Workshop(root)
-    assert shop.swept == 1
+    unfinished = UnfinishedFiles(root)
+    assert unfinished.swept == 1
     assert sorted(os.listdir(dead)) == [f"{token}.2.part", "notes.part"]
     assert (precious / f"{token}.1.part").read_text() == "keep"
     assert os.listdir(precious) == [f"{token}.1.part"]
     assert (root / "notes.txt").exists()
-    shop.close()
+    unfinished.close()
 
 
 def test_attempts_have_names_of_their_own(root):
-    shop = Workshop(root)
+    unfinished = UnfinishedFiles(root)
     token = Tokens(0).draw()
-    assert shop.unfinished(token, 1) != shop.unfinished(token, 2)
-    assert Workshop(root).unfinished(token, 1) != shop.unfinished(token, 1)
+    assert unfinished.path_for(token, 1) != unfinished.path_for(token, 2)
+    assert UnfinishedFiles(root).path_for(token, 1) != unfinished.path_for(token, 1)

@@ -1,4 +1,4 @@
-"""Where a process writes the files that are not finished yet."""
+"""The directory in which a process writes files that are not yet complete."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _UNFINISHED = re.compile(r"[0-9-]{20,24}-[0-9a-f]{24}\.[0-9]{1,9}\.part")
 _LOCK = "lock"
 
 
-class Workshop:
-    """A folder of this process alone, held by a lock for as long as the process lives.
+class UnfinishedFiles:
+    """A directory of this process alone, locked for as long as the process lives.
 
-    Starting, it clears away those whose holder is dead. Neither a member's number nor its
-    generation could tell that: while one generation replaces another, both are at work.
-    Raises OSError.
+    Creating one also deletes those of dead processes, which is told by their locks. The number and
+    generation of a member cannot tell: while one generation replaces another, both run. Raises
+    OSError.
     """
 
     def __init__(self, root: Path) -> None:
         root.mkdir(mode=0o700, exist_ok=True)
         with _one_at_a_time(root):
             self.swept = sum(_clear(folder) for folder in _dead(root))
-            """Unfinished files that were deleted."""
+            """The number of files that were deleted."""
             self.path = root / secrets.token_hex(8)
             self.path.mkdir(mode=0o700)
             self._folder = str(self.path)
@@ -39,16 +39,16 @@ class Workshop:
 
     @property
     def is_alone(self) -> bool:
-        """No other process is at work."""
+        """Whether no other process has such a directory."""
         with os.scandir(self.path.parent) as entries:
             return not any(_RUN.fullmatch(e.name) and e.name != self.path.name for e in entries)
 
-    def unfinished(self, token: str, attempt: int) -> str:
-        """The path under which this attempt writes."""
+    def path_for(self, token: str, attempt: int) -> str:
+        """Return the path for a file of an attempt."""
         return f"{self._folder}/{token}.{attempt}.part"
 
     def close(self) -> None:
-        """Leave the folder; what is unfinished goes."""
+        """Delete the files and the directory."""
         _clear(self.path)
         os.close(self._fd)
 
@@ -60,7 +60,7 @@ def _open_lock(folder: Path) -> int:
 
 @contextmanager
 def _one_at_a_time(root: Path) -> Iterator[None]:
-    """So that nobody takes one that is only just being made for dead."""
+    """Lock all directories: one that is just being made has no lock of its own yet."""
     fd = _open_lock(root)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
@@ -81,7 +81,7 @@ def _is_dead(folder: Path) -> bool:
     try:
         fd = _open_lock(folder)
     except OSError:
-        return False  # not as one of ours would be
+        return False  # not made by this program
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -92,7 +92,7 @@ def _is_dead(folder: Path) -> bool:
 
 
 def _clear(folder: Path) -> int:
-    """Delete the unfinished files and, if nothing foreign is in it, the folder."""
+    """Delete the unfinished files and, if nothing else is in it, the directory."""
     with os.scandir(folder) as entries:
         names = [
             e.name

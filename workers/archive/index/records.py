@@ -1,4 +1,4 @@
-"""What goes into the index and what comes out of it."""
+"""The records that go into the index and come out of it."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from gateway.sdk import GatewayError
 
 
 class IndexFailure(GatewayError):  # noqa: N818 - the failure of a request, told to its sender
-    """The index could not do what it was asked: nothing has changed, or all of it (see `Index`)."""
+    """A request to the index failed: it had no effect, or its whole effect (see `Index`)."""
 
 
-class Entry(NamedTuple):
-    """One file: which instance it holds, and what its bytes are."""
+class IndexEntry(NamedTuple):
+    """A file: the instance that it contains, and where and what its data set is."""
 
     sop_instance_uid: str
     sop_class_uid: str
     transfer_syntax_uid: str
     path: str
-    """Below the archive's folder of its holder."""
+    """Relative to the archive of its holder."""
     start: int
     """Where the data set begins in the file."""
     size: int
     """Bytes of the data set."""
     digest: bytes
-    """BLAKE3 of the data set."""
+    """BLAKE3 digest of the data set."""
     holder: str = ""
-    """The AE title of the gateway that has it."""
+    """The AE title of the gateway that has the file."""
 
     def body(self, path: str) -> dict[str, str | int]:
-        """The body of a notification about this file, which is at `path`."""
+        """Return the body of a notification about this file at `path`."""
         return {
             "sop_class_uid": self.sop_class_uid,
             "sop_instance_uid": self.sop_instance_uid,
@@ -41,49 +41,49 @@ class Entry(NamedTuple):
             "path": path,
         }
 
-    def holds_the_same(self, other: Entry) -> bool:
-        """The same data set in the same transfer syntax?"""
+    def holds_the_same(self, other: IndexEntry) -> bool:
+        """Return whether both have the same data set in the same transfer syntax."""
         return (self.digest, self.transfer_syntax_uid) == (other.digest, other.transfer_syntax_uid)
 
 
-class Outcome(Enum):
-    """What became of an entry that was to be added."""
+class AddOutcome(Enum):
+    """The outcome of adding an entry."""
 
     ADDED = "added"
     SAME = "same"
-    """One that holds the same stands already."""
+    """Not added: the same content is in the index."""
     DIFFERENT = "different"
-    """One that holds something else stands, and goes on to."""
+    """Not added: different content is in the index."""
     REPLACED = "replaced"
-    """One that held something else has made way."""
+    """Added in place of different content."""
 
 
-class Standing(NamedTuple):
-    """The outcome, and the entry that stood there before."""
+class AddResult(NamedTuple):
+    """The outcome, and the entry that was in the index before."""
 
-    outcome: Outcome
-    before: Entry | None = None
+    outcome: AddOutcome
+    before: IndexEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One thing that happened, in the order of `seq`, which only grows."""
+    """A change of the index; `seq` increases with each."""
 
     seq: int
     kind: str
     """stored, replaced, removed or conflict."""
     at: float
     """Seconds since 1970."""
-    entry: Entry
+    entry: IndexEntry
     study_instance_uid: str
     series_instance_uid: str
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A file that the index knows, and whether it is the instance or one set aside."""
+class IndexedFile:
+    """A file in the index, and whether it was set aside."""
 
-    entry: Entry
+    entry: IndexEntry
     is_conflict: bool
 
 

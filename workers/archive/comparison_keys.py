@@ -1,4 +1,4 @@
-"""From the bytes of an element to the text that is kept, and to the keys that are compared."""
+"""The values of the index: text from the bytes of an element, and the keys that are compared."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from pydicom import charset
 from pydicom.valuerep import PersonName
 
-from workers.archive.attributes import Attribute, Kind, Level, of_level
+from workers.archive.attributes import Attribute, Level, MatchingKind, of_level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 LONGEST = 1024
-"""Characters of a value that are kept; the longest that is legal has some 200."""
+"""Characters of a value that are stored; the longest valid value has some 200."""
 
 _TEXT_VRS = frozenset({"SH", "LO", "PN"})
 """Value representations that the Specific Character Set governs (PS3.5 6.1.2.2)."""
@@ -32,12 +32,12 @@ _NUMBER = re.compile(r"[+-]?\d{1,18}")
 
 _FIRST = ("", "01", "01", "00", "00", "00")
 _LAST = ("", "12", "31", "23", "59", "59")
-"""What a date and time that is not said to the end begins and ends with."""
+"""The first and the last value of the components that a partial date and time lacks."""
 
 
 @lru_cache(64)
 def encodings_of(value: bytes | None) -> list[str]:
-    """Python's names of the character sets; what is unknown is the default repertoire."""
+    """Return Python encodings for a Specific Character Set; the default if it is unknown."""
     text = (value or b"").decode("ascii", "replace").strip("\0 ")
     names = [name.strip() for name in text.split("\\")]
     try:
@@ -47,7 +47,7 @@ def encodings_of(value: bytes | None) -> list[str]:
 
 
 def text_of(attribute: Attribute, raw: bytes, encodings: list[str], little: bool) -> str:
-    """The value as text, without what is insignificant at its ends (PS3.5 6.2)."""
+    """Return a value as text, without insignificant padding (PS3.5 6.2)."""
     vr = attribute.vr
     if vr == "US":
         return str(_US[little].unpack_from(raw)[0]) if len(raw) >= 2 else ""
@@ -66,13 +66,13 @@ def text_of(attribute: Attribute, raw: bytes, encodings: list[str], little: bool
 
 
 def clean(text: str) -> str:
-    """A value as it is kept: no padding, no NUL (which no database takes), not endless."""
+    """Return a value as it is stored: without padding and NUL, and of limited length."""
     text = text.replace("\0", "").strip(" ")[:LONGEST]
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def names(level: Level) -> tuple[str, ...]:
-    """The columns of a level's table that are made of its attributes."""
+    """Return the columns for the attributes of a level."""
     return tuple(
         name
         for attribute in of_level(level)
@@ -81,7 +81,7 @@ def names(level: Level) -> tuple[str, ...]:
 
 
 def row(level: Level, texts: Mapping[str, str | None]) -> list[str | None]:
-    """What stands in these columns, made of cleaned texts by keyword; None: no such element."""
+    """Return the values of these columns, from cleaned texts by keyword; None for no element."""
     values: list[str | None] = []
     for keyword, with_keys, nothing in _COLUMNS[level]:
         text = texts.get(keyword)
@@ -95,26 +95,26 @@ def row(level: Level, texts: Mapping[str, str | None]) -> list[str | None]:
 
 
 def fold(text: str) -> str:
-    """A component group as it is compared: width and case are of no account."""
+    """Return a component group as it is compared, regardless of width and case."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return "^".join(part.strip() for part in folded.split("^")).rstrip("^ ")
 
 
 def name_keys(text: str) -> tuple[str, str, str]:
-    """The three component groups of a person's name (PS3.5 6.2.1.2), folded."""
+    """Return the three component groups of a person name, folded (PS3.5 6.2.1.2)."""
     groups = [fold(group) for group in text.split("=")[:3]]
     first, second, third = (*groups, "", "")[:3] if len(groups) < 3 else groups
     return first, second, third
 
 
 def date_key(text: str) -> str | None:
-    """YYYYMMDD; also of the forms of ACR-NEMA (PS3.5 6.2)."""
+    """Return YYYYMMDD, also from the ACR-NEMA form (PS3.5 6.2); None if invalid."""
     found = _DATE.fullmatch(text)
     return "".join(found.groups()) if found else None
 
 
 def time_key(text: str, *, fill: str = "0") -> str | None:
-    """HHMMSS.FFFFFF; what is not said is filled with zeros, or with nines for an end."""
+    """Return HHMMSS.FFFFFF; missing components are the first, or with fill 9 the last, possible."""
     found = _TIME.fullmatch(text)
     if found is None:
         return None
@@ -124,14 +124,12 @@ def time_key(text: str, *, fill: str = "0") -> str | None:
 
 
 def datetime_key(text: str, *, fill: str = "0") -> str | None:
-    """YYYYMMDDHHMMSS.FFFFFF in UTC; without an offset it counts as UTC (PS3.5 6.2, DT)."""
+    """Return YYYYMMDDHHMMSS.FFFFFF in UTC; one without offset is taken as UTC (PS3.5 6.2, DT)."""
     found = _DATETIME.fullmatch(text)
     if found is None:
         return None
     *parts, fraction, offset = found.groups()
-    rests = (
-        ("", "01", "01", "00", "00", "00") if fill == "0" else ("", "12", "31", "23", "59", "59")
-    )
+    rests = _FIRST if fill == "0" else _LAST
     whole = [part or rest for part, rest in zip(parts, rests, strict=True)]
     key = "".join(whole) + "." + (fraction or "").ljust(6, fill)
     return _to_utc(key, offset) if offset else key
@@ -150,25 +148,25 @@ def _to_utc(key: str, offset: str) -> str:
 
 
 def number_key(text: str) -> str | None:
-    """An integer without plus sign and leading zeros."""
+    """Return an integer without plus sign and leading zeros."""
     return str(int(text)) if _NUMBER.fullmatch(text) else text or None
 
 
 _SAME = 1024
-"""Values that are remembered, for each kind: those of a series are the same in most instances."""
+"""Cached values of each kind: most instances of a series have the same."""
 
-_WITH_KEYS: dict[Kind, Callable[[str], tuple[str | None, ...]]] = {
-    Kind.NAME: lru_cache(_SAME)(lambda text: (text, *name_keys(text))),
-    Kind.DATE: lru_cache(_SAME)(lambda text: (date_key(text) or text,)),
-    Kind.TIME: lru_cache(_SAME)(lambda text: (text, time_key(text))),
-    Kind.DATETIME: lru_cache(_SAME)(lambda text: (text, datetime_key(text))),
-    Kind.NUMBER: lru_cache(_SAME)(lambda text: (text, number_key(text))),
+_WITH_KEYS: dict[MatchingKind, Callable[[str], tuple[str | None, ...]]] = {
+    MatchingKind.NAME: lru_cache(_SAME)(lambda text: (text, *name_keys(text))),
+    MatchingKind.DATE: lru_cache(_SAME)(lambda text: (date_key(text) or text,)),
+    MatchingKind.TIME: lru_cache(_SAME)(lambda text: (text, time_key(text))),
+    MatchingKind.DATETIME: lru_cache(_SAME)(lambda text: (text, datetime_key(text))),
+    MatchingKind.NUMBER: lru_cache(_SAME)(lambda text: (text, number_key(text))),
 }
 
 
 def _nothing(attribute: Attribute) -> tuple[str | None, ...]:
-    """What stands there if there is no element: an empty name is a name."""
-    if attribute.kind is Kind.NAME:
+    """Return the columns of an absent element; an absent name is compared like an empty one."""
+    if attribute.kind is MatchingKind.NAME:
         return (None, *name_keys(""))
     return (None,) * len(dict.fromkeys((attribute.column, *attribute.keys)))
 

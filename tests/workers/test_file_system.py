@@ -6,15 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from workers.archive import files
-from workers.archive.files import rename_new, write_new
+from workers.archive import file_system
+from workers.archive.file_system import rename_new, write_new
 
 
 @pytest.fixture(params=["renameat2", "link"])
 def way(request, monkeypatch):
     if request.param == "link":
-        monkeypatch.setattr(files, "_rename_no_replace", lambda *_: False)
-    elif files._renameat2 is None:
+        monkeypatch.setattr(file_system, "_rename_no_replace", lambda *_: False)
+    elif file_system._renameat2 is None:
         pytest.skip("this libc has no renameat2")
 
 
@@ -52,15 +52,15 @@ class TestRename:
 
     @pytest.mark.parametrize("number", [errno.ENOSYS, errno.EINVAL])
     def test_a_file_system_without_the_flag_gets_a_link(self, tmp_path, number, monkeypatch):
-        monkeypatch.setattr(files, "_renameat2", lambda *_: -1)
-        monkeypatch.setattr(files.ctypes, "get_errno", lambda: number)
+        monkeypatch.setattr(file_system, "_renameat2", lambda *_: -1)
+        monkeypatch.setattr(file_system.ctypes, "get_errno", lambda: number)
         (tmp_path / "a").write_text("x")
         rename_new(tmp_path / "a", tmp_path / "b")
         assert [p.name for p in tmp_path.iterdir()] == ["b"]
 
     def test_other_errors_are_raised(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(files, "_renameat2", lambda *_: -1)
-        monkeypatch.setattr(files.ctypes, "get_errno", lambda: errno.EXDEV)
+        monkeypatch.setattr(file_system, "_renameat2", lambda *_: -1)
+        monkeypatch.setattr(file_system.ctypes, "get_errno", lambda: errno.EXDEV)
         with pytest.raises(OSError, match="cross-device"):
             rename_new(tmp_path / "a", tmp_path / "b")
 
@@ -68,7 +68,7 @@ class TestRename:
 class TestWrite:
     def test_a_short_write_is_finished(self, tmp_path, monkeypatch):
         write = os.write
-        monkeypatch.setattr(files.os, "write", lambda fd, data: write(fd, data[:7]))
+        monkeypatch.setattr(file_system.os, "write", lambda fd, data: write(fd, data[:7]))
         write_new(tmp_path / "a", b"0123456789" * 10, sync=True)
         assert (tmp_path / "a").read_bytes() == b"0123456789" * 10
 

@@ -4,12 +4,12 @@ import threading
 
 import pytest
 
-from workers.archive.threads import Threads
+from workers.archive.parallel_calls import ParallelCalls
 
 
 @pytest.fixture
 def threads():
-    made = Threads(3, "test")
+    made = ParallelCalls(3, "test")
     yield made
     made.close()
 

@@ -1,7 +1,7 @@
-"""Calls in several threads at once, for a caller that waits for all of them.
+"""Run calls in several threads, for a caller that waits for all of them.
 
-An executor makes a future for each call, with a lock and a condition, which costs more than writing
-a small file. Here the threads and the caller take items from one list until it is empty.
+An executor creates a future for each call, with a lock and a condition, which takes longer than
+writing a small file. Here the threads and the caller take items from one list until it is empty.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Threads:
-    """At most `count` threads beside that of the caller; they start when first needed."""
+class ParallelCalls:
+    """At most `count` threads besides the caller's; they start when they are first needed."""
 
     def __init__(self, count: int, name: str) -> None:
         self._count = count
@@ -29,7 +29,7 @@ class Threads:
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        """Return the result for each item, in their order; raises what `work` raises."""
+        """Return the result for each item, in order; raises what `work` raises."""
         left = deque(enumerate(items))
         results: dict[int, Result] = {}
         errors: list[BaseException] = []
@@ -59,7 +59,7 @@ class Threads:
         return [results[number] for number in range(len(items))]
 
     def close(self) -> None:
-        """End the threads; `map` is not called any more."""
+        """End the threads; `map` must not be called any more."""
         for _ in self._threads:
             self._jobs.put(None)
         for thread in self._threads:
