@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from gateway.dimse.command import BY_KEYWORD, VR
+from gateway.dimse.command_elements import BY_KEYWORD, VR
 from gateway.dimse.services import is_known_status
 from gateway.dimse.status import SUCCESS
 from gateway.errors import LocalProtocolError

@@ -19,7 +19,7 @@ from gateway.association.errors import AssociationError
 from gateway.datasets.failed_list import encode_failed_list
 from gateway.dimse.message import CStoreRQ
 from gateway.dimse.status import CANCEL, PENDING, SUCCESS
-from gateway.dimse.suboperations import MOST, Tally
+from gateway.dimse.suboperations import MOST, SuboperationCounters
 from gateway.errors import LocalProtocolError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class GetRequest(StreamedRequest):
     ) -> None:
         super().__init__(association, context, request, event)
         self.state = GetState.ASKED
-        self._tally = Tally()
+        self._tally = SuboperationCounters()
         self._answers: deque[Answer | Unanswered] = deque()
         self._work: asyncio.Task[None] | None = None
 
@@ -112,7 +112,7 @@ class GetRequest(StreamedRequest):
             if number > MOST:
                 self._over(self.failures.of("too_many"))
                 return
-            self.state, self._tally = GetState.SENDING, Tally(number)
+            self.state, self._tally = GetState.SENDING, SuboperationCounters(number)
             self.consumed()
             return
         self._over(*self.status(answer.payload))

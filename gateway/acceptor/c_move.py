@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.acceptor.streamed import StreamedRequest
 from gateway.dimse.status import CANCEL
-from gateway.dimse.suboperations import Tally
+from gateway.dimse.suboperations import SuboperationCounters
 
 if TYPE_CHECKING:
     from gateway.acceptor.asking import Asker
@@ -64,7 +64,7 @@ class MoveRequest(StreamedRequest):
         if self.state is MoveState.ASKED:
             super().take_failure(error)
             return
-        tally = Tally(self._number)
+        tally = SuboperationCounters(self._number)
         tally.completed = self._counters.get("NumberOfCompletedSuboperations", 0)
         tally.warnings = self._counters.get("NumberOfWarningSuboperations", 0)
         tally.give_up()

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
-from gateway.dimse.command import CommandField
+from gateway.dimse.command_elements import CommandField
 from gateway.dimse.status import Category, category, is_pending
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
-"""From pieces of PDVs to messages (PS3.7 6.3.1, PS3.8 annex E).
+"""Assemble messages from parts of PDVs (PS3.7 6.3.1, PS3.8 annex E).
 
-A command set is collected, at most 64 KiB of it; a data set is passed on piece by piece, so memory
-does not depend on its size. One message is received at a time: fragments of two messages must
-not be interleaved on an association (PS3.8 E.2).
+A command set is collected, up to 64 KiB. A data set is passed on part by part, so memory does not
+depend on its size. One message is received at a time: fragments of two messages must not be
+interleaved on an association (PS3.8 E.2).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MessageBegun:
-    """The command set of a message is there; its data set, if any, follows."""
+    """The command set of a message is complete; its data set, if any, follows."""
 
     context_id: int
     message: Message
@@ -30,9 +30,9 @@ class MessageBegun:
 
 @dataclass(frozen=True, slots=True)
 class MessageFailed:
-    """In place of MessageBegun: a request that can only be answered with a failure.
+    """A request that can only be answered with a failure, in place of MessageBegun.
 
-    Its data set, if any, follows and is to be thrown away.
+    Its data set, if any, follows and must be discarded.
     """
 
     context_id: int
@@ -43,16 +43,16 @@ class MessageFailed:
 
 @dataclass(slots=True)
 class DataFragment:
-    """A piece of the data set; not frozen, because there is one for each read of the socket."""
+    """A part of the data set; not frozen, because there is one for each read of the socket."""
 
     context_id: int
     data: memoryview
-    """Valid as long as the part that brought it: until the next `receive_data`."""
+    """Valid until the next `receive_data`."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageEnded:
-    """Nothing more of this message follows."""
+    """The message is complete."""
 
     context_id: int
 
@@ -61,7 +61,7 @@ AssemblerEvent = MessageBegun | MessageFailed | DataFragment | MessageEnded
 
 
 class Assembler:
-    """The receiving side of one association."""
+    """Assembles the messages of one association."""
 
     def __init__(self) -> None:
         self._context_id: int | None = None
@@ -71,22 +71,22 @@ class Assembler:
 
     @property
     def is_open(self) -> bool:
-        """A message has begun and has not ended."""
+        """Whether a message has begun and not ended."""
         return self._context_id is not None
 
     def goes_on(self, part: PDataPart) -> bool:
-        """The part is nothing but more of the data set: `receive` need not be asked."""
+        """Return whether the part only continues the data set, so that `receive` can be skipped."""
         in_data_set = self._in_data_set and part.context_id == self._context_id
         return in_data_set and not part.command and not part.last
 
     def receive(self, part: PDataPart) -> tuple[AssemblerEvent, ...]:
-        """Take one piece of a PDV; raises RemoteProtocolError for what can only be aborted."""
+        """Process a part of a PDV; raises RemoteProtocolError if the association must abort."""
         if part.context_id != self._context_id:
             self._open(part)
         if part.command:
             return self._receive_command(part)
         if not self._in_data_set:
-            raise abort("data set fragment where a command set fragment is due")
+            raise abort("data set fragment where a command set fragment was expected")
         return self._receive_data(part)
 
     def _open(self, part: PDataPart) -> None:
@@ -101,7 +101,7 @@ class Assembler:
     def _receive_command(self, part: PDataPart) -> tuple[AssemblerEvent, ...]:
         if self._in_data_set:
             raise abort("command set fragment within a data set")
-        # An empty fragment counts as a byte, or a peer could send them for ever.
+        # An empty fragment counts as a byte, because a peer could send any number of them.
         self._received += len(part.data) or 1
         if self._received > LIMIT:
             raise abort(f"command set of more than {LIMIT} bytes")

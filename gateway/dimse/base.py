@@ -1,7 +1,7 @@
-"""What all messages share: how fields become a command set, and back.
+"""The base of all messages: encode the fields of a message class as a command set, and decode.
 
-The fields of a message class *are* its command set: the name of a field finds its element in
-`gateway.dimse.command`; a field with the default None is optional on the wire, any other required.
+The fields of a message class *are* its command set: the name of a field names its element in
+`gateway.dimse.command_elements`. A field with the default None is optional, any other is required.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from gateway.dimse import status as codes
-from gateway.dimse.command import (
+from gateway.dimse.command_elements import (
     BY_ATTRIBUTE,
     BY_KEYWORD,
     COMMAND_DATA_SET_TYPE,
@@ -34,7 +34,7 @@ class DataSet(Enum):
     """Whether a message has a data set."""
 
     NEVER = 0
-    """If a peer sends one nevertheless, it is received and ignored."""
+    """If a peer sends one, it is received and ignored."""
     ALLOWED = 1
     REQUIRED = 2
 
@@ -49,7 +49,7 @@ class Fault(Exception):  # noqa: N818 - becomes a MessageError or a RemoteProtoc
 
 
 class Parameter(NamedTuple):
-    """One field of a message class, as the codec needs it."""
+    """A field of a message class, and its command element."""
 
     attribute: str
     tag: int
@@ -66,16 +66,16 @@ class Message:
     data_set: ClassVar[DataSet] = DataSet.NEVER
 
     def __init_subclass__(cls) -> None:
-        # A slotted dataclass is made twice; the second one, which stays, takes the place.
+        # A slotted dataclass is created twice; the second class replaces the first.
         if "command_field" in cls.__dict__:
             MESSAGES[cls.command_field] = cls
 
     def encode(self, has_data_set: bool = False) -> bytes:
-        """The command set; raises LocalProtocolError for a value that cannot be sent."""
+        """Return the command set; raises LocalProtocolError for a value that cannot be sent."""
         return encode_message(self, self.command_field, has_data_set)
 
     def parameters(self) -> dict[str, int | str | list[int]]:
-        """The parameters that are present, by their PS3.7 keywords."""
+        """Return the parameters that are present, by PS3.7 keyword."""
         present = {}
         for attribute, _, keyword, _, _ in parameters_of(type(self)):
             if (value := getattr(self, attribute)) is not None:
@@ -90,7 +90,7 @@ _PARAMETERS: dict[type, tuple[Parameter, ...]] = {}
 
 
 def parameters_of(kind: type[Message]) -> tuple[Parameter, ...]:
-    """The parameters of a message class in the order of its fields."""
+    """Return the parameters of a message class in the order of its fields."""
     known = _PARAMETERS.get(kind)
     if known is None:
         known = _PARAMETERS[kind] = tuple(_parameters(kind))
@@ -106,7 +106,7 @@ def _parameters(kind: type[Message]) -> Iterator[Parameter]:
 
 
 def encode_message(message: Message, command_field: int, has_data_set: bool) -> bytes:
-    """The command set of `message` under a command field."""
+    """Return the command set of `message` with this command field."""
     values: dict[int, Value | None] = {
         COMMAND_FIELD: command_field,
         COMMAND_DATA_SET_TYPE: DATA_SET if has_data_set else NO_DATA_SET,
@@ -118,10 +118,10 @@ def encode_message(message: Message, command_field: int, has_data_set: bool) -> 
 
 
 def build(kind: type[Message], raw: dict[int, bytes], *, strict: bool) -> Message:
-    """The message of class `kind` from raw values by tag; raises Fault.
+    """Return a message of class `kind` from raw values by tag; raises Fault.
 
-    `strict` is for requests: their UIDs and priority must be well formed. What comes in a response
-    is only told, or compared with what was sent.
+    `strict` is for requests, whose UIDs and priority must be valid. Those of a response are only
+    logged, or compared with what was sent.
     """
     values: list[Value | None] = []
     for parameter in parameters_of(kind):
@@ -151,7 +151,7 @@ _PRIORITIES = frozenset(Priority)
 
 
 def _fault(parameter: Parameter, text: str) -> Fault:
-    """The standard has a code of its own for instance UIDs (PS3.7 C.5.8, C.5.20)."""
+    """Return the fault of a parameter; instance UIDs have a status of their own (PS3.7 C.5.8)."""
     instance = "InstanceUID" in parameter.keyword
     status = codes.INVALID_SOP_INSTANCE if instance else codes.MISTYPED_ARGUMENT
     return Fault(status, f"{parameter.keyword} {text}", parameter.tag)
@@ -165,29 +165,29 @@ def _plain(value: Any) -> int | str | list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Request(Message):
-    """A message that gets a response, or several."""
+    """A message that gets one or more responses."""
 
     message_id: int
 
     @property
     def sop_class_uid(self) -> str:
-        """The Affected, or Requested, SOP Class UID."""
+        """The Affected or Requested SOP Class UID."""
         uid: str = _either(self, "sop_class_uid") or ""
         return uid
 
     @property
     def sop_instance_uid(self) -> str | None:
-        """The Affected, or Requested, SOP Instance UID, if the request has one."""
+        """The Affected or Requested SOP Instance UID, if the request has one."""
         return _either(self, "sop_instance_uid")
 
     def response(
         self, status: int, elements: Mapping[str, Any] | None = None, /, **optional: Any
     ) -> Response:
-        """The response to this request.
+        """Return a response to this request.
 
-        SOP class and instance, and an event or action type, are echoed; other elements come by
-        PS3.7 keyword in `elements` or by field name in `optional`. Those that this response cannot
-        carry are left out; a name that no message has is a TypeError.
+        SOP class and instance, and an event or action type, are those of the request. Further
+        elements are given by PS3.7 keyword in `elements` or by field name in `optional`; those that
+        this response cannot have are left out. A name that no message has raises TypeError.
         """
         kind = MESSAGES[self.command_field | RESPONSE]
         values: dict[str, Any] = {
@@ -217,7 +217,7 @@ def _attribute(name: str) -> str:
 
 
 def response_of(kind: type[Message], values: Mapping[str, Any]) -> Response:
-    """A response of class `kind` with those of `values` that it can carry."""
+    """Return a response of class `kind` with those of `values` that it can have."""
     carried = [values.get(parameter.attribute) for parameter in parameters_of(kind)]
     response = kind(*[tuple(v) if isinstance(v, list) else v for v in carried])
     assert isinstance(response, Response)

@@ -1,8 +1,8 @@
-"""The command set: group 0000 in implicit VR little endian (PS3.7 6.3.1).
+"""Encode and decode command sets: group 0000 in implicit VR little endian (PS3.7 6.3.1).
 
-Sending is strict: ascending tags, the true group length, even values. Receiving is tolerant of what
-costs nothing to understand: a wrong or missing group length, another order of the elements,
-retired elements.
+Encoding is strict: ascending tags, the right group length, even lengths. Decoding tolerates what
+can be understood anyway: a wrong or missing group length, another order of elements, and retired
+elements.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from struct import Struct, error, pack, unpack
 from typing import TYPE_CHECKING
 
-from gateway.dimse.command import BY_TAG, COMMAND_GROUP_LENGTH, VR
+from gateway.dimse.command_elements import BY_TAG, COMMAND_GROUP_LENGTH, VR
 from gateway.dimse.errors import abort
 from gateway.errors import LocalProtocolError
 from gateway.uid import is_tolerable
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 LIMIT = 64 * 1024
-"""Bytes of a command set at the most."""
+"""The maximum number of bytes of a command set."""
 
 COMMENT_LENGTH = 64
-"""Characters of a value of VR LO at the most (PS3.5 6.2)."""
+"""The maximum number of characters of an LO value (PS3.5 6.2)."""
 
 AE_LENGTH = 16
 
 Value = int | str | tuple[int, ...] | bytes
-"""bytes: only of an element that is not in PS3.7 table E.1-1."""
+"""The value of an element; bytes only if it is not in PS3.7 table E.1-1."""
 
 _HEADER = Struct("<HHL")
 _GROUP_LENGTH = Struct("<HHLL")
@@ -36,9 +36,9 @@ _LONG = Struct("<L")
 
 
 class PeerUid(str):
-    """A UID as a peer wrote it, where our own way to write it would differ.
+    """A UID of a peer whose encoding is not ours: it is malformed or padded in another way.
 
-    It is malformed, or padded in another way; responses echo it byte for byte.
+    Responses repeat it byte for byte.
     """
 
     __slots__ = ("raw",)
@@ -46,16 +46,16 @@ class PeerUid(str):
 
     @classmethod
     def of(cls, text: str, raw: bytes) -> PeerUid:
-        """The UID `text`, whose bytes were `raw`."""
+        """Return the UID `text`, encoded as `raw`."""
         uid = cls(text)
         uid.raw = raw if len(raw) % 2 == 0 else raw + b"\0"
         return uid
 
 
 def split(data: bytes) -> tuple[dict[int, bytes], str]:
-    """Take `data` apart into raw values by element number, and say what was wrong (or "").
+    """Return the raw values of a command set by element number, and an error text or "".
 
-    Total: for any bytes. What stands before the damage is given.
+    Works for any bytes: the values before the error are returned.
     """
     values: dict[int, bytes] = {}
     offset, end = 0, len(data)
@@ -76,9 +76,9 @@ def split(data: bytes) -> tuple[dict[int, bytes], str]:
 
 
 def decode(data: bytes) -> dict[int, Value]:
-    """Decode a command set to values by tag; raises RemoteProtocolError for what is not one.
+    """Decode a command set to values by tag; raises RemoteProtocolError if it is invalid.
 
-    Elements that PS3.7 table E.1-1 does not list are given as bytes, empty ones are left out.
+    Elements that are not in PS3.7 table E.1-1 are bytes; empty elements are left out.
     """
     raw, damage = split(bytes(data))
     if damage:
@@ -96,9 +96,9 @@ def decode(data: bytes) -> dict[int, Value]:
 
 
 def encode(values: Mapping[int, Value | None]) -> bytes:
-    """Encode values by tag; a value of None is left out, the group length is computed.
+    """Encode values by tag, without those that are None; the group length is computed.
 
-    Raises LocalProtocolError for a value that its element cannot have.
+    Raises LocalProtocolError for a value that is not valid for its element.
     """
     pieces = [b""]
     tag, value = 0, None
@@ -118,15 +118,15 @@ def encode(values: Mapping[int, Value | None]) -> bytes:
 def _unsendable(tag: int, value: Value | None, fault: Exception) -> LocalProtocolError:
     element = BY_TAG.get(tag)
     if element is None:
-        return LocalProtocolError(f"no command element ({tag >> 16:04X},{tag & 0xFFFF:04X})")
+        return LocalProtocolError(f"unknown command element ({tag >> 16:04X},{tag & 0xFFFF:04X})")
     return LocalProtocolError(f"{element.keyword} {value!r}: {fault}")
 
 
 def default_repertoire(text: str, length: int = COMMENT_LENGTH) -> str:
-    """Cut `text` to `length` characters that any receiver can read (PS3.5 6.1.2.1).
+    """Return `text` in at most `length` characters of the default repertoire (PS3.5 6.1.2.1).
 
-    White space becomes a space; a backslash, which would part values, and all that is not printable
-    ISO 646 becomes a question mark.
+    White space becomes a space. A backslash, which would separate values, and everything that is
+    not printable ISO 646 becomes a question mark.
     """
     head = (" " if c.isspace() else c for c in text[: 4 * length].strip()[:length])
     return "".join(c if " " <= c <= "~" and c != "\\" else "?" for c in head).rstrip()
@@ -137,7 +137,7 @@ def _decode_unsigned(length: int) -> Callable[[bytes], int | None]:
         if len(raw) == length:
             return int.from_bytes(raw, "little")
         if raw:
-            raise ValueError(f"has {len(raw)} bytes in place of {length}")
+            raise ValueError(f"has {len(raw)} bytes instead of {length}")
         return None
 
     return decode_unsigned
@@ -145,7 +145,7 @@ def _decode_unsigned(length: int) -> Callable[[bytes], int | None]:
 
 def _decode_tags(raw: bytes) -> tuple[int, ...] | None:
     if len(raw) % 4:
-        raise ValueError(f"has {len(raw)} bytes, no multiple of 4")
+        raise ValueError(f"has {len(raw)} bytes, not a multiple of 4")
     halves = unpack(f"<{len(raw) // 2}H", raw)
     pairs = zip(halves[::2], halves[1::2], strict=True)
     return tuple(group << 16 | number for group, number in pairs) or None
@@ -162,7 +162,7 @@ def _decode_ae(raw: bytes) -> str | None:
     text = raw.rstrip(b"\0").decode("latin-1").strip(" ")
     printable = text.isascii() and text.isprintable() and "\\" not in text
     if len(text) > AE_LENGTH or not printable:
-        raise ValueError("is not an AE title")
+        raise ValueError("is not a valid AE title")
     return text or None
 
 
@@ -178,7 +178,7 @@ DECODERS: dict[VR, Callable[[bytes], Value | None]] = {
     VR.UL: _decode_unsigned(4),
     VR.US: _decode_unsigned(2),
 }
-"""From raw value to value: None for an empty one, ValueError for one that its VR forbids."""
+"""Decoders by VR: they return None for an empty value, and raise ValueError for an invalid one."""
 
 
 def _encode_text(text: str, pad: bytes) -> bytes:
@@ -190,14 +190,14 @@ def _encode_uid(value: Value) -> bytes:
     if isinstance(value, PeerUid):
         return value.raw
     if not isinstance(value, str) or not is_tolerable(value):
-        raise ValueError("not a UID")
+        raise ValueError("not a valid UID")
     return _encode_text(value, b"\0")
 
 
 def _encode_ae(value: Value) -> bytes:
     title = _decode_ae(value.encode("ascii")) if isinstance(value, str) else None
     if title is None:
-        raise ValueError("not an AE title")
+        raise ValueError("not a valid AE title")
     return _encode_text(title, b" ")
 
 

@@ -1,4 +1,4 @@
-"""Faults of a message, and what it takes to answer them (PS3.7 annex C)."""
+"""Errors in received messages, and what a failure response to them needs (PS3.7 annex C)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gateway.errors import DimseError, RemoteProtocolError
 
 
 class RespondTo(NamedTuple):
-    """What a response needs of the request that it answers (PS3.7 9.3, 10.3)."""
+    """The parts of a request that a response to it repeats (PS3.7 9.3, 10.3)."""
 
     command_field: int
     message_id: int
@@ -17,7 +17,7 @@ class RespondTo(NamedTuple):
 
 
 class MessageError(DimseError):
-    """A request that cannot be taken, but can be answered with a failure."""
+    """An invalid request that can be answered with a failure."""
 
     def __init__(
         self,
@@ -31,11 +31,11 @@ class MessageError(DimseError):
         super().__init__(status, text)
         self.respond_to = respond_to
         self.offending_element = offending_element
-        """Tags of the command elements that are missing or wrong."""
+        """Tags of the command elements that are missing or invalid."""
         self.has_data_set = has_data_set
-        """A data set follows, to be received and thrown away before the response leaves."""
+        """A data set follows, which must be received and discarded before the response is sent."""
 
 
 def abort(text: str) -> RemoteProtocolError:
-    """The error for what can only be aborted: by the service user, that is source 0 (PS3.8 7.3)."""
+    """Return the error for an abort by the service user: source 0 (PS3.8 7.3)."""
     return RemoteProtocolError(text, source=0, reason=0)

@@ -1,8 +1,8 @@
-"""From messages to P-DATA-TF PDUs (PS3.8 9.3.5 and annex E).
+"""Encode messages as P-DATA-TF PDUs (PS3.8 9.3.5 and annex E).
 
-A PDU is filled up to the peer's maximum length, the command set and the beginning of the data set
-in one. Fragments have even lengths, so that only a data set of odd length ends in an odd one.
-Each byte is copied once, into its PDU.
+A PDU is filled up to the peer's maximum length; the command set and the beginning of the data set
+share one. Fragments have even lengths, so only a data set of odd length ends with an odd one. Each
+byte is copied once, into its PDU.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     Data = bytes | bytearray | memoryview
 
 CHUNK = 1024 * 1024
-"""The length of a PDU at the most, also if the peer has no limit."""
+"""The maximum length of a PDU, also if the peer has no limit."""
 
 SMALLEST = 8
-"""The shortest PDU with something in it: a peer that announces less gets these, of two bytes."""
+"""The smallest PDU with data, of two bytes; a peer that announces less gets these."""
 
 _PDU = Struct(">BxL")
 _PDV = Struct(">LBB")
@@ -36,9 +36,8 @@ def fragment(
 ) -> Iterable[bytes]:
     """Encode a message as P-DATA-TF PDUs.
 
-    `max_length` is the one that the peer announced: the length of the PDV items with their headers,
-    0 for no limit. `data_set` is the whole of it, or its parts as they come; None if the message
-    has none.
+    `max_length` is what the peer announced: the length of the PDV items with their headers, 0 for
+    no limit. `data_set` is the whole data set or its parts in order; None if the message has none.
     """
     length = len(command) + _PDV.size
     if data_set is None and length <= (max_length or CHUNK):
@@ -59,9 +58,9 @@ def _fragments(fragmenter: Fragmenter, data_set: Data | Iterable[Data] | None) -
 
 
 class Fragmenter:
-    """The same for a data set that is pushed: `feed` each part, then `finish`.
+    """Encodes a message whose data set comes in parts: `feed` each part, then `finish`.
 
-    At most one PDU of data is held back, because the last fragment has to be marked.
+    At most one PDU of data is held back, because the last fragment must be marked.
     """
 
     def __init__(self, context_id: int, command: bytes, max_length: int) -> None:
@@ -69,11 +68,11 @@ class Fragmenter:
         self._limit = max(min(max_length or CHUNK, CHUNK), SMALLEST)
         self._command = memoryview(command)
         self._parts: list[memoryview] = []
-        """Data that waits, always more than nothing and never more than fits, after `feed`."""
+        """Data of the next PDU; after `feed`, never empty and never more than fits."""
         self._held = 0
 
     def feed(self, data: Data) -> Iterator[bytes]:
-        """The PDUs that are full now; `data`, whose rest is kept, must not change afterwards."""
+        """Yield the PDUs that are full; `data` is referenced and must not change afterwards."""
         view = memoryview(data).cast("B") if isinstance(data, memoryview) else memoryview(data)
         if not len(view):
             return
@@ -91,7 +90,7 @@ class Fragmenter:
         self._hold(view[offset:])
 
     def finish(self, *, has_data_set: bool = True) -> Iterator[bytes]:
-        """The PDUs that remain, the last fragment among them."""
+        """Yield the remaining PDUs, with the last fragment."""
         if not has_data_set:
             yield from self._commands(alone=True)
             return
@@ -104,12 +103,12 @@ class Fragmenter:
         self._held += len(view)
 
     def _room(self) -> int:
-        """Bytes of data in the next PDU; an even number, at least two."""
+        """Return the bytes of data in the next PDU: an even number, at least two."""
         begun = len(self._command) + _PDV.size if self._command else 0
         return (self._limit - begun - _PDV.size) & ~1
 
     def _commands(self, *, alone: bool = False) -> Iterator[bytes]:
-        """The command set, except for a rest that shares its PDU with data."""
+        """Yield PDUs of the command set, except for a rest that shares its PDU with data."""
         room = (self._limit - _PDV.size) & ~1
         while self._command and (alone or self._room() <= 0):
             piece, self._command = self._command[:room], self._command[room:]

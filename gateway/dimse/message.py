@@ -1,7 +1,7 @@
 """The 23 messages (PS3.7 9.3 and 10.3).
 
-Decoding is total. It ends in a message, in a MessageError (a request that can be answered with a
-failure) or in a RemoteProtocolError (nothing can be answered: A-ABORT).
+Any bytes decode to a message, to a MessageError (a request that can be answered with a failure), or
+to a RemoteProtocolError (no answer is possible: A-ABORT).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gateway.dimse.base import (
     encode_message,
     response_of,
 )
-from gateway.dimse.command import (
+from gateway.dimse.command_elements import (
     COMMAND_DATA_SET_TYPE,
     COMMAND_FIELD,
     MESSAGE_ID,
@@ -120,7 +120,7 @@ class CGetRQ(_QueryRQ):
 class _RetrieveRSP(Response):
     data_set = DataSet.ALLOWED
     number_of_remaining_suboperations: int | None = None
-    """Only while pending, and after C-CANCEL."""
+    """Only in a pending response, and after C-CANCEL."""
     number_of_completed_suboperations: int | None = None
     number_of_failed_suboperations: int | None = None
     number_of_warning_suboperations: int | None = None
@@ -252,7 +252,7 @@ class NCreateRQ(Request):
     data_set = DataSet.ALLOWED
     affected_sop_class_uid: str
     affected_sop_instance_uid: str | None = None
-    """Without it the SCP makes one up and says so in its response."""
+    """Without it the SCP creates one and returns it in its response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,20 +282,20 @@ class NDeleteRSP(_NormalizedRSP):
 
 @dataclass(frozen=True, slots=True)
 class UnrecognizedRSP(Response):
-    """The failure response to a request whose command field nobody knows (0211H)."""
+    """The failure response to a request with an unknown command field (0211H)."""
 
     request_field: int = 0
 
     def encode(self, has_data_set: bool = False) -> bytes:
-        """The command set, with the command field that the response would have."""
+        """Return the command set, with the command field that a response would have."""
         return encode_message(self, self.request_field | RESPONSE, has_data_set)
 
 
 def decode(command_set: bytes) -> tuple[Message, bool]:
-    """Decode a command set; gives the message, and whether a data set follows.
+    """Decode a command set; return the message, and whether a data set follows.
 
     Raises MessageError for a request that can only be answered with a failure, and
-    RemoteProtocolError for what cannot be answered at all.
+    RemoteProtocolError if no answer is possible.
     """
     if len(command_set) > LIMIT:
         raise abort(f"command set of {len(command_set)} bytes")
@@ -307,16 +307,16 @@ def decode(command_set: bytes) -> tuple[Message, bool]:
     try:
         return _decode(field, raw, damage), has_data_set
     except Fault as fault:
-        raise _blame(field, raw, has_data_set, fault) from None
+        raise _error_of(field, raw, has_data_set, fault) from None
 
 
 def decode_message(command_set: bytes) -> Message:
-    """Decode a command set as `decode` does, for those who need the message only."""
+    """Decode a command set as `decode` does, and return the message only."""
     return decode(command_set)[0]
 
 
 def error_response(error: MessageError) -> Response:
-    """The failure response to a request that was no message."""
+    """Return the failure response to an invalid request."""
     to = error.respond_to
     kind = MESSAGES.get(to.command_field | RESPONSE)
     if kind is None:
@@ -349,7 +349,7 @@ def _decode(field: int, raw: dict[int, bytes], damage: str) -> Message:
     return message
 
 
-def _blame(
+def _error_of(
     field: int, raw: dict[int, bytes], has_data_set: bool, fault: Fault
 ) -> MessageError | RemoteProtocolError:
     message_id = _unsigned(raw, MESSAGE_ID)
@@ -371,7 +371,7 @@ def _unsigned(raw: dict[int, bytes], tag: int) -> int | None:
 
 
 def _uid(raw: dict[int, bytes], affected: int) -> str | None:
-    """The Affected, or Requested, UID to echo, unless it is too long for a UID."""
+    """Return the Affected or Requested UID, to repeat it; None if it is too long."""
     value = raw.get(affected) or raw.get(affected + 1) or b""
     uid = DECODERS[VR.UI](value)
     return uid if isinstance(uid, str) and len(uid) <= MAX_LENGTH else None

@@ -1,4 +1,4 @@
-"""Operations in flight: message IDs, the asynchronous window, C-CANCEL (PS3.7 9, 10, D.3.3.3)."""
+"""Operations in flight: message IDs, the operations window, C-CANCEL (PS3.7 9, 10, D.3.3.3)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _IDS = 0x10000
 
 
 class Operations:
-    """The operations that this side performs for its peer, from first byte to final response."""
+    """The operations that this side performs for its peer, from request to final response."""
 
     def __init__(self, window: int = 1) -> None:
         self.window = window
         self._cancelled: dict[int, bool] = {}
 
     def begin(self, request: Request) -> None:
-        """A request came; raises DimseError 0210H if its message ID is in flight."""
+        """Add a received request; raises DimseError 0210H if its message ID is in flight."""
         if request.message_id in self._cancelled:
             raise DimseError(
                 DUPLICATE_INVOCATION, f"message ID {request.message_id} is already in flight"
@@ -34,9 +34,9 @@ class Operations:
         self._cancelled[request.message_id] = False
 
     def cancel(self, message_id: int) -> bool:
-        """A C-CANCEL-RQ came; tells whether there is something to cancel.
+        """Process a C-CANCEL-RQ; return whether the operation is in flight.
 
-        It has no response and may come after the final response has left: then there is not.
+        It may arrive after the final response was sent; it has no response itself.
         """
         if message_id not in self._cancelled:
             return False
@@ -44,16 +44,16 @@ class Operations:
         return True
 
     def is_cancelled(self, message_id: int) -> bool:
-        """A C-CANCEL-RQ came for this operation; stays so until it ends."""
+        """Return whether a C-CANCEL-RQ was received for this operation."""
         return self._cancelled.get(message_id, False)
 
     def end(self, message_id: int) -> None:
-        """The final response left, or never will; the message ID is free again."""
+        """Remove an operation: the final response was sent, or will never be."""
         self._cancelled.pop(message_id, None)
 
     @property
     def full(self) -> bool:
-        """The negotiated window has no room: what comes now has to wait."""
+        """Whether the negotiated window is full, so that further requests must wait."""
         return self.window != UNLIMITED and len(self._cancelled) >= self.window
 
     def __contains__(self, message_id: object) -> bool:
@@ -64,7 +64,7 @@ class Operations:
 
 
 class Invocations:
-    """The operations that this side asked its peer for, from request to final response."""
+    """The operations that the peer performs for this side, from request to final response."""
 
     def __init__(self, window: int = 1) -> None:
         self.window = window
@@ -72,7 +72,7 @@ class Invocations:
         self._last = 0
 
     def next_message_id(self) -> int:
-        """A message ID that is not in flight: 1, 2, ... 65535, 0, 1, ..."""
+        """Return a message ID that is not in flight: 1, 2, ... 65535, 0, 1, ..."""
         if len(self._requests) >= _IDS:
             raise LocalProtocolError("every message ID is in flight")
         candidate = (self._last + 1) % _IDS
@@ -82,7 +82,7 @@ class Invocations:
         return candidate
 
     def begin(self, request: Request) -> None:
-        """A request is sent; raises LocalProtocolError if its ID is in use or the window full."""
+        """Add a sent request; raises LocalProtocolError if its ID is in use or the window full."""
         if request.message_id in self._requests:
             raise LocalProtocolError(f"message ID {request.message_id} is in flight")
         if self.full:
@@ -90,7 +90,7 @@ class Invocations:
         self._requests[request.message_id] = request
 
     def receive(self, response: Response) -> Request:
-        """The request that `response` answers; after a final response it is out of flight.
+        """Return the request of a received response, and remove it after a final response.
 
         Raises RemoteProtocolError if there is none.
         """
@@ -105,16 +105,16 @@ class Invocations:
         return request
 
     def cancel(self, message_id: int) -> CCancelRQ | None:
-        """The C-CANCEL-RQ to send, or None if the operation is already over."""
+        """Return the C-CANCEL-RQ to send, or None if the operation is over."""
         return CCancelRQ(message_id) if message_id in self._requests else None
 
     def end(self, message_id: int) -> None:
-        """Give up waiting for a response."""
+        """Remove an operation without its response."""
         self._requests.pop(message_id, None)
 
     @property
     def full(self) -> bool:
-        """The negotiated window has no room."""
+        """Whether the negotiated window is full."""
         return self.window != UNLIMITED and len(self._requests) >= self.window
 
     def __contains__(self, message_id: object) -> bool:

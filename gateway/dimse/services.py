@@ -1,7 +1,7 @@
-"""The service classes of PS3.4: which SOP class knows which operations and statuses.
+"""The service classes of PS3.4: the operations and statuses of each SOP class.
 
-One table, below. What it does not list - private and future SOP classes that the policy let in - is
-taken for storage.
+There is one table, below. SOP classes that it does not have, which are private or new ones that the
+policy accepts, are treated as storage.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.dimse import status as codes
-from gateway.dimse.command import CommandField as Cmd
+from gateway.dimse.command_elements import CommandField as Cmd
 from gateway.dimse.message import DataSet, Message, Request
 from gateway.dimse.statuses import (
     EVENT_LOGGING,
@@ -27,7 +27,7 @@ from gateway.dimse.statuses import (
     RT_VERIFICATION,
     STORAGE,
     UPS,
-    Rows,
+    StatusRows,
     find_status,
 )
 from gateway.errors import DimseError
@@ -39,31 +39,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What one or more SOP classes have in common."""
+    """A service of one or more SOP classes."""
 
     name: str
     annex: str
-    """Of PS3.4."""
+    """The annex of PS3.4."""
     operations: frozenset[Cmd]
-    """The requests it knows, whoever sends them."""
-    statuses: Rows = ()
+    """Its requests, sent by either side."""
+    statuses: StatusRows = ()
 
     def status(self, code: int) -> tuple[Category, str] | None:
-        """The class and meaning of a status code; None if the service does not have it."""
+        """Return the class and meaning of a status; None if the service does not have it."""
         return find_status(self.statuses, code)
 
 
-class _Entry(NamedTuple):
+class _ServiceEntry(NamedTuple):
     service: Service
     keywords: str
 
 
-def _entry(name: str, annex: str, operations: str, statuses: Rows, keywords: str) -> _Entry:
+def _entry(
+    name: str, annex: str, operations: str, statuses: StatusRows, keywords: str
+) -> _ServiceEntry:
     known = frozenset(Cmd[f"{operation.replace('-', '_')}_RQ"] for operation in operations.split())
-    return _Entry(Service(name, annex, known, statuses), keywords)
+    return _ServiceEntry(Service(name, annex, known, statuses), keywords)
 
 
-def _query_retrieve(name: str, annex: str, prefix: str) -> tuple[_Entry, ...]:
+def _query_retrieve(name: str, annex: str, prefix: str) -> tuple[_ServiceEntry, ...]:
     return tuple(
         _entry(name, annex, f"C-{operation.upper()}", rows, prefix + operation)
         for operation, rows in (("Find", FIND), ("Move", MOVE), ("Get", GET))
@@ -74,7 +76,7 @@ _STORED = " ".join([UIDS[uid].keyword for uid in STORAGE_SOP_CLASSES])
 _N = "N-EVENT-REPORT N-GET N-SET N-ACTION N-CREATE N-DELETE"
 
 # fmt: off
-_ENTRIES: tuple[_Entry, ...] = (
+_ENTRIES: tuple[_ServiceEntry, ...] = (
     _entry("Verification", "A", "C-ECHO", (), "Verification"),
     _entry("Storage", "B", "C-STORE", STORAGE, _STORED),
     *_query_retrieve("Query/Retrieve", "C", "PatientRootQueryRetrieveInformationModel"),
@@ -178,7 +180,7 @@ _META: dict[str, str] = {
     "DetachedStudyManagementMeta": "DetachedStudyManagement StudyComponentManagement",
     "DetachedResultsManagementMeta": "DetachedResultsManagement DetachedInterpretationManagement",
 }
-"""Meta SOP classes and what they stand for (PS3.4 H.3.2 and, retired, earlier editions)."""
+"""Meta SOP classes and their members (PS3.4 H.3.2; retired ones of earlier editions)."""
 # fmt: on
 
 
@@ -214,31 +216,31 @@ _UPS: dict[str, frozenset[str]] = {
     for trial, names in (("", "Watch Pull Event Query"), ("Trial", "Watch Pull Event"))
     for name in names.split()
 }
-"""Each UPS is an instance of UPS Push, whatever SOP class was negotiated (PS3.4 CC.3.1.1)."""
+"""Every UPS is an instance of UPS Push, whichever SOP class was negotiated (PS3.4 CC.3.1.1)."""
 
 
 def service_of(sop_class_uid: str) -> Service:
-    """The service of a SOP class; storage for one that the table does not have."""
+    """Return the service of a SOP class; storage for one that the table does not have."""
     return SERVICES.get(sop_class_uid, STORAGE_SERVICE)
 
 
 def serve_like(sop_class_uid: str, like: str) -> None:
-    """From now on a UID that the table does not have has the service of the SOP class `like`."""
+    """Give a UID that the table does not have the service of the SOP class `like`."""
     SERVICES.setdefault(sop_class_uid, SERVICES[like])
 
 
 def carries(abstract_syntax: str, sop_class_uid: str) -> bool:
-    """Tell whether a context of one SOP class has messages of another one too.
+    """Return whether a context of one SOP class can have messages of another.
 
-    A context of a meta SOP class has those of its members, and one of a UPS SOP class those of UPS
-    Push.
+    A context of a meta SOP class has messages of its members, and one of a UPS SOP class those of
+    UPS Push.
     """
     members = META_SOP_CLASSES.get(abstract_syntax) or _UPS.get(abstract_syntax) or ()
     return sop_class_uid in members
 
 
 def is_known_status(sop_class_uid: str, code: int) -> bool:
-    """Tell whether the service of that SOP class has that status code."""
+    """Return whether the service of a SOP class has a status code."""
     return service_of(sop_class_uid).status(code) is not None
 
 
@@ -250,7 +252,7 @@ def check_request(
     as_scu: bool = True,
     as_scp: bool = True,
 ) -> None:
-    """Check a request against the context it came on; raises DimseError 0122H, 0211H or 0212H.
+    """Check a request against its context; raises DimseError 0122H, 0211H or 0212H.
 
     `as_scu` and `as_scp` are the roles of this side on that context (PS3.7 D.3.3.4): an
     N-EVENT-REPORT goes to the SCU, every other request to the SCP.

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Category(StrEnum):
-    """The classes of status codes (PS3.7 C.1 to C.5), and what belongs to none."""
+    """The classes of status codes (PS3.7 C.1 to C.5), and UNKNOWN for all other codes."""
 
     SUCCESS = "Success"
     WARNING = "Warning"
@@ -90,9 +90,9 @@ _SINGLE = {
 
 
 def category(status: int) -> Category:
-    """The class of `status`, whatever the service (PS3.7 annex C).
+    """Return the class of a status code, for any service (PS3.7 annex C).
 
-    A code of no class is UNKNOWN: final, and never a success.
+    A code without a class is UNKNOWN: it is final, and never a success.
     """
     if (single := _SINGLE.get(status)) is not None:
         return single
@@ -109,5 +109,5 @@ def has_data_set(status: int) -> bool:
 
 
 def is_pending(status: int) -> bool:
-    """Tell whether more responses to the same request follow."""
+    """Return whether more responses to the same request follow."""
     return status in (PENDING, PENDING_WARNING)

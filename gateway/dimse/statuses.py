@@ -1,4 +1,4 @@
-"""The status codes that services have beyond those of PS3.7 annex C, as PS3.4 lists them."""
+"""The status codes of each service in addition to those of PS3.7 annex C, as in PS3.4."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import NamedTuple
 from gateway.dimse.status import GENERAL, Category
 
 
-class Row(NamedTuple):
-    """Codes from `first` to `last` with one meaning."""
+class StatusRow(NamedTuple):
+    """The codes from `first` to `last`, with one meaning."""
 
     first: int
     last: int
@@ -16,23 +16,23 @@ class Row(NamedTuple):
     meaning: str
 
 
-Rows = tuple[Row, ...]
+StatusRows = tuple[StatusRow, ...]
 
 
-def _failure(code: int, meaning: str, last: int = 0) -> Row:
-    return Row(code, last or code, Category.FAILURE, meaning)
+def _failure(code: int, meaning: str, last: int = 0) -> StatusRow:
+    return StatusRow(code, last or code, Category.FAILURE, meaning)
 
 
-def _warning(code: int, meaning: str) -> Row:
-    return Row(code, code, Category.WARNING, meaning)
+def _warning(code: int, meaning: str) -> StatusRow:
+    return StatusRow(code, code, Category.WARNING, meaning)
 
 
-def _pending(code: int, meaning: str) -> Row:
-    return Row(code, code, Category.PENDING, meaning)
+def _pending(code: int, meaning: str) -> StatusRow:
+    return StatusRow(code, code, Category.PENDING, meaning)
 
 
-def find_status(rows: Rows, code: int) -> tuple[Category, str] | None:
-    """The class and meaning of `code` in a service with `rows`; None if the service has it not."""
+def find_status(rows: StatusRows, code: int) -> tuple[Category, str] | None:
+    """Return the class and meaning of a code in a service with `rows`; None if it has none."""
     for row in rows:
         if row.first <= code <= row.last:
             return row.category, row.meaning
@@ -46,7 +46,7 @@ _OPTIONAL_IGNORED = _warning(0x0001, "Requested optional attributes are not supp
 _MATCH = _pending(0xFF00, "Matches are continuing")
 _MATCH_WARNING = _pending(0xFF01, "Matches are continuing, an optional key was not supported")
 
-STORAGE: Rows = (
+STORAGE: StatusRows = (
     _warning(0xB000, "Stored: data elements were coerced"),
     _warning(0xB006, "Stored: data elements were discarded"),
     _warning(0xB007, "Stored: data set does not match SOP Class"),
@@ -56,24 +56,24 @@ STORAGE: Rows = (
 )
 """PS3.4 B.2.3."""
 
-NON_PATIENT_OBJECT: Rows = (
+NON_PATIENT_OBJECT: StatusRows = (
     _OUT_OF_RESOURCES,
     _failure(0xA900, "Data set does not match SOP Class"),
     _failure(0xC000, "Cannot understand"),
 )
 """PS3.4 GG.4."""
 
-FIND: Rows = (_OUT_OF_RESOURCES, _WRONG_IDENTIFIER, _UNABLE, _MATCH, _MATCH_WARNING)
+FIND: StatusRows = (_OUT_OF_RESOURCES, _WRONG_IDENTIFIER, _UNABLE, _MATCH, _MATCH_WARNING)
 """PS3.4 C.4.1.1.4, K.4.1.1.4, V.4.1.1.4."""
 
-REPOSITORY_QUERY: Rows = (
+REPOSITORY_QUERY: StatusRows = (
     _failure(0xA710, "Invalid prior record key"),
     _warning(0xB001, "Response limit reached, another request may give more matches"),
     *FIND,
 )
 """PS3.4 C.6.4.3."""
 
-_RETRIEVE: Rows = (
+_RETRIEVE: StatusRows = (
     _failure(0xA701, "Refused: unable to calculate the number of matches"),
     _failure(0xA702, "Refused: unable to perform sub-operations"),
     _WRONG_IDENTIFIER,
@@ -87,13 +87,13 @@ _RETRIEVE: Rows = (
     _pending(0xFF00, "Sub-operations are continuing"),
 )
 
-GET: Rows = _RETRIEVE
+GET: StatusRows = _RETRIEVE
 """PS3.4 C.4.3.1.4, Y.4.2.1.4."""
 
-MOVE: Rows = (_failure(0xA801, "Refused: move destination unknown"), *_RETRIEVE)
+MOVE: StatusRows = (_failure(0xA801, "Refused: move destination unknown"), *_RETRIEVE)
 """PS3.4 C.4.2.1.5, Y.4.1.1.4."""
 
-RELEVANT_PATIENT: Rows = (
+RELEVANT_PATIENT: StatusRows = (
     _OUT_OF_RESOURCES,
     _WRONG_IDENTIFIER,
     _failure(0xC000, "Unable to process"),
@@ -103,13 +103,13 @@ RELEVANT_PATIENT: Rows = (
 )
 """PS3.4 Q.2.1.1.4."""
 
-PROCEDURE_STEP: Rows = (
+PROCEDURE_STEP: StatusRows = (
     _OPTIONAL_IGNORED,
     _failure(0x0110, "Performed procedure step may no longer be updated, or processing failure"),
 )
 """PS3.4 F.7.2, F.8.2."""
 
-PRINT: Rows = (
+PRINT: StatusRows = (
     _warning(0xB600, "Memory allocation not supported"),
     _warning(0xB601, "Film session printing (collation) not supported"),
     _warning(0xB602, "Film session without image boxes: empty page"),
@@ -128,7 +128,7 @@ PRINT: Rows = (
 )
 """PS3.4 H.4."""
 
-EVENT_LOGGING: Rows = (
+EVENT_LOGGING: StatusRows = (
     _warning(0xB101, "Synchronization frame of reference does not match"),
     _warning(0xB102, "Logged under another Study Instance UID"),
     _warning(0xB104, "IDs inconsistent: event logged"),
@@ -142,7 +142,7 @@ EVENT_LOGGING: Rows = (
 )
 """PS3.4 P.2."""
 
-MEDIA_CREATION: Rows = (
+MEDIA_CREATION: StatusRows = (
     _OPTIONAL_IGNORED,
     _failure(0xA510, "Media creation was already initiated for this instance"),
     _failure(0xC201, "Media creation request already completed"),
@@ -151,10 +151,12 @@ MEDIA_CREATION: Rows = (
 )
 """PS3.4 S.3.2."""
 
-INVENTORY_CREATION: Rows = (_warning(0xB010, "Key attributes are not supported for matching"),)
+INVENTORY_CREATION: StatusRows = (
+    _warning(0xB010, "Key attributes are not supported for matching"),
+)
 """PS3.4 KK.2.2."""
 
-RT_VERIFICATION: Rows = (
+RT_VERIFICATION: StatusRows = (
     _failure(0xC112, "No such machine verification instance"),
     _failure(0xC221, "No such fraction group in the referenced plan"),
     _failure(0xC222, "No beams in the referenced fraction group"),
@@ -166,7 +168,7 @@ RT_VERIFICATION: Rows = (
 )
 """PS3.4 DD.3.2."""
 
-UPS: Rows = (
+UPS: StatusRows = (
     _OPTIONAL_IGNORED,
     _warning(0xB300, "UPS created with modifications"),
     _warning(0xB301, "Deletion lock not granted"),

@@ -1,4 +1,4 @@
-"""Sub-operations of a C-GET or C-MOVE: how many, what became of them (PS3.4 C.4.2, C.4.3)."""
+"""The sub-operation counters of a C-GET or C-MOVE, and its final status (PS3.4 C.4.2, C.4.3)."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from gateway.dimse.status import (
 from gateway.uid import is_tolerable
 
 MOST = 0xFFFF
-"""Counters are US (PS3.7 E.1)."""
+"""The largest counter: VR US (PS3.7 E.1)."""
 
 
 @dataclass(slots=True)
-class Tally:
-    """What was announced, and what became of it."""
+class SuboperationCounters:
+    """The number of sub-operations that were announced, and the results so far."""
 
     announced: int = 0
     completed: int = 0
     warnings: int = 0
     failures: int = 0
     failed: list[str] = field(default_factory=list)
-    """SOP Instance UIDs of the sub-operations that failed, as far as they are known."""
+    """SOP Instance UIDs of the sub-operations that failed, if they are known."""
 
     @property
     def remaining(self) -> int:
         return max(0, self.announced - self.completed - self.warnings - self.failures)
 
     def count(self, status: int | None, sop_instance_uid: str) -> None:
-        """One sub-operation more, with the status of its response; None: there was none."""
+        """Count a sub-operation by the status of its response; None: there was no response."""
         match None if status is None else category(status):
             case Category.SUCCESS:
                 self.completed += 1
@@ -42,32 +42,32 @@ class Tally:
                 self.warnings += 1
             case _:
                 self.failures += 1
-                if is_tolerable(sop_instance_uid):  # no list can name what has no UID
+                if is_tolerable(sop_instance_uid):
                     self.failed.append(sop_instance_uid)
 
     def give_up(self) -> None:
-        """What was announced and never came has failed."""
+        """Count the remaining sub-operations as failed."""
         self.failures += self.remaining
 
     def conclude(self, status: int) -> int:
         """Return the status of the final response to a worker's last `status`.
 
-        Unless the operation was cancelled, what never came has failed. A success becomes what the
-        counters say.
+        Unless the operation was cancelled, remaining sub-operations count as failed. A success
+        becomes the status that the counters imply.
         """
         if status != CANCEL:
             self.give_up()
         return self.status() if status == SUCCESS else status
 
     def status(self) -> int:
-        """The final status if the worker reports success."""
+        """Return the final status if the worker reports success."""
         if self.failures and not (self.completed or self.warnings):
             return UNABLE_TO_PERFORM_SUBOPERATIONS
         excess = self.completed + self.warnings + self.failures > self.announced
         return SUBOPERATIONS_FAILED if self.failures or self.warnings or excess else SUCCESS
 
     def elements(self, *, with_remaining: bool) -> dict[str, int]:
-        """The counters by their PS3.7 keywords; remaining only while pending, or cancelled."""
+        """Return the counters by PS3.7 keyword; remaining only if pending or cancelled."""
         counters = {
             "NumberOfCompletedSuboperations": min(self.completed, MOST),
             "NumberOfFailedSuboperations": min(self.failures, MOST),

@@ -30,7 +30,7 @@ _SELDOM_USED = (
     *("WaveformAcquisition", "WaveformAnnotation", "WaveformPresentation"),
     *("WaveformStorageTrial", "WideField", "XAPerformed"),
 )
-"""How the keywords begin of what is left out: trials, recent SOP classes, and those that are not
+"""Prefixes of the keywords that are left out: trial and recent SOP classes, and those that are not
 used in hospitals."""
 
 

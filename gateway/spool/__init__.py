@@ -1,16 +1,15 @@
-"""The claim check: data sets wait on disk, and only their claims travel.
+"""The spool: data sets are written to disk as they arrive, and workers get claims (claim check).
 
     incoming/N/TOKEN.part   acceptor N writes the fragments as they arrive
-    ready/TOKEN             sealed and offered; a worker takes it by renaming it into its own tree
-    quarantine/TOKEN.dcm    parked: two workers died with it in hand; nothing ever reads it back
+    ready/TOKEN             complete; a worker takes it by renaming it into its own directory
+    quarantine/TOKEN.dcm    two workers died while they had it; nothing reads it again
 
 Each is a Part 10 file whose data set is byte for byte what the peer sent. Data sets up to
-`inline_max` never touch the disk here: they travel with their claim.
+`inline_max` are not written to disk here but are sent with their claim.
 
-A spool file that no worker took was never acknowledged to its peer. That is why a starting acceptor
-may delete whatever its predecessor left: its own `incoming/N`, and in `ready` the tokens that carry
-its number. If a worker still holds such a claim, its take fails, for a request that nobody waits
-for any more.
+A spool file that no worker has taken was never acknowledged to the peer. So an acceptor that starts
+can delete whatever its predecessor left: its own `incoming/N`, and in `ready` the tokens with its
+number. If a worker still has such a claim, it fails to take the file; its request is over anyway.
 """
 
 from gateway.spool.claim import Claim, Tokens

@@ -1,4 +1,4 @@
-"""Buffers in which data sets wait for the disk."""
+"""Buffers for data sets that wait for the disk."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import mmap
 from collections import deque
 
 CHUNK = 1024 * 1024
-"""Bytes of a buffer, unless data sets that travel inline need more."""
+"""Bytes of a buffer, unless inline data sets need more."""
 MANY = 128
-"""Buffers that may be lent before data sets should make do with less."""
+"""Buffers in use from which on they are scarce."""
 KEPT = 64
-"""Buffers that are kept for the next data sets."""
+"""Free buffers that are kept for later."""
 
 
 class Chunks:
-    """Lends buffers of one size.
+    """A pool of buffers of one size.
 
-    Only the pages that are written to take memory, and the one that was given back last is lent
-    first: its pages are there, and still in the processor's cache.
+    Only pages that are written to take memory. The buffer that was returned last is used first: its
+    pages are allocated, and still in the cache of the processor.
     """
 
     def __init__(self, size: int = CHUNK) -> None:
@@ -27,11 +27,11 @@ class Chunks:
 
     @property
     def are_scarce(self) -> bool:
-        """So many are lent that who can should give his back."""
+        """Whether buffers are scarce, so that writers should release theirs early."""
         return self._made - len(self._free) > MANY
 
     def take(self) -> memoryview:
-        """A buffer with anything in it; from the loop's thread only."""
+        """Return a buffer with arbitrary content. Only for the thread of the event loop."""
         free = self._free
         while len(free) > KEPT:
             free.popleft()
@@ -43,5 +43,5 @@ class Chunks:
             return memoryview(mmap.mmap(-1, self.size))
 
     def give(self, chunk: memoryview) -> None:
-        """Nobody looks at it any more; from any thread."""
+        """Return a buffer to the pool, from any thread."""
         self._free.append(chunk)

@@ -1,4 +1,4 @@
-"""What a data set is called, and what is told of it to the worker that shall take it."""
+"""Tokens, the names of spooled data sets, and claims, by which workers take them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 TOKEN = re.compile(r"([0-9]{8})-([0-9]{9})-([0-9]{1,4})-[0-9a-f]{24}")
-"""Date, time, acceptor, random digits. The first three name the bucket."""
+"""Date, time, acceptor, and random digits. The first three are the name of the bucket."""
 
 BUCKET = 1000
-"""Tokens that share a bucket at the most."""
+"""The maximum number of tokens in a bucket."""
 
 _RANDOM = 12
 """Random bytes of a token."""
@@ -28,11 +28,11 @@ _DAY = 24 * 60 * 60
 
 
 class Tokens:
-    """Draws the names of one acceptor's data sets.
+    """Generates the tokens of one acceptor.
 
-    A token names its bucket too: the date, time and acceptor under which the bucket was begun. So
-    the final place of a file is a function of its token alone. Workers need not count files nor
-    agree with each other, and two of them that hold the same claim can only meet at the same name.
+    A token contains the name of its bucket: the date and time at which the bucket was begun, and
+    the acceptor. So the final name of a file depends on its token only. Workers need not count
+    files or coordinate, and two of them with the same claim use the same name.
     """
 
     def __init__(self, index: int, clock: Callable[[], float] = time.time) -> None:
@@ -40,14 +40,14 @@ class Tokens:
         self._clock = clock
         """Seconds since 1970."""
         self._begun = 0
-        """Milliseconds since 1970 when the bucket was begun."""
+        """When the bucket was begun, in milliseconds since 1970."""
         self._prefix = ""
         self._left = 0
         self._random = ""
-        """Digits of the tokens to come, drawn all at once."""
+        """Random digits for all tokens of the bucket."""
 
     def draw(self) -> str:
-        """A new token."""
+        """Return a new token."""
         now = self._clock()
         if not self._left or int(now // _DAY) != self._begun // (_DAY * 1000):
             self._begin(int(now * 1000))
@@ -70,49 +70,49 @@ class Tokens:
 def _bucket(token: str) -> tuple[str, str]:
     found = TOKEN.fullmatch(token)
     if found is None:
-        raise SpoolError(f"token {token[:80]!r} was not drawn by a spool")
+        raise SpoolError(f"{token[:80]!r} is not a valid token")
     date, begun, index = found.groups()
     return date, f"{begun}-{index}"
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A sealed data set: where it is, and what it must turn out to be."""
+    """A complete data set: where it is, and what it contains."""
 
     token: str
     path: str | None
-    """The Part 10 file in the spool; None: its bytes travel beside the claim."""
+    """The Part 10 file in the spool; None if its bytes are sent with the claim."""
     offset: int
     """Bytes of the Part 10 file before the data set."""
     size: int
     """Bytes of the data set."""
     digest: bytes
-    """BLAKE3 of the data set; empty if nobody asked for durable data."""
+    """BLAKE3 digest of the data set; empty if no worker asked for durable data."""
     synced: bool = False
-    """The file's data is on disk. Whoever promises that it is must sync it himself otherwise."""
+    """The data is on disk; if not, a worker must sync the file before it reports success."""
 
     @property
     def bucket(self) -> tuple[str, str]:
-        """The names of the two folders of its final place; raises SpoolError for a bad token."""
+        """The two directories of the final name; raises SpoolError for an invalid token."""
         return _bucket(self.token)
 
     def to_map(self) -> dict[str, Any]:
-        """Plain values for an envelope."""
+        """Return the claim as plain values for an envelope."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def from_map(cls, values: Mapping[str, Any]) -> Claim:
-        """The inverse of `to_map`; raises SpoolError for anything else."""
+        """Return the claim that `to_map` was called on; raises SpoolError for anything else."""
         try:
             claim = cls(**values)
         except TypeError as error:
-            raise SpoolError(f"this is no claim: {error}") from None
-        if not claim._is_sound():
-            raise SpoolError("this is no claim: a value has a wrong type")
-        claim.bucket  # noqa: B018 - raises for a bad token
+            raise SpoolError(f"not a valid claim: {error}") from None
+        if not claim._is_valid():
+            raise SpoolError("not a valid claim: a value has a wrong type")
+        claim.bucket  # noqa: B018 - raises for an invalid token
         return claim
 
-    def _is_sound(self) -> bool:
+    def _is_valid(self) -> bool:
         return (
             isinstance(self.token, str)
             and (self.path is None or isinstance(self.path, str))

@@ -1,7 +1,7 @@
 """The digest of a data set: BLAKE3, 32 bytes.
 
-SHA-256 was the most expensive part of a C-STORE, also on processors that have instructions for it.
-BLAKE3 is as hard to forge and takes a fifth of the time there; `b3sum` computes the same.
+SHA-256 was the most expensive part of a C-STORE, even on processors with instructions for it.
+BLAKE3 is as hard to forge and takes a fifth of the time. `b3sum` computes the same digest.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ LENGTH = 32
 
 
 def digest_of(data: bytes | memoryview) -> bytes:
-    """The digest of bytes that are at hand."""
+    """Return the digest of bytes in memory."""
     return Digest(data).digest()
 
 

@@ -1,4 +1,4 @@
-"""The spool's folders: made private, locked, swept, checked."""
+"""The directories of the spool: created, locked, cleaned up and checked."""
 
 from __future__ import annotations
 
@@ -23,21 +23,20 @@ _LOCK = "lock"
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a starting acceptor found of its predecessor."""
+    """What an acceptor found of its predecessor when it started."""
 
     partial: int = 0
-    """Data sets that were still arriving: deleted."""
+    """Incomplete data sets, deleted."""
     sealed: int = 0
-    """Data sets that no worker took, never acknowledged: deleted."""
+    """Complete data sets that no worker took and that were not acknowledged, deleted."""
     foreign: int = 0
-    """What is not the spool's own, symbolic links included: left alone."""
+    """Anything that is not part of the spool, symbolic links included; not touched."""
 
 
 def make_root(path: Path) -> Path:
-    """Make the folder, and those above it, for this user alone; gives it without symbolic links.
+    """Create a directory for this user only; return its path without symbolic links.
 
-    One that is there stays as its owner made it, so long as it can be written to.
-    Raises ConfigError in one line: what is wrong, and what to do about it.
+    An existing one is not changed, but must be writable. Raises ConfigError, which says what to do.
     """
     try:
         path = path.resolve()
@@ -49,15 +48,17 @@ def make_root(path: Path) -> Path:
 
 
 def make_private(path: Path) -> None:
-    """Make one of the spool's own folders, or tighten it; never follows a symbolic link.
+    """Create a directory of the spool, or restrict it to this user; never follow a symbolic link.
 
-    Raises ConfigError in one line.
+    Raises ConfigError, which says what to do.
     """
     try:
         path.mkdir(mode=0o700, exist_ok=True)
         found = path.lstat()
         if not stat.S_ISDIR(found.st_mode):
-            raise ConfigError(f"{path} is a symbolic link: put a directory there, or set data_dir")
+            raise ConfigError(
+                f"{path} is a symbolic link: replace it by a directory, or change --data"
+            )
         if found.st_uid == os.geteuid() and found.st_mode & 0o077:
             path.chmod(0o700)
         _check_writable(path)
@@ -72,13 +73,13 @@ def _check_writable(path: Path) -> None:
 
 def _refusal(path: Path, error: OSError) -> ConfigError:
     return ConfigError(
-        f"cannot write to {path}: {error.strerror}; let user {os.geteuid()} write there, "
-        f"or set data_dir to a directory that it owns"
+        f"cannot write to {path}: {error.strerror}; give user {os.geteuid()} write permission, "
+        f"or choose another directory with --data"
     )
 
 
 def lock(folder: Path) -> int:
-    """Hold the folder until the descriptor is closed; raises SpoolError if another one does."""
+    """Lock a directory until the descriptor is closed; raises SpoolError if it is locked."""
     path = folder / _LOCK
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -88,12 +89,12 @@ def lock(folder: Path) -> int:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(fd)
-        raise SpoolError(f"another acceptor with this number holds {folder}") from None
+        raise SpoolError(f"another acceptor with this number uses {folder}") from None
     return fd
 
 
 def sweep(incoming: Path, ready: Path, index: int) -> Swept:
-    """Delete what acceptor `index` left when it died; the caller holds the lock of `incoming`."""
+    """Delete what acceptor `index` left when it died; the caller has the lock of `incoming`."""
     partial, foreign = _sweep(incoming, index, PART)
     sealed, others = _sweep(ready, index, "")
     return Swept(partial, sealed, foreign + others)
@@ -107,7 +108,7 @@ def _sweep(folder: Path, index: int, suffix: str) -> tuple[int, int]:
             if owner is None or not entry.is_file(follow_symlinks=False):
                 foreign += entry.name != _LOCK
             elif owner == index:
-                with suppress(FileNotFoundError):  # a worker took it this very moment
+                with suppress(FileNotFoundError):  # a worker has just taken it
                     os.unlink(entry.path)
                     deleted += 1
     return deleted, foreign
@@ -119,17 +120,17 @@ def _owner(name: str, suffix: str) -> int | None:
 
 
 def check_data_dir(data_dir: Path) -> None:
-    """Make `spool` and `archive` in the data directory and see that a rename joins them.
+    """Create `spool` and `archive`, and check that a file can be renamed from one to the other.
 
-    Raises ConfigError in one line.
+    Raises ConfigError, which says what to do.
     """
     check_file_system(data_dir / "spool", data_dir / "archive")
 
 
 def check_file_system(spool: Path, archive: Path) -> None:
-    """Raise ConfigError unless a file can be renamed from one folder to the other; makes both.
+    """Create both directories; raise ConfigError unless a file can be renamed between them.
 
-    It is tried out: device numbers do not tell bind mounts and subvolumes apart.
+    A rename is tried, because device numbers do not distinguish bind mounts and subvolumes.
     """
     spool, archive = make_root(spool), make_root(archive)
     name = f"probe-{secrets.token_hex(8)}"
@@ -137,17 +138,17 @@ def check_file_system(spool: Path, archive: Path) -> None:
         os.close(os.open(spool / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         os.rename(spool / name, archive / name)
     except OSError as error:
-        raise _no_way(spool, archive, error) from None
+        raise _rename_error(spool, archive, error) from None
     finally:
         for folder in (spool, archive):
             with suppress(OSError):
                 os.unlink(folder / name)
 
 
-def _no_way(spool: Path, archive: Path, error: OSError) -> ConfigError:
+def _rename_error(spool: Path, archive: Path, error: OSError) -> ConfigError:
     if error.errno != errno.EXDEV:
         return _refusal(spool, error)
     return ConfigError(
-        f"{spool} and {archive} are on different file systems; put both on one, "
-        f"so that a received file can be renamed into the archive"
+        f"{spool} and {archive} are on different file systems: put both on one, "
+        f"because received files are renamed into the archive"
     )

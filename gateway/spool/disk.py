@@ -1,4 +1,4 @@
-"""The disk under a spool: how it is written to, and whether there is room on it."""
+"""Writing to the disk of a spool, and checking its free space."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_VECTORS = 1024
 """IOV_MAX of Linux."""
 _SYNC_FILE_RANGE_WRITE = 2
 _MIN_FILES = 1024
-"""Free inodes below which the disk counts as full."""
+"""With fewer free inodes the disk counts as full."""
 
 _sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
 if _sync_file_range is not None:
@@ -26,7 +26,7 @@ if _sync_file_range is not None:
 
 
 def write_all(fd: int, views: Sequence[Buffer]) -> int:
-    """Write every byte of the views, however little each `writev` takes; gives their number."""
+    """Write all bytes of the views, with several `writev` if necessary; return their number."""
     left = [memoryview(view) for view in views if len(view)]
     total = sum(map(len, left))
     at = 0
@@ -41,19 +41,19 @@ def write_all(fd: int, views: Sequence[Buffer]) -> int:
 
 
 def start_write_back(fd: int, offset: int, length: int) -> None:
-    """Ask the kernel to begin writing these pages to disk, where it can be asked.
+    """Ask the kernel to start writing these pages to disk, if the system supports that.
 
-    A hint only: what went wrong shows at the sync.
+    This is only a hint: an error is reported by the sync.
     """
     if _sync_file_range is not None:
         _sync_file_range(fd, offset, length, _SYNC_FILE_RANGE_WRITE)
 
 
 class Disk:
-    """Watches the room that is left for the files of one spool."""
+    """Watches the free space for the files of a spool."""
 
     LOOK = 1.0
-    """Seconds for which the number of free bytes is believed."""
+    """Seconds between two checks of the free space."""
 
     def __init__(self, path: Path, min_free: int, clock: Callable[[], float]) -> None:
         self._path = path
@@ -61,11 +61,11 @@ class Disk:
         self._clock = clock
         self._look_at = float("-inf")
         self._left = 0
-        """Bytes that may yet be written before it is looked at again."""
+        """Bytes that may be written until the next check."""
         self._free: int | None = None
 
     def count(self, written: int) -> None:
-        """So many bytes more are written."""
+        """Count bytes that are written."""
         self._left -= written
 
     def check_room(self) -> None:
@@ -74,7 +74,7 @@ class Disk:
             self._look()
         if self._free is not None:
             raise SpoolError(
-                f"spool is full: {self._free} bytes are free, and {self._min_free} must remain"
+                f"spool is full: {self._free} bytes are free, less than min_free = {self._min_free}"
             )
 
     def _look(self) -> None:

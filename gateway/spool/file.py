@@ -1,9 +1,9 @@
-"""One file of the spool while it is written.
+"""A file of the spool while it is written.
 
-Everything that touches the disk happens on a strand of the spool's threads, a chunk at a time, and
-with the global lock let go: the loop only copies. What a chunk holds is written, the kernel is
-asked to begin writing it back, and meanwhile it is digested: little is left to do when the data set
-ends, whatever its size.
+All disk operations run in the threads of the spool, one chunk at a time and without the global
+interpreter lock; the event loop only copies. A thread writes a chunk, asks the kernel to write it
+back, and computes its digest meanwhile. So little is left to do when the data set ends, whatever
+its size.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class SpoolFile:
-    """A file that is written once, digested from byte `offset` on, and sealed or dropped.
+    """A file that is written once, and then sealed or dropped.
 
-    `offset` None: it is not digested. Its methods belong to the loop's thread, those with an
-    underscore in front to the strand.
+    Its digest starts at byte `offset`; with None there is no digest. Public methods run in the
+    thread of the event loop, all others in a thread of the spool.
     """
 
     def __init__(self, path: str, offset: int | None, chunks: Chunks, threads: Threads) -> None:
@@ -37,38 +37,38 @@ class SpoolFile:
         self._chunks = chunks
         self._strand = Strand(threads)
         self._handed_in = 0
-        """Bytes; counted by the loop."""
+        """Bytes passed to `write`; counted by the event loop."""
         self._written = 0
-        """Of those, bytes that are in the page cache or given up; counted by the strand."""
+        """Bytes that were written or discarded; counted by the threads."""
         self._digest = None if offset is None else Digest()
         self._undigested = offset or 0
-        """Bytes still to come before those that are digested."""
+        """Bytes to skip before the digest starts."""
         self._dropped = False
         self.error: OSError | None = None
-        """The first step that failed; the file is gone since then."""
+        """The first error; the file was then deleted."""
 
     @property
     def backlog(self) -> int:
-        """Bytes that wait for a thread."""
+        """Bytes that wait to be written."""
         return self._handed_in - self._written
 
     def write(self, chunk: memoryview, length: int) -> None:
-        """Append what the chunk begins with, and give the chunk back."""
+        """Append the first `length` bytes of a chunk, and release the chunk."""
         self._handed_in += length
         self._strand.submit(partial(self._write, chunk, length, last=False))
 
     def caught_up(self) -> asyncio.Future[None]:
-        """Done when what was handed in so far is in the page cache, or has failed."""
+        """Return a future that is done when everything so far has been written or has failed."""
         return self._strand.perform(asyncio.get_running_loop(), lambda: None)
 
     def seal(
         self, chunk: memoryview, length: int, target: str, *, sync: bool
     ) -> asyncio.Future[bytes]:
-        """Append a last chunk, sync the data if told to, rename the file to `target`, close it.
+        """Append the last chunk, sync the data if `sync`, rename the file to `target`, close it.
 
-        Gives the digest, empty if none was wanted. The future raises OSError if any of it failed, a
-        write before included; the file must be dropped then. A sync that failed is not tried again:
-        the next one may report success for pages that the kernel has thrown away.
+        The result is the digest, empty without one. The future raises OSError if any step or an
+        earlier write failed; the file must then be dropped. A failed sync is not repeated, because
+        the second one can report success for pages that the kernel has discarded.
         """
         self._handed_in += length
         call = partial(self._seal, chunk, length, target, sync=sync)
@@ -94,14 +94,14 @@ class SpoolFile:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             self._fd = os.open(self._path, flags, 0o600)
         write_all(self._fd, [data])
-        if not last:  # what comes last is synced, or not, at once
+        if not last:  # the last chunk is synced, or not, right after this
             start_write_back(self._fd, self._written, len(data))
         if self._digest is not None:
             self._digest.update(data[self._undigested :])
             self._undigested = max(0, self._undigested - len(data))
 
     def _give_up(self, error: OSError) -> None:
-        """Give the space back at once: the message may go on for long."""
+        """Free the disk space at once: the message may continue for a long time."""
         self.error = error
         with suppress(OSError):
             os.unlink(self._path)

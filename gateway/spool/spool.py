@@ -1,4 +1,4 @@
-"""The spool of one acceptor: opened, asked for writers, told what became of its claims."""
+"""The spool of one acceptor: creates writers, and releases or quarantines claims."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gateway.spool.claim import Claim, Tokens
 from gateway.spool.directory import lock, make_private, make_root, sweep
 from gateway.spool.disk import Disk, write_all
 from gateway.spool.threads import Threads
-from gateway.spool.writer import Place, Writer
+from gateway.spool.writer import SpoolContext, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,25 +28,25 @@ if TYPE_CHECKING:
 log = logging.getLogger("gateway.spool")
 
 THREADS = 16
-"""Files at once. Syncs overlap well: the file system's journal groups them."""
+"""Threads for files. Many syncs at the same time are fast: the file system groups them."""
 META_MAX = 4096
-"""Bytes, more than the file meta information ever has."""
+"""Bytes; the file meta information is always shorter."""
 
 
 class Sealed(NamedTuple):
-    """A data set that can be offered."""
+    """A complete data set."""
 
     claim: Claim
     data: bytes | None
-    """The whole Part 10 file if it travels inline, with the data set from `claim.offset` on."""
+    """The whole Part 10 file if it is sent inline, with the data set from `claim.offset` on."""
 
 
 class Spool:
-    """Where the data sets of one acceptor wait; `open` makes it."""
+    """The spool of one acceptor; `open` creates it."""
 
     def __init__(
         self,
-        place: Place,
+        context: SpoolContext,
         quarantine: Path,
         *,
         lock_fd: int,
@@ -56,8 +56,8 @@ class Spool:
     ) -> None:
         self.swept = swept
         self.failures = 0
-        """Data sets that could not be kept since it was opened."""
-        self._place = place
+        """The number of data sets that could not be spooled."""
+        self._context = context
         self._quarantine = quarantine
         self._lock_fd = lock_fd
         self._tokens = tokens
@@ -73,10 +73,10 @@ class Spool:
         durable: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> Spool:
-        """Make the folders, lock those of acceptor `index` and delete what its predecessor left.
+        """Create and lock the directories of acceptor `index`; delete what its predecessor left.
 
-        Raises ConfigError if the spool cannot be written to, SpoolError if another acceptor has the
-        same number; both in one line.
+        Raises ConfigError if the spool is not writable, and SpoolError if another acceptor has the
+        same number.
         """
         root = make_root(root)
         incoming, ready, quarantine = (
@@ -93,7 +93,7 @@ class Spool:
                 "spool swept acceptor=%d partial=%d sealed=%d foreign=%d",
                 *(index, swept.partial, swept.sealed, swept.foreign),
             )
-        place = Place(
+        context = SpoolContext(
             incoming,
             ready,
             settings.inline_max,
@@ -102,18 +102,20 @@ class Spool:
             threads=Threads(THREADS, "spool"),
         )
         tokens = Tokens(index)
-        return cls(place, quarantine, lock_fd=lock_fd, tokens=tokens, durable=durable, swept=swept)
+        return cls(
+            context, quarantine, lock_fd=lock_fd, tokens=tokens, durable=durable, swept=swept
+        )
 
     def admit(self) -> None:
-        """Raise SpoolError if there is no room for another data set; cheap."""
-        self._place.disk.check_room()
+        """Raise SpoolError if there is not enough free space for another data set."""
+        self._context.disk.check_room()
 
     def create(self, meta: bytes, *, digest: bool = True) -> Writer:
-        """A writer for a data set that stands after `meta` in its file.
+        """Return a writer for a data set whose file begins with `meta`.
 
-        `digest`: its digest is to stand in the claim.
+        With `digest` the claim will have the digest of the data set.
         """
-        return Writer(self._tokens.draw(), meta, self._place, digest=digest)
+        return Writer(self._tokens.draw(), meta, self._context, digest=digest)
 
     def seal_inline(self, writer: Writer) -> Sealed | None:
         """End a data set that travels inline and make it ready to be offered.
@@ -123,16 +125,16 @@ class Spool:
         return Sealed(*writer.seal_inline()) if writer.is_inline else None
 
     async def seal(self, writer: Writer, *, sync: bool) -> Sealed:
-        """End the data set and make it ready to be offered, its data on disk if `sync`.
+        """Complete a data set, and sync its data if `sync`.
 
-        Raises SpoolError if it could not be kept. Nothing is left of it then, nor if this is
-        cancelled.
+        Raises SpoolError if it could not be spooled. Then, and if this is cancelled, its file is
+        deleted.
         """
         try:
             return Sealed(*await writer.seal(sync=sync and self._durable))
         except SpoolError as error:
             self.failures += 1
-            log.error("data set lost token=%s error=%s", writer.token, error)  # noqa: TRY400
+            log.error("data set not spooled token=%s error=%s", writer.token, error)  # noqa: TRY400
             raise
 
     def release(self, claim: Claim) -> None:
@@ -140,25 +142,25 @@ class Spool:
         if claim.path is None:
             return
         try:
-            # Freeing a big file takes long: its name goes now, its blocks with the descriptor.
+            # Freeing a large file takes long: a thread closes the descriptor and so frees it.
             fd = os.open(claim.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
             return
         except OSError:
-            pass  # out of descriptors, for one: it goes all the same
+            pass  # such as too many open files: the file is deleted here
         else:
-            self._place.threads.submit(partial(os.close, fd))
+            self._context.threads.submit(partial(os.close, fd))
         try:
             with suppress(FileNotFoundError):
                 os.unlink(claim.path)
         except OSError as error:
-            # What was answered stays so, and the next start sweeps what is left.
+            # The response is not affected, and the next start deletes the file.
             log.error("cannot release token=%s error=%s", claim.token, error.strerror)  # noqa: TRY400
 
     def quarantine(self, claim: Claim, data: bytes | None) -> None:
-        """Park a data set that killed its workers, for an operator to look at.
+        """Keep a data set with which two workers died, for an operator to examine.
 
-        Nothing reads it back. A file that a worker had taken before it died is left where it is.
+        Nothing reads it again. A file that a worker took before it died stays where it is.
         """
         parked = self._quarantine / f"{claim.token}.dcm"
         try:
@@ -167,15 +169,15 @@ class Spool:
             elif data is not None:
                 _write_new(parked, data)
         except FileNotFoundError:
-            log.warning("nothing to park token=%s: a worker took it", claim.token)
+            log.warning("nothing to quarantine token=%s: a worker took it", claim.token)
         except OSError as error:
-            log.error("cannot park token=%s error=%s", claim.token, error.strerror)  # noqa: TRY400
+            log.error("cannot quarantine token=%s error=%s", claim.token, error.strerror)  # noqa: TRY400
         else:
-            log.error("data set parked file=%s", parked)
+            log.error("data set quarantined file=%s", parked)
 
     async def close(self) -> None:
-        """Wait for the threads and let go of the folders."""
-        await asyncio.to_thread(self._place.threads.close)
+        """Wait for the threads, and unlock the directories."""
+        await asyncio.to_thread(self._context.threads.close)
         os.close(self._lock_fd)
 
 

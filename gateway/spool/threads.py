@@ -1,7 +1,8 @@
-"""Threads for what may be slow, and the way back to the loop.
+"""Threads for disk operations.
 
-A lean substitute for `concurrent.futures`, which costs more than what most of these calls do: a
-call here is put in a queue and, if somebody waits for it, one callback of the loop tells him.
+This is a small substitute for `concurrent.futures`, whose overhead is larger than most of these
+calls take. Here a call is put in a queue and, if its result is needed, one callback of the event
+loop delivers it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ log = logging.getLogger("gateway.spool")
 
 
 class Threads:
-    """So many threads, started when the first call comes; calls begin in their order."""
+    """A fixed number of threads, started with the first call; calls start in order."""
 
     def __init__(self, number: int, name: str) -> None:
         self._number = number
@@ -33,13 +34,13 @@ class Threads:
         self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
 
     def submit(self, call: Callable[[], object]) -> None:
-        """Have a thread do it; from the loop's thread only."""
+        """Run a call in a thread. Only for the thread of the event loop."""
         if not self._threads:
             self._start()
         self._calls.put(call)
 
     def close(self) -> None:
-        """Return when everything is done and the threads have ended."""
+        """Wait until all calls are done and the threads have ended."""
         for _ in self._threads:
             self._calls.put(None)
         for thread in self._threads:
@@ -58,13 +59,14 @@ class Threads:
                 call()
             except Exception:
                 log.exception("a call on a thread of the spool failed")
-            del call  # it must not keep a buffer alive until the next one
+            del call  # it would keep a buffer alive until the next call
 
 
 class Strand:
-    """Calls that run one after the other, never two at once, on whichever thread is free.
+    """A sequence of calls that run one after the other, in any thread.
 
-    So what they share needs no locks. `submit` and `perform` belong to the loop's thread.
+    So the data that they share needs no locks. `submit` and `perform` are for the thread of the
+    event loop.
     """
 
     __slots__ = ("_calls", "_is_running", "_lock", "_threads")
@@ -76,7 +78,7 @@ class Strand:
         self._is_running = False
 
     def submit(self, call: Callable[[], object]) -> None:
-        """Do it after those that were submitted before."""
+        """Run a call after those that were submitted before."""
         with self._lock:
             self._calls.append(call)
             if self._is_running:
@@ -87,7 +89,7 @@ class Strand:
     def perform(
         self, loop: asyncio.AbstractEventLoop, call: Callable[[], Value]
     ) -> asyncio.Future[Value]:
-        """The same, for one who waits for the value, or for what it raises."""
+        """Run a call in the same way; return a future for its result or exception."""
         future: asyncio.Future[Value] = loop.create_future()
 
         def run() -> None:
@@ -95,7 +97,7 @@ class Strand:
                 tell = partial(_give, future, call())
             except Exception as error:
                 tell = partial(_fail, future, error)
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with suppress(RuntimeError):  # the loop is closed: the result is not needed
                 loop.call_soon_threadsafe(tell)
 
         self.submit(run)

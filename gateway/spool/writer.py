@@ -1,4 +1,4 @@
-"""One data set on its way in: in memory while it is small, in a file from then on."""
+"""Writes a data set as it arrives: to memory while it is small, then to a file of the spool."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from gateway.spool.threads import Threads
 
 BEHIND = 3 * 1024 * 1024
-"""Bytes waiting for the disk at which reading from the peer should pause."""
+"""Bytes in the queue for the disk at which reading from the peer should pause."""
 
 
-class Place:
-    """What the writers of one spool share: where they write, and with what."""
+class SpoolContext:
+    """What the writers of a spool share: directories, disk, buffers and threads."""
 
     def __init__(
         self,
@@ -44,50 +44,52 @@ class Place:
 
 
 class Writer:
-    """A data set that arrives. `Spool.create` makes it; `Spool.seal` or `discard` ends it.
+    """Writes one data set. `Spool.create` makes it; `Spool.seal` or `discard` ends it.
 
-    What arrives is copied into a chunk, and whole chunks go to a thread that writes them. A write
-    that fails is remembered in `failed`, the file goes away at once, and what still arrives is
-    counted and dropped: it is no reason to end the association.
+    Fragments are copied into a chunk, and full chunks are written by a thread. If a write fails,
+    `failed` says so, the file is deleted at once, and further fragments are counted and discarded,
+    because the association must go on.
     """
 
-    def __init__(self, token: str, meta: bytes, place: Place, *, digest: bool = True) -> None:
+    def __init__(
+        self, token: str, meta: bytes, context: SpoolContext, *, digest: bool = True
+    ) -> None:
         self.token = token
         self.offset = len(meta)
         """Bytes of the file before the data set."""
         self.size = 0
         """Bytes of the data set so far."""
-        self._place = place
+        self._context = context
         self._digest = digest
         self._meta = meta
         self._chunk: memoryview | None = None
-        """What has not been handed to a thread yet; None: nothing."""
+        """The chunk that is being filled; None: there is none."""
         self._filled = 0
-        """Bytes of it."""
+        """Bytes in the chunk."""
         self._file: SpoolFile | None = None
         self._ended = False
 
     @property
     def failed(self) -> SpoolError | None:
-        """Why the data set cannot be kept."""
+        """Why the data set cannot be spooled; None if it can."""
         if self._file is None or self._file.error is None:
             return None
         return _spool_error(self._file.error)
 
     @property
     def behind(self) -> bool:
-        """The disk does not follow: reading should pause until it `caught_up`."""
+        """Whether the disk is too slow, so that reading should pause until it `caught_up`."""
         if self._file is None:
             return False
-        return self._file.backlog >= (1 if self._place.chunks.are_scarce else BEHIND)
+        return self._file.backlog >= (1 if self._context.chunks.are_scarce else BEHIND)
 
     async def caught_up(self) -> None:
-        """Return when what was handed in so far is written, or has failed."""
+        """Wait until everything so far has been written or has failed."""
         if self._file is not None:
             await self._file.caught_up()
 
     def write(self, fragment: memoryview) -> None:
-        """Take the next bytes of the data set; the view may change afterwards."""
+        """Copy the next bytes of the data set; the view may change afterwards."""
         self.size += len(fragment)
         if self._ended or (self._file is not None and self._file.error is not None):
             return
@@ -100,19 +102,19 @@ class Writer:
             self._overflow(chunk, fragment)
 
     def relieve(self) -> None:
-        """So many data sets arrive that their buffers are scarce: write what is here already."""
-        full = self._filled > self.offset + self._place.inline_max or self._file is not None
-        if full and self._chunk is not None and self._place.chunks.are_scarce:
+        """Write and release the chunk early if buffers are scarce."""
+        full = self._filled > self.offset + self._context.inline_max or self._file is not None
+        if full and self._chunk is not None and self._context.chunks.are_scarce:
             chunk, self._chunk = self._chunk, None
             self._hand_over(chunk)
 
     def discard(self) -> None:
-        """Delete all of it; nothing happens if it is sealed already."""
+        """Delete the data set, unless it is sealed."""
         if self._ended:
             return
         self._ended = True
         if self._chunk is not None:
-            self._place.chunks.give(self._chunk)
+            self._context.chunks.give(self._chunk)
             self._chunk = None
         if self._file is not None:
             self._file.drop(self._ready)
@@ -120,7 +122,7 @@ class Writer:
     @property
     def is_inline(self) -> bool:
         """The data set, as far as it has come, is small enough to travel inline."""
-        return self._file is None and self.size <= self._place.inline_max
+        return self._file is None and self.size <= self._context.inline_max
 
     def seal_inline(self) -> tuple[Claim, bytes]:
         """End a data set that travels inline; returns the claim and the whole file."""
@@ -130,10 +132,10 @@ class Writer:
         return self._inline(chunk)
 
     async def seal(self, *, sync: bool) -> tuple[Claim, bytes | None]:
-        """End the data set; returns the claim, and the whole file if it travels inline.
+        """Complete the data set; return its claim, and the whole file if it is sent inline.
 
-        Raises SpoolError if it could not be kept; nothing is left of it then, nor if this is
-        cancelled.
+        Raises SpoolError if it could not be spooled. Then, and if this is cancelled, the file is
+        deleted.
         """
         if self.is_inline:
             return self.seal_inline()
@@ -152,18 +154,18 @@ class Writer:
 
     @property
     def _ready(self) -> str:
-        return f"{self._place.ready}/{self.token}"
+        return f"{self._context.ready}/{self.token}"
 
     def _begin(self) -> memoryview:
-        """A new chunk; the file meta information stands before the first bytes."""
-        chunk = self._chunk = self._place.chunks.take()
+        """Start a new chunk; the first one begins with the file meta information."""
+        chunk = self._chunk = self._context.chunks.take()
         meta, self._meta = self._meta, b""
         chunk[: len(meta)] = meta
         self._filled = len(meta)
         return chunk
 
     def _overflow(self, chunk: memoryview, fragment: memoryview) -> None:
-        """Hand over what is full, as often as it takes."""
+        """Copy a fragment that does not fit, and write the chunks that are full."""
         while len(fragment):
             if (room := len(chunk) - self._filled) == 0:
                 self._hand_over(chunk)
@@ -174,29 +176,29 @@ class Writer:
             self._filled += len(piece)
 
     def _hand_over(self, chunk: memoryview) -> None:
-        self._place.disk.count(self._filled)
+        self._context.disk.count(self._filled)
         self._opened().write(chunk, self._filled)
 
     def _opened(self) -> SpoolFile:
         if self._file is None:
-            path = f"{self._place.incoming}/{self.token}{PART}"
+            path = f"{self._context.incoming}/{self.token}{PART}"
             begin = self.offset if self._digest else None
-            self._file = SpoolFile(path, begin, self._place.chunks, self._place.threads)
+            self._file = SpoolFile(path, begin, self._context.chunks, self._context.threads)
         return self._file
 
     def _inline(self, chunk: memoryview) -> tuple[Claim, bytes]:
         data = bytes(chunk[: self._filled])
-        self._place.chunks.give(chunk)
-        # At 64 KiB the digest is cheaper than the way to a thread and back.
+        self._context.chunks.give(chunk)
+        # Up to 64 KiB the digest takes less time than a call in a thread.
         digest = digest_of(memoryview(data)[self.offset :]) if self._digest else b""
         return Claim(self.token, None, self.offset, self.size, digest), data
 
     async def _finish(self, chunk: memoryview, *, sync: bool) -> Claim:
-        self._place.disk.count(self._filled)
+        self._context.disk.count(self._filled)
         file = self._opened()
         digest = await file.seal(chunk, self._filled, self._ready, sync=sync)
         return Claim(self.token, self._ready, self.offset, self.size, digest, sync)
 
 
 def _spool_error(error: OSError) -> SpoolError:
-    return SpoolError(f"the spool cannot keep the data set: {error.strerror}")
+    return SpoolError(f"the data set cannot be written to the spool: {error.strerror}")

@@ -1,8 +1,8 @@
 """The 28 actions of the upper layer protocol machine (PS3.8 tables 9-6 to 9-9).
 
-An action is a pure function of its cause and of the side: a PDU, a request, or nothing; what a peer
-did wrong, also a good PDU out of place, is a RemoteProtocolError. It returns the next state and the
-effects, which `UpperLayer` performs in their order.
+An action is a pure function of its cause and the side. The cause is a PDU, a request, nothing, or a
+RemoteProtocolError for an invalid PDU or a valid one in the wrong state. An action returns the next
+state and the effects, which `UpperLayer` performs in this order.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Artim(Enum):
     """The association request/reject/release timer (PS3.8 9.1.5)."""
 
     START = auto()
-    """Start, or start anew."""
+    """Start or restart."""
     STOP = auto()
 
 
@@ -58,7 +58,7 @@ Outcome: TypeAlias = tuple[State, tuple[Effect, ...]]
 
 
 def ae_1(_request: p.AAssociateRequest, _side: Side) -> Outcome:
-    """Issue TRANSPORT CONNECT request: the owner of the transport sees Sta4."""
+    """Issue TRANSPORT CONNECT request: the owner of the transport connects in Sta4."""
     return State.Sta4, ()
 
 
@@ -100,12 +100,12 @@ def ae_8(response: p.AAssociateReject, _side: Side) -> Outcome:
 
 
 def dt_1(_cause: None, _side: Side) -> Outcome:
-    """Send P-DATA-TF, which the user hands over encoded."""
+    """Send P-DATA-TF, which the user has encoded."""
     return State.Sta6, ()
 
 
 def dt_2(_cause: None, _side: Side) -> Outcome:
-    """Issue P-DATA indication: its pieces follow as they arrive."""
+    """Issue P-DATA indication, in parts as they arrive."""
     return State.Sta6, ()
 
 
@@ -135,12 +135,12 @@ def ar_5(_cause: None, _side: Side) -> Outcome:
 
 
 def ar_6(_cause: None, _side: Side) -> Outcome:
-    """Issue P-DATA indication: its pieces follow as they arrive."""
+    """Issue P-DATA indication, in parts as they arrive."""
     return State.Sta7, ()
 
 
 def ar_7(_cause: None, _side: Side) -> Outcome:
-    """Send P-DATA-TF, which the user hands over encoded."""
+    """Send P-DATA-TF, which the user has encoded."""
     return State.Sta8, ()
 
 
@@ -240,4 +240,4 @@ ACTIONS: Mapping[Action, Callable[[Any, Side], Outcome]] = {
     Action.AA_7: aa_7,
     Action.AA_8: aa_8,
 }
-"""What each action does."""
+"""The function of each action."""

@@ -1,15 +1,15 @@
-"""Cuts the peer's byte stream into PDUs (PS3.8 9.3.1), in any chunking.
+"""Split the byte stream of a peer into PDUs (PS3.8 9.3.1), however it is divided into reads.
 
-Theory of operation: the stream alternates headers and bodies. Six header bytes decide what becomes
-of a body:
+The stream alternates between headers and bodies. The six bytes of a header decide what happens with
+the body:
 
-- P-DATA-TF: DATA_BEGINS, and then each piece of a PDV as it arrives, as a view of the chunk it
-  arrived in. Nothing is copied or kept, so memory depends on neither PDU nor object length.
-- Other PDUs: collected, as `bytes` with the header, at most `MAX_ASSOCIATE_LENGTH` of them.
-- A header that no PDU may have: RemoteProtocolError, and the body is skipped.
+- P-DATA-TF: DATA_BEGINS, then each part of a PDV as it arrives, as a view of the chunk that it
+  arrived in. Nothing is copied or stored, so memory depends neither on PDU nor on object length.
+- Other PDUs are collected as `bytes` with their header, at most `MAX_ASSOCIATE_LENGTH`.
+- An invalid header is a RemoteProtocolError, and the body is skipped.
 
-The consumer may refuse the rest of a P-DATA-TF (`skip`), or of the stream (`stop`), between two
-units. All decisions hang on positions in the stream, none on where a chunk ends.
+Between two units the consumer can refuse the rest of a P-DATA-TF (`skip`) or of the stream
+(`stop`). All decisions depend on positions in the stream, and none on where a chunk ends.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from gateway.errors import RemoteProtocolError
-from gateway.ul import wire
+from gateway.ul import encoding
 from gateway.ul.pdu import COMMAND, LAST, PDU_HEADER, PDV_HEADER, PDataTF, check_header
 from gateway.ul.primitives import PDataPart
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Generator, Iterator
 
 HEADER_SIZE = PDU_HEADER.size
-"""Of a PDU and, as it happens, of a PDV item: the same lines gather both."""
+"""The size of a PDU header and also of a PDV item header, so the same code collects both."""
 _BOTH = Struct("!BxIIBB")
 EXCERPT = 64 * 1024
-"""Bytes of a traced P-DATA-TF that are kept at the most."""
+"""The maximum number of bytes of a traced P-DATA-TF that are stored."""
 
 
 class Mark(Enum):
-    """Where in the stream a P-DATA-TF is."""
+    """The beginning or end of a P-DATA-TF in the stream."""
 
     DATA_BEGINS = auto()
     DATA_ENDS = auto()
@@ -52,7 +52,7 @@ class _Mode(IntEnum):
 
 
 class Framer:
-    """One peer's byte stream."""
+    """Splits the byte stream of one peer."""
 
     __slots__ = (
         "_body",
@@ -72,14 +72,14 @@ class Framer:
 
     def __init__(self, max_pdu: int) -> None:
         self.max_pdu = max_pdu
-        """The longest P-DATA-TF that was announced as receivable; 0: any."""
+        """The maximum length that was announced to the peer; 0: no limit."""
         self.contexts: Container[int] = ()
         """The IDs of the accepted presentation contexts."""
         self.tracing = False
-        """Keep the beginning of each P-DATA-TF, and say when it ends."""
+        """Store the beginning of each P-DATA-TF, and report its end."""
         self.excerpt = bytearray()
         self.length = 0
-        """Of the PDU being read, header included."""
+        """The length of the current PDU, header included."""
         self._mode = _Mode.HEADER
         self._head = bytearray()
         self._body = bytearray()
@@ -90,19 +90,19 @@ class Framer:
         self._last = False
 
     def skip(self) -> None:
-        """Takes no more of the P-DATA-TF being read."""
+        """Skip the rest of the current P-DATA-TF."""
         self._pdv_left = 0
         if self._mode is _Mode.DATA:
             self._head.clear()
             self._mode = _Mode.SKIP if self._left else _Mode.HEADER
 
     def stop(self) -> None:
-        """Takes no more at all."""
+        """Ignore the rest of the stream."""
         self._mode = _Mode.STOPPED
         self._head = self._body = bytearray()
 
     def receive(self, data: bytes | bytearray | memoryview) -> Iterator[Unit]:
-        """The units that end in `data`; to be iterated to the end before the next call."""
+        """Yield the units that end in `data`; must be iterated to the end before the next call."""
         view = memoryview(data)
         position, end = 0, len(view)
         while position < end and self._mode is not _Mode.STOPPED:
@@ -114,11 +114,10 @@ class Framer:
                 yield unit
 
     def take_part(self, view: memoryview, position: int) -> tuple[int, PDataPart | None]:
-        """Take the next piece of a PDV if it is here with whole headers: nearly always it is.
+        """Return the next part of a PDV and the position after it, if its headers are complete.
 
-        Returns the new position and the piece; without a piece, `receive` has to go on from there.
-        Both give the same pieces, apart from where a chunk ends; this one makes neither units nor
-        generators on the way.
+        Nearly all data is read this way, without units and generators. Without a part, `receive`
+        must continue from the position. Both give the same parts, except where a chunk ends.
         """
         if self._mode > _Mode.DATA or self._head or self.excerpt:
             return position, None
@@ -170,7 +169,7 @@ class Framer:
         return position_after
 
     def _piece(self, view: memoryview, position: int, end: int) -> PDataPart:
-        """What the chunk has of the PDV that is being read."""
+        """Return the part of the current PDV that is in the chunk."""
         stop = min(end, position + self._pdv_left)
         self._pdv_left -= stop - position
         self._left -= stop - position
@@ -178,7 +177,7 @@ class Framer:
         return PDataPart(self._context_id, self._command, last, view[position:stop])
 
     def _gather(self, view: memoryview, position: int, end: int) -> int:
-        """Moves towards a whole header in `_head` what the chunk has of it."""
+        """Append to `_head` the part of a header that is in the chunk."""
         stop = min(end, position + HEADER_SIZE - len(self._head))
         self._head += view[position:stop]
         return stop
@@ -199,7 +198,7 @@ class Framer:
         return position, self._begin(header)
 
     def _begin(self, header: bytes) -> Unit | None:
-        """The six bytes decide."""
+        """Decide by the header what happens with the body."""
         kind, length = PDU_HEADER.unpack(header)
         self._left = length
         self.length = HEADER_SIZE + length
@@ -239,7 +238,7 @@ class Framer:
         _Mode.WHOLE: _whole,
         _Mode.SKIP: _skip,
     }
-    """What takes the next bytes in modes other than DATA; gives the new position."""
+    """The function that reads the next bytes in each mode but DATA, and returns the position."""
 
     def _data(self, view: memoryview, position: int) -> Generator[Unit, None, int]:
         end = min(len(view), position + self._left)
@@ -263,7 +262,7 @@ class Framer:
     def _pdv(
         self, view: memoryview, position: int, end: int
     ) -> tuple[int, PDataPart | RemoteProtocolError | None]:
-        """The PDV item that begins here, if its header is whole and says nothing else."""
+        """Read the header of a PDV item; return a part if it has no data, or an error."""
         begin = position
         if self._head or end - position < HEADER_SIZE:
             position = self._gather(view, position, end)
@@ -277,9 +276,9 @@ class Framer:
             position += HEADER_SIZE
             self._left -= HEADER_SIZE
         if not 2 <= length <= self._left + 2:
-            return position, self._fail(wire.invalid(f"PDV of length {length}"))
+            return position, self._fail(encoding.invalid(f"PDV of length {length}"))
         if context_id not in self.contexts:
-            return position, self._fail(wire.invalid(f"PDV on context {context_id}"))
+            return position, self._fail(encoding.invalid(f"PDV on context {context_id}"))
         self._context_id = context_id
         self._command = bool(control & COMMAND)
         self._last = bool(control & LAST)
@@ -289,17 +288,17 @@ class Framer:
         return position, PDataPart(context_id, self._command, self._last, view[:0])
 
     def _after_pdv(self) -> Unit | None:
-        """What the end of a PDV says about the PDU, unless its rest is unwanted by now."""
+        """Check at the end of a PDV whether the PDU ends too, unless the rest is skipped."""
         if self._mode is not _Mode.DATA or self._left >= HEADER_SIZE:
             return None
         if self._left:
-            # What cannot hold another PDV item is no part of a P-DATA-TF.
-            return self._fail(wire.invalid(f"P-DATA-TF with {self._left} trailing bytes"))
+            # Too few bytes are left for another PDV item.
+            return self._fail(encoding.invalid(f"P-DATA-TF with {self._left} trailing bytes"))
         self._mode = _Mode.HEADER
         return Mark.DATA_ENDS if self.excerpt else None
 
     def _fail(self, error: RemoteProtocolError) -> RemoteProtocolError:
-        """The rest of this PDU cannot be read; the next one may be."""
+        """Skip the rest of this PDU, and return the error."""
         self._mode = _Mode.SKIP if self._left else _Mode.HEADER
         return error
 

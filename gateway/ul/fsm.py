@@ -91,7 +91,7 @@ class FsmEvent(IntEnum):
 
 
 class Action(Enum):
-    """Protocol machine actions (PS3.8 tables 9-6 to 9-9); what they do stands in `actions`."""
+    """Protocol machine actions (PS3.8 tables 9-6 to 9-9), implemented in `actions`."""
 
     AE_1 = "AE-1"
     AE_2 = "AE-2"
@@ -127,24 +127,24 @@ class Action(Enum):
 
 
 class Side(Enum):
-    """Who of the two asked for the association (PS3.8 7.1)."""
+    """The role of this side in establishing the association (PS3.8 7.1)."""
 
     ACCEPTOR = "acceptor"
     REQUESTOR = "requestor"
 
 
 class Closing(Enum):
-    """What the owner of the transport connection is to do with it."""
+    """What the owner of the transport connection must do with it."""
 
     NO = auto()
     SHUTDOWN = auto()
-    """Send what there is, write EOF, discard input until EOF or ARTIM ends it."""
+    """Send all output, write EOF, and discard input until EOF or until ARTIM expires."""
     CLOSE = auto()
-    """Close now."""
+    """Close the connection now."""
 
 
 class Trace(Flag):
-    """What is recorded while somebody looks."""
+    """What is recorded for notification events."""
 
     NONE = 0
     TRANSITIONS = auto()
@@ -153,7 +153,7 @@ class Trace(Flag):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One event and what came of it."""
+    """A transition: an event, and its action and next state."""
 
     current_state: State
     fsm_event: FsmEvent

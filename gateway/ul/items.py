@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
-from gateway.ul import wire
+from gateway.ul import encoding
 
 if TYPE_CHECKING:
-    from gateway.ul.wire import Reader
+    from gateway.ul.encoding import Reader
 
 APPLICATION_CONTEXT = 0x10
 ABSTRACT_SYNTAX = 0x30
@@ -28,11 +28,11 @@ UNSTATED_MAXIMUM_LENGTH = 16 * 1024
 
 
 def encode_application_context(name: str) -> bytes:
-    return wire.item(APPLICATION_CONTEXT, wire.encode_text(name))
+    return encoding.item(APPLICATION_CONTEXT, encoding.encode_text(name))
 
 
 def encode_transfer_syntax(uid: str) -> bytes:
-    return wire.item(TRANSFER_SYNTAX, wire.encode_text(uid))
+    return encoding.item(TRANSFER_SYNTAX, encoding.encode_text(uid))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,10 @@ class PresentationContextRQ:
     transfer_syntaxes: tuple[str, ...]
 
     def encode(self) -> bytes:
-        return wire.item(
+        return encoding.item(
             self.kind,
             bytes((self.id, 0, 0, 0)),
-            wire.item(ABSTRACT_SYNTAX, wire.encode_text(self.abstract_syntax)),
+            encoding.item(ABSTRACT_SYNTAX, encoding.encode_text(self.abstract_syntax)),
             *map(encode_transfer_syntax, self.transfer_syntaxes),
         )
 
@@ -60,11 +60,11 @@ class PresentationContextRQ:
         abstract, transfer = [], []
         for kind, item in reader.items():
             if kind == ABSTRACT_SYNTAX:
-                abstract.append(wire.decode_text(item.rest()))
+                abstract.append(encoding.decode_text(item.rest()))
             elif kind == TRANSFER_SYNTAX:
-                transfer.append(wire.decode_text(item.rest()))
+                transfer.append(encoding.decode_text(item.rest()))
         if len(abstract) != 1:
-            raise wire.invalid(f"context {context_id} has {len(abstract)} abstract syntaxes")
+            raise encoding.invalid(f"context {context_id} has {len(abstract)} abstract syntaxes")
         return cls(context_id, abstract[0], tuple(transfer))
 
 
@@ -93,7 +93,7 @@ class PresentationContextAC:
     """Not significant unless the result is acceptance."""
 
     def encode(self) -> bytes:
-        return wire.item(
+        return encoding.item(
             self.kind,
             bytes((self.id, 0, self.result, 0)),
             encode_transfer_syntax(self.transfer_syntax),
@@ -103,15 +103,15 @@ class PresentationContextAC:
     def decode(cls, reader: Reader) -> PresentationContextAC:
         context_id, _, code, _ = reader.take(4)
         syntaxes = [
-            wire.decode_text(item.rest())
+            encoding.decode_text(item.rest())
             for kind, item in reader.items()
             if kind == TRANSFER_SYNTAX
         ]
         if code not in _RESULTS:
-            raise wire.invalid(f"context {context_id} has the result {code}")
+            raise encoding.invalid(f"context {context_id} has the result {code}")
         result = ContextResult(code)
         if result is ContextResult.ACCEPTANCE and len(syntaxes) != 1:
-            raise wire.invalid(
+            raise encoding.invalid(
                 f"context {context_id} is accepted with {len(syntaxes)} transfer syntaxes"
             )
         return cls(context_id, result, syntaxes[0] if syntaxes else "")
@@ -129,7 +129,9 @@ class AsyncOperationsWindow:
     """Operations the requestor may perform at the same time."""
 
     def encode(self) -> bytes:
-        return wire.item(self.kind, wire.uint16(self.invoked), wire.uint16(self.performed))
+        return encoding.item(
+            self.kind, encoding.uint16(self.invoked), encoding.uint16(self.performed)
+        )
 
     @classmethod
     def decode(cls, reader: Reader) -> AsyncOperationsWindow:
@@ -150,7 +152,7 @@ class RoleSelection:
 
     def encode(self) -> bytes:
         roles = bytes((self.scu_role, self.scp_role))
-        return wire.item(self.kind, wire.uid(self.sop_class_uid), roles)
+        return encoding.item(self.kind, encoding.uid(self.sop_class_uid), roles)
 
     @classmethod
     def decode(cls, reader: Reader) -> RoleSelection:
@@ -169,7 +171,9 @@ class SopClassExtended:
     application_information: bytes
 
     def encode(self) -> bytes:
-        return wire.item(self.kind, wire.uid(self.sop_class_uid), self.application_information)
+        return encoding.item(
+            self.kind, encoding.uid(self.sop_class_uid), self.application_information
+        )
 
     @classmethod
     def decode(cls, reader: Reader) -> SopClassExtended:
@@ -187,17 +191,17 @@ class SopClassCommonExtended:
     related_general_sop_classes: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
-        return wire.item(
+        return encoding.item(
             self.kind,
-            wire.uid(self.sop_class_uid),
-            wire.uid(self.service_class_uid),
-            wire.field(b"".join(map(wire.uid, self.related_general_sop_classes))),
+            encoding.uid(self.sop_class_uid),
+            encoding.uid(self.service_class_uid),
+            encoding.field(b"".join(map(encoding.uid, self.related_general_sop_classes))),
         )
 
     @classmethod
     def decode(cls, reader: Reader) -> SopClassCommonExtended:
         sop_class, service_class = reader.uid(), reader.uid()
-        related = wire.Reader(reader.field(), reader.name)
+        related = encoding.Reader(reader.field(), reader.name)
         # A reserved field may follow: it is not tested.
         classes = []
         while related.left:
@@ -219,11 +223,11 @@ class UserIdentityRQ:
     """The passcode of type 2, otherwise empty."""
 
     def encode(self) -> bytes:
-        return wire.item(
+        return encoding.item(
             self.kind,
             bytes((self.type, self.positive_response_requested)),
-            wire.field(self.primary_field),
-            wire.field(self.secondary_field),
+            encoding.field(self.primary_field),
+            encoding.field(self.secondary_field),
         )
 
     @classmethod
@@ -245,7 +249,7 @@ class UserIdentityAC:
     server_response: bytes
 
     def encode(self) -> bytes:
-        return wire.item(self.kind, wire.field(self.server_response))
+        return encoding.item(self.kind, encoding.field(self.server_response))
 
     @classmethod
     def decode(cls, reader: Reader) -> UserIdentityAC:
@@ -279,11 +283,12 @@ class UserInformation:
             IMPLEMENTATION_VERSION_NAME: self.implementation_version_name,
         }
         class_uid, version_name = (
-            wire.item(kind, wire.encode_text(text)) if text else b"" for kind, text in names.items()
+            encoding.item(kind, encoding.encode_text(text)) if text else b""
+            for kind, text in names.items()
         )
-        return wire.item(
+        return encoding.item(
             self.kind,
-            wire.item(MAXIMUM_LENGTH, wire.uint32(self.maximum_length)),
+            encoding.item(MAXIMUM_LENGTH, encoding.uint32(self.maximum_length)),
             class_uid,
             self.async_ops.encode() if self.async_ops else b"",
             *(role.encode() for role in self.roles),
@@ -325,4 +330,4 @@ def _decode_maximum_length(readers: list[Reader]) -> int:
 
 
 def _decode_name(readers: list[Reader]) -> str:
-    return wire.decode_text(readers[-1].rest()) if readers else ""
+    return encoding.decode_text(readers[-1].rest()) if readers else ""

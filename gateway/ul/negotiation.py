@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import LocalProtocolError
 from gateway.uid import APPLICATION_CONTEXT, is_tolerable
-from gateway.ul import wire
+from gateway.ul import encoding
 from gateway.ul.fsm import Side
 from gateway.ul.items import (
     AsyncOperationsWindow,
@@ -71,7 +71,8 @@ class Policy:
     role selection is not answered."""
     refuse_without_role: bool = False
     """Refuse a context if every role that is proposed for it is refused."""
-    max_pdu: int = 256 * 1024
+    max_pdu: int = field(kw_only=True)
+    """The maximum length to announce (PS3.8 D.1)."""
     implementation_class_uid: str = ""
     implementation_version_name: str = ""
     max_invoked: int = 0
@@ -281,10 +282,10 @@ def check_acceptance(request: AAssociateRQ, acceptance: AAssociateAC) -> None:
     for answer in acceptance.presentation_contexts:
         proposed = open_contexts.pop(answer.id, None)
         if proposed is None:
-            raise wire.invalid(f"context {answer.id} was not proposed, or is answered twice")
+            raise encoding.invalid(f"context {answer.id} was not proposed, or is answered twice")
         accepted = answer.result is ContextResult.ACCEPTANCE
         if accepted and answer.transfer_syntax not in proposed.transfer_syntaxes:
-            raise wire.invalid(f"context {answer.id}: its transfer syntax was not proposed")
+            raise encoding.invalid(f"context {answer.id}: its transfer syntax was not proposed")
 
 
 def accepted_contexts(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
 
 from gateway import uid
 from gateway.errors import LocalProtocolError, RemoteProtocolError
-from gateway.ul import wire
+from gateway.ul import encoding
 from gateway.ul.items import (
     APPLICATION_CONTEXT,
     PresentationContextAC,
@@ -24,7 +24,7 @@ from gateway.ul.items import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.ul.wire import Reader
+    from gateway.ul.encoding import Reader
 
 PDU_HEADER = struct.Struct("!BxI")
 """Type, reserved byte, length of what follows (PS3.8 9.3.1)."""
@@ -59,13 +59,13 @@ class _Variable:
         users: list[UserInformation] = []
         for kind, item in reader.items():
             if kind == APPLICATION_CONTEXT:
-                names.append(wire.decode_text(item.rest()))
+                names.append(encoding.decode_text(item.rest()))
             elif kind == context_kind:
                 contexts.append(item)
             elif kind == UserInformation.kind:
                 users.append(UserInformation.decode(item))
         if len(names) != 1 or len(users) != 1:
-            raise wire.invalid(
+            raise encoding.invalid(
                 f"{reader.name}: {len(names)} application contexts, {len(users)} user informations"
             )
         return cls(names[0], tuple(contexts), users[0])
@@ -92,18 +92,18 @@ class AAssociateRQ:
     def echo(self) -> bytes:
         """The 64 bytes that an A-ASSOCIATE-AC repeats (PS3.8 9.3.3)."""
         return self.raw_header or (
-            wire.encode_ae_title(self.called_ae_title)
-            + wire.encode_ae_title(self.calling_ae_title)
+            encoding.encode_ae_title(self.called_ae_title)
+            + encoding.encode_ae_title(self.calling_ae_title)
             + bytes(32)
         )
 
     def encode(self) -> bytes:
         return _pdu(
             self.kind,
-            wire.uint16(self.protocol_version),
+            encoding.uint16(self.protocol_version),
             bytes(2),
-            wire.encode_ae_title(self.called_ae_title),
-            wire.encode_ae_title(self.calling_ae_title),
+            encoding.encode_ae_title(self.called_ae_title),
+            encoding.encode_ae_title(self.calling_ae_title),
             bytes(32),
             encode_application_context(self.application_context_name),
             *(context.encode() for context in self.presentation_contexts),
@@ -117,10 +117,10 @@ class AAssociateRQ:
         raw = reader.take(64)
         variable = _Variable.decode(reader, PresentationContextRQ.kind)
         if not variable.presentation_contexts:
-            raise wire.invalid("A-ASSOCIATE-RQ without a presentation context")
+            raise encoding.invalid("A-ASSOCIATE-RQ without a presentation context")
         return cls(
-            called_ae_title=wire.decode_ae_title(raw[:16]),
-            calling_ae_title=wire.decode_ae_title(raw[16:32]),
+            called_ae_title=encoding.decode_ae_title(raw[:16]),
+            calling_ae_title=encoding.decode_ae_title(raw[16:32]),
             presentation_contexts=tuple(
                 map(PresentationContextRQ.decode, variable.presentation_contexts)
             ),
@@ -146,18 +146,18 @@ class AAssociateAC:
 
     @property
     def called_ae_title(self) -> str:
-        return wire.decode_ae_title(self.raw_header[:16])
+        return encoding.decode_ae_title(self.raw_header[:16])
 
     @property
     def calling_ae_title(self) -> str:
-        return wire.decode_ae_title(self.raw_header[16:32])
+        return encoding.decode_ae_title(self.raw_header[16:32])
 
     def encode(self) -> bytes:
         if len(self.raw_header) != 64:
             raise LocalProtocolError("bytes 11 to 74 of an A-ASSOCIATE-AC are 64 bytes")
         return _pdu(
             self.kind,
-            wire.uint16(self.protocol_version),
+            encoding.uint16(self.protocol_version),
             bytes(2),
             self.raw_header,
             encode_application_context(self.application_context_name),
@@ -203,7 +203,7 @@ class AAssociateRJ:
         _, result, source, reason = reader.take(4)
         reader.end()
         if result not in (1, 2) or source not in (1, 2, 3):
-            raise wire.invalid(f"A-ASSOCIATE-RJ with result {result}, source {source}")
+            raise encoding.invalid(f"A-ASSOCIATE-RJ with result {result}, source {source}")
         return cls(result, source, reason)
 
     def describe(self) -> str:
@@ -241,7 +241,7 @@ class PDV:
     def decode(cls, reader: Reader) -> PDV:
         length = reader.uint32()
         if length < 2:
-            raise wire.invalid(f"PDV of length {length}")
+            raise encoding.invalid(f"PDV of length {length}")
         value = reader.take(length)
         return cls(value[0], bool(value[1] & COMMAND), bool(value[1] & LAST), value[2:])
 
@@ -367,9 +367,11 @@ def check_header(kind: int, length: int, max_pdu: int = 0) -> None:
     elif kind in _NAMES_AND_DECODERS:
         good = length == 4
     else:
-        raise RemoteProtocolError(f"PDU type {kind:02X}H", source=2, reason=wire.UNRECOGNIZED_PDU)
+        raise RemoteProtocolError(
+            f"PDU type {kind:02X}H", source=2, reason=encoding.UNRECOGNIZED_PDU
+        )
     if not good:
-        raise wire.invalid(f"{pdu_name(kind)} of length {length}")
+        raise encoding.invalid(f"{pdu_name(kind)} of length {length}")
 
 
 def decode_pdu(data: bytes) -> PDU:
@@ -379,10 +381,12 @@ def decode_pdu(data: bytes) -> PDU:
         RemoteProtocolError: these bytes are no PDU; the error carries the A-ABORT to send.
     """
     if len(data) < PDU_HEADER.size:
-        raise wire.invalid(f"a PDU of {len(data)} bytes")
+        raise encoding.invalid(f"a PDU of {len(data)} bytes")
     kind, length = PDU_HEADER.unpack_from(data)
     check_header(kind, length)
     if length != len(data) - PDU_HEADER.size:
-        raise wire.invalid(f"{pdu_name(kind)}: length {length}, but {len(data) - 6} bytes follow")
+        raise encoding.invalid(
+            f"{pdu_name(kind)}: length {length}, but {len(data) - 6} bytes follow"
+        )
     name, decode = _NAMES_AND_DECODERS[kind]
-    return decode(wire.Reader(bytes(data[PDU_HEADER.size :]), name))
+    return decode(encoding.Reader(bytes(data[PDU_HEADER.size :]), name))

@@ -1,4 +1,4 @@
-"""The upper layer service (PS3.8 7): what its user is told and what its user asks for.
+"""The service primitives of the upper layer (PS3.8 7).
 
 Indications and confirmations come from `UpperLayer.next_primitive`; requests and responses go into
 `UpperLayer.send`.
@@ -15,7 +15,7 @@ from gateway.ul.pdu import AAssociateAC, AAssociateRJ, AAssociateRQ
 
 @dataclass(frozen=True, slots=True)
 class AAssociateIndication:
-    """A-ASSOCIATE indication (PS3.8 7.1): a peer asks for an association."""
+    """A-ASSOCIATE indication (PS3.8 7.1): a peer requests an association."""
 
     request: AAssociateRQ
 
@@ -37,23 +37,23 @@ class AAssociateConfirmation:
 
 @dataclass(slots=True)
 class PDataPart:
-    """P-DATA indication (PS3.8 7.6), a piece of it: one piece of a PDV, as it arrived.
+    """A part of a P-DATA indication (PS3.8 7.6): a part of a PDV, as it arrived.
 
-    Not frozen, because one is made for each piece and freezing trebles the cost.
+    Not frozen, because one is made for each part and freezing triples the cost.
     """
 
     context_id: int
     command: bool
-    """A piece of the command set; otherwise of the data set."""
+    """A part of the command set; otherwise of the data set."""
     last: bool
-    """This piece ends the last fragment of the command set or data set."""
+    """This part ends the last fragment of the command set or data set."""
     data: memoryview
-    """Valid until the next `receive_data`; empty for a last fragment with nothing in it."""
+    """Valid until the next `receive_data`; empty for an empty last fragment."""
 
 
 @dataclass(frozen=True, slots=True)
 class AReleaseIndication:
-    """A-RELEASE indication (PS3.8 7.2): the peer asks for the release."""
+    """A-RELEASE indication (PS3.8 7.2): the peer requests the release."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,12 @@ class AAbortIndication:
 
 
 class Origin(Enum):
-    """Who ended the association by an A-P-ABORT."""
+    """The origin of an A-P-ABORT."""
 
     PEER = "peer"
-    """Its service provider sent an A-ABORT."""
+    """The peer's service provider sent an A-ABORT."""
     LOCAL = "local"
-    """The peer broke the protocol, and this side sent an A-ABORT."""
+    """The peer violated the protocol, and this side sent an A-ABORT."""
     TRANSPORT = "transport"
     """The transport connection closed."""
 
@@ -88,7 +88,7 @@ class APAbortIndication:
     """As in A-ABORT (PS3.8 9.3.8); 0 if the transport connection closed."""
     origin: Origin
     text: str = ""
-    """What the peer did wrong, for the log; never a peer's own words."""
+    """What the peer did wrong, for the log; never text of the peer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,20 +132,20 @@ class AAbortRequest:
     """A-ABORT request (Evt15)."""
 
     source: int = 0
-    """2 if this side's message layer found the peer at fault."""
+    """2 if the message layer of this side found an error of the peer."""
     reason: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PduTraced:
-    """A PDU that was sent or received, recorded while somebody looks."""
+    """A PDU that was sent or received, recorded for notification events."""
 
     sent: bool
     pdu_type: int
     data: bytes
-    """With its header; of a long P-DATA-TF only the beginning."""
+    """The PDU with its header; only the beginning of a long P-DATA-TF."""
     length: int
-    """Of the whole PDU, with its header."""
+    """The length of the whole PDU with its header."""
 
 
 Primitive: TypeAlias = (
@@ -157,7 +157,7 @@ Primitive: TypeAlias = (
     | AAbortIndication
     | APAbortIndication
 )
-"""What the user of the service is told."""
+"""Indications and confirmations."""
 
 Request: TypeAlias = (
     AAssociateRequest
@@ -168,4 +168,4 @@ Request: TypeAlias = (
     | AReleaseResponse
     | AAbortRequest
 )
-"""What the user of the service asks for; P-DATA requests come encoded, by `send_pdata`."""
+"""Requests and responses; P-DATA requests are encoded, for `send_pdata`."""

@@ -1,17 +1,18 @@
 """The upper layer protocol machine of one association (PS3.8), without I/O.
 
-Theory of operation: the owner of the transport connection feeds what it reads (`receive_data`,
-`receive_eof`), wakes the machine at its `deadline` (`handle_deadline`), writes what `bytes_to_send`
-gives, and obeys `closing`. Each stimulus is an event of Table 9-10; the action it names returns
-effects, and `_perform` is the one place they happen.
+The owner of the transport connection passes in what it reads (`receive_data`, `receive_eof`), calls
+`handle_deadline` at the `deadline`, writes the `bytes_to_send`, and obeys `closing`. Each input is
+an event of Table 9-10. The action in its cell returns effects, and `_perform` is the only place
+where effects happen.
 
-Indications and confirmations go to `deliver`, one at a time, before the next byte is looked at. So
-its user may answer in the call (by `send` and `send_pdata`), and the outcome cannot depend on which
-PDUs happen to arrive in one read: an A-RELEASE-RQ behind a message that the user aborts for finds
-the machine in Sta13, whether it came in the same segment or a second later. A user that sets no
-`deliver` takes them from a queue by `next_primitive` instead.
+Indications and confirmations go to `deliver`, one at a time, before the next byte is processed. So
+the user can respond in that call (by `send` and `send_pdata`), and the outcome does not depend on
+which PDUs arrive in one read: if the user aborts because of a message, an A-RELEASE-RQ after it
+finds the machine in Sta13, whether it is in the same segment or comes a second later. A user that
+does not set `deliver` takes them from a queue by `next_primitive`.
 
-Nothing a peer sends raises here: it becomes an A-P-ABORT indication and an A-ABORT to be sent.
+Nothing that a peer sends raises an exception here: it becomes an A-P-ABORT indication, and an
+A-ABORT to send.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from gateway.errors import LocalProtocolError, RemoteProtocolError
 from gateway.ul import primitives as p
 from gateway.ul.actions import ACTIONS, Artim, Issue, Send
+from gateway.ul.encoding import UNEXPECTED_PDU
 from gateway.ul.framing import EXCERPT, Framer, Mark
 from gateway.ul.fsm import TABLE, Action, Closing, FsmEvent, Side, State, Trace, Transition
 from gateway.ul.negotiation import AcceptedContext, accepted_contexts, check_acceptance
@@ -38,7 +40,6 @@ from gateway.ul.pdu import (
     decode_pdu,
     pdu_name,
 )
-from gateway.ul.wire import UNEXPECTED_PDU
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -74,9 +75,14 @@ _REQUEST_EVENTS: Mapping[type[p.Request], FsmEvent] = {
 class UpperLayer:
     """The protocol machine of one association, of either side.
 
-    An ACCEPTOR is made for a transport connection that came in: it begins in Sta2 with ARTIM
-    running. A REQUESTOR begins in Sta1: `send` it an AAssociateRequest, connect, then `send` it
-    TransportConnected (or call `receive_eof` if there was no connection).
+    An ACCEPTOR is created for an incoming transport connection, and starts in Sta2 with ARTIM
+    running. A REQUESTOR starts in Sta1: `send` an AAssociateRequest, connect, then `send`
+    TransportConnected (or call `receive_eof` if the connection failed).
+
+    Arguments:
+        now: The time in seconds, of the clock that all calls use.
+        max_pdu: The largest P-DATA-TF PDU to receive in bytes; 0: no limit.
+        artim_timeout: Seconds until ARTIM expires.
     """
 
     def __init__(
@@ -84,8 +90,8 @@ class UpperLayer:
         side: Side,
         *,
         now: float,
-        max_pdu: int = 256 * 1024,
-        artim_timeout: float = 30.0,
+        max_pdu: int,
+        artim_timeout: float,
         trace: Trace = Trace.NONE,
     ) -> None:
         self.side = side
@@ -98,11 +104,11 @@ class UpperLayer:
         self.acceptance: AAssociateAC | None = None
         """As sent or received."""
         self.rejection: AAssociateRJ | None = None
-        """As sent or received; AE-6 may have sent it without any indication."""
+        """As sent or received; AE-6 sends one without an indication."""
         self.error: RemoteProtocolError | None = None
-        """What the peer did wrong first; in Sta2 there is no indication of it."""
+        """The first protocol error of the peer; in Sta2 there is no indication for it."""
         self.peer_max_length = 0
-        """The longest P-DATA-TF the peer receives; 0: any."""
+        """The largest P-DATA-TF PDU that the peer receives; 0: no limit."""
         self.accepted_contexts: Mapping[int, AcceptedContext] = MappingProxyType({})
         self._artim_timeout = artim_timeout
         self._framer = Framer(max_pdu)
@@ -115,10 +121,10 @@ class UpperLayer:
         if side is Side.ACCEPTOR:
             self._process(FsmEvent.Evt5, None, now)
 
-    # The transport's side
+    # For the owner of the transport connection
 
     def receive_data(self, data: bytes | bytearray | memoryview, now: float) -> None:
-        """Process what was read; the views in earlier primitives are no longer valid."""
+        """Process bytes from the peer; the views in earlier primitives become invalid."""
         view = memoryview(data)
         for unit in self._framer.receive(view[self._receive_parts(view) :]):
             if isinstance(unit, p.PDataPart):
@@ -148,28 +154,28 @@ class UpperLayer:
         return position
 
     def receive_eof(self, now: float) -> None:
-        """The transport connection was closed, reset, or could not be opened."""
+        """Process the end of the transport connection: closed, reset, or not established."""
         if self.state is not State.Sta1:
             self._process(FsmEvent.Evt17, None, now)
 
     def handle_deadline(self, now: float) -> None:
-        """ARTIM expires if its time has come; earlier calls do nothing."""
+        """Let ARTIM expire if `deadline` has passed."""
         if self.deadline is not None and now >= self.deadline:
             self._process(FsmEvent.Evt18, None, now)
 
     def bytes_to_send(self) -> list[bytes]:
-        """What is to be written, in its order; the caller has it now."""
+        """Return the bytes to write, in order, and forget them."""
         output, self._output = self._output, []
         return output
 
-    # The user's side
+    # For the user of the service
 
     def next_primitive(self) -> p.Primitive | None:
         """Return the oldest queued indication or confirmation; None if there is none."""
         return self._primitives.popleft() if self._primitives else None
 
     def send(self, primitive: p.Request, now: float) -> None:
-        """Performs a request or response.
+        """Perform a request or response.
 
         Raises:
             LocalProtocolError: the state does not allow it (a blank cell of Table 9-10).
@@ -185,7 +191,7 @@ class UpperLayer:
         self._process(event, cause, now)
 
     def send_pdata(self, pdu: bytes | list[bytes], now: float) -> None:  # noqa: ARG002 - as send
-        """Sends P-DATA-TF PDUs, encoded by the caller.
+        """Send P-DATA-TF PDUs, encoded by the caller.
 
         Raises:
             LocalProtocolError: the state is neither Sta6 nor Sta8.
@@ -202,18 +208,18 @@ class UpperLayer:
 
     @property
     def trace(self) -> Trace:
-        """What is recorded; NONE unless somebody asked."""
+        """What is recorded."""
         return self._trace
 
     @trace.setter
     def trace(self, trace: Trace) -> None:
         self._trace = trace
         self.is_traced = trace is not Trace.NONE
-        """`trace` asks for something; a plain value, because it is looked at with every read."""
+        """Whether anything is recorded; an attribute, because it is checked with every read."""
         self._framer.tracing = Trace.PDUS in trace
 
     def take_trace(self) -> list[Transition | p.PduTraced]:
-        """What was recorded since the last call."""
+        """Return what was recorded since the last call."""
         records, self._records = self._records, []
         return records
 
@@ -285,7 +291,7 @@ class UpperLayer:
         self._remote_event(_PDU_EVENTS[type(pdu)], pdu, pdu.kind, now)
 
     def _remote_event(self, event: FsmEvent, pdu: PDU | None, kind: int, now: float) -> None:
-        """A good PDU; where Table 9-10 calls for an A-ABORT it came out of place."""
+        """Process a valid PDU; if Table 9-10 asks for an A-ABORT, it is in the wrong state."""
         cause: PDU | RemoteProtocolError | None = pdu
         if self._action(event) in _ABORTS:
             text = f"{pdu_name(kind)} in {self.state}"
@@ -295,15 +301,15 @@ class UpperLayer:
 
     def _bad_pdu(self, error: RemoteProtocolError, now: float) -> None:
         already_closing = self.state is State.Sta13
-        # Without its traceback, whose frames hold what was read.
+        # Without its traceback, whose frames refer to the bytes that were read.
         self.error = self.error or error.with_traceback(None)
         self._process(FsmEvent.Evt19, error, now)
         if already_closing:
-            # Two bad PDUs: this stream is no longer believed to have PDUs in it.
+            # After two invalid PDUs the stream is assumed not to consist of PDUs.
             self._framer.stop()
 
     def _learn(self, pdu: PDU, *, sent: bool) -> None:
-        """Takes from a PDU that was in place what later ones depend on."""
+        """Store what later PDUs depend on."""
         match pdu:
             case AAssociateRQ():
                 self.request = pdu
@@ -333,6 +339,6 @@ class UpperLayer:
             self._records.append(p.PduTraced(sent, data[0], data[:EXCERPT], length))
 
     def _record_data(self) -> None:
-        """The P-DATA-TF that the framer is through with; of one that is refused, its beginning."""
+        """Record the P-DATA-TF that the framer has read, or the beginning of an invalid one."""
         if excerpt := bytes(self._framer.excerpt):
             self._record_pdu(excerpt, sent=False, length=self._framer.length)

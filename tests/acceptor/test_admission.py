@@ -64,7 +64,7 @@ class Fabric:
 
 def house(fabric: Fabric, *, draining=False, is_full=False, is_low=False, require=()) -> Any:
     settings = SimpleNamespace(policy=SimpleNamespace(require=require))
-    policy = Policy(ae_title="GATEWAY", supported={wire.VERIFICATION: (wire.IMPLICIT,)})
+    policy = Policy(ae_title="GATEWAY", supported={wire.VERIFICATION: (wire.IMPLICIT,)}, max_pdu=0)
     return SimpleNamespace(
         fabric=fabric,
         draining=draining,

@@ -54,7 +54,7 @@ def test_levels_of_each_model(model, levels):
 
 
 def test_no_model():
-    with pytest.raises(ValueError, match="no information model"):
+    with pytest.raises(ValueError, match="is not an information model"):
         Model.of("1.2.840.10008.5.1.4.31")
 
 

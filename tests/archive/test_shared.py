@@ -69,7 +69,7 @@ def test_they_answer_each_others_queries(postgres_schema, start_gateway):
     status, got, identifier = get(gateways["ONE"], stored["TWO"])
     assert (status, got) == (0xA702, [])
     assert identifier.FailedSOPInstanceUIDList == stored["TWO"].uid
-    gateways["ONE"].program.err.wait_for("TWO has the file, and archive.shared is false")
+    gateways["ONE"].program.err.wait_for("the file is at TWO, and archive.shared is false")
     # the same instance again at the other one is a success, and still one copy
     assert store_all(gateways["TWO"].address, [stored["ONE"]]).failed == {}
     assert found(gateways["TWO"], stored["ONE"]) == "ONE"

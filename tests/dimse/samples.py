@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from gateway.dimse.base import parameters_of
-from gateway.dimse.command import BY_KEYWORD, VR
+from gateway.dimse.command_elements import BY_KEYWORD, VR
 from gateway.dimse.message import MESSAGES, Message
 
 _VALUES = {

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pynetdicom.dsutils import decode as their_decode
 
-from gateway.dimse import command
+from gateway.dimse import command_elements
 from gateway.dimse.command_set import (
     COMMENT_LENGTH,
     LIMIT,
@@ -27,8 +27,8 @@ def element(number: int, value: bytes, group: int = 0) -> bytes:
 
 
 def test_elements_are_those_of_the_dictionary():
-    ours = [(e.tag, e.keyword, e.vr.value) for e in command.ELEMENTS]
-    tags = [e.tag for e in command.ELEMENTS]
+    ours = [(e.tag, e.keyword, e.vr.value) for e in command_elements.ELEMENTS]
+    tags = [e.tag for e in command_elements.ELEMENTS]
     assert ours == [(tag, keyword_for_tag(tag), dictionary_VR(tag)) for tag in tags]
     assert tags == sorted(set(tags))
 

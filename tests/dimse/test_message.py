@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dimse.command import CommandField
+from gateway.dimse.command_elements import CommandField
 from gateway.dimse.command_set import LIMIT
 from gateway.dimse.command_set import decode as decode_set
 from gateway.dimse.errors import MessageError, RespondTo

@@ -4,7 +4,7 @@ import pynetdicom.sop_class as their_sop_class
 import pytest
 
 from gateway.dimse import services
-from gateway.dimse.command import CommandField as Cmd
+from gateway.dimse.command_elements import CommandField as Cmd
 from gateway.dimse.message import (
     CCancelRQ,
     CEchoRQ,

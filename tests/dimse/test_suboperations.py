@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.dimse.suboperations import MOST, Tally
+from gateway.dimse.suboperations import MOST, SuboperationCounters
 
 SUCCESS, WARNING, FAILURE, PENDING, CANCEL = 0x0000, 0xB000, 0xA700, 0xFF00, 0xFE00
 
 
-def tally(announced: int, *statuses: int | None) -> Tally:
-    one = Tally(announced)
+def tally(announced: int, *statuses: int | None) -> SuboperationCounters:
+    one = SuboperationCounters(announced)
     for number, status in enumerate(statuses):
         one.count(status, f"1.2.{number}")
     return one
 
 
-def counters(one: Tally) -> tuple[int, int, int, int]:
+def counters(one: SuboperationCounters) -> tuple[int, int, int, int]:
     return one.remaining, one.completed, one.failures, one.warnings
 
 
@@ -48,13 +48,13 @@ def test_what_never_came_has_failed() -> None:
 
 
 def test_nothing_came_although_announced() -> None:
-    one = Tally(3)
+    one = SuboperationCounters(3)
     one.give_up()
     assert one.status() == 0xA702
 
 
 def test_failures_are_named_as_far_as_they_are_known() -> None:
-    one = Tally(3)
+    one = SuboperationCounters(3)
     for status, uid in ((FAILURE, "1.2"), (SUCCESS, "1.3"), (None, "")):
         one.count(status, uid)
     assert one.failed == ["1.2"]
@@ -68,5 +68,5 @@ def test_remaining_stands_only_where_it_is_asked_for() -> None:
 
 
 def test_counters_never_wrap() -> None:
-    one = Tally(MOST, completed=MOST + 5, failures=MOST + 5, warnings=MOST + 5)
+    one = SuboperationCounters(MOST, completed=MOST + 5, failures=MOST + 5, warnings=MOST + 5)
     assert set(one.elements(with_remaining=True).values()) == {MOST, 0}

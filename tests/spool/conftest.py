@@ -43,7 +43,7 @@ def seal(spool: Spool, writer: Writer, **how: Any):
 
 def at_rest(spool: Spool) -> None:
     """Wait until the threads have done what they were given."""
-    spool._place.threads.close()
+    spool._context.threads.close()
 
 
 def names(folder: Path) -> list[str]:

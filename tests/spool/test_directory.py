@@ -76,7 +76,7 @@ def test_a_spool_that_cannot_be_written_to_is_refused_in_one_line(root, spoil, m
             raise OSError(30, "Read-only file system")
 
         monkeypatch.setattr(directory.os, "open", refuse)
-    with pytest.raises(ConfigError, match="data_dir") as error:
+    with pytest.raises(ConfigError, match="--data") as error:
         open_spool(root)
     assert str(root) in one_line(error)
 
@@ -169,5 +169,5 @@ class TestFileSystem:
 
     def test_a_place_that_cannot_be_written_to_is_refused(self, tmp_path):
         (tmp_path / "spool").write_text("in the way")
-        with pytest.raises(ConfigError, match="data_dir"):
+        with pytest.raises(ConfigError, match="--data"):
             check_data_dir(tmp_path)

@@ -138,7 +138,7 @@ class TestCrowd:
     """More data sets at once than there are buffers for."""
 
     def test_none_holds_more_than_it_must(self, spool, root):
-        chunks = spool._place.chunks
+        chunks = spool._context.chunks
         writers = [spool.create(META) for _ in range(2 * MANY)]
         for round_ in range(3):
             for writer in writers:
@@ -176,4 +176,4 @@ class TestCrowd:
         for writer in [fill(spool.create(META), b"x") for _ in range(3 * MANY)]:
             writer.discard()
         fill(spool.create(META), b"x").discard()
-        assert spool._place.chunks._made <= KEPT + 1
+        assert spool._context.chunks._made <= KEPT + 1

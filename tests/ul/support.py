@@ -31,6 +31,7 @@ EXPLICIT = "1.2.840.10008.1.2.1"
 JPEG = "1.2.840.10008.1.2.4.50"
 DICOM = "1.2.840.10008.3.1.1.1"
 MAX_PDU = 4096
+DEFAULTS = {"max_pdu": 256 * 1024, "artim_timeout": 30.0}
 
 POLICY = Policy("SERVER", {VERIFICATION: {IMPLICIT}, CT: {IMPLICIT, EXPLICIT}}, max_pdu=MAX_PDU)
 REQUEST = build_request(
@@ -124,11 +125,11 @@ def emptied(association: UpperLayer) -> UpperLayer:
 
 
 def acceptor(**options: float) -> UpperLayer:
-    return UpperLayer(Side.ACCEPTOR, now=0.0, **options)
+    return UpperLayer(Side.ACCEPTOR, now=0.0, **(DEFAULTS | options))
 
 
 def requestor(**options: float) -> UpperLayer:
-    return UpperLayer(Side.REQUESTOR, now=0.0, **options)
+    return UpperLayer(Side.REQUESTOR, now=0.0, **(DEFAULTS | options))
 
 
 def answered() -> UpperLayer:

@@ -172,7 +172,9 @@ def test_many_granted_roles_cannot_overflow_the_answer():
     roles = b"".join(s.item(0x54, len(u).to_bytes(2, "big") + u.encode() + b"\1\1") for u in uids)
     contexts = b"".join(s.context(2 * n + 1, uids[n], s.JPEG) for n in range(128))
     request = decode_pdu(s.associate_rq(contexts=contexts, user_items=roles))
-    policy = s.Policy("SERVER", {}, unrestricted={s.JPEG}, implementation_class_uid="1" * 64)
+    policy = s.Policy(
+        "SERVER", {}, max_pdu=s.MAX_PDU, unrestricted={s.JPEG}, implementation_class_uid="1" * 64
+    )
     answer = negotiate(request, policy, Answers())
     assert len(answer.user_information.roles) == 128
     assert decode_pdu(answer.encode()) == answer

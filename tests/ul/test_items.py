@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import RemoteProtocolError
+from gateway.ul import encoding
 from gateway.ul import items as i
-from gateway.ul import wire
 from tests.ul import support as s
 
 
 def decode(kind, data):
     """The value of one encoded item."""
-    ((number, reader),) = wire.Reader(data, "test").items()
+    ((number, reader),) = encoding.Reader(data, "test").items()
     assert number == kind.kind
     return kind.decode(reader)
 
@@ -58,7 +58,7 @@ def test_round_trip(value):
     i.UserInformation,
 ]), st.binary(max_size=80))  # fmt: skip
 def test_any_bytes_are_a_value_or_one_error(kind, data):
-    error = s.error_of(lambda: kind.decode(wire.Reader(data, "test")))
+    error = s.error_of(lambda: kind.decode(encoding.Reader(data, "test")))
     assert error is None or (error.source, error.reason) == (2, 6)
 
 

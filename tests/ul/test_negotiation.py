@@ -361,4 +361,7 @@ def answering(answers):
 
 
 def test_an_empty_policy_accepts_no_context():
-    assert [c.result for c in accept(s.REQUEST, Policy("X", {})).presentation_contexts] == [3, 3]
+    assert [
+        c.result
+        for c in accept(s.REQUEST, Policy("X", {}, max_pdu=s.MAX_PDU)).presentation_contexts
+    ] == [3, 3]

@@ -158,7 +158,7 @@ class TestRefusal:
 
     def test_a_place_that_cannot_be_written_to(self, tmp_path):
         (tmp_path / "archive").write_text("in the way")
-        with pytest.raises(ConfigError, match="data_dir") as error:
+        with pytest.raises(ConfigError, match="--data") as error:
             Archive(tmp_path / "archive", durable=True)
         assert "\n" not in str(error.value)
 

@@ -67,7 +67,7 @@ class Running:
 
     def __init__(self, folder: Path, **archive: object) -> None:
         worker.context = WorkerContext(folder, options={"archive": archive} if archive else {})
-        self.storage = Storage()
+        self.storage = Storage(worker)
         self.storage.start()
         self.folder = folder
         self.told: list[tuple[str, dict]] = []
@@ -524,4 +524,4 @@ class TestStarting:
 
     def test_before_the_start_there_is_no_archive(self):
         with pytest.raises(RuntimeError, match="not started"):
-            _ = Storage().archive
+            _ = Storage(worker).archive

@@ -66,7 +66,7 @@ class Archive:
         except OSError as error:
             raise ConfigError(
                 f"cannot write to {self._root}: {error.strerror}; give user {os.geteuid()} write "
-                f"permission, or set data_dir to another directory"
+                f"permission, or choose another with --data"
             ) from None
 
     @property

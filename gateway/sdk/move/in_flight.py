@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pydicom.dataset import Dataset
 
 from gateway.datasets.conversion import instance_in, is_file
-from gateway.dimse.suboperations import Tally
+from gateway.dimse.suboperations import SuboperationCounters
 from gateway.errors import GatewayError
 from gateway.sdk.move.destination import NoRoute, StartedStore
 from gateway.sdk.stream_values import uid_of
@@ -36,7 +36,7 @@ class SuboperationsInFlight:
     """Begins sub-operations over a route, and counts their responses in any order."""
 
     def __init__(self, event: Event, peer_time: PeerTime) -> None:
-        self.counters = Tally()
+        self.counters = SuboperationCounters()
         self.route: Route | None = None
         self._event = event
         self._peer_time = peer_time

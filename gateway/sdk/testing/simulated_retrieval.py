@@ -15,7 +15,7 @@ from gateway.datasets.coding import decode
 from gateway.datasets.conversion import encoded_instance, instance_in, path_of, syntax_of
 from gateway.dimse.message import CStoreRSP
 from gateway.dimse.status import SUCCESS
-from gateway.dimse.suboperations import Tally
+from gateway.dimse.suboperations import SuboperationCounters
 from gateway.errors import GatewayError
 from gateway.sdk.move.routes import Route, Routes, StartedStore
 from gateway.ul.negotiation import AcceptedContext
@@ -53,7 +53,7 @@ class SimulatedGet:
     def __init__(self, asked: SimulatedRequest, peer: Peer) -> None:
         self._asked = asked
         self._peer = peer
-        self._counters = Tally()
+        self._counters = SuboperationCounters()
         self._result = Retrieval()
         self._accepted = {
             2 * number + 3: AcceptedContext(2 * number + 3, str(pair[0]), str(pair[1]), True, False)

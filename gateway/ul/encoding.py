@@ -1,8 +1,8 @@
-"""The octets that all PDUs and items are made of (PS3.8 9.3.1: unsigned, big endian).
+"""Encode and decode the fields of PDUs and items (PS3.8 9.3.1: unsigned, big endian).
 
-Text on the wire is ISO 646; it is read as Latin-1, so that any octet a peer sends has a character
-and no decoder can fail on it. Reading never leaves the bytes it was given: a length that does is
-the peer's error, raised as RemoteProtocolError with reason 6 (invalid PDU parameter value).
+Text is ISO 646. It is read as Latin-1, so that any byte of a peer has a character and decoding
+cannot fail. A length that exceeds the bytes of a PDU or item is an error of the peer, raised as
+RemoteProtocolError with reason 6 (invalid PDU parameter value).
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _PADDING = b"\0 "
 
 
 def invalid(text: str) -> RemoteProtocolError:
-    """The error of a PDU whose value breaks PS3.8: A-ABORT (2,6)."""
+    """Return the error for a value that violates PS3.8: A-ABORT (2,6)."""
     return RemoteProtocolError(text, source=2, reason=INVALID_PARAMETER_VALUE)
 
 
 class Reader:
-    """Takes values off the front of an item's or PDU's value field."""
+    """Reads the fields of a PDU or item, one after the other."""
 
     __slots__ = ("_data", "_position", "name")
 
@@ -39,7 +39,7 @@ class Reader:
         self._data = data
         self._position = 0
         self.name = name
-        """What is being read, for the text of errors."""
+        """The name of the PDU or item, for error texts."""
 
     @property
     def left(self) -> int:
@@ -65,27 +65,27 @@ class Reader:
         return int.from_bytes(self.take(4), "big")
 
     def field(self) -> bytes:
-        """A value behind its own 2-byte length."""
+        """Read a value that follows its 2-byte length."""
         return self.take(self.uint16())
 
     def uid(self) -> str:
-        """A UID behind its own 2-byte length."""
+        """Read a UID that follows its 2-byte length."""
         return decode_text(self.field())
 
     def items(self) -> Iterator[tuple[int, Reader]]:
-        """Each remaining item: its type, and a reader of its value."""
+        """Yield the type of each remaining item, and a reader of its value."""
         while self.left:
             kind, length = _ITEM_HEADER.unpack(self.take(_ITEM_HEADER.size))
             yield kind, Reader(self.take(length), f"{self.name} > {kind:02X}H")
 
     def end(self) -> None:
-        """Nothing may be left."""
+        """Raise RemoteProtocolError if bytes are left."""
         if self.left:
             raise invalid(f"{self.name}: {self.left} bytes too many")
 
 
 def decode_text(data: bytes) -> str:
-    """A UID or name without the padding that some peers add."""
+    """Return a UID or name without the padding that some peers add."""
     return data.rstrip(_PADDING).decode("latin-1")
 
 
@@ -93,16 +93,16 @@ def encode_text(text: str) -> bytes:
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError as error:
-        raise LocalProtocolError(f"{text!r} cannot be put on the wire") from error
+        raise LocalProtocolError(f"{text!r} cannot be encoded in Latin-1") from error
 
 
 def decode_ae_title(data: bytes) -> str:
-    """An AE title; leading and trailing spaces are not significant (PS3.8 9.3.2)."""
+    """Return an AE title without leading and trailing spaces (PS3.8 9.3.2)."""
     return decode_text(data).lstrip(" ")
 
 
 def encode_ae_title(title: str) -> bytes:
-    """An AE title in its field of 16 bytes (PS3.8 9.3.2)."""
+    """Return an AE title in its field of 16 bytes (PS3.8 9.3.2)."""
     data = encode_text(title)
     if len(data) > 16:
         raise LocalProtocolError(f"the AE title {title!r} is longer than 16 characters")
@@ -124,16 +124,16 @@ def uint32(value: int) -> bytes:
 
 
 def field(data: bytes) -> bytes:
-    """A value behind its own 2-byte length."""
+    """Return a value after its 2-byte length."""
     return uint16(len(data)) + data
 
 
 def uid(text: str) -> bytes:
-    """A UID behind its own 2-byte length."""
+    """Return a UID after its 2-byte length."""
     return field(encode_text(text))
 
 
 def item(kind: int, *values: bytes) -> bytes:
-    """An item or sub-item: type, reserved byte, 2-byte length, value."""
+    """Return an item or sub-item: type, reserved byte, 2-byte length, value."""
     value = b"".join(values)
     return bytes((kind, 0)) + field(value)

@@ -1,4 +1,4 @@
-"""Command fields and command elements (PS3.7 annex E)."""
+"""Command fields and the elements of command sets (PS3.7 annex E)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from enum import Enum, IntEnum
 from typing import NamedTuple
 
 NO_DATA_SET = 0x0101
-"""The one value of Command Data Set Type that says that no data set follows (PS3.7 E.1)."""
+"""The value of Command Data Set Type if no data set follows (PS3.7 E.1)."""
 
 DATA_SET = 0x0001
-"""What we send for the other case; any value but 0101H means it."""
+"""The value that is sent if a data set follows; any value but 0101H means that."""
 
 RESPONSE = 0x8000
-"""The bit that makes a command field a response's."""
+"""The bit of a command field that marks a response."""
 
 
 class CommandField(IntEnum):
@@ -63,7 +63,7 @@ class VR(Enum):
 
 
 class Element(NamedTuple):
-    """One row of PS3.7 table E.1-1."""
+    """A row of PS3.7 table E.1-1."""
 
     tag: int
     keyword: str
@@ -104,7 +104,7 @@ ELEMENTS: tuple[Element, ...] = (
     Element(0x1030, "MoveOriginatorApplicationEntityTitle", VR.AE, "move_originator_ae_title"),
     Element(0x1031, "MoveOriginatorMessageID", VR.US, "move_originator_message_id"),
 )
-"""All of group 0000 that is not retired, in the order of the wire. All tags have group 0000."""
+"""All elements of group 0000 that are not retired, in the order in which they are encoded."""
 
 BY_TAG: dict[int, Element] = {element.tag: element for element in ELEMENTS}
 BY_ATTRIBUTE: dict[str, Element] = {element.attribute: element for element in ELEMENTS}
