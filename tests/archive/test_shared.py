@@ -84,4 +84,4 @@ def test_a_database_that_is_not_there(start_gateway, tmp_path):
     config.write_text(f'[archive]\ndsn = "host={tmp_path} dbname=none"\n')
     program = run_cli("archive", "ls", "--config", config)
     assert program.popen.returncode == 2
-    assert "the index in PostgreSQL cannot be used" in program.err.text
+    assert "archive.dsn: the database cannot be used" in program.err.text
