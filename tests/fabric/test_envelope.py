@@ -66,7 +66,7 @@ BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
     "CancelReason": st.sampled_from(CancelReason),
 }
 envelopes = st.one_of(
-    *(st.builds(kind, *(BY_TYPE[str(f.type)] for f in fields(kind))) for kind in ENVELOPES)
+    *(st.builds(kind, *(BY_TYPE[str(f.type)] for f in fields(kind))) for kind in ENVELOPES.values())
 )
 
 
@@ -93,7 +93,7 @@ values = st.recursive(
 )
 
 
-@given(st.sampled_from(ENVELOPES), st.lists(values, max_size=12))
+@given(st.sampled_from(list(ENVELOPES.values())), st.lists(values, max_size=12))
 def test_any_fields_are_an_envelope_or_an_error(kind: type[Envelope], some: list[Any]) -> None:
     with contextlib.suppress(FabricError):
         assert isinstance(decode(msgpack.packb([kind.KIND, *some])), kind)

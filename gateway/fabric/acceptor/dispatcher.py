@@ -89,7 +89,7 @@ class Dispatcher:
         if answer.final:
             intervention.close()
         else:
-            intervention.answered += 1
+            intervention.given += 1
             intervention.owed -= 1
             intervention.due = None
             if intervention.owed:
@@ -121,7 +121,7 @@ class Dispatcher:
     def survive(self, intervention: Intervention, owner: EventOwner | None) -> None:
         """The member that had the request is dead: it is given again, or fails."""
         text = f"{intervention.event}: the worker died with it"
-        again = intervention.redeliver and not intervention.answered
+        again = intervention.redeliver and not intervention.given
         intervention.member = None
         if intervention.deaths_alone >= SUSPICIOUS_DEATHS:
             intervention.close()

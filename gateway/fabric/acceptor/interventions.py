@@ -32,28 +32,21 @@ class Intervention:
     It is in one place at a time: waits in a queue, is in hand at one member, or is closed.
     """
 
-    __slots__ = (
-        "answered",
-        "assoc",
-        "attempt",
-        "cancelled",
-        "closed",
-        "data",
-        "deaths_alone",
-        "due",
-        "duration",
-        "event",
-        "member",
-        "number",
-        "owed",
-        "payload",
-        "queue",
-        "redeliver",
-        "shared",
-        "sink",
-        "token",
-        "window",
-    )
+    attempt = 1
+    deaths_alone = 0
+    """Members that died with nothing but this in hand."""
+    given = 0
+    """Answers so far, the final one not counted."""
+    due: float | None = None
+    """When the next answer is late; None while the clock does not run."""
+    duration = DEADLINE
+    redeliver = False
+    cancelled = False
+    closed = False
+    """It has ended: answered, failed or abandoned."""
+    queue: dict[Intervention, None] | None = None
+    member: Member | None = None
+    token = ""
 
     def __init__(  # noqa: PLR0913 - everything that is asked
         self,
@@ -75,26 +68,11 @@ class Intervention:
         self.shared = shared
         """The part of the payload that other requests have as well, by the same object: it is sent
         once for all of them that leave together."""
-        self.window = window
-        """Answers of a stream that may be under way at once; 0: there is one answer only."""
+        self.window = self.owed = window
+        """Answers of a stream that may be under way at once, and that the member may still send;
+        0: there is one answer only."""
         self.number = next(_numbers)
         """Order of arrival."""
-        self.due: float | None = None
-        """When the next answer is late; None while the clock does not run."""
-        self.duration = DEADLINE
-        self.redeliver = False
-        self.attempt = 1
-        self.deaths_alone = 0
-        """Members that died with nothing but this in hand."""
-        self.answered = 0
-        self.owed = window
-        """Answers that the member may still send."""
-        self.cancelled = False
-        self.closed = False
-        """It has ended: answered, failed or abandoned."""
-        self.queue: dict[Intervention, None] | None = None
-        self.member: Member | None = None
-        self.token = ""
 
     def enter(self, queue: dict[Intervention, None]) -> None:
         self.queue = queue

@@ -231,7 +231,8 @@ class Registry:
         times = [now + self._settings.heartbeat]
         times += [m.heard + self._silence for m in self.members.values()]
         times += [o.vacant_until for o in self.owners.values() if o.vacant_until is not None]
-        times += [i.due for i in self._open() if i.due is not None]
+        if (deadline := self.next_deadline()) is not None:
+            times.append(deadline)
         if now < self._waiting_until:
             times.append(self._waiting_until)
         return min(times)

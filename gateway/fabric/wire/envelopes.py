@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 from gateway.errors import FabricError
 from gateway.fabric.wire.fields import (
@@ -48,280 +48,8 @@ class Refusal(StrEnum):
     """The registration itself is wrong, or of another protocol version."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """What every envelope has."""
-
-    KIND: ClassVar[int] = 0
-
-    def encode(self) -> bytes:
-        names: tuple[str, ...] = self.__slots__
-        return pack([self.KIND, *[getattr(self, name) for name in names], {}])
-
-
-@dataclass(frozen=True, slots=True)
-class Register(Envelope):
-    """Ask for a lease, or change the one this connection has."""
-
-    KIND: ClassVar[int] = 1
-    version: int
-    worker: str
-    generation: int
-    member: int
-    credit: int
-    pid: int
-    place: str
-    """Process namespace the pid belongs to; empty: unknown."""
-    instance: str
-    """Random, of one client: a second connection of it replaces the first."""
-    incumbent: bool
-    """This worker holds a grant of another acceptor."""
-    revision: int
-    """Comes back in the reply."""
-    bindings: tuple[Binding, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat(Envelope):
-    """The worker's sign of life, and the acceptor's echo of it."""
-
-    KIND: ClassVar[int] = 2
-    lease: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answered(Envelope):
-    """Answers to one or more requests."""
-
-    KIND: ClassVar[int] = 3
-    items: tuple[AnswerItem, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Bye(Envelope):
-    """The member takes no more requests; those in hand may still be answered."""
-
-    KIND: ClassVar[int] = 4
-    lease: str
-
-
-@dataclass(frozen=True, slots=True)
-class Publish(Envelope):
-    """A worker's own notification, to be published by this acceptor."""
-
-    KIND: ClassVar[int] = 5
-    topic: str
-    body: dict[str, Any]
-    assoc: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Replay(Envelope):
-    """Send notifications `first` to `last` of a topic once more."""
-
-    KIND: ClassVar[int] = 6
-    topic: str
-    stream: str
-    first: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
-class NextGeneration(Envelope):
-    """Ask for a generation of this name that nobody else has."""
-
-    KIND: ClassVar[int] = 7
-    worker: str
-
-
-@dataclass(frozen=True, slots=True)
-class Command(Envelope):
-    """Do something on an association; a data set is the trailing frame."""
-
-    KIND: ClassVar[int] = 8
-    command: str
-    """Drawn by the worker; comes back in each COMMANDRESULT."""
-    association: str
-    operation: str
-    payload: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class CommandCancel(Envelope):
-    """The worker waits for no further COMMANDRESULT of this command."""
-
-    KIND: ClassVar[int] = 9
-    command: str
-
-
-@dataclass(frozen=True, slots=True)
-class Extend(Envelope):
-    """The handler waits for a third party: the deadline of this request runs anew."""
-
-    KIND: ClassVar[int] = 10
-    token: str
-
-
-@dataclass(frozen=True, slots=True)
-class Grant(Envelope):
-    """The lease is held until BYE, death or SUPERSEDE."""
-
-    KIND: ClassVar[int] = 16
-    lease: str
-    stream: str
-    heartbeat: float
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse(Envelope):
-    """None of the events is granted; an older grant of the connection stands."""
-
-    KIND: ClassVar[int] = 17
-    refusal: Refusal
-    event: str
-    holder: str
-    text: str
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class Supersede(Envelope):
-    """A newer generation took over: finish what is in hand, take no more, leave."""
-
-    KIND: ClassVar[int] = 18
-    lease: str
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown(Envelope):
-    """This connection has no lease (any more): register again."""
-
-    KIND: ClassVar[int] = 19
-    lease: str
-
-
-@dataclass(frozen=True, slots=True)
-class End(Envelope):
-    """The lease is ended for what the worker sent."""
-
-    KIND: ClassVar[int] = 20
-    lease: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Requested(Envelope):
-    """One or more interventions."""
-
-    KIND: ClassVar[int] = 21
-    shared: tuple[SharedPart, ...]
-    items: tuple[RequestItem, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel(Envelope):
-    """Stop working on a request; a final answer is still to be sent, to free the credit."""
-
-    KIND: ClassVar[int] = 22
-    token: str
-    why: CancelReason
-    closed: bool
-    """Nobody awaits an answer any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Credit(Envelope):
-    """So many more answers may be sent."""
-
-    KIND: ClassVar[int] = 23
-    token: str
-    answers: int
-
-
-@dataclass(frozen=True, slots=True)
-class Repeat(Envelope):
-    """A notification once more: the trailing frame is its envelope."""
-
-    KIND: ClassVar[int] = 24
-    topic: str
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed(Envelope):
-    """Everything of a REPLAY that is still kept has been repeated."""
-
-    KIND: ClassVar[int] = 25
-    topic: str
-    stream: str
-    first: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
-class Generation(Envelope):
-    """The promised generation."""
-
-    KIND: ClassVar[int] = 26
-    worker: str
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class CommandResult(Envelope):
-    """What came of a COMMAND; a data set is the trailing frame."""
-
-    KIND: ClassVar[int] = 27
-    command: str
-    final: bool
-    payload: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Watched(Envelope):
-    """The topics that somebody watches at this acceptor, all of them."""
-
-    KIND: ClassVar[int] = 28
-    topics: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Notified(Envelope):
-    """A notification; its topic is the frame before."""
-
-    KIND: ClassVar[int] = 32
-    stream: str
-    seq: int
-    timestamp: float
-    body: dict[str, Any]
-    assoc: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Beacon(Envelope):
-    """The last seq of the topic so far; also confirms a subscription."""
-
-    KIND: ClassVar[int] = 33
-    stream: str
-    seq: int
-
-
-def decode(data: bytes | memoryview) -> Envelope:
-    """Return one envelope; raises FabricError for any bytes that are none."""
-    values = unpack(data)
-    if type(values) is not list or not values or type(values[0]) is not int:
-        raise FabricError("not an envelope: no array that begins with a kind")
-    known = _KINDS.get(values[0])
-    if known is None:
-        raise FabricError(f"kind {values[0]} is unknown")
-    kind, checks = known
-    if len(values) != len(checks) + 2:
-        raise FabricError(f"{kind.__name__} has {len(checks)} fields, not {len(values) - 2}")
-    if type(values[-1]) is not dict:
-        raise FabricError(f"{kind.__name__} does not end in a map")
-    return kind(*[check(value) for check, value in zip(checks, values[1:-1], strict=True)])
-
+ENVELOPES: dict[int, type[Envelope]] = {}
+"""Every type of envelope by its kind."""
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "int": as_number,
@@ -339,15 +67,232 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "CancelReason": as_choice(CancelReason),
 }
 
-ENVELOPES: tuple[type[Envelope], ...] = (
-    *(Register, Heartbeat, Answered, Bye, Publish, Replay, NextGeneration),
-    *(Command, CommandCancel, Extend),
-    *(Grant, Refuse, Supersede, Unknown, End, Requested, Cancel, Credit, Repeat, Replayed),
-    *(Generation, CommandResult, Watched, Notified, Beacon),
-)
-"""Every kind of envelope, in the order of their numbers."""
 
-_KINDS = {
-    kind.KIND: (kind, tuple(_CHECKS[cast("str", f.type)] for f in fields(kind)))
-    for kind in ENVELOPES
-}
+@dataclass_transform(frozen_default=True)
+class Envelope:
+    """What every envelope has; `kind` is its number in PROTOCOL.md."""
+
+    KIND: ClassVar[int]
+    CHECKS: ClassVar[tuple[Callable[[Any], Any], ...]]
+    """Of the fields, in their order."""
+
+    def __init_subclass__(cls, kind: int) -> None:
+        dataclass(frozen=True)(cls)
+        cls.KIND = kind
+        cls.CHECKS = tuple(_CHECKS[of] for of in cls.__annotations__.values())
+        ENVELOPES[kind] = cls
+
+    def encode(self) -> bytes:
+        return pack([self.KIND, *vars(self).values(), {}])
+
+
+class Register(Envelope, kind=1):
+    """Ask for a lease, or change the one this connection has."""
+
+    version: int
+    worker: str
+    generation: int
+    member: int
+    credit: int
+    pid: int
+    place: str
+    """Process namespace the pid belongs to; empty: unknown."""
+    instance: str
+    """Random, of one client: a second connection of it replaces the first."""
+    incumbent: bool
+    """This worker holds a grant of another acceptor."""
+    revision: int
+    """Comes back in the reply."""
+    bindings: tuple[Binding, ...]
+
+
+class Heartbeat(Envelope, kind=2):
+    """The worker's sign of life, and the acceptor's echo of it."""
+
+    lease: str
+
+
+class Answered(Envelope, kind=3):
+    """Answers to one or more requests."""
+
+    items: tuple[AnswerItem, ...]
+
+
+class Bye(Envelope, kind=4):
+    """The member takes no more requests; those in hand may still be answered."""
+
+    lease: str
+
+
+class Publish(Envelope, kind=5):
+    """A worker's own notification, to be published by this acceptor."""
+
+    topic: str
+    body: dict[str, Any]
+    assoc: bytes
+
+
+class Replay(Envelope, kind=6):
+    """Send notifications `first` to `last` of a topic once more."""
+
+    topic: str
+    stream: str
+    first: int
+    last: int
+
+
+class NextGeneration(Envelope, kind=7):
+    """Ask for a generation of this name that nobody else has."""
+
+    worker: str
+
+
+class Command(Envelope, kind=8):
+    """Do something on an association; a data set is the trailing frame."""
+
+    command: str
+    """Drawn by the worker; comes back in each COMMANDRESULT."""
+    association: str
+    operation: str
+    payload: dict[str, Any]
+
+
+class CommandCancel(Envelope, kind=9):
+    """The worker waits for no further COMMANDRESULT of this command."""
+
+    command: str
+
+
+class Extend(Envelope, kind=10):
+    """The handler waits for a third party: the deadline of this request runs anew."""
+
+    token: str
+
+
+class Grant(Envelope, kind=16):
+    """The lease is held until BYE, death or SUPERSEDE."""
+
+    lease: str
+    stream: str
+    heartbeat: float
+    revision: int
+
+
+class Refuse(Envelope, kind=17):
+    """None of the events is granted; an older grant of the connection stands."""
+
+    refusal: Refusal
+    event: str
+    holder: str
+    text: str
+    revision: int
+
+
+class Supersede(Envelope, kind=18):
+    """A newer generation took over: finish what is in hand, take no more, leave."""
+
+    lease: str
+    generation: int
+
+
+class Unknown(Envelope, kind=19):
+    """This connection has no lease (any more): register again."""
+
+    lease: str
+
+
+class End(Envelope, kind=20):
+    """The lease is ended for what the worker sent."""
+
+    lease: str
+    text: str
+
+
+class Requested(Envelope, kind=21):
+    """One or more interventions."""
+
+    shared: tuple[SharedPart, ...]
+    items: tuple[RequestItem, ...]
+
+
+class Cancel(Envelope, kind=22):
+    """Stop working on a request; a final answer is still to be sent, to free the credit."""
+
+    token: str
+    why: CancelReason
+    closed: bool
+    """Nobody awaits an answer any more."""
+
+
+class Credit(Envelope, kind=23):
+    """So many more answers may be sent."""
+
+    token: str
+    answers: int
+
+
+class Repeat(Envelope, kind=24):
+    """A notification once more: the trailing frame is its envelope."""
+
+    topic: str
+
+
+class Replayed(Envelope, kind=25):
+    """Everything of a REPLAY that is still kept has been repeated."""
+
+    topic: str
+    stream: str
+    first: int
+    last: int
+
+
+class Generation(Envelope, kind=26):
+    """The promised generation."""
+
+    worker: str
+    generation: int
+
+
+class CommandResult(Envelope, kind=27):
+    """What came of a COMMAND; a data set is the trailing frame."""
+
+    command: str
+    final: bool
+    payload: dict[str, Any]
+
+
+class Watched(Envelope, kind=28):
+    """The topics that somebody watches at this acceptor, all of them."""
+
+    topics: tuple[str, ...]
+
+
+class Notified(Envelope, kind=32):
+    """A notification; its topic is the frame before."""
+
+    stream: str
+    seq: int
+    timestamp: float
+    body: dict[str, Any]
+    assoc: bytes
+
+
+class Beacon(Envelope, kind=33):
+    """The last seq of the topic so far; also confirms a subscription."""
+
+    stream: str
+    seq: int
+
+
+def decode(data: bytes | memoryview) -> Envelope:
+    """Return one envelope; raises FabricError for any bytes that are none."""
+    values = unpack(data)
+    if type(values) is not list or not values or type(values[0]) is not int:
+        raise FabricError("not an envelope: no array that begins with a kind")
+    kind = ENVELOPES.get(values[0])
+    if kind is None:
+        raise FabricError(f"kind {values[0]} is unknown")
+    checks = kind.CHECKS
+    if len(values) != len(checks) + 2 or type(values[-1]) is not dict:
+        raise FabricError(f"{kind.__name__} has {len(checks)} fields and ends in a map")
+    return kind(*[check(value) for check, value in zip(checks, values[1:-1], strict=True)])
