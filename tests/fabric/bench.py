@@ -33,7 +33,7 @@ FIND = Binding("EVT_C_FIND", deadline=5.0)
 def words(effect: Effect) -> list[str]:
     match effect:
         case Deliver(peer, deliveries):
-            return [f"{peer.decode()}<REQUEST{delivery.attempt}" for delivery in deliveries]
+            return [f"{peer.decode()}<REQUEST{attempt}" for _, _, attempt, _ in deliveries]
         case HandOn(answers):
             return ["final" if answer.final else "part" for _, answer in answers]
         case Post(peer, envelope):
@@ -88,7 +88,7 @@ class Bench:
                 self.leases[effect.peer.decode()] = effect.envelope.lease
             elif isinstance(effect, Deliver):
                 tokens = self.tokens.setdefault(effect.peer.decode(), [])
-                tokens += [delivery.token for delivery in effect.deliveries]
+                tokens += [token for _, token, _, _ in effect.deliveries]
         return [word for effect in effects for word in words(effect)]
 
     def register(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.fabric.wire.envelopes import Requested
-from gateway.fabric.wire.fields import RequestItem, SharedPart
-from gateway.fabric.wire.frames import check_size, join_data
+from gateway.fabric.wire.frames import check_size, join_data, pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gateway.fabric.acceptor.effects import Delivery
+    from gateway.fabric.wire.fields import RequestItem, SharedPart
 
 BATCH = 64
 """Requests of one message; far more would only delay the first of them."""
@@ -24,7 +24,7 @@ def cut(deliveries: list[Delivery]) -> Iterator[list[Delivery]]:
     chunk: list[Delivery] = []
     total = 0
     for delivery in deliveries:
-        data = delivery.intervention.data
+        data = delivery[0].data
         size = 0 if data is None else len(data)
         if chunk and (len(chunk) == BATCH or total + size > BATCH_DATA):
             yield chunk
@@ -37,21 +37,21 @@ def cut(deliveries: list[Delivery]) -> Iterator[list[Delivery]]:
 
 def encode(deliveries: Sequence[Delivery]) -> list[bytes | memoryview]:
     """Return the frames of a REQUESTED; raises FabricError for what cannot travel."""
-    shared: dict[tuple[str, bytes, int], int] = {}
+    places: dict[tuple[str, bytes, int], int] = {}
     parts: list[SharedPart] = []
     items: list[RequestItem] = []
-    sets: list[bytes | None] = []
+    sets: list[bytes] = []
     for intervention, token, attempt, deadline in deliveries:
-        data = intervention.data
-        check_size(data)
-        key = (intervention.event, intervention.assoc, id(intervention.shared))
-        place = shared.setdefault(key, len(parts))
+        event, assoc, shared = intervention.event, intervention.assoc, intervention.shared
+        place = places.setdefault((event, assoc, id(shared)), len(parts))
         if place == len(parts):
-            parts.append(SharedPart(intervention.event, intervention.assoc, intervention.shared))
-        size = None if data is None else len(data)
-        window, payload = intervention.window, intervention.payload
-        items.append(RequestItem(token, place, attempt, deadline, window, payload, size))
-        sets.append(data)
-    envelope = Requested(tuple(parts), tuple(items)).encode()
-    frame = join_data(sets)
-    return [envelope] if frame is None else [envelope, frame]
+            parts.append((event, assoc, shared))
+        size = None
+        if (data := intervention.data) is not None:
+            check_size(data)
+            size = len(data)
+            sets.append(data)
+        credit, payload = intervention.window, intervention.payload
+        items.append((token, place, attempt, deadline, credit, payload, size))
+    envelope = pack([Requested.KIND, parts, items, {}])
+    return [envelope, join_data(sets)] if sets else [envelope]

@@ -11,11 +11,12 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from gateway.errors import Reason
-from gateway.fabric.acceptor.effects import Deliver, Delivery, Effect, Fail, HandOn, Post
+from gateway.fabric.acceptor.effects import Deliver, Effect, Fail, HandOn, Post
 from gateway.fabric.wire.envelopes import Cancel, Credit
 from gateway.fabric.wire.terms import CancelReason
 
 if TYPE_CHECKING:
+    from gateway.fabric.acceptor.effects import Delivery
     from gateway.fabric.acceptor.interventions import Intervention
     from gateway.fabric.acceptor.lease import EventOwner, Member
     from gateway.fabric.wire.terms import Answer
@@ -162,7 +163,8 @@ class Dispatcher:
     def _start(self, intervention: Intervention, now: float) -> None:
         """Run the clock, or run it anew."""
         intervention.due = due = now + intervention.duration
-        self.soonest = min(self.soonest, due)
+        if due < self.soonest:
+            self.soonest = due
 
     def _give(self, intervention: Intervention, member: Member, now: float) -> None:
         intervention.leave_queue()
@@ -174,7 +176,7 @@ class Dispatcher:
             deliveries = self._deliveries[member.peer] = []
             self._out.append(Deliver(member.peer, deliveries))
         left = max(0.0, (intervention.due or now) - now)
-        deliveries.append(Delivery(intervention, token, intervention.attempt, left))
+        deliveries.append((intervention, token, intervention.attempt, left))
         if intervention.cancelled:
             self._out.append(Post(member.peer, Cancel(token, CancelReason.CANCEL, False)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from gateway.errors import Reason
@@ -11,15 +11,9 @@ if TYPE_CHECKING:
     from gateway.fabric.wire.envelopes import Envelope
     from gateway.fabric.wire.terms import Answer
 
-
-class Delivery(NamedTuple):
-    """An intervention on its way to a member, with what may change before it is encoded."""
-
-    intervention: Intervention
-    token: str
-    attempt: int
-    deadline: float
-    """Seconds left."""
+    Delivery: TypeAlias = tuple[Intervention, str, int, float]
+    """An intervention on its way to a member, with what may change before it is encoded: token,
+    attempt, seconds left."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -276,7 +276,7 @@ class Server:
     def _send_singly(self, peer: bytes, deliveries: list[Delivery], error: str) -> None:
         """Together they cannot be encoded: find out which of them cannot at all."""
         if len(deliveries) == 1:
-            token = deliveries[0].token
+            _, token, _, _ = deliveries[0]
             self.do(self._registry.unsent(peer, token, error, self._loop.time()))
             return
         for delivery in deliveries:

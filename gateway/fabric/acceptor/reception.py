@@ -107,15 +107,14 @@ class Reception:
         self._server.send(peer, envelope.encode())
 
     def _on_answered(self, peer: bytes, envelope: Answered, frame: memoryview | None) -> None:
-        items = envelope.items
         try:
-            parts = split_data([item.size for item in items], frame)
+            sets = split_data([item[-1] for item in envelope.items], frame)
         except FabricError as error:
             self._fault(peer, error)
             return
         answers = [
-            (item.token, Answer(item.payload, None if part is None else bytes(part), item.final))
-            for item, part in zip(items, parts, strict=True)
+            (token, Answer(payload, None if data is None else bytes(data), final))
+            for (token, final, payload, _), data in zip(envelope.items, sets, strict=True)
         ]
         self._server.do(self._registry.answer(peer, answers, self._clock()))
 

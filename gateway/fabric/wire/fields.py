@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from gateway.errors import FabricError
 from gateway.fabric.wire.frames import MAX_DATA
@@ -23,39 +23,19 @@ MAX_DEADLINE = 86400.0
 Choice = TypeVar("Choice", bound=Enum)
 
 
-class SharedPart(NamedTuple):
-    """What several requests of one REQUESTED have in common."""
+SharedPart: TypeAlias = tuple[str, bytes, dict[str, Any]]
+"""What several requests of one REQUESTED have in common: the event, the association's description,
+and the part of their payloads that is the same."""
+RequestItem: TypeAlias = tuple[str, int, int, float, int, dict[str, Any], int | None]
+"""One request of a REQUESTED: token, index of its `SharedPart`, attempt, deadline, answers that may
+be sent before the final one without further CREDIT, what its payload has beside the shared part,
+and the bytes of its data set in the data frame (None: it has none)."""
+AnswerItem: TypeAlias = tuple[str, bool, dict[str, Any], int | None]
+"""One answer of an ANSWERED: token, whether it is final, payload, and the bytes of its data set in
+the data frame (None: it has none)."""
 
-    event: str
-    assoc: bytes
-    payload: dict[str, Any]
-    """The part of their payloads that is the same."""
-
-
-class RequestItem(NamedTuple):
-    """One request of a REQUESTED."""
-
-    token: str
-    shared: int
-    """Index of its `SharedPart`."""
-    attempt: int
-    deadline: float
-    credit: int
-    """Answers that may be sent before the final one without further CREDIT."""
-    payload: dict[str, Any]
-    """What it has beside the shared payload."""
-    size: int | None
-    """Bytes of its data set in the data frame; None: it has none."""
-
-
-class AnswerItem(NamedTuple):
-    """One answer of an ANSWERED."""
-
-    token: str
-    final: bool
-    payload: dict[str, Any]
-    size: int | None
-    """Bytes of its data set in the data frame; None: it has none."""
+_REQUEST = (str, int, int, int, dict)
+_ANSWER = (str, bool, dict)
 
 
 def exactly(wanted: type) -> Callable[[Any], Any]:
@@ -120,33 +100,32 @@ def as_binding(event: Any, redeliver: Any, durable: Any, deadline: Any) -> Bindi
 
 def as_shared(value: Any) -> tuple[SharedPart, ...]:
     return tuple(
-        SharedPart(as_text(event), _bytes(assoc), _map(payload))
+        (as_text(event), _bytes(assoc), _map(payload))
         for event, assoc, payload in _rows(value, MAX_BATCH, 3)
     )
 
 
 def as_requests(value: Any) -> tuple[RequestItem, ...]:
-    return tuple(as_request(*row) for row in _rows(value, MAX_BATCH, 7))
-
-
-def as_request(token: Any, shared: Any, *rest: Any) -> RequestItem:
-    attempt, deadline, credit, payload, size = rest
-    return RequestItem(
-        as_text(token),
-        as_number(shared),
-        as_number(attempt),
-        as_seconds(deadline),
-        as_number(credit),
-        _map(payload),
-        as_size(size),
-    )
+    """The items of a REQUESTED; there are many, so that not each field is a call of its own."""
+    rows = _rows(value, MAX_BATCH, 7)
+    for token, shared, attempt, deadline, credit, payload, size in rows:
+        types = (type(token), type(shared), type(attempt), type(credit), type(payload))
+        if types != _REQUEST or len(token) > MAX_NAME or min(shared, attempt, credit) < 0:
+            raise FabricError("not a request")
+        as_seconds(deadline)
+        as_size(size)
+    return tuple(map(tuple, rows))
 
 
 def as_answers(value: Any) -> tuple[AnswerItem, ...]:
-    return tuple(
-        AnswerItem(as_text(token), _flag(final), _map(payload), as_size(size))
-        for token, final, payload, size in _rows(value, MAX_BATCH, 4)
-    )
+    """The items of an ANSWERED."""
+    rows = _rows(value, MAX_BATCH, 4)
+    for token, final, payload, size in rows:
+        if (type(token), type(final), type(payload)) != _ANSWER or len(token) > MAX_NAME:
+            raise FabricError("not an answer")
+        if size is not None:
+            as_size(size)
+    return tuple(map(tuple, rows))
 
 
 _flag, _bytes, _map = exactly(bool), exactly(bytes), exactly(dict)

@@ -74,10 +74,9 @@ def check_size(data: bytes | memoryview | None) -> None:
         raise FabricError(f"data of {len(data)} bytes, {MAX_DATA} are the limit")
 
 
-def join_data(parts: Sequence[bytes | memoryview | None]) -> bytes | memoryview | None:
-    """Return the data frame of a message; None: nothing in it has a data set."""
-    present = [part for part in parts if part is not None]
-    return b"".join(present) if len(present) > 1 else present[0] if present else None
+def join_data(sets: Sequence[bytes | memoryview]) -> bytes | memoryview:
+    """Return the data frame of a message."""
+    return sets[0] if len(sets) == 1 else b"".join(sets)
 
 
 def split_data(

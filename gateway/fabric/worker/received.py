@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.errors import FabricError
 from gateway.fabric.wire.envelopes import Answered, Cancel, Credit, Envelope, Requested
-from gateway.fabric.wire.fields import MAX_BATCH, AnswerItem
-from gateway.fabric.wire.frames import MAX_DATA, check_size, join_data, split_data
+from gateway.fabric.wire.fields import MAX_BATCH
+from gateway.fabric.wire.frames import MAX_DATA, join_data, pack, split_data
 from gateway.fabric.wire.terms import CancelReason, ReceivedIntervention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gateway.fabric.wire.fields import AnswerItem
     from gateway.fabric.wire.terms import Answer
     from gateway.fabric.worker.link import Link
 
@@ -94,26 +95,18 @@ class ReceivedInterventions:
         return not held.closed
 
     def _requested(self, link: Link, asked: Requested, frame: memoryview | None) -> None:
-        shared = asked.shared
-        parts = split_data([item.size for item in asked.items], frame)
-        if any(item.shared >= len(shared) for item in asked.items):
-            raise FabricError("a request without its shared part")
+        sets = split_data([item[-1] for item in asked.items], frame)
         received = []
-        for item, data in zip(asked.items, parts, strict=True):
-            self._in_hand[item.token] = InHand(link, item.credit)
-            part = shared[item.shared]
+        for item, data in zip(asked.items, sets, strict=True):
+            token, place, attempt, deadline, credit, payload, _ = item
+            if place >= len(asked.shared):
+                raise FabricError("a request without its shared part")
+            event, assoc, shared = asked.shared[place]
+            whole = {**shared, **payload} if shared else payload
             received.append(
-                ReceivedIntervention(
-                    item.token,
-                    part.event,
-                    item.attempt,
-                    item.deadline,
-                    {**part.payload, **item.payload},
-                    part.assoc,
-                    data,
-                    link.name,
-                )
+                ReceivedIntervention(token, event, attempt, deadline, whole, assoc, data, link.name)
             )
+            self._in_hand[token] = InHand(link, credit)
         self._on_requests(received)
 
     def _cancelled(self, _link: Link, cancel: Cancel, _data: object) -> None:
@@ -137,16 +130,21 @@ class ReceivedInterventions:
 
 
 def _encode(answers: list[tuple[str, Answer, bool]]) -> list[bytes | memoryview]:
-    """Return the frames of an ANSWERED; raises FabricError for what cannot travel."""
-    items, sets = [], []
+    """Return the frames of an ANSWERED; raises FabricError for what cannot travel.
+
+    With each answer: whether it is awaited. If not, only the end of the request is told.
+    """
+    items: list[AnswerItem] = []
+    sets: list[bytes] = []
+    total = 0
     for token, (payload, data, final), awaited in answers:
-        if not awaited:
-            payload, data = {}, None
-        check_size(data)
-        items.append(AnswerItem(token, final, payload, None if data is None else len(data)))
-        sets.append(data)
-    if sum(item.size or 0 for item in items) > MAX_DATA:
-        raise FabricError(f"data of more than {MAX_DATA} bytes")
-    envelope = Answered(tuple(items)).encode()
-    frame = join_data(sets)
-    return [envelope] if frame is None else [envelope, frame]
+        size = None
+        if awaited and data is not None:
+            size = len(data)
+            total += size
+            sets.append(data)
+        items.append((token, final, payload if awaited else {}, size))
+    if total > MAX_DATA:
+        raise FabricError(f"data of {total} bytes, {MAX_DATA} are the limit")
+    envelope = pack([Answered.KIND, items, {}])
+    return [envelope, join_data(sets)] if sets else [envelope]
