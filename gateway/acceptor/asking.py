@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from gateway.acceptor.answer_status import failures_of, status_of
 from gateway.fabric.acceptor import Intervention
@@ -33,6 +33,15 @@ class Asker(Protocol):
     def description(self) -> bytes: ...
 
 
+class ReceivedRequest(NamedTuple):
+    """A request of the peer, and the event that asks a worker about it."""
+
+    association: Asker
+    context: AcceptedContext
+    request: Request
+    event: InterventionEvent
+
+
 class WorkerRequest:
     """One request of the peer, from its command set to the last answer of a worker.
 
@@ -40,20 +49,11 @@ class WorkerRequest:
     which it arrives.
     """
 
-    def __init__(
-        self,
-        association: Asker,
-        context: AcceptedContext,
-        request: Request,
-        event: InterventionEvent,
-    ) -> None:
-        self.message_id: int | None = request.message_id
-        self.association = association
-        self.engine = association.engine
-        self.context = context
-        self.request = request
-        self.event = event
-        self.failures = failures_of(event)
+    def __init__(self, received: ReceivedRequest) -> None:
+        self.association, self.context, self.request, self.event = received
+        self.message_id: int | None = self.request.message_id
+        self.engine = self.association.engine
+        self.failures = failures_of(self.event)
         self._intervention: Intervention | None = None
         """As asked of a worker, until it is answered for the last time."""
 

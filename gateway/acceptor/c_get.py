@@ -23,12 +23,9 @@ from gateway.dimse.suboperations import MOST, SuboperationCounters
 from gateway.errors import LocalProtocolError
 
 if TYPE_CHECKING:
-    from gateway.acceptor.asking import Asker
-    from gateway.dimse.message import Request
+    from gateway.acceptor.asking import ReceivedRequest
     from gateway.errors import Unanswered
-    from gateway.events import InterventionEvent
     from gateway.fabric import Answer
-    from gateway.ul.negotiation import AcceptedContext
 
 log = logging.getLogger("gateway.acceptor")
 
@@ -46,14 +43,8 @@ class GetState(Enum):
 class GetRequest(StreamedRequest):
     """One C-GET."""
 
-    def __init__(
-        self,
-        association: Asker,
-        context: AcceptedContext,
-        request: Request,
-        event: InterventionEvent,
-    ) -> None:
-        super().__init__(association, context, request, event)
+    def __init__(self, received: ReceivedRequest) -> None:
+        super().__init__(received)
         self.state = GetState.ASKED
         self._tally = SuboperationCounters()
         self._answers: deque[Answer | Unanswered] = deque()

@@ -10,12 +10,9 @@ from gateway.dimse.status import CANCEL
 from gateway.dimse.suboperations import SuboperationCounters
 
 if TYPE_CHECKING:
-    from gateway.acceptor.asking import Asker
-    from gateway.dimse.message import Request
+    from gateway.acceptor.asking import ReceivedRequest
     from gateway.errors import Unanswered
-    from gateway.events import InterventionEvent
     from gateway.fabric import Answer
-    from gateway.ul.negotiation import AcceptedContext
 
 
 class MoveState(Enum):
@@ -30,14 +27,8 @@ class MoveState(Enum):
 class MoveRequest(StreamedRequest):
     """One C-MOVE."""
 
-    def __init__(
-        self,
-        association: Asker,
-        context: AcceptedContext,
-        request: Request,
-        event: InterventionEvent,
-    ) -> None:
-        super().__init__(association, context, request, event)
+    def __init__(self, received: ReceivedRequest) -> None:
+        super().__init__(received)
         self.state = MoveState.ASKED
         self._number = 0
         self._counters: dict[str, int] = {}

@@ -15,16 +15,14 @@ from gateway.dimse.status import (
     SUCCESS,
 )
 from gateway.errors import SpoolError
-from gateway.events import EVT_C_STORE
 from gateway.part10 import IdentityScan
 
 if TYPE_CHECKING:
-    from gateway.acceptor.asking import Asker
+    from gateway.acceptor.asking import ReceivedRequest
     from gateway.dimse.message import CStoreRQ
     from gateway.errors import Unanswered
     from gateway.fabric import Answer, Binding
     from gateway.spool import Sealed, Writer
-    from gateway.ul.negotiation import AcceptedContext
 
 log = logging.getLogger("gateway.acceptor.store")
 
@@ -44,19 +42,12 @@ class StoreState(Enum):
 class StoreRequest(WorkerRequest):
     """One C-STORE request while it arrives, and until it is answered."""
 
-    def __init__(
-        self,
-        association: Asker,
-        context: AcceptedContext,
-        request: CStoreRQ,
-        binding: Binding,
-        writer: Writer,
-    ) -> None:
-        super().__init__(association, context, request, EVT_C_STORE)
+    def __init__(self, received: ReceivedRequest, binding: Binding, writer: Writer) -> None:
+        super().__init__(received)
         self.state = StoreState.RECEIVING
         self._durable = binding.durable
         self._writer = writer
-        self._scan = IdentityScan(context.transfer_syntax)
+        self._scan = IdentityScan(self.context.transfer_syntax)
         self._sealed: Sealed | None = None
         self._pause: asyncio.Task[None] | None = None
         self._sealing: asyncio.Task[None] | None = None

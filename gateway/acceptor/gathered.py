@@ -9,11 +9,8 @@ from gateway.acceptor.asking import WorkerRequest
 from gateway.dimse.status import PROCESSING_FAILURE, RESOURCE_LIMITATION, has_data_set
 
 if TYPE_CHECKING:
-    from gateway.acceptor.asking import Asker
-    from gateway.dimse.message import Request
-    from gateway.events import InterventionEvent
+    from gateway.acceptor.asking import ReceivedRequest
     from gateway.fabric import Answer
-    from gateway.ul.negotiation import AcceptedContext
 
 log = logging.getLogger("gateway.acceptor")
 
@@ -29,14 +26,8 @@ class GatheredRequest(WorkerRequest):
     window = 0
     """Answers that may be under way at once; 0: there is one answer only."""
 
-    def __init__(
-        self,
-        association: Asker,
-        context: AcceptedContext,
-        request: Request,
-        event: InterventionEvent,
-    ) -> None:
-        super().__init__(association, context, request, event)
+    def __init__(self, received: ReceivedRequest) -> None:
+        super().__init__(received)
         self._data = bytearray()
         self._held = 0
         """Bytes that count against the association's total."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.acceptor.answer_status import failures_of
+from gateway.acceptor.asking import ReceivedRequest
 from gateway.acceptor.c_find import FindRequest
 from gateway.acceptor.c_get import GetRequest
 from gateway.acceptor.c_move import MoveRequest
@@ -69,7 +70,8 @@ def decide(association: Asker, context: AcceptedContext, begun: MessageBegun) ->
     if isinstance(request, dimse.CStoreRQ) and binding is not None:
         return _store(association, context, request, binding)
     if binding is not None:
-        return _KIND_OF.get(event, GatheredRequest)(association, context, request, event)
+        received = ReceivedRequest(association, context, request, event)
+        return _KIND_OF.get(event, GatheredRequest)(received)
     if event is EVT_C_ECHO:
         inbox = association.engine.inbox
         return Prepared(inbox, request.message_id, context.id, request.response(SUCCESS))
@@ -93,4 +95,5 @@ def _store(
         )
     except SpoolError as error:
         raise DimseError(OUT_OF_RESOURCES, str(error)) from None
-    return StoreRequest(association, context, request, binding, writer)
+    received = ReceivedRequest(association, context, request, EVT_C_STORE)
+    return StoreRequest(received, binding, writer)

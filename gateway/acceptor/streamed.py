@@ -10,11 +10,8 @@ from gateway.dimse.status import CANCEL
 from gateway.events import Fate
 
 if TYPE_CHECKING:
-    from gateway.acceptor.asking import Asker
-    from gateway.dimse.message import Request
-    from gateway.events import InterventionEvent
+    from gateway.acceptor.asking import ReceivedRequest
     from gateway.fabric import Answer
-    from gateway.ul.negotiation import AcceptedContext
 
 WINDOW = 16
 """Answers of one request that may be on their way."""
@@ -27,14 +24,8 @@ class StreamedRequest(GatheredRequest):
 
     window = WINDOW
 
-    def __init__(
-        self,
-        association: Asker,
-        context: AcceptedContext,
-        request: Request,
-        event: InterventionEvent,
-    ) -> None:
-        super().__init__(association, context, request, event)
+    def __init__(self, received: ReceivedRequest) -> None:
+        super().__init__(received)
         self.is_cancelled = False
         """The peer wants no further responses; the worker's final answer is still awaited."""
         self._unheeded = 0
