@@ -1,4 +1,4 @@
-"""What programs set in pynetdicom's `_config`: attributes of this module, to be assigned.
+"""The options that pynetdicom has in `_config`: attributes of this module, to be assigned.
 
 They are read when a server is started, a handler is bound or a message is sent, so a server that is
 running already is not affected. Names and defaults are pynetdicom's, but for HANDLER_DEADLINE.
@@ -30,7 +30,7 @@ LOG_RESPONSE_IDENTIFIERS = False
 """True: log the identifiers of the responses; the same holds for these."""
 
 LOG_HANDLER_LEVEL = "standard"
-"""No effect: events are logged as `debug_logger` or the logging module is told."""
+"""No effect: events are logged as the logging module is configured."""
 
 USE_SHORT_DIMSE_AET = True
 """No effect: AE titles in messages are padded to an even length and no further."""

@@ -71,7 +71,7 @@ class AE(EntitySettings, EntityContexts):
             evt_handlers: (event, handler) or (event, handler, list of further arguments).
 
         Raises:
-            RuntimeError: there is no context to propose.
+            RuntimeError: no context was requested.
             TypeError, ValueError: an argument is not valid.
         """
         proposed = contexts or self._requested
@@ -178,7 +178,7 @@ class AE(EntitySettings, EntityContexts):
         return server
 
     def forget(self, server: AssociationServer) -> None:
-        """Take notice that a server was shut down."""
+        """Record that a server was shut down."""
         with self._lock:
             self._servers = [other for other in self._servers if other is not server]
 

@@ -110,4 +110,4 @@ class BindsHandlers:
         return self._handlers.shown()
 
     def _rebound(self) -> None:
-        """Take notice that other events may have handlers."""
+        """Called after handlers were bound or unbound."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 _UNKNOWN = UserInformation(0)
-"""Of an acceptor that has not accepted yet."""
+"""The user information of an acceptor that has not answered yet."""
 
 
 @dataclass(slots=True)

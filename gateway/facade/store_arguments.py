@@ -1,4 +1,4 @@
-"""What `send_c_store` takes, with pynetdicom's errors for what cannot be sent."""
+"""The argument of `send_c_store`, with pynetdicom's errors for what cannot be sent."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class CommandSender(DimseSender):
         self._end("release", "released")
 
     def over(self, state: str) -> None:
-        """Take notice that the association was *released*, *aborted* or *rejected*."""
+        """Record that the association was *released*, *aborted* or *rejected*."""
         self._ended = self._ended or state
 
     def _end(self, operation: str, state: str) -> None:
@@ -99,7 +99,7 @@ class CommandSender(DimseSender):
         context_id: int | None = None,  # noqa: ARG002 - pynetdicom's
         query_model: str | None = None,  # noqa: ARG002 - pynetdicom's
     ) -> None:
-        """C-CANCEL (PS3.7 9.3.2.3) of what was sent with this `msg_id`: no more responses come."""
+        """C-CANCEL (PS3.7 9.3.2.3) of the request with this `msg_id`; its iterator ends."""
         results = self._open.get(msg_id)
         if results is not None:
             results.close()
@@ -154,7 +154,7 @@ def _parameters(request: Request) -> dict[str, Any]:
 
 
 def _check(result: Answer) -> None:
-    """Raise ValueError for a mistake of the caller, FabricError if there is no response."""
+    """Raise ValueError for a mistake of the caller, and FabricError for any other failure."""
     if "error" in result.payload:
         text = str(result.payload["error"])
         mistaken = result.payload.get("kind") in _CALLERS_MISTAKES

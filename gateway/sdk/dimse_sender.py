@@ -46,11 +46,11 @@ class DimseSender(ABC):
     Each sends its request at once and raises RuntimeError if the association is not established,
     and ValueError if no accepted presentation context fits or the data set cannot be encoded.
 
-    A status is a Dataset with Status (PS3.7 annex C) and what else the response says about it, such
-    as ErrorComment. It is empty if no response came: the association was aborted, released or lost,
-    or the peer took too long. Where there may be several responses, an iterator gives pairs of
-    status and identifier up to the final response; closing it early abandons the rest. `msg_id`
-    names the operation for `send_c_cancel`.
+    A status is a Dataset with Status (PS3.7 annex C) and elements that explain it, such as
+    ErrorComment. It is empty if no response came: the association was aborted, released or lost, or
+    the peer took too long. Requests with several responses return an iterator over pairs of status
+    and identifier, up to the final response; closing it early abandons the rest. `msg_id` names the
+    operation for `send_c_cancel`.
     """
 
     event_report_role: ClassVar[Role | None] = "scp"
@@ -89,7 +89,7 @@ class DimseSender(ABC):
         return fit(dataset, self.usable_contexts())
 
     def _log_identifier(self, kind: str, identifier: Dataset) -> None:  # noqa: B027 - may stay so
-        """Log the identifier of a C-FIND, C-GET or C-MOVE *request* or *response*, or do not."""
+        """Called with each identifier that is sent (*request*) or received (*response*)."""
 
     # DIMSE-C (PS3.7 9.1)
 
@@ -174,7 +174,7 @@ class DimseSender(ABC):
     ) -> Answers:
         """N-GET (PS3.7 10.1.2) of the attributes with these tags: return status and attributes.
 
-        `identifier_list` has what pydicom's Tag takes; all attributes are asked for if it is empty.
+        `identifier_list` has what pydicom's Tag takes; all attributes are requested if it is empty.
         """
         tags = tuple(int(Tag(tag)) for tag in identifier_list or ())
         request = dimse.NGetRQ(msg_id, str(class_uid), str(instance_uid), tags or None)
@@ -267,7 +267,7 @@ class DimseSender(ABC):
     def _responses(
         self, context: AcceptedContext, request: Request, data: bytes | Instance | None
     ) -> Iterator[Answers]:
-        """Send at once, not only when the first response is asked for."""
+        """Send at once, and not only when the iteration begins."""
         try:
             responses = self._begin(context, request, data)
         except NoResponse as error:
