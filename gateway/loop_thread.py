@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from concurrent.futures import Future
 
 Result = TypeVar("Result")
@@ -36,6 +36,14 @@ class LoopThread:
         except BaseException:
             future.cancel()
             raise
+
+    def call(self, function: Callable[..., Result], *args: Any) -> Result:
+        """Return the result of a function that is called in the loop's thread."""
+
+        async def call() -> Result:
+            return function(*args)
+
+        return self.run(call())
 
     def begin(self, coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
         """Start a coroutine without waiting for its result."""

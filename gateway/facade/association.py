@@ -13,9 +13,9 @@ from gateway.facade import negotiated_contexts as contexts
 from gateway.facade.association_server import seconds
 from gateway.facade.handler_thread import HandlerThread
 from gateway.facade.handlers import BindsHandlers
-from gateway.facade.incoming import Answering
+from gateway.facade.peer_requests import PeerRequests
 from gateway.facade.requestor_sender import RequestorSender
-from gateway.facade.requestor_thread import call_in, shared_requestor
+from gateway.facade.requestor_thread import shared_loop
 from gateway.facade.service_user import ServiceUserView
 from gateway.facade.watched_association import WatchedAssociation
 from gateway.requestor import AssociationError, Rejected, Released, Timeouts
@@ -71,12 +71,16 @@ class Association(RequestorSender, BindsHandlers, HasMode):
         self._ae = ae
         self._handlers = handlers
         self._events = HandlerThread(handlers, self)
-        self._loop = shared_requestor()
-        self._wire: WatchedAssociation | None = None
+        self._loop = shared_loop()
         self._is_established = False
         self._error: AssociationError | None = None
         self._timeouts = timeouts_of(ae)
-        self._request = request = proposal.request()
+        request = proposal.request()
+        peer_requests = PeerRequests(handlers, self._events, self)
+        self._watched = self._loop.call(
+            WatchedAssociation, request, self._timeouts, peer_requests, self._events
+        )
+        self._watched.on_established = self._on_established
         bound = address.bind or ("", 0)
         asked = contexts.proposed(request)
         self.requestor = ServiceUserView(
@@ -96,34 +100,28 @@ class Association(RequestorSender, BindsHandlers, HasMode):
         except AssociationError as error:
             self._error = error
             log.error("%s", error)  # noqa: TRY400 - no bug here
-            if self._wire is not None and not self._wire.is_ended:  # never connected
+            if not self._watched.is_ended:  # never connected
                 self._events.notify(EVT_ABORTED, source=0, reason=0)
         self._events.flush()
 
     async def _connect(self, address: Address) -> None:
-        answering = Answering(self._handlers, self._events, self)
-        wire = self._wire = WatchedAssociation(
-            self._request, self._timeouts, answering, self._events
-        )
-        wire.on_established = self._on_established
-        await wire.connect(address)
-        if wire.ended is not None:
-            raise wire.ended
+        await self._watched.connect(address)
+        if self._watched.ended is not None:
+            raise self._watched.ended
 
     def _on_established(self) -> None:
-        wire = self._wire
-        assert wire is not None
-        self._is_established = bool(wire.accepted_contexts)
-        self.requestor.address, self.requestor.port = wire.local
-        if wire.acceptance is not None:
-            self.acceptor.said = wire.acceptance.user_information
+        watched = self._watched
+        self._is_established = bool(watched.accepted_contexts)
+        self.requestor.address, self.requestor.port = watched.local
+        if watched.acceptance is not None:
+            self.acceptor.said = watched.acceptance.user_information
             self.acceptor.supported_contexts = [*self.accepted_contexts, *self.rejected_contexts]
 
     def release(self) -> None:
         """Release the association (PS3.8 7.2); nothing happens if it has ended."""
-        if self.is_established and self._wire is not None:
+        if self.is_established:
             try:
-                self._loop.run(self._wire.release())
+                self._loop.run(self._watched.release())
             except AssociationError as error:
                 log.warning("%s", error)
         self._events.flush()
@@ -133,13 +131,13 @@ class Association(RequestorSender, BindsHandlers, HasMode):
 
         With `block`, return after the connection was closed.
         """
-        if self._wire is None or self.ended is not None:
+        if self.ended is not None:
             return
         if block:
-            self._loop.run(self._wire.abort())
+            self._loop.run(self._watched.abort())
             self._events.flush()
         else:
-            call_in(self._loop, self._wire.drop, "this side aborted the association")
+            self._loop.call(self._watched.drop, "this side aborted the association")
 
     def kill(self) -> None:
         """Abort without waiting until the connection is closed."""
@@ -147,9 +145,8 @@ class Association(RequestorSender, BindsHandlers, HasMode):
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the association has ended, or for `timeout` seconds."""
-        wire = self._wire
-        if wire is not None and self._is_established:
-            self._loop.run(wire.wait_ended(timeout))
+        if self._is_established:
+            self._loop.run(self._watched.wait_ended(timeout))
 
     def is_alive(self) -> bool:
         """Tell whether the association is established; pynetdicom's is a thread."""
@@ -158,11 +155,11 @@ class Association(RequestorSender, BindsHandlers, HasMode):
     @property
     def ended(self) -> AssociationError | None:
         """The reason for the end of the association, as an error with a text; None before."""
-        return self._error or (self._wire.ended if self._wire is not None else None)
+        return self._error or self._watched.ended
 
     @property
     def is_established(self) -> bool:
-        return self._is_established and self._wire is not None and not self._wire.is_ended
+        return self._is_established and not self._watched.is_ended
 
     @property
     def is_released(self) -> bool:
@@ -190,13 +187,13 @@ class Association(RequestorSender, BindsHandlers, HasMode):
     @property
     def accepted_contexts(self) -> list[PresentationContext]:
         """The contexts that the peer accepted, with this side's roles."""
-        return contexts.accepted(self._wire.accepted_contexts.values()) if self._wire else []
+        return contexts.accepted(self._watched.accepted_contexts.values())
 
     @property
     def rejected_contexts(self) -> list[PresentationContext]:
         """The contexts that the peer rejected or did not mention."""
-        acceptance = self._wire.acceptance if self._wire is not None else None
-        return contexts.rejected(self._request, acceptance) if acceptance is not None else []
+        request, acceptance = self._watched.request, self._watched.acceptance
+        return contexts.rejected(request, acceptance) if acceptance is not None else []
 
     @property
     def local(self) -> dict[str, Any]:
@@ -208,12 +205,11 @@ class Association(RequestorSender, BindsHandlers, HasMode):
 
     def _change(self, timeout: str, value: Any) -> None:
         self._timeouts = replace(self._timeouts, **{timeout: value})
-        if self._wire is not None:
-            call_in(self._loop, setattr, self._wire, "timeouts", self._timeouts)
+        self._loop.call(setattr, self._watched, "timeouts", self._timeouts)
 
     def _rebound(self) -> None:
-        if self._wire is not None and not self._wire.is_ended:
-            call_in(self._loop, self._wire.rebound)
+        if not self._watched.is_ended:
+            self._loop.call(self._watched.rebound)
 
 
 def timeouts_of(ae: AE) -> Timeouts:

@@ -9,7 +9,6 @@ from gateway.datasets import select_context
 from gateway.dimse.message import CCancelRQ
 from gateway.errors import GatewayError
 from gateway.facade import config_flags
-from gateway.facade.requestor_thread import call_in
 from gateway.facade.store_arguments import fit_argument
 from gateway.requestor import AssociationError
 from gateway.sdk.dimse_sender import DimseSender, NoResponse
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
     from gateway.dimse.message import Request
     from gateway.facade.handler_thread import HandlerThread
     from gateway.facade.watched_association import WatchedAssociation
+    from gateway.loop_thread import LoopThread
     from gateway.requestor import Operation
-    from gateway.requestor.sync import Requestor
     from gateway.ul.negotiation import AcceptedContext
 
 log = logging.getLogger("gateway.facade")
@@ -37,8 +36,8 @@ class RequestorSender(DimseSender):
     event_report_role = None
 
     if TYPE_CHECKING:
-        _wire: WatchedAssociation | None
-        _loop: Requestor
+        _watched: WatchedAssociation
+        _loop: LoopThread
         _events: HandlerThread
 
     def send_c_cancel(
@@ -49,8 +48,7 @@ class RequestorSender(DimseSender):
         Raises ValueError unless `context_id`, or the SOP class `query_model`, names a context.
         """
         self._check_established("C-CANCEL")
-        assert self._wire is not None
-        accepted = self._wire.accepted_contexts
+        accepted = self._watched.accepted_contexts
         if query_model is not None:
             context_id = select_context(self.usable_contexts(), str(query_model)).id
         if context_id is None or context_id not in accepted:
@@ -59,14 +57,13 @@ class RequestorSender(DimseSender):
                 "or the corresponding 'context_id'"
             )
         try:
-            self._loop.run(self._wire.send_message(accepted[context_id], CCancelRQ(msg_id)))
+            self._loop.run(self._watched.send_message(accepted[context_id], CCancelRQ(msg_id)))
         except AssociationError as error:
             log.warning("C-CANCEL was not sent: %s", error)
         self._events.flush()
 
     def usable_contexts(self) -> Collection[AcceptedContext]:
-        assert self._wire is not None
-        return self._wire.accepted_contexts.values()
+        return self._watched.accepted_contexts.values()
 
     def _fit(self, dataset: Any) -> tuple[AcceptedContext, Instance]:
         return fit_argument(dataset, self.usable_contexts())
@@ -82,10 +79,9 @@ class RequestorSender(DimseSender):
     def _begin(
         self, context: AcceptedContext, request: Request, data: bytes | Instance | None
     ) -> Generator[PeerResponse, None, None]:
-        assert self._wire is not None
         source = data if data is None or isinstance(data, bytes) else data.data_set()
         try:
-            operation = self._loop.run(self._wire.invoke(context, request, source))
+            operation = self._loop.run(self._watched.invoke(context, request, source))
         except AssociationError as error:
             self._events.flush()
             raise NoResponse(f"the request was not sent: {error}") from error
@@ -109,4 +105,4 @@ class RequestorSender(DimseSender):
             raise NoResponse(str(error)) from error
         finally:
             if not operation.is_over:
-                call_in(self._loop, operation.abandon)
+                self._loop.call(operation.abandon)

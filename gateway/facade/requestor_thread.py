@@ -5,33 +5,20 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from typing import TYPE_CHECKING, Any
 
-from gateway.requestor.sync import Requestor
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from gateway.loop_thread import LoopThread
 
 _lock = threading.Lock()
-_shared: Requestor | None = None
+_shared: LoopThread | None = None
 
 
-def shared_requestor() -> Requestor:
+def shared_loop() -> LoopThread:
     """Return the thread; start it first if it does not run in this process."""
     global _shared
     with _lock:
         if _shared is None:
-            _shared = Requestor()
+            _shared = LoopThread("requestor")
         return _shared
-
-
-def call_in(requestor: Requestor, function: Callable[..., object], *args: Any) -> None:
-    """Call a function in the thread, and return afterwards."""
-
-    async def call() -> None:
-        function(*args)
-
-    requestor.run(call())
 
 
 def _forget() -> None:
@@ -41,9 +28,10 @@ def _forget() -> None:
 
 
 @atexit.register
-def _close() -> None:
+def _stop() -> None:
     if _shared is not None:
-        _shared.close()
+        _shared.stop()
+        _shared.join()
 
 
 os.register_at_fork(after_in_child=_forget)

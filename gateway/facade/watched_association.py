@@ -40,7 +40,7 @@ class WatchedAssociation(RequestorAssociation):
             self.engine.abort(Aborted("no presentation context was accepted"), source=_PROVIDER)
 
     def rebound(self) -> None:
-        """Other events have handlers from now on."""
+        """Watch the events that have handlers now."""
         self.engine.watch(self._events.watched())
 
     def established(self) -> None:

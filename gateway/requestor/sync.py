@@ -6,13 +6,12 @@ thread, several at once. Handlers of incoming requests are called in the loop's 
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
 from weakref import WeakSet
 
+from gateway.loop_thread import LoopThread
 from gateway.requestor import services
 from gateway.requestor.echo import EchoResult, echo
 from gateway.requestor.incoming import refuse
@@ -38,14 +37,12 @@ Service: TypeAlias = Callable[
 ]
 
 
-class Requestor:
+class Requestor(LoopThread):
     """A thread that associations live in; `with Requestor() as requestor:`."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        super().__init__("requestor")
         self._associations: WeakSet[services.RequestorAssociation] = WeakSet()
-        self._thread = threading.Thread(target=self._run, name="requestor", daemon=True)
-        self._thread.start()
 
     def __enter__(self) -> Self:
         return self
@@ -55,27 +52,11 @@ class Requestor:
 
     def close(self) -> None:
         """Stop the thread; associations that still live are aborted."""
-        if self._loop.is_closed():
+        if self.is_stopped:
             return
         self.run(self._drop_all())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-
-    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        """The result of a coroutine in the loop's thread; interrupted, it is cancelled."""
-        if threading.current_thread() is self._thread:
-            coroutine.close()
-            raise RuntimeError("a handler cannot wait for its own thread")
-        future = self.begin(coroutine)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def begin(self, coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
-        """The same without waiting."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        self.stop()
+        self.join()
 
     def associate(
         self,
@@ -108,18 +89,6 @@ class Requestor:
         for association in list(self._associations):
             association.drop("its thread was stopped")
             await association.close()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_forever()
-            for task in (tasks := asyncio.all_tasks(self._loop)):
-                task.cancel()
-            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
-        finally:
-            self._loop.close()
 
 
 class Responses:

@@ -1,4 +1,4 @@
-"""Requests that the peer makes on an association that was asked for here: to handlers, and back."""
+"""Requests of the peer on an association in the requestor role: handlers answer them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import tempfile
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from gateway.acceptor.answer_status import failures_of, status_of
@@ -20,8 +21,6 @@ from gateway.spool.claim import Claim, Tokens
 from gateway.spool.digest import Digest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gateway.fabric import Answer
     from gateway.facade.association import Association
     from gateway.facade.handler_thread import HandlerThread
@@ -32,13 +31,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("gateway.facade")
 
 IN_MEMORY = 1024 * 1024
-"""Bytes of a data set above which it is written to a file while it arrives."""
+"""Bytes of a data set; a larger one is written to a file while it arrives."""
 
 _tokens = Tokens(0)
 
 
-class Answering:
-    """The requestor's handler of incoming requests: asks what the user bound."""
+class PeerRequests:
+    """Decides at the command set: the bound handler answers, or a failure status does."""
 
     def __init__(self, handlers: Handlers, events: HandlerThread, assoc: Association) -> None:
         self._handlers = handlers
@@ -53,13 +52,13 @@ class Answering:
         if bound is None:
             if isinstance(incoming.request, CEchoRQ):
                 return SUCCESS
-            log.warning("%s: nobody is bound to it", event)
+            log.warning("%s has no handler", event)
             return failures_of(event).unanswered
-        return Arriving(incoming, bound, self._events, self._assoc)
+        return RequestReceiver(incoming, bound, self._events, self._assoc)
 
 
-class Arriving:
-    """One request while its data set arrives, and until its handler has answered."""
+class RequestReceiver:
+    """Receives the data set of one request, and has its handler called afterwards."""
 
     def __init__(
         self,
@@ -72,7 +71,7 @@ class Arriving:
         self._bound = bound
         self._events = events
         self._assoc = assoc
-        self._gathered = bytearray()
+        self._received = bytearray()
         self._file: Any = None
         self._digest = Digest()
         self._prefix = b""
@@ -85,40 +84,44 @@ class Arriving:
                 incoming.context.transfer_syntax,
                 assoc.acceptor.ae_title,
             )
-            self._gathered += self._prefix
+            self._received += self._prefix
 
     def write(self, data: memoryview) -> None:
+        """Take the next piece of the data set."""
         self._size += len(data)
         self._digest.update(data)
         if self._file is None and self._size > IN_MEMORY and self._prefix:
             self._file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed in `_clear`
                 prefix="gateway-", suffix=".dcm", delete=False
             )
-            self._file.write(self._gathered)
-            self._gathered.clear()
+            self._file.write(self._received)
+            self._received.clear()
         if self._file is not None:
             self._file.write(data)
         else:
-            self._gathered += data
+            self._received += data
 
     async def finish(self) -> int | Reply:
+        """Return the handler's answer to the complete request."""
         event = self._event()
         failures = failures_of(self._bound.event)  # type: ignore[arg-type]
         try:
             future = asyncio.wrap_future(self._events.call(self._bound, event))
             async with asyncio.timeout(self._bound.deadline):
-                told = handler_answers.answer_to(event, await future)
+                answer = handler_answers.answer_to(event, await future)
         except TimeoutError:
             event.cancellation.set()
-            log.error("event=%s handler=%s is past its deadline", event.name, self._bound.name)  # noqa: TRY400
+            name = self._bound.name
+            log.error("event=%s handler=%s is past its deadline", event.name, name)  # noqa: TRY400
             return failures.unanswered
-        except RuntimeError as error:  # the handler's, logged where it was raised
-            told = handler_answers.raised(error)
+        except RuntimeError as error:  # the handler raised, which is in the log already
+            answer = handler_answers.raised(error)
         finally:
             self._clear()
-        return self._reply(told)
+        return self._reply(answer)
 
     def discard(self) -> None:
+        """Remove what was received; the rest does not come."""
         self._clear()
 
     def _event(self) -> LocalEvent:
@@ -128,7 +131,7 @@ class Arriving:
             "context": [context.id, context.abstract_syntax, context.transfer_syntax],
             "message_id": request.message_id,
         }
-        data: bytes | None = bytes(self._gathered)
+        data: bytes | None = bytes(self._received)
         if self._prefix:
             path = None
             if self._file is not None:
@@ -140,20 +143,14 @@ class Arriving:
             payload["claim"] = claim.to_map()
         return LocalEvent(self._bound.event, payload, self._assoc, data)
 
-    def _reply(self, told: Answer) -> Reply:
+    def _reply(self, answer: Answer) -> Reply:
         event, request = self._bound.event, self._incoming.request
-        status, elements = status_of(event, request, told.payload, self._assoc.name)  # type: ignore[arg-type]
-        return Reply(status, told.data if has_data_set(status) else None, elements)
+        status, elements = status_of(event, request, answer.payload, self._assoc.name)  # type: ignore[arg-type]
+        return Reply(status, answer.data if has_data_set(status) else None, elements)
 
     def _clear(self) -> None:
         file, self._file = self._file, None
         if file is not None:
             file.close()
-            _remove(file.name)
-
-
-def _remove(path: str | Path) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        """The handler took it."""
+            with suppress(FileNotFoundError):  # the handler may have moved it
+                os.unlink(file.name)
