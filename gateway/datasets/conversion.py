@@ -68,7 +68,7 @@ def fit(
         GatewayError, OSError: the file cannot be read.
     """
     if not isinstance(what, Dataset):
-        instance = what if isinstance(what, Instance) else instance_in(what)
+        instance = instance_in(what)
         sop_class, own = instance.sop_class_uid, instance.transfer_syntax_uid
         context = select_context(contexts, sop_class, usable_syntaxes(own))
         if context.transfer_syntax == own:
@@ -144,9 +144,9 @@ def path_of(file: Any) -> Path:
     return Path(fspath(file))
 
 
-def instance_in(file: Any) -> Instance:
-    """Return the instance in a file or claim; raise GatewayError."""
-    return identify(path_of(file))
+def instance_in(what: Any) -> Instance:
+    """Return an Instance as it is, or the one in a file or claim; raise GatewayError."""
+    return what if isinstance(what, Instance) else identify(path_of(what))
 
 
 def _uids_of(dataset: Dataset) -> tuple[str, str]:

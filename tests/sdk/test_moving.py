@@ -3,6 +3,7 @@
 import queue
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 
 import msgpack
 import pytest
@@ -19,6 +20,7 @@ from pynetdicom import evt as theirs
 
 from gateway import evt
 from gateway.datasets.coding import decode, encode
+from gateway.datasets.conversion import encoded_instance
 from gateway.sdk.bound_handler import BoundHandler
 from gateway.sdk.executor import Executor, HandlerLoop
 from gateway.sdk.move.routes import Routes
@@ -176,6 +178,17 @@ def _jpeg(made):
     meta.TransferSyntaxUID = JPEGBaseline8Bit
     prefix = bytes(128) + b"DICM" + encode(meta, ExplicitVRLittleEndian)
     return prefix + encode(made, ExplicitVRLittleEndian)
+
+
+def test_instances_in_memory_are_sent_as_they_are(mover):
+    odd = [(CTImageStorage, [JPEGBaseline8Bit])]
+    first, second = (encoded_instance(image(n), JPEGBaseline8Bit) for n in (1, 2))
+    with scp(contexts=odd) as them:
+        broken = replace(second, transfer_syntax_uid="1.2")
+        told = mover.move(them.address, 2, (0xFF00, first), (0xFF00, broken))
+        assert told[-1][:2] == (0xB000, [1, 1, 0, None])
+        assert [stored[:2] for stored in them.stored] == [("1.2.3.1", JPEGBaseline8Bit)]
+        assert failed_list(told[-1][2]) == "1.2.3.2"
 
 
 def test_what_was_not_proposed_takes_another_association(mover, tmp_path):

@@ -1,4 +1,5 @@
 from contextlib import nullcontext
+from dataclasses import replace
 
 import msgpack
 import pytest
@@ -12,6 +13,7 @@ from pydicom.uid import (
 
 from gateway import events, evt
 from gateway.datasets.coding import decode
+from gateway.datasets.conversion import encoded_instance
 from gateway.sdk import streams
 from gateway.sdk.handler_answers import SUCCEEDED
 from gateway.sdk.move.routes import Routes
@@ -203,6 +205,14 @@ def test_a_file_or_claim_is_sent_without_decoding(tmp_path):
     _, path, taken, _ = told(evt.EVT_C_GET, 2, (0xFF00, tmp_path / "x"), (0xFF00, claim))
     assert path.payload == {"status": 0xFF00, "elements": {}, "path": str(tmp_path / "x")}
     assert taken.payload["claim"] == claim.to_map()
+
+
+def test_an_instance_in_memory_is_sent_as_it_is():
+    made = encoded_instance(image(), ExplicitVRLittleEndian)
+    replies = told(evt.EVT_C_GET, 2, (0xFF00, made), (0xFF00, replace(made, sop_class_uid="1.2")))
+    assert (replies[1].payload["sop_instance_uid"], replies[1].data) == ("1.2.3.1", made.data)
+    assert summary(replies[1:])[1] == ("encoding", False, False)
+    assert replies[2].payload["sop_instance_uid"] == "1.2.3.1"
 
 
 def test_a_first_status_is_sent_as_that():

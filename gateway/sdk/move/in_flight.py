@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydicom.dataset import Dataset
 
+from gateway.datasets import Instance
 from gateway.datasets.conversion import instance_in, is_file
 from gateway.dimse.suboperations import SuboperationCounters
 from gateway.errors import GatewayError
@@ -96,7 +97,7 @@ class SuboperationsInFlight:
         """A sub-operation that was begun, or has failed already; None: no association was had."""
         originator = self._event.assoc.requestor.ae_title, int(self._event.request.MessageID)
         try:
-            if not (isinstance(instance, Dataset) or is_file(instance)):
+            if not (isinstance(instance, Dataset | Instance) or is_file(instance)):
                 raise TypeError(f"a {type(instance).__name__} cannot be sent")
             with self._peer_time():
                 return route.begin(instance, originator)
@@ -114,7 +115,7 @@ class SuboperationsInFlight:
 
 
 def _uid_in(instance: Any) -> str:
-    if isinstance(instance, Dataset):
+    if isinstance(instance, Dataset | Instance):
         return uid_of(instance)
     if not is_file(instance):
         return ""

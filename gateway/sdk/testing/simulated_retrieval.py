@@ -166,11 +166,12 @@ class _SimulatedRoute(Route):
         return StartedStore(self._take(what), answered)
 
     def _take(self, what: Any) -> str:
-        if not isinstance(what, Dataset):
-            found = instance_in(what)
+        if isinstance(what, Dataset):
+            instance = encoded_instance(what, syntax_of(what))
+        else:
+            instance = instance_in(what)
+        if instance.data is None:
             self._result.sent.append(path_of(what))
-            return found.sop_instance_uid
-        syntax = syntax_of(what)
-        instance = encoded_instance(what, syntax)
-        self._result.sent.append(decode(instance.read(), syntax))
+        else:
+            self._result.sent.append(decode(instance.data, instance.transfer_syntax_uid))
         return instance.sop_instance_uid
