@@ -21,7 +21,7 @@ from gateway.facade import argument_checks as checks
 from gateway.facade import config_flags, registered
 from gateway.facade.handlers import BindsHandlers, Handlers
 from gateway.facade.server_process import AcceptorProcess, AcceptorThread
-from gateway.sdk.session import EndReason, Session, SessionEnding
+from gateway.sdk.session import Session, SessionEnding, SessionEndReason
 from gateway.settings import (
     AcceptorSettings,
     AssociationSettings,
@@ -151,7 +151,7 @@ class AssociationServer(BindsHandlers):
             if self._acceptor is not None:
                 self._acceptor.stop()
             if self._session is not None:
-                self._session.close(SessionEnding(EndReason.ASKED))
+                self._session.close(SessionEnding(SessionEndReason.ASKED))
             self.socket.close()
             if self._folder is not None:
                 shutil.rmtree(self._folder, ignore_errors=True)

@@ -21,7 +21,7 @@ from gateway import process
 from gateway.datasets.validation import disable_validation
 from gateway.errors import AlreadyRegistered, ConfigError
 from gateway.sdk.loading import load
-from gateway.sdk.session import EndReason, Session
+from gateway.sdk.session import Session, SessionEndReason
 from gateway.settings import WorkerSettings, from_map
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _spare_the_collector() -> None:
 def _listen(session: Session, inherited: Inherited) -> None:
     """Have signals and the end of the lifeline end the session."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: session.end(EndReason.ASKED))
+        signal.signal(number, lambda *_: session.end(SessionEndReason.ASKED))
     threading.Thread(
         target=_watch_lifeline, args=(inherited.lifeline, session), name="parent", daemon=True
     ).start()
@@ -73,7 +73,7 @@ def _watch_lifeline(fd: int, session: Session) -> None:
     poll = select.poll()
     poll.register(fd, 0)  # POLLHUP is always reported
     poll.poll()
-    session.end(EndReason.ORPHANED)
+    session.end(SessionEndReason.ORPHANED)
 
 
 def _start_failed(inherited: Inherited, error: BaseException) -> int:

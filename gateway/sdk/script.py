@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gateway.sdk.session import EndReason, Session
+from gateway.sdk.session import Session, SessionEndReason
 from gateway.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _signals(session: Session) -> Iterator[None]:
         yield
         return
     numbers = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(n, lambda *_: session.end(EndReason.ASKED)) for n in numbers]
+    before = [signal.signal(n, lambda *_: session.end(SessionEndReason.ASKED)) for n in numbers]
     try:
         yield
     finally:

@@ -55,7 +55,7 @@ LIFELINE_DRAIN = 0.5
 _TICK = 0.25
 
 
-class EndReason(Enum):
+class SessionEndReason(Enum):
     """Why a session ends."""
 
     ASKED = "asked"
@@ -73,10 +73,10 @@ class EndReason(Enum):
 
 
 _STATUS = {
-    EndReason.HUNG: process.EXIT_FAILED,
-    EndReason.ENDED: process.EXIT_FAILED,
-    EndReason.REFUSED: process.EXIT_REFUSED,
-    EndReason.SUPERSEDED: process.EXIT_SUPERSEDED,
+    SessionEndReason.HUNG: process.EXIT_FAILED,
+    SessionEndReason.ENDED: process.EXIT_FAILED,
+    SessionEndReason.REFUSED: process.EXIT_REFUSED,
+    SessionEndReason.SUPERSEDED: process.EXIT_SUPERSEDED,
 }
 
 
@@ -84,7 +84,7 @@ _STATUS = {
 class SessionEnding:
     """Why a session ends, and what is said of it."""
 
-    why: EndReason
+    why: SessionEndReason
     text: str = ""
 
     @property
@@ -142,7 +142,7 @@ class Session:
             self._register(timeout)
         except Exception:
             self._client = None
-            self.close(SessionEnding(EndReason.REFUSED))
+            self.close(SessionEnding(SessionEndReason.REFUSED))
             raise
         self._worker.follow(self)
         self.rebind()  # for what another thread has bound meanwhile
@@ -242,8 +242,8 @@ class Session:
         )
 
     def _on_state(self, state: LeaseState, text: str = "") -> None:
-        if state.name in EndReason.__members__:
-            self.end(EndReason[state.name], text)
+        if state.name in SessionEndReason.__members__:
+            self.end(SessionEndReason[state.name], text)
 
     # Working: called on handlers' threads
 
@@ -273,7 +273,7 @@ class Session:
 
     # SessionEnding
 
-    def end(self, why: EndReason, text: str = "") -> None:
+    def end(self, why: SessionEndReason, text: str = "") -> None:
         """Have `wait` return; may be called from any thread and from a signal handler."""
         self._endings.put(SessionEnding(why, text))
 
@@ -285,7 +285,7 @@ class Session:
             except Empty:
                 if self._executor.tick():
                     return SessionEnding(
-                        EndReason.HUNG, "a handler is past its deadline and does not return"
+                        SessionEndReason.HUNG, "a handler is past its deadline and does not return"
                     )
 
     def is_hung(self) -> bool:
@@ -309,7 +309,7 @@ class Session:
     def _finish(self, ending: SessionEnding) -> None:
         self._worker.follow(None)
         client = self._client
-        farewell = ending.why not in (EndReason.HUNG, EndReason.ORPHANED)
+        farewell = ending.why not in (SessionEndReason.HUNG, SessionEndReason.ORPHANED)
         if not farewell:
             # It is a death: requests shall wait for whoever replaces this process.
             self._executor.hold_back()
@@ -355,14 +355,16 @@ class Session:
 
     def _is_orphaned(self) -> bool:
         """Has the parent gone meanwhile?"""
-        return not self._endings.empty() and self._endings.get().why is EndReason.ORPHANED
+        return not self._endings.empty() and self._endings.get().why is SessionEndReason.ORPHANED
 
 
-def _drain_end(why: EndReason, drain_timeout: float) -> float:
+def _drain_end(why: SessionEndReason, drain_timeout: float) -> float:
     """When to stop waiting, on the monotonic clock."""
-    if why is EndReason.SUPERSEDED:  # each handler has its own deadline
+    if why is SessionEndReason.SUPERSEDED:  # each handler has its own deadline
         return float("inf")
-    return time.monotonic() + (LIFELINE_DRAIN if why is EndReason.ORPHANED else drain_timeout)
+    return time.monotonic() + (
+        LIFELINE_DRAIN if why is SessionEndReason.ORPHANED else drain_timeout
+    )
 
 
 def _call_hook(hook: Callable[[], Any]) -> None:

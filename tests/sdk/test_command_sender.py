@@ -20,7 +20,7 @@ from gateway.datasets.coding import decode, encode
 from gateway.errors import FabricError
 from gateway.fabric import CommandFailure
 from gateway.sdk import assoc
-from gateway.sdk.session import EndReason, Session, SessionEnding
+from gateway.sdk.session import Session, SessionEnding, SessionEndReason
 from gateway.settings import WorkerSettings
 from gateway.sop_class import (
     StorageCommitmentPushModel,
@@ -115,7 +115,7 @@ def handle(server, tmp_path_factory):
         return result
 
     yield handle
-    session.close(SessionEnding(EndReason.ASKED))
+    session.close(SessionEnding(SessionEndReason.ASKED))
 
 
 @contextmanager
@@ -346,4 +346,4 @@ def test_from_a_notification(peer, server, tmp_path):
         server.publish("EVT_ESTABLISHED", {}, blob)
         assert told.get(timeout=WAIT) == 0x0000
     finally:
-        session.close(SessionEnding(EndReason.ASKED))
+        session.close(SessionEnding(SessionEndReason.ASKED))

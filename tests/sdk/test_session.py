@@ -6,7 +6,7 @@ import pytest
 from gateway import Worker, evt
 from gateway.datasets.coding import decode, encode
 from gateway.errors import AlreadyRegistered, ConfigError, FabricError, Unanswered
-from gateway.sdk.session import EndReason, Session, SessionEnding
+from gateway.sdk.session import Session, SessionEnding, SessionEndReason
 from gateway.settings import WorkerSettings
 from tests.conftest import short_folder
 from tests.patience import PATIENCE
@@ -51,7 +51,7 @@ def session_of(run_dir, tmp_path):
 
     yield start
     for session in open_sessions:
-        session.close(SessionEnding(EndReason.ASKED))
+        session.close(SessionEnding(SessionEndReason.ASKED))
 
 
 @pytest.fixture
@@ -262,7 +262,7 @@ def test_hooks_are_called_before_and_after(server, session_of, worker, tmp_path,
     worker.on_stop(lambda: calls.append("end, too"))
     session = session_of(worker, options={"a": 1}, member=3)
     assert server.ask("EVT_C_ECHO", echo()).payload["status"] == 0
-    assert session.close(SessionEnding(EndReason.ASKED))
+    assert session.close(SessionEnding(SessionEndReason.ASKED))
     assert calls == [(tmp_path, {"a": 1}, 3), "end", "end, too"]
     assert "a stop hook raised" in caplog.text
 
@@ -279,7 +279,7 @@ def test_what_is_in_hand_is_finished_before_leaving(server, session_of, worker):
     session = session_of(worker)
     asking = server.asking("EVT_C_ECHO", echo())
     assert began.wait(WAIT)
-    session.end(EndReason.ASKED)
+    session.end(SessionEndReason.ASKED)
     ending = session.wait()
     closed = []
     closing = threading.Thread(target=lambda: closed.append(session.close(ending)))
@@ -307,7 +307,7 @@ def test_draining_has_an_end(server, session_of, worker, caplog):
     assert began.wait(WAIT)
     stopped = []
     worker.on_stop(lambda: stopped.append(True))
-    assert session.close(SessionEnding(EndReason.ASKED)) is False
+    assert session.close(SessionEnding(SessionEndReason.ASKED)) is False
     assert "leaves with 1 in hand" in caplog.text
     assert not stopped, "the handler may still need what a hook would close"
     go.set()
@@ -321,7 +321,7 @@ def test_a_newer_generation_takes_over(server, session_of, worker):
     new = session_of(newer)
     assert new.generation > old.generation
     ending = old.wait()
-    assert (ending.why, ending.status) == (EndReason.SUPERSEDED, 4)
+    assert (ending.why, ending.status) == (SessionEndReason.SUPERSEDED, 4)
     assert old.close(ending)
     assert server.ask("EVT_C_ECHO", echo()).payload["status"] == 0xB002
 
@@ -351,7 +351,7 @@ def test_a_hung_handler_ends_the_session(server, session_of, worker, caplog):
     with pytest.raises(Unanswered):
         asking.result(WAIT)
     ending = session.wait()
-    assert (ending.why, ending.status) == (EndReason.HUNG, 1)
+    assert (ending.why, ending.status) == (SessionEndReason.HUNG, 1)
     assert session.close(ending) is False
     go.set()
     assert any(r.levelno == logging.ERROR for r in caplog.records)
@@ -392,8 +392,8 @@ def test_negotiation(server, session_of, worker):
 
 @pytest.mark.parametrize(
     ("why", "status"),
-    [(EndReason.ASKED, 0), (EndReason.ORPHANED, 0), (EndReason.HUNG, 1), (EndReason.ENDED, 1),
-     (EndReason.REFUSED, 3), (EndReason.SUPERSEDED, 4)],
+    [(SessionEndReason.ASKED, 0), (SessionEndReason.ORPHANED, 0), (SessionEndReason.HUNG, 1),
+     (SessionEndReason.ENDED, 1), (SessionEndReason.REFUSED, 3), (SessionEndReason.SUPERSEDED, 4)],
 )  # fmt: skip
 def test_exit_statuses(why, status):
     assert SessionEnding(why).status == status
@@ -470,7 +470,7 @@ def test_the_time_of_a_destination_is_not_the_handlers(server, session_of, worke
         watch.start()
         payload = query(MoveDestination="THEM")
         told = collect(server, evt.EVT_C_MOVE, payload, blob)
-        session.end(EndReason.ASKED)
+        session.end(SessionEndReason.ASKED)
         watch.join(WAIT)
     statuses = [answer.payload.get("status") for answer in told]
     assert statuses == [None, 0xFF00, 0x0000]
@@ -490,7 +490,7 @@ def test_a_hung_member_gets_nothing_more(server, session_of, worker, blob):
         server.ask("EVT_C_ECHO", echo(), assoc=blob)
     assert began.is_set()
     ending = session.wait()
-    assert ending.why is EndReason.HUNG
+    assert ending.why is SessionEndReason.HUNG
     closing = threading.Thread(target=session.close, args=(ending,))
     closing.start()
     closing.join(WAIT)
@@ -499,7 +499,7 @@ def test_a_hung_member_gets_nothing_more(server, session_of, worker, blob):
     assert server.ask("EVT_C_ECHO", echo(), assoc=blob).payload["status"] == 0xB000
     assert not began.is_set()
     go.set()
-    later.close(SessionEnding(EndReason.ASKED))
+    later.close(SessionEnding(SessionEndReason.ASKED))
 
 
 def worker_of(handler):

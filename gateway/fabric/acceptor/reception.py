@@ -23,7 +23,7 @@ from gateway.fabric.wire.envelopes import (
     Replay,
     Replayed,
     Unknown,
-    Watched,
+    WatchedTopics,
     decode,
 )
 from gateway.fabric.wire.frames import split_data
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("gateway.fabric")
 
 
-class Performer(Protocol):
+class EffectPerformer(Protocol):
     """What the reception has the server do."""
 
     def do(self, effects: list[Effect]) -> None: ...
@@ -57,7 +57,7 @@ class Reception:
         registry: Registry,
         commands: OpenCommands,
         feed: Feed,
-        server: Performer,
+        server: EffectPerformer,
         clock: Callable[[], float],
     ) -> None:
         self._registry = registry
@@ -97,7 +97,7 @@ class Reception:
     def tell_what_is_watched(self, peer: bytes) -> None:
         """Before any request that follows: a worker need not build what nobody watches."""
         if peer in self._registry.members:
-            self._post(peer, Watched(tuple(sorted(self._feed.wanted))))
+            self._post(peer, WatchedTopics(tuple(sorted(self._feed.wanted))))
 
     def _fault(self, peer: bytes, error: FabricError) -> None:
         logger.warning("undecodable message peer=%s error=%r", peer.hex(), str(error))

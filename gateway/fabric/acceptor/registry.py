@@ -18,20 +18,12 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from gateway.errors import Reason
-from gateway.events import EVT_WORKER_LOST, EVT_WORKER_REFUSED, EVT_WORKER_SUPERSEDED, EVT_WORKER_UP
+from gateway.events import EVT_WORKER_LOST, EVT_WORKER_REFUSED, EVT_WORKER_UP
 from gateway.fabric.acceptor.dispatcher import Dispatcher
 from gateway.fabric.acceptor.effects import Effect, Fail, Post, Tell, UnwatchProcess, WatchProcess
-from gateway.fabric.acceptor.granting import refusal_of
-from gateway.fabric.acceptor.lease import EventOwner, Generations, Member, MemberState
-from gateway.fabric.wire.envelopes import (
-    End,
-    Grant,
-    Heartbeat,
-    Refusal,
-    Register,
-    Supersede,
-    Unknown,
-)
+from gateway.fabric.acceptor.holdings import Holdings
+from gateway.fabric.acceptor.lease import Member, MemberState
+from gateway.fabric.wire.envelopes import End, Grant, Heartbeat, Refusal, Register, Unknown
 from gateway.fabric.wire.terms import MISSED, Binding, CancelReason
 
 if TYPE_CHECKING:
@@ -63,13 +55,10 @@ class Registry:
         self._ticked = now
         self._leases = 0
         self.members: dict[bytes, Member] = {}
-        self.owners: dict[str, EventOwner] = {}
-        self.holders: dict[str, EventOwner] = {}
-        """The owner of each event that is held; read by admission."""
-        self.lost: set[str] = set()
-        """Events whose owner died and did not come back; until somebody holds them again."""
-        self.generations = Generations()
         self._dispatcher = Dispatcher(settings.queue)
+        self._holdings = holdings = Holdings(self._dispatcher)
+        self.owners, self.holders = holdings.owners, holdings.holders
+        self.lost, self.generations = holdings.lost, holdings.generations
 
     # -- what a member sends
 
@@ -77,7 +66,7 @@ class Registry:
         self, peer: bytes, asked: Register, now: float, *, local: bool = False
     ) -> list[Effect]:
         """Grant all events of a registration or none; `local`: its pid can be watched."""
-        refuse = refusal_of(self, asked, now)
+        refuse = self._holdings.refusal_of(asked, joining=now < self.joining_until)
         if refuse is not None:
             self._dispatcher.add(Post(peer, refuse))
             if refuse.refusal is Refusal.HELD:
@@ -86,12 +75,12 @@ class Registry:
                 self._dispatcher.add(Tell(EVT_WORKER_REFUSED.name, body))
             return self._dispatcher.take_effects()
         self._end_former(peer, asked, now)
-        owner = self._owner(peer, asked)
+        owner = self._holdings.grant(peer, asked)
         member = self._enrol(peer, asked, now, local=local)
         if member not in owner.members:
             owner.members.append(member)
         owner.vacant_until = None
-        self._rebind(owner, now)
+        self._holdings.rebind(owner, now)
         self._expected.discard(owner.name)
         grant = Grant(member.lease, self._stream, self._settings.heartbeat, asked.revision)
         self._dispatcher.add(Post(peer, grant))
@@ -137,10 +126,10 @@ class Registry:
         if owner is not None and member in owner.members:
             owner.remove(member)
             if owner.members:
-                self._rebind(owner, now)
+                self._holdings.rebind(owner, now)
                 self._dispatcher.dispatch(owner, now)
             else:
-                self._release(owner, Reason.NOBODY, f"{owner.name} has left")
+                self._holdings.release(owner, Reason.NOBODY, f"{owner.name} has left")
         self._forget_if_done(member)
         return self._dispatcher.take_effects()
 
@@ -247,7 +236,7 @@ class Registry:
             self._end_by_death(member, now)
         for owner in list(self.owners.values()):
             if owner.vacant_until is not None and now >= owner.vacant_until:
-                self._end_vacancy(owner, now)
+                self._holdings.end_vacancy(owner, now)
             self._dispatcher.dispatch(owner, now)
         self._end_expectation(now)
         return self._dispatcher.take_effects()
@@ -280,23 +269,6 @@ class Registry:
             if same and (member.peer != peer or member.name != asked.worker):
                 self._end_by_death(member, now)
 
-    def _owner(self, peer: bytes, asked: Register) -> EventOwner:
-        owner = self.owners.get(asked.worker)
-        if owner is None:
-            owner = self.owners[asked.worker] = EventOwner(asked.worker, asked.generation)
-        elif asked.generation > owner.generation:
-            for member in [m for m in owner.members if m.peer != peer]:
-                self._supersede(owner, member, asked.generation)
-            owner.generation = asked.generation
-        self.generations.grant(asked.worker, asked.generation)
-        return owner
-
-    def _supersede(self, owner: EventOwner, member: Member, generation: int) -> None:
-        owner.remove(member)
-        member.standing = MemberState.SUPERSEDED
-        self._dispatcher.add(Post(member.peer, Supersede(member.lease, generation)))
-        self._dispatcher.add(Tell(EVT_WORKER_SUPERSEDED.name, member.describe()))
-
     def _enrol(self, peer: bytes, asked: Register, now: float, *, local: bool) -> Member:
         member = self.members.get(peer)
         if member is not None:
@@ -311,36 +283,6 @@ class Registry:
             self._dispatcher.add(WatchProcess(peer, asked.pid))
         self._dispatcher.add(Tell(EVT_WORKER_UP.name, member.describe()))
         return member
-
-    def _rebind(self, owner: EventOwner, now: float) -> None:
-        """Make the owner hold what its members bind now, and nothing else."""
-        for intervention in owner.unbound():
-            text = f"{intervention.event} was unbound"
-            self._dispatcher.give_up(intervention, Reason.NOBODY, text, CancelReason.ABANDONED)
-        for event in [e for e, held in self.holders.items() if held is owner]:
-            if event not in owner.bindings:
-                del self.holders[event]
-        for event in owner.bindings:
-            self.holders[event] = owner
-            self.lost.discard(event)
-            self._dispatcher.claim(owner, event, now)
-
-    def _end_vacancy(self, owner: EventOwner, now: float) -> None:
-        owner.vacant_until = None
-        held = {event for event, holder in self.holders.items() if holder is owner}
-        if owner.members:
-            self._rebind(owner, now)
-        else:
-            self._release(owner, Reason.LOST, f"{owner.name} died and did not come back")
-        self.lost |= held - self.holders.keys()
-
-    def _release(self, owner: EventOwner, reason: Reason, text: str) -> None:
-        """Nobody holds the owner's events any more."""
-        del self.owners[owner.name]
-        for event in owner.bindings:
-            del self.holders[event]
-        for intervention in owner.queued():
-            self._dispatcher.give_up(intervention, reason, text, CancelReason.ABANDONED)
 
     # -- life and death
 

@@ -261,7 +261,7 @@ class CommandResult(Envelope, kind=27):
     payload: dict[str, Any]
 
 
-class Watched(Envelope, kind=28):
+class WatchedTopics(Envelope, kind=28):
     """The topics that somebody watches at this acceptor, all of them."""
 
     topics: tuple[str, ...]

@@ -3,7 +3,7 @@
 A zmq socket's descriptor says "something changed since you last looked", not "there is a message":
 it is edge-triggered, and any operation on the socket, a send as well, may swallow the edge. So
 after a wake-up everything is received until EVENTS says that there is no more, and after a send
-EVENTS is looked at again. `Port` keeps both rules; nobody else touches a descriptor.
+EVENTS is looked at again. `SocketPort` keeps both rules; nobody else touches a descriptor.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class SendResult(Enum):
     """There is no such peer (any more)."""
 
 
-class Port:
+class SocketPort:
     """A socket that any thread may send on and one thread receives from."""
 
     def __init__(self, socket: zmq.Socket[bytes], plain: int, wake: Callable[[], None]) -> None:
@@ -115,7 +115,7 @@ class LoopPort:
         self, socket: zmq.Socket[bytes], plain: int, handle: Callable[[Frames], None]
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._port = Port(socket, plain, self._wake)
+        self._port = SocketPort(socket, plain, self._wake)
         self._handle = handle
         self._scheduled: asyncio.Handle | None = None
         self._closed = False

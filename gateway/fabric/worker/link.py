@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import zmq
 
 from gateway.fabric.wire.frames import topic_frame
-from gateway.fabric.wire.sockets import REQUESTS_HWM, Port, SendResult, make
+from gateway.fabric.wire.sockets import REQUESTS_HWM, SendResult, SocketPort, make
 from gateway.fabric.worker.gaps import Tracker
 
 if TYPE_CHECKING:
@@ -45,14 +45,14 @@ class Link:
         context: zmq.Context[zmq.Socket[bytes]],
         address: AcceptorAddress,
         hwm: int,
-        wake: Callable[[Port], None],
+        wake: Callable[[SocketPort], None],
     ) -> None:
         self.address = address
         self.name = address.name
         dealer = make(context, zmq.DEALER, REQUESTS_HWM)
         sub = make(context, zmq.SUB, hwm)
-        self.requests = Port(dealer, 1, lambda: wake(self.requests))
-        self.events = Port(sub, 2, lambda: wake(self.events))
+        self.requests = SocketPort(dealer, 1, lambda: wake(self.requests))
+        self.events = SocketPort(sub, 2, lambda: wake(self.events))
         dealer.connect(f"ipc://{address.requests}")
         sub.connect(f"ipc://{address.events}")
         self.stage = Stage.IDLE

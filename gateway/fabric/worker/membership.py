@@ -34,9 +34,9 @@ from gateway.fabric.wire.envelopes import (
 )
 from gateway.fabric.wire.frames import VERSION
 from gateway.fabric.wire.terms import MISSED, CancelReason, LeaseState, Registration
+from gateway.fabric.worker.in_hand import ReceivedInterventions
 from gateway.fabric.worker.link import Link, Stage
 from gateway.fabric.worker.pending_commands import PendingCommands
-from gateway.fabric.worker.received import ReceivedInterventions
 from gateway.fabric.worker.subscriptions import Subscriptions
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.fabric.wire.sockets import Frames, Port
+    from gateway.fabric.wire.sockets import Frames, SocketPort
 
 _BATCH = 256
 """Messages of one port before the others have their turn."""
@@ -24,9 +24,9 @@ class PollLoop:
     def __init__(self) -> None:
         self._wakeup = -1
         self._poll = select.poll()
-        self._handlers: dict[Port, Callable[[Frames], None]] = {}
-        self._by_descriptor: dict[int, Port] = {}
-        self._woken: deque[Port] = deque()
+        self._handlers: dict[SocketPort, Callable[[Frames], None]] = {}
+        self._by_descriptor: dict[int, SocketPort] = {}
+        self._woken: deque[SocketPort] = deque()
         self._commands: deque[Callable[[], None]] = deque()
 
     def open(self) -> None:
@@ -34,20 +34,20 @@ class PollLoop:
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll.register(self._wakeup, select.POLLIN)
 
-    def add(self, port: Port, handle: Callable[[Frames], None]) -> None:
+    def add(self, port: SocketPort, handle: Callable[[Frames], None]) -> None:
         """Intervention `handle` with each message of the port."""
         self._handlers[port] = handle
         self._by_descriptor[port.fd] = port
         self._poll.register(port.fd, select.POLLIN)
         self.wake(port)
 
-    def remove(self, port: Port) -> None:
+    def remove(self, port: SocketPort) -> None:
         """To be called before the port is closed."""
         del self._handlers[port]
         del self._by_descriptor[port.fd]
         self._poll.unregister(port.fd)
 
-    def wake(self, port: Port) -> None:
+    def wake(self, port: SocketPort) -> None:
         """The port has something, although its descriptor may not say so."""
         self._woken.append(port)
         self._ring()
@@ -78,7 +78,7 @@ class PollLoop:
         wakeup, self._wakeup = self._wakeup, -1
         os.close(wakeup)
 
-    def _drain(self, port: Port) -> None:
+    def _drain(self, port: SocketPort) -> None:
         for _ in range(_BATCH):
             handle = self._handlers.get(port)
             frames = None if handle is None else port.receive()

@@ -16,7 +16,7 @@ from gateway.fabric.wire.envelopes import (
     Repeat,
     Replay,
     Replayed,
-    Watched,
+    WatchedTopics,
     decode,
 )
 from gateway.fabric.wire.frames import topic_of
@@ -47,7 +47,7 @@ class Subscriptions:
         self.take: dict[type[Envelope], Callable[[Link, Any, Any], None]] = {
             Repeat: self._on_repeat,
             Replayed: self._on_replayed,
-            Watched: self._on_watched,
+            WatchedTopics: self._on_watched,
         }
 
     def confirmed(self, links: Iterable[Link]) -> bool:
@@ -87,7 +87,7 @@ class Subscriptions:
             self._do(link, envelope.topic, tracker.replayed(envelope.stream, envelope.last, now))
             self._confirm(link, envelope.topic, tracker)
 
-    def _on_watched(self, link: Link, envelope: Watched, _data: object) -> None:
+    def _on_watched(self, link: Link, envelope: WatchedTopics, _data: object) -> None:
         link.watched = frozenset(envelope.topics)
 
     def _confirm(self, link: Link, topic: str, tracker: Tracker) -> None:

@@ -1,0 +1,118 @@
+"""Which worker holds which events, and whether a registration may be granted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.errors import Reason
+from gateway.events import EVT_WORKER_SUPERSEDED, INTERVENTIONS
+from gateway.fabric.acceptor.effects import Post, Tell
+from gateway.fabric.acceptor.lease import EventOwner, Generations, Member, MemberState
+from gateway.fabric.wire.envelopes import MAX_CREDIT, Refusal, Refuse, Register, Supersede
+from gateway.fabric.wire.fields import MAX_NAME
+from gateway.fabric.wire.frames import VERSION
+from gateway.fabric.wire.terms import CancelReason
+
+if TYPE_CHECKING:
+    from gateway.fabric.acceptor.dispatcher import Dispatcher
+
+
+class Holdings:
+    """The owners of events; each event has at most one."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self.owners: dict[str, EventOwner] = {}
+        self.holders: dict[str, EventOwner] = {}
+        """The owner of each event that is held."""
+        self.lost: set[str] = set()
+        """Events whose owner died and did not come back; until another registers for them."""
+        self.generations = Generations()
+
+    def refusal_of(self, asked: Register, *, joining: bool) -> Refuse | None:
+        """Return the refusal of a registration; None: it may be granted."""
+        if wrong := _wrong(asked):
+            return _refuse(asked, Refusal.INVALID, wrong)
+        newest = self.generations.newest(asked.worker)
+        if asked.generation < newest:
+            old = asked.generation
+            text = f"generation {newest} of worker {asked.worker!r} took over from {old}"
+            return _refuse(asked, Refusal.SUPERSEDED, text, holder=asked.worker)
+        for binding in asked.bindings:
+            owner = self.holders.get(binding.event)
+            if owner is not None and owner.name != asked.worker:
+                text = f"{binding.event} is held by worker {owner.name!r}"
+                return _refuse(asked, Refusal.HELD, text, event=binding.event, holder=owner.name)
+        if joining and not asked.incumbent:
+            text = "the acceptor has just started; grants of the others come first"
+            return _refuse(asked, Refusal.JOINING, text)
+        return None
+
+    def grant(self, peer: bytes, asked: Register) -> EventOwner:
+        """Return the owner that the registration belongs to; a newer generation takes over."""
+        owner = self.owners.get(asked.worker)
+        if owner is None:
+            owner = self.owners[asked.worker] = EventOwner(asked.worker, asked.generation)
+        elif asked.generation > owner.generation:
+            for member in [m for m in owner.members if m.peer != peer]:
+                self._supersede(owner, member, asked.generation)
+            owner.generation = asked.generation
+        self.generations.grant(asked.worker, asked.generation)
+        return owner
+
+    def rebind(self, owner: EventOwner, now: float) -> None:
+        """Make the owner hold what its members bind now, and nothing else."""
+        for intervention in owner.unbound():
+            text = f"{intervention.event} was unbound"
+            self._dispatcher.give_up(intervention, Reason.NOBODY, text, CancelReason.ABANDONED)
+        for event in [e for e, held in self.holders.items() if held is owner]:
+            if event not in owner.bindings:
+                del self.holders[event]
+        for event in owner.bindings:
+            self.holders[event] = owner
+            self.lost.discard(event)
+            self._dispatcher.claim(owner, event, now)
+
+    def end_vacancy(self, owner: EventOwner, now: float) -> None:
+        """Release the events that no living member binds."""
+        owner.vacant_until = None
+        held = {event for event, holder in self.holders.items() if holder is owner}
+        if owner.members:
+            self.rebind(owner, now)
+        else:
+            self.release(owner, Reason.LOST, f"{owner.name} died and did not come back")
+        self.lost |= held - self.holders.keys()
+
+    def release(self, owner: EventOwner, reason: Reason, text: str) -> None:
+        """Let nobody hold the owner's events any more."""
+        del self.owners[owner.name]
+        for event in owner.bindings:
+            del self.holders[event]
+        for intervention in owner.queued():
+            self._dispatcher.give_up(intervention, reason, text, CancelReason.ABANDONED)
+
+    def _supersede(self, owner: EventOwner, member: Member, generation: int) -> None:
+        owner.remove(member)
+        member.standing = MemberState.SUPERSEDED
+        self._dispatcher.add(Post(member.peer, Supersede(member.lease, generation)))
+        self._dispatcher.add(Tell(EVT_WORKER_SUPERSEDED.name, member.describe()))
+
+
+def _refuse(
+    asked: Register, why: Refusal, text: str, *, event: str = "", holder: str = ""
+) -> Refuse:
+    return Refuse(why, event, holder, text[:MAX_NAME], asked.revision)
+
+
+def _wrong(asked: Register) -> str:
+    if asked.version != VERSION:
+        return f"protocol version {asked.version}, but this acceptor has version {VERSION}"
+    if not asked.worker:
+        return "the worker has no name"
+    if asked.credit > MAX_CREDIT:
+        return f"credit {asked.credit} is more than {MAX_CREDIT}"
+    events = [binding.event for binding in asked.bindings]
+    if len(set(events)) < len(events):
+        return "an event is bound twice"
+    unknown = [event for event in events if event not in INTERVENTIONS]
+    return f"{unknown[0]} is not an intervention event" if unknown else ""
