@@ -48,9 +48,6 @@ def test_the_rows_that_the_dictionary_lacks_are_whole():
         (uid.EXPLICIT_VR_LITTLE_ENDIAN, "ExplicitVRLittleEndian"),
         (uid.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, "DeflatedExplicitVRLittleEndian"),
         (uid.EXPLICIT_VR_BIG_ENDIAN, "ExplicitVRBigEndian"),
-        (uid.JPEG_BASELINE, "JPEGBaseline8Bit"),
-        (uid.JPEG_LOSSLESS_SV1, "JPEGLosslessSV1"),
-        (uid.UNIFIED_PROCEDURE_STEP_PUSH, "UnifiedProcedureStepPush"),
     ],
 )
 def test_constants_are_registered(constant, keyword):

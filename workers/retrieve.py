@@ -31,10 +31,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("workers.retrieve")
 
-PENDING = 0xFF00
 OUT_OF_RESOURCES = 0xA701
 """Unable to calculate number of matches (PS3.4 C.4.2.1.5)."""
-DOES_NOT_MATCH = 0xA900
 
 worker = Worker("retrieve", concurrency=8)
 

@@ -78,10 +78,6 @@ class Tally:
         """Operations and associations that failed."""
         return self.refused + self.unanswered + self.associations_failed
 
-    @property
-    def is_empty(self) -> bool:
-        return not any(getattr(self, name) for name in NUMBERS)
-
     def note(self, kind: str, text: str) -> None:
         """Count a text in one of the tables of `TEXTS`."""
         table: dict[str, int] = getattr(self, kind)
