@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("workers.retrieve")
 
-OUT_OF_RESOURCES = 0xA701
-"""Unable to calculate number of matches (PS3.4 C.4.2.1.5)."""
-
 worker = Worker("retrieve", concurrency=8)
 
 
