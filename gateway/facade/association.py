@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.events import EVT_ABORTED
 from gateway.facade import negotiated_contexts as contexts
-from gateway.facade.association_server import seconds
+from gateway.facade.entity_settings import seconds
 from gateway.facade.handler_thread import HandlerThread
 from gateway.facade.handlers import BindsHandlers
 from gateway.facade.peer_requests import PeerRequests
@@ -22,7 +22,7 @@ from gateway.requestor import AssociationError, Rejected, Released, Timeouts
 from gateway.sdk.assoc import HasMode
 
 if TYPE_CHECKING:
-    from gateway.facade.entity import AE
+    from gateway.facade.entity_settings import EntitySettings
     from gateway.facade.handlers import Handlers
     from gateway.facade.presentation import PresentationContext
     from gateway.requestor import Address, Proposal
@@ -66,7 +66,9 @@ class Association(RequestorSender, BindsHandlers, HasMode):
     network_timeout = _AssociationTimeout("network", no_limit=None)
     """Without anything received or sent, until the association is aborted."""
 
-    def __init__(self, ae: AE, address: Address, proposal: Proposal, handlers: Handlers) -> None:
+    def __init__(
+        self, ae: EntitySettings, address: Address, proposal: Proposal, handlers: Handlers
+    ) -> None:
         self.name = f"Requestor-{next(_numbers)}"
         self._ae = ae
         self._handlers = handlers
@@ -177,7 +179,8 @@ class Association(RequestorSender, BindsHandlers, HasMode):
     mode = "requestor"
 
     @property
-    def ae(self) -> AE:
+    def ae(self) -> Any:
+        """The AE whose `associate` returned this association."""
         return self._ae
 
     @property
@@ -212,7 +215,7 @@ class Association(RequestorSender, BindsHandlers, HasMode):
             self._loop.call(self._watched.rebound)
 
 
-def timeouts_of(ae: AE) -> Timeouts:
+def timeouts_of(ae: EntitySettings) -> Timeouts:
     """Return the timeouts of an AE as the requestor takes them."""
     acse = seconds(ae.acse_timeout)
     return Timeouts(

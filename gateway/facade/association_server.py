@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import math
 import shutil
 import tempfile
 import threading
@@ -19,6 +18,7 @@ from weakref import WeakSet
 from gateway.events import EVT_ABORTED, EVT_ESTABLISHED, EVT_RELEASED
 from gateway.facade import argument_checks as checks
 from gateway.facade import config_flags, registered
+from gateway.facade.entity_settings import seconds
 from gateway.facade.handlers import BindsHandlers, Handlers
 from gateway.facade.server_process import AcceptorProcess, AcceptorThread
 from gateway.sdk.session import Session, SessionEnding, SessionEndReason
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from gateway.facade.argument_checks import SocketAddress
-    from gateway.facade.entity import AE
+    from gateway.facade.entity_settings import EntitySettings
     from gateway.facade.handlers import EventHandler
     from gateway.facade.presentation import PresentationContext
     from gateway.facade.server_process import RunningAcceptor
@@ -74,14 +74,14 @@ class AssociationServer(BindsHandlers):
 
     def __init__(
         self,
-        ae: AE,
+        ae: EntitySettings,
         address: SocketAddress,
         ae_title: str,
         contexts: Sequence[PresentationContext],
         ssl_context: ssl.SSLContext | None = None,
         evt_handlers: Iterable[EventHandler] | None = None,
     ) -> None:
-        self.ae = ae
+        self.ae: Any = ae
         self.ae_title = ae_title
         self.contexts = list(contexts)
         self.ssl_context = ssl_context
@@ -156,7 +156,6 @@ class AssociationServer(BindsHandlers):
             if self._folder is not None:
                 shutil.rmtree(self._folder, ignore_errors=True)
             self._living.clear()
-            self.ae.forget(self)
             _running.discard(self)
         self._gone.set()
 
@@ -172,6 +171,11 @@ class AssociationServer(BindsHandlers):
                     log.error("%d handlers hang: their threads are no longer replaced", hung)
             if acceptor is not None:
                 acceptor.restart_if_dead()
+
+    @property
+    def is_shut_down(self) -> bool:
+        """True once `shutdown` was called."""
+        return self._closed.is_set()
 
     @property
     def active_associations(self) -> list[AssociationProxy]:
@@ -221,11 +225,6 @@ class AssociationServer(BindsHandlers):
 
 
 ThreadedAssociationServer = AssociationServer
-
-
-def seconds(value: float | None) -> float:
-    """Return a timeout in which infinity, and not None, means no limit."""
-    return math.inf if value is None else float(value)
 
 
 def _context(context: PresentationContext) -> ContextSettings:

@@ -174,13 +174,8 @@ class AE(EntitySettings, EntityContexts):
             self, address, title, supported, ssl_context, evt_handlers, **kwargs
         )
         with self._lock:
-            self._servers.append(server)
+            self._servers = [server, *(s for s in self._servers if not s.is_shut_down)]
         return server
-
-    def forget(self, server: AssociationServer) -> None:
-        """Record that a server was shut down."""
-        with self._lock:
-            self._servers = [other for other in self._servers if other is not server]
 
     def shutdown(self) -> None:
         """Abort all associations and shut down all servers; return when they are gone."""

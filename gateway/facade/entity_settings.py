@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gateway.datasets.coding import any_uid
@@ -10,11 +11,9 @@ from gateway.facade import argument_checks as checks
 from gateway.uid import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pydicom.uid import UID
-
-    from gateway.facade.association import Association
 
 log = logging.getLogger("gateway.facade")
 
@@ -127,5 +126,10 @@ class EntitySettings:
         self.require_called_aet = False
         """Servers reject an association whose called AE title is not theirs."""
 
-    def _requested_associations(self) -> list[Association]:
-        return []
+    def _requested_associations(self) -> Sequence[object]:
+        return ()
+
+
+def seconds(timeout: float | None) -> float:
+    """Return a timeout in which infinity, and not None, means no limit."""
+    return math.inf if timeout is None else float(timeout)

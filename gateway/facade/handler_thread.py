@@ -13,7 +13,7 @@ import logging
 import threading
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.sdk.event import Event
 
@@ -21,14 +21,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gateway.events import InterventionEvent, NotificationEvent
-    from gateway.facade.association import Association
     from gateway.facade.handlers import Handlers
+    from gateway.facade.service_user import ServiceUserView
     from gateway.sdk.bound_handler import BoundHandler
 
 log = logging.getLogger("gateway.facade")
 
 FLUSH_TIMEOUT = 10.0
 """Seconds that a method of an association waits for handlers."""
+
+
+class LocalAssociation(Protocol):
+    """An association of this process, as far as its events need it."""
+
+    name: str
+    acceptor: ServiceUserView
 
 
 class LocalEvent(Event):
@@ -38,7 +45,7 @@ class LocalEvent(Event):
         self,
         event: NotificationEvent | InterventionEvent,
         payload: Mapping[str, Any],
-        assoc: Association,
+        assoc: LocalAssociation,
         data: bytes | None = None,
     ) -> None:
         super().__init__(event, payload, data=data)
@@ -56,7 +63,7 @@ class LocalEvent(Event):
 class HandlerThread:
     """The thread and its queue; there is a thread only while something is queued."""
 
-    def __init__(self, handlers: Handlers, assoc: Association) -> None:
+    def __init__(self, handlers: Handlers, assoc: LocalAssociation) -> None:
         self._handlers = handlers
         self._assoc = assoc
         self._queue: SimpleQueue[Callable[[], None]] = SimpleQueue()

@@ -22,8 +22,7 @@ from gateway.spool.digest import Digest
 
 if TYPE_CHECKING:
     from gateway.fabric import Answer
-    from gateway.facade.association import Association
-    from gateway.facade.handler_thread import HandlerThread
+    from gateway.facade.handler_thread import HandlerThread, LocalAssociation
     from gateway.facade.handlers import Handlers
     from gateway.requestor import IncomingRequest, Receiver
     from gateway.sdk.bound_handler import BoundHandler
@@ -39,7 +38,7 @@ _tokens = Tokens(0)
 class PeerRequests:
     """Decides at the command set: the bound handler answers, or a failure status does."""
 
-    def __init__(self, handlers: Handlers, events: HandlerThread, assoc: Association) -> None:
+    def __init__(self, handlers: Handlers, events: HandlerThread, assoc: LocalAssociation) -> None:
         self._handlers = handlers
         self._events = events
         self._assoc = assoc
@@ -65,7 +64,7 @@ class RequestReceiver:
         incoming: IncomingRequest,
         bound: BoundHandler,
         events: HandlerThread,
-        assoc: Association,
+        assoc: LocalAssociation,
     ) -> None:
         self._incoming = incoming
         self._bound = bound
