@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("gateway.sdk")
 
 _LAST_RESORT = 1.0
-"""Seconds that what the worker's author left running has after the farewell."""
+"""Seconds for threads that the worker's author left running at the end."""
 
 
 def main() -> NoReturn:
@@ -54,7 +54,7 @@ def main() -> NoReturn:
 
 
 def _spare_the_collector() -> None:
-    """What was loaded by now stays: to go over it again and again costs more than it finds."""
+    """Exempt what is loaded by now from garbage collection: it stays for good."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
@@ -91,7 +91,7 @@ def _start_failed(inherited: Inherited, error: BaseException) -> int:
 
 
 def _kind(error: BaseException) -> str:
-    """The type of an error that is not this program's own."""
+    """Return the type of an error that is not one of this program's."""
     ours = type(error).__module__.startswith("gateway.")
     return "" if ours else f"{type(error).__name__}: "
 
@@ -107,7 +107,7 @@ def _work(session: Session, inherited: Inherited) -> int:
 
 
 def _leave(status: int) -> NoReturn:
-    """End in the ordinary way, but not wait for what the worker's author left running."""
+    """End normally, but do not wait for threads that the worker's author left running."""
 
     def insist() -> None:
         time.sleep(_LAST_RESORT)

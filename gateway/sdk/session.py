@@ -1,4 +1,4 @@
-"""A worker at work: its handlers between the fabric's client and the threads that run them.
+"""A running worker: its handlers between the fabric's client and the threads that run them.
 
 The client calls on its own thread, which must never wait: requests go to the executor's queue,
 notifications to the notifier's, and what ends the session to a queue of its own, which `wait`
@@ -51,7 +51,7 @@ log = logging.getLogger("gateway.sdk")
 START_TIMEOUT = 10.0
 """Seconds within which the acceptors must have granted the registration."""
 LIFELINE_DRAIN = 0.5
-"""Seconds for what is in hand once the parent is gone."""
+"""Seconds for the requests in hand once the parent is gone."""
 _TICK = 0.25
 
 
@@ -82,19 +82,19 @@ _STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class SessionEnding:
-    """Why a session ends, and what is said of it."""
+    """Why a session ends, and the text for the log."""
 
     why: SessionEndReason
     text: str = ""
 
     @property
     def status(self) -> int:
-        """The exit status that stands for it."""
+        """The exit status of the process."""
         return _STATUS.get(self.why, 0)
 
 
 class Session:
-    """One member of a worker, from its registration to its farewell."""
+    """One member of a worker, from its registration to its end."""
 
     def __init__(self, worker: Worker, settings: WorkerSettings) -> None:
         self.name = settings.name or worker.name
@@ -118,7 +118,7 @@ class Session:
         self._topics: set[str] = set()
         self._closed = False
         self._send_command = self._call
-        """One object, because associations are cached by it."""
+        """The same object each time, because associations are cached by it."""
         self.generation = settings.generation
 
     # Starting
@@ -293,11 +293,11 @@ class Session:
         return self._executor.tick()
 
     def give_up_hung(self) -> int:
-        """Go on without the threads of hanging handlers; how many."""
+        """Replace the threads of hanging handlers; return how many."""
         return self._executor.give_up_hung()
 
     def close(self, ending: SessionEnding) -> bool:
-        """Finish what is in hand and leave; False if a handler still runs.
+        """Finish the requests in hand and leave; False if a handler still runs.
 
         Closing once more does nothing.
         """
@@ -309,9 +309,9 @@ class Session:
     def _finish(self, ending: SessionEnding) -> None:
         self._worker.follow(None)
         client = self._client
-        farewell = ending.why not in (SessionEndReason.HUNG, SessionEndReason.ORPHANED)
-        if not farewell:
-            # It is a death: requests shall wait for whoever replaces this process.
+        says_bye = ending.why not in (SessionEndReason.HUNG, SessionEndReason.ORPHANED)
+        if not says_bye:
+            # Like a death: requests wait for the process that replaces this one.
             self._executor.hold_back()
             self._take_no_more()
         elif client is not None:
@@ -319,7 +319,7 @@ class Session:
         self._drain(ending)
         self._notifier.stop(LIFELINE_DRAIN)
         if client is not None:
-            client.stop(bye=farewell)
+            client.stop(bye=says_bye)
         self._client = None
         if not self._executor.in_hand:  # a hook might wait for the very handler that hangs
             self._call_stop_hooks()
@@ -328,7 +328,7 @@ class Session:
         self._routes.close()
 
     def _take_no_more(self) -> None:
-        """Keep the events, but let what comes now wait at the acceptor."""
+        """Keep the events, but let new requests wait at the acceptor."""
         try:
             if self._client is not None:
                 self._client.register(timeout=LIFELINE_DRAIN, credit=0)
@@ -343,7 +343,7 @@ class Session:
                 log.exception("worker=%s a stop hook raised", self.name)
 
     def _drain(self, ending: SessionEnding) -> None:
-        """Wait for what is in hand, but for hung handlers; who is superseded has all the time."""
+        """Wait for the requests in hand, except of hung handlers; if superseded, without limit."""
         end = _drain_end(ending.why, self._settings.drain_timeout)
         while not self._executor.drain(min(_TICK, max(0.0, end - time.monotonic()))):
             self._executor.tick()
@@ -354,12 +354,12 @@ class Session:
                 return
 
     def _is_orphaned(self) -> bool:
-        """Has the parent gone meanwhile?"""
+        """Whether the parent has gone meanwhile."""
         return not self._endings.empty() and self._endings.get().why is SessionEndReason.ORPHANED
 
 
 def _drain_end(why: SessionEndReason, drain_timeout: float) -> float:
-    """When to stop waiting, on the monotonic clock."""
+    """Return when to stop waiting, on the monotonic clock."""
     if why is SessionEndReason.SUPERSEDED:  # each handler has its own deadline
         return float("inf")
     return time.monotonic() + (

@@ -1,4 +1,4 @@
-"""What notifications about the protocol carry: PDUs, primitives and messages, decoded."""
+"""The PDUs, primitives and messages that notifications about the protocol carry, decoded."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class DimseMessage:
 
 
 def pdu(payload: Mapping[str, Any]) -> PDU:
-    """The PDU of a notification; of a truncated P-DATA-TF the PDVs that are there.
+    """Return the PDU of a notification; of a truncated P-DATA-TF the PDVs that are there.
 
     Raises RemoteProtocolError for a truncated PDU of another kind.
     """
@@ -87,7 +87,7 @@ def message(payload: Mapping[str, Any]) -> DimseMessage:
 
 
 def _shortened(cut: bytes) -> bytes:
-    """A P-DATA-TF that was cut, with lengths that fit what is left (PS3.8 9.3.5)."""
+    """Return a truncated P-DATA-TF with lengths that fit what is left (PS3.8 9.3.5)."""
     if cut[:1] != bytes([_P_DATA_TF]):
         return cut
     body = bytearray(cut[_PDU_HEADER.size :])

@@ -83,13 +83,13 @@ def test_unknown_topics_are_refused(run_dir: Path) -> None:
     with pytest.raises(FabricError, match="not a notification event"):
         client.subscribe("EVT_C_STORE")
     with pytest.raises(FabricError, match="not a notification event"):
-        client.publish(None, "EVT_NONE", {})
+        client.publish("acceptor-0", "EVT_NONE", {})
 
 
 @pytest.mark.parametrize("body", [{1: "x"}, {"a": {2: 3}}, {"a": object()}, {"a": 1 << 70}])
 def test_what_could_not_be_decoded_there_fails_here(run_dir: Path, body: dict) -> None:
     with pytest.raises(FabricError):
-        Member(run_dir).client.publish(None, "EVT_INSTANCE_STORED", body)
+        Member(run_dir).client.publish("acceptor-0", "EVT_INSTANCE_STORED", body)
 
 
 def test_a_worker_publishes_through_the_acceptor_it_names(run_dir: Path) -> None:
@@ -104,13 +104,13 @@ def test_a_worker_publishes_through_the_acceptor_it_names(run_dir: Path) -> None
             asked = asyncio.ensure_future(server.ask_once("EVT_C_STORE", {}, assoc=b"blob"))
             request = await take(worker.requests)
             publish = worker.client.publish
-            assert publish(request, "EVT_INSTANCE_STORED", {"size": 1})
+            assert publish(request.acceptor, "EVT_INSTANCE_STORED", {"size": 1}, request.assoc)
             got = await take(watcher.notifications)
             assert (got.body, got.assoc) == ({"size": 1}, b"blob")
             assert got.stream.startswith("acceptor-0-")
             assert publish("acceptor-1", "EVT_INSTANCE_STORED", {"size": 2})
             assert (await take(watcher.notifications)).stream.startswith("acceptor-1-")
-            assert publish(None, "EVT_INSTANCE_STORED", {"size": 3})
+            assert publish("acceptor-0", "EVT_INSTANCE_STORED", {"size": 3})
             assert (await take(watcher.notifications)).seq == 2
             assert not publish("acceptor-9", "EVT_INSTANCE_STORED", {})
             worker.answer(request)

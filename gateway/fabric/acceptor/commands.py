@@ -20,7 +20,7 @@ MAX_OPEN = 1024
 
 @dataclass(eq=False, slots=True)
 class AssociationCommand:
-    """One command of a worker; whoever takes it owes it a final `reply`."""
+    """One command of a worker; it needs exactly one final `reply`."""
 
     association: str
     operation: str
@@ -28,7 +28,7 @@ class AssociationCommand:
     data: bytes | None
     send: Callable[[dict[str, Any], bytes | None, bool], None] = field(repr=False)
     gone: Callable[[], None] | None = None
-    """Set by whoever takes the command; called once if the worker stops waiting for results."""
+    """Set by the function that takes the command; called once if the worker stops waiting."""
     closed: bool = False
     """The final reply was given, or the worker does not wait for it any more."""
 

@@ -86,7 +86,7 @@ class Dispatcher:
             self._give(*pair, now)
 
     def hand_on(self, intervention: Intervention, answer: Answer, now: float) -> None:
-        """Give an answer to whoever asked; the clock runs on while a further one may be sent."""
+        """Hand an answer on; the clock starts anew while a further one may be sent."""
         if answer.final:
             intervention.close()
         else:

@@ -34,7 +34,7 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class HandOn:
-    """Give answers to whoever asked."""
+    """Give answers to the sinks of their interventions."""
 
     answers: list[tuple[Intervention, Answer]]
 
@@ -51,7 +51,7 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Publish a notification of the fabric's own."""
+    """Publish a notification about a worker."""
 
     topic: str
     body: dict[str, Any] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class WatchProcess:
-    """Say at once when this process dies (`Registry.gone`)."""
+    """Watch a process, to report its death at once (`Registry.gone`)."""
 
     peer: bytes
     pid: int
@@ -67,7 +67,7 @@ class WatchProcess:
 
 @dataclass(frozen=True, slots=True)
 class UnwatchProcess:
-    """The process is of no interest any more."""
+    """Stop watching a process."""
 
     peer: bytes
 

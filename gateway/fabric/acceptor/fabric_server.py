@@ -195,7 +195,7 @@ class Server:
             self.do(self._registry.cancel(intervention))
 
     def abandon(self, intervention: Intervention) -> None:
-        """Await no further answer: the sink is not called any more, and the worker is told."""
+        """End a request: its sink is not called any more, and the worker is told."""
         intervention.sink = _NOBODY
         if self._running:
             self.do(self._registry.abandon(intervention))
@@ -238,7 +238,7 @@ class Server:
         return self._running and topic in self._feed.wanted
 
     def publish(self, topic: str, body: dict[str, Any], assoc: bytes = b"") -> None:
-        """Tell whoever watches; never waits, and a watcher that is too slow loses it."""
+        """Publish a notification; never waits, and a watcher that is too slow loses it."""
         if self._running and topic in self._feed.wanted:
             self._feed.publish(topic, body, assoc, time.time())
 
@@ -274,7 +274,7 @@ class Server:
             self._loop.call_soon(self._gone, peer)
 
     def _send_singly(self, peer: bytes, deliveries: list[Delivery], error: str) -> None:
-        """Together they cannot be encoded: find out which of them cannot at all."""
+        """Send requests one by one that cannot be encoded together; fail those that never can."""
         if len(deliveries) == 1:
             _, token, _, _ = deliveries[0]
             self.do(self._registry.unsent(peer, token, error, self._loop.time()))
@@ -322,7 +322,7 @@ class Server:
             self.do(self._registry.gone(peer, self._loop.time()))
 
     def _tick(self) -> None:
-        """Look at what arrived first: time that this process was held up is not silence."""
+        """Handle what has arrived, then what is due: a delay of this process is not silence."""
         self._requests.drain()
         now = self._loop.time()
         self.do(self._registry.tick(now))
@@ -332,7 +332,7 @@ class Server:
         self._arm(self._registry.next_due(self._loop.time()))
 
     def _hurry(self) -> None:
-        """A deadline may be nearer than the next tick."""
+        """Run the next tick earlier if a deadline comes first."""
         if self._timer is not None and self._registry.soonest < self._timer.when():
             self._arm(self._registry.soonest)
 

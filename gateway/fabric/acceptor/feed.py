@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 RING_BYTES = 4 * 1024 * 1024
-"""Kept for replay of one topic, beside the limit in number."""
+"""Bytes of notifications kept for replay of one topic; their number is limited as well."""
 REPEATS = 256
 """Notifications repeated for one REPLAY."""
 
@@ -34,7 +34,7 @@ class Ring:
             self._bytes -= len(self._kept.popleft())
 
     def between(self, first: int, last: int) -> tuple[int, list[bytes]]:
-        """What is still kept of `first` to `last`, and up to which number that is all there is."""
+        """Return what is kept of `first` to `last`, and up to which number this is complete."""
         oldest = self.seq - len(self._kept) + 1
         begin = max(first, oldest)
         end = min(last, self.seq, begin + REPEATS - 1)
@@ -92,12 +92,12 @@ class Feed:
         self._send((ring.frame, Beacon(self.stream, ring.seq).encode()))
 
     def beacons(self) -> None:
-        """Let each watcher see whether it has everything."""
+        """Publish the last number of each wanted topic, so that watchers notice what they lost."""
         for topic in self.wanted:
             self.beacon(topic)
 
     def replay(self, asked: Replay) -> tuple[int, list[bytes]]:
-        """Encoded notifications that are still kept, and the last number that was looked at."""
+        """Return the encoded notifications that are still kept, and the last number looked at."""
         ring = self._rings.get(asked.topic)
         if ring is None or asked.stream != self.stream:
             return asked.last, []

@@ -81,7 +81,7 @@ class Member:
         return len(self._faults) == FAULTS and now - self._faults[0] <= FAULT_WINDOW
 
     def describe(self) -> dict[str, Any]:
-        """The body of a notification about this member."""
+        """Return the body of a notification about this member."""
         return {
             "worker": self.register.worker,
             "generation": self.register.generation,
@@ -124,7 +124,7 @@ class EventOwner:
         intervention.enter(self.waiting.setdefault(intervention.event, {}))
 
     def pick(self, event: str) -> Member | None:
-        """The member with the most free credit among those that take the event."""
+        """Return the member with most free credit among those that take the event."""
         best, most = None, 0
         for member in self.members:
             free = member.free
@@ -133,7 +133,7 @@ class EventOwner:
         return best
 
     def next(self) -> tuple[Intervention, Member] | None:
-        """What can go out now, and to whom."""
+        """Return a request that can go out now, and its member."""
         pair = self._next_suspect()
         if pair is not None or not self.waiting:
             return pair
@@ -196,7 +196,7 @@ class Generations:
         _remember(self._granted, name, generation)
 
     def promise(self, name: str) -> int:
-        """A generation that was neither granted nor promised before."""
+        """Return a generation that was neither granted nor promised before."""
         following = max(self.newest(name), self._promised.get(name, 0)) + 1
         _remember(self._promised, name, following)
         return following

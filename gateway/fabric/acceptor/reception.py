@@ -95,7 +95,7 @@ class Reception:
         take(peer, envelope, frames[2] if len(frames) == 3 else None)
 
     def tell_what_is_watched(self, peer: bytes) -> None:
-        """Before any request that follows: a worker need not build what nobody watches."""
+        """Send the watched topics to a member, before any request that follows."""
         if peer in self._registry.members:
             self._post(peer, WatchedTopics(tuple(sorted(self._feed.wanted))))
 

@@ -117,7 +117,7 @@ class Registry:
         return self._dispatcher.take_effects()
 
     def bye(self, peer: bytes, lease: str, now: float) -> list[Effect]:
-        """The member takes no more; what it has it may still answer."""
+        """Give a member no further requests; it may still answer those in hand."""
         member = self._heard(peer, now)
         if member is None or member.lease != lease:
             return []
@@ -140,14 +140,14 @@ class Registry:
             self._dispatcher.extend(intervention, now)
 
     def fault(self, peer: bytes, now: float) -> list[Effect]:
-        """The peer sent something undecodable or out of place."""
+        """Count something undecodable or out of place that the peer sent."""
         member = self._heard(peer, now)
         if member is not None:
             self._fault(member, now)
         return self._dispatcher.take_effects()
 
     def gone(self, peer: bytes, now: float) -> list[Effect]:
-        """The peer's process or connection is known to be dead."""
+        """End the lease of a peer whose process or connection is known to be dead."""
         member = self.members.get(peer)
         if member is not None:
             self._end_by_death(member, now)
@@ -156,7 +156,7 @@ class Registry:
     # -- what the acceptor wants
 
     def binding(self, event: str, now: float) -> Binding | None:
-        """How the event is held; while workers are still expected, as carefully as any could."""
+        """Return how the event is held; while workers are expected, the most careful way."""
         owner = self.holders.get(event)
         if owner is not None:
             return owner.bindings[event]
@@ -184,12 +184,12 @@ class Registry:
         return self._dispatcher.take_effects()
 
     def abandon(self, intervention: Intervention) -> list[Effect]:
-        """Nobody awaits the answer any more."""
+        """End a request whose answer nobody awaits any more."""
         self._dispatcher.give_up(intervention, None, "", CancelReason.ABANDONED)
         return self._dispatcher.take_effects()
 
     def unsent(self, peer: bytes, token: str, text: str, now: float) -> list[Effect]:
-        """The request could not be encoded, so that the member never had it."""
+        """Fail a request that could not be encoded, so that the member never had it."""
         member = self.members.get(peer)
         if member is not None and token in member.in_hand:
             intervention = member.in_hand.pop(token)
@@ -199,7 +199,7 @@ class Registry:
         return self._dispatcher.take_effects()
 
     def consumed(self, intervention: Intervention, answers: int, now: float) -> list[Effect]:
-        """The asker has dealt with so many answers of a stream."""
+        """Give a stream credit for the answers that its reader has dealt with."""
         self._dispatcher.credit(intervention, answers, now)
         return self._dispatcher.take_effects()
 
@@ -211,11 +211,11 @@ class Registry:
         return self._dispatcher.soonest
 
     def next_deadline(self) -> float | None:
-        """When the first request is late."""
+        """Return when the first request is late."""
         return min((i.due for i in self._open() if i.due is not None), default=None)
 
     def next_due(self, now: float) -> float:
-        """When `tick` has something to do, at the latest a heartbeat from now."""
+        """Return when `tick` has something to do, at the latest a heartbeat from now."""
         self._dispatcher.soonest = inf
         times = [now + self._settings.heartbeat]
         times += [m.heard + self._silence for m in self.members.values()]
@@ -242,7 +242,7 @@ class Registry:
         return self._dispatcher.take_effects()
 
     def close(self) -> list[Effect]:
-        """The acceptor leaves: nothing that is still open will be answered."""
+        """Fail every open request: the acceptor leaves."""
         for intervention in list(self._open()):
             text = "the acceptor leaves"
             self._dispatcher.give_up(intervention, Reason.LOST, text, CancelReason.ABANDONED)
@@ -263,7 +263,7 @@ class Registry:
     # -- registration
 
     def _end_former(self, peer: bytes, asked: Register, now: float) -> None:
-        """A client that connects anew has lost what its first connection had."""
+        """End the former lease of a client that connects anew."""
         for member in list(self.members.values()):
             same = member.register.instance == asked.instance and asked.instance
             if same and (member.peer != peer or member.name != asked.worker):
@@ -302,7 +302,7 @@ class Registry:
 
     def _fault(self, member: Member, now: float) -> None:
         if self.members.get(member.peer) is member and member.fault(now):
-            text = "too much that is no answer to anything"
+            text = "too many messages that answer nothing"
             self._dispatcher.add(Post(member.peer, End(member.lease, text)))
             self._end_by_death(member, now)
 

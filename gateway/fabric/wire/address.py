@@ -2,7 +2,7 @@
 
 `acceptor-N.requests` and `acceptor-N.events` stand in the run directory itself, or, where a path
 would be too long for a Unix socket, in a directory of their own that the file `address` names.
-Both are 0700: whoever may enter may talk.
+Both are 0700: a process that may enter them may register.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class AcceptorAddress:
 
     @property
     def lives(self) -> bool:
-        """Whether somebody listens there; a stale file does not."""
+        """Whether a process listens there; the file alone may be stale."""
         probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         probe.setblocking(False)
         with probe:
@@ -59,18 +59,18 @@ class AcceptorAddress:
 
 
 def local(run_dir: Path | str) -> Path:
-    """The run directory as an absolute path; refuses other transports in words."""
+    """Return the run directory as an absolute path; raises FabricError for another transport."""
     text = os.fspath(run_dir)
     if "://" in text:
         raise FabricError(
-            f"{text!r}: only run directories (ipc) are spoken here; tcp needs CURVE keys and a"
+            f"{text!r}: only run directories (ipc) are supported; tcp needs CURVE keys and a"
             " list of allowed ones, which this version does not have"
         )
     return Path(text).absolute()
 
 
 def place() -> str:
-    """The process namespace that this process's numbers belong to; empty: unknown."""
+    """Return the PID namespace of this process; empty: unknown."""
     try:
         return os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -78,7 +78,7 @@ def place() -> str:
 
 
 def find(run_dir: Path) -> list[AcceptorAddress]:
-    """The acceptors that have sockets there, in their fixed order; they need not live."""
+    """Return the acceptors that have sockets there, in their fixed order; they need not live."""
     home = _home(run_dir)
     try:
         names = os.listdir(home)
@@ -89,7 +89,7 @@ def find(run_dir: Path) -> list[AcceptorAddress]:
 
 
 def nobody(run_dir: Path) -> FabricError:
-    """Why no acceptor was found, for the one who has to mend it."""
+    """Return the error that says why no acceptor was found."""
     if not run_dir.is_dir():
         return FabricError(f"no gateway at {run_dir}: there is no such directory")
     return FabricError(f"no gateway at {run_dir}: no acceptor runs there")
@@ -150,7 +150,7 @@ def _point(pointer: Path) -> None:
 
 
 def _private(directory: Path) -> None:
-    """Whoever may enter may answer for a worker, so nobody else may."""
+    """Make a directory that only this user may enter, because those who may can answer requests."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = directory.stat()

@@ -95,12 +95,12 @@ def split_data(
 
 
 def topic_frame(topic: str) -> bytes:
-    """A topic as it is subscribed to and published under."""
+    """Return the frame that a topic is subscribed to and published under."""
     return topic.encode("utf-8") + DELIMITER
 
 
 def topic_of(frame: bytes) -> str | None:
-    """The topic of a frame or subscription; None if it is not a whole topic."""
+    """Return the topic of a frame or subscription; None if it is not a whole topic."""
     if not frame.endswith(DELIMITER):
         return None
     try:

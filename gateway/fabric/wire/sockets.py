@@ -3,7 +3,7 @@
 A zmq socket's descriptor says "something changed since you last looked", not "there is a message":
 it is edge-triggered, and any operation on the socket, a send as well, may swallow the edge. So
 after a wake-up everything is received until EVENTS says that there is no more, and after a send
-EVENTS is looked at again. `SocketPort` keeps both rules; nobody else touches a descriptor.
+EVENTS is looked at again. `SocketPort` keeps both rules; no other code touches a descriptor.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ REQUESTS_HWM = 20_000
 """Envelopes on the way to one peer; credit keeps far below it."""
 _NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 _EVENTS, _RCVMORE, _POLLIN = int(zmq.EVENTS), int(zmq.RCVMORE), int(zmq.POLLIN)
-"""Plain numbers: the flags of the library take a microsecond each time they are put together."""
+"""Plain numbers: to combine the library's flags takes a microsecond each time."""
 _BATCH = 256
 """Messages handled before other callbacks of the loop have their turn."""
 
@@ -78,7 +78,7 @@ class SocketPort:
         return SendResult.DONE
 
     def receive(self) -> Frames | None:
-        """The next message; None: there is none, and a wake-up will come with the next one."""
+        """Return the next message; None: there is none, and the next one wakes the loop."""
         socket = self._socket
         with self._lock:
             self._draining = bool(int(socket.getsockopt(_EVENTS)) & _POLLIN)
@@ -149,7 +149,7 @@ class LoopPort:
 
 
 def make(context: zmq.Context[zmq.Socket[bytes]], kind: int, hwm: int) -> zmq.Socket[bytes]:
-    """A socket with every limit set."""
+    """Return a socket with every limit set."""
     socket = context.socket(kind)
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.SNDHWM, hwm)

@@ -17,13 +17,6 @@ from gateway.events import NOTIFICATIONS
 from gateway.fabric.wire import address
 from gateway.fabric.wire.envelopes import Extend, Publish
 from gateway.fabric.wire.frames import pack, unpack
-from gateway.fabric.wire.terms import (
-    Binding,
-    LeaseState,
-    Notification,
-    ReceivedIntervention,
-    Registration,
-)
 from gateway.fabric.worker.membership import BindingChange, Callbacks, Membership
 from gateway.fabric.worker.poll_loop import PollLoop
 
@@ -31,7 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from gateway.fabric.wire.terms import Answer, CancelReason
+    from gateway.fabric.wire.terms import (
+        Answer,
+        Binding,
+        CancelReason,
+        LeaseState,
+        Notification,
+        ReceivedIntervention,
+        Registration,
+    )
     from gateway.fabric.worker.pending_commands import PendingCommand
     from gateway.settings import FabricSettings
 
@@ -40,7 +41,7 @@ logger = logging.getLogger("gateway.fabric")
 LINGER = 1.0
 """Seconds for the last answers and the BYE to be read."""
 _LOOK = 0.05
-"""Seconds after which to see whether an acceptor still lives."""
+"""Seconds between two checks whether an acceptor still lives."""
 
 
 class Client:
@@ -176,17 +177,11 @@ class Client:
         self._follow(self._topics | {topic}, timeout)
 
     def unsubscribe(self, topic: str) -> None:
-        """Watch a topic no longer."""
+        """Stop watching a topic."""
         self._follow(self._topics - {topic}, 0.0)
 
-    def publish(
-        self,
-        where: ReceivedIntervention | str | None,
-        topic: str,
-        body: dict[str, Any],
-        assoc: bytes = b"",
-    ) -> bool:
-        """Have a notification published by an acceptor: a request's, a named one, or the first.
+    def publish(self, acceptor: str, topic: str, body: dict[str, Any], assoc: bytes = b"") -> bool:
+        """Have an acceptor publish a notification.
 
         False if there is no such acceptor or it does not read: a notification may be lost. Raises
         FabricError for a body that cannot be decoded there: that must fail where it is made.
@@ -194,14 +189,7 @@ class Client:
         if topic not in NOTIFICATIONS:
             raise FabricError(f"{topic!r} is not a notification event")
         unpack(pack(body))
-        links = self._membership.links
-        name = where.acceptor if isinstance(where, ReceivedIntervention) else where
-        if isinstance(where, ReceivedIntervention) and not assoc:
-            assoc = where.assoc
-        if name is None:
-            link = next((n for n in links.values() if n.lease), None)
-        else:
-            link = links.get(name)
+        link = self._membership.links.get(acceptor)
         return link is not None and link.offer(Publish(topic, body, assoc))
 
     def is_watched(self, acceptor: str, topic: str) -> bool:
@@ -251,7 +239,7 @@ class Client:
                 raise FabricError(f"no subscription was confirmed within {timeout:g} s")
 
     def _run(self) -> None:
-        """The client's thread."""
+        """Run the client's thread."""
         membership = self._membership
         due = 0.0
         try:

@@ -1,4 +1,4 @@
-"""What a watcher has of one topic, and what it misses: stimulus in, steps out.
+"""What a watcher has received of one topic, and what is missing: stimulus in, steps out.
 
 Notifications are handed on in the order of their numbers. When one is missing, what follows is
 held back and the missing ones are asked for once; what the acceptor no longer has is a gap.
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from gateway.fabric.wire.envelopes import Beacon, Notified
 
 HELD_BACK = 4096
-"""Notifications held back while a replay is under way; then the missing ones are given up."""
+"""Notifications held back during a replay; beyond that the missing ones are given up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """Hand this on."""
+    """Hand a notification on."""
 
     notified: Notified
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask for a replay of these."""
+    """Ask for a replay of these numbers."""
 
     stream: str
     first: int
@@ -34,7 +34,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """These are lost."""
+    """These numbers are lost."""
 
     stream: str
     first: int
@@ -54,15 +54,15 @@ class Tracker:
         """Notifications from before the subscription that are asked for."""
         self._stream = ""
         self._first = 0
-        """The first one that was not told before the subscription."""
+        """The first number that was not published before the subscription."""
         self._next = 0
         self._last = 0
-        """The last one known to exist."""
+        """The last number known to exist."""
         self._held: dict[int, Notified] = {}
         self._asked_at: float | None = None
 
     def notified(self, notified: Notified, now: float) -> list[Step]:
-        """A notification came, live or repeated."""
+        """Take a notification, live or repeated."""
         steps: list[Step] = []
         if notified.stream != self._stream:
             steps += self._begin(notified.stream, notified.seq)
@@ -76,7 +76,7 @@ class Tracker:
         return steps + self._ask(now)
 
     def beacon(self, beacon: Beacon, now: float) -> list[Step]:
-        """The acceptor says how far it is."""
+        """Take the last number that the acceptor has published."""
         steps: list[Step] = []
         if beacon.stream != self._stream:
             steps = self._begin(beacon.stream, beacon.seq + 1)
@@ -85,11 +85,11 @@ class Tracker:
 
     @property
     def is_current(self) -> bool:
-        """Nothing that is known to exist is missing."""
+        """Whether nothing that is known to exist is missing."""
         return self._next > self._last
 
     def replayed(self, stream: str, last: int, now: float) -> list[Step]:
-        """The acceptor repeated what it still had up to `last`."""
+        """Take note that the acceptor has repeated what it still had up to `last`."""
         if stream != self._stream or self._asked_at is None:
             return []
         self._asked_at = None
@@ -103,7 +103,7 @@ class Tracker:
         return self._give_up(self._last)
 
     def _begin(self, stream: str, seq: int) -> list[Step]:
-        """Another run of the acceptor; of the former nothing more will come."""
+        """Begin with another run of the acceptor; nothing more comes of the former."""
         steps = self._give_up(self._last) if self._stream else []
         self._stream, self._first, self._last = stream, seq, seq - 1
         self._next, self._history = max(1, seq - self._history), 0
@@ -119,7 +119,7 @@ class Tracker:
         return steps
 
     def _give_up(self, last: int) -> list[Step]:
-        """What is missing up to `last` is lost."""
+        """Report what is missing up to `last` as lost."""
         steps: list[Step] = []
         while self._next <= last:
             present = min((seq for seq in self._held if seq <= last), default=last + 1)

@@ -1,4 +1,4 @@
-"""The next generation of a worker's name, for whoever launches its members."""
+"""The next generation of a worker's name, for the process that launches its members."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def next_generation(run_dir: Path, name: str, settings: FabricSettings) -> int:
-    """A generation of `name` newer than any that an acceptor knows, and promised to nobody else.
+    """Return a generation newer than any that an acceptor knows, promised to no other caller.
 
     Blocks for at most 3 heartbeats; raises FabricError if no acceptor answers.
     """
@@ -42,7 +42,7 @@ def next_generation(run_dir: Path, name: str, settings: FabricSettings) -> int:
 def _ask(
     context: zmq.Context[zmq.Socket[bytes]], of: address.AcceptorAddress, name: str, until: float
 ) -> int:
-    """The acceptor's promise; 0: it did not answer."""
+    """Return what the acceptor promises; 0: it did not answer."""
     with make(context, zmq.DEALER, 16) as socket:
         socket.connect(f"ipc://{of.requests}")
         socket.send(NextGeneration(name).encode())

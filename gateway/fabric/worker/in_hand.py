@@ -32,7 +32,7 @@ class InHand:
 
 
 class ReceivedInterventions:
-    """Filled and closed by the client's thread; any thread may answer."""
+    """The requests in hand: filled by the client's thread, answered by any."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class ReceivedInterventions:
         return awaited
 
     def answer_many(self, answers: Sequence[tuple[str, Answer]]) -> None:
-        """Answer several requests for good, as `Client.answer_many` says."""
+        """Give the final answers to several requests, as `Client.answer_many` says."""
         outgoing: dict[Link, list[tuple[str, Answer, bool]]] = {}
         for token, answer in answers:
             if (held := self._in_hand.get(token)) is not None:
@@ -80,7 +80,7 @@ class ReceivedInterventions:
             self._in_hand.pop(token, None)
 
     def lose(self, link: Link) -> None:
-        """The lease is gone: nothing of it can be answered."""
+        """Cancel the requests of a lease that is gone: they cannot be answered."""
         for token, held in list(self._in_hand.items()):
             if held.link is link:
                 self._cancel(token, CancelReason.LOST, closed=True)

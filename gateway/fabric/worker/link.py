@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 class Stage(Enum):
-    """Where a client stands with one acceptor."""
+    """How far a client's registration with one acceptor is."""
 
     IDLE = auto()
-    """No lease; to be asked for."""
+    """No lease; REGISTER is to be sent."""
     ASKED = auto()
     """REGISTER is on its way."""
     REFUSED = auto()
-    """To be asked again at the next heartbeat."""
+    """REGISTER is sent again at the next heartbeat."""
     GRANTED = auto()
     SUPERSEDED = auto()
     ENDED = auto()
-    """Fenced off by the acceptor."""
+    """The acceptor ended the lease."""
 
 
 class Link:
@@ -59,7 +59,7 @@ class Link:
         self.lease = ""
         self.heard = 0.0
         self.watched: frozenset[str] | None = None
-        """The topics that somebody watches there; None: not known."""
+        """The topics that have a watcher there; None: not known."""
         self.revision = 0
         """Of the registration that was granted."""
         self.topics: set[str] = set()
@@ -68,26 +68,26 @@ class Link:
         self._outbox: deque[Sequence[bytes | memoryview]] = deque()
 
     def post(self, envelope: Envelope, data: bytes | memoryview | None = None) -> None:
-        """SendEnvelope, or send later if the acceptor does not read just now."""
+        """Send an envelope, or queue it while the acceptor does not read."""
         header = envelope.encode()
         self.post_frames([header] if data is None else [header, data])
 
     def post_frames(self, frames: Sequence[bytes | memoryview]) -> None:
-        """Send a message that is encoded already, or send it later."""
+        """Send an encoded message, or queue it while the acceptor does not read."""
         if self._outbox or self.requests.send(frames) is SendResult.FULL:
             self._outbox.append(frames)
 
     def offer(self, envelope: Envelope) -> bool:
-        """Send what may as well be lost."""
+        """Send an envelope if that is possible at once; False if it is dropped."""
         return not self._outbox and self.requests.send((envelope.encode(),)) is SendResult.DONE
 
     def flush(self) -> None:
-        """Send what could not be sent before."""
+        """Send what is queued."""
         while self._outbox and self.requests.send(self._outbox[0]) is not SendResult.FULL:
             self._outbox.popleft()
 
     def follow(self, topics: set[str], patience: float, history: int = 0) -> None:
-        """Subscribe to these topics and no others; ask for so many from before."""
+        """Subscribe to exactly these topics; `history`: earlier notifications to ask for."""
         for topic in topics - self.topics:
             self.trackers[topic] = Tracker(patience, history)
             self.events.subscribe(topic_frame(topic))

@@ -1,8 +1,8 @@
-"""A worker's standing with the acceptors of a run directory.
+"""A worker's leases with the acceptors of a run directory.
 
-Everything here belongs to the client's thread, except where said. Registration goes through the
-acceptors in their fixed order, one after the other until every reachable one granted; later each
-acceptor that appears or comes back is asked at once.
+Everything here belongs to the client's thread unless stated otherwise. Registration goes through
+the acceptors in their fixed order, one after the other until every reachable one granted; later
+each acceptor that appears or comes back is asked at once.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ LAST_WORD = "last"
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """What the client's user wants to hear; called in the client's thread."""
+    """The functions of the client's user; called in the client's thread."""
 
     on_requests: Callable[[list[ReceivedIntervention]], None]
     on_cancel: Callable[[str, CancelReason], None]
@@ -93,7 +93,7 @@ class Membership:
         self._born = 0.0
         self._heartbeat = settings.heartbeat
         self._silent: set[str] = set()
-        """Acceptors that were silent: tried again, but not waited for."""
+        """Acceptors that were silent: asked again, but the others do not wait for them."""
         self._change: BindingChange | None = None
         self._superseded_at: float | None = None
         self._active = False
@@ -127,14 +127,14 @@ class Membership:
         }
 
     def open(self) -> None:
-        """In the client's thread, first of all: sockets must not be older than the process."""
+        """Make the ZeroMQ context; call this first, in the client's thread."""
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
         self._born = time.monotonic()
 
     # -- time
 
     def beat(self, now: float) -> float:
-        """Look for acceptors, give signs of life; returns when to come again."""
+        """Look for acceptors, send heartbeats; return when the next ones are due."""
         self._scan(now)
         for link in list(self.links.values()):
             if now - link.heard >= MISSED * self._heartbeat:
@@ -149,13 +149,13 @@ class Membership:
         return now + self._heartbeat
 
     def abort(self) -> None:
-        """The client's thread failed."""
+        """Report that the client's thread failed."""
         self.error = self.error or FabricError("the fabric's client failed; its log says why")
         self.settled.set()
         self._tell(LeaseState.LOST, str(self.error))
 
     def finish(self) -> None:
-        """Ask each acceptor for a sign that it has read what was sent; take nothing else."""
+        """Have each acceptor confirm that it has read what was sent; ignore all else."""
         self._take = {Unknown: self._on_unknown}
         self._unread = set(self.links.values())
         for link in self._unread:
@@ -219,7 +219,7 @@ class Membership:
         link.close()
 
     def _lose(self, link: Link) -> None:
-        """The lease is gone, and with it what was in hand."""
+        """Give up a lease and the requests in hand of it."""
         link.lease, link.stage, link.watched = "", Stage.IDLE, None
         self.received.lose(link)
         self.commands.lose(link)
@@ -233,7 +233,7 @@ class Membership:
     # -- registration
 
     def _advance(self) -> None:
-        """Ask whoever is to be asked now."""
+        """Register with the acceptors whose turn it is."""
         if self.left:
             return
         for link in self.links.values():
@@ -266,7 +266,7 @@ class Membership:
         link.offer(register)
 
     def _settle(self) -> None:
-        """See whether everything that was asked for is there."""
+        """Check whether every acceptor has granted the present registration."""
         links = [n for n in self.links.values() if n.name not in self._silent]
         granted = [n.stage is Stage.GRANTED and n.revision == self._revision for n in links]
         if not links or not all(granted):
@@ -281,7 +281,7 @@ class Membership:
         self.settled.set()
 
     def _judge(self, now: float) -> None:
-        """What the whole amounts to, at each heartbeat."""
+        """Report that no acceptor is left, or that a newer generation took over."""
         silence = MISSED * self._heartbeat
         if self._active and not self.links:
             self._tell(LeaseState.LOST, f"no acceptor is left at {self._run_dir}")
@@ -294,7 +294,7 @@ class Membership:
             self._tell(LeaseState.SUPERSEDED, "a newer generation took over")
 
     def _fail(self, error: FabricError) -> None:
-        """The first registration failed: give back what was granted."""
+        """End the first registration with an error, and return what was granted."""
         if not self.settled.is_set():
             self.error = error
             self.leave()

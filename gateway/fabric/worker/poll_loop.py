@@ -1,4 +1,4 @@
-"""The client's event loop: ports, commands of other threads, one time to wake up at."""
+"""The client's event loop: sockets, calls from other threads, and one timeout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gateway.fabric.wire.sockets import Frames, SocketPort
 
 _BATCH = 256
-"""Messages of one port before the others have their turn."""
+"""Messages of one port that are handled before those of the others."""
 
 
 class PollLoop:
@@ -30,25 +30,25 @@ class PollLoop:
         self._commands: deque[Callable[[], None]] = deque()
 
     def open(self) -> None:
-        """To be called before anything is woken."""
+        """Make the descriptor that wakes the loop; call this first."""
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll.register(self._wakeup, select.POLLIN)
 
     def add(self, port: SocketPort, handle: Callable[[Frames], None]) -> None:
-        """Intervention `handle` with each message of the port."""
+        """Call `handle` with each message of the port."""
         self._handlers[port] = handle
         self._by_descriptor[port.fd] = port
         self._poll.register(port.fd, select.POLLIN)
         self.wake(port)
 
     def remove(self, port: SocketPort) -> None:
-        """To be called before the port is closed."""
+        """Forget a port; call this before it is closed."""
         del self._handlers[port]
         del self._by_descriptor[port.fd]
         self._poll.unregister(port.fd)
 
     def wake(self, port: SocketPort) -> None:
-        """The port has something, although its descriptor may not say so."""
+        """Handle the port's messages, although its descriptor may not say that there are any."""
         self._woken.append(port)
         self._ring()
 
@@ -74,7 +74,7 @@ class PollLoop:
             self._drain(port)
 
     def close(self) -> None:
-        """The loop's thread is through; later wake-ups are of no consequence."""
+        """Close the descriptor; later wake-ups do nothing."""
         wakeup, self._wakeup = self._wakeup, -1
         os.close(wakeup)
 

@@ -34,13 +34,13 @@ logger = logging.getLogger("gateway.fabric")
 
 
 class Subscriptions:
-    """ReceivedInterventions notifications on in order, and a gap where some are lost for good."""
+    """Hands notifications on in order, and reports a gap where some are lost."""
 
     def __init__(self, notify: Callable[[Notification], None]) -> None:
         self._notify = notify
         self.topics: set[str] = set()
         self.history = 0
-        """Notifications of each topic from before that are asked for at the start."""
+        """Earlier notifications of each topic that are asked for at the start."""
         self.news = threading.Condition()
         """Notified when an acceptor confirmed a subscription."""
         self.on_confirmed: Callable[[], None] = lambda: None
@@ -60,7 +60,7 @@ class Subscriptions:
                 self._do(link, topic, tracker.tick(now))
 
     def on_message(self, link: Link, frames: Frames) -> None:
-        """A message of the events socket."""
+        """Handle a message of the events socket."""
         link.heard = now = time.monotonic()
         topic = topic_of(bytes(frames[0]))
         tracker = None if topic is None else link.trackers.get(topic)
@@ -91,7 +91,7 @@ class Subscriptions:
         link.watched = frozenset(envelope.topics)
 
     def _confirm(self, link: Link, topic: str, tracker: Tracker) -> None:
-        """The subscription is in effect, and what was asked for from before is here."""
+        """Note that the subscription is in effect and that earlier notifications have arrived."""
         if topic not in link.confirmed and (tracker.is_current or not self.history):
             with self.news:
                 link.confirmed.add(topic)
