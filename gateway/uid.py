@@ -35,7 +35,7 @@ _UID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
 _TOLERABLE = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 
 
-class Kind(StrEnum):
+class UidType(StrEnum):
     """The UID Type column of PS3.6 table A-1."""
 
     SOP_CLASS = "SOP Class"
@@ -57,7 +57,7 @@ class Uid(NamedTuple):
     """One row of the registry."""
 
     name: str
-    kind: Kind
+    kind: UidType
     keyword: str
     retired: bool
 
@@ -86,7 +86,7 @@ def _registry() -> Iterator[tuple[str, Uid]]:
     assert table is not None
     for row in table.decode().splitlines()[1:]:
         uid, name, kind, keyword, retired = row.split("\t")
-        yield uid, Uid(name, Kind(kind), keyword, bool(retired))
+        yield uid, Uid(name, UidType(kind), keyword, bool(retired))
 
 
 UIDS: dict[str, Uid] = dict(_registry())
@@ -96,7 +96,7 @@ KEYWORDS: dict[str, str] = {row.keyword: uid for uid, row in UIDS.items()}
 """UIDs by keyword."""
 
 TRANSFER_SYNTAXES: tuple[str, ...] = tuple(
-    uid for uid, row in UIDS.items() if row.kind is Kind.TRANSFER_SYNTAX
+    uid for uid, row in UIDS.items() if row.kind is UidType.TRANSFER_SYNTAX
 )
 """Every registered transfer syntax, retired ones included."""
 
@@ -110,7 +110,7 @@ NETWORK_TRANSFER_SYNTAXES: tuple[str, ...] = tuple(
 STORAGE_SOP_CLASSES: tuple[str, ...] = tuple(
     uid
     for uid, row in UIDS.items()
-    if row.kind is Kind.SOP_CLASS
+    if row.kind is UidType.SOP_CLASS
     and "Storage" in row.keyword
     and not row.keyword.startswith(("StorageCommitment", "MediaStorage"))
 )

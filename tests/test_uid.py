@@ -33,7 +33,7 @@ def test_the_rows_that_the_dictionary_lacks_are_whole():
     for u in generate_uid.NEWER:
         row = uid.UIDS[u]
         assert uid.is_valid(u)
-        assert row.kind in (uid.Kind.SOP_CLASS, uid.Kind.TRANSFER_SYNTAX)
+        assert row.kind in (uid.UidType.SOP_CLASS, uid.UidType.TRANSFER_SYNTAX)
         assert row.name
         assert row.keyword.isidentifier()
         assert not row.retired

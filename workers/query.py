@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from gateway.sdk import GatewayError, Worker, evt, status, status_with_comment
 from workers.archive.attributes import BY_KEYWORD
 from workers.archive.extended_negotiation import Agreed, answers
-from workers.archive.identifier import BadIdentifier, FindRequest, Model, find_query
+from workers.archive.identifier import BadIdentifier, FindQuery, Model, find_query
 from workers.archive.indexed_worker import IndexedWorker
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Finder(IndexedWorker):
         app_info: dict[str, bytes] = getattr(event, "app_info")  # noqa: B009 - of this event alone
         return answers(self.settings, app_info)
 
-    def _parse(self, event: Event) -> FindRequest:
+    def _parse(self, event: Event) -> FindQuery:
         sop_class = str(event.request.AffectedSOPClassUID)
         agreed = Agreed.of(sop_class, event.assoc.acceptor.sop_class_extended)
         return find_query(
@@ -72,7 +72,7 @@ class Finder(IndexedWorker):
         )
 
 
-def _match(request: FindRequest, row: tuple[Any, ...], title: str) -> Dataset:
+def _match(request: FindQuery, row: tuple[Any, ...], title: str) -> Dataset:
     """Return the identifier of a response (PS3.4 C.4.1.1.3.2)."""
     found = Dataset()
     found.QueryRetrieveLevel = request.query.level.name

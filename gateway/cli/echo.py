@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.connection import PeerOptions
 from gateway.cli.interrupt import run
 from gateway.cli.options import with_options
 from gateway.cli.output import count
+from gateway.cli.peer_options import PeerOptions
 
 if TYPE_CHECKING:
     from gateway.cli.interrupt import Interrupt

@@ -10,6 +10,7 @@ import select
 import signal
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ import typer
 from gateway.cli.common import ConfigOption, DataOption, settings_of
 from gateway.cli.interrupt import discard_output
 from gateway.cli.notification_queue import ConnectionChange, NotificationQueue
+from gateway.cli.options import with_options
 from gateway.errors import ConfigError, FabricError
 from gateway.events import CATALOGUE, EVT_GAP, NOTIFICATIONS
 
@@ -33,29 +35,24 @@ _PAUSE = 0.5
 """Seconds between two checks of what wakes nobody: a closed pipe, a gateway that has left."""
 
 
-def command(
+@dataclass(frozen=True, kw_only=True)
+class EventsOptions:
+    """Which events to watch, and how to print them."""
+
     topics: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="TOPIC",
-            help="Event to watch: EVT_RELEASED, released or 'dimse_*'.",
-            show_default="all but PDU, DATA, FSM and DIMSE",
-        ),
-    ] = None,
-    last: Annotated[
-        int,
-        typer.Option(
-            "--last",
-            min=0,
-            max=10_000,
-            metavar="N",
-            help="First show the N latest events. Only those that were watched when they happened "
-            "are kept.",
-        ),
-    ] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
-    data: DataOption = None,
-    config: ConfigOption = None,
+        typer.Argument(metavar="TOPIC", show_default="all but PDU, DATA, FSM and DIMSE"),
+    ] = None
+    """Event to watch: EVT_RELEASED, released or 'dimse_*'."""
+    last: Annotated[int, typer.Option("--last", min=0, max=10_000, metavar="N")] = 0
+    """First show the N latest events. Only those that were watched when they happened are kept."""
+    as_json: Annotated[bool, typer.Option("--json")] = False
+    """Print one JSON object a line."""
+
+
+@with_options(EventsOptions, "options")
+def command(
+    data: DataOption = None, config: ConfigOption = None, *, options: EventsOptions
 ) -> None:
     """Watch the events of a running gateway until Ctrl-C.
 
@@ -70,13 +67,13 @@ def command(
 
     dicom-gateway events --json --last 100 'EVT_*'
     """
-    chosen = choose(topics or [])
+    chosen = choose(options.topics or [])
     settings = settings_of(config, data=data)
-    tail = Tail(Path(settings.gateway.data), settings.fabric, as_json=as_json)
+    tail = Tail(Path(settings.gateway.data), settings.fabric, as_json=options.as_json)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: tail.leave())
     try:
-        tail.run(chosen, last)
+        tail.run(chosen, options.last)
     except BrokenPipeError:
         discard_output()
 

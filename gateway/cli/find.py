@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.connection import PeerOptions
 from gateway.cli.information_models import QueryOptions, model
 from gateway.cli.interrupt import run
 from gateway.cli.options import with_options
 from gateway.cli.output import count
+from gateway.cli.peer_options import PeerOptions
 from gateway.dimse.status import Category
 from gateway.requestor.errors import describe_status, printable
 
@@ -24,19 +25,17 @@ _LONGEST = 64
 """Characters of a value that a table shows: the length of a UID."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class FindOptions(QueryOptions):
+    """What to ask for, and what to return."""
+
+    only_keys: Annotated[bool, typer.Option("--only-keys")] = False
+    """Ask for the given keys only, not for the usual attributes."""
+
+
 @with_options(PeerOptions, "peer", aet="FINDSCU")
-@with_options(QueryOptions, "query")
-def command(
-    only_keys: Annotated[
-        bool,
-        typer.Option(
-            "--only-keys", help="Ask for the given keys only, not for the usual attributes."
-        ),
-    ] = False,
-    *,
-    query: QueryOptions,
-    peer: PeerOptions,
-) -> None:
+@with_options(FindOptions, "query")
+def command(*, query: FindOptions, peer: PeerOptions) -> None:
     """Query a peer for patients, studies, series, images, or a worklist.
 
     Ctrl-C asks the peer to stop (C-CANCEL); the matches received until then are shown. The exit
@@ -53,7 +52,7 @@ def command(
     from gateway.datasets.coding import encoder
 
     sop_class = model(query.root, "Find")
-    asked = find_identifier(query, only_keys=only_keys)
+    asked = find_identifier(query, only_keys=query.only_keys)
     output = peer.output()
     matches = _Matches(output)
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.connection import PeerOptions
 from gateway.cli.information_models import QueryOptions, model
 from gateway.cli.interrupt import run
 from gateway.cli.options import with_options
+from gateway.cli.peer_options import PeerOptions
 from gateway.errors import ConfigError
 from gateway.uid import KEYWORDS, is_valid
 
@@ -20,37 +21,25 @@ if TYPE_CHECKING:
     from gateway.requestor.received import Received
 
 
+@dataclass(frozen=True, kw_only=True)
+class GetOptions(QueryOptions):
+    """What to retrieve, and into which files."""
+
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR")] = Path()
+    """Directory for the files; created if absent."""
+    sop_classes: Annotated[list[str], typer.Option("--sop-class", metavar="UID")] = field(
+        default_factory=list
+    )
+    """Propose this SOP class (UID or keyword) instead of the usual ones. May be repeated."""
+    syntaxes: Annotated[list[str], typer.Option("--transfer-syntax", metavar="UID")] = field(
+        default_factory=list
+    )
+    """Propose this transfer syntax (UID or keyword) instead of the usual ones. May be repeated."""
+
+
 @with_options(PeerOptions, "peer", aet="GETSCU")
-@with_options(QueryOptions, "query")
-def command(
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", "-o", metavar="DIR", help="Directory for the files; created if absent."
-        ),
-    ] = Path(),
-    sop_classes: Annotated[
-        list[str],
-        typer.Option(
-            "--sop-class",
-            metavar="UID",
-            help="Propose this SOP class (UID or keyword) instead of the usual ones. "
-            "May be repeated.",
-        ),
-    ] = [],  # noqa: B006 - typer's way to say that there may be none
-    syntaxes: Annotated[
-        list[str],
-        typer.Option(
-            "--transfer-syntax",
-            metavar="UID",
-            help="Propose this transfer syntax (UID or keyword) instead of the usual ones. "
-            "May be repeated.",
-        ),
-    ] = [],  # noqa: B006 - as above
-    *,
-    query: QueryOptions,
-    peer: PeerOptions,
-) -> None:
+@with_options(GetOptions, "query")
+def command(*, query: GetOptions, peer: PeerOptions) -> None:
     """Retrieve instances from a peer into files, over the same association.
 
     Each instance becomes DIR/SOPInstanceUID.dcm. Ctrl-C asks the peer to stop (C-CANCEL); complete
@@ -66,12 +55,12 @@ def command(
 
     sop_class = model(query.root, "Get")
     asked = identifier(query.keys, query.level)
-    contexts, roles = get_contexts(
-        sop_class, _uids(sop_classes, "--sop-class"), _uids(syntaxes, "--transfer-syntax")
-    )
+    sop_classes = _uids(query.sop_classes, "--sop-class")
+    syntaxes = _uids(query.syntaxes, "--transfer-syntax")
+    contexts, roles = get_contexts(sop_class, sop_classes, syntaxes)
     output = peer.output()
     files = _Files(output)
-    folder = Folder(_create(out), files.received, peer.aec)
+    folder = Folder(_create(query.out), files.received, peer.aec)
 
     async def work(interrupt: Interrupt) -> int:
         async with peer.associated(contexts, folder, roles) as association:

@@ -41,20 +41,15 @@ _MODELS = {
 class QueryOptions:
     """What to ask for."""
 
-    keys: Annotated[
-        list[str],
-        typer.Option(
-            "--key",
-            "-k",
-            metavar="KEY[=VALUE]",
-            help="Attribute to match, by keyword or tag; * and ? are wildcards. Without a value "
-            "the attribute is only returned. A dot leads into a sequence. May be repeated.",
-        ),
-    ] = field(default_factory=list)
-    level: Annotated[QueryLevel, typer.Option("--level", help="Query/Retrieve Level.")] = (
-        QueryLevel.STUDY
+    keys: Annotated[list[str], typer.Option("--key", "-k", metavar="KEY[=VALUE]")] = field(
+        default_factory=list
     )
-    root: Annotated[Root, typer.Option("--root", help="Information model.")] = Root.STUDY
+    """Attribute to match, by keyword or tag; * and ? are wildcards. Without a value the
+    attribute is only returned. A dot leads into a sequence. May be repeated."""
+    level: Annotated[QueryLevel, typer.Option("--level")] = QueryLevel.STUDY
+    """Query/Retrieve Level."""
+    root: Annotated[Root, typer.Option("--root")] = Root.STUDY
+    """Information model."""
 
 
 def model(root: Root, operation: str) -> str:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from gateway.cli.connection import ConnectionOptions
 from gateway.cli.information_models import QueryOptions, model
 from gateway.cli.interrupt import run
 from gateway.cli.load_options import LoadOperation, LoadOptions
 from gateway.cli.load_report import LoadReport
 from gateway.cli.options import with_options
 from gateway.cli.output import Output
+from gateway.cli.peer_options import ConnectionOptions
 from gateway.errors import ConfigError
 
 if TYPE_CHECKING:

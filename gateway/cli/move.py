@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.connection import PeerOptions, check_titles
 from gateway.cli.information_models import QueryOptions, model
 from gateway.cli.interrupt import run
 from gateway.cli.options import with_options
+from gateway.cli.peer_options import PeerOptions, check_titles
 
 if TYPE_CHECKING:
     from gateway.cli.interrupt import Interrupt

@@ -1,10 +1,15 @@
-"""Options of a command as a dataclass, so that several commands can share them."""
+"""Options of a command as a dataclass, so that several commands can share them.
+
+A field is an option: its annotation has the flags, and the string under it is the help text.
+"""
 
 from __future__ import annotations
 
+import ast
 import inspect
 from dataclasses import MISSING, fields
 from functools import wraps
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from typer.models import ArgumentInfo
@@ -22,7 +27,8 @@ def with_options(
     dataclass come before the command's own parameters, options after them. `defaults` replace
     those of the dataclass.
     """
-    added = [_parameter(kind, one, defaults) for one in fields(kind)]
+    hints, texts = get_type_hints(kind, include_extras=True), _help_texts(kind)
+    added = [_parameter(one, hints[one.name], texts[one.name], defaults) for one in fields(kind)]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(command, eval_str=True)
@@ -31,11 +37,8 @@ def with_options(
             for one in signature.parameters.values()
             if one.name != name
         ]
-        parameters = [
-            *(one for one in added if _is_argument(one)),
-            *own,
-            *(one for one in added if not _is_argument(one)),
-        ]
+        arguments = [one for one in added if _is_argument(one)]
+        parameters = [*arguments, *own, *(one for one in added if not _is_argument(one))]
 
         @wraps(command)
         def wrapper(**given: Any) -> None:
@@ -49,17 +52,36 @@ def with_options(
     return decorate
 
 
-def _parameter(kind: type, field: Any, defaults: dict[str, Any]) -> inspect.Parameter:
+def _parameter(
+    field: Any, annotation: Any, text: str, defaults: dict[str, Any]
+) -> inspect.Parameter:
     default = defaults.get(field.name, field.default)
     if field.default_factory is not MISSING:
         default = field.default_factory()
+    annotation.__metadata__[0].help = text
     return inspect.Parameter(
         field.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=inspect.Parameter.empty if default is MISSING else default,
-        annotation=get_type_hints(kind, include_extras=True)[field.name],
+        annotation=annotation,
     )
 
 
 def _is_argument(parameter: inspect.Parameter) -> bool:
     return isinstance(parameter.annotation.__metadata__[0], ArgumentInfo)
+
+
+def _help_texts(kind: type) -> dict[str, str]:
+    """Return the string under each field, of the class and of those that it inherits from."""
+    texts: dict[str, str] = {}
+    for one in kind.__mro__[:-1]:
+        (definition,) = ast.parse(inspect.getsource(one)).body
+        body = getattr(definition, "body", [])
+        for field, text in pairwise(body):
+            match field, text:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(words))),
+                ):
+                    texts.setdefault(name, " ".join(words.split()))
+    return texts

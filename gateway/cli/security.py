@@ -26,52 +26,23 @@ _USERNAME, _USERNAME_AND_PASSCODE = 1, 2
 class SecurityOptions:
     """The options of TLS and user identity."""
 
-    tls: Annotated[
-        bool,
-        typer.Option(
-            "--tls",
-            help="Use TLS, and trust the authorities that this system trusts; implied by --tls-*.",
-        ),
-    ] = False
-    tls_cert: Annotated[
-        Path | None,
-        typer.Option("--tls-cert", metavar="FILE", help="Our certificate with its chain (PEM)."),
-    ] = None
-    tls_key: Annotated[
-        Path | None,
-        typer.Option(
-            "--tls-key", metavar="FILE", help="The key of --tls-cert (PEM), if in another file."
-        ),
-    ] = None
-    tls_ca: Annotated[
-        Path | None,
-        typer.Option(
-            "--tls-ca",
-            metavar="FILE",
-            help="The authority that signed the peer's certificate (PEM).",
-        ),
-    ] = None
+    tls: Annotated[bool, typer.Option("--tls")] = False
+    """Use TLS, and trust the authorities that this system trusts; implied by --tls-*."""
+    tls_cert: Annotated[Path | None, typer.Option("--tls-cert", metavar="FILE")] = None
+    """Our certificate with its chain (PEM)."""
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", metavar="FILE")] = None
+    """The key of --tls-cert (PEM), if in another file."""
+    tls_ca: Annotated[Path | None, typer.Option("--tls-ca", metavar="FILE")] = None
+    """The authority that signed the peer's certificate (PEM)."""
     tls_name: Annotated[
-        str | None,
-        typer.Option(
-            "--tls-name",
-            metavar="NAME",
-            help="The host name that the peer's certificate must have.",
-            show_default="HOST",
-        ),
+        str | None, typer.Option("--tls-name", metavar="NAME", show_default="HOST")
     ] = None
-    user: Annotated[
-        str | None, typer.Option("--user", metavar="NAME", help="User name for user identity.")
-    ] = None
-    password: Annotated[
-        str | None,
-        typer.Option(
-            "--password",
-            metavar="PASSCODE",
-            help="Passcode of --user; '-' prompts for it. Other users can see a command line: "
-            f"better prompt, or set {PASSWORD_VARIABLE}.",
-        ),
-    ] = None
+    """The host name that the peer's certificate must have."""
+    user: Annotated[str | None, typer.Option("--user", metavar="NAME")] = None
+    """User name for user identity."""
+    password: Annotated[str | None, typer.Option("--password", metavar="PASSCODE")] = None
+    """Passcode of --user; '-' prompts for it. Other users can see a command line: better prompt, or
+    set DICOM_PASSWORD."""
 
     def check(self) -> None:
         """Raise BadParameter for options that do not go together or cannot be used."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.connection import PeerOptions
 from gateway.cli.interrupt import run
 from gateway.cli.options import with_options
 from gateway.cli.output import count, format_size
+from gateway.cli.peer_options import PeerOptions
 from gateway.requestor.store import Kind, Sender
 from gateway.uid import name_of
 
@@ -30,32 +31,23 @@ _FILES_PER_STEP = 64
 """Files that are read between two moments at which Ctrl-C takes effect."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class StoreOptions:
+    """What to send, and how."""
+
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH")]
+    """Files, and directories with everything below."""
+    associations: Annotated[int, typer.Option("--associations", min=1, max=256, metavar="N")] = 1
+    """Associations at the same time."""
+    convert: Annotated[bool, typer.Option("--convert/--no-convert")] = True
+    """Convert between uncompressed transfer syntaxes if the peer accepts only another."""
+    ignore_other: Annotated[bool, typer.Option("--ignore-other")] = False
+    """Files that are not DICOM do not fail the command."""
+
+
 @with_options(PeerOptions, "peer", aet="STORESCU")
-def command(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(metavar="PATH", help="Files, and directories with everything below."),
-    ],
-    associations: Annotated[
-        int,
-        typer.Option(
-            "--associations", min=1, max=256, metavar="N", help="Associations at the same time."
-        ),
-    ] = 1,
-    convert: Annotated[
-        bool,
-        typer.Option(
-            "--convert/--no-convert",
-            help="Convert between uncompressed transfer syntaxes if the peer accepts only another.",
-        ),
-    ] = True,
-    ignore_other: Annotated[
-        bool,
-        typer.Option("--ignore-other", help="Files that are not DICOM do not fail the command."),
-    ] = False,
-    *,
-    peer: PeerOptions,
-) -> None:
+@with_options(StoreOptions, "options")
+def command(*, options: StoreOptions, peer: PeerOptions) -> None:
     """Send DICOM files to a peer, each in its own transfer syntax and unchanged.
 
     Every file that is not stored is named with the reason: not DICOM, refused by the peer, or no
@@ -65,15 +57,15 @@ def command(
     """
     output = peer.output()
     proposal = peer.proposal(())
-    converter = _converter() if convert else None
-    report = _StoreReport(output, ignore_other)
+    converter = _converter() if options.convert else None
+    report = _StoreReport(output, options.ignore_other)
 
     async def work(_: Interrupt) -> int:
-        instances = await _identify(paths, report)
+        instances = await _identify(options.paths, report)
         sender = Sender(peer.address, proposal, peer.timeouts, report.sent, report.note, converter)
         try:
             with report.progress(instances):
-                await sender.send(instances, associations=associations)
+                await sender.send(instances, associations=options.associations)
         finally:
             report.summarize(sender.associations)
         return report.status

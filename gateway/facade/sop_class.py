@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from gateway import uid as registry
 from gateway.dimse.services import SERVICES, Service, service_of
-from gateway.uid import UIDS, Kind
+from gateway.uid import UIDS, UidType
 
 
 class UID(str):
@@ -62,7 +62,7 @@ def uid_to_service_class(uid: str) -> Service:
     return service_of(uid)
 
 
-_KINDS = {Kind.SOP_CLASS: SOPClass, Kind.META_SOP_CLASS: SOPClass, Kind.SOP_INSTANCE: UID}
+_KINDS = {UidType.SOP_CLASS: SOPClass, UidType.META_SOP_CLASS: SOPClass, UidType.SOP_INSTANCE: UID}
 
 _OTHER_NAMES = {
     "ColorPaletteInformationModelFind": "ColorPaletteQueryRetrieveInformationModelFind",

@@ -14,7 +14,7 @@ import signal
 import sys
 
 from gateway.errors import GatewayError
-from gateway.load.engine import Engine
+from gateway.load.load_engine import Engine
 from gateway.load.load_operations import templates_of
 from gateway.load.load_plan import START_LENGTH, STORE, Plan
 from gateway.process import EXIT_CONFIG, EXIT_FAILED, Inherited, inherit

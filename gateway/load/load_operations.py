@@ -13,7 +13,7 @@ from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from gateway.ul.negotiation import MAX_CONTEXTS
 
 if TYPE_CHECKING:
-    from gateway.load.prepared import Prepared
+    from gateway.load.prepared import PreparedMessage
     from gateway.load.template import Template
     from gateway.requestor.proposal import Contexts
     from gateway.requestor.services import RequestorAssociation
@@ -51,7 +51,7 @@ class RepeatedMessage:
         self._plan = plan
         self._sop_class = plan.find_sop_class if plan.operation == FIND else VERIFICATION
         self.contexts: Contexts = ((self._sop_class, (IMPLICIT_VR_LITTLE_ENDIAN,)),)
-        self._prepared: dict[tuple[int, int], Prepared] = {}
+        self._prepared: dict[tuple[int, int], PreparedMessage] = {}
 
     def next(
         self,
@@ -73,7 +73,7 @@ class RepeatedMessage:
     def study_ended(self, performer: int) -> bool:  # noqa: ARG002 - part of the protocol
         return True
 
-    def _prepare(self, context_id: int, limit: int) -> Prepared:
+    def _prepare(self, context_id: int, limit: int) -> PreparedMessage:
         if self._plan.operation == ECHO:
             return prepared.echo(context_id, limit)
         identifier = bytes.fromhex(self._plan.find_identifier)
@@ -91,7 +91,7 @@ class StoreSequence:
             self._instances = GeneratedInstances(templates, plan.process, whole=plan.keep == STUDY)
         kinds = dict.fromkeys((one.sop_class_uid, one.transfer_syntax_uid) for one in templates)
         self.contexts: Contexts = tuple((uid, (syntax,)) for uid, syntax in kinds)[:MAX_CONTEXTS]
-        self._prepared: dict[tuple[int, int, int], Prepared] = {}
+        self._prepared: dict[tuple[int, int, int], PreparedMessage] = {}
 
     def next(self, association: RequestorAssociation, performer: int) -> PreparedOperation:
         identity = self._instances.next(performer)

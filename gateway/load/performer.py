@@ -25,7 +25,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 UNFINISHED = "no response by the end of the load"
 
 
-class PerformerEngine(Protocol):
+class LoadContext(Protocol):
     """What a performer needs of the engine."""
 
     plan: Plan
@@ -51,10 +51,10 @@ class PerformerEngine(Protocol):
         """Wait, but not beyond the end of the load."""
 
 
-class Performer:
+class OperationPerformer:
     """Performs operations one after the other, on at most one association at a time."""
 
-    def __init__(self, engine: PerformerEngine, number: int) -> None:
+    def __init__(self, engine: LoadContext, number: int) -> None:
         self._engine = engine
         self._number = number
         self._association: RequestorAssociation | None = None

@@ -41,7 +41,7 @@ class MessageTemplate:
     places: Mapping[Field, bytes]
 
 
-class Prepared:
+class PreparedMessage:
     """The PDUs of a message for one maximum length, with places for values."""
 
     def __init__(self, message: MessageTemplate, limit: int) -> None:
@@ -80,29 +80,29 @@ class Prepared:
         return list(grouped(fragment(message.context_id, command, data, self._limit)))
 
 
-def store(template: Template, context_id: int, limit: int, root: str) -> Prepared:
+def store(template: Template, context_id: int, limit: int, root: str) -> PreparedMessage:
     """Prepare a C-STORE-RQ (PS3.7 9.3.1.1)."""
     uid = template.own_uid or PLACEHOLDER.instance_uid(root)
     request = CStoreRQ(MESSAGE_ID_PLACEHOLDER, template.sop_class_uid, uid)
     places = _MESSAGE_ID if template.own_uid else tokens(root)
     command = request.encode(has_data_set=True)
-    return Prepared(
+    return PreparedMessage(
         MessageTemplate(context_id, command, template.data, template.head, places), limit
     )
 
 
-def plain(request: Request, context_id: int, data: bytes | None, limit: int) -> Prepared:
+def plain(request: Request, context_id: int, data: bytes | None, limit: int) -> PreparedMessage:
     """Prepare a request of which only the message ID changes."""
     command = request.encode(has_data_set=data is not None)
-    return Prepared(MessageTemplate(context_id, command, data, 0, _MESSAGE_ID), limit)
+    return PreparedMessage(MessageTemplate(context_id, command, data, 0, _MESSAGE_ID), limit)
 
 
-def echo(context_id: int, limit: int) -> Prepared:
+def echo(context_id: int, limit: int) -> PreparedMessage:
     """Prepare a C-ECHO-RQ (PS3.7 9.3.5.1)."""
     return plain(CEchoRQ(MESSAGE_ID_PLACEHOLDER), context_id, None, limit)
 
 
-def find(sop_class_uid: str, identifier: bytes, context_id: int, limit: int) -> Prepared:
+def find(sop_class_uid: str, identifier: bytes, context_id: int, limit: int) -> PreparedMessage:
     """Prepare a C-FIND-RQ (PS3.7 9.3.2.1)."""
     request = CFindRQ(MESSAGE_ID_PLACEHOLDER, sop_class_uid)
     return plain(request, context_id, identifier, limit)

@@ -40,7 +40,7 @@ class ChildSpec:
     fds: Mapping[str, int] = field(default_factory=dict)
 
 
-class EndReason(Enum):
+class ChildEndReason(Enum):
     """Why a child is no longer kept running."""
 
     ASKED = "asked"
@@ -53,7 +53,7 @@ class ChildEnd:
     """The end of a child that is not restarted."""
 
     name: str
-    reason: EndReason
+    reason: ChildEndReason
     status: int
     text: str
     """A description in one line, without the name."""
@@ -71,13 +71,13 @@ class StartFailed(Exception):  # noqa: N818 - what happened, in words
 
     def as_error(self) -> GatewayError:
         """Return the error for the user: ConfigError if another attempt cannot help."""
-        if self.ending.reason is EndReason.FINAL:
+        if self.ending.reason is ChildEndReason.FINAL:
             return ConfigError(str(self))
         return GatewayError(f"cannot start: {self}")
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _ChildRun:
     """One run of a child, from its start to its exit."""
 
     status: int
@@ -103,21 +103,21 @@ class ChildKeeper:
         while True:
             run = await self._run_once()
             if self._leaving.is_set():
-                return self._end(EndReason.ASKED, run)
+                return self._end(ChildEndReason.ASKED, run)
             if run.status in FINAL:
-                return self._end(EndReason.FINAL, run)
+                return self._end(ChildEndReason.FINAL, run)
             delay = restarts.died(
                 time.monotonic(), healthy=run.healthy, was_ready=self.ready.is_set()
             )
             if delay is None:
-                return self._end(EndReason.GAVE_UP, run)
+                return self._end(ChildEndReason.GAVE_UP, run)
             _log.warning(
                 "child=%s ended: %s; restarting it in %.1f s",
                 *(self.spec.name, _describe(run), delay),
             )
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._leaving.wait(), delay)
-                return self._end(EndReason.ASKED, run)
+                return self._end(ChildEndReason.ASKED, run)
 
     def leave(self) -> None:
         """Ask the child to leave, and do not restart it."""
@@ -125,12 +125,12 @@ class ChildKeeper:
         if self.child:
             self.child.terminate()
 
-    async def _run_once(self) -> _Run:
+    async def _run_once(self) -> _ChildRun:
         spec = self.spec
         try:
             child = await spawn(spec.module, name=spec.name, settings=spec.settings, fds=spec.fds)
         except OSError as error:
-            return _Run(EXIT_FAILED, f"cannot start a process: {error.strerror}", 0.0)
+            return _ChildRun(EXIT_FAILED, f"cannot start a process: {error.strerror}", 0.0)
         self.child = child
         self._on_change()
         if self._leaving.is_set():
@@ -146,24 +146,24 @@ class ChildKeeper:
         healthy = time.monotonic() - ready_at if ready_at else 0.0
         self.child = None
         self._on_change()
-        return _Run(status, escape(error_text), healthy)
+        return _ChildRun(status, escape(error_text), healthy)
 
-    def _end(self, reason: EndReason, run: _Run) -> ChildEnd:
+    def _end(self, reason: ChildEndReason, run: _ChildRun) -> ChildEnd:
         text = _describe(run)
-        if reason is EndReason.GAVE_UP:
+        if reason is ChildEndReason.GAVE_UP:
             text = f"died too often; last cause: {text}"
         _log.log(_LEVELS[reason], "child=%s ended: %s", self.spec.name, text)
         return ChildEnd(self.spec.name, reason, run.status, text)
 
 
 _LEVELS = {
-    EndReason.ASKED: logging.INFO,
-    EndReason.FINAL: logging.WARNING,
-    EndReason.GAVE_UP: logging.ERROR,
+    ChildEndReason.ASKED: logging.INFO,
+    ChildEndReason.FINAL: logging.WARNING,
+    ChildEndReason.GAVE_UP: logging.ERROR,
 }
 
 
-def _describe(run: _Run) -> str:
+def _describe(run: _ChildRun) -> str:
     return run.error or describe_exit(run.status)
 
 
@@ -194,7 +194,7 @@ class ChildGroup:
             if task.done():
                 raise StartFailed(task.result())
             text = f"not ready after {limit:g} s"
-            raise StartFailed(ChildEnd(keeper.spec.name, EndReason.GAVE_UP, EXIT_FAILED, text))
+            raise StartFailed(ChildEnd(keeper.spec.name, ChildEndReason.GAVE_UP, EXIT_FAILED, text))
 
     async def failure(self, *, needed: bool) -> ChildEnd:
         """Return when a child died too often or, if the group is needed, when none is left."""
@@ -204,7 +204,7 @@ class ChildGroup:
             done, pending = await asyncio.wait(pending, return_when="FIRST_COMPLETED")
             for task in done:
                 last = task.result()
-                if last.reason is EndReason.GAVE_UP:
+                if last.reason is ChildEndReason.GAVE_UP:
                     return last
         if needed and last is not None:
             return last

@@ -13,8 +13,8 @@ from gateway.supervisor import child_specs
 from gateway.supervisor.child_group import (
     START_LIMIT,
     STOP_MARGIN,
+    ChildEndReason,
     ChildGroup,
-    EndReason,
     StartFailed,
 )
 from gateway.supervisor.child_specs import ChildModules, WorkerLaunch
@@ -77,6 +77,6 @@ async def launch(
             await members.leave(settings.gateway.drain_timeout + STOP_MARGIN, signals.hurry)
     if ending is None:
         return 0
-    if ending.reason is EndReason.FINAL and ending.status != EXIT_SUPERSEDED:
+    if ending.reason is ChildEndReason.FINAL and ending.status != EXIT_SUPERSEDED:
         raise ConfigError(str(ending))
     return EXIT_SUPERSEDED if ending.status == EXIT_SUPERSEDED else EXIT_FAILED

@@ -211,33 +211,6 @@ def aa_8(error: RemoteProtocolError, _side: Side) -> Outcome:
 
 
 ACTIONS: Mapping[Action, Callable[[Any, Side], Outcome]] = {
-    Action.AE_1: ae_1,
-    Action.AE_2: ae_2,
-    Action.AE_3: ae_3,
-    Action.AE_4: ae_4,
-    Action.AE_5: ae_5,
-    Action.AE_6: ae_6,
-    Action.AE_7: ae_7,
-    Action.AE_8: ae_8,
-    Action.DT_1: dt_1,
-    Action.DT_2: dt_2,
-    Action.AR_1: ar_1,
-    Action.AR_2: ar_2,
-    Action.AR_3: ar_3,
-    Action.AR_4: ar_4,
-    Action.AR_5: ar_5,
-    Action.AR_6: ar_6,
-    Action.AR_7: ar_7,
-    Action.AR_8: ar_8,
-    Action.AR_9: ar_9,
-    Action.AR_10: ar_10,
-    Action.AA_1: aa_1,
-    Action.AA_2: aa_2,
-    Action.AA_3: aa_3,
-    Action.AA_4: aa_4,
-    Action.AA_5: aa_5,
-    Action.AA_6: aa_6,
-    Action.AA_7: aa_7,
-    Action.AA_8: aa_8,
+    action: globals()[action.name.lower()] for action in Action
 }
-"""The function of each action."""
+"""The function of each action: `ae_1` of AE-1, and so on."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydicom._uid_dict import UID_dictionary
 
-from gateway.uid import UIDS, Kind, Uid
+from gateway.uid import UIDS, Uid, UidType
 
 REGISTRY = Path(__file__).parents[2] / "gateway" / "uids.tsv"
 NEWER = frozenset(
@@ -26,12 +26,12 @@ def rows() -> dict[str, Uid]:
     """Return the registry, ordered by the types of UIDs."""
     kept = {uid: UIDS[uid] for uid in UIDS if uid in NEWER}
     theirs = {
-        uid: Uid(name, Kind(kind), keyword, bool(retired))
+        uid: Uid(name, UidType(kind), keyword, bool(retired))
         for uid, (name, kind, _, retired, keyword) in UID_dictionary.items()
         if keyword and uid not in NEWER
     }
     return {
-        uid: row for kind in Kind for uid, row in {**kept, **theirs}.items() if row.kind is kind
+        uid: row for kind in UidType for uid, row in {**kept, **theirs}.items() if row.kind is kind
     }
 
 

@@ -30,7 +30,7 @@ from gateway.dimse.services import (
 )
 from gateway.dimse.status import Category, category, is_pending
 from gateway.errors import DimseError
-from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, UIDS, Kind
+from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, UIDS, UidType
 
 INSTANCE = "1.2.3"
 
@@ -136,7 +136,7 @@ def test_the_table_has_every_sop_class_that_dimse_carries():
     left_out = {
         row.keyword
         for u, row in UIDS.items()
-        if row.kind in (Kind.SOP_CLASS, Kind.META_SOP_CLASS) and u not in SERVICES
+        if row.kind in (UidType.SOP_CLASS, UidType.META_SOP_CLASS) and u not in SERVICES
     }
     assert {k for k in left_out if "RealTime" not in k} == {"MediaStorageDirectoryStorage"}
 

@@ -10,7 +10,7 @@ import pytest
 from gateway.errors import ConfigError
 from gateway.process import EXIT_CONFIG
 from gateway.supervisor import restarts
-from gateway.supervisor.child_group import ChildGroup, ChildSpec, EndReason, StartFailed
+from gateway.supervisor.child_group import ChildEndReason, ChildGroup, ChildSpec, StartFailed
 from tests.patience import WALL
 
 LIMIT = WALL
@@ -33,7 +33,7 @@ def test_a_child_that_keeps_dying_is_given_up(monkeypatch: pytest.MonkeyPatch) -
         await keeping.ready(LIMIT)
         ending = await asyncio.wait_for(keeping.failure(needed=False), LIMIT)
         assert str(ending) == "child-1: died too often; last cause: exit status 1"
-        assert ending.reason is EndReason.GAVE_UP
+        assert ending.reason is ChildEndReason.GAVE_UP
         assert set(keeping.pids) == {"child-0"}
         await keeping.leave(LIMIT, asyncio.Event())
         assert keeping.pids == {}
@@ -48,7 +48,7 @@ def test_a_group_that_is_needed_fails_when_nobody_is_left() -> None:
         keeping.start()
         await keeping.ready(LIMIT)
         ending = await asyncio.wait_for(keeping.failure(needed=True), LIMIT)
-        assert ending.reason is EndReason.FINAL
+        assert ending.reason is ChildEndReason.FINAL
         await keeping.leave(LIMIT, asyncio.Event())
 
     asyncio.run(run())

@@ -64,7 +64,7 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class FindRequest:
+class FindQuery:
     """The query of a C-FIND, and what its responses contain."""
 
     query: Query
@@ -95,7 +95,7 @@ def find_query(
     relational: bool = False,
     combined: bool = False,
     with_holders: bool = False,
-) -> FindRequest:
+) -> FindQuery:
     """Return the query of a C-FIND; raises BadIdentifier.
 
     `relational` and `combined` are what was accepted in extended negotiation (PS3.4 C.5.1.1).
@@ -124,7 +124,7 @@ def find_query(
     keywords = (*(a.keyword for a in attributes), *(c.keyword for c in computed))
     extra = {k for k in ("RetrieveAETitle", "InstanceAvailability") if k in identifier}
     is_partial = any(_is_unsupported(element, keywords) for element in identifier)
-    return FindRequest(query, keywords, frozenset(extra), is_partial)
+    return FindQuery(query, keywords, frozenset(extra), is_partial)
 
 
 def retrieve_query(identifier: Dataset, model: Model, *, relational: bool) -> Query:

@@ -29,34 +29,22 @@ _DEFAULTS = AssociationSettings()
 class ConnectionOptions:
     """Where the peer listens, the two AE titles, and the limits of the association."""
 
-    host: Annotated[str, typer.Argument(metavar="HOST", help="Host name or address of the peer.")]
-    port: Annotated[
-        int, typer.Argument(metavar="PORT", min=1, max=65_535, help="TCP port of the peer.")
-    ]
-    aet: Annotated[str, typer.Option("--aet", metavar="AET", help="Calling AE title: ours.")]
-    aec: Annotated[
-        str, typer.Option("--aec", metavar="AET", help="Called AE title: the peer's.")
-    ] = "ANY-SCP"
-    max_pdu: Annotated[
-        int,
-        typer.Option(
-            "--max-pdu",
-            min=0,
-            max=0xFFFFFFFF,
-            metavar="BYTES",
-            help="Largest P-DATA-TF PDU to receive; 0: no limit. "
-            "What is sent follows the peer's own limit.",
-        ),
-    ] = _DEFAULTS.max_pdu
-    timeout: Annotated[
-        float,
-        typer.Option(
-            "--timeout",
-            min=0.1,
-            metavar="SECONDS",
-            help="Time limit for the connection and for each response.",
-        ),
-    ] = _DEFAULTS.dimse_timeout
+    host: Annotated[str, typer.Argument(metavar="HOST")]
+    """Host name or address of the peer."""
+    port: Annotated[int, typer.Argument(metavar="PORT", min=1, max=65_535)]
+    """TCP port of the peer."""
+    aet: Annotated[str, typer.Option("--aet", metavar="AET")]
+    """Calling AE title: ours."""
+    aec: Annotated[str, typer.Option("--aec", metavar="AET")] = "ANY-SCP"
+    """Called AE title: the peer's."""
+    max_pdu: Annotated[int, typer.Option("--max-pdu", min=0, max=0xFFFFFFFF, metavar="BYTES")] = (
+        _DEFAULTS.max_pdu
+    )
+    """Largest P-DATA-TF PDU to receive; 0: no limit. What is sent follows the peer's own limit."""
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, metavar="SECONDS")] = (
+        _DEFAULTS.dimse_timeout
+    )
+    """Time limit for the connection and for each response."""
 
     def __post_init__(self) -> None:
         check_titles(aet=self.aet, aec=self.aec)
@@ -76,10 +64,8 @@ def check_titles(**titles: str) -> None:
 class PeerOptions(SecurityOptions, ConnectionOptions):
     """The options that `echo`, `store`, `find`, `get` and `move` share."""
 
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", help="Print one JSON object a line, the last one a summary."),
-    ] = False
+    as_json: Annotated[bool, typer.Option("--json")] = False
+    """Print one JSON object a line, the last one a summary."""
 
     def __post_init__(self) -> None:
         ConnectionOptions.__post_init__(self)

@@ -18,7 +18,7 @@ from gateway.load import schedule
 from gateway.load.journal import Journal
 from gateway.load.load_operations import RepeatedMessage, StoreSequence
 from gateway.load.load_plan import KEEP, STORE, share
-from gateway.load.performer import UNFINISHED, Performer
+from gateway.load.performer import UNFINISHED, OperationPerformer
 from gateway.load.recorder import Recorder, ReportFunction
 from gateway.load.timer import Timer
 from gateway.requestor.proposal import Address, Proposal
@@ -52,7 +52,7 @@ class Engine:
         self.recorder = Recorder(plan, self._loop.time(), self._loop.time)
         self._report = report
         performers = share(plan.associations, plan.processes, plan.process)
-        self.performers = [Performer(self, number) for number in range(performers)]
+        self.performers = [OperationPerformer(self, number) for number in range(performers)]
         self._journal = Journal(plan.journal) if plan.journal else None
         self._left = -1
         if plan.count is not None:
@@ -73,7 +73,7 @@ class Engine:
         gate = asyncio.Semaphore(_AT_ONCE)
         kept = self.plan.keep == KEEP
 
-        async def opened(performer: Performer) -> bool:
+        async def opened(performer: OperationPerformer) -> bool:
             async with gate:
                 return await performer.open()
 
