@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from gateway.acceptor.answer_status import failures_of, status_of
@@ -81,16 +82,15 @@ class WorkerRequest:
 
     def ask(self, data: bytes | None, *, window: int = 0, **payload: Any) -> None:
         """Ask the worker that holds the event; `window`: answers that may be under way at once."""
-        context = self.context
-        described = {
-            "request": self.request.parameters(),
-            "context": [context.id, context.abstract_syntax, context.transfer_syntax],
-            "message_id": self.message_id,
-            **payload,
-        }
-        association = self.association
+        context, association = self.context, self.association
         self._intervention = Intervention(
-            self.event.name, described, association.description(), data, sink=self, window=window
+            self.event.name,
+            {"request": self.request.parameters(), "message_id": self.message_id, **payload},
+            association.description(),
+            data,
+            sink=self,
+            shared=_described(context.id, context.abstract_syntax, context.transfer_syntax),
+            window=window,
         )
         association.shared.fabric.ask(self._intervention)
 
@@ -143,3 +143,9 @@ class WorkerRequest:
         intervention, self._intervention = self._intervention, None
         if intervention is not None and not intervention.closed:
             self.association.shared.fabric.abandon(intervention)
+
+
+@lru_cache(maxsize=1024)
+def _described(context_id: int, abstract_syntax: str, transfer_syntax: str) -> dict[str, Any]:
+    """Return the context of a request: one object, so that it is sent once for many requests."""
+    return {"context": [context_id, abstract_syntax, transfer_syntax]}

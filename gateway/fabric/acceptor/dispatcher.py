@@ -167,7 +167,8 @@ class Dispatcher:
             self.soonest = due
 
     def _give(self, intervention: Intervention, member: Member, now: float) -> None:
-        intervention.leave_queue()
+        if intervention.queue is not None:
+            intervention.leave_queue()
         intervention.member = member
         intervention.token = token = member.issue()
         member.in_hand[token] = intervention

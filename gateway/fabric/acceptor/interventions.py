@@ -85,6 +85,7 @@ class Intervention:
 
     def close(self) -> None:
         """End it: no member and no queue has it any more, and no clock runs."""
-        self.leave_queue()
+        if self.queue is not None:
+            self.leave_queue()
         self.member = self.due = None
         self.closed = True
