@@ -36,11 +36,26 @@ class CommonExtended(NamedTuple):
     related_general_sop_class_identification: list[UID]
 
 
+def _uid_parameter(name: str) -> Any:
+    """A parameter that is a UID: it is made one each time that it is asked for."""
+
+    def get(self: RequestParameters) -> UID | None:
+        value = self._parameters.get(name)
+        return None if value is None else any_uid(value)
+
+    return property(get)
+
+
 class RequestParameters:
     """The parameters of a DIMSE request under their names in PS3.7, as attributes.
 
     A parameter that the request does not have is None. `encoded` returns the bytes of its data set.
     """
+
+    AffectedSOPClassUID = _uid_parameter("AffectedSOPClassUID")
+    AffectedSOPInstanceUID = _uid_parameter("AffectedSOPInstanceUID")
+    RequestedSOPClassUID = _uid_parameter("RequestedSOPClassUID")
+    RequestedSOPInstanceUID = _uid_parameter("RequestedSOPInstanceUID")
 
     def __init__(self, parameters: Mapping[str, Any], encoded: Callable[[], bytes]) -> None:
         self._parameters = parameters
@@ -51,9 +66,10 @@ class RequestParameters:
         return f"{type(self).__name__}({given})"
 
     def __getattr__(self, name: str) -> Any:
-        value = self._parameters.get(name) if not name.startswith("_") else None
-        if value is not None:
-            return any_uid(value) if "UID" in name else value
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if (value := self._parameters.get(name)) is not None:
+            return value
         if name in _DATA_SET_PARAMETERS:
             return BytesIO(self._encoded())
         if name[:1].isupper():
