@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     from gateway.facade.association_server import AssociationServer as AssociationServer
     from gateway.facade.debugging import debug_logger as debug_logger
     from gateway.facade.entity import AE as AE
-    from gateway.facade.presentation import ALL_TRANSFER_SYNTAXES as ALL_TRANSFER_SYNTAXES
-    from gateway.facade.presentation import DEFAULT_TRANSFER_SYNTAXES as DEFAULT_TRANSFER_SYNTAXES
-    from gateway.facade.presentation import PresentationContext as PresentationContext
-    from gateway.facade.presentation import build_context as build_context
-    from gateway.facade.presentation import build_role as build_role
+    from gateway.facade.presentation_contexts import ALL_TRANSFER_SYNTAXES as ALL_TRANSFER_SYNTAXES
+    from gateway.facade.presentation_contexts import (
+        DEFAULT_TRANSFER_SYNTAXES as DEFAULT_TRANSFER_SYNTAXES,
+    )
+    from gateway.facade.presentation_contexts import PresentationContext as PresentationContext
+    from gateway.facade.presentation_contexts import build_context as build_context
+    from gateway.facade.presentation_contexts import build_role as build_role
     from gateway.facade.registered import register_uid as register_uid
-    from gateway.facade.status import Status as Status
+    from gateway.facade.status_codes import Status as Status
     from gateway.sdk.event import Event as Event
     from gateway.sdk.worker_definition import Worker as Worker
     from gateway.tls import tls_context as tls_context
@@ -47,16 +49,16 @@ _MODULES = frozenset(
 )
 _PUBLIC = {
     "AE": "gateway.facade.entity",
-    "ALL_TRANSFER_SYNTAXES": "gateway.facade.presentation",
+    "ALL_TRANSFER_SYNTAXES": "gateway.facade.presentation_contexts",
     "Association": "gateway.facade.association",
     "AssociationServer": "gateway.facade.association_server",
-    "DEFAULT_TRANSFER_SYNTAXES": "gateway.facade.presentation",
+    "DEFAULT_TRANSFER_SYNTAXES": "gateway.facade.presentation_contexts",
     "Event": "gateway.sdk.event",
-    "PresentationContext": "gateway.facade.presentation",
-    "Status": "gateway.facade.status",
+    "PresentationContext": "gateway.facade.presentation_contexts",
+    "Status": "gateway.facade.status_codes",
     "Worker": "gateway.sdk.worker_definition",
-    "build_context": "gateway.facade.presentation",
-    "build_role": "gateway.facade.presentation",
+    "build_context": "gateway.facade.presentation_contexts",
+    "build_role": "gateway.facade.presentation_contexts",
     "debug_logger": "gateway.facade.debugging",
     "register_uid": "gateway.facade.registered",
     "tls_context": "gateway.tls",
@@ -70,7 +72,7 @@ def __getattr__(name: str) -> Any:
     elif name in _PUBLIC:
         value = getattr(import_module(_PUBLIC[name]), name)
     elif name.endswith("PresentationContexts"):
-        value = getattr(import_module("gateway.facade.presentation"), name)
+        value = getattr(import_module("gateway.facade.presentation_contexts"), name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
@@ -78,6 +80,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    lists = import_module("gateway.facade.presentation").__dir__()
+    lists = import_module("gateway.facade.presentation_contexts").__dir__()
     contexts = {name for name in lists if name.endswith("PresentationContexts")}
     return sorted({*globals(), *_PUBLIC, *_MODULES, *contexts})

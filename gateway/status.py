@@ -1,12 +1,12 @@
-"""`gateway.facade.status` under its public name: both names mean one module."""
+"""`gateway.facade.status_codes` under its public name: both names mean one module."""
 
 import sys
 from typing import TYPE_CHECKING
 
-from gateway.facade import status
+from gateway.facade import status_codes
 
 if TYPE_CHECKING:
-    from gateway.facade.status import *  # noqa: F403 - for type checkers
-    from gateway.facade.status import __getattr__ as __getattr__
+    from gateway.facade.status_codes import *  # noqa: F403 - for type checkers
+    from gateway.facade.status_codes import __getattr__ as __getattr__
 
-sys.modules[__name__] = status
+sys.modules[__name__] = status_codes

@@ -7,8 +7,8 @@ import socket
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.datasets.coding import any_uid
-from gateway.facade import config_flags
-from gateway.facade.presentation import PresentationContext
+from gateway.facade import flags
+from gateway.facade.presentation_contexts import PresentationContext
 from gateway.ul.negotiation import MAX_CONTEXTS
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def uid(value: Any, name: str) -> UID:
     if not 0 < len(value) <= _LONGEST_UID:
         raise ValueError(f"Invalid '{name}' value - a UID has 1 to 64 characters, not {len(value)}")
     checked = any_uid(value)
-    if config_flags.ENFORCE_UID_CONFORMANCE and not checked.is_valid:
+    if flags.ENFORCE_UID_CONFORMANCE and not checked.is_valid:
         raise ValueError(f"Invalid '{name}' value {value!r} - not a valid UID (PS3.5 9.1)")
     return checked
 

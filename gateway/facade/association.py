@@ -24,7 +24,7 @@ from gateway.sdk.assoc import HasMode
 if TYPE_CHECKING:
     from gateway.facade.entity_settings import EntitySettings
     from gateway.facade.handlers import Handlers
-    from gateway.facade.presentation import PresentationContext
+    from gateway.facade.presentation_contexts import PresentationContext
     from gateway.requestor import Address, Proposal
 
 log = logging.getLogger("gateway.facade")

@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from gateway.events import EVT_ABORTED, EVT_ESTABLISHED, EVT_RELEASED
 from gateway.facade import argument_checks as checks
-from gateway.facade import config_flags, registered
+from gateway.facade import flags, registered
 from gateway.facade.entity_settings import seconds
 from gateway.facade.handlers import BindsHandlers, Handlers
 from gateway.facade.server_process import AcceptorProcess, AcceptorThread
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from gateway.facade.argument_checks import SocketAddress
     from gateway.facade.entity_settings import EntitySettings
     from gateway.facade.handlers import EventHandler
-    from gateway.facade.presentation import PresentationContext
+    from gateway.facade.presentation_contexts import PresentationContext
     from gateway.facade.server_process import RunningAcceptor
     from gateway.sdk.assoc import AssociationProxy
     from gateway.sdk.event import Event
@@ -217,7 +217,7 @@ class AssociationServer(BindsHandlers):
             policy=PolicySettings(
                 require_called_ae_title=ae.require_called_aet,
                 calling_ae_titles=tuple(ae.require_calling_aet),
-                unrestricted=config_flags.UNRESTRICTED_STORAGE_SERVICE,
+                unrestricted=flags.UNRESTRICTED_STORAGE_SERVICE,
             ),
             spool=SpoolSettings(inline_max=INLINE_MAX, min_free=MIN_FREE, refuse_below=0),
             log=LogSettings(level=_level()),

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.datasets.coding import any_uid
 from gateway.facade import argument_checks as checks
-from gateway.facade import config_flags
+from gateway.facade import flags
 from gateway.facade.association import Association
 from gateway.facade.association_server import AssociationServer
 from gateway.facade.entity_contexts import EntityContexts
 from gateway.facade.entity_settings import DEFAULT_MAX_LENGTH, EntitySettings
 from gateway.facade.handlers import Handlers
-from gateway.facade.pdu_primitives import proposal_options
+from gateway.facade.negotiation_items import proposal_options
 from gateway.requestor import Address, Proposal
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from gateway.facade.argument_checks import SocketAddress
     from gateway.facade.handlers import EventHandler
-    from gateway.facade.pdu_primitives import Item
-    from gateway.facade.presentation import PresentationContext
+    from gateway.facade.negotiation_items import Item
+    from gateway.facade.presentation_contexts import PresentationContext
     from gateway.sdk.assoc import AssociationProxy
 
 log = logging.getLogger("gateway.facade")
@@ -161,7 +161,7 @@ class AE(EntitySettings, EntityContexts):
             OSError: the address cannot be listened at; the text says why.
         """
         supported = contexts or self.supported_contexts
-        if not supported and not config_flags.UNRESTRICTED_STORAGE_SERVICE:
+        if not supported and not flags.UNRESTRICTED_STORAGE_SERVICE:
             raise ValueError(
                 "No supported Presentation Contexts have been defined: add_supported_context"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.facade import argument_checks as checks
-from gateway.facade.presentation import PresentationContext, build_context
+from gateway.facade.presentation_contexts import PresentationContext, build_context
 from gateway.ul.negotiation import MAX_CONTEXTS
 
 TransferSyntaxes = str | list[str] | tuple[str, ...] | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.facade import config_flags
+from gateway.facade import flags
 from gateway.sdk import bound_handler as sdk
 from gateway.sdk.bound_handler import BoundHandler
 from gateway.sdk.worker_definition import Worker
@@ -39,7 +39,7 @@ class Handlers(Worker):
         """Bind a handler, with further arguments for it; raise TypeError if it cannot be called."""
         if args is not None and not isinstance(args, list | tuple):
             raise TypeError(f"args of a handler are a list, not {type(args).__name__}")
-        deadline = config_flags.HANDLER_DEADLINE
+        deadline = flags.HANDLER_DEADLINE
         self._add(BoundHandler(event, handler, tuple(args or ()), deadline=deadline))
 
     def watch(self, event: AnyEvent, handler: Callable[[Any], None]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.datasets.coding import any_uid
-from gateway.facade.presentation import PresentationContext
+from gateway.facade.presentation_contexts import PresentationContext
 from gateway.ul.items import ContextResult
 
 if TYPE_CHECKING:

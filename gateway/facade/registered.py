@@ -7,9 +7,9 @@ from typing import Any
 
 from gateway.dimse.services import SERVICES, serve_like
 from gateway.facade import argument_checks as checks
-from gateway.facade import service_class as known
-from gateway.facade import sop_class
-from gateway.facade.service_class import ServiceClass
+from gateway.facade import service_classes as known
+from gateway.facade import sop_classes
+from gateway.facade.service_classes import ServiceClass
 
 SERVED_LIKE: dict[str, str] = {}
 """UID -> a registered SOP class that is served in the same way. Acceptors get it when started."""
@@ -46,4 +46,4 @@ def register_uid(
     if text not in SERVICES:
         SERVED_LIKE[text] = like
         serve_like(text, like)
-    sop_class.add(keyword, text)
+    sop_classes.add(keyword, text)

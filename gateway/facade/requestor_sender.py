@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.datasets import select_context
 from gateway.dimse.message import CCancelRQ
 from gateway.errors import GatewayError
-from gateway.facade import config_flags
+from gateway.facade import flags
 from gateway.facade.store_arguments import fit_argument
 from gateway.requestor import AssociationError
 from gateway.sdk.dimse_sender import DimseSender, NoResponse
@@ -70,9 +70,9 @@ class RequestorSender(DimseSender):
 
     def _log_identifier(self, kind: str, identifier: Dataset) -> None:
         if kind == "request":
-            wanted = config_flags.LOG_REQUEST_IDENTIFIERS
+            wanted = flags.LOG_REQUEST_IDENTIFIERS
         else:
-            wanted = config_flags.LOG_RESPONSE_IDENTIFIERS
+            wanted = flags.LOG_RESPONSE_IDENTIFIERS
         if wanted:
             log.info("%s identifier:\n%s", kind, identifier)
 

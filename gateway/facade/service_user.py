@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gateway.datasets.coding import any_uid
-from gateway.facade.pdu_primitives import (
+from gateway.facade.negotiation_items import (
     AsynchronousOperationsWindowNegotiation,
     SCP_SCU_RoleSelectionNegotiation,
     SOPClassCommonExtendedNegotiation,
@@ -19,7 +19,7 @@ from gateway.ul.items import UserInformation
 if TYPE_CHECKING:
     from pydicom.uid import UID
 
-    from gateway.facade.presentation import PresentationContext
+    from gateway.facade.presentation_contexts import PresentationContext
 
 
 _UNKNOWN = UserInformation(0)

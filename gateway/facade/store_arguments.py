@@ -13,7 +13,7 @@ from pydicom.errors import InvalidDicomError
 from gateway.datasets import DatasetError, NotDicom, identify, select_context
 from gateway.datasets.coding import any_uid
 from gateway.datasets.conversion import fit, syntax_of
-from gateway.facade import config_flags
+from gateway.facade import flags
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -43,7 +43,7 @@ def fit_argument(
         except DatasetError as error:
             raise ValueError(f"Failed to encode the supplied Dataset: {error}") from error
     instance = _identify(Path(os.fspath(dataset)))
-    if config_flags.STORE_SEND_CHUNKED_DATASET:
+    if flags.STORE_SEND_CHUNKED_DATASET:
         own = (instance.transfer_syntax_uid,)
         return select_context(contexts, instance.sop_class_uid, own), instance
     return fit(instance, contexts)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gateway.errors import ConfigError as ConfigError
     from gateway.errors import GatewayError as GatewayError
     from gateway.errors import SpoolError as SpoolError
-    from gateway.sdk import evt as evt
+    from gateway.sdk import event_names
     from gateway.sdk.event import Event as Event
     from gateway.sdk.status_comment import status_with_comment as status_with_comment
     from gateway.sdk.worker_definition import Worker as Worker
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from gateway.spool import Claim as Claim
     from gateway.spool.digest import Digest as Digest
     from gateway.spool.digest import digest_of as digest_of
+
+    evt = event_names
 
 _PUBLIC = {
     "Claim": "gateway.spool",
@@ -36,7 +38,7 @@ _PUBLIC = {
     "digest_of": "gateway.spool.digest",
     "status_with_comment": "gateway.sdk.status_comment",
 }
-_MODULES = {"evt": "gateway.sdk.evt", "status": "gateway.dimse.status"}
+_MODULES = {"evt": "gateway.sdk.event_names", "status": "gateway.dimse.status"}
 
 
 def __getattr__(name: str) -> Any:

@@ -192,7 +192,7 @@ def test_register_uid():
 
 
 def test_registered_uids_are_in_no_list_of_contexts():
-    from gateway.facade import presentation
+    from gateway.facade import presentation_contexts as presentation
     from gateway.service_class import StorageServiceClass, VerificationServiceClass
 
     presentation.__dict__.pop("VerificationPresentationContexts", None)

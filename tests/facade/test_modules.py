@@ -11,13 +11,13 @@ import gateway
 
 ROOT = Path(gateway.__file__).parent.parent
 HOMES = {
-    "config_flags": "gateway.facade.config_flags",
-    "evt": "gateway.sdk.evt",
-    "pdu_primitives": "gateway.facade.pdu_primitives",
-    "presentation": "gateway.facade.presentation",
-    "service_class": "gateway.facade.service_class",
-    "sop_class": "gateway.facade.sop_class",
-    "status": "gateway.facade.status",
+    "config_flags": "gateway.facade.flags",
+    "evt": "gateway.sdk.event_names",
+    "pdu_primitives": "gateway.facade.negotiation_items",
+    "presentation": "gateway.facade.presentation_contexts",
+    "service_class": "gateway.facade.service_classes",
+    "sop_class": "gateway.facade.sop_classes",
+    "status": "gateway.facade.status_codes",
 }
 PROGRAM = """
 import gateway.presentation

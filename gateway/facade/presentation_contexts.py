@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.dimse.usual_storage import storage_sop_classes, usual_storage_sop_classes
-from gateway.facade.sop_class import UID, SOPClass, sop_classes_of
+from gateway.facade.sop_classes import UID, SOPClass, sop_classes_of
 from gateway.uid import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
