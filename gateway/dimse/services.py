@@ -1,37 +1,20 @@
 """The service classes of PS3.4: the operations and statuses of each SOP class.
 
-There is one table, below. SOP classes that it does not have, which are private or new ones that the
-policy accepts, are treated as storage.
+They are in the table `services.tsv`. SOP classes that it does not have, which are private or new
+ones that the policy accepts, are treated as storage.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from gateway.dimse import status as codes
 from gateway.dimse.command_elements import CommandField as Cmd
 from gateway.dimse.message import DataSet, Message, Request
-from gateway.dimse.statuses import (
-    EVENT_LOGGING,
-    FIND,
-    GET,
-    INVENTORY_CREATION,
-    MEDIA_CREATION,
-    MOVE,
-    NON_PATIENT_OBJECT,
-    PRINT,
-    PROCEDURE_STEP,
-    RELEVANT_PATIENT,
-    REPOSITORY_QUERY,
-    RT_VERIFICATION,
-    STORAGE,
-    UPS,
-    StatusRows,
-    find_status,
-)
+from gateway.dimse.statuses import STATUSES, StatusRows, find_status, read_table
 from gateway.errors import DimseError
-from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, UIDS, name_of
+from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, name_of
 
 if TYPE_CHECKING:
     from gateway.dimse.status import Category
@@ -53,151 +36,26 @@ class Service:
         return find_status(self.statuses, code)
 
 
-class _ServiceEntry(NamedTuple):
-    service: Service
-    keywords: str
-
-
-def _entry(
-    name: str, annex: str, operations: str, statuses: StatusRows, keywords: str
-) -> _ServiceEntry:
-    known = frozenset(Cmd[f"{operation.replace('-', '_')}_RQ"] for operation in operations.split())
-    return _ServiceEntry(Service(name, annex, known, statuses), keywords)
-
-
-def _query_retrieve(name: str, annex: str, prefix: str) -> tuple[_ServiceEntry, ...]:
-    return tuple(
-        _entry(name, annex, f"C-{operation.upper()}", rows, prefix + operation)
-        for operation, rows in (("Find", FIND), ("Move", MOVE), ("Get", GET))
-    )
-
-
-_STORED = " ".join([UIDS[uid].keyword for uid in STORAGE_SOP_CLASSES])
-_N = "N-EVENT-REPORT N-GET N-SET N-ACTION N-CREATE N-DELETE"
-
-# fmt: off
-_ENTRIES: tuple[_ServiceEntry, ...] = (
-    _entry("Verification", "A", "C-ECHO", (), "Verification"),
-    _entry("Storage", "B", "C-STORE", STORAGE, _STORED),
-    *_query_retrieve("Query/Retrieve", "C", "PatientRootQueryRetrieveInformationModel"),
-    *_query_retrieve("Query/Retrieve", "C", "StudyRootQueryRetrieveInformationModel"),
-    *_query_retrieve("Query/Retrieve", "C", "PatientStudyOnlyQueryRetrieveInformationModel"),
-    _entry("Repository Query", "C.6.4", "C-FIND", REPOSITORY_QUERY, "RepositoryQuery"),
-    _entry("Procedure Step", "F.7", "N-CREATE N-SET", PROCEDURE_STEP,
-           "ModalityPerformedProcedureStep"),
-    _entry("Procedure Step", "F.8", "N-GET", PROCEDURE_STEP,
-           "ModalityPerformedProcedureStepRetrieve"),
-    _entry("Procedure Step", "F.9", "N-EVENT-REPORT", PROCEDURE_STEP,
-           "ModalityPerformedProcedureStepNotification"),
-    _entry("Print Management", "H.4.1", "N-CREATE N-SET N-DELETE N-ACTION", PRINT,
-           "BasicFilmSession BasicFilmBox"),
-    _entry("Print Management", "H.4.3", "N-SET", PRINT,
-           "BasicGrayscaleImageBox BasicColorImageBox BasicAnnotationBox ReferencedImageBox"),
-    _entry("Print Management", "H.4.5", "N-EVENT-REPORT N-GET", PRINT, "PrintJob Printer"),
-    _entry("Print Management", "H.4.7", "N-CREATE N-SET N-DELETE", PRINT,
-           "VOILUTBox ImageOverlayBox BasicPrintImageOverlayBox"),
-    _entry("Print Management", "H.4.9", "N-CREATE N-DELETE", PRINT, "PresentationLUT"),
-    _entry("Print Management", "H.4.12", "N-GET", PRINT, "PrinterConfigurationRetrieval"),
-    _entry("Print Management", "H", "N-EVENT-REPORT N-GET N-ACTION", PRINT,
-           "PrintQueueManagement"),
-    _entry("Print Management", "H", _N, PRINT, "PullPrintRequest"),
-    _entry("Storage Commitment", "J", "N-ACTION N-EVENT-REPORT", (),
-           "StorageCommitmentPushModel StorageCommitmentPullModel"),
-    _entry("Basic Worklist Management", "K", "C-FIND", FIND,
-           "ModalityWorklistInformationModelFind GeneralPurposeWorklistInformationModelFind"),
-    _entry("Application Event Logging", "P", "N-ACTION", EVENT_LOGGING,
-           "ProceduralEventLogging SubstanceAdministrationLogging"),
-    _entry("Relevant Patient Information Query", "Q", "C-FIND", RELEVANT_PATIENT,
-           """GeneralRelevantPatientInformationQuery BreastImagingRelevantPatientInformationQuery
-           CardiacRelevantPatientInformationQuery"""),
-    _entry("Instance Availability Notification", "R", "N-CREATE", (),
-           "InstanceAvailabilityNotification"),
-    _entry("Media Creation Management", "S", "N-CREATE N-GET N-ACTION", MEDIA_CREATION,
-           "MediaCreationManagement"),
-    *_query_retrieve("Hanging Protocol Query/Retrieve", "U", "HangingProtocolInformationModel"),
-    _entry("Substance Administration Query", "V", "C-FIND", FIND,
-           "ProductCharacteristicsQuery SubstanceApprovalQuery"),
-    *_query_retrieve("Color Palette Query/Retrieve", "X",
-                     "ColorPaletteQueryRetrieveInformationModel"),
-    _entry("Composite Instance Root Retrieve", "Y", "C-MOVE", MOVE,
-           "CompositeInstanceRootRetrieveMove"),
-    _entry("Composite Instance Root Retrieve", "Y", "C-GET", GET,
-           "CompositeInstanceRootRetrieveGet"),
-    _entry("Composite Instance Retrieve Without Bulk Data", "Z", "C-GET", GET,
-           "CompositeInstanceRetrieveWithoutBulkDataGet"),
-    *_query_retrieve("Implant Template Query/Retrieve", "BB",
-                     "GenericImplantTemplateInformationModel"),
-    *_query_retrieve("Implant Template Query/Retrieve", "BB",
-                     "ImplantAssemblyTemplateInformationModel"),
-    *_query_retrieve("Implant Template Query/Retrieve", "BB",
-                     "ImplantTemplateGroupInformationModel"),
-    _entry("Unified Procedure Step", "CC", "N-CREATE N-ACTION N-GET", UPS,
-           "UnifiedProcedureStepPush UnifiedProcedureStepPushTrial"),
-    _entry("Unified Procedure Step", "CC", "N-ACTION N-GET C-FIND", UPS,
-           "UnifiedProcedureStepWatch UnifiedProcedureStepWatchTrial"),
-    _entry("Unified Procedure Step", "CC", "C-FIND N-GET N-SET N-ACTION", UPS,
-           "UnifiedProcedureStepPull UnifiedProcedureStepPullTrial"),
-    _entry("Unified Procedure Step", "CC", "N-EVENT-REPORT", UPS,
-           "UnifiedProcedureStepEvent UnifiedProcedureStepEventTrial"),
-    _entry("Unified Procedure Step", "CC", "C-FIND", UPS, "UnifiedProcedureStepQuery"),
-    _entry("RT Machine Verification", "DD", _N, RT_VERIFICATION,
-           """RTConventionalMachineVerification RTIonMachineVerification
-           RTConventionalMachineVerificationTrial RTIonMachineVerificationTrial"""),
-    _entry("Display System Management", "EE", "N-GET", (), "DisplaySystem"),
-    _entry("Non-Patient Object Storage", "GG", "C-STORE", NON_PATIENT_OBJECT,
-           """HangingProtocolStorage ColorPaletteStorage GenericImplantTemplateStorage
-           ImplantAssemblyTemplateStorage ImplantTemplateGroupStorage
-           CTDefinedProcedureProtocolStorage XADefinedProcedureProtocolStorage
-           ProtocolApprovalStorage InventoryStorage"""),
-    *_query_retrieve("Defined Procedure Protocol Query/Retrieve", "HH",
-                     "DefinedProcedureProtocolInformationModel"),
-    *_query_retrieve("Protocol Approval Query/Retrieve", "II",
-                     "ProtocolApprovalInformationModel"),
-    *_query_retrieve("Inventory Query/Retrieve", "JJ", "Inventory"),
-    _entry("Storage Management", "KK", "N-ACTION N-EVENT-REPORT", INVENTORY_CREATION,
-           "InventoryCreation"),
-    _entry("Retired", "-", _N, (),
-           """DetachedPatientManagement DetachedVisitManagement DetachedStudyManagement
-           StudyComponentManagement DetachedResultsManagement DetachedInterpretationManagement
-           GeneralPurposeScheduledProcedureStep GeneralPurposePerformedProcedureStep"""),
-    _entry("Retired", "-", "C-STORE", STORAGE, "BasicStudyContentNotification"),
-)
-
-_META: dict[str, str] = {
-    "BasicGrayscalePrintManagementMeta":
-        "BasicFilmSession BasicFilmBox BasicGrayscaleImageBox Printer",
-    "BasicColorPrintManagementMeta":
-        "BasicFilmSession BasicFilmBox BasicColorImageBox Printer",
-    "ReferencedGrayscalePrintManagementMeta":
-        "BasicFilmSession BasicFilmBox ReferencedImageBox Printer",
-    "ReferencedColorPrintManagementMeta":
-        "BasicFilmSession BasicFilmBox ReferencedImageBox Printer",
-    "PullStoredPrintManagementMeta": "PullPrintRequest Printer",
-    "GeneralPurposeWorklistManagementMeta":
-        """GeneralPurposeWorklistInformationModelFind GeneralPurposeScheduledProcedureStep
-        GeneralPurposePerformedProcedureStep""",
-    "DetachedPatientManagementMeta": "DetachedPatientManagement DetachedVisitManagement",
-    "DetachedStudyManagementMeta": "DetachedStudyManagement StudyComponentManagement",
-    "DetachedResultsManagementMeta": "DetachedResultsManagement DetachedInterpretationManagement",
-}
-"""Meta SOP classes and their members (PS3.4 H.3.2; retired ones of earlier editions)."""
-# fmt: on
-
-
 def _uids(keywords: str) -> frozenset[str]:
     return frozenset(KEYWORDS[keyword] for keyword in keywords.split())
 
 
+META_SOP_CLASSES: dict[str, frozenset[str]] = {
+    KEYWORDS[meta]: _uids(members) for meta, members in read_table("meta_sop_classes.tsv")
+}
+"""The SOP classes whose messages use a context of a meta SOP class (PS3.7 D.1)."""
+
+
 def _table() -> dict[str, Service]:
-    table = {uid: entry.service for entry in _ENTRIES for uid in _uids(entry.keywords)}
-    for meta, members in _META.items():
-        services = [table[uid] for uid in _uids(members)]
-        table[KEYWORDS[meta]] = Service(
-            services[0].name,
-            services[0].annex,
-            frozenset().union(*(service.operations for service in services)),
-            services[0].statuses,
-        )
+    table: dict[str, Service] = {}
+    for name, annex, requests, statuses, keywords in read_table("services.tsv"):
+        operations = frozenset(Cmd[f"{one.replace('-', '_')}_RQ"] for one in requests.split())
+        service = Service(name, annex, operations, STATUSES[statuses])
+        table |= dict.fromkeys(_uids(keywords) or STORAGE_SOP_CLASSES, service)
+    for meta, members in META_SOP_CLASSES.items():
+        services = [table[uid] for uid in members]
+        operations = frozenset().union(*(service.operations for service in services))
+        table[meta] = replace(services[0], operations=operations)
     return table
 
 
@@ -205,11 +63,6 @@ SERVICES: dict[str, Service] = _table()
 """The service of each SOP class, and of each meta SOP class, that can be an abstract syntax."""
 
 STORAGE_SERVICE = SERVICES[KEYWORDS["CTImageStorage"]]
-
-META_SOP_CLASSES: dict[str, frozenset[str]] = {
-    KEYWORDS[meta]: _uids(members) for meta, members in _META.items()
-}
-"""The SOP classes whose messages use a context of a meta SOP class (PS3.7 D.1)."""
 
 _UPS: dict[str, frozenset[str]] = {
     KEYWORDS[f"UnifiedProcedureStep{name}{trial}"]: _uids(f"UnifiedProcedureStepPush{trial}")

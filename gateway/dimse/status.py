@@ -52,34 +52,6 @@ CANCEL = 0xFE00
 PENDING = 0xFF00
 PENDING_WARNING = 0xFF01
 
-GENERAL: dict[int, tuple[Category, str]] = {
-    SUCCESS: (Category.SUCCESS, "Success"),
-    NO_SUCH_ATTRIBUTE: (Category.FAILURE, "No such attribute"),
-    INVALID_ATTRIBUTE_VALUE: (Category.FAILURE, "Invalid attribute value"),
-    ATTRIBUTE_LIST_ERROR: (Category.WARNING, "Attribute list error"),
-    PROCESSING_FAILURE: (Category.FAILURE, "Processing failure"),
-    DUPLICATE_SOP_INSTANCE: (Category.FAILURE, "Duplicate SOP Instance"),
-    NO_SUCH_SOP_INSTANCE: (Category.FAILURE, "No such SOP Instance"),
-    NO_SUCH_EVENT_TYPE: (Category.FAILURE, "No such event type"),
-    NO_SUCH_ARGUMENT: (Category.FAILURE, "No such argument"),
-    INVALID_ARGUMENT_VALUE: (Category.FAILURE, "Invalid argument value"),
-    ATTRIBUTE_VALUE_OUT_OF_RANGE: (Category.WARNING, "Attribute value out of range"),
-    INVALID_SOP_INSTANCE: (Category.FAILURE, "Invalid SOP Instance"),
-    NO_SUCH_SOP_CLASS: (Category.FAILURE, "No such SOP Class"),
-    CLASS_INSTANCE_CONFLICT: (Category.FAILURE, "Class-Instance conflict"),
-    MISSING_ATTRIBUTE: (Category.FAILURE, "Missing attribute"),
-    MISSING_ATTRIBUTE_VALUE: (Category.FAILURE, "Missing attribute value"),
-    SOP_CLASS_NOT_SUPPORTED: (Category.FAILURE, "Refused: SOP Class not supported"),
-    NO_SUCH_ACTION_TYPE: (Category.FAILURE, "No such action type"),
-    NOT_AUTHORIZED: (Category.FAILURE, "Refused: not authorized"),
-    DUPLICATE_INVOCATION: (Category.FAILURE, "Duplicate invocation"),
-    UNRECOGNIZED_OPERATION: (Category.FAILURE, "Unrecognized operation"),
-    MISTYPED_ARGUMENT: (Category.FAILURE, "Mistyped argument"),
-    RESOURCE_LIMITATION: (Category.FAILURE, "Resource limitation"),
-    CANCEL: (Category.CANCEL, "Terminated by C-CANCEL"),
-}
-"""The codes that any service may use (PS3.7 annex C)."""
-
 _WARNINGS = frozenset({WARNING, ATTRIBUTE_LIST_ERROR, ATTRIBUTE_VALUE_OUT_OF_RANGE})
 _SINGLE = {
     SUCCESS: Category.SUCCESS,

@@ -8,30 +8,11 @@ storage SOP classes than that. The usual ones are those that pynetdicom's
 from __future__ import annotations
 
 from gateway.dimse.services import SERVICES
+from gateway.dimse.statuses import read_table
 from gateway.uid import UIDS
 
-_SELDOM_USED = (
-    *("AcquisitionContextSR", "AdvancedBlending", "AudioSRStorageTrial", "BodyPosition"),
-    *("BreastProjection", "CArmPhoton", "CTPerformed", "CompositingPlanar"),
-    *("ComprehensiveSRStorageTrial", "Confocal", "ContentAssessment", "CornealTopography"),
-    *("DICOS", "Dermoscopic", "DetailSRStorageTrial", "EddyCurrent", "Electromyogram"),
-    *("Electrooculogram", "EncapsulatedMTL", "EncapsulatedOBJ", "EncapsulatedSTL"),
-    *("EnhancedContinuousRT", "EnhancedRTImage", "EnhancedXRayRadiationDose", "ExtensibleSR"),
-    *("General32bit", "GrayscalePlanar", "HeightMap", "LabelMap", "MicroscopyBulk"),
-    *("MultichannelRespiratory", "MultipleVolume"),
-    "OphthalmicOpticalCoherenceTomographyBscan",
-    "OphthalmicOpticalCoherenceTomographyEnFace",
-    *("ParametricMap", "PatientRadiationDose", "PerformedImaging", "Photoacoustic"),
-    *("PlannedImaging", "RTBeamsDeliveryInstructionStorageTrial", "RTBrachyApplication"),
-    *("RTPatientPosition", "RTPhysicianIntent", "RTRadiation", "RTSegment"),
-    *("RTTreatmentPreparation", "RadiopharmaceuticalRadiation", "Robotic", "RoutineScalp"),
-    *("SegmentedVolume", "SimplifiedAdultEcho", "SleepElectro", "TextSRStorageTrial"),
-    *("Tomotherapeutic", "Tractography", "VariableModality", "VolumeRendering"),
-    *("WaveformAcquisition", "WaveformAnnotation", "WaveformPresentation"),
-    *("WaveformStorageTrial", "WideField", "XAPerformed"),
-)
-"""Prefixes of the keywords that are left out: trial and recent SOP classes, and those that are not
-used in hospitals."""
+_SELDOM_USED = tuple(row[0] for row in read_table("seldom_used.tsv"))
+"""Prefixes of the keywords that are left out."""
 
 
 def storage_sop_classes() -> list[str]:

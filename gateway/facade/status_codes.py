@@ -10,7 +10,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from gateway.dimse import services
-from gateway.dimse.status import GENERAL, Category, category
+from gateway.dimse.status import Category, category
+from gateway.dimse.statuses import GENERAL
 from gateway.uid import KEYWORDS
 
 if TYPE_CHECKING:

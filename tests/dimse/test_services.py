@@ -3,7 +3,6 @@ from __future__ import annotations
 import pynetdicom.sop_class as their_sop_class
 import pytest
 
-from gateway.dimse import services
 from gateway.dimse.command_elements import CommandField as Cmd
 from gateway.dimse.message import (
     CCancelRQ,
@@ -29,6 +28,7 @@ from gateway.dimse.services import (
     service_of,
 )
 from gateway.dimse.status import Category, category, is_pending
+from gateway.dimse.statuses import read_table
 from gateway.errors import DimseError
 from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, UIDS, UidType
 
@@ -142,7 +142,9 @@ def test_the_table_has_every_sop_class_that_dimse_carries():
 
 
 def test_the_table_states_each_sop_class_once():
-    listed = [k for entry in services._ENTRIES for k in entry.keywords.split()]
+    storage = [UIDS[u].keyword for u in STORAGE_SOP_CLASSES]
+    rows = read_table("services.tsv")
+    listed = [k for *_, keywords in rows for k in keywords.split() or storage]
     twice = {k for k in listed if listed.count(k) > 1}
     non_patient = {UIDS[u].keyword for u, s in SERVICES.items() if s.annex == "GG"}
     assert twice == non_patient
