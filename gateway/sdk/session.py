@@ -135,7 +135,7 @@ class Session:
             member=self._settings.member,
         )
         for hook in self._worker.start_hooks:
-            _call_hook(hook)
+            call_hook(hook)
         self._executor.start()
         self._notifier.start()
         try:
@@ -224,17 +224,17 @@ class Session:
         log.debug("token=%s cancelled: %s", token, why.value)
         self._executor.cancel(token, unwanted=why is not CancelReason.CANCEL)
 
-    def _on_notification(self, told: Notification) -> None:
-        if told.topic not in CATALOGUE:
+    def _on_notification(self, notification: Notification) -> None:
+        if notification.topic not in CATALOGUE:
             return
-        acceptor, blob = told.stream.rpartition("-")[0], bytes(told.assoc)
+        acceptor, blob = notification.stream.rpartition("-")[0], bytes(notification.assoc)
         self._notifier.put(
             QueuedNotification(
-                told.topic,
-                told.stream,
-                told.seq,
-                told.timestamp,
-                told.body,
+                notification.topic,
+                notification.stream,
+                notification.seq,
+                notification.timestamp,
+                notification.body,
                 blob,
                 partial(self._publish, acceptor, blob),
                 self._send_command,
@@ -271,7 +271,7 @@ class Session:
             raise FabricError("the worker has left")
         return self._client.command(*what, **more)
 
-    # SessionEnding
+    # Ending
 
     def end(self, why: SessionEndReason, text: str = "") -> None:
         """Have `wait` return; may be called from any thread and from a signal handler."""
@@ -338,7 +338,7 @@ class Session:
     def _call_stop_hooks(self) -> None:
         for hook in self._worker.stop_hooks:
             try:
-                _call_hook(hook)
+                call_hook(hook)
             except Exception:
                 log.exception("worker=%s a stop hook raised", self.name)
 
@@ -367,7 +367,8 @@ def _drain_end(why: SessionEndReason, drain_timeout: float) -> float:
     )
 
 
-def _call_hook(hook: Callable[[], Any]) -> None:
+def call_hook(hook: Callable[[], Any]) -> None:
+    """Call a start or stop hook, which may be a coroutine function."""
     result = hook()
     if inspect.iscoroutine(result):
         asyncio.run(result)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.sdk.executor import HandlerLoop
 from gateway.sdk.notifications import NotificationThread, QueuedNotification
-from gateway.sdk.session import _call_hook
+from gateway.sdk.session import call_hook
 from gateway.sdk.testing.running import bound_all, watching
 from gateway.sdk.testing.simulated_peer import Peer
 from gateway.sdk.worker_definition import Worker, WorkerContext
@@ -35,12 +35,12 @@ def started(
     """
     worker.context = WorkerContext(Path(data_dir), durable=durable, options=options)
     for hook in worker.start_hooks:
-        _call_hook(hook)
+        call_hook(hook)
     try:
         yield worker
     finally:
         for hook in worker.stop_hooks:
-            _call_hook(hook)
+            call_hook(hook)
 
 
 def notify(
