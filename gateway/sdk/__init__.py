@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from gateway.sdk import event_names
     from gateway.sdk.event import Event as Event
     from gateway.sdk.status_comment import status_with_comment as status_with_comment
+    from gateway.sdk.worker_context import WorkerContext as WorkerContext
     from gateway.sdk.worker_definition import Worker as Worker
-    from gateway.sdk.worker_definition import WorkerContext as WorkerContext
     from gateway.spool import Claim as Claim
     from gateway.spool.digest import Digest as Digest
     from gateway.spool.digest import digest_of as digest_of
@@ -34,7 +34,7 @@ _PUBLIC = {
     "GatewayError": "gateway.errors",
     "SpoolError": "gateway.errors",
     "Worker": "gateway.sdk.worker_definition",
-    "WorkerContext": "gateway.sdk.worker_definition",
+    "WorkerContext": "gateway.sdk.worker_context",
     "digest_of": "gateway.spool.digest",
     "status_with_comment": "gateway.sdk.status_comment",
 }

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from os import PathLike
 
-    from gateway.sdk.worker_definition import Worker
+    from gateway.sdk.session import DefinedWorker
 
 
 def run(
-    worker: Worker,
+    worker: DefinedWorker,
     run_dir: str | PathLike[str],
     *,
     data_dir: str | PathLike[str],

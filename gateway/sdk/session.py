@@ -17,7 +17,7 @@ from enum import Enum
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway import process
 from gateway.errors import ConfigError, FabricError
@@ -36,14 +36,14 @@ from gateway.sdk.event import Event
 from gateway.sdk.executor import Executor, HandlerLoop
 from gateway.sdk.move.routes import Routes
 from gateway.sdk.notifications import NotificationThread, QueuedNotification
-from gateway.sdk.worker_definition import WorkerContext
+from gateway.sdk.worker_context import WorkerContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.fabric import Answer
     from gateway.fabric.worker import PendingCommand
-    from gateway.sdk.worker_definition import Worker
+    from gateway.sdk.bound_handler import AnyEvent
     from gateway.settings import WorkerSettings
 
 log = logging.getLogger("gateway.sdk")
@@ -93,10 +93,24 @@ class SessionEnding:
         return _STATUS.get(self.why, 0)
 
 
+class DefinedWorker(Protocol):
+    """A `gateway.sdk.Worker`, as a session needs it."""
+
+    name: str
+    concurrency: int
+    context: WorkerContext
+    start_hooks: list[Callable[[], Any]]
+    stop_hooks: list[Callable[[], Any]]
+
+    def get_events(self) -> list[AnyEvent]: ...
+    def bound(self, event: str) -> tuple[BoundHandler, ...]: ...
+    def follow(self, follower: Session | None) -> None: ...
+
+
 class Session:
     """One member of a worker, from its registration to its end."""
 
-    def __init__(self, worker: Worker, settings: WorkerSettings) -> None:
+    def __init__(self, worker: DefinedWorker, settings: WorkerSettings) -> None:
         self.name = settings.name or worker.name
         self._worker = worker
         self._settings = settings

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Required, TypedDict, TypeVar, Unpack, overload
 
 from gateway.events import (
@@ -22,7 +21,6 @@ from gateway.sdk.bound_handler import AnyEvent, AnyHandler, BoundHandler
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from os import PathLike
-    from pathlib import Path
 
     from gateway.sdk.bound_handler import (
         AnyBatchHandler,
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
         StatusHandler,
         Watcher,
     )
+    from gateway.sdk.worker_context import WorkerContext
 
     StatusH = TypeVar("StatusH", bound=StatusHandler)
     PairH = TypeVar("PairH", bound=PairHandler)
@@ -50,20 +49,6 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MAX_CONCURRENCY = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerContext:
-    """What a running worker knows of the gateway that it works for."""
-
-    data_dir: Path
-    """Where the gateway keeps its data; a worker makes its own folder below it."""
-    durable: bool = True
-    """False: `durability = "written"`, nothing needs to be synced."""
-    options: dict[str, Any] = field(default_factory=dict)
-    """The worker's own table of the configuration, `[workers.NAME]`, but for what starts it."""
-    member: int = 0
-    """The number of this process among the worker's processes: 0, 1, ..."""
 
 
 class HandlerOptions(TypedDict, total=False):

@@ -11,7 +11,7 @@ from gateway.sdk.notifications import NotificationThread, QueuedNotification
 from gateway.sdk.session import call_hook
 from gateway.sdk.testing.running import bound_all, watching
 from gateway.sdk.testing.simulated_peer import Peer
-from gateway.sdk.worker_definition import Worker, WorkerContext
+from gateway.sdk.worker_context import WorkerContext
 from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from gateway.events import NotificationEvent
     from gateway.sdk.bound_handler import AnyHandler
+    from gateway.sdk.worker_definition import Worker
 
 _PATIENCE = 60.0
 """Seconds to wait for the handlers of a notification."""
