@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.alarm import Alarm
+from gateway.association.alarm import Alarm
 from gateway.association.errors import Aborted, AssociationError, TimedOut
 from gateway.association.phase import Phase
 from gateway.ul.fsm import State

@@ -13,7 +13,7 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, Protocol, cast
 
-from gateway.alarm import Alarm
+from gateway.association.alarm import Alarm
 from gateway.ul.upper_layer import Closing
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from gateway.dimse.command_elements import (
     CommandField,
     Priority,
 )
-from gateway.dimse.command_set import DECODERS, PeerUid, Value, encode
+from gateway.dimse.command_set import DECODERS, PeerUid, Value, encode_elements
 from gateway.uid import is_tolerable
 
 if TYPE_CHECKING:
@@ -106,15 +106,34 @@ def _parameters(kind: type[Message]) -> Iterator[Parameter]:
 
 
 def encode_message(message: Message, command_field: int, has_data_set: bool) -> bytes:
-    """Return the command set of `message` with this command field."""
-    values: dict[int, Value | None] = {
-        COMMAND_FIELD: command_field,
-        COMMAND_DATA_SET_TYPE: DATA_SET if has_data_set else NO_DATA_SET,
-    }
-    for attribute, tag, _, _, _ in parameters_of(type(message)):
-        if (value := getattr(message, attribute)) is not None:
-            values[tag] = value
-    return encode(values)
+    """Return the command set of `message` under a command field."""
+    elements: list[tuple[int, Value]] = []
+    for tag, attribute in _elements_of(type(message)):
+        if attribute:
+            value = getattr(message, attribute)
+        elif tag == COMMAND_FIELD:
+            value = command_field
+        else:
+            value = DATA_SET if has_data_set else NO_DATA_SET
+        if value is not None:
+            elements.append((tag, value))
+    return encode_elements(elements)
+
+
+_ELEMENTS: dict[type, tuple[tuple[int, str], ...]] = {}
+
+
+def _elements_of(kind: type[Message]) -> tuple[tuple[int, str], ...]:
+    """Return the elements of a message class in the order of their tags, each with its field.
+
+    Command field and data set type have none.
+    """
+    known = _ELEMENTS.get(kind)
+    if known is None:
+        pairs = [(parameter.tag, parameter.attribute) for parameter in parameters_of(kind)]
+        known = tuple(sorted([*pairs, (COMMAND_FIELD, ""), (COMMAND_DATA_SET_TYPE, "")]))
+        _ELEMENTS[kind] = known
+    return known
 
 
 def build(kind: type[Message], raw: dict[int, bytes], *, strict: bool) -> Message:
@@ -190,6 +209,9 @@ class Request(Message):
         this response cannot have are left out. A name that no message has raises TypeError.
         """
         kind = MESSAGES[self.command_field | RESPONSE]
+        if not elements and not optional:
+            echoed = [name and getattr(self, name) for name in _echoed_by(type(self))]
+            return response_with(kind, [self.message_id, status, *echoed])
         values: dict[str, Any] = {
             "affected_sop_class_uid": self.sop_class_uid,
             "affected_sop_instance_uid": self.sop_instance_uid,
@@ -201,6 +223,32 @@ class Request(Message):
         values["message_id_being_responded_to"] = self.message_id
         values["status"] = status
         return response_of(kind, values)
+
+
+_SOURCES: dict[type, tuple[str | None, ...]] = {}
+
+
+def _echoed_by(kind: type[Request]) -> tuple[str | None, ...]:
+    """Return what a response takes from a request of class `kind`, for its fields in order.
+
+    Message ID and status, which are the first two, are left out. None: the field stays empty.
+    """
+    known = _SOURCES.get(kind)
+    if known is None:
+        fields_of = {parameter.attribute for parameter in parameters_of(kind)}
+        sources: list[str | None] = []
+        for parameter in parameters_of(MESSAGES[kind.command_field | RESPONSE])[2:]:
+            name = parameter.attribute
+            candidates = (name, name.replace("affected_", "requested_"))
+            found = next((one for one in candidates if one in fields_of), None)
+            sources.append(found if name in _ECHOED else None)
+        known = _SOURCES[kind] = tuple(sources)
+    return known
+
+
+_ECHOED = frozenset(
+    ("affected_sop_class_uid", "affected_sop_instance_uid", "event_type_id", "action_type_id")
+)
 
 
 def _either(request: Request, name: str) -> str | None:
@@ -219,7 +267,12 @@ def _attribute(name: str) -> str:
 def response_of(kind: type[Message], values: Mapping[str, Any]) -> Response:
     """Return a response of class `kind` with those of `values` that it can have."""
     carried = [values.get(parameter.attribute) for parameter in parameters_of(kind)]
-    response = kind(*[tuple(v) if isinstance(v, list) else v for v in carried])
+    return response_with(kind, [tuple(v) if isinstance(v, list) else v for v in carried])
+
+
+def response_with(kind: type[Message], values: list[Any]) -> Response:
+    """Return a response of class `kind` with these values of its fields."""
+    response = kind(*values)
     assert isinstance(response, Response)
     return response
 

@@ -16,7 +16,7 @@ from gateway.errors import LocalProtocolError
 from gateway.uid import is_tolerable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 LIMIT = 64 * 1024
 """The maximum number of bytes of a command set."""
@@ -31,7 +31,7 @@ Value = int | str | tuple[int, ...] | bytes
 
 _HEADER = Struct("<HHL")
 _GROUP_LENGTH = Struct("<HHLL")
-_SHORT = Struct("<H")
+_SHORT_ELEMENT = Struct("<HHLH")
 _LONG = Struct("<L")
 
 
@@ -96,17 +96,35 @@ def decode(data: bytes) -> dict[int, Value]:
 
 
 def encode(values: Mapping[int, Value | None]) -> bytes:
-    """Encode values by tag, without those that are None; the group length is computed.
+    """Encode values by tag; a value of None is left out, the group length is computed.
 
-    Raises LocalProtocolError for a value that is not valid for its element.
+    Raises LocalProtocolError for a value that its element cannot have.
+    """
+    return encode_elements(
+        (tag, value)
+        for tag, value in sorted(values.items())
+        if value is not None and tag != COMMAND_GROUP_LENGTH
+    )
+
+
+def encode_elements(elements: Iterable[tuple[int, Value]]) -> bytes:
+    """Encode a command set from tags and values, in the order of the tags.
+
+    Raises LocalProtocolError for a value that its element cannot have.
     """
     pieces = [b""]
     tag, value = 0, None
     try:
-        for tag, value in sorted(values.items()):
-            if value is not None and tag != COMMAND_GROUP_LENGTH:
-                encoded = _ENCODER_OF[tag](value)
-                pieces += (_HEADER.pack(0, tag, len(encoded)), encoded)
+        for tag, value in elements:
+            # The two kinds that nearly all elements are of come first, and without a call.
+            if tag in _SHORT_TAGS:
+                pieces.append(_SHORT_ELEMENT.pack(0, tag, 2, value))
+            elif tag in _UID_TAGS:
+                uid = _encode_uid(value)
+                pieces.append(_HEADER.pack(0, tag, len(uid)) + uid)
+            else:
+                encoded = _ENCODERS[BY_TAG[tag].vr](value)
+                pieces.append(_HEADER.pack(0, tag, len(encoded)) + encoded)
     except (LookupError, ValueError, TypeError, AttributeError, error) as fault:
         raise _unsendable(tag, value, fault) from None
     body = b"".join(pieces)
@@ -153,7 +171,8 @@ def _decode_tags(raw: bytes) -> tuple[int, ...] | None:
 
 def _decode_uid(raw: bytes) -> str | None:
     text = raw.rstrip(b"\0 ").decode("latin-1")
-    if is_tolerable(text) and raw == _encode_text(text, b"\0"):
+    length = len(text)
+    if len(raw) == length + length % 2 and raw[-1:] != b" " and is_tolerable(text):
         return text
     return PeerUid.of(text, raw) if text else None
 
@@ -218,9 +237,7 @@ _ENCODERS: dict[VR, Callable[[Value], bytes]] = {
     VR.AE: _encode_ae,
     VR.AT: _encode_tags,
     VR.LO: _encode_comment,
-    VR.UI: _encode_uid,
     VR.UL: _LONG.pack,
-    VR.US: _SHORT.pack,
 }
-
-_ENCODER_OF = {tag: _ENCODERS[element.vr] for tag, element in BY_TAG.items()}
+_SHORT_TAGS = frozenset(tag for tag, element in BY_TAG.items() if element.vr is VR.US)
+_UID_TAGS = frozenset(tag for tag, element in BY_TAG.items() if element.vr is VR.UI)

@@ -114,37 +114,32 @@ class IdentityScan:
         """
         if self._layout is not LITTLE:
             return False
-        at = 0
-        found: dict[int, str] = {}
+        at, last = 0, min(len(view), _PIECE) - 8
+        sop_class: str | None = None
         first: ElementHeader | None = None
-        while (header := self._plain(view, at)) is not None and header.tag <= _SOP_INSTANCE_UID:
-            first = first or header
-            begin, at = at + header.size, at + header.size + header.length
-            if at > len(view):
-                break
-            if header.tag in (_SOP_CLASS_UID, _SOP_INSTANCE_UID):
-                found[header.tag] = text_of(bytes(view[begin : min(at, begin + _LONGEST_VALUE)]))
-            if header.tag == _SOP_INSTANCE_UID:
+        while at <= last:
+            if self._explicit:
+                group, element, vr, length = _EXPLICIT.unpack_from(view, at)
+            else:
+                group, element, length = _IMPLICIT.unpack_from(view, at)
+                vr = b""
+            begin, end = at + 8, at + 8 + length
+            plain = group == 0x0008 and element <= 0x0018 and end <= len(view)
+            if not plain or (vr and vr not in _SHORT_VRS):
+                return False
+            if first is None:
+                first = ElementHeader(0x00080000 | element, vr, length, 8)
+            if element == 0x0016:
+                sop_class = text_of(bytes(view[begin : min(end, begin + _LONGEST_VALUE)]))
+            elif element == 0x0018:
                 self._first, self.done = first, True
-                self.sop_class_uid = found.get(_SOP_CLASS_UID)
-                self.sop_instance_uid = found[_SOP_INSTANCE_UID]
+                self.sop_class_uid = sop_class
+                self.sop_instance_uid = text_of(
+                    bytes(view[begin : min(end, begin + _LONGEST_VALUE)])
+                )
                 return True
+            at = end
         return False
-
-    def _plain(self, view: memoryview, at: int) -> ElementHeader | None:
-        """Return the header at `at` if it is a plain one of group 0008 in little endian."""
-        if at > min(len(view), _PIECE) - 8:
-            return None
-        if not self._explicit:
-            group, element, length = _IMPLICIT.unpack_from(view, at)
-            vr = b""
-        else:
-            group, element, vr, length = _EXPLICIT.unpack_from(view, at)
-            if vr not in _SHORT_VRS:
-                return None
-        if group != 0x0008 or length == _UNDEFINED:
-            return None
-        return ElementHeader(group << 16 | element, vr, length, 8)
 
     def _feed_deflated(self, view: memoryview) -> None:
         for start in range(0, len(view), _PACKED_PIECE):

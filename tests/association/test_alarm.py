@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.alarm import Alarm
+from gateway.association.alarm import Alarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
