@@ -128,8 +128,11 @@ class WorkerRequest:
     def respond(
         self, status: int, elements: dict[str, Any] | None = None, data_set: bytes | None = None
     ) -> None:
-        response = self.request.response(status, elements)
-        self.engine.outbox.send(self.context.id, response, data_set)
+        outbox, context_id = self.engine.outbox, self.context.id
+        if elements or data_set is not None:
+            outbox.send(context_id, self.request.response(status, elements), data_set)
+        else:
+            outbox.send_command_set(context_id, self.request.plain_response(status))
 
     def finish(
         self, status: int, elements: dict[str, Any] | None = None, data_set: bytes | None = None

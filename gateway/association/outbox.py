@@ -58,7 +58,12 @@ class Outbox:
 
     def send(self, context_id: int, message: Message, data_set: bytes | None = None) -> None:
         """Send a message whole; once the association has ended, it is dropped."""
-        command_set = message.encode(data_set is not None)
+        self.send_command_set(context_id, message.encode(data_set is not None), data_set)
+
+    def send_command_set(
+        self, context_id: int, command_set: bytes, data_set: bytes | None = None
+    ) -> None:
+        """Send a message whose command set is encoded already, as `send` does."""
         if self._behind is not None:
             self._behind.append((context_id, command_set, data_set))
         else:

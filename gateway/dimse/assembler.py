@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.ul.primitives import PDataPart
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MessageBegun:
     """The command set of a message is complete; its data set, if any, follows."""
 
@@ -28,7 +28,7 @@ class MessageBegun:
     command_set: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MessageFailed:
     """A request that can only be answered with a failure, in place of MessageBegun.
 
@@ -50,7 +50,7 @@ class DataFragment:
     """Valid until the next `receive_data`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MessageEnded:
     """The message is complete."""
 

@@ -20,6 +20,7 @@ from gateway.dimse.command_elements import (
     NO_DATA_SET,
     PRIORITY,
     RESPONSE,
+    STATUS,
     CommandField,
     Priority,
 )
@@ -209,9 +210,6 @@ class Request(Message):
         this response cannot have are left out. A name that no message has raises TypeError.
         """
         kind = MESSAGES[self.command_field | RESPONSE]
-        if not elements and not optional:
-            echoed = [name and getattr(self, name) for name in _echoed_by(type(self))]
-            return response_with(kind, [self.message_id, status, *echoed])
         values: dict[str, Any] = {
             "affected_sop_class_uid": self.sop_class_uid,
             "affected_sop_instance_uid": self.sop_instance_uid,
@@ -224,30 +222,55 @@ class Request(Message):
         values["status"] = status
         return response_of(kind, values)
 
+    def plain_response(self, status: int) -> bytes:
+        """Return the command set of a response that has a status and what it echoes, and no more.
 
-_SOURCES: dict[type, tuple[str | None, ...]] = {}
+        The same as `response(status).encode()`, in one go: nearly every response is of this kind.
+        """
+        elements: list[tuple[int, Value]] = []
+        for tag, source, constant in _plain_elements(type(self)):
+            value = getattr(self, source) if source else status if constant is None else constant
+            if value is not None:
+                elements.append((tag, value))
+        return encode_elements(elements)
 
 
-def _echoed_by(kind: type[Request]) -> tuple[str | None, ...]:
-    """Return what a response takes from a request of class `kind`, for its fields in order.
+_PLAIN: dict[type, tuple[tuple[int, str, int | None], ...]] = {}
 
-    Message ID and status, which are the first two, are left out. None: the field stays empty.
+
+def _plain_elements(kind: type[Request]) -> tuple[tuple[int, str, int | None], ...]:
+    """Return the elements of a plain response to a request of class `kind`, in order.
+
+    Each is a tag with the field of the request that it echoes, or with a constant, or with neither:
+    the status.
     """
-    known = _SOURCES.get(kind)
+    known = _PLAIN.get(kind)
     if known is None:
-        fields_of = {parameter.attribute for parameter in parameters_of(kind)}
-        sources: list[str | None] = []
-        for parameter in parameters_of(MESSAGES[kind.command_field | RESPONSE])[2:]:
-            name = parameter.attribute
-            candidates = (name, name.replace("affected_", "requested_"))
-            found = next((one for one in candidates if one in fields_of), None)
-            sources.append(found if name in _ECHOED else None)
-        known = _SOURCES[kind] = tuple(sources)
+        sources = {p.attribute: p.attribute for p in parameters_of(kind)}
+        sources |= {name.replace("requested_", "affected_"): name for name in sources}
+        sources["message_id_being_responded_to"] = "message_id"
+        answer = MESSAGES[kind.command_field | RESPONSE]
+        echoed = [
+            (tag, sources[attribute], None)
+            for tag, attribute in _elements_of(answer)
+            if attribute in _ECHOED and attribute in sources
+        ]
+        constants = [
+            (COMMAND_FIELD, "", int(answer.command_field)),
+            (COMMAND_DATA_SET_TYPE, "", NO_DATA_SET),
+        ]
+        known = _PLAIN[kind] = tuple(sorted([*echoed, *constants, (STATUS, "", None)]))
     return known
 
 
 _ECHOED = frozenset(
-    ("affected_sop_class_uid", "affected_sop_instance_uid", "event_type_id", "action_type_id")
+    (
+        "message_id_being_responded_to",
+        "affected_sop_class_uid",
+        "affected_sop_instance_uid",
+        "event_type_id",
+        "action_type_id",
+    )
 )
 
 
@@ -267,12 +290,7 @@ def _attribute(name: str) -> str:
 def response_of(kind: type[Message], values: Mapping[str, Any]) -> Response:
     """Return a response of class `kind` with those of `values` that it can have."""
     carried = [values.get(parameter.attribute) for parameter in parameters_of(kind)]
-    return response_with(kind, [tuple(v) if isinstance(v, list) else v for v in carried])
-
-
-def response_with(kind: type[Message], values: list[Any]) -> Response:
-    """Return a response of class `kind` with these values of its fields."""
-    response = kind(*values)
+    response = kind(*[tuple(v) if isinstance(v, list) else v for v in carried])
     assert isinstance(response, Response)
     return response
 

@@ -77,6 +77,7 @@ COMMAND_FIELD = 0x0100
 MESSAGE_ID = 0x0110
 PRIORITY = 0x0700
 COMMAND_DATA_SET_TYPE = 0x0800
+STATUS = 0x0900
 
 ELEMENTS: tuple[Element, ...] = (
     Element(0x0000, "CommandGroupLength", VR.UL, "command_group_length"),

@@ -58,21 +58,25 @@ def split(data: bytes) -> tuple[dict[int, bytes], str]:
     Works for any bytes: the values before the error are returned.
     """
     values: dict[int, bytes] = {}
-    offset, end = 0, len(data)
-    while offset < end:
-        if end - offset < 8:
-            return values, f"{end - offset} trailing bytes"
-        group, number, length = _HEADER.unpack_from(data, offset)
-        offset += 8
-        if group != 0:
-            return values, f"element of group {group:04X} in a command set"
-        if length > end - offset:
-            return values, f"element (0000,{number:04X}) is longer than its command set"
-        if number in values:
-            return values, f"element (0000,{number:04X}) occurs twice"
-        values[number] = data[offset : offset + length]
-        offset += length
+    at, end = 0, len(data)
+    while at < end:
+        if end - at < _HEADER.size:
+            return values, f"{end - at} trailing bytes"
+        group, number, length = _HEADER.unpack_from(data, at)
+        begin = at + 8
+        at = begin + length
+        if group or at > end or number in values:
+            return values, _damage(group, number, is_long=at > end)
+        values[number] = data[begin:at]
     return values, ""
+
+
+def _damage(group: int, number: int, *, is_long: bool) -> str:
+    if group:
+        return f"element of group {group:04X} in a command set"
+    if is_long:
+        return f"element (0000,{number:04X}) is longer than its command set"
+    return f"element (0000,{number:04X}) occurs twice"
 
 
 def decode(data: bytes) -> dict[int, Value]:

@@ -98,7 +98,14 @@ class Claim:
 
     def to_map(self) -> dict[str, Any]:
         """Return the claim as plain values for an envelope."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {
+            "token": self.token,
+            "path": self.path,
+            "offset": self.offset,
+            "size": self.size,
+            "digest": self.digest,
+            "synced": self.synced,
+        }
 
     @classmethod
     def from_map(cls, values: Mapping[str, Any]) -> Claim:

@@ -145,8 +145,9 @@ class UpperLayer:
 
         Returns where something else begins, for which the framer's units are needed.
         """
-        deliver, take_part, position = self.deliver, self._framer.take_part, 0
-        while self.state is State.Sta6 and not self.is_traced:
+        deliver, take_part = self.deliver, self._framer.take_part
+        position, end = 0, len(view)
+        while position < end and self.state is State.Sta6 and not self.is_traced:
             position, part = take_part(view, position)
             if part is None:
                 break

@@ -432,3 +432,21 @@ def test_event_reports_carry_affected_uids():
     request = NEventReportRQ(1, "1.2", "1.3", 2)
     assert (request.sop_class_uid, request.sop_instance_uid) == ("1.2", "1.3")
     assert request.response(0).event_type_id == 2
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        CEchoRQ(1),
+        CStoreRQ(65535, "1.2.3", "1.2.3.4"),
+        CFindRQ(7, "1.2.3"),
+        NEventReportRQ(2, "1.2.3", "1.2.3.4", 3),
+        NGetRQ(3, "1.2.3", "1.2.3.4", (0x00100010,)),
+        NCreateRQ(4, "1.2.3"),
+        NActionRQ(5, "1.2.3", "1.2.3.4", 6),
+    ],
+    ids=lambda request: type(request).__name__,
+)
+@pytest.mark.parametrize("status", [0x0000, 0xA700])
+def test_a_plain_response_is_the_response_with_nothing_but_a_status(request_, status) -> None:
+    assert request_.plain_response(status) == request_.response(status).encode()
