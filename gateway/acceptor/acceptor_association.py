@@ -47,9 +47,12 @@ class AcceptorAssociation:
     def __init__(self, shared: Shared, observer: Observer) -> None:
         self.shared = shared
         self.engine = AssociationEngine(
-            Side.ACCEPTOR, self, shared.timeouts, max_pdu=shared.settings.association.max_pdu
+            Side.ACCEPTOR,
+            self,
+            shared.timeouts,
+            max_pdu=shared.settings.association.max_pdu,
+            topics=shared.topics,
         )
-        self.engine.watch(shared.topics)
         self.id = self.engine.id
         self._observer = observer
         self._description = b""

@@ -95,7 +95,14 @@ class AssociationEngine:
     """
 
     def __init__(
-        self, side: Side, port: Port, timeouts: Timeouts, *, max_pdu: int, full_duplex: bool = False
+        self,
+        side: Side,
+        port: Port,
+        timeouts: Timeouts,
+        *,
+        max_pdu: int,
+        full_duplex: bool = False,
+        topics: Collection[str] = (),
     ) -> None:
         self._loop = loop = asyncio.get_running_loop()
         self.side = side
@@ -109,13 +116,17 @@ class AssociationEngine:
         self.ended: AssociationError | None = None
         """Why the association is over; None while it lives."""
         self.upper = UpperLayer(
-            side, now=loop.time(), max_pdu=max_pdu, artim_timeout=timeouts.artim
+            side,
+            now=loop.time(),
+            max_pdu=max_pdu,
+            artim_timeout=timeouts.artim,
+            trace=trace_wanted(topics),
         )
         self.upper.deliver = self.primitive
         self.transport = Transport(
             self.upper, self, send_timeout=timeouts.send, full_duplex=full_duplex
         )
-        self.notifications = Notifications(port.publish)
+        self.notifications = Notifications(port.publish, topics)
         self.tracer: Callable[[Sequence[Transition | PduTraced]], None] = self.notifications.traced
         """Takes transitions and PDUs, while `upper.trace` asks for them."""
         self.outbox = Outbox(self)
@@ -185,6 +196,8 @@ class AssociationEngine:
         if self.phase is Phase.ENDED:
             return
         try:
+            if self.upper.is_traced:
+                self.transport.trace()
             if type(primitive) is PDataPart:
                 self.inbox.receive(primitive)
             else:
@@ -197,8 +210,6 @@ class AssociationEngine:
             self.fail()
 
     def _primitive(self, primitive: Primitive) -> None:
-        if self.upper.is_traced:
-            self.transport.trace()
         match primitive:
             case AAssociateIndication(request=request):
                 self._requested(request)

@@ -45,8 +45,12 @@ def trace_wanted(topics: Collection[str]) -> Trace:
 class Notifications:
     """What watchers are told of one association; `publish` takes what somebody watches."""
 
-    def __init__(self, publish: Callable[[NotificationEvent, dict[str, Any]], None]) -> None:
-        self.watched: Collection[str] = ()
+    def __init__(
+        self,
+        publish: Callable[[NotificationEvent, dict[str, Any]], None],
+        watched: Collection[str],
+    ) -> None:
+        self.watched = watched
         """The names of the events that somebody watches."""
         self._publish = publish
         self._data_set: bytearray | None = None

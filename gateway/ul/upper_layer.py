@@ -126,19 +126,29 @@ class UpperLayer:
     def receive_data(self, data: bytes | bytearray | memoryview, now: float) -> None:
         """Process bytes from the peer; the views in earlier primitives become invalid."""
         view = memoryview(data)
+        held: list[p.PDataPart] = []  # while tracing: a PDU is recorded before its parts are told
         for unit in self._framer.receive(view[self._receive_parts(view) :]):
             if isinstance(unit, p.PDataPart):
-                self.deliver(unit)
-            elif unit is Mark.DATA_BEGINS:
-                if self.state is not State.Sta6 or self.is_traced:
-                    self._data_begins(now)
-            elif isinstance(unit, bytes):
+                if self.is_traced:
+                    held.append(unit)
+                else:
+                    self.deliver(unit)
+                continue
+            if unit is Mark.DATA_ENDS or isinstance(unit, RemoteProtocolError):
+                self._record_data()
+            self._deliver_held(held)
+            if isinstance(unit, bytes):
                 self._pdu_received(unit, now)
             elif isinstance(unit, RemoteProtocolError):
-                self._record_data()
                 self._bad_pdu(unit, now)
-            else:
-                self._record_data()
+            elif unit is Mark.DATA_BEGINS and (self.state is not State.Sta6 or self.is_traced):
+                self._data_begins(now)
+        self._deliver_held(held)
+
+    def _deliver_held(self, parts: list[p.PDataPart]) -> None:
+        for part in parts:
+            self.deliver(part)
+        parts.clear()
 
     def _receive_parts(self, view: memoryview) -> int:
         """Deliver what nearly every read of an established association brings: pieces of PDVs.
