@@ -1,4 +1,4 @@
-"""What every test may ask for: peers that may be absent, gateways that run, instances to send."""
+"""Fixtures and hooks for all tests: peers that may be absent, running gateways, instances."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PEERS_REQUIRED = os.environ.get("DICOM_GATEWAY_REQUIRE_PEERS") == "1"
 for _name in [name for name in os.environ if name.startswith("DICOM_GATEWAY_")]:
-    # The gateways under test have the prefix for their settings: none of this shell's, nor ours.
+    # Gateways read settings from variables with this prefix: tests must not inherit any.
     del os.environ[_name]
 
 _DCMTK_TOOLS = ("echoscu", "storescu", "storescp", "dcmftest", "dcmdump")
@@ -37,22 +37,22 @@ network_timeout = {2.0 * PATIENCE}
 
 
 def _absent(peer: str) -> str:
-    """Why a peer cannot be used; empty if it can."""
+    """Return why a peer cannot be used; empty if it can."""
     if peer == "dcmtk":
         missing = [tool for tool in _DCMTK_TOOLS if dcmtk.find(tool) is None]
         return f"DCMTK is not installed (no {', '.join(missing)})" if missing else ""
     return "" if shutil.which(peer) else f"{peer} is not installed"
 
 
-# Hypothesis measures time in two ways, and a busy machine is no failure.
+# Both of Hypothesis's measurements of time fail on a busy machine.
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell gives this to what it runs in the background, and so do we to the programs under test,
-    # which then rightly ignore it too.
+    # Shells make background commands ignore SIGINT. The programs under test would inherit this, and
+    # ignore it as well.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -70,7 +70,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give each test as many times its timeout as this machine is busier than an idle one."""
+    """Multiply the timeout of each test by the load of the machine."""
     if config.getoption("timeout", None) is None:
         for item in items:
             marker = item.get_closest_marker("timeout")
@@ -88,7 +88,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @contextmanager
 def short_folder() -> Iterator[Path]:
-    """A temporary folder with a path so short that sockets fit below it."""
+    """A temporary folder with a path short enough for Unix sockets in it."""
     folder = Path(tempfile.mkdtemp(prefix="gw-", dir="/tmp"))
     try:
         yield folder
@@ -98,7 +98,7 @@ def short_folder() -> Iterator[Path]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, object]:
-    """Show what a test's gateways wrote when it fails."""
+    """Show the output of a test's gateways when it fails."""
     outcome = yield
     if outcome.failed:
         for value in getattr(item, "funcargs", {}).values():
@@ -111,7 +111,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @contextmanager
 def running(config: str = "", options: tuple[str, ...] = ()) -> Iterator[Gateway]:
-    """A gateway that must leave with status 0 and take its children along."""
+    """A running gateway that must end with status 0 and leave no child behind."""
     with short_folder() as folder:
         gateway = Gateway(folder, config=config, options=options)
         try:
@@ -123,7 +123,7 @@ def running(config: str = "", options: tuple[str, ...] = ()) -> Iterator[Gateway
 
 
 class Starter:
-    """Starts gateways with configurations of the test's own."""
+    """Starts gateways with their own configurations."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
@@ -137,7 +137,7 @@ class Starter:
 
 @pytest.fixture
 def start_gateway() -> Iterator[Starter]:
-    """Call it with TOML text and options of `serve`; all are stopped, and checked, at the end."""
+    """A function of TOML text and options of `serve`; its gateways are stopped at the end."""
     with ExitStack() as stack:
         yield Starter(stack)
 

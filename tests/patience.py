@@ -1,9 +1,9 @@
-"""How long a test waits for what must come: long, and longer on a machine that is busy.
+"""Time limits of tests: generous, and longer on a busy machine.
 
-A wait ends with its event, so only a test that fails waits to the end. `PATIENCE` is how many times
-longer things may take here than on a machine that does nothing else. It is measured when the tests
-start, or taken from the environment, and inherited by every process that they start. Timeouts that
-a test gives to the program under test are multiplied by it too.
+A wait ends with its event, so only a test that fails waits until the limit. `PATIENCE` is how much
+longer things may take than on an idle machine. It is measured when the tests start, unless the
+environment has it, and all processes that they start inherit it. Tests multiply the timeouts that
+they configure in the program under test by it too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _VARIABLE = "GATEWAY_TESTS_PATIENCE"
 
 
 def crowd() -> float:
-    """Processes that want a processor, for each processor: now, or over the last minute."""
+    """Return the number of runnable processes for each processor: now or over the last minute."""
     running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0])
     return max(os.getloadavg()[0], running - 1) / len(os.sched_getaffinity(0))
 
@@ -23,4 +23,4 @@ def crowd() -> float:
 PATIENCE = float(os.environ.setdefault(_VARIABLE, f"{min(5, 1 + crowd()):.1f}"))
 
 WALL = 60.0 * PATIENCE
-"""Seconds for one event."""
+"""Seconds to wait for one event."""

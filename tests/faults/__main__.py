@@ -1,4 +1,4 @@
-"""Faults made on purpose, for longer than a test may take: `python -m tests.faults COMMAND`.
+"""Fault injection that takes longer than a test may: `python -m tests.faults COMMAND`.
 
 The exit status is 0 if every promise held.
 """

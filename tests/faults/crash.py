@@ -1,4 +1,4 @@
-"""Killed, or refused, at each system call that a process makes while it stores.
+"""Kill a process, or fail a system call, at each call that it makes while it stores.
 
 A recording of an undisturbed store names the calls. Then, for each of them, strace is attached to
 the acceptor or the storage worker of a living gateway, an SCU stores and notes what it is told, and
@@ -45,7 +45,7 @@ DISK = (
 )
 CALLS = (*DISK, "read", "fcntl", "close", "newfstatat", "sync_file_range", "sendto", "recvfrom")
 CHANGES = ("write", "writev", "pwrite64", "fdatasync", "fsync", "rename", "renameat2")
-"""Those of which each one fails, too, for as long as the fault lasts."""
+"""Calls that are also made to fail every time, for as long as the fault lasts."""
 
 REFUSALS = (0xA700, 0x0110)
 CHECKPOINT = 400
@@ -57,15 +57,15 @@ class Broken(Exception):  # noqa: N818 - a promise, in words
 
 
 class Cut(NamedTuple):
-    """What one fault came to."""
+    """The outcome of one fault."""
 
     struck: bool
     died: bool
     told: Outcome
 
 
-class House:
-    """A gateway, and all that was ever sent to it."""
+class Target:
+    """A gateway, and a record of everything that was sent to it."""
 
     def __init__(self, folder: Path, *, config: str = CONFIG) -> None:
         self.folder = folder
@@ -77,14 +77,14 @@ class House:
         self.gateway.close()
 
     def send(self, batch: Sequence[Instance]) -> Outcome:
-        """On one association; an SCU that hears nothing for long counts as a broken promise."""
+        """Send on one association; raise Broken if no answer comes."""
         told = store_all(self.gateway.address, batch, listener=self.accountant)
         if any(error.startswith("TimeoutError") for error in told.errors):
             raise Broken(f"neither a status nor an abort within {WALL} s: {told}")
         return told
 
     def load(self, batch: list[Instance]) -> Outcome:
-        """On four associations at the same moment."""
+        """Send on four associations at once."""
         whole = Outcome()
         for part in in_parallel(4, batch, self.send):
             whole.statuses.update(part.statuses)
@@ -93,7 +93,7 @@ class House:
         return whole
 
     def store(self, kind: str) -> tuple[list[Instance], Outcome]:
-        """What a fault shall strike."""
+        """Store as the fault requires."""
         if kind == "checkpoint":
             batch = instances.many(CHECKPOINT, size=512)
             return batch, self.load(batch)
@@ -102,18 +102,18 @@ class House:
         return batch, self.send(batch)
 
     def prepare(self, kind: str) -> None:
-        """A new acceptor begins a new bucket."""
+        """Restart the acceptor for a new bucket, if the fault is to hit that."""
         if kind == "bucket":
             pid = self.gateway.child("acceptor-0")
             os.kill(pid, signal.SIGKILL)
             self.back("acceptor-0", pid)
 
     def aim(self, kind: str) -> list[str]:
-        """At the file into which SQLite copies its log, or at any."""
+        """Return strace options: the file into which SQLite copies its log, or any file."""
         return ["-P", str(self.gateway.archive / "index.sqlite")] if kind == "checkpoint" else []
 
     def record(self, victim: str, kind: str, calls: Sequence[str]) -> str:
-        """The calls of an undisturbed store."""
+        """Return the system calls of an undisturbed store."""
         self.prepare(kind)
         options = ["-y", "-o", str(self.log), "-e", f"trace={strace.among(calls)}"]
         with attached(self.gateway.child(victim), *self.aim(kind), *options):
@@ -123,7 +123,7 @@ class House:
         return self.log.read_text()
 
     def kill(self, victim: str, kind: str, point: Point) -> Cut:
-        """SIGKILL at the call; the process comes back, and so does the SCU."""
+        """Kill the process at the call, wait for its restart, and send again."""
         self.prepare(kind)
         pid = self.gateway.child(victim)
         inject = f"inject={point.call}:signal=SIGKILL:{point.when}"
@@ -138,7 +138,7 @@ class House:
         return Cut(died, died, told)
 
     def refuse(self, victim: str, kind: str, point: Point, error: str) -> Cut:
-        """The call fails; nobody is told a lie, and once it is over all goes on."""
+        """Make the call fail; check the statuses, and that storing works afterwards."""
         self.prepare(kind)
         pid = self.gateway.child(victim)
         inject = f"inject={point.call}:error={error}:{point.when}"
@@ -168,14 +168,14 @@ class House:
             return False
 
     def again(self, batch: Iterable[Instance]) -> None:
-        """Who was not told that it is stored sends it again; something new is stored as well."""
+        """Send again what was not acknowledged, and one new instance."""
         rest = [one for one in batch if one.uid not in self.accountant.acknowledged]
         told = self.send([*rest, instances.make()])
         if told.errors or told.failed:
             raise Broken(f"after the fault: {told}")
 
     def audit(self) -> None:
-        """Raise Broken if an invariant does not hold, nor soon."""
+        """Wait until every invariant holds; raise Broken if one never does."""
         end = time.monotonic() + WALL
         while found := [str(one) for one in self.violations()]:
             if time.monotonic() > end:
@@ -194,14 +194,14 @@ class House:
         return self.accountant.duplicates(self.gateway.archive)
 
     def renew(self) -> None:
-        """Stop in order and start again: what was left over is dealt with."""
+        """Stop and start again, which removes unfinished files."""
         if self.gateway.stop() != 0:
             raise Broken(f"it did not leave well\n{self.gateway.program.report()}")
         self.gateway = Gateway(self.folder, config=CONFIG)
 
 
 class Series:
-    """Every fault in one kind of store by one process."""
+    """Inject every fault in one kind of store by one process."""
 
     def __init__(self, victim: str, kind: str, options: argparse.Namespace) -> None:
         self._victim = victim
@@ -214,58 +214,58 @@ class Series:
 
     def run(self) -> None:
         with short_folder() as folder:
-            house = House(folder)
+            target = Target(folder)
             try:
-                house.again(instances.many(2))
-                self._run(house)
+                target.again(instances.many(2))
+                self._run(target)
             except Exception:
-                print(house.gateway.program.err.text[-4000:])
+                print(target.gateway.program.err.text[-4000:])
                 raise
             finally:
-                house.close()
+                target.close()
 
-    def _run(self, house: House) -> None:
-        log = house.record(self._victim, self._kind, self._calls)
+    def _run(self, target: Target) -> None:
+        log = target.record(self._victim, self._kind, self._calls)
         for point in thinned(strace.points(log), self._limit):
-            self._try(house, f"killed at {point}", lambda p=point: self._kill(house, p))
-        disk = [one for one in strace.points(log, house.gateway.data) if one.call in DISK]
+            self._try(target, f"killed at {point}", lambda p=point: self._kill(target, p))
+        disk = [one for one in strace.points(log, target.gateway.data) if one.call in DISK]
         disk = thinned(disk, self._limit)
         disk += [Point(call, 0) for call in CHANGES if any(one.call == call for one in disk)]
         for error in self._errors:
             for point in disk:
                 what = f"{error} at {point}"
-                self._try(house, what, lambda p=point, e=error: self._refuse(house, p, e))
-        self._try(house, "at the end", lambda: self._end(house))
+                self._try(target, what, lambda p=point, e=error: self._refuse(target, p, e))
+        self._try(target, "at the end", lambda: self._end(target))
 
-    def _try(self, house: House, what: str, fault) -> None:
-        begun = len(house.gateway.program.err.lines)
+    def _try(self, target: Target, what: str, fault) -> None:
+        begun = len(target.gateway.program.err.lines)
         try:
             fault()
-            house.audit()
+            target.audit()
         except (Broken, AssertionError) as error:
-            lines = "\n    ".join(house.gateway.program.err.lines[begun:][-12:])
+            lines = "\n    ".join(target.gateway.program.err.lines[begun:][-12:])
             self.broken.append(f"{self._victim} {self._kind} {what}: {error}\n    {lines}")
             print(self.broken[-1], flush=True)
             if len(self.broken) > 5:
                 raise
 
-    def _kill(self, house: House, point: Point) -> None:
-        cut = house.kill(self._victim, self._kind, point)
+    def _kill(self, target: Target, point: Point) -> None:
+        cut = target.kill(self._victim, self._kind, point)
         self.cuts += 1
         self.struck += cut.struck
         self.deaths += cut.died
 
-    def _refuse(self, house: House, point: Point, error: str) -> None:
-        cut = house.refuse(self._victim, self._kind, point, error)
+    def _refuse(self, target: Target, point: Point, error: str) -> None:
+        cut = target.refuse(self._victim, self._kind, point, error)
         self.cuts += 1
         self.struck += cut.struck
         self.deaths += cut.died
         self.refused += len(cut.told.failed)
 
-    def _end(self, house: House) -> None:
-        house.renew()
-        house.again([])
-        if twice := house.twice():
+    def _end(self, target: Target) -> None:
+        target.renew()
+        target.again([])
+        if twice := target.twice():
             raise Broken(f"kept twice: {twice}")
 
     def __str__(self) -> str:
@@ -276,7 +276,7 @@ class Series:
 
 
 def thinned(points: list[Point], limit: int) -> list[Point]:
-    """At most so many of each call, spread evenly."""
+    """Return at most `count` points of each call, spread evenly."""
     kept: list[Point] = []
     for call in dict.fromkeys(point.call for point in points):
         mine = sorted(point for point in points if point.call == call)
@@ -286,29 +286,29 @@ def thinned(points: list[Point], limit: int) -> list[Point]:
 
 
 def control(folder: Path) -> bool:
-    """With a storage worker that answers first and keeps afterwards the same must fail."""
+    """Return whether the check finds out a worker that answers before it stores."""
     (folder / "hasty_worker.py").write_text(HASTY)
     config = '[workers.hasty]\nworker = "hasty_worker:worker"\n'
-    house = House(folder, config=CONFIG + STORAGE_OFF + config)
+    target = Target(folder, config=CONFIG + STORAGE_OFF + config)
     try:
-        house.again(instances.many(2))
-        house.audit()
-        refused, killed = instances.many(2)  # it has their bytes in hand
-        pid = house.gateway.child("hasty-0")
-        seen = ["-o", str(house.log), "-e", "trace=rename"]
+        target.again(instances.many(2))
+        target.audit()
+        refused, killed = instances.many(2)  # the worker holds their bytes
+        pid = target.gateway.child("hasty-0")
+        seen = ["-o", str(target.log), "-e", "trace=rename"]
         with attached(pid, *seen, "-e", "inject=rename:error=EIO:when=1+"):
-            house.send([refused])
-            procfs.until(lambda: "(INJECTED)" in house.log.read_text(), what="a refusal")
+            target.send([refused])
+            procfs.until(lambda: "(INJECTED)" in target.log.read_text(), what="a refusal")
         with attached(pid, "-e", "inject=rename:signal=SIGKILL:when=1"):
-            house.send([killed])
+            target.send([killed])
             procfs.until(lambda: not procfs.alive(pid), what="the death of the worker")
-        house.gateway.wait_child("hasty-0", other_than=pid)
-        house.again([])
-        # These do not go away, so this does not wait as `audit` does.
-        lines = [line for one in house.violations() if "it is not on disk" in (line := str(one))]
+        target.gateway.wait_child("hasty-0", other_than=pid)
+        target.again([])
+        # These violations do not go away, so there is no need to wait as `audit` does.
+        lines = [line for one in target.violations() if "it is not on disk" in (line := str(one))]
         return all(any(one.uid in line for line in lines) for one in (refused, killed))
     finally:
-        house.close()
+        target.close()
 
 
 def run(options: argparse.Namespace) -> int:
@@ -319,7 +319,7 @@ def run(options: argparse.Namespace) -> int:
     for victim in options.victims.split(","):
         for kind in options.kinds.split(","):
             if (victim, kind) == ("acceptor-0", "checkpoint"):
-                continue  # it has no part in it
+                continue  # this process is not involved
             series = Series(victim, kind, options)
             series.run()
             print(series, flush=True)

@@ -1,4 +1,4 @@
-"""A storage worker that says success before it has kept anything: what a crash test must notice."""
+"""A storage worker that answers success before it stores: crash tests must detect it."""
 
 HASTY = """
 import os

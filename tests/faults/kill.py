@@ -1,4 +1,4 @@
-"""kill -9 of any process at a random moment under load, and a restart: do the invariants hold?"""
+"""Kill a random process at a random moment under load, restart it, and check the invariants."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIG = "[fabric]\nheartbeat = 0.2\nlease_grace = 5.0\n"
-LANES = 4
+ASSOCIATIONS = 4
 VICTIMS = ("acceptor-0", "storage-0", "query-0", "retrieve-0", "supervisor")
 ANSWERED = 1.0
 """Seconds after the fault, or after the process was started again, for an answer to C-ECHO (I5)."""
@@ -31,7 +31,7 @@ CHECKED = 20
 
 
 class Rounds:
-    """One archive through all rounds; the gateway is started anew when its supervisor died."""
+    """One archive through all rounds; the gateway is restarted when its supervisor was killed."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self._folder = folder
@@ -40,13 +40,13 @@ class Rounds:
         self.gateway = Gateway(folder, config=CONFIG)
         self.sent = 0
         self.slowest = 0.0
-        """Seconds that a C-ECHO took after a restart."""
+        """Seconds that the slowest C-ECHO after a restart took."""
 
     def one(self) -> str:
-        """Load, a kill in the midst of it, a recovery; gives who was killed."""
+        """Kill a process under load and wait for recovery; return the name of the process."""
         size = self._random.choice((2_000, 200_000))
         batch = instances.many(self._random.randrange(80, 240), size=size)
-        again = self._random.sample(batch, len(batch) // 10)  # the same at the same moment
+        again = self._random.sample(batch, len(batch) // 10)  # duplicates, sent at the same time
         load = threading.Thread(target=self._send, args=(batch + again,))
         load.start()
         time.sleep(self._random.uniform(0.0, 0.4))
@@ -59,7 +59,7 @@ class Rounds:
     def _send(self, batch: list[instances.Instance]) -> None:
         address = self.gateway.address
         in_parallel(
-            LANES,
+            ASSOCIATIONS,
             batch,
             lambda mine: store_all(address, mine, listener=self.accountant, timeout=WALL),
         )
@@ -83,7 +83,7 @@ class Rounds:
         self.slowest = max(self.slowest, time.monotonic() - begun)
 
     def settle(self) -> list:
-        """The violations that do not go away by themselves within a few seconds."""
+        """Return the violations that remain after a few seconds."""
         end = time.monotonic() + 15
         while True:
             found = self.accountant.violations(self.gateway.archive, spool=self.gateway.spool)

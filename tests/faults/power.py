@@ -1,4 +1,4 @@
-"""The power fails: at each system call of a commit, and of a whole gateway under load.
+"""Power cuts: at each system call of a commit, and of a whole gateway under load.
 
 An ext4 file system in a file, mounted so that nothing reaches it that was not synced. What the
 file holds at the moment of the cut is what a disk would hold: it is copied, mounted, and must have
@@ -63,7 +63,7 @@ class Disk:
         command("cp", "--sparse=always", self._empty, self.image)
 
     def cut(self, name: str = "cut") -> Path:
-        """What a disk would hold now."""
+        """Return a copy of what a disk would hold now."""
         copy = self.folder / f"{name}.img"
         command("cp", "--sparse=always", self.image, copy)
         return copy
@@ -84,7 +84,7 @@ def mounted(image: Path, place: Path) -> Iterator[Path]:
 
 
 class Steps:
-    """The writer, cut off at one call after the other."""
+    """Cut the power of the writer at one system call after the other."""
 
     def __init__(self, disk: Disk, count: int) -> None:
         self._disk = disk
@@ -92,7 +92,7 @@ class Steps:
         self._log = disk.folder / "strace.log"
 
     def points(self) -> list[Point]:
-        """The calls of an undisturbed run between its two marks."""
+        """Return the system calls of an undisturbed run between its two marks."""
         self.run(trace=True)
         count: Counter[str] = Counter()
         found: list[Point] = []
@@ -112,7 +112,7 @@ class Steps:
     def run(
         self, point: Point | None = None, *, trace: bool = False, preload: str = ""
     ) -> tuple[Path, dict[str, str]]:
-        """Run until the cut; gives what a disk would hold, and what was acknowledged."""
+        """Run until the cut; return what a disk would hold, and what was acknowledged."""
         self._disk.renew()
         strace: list[str] = []
         if point is not None:
@@ -141,12 +141,12 @@ class Steps:
 
 
 def missing(disk: Disk, cut: Path, acknowledged: dict[str, str], data: str = "data") -> list[str]:
-    """What was acknowledged and is not whole, on disk and in the index, after a start."""
+    """Return the acknowledged instances that are incomplete or not indexed after a start."""
     with mounted(cut, disk.folder / "after") as place:
         archive = place / data / "archive"
         found = lost(archive, acknowledged)
         if not found and archive.is_dir():
-            with Running(place / data):  # what is left over is dealt with
+            with Running(place / data):  # a start removes unfinished files
                 pass
             found = [f"after the start: {line}" for line in lost(archive, acknowledged)]
         return found
@@ -170,7 +170,7 @@ def lost(archive: Path, acknowledged: dict[str, str]) -> list[str]:
 
 
 def eatmydata() -> str:
-    """The library that makes syncs do nothing; empty if it is not installed."""
+    """Return the path of the library that makes syncs do nothing; empty if not installed."""
     found = [*Path("/usr/lib").glob("*/libeatmydata.so*"), *Path("/usr/lib").glob("libeatmydata*")]
     return str(found[0]) if found else ""
 
@@ -191,7 +191,7 @@ def steps(folder: Path, options: argparse.Namespace) -> bool:
 
 
 def control(disk: Disk, victim: Steps) -> bool:
-    """Without syncs the same must fail."""
+    """The negative control: the check must fail without syncs."""
     library = eatmydata()
     if not library:
         print("eatmydata is not installed: no negative control")
@@ -203,7 +203,7 @@ def control(disk: Disk, victim: Steps) -> bool:
 
 
 def whole(folder: Path, options: argparse.Namespace) -> bool:
-    """A gateway under load, stopped for a moment and cut."""
+    """Stop a gateway under load for a moment and cut its power."""
     disk = Disk(folder, 1024)
     disk.renew()
     chance, accountant, cuts = random.Random(options.seed), Accountant(), []

@@ -1,4 +1,4 @@
-"""Much of everything: many big objects at once, a huge one, and very many short associations."""
+"""Long runs: many big objects at once, a huge object, and very many short associations."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 MB = 1_000_000
 CONTEXT = wire.context(1, wire.CT, wire.EXPLICIT)
 MEMORY = 200 * MB
-"""Of each process, whatever it is sent."""
+"""Limit of memory for each process."""
 KEPT = 3 * MB
-"""Memory that 90 % of the cycles may have cost in the end."""
+"""Limit of growth over the last 90 % of the cycles."""
 WORKING = ("acceptor-0", "storage-0")
 
 
 def stored(gateway: Gateway, uid: str, pieces: Iterator[bytes]) -> int:
-    """The status of one C-STORE on an association of its own."""
+    """Return the status of one C-STORE on its own association."""
     with association(gateway.address, CONTEXT) as peer:
         peer.sock.settimeout(300)
         status = stream_store(peer, uid, pieces)
@@ -37,12 +37,12 @@ def stored(gateway: Gateway, uid: str, pieces: Iterator[bytes]) -> int:
 
 
 def peaks(gateway: Gateway) -> dict[str, int]:
-    """The most memory that each working process had, in bytes."""
+    """Return the peak memory of each process in bytes."""
     return {name: procfs.memory(gateway.child(name), "VmHWM") for name in WORKING}
 
 
 def at_once(gateway: Gateway, options: argparse.Namespace) -> str:
-    """Many big objects at the same moment, and a C-ECHO every now and then."""
+    """Store many big objects at once, with a C-ECHO from time to time."""
     statuses: list[int] = []
 
     def one() -> None:
@@ -72,7 +72,7 @@ def at_once(gateway: Gateway, options: argparse.Namespace) -> str:
 
 
 def huge(gateway: Gateway, options: argparse.Namespace) -> str:
-    """One object of more than 2^32 bytes, which takes two elements."""
+    """Store an object of more than 2^32 bytes, which takes two elements."""
     half = 2_200_000_000 // options.shrink // 2 * 2
     uid, pieces, _ = instances.big_ct(half)
     head = next(pieces)[:-12]
@@ -101,7 +101,7 @@ def huge(gateway: Gateway, options: argparse.Namespace) -> str:
 
 
 def cycles(gateway: Gateway, options: argparse.Namespace) -> str:
-    """Associate and abort, again and again."""
+    """Associate and abort repeatedly."""
     acceptor = gateway.child("acceptor-0")
 
     def some(count: int) -> None:

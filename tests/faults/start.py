@@ -1,4 +1,4 @@
-"""Killed at each system call with which a start clears up: the next start finds its way.
+"""Kill a start at each system call of its clean-up: the next start must succeed.
 
 A gateway is killed while it stores, and leftovers of each kind are laid beside what it had. That is
 copied for each cut: strace kills whichever process of a starting gateway gets to the call, all
@@ -41,7 +41,7 @@ def token(number: int) -> str:
 
 
 class Scene:
-    """What each start finds, and what was acknowledged of it."""
+    """The state that each start finds, and the instances of it that were acknowledged."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -75,13 +75,13 @@ class Scene:
         one = instances.make()
         self.accountant.sending(one)
         bucket = gateway.archive / "20200101" / "120000000-0"
-        workshop = gateway.archive / "tmp" / "0123456789abcdef"
-        for place in (bucket, workshop):
+        unfinished = gateway.archive / "tmp" / "0123456789abcdef"
+        for place in (bucket, unfinished):
             place.mkdir(parents=True)
         kept = next(gateway.archive.rglob("*.dcm"))
         shutil.copy(kept, bucket / f"{token(1)}.dcm")
         (bucket / f"{token(2)}.dcm").write_bytes(one.part10())
-        (workshop / f"{token(3)}.1.part").write_bytes(b"half")
+        (unfinished / f"{token(3)}.1.part").write_bytes(b"half")
         (gateway.spool / "incoming" / "0" / f"{token(4)}.part").write_bytes(b"half")
         (gateway.spool / "ready" / token(5)).write_bytes(one.part10())
 
@@ -90,7 +90,7 @@ class Scene:
         shutil.copytree(self._template, self.data)
 
     def traced(self, *options: str) -> Program:
-        """A start under strace, which looks at nothing but what it is told."""
+        """Start the gateway under strace with these options."""
         self._again()
         serve = (COMMAND, "serve", "--port", "0", "--data", self.data)
         return Program("strace", "-qq", "-f", "--seccomp-bpf", *options, *serve, cwd=self._folder)
@@ -102,7 +102,7 @@ class Scene:
         return strace.points(self.log.read_text(), self.data)
 
     def cut(self, point: Point) -> bool:
-        """Whether anybody was killed."""
+        """Return whether a process was killed."""
         inject = f"inject={point.call}:signal=SIGKILL:{point.when}"
         program = self.traced("-o", "/dev/null", "-e", inject)
 
@@ -121,7 +121,7 @@ class Scene:
         return struck
 
     def check(self) -> list[str]:
-        """What is wrong after a start without a fault."""
+        """Return what is wrong after a start without a fault."""
         gateway = Gateway(self._folder)
         try:
             if not echo_ok(gateway.address):

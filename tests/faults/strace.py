@@ -1,4 +1,4 @@
-"""strace on a process that runs: what it calls, and faults at the calls that are asked for."""
+"""Attach strace to a running process to record its system calls or make some of them fail."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Point(NamedTuple):
 
 
 def works() -> bool:
-    """Is it installed, and may it trace here?"""
+    """Return whether strace is installed and permitted."""
     if shutil.which("strace") is None:
         return False
     probe = ["strace", "-e", "inject=getppid:error=EIO", "true"]
@@ -43,7 +43,7 @@ def works() -> bool:
 
 @contextmanager
 def attached(pid: int, *options: str) -> Iterator[None]:
-    """Trace the process with all its threads, also those that it will make."""
+    """Trace a process with its present and future threads."""
     command = ["strace", "-qq", "-f", "-p", str(pid), *options]
     if "-o" not in options:
         command += ["-o", "/dev/null"]
@@ -62,7 +62,7 @@ def attached(pid: int, *options: str) -> Iterator[None]:
 
 
 def _detach(tracer: subprocess.Popen[bytes], pid: int) -> None:
-    """strace 6.1 may wait for ever if it is told to leave at the moment its process dies."""
+    """End strace. Version 6.1 may hang if it gets SIGTERM just when its process dies."""
     if procfs.alive(pid):
         tracer.terminate()
     try:
@@ -83,12 +83,12 @@ def _is_traced(pid: int, tracer: int) -> bool:
 
 
 def among(calls: Sequence[str]) -> str:
-    """For `-e trace=`: those of them that this machine has."""
+    """Return an argument of `-e trace=` that ignores calls which this machine lacks."""
     return ",".join(f"?{call}" for call in calls)
 
 
 def points(log: str, below: Path | None = None) -> list[Point]:
-    """Every (call, nth) that some thread reached, in order; `below`: only on files of a folder.
+    """Return every (call, nth) that a thread reached, in order; `below`: only on files in a folder.
 
     The log is one of `-f -y`. strace counts for each thread by itself.
     """

@@ -1,4 +1,4 @@
-"""The wall clock jumps by ten years either way: timers go on, and names stay what they are."""
+"""The wall clock jumps by ten years in both directions: timers and file names are unaffected."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CONFIG = f"[fabric]\nheartbeat = {HEARTBEAT}\n"
 
 @pytest.fixture
 def set_clock(tmp_path, monkeypatch) -> Callable[[int], None]:
-    """Moves the wall clock of all programs that are started from now on."""
+    """A function that moves the wall clock of all programs started from now on."""
     library, file = tmp_path / "clock.so", tmp_path / "offset"
     command = ["gcc", "-shared", "-fPIC", "-O2", "-o", library, Path(__file__).with_name("clock.c")]
     subprocess.run(command, check=True, timeout=WALL)
@@ -46,7 +46,7 @@ def set_clock(tmp_path, monkeypatch) -> Callable[[int], None]:
 
 
 def years_of(gateway: Gateway) -> set[int]:
-    """Those under which it keeps instances."""
+    """Return the years in the names of its archive folders."""
     return {int(path.name[:4]) for path in gateway.archive.glob("2???????")}
 
 

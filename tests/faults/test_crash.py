@@ -38,43 +38,43 @@ STEPS = [
 
 
 @pytest.fixture(scope="module")
-def house():
+def target():
     with short_folder() as folder:
-        house = crash.House(folder)
+        target = crash.Target(folder)
         try:
-            house.again(instances.many(2))
-            yield house
-            assert house.gateway.stop() == 0
+            target.again(instances.many(2))
+            yield target
+            assert target.gateway.stop() == 0
         finally:
-            house.close()
+            target.close()
 
 
-def call_of(house: crash.House, victim: str, kind: str, family: str) -> Point:
-    """The first call of the family on a file, by whatever name the process calls it."""
-    log = house.record(victim, kind, crash.DISK)
-    found = strace.points(log, house.gateway.data)
+def call_of(target: crash.Target, victim: str, kind: str, family: str) -> Point:
+    """Return the first call on a file that belongs to the family."""
+    log = target.record(victim, kind, crash.DISK)
+    found = strace.points(log, target.gateway.data)
     return next(point for point in found if point.call in FAMILIES[family])
 
 
 @pytest.mark.parametrize(("victim", "kind", "family"), STEPS, ids=map("-".join, STEPS))
-def test_killed_at_a_call(house, victim: str, kind: str, family: str) -> None:
-    """Nothing is lost, nothing half is left, and the SCU is told the truth."""
-    cut = house.kill(victim, kind, call_of(house, victim, kind, family))
-    house.audit()
+def test_killed_at_a_call(target, victim: str, kind: str, family: str) -> None:
+    """No instance is lost or left incomplete, and the statuses that the SCU received are true."""
+    cut = target.kill(victim, kind, call_of(target, victim, kind, family))
+    target.audit()
     assert cut.died
 
 
 @pytest.mark.parametrize("error", crash.ERRORS)
 @pytest.mark.parametrize(("victim", "kind", "family"), STEPS, ids=map("-".join, STEPS))
-def test_refused_at_a_call(house, victim: str, kind: str, family: str, error: str) -> None:
-    """A failure status; the association goes on, and so does storing once it is over."""
-    cut = house.refuse(victim, kind, call_of(house, victim, kind, family), error)
-    house.audit()
+def test_refused_at_a_call(target, victim: str, kind: str, family: str, error: str) -> None:
+    """The SCU gets a failure status; the association and later C-STOREs are not affected."""
+    cut = target.refuse(victim, kind, call_of(target, victim, kind, family), error)
+    target.audit()
     if (victim, family) != ("storage-0", "write"):  # its messages are written as well
         assert not cut.died
     assert cut.died or cut.told.failed
 
 
 def test_a_worker_that_answers_too_early_is_noticed(folder) -> None:
-    """The negative control: without it all of this would prove nothing."""
+    """The negative control: a worker that breaks the promise on purpose must be found out."""
     assert crash.control(folder)

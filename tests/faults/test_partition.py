@@ -1,4 +1,4 @@
-"""The cable is pulled: the peer neither says farewell nor answers, and its place comes back."""
+"""A network cable is unplugged: the silent peer is aborted, and its association is freed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PROJECT = Path(__file__).parents[2]
 _NET = f"10.213.{os.getpid() >> 6 & 255}"
 _HOST = (os.getpid() & 63) * 4
 HERE, THERE = f"{_NET}.{_HOST + 1}", f"{_NET}.{_HOST + 2}"
-"""Of a network of four addresses for each process, as tests may run side by side."""
+"""Each process has its own network of four addresses, so that tests can run in parallel."""
 CONFIG = f"""
 [association]
 artim_timeout = {PATIENCE}
@@ -60,7 +60,7 @@ def ip(*words: str) -> int:
 
 @contextmanager
 def cable() -> Iterator[tuple[str, str]]:
-    """A name space at the end of a cable; gives its name and that of our plug."""
+    """A network namespace behind a veth pair; yields its name and that of the near interface."""
     name = f"gw{os.getpid()}"
     plugs = f"{name}a", f"{name}b"
     try:
@@ -73,7 +73,7 @@ def cable() -> Iterator[tuple[str, str]]:
             ip("-n", name, "link", "set", plugs[1], "up"),
         )
         if any(made):
-            pytest.skip("this machine does not let us lay a cable")
+            pytest.skip("network namespaces are not permitted here")
         yield name, plugs[0]
     finally:
         ip("link", "del", plugs[0])
@@ -94,8 +94,8 @@ def test_a_cable_is_pulled(part: float) -> None:
             peer.out.wait_for("^there$")
             assert ip("link", "set", plug, "down") == 0
             gateway.program.err.wait_for(SILENT)
-            # Its place is the only one there is.
-            procfs.until(lambda: _echoes(gateway.address), what="the place")
+            # max_associations is 1: a C-ECHO succeeds only once the association is gone.
+            procfs.until(lambda: _echoes(gateway.address), what="a free association")
             procfs.until(lambda: not list(leftovers(gateway.spool)), what="an empty spool")
             procfs.until(
                 lambda: len(procfs.descriptors(acceptor)) <= opened + 1,

@@ -1,4 +1,4 @@
-"""Stores instances in an archive and says so, one line each: the victim of the power cuts.
+"""Store instances in an archive and print a line for each: the program whose power is cut.
 
 `python -m tests.faults.writer FOLDER COUNT`
 """

@@ -79,15 +79,15 @@ def _kinds(instances: list[Instance]) -> dict[tuple[str, str], None]:
 
 
 def in_parallel(
-    lanes: int, instances: list[Instance], send: Callable[[list[Instance]], Outcome]
+    count: int, instances: list[Instance], send: Callable[[list[Instance]], Outcome]
 ) -> list[Outcome]:
-    """Deal the instances out to `lanes` threads that each `send` their share."""
-    outcomes: list[Outcome | None] = [None] * lanes
+    """Deal the instances out to `count` threads that each `send` their share."""
+    outcomes: list[Outcome | None] = [None] * count
 
-    def run(lane: int) -> None:
-        outcomes[lane] = send(instances[lane::lanes])
+    def run(number: int) -> None:
+        outcomes[number] = send(instances[number::count])
 
-    threads = [threading.Thread(target=run, args=(lane,)) for lane in range(lanes)]
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -29,7 +29,7 @@ def main() -> int:
 
 
 def stay(inherited: process.Inherited, told: int) -> int:
-    """Until told to leave; who connects is told our name."""
+    """Wait for SIGTERM; send the own name to whoever connects."""
     listeners = []
     if "listen" in inherited.fds:
         listeners.append(socket.socket(fileno=inherited.fds["listen"]))
@@ -65,7 +65,7 @@ def play(inherited: process.Inherited, do: str, **how: Any) -> int | None:
             inherited.report(**how)
         case "leave":
             return int(how["status"])
-        case "leave once":  # then never again: the file remembers
+        case "leave once":  # the file records that it has left
             if not os.path.exists(how["file"]):
                 open(how["file"], "x").close()
                 return int(how["status"])
@@ -79,11 +79,11 @@ def play(inherited: process.Inherited, do: str, **how: Any) -> int | None:
                 session=os.getsid(0),
                 inheritable=[fd for fd in range(3, 64) if inheritable(fd)],
             )
-        case "write":  # what it was handed, for the test to read
+        case "write":  # its settings, for the test to read
             Path(how["folder"], f"{inherited.name}.json").write_text(json.dumps(inherited.settings))
         case "say":  # on standard output, which is the supervisor's
             print(how["text"], flush=True)
-        case "note end":  # at SIGTERM, who left when
+        case "note end":  # at SIGTERM, to record the order of endings
             signal.signal(signal.SIGTERM, lambda *_: note_end(how["file"], inherited.name))
         case "deaf":  # to SIGTERM
             signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Gateways and commands as processes: started, awaited with a limit, and nothing left behind."""
+"""Start gateways and commands as processes, wait for them, and leave none behind."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ READY = [{"do": "ready"}]
 
 
 class Running:
-    """A command that was started; its standard error goes to a file."""
+    """A running command whose standard error goes to a file."""
 
     def __init__(self, arguments: list[str], log: Path, **environment: str) -> None:
         self.log = log
@@ -43,7 +43,7 @@ class Running:
         self._stdout = self.process.stdout
 
     def line(self) -> str:
-        """Its next line on standard output; empty: it ended."""
+        """Return the next line of standard output; empty if the command has ended."""
         readable, _, _ = select.select([self._stdout], [], [], LIMIT)
         assert readable, self.errors
         return self._stdout.readline().rstrip("\n")
@@ -110,7 +110,7 @@ class Bench:
         return running
 
     def note(self) -> dict[str, Any]:
-        """What run/gateway.json says."""
+        """Return the content of run/gateway.json."""
         note = json.loads((self.data / "run" / "gateway.json").read_text())
         self.seen |= {*note["acceptors"].values(), *note["workers"].values()}
         return note
@@ -132,7 +132,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def ended(pid: int) -> bool:
-    """Whether the process is gone, or goes while this waits."""
+    """Return whether a process ends while this waits."""
     try:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -144,7 +144,7 @@ def ended(pid: int) -> bool:
 
 
 def kill(pid: int) -> None:
-    """Kill it and see it gone."""
+    """Kill a process and wait for its end."""
     pidfd = os.pidfd_open(pid)
     try:
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""`dicom-gateway serve` and `worker` with scripted children in the place of the real ones."""
+"""`dicom-gateway serve` and `worker` with scripted children instead of the real ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keepers start again what dies, and give up in time."""
+"""Children that die are restarted, and given up if they die too often."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_told_to_leave_between_two_lives(monkeypatch: pytest.MonkeyPatch) -> Non
 
         def on_change() -> None:
             lives.append(1)
-            if len(lives) == 4:  # started, ended, started, ended: now it waits 600 s
+            if len(lives) == 4:  # started, ended, started, ended: the next start is due in 600 s
                 changed.set()
 
         monkeypatch.setattr(restarts, "FIRST_DELAY", 600.0)

@@ -1,4 +1,4 @@
-"""The real gateway as a user starts it: acceptor, storage worker, a worker of one's own."""
+"""The real gateway as a user starts it: acceptor, storage worker, a user's worker."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def config(bench: Bench) -> Path:
 
 
 def serve(bench: Bench) -> tuple[Running, str]:
-    """A gateway that is ready, and its port."""
+    """Start a gateway; return it and its port once it is ready."""
     running = bench.run("gateway", "serve", "--config", str(config(bench)))
     match = re.search(r":(\d+) AE", running.line())
     assert match, running.errors

@@ -1,4 +1,4 @@
-"""One listening socket; and one line that says how to mend what prevents it."""
+"""The listening socket, and the one line of error if it cannot be opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gateway of scripted children: started in order, kept alive, ended in order."""
+"""A gateway with scripted children: started in order, restarted, ended in order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.supervisor.conftest import LIMIT, READY, Bench, ended, kill
 
 
 def ask(port: int) -> str:
-    """Connect, and read who answers."""
+    """Connect, and return the name of the child that answers."""
     with socket.create_connection(("127.0.0.1", port), LIMIT) as peer:
         peer.settimeout(LIMIT)
         return peer.recv(100).decode()
@@ -133,7 +133,7 @@ def test_a_worker_that_was_superseded_is_not_started_again(bench: Bench, status:
     script = [*READY, {"do": "leave", "status": status}, *READY]
     running = bench.serve(workers={"w": script})
     port = int(running.line().split(":")[2].split()[0])
-    running.logged(f"child=w-0 ended: exit status {status}\n")  # by itself, before it is told to
+    running.logged(f"child=w-0 ended: exit status {status}\n")  # before SIGTERM
     assert ask(port) == "acceptor-0"
     running.signal(signal.SIGTERM)
     assert running.wait() == 0
@@ -245,7 +245,7 @@ def test_a_full_disk_does_not_stop_the_description(bench: Bench) -> None:
     assert ask(port) == "acceptor-0"
     pid = bench.note()["acceptors"]["acceptor-0"]
     draft = bench.data / "run" / "gateway.draft"
-    draft.mkdir()  # nothing can be written there any more
+    draft.mkdir()  # so that the file cannot be written
     kill(pid)
     assert ask(port) == "acceptor-0"
     running.signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""What ends, or bounds, what would go on for ever: each would be missed only on a bad day."""
+"""Limits that are reached only when something else fails."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def echo(event):
 
 
 def test_a_release_whose_worker_died_ends_all_the_same(folder) -> None:
-    """The peer leaves the A-RELEASE-RQ unanswered, and nobody is left who waits for it."""
+    """The peer does not answer the A-RELEASE-RQ, and the worker that asked for it is dead."""
     config = f"{STORAGE_OFF}[association]\nacse_timeout = 1.0\nnetwork_timeout = {10 * WALL}\n"
     with running(config) as gateway, UserWorker(folder, RELEASES, gateway.data) as worker:
         worker.wait_ready()
@@ -45,7 +45,7 @@ PENDING = 4
 
 
 def test_a_burst_of_silent_connections_makes_as_many_leave_the_oldest_first() -> None:
-    """All of them are accepted at the same moment; the limit holds, for the last ones."""
+    """All are accepted at once; the limit holds, and the most recent connections stay."""
     with running(
         f"[association]\nmax_pending = {PENDING}\nartim_timeout = {10 * WALL}\n"
     ) as gateway:
@@ -55,7 +55,7 @@ def test_a_burst_of_silent_connections_makes_as_many_leave_the_oldest_first() ->
         try:
             os.kill(acceptor, signal.SIGCONT)
             assert echo_ok(gateway.address)
-            # That connection was one more, which made one more leave while it was silent.
+            # The connection of echo_ok counted too while it was silent.
             open_ = [number for number, peer in enumerate(silent) if not is_closed(peer)]
             assert open_ == list(range(len(silent) - PENDING + 1, len(silent)))
         finally:
@@ -64,7 +64,7 @@ def test_a_burst_of_silent_connections_makes_as_many_leave_the_oldest_first() ->
 
 
 def is_closed(peer: RawPeer) -> bool:
-    """Has the acceptor closed the connection? It does so before it answers who came later."""
+    """Return whether the acceptor has closed the connection."""
     poll = select.poll()
     poll.register(peer.sock, select.POLLIN)
     return bool(poll.poll(0))
@@ -114,7 +114,7 @@ def action_rq(message_id: int) -> bytes:
 
 @pytest.mark.slow
 def test_what_waits_on_one_association_is_bounded_in_bytes(folder) -> None:
-    """Behind a C-FIND in hand come seven requests of 20 MiB: three fit, then again three."""
+    """Of seven requests of 20 MiB behind a pending C-FIND three fit; later three more do."""
     contexts = (wire.context(1, FIND_MODEL, wire.IMPLICIT), wire.context(3, COMMITMENT))
     identifier = b"\x10\0\x10\0" + SIZE.to_bytes(4, "little") + b"*" * SIZE
     with running(STORAGE_OFF) as gateway, UserWorker(folder, ANSWERS, gateway.data) as worker:
@@ -158,7 +158,7 @@ def store(event):
 
 
 def test_an_answer_that_cannot_travel_fails_at_once(folder) -> None:
-    """More entries than an envelope may have: a failure long before the deadline, and a line."""
+    """An answer with too many entries for an envelope fails before the deadline and is logged."""
     one = instances.make()
     with running(STORAGE_OFF) as gateway, UserWorker(folder, TOO_LONG, gateway.data) as worker:
         worker.wait_ready()

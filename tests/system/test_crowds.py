@@ -1,4 +1,4 @@
-"""Very many peers and watchers, and nothing left to give them: those who are served stay so."""
+"""Very many peers and watchers, up to the limits of the process: established peers are served."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.peers.workers import STORAGE_OFF, WATCH, UserWorker
 
 @contextmanager
 def many_descriptors():
-    """For this process, too, as many as it may have."""
+    """Raise the limit of descriptors of this process."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
@@ -31,7 +31,7 @@ def many_descriptors():
 
 @pytest.mark.slow
 def test_1100_associations_at_once() -> None:
-    """Descriptors above 1,024 work like the others, and the limit is kept to the letter."""
+    """Descriptors above 1,024 work like others, and max_associations is exact."""
     count = 1100
     config = f"[association]\nmax_associations = {count}\n"
     with many_descriptors(), running(config) as gateway:
@@ -78,7 +78,7 @@ SHORT = "none can be accepted: Too many open files"
 
 
 def test_descriptors_used_up(start_gateway) -> None:
-    """Who is there is served, storing without a file too; the acceptor neither spins nor dies."""
+    """Open associations are served; the accept loop stops and logs one line."""
     gateway = start_gateway("[association]\nartim_timeout = 6000.0\n")
     acceptor = gateway.child("acceptor-0")
     small, big = instances.many(2), instances.many(2, size=100_000)
@@ -109,7 +109,7 @@ def test_descriptors_used_up(start_gateway) -> None:
 
 
 def _spent(acceptor: int, peer: RawPeer, batch: list[instances.Instance]) -> float:
-    """CPU seconds of the acceptor for a C-STORE of each."""
+    """Return the CPU seconds of the acceptor for a C-STORE of each instance."""
     before = procfs.cpu_seconds(acceptor)
     for number, one in enumerate(batch):
         assert peer.store(one, number).status == 0x0000
@@ -118,7 +118,7 @@ def _spent(acceptor: int, peer: RawPeer, batch: list[instances.Instance]) -> flo
 
 @pytest.mark.slow
 def test_watchers_that_sleep_cost_a_store_next_to_nothing(folder) -> None:
-    """A hundred that never read, and one whose process stands still."""
+    """A hundred watchers never read, and the process of another one is stopped."""
     with running() as gateway, association(gateway.address, instances.make().context()) as peer:
         acceptor = gateway.child("acceptor-0")
         _spent(acceptor, peer, instances.many(50))
@@ -164,8 +164,8 @@ def store(event):
 
 @pytest.mark.slow
 def test_a_slow_worker_leaves_the_memory_flat(folder) -> None:
-    """Ten peers push 12 MB each, all small instances, while none is answered; then all are."""
-    lanes, each = 10, 200
+    """Ten peers send 12 MB each of small instances while the worker answers none of them."""
+    count, each = 10, 200
     config = f"{STORAGE_OFF}[spool]\ninline_max = 65536\n"
     with running(config) as gateway, UserWorker(folder, SLOW, gateway.data, name="slow") as worker:
         worker.wait_ready()
@@ -174,7 +174,7 @@ def test_a_slow_worker_leaves_the_memory_flat(folder) -> None:
         stream = b"".join(
             wire.message(1, wire.store_rq(one.uid, n), one.data_set) for n in range(each)
         )
-        peers = [RawPeer(gateway.address) for _ in range(lanes)]
+        peers = [RawPeer(gateway.address) for _ in range(count)]
         for peer in peers:
             peer.associate(one.context())
         before = procfs.memory(acceptor)
@@ -185,7 +185,7 @@ def test_a_slow_worker_leaves_the_memory_flat(folder) -> None:
             senders[0].join(1.5)
             assert senders[0].is_alive(), "reading went on although nothing was answered"
             grown = procfs.memory(acceptor) - before
-            assert grown < lanes * 2e6 + 10e6, f"{grown / 1e6:.0f} MB"
+            assert grown < count * 2e6 + 10e6, f"{grown / 1e6:.0f} MB"
             assert echo_ok(gateway.address)
         finally:
             (folder / "go").touch()

@@ -1,4 +1,4 @@
-"""A worker from anywhere that answers garbage: a failure for that request, and for nobody else."""
+"""A worker that answers garbage makes its own requests fail, and no others."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def answered(token: str, payload: Any, *frames: bytes) -> list[bytes]:
 
 
 class Stranger(threading.Thread):
-    """A worker for C-STORE that speaks the wire by itself; `script` is what it answers."""
+    """A C-STORE worker that speaks the protocol without the SDK; `script` makes its answers."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Stranger(threading.Thread):
         self._over = threading.Event()
         self.ready = threading.Event()
         self.said: list[int] = []
-        """The kinds of all that the acceptor said."""
+        """The kinds of all envelopes received from the acceptor."""
 
     def __enter__(self) -> Stranger:
         self.start()
@@ -91,7 +91,7 @@ def gateway():
 
 
 def status_of(gateway: Gateway) -> int:
-    """What a C-STORE is answered, while another association is served as ever."""
+    """Return the status of a C-STORE; a C-ECHO on another association must succeed."""
     one = instances.make()
     with association(gateway.address, one.context(), wire.context(3)) as peer:
         status = peer.store(one, 1).status
@@ -137,14 +137,14 @@ UNDECODABLE = {
 
 @pytest.mark.parametrize("script", UNDECODABLE.values(), ids=UNDECODABLE)
 def test_what_cannot_be_an_answer_is_none(gateway, script) -> None:
-    """The deadline answers, and a worker that goes on so loses its lease."""
+    """The request fails at its deadline; the lease goes on."""
     with Stranger(gateway, script) as stranger:
         assert status_of(gateway) == 0xA700
     assert END not in stranger.said, "once is no reason"
 
 
 def test_three_times_is_a_reason(gateway) -> None:
-    """Its lease ends at once, and so does what it has in hand."""
+    """The lease and the requests in hand end at once, long before the deadline."""
     with Stranger(gateway, lambda token: [[b"\xc1"]] * 3, NEVER) as stranger:
         assert status_of(gateway) == 0xA700
         procfs.until(lambda: END in stranger.said, what="the end of the lease")

@@ -1,4 +1,4 @@
-"""Hostile input, each test named after what it stands for; a healthy peer never notices (P5)."""
+"""Hostile input: after each test a healthy peer is still served by the same process (P5)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def gateway():
 
 @pytest.fixture(autouse=True)
 def healthy_peer_goes_on(gateway):
-    """The same process answers an old association and a new one afterwards."""
+    """Check that the same acceptor process answers a C-ECHO afterwards."""
     acceptor = gateway.child("acceptor-0")
     yield
     assert echo_ok(gateway.address)
@@ -57,7 +57,7 @@ def test_another_protocol_on_the_port(gateway, sent: bytes) -> None:
         first, *late, end = peer.recv_all()
         assert first == wire.abort(0, 0)
         assert end == EOF
-        # Sta13: AA-7 may answer what is no PDU either, as long as the way is open.
+        # Sta13: AA-7 may answer further bytes that are not a PDU while the connection is open.
         assert set(late) <= {wire.abort(2, 1), wire.abort(2, 2), wire.abort(2, 6)}
 
 
@@ -65,7 +65,7 @@ def test_random_bytes(gateway) -> None:
     for _ in range(50):
         with RawPeer(gateway.address) as peer:
             peer.try_send(os.urandom(300))
-            # a PDU that announces a few more bytes than came is waited for until ARTIM
+            # the rest of an incomplete PDU is awaited until ARTIM expires
             peer.shutdown()
             assert peer.recv_all() in ([wire.abort(0, 0), EOF], [EOF])
 
@@ -148,7 +148,7 @@ def test_command_fragments_without_end(gateway) -> None:
 
 
 def test_empty_command_fragments_without_end(gateway) -> None:
-    """Nothing arrives, so nothing may be kept: memory stays flat."""
+    """Memory stays flat although the rest never arrives."""
     acceptor = gateway.child("acceptor-0")
     with association(gateway.address) as peer:
         before = procfs.memory(acceptor)
@@ -174,7 +174,7 @@ NAMES = {
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_peer_text_names_nothing(gateway, name: bytes) -> None:
-    """As SOP instance UID in command and data set, and as both AE titles (P8)."""
+    """Each text is sent as SOP Instance UID and as both AE titles (P8)."""
     tree = {path for path in gateway.folder.rglob("*") if "spool" not in path.parts}
     one = instances.make()
     raw = name + b"\0" * (len(name) % 2)
@@ -207,13 +207,13 @@ def test_path_traversal_in_a_class_uid(gateway) -> None:
 
 
 def _nested(depth: int) -> bytes:
-    """Sequences of undefined length in each other, in explicit VR little endian."""
+    """Return nested sequences of undefined length in explicit VR little endian."""
     opened = b"\x08\x00\x15\x11SQ\0\0\xff\xff\xff\xff" + b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
     return opened * depth
 
 
 def test_sequences_100000_deep(gateway) -> None:
-    """Never parsed in the acceptor; the storage worker does not follow them down."""
+    """The acceptor does not parse them, and the storage worker does not recurse."""
     one = instances.make()
     at = one.data_set.index(b"\x10\x00\x10\x00PN")
     data = one.data_set[:at] + _nested(100_000)
@@ -261,7 +261,7 @@ def test_deflate_that_is_not(gateway) -> None:
 
 
 def test_peer_that_never_reads(gateway) -> None:
-    """Its echoes are answered until the buffers are full, then it is dropped: memory is bounded."""
+    """C-ECHOs are answered until the buffers are full, then the connection is dropped."""
     acceptor = gateway.child("acceptor-0")
     with RawPeer(gateway.address, rcvbuf=4096) as peer:
         peer.associate()
@@ -291,7 +291,7 @@ def test_peer_that_vanishes_in_mid_data_set_leaves_nothing(gateway) -> None:
 
 @pytest.mark.slow
 def test_reset_at_every_offset_of_a_small_store(gateway) -> None:
-    """RST after each byte of a small C-STORE: the slot comes back, nothing half is kept."""
+    """After a reset at any byte of a C-STORE nothing incomplete is kept."""
     one = instances.make(size=0)
     request = wire.associate_rq(one.context())
     head = wire.message(1, wire.store_rq(one.uid))
@@ -325,7 +325,7 @@ def test_fin_after_each_pdu(gateway, cut: str) -> None:
 
 
 def test_silent_connections_do_not_stop_healthy_peers(gateway) -> None:
-    """More than `max_pending` of them: the oldest or the newest go, healthy peers come in."""
+    """More than `max_pending` silent connections do not keep healthy peers out."""
     silent = []
     try:
         for _ in range(200):
@@ -348,7 +348,7 @@ def _echoes(address) -> bool:
 
 
 def test_a_healthy_peer_beside_a_flood(gateway) -> None:
-    """Ten peers abort as fast as they can while one echoes."""
+    """One peer sends C-ECHOs while ten others abort as fast as they can."""
     stop = threading.Event()
 
     def flood() -> None:

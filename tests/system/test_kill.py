@@ -1,4 +1,4 @@
-"""kill -9 of every process while instances go in: nothing acknowledged is lost, all comes back."""
+"""kill -9 of each process under load: no acknowledged instance is lost, and it is restarted."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.peers.raw import RawPeer, echo_ok
 
 pytestmark = pytest.mark.timeout(300)
 
-LANES = 4
+ASSOCIATIONS = 4
 AFTER_READY = 40
-"""Answers by a new storage worker that prove it ready before it is killed too."""
+"""Answers after a kill that show the new storage worker to be ready."""
 
 
 class Progress(Accountant):
-    """An accountant that can be waited for."""
+    """An accountant with a condition to wait for."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,12 +48,12 @@ class Progress(Accountant):
 
 def send(gateway: Gateway, mine: list[instances.Instance], books: Accountant):
     return sender.in_parallel(
-        LANES, mine, lambda share: sender.store_all(gateway.address, share, listener=books)
+        ASSOCIATIONS, mine, lambda share: sender.store_all(gateway.address, share, listener=books)
     )
 
 
 class Background(threading.Thread):
-    """The senders, beside the test that kills."""
+    """The senders, in a thread beside the test."""
 
     def __init__(self, gateway: Gateway, mine: list[instances.Instance], books: Accountant):
         super().__init__(daemon=True)
@@ -78,15 +78,15 @@ def test_storage_worker_is_killed_again_and_again(start_gateway, size: int) -> N
     books = Progress()
     senders = Background(gateway, mine, books)
     victim, killed = gateway.child("storage-0"), 0
-    while books.answers + AFTER_READY < len(mine) - LANES:
-        # These answers can only come from the process that dies next: it was ready.
+    while books.answers + AFTER_READY < len(mine) - ASSOCIATIONS:
+        # These answers come from the process that is killed next, so it was ready.
         assert books.wait_for(books.answers + AFTER_READY), books.report_state()
         os.kill(victim, signal.SIGKILL)
         killed += 1
         victim = gateway.wait_child("storage-0", other_than=victim)
     outcomes = senders.finish()
     assert killed >= 5, f"only {killed} kills while the instances went in"
-    assert [o.errors for o in outcomes] == [[]] * LANES
+    assert [o.errors for o in outcomes] == [[]] * ASSOCIATIONS
     assert {uid: s for o in outcomes for uid, s in o.failed.items()} == {}
     assert len(books.acknowledged) == 1000
     assert books.duplicates(gateway.archive) == {}
@@ -96,7 +96,7 @@ def test_storage_worker_is_killed_again_and_again(start_gateway, size: int) -> N
 
 
 def wait_echo(address) -> None:
-    """Until a C-ECHO succeeds; each try may find the acceptor on its way back."""
+    """Wait until a C-ECHO succeeds; the acceptor may still be starting."""
 
     def attempt() -> bool:
         try:
@@ -130,7 +130,7 @@ def test_acceptor_is_killed_in_mid_transfer(start_gateway) -> None:
     rest = [one for one in [*mine, half] if one.uid not in books.acknowledged]
     assert rest
     again = send(gateway, rest, books)
-    assert [o.errors for o in again] == [[]] * LANES
+    assert [o.errors for o in again] == [[]] * ASSOCIATIONS
     assert books.acknowledged == {one.uid for one in [*mine, half]}
     books.check(gateway.archive, spool=gateway.spool)
     assert gateway.child("acceptor-0") != victim

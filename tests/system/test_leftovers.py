@@ -1,4 +1,4 @@
-"""What a crash, a stranger or another program leaves: each is told apart, and dealt with."""
+"""Files left by a crash are removed or indexed; files of other programs are left alone."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ def test_a_start_tells_orphans_strangers_and_links_apart(folder) -> None:
     precious.write_text("somebody's own")
     bucket = archive / "20200101" / "120000000-0"
     bucket.mkdir(parents=True)
-    # What a crash leaves.
+    # Left by a crash.
     whole, second = instances.make(), next(iter(archive.rglob("*.dcm")))
     books.sending(whole)
     half = spool / "incoming" / "0" / f"{token(1)}.part"
     half.write_bytes(whole.part10()[:500])
     sealed = spool / "ready" / token(2)
     sealed.write_bytes(whole.part10())
-    workshop = archive / "tmp" / "0123456789abcdef"
-    workshop.mkdir(parents=True)
-    (workshop / f"{token(3)}.1.part").write_bytes(b"half")
+    unfinished = archive / "tmp" / "0123456789abcdef"
+    unfinished.mkdir(parents=True)
+    (unfinished / f"{token(3)}.1.part").write_bytes(b"half")
     (bucket / f"{token(4)}.dcm").write_bytes(whole.part10())
     copy = bucket / f"{token(5)}.dcm"
     shutil.copy(second, copy)
-    # What is not ours.
+    # Of other programs.
     strangers = [
         spool / "incoming" / "0" / "notes.txt",
         spool / "ready" / "holiday.jpg",
@@ -69,7 +69,7 @@ def test_a_start_tells_orphans_strangers_and_links_apart(folder) -> None:
         assert "unfinished files deleted=1" in log
         assert "indexed=1 first=20200101/120000000-0/" in log
         assert "duplicates=1" in log
-        assert not any(path.exists() for path in (half, sealed, workshop, copy))
+        assert not any(path.exists() for path in (half, sealed, unfinished, copy))
         assert all(path.read_text() == "not ours" for path in strangers)
         assert all(path.is_symlink() for path in links)
         assert precious.read_text() == "somebody's own"
@@ -87,7 +87,7 @@ def test_a_start_tells_orphans_strangers_and_links_apart(folder) -> None:
 
 
 def test_an_index_that_is_busy_is_waited_for(start_gateway) -> None:
-    """Another program writes to it, such as a backup; nothing fails, and nobody else waits."""
+    """While another program, such as a backup, writes to the index, only C-STORE waits."""
     gateway = start_gateway()
     books = Accountant()
     assert sender.store_all(gateway.address, instances.many(1), listener=books).failed == {}

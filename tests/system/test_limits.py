@@ -1,4 +1,4 @@
-"""What runs out or stands still: the disk, and a worker that hangs. Never a silent success."""
+"""A full disk or a hung worker never leads to a false success."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_too_little_free_space_is_decided_at_the_command_set(start_gateway) -> N
 
 
 def test_disk_full_in_the_middle(folder) -> None:
-    """A700, the association lives, the `.part` is gone, and small ones go on."""
+    """The C-STORE fails with A700, its `.part` is removed, and small instances are stored."""
     with mounted(folder / "data", size="6m"):
         gateway = Gateway(folder, config="[spool]\nmin_free = 0\nrefuse_below = 0\n")
         try:
@@ -79,7 +79,7 @@ def test_handler_that_never_returns_is_out_of_resources_at_its_deadline(
 
 
 def test_stopped_storage_worker_comes_back(start_gateway) -> None:
-    """SIGSTOP for longer than its lease, then SIGCONT: no request is lost or answered twice."""
+    """A worker stopped for longer than its lease loses no request and answers none twice."""
     gateway = start_gateway(f"[fabric]\nheartbeat = {0.2 * PATIENCE}\nlease_grace = {WALL}\n")
     books = Accountant()
     victim = gateway.child("storage-0")
@@ -107,7 +107,7 @@ def test_stopped_storage_worker_comes_back(start_gateway) -> None:
 
 
 def test_associations_are_refused_while_the_disk_is_nearly_full(folder) -> None:
-    """(2,3,2) before any C-STORE has to be refused; no restart is needed once there is space."""
+    """Associations are rejected with (2,3,2) until there is space again."""
     with mounted(folder / "data", size="12m"):
         ballast = folder / "data" / "ballast"
         config = f"[spool]\nmin_free = {1 << 20}\nrefuse_below = {6 << 20}\n"
@@ -130,7 +130,7 @@ def test_associations_are_refused_while_the_disk_is_nearly_full(folder) -> None:
 
 
 def asked(gateway: Gateway) -> bytes:
-    """What an A-ASSOCIATE-RQ is answered with."""
+    """Return the answer to an A-ASSOCIATE-RQ."""
     with RawPeer(gateway.address) as peer:
         peer.send(wire.associate_rq(wire.context(1)))
         return peer.recv_pdu()

@@ -42,7 +42,7 @@ def test_acceptor_does_not_grow_with_the_object(start_gateway, size: int) -> Non
 
 
 def test_acceptor_does_not_grow_with_the_pdu(gateway_process) -> None:
-    """Claims of lengths alone allocate nothing."""
+    """A length field alone makes the acceptor allocate nothing."""
     acceptor = gateway_process.child("acceptor-0")
     assert echo_ok(gateway_process.address)
     before = procfs.memory(acceptor)
@@ -114,7 +114,7 @@ def test_acceptor_imports_nothing_heavy() -> None:
 
 
 def test_running_acceptor_has_nothing_heavy_mapped(gateway_process) -> None:
-    """The modules of the living process: pydantic's core is a shared library."""
+    """pydantic's core is a shared library, so it would be mapped."""
     acceptor = gateway_process.child("acceptor-0")
     with open(f"/proc/{acceptor}/maps") as maps:
         assert "pydantic_core" not in maps.read()

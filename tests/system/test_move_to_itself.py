@@ -1,4 +1,4 @@
-"""A C-MOVE whose destination is the gateway that is asked: it ends, and nothing is there twice."""
+"""A C-MOVE whose destination is the gateway itself ends, and duplicates nothing."""
 
 from __future__ import annotations
 

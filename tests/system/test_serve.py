@@ -1,4 +1,4 @@
-"""`dicom-gateway serve` as a user meets it: one line when ready, one line when it cannot."""
+"""`dicom-gateway serve` for a user: one line when it is ready, one line when it cannot start."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.peers.raw import echo_ok
 
 
 def one_line(program) -> str:
-    """The only thing that was said, on standard error, with exit status 2."""
+    """Return the only line of output, which is on standard error; the exit status is 2."""
     text = program.err.text.strip()
     assert program.popen.returncode == 2, program.report()
     assert len(text.splitlines()) == 1, f"more than one line: {text}"
@@ -118,13 +118,13 @@ def test_data_directory_is_a_file(folder) -> None:
 
 
 def test_data_directory_cannot_be_made(folder) -> None:
-    """/proc takes no directories, not even root's."""
+    """Not even root can make directories in /proc."""
     done = run_cli("serve", "--port", 0, "--data", "/proc/gateway-data")
     assert "/proc/gateway-data" in one_line(done)
 
 
 def test_data_directory_not_writable(folder) -> None:
-    """Permissions do not stop root, a read-only file system does."""
+    """A read-only file system stops root too, unlike permissions."""
     data = folder / "data"
     with ExitStack() as stack:
         if os.geteuid() == 0:
@@ -180,7 +180,7 @@ def test_worker_that_does_not_exist_is_named(folder) -> None:
 
 
 def test_deep_data_directory(folder) -> None:
-    """An ipc path may have 107 bytes; this directory has more."""
+    """The path of a Unix socket is limited to 107 bytes; this directory's is longer."""
     deep = folder / ("d" * 60) / ("e" * 60)
     deep.mkdir(parents=True)
     gateway = Gateway(deep)

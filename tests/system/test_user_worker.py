@@ -1,4 +1,4 @@
-"""A worker of the user's own: refused while another holds its event, else the one that answers."""
+"""A user's worker: refused while another worker holds its event, otherwise it answers."""
 
 from __future__ import annotations
 

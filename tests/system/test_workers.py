@@ -87,7 +87,7 @@ def instance_of(one: instances.Instance) -> Instance:
 
 
 def test_eight_slow_stores_of_one_association_run_at_once(folder) -> None:
-    """Each handler waits until eight of them are at it."""
+    """Each handler waits until eight of them run."""
     mine = instances.many(24)
 
     async def send(address: Address) -> list[int]:
@@ -214,7 +214,7 @@ def answer(address, request: bytes) -> bytes:
 
 
 def kill_for_good(worker: UserWorker) -> None:
-    """Kill the worker's process before its launcher, which must not start another one."""
+    """Kill the worker's process while its launcher is stopped, so that it is not restarted."""
     os.kill(worker.pid, signal.SIGSTOP)
     for pid in procfs.descendants(worker.pid):
         os.kill(pid, signal.SIGKILL)
@@ -224,7 +224,7 @@ def kill_for_good(worker: UserWorker) -> None:
 @pytest.mark.parametrize("grace", [0.3, 30])
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
 def test_an_auth_worker_that_is_killed_lets_nobody_in(folder, request_, grace: float) -> None:
-    """However long it is dead: until its lease is vacant no longer, and then."""
+    """Associations are rejected while the lease is vacant, and afterwards too."""
     source = AUTH.replace("DEADLINE", str(0.5 * PATIENCE))
     config = f"{STORAGE_OFF}[fabric]\nlease_grace = {grace}\n"
     with running(config) as gateway, UserWorker(folder, source, gateway.data) as worker:
@@ -239,7 +239,7 @@ def test_an_auth_worker_that_is_killed_lets_nobody_in(folder, request_, grace: f
             assert answer(gateway.address, request_)[:1] == b"\x02"
             again.terminate()
             assert again.wait() == 0
-        assert answer(gateway.address, request_)[:1] == b"\x02", "it has said farewell"
+        assert answer(gateway.address, request_)[:1] == b"\x02", "the worker has left in order"
 
 
 BAD = {
@@ -267,7 +267,7 @@ def handle(event):
 
 
 def test_eight_bad_workers_and_a_quick_echo(folder) -> None:
-    """Each of eight workers goes wrong in a way of its own; another association echoes on."""
+    """Eight workers fail, each in its own way, while C-ECHOs on another association succeed."""
     echoed, done = [], threading.Event()
     beside: dict[str, int] = {}
     """Echoes that were answered while a request was in hand."""
