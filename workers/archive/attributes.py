@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
-from typing import NamedTuple
+
+from pydicom.datadict import dictionary_VR
+from pydicom.tag import Tag
 
 
 class Level(IntEnum):
@@ -72,16 +74,11 @@ def _column(keyword: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", keyword).lower()
 
 
-def _attribute(row: _AttributeRow, level: Level) -> Attribute:
-    kind, column = _KINDS.get(row.vr, MatchingKind.TEXT), _column(row.keyword)
+def _attribute(keyword: str, level: Level) -> Attribute:
+    tag, vr, column = Tag(keyword), dictionary_VR(keyword), _column(keyword)
+    kind = _KINDS.get(vr, MatchingKind.TEXT)
     keys = tuple(f"{column}_key{n + 1}" for n in range(_KEYS.get(kind, 0)))
-    return Attribute(row.keyword, row.tag, row.vr, level, kind, column, keys or (column,))
-
-
-class _AttributeRow(NamedTuple):
-    tag: int
-    vr: str
-    keyword: str
+    return Attribute(keyword, int(tag), vr, level, kind, column, keys or (column,))
 
 
 _KINDS = {
@@ -94,50 +91,28 @@ _KINDS = {
     "US": MatchingKind.NUMBER,
 }
 
-_PATIENT = (
-    _AttributeRow(0x00100010, "PN", "PatientName"),
-    _AttributeRow(0x00100020, "LO", "PatientID"),
-    _AttributeRow(0x00100021, "LO", "IssuerOfPatientID"),
-    _AttributeRow(0x00100030, "DA", "PatientBirthDate"),
-    _AttributeRow(0x00100032, "TM", "PatientBirthTime"),
-    _AttributeRow(0x00100040, "CS", "PatientSex"),
-)
-_STUDY = (
-    _AttributeRow(0x0020000D, "UI", "StudyInstanceUID"),
-    _AttributeRow(0x00200010, "SH", "StudyID"),
-    _AttributeRow(0x00080020, "DA", "StudyDate"),
-    _AttributeRow(0x00080030, "TM", "StudyTime"),
-    _AttributeRow(0x00080050, "SH", "AccessionNumber"),
-    _AttributeRow(0x00080090, "PN", "ReferringPhysicianName"),
-    _AttributeRow(0x00081030, "LO", "StudyDescription"),
-)
-_SERIES = (
-    _AttributeRow(0x0020000E, "UI", "SeriesInstanceUID"),
-    _AttributeRow(0x00200011, "IS", "SeriesNumber"),
-    _AttributeRow(0x00080060, "CS", "Modality"),
-    _AttributeRow(0x00080021, "DA", "SeriesDate"),
-    _AttributeRow(0x00080031, "TM", "SeriesTime"),
-    _AttributeRow(0x0008103E, "LO", "SeriesDescription"),
-    _AttributeRow(0x00081010, "SH", "StationName"),
-    _AttributeRow(0x00180015, "CS", "BodyPartExamined"),
-    _AttributeRow(0x00181030, "LO", "ProtocolName"),
-)
-_IMAGE = (
-    _AttributeRow(0x00080018, "UI", "SOPInstanceUID"),
-    _AttributeRow(0x00080016, "UI", "SOPClassUID"),
-    _AttributeRow(0x00200013, "IS", "InstanceNumber"),
-    _AttributeRow(0x00080023, "DA", "ContentDate"),
-    _AttributeRow(0x00080033, "TM", "ContentTime"),
-    _AttributeRow(0x0008002A, "DT", "AcquisitionDateTime"),
-    _AttributeRow(0x00280008, "IS", "NumberOfFrames"),
-    _AttributeRow(0x00280010, "US", "Rows"),
-    _AttributeRow(0x00280011, "US", "Columns"),
-)
+_KEYWORDS = {
+    Level.PATIENT: """
+        PatientName PatientID IssuerOfPatientID PatientBirthDate PatientBirthTime PatientSex
+    """,
+    Level.STUDY: """
+        StudyInstanceUID StudyID StudyDate StudyTime AccessionNumber ReferringPhysicianName
+        StudyDescription
+    """,
+    Level.SERIES: """
+        SeriesInstanceUID SeriesNumber Modality SeriesDate SeriesTime SeriesDescription
+        StationName BodyPartExamined ProtocolName
+    """,
+    Level.IMAGE: """
+        SOPInstanceUID SOPClassUID InstanceNumber ContentDate ContentTime AcquisitionDateTime
+        NumberOfFrames Rows Columns
+    """,
+}
 
 ATTRIBUTES = tuple(
-    _attribute(row, level)
-    for level, rows in zip(Level, (_PATIENT, _STUDY, _SERIES, _IMAGE), strict=True)
-    for row in rows
+    _attribute(keyword, level)
+    for level, keywords in _KEYWORDS.items()
+    for keyword in keywords.split()
 )
 """All attributes in the index, by level."""
 
