@@ -33,17 +33,12 @@ if TYPE_CHECKING:
 
 
 class GetHandlerState(Enum):
-    """What the handler is to yield next."""
+    """What the handler is to yield next; the values name the failure of one that raises then."""
 
     NUMBER = "first"
     """The number of sub-operations, or a status that ends the operation."""
     PAIRS = "raised"
     """A pending status with an instance, or a final status."""
-
-    @property
-    def failure(self) -> str:
-        """The name of the failure of a handler that raises or ends in this state."""
-        return self.value
 
 
 class GetAnswers:
@@ -76,10 +71,10 @@ class GetAnswers:
         if is_cancelled:
             return CANCELLED
         error = f"{self._event.name}: the handler ended before it yielded a number"
-        return failure(self._state.failure, error)
+        return failure(self._state.value, error)
 
     def raised(self, error: BaseException) -> Answer:
-        return Answer({**raised(error).payload, "failed": self._state.failure})
+        return Answer({**raised(error).payload, "failed": self._state.value})
 
     def close(self) -> None:
         """There is nothing to release."""

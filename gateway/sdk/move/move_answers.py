@@ -42,7 +42,7 @@ _MAX_PORT = 0xFFFF
 
 
 class MoveHandlerState(Enum):
-    """What the handler is to yield next."""
+    """What the handler is to yield next; the values name the failure of one that raises then."""
 
     DESTINATION = "first"
     """Where to send, or a status that ends the operation."""
@@ -50,11 +50,6 @@ class MoveHandlerState(Enum):
     """The number of sub-operations, or a status."""
     PAIRS = "raised"
     """A pending status with an instance, or a final status."""
-
-    @property
-    def failure(self) -> str:
-        """The name of the failure of a handler that raises or ends in this state."""
-        return self.value
 
 
 class MoveAnswers:
@@ -92,12 +87,12 @@ class MoveAnswers:
         if is_cancelled:
             return CANCELLED
         error = f"{self._event.name}: the handler ended before it yielded a number"
-        return failure(self._state.failure, error)
+        return failure(self._state.value, error)
 
     def raised(self, error: BaseException) -> Answer:
         answer = raised(error)
         if self._state is not MoveHandlerState.PAIRS:
-            return Answer({**answer.payload, "failed": self._state.failure})
+            return Answer({**answer.payload, "failed": self._state.value})
         failures = self._event.event.failures  # type: ignore[union-attr]
         status = failures.of("raised") if failures else UNABLE_TO_PERFORM_SUBOPERATIONS
         comment = {"ErrorComment": answer.payload["error"][:MAX_COMMENT]}

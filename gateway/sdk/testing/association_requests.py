@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from gateway import events
 from gateway.sdk.event import Event
 from gateway.sdk.testing.running import bound_of, perform
-from gateway.sdk.testing.simulated_peer import Peer, peer_of
+from gateway.sdk.testing.simulated_peer import PeerOptions, args_and_peer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,14 +22,12 @@ _REFUSED = (1, 1, 1)
 _TRY_LATER = (2, 3, 1)
 
 
-def associate(
-    handler: Handler, *, args: Sequence[Any] = (), peer: Peer | None = None, **said: Any
-) -> tuple[int, int, int] | None:
+def associate(handler: Handler, **how: Unpack[PeerOptions]) -> tuple[int, int, int] | None:
     """Admission: None if the peer is admitted, else (result, source, reason) of the A-ASSOCIATE-RJ.
 
     What the peer proposes is in `Peer.contexts`.
     """
-    answer = _negotiate(events.EVT_ASSOCIATE, handler, args, peer_of(peer, said), {})
+    answer = _negotiate(events.EVT_ASSOCIATE, handler, how, {})
     match answer:
         case True:
             return None
@@ -46,17 +44,14 @@ def user_id(
     kind: int,
     primary: bytes,
     secondary: bytes = b"",
-    *,
-    args: Sequence[Any] = (),
-    peer: Peer | None = None,
-    **said: Any,
+    **how: Unpack[PeerOptions],
 ) -> tuple[bool, bytes | None]:
     """User identity: verified or not, and the response.
 
     A handler that fails has verified nobody: the peer is turned away.
     """
     payload = {"user_id_type": kind, "primary_field": primary, "secondary_field": secondary}
-    answer = _negotiate(events.EVT_USER_ID, handler, args, peer_of(peer, said), payload)
+    answer = _negotiate(events.EVT_USER_ID, handler, how, payload)
     return (False, None) if answer is None else tuple(answer)
 
 
@@ -64,10 +59,7 @@ def async_ops(
     handler: Handler,
     invoked: int,
     performed: int,
-    *,
-    args: Sequence[Any] = (),
-    peer: Peer | None = None,
-    **said: Any,
+    **how: Unpack[PeerOptions],
 ) -> tuple[int, int] | None:
     """Asynchronous operations window; None, for no window, if the handler fails."""
     payload = {
@@ -76,31 +68,24 @@ def async_ops(
         "invoked": invoked,
         "performed": performed,
     }
-    answer = _negotiate(events.EVT_ASYNC_OPS, handler, args, peer_of(peer, said), payload)
+    answer = _negotiate(events.EVT_ASYNC_OPS, handler, how, payload)
     return None if answer is None else tuple(answer)
 
 
 def sop_extended(
     handler: Handler,
     app_info: Mapping[str, bytes],
-    *,
-    args: Sequence[Any] = (),
-    peer: Peer | None = None,
-    **said: Any,
+    **how: Unpack[PeerOptions],
 ) -> dict[str, bytes]:
     """SOP class extended negotiation; an empty response if the handler fails."""
     payload = {"app_info": {str(uid): info for uid, info in app_info.items()}}
-    peer = peer_of(peer, said)
-    return _negotiate(events.EVT_SOP_EXTENDED, handler, args, peer, payload) or {}
+    return _negotiate(events.EVT_SOP_EXTENDED, handler, how, payload) or {}
 
 
 def sop_common(
     handler: Handler,
     items: Mapping[str, tuple[str, Sequence[str]]],
-    *,
-    args: Sequence[Any] = (),
-    peer: Peer | None = None,
-    **said: Any,
+    **how: Unpack[PeerOptions],
 ) -> list[str]:
     """SOP class common extended negotiation: the SOP classes that are accepted.
 
@@ -114,18 +99,14 @@ def sop_common(
         }
         for uid, (service, related) in items.items()
     }
-    peer = peer_of(peer, said)
-    return list(_negotiate(events.EVT_SOP_COMMON, handler, args, peer, {"items": plain}) or ())
+    return list(_negotiate(events.EVT_SOP_COMMON, handler, how, {"items": plain}) or ())
 
 
 def _negotiate(
-    event: InterventionEvent,
-    handler: Handler,
-    args: Sequence[Any],
-    peer: Peer,
-    payload: dict[str, Any],
+    event: InterventionEvent, handler: Handler, how: PeerOptions, payload: dict[str, Any]
 ) -> Any:
-    """The value of the answer; None if the handler failed."""
+    """Return the value of the answer; None if the handler failed."""
+    args, peer = args_and_peer(how)
     asked = Event(
         event, payload, blob=peer.describe(), publish=peer.publish, send_command=peer.call
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from gateway import events
 from gateway.datasets import UNCOMPRESSED
 from gateway.dimse import message as dimse
 from gateway.part10 import file_meta
-from gateway.sdk.testing.simulated_peer import Peer, peer_of
+from gateway.sdk.testing.simulated_peer import PeerOptions, args_and_peer
 from gateway.sdk.testing.simulated_request import SimulatedRequest, instance_of, spooled
 from gateway.sdk.testing.simulated_retrieval import Retrieval, SimulatedGet, SimulatedRoutes
 from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, VERIFICATION
@@ -36,22 +36,18 @@ STORAGE = tuple((uid, syntax) for uid in STORAGE_SOP_CLASSES for syntax in UNCOM
 # DIMSE-C (PS3.7 9.1)
 
 
-def echo(
-    handler: Handler, *, args: Sequence[Any] = (), peer: Peer | None = None, **said: Any
-) -> int:
+def echo(handler: Handler, **how: Unpack[PeerOptions]) -> int:
     """C-ECHO: the status."""
     asked = SimulatedRequest(events.EVT_C_ECHO, dimse.CEchoRQ(1, VERIFICATION), VERIFICATION)
-    return asked.status(handler, args, peer_of(peer, said))
+    return asked.status(handler, *args_and_peer(how))
 
 
 def store(
     handler: Handler,
     instance: Dataset | str | PathLike[str],
     *,
-    args: Sequence[Any] = (),
     attempt: int = 1,
-    peer: Peer | None = None,
-    **said: Any,
+    **how: Unpack[PeerOptions],
 ) -> int:
     """C-STORE of a data set or a DICOM file: the status.
 
@@ -61,7 +57,7 @@ def store(
     sop_class, uid, syntax, encoded = instance_of(instance)
     request = dimse.CStoreRQ(1, sop_class, uid, 2)
     asked = SimulatedRequest(events.EVT_C_STORE, request, sop_class, syntax, attempt=attempt)
-    peer = peer_of(peer, said)
+    args, peer = args_and_peer(how)
     whole = file_meta(sop_class, uid, syntax, source_ae_title=peer.ae_title) + encoded
     with spooled(whole, len(whole) - len(encoded)) as (claim, data):
         return asked.status(handler, args, peer, data, {"claim": claim.to_map()})
@@ -73,16 +69,14 @@ def find(
     *,
     sop_class: str = _FIND,
     cancel_after: int | None = None,
-    args: Sequence[Any] = (),
-    peer: Peer | None = None,
-    **said: Any,
+    **how: Unpack[PeerOptions],
 ) -> list[Pair]:
     """C-FIND: every response as (status, match or None), the final one last.
 
     Matches are what the peer decodes. `cancel_after`: send a C-CANCEL after this many responses.
     """
     asked = SimulatedRequest(events.EVT_C_FIND, dimse.CFindRQ(1, sop_class, 2), sop_class)
-    answers = asked.answers(handler, args, peer_of(peer, said), asked.encode(identifier),
+    answers = asked.answers(handler, *args_and_peer(how), asked.encode(identifier),
                             cancel_after=cancel_after)  # fmt: skip
     return [asked.pair(answer) for answer in answers]
 
@@ -93,9 +87,7 @@ def get(
     *,
     sop_class: str = _GET,
     cancel_after: int | None = None,
-    args: Sequence[Any] = (),
-    peer: Peer | None = None,
-    **said: Any,
+    **how: Unpack[PeerOptions],
 ) -> Retrieval:
     """C-GET: what was sent, and the final response.
 
@@ -105,14 +97,14 @@ def get(
     asked = SimulatedRequest(
         events.EVT_C_GET, dimse.CGetRQ(1, sop_class, 2), sop_class, more=STORAGE
     )
-    peer = peer_of(peer, said)
+    args, peer = args_and_peer(how)
     answers = asked.answers(
         handler, args, peer, asked.encode(identifier), cancel_after=cancel_after
     )
     return SimulatedGet(asked, peer).result(answers)
 
 
-def move(  # noqa: PLR0913 - what may be said of a C-MOVE
+def move(
     handler: Handler,
     identifier: Dataset,
     destination: str = "DESTINATION",
@@ -120,9 +112,7 @@ def move(  # noqa: PLR0913 - what may be said of a C-MOVE
     sop_class: str = _MOVE,
     destinations: Mapping[str, tuple[str, int]] | None = None,
     cancel_after: int | None = None,
-    args: Sequence[Any] = (),
-    peer: Peer | None = None,
-    **said: Any,
+    **how: Unpack[PeerOptions],
 ) -> Retrieval:
     """C-MOVE to the AE title `destination`: what was sent there, and the final response.
 
@@ -132,7 +122,7 @@ def move(  # noqa: PLR0913 - what may be said of a C-MOVE
     asked = SimulatedRequest(
         events.EVT_C_MOVE, dimse.CMoveRQ(1, sop_class, destination, 2), sop_class
     )
-    peer = peer_of(peer, said)
+    args, peer = args_and_peer(how)
     routes = SimulatedRoutes(peer, destinations or {})
     answers = asked.answers(
         handler, args, peer, asked.encode(identifier), cancel_after=cancel_after, routes=routes
@@ -143,21 +133,18 @@ def move(  # noqa: PLR0913 - what may be said of a C-MOVE
 # DIMSE-N (PS3.7 10.1)
 
 
-def n_action(  # noqa: PLR0913 - what an N-ACTION has
+def n_action(
     handler: Handler,
     information: Dataset | None,
     action_type: int = 1,
     sop_class: str = _COMMITMENT,
     instance: str = "1.2.840.10008.1.20.1.1",
-    *,
-    args: Sequence[Any] = (),
-    peer: Peer | None = None,
-    **said: Any,
+    **how: Unpack[PeerOptions],
 ) -> Pair:
     """N-ACTION: status and action reply."""
     request = dimse.NActionRQ(1, sop_class, instance, action_type)
     asked = SimulatedRequest(events.EVT_N_ACTION, request, sop_class)
-    return asked.answer(handler, args, peer_of(peer, said), information)
+    return asked.answer(handler, *args_and_peer(how), information)
 
 
 def n_create(
@@ -165,49 +152,40 @@ def n_create(
     attributes: Dataset | None,
     sop_class: str,
     instance: str | None = None,
-    *,
-    args: Sequence[Any] = (),
-    peer: Peer | None = None,
-    **said: Any,
+    **how: Unpack[PeerOptions],
 ) -> Pair:
     """N-CREATE: status and attribute list."""
     asked = SimulatedRequest(
         events.EVT_N_CREATE, dimse.NCreateRQ(1, sop_class, instance), sop_class
     )
-    return asked.answer(handler, args, peer_of(peer, said), attributes)
+    return asked.answer(handler, *args_and_peer(how), attributes)
 
 
 def n_delete(
     handler: Handler,
     sop_class: str,
     instance: str,
-    *,
-    args: Sequence[Any] = (),
-    peer: Peer | None = None,
-    **said: Any,
+    **how: Unpack[PeerOptions],
 ) -> int:
     """N-DELETE: the status."""
     asked = SimulatedRequest(
         events.EVT_N_DELETE, dimse.NDeleteRQ(1, sop_class, instance), sop_class
     )
-    return asked.status(handler, args, peer_of(peer, said))
+    return asked.status(handler, *args_and_peer(how))
 
 
-def n_event_report(  # noqa: PLR0913 - what an N-EVENT-REPORT has
+def n_event_report(
     handler: Handler,
     information: Dataset | None,
     event_type: int = 1,
     sop_class: str = _COMMITMENT,
     instance: str = "1.2.840.10008.1.20.1.1",
-    *,
-    args: Sequence[Any] = (),
-    peer: Peer | None = None,
-    **said: Any,
+    **how: Unpack[PeerOptions],
 ) -> Pair:
     """N-EVENT-REPORT: status and event reply."""
     request = dimse.NEventReportRQ(1, sop_class, instance, event_type)
     asked = SimulatedRequest(events.EVT_N_EVENT_REPORT, request, sop_class)
-    return asked.answer(handler, args, peer_of(peer, said), information)
+    return asked.answer(handler, *args_and_peer(how), information)
 
 
 def n_get(
@@ -215,15 +193,12 @@ def n_get(
     tags: Sequence[int],
     sop_class: str,
     instance: str,
-    *,
-    args: Sequence[Any] = (),
-    peer: Peer | None = None,
-    **said: Any,
+    **how: Unpack[PeerOptions],
 ) -> Pair:
     """N-GET of the attributes with these tags: status and attribute list."""
     request = dimse.NGetRQ(1, sop_class, instance, tuple(int(tag) for tag in tags) or None)
     asked = SimulatedRequest(events.EVT_N_GET, request, sop_class)
-    return asked.answer(handler, args, peer_of(peer, said), None)
+    return asked.answer(handler, *args_and_peer(how), None)
 
 
 def n_set(
@@ -231,11 +206,8 @@ def n_set(
     modifications: Dataset,
     sop_class: str,
     instance: str,
-    *,
-    args: Sequence[Any] = (),
-    peer: Peer | None = None,
-    **said: Any,
+    **how: Unpack[PeerOptions],
 ) -> Pair:
     """N-SET: status and attribute list."""
     asked = SimulatedRequest(events.EVT_N_SET, dimse.NSetRQ(1, sop_class, instance), sop_class)
-    return asked.answer(handler, args, peer_of(peer, said), modifications)
+    return asked.answer(handler, *args_and_peer(how), modifications)

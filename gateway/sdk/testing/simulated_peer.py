@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from gateway.datasets.coding import decode
 from gateway.fabric import Answer
@@ -138,15 +138,40 @@ class PeerResults:
         self._answers = iter(())
 
 
-def peer_of(peer: Peer | None, said: dict[str, Any]) -> Peer:
-    """Return the peer of a call; raises TypeError for a keyword that a peer does not have."""
+class PeerOptions(TypedDict, total=False):
+    """Keywords of every function that calls a handler: its arguments, and the peer."""
+
+    args: Sequence[Any]
+    """What a handler without a worker is called with after the event."""
+    peer: Peer
+    """The peer; without it, one is made of the keywords below."""
+    ae_title: str
+    called_ae_title: str
+    address: str
+    port: int
+    maximum_length: int
+    implementation_class_uid: str
+    implementation_version_name: str | None
+    user_identity: tuple[int, bytes] | None
+    sop_class_extended: Mapping[str, bytes]
+    sop_class_extended_answer: Mapping[str, bytes]
+    role_selection: Mapping[str, tuple[bool, bool]]
+    asynchronous_operations: tuple[int, int] | None
+    contexts: Sequence[tuple[str, str]]
+    status: int
+
+
+def args_and_peer(how: PeerOptions) -> tuple[Sequence[Any], Peer]:
+    """Return a handler's arguments and the peer; raises TypeError for an unknown keyword."""
+    given: dict[str, Any] = dict(how)
+    args, peer = given.pop("args", ()), given.pop("peer", None)
     if peer is None:
-        return Peer(**said)
-    if said:
+        return args, Peer(**given)
+    if given:
         known = {f.name for f in fields(Peer)}
-        named = ", ".join(sorted(said.keys() & known) or sorted(said))
-        raise TypeError(f"{named}: say it of the Peer that is given")
-    return peer
+        named = ", ".join(sorted(given.keys() & known) or sorted(given))
+        raise TypeError(f"{named}: set it in the Peer that is given")
+    return args, peer
 
 
 def _identity(identity: tuple[int, bytes] | None) -> dict[str, Any] | None:
