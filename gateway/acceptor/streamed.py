@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from gateway.acceptor.gathered import GatheredRequest
 from gateway.dimse.status import CANCEL
 from gateway.events import Fate
+from gateway.fabric.acceptor import WINDOW
 
 if TYPE_CHECKING:
     from gateway.acceptor.asking import ReceivedRequest
     from gateway.fabric import Answer
 
-WINDOW = 16
-"""Answers of one request that may be on their way."""
 UNHEEDED = 64
 """Answers after a cancel that do not end the request: the worker has long been told by then."""
 

@@ -14,8 +14,9 @@ from gateway.errors import FabricError, Unanswered
 from gateway.fabric import Answer
 from gateway.fabric.acceptor import Intervention
 from gateway.fabric.acceptor.batches import BATCH, BATCH_DATA
-from gateway.fabric.acceptor.stream import WINDOW
+from gateway.fabric.acceptor.interventions import WINDOW
 from gateway.fabric.wire.fields import MAX_BATCH
+from tests.fabric.answer_stream import Stream
 from tests.fabric.world import FIND, STORE, WAIT, Member, acceptor, members, take, until
 
 if TYPE_CHECKING:
@@ -342,7 +343,7 @@ def test_streams_of_one_message_have_each_their_credit(run_dir: Path) -> None:
             member.client.answer(request.token, Answer({"part": 30}))
 
         async with acceptor(run_dir) as server, members(member):
-            first, second = (server.stream("EVT_C_FIND", {"n": n}, assoc=b"") for n in range(2))
+            first, second = (Stream(server, "EVT_C_FIND", {"n": n}) for n in range(2))
             async with first, second:
                 requests = [await take(member.requests) for _ in range(2)]
                 producing = [asyncio.create_task(asyncio.to_thread(produce, r)) for r in requests]

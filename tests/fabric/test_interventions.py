@@ -15,9 +15,10 @@ import pytest
 from gateway.errors import AlreadyRegistered, FabricError, Reason, Unanswered
 from gateway.fabric import Answer, Binding, LeaseState
 from gateway.fabric.acceptor import Server
-from gateway.fabric.acceptor.stream import WINDOW
+from gateway.fabric.acceptor.interventions import WINDOW
 from gateway.fabric.worker import next_generation
 from gateway.settings import FabricSettings
+from tests.fabric.answer_stream import Stream
 from tests.fabric.world import (
     ECHO,
     FAST,
@@ -318,7 +319,7 @@ def test_a_stream_is_limited_by_what_its_reader_has_dealt_with(run_dir: Path) ->
             return member.client.answer(token, Answer({"n": 100}))
 
         async with acceptor(run_dir) as server, members(member):
-            async with server.stream("EVT_C_FIND", {}, assoc=b"") as stream:
+            async with Stream(server, "EVT_C_FIND", {}) as stream:
                 request = await take(member.requests)
                 producer = asyncio.create_task(asyncio.to_thread(produce, request.token))
                 await until(lambda: sent == WINDOW)
@@ -339,7 +340,7 @@ def test_closing_a_stream_releases_a_worker_that_waits_for_credit(run_dir: Path)
             return member.client.answer(token, Answer({}))
 
         async with acceptor(run_dir) as server, members(member):
-            async with server.stream("EVT_C_FIND", {}, assoc=b"") as stream:
+            async with Stream(server, "EVT_C_FIND", {}) as stream:
                 request = await take(member.requests)
                 producer = asyncio.create_task(asyncio.to_thread(produce, request.token))
                 assert not (await anext(stream)).final
@@ -355,7 +356,7 @@ def test_a_cancelled_stream_still_gives_its_final_answer(run_dir: Path) -> None:
         async with (
             acceptor(run_dir) as server,
             members(member),
-            server.stream("EVT_C_FIND", {}, assoc=b"") as stream,
+            Stream(server, "EVT_C_FIND", {}) as stream,
         ):
             request = await take(member.requests)
             stream.cancel()
@@ -370,7 +371,7 @@ def test_a_stream_that_nobody_answers_raises(run_dir: Path) -> None:
     async def scene() -> None:
         async with acceptor(run_dir) as server:
             with pytest.raises(Unanswered):
-                async for _ in server.stream("EVT_C_FIND", {}, assoc=b""):
+                async for _ in Stream(server, "EVT_C_FIND", {}):
                     pass
 
     asyncio.run(scene())

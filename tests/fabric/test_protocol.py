@@ -15,7 +15,7 @@ import zmq
 
 import gateway.fabric
 from gateway.fabric import CommandFailure
-from gateway.fabric.acceptor import commands, feed, lease, stream
+from gateway.fabric.acceptor import commands, feed, interventions, lease
 from gateway.fabric.wire.envelopes import (
     ENVELOPES,
     MAX_CREDIT,
@@ -56,7 +56,7 @@ def test_the_table_of_limits() -> None:
         MAX_CREDIT,
         int(MAX_DEADLINE),
         feed.REPEATS,
-        stream.WINDOW,
+        interventions.WINDOW,
         commands.MAX_OPEN,
         lease.FAULTS,
         MAX_DATA,

@@ -2,7 +2,6 @@
 
 from gateway.fabric.acceptor.commands import AssociationCommand
 from gateway.fabric.acceptor.fabric_server import Server
-from gateway.fabric.acceptor.interventions import Intervention, Sink
-from gateway.fabric.acceptor.stream import Stream
+from gateway.fabric.acceptor.interventions import WINDOW, Intervention, Sink
 
-__all__ = ["AssociationCommand", "Intervention", "Server", "Sink", "Stream"]
+__all__ = ["WINDOW", "AssociationCommand", "Intervention", "Server", "Sink"]

@@ -35,7 +35,6 @@ from gateway.fabric.acceptor.interventions import Intervention
 from gateway.fabric.acceptor.process_watch import ProcessWatcher
 from gateway.fabric.acceptor.reception import Reception
 from gateway.fabric.acceptor.registry import Registry
-from gateway.fabric.acceptor.stream import AwaitedAnswer, Stream
 from gateway.fabric.wire import address
 from gateway.fabric.wire.sockets import REQUESTS_HWM, Frames, LoopPort, SendResult, make
 
@@ -174,7 +173,7 @@ class Server:
 
         Cancelling the task tells the worker.
         """
-        awaited = AwaitedAnswer()
+        awaited = _AwaitedAnswer()
         intervention = Intervention(event, payload, assoc, data, sink=awaited)
         self.ask(intervention)
         try:
@@ -182,12 +181,6 @@ class Server:
         except asyncio.CancelledError:
             self.abandon(intervention)
             raise
-
-    def stream(
-        self, event: str, payload: dict[str, Any], *, assoc: bytes, data: bytes | None = None
-    ) -> Stream:
-        """Return the answers of the worker that holds the event; iterate inside `async with`."""
-        return Stream(self, event, payload, assoc, data)
 
     def cancel(self, intervention: Intervention) -> None:
         """Tell the worker that the peer wants no more; the final answer still comes."""
@@ -340,6 +333,21 @@ class Server:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(when, self._tick)
+
+
+class _AwaitedAnswer:
+    """The sink of an intervention whose one answer a coroutine waits for."""
+
+    def __init__(self) -> None:
+        self.future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+    def answered(self, answer: Answer) -> None:
+        if not self.future.done():
+            self.future.set_result(answer)
+
+    def unanswered(self, error: Unanswered) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
 
 
 class _Nobody:

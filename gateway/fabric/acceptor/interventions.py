@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from gateway.fabric.acceptor.lease import Member
     from gateway.fabric.wire.terms import Answer
 
+WINDOW = 16
+"""Answers of one stream that may be on their way."""
 _numbers = count()
 _NOTHING: dict[str, Any] = {}
 

@@ -1,45 +1,19 @@
-"""Ways to wait for answers: for one, or for many under credit."""
+"""The answers to one request as an asynchronous iterator, which gives credit as it is read."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from gateway.fabric.acceptor.interventions import Intervention
+from gateway.fabric.acceptor.interventions import WINDOW, Intervention
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from gateway.errors import Unanswered
+    from gateway.fabric.acceptor import Server
     from gateway.fabric.wire.terms import Answer
-
-WINDOW = 16
-"""Answers of one stream that may be on their way."""
-
-
-class AwaitedAnswer:
-    """The sink of an intervention whose one answer a coroutine waits for."""
-
-    def __init__(self) -> None:
-        self.future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-
-    def answered(self, answer: Answer) -> None:
-        if not self.future.done():
-            self.future.set_result(answer)
-
-    def unanswered(self, error: Unanswered) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
-
-
-class StreamServer(Protocol):
-    """What a stream needs of the server."""
-
-    def ask(self, intervention: Intervention) -> None: ...
-    def cancel(self, intervention: Intervention) -> None: ...
-    def abandon(self, intervention: Intervention) -> None: ...
-    def consumed(self, intervention: Intervention, answers: int) -> None: ...
 
 
 class Stream:
@@ -51,10 +25,10 @@ class Stream:
 
     def __init__(
         self,
-        server: StreamServer,
+        server: Server,
         event: str,
         payload: dict[str, Any],
-        assoc: bytes,
+        assoc: bytes = b"",
         data: bytes | None = None,
     ) -> None:
         self._server = server
