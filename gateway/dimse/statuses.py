@@ -23,9 +23,9 @@ class StatusRow(NamedTuple):
 StatusRows = tuple[StatusRow, ...]
 
 
-def read_table(name: str) -> list[list[str]]:
-    """Return the rows of a file beside this module, without its comments."""
-    table = pkgutil.get_data("gateway.dimse", name)
+def read_table(name: str, package: str = "gateway.dimse") -> list[list[str]]:
+    """Return the rows of a file in a package, without its comments."""
+    table = pkgutil.get_data(package, name)
     assert table is not None
     return [row.split("\t") for row in table.decode().splitlines() if not row.startswith("#")]
 

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.dimse.usual_storage import storage_sop_classes, usual_storage_sop_classes
+from gateway.facade.pynetdicom_names import names
 from gateway.facade.sop_classes import UID, SOPClass, sop_classes_of
 from gateway.uid import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -177,36 +178,8 @@ def build_role(uid: str, scu_role: bool = False, scp_role: bool = False) -> Role
     return RoleSelection(UID(_text(uid)), scu_role, scp_role)
 
 
-_SERVICES: dict[str, tuple[str, ...]] = {
-    "ApplicationEventLoggingPresentationContexts": ("Application Event Logging",),
-    "BasicWorklistManagementPresentationContexts": ("Basic Worklist Management",),
-    "ColorPalettePresentationContexts": ("Color Palette Query/Retrieve",),
-    "DefinedProcedureProtocolPresentationContexts": ("Defined Procedure Protocol Query/Retrieve",),
-    "DisplaySystemPresentationContexts": ("Display System Management",),
-    "HangingProtocolPresentationContexts": ("Hanging Protocol Query/Retrieve",),
-    "ImplantTemplatePresentationContexts": ("Implant Template Query/Retrieve",),
-    "InstanceAvailabilityPresentationContexts": ("Instance Availability Notification",),
-    "InventoryPresentationContexts": ("Inventory Query/Retrieve", "Storage Management"),
-    "MediaCreationManagementPresentationContexts": ("Media Creation Management",),
-    "ModalityPerformedPresentationContexts": ("Procedure Step",),
-    "NonPatientObjectPresentationContexts": ("Non-Patient Object Storage",),
-    "PrintManagementPresentationContexts": ("Print Management",),
-    "ProcedureStepPresentationContexts": ("Procedure Step",),
-    "ProtocolApprovalPresentationContexts": ("Protocol Approval Query/Retrieve",),
-    "QueryRetrievePresentationContexts": (
-        "Query/Retrieve",
-        "Composite Instance Root Retrieve",
-        "Composite Instance Retrieve Without Bulk Data",
-        "Repository Query",
-    ),
-    "RTMachineVerificationPresentationContexts": ("RT Machine Verification",),
-    "RelevantPatientInformationPresentationContexts": ("Relevant Patient Information Query",),
-    "StorageCommitmentPresentationContexts": ("Storage Commitment",),
-    "SubstanceAdministrationPresentationContexts": ("Substance Administration Query",),
-    "UnifiedProcedurePresentationContexts": ("Unified Procedure Step",),
-    "VerificationPresentationContexts": ("Verification",),
-}
-"""The names of the lists, and the services whose SOP classes they have."""
+_SERVICES = names("contexts")
+"""The names of the lists, and the services whose SOP classes they have, separated by ;"""
 
 
 def _contexts(name: str) -> list[PresentationContext]:
@@ -219,7 +192,9 @@ def _contexts(name: str) -> list[PresentationContext]:
             uids = [KEYWORDS["MediaStorageDirectoryStorage"]]
         case _:
             retired = name == "QueryRetrievePresentationContexts"  # has Patient/Study Only
-            classes = (sop_classes_of(service, retired=retired) for service in _SERVICES[name])
+            classes = (
+                sop_classes_of(service, retired=retired) for service in _SERVICES[name].split(";")
+            )
             uids = sorted(chain.from_iterable(classes))
     return [build_context(uid) for uid in uids]
 

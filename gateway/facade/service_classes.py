@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from gateway.facade.pynetdicom_names import names
 from gateway.uid import KEYWORDS
 
 
@@ -14,26 +15,6 @@ class ServiceClass:
     """The UID of a SOP class of the service class."""
 
 
-_LIKE = {
-    "ApplicationEventLoggingServiceClass": "ProceduralEventLogging",
-    "BasicWorklistManagementServiceClass": "ModalityWorklistInformationModelFind",
-    "DisplaySystemManagementServiceClass": "DisplaySystem",
-    "InstanceAvailabilityNotificationServiceClass": "InstanceAvailabilityNotification",
-    "MediaCreationManagementServiceClass": "MediaCreationManagement",
-    "NonPatientObjectStorageServiceClass": "HangingProtocolStorage",
-    "PrintManagementServiceClass": "BasicGrayscalePrintManagementMeta",
-    "ProcedureStepServiceClass": "ModalityPerformedProcedureStep",
-    "QueryRetrieveServiceClass": "StudyRootQueryRetrieveInformationModelFind",
-    "RTMachineVerificationServiceClass": "RTIonMachineVerification",
-    "RelevantPatientInformationQueryServiceClass": "GeneralRelevantPatientInformationQuery",
-    "StorageCommitmentServiceClass": "StorageCommitmentPushModel",
-    "StorageManagementServiceClass": "InventoryCreation",
-    "StorageServiceClass": "CTImageStorage",
-    "SubstanceAdministrationQueryServiceClass": "ProductCharacteristicsQuery",
-    "UnifiedProcedureStepServiceClass": "UnifiedProcedureStepPush",
-    "VerificationServiceClass": "Verification",
-}
-
 RETRIEVE_LIKE = {
     f"C-{operation.upper()}": KEYWORDS[f"StudyRootQueryRetrieveInformationModel{operation}"]
     for operation in ("Find", "Get", "Move")
@@ -42,7 +23,7 @@ RETRIEVE_LIKE = {
 
 _CLASSES: dict[str, type[ServiceClass]] = {
     name: type(name, (ServiceClass,), {"like": KEYWORDS[keyword], "__module__": __name__})
-    for name, keyword in _LIKE.items()
+    for name, keyword in names("class").items()
 }
 globals().update(_CLASSES)
 

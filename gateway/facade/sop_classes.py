@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from gateway import uid as registry
 from gateway.dimse.services import SERVICES, Service, service_of
+from gateway.facade.pynetdicom_names import names
 from gateway.uid import UIDS, UidType
 
 
@@ -64,29 +65,11 @@ def uid_to_service_class(uid: str) -> Service:
 
 _KINDS = {UidType.SOP_CLASS: SOPClass, UidType.META_SOP_CLASS: SOPClass, UidType.SOP_INSTANCE: UID}
 
-_OTHER_NAMES = {
-    "ColorPaletteInformationModelFind": "ColorPaletteQueryRetrieveInformationModelFind",
-    "ColorPaletteInformationModelMove": "ColorPaletteQueryRetrieveInformationModelMove",
-    "ColorPaletteInformationModelGet": "ColorPaletteQueryRetrieveInformationModelGet",
-    "ModalityWorklistInformationFind": "ModalityWorklistInformationModelFind",
-    "OphthlamicOpticalCoherenceTomographyBscanVolumeAnalysisStorage": (
-        "OphthalmicOpticalCoherenceTomographyBscanVolumeAnalysisStorage"
-    ),
-    "PseudoColorSoftcopyPresentationStageStorage": "PseudoColorSoftcopyPresentationStateStorage",
-    "RTBrachyApplicationSetupDeliveryInstructionsStorage": (
-        "RTBrachyApplicationSetupDeliveryInstructionStorage"
-    ),
-    "RoboticArmRadiationRecordStorage": "RoboticRadiationRecordStorage",
-    "VariableModalityLUTSoftcopyPresentationStageStorage": (
-        "VariableModalityLUTSoftcopyPresentationStateStorage"
-    ),
-}
-"""Names that pynetdicom has and the registry does not, and the registered keywords."""
 
 _NAMES: dict[str, UID] = {
     row.keyword: _KINDS[row.kind](uid) for uid, row in UIDS.items() if row.kind in _KINDS
 }
-_NAMES |= {other: _NAMES[keyword] for other, keyword in _OTHER_NAMES.items()}
+_NAMES |= {other: _NAMES[keyword] for other, keyword in names("keyword").items()}
 
 __all__ = ["UID", "SOPClass", "sop_classes_of", "uid_to_service_class", "uid_to_sop_class"]
 __all__ += sorted(_NAMES)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from gateway.dimse import services
 from gateway.dimse.status import Category, category
 from gateway.dimse.statuses import GENERAL
+from gateway.facade.pynetdicom_names import names
 from gateway.uid import KEYWORDS
 
 if TYPE_CHECKING:
@@ -60,25 +61,7 @@ def code_to_status(code: int) -> Dataset:
     return status
 
 
-_SOP_CLASSES = {
-    "VERIFICATION_SERVICE_CLASS_STATUS": "Verification",
-    "STORAGE_SERVICE_CLASS_STATUS": "CTImageStorage",
-    "QR_FIND_SERVICE_CLASS_STATUS": "RepositoryQuery",
-    "QR_MOVE_SERVICE_CLASS_STATUS": "PatientRootQueryRetrieveInformationModelMove",
-    "QR_GET_SERVICE_CLASS_STATUS": "PatientRootQueryRetrieveInformationModelGet",
-    "MODALITY_WORKLIST_SERVICE_CLASS_STATUS": "ModalityWorklistInformationModelFind",
-    "RELEVANT_PATIENT_SERVICE_CLASS_STATUS": "GeneralRelevantPatientInformationQuery",
-    "SUBSTANCE_ADMINISTRATION_SERVICE_CLASS_STATUS": "ProductCharacteristicsQuery",
-    "NON_PATIENT_SERVICE_CLASS_STATUS": "HangingProtocolStorage",
-    "PROCEDURE_STEP_STATUS": "ModalityPerformedProcedureStep",
-    "PRINT_JOB_MANAGEMENT_SERVICE_CLASS_STATUS": "PrintJob",
-    "STORAGE_COMMITMENT_SERVICE_CLASS_STATUS": "StorageCommitmentPushModel",
-    "STORAGE_MANAGEMENT_SERVICE_CLASS_STATUS": "InventoryCreation",
-    "APPLICATION_EVENT_LOGGING_SERVICE_CLASS_STATUS": "ProceduralEventLogging",
-    "MEDIA_CREATION_MANAGEMENT_SERVICE_CLASS_STATUS": "MediaCreationManagement",
-    "UNIFIED_PROCEDURE_STEP_SERVICE_CLASS_STATUS": "UnifiedProcedureStepPush",
-    "RT_MACHINE_VERIFICATION_SERVICE_CLASS_STATUS": "RTIonMachineVerification",
-}
+_SOP_CLASSES = names("status")
 """The names of the tables, and a SOP class of the service of each."""
 
 GENERAL_STATUS: StatusDictType = {code: (c.value, text) for code, (c, text) in GENERAL.items()}

@@ -10,6 +10,7 @@ import pytest
 
 from gateway import config_flags
 from tests.interop.both import Told, instance
+from tests.patience import PATIENCE, WALL
 from tests.peers import procfs
 
 ASSOCIATIONS = 20
@@ -51,7 +52,7 @@ STATUSES = {
 
 @pytest.fixture
 def short_deadline(monkeypatch):
-    monkeypatch.setattr(config_flags, "HANDLER_DEADLINE", 0.3)
+    monkeypatch.setattr(config_flags, "HANDLER_DEADLINE", 0.3 * PATIENCE)
     hang.free = threading.Event()
     yield
     hang.free.set()
