@@ -10,7 +10,7 @@ import pytest
 
 from gateway import config_flags
 from tests.interop.both import Told, instance
-from tests.patience import PATIENCE, WALL
+from tests.patience import PATIENCE
 from tests.peers import procfs
 
 ASSOCIATIONS = 20
