@@ -43,6 +43,8 @@ class _AssociationTimeout:
         self._no_limit = no_limit
 
     def __get__(self, assoc: Any, _: type | None = None) -> float | None:
+        if assoc is None:
+            return self  # type: ignore[return-value]
         value: float | None = getattr(assoc._timeouts, self._field)
         return None if value == self._no_limit else value
 

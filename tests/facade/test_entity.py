@@ -177,6 +177,12 @@ def test_every_name_of_pynetdicom_is_there():
     assert set(names) - set(dir(gateway)) == set()
 
 
+@pytest.mark.parametrize("kind", [gateway.AE, gateway.Association])
+def test_attributes_of_a_class_are_found_without_an_instance(kind):
+    assert all(hasattr(kind, name) for name in dir(kind))
+    assert hasattr(kind, "dimse_timeout")
+
+
 def test_register_uid():
     from gateway import sop_class
     from gateway.service_class import QueryRetrieveServiceClass, StorageServiceClass
