@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from gateway.association.alarm import Alarm
 from gateway.association.errors import Aborted, AssociationError, TimedOut
 from gateway.association.phase import Phase
+from gateway.settings import AssociationSettings
 from gateway.ul.fsm import State
 
 if TYPE_CHECKING:
@@ -23,22 +24,24 @@ if TYPE_CHECKING:
     from gateway.association.transport import Transport
     from gateway.ul.upper_layer import UpperLayer
 
+_DEFAULTS = AssociationSettings()
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """How long to wait for the peer, in seconds."""
 
-    connect: float = 30.0
+    connect: float = _DEFAULTS.acse_timeout
     """For the connection, TLS included."""
-    acse: float = 30.0
+    acse: float = _DEFAULTS.acse_timeout
     """For the answer to an A-ASSOCIATE-RQ or A-RELEASE-RQ."""
-    dimse: float = 30.0
+    dimse: float = _DEFAULTS.dimse_timeout
     """For the next bytes of a message that has begun, or of the response to an operation."""
-    network: float | None = 60.0
+    network: float | None = _DEFAULTS.network_timeout
     """For an association without operations on which nothing is received; None: no limit."""
-    artim: float = 30.0
+    artim: float = _DEFAULTS.artim_timeout
     """For the end of the connection, once the association is over."""
-    send: float = 30.0
+    send: float = _DEFAULTS.send_timeout
     """For a peer that does not read what it is sent."""
 
     @classmethod

@@ -15,6 +15,8 @@ from gateway.uid import VERIFICATION
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+_TIMEOUT = Timeouts().dimse
+
 
 @dataclass(frozen=True, slots=True)
 class EchoResult:
@@ -31,7 +33,7 @@ async def echo(
     *,
     aet: str = "ECHOSCU",
     aec: str = "ANY-SCP",
-    timeout: float = 30.0,  # noqa: ASYNC109 - each wait of the association has its own
+    timeout: float = _TIMEOUT,  # noqa: ASYNC109 - each wait of the association has its own
 ) -> EchoResult:
     """Associate, C-ECHO, release.
 
