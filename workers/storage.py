@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING
 
 from gateway.sdk import ConfigError, GatewayError, Worker, evt, status, status_with_comment
 from workers.archive import Archive
+from workers.archive.arrival import Arrival, Taken
 from workers.archive.header import HeaderError
 from workers.archive.indexed_worker import IndexedWorker
-from workers.archive.intake import Arrival, Intake, Mismatch, Taken
+from workers.archive.intake import Intake, Mismatch
 from workers.archive.recovery import Recovery
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from gateway.sdk import Event
-    from workers.archive.intake import Receipt
+    from workers.archive.arrival import Receipt
 
 log = logging.getLogger("workers.storage")
 

@@ -1,7 +1,7 @@
 """The items and sub-items of A-ASSOCIATE PDUs (PS3.8 9.3.2, 9.3.3, annex D; PS3.7 annex D.3.3).
 
-Each type encodes to the whole item and decodes from a reader of its value. Items that a later
-edition of the standard may add are skipped wherever items stand.
+Each type encodes to the complete item and decodes from a reader of its value. Items of unknown
+type, which a later edition of the standard may add, are skipped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ IMPLEMENTATION_CLASS_UID = 0x52
 IMPLEMENTATION_VERSION_NAME = 0x55
 
 UNSTATED_MAXIMUM_LENGTH = 16 * 1024
-"""Assumed of a peer that does not state its maximum length: what everybody can receive."""
+"""Used for a peer that does not state its maximum length; every implementation can receive it."""
 
 
 def encode_application_context(name: str) -> bytes:
@@ -37,12 +37,12 @@ def encode_transfer_syntax(uid: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class PresentationContextRQ:
-    """What the requestor proposes under one context ID (PS3.8 9.3.2.2)."""
+    """The requestor's proposal for one context ID (PS3.8 9.3.2.2)."""
 
     kind: ClassVar[int] = 0x20
 
     id: int
-    """Odd, 1 to 255; other values can be decoded, so that they can be rejected."""
+    """Odd, from 1 to 255; other values are decoded too, so that they can be rejected."""
     abstract_syntax: str
     transfer_syntaxes: tuple[str, ...]
 
@@ -124,9 +124,9 @@ class AsyncOperationsWindow:
     kind: ClassVar[int] = 0x53
 
     invoked: int
-    """Operations the requestor may invoke before the first has its response."""
+    """The number of operations that the requestor may invoke at once."""
     performed: int
-    """Operations the requestor may perform at the same time."""
+    """The number of operations that the requestor may perform at once."""
 
     def encode(self) -> bytes:
         return encoding.item(
@@ -202,7 +202,7 @@ class SopClassCommonExtended:
     def decode(cls, reader: Reader) -> SopClassCommonExtended:
         sop_class, service_class = reader.uid(), reader.uid()
         related = encoding.Reader(reader.field(), reader.name)
-        # A reserved field may follow: it is not tested.
+        # A reserved field may follow; it is not tested.
         classes = []
         while related.left:
             classes.append(related.uid())
@@ -268,7 +268,7 @@ class UserInformation:
     kind: ClassVar[int] = 0x50
 
     maximum_length: int
-    """Of the P-DATA-TF that its sender can receive, PDV items with their headers; 0: no limit."""
+    """The longest P-DATA-TF that its sender receives, without the PDU header; 0: no limit."""
     implementation_class_uid: str = ""
     implementation_version_name: str = ""
     async_ops: AsyncOperationsWindow | None = None

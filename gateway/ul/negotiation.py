@@ -1,8 +1,8 @@
 """Association negotiation (PS3.8 7.1, annex B; PS3.7 annex D): pure functions.
 
-The acceptor's answer is a function of the request, the policy, and what was answered to the
-questions that only a worker can decide. `provider_rejection` is what the machine itself decides
-(AE-6), `check_request` what needs no worker, `negotiate` the rest.
+The acceptor's answer is a function of the request, the policy, and the workers' answers to the
+negotiation events. `provider_rejection` is the decision of the protocol machine itself (AE-6),
+`check_request` adds the checks that need no worker, and `negotiate` makes the answer.
 """
 
 from __future__ import annotations
@@ -49,26 +49,26 @@ def _as_proposed(_sop_class_uid: str) -> tuple[bool, bool] | None:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What an acceptor accepts, decided by configuration."""
+    """What an acceptor accepts, as configured."""
 
     ae_title: str
     supported: Mapping[str, Collection[str]]
-    """Abstract syntax to the transfer syntaxes accepted with it."""
+    """The transfer syntaxes that are accepted, by abstract syntax."""
     unrestricted: Collection[str] = ()
-    """Transfer syntaxes accepted with any other UID as abstract syntax; empty: those contexts are
-    refused."""
+    """The transfer syntaxes that are accepted for any other abstract syntax; empty: such contexts
+    are refused."""
     preference: Sequence[str] = ()
-    """Transfer syntaxes, best first; empty: the requestor's order decides."""
+    """Transfer syntaxes, the preferred one first; empty: the requestor's order decides."""
     require_called_ae_title: bool = False
     """Reject requests that call another AE title than `ae_title`."""
     calling_ae_titles: Collection[str] = ()
-    """Calling AE titles admitted; empty: any."""
+    """The calling AE titles that are admitted; empty: any."""
     own_order: bool = False
-    """Where transfer syntaxes stand in `supported` as a tuple, their order decides, not the
+    """If the transfer syntaxes in `supported` are a tuple, their order decides, and not the
     requestor's."""
     roles: Callable[[str], tuple[bool, bool] | None] = _as_proposed
-    """SOP class to the (SCU, SCP) roles that the requestor may have, if it proposes them; None:
-    role selection is not answered."""
+    """Returns the (SCU, SCP) roles that the requestor may have for a SOP class, if it proposes
+    them; None: role selection is not answered."""
     refuse_without_role: bool = False
     """Refuse a context if every role that is proposed for it is refused."""
     max_pdu: int = field(kw_only=True)
@@ -76,28 +76,29 @@ class Policy:
     implementation_class_uid: str = ""
     implementation_version_name: str = ""
     max_invoked: int = 0
-    """Operations this side invokes at once, at the most; 0: no limit of its own."""
+    """The maximum number of operations that this side invokes at once; 0: no limit of its own."""
     max_performed: int = 0
-    """Operations this side performs at once, at the most; 0: no limit of its own."""
+    """The maximum number of operations that this side performs at once; 0: no limit of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the negotiation events were answered; the defaults are nobody's answers."""
+    """The workers' answers to the negotiation events; the defaults hold if there is no worker."""
 
     admission: tuple[int, int, int] | None = None
-    """None: admitted; otherwise result, source and reason of the A-ASSOCIATE-RJ."""
+    """None: admitted; otherwise the result, source and reason of the A-ASSOCIATE-RJ."""
     user_identity: tuple[bool, bytes | None] | None = None
-    """Verified, and the server response; None: nobody verifies."""
+    """Whether the identity is valid, and the server response; None: no worker verifies it."""
     async_ops: tuple[int, int] | None = None
-    """Operations the requestor may invoke and perform; None: no reply, which means (1, 1)."""
+    """The numbers of operations that the requestor may invoke and perform at once; None: no reply,
+    which means (1, 1)."""
     sop_extended: Mapping[str, bytes] = field(default_factory=dict)
-    """SOP class to the service class application information of the reply."""
+    """The service class application information of the reply, by SOP class."""
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedContext:
-    """A presentation context both sides agreed on, and this side's roles in it."""
+    """A presentation context that both sides agreed on, and this side's roles in it."""
 
     id: int
     abstract_syntax: str
@@ -107,7 +108,7 @@ class AcceptedContext:
 
 
 def provider_rejection(request: AAssociateRQ) -> AAssociateRJ | None:
-    """The rejection by the service provider itself, whatever the policy (AE-6)."""
+    """Return the rejection by the service provider itself, whatever the policy (AE-6), if any."""
     if not request.protocol_version & 1:
         return PROTOCOL_VERSION_NOT_SUPPORTED
     ids = [context.id for context in request.presentation_contexts]
@@ -117,7 +118,7 @@ def provider_rejection(request: AAssociateRQ) -> AAssociateRJ | None:
 
 
 def check_request(request: AAssociateRQ, policy: Policy) -> AAssociateRJ | None:
-    """The rejection that needs no worker's answer; None: go on and `negotiate`."""
+    """Return the rejection that needs no worker's answer; None: continue with `negotiate`."""
     if rejection := provider_rejection(request):
         return rejection
     if request.application_context_name != APPLICATION_CONTEXT:
@@ -133,7 +134,7 @@ def check_request(request: AAssociateRQ, policy: Policy) -> AAssociateRJ | None:
 def negotiate(
     request: AAssociateRQ, policy: Policy, answers: Answers
 ) -> AAssociateAC | AAssociateRJ:
-    """The acceptor's answer to a request."""
+    """Return the acceptor's answer to a request."""
     if rejection := check_request(request, policy):
         return rejection
     if answers.admission is not None:
@@ -167,7 +168,7 @@ def _answer_context(context: PresentationContextRQ, policy: Policy) -> Presentat
     acceptable = policy.supported.get(context.abstract_syntax)
     if acceptable is None and is_tolerable(context.abstract_syntax):
         acceptable = policy.unrestricted
-    # The field must be there; what it says is not significant in a refusal.
+    # The field must be present; its value is not significant in a refusal.
     any_syntax = proposed[0] if proposed else ""
     if not acceptable:
         result = ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED
@@ -215,7 +216,7 @@ def _answer_async_ops(
 ) -> AsyncOperationsWindow | None:
     if proposed is None or answer is None:
         return None
-    # What the requestor invokes is performed here, and the other way round.
+    # This side performs what the requestor invokes, and vice versa.
     return AsyncOperationsWindow(
         invoked=least(proposed.invoked, answer[0], policy.max_performed),
         performed=least(proposed.performed, answer[1], policy.max_invoked),
@@ -223,14 +224,14 @@ def _answer_async_ops(
 
 
 def least(*limits: int) -> int:
-    """The tightest of some limits where 0 stands for none (PS3.7 D.3.3.3)."""
+    """Return the lowest of some limits, of which 0 means none (PS3.7 D.3.3.3)."""
     return min((limit for limit in limits if limit), default=0)
 
 
 def _answer_roles(
     request: AAssociateRQ, contexts: Iterable[PresentationContextAC], policy: Policy
 ) -> tuple[RoleSelection, ...]:
-    """The roles granted for the abstract syntaxes of accepted contexts."""
+    """Return the roles granted for the abstract syntaxes of accepted contexts."""
     accepted = {answer.id for answer in contexts if answer.result is ContextResult.ACCEPTANCE}
     uids = {c.abstract_syntax for c in request.presentation_contexts if c.id in accepted}
     answers = {}
@@ -255,7 +256,7 @@ def build_request(
     contexts: Sequence[tuple[str, Iterable[str]]],
     user_information: UserInformation,
 ) -> AAssociateRQ:
-    """A request that proposes (abstract syntax, transfer syntaxes) pairs, numbered 1, 3, 5...
+    """Return a request that proposes (abstract syntax, transfer syntaxes) as contexts 1, 3, 5...
 
     Raises:
         LocalProtocolError: no context or more than 128, or one that has no transfer syntax.
@@ -272,7 +273,7 @@ def build_request(
 
 
 def check_acceptance(request: AAssociateRQ, acceptance: AAssociateAC) -> None:
-    """What an A-ASSOCIATE-AC says must answer what was proposed.
+    """Check that an A-ASSOCIATE-AC accepts only what was proposed.
 
     Raises:
         RemoteProtocolError: a context that was not proposed or is answered twice, or a transfer
@@ -291,7 +292,7 @@ def check_acceptance(request: AAssociateRQ, acceptance: AAssociateAC) -> None:
 def accepted_contexts(
     request: AAssociateRQ, acceptance: AAssociateAC, side: Side
 ) -> dict[int, AcceptedContext]:
-    """The contexts agreed on by their ID, with the roles of `side` (PS3.7 D.3.3.4)."""
+    """Return the accepted contexts by their ID, with the roles of `side` (PS3.7 D.3.3.4)."""
     proposed = {context.id: context for context in request.presentation_contexts}
     roles = _agreed_roles(request.user_information.roles, acceptance.user_information.roles)
     accepted = {}
@@ -312,7 +313,7 @@ def accepted_contexts(
 def _agreed_roles(
     proposed: Iterable[RoleSelection], answered: Iterable[RoleSelection]
 ) -> dict[str, tuple[bool, bool]]:
-    """The requestor's roles by SOP class: those it proposed and was granted."""
+    """Return the requestor's roles by SOP class: those that it proposed and was granted."""
     granted = {role.sop_class_uid: role for role in answered}
     return {
         role.sop_class_uid: (
@@ -325,7 +326,9 @@ def _agreed_roles(
 
 
 def agreed_async_ops(request: AAssociateRQ, acceptance: AAssociateAC) -> tuple[int, int]:
-    """Operations the requestor may (invoke, perform) at once; 0: any number (PS3.7 D.3.3.3)."""
+    """Return how many operations the requestor may (invoke, perform) at once; 0: any number
+    (PS3.7 D.3.3.3).
+    """
     proposed = request.user_information.async_ops
     answered = acceptance.user_information.async_ops
     if proposed is None or answered is None:

@@ -1,7 +1,8 @@
 """The seven PDUs of the upper layer protocol (PS3.8 9.3).
 
 `decode_pdu` is total: any bytes give a PDU or one RemoteProtocolError. A P-DATA-TF is decoded here
-only where somebody has it whole (a trace, a test); on an association `framing` hands on its pieces.
+only if it is complete in memory (in a trace or a test); on an association, `framing` passes on its
+parts as they arrive.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class AAssociateRQ:
     kind: ClassVar[int] = 0x01
 
     called_ae_title: str
-    """Without the spaces around it; as `calling_ae_title`."""
+    """Without leading and trailing spaces; so is `calling_ae_title`."""
     calling_ae_title: str
     presentation_contexts: tuple[PresentationContextRQ, ...]
     user_information: UserInformation
@@ -140,7 +141,7 @@ class AAssociateAC:
     presentation_contexts: tuple[PresentationContextAC, ...]
     user_information: UserInformation
     raw_header: bytes = field(default=bytes(64), repr=False)
-    """Bytes 11 to 74: those of the request; not tested by who receives them."""
+    """Bytes 11 to 74: those of the request; their receiver does not test them."""
     application_context_name: str = uid.APPLICATION_CONTEXT
     protocol_version: int = 1
 
@@ -207,7 +208,7 @@ class AAssociateRJ:
         return cls(result, source, reason)
 
     def describe(self) -> str:
-        """The rejection in the standard's words (PS3.8 table 9-21)."""
+        """Return the rejection in the standard's words (PS3.8 table 9-21)."""
         return _REJECTIONS.get((self.source, self.reason), "reserved reason")
 
 
@@ -299,7 +300,7 @@ class AReleaseRP:
 
 @dataclass(frozen=True, slots=True)
 class AAbort:
-    """A-ABORT (PS3.8 9.3.8). Any values make an abort: no peer is asked to abort better."""
+    """A-ABORT (PS3.8 9.3.8). Any values are accepted: an abort is never answered with an error."""
 
     kind: ClassVar[int] = 0x07
 
@@ -318,7 +319,7 @@ class AAbort:
         return cls(source, reason)
 
     def describe(self) -> str:
-        """The abort in the standard's words (PS3.8 table 9-26)."""
+        """Return the abort in the standard's words (PS3.8 table 9-26)."""
         if self.source == 0:
             return "aborted by the service user"
         return _ABORTS.get(self.reason, "reserved reason")
@@ -349,18 +350,18 @@ _NAMES_AND_DECODERS: dict[int, tuple[str, Callable[[Reader], PDU]]] = {
 
 
 def pdu_name(kind: int) -> str:
-    """The standard's name of a PDU type, or its number."""
+    """Return the standard's name of a PDU type, or its number."""
     return _NAMES_AND_DECODERS[kind][0] if kind in _NAMES_AND_DECODERS else f"PDU {kind:02X}H"
 
 
 def check_header(kind: int, length: int, max_pdu: int = 0) -> None:
-    """Decides on the six header bytes, before any of the body is kept.
+    """Check the six bytes of a header, before any of the body is stored.
 
     Raises:
         RemoteProtocolError: unknown type (2,1), or a length that no such PDU has (2,6).
     """
     if kind == PDataTF.kind:
-        # The shortest PDU holds one PDV item with nothing in it.
+        # The shortest P-DATA-TF contains one empty PDV item.
         good = length >= PDV_HEADER.size and (length <= max_pdu or max_pdu == 0)
     elif kind in (AAssociateRQ.kind, AAssociateAC.kind):
         good = length <= MAX_ASSOCIATE_LENGTH
@@ -375,10 +376,10 @@ def check_header(kind: int, length: int, max_pdu: int = 0) -> None:
 
 
 def decode_pdu(data: bytes) -> PDU:
-    """A whole PDU, header included.
+    """Decode a complete PDU, header included.
 
     Raises:
-        RemoteProtocolError: these bytes are no PDU; the error carries the A-ABORT to send.
+        RemoteProtocolError: the bytes are not a PDU; the error carries the A-ABORT to send.
     """
     if len(data) < PDU_HEADER.size:
         raise encoding.invalid(f"a PDU of {len(data)} bytes")

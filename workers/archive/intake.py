@@ -4,9 +4,9 @@ Two instances with one UID can arrive at the same time, in two processes, and a 
 any point. So the index decides which is the instance. A file first gets its final name, durably.
 Then its row is committed, and only the row makes the file the instance. If there is another row for
 the UID, before or when the own row is committed, the file is a second copy, which is deleted, or it
-is different content, for which the policy (`duplicates`) says what to do. A file is never deleted
-before the row of the file that replaces it is on disk. A crash can leave a file without a row; the
-next start adds the row.
+is different content, for which the policy decides (`duplicates`). A file is never deleted before
+the row of the file that replaces it is on disk. A crash can leave a file without a row; the next
+start adds the row.
 
 Arrivals come in batches that pass through the stages together: one query of the index, one sync of
 each directory, and one transaction for all.
@@ -17,23 +17,23 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from gateway.sdk import GatewayError, SpoolError
 from workers.archive import header
-from workers.archive.archive import Offer
+from workers.archive.arrival import Case, Receipt, Taken
+from workers.archive.duplicates import Duplicates
 from workers.archive.index import AddOutcome, IndexEntry, IndexFailure
 from workers.archive.opening import guard_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from gateway.sdk import Claim
     from gateway.settings import ArchiveSettings
     from workers.archive.archive import Archive
+    from workers.archive.arrival import Arrival
     from workers.archive.header import HeaderValues
     from workers.archive.index import Index
 
@@ -51,52 +51,6 @@ class NotMounted(GatewayError):  # noqa: N818 - a state, not only an error
     """The volume of the archive is not mounted."""
 
 
-class Taken(Enum):
-    """The result for an arrival that was not refused."""
-
-    STORED = "stored"
-    SAME = "same"
-    """The same content was stored before."""
-    REPLACED = "replaced"
-    SET_ASIDE = "set aside"
-    REJECTED = "rejected"
-
-
-class Arrival(NamedTuple):
-    """An instance that arrived: its claim, and the fields of its request."""
-
-    claim: Claim
-    data: bytes | None
-    """The whole Part 10 file if the claim has no path."""
-    attempt: int
-    sop_class_uid: str
-    sop_instance_uid: str
-    transfer_syntax_uid: str
-
-
-class Receipt(NamedTuple):
-    """The result for an arrival, and where its file is."""
-
-    taken: Taken
-    entry: IndexEntry
-    before: IndexEntry | None = None
-    """What was stored under the UID before."""
-
-
-class _Case:
-    """An arrival on its way through the stages, until it has a result."""
-
-    def __init__(self, arrival: Arrival) -> None:
-        self.arrival = arrival
-        self.result: Receipt | Exception | None = None
-        self.entry: IndexEntry
-        self.texts: Mapping[str, str]
-
-    @property
-    def offer(self) -> Offer:
-        return Offer(self.arrival.claim, self.arrival.data, self.arrival.attempt)
-
-
 class Intake:
     """Puts arrivals into an archive and its index; safe for several threads and processes."""
 
@@ -107,6 +61,7 @@ class Intake:
         self._index = index
         self._settings = settings
         self._guard = Guard(guard_of(data_dir, settings))
+        self._duplicates = Duplicates(archive, index, settings)
 
     def take(self, arrivals: Sequence[Arrival]) -> list[Receipt | Exception]:
         """Store and index arrivals; return a receipt for each when all are durable.
@@ -114,7 +69,7 @@ class Intake:
         HeaderError, Mismatch, NotMounted, SpoolError, IndexFailure or OSError in place of a receipt
         says why that arrival is not stored; the others are.
         """
-        cases = [_Case(arrival) for arrival in arrivals]
+        cases = [Case(arrival) for arrival in arrivals]
         for stage in (self._examine_all, self._compare_all, self._keep_all, self._add_all):
             unfinished = [case for case in cases if case.result is None]
             if unfinished:
@@ -123,7 +78,7 @@ class Intake:
 
     # stages
 
-    def _examine_all(self, cases: list[_Case]) -> None:
+    def _examine_all(self, cases: list[Case]) -> None:
         try:
             self._guard.check()
         except NotMounted as error:
@@ -132,7 +87,7 @@ class Intake:
         for case in cases:
             self._attempt(case, self._examine)
 
-    def _compare_all(self, cases: list[_Case]) -> None:
+    def _compare_all(self, cases: list[Case]) -> None:
         """Compare with what is stored already, which need not be stored again."""
         try:
             stored = self._index.find_all([case.entry.sop_instance_uid for case in cases])
@@ -142,15 +97,15 @@ class Intake:
         for case in cases:
             before = stored.get(case.entry.sop_instance_uid)
             if before is not None and before.path != case.entry.path:
-                self._attempt(case, partial(self._compare, before=before))
+                self._attempt(case, partial(self._duplicates.compare, before=before))
 
-    def _keep_all(self, cases: list[_Case]) -> None:
+    def _keep_all(self, cases: list[Case]) -> None:
         kept = self._archive.keep([case.offer for case in cases])
         for case, name in zip(cases, kept, strict=True):
             if isinstance(name, Exception):
                 case.result = name
 
-    def _add_all(self, cases: list[_Case]) -> None:
+    def _add_all(self, cases: list[Case]) -> None:
         news = [(case.entry, case.texts) for case in cases]
         try:
             added = self._index.add_all(news, replace=self._settings.duplicates == "replace")
@@ -164,9 +119,11 @@ class Intake:
                 case.result = Receipt(Taken.STORED, case.entry)
             else:
                 before, outcome = result.before, result.outcome
-                self._attempt(case, partial(self._resolve, before=before, outcome=outcome))
+                self._attempt(
+                    case, partial(self._duplicates.resolve, before=before, outcome=outcome)
+                )
 
-    def _attempt(self, case: _Case, work: Callable[[_Case], Receipt | None]) -> None:
+    def _attempt(self, case: Case, work: Callable[[Case], Receipt | None]) -> None:
         try:
             case.result = work(case)
         except Exception as error:  # fails this arrival only
@@ -174,7 +131,7 @@ class Intake:
 
     # one arrival
 
-    def _examine(self, case: _Case) -> None:
+    def _examine(self, case: Case) -> None:
         arrival = case.arrival
         claim = arrival.claim
         if not claim.digest:  # a request for an earlier owner of the event, which needed none
@@ -207,79 +164,8 @@ class Intake:
         aside = self._archive.place(claim, aside=True)
         return header.read(self._archive.path(aside), claim.offset, syntax)
 
-    def _exists(self, before: IndexEntry) -> bool:
-        """Return whether the file of an entry exists; one of another gateway is assumed to."""
-        if before.holder != self._settings.holder_of_files:
-            return True
-        return self._archive.holds(before.path, before.start + before.size)
 
-    def _compare(self, case: _Case, before: IndexEntry) -> Receipt | None:
-        if not self._exists(before):
-            return None
-        if before.holds_the_same(case.entry):
-            return Receipt(Taken.SAME, before, before)
-        if self._settings.duplicates == "replace":
-            return None
-        return self._conflict(case, before)
-
-    def _resolve(self, case: _Case, before: IndexEntry, outcome: AddOutcome) -> Receipt:
-        """Return the receipt of a stored file for whose UID there is a row already."""
-        entry = case.entry
-        if before.path == entry.path:
-            return Receipt(Taken.SAME, before, before)
-        if outcome is AddOutcome.REPLACED:
-            if before.holder == entry.holder:
-                self._archive.discard(before.path)
-                self._index.deleted(before.holder, [before.path])
-            return Receipt(Taken.REPLACED, entry, before)
-        if not self._exists(before):
-            return self._replace_lost(case, before)
-        if outcome is AddOutcome.SAME:
-            self._archive.discard(entry.path)
-            return Receipt(Taken.SAME, before, before)
-        return self._conflict(case, before)
-
-    def _replace_lost(self, case: _Case, before: IndexEntry) -> Receipt:
-        """Replace a file that is missing by the one that has arrived."""
-        entry = case.entry
-        log.error("file of instance missing path=%s replaced by path=%s", before.path, entry.path)
-        if before.holds_the_same(entry):
-            self._index.relocate(entry)
-            return Receipt(Taken.STORED, entry, before)
-        self._index.add(entry, case.texts, replace=True)
-        return Receipt(Taken.REPLACED, entry, before)
-
-    def _conflict(self, case: _Case, before: IndexEntry) -> Receipt:
-        """Reject or set aside different content under the UID of a stored instance."""
-        entry = case.entry
-        if self._settings.duplicates == "reject":
-            self._archive.discard(entry.path)
-            return Receipt(Taken.REJECTED, entry, before)
-        if (earlier := self._set_aside_before(entry)) is not None:
-            self._archive.discard(entry.path)
-            return Receipt(Taken.SET_ASIDE, earlier, before)
-        conflict = entry._replace(path=self._keep_aside(case))
-        self._index.set_aside(conflict)
-        return Receipt(Taken.SET_ASIDE, conflict, before)
-
-    def _keep_aside(self, case: _Case) -> str:
-        entry = case.entry
-        if self._archive.holds(entry.path, entry.start + entry.size):
-            return self._archive.set_aside(entry.path)
-        (kept,) = self._archive.keep([case.offer], aside=True)
-        if isinstance(kept, Exception):
-            raise kept
-        return kept
-
-    def _set_aside_before(self, entry: IndexEntry) -> IndexEntry | None:
-        """Return the entry of the same content if it was set aside before, as for a retry."""
-        for conflict in self._index.conflicts_of(entry.sop_instance_uid):
-            if conflict.holds_the_same(entry) and self._exists(conflict):
-                return conflict
-        return None
-
-
-def _fail(cases: list[_Case], error: Exception) -> None:
+def _fail(cases: list[Case], error: Exception) -> None:
     for case in cases:
         case.result = error
 
