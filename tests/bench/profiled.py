@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 _CHILD = Path(__file__).with_name("profiled_child.py").resolve()
 _WARM_UP = 100
 _LINES = 45
+_LIMIT = 600.0
 
 
 def print_profiles(names: Sequence[str], size: int, count: int, associations: int) -> None:
     """Print the functions in which each child spends most while `count` instances are stored."""
     with scratch() as place, place.folder() as folder:
         data = place.prepared(size)
-        warm_up = Plan(associations, _WARM_UP, data=data, first=FIRST + count)
-        plan = Plan(associations, count, data=data)
+        warm_up = Plan(associations, _WARM_UP, _LIMIT, _LIMIT, data, FIRST + count)
+        plan = Plan(associations, count, _LIMIT, _LIMIT, data)
         commands = {
             name: [sys.executable, "-P", str(_CHILD), str(folder / f"{name}.profile")]
             for name in names
