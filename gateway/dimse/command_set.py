@@ -8,7 +8,7 @@ elements.
 from __future__ import annotations
 
 from struct import Struct, error, pack, unpack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.dimse.command_elements import BY_TAG, COMMAND_GROUP_LENGTH, VR
 from gateway.dimse.errors import abort
@@ -57,6 +57,45 @@ def split(data: bytes) -> tuple[dict[int, bytes], str]:
 
     Works for any bytes: the values before the error are returned.
     """
+    layout = _layouts.get(len(data))
+    if layout is not None and layout.headers(data) == layout.expected:
+        return dict(zip(layout.tags, layout.values(data), strict=True)), ""
+    values, damage = _split(data)
+    if values and not damage:
+        _remember(values)
+    return values, damage
+
+
+class _Layout(NamedTuple):
+    """The elements of a command set; the next one of the same peer often differs in values only."""
+
+    expected: tuple[int, ...]
+    """Group, element and length of each."""
+    headers: Callable[[bytes], tuple[int, ...]]
+    """Reads those of another command set."""
+    tags: tuple[int, ...]
+    values: Callable[[bytes], tuple[bytes, ...]]
+    """Reads its values."""
+
+
+_layouts: dict[int, _Layout] = {}
+"""By the length of the command set: the layout of the last valid one."""
+_MAX_LAYOUTS = 1024
+
+
+def _remember(values: dict[int, bytes]) -> None:
+    lengths = [len(value) for value in values.values()]
+    headers = Struct("<" + "".join(f"HHL{length}x" for length in lengths))
+    contents = Struct("<" + "".join(f"8x{length}s" for length in lengths))
+    expected = [n for tag, length in zip(values, lengths, strict=True) for n in (0, tag, length)]
+    if len(_layouts) >= _MAX_LAYOUTS:
+        _layouts.clear()
+    _layouts[headers.size] = _Layout(
+        tuple(expected), headers.unpack_from, tuple(values), contents.unpack_from
+    )
+
+
+def _split(data: bytes) -> tuple[dict[int, bytes], str]:
     values: dict[int, bytes] = {}
     at, end = 0, len(data)
     while at < end:

@@ -33,17 +33,26 @@ def file_meta(
     legal characters.
     """
     before, after = _around_instance(sop_class_uid, transfer_syntax_uid, source_ae_title)
-    instance = encode_element(0x00020003, b"UI", _uid(sop_instance_uid))
-    length = LITTLE.long.pack(len(before) + len(instance) + len(after))
-    return b"".join((PREAMBLE, encode_element(0x00020000, b"UL", length), before, instance, after))
+    instance = _uid(sop_instance_uid)
+    if len(instance) % 2:
+        instance += b"\0"
+    length = LITTLE.long.pack(len(before) + 2 + len(instance) + len(after))
+    length_of_instance = LITTLE.short.pack(len(instance))
+    return b"".join((_START, length, before, length_of_instance, instance, after))
+
+
+_START = PREAMBLE + encode_element(0x00020000, b"UL", bytes(4))[:-4]
+"""Everything up to the value of File Meta Information Group Length."""
 
 
 @lru_cache(maxsize=256)
 def _around_instance(sop_class_uid: str, transfer_syntax: str, title: str) -> tuple[bytes, bytes]:
-    """Return the elements before and after the SOP Instance UID, which many instances share."""
-    before = encode_element(0x00020001, b"OB", b"\x00\x01") + encode_element(
-        0x00020002, b"UI", _uid(sop_class_uid)
-    )
+    """Return what stands before the length of the SOP Instance UID, and behind its value."""
+    before = [
+        encode_element(0x00020001, b"OB", b"\x00\x01"),
+        encode_element(0x00020002, b"UI", _uid(sop_class_uid)),
+        LITTLE.tag.pack(0x0002, 0x0003) + b"UI",
+    ]
     after = [
         encode_element(0x00020010, b"UI", _uid(transfer_syntax)),
         encode_element(0x00020012, b"UI", IMPLEMENTATION_CLASS_UID.encode("ascii")),
@@ -51,7 +60,7 @@ def _around_instance(sop_class_uid: str, transfer_syntax: str, title: str) -> tu
     ]
     if source := _ae_title(title):
         after.append(encode_element(0x00020016, b"AE", source))
-    return before, b"".join(after)
+    return b"".join(before), b"".join(after)
 
 
 def _uid(text: str) -> bytes:
