@@ -87,6 +87,10 @@ _NO_ABORT = (State.Sta1, State.Sta2, State.Sta13)
 """Where an A-ABORT is not possible, or means nothing any more (Table 9-10, Evt15)."""
 
 
+_PENDING, _ESTABLISHED, _ENDED = Phase.PENDING, Phase.ESTABLISHED, Phase.ENDED
+"""Looked at with every part: to look one up in the enumeration takes as long as a call."""
+
+
 class AssociationEngine:
     """One association.
 
@@ -169,7 +173,7 @@ class AssociationEngine:
 
     def read_done(self) -> None:
         self.inbox.read_done()
-        if self.phase is Phase.PENDING and self.upper.state is State.Sta13:
+        if self.phase is _PENDING and self.upper.state is State.Sta13:
             self._ended_by_machine()
 
     def traced(self, records: Sequence[Transition | PduTraced]) -> None:
@@ -193,7 +197,7 @@ class AssociationEngine:
 
     def primitive(self, primitive: Primitive) -> None:
         """Take an indication or confirmation of the UpperLayer: the only way in."""
-        if self.phase is Phase.ENDED:
+        if self.phase is _ENDED:
             return
         try:
             if self.upper.is_traced:
@@ -312,9 +316,9 @@ class AssociationEngine:
 
     def settle(self) -> None:
         """Something was finished: if nothing is in hand any more, answer what waits for that."""
-        if self.phase is Phase.ENDED or not self.inbox.is_idle:
+        if self.phase is _ENDED or not self.inbox.is_idle:
             return
-        if self.phase is Phase.ESTABLISHED:
+        if self.phase is _ESTABLISHED:
             self.port.settled()
         elif self.upper.state in (State.Sta8, State.Sta9, State.Sta12):
             is_collision = self.upper.state is State.Sta9

@@ -30,6 +30,9 @@ Groups = Iterable[list[bytes]] | AsyncGenerator[list[bytes], None]
 """P-DATA-TF PDUs in groups of about 1 MiB at most, if the parts are no longer."""
 
 
+_DATA_TRANSFER = State.Sta6
+
+
 class MessageSender(Protocol):
     """What the outbox needs of its engine."""
 
@@ -72,7 +75,7 @@ class Outbox:
     def _put(self, context_id: int, command_set: bytes, data_set: bytes | None) -> None:
         engine = self._engine
         upper = engine.upper
-        if upper.state is not State.Sta6 and upper.state is not State.Sta8:
+        if upper.state is not _DATA_TRANSFER and upper.state is not State.Sta8:
             return
         pdus = list(fragment(context_id, command_set, data_set, upper.peer_max_length))
         upper.send_pdata(pdus, self._loop.time())

@@ -29,6 +29,8 @@ READ_SIZE = 512 * 1024
 WRITE_HIGH = 256 * 1024
 """Bytes waiting to be sent above which reading pauses and senders wait."""
 
+_OPEN = Closing.NO
+
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 """Absent outside Linux: there the peer's Nagle algorithm may wait for a delayed acknowledgement."""
 
@@ -157,7 +159,7 @@ class Transport(asyncio.BufferedProtocol):
             self.trace()
         if upper.deadline is not self._alarm.deadline:
             self._alarm.set(upper.deadline)
-        if upper.closing is not Closing.NO:
+        if upper.closing is not _OPEN:
             self._close(upper.closing)
 
     def trace(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import Enum
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from gateway.dimse import status as codes
@@ -77,11 +78,12 @@ class Message:
 
     def parameters(self) -> dict[str, int | str | list[int]]:
         """Return the parameters that are present, by PS3.7 keyword."""
-        present = {}
-        for attribute, _, keyword, _, _ in parameters_of(type(self)):
-            if (value := getattr(self, attribute)) is not None:
-                present[keyword] = value if type(value) in (str, int) else _plain(value)
-        return present
+        keywords, values_of = _keywords_of(type(self))
+        return {
+            keyword: value if type(value) is str or type(value) is int else _plain(value)
+            for keyword, value in zip(keywords, values_of(self), strict=False)
+            if value is not None
+        }
 
 
 MESSAGES: dict[int, type[Message]] = {}
@@ -104,6 +106,22 @@ def _parameters(kind: type[Message]) -> Iterator[Parameter]:
             required = field.default is not None
             decode = DECODERS[element.vr]
             yield Parameter(field.name, element.tag, element.keyword, required, decode)
+
+
+_KEYWORDS: dict[type, tuple[tuple[str, ...], Callable[[Message], Any]]] = {}
+
+
+def _keywords_of(kind: type[Message]) -> tuple[tuple[str, ...], Callable[[Message], Any]]:
+    """Return the keywords of a message class, and what reads its fields, with one more at the end.
+
+    A getter of a single name would not return a tuple.
+    """
+    known = _KEYWORDS.get(kind)
+    if known is None:
+        names = [parameter.attribute for parameter in parameters_of(kind)]
+        keywords = tuple(parameter.keyword for parameter in parameters_of(kind))
+        known = _KEYWORDS[kind] = keywords, attrgetter(*names, "command_field")
+    return known
 
 
 def encode_message(message: Message, command_field: int, has_data_set: bool) -> bytes:
@@ -143,9 +161,8 @@ def build(kind: type[Message], raw: dict[int, bytes], *, strict: bool) -> Messag
     `strict` is for requests, whose UIDs and priority must be valid. Those of a response are only
     logged, or compared with what was sent.
     """
-    values: list[Value | None] = []
-    for parameter in parameters_of(kind):
-        _, tag, _, required, decode = parameter
+    message = kind.__new__(kind)
+    for tag, required, decode, set_field, parameter in _fields_of(kind):
         encoded = raw.get(tag)
         try:
             value = None if encoded is None else decode(encoded)
@@ -156,8 +173,25 @@ def build(kind: type[Message], raw: dict[int, bytes], *, strict: bool) -> Messag
                 raise _fault(parameter, "is missing")
         elif strict and (tag == PRIORITY or type(value) is PeerUid):
             _check(parameter, value)
-        values.append(value)
-    return kind(*values)
+        set_field(message, value)
+    return message
+
+
+_FIELDS: dict[type, tuple[tuple[Any, ...], ...]] = {}
+
+
+def _fields_of(kind: type[Message]) -> tuple[tuple[Any, ...], ...]:
+    """Return tag, required, decoder, setter and parameter of each field.
+
+    The constructor of a frozen class takes more than twice as long as the setters of its slots.
+    """
+    known = _FIELDS.get(kind)
+    if known is None:
+        known = _FIELDS[kind] = tuple(
+            (p.tag, p.required, p.decode, getattr(kind, p.attribute).__set__, p)
+            for p in parameters_of(kind)
+        )
+    return known
 
 
 def _check(parameter: Parameter, value: Value) -> None:

@@ -7,6 +7,7 @@ elements.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct, error, pack, unpack
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -212,6 +213,7 @@ def _decode_tags(raw: bytes) -> tuple[int, ...] | None:
     return tuple(group << 16 | number for group, number in pairs) or None
 
 
+@lru_cache(256)
 def _decode_uid(raw: bytes) -> str | None:
     text = raw.rstrip(b"\0 ").decode("latin-1")
     length = len(text)

@@ -391,8 +391,8 @@ def _error_of(
 
 
 def _unsigned(raw: dict[int, bytes], tag: int) -> int | None:
-    value = raw.get(tag, b"")
-    return int.from_bytes(value, "little") if len(value) == 2 else None
+    value = raw.get(tag)
+    return None if value is None or len(value) != 2 else value[0] | value[1] << 8
 
 
 def _uid(raw: dict[int, bytes], affected: int) -> str | None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gateway.errors import SpoolError
 from gateway.spool.digest import LENGTH
@@ -75,8 +74,7 @@ def _bucket(token: str) -> tuple[str, str]:
     return date, f"{begun}-{index}"
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A complete data set: where it is, and what it contains."""
 
     token: str
@@ -98,14 +96,7 @@ class Claim:
 
     def to_map(self) -> dict[str, Any]:
         """Return the claim as plain values for an envelope."""
-        return {
-            "token": self.token,
-            "path": self.path,
-            "offset": self.offset,
-            "size": self.size,
-            "digest": self.digest,
-            "synced": self.synced,
-        }
+        return self._asdict()
 
     @classmethod
     def from_map(cls, values: Mapping[str, Any]) -> Claim:

@@ -51,6 +51,9 @@ class _Mode(IntEnum):
     STOPPED = auto()
 
 
+_HEADER, _DATA = _Mode.HEADER, _Mode.DATA
+
+
 class Framer:
     """Splits the byte stream of one peer."""
 
@@ -119,7 +122,7 @@ class Framer:
         Nearly all data is read this way, without units and generators. Without a part, `receive`
         must continue from the position. Both give the same parts, except where a chunk ends.
         """
-        if self._mode > _Mode.DATA or self._head or self.excerpt:
+        if self._mode > _DATA or self._head or self.excerpt:
             return position, None
         if not self._pdv_left:
             position = self._open_pdv(view, position)
@@ -133,7 +136,7 @@ class Framer:
         self._pdv_left = pdv_left = pdv_left - taken
         self._left = left = left - taken
         if not left:
-            self._mode = _Mode.HEADER
+            self._mode = _HEADER
         last = self._last and not pdv_left
         return stop, PDataPart(self._context_id, self._command, last, view[position:stop])
 
@@ -142,7 +145,7 @@ class Framer:
 
         Does nothing if they are not whole, or if anything about them is unusual.
         """
-        if self._mode is _Mode.HEADER:
+        if self._mode is _HEADER:
             if len(view) - position < _BOTH.size:
                 return position
             kind, length, pdv_length, context_id, control = _BOTH.unpack_from(view, position)
@@ -160,7 +163,7 @@ class Framer:
             return position
         if context_id not in self.contexts:
             return position
-        self._mode = _Mode.DATA
+        self._mode = _DATA
         self.length = length + HEADER_SIZE
         self._left, self._pdv_left = left, pdv_length - 2
         self._context_id = context_id

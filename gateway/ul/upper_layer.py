@@ -52,6 +52,8 @@ _RECEIVES_DATA = (Action.DT_2, Action.AR_6)
 _ABORTS = (Action.AA_1, Action.AA_7, Action.AA_8)
 _LEARNS = (Action.AE_3, Action.AE_4, Action.AE_6)
 _DATA_STATES = (State.Sta6, State.Sta7)
+_DATA_TRANSFER = State.Sta6
+"""The member itself: to look one up in its enumeration takes as long as a call."""
 
 _PDU_EVENTS: Mapping[type[PDU], FsmEvent] = {
     AAssociateAC: FsmEvent.Evt3,
@@ -155,9 +157,8 @@ class UpperLayer:
 
         Returns where something else begins, for which the framer's units are needed.
         """
-        deliver, take_part = self.deliver, self._framer.take_part
-        position, end = 0, len(view)
-        while position < end and self.state is State.Sta6 and not self.is_traced:
+        deliver, take_part, position, end = self.deliver, self._framer.take_part, 0, len(view)
+        while position < end and self.state is _DATA_TRANSFER and not self.is_traced:
             position, part = take_part(view, position)
             if part is None:
                 break

@@ -5,7 +5,6 @@ import os
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,7 +57,7 @@ class TestKeep:
     def test_peer_text_names_nothing(self, archive, offered):
         for token in ("../../x", "/etc/x", "", "a/b", offered.claim.token + "/../x"):
             with pytest.raises(SpoolError):
-                keep(archive, replace(offered.claim, token=token), offered.data)
+                keep(archive, offered.claim._replace(token=token), offered.data)
 
 
 class TestTwice:
