@@ -12,9 +12,11 @@ from gateway import events, evt
 ROOT = Path(gateway.__file__).parent.parent
 
 
-def test_importing_gateway_and_its_events_is_light():
+@pytest.mark.parametrize("package", ["gateway", "gateway.sdk"])
+def test_importing_a_worker_and_its_events_is_light(package):
     code = (
-        "import sys, gateway; from gateway import evt; evt.EVT_C_STORE; gateway.Worker('w')\n"
+        f"import sys; from {package} import Worker, evt\n"
+        "Worker('w').on(evt.EVT_C_STORE)(lambda event: 0)\n"
         "print(*({'pydicom', 'zmq', 'pydantic', 'typer', 'rich'} & sys.modules.keys()))"
     )
     done = subprocess.run(

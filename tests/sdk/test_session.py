@@ -12,7 +12,7 @@ from tests.conftest import short_folder
 from tests.patience import PATIENCE
 from tests.sdk.conftest import dimse_event, store_event
 from tests.sdk.fabric import SETTINGS, WAIT, Watcher, acceptor, echo
-from tests.sdk.test_moving import image, scp
+from tests.sdk.test_move import image, scp
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGBaseline8Bit
 
 from tests.peers import wire
 from tests.requestor.scripted import scripted
-from tests.sdk.test_moving import WAIT, Mover, _jpeg, failed_list, image, scp
+from tests.sdk.test_move import WAIT, Mover, _jpeg, failed_list, image, scp
 
 ASYNC_OPERATIONS = 0x53
 
