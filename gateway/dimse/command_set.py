@@ -62,7 +62,7 @@ def split(data: bytes) -> tuple[dict[int, bytes], str]:
     if layout is not None and layout.headers(data) == layout.expected:
         return dict(zip(layout.tags, layout.values(data), strict=True)), ""
     values, damage = _split(data)
-    if values and not damage:
+    if values and not damage and len(values) <= _MAX_ELEMENTS:
         _remember(values)
     return values, damage
 
@@ -82,6 +82,8 @@ class _Layout(NamedTuple):
 _layouts: dict[int, _Layout] = {}
 """By the length of the command set: the layout of the last valid one."""
 _MAX_LAYOUTS = 1024
+_MAX_ELEMENTS = 32
+"""Elements of a command set whose layout is kept: what a peer can fill memory with is bounded."""
 
 
 def _remember(values: dict[int, bytes]) -> None:

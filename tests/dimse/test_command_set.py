@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pynetdicom.dsutils import decode as their_decode
 
-from gateway.dimse import command_elements
+from gateway.dimse import command_elements, command_set
 from gateway.dimse.command_set import (
     COMMENT_LENGTH,
     LIMIT,
@@ -234,3 +234,9 @@ def test_pydicom_reads_the_same(values):
         if isinstance(value, tuple):
             theirs = tuple(theirs) if len(value) > 1 else (theirs,)
         assert theirs == value
+
+
+def test_the_layout_of_a_command_set_with_many_elements_is_not_kept():
+    many = b"".join(element(number, b"") for number in range(0x2000, 0x20C8))
+    assert len(split(many)[0]) == 200
+    assert len(many) not in command_set._layouts
