@@ -31,7 +31,7 @@ def command(
     dicom-gateway echo 127.0.0.1 11112 --repeat 10
     """
     from gateway.datasets import BASIC_SYNTAXES
-    from gateway.requestor.echo import echoes
+    from gateway.requestor.c_echo import echoes
     from gateway.uid import VERIFICATION
 
     proposal = peer.proposal(((VERIFICATION, BASIC_SYNTAXES),))

@@ -50,8 +50,8 @@ def command(*, query: GetOptions, peer: PeerOptions) -> None:
     from gateway.cli.keys import identifier
     from gateway.cli.retrieval import RetrieveProgress
     from gateway.datasets.coding import encoder
+    from gateway.requestor.get_contexts import get_contexts
     from gateway.requestor.received import Folder
-    from gateway.requestor.retrieve import get_contexts
 
     sop_class = model(query.root, "Get")
     asked = identifier(query.keys, query.level)

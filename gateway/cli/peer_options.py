@@ -13,14 +13,14 @@ from gateway.cli.output import Output
 from gateway.cli.security import SecurityOptions
 from gateway.requestor.incoming import refuse
 from gateway.requestor.proposal import Address, Contexts, Proposal
-from gateway.requestor.services import associate
+from gateway.requestor.requestor_association import associate
 from gateway.settings import AssociationSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from gateway.requestor.incoming import Handler
-    from gateway.requestor.services import RequestorAssociation
+    from gateway.requestor.requestor_association import RequestorAssociation
 
 _DEFAULTS = AssociationSettings()
 

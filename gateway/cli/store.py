@@ -16,7 +16,7 @@ from gateway.cli.interrupt import run
 from gateway.cli.options import with_options
 from gateway.cli.output import count, format_size
 from gateway.cli.peer_options import PeerOptions
-from gateway.requestor.store import Kind, Sender
+from gateway.requestor.bulk_store import Kind, Sender
 from gateway.uid import name_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gateway.cli.interrupt import Interrupt
     from gateway.cli.output import Output
     from gateway.datasets.instances import Instance
-    from gateway.requestor.store import Converter, Outcome
+    from gateway.requestor.bulk_store import Converter, Outcome
 
 _FILES_PER_STEP = 64
 """Files that are read between two moments at which Ctrl-C takes effect."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gateway.load.prepared import PreparedMessage
     from gateway.load.template import Template
     from gateway.requestor.proposal import Contexts
-    from gateway.requestor.services import RequestorAssociation
+    from gateway.requestor.requestor_association import RequestorAssociation
     from gateway.ul.negotiation import AcceptedContext
 
 

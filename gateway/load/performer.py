@@ -9,7 +9,7 @@ from gateway.dimse.status import Category, category
 from gateway.load.load_plan import INSTANCE, KEEP
 from gateway.load.recorder import MeasuredResponse
 from gateway.requestor.errors import AssociationError, NotAccepted, Rejected, describe_status
-from gateway.requestor.services import associate
+from gateway.requestor.requestor_association import associate
 
 if TYPE_CHECKING:
     from gateway.association.operation import Operation
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gateway.load.load_plan import Plan
     from gateway.load.recorder import Recorder
     from gateway.requestor.proposal import Address, Proposal
-    from gateway.requestor.services import RequestorAssociation
+    from gateway.requestor.requestor_association import RequestorAssociation
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 UNFINISHED = "no response by the end of the load"

@@ -18,7 +18,7 @@ from gateway.load import journal
 from gateway.load.load_operations import templates_of
 from gateway.requestor.errors import AssociationError
 from gateway.requestor.proposal import Address, Proposal
-from gateway.requestor.services import associate
+from gateway.requestor.requestor_association import associate
 from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN, KEYWORDS
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gateway.load.instance_identity import InstanceIdentity
     from gateway.load.load_plan import Plan
     from gateway.load.template import Pieces, Template
-    from gateway.requestor.services import RequestorAssociation
+    from gateway.requestor.requestor_association import RequestorAssociation
 
 _STUDY_ROOT_FIND = KEYWORDS["StudyRootQueryRetrieveInformationModelFind"]
 _LISTED = 20

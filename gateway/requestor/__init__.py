@@ -7,7 +7,7 @@ The asyncio face is here; `gateway.requestor.sync` is the same for threads, and
 from gateway.association.operation import Operation, ReceivedResponse
 from gateway.association.timers import Timeouts
 from gateway.datasets import BASIC_SYNTAXES, Instance, NotDicom, identify
-from gateway.requestor.echo import EchoResult, echo
+from gateway.requestor.c_echo import EchoResult, echo
 from gateway.requestor.errors import (
     Aborted,
     AssociationError,
@@ -21,7 +21,7 @@ from gateway.requestor.errors import (
 )
 from gateway.requestor.incoming import Collect, Handler, IncomingRequest, Receiver, Reply
 from gateway.requestor.proposal import Address, Proposal
-from gateway.requestor.services import RequestorAssociation, associate
+from gateway.requestor.requestor_association import RequestorAssociation, associate
 
 __all__ = [
     "BASIC_SYNTAXES",

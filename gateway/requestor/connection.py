@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 class RequestorConnection:
     """The port of an engine in the requestor role; a handler decides on requests of the peer.
 
-    `RequestorAssociation` in `gateway.requestor.services` is what users get.
+    `RequestorAssociation` (`gateway.requestor.requestor_association`) is what users get.
     """
 
     def __init__(self, request: AAssociateRQ, timeouts: Timeouts, handler: Handler) -> None:

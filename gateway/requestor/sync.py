@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeAlias, 
 from weakref import WeakSet
 
 from gateway.loop_thread import LoopThread
-from gateway.requestor import services
-from gateway.requestor.echo import EchoResult, echo
+from gateway.requestor.c_echo import EchoResult, echo
 from gateway.requestor.incoming import refuse
+from gateway.requestor.requestor_association import RequestorAssociation, associate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ Params = ParamSpec("Params")
 Result = TypeVar("Result")
 
 Service: TypeAlias = Callable[
-    Concatenate[services.RequestorAssociation, Params], Coroutine[Any, Any, Result]
+    Concatenate[RequestorAssociation, Params], Coroutine[Any, Any, Result]
 ]
 
 
@@ -42,7 +42,7 @@ class Requestor(LoopThread):
 
     def __init__(self) -> None:
         super().__init__("requestor")
-        self._associations: WeakSet[services.RequestorAssociation] = WeakSet()
+        self._associations: WeakSet[RequestorAssociation] = WeakSet()
 
     def __enter__(self) -> Self:
         return self
@@ -67,9 +67,7 @@ class Requestor(LoopThread):
         handler: Handler = refuse,
     ) -> BlockingAssociation:
         """As `gateway.requestor.associate`."""
-        association = self.run(
-            services.associate(address, proposal, timeouts=timeouts, handler=handler)
-        )
+        association = self.run(associate(address, proposal, timeouts=timeouts, handler=handler))
         self._associations.add(association)
         return BlockingAssociation(self, association)
 
@@ -82,7 +80,7 @@ class Requestor(LoopThread):
         aec: str = "ANY-SCP",
         timeout: float = 30,
     ) -> EchoResult:
-        """As `gateway.requestor.echo`."""
+        """As `gateway.requestor.c_echo`."""
         return self.run(echo(host, port, aet=aet, aec=aec, timeout=timeout))
 
     async def _drop_all(self) -> None:
@@ -148,9 +146,9 @@ def _iterating(
 
 
 class BlockingAssociation:
-    """As `gateway.requestor.Association`, method for method; released when its `with` is left."""
+    """As `RequestorAssociation`, method for method; released when its `with` is left."""
 
-    def __init__(self, requestor: Requestor, association: services.RequestorAssociation) -> None:
+    def __init__(self, requestor: Requestor, association: RequestorAssociation) -> None:
         self._requestor = requestor
         self._association = association
 
@@ -180,21 +178,21 @@ class BlockingAssociation:
         """Operations that may be in flight at once; 0: any number."""
         return self._association.window
 
-    release = _blocking(services.RequestorAssociation.release)
-    abort = _blocking(services.RequestorAssociation.abort)
+    release = _blocking(RequestorAssociation.release)
+    abort = _blocking(RequestorAssociation.abort)
 
-    c_echo = _blocking(services.RequestorAssociation.c_echo)
-    c_store = _blocking(services.RequestorAssociation.c_store)
-    c_find = _iterating(services.RequestorAssociation.c_find)
-    c_get = _iterating(services.RequestorAssociation.c_get)
-    c_move = _iterating(services.RequestorAssociation.c_move)
+    c_echo = _blocking(RequestorAssociation.c_echo)
+    c_store = _blocking(RequestorAssociation.c_store)
+    c_find = _iterating(RequestorAssociation.c_find)
+    c_get = _iterating(RequestorAssociation.c_get)
+    c_move = _iterating(RequestorAssociation.c_move)
 
-    n_event_report = _blocking(services.RequestorAssociation.n_event_report)
-    n_get = _blocking(services.RequestorAssociation.n_get)
-    n_set = _blocking(services.RequestorAssociation.n_set)
-    n_action = _blocking(services.RequestorAssociation.n_action)
-    n_create = _blocking(services.RequestorAssociation.n_create)
-    n_delete = _blocking(services.RequestorAssociation.n_delete)
+    n_event_report = _blocking(RequestorAssociation.n_event_report)
+    n_get = _blocking(RequestorAssociation.n_get)
+    n_set = _blocking(RequestorAssociation.n_set)
+    n_action = _blocking(RequestorAssociation.n_action)
+    n_create = _blocking(RequestorAssociation.n_create)
+    n_delete = _blocking(RequestorAssociation.n_delete)
 
     def begin_c_store(
         self, instance: Instance, *, priority: int = 0, originator: tuple[str, int] | None = None

@@ -13,8 +13,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from gateway.datasets.coding import decode, encoder
 from gateway.part10 import read_file_meta
 from gateway.requestor import Address, Proposal, Timeouts, associate, identify
+from gateway.requestor.get_contexts import get_contexts
 from gateway.requestor.received import Folder
-from gateway.requestor.retrieve import get_contexts
 from gateway.uid import EXPLICIT_VR_LITTLE_ENDIAN, KEYWORDS
 from tests.cli import peers
 from tests.peers import instances

@@ -9,8 +9,8 @@ from tests.patience import WALL
 
 CODE = """
 import sys
-import gateway.requestor, gateway.requestor.sync, gateway.requestor.store
-import gateway.requestor.received, gateway.requestor.retrieve
+import gateway.requestor, gateway.requestor.sync, gateway.requestor.bulk_store
+import gateway.requestor.received, gateway.requestor.get_contexts
 heavy = {"pydicom", "pydantic", "typer", "rich", "zmq", "msgpack"} & set(sys.modules)
 assert not heavy, heavy
 """

@@ -6,9 +6,9 @@ import pytest
 
 from gateway.datasets import BASIC_SYNTAXES, Instance
 from gateway.errors import LocalProtocolError
+from gateway.requestor.get_contexts import COMPRESSED, common_sop_classes, get_contexts
 from gateway.requestor.plan import plan
 from gateway.requestor.proposal import Proposal
-from gateway.requestor.retrieve import COMPRESSED, common_sop_classes, get_contexts
 from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES
 from tests.peers import wire
 

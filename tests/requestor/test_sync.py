@@ -13,7 +13,7 @@ from tests.patience import WALL
 from tests.peers import wire
 from tests.requestor.scripted import Acceptor, scripted
 from tests.requestor.test_association import QUICK, hang
-from tests.requestor.test_services import FIND, MPPS
+from tests.requestor.test_requestor_association import FIND, MPPS
 
 PROPOSAL = Proposal(
     ((wire.VERIFICATION, BASIC_SYNTAXES), (FIND, BASIC_SYNTAXES), (wire.CT, BASIC_SYNTAXES)),

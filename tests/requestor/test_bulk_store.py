@@ -10,7 +10,7 @@ import pytest
 
 from gateway.errors import GatewayError
 from gateway.requestor import Address, Instance, Proposal, Timeouts
-from gateway.requestor.store import Kind, Sender
+from gateway.requestor.bulk_store import Kind, Sender
 from tests.patience import WALL
 from tests.peers import wire
 from tests.requestor.scripted import Acceptor, scripted

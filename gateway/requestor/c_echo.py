@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gateway.association.timers import Timeouts
 from gateway.datasets import BASIC_SYNTAXES
 from gateway.requestor.proposal import Address, Proposal
-from gateway.requestor.services import RequestorAssociation, associate
+from gateway.requestor.requestor_association import RequestorAssociation, associate
 from gateway.uid import VERIFICATION
 
 if TYPE_CHECKING:

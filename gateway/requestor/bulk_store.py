@@ -32,7 +32,7 @@ from gateway.requestor.errors import (
     describe_status,
 )
 from gateway.requestor.plan import Batch, plan
-from gateway.requestor.services import RequestorAssociation, associate
+from gateway.requestor.requestor_association import RequestorAssociation, associate
 from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, name_of
 
 if TYPE_CHECKING:
