@@ -270,6 +270,8 @@ class AssociationEngine:
     def accept(self, acceptance: AAssociateAC) -> None:
         """Answer an A-ASSOCIATE-RQ with an A-ASSOCIATE-AC."""
         self.upper.send(AAssociateAccept(acceptance), self._loop.time())
+        # A watcher of the response may end the association: for that it has to be established.
+        self.phase, self.state = Phase.ESTABLISHED, "established"
         self._sent("A-ASSOCIATE", "response", acceptance)
         self._establish()
 
