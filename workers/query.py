@@ -10,8 +10,9 @@ from pydicom.dataset import Dataset
 from gateway.sdk import GatewayError, Worker, evt, status, status_with_comment
 from workers.archive.attributes import BY_KEYWORD
 from workers.archive.extended_negotiation import Agreed, answers
-from workers.archive.identifier import BadIdentifier, FindQuery, Model, find_query
+from workers.archive.identifier import FindQuery, Model, find_query
 from workers.archive.indexed_worker import IndexedWorker
+from workers.archive.matching import BadIdentifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

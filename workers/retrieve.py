@@ -17,9 +17,10 @@ from gateway.datasets.conversion import convert
 from gateway.datasets.syntaxes import usable_syntaxes
 from gateway.sdk import GatewayError, Worker, evt, status, status_with_comment
 from workers.archive.extended_negotiation import Agreed
-from workers.archive.identifier import BadIdentifier, Model, retrieve_query
+from workers.archive.identifier import Model, retrieve_query
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.layout import FOLDER
+from workers.archive.matching import BadIdentifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

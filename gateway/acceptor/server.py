@@ -45,7 +45,7 @@ class Acceptor:
     ) -> None:
         for uid, like in settings.services.items():
             serve_like(uid, like)
-        spool = Spool.open(
+        spool = Spool(
             Path(settings.spool_dir), settings.index, settings.spool, durable=settings.durable
         )
         watched = [path for path in (settings.spool_dir, settings.data_dir) if path]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 from gateway.load import result_text
 
@@ -19,14 +19,6 @@ _RECENT = 4
 """The number of latest slices from which the present rate is computed."""
 
 
-class Display(Protocol):
-    """Shows the progress of a load."""
-
-    def update(self, result: LoadResult) -> None: ...
-
-    def close(self) -> None: ...
-
-
 def recent_rate(result: LoadResult) -> float:
     """Return the responses a second in the last slices."""
     last = int((time.monotonic() - result.start) / result.slice_width)
@@ -35,6 +27,19 @@ def recent_rate(result: LoadResult) -> float:
         return result.rate
     answered = sum(result.slices[i].answered for i in slices if i in result.slices)
     return answered / (len(slices) * result.slice_width)
+
+
+def columns(result: LoadResult) -> dict[str, str]:
+    """Return the values that are shown, by their headings."""
+    totals = result.totals
+    return {
+        "answered": f"{totals.answered:,}",
+        "a second": result_text.number(recent_rate(result)),
+        **{name: result_text.span(totals.latency.percentile(p)) for name, p in result_text.SHOWN},
+        "max": result_text.span(totals.latency.largest),
+        "in flight": f"{max(result.in_flight, 0):,}",
+        "errors": f"{totals.errors:,}",
+    }
 
 
 class Lines:
@@ -50,19 +55,8 @@ class Lines:
         if elapsed < self._next:
             return
         self._next += self._every * (1 + (elapsed - self._next) // self._every)
-        totals = result.totals
-        parts = [
-            f"{elapsed:.1f} s",
-            f"answered {totals.answered:,}",
-            f"{result_text.number(recent_rate(result))}/s",
-            *(
-                f"{name} {result_text.span(totals.latency.percentile(percent))}"
-                for name, percent in result_text.SHOWN
-            ),
-            f"max {result_text.span(totals.latency.largest)}",
-            f"in flight {max(result.in_flight, 0):,}",
-            f"errors {totals.errors:,}",
-        ]
+        answered, rate, *rest = columns(result).items()
+        parts = [f"{elapsed:.1f} s", " ".join(answered), f"{rate[1]}/s", *map(" ".join, rest)]
         self._print_line("  ".join(parts))
 
     def close(self) -> None:
@@ -97,19 +91,11 @@ class Screen:
         result, totals = self._result, self._result.totals
         elapsed = max(time.monotonic() - result.start, 0.0) if result.start else 0.0
         table = Table(title=result_text.kind(result.plan), title_justify="left", expand=False)
-        for heading in ("s", "answered", "a second", *(n for n, _ in result_text.SHOWN), "max"):
-            table.add_column(heading, justify="right")
-        table.add_column("in flight", justify="right")
-        table.add_column("errors", justify="right", style="red" if totals.errors else "")
-        table.add_row(
-            f"{elapsed:.0f}",
-            f"{totals.answered:,}",
-            result_text.number(recent_rate(result)),
-            *(result_text.span(totals.latency.percentile(p)) for _, p in result_text.SHOWN),
-            result_text.span(totals.latency.largest),
-            f"{max(result.in_flight, 0):,}",
-            f"{totals.errors:,}",
-        )
+        values = {"s": f"{elapsed:.0f}", **columns(result)}
+        for heading in values:
+            red = heading == "errors" and totals.errors
+            table.add_column(heading, justify="right", style="red" if red else "")
+        table.add_row(*values.values())
         texts = [
             Text(f"{count:>9,} x {text}", no_wrap=True, overflow="ellipsis")
             for kind in (totals.statuses, totals.rejects, totals.failures)
@@ -127,3 +113,7 @@ class Screen:
         if plan.count:
             shares.append((totals.answered + totals.unanswered) / plan.count)
         return min(max(shares), 1.0) if shares else None
+
+
+Display: TypeAlias = Lines | Screen
+"""Shows the progress of a load."""

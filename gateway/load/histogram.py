@@ -7,7 +7,7 @@ number of durations. Counts are exact, and so is the merge of two histograms, as
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -92,22 +92,14 @@ class Histogram:
 
     def to_map(self) -> dict[str, object]:
         """Return the histogram as values that JSON can carry."""
-        pairs = [[bucket, self.buckets[bucket]] for bucket in sorted(self.buckets)]
-        return {
-            "count": self.count,
-            "total": self.total,
-            "smallest": self.smallest,
-            "largest": self.largest,
-            "buckets": pairs,
-        }
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return values | {"buckets": sorted(self.buckets.items())}
 
     @classmethod
-    def from_map(cls, source: Mapping[str, object]) -> Self:
+    def from_map(cls, source: Mapping[str, Any]) -> Self:
         """Return the histogram that `to_map` was called on."""
         found = cls()
-        found.count = int(source["count"])  # type: ignore[call-overload]
-        found.total = float(source["total"])  # type: ignore[arg-type]
-        found.smallest = float(source["smallest"])  # type: ignore[arg-type]
-        found.largest = float(source["largest"])  # type: ignore[arg-type]
-        found.buckets = dict(source["buckets"])  # type: ignore[call-overload]
+        for name in cls.__slots__:
+            setattr(found, name, source[name])
+        found.buckets = dict(source["buckets"])
         return found

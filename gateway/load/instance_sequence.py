@@ -8,21 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from gateway.load.instance_identity import InstanceIdentity
 
 if TYPE_CHECKING:
     from gateway.load.template import Template
-
-
-class InstanceSequence(Protocol):
-    """Yields identities; `performer` is the number of the association that sends them."""
-
-    def next(self, performer: int) -> InstanceIdentity: ...
-
-    def study_ended(self, performer: int) -> bool:
-        """Return whether the last instance of this association was the last one of a study."""
 
 
 @dataclass(slots=True)
@@ -79,6 +70,7 @@ class GeneratedInstances:
         )
 
     def study_ended(self, performer: int) -> bool:
+        """Return whether the last instance of this association was the last one of a study."""
         last = self._last.get(performer)
         return last is not None and not last[1].left
 
@@ -124,6 +116,7 @@ class FileInstances:
         )
 
     def study_ended(self, performer: int) -> bool:
+        """Return whether the last instance of this association was the last one of a study."""
         index = self._last.get(performer)
         if index is None:
             return False

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from gateway.dimse.message import CEchoRQ, CFindRQ, CStoreRQ, Request
 from gateway.load import file_templates, prepared, template
-from gateway.load.instance_identity import Field, InstanceIdentity
-from gateway.load.instance_sequence import FileInstances, GeneratedInstances, InstanceSequence
-from gateway.load.load_plan import ECHO, FIND, STUDY, Plan
+from gateway.load.instance_identity import MESSAGE_ID_PLACEHOLDER, Field, InstanceIdentity
+from gateway.load.instance_sequence import FileInstances, GeneratedInstances
+from gateway.load.load_plan import FIND, STUDY, Plan
 from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from gateway.ul.negotiation import MAX_CONTEXTS
 
@@ -32,52 +32,41 @@ class PreparedOperation(NamedTuple):
     """The stored instance; None for other operations."""
 
 
-class OperationSource(Protocol):
-    """Makes the operations of a load, one after the other."""
-
-    contexts: Contexts
-
-    def next(self, association: RequestorAssociation, performer: int) -> PreparedOperation:
-        """Return the next operation; raises NotAccepted if no context accepts it."""
-
-    def study_ended(self, performer: int) -> bool:
-        """Return whether the last operation of this performer ended a study."""
-
-
 class RepeatedMessage:
     """C-ECHO or C-FIND: the same message each time."""
 
     def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._sop_class = plan.find_sop_class if plan.operation == FIND else VERIFICATION
+        is_find = plan.operation == FIND
+        self._sop_class = plan.find_sop_class if is_find else VERIFICATION
+        self._identifier = bytes.fromhex(plan.find_identifier) if is_find else None
         self.contexts: Contexts = ((self._sop_class, (IMPLICIT_VR_LITTLE_ENDIAN,)),)
         self._prepared: dict[tuple[int, int], PreparedMessage] = {}
 
     def next(
         self,
         association: RequestorAssociation,
-        performer: int,  # noqa: ARG002 - part of the protocol
+        performer: int,  # noqa: ARG002 - as in StoreSequence
     ) -> PreparedOperation:
+        """Return the next operation; raises NotAccepted if no context accepts it."""
         context = association.context_for(self._sop_class)
         message_id = association.next_message_id()
         key = context.id, association.peer_max_length
         message = self._prepared.get(key)
         if message is None:
-            message = self._prepared[key] = self._prepare(*key)
+            request = self._request(MESSAGE_ID_PLACEHOLDER)
+            message = prepared.plain(request, context.id, self._identifier, key[1])
+            self._prepared[key] = message
         groups = message.groups({Field.MESSAGE_ID: message_id.to_bytes(2, "little")})
-        request: Request = CEchoRQ(message_id)
-        if self._plan.operation != ECHO:
-            request = CFindRQ(message_id, self._sop_class)
+        request = self._request(message_id)
         return PreparedOperation(context, request, groups, message.size, self._sop_class, None)
 
-    def study_ended(self, performer: int) -> bool:  # noqa: ARG002 - part of the protocol
+    def study_ended(self, performer: int) -> bool:  # noqa: ARG002 - as in StoreSequence
         return True
 
-    def _prepare(self, context_id: int, limit: int) -> PreparedMessage:
-        if self._plan.operation == ECHO:
-            return prepared.echo(context_id, limit)
-        identifier = bytes.fromhex(self._plan.find_identifier)
-        return prepared.find(self._sop_class, identifier, context_id, limit)
+    def _request(self, message_id: int) -> Request:
+        if self._identifier is None:
+            return CEchoRQ(message_id)
+        return CFindRQ(message_id, self._sop_class)
 
 
 class StoreSequence:
@@ -86,7 +75,7 @@ class StoreSequence:
     def __init__(self, plan: Plan, templates: list[Template]) -> None:
         self._root = plan.root
         self._templates = templates
-        self._instances: InstanceSequence = FileInstances(templates, plan.process)
+        self._instances: FileInstances | GeneratedInstances = FileInstances(templates, plan.process)
         if not plan.files:
             self._instances = GeneratedInstances(templates, plan.process, whole=plan.keep == STUDY)
         kinds = dict.fromkeys((one.sop_class_uid, one.transfer_syntax_uid) for one in templates)
@@ -94,6 +83,7 @@ class StoreSequence:
         self._prepared: dict[tuple[int, int, int], PreparedMessage] = {}
 
     def next(self, association: RequestorAssociation, performer: int) -> PreparedOperation:
+        """Return the next operation; raises NotAccepted if no context accepts it."""
         identity = self._instances.next(performer)
         template = self._templates[identity.template]
         context = association.context_for(template.sop_class_uid, template.transfer_syntax_uid)
@@ -113,7 +103,12 @@ class StoreSequence:
         )
 
     def study_ended(self, performer: int) -> bool:
+        """Return whether the last operation of this performer ended a study."""
         return self._instances.study_ended(performer)
+
+
+OperationSource: TypeAlias = RepeatedMessage | StoreSequence
+"""Makes the operations of a load, one after the other."""
 
 
 def templates_of(plan: Plan) -> tuple[list[Template], list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.load import result_text
@@ -15,23 +16,7 @@ if TYPE_CHECKING:
 
     from gateway.load.result import LoadResult
 
-_STYLE = """
-:root{color-scheme:light dark;--line:#8884;--soft:#888}
-body{font:15px/1.5 system-ui,sans-serif;max-width:900px;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .4rem}
-pre{white-space:pre-wrap;overflow-wrap:anywhere;border:1px solid var(--line);padding:.6rem}
-table{border-collapse:collapse;width:100%}
-td,th{padding:.2rem .6rem;border-bottom:1px solid var(--line);text-align:right}
-td:first-child,th:first-child{text-align:left;overflow-wrap:anywhere}
-svg{width:100%;height:auto}svg text{font-size:12px;fill:currentColor}
-svg .g{stroke:var(--line)}svg .r{text-anchor:end}svg .m{text-anchor:middle}
-polyline{fill:none;stroke-width:1.5}
-.legend span{margin-right:1.2rem}.legend i{display:inline-block;width:.8rem;height:.8rem;
-margin-right:.35rem;vertical-align:-1px}.legend,.soft{color:var(--soft);margin:0}
-.tiles{display:flex;flex-wrap:wrap;gap:.8rem;margin:1rem 0}
-.tiles div{border:1px solid var(--line);padding:.5rem .9rem;flex:1 0 7rem}
-.tiles b{display:block;font-size:1.25rem;white-space:nowrap}.bad{color:#d33;font-weight:600}
-"""
+_STYLE = Path(__file__).with_name("page.css")
 _BLUE, _ORANGE, _RED, _GREEN = "#3b82c4", "#e08a1e", "#d33f49", "#2f9e6e"
 _BARS = 60
 
@@ -53,7 +38,7 @@ def page(result: LoadResult) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n"
+        f"<title>{escape(title)}</title><style>\n{_STYLE.read_text()}</style></head>\n"
         "<body>" + "\n".join(part for part in body if part) + "</body></html>\n"
     )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gateway.association.outbox import grouped
 from gateway.dimse.fragmenter import fragment
-from gateway.dimse.message import CEchoRQ, CFindRQ, CStoreRQ
+from gateway.dimse.message import CStoreRQ
 from gateway.load.instance_identity import MESSAGE_ID_PLACEHOLDER, PLACEHOLDER, Field, tokens
 from gateway.load.template import Pieces
 
@@ -95,14 +95,3 @@ def plain(request: Request, context_id: int, data: bytes | None, limit: int) -> 
     """Prepare a request of which only the message ID changes."""
     command = request.encode(has_data_set=data is not None)
     return PreparedMessage(MessageTemplate(context_id, command, data, 0, _MESSAGE_ID), limit)
-
-
-def echo(context_id: int, limit: int) -> PreparedMessage:
-    """Prepare a C-ECHO-RQ (PS3.7 9.3.5.1)."""
-    return plain(CEchoRQ(MESSAGE_ID_PLACEHOLDER), context_id, None, limit)
-
-
-def find(sop_class_uid: str, identifier: bytes, context_id: int, limit: int) -> PreparedMessage:
-    """Prepare a C-FIND-RQ (PS3.7 9.3.2.1)."""
-    request = CFindRQ(MESSAGE_ID_PLACEHOLDER, sop_class_uid)
-    return plain(request, context_id, identifier, limit)

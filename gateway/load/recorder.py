@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 from gateway.load.tally import HISTOGRAMS, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gateway.load.load_plan import Plan
 
 SLICE, STEP = "slice", "step"
 
 
-class ReportFunction(Protocol):
-    """Sends a report to the parent: `gateway.process.Inherited.report`."""
-
-    def __call__(self, **fields: Any) -> None: ...
+ReportFunction: TypeAlias = Callable[..., None]
+"""Sends a report to the parent: `gateway.process.Inherited.report`."""
 
 
 class Recorder:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway import __version__
 from gateway.load.histogram import PRECISION, Histogram
-from gateway.load.tally import Tally
+from gateway.load.tally import HISTOGRAMS, Tally
 
 if TYPE_CHECKING:
     from gateway.load.load_plan import Plan
@@ -244,10 +244,7 @@ class LoadResult:
         answered = self.totals.answered
         cpu = sum(cost.cpu for cost in self.children)
         return {
-            "processes": [
-                {"user": cost.user, "system": cost.system, "peak_memory": cost.peak_memory}
-                for cost in self.children
-            ],
+            "processes": [asdict(cost) for cost in self.children],
             "parent": {"user": self.parent.user, "system": self.parent.system},
             "cpu_share": self.cpu_share,
             "cpu_per_operation": cpu / answered if answered else None,
@@ -259,7 +256,7 @@ def tally_document(tally: Tally, *, buckets: bool = False) -> dict[str, Any]:
     """Return a tally as values that JSON can carry."""
     numbers = tally.numbers()
     numbers["errors"] = tally.errors
-    for name in ("latency", "service", "setup", "lateness"):
+    for name in HISTOGRAMS:
         numbers[name] = histogram_document(getattr(tally, name), buckets=buckets)
     return numbers
 

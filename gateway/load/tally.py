@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
 from gateway.load.histogram import Histogram
@@ -14,21 +14,6 @@ _DISTINCT = 40
 """Distinct texts in one tally; a limit, because the peer can send any number of them."""
 _LONGEST = 300
 OTHER = "other reasons"
-
-NUMBERS = (
-    "offered",
-    "started",
-    "answered",
-    "acknowledged",
-    "refused",
-    "unanswered",
-    "matches",
-    "sent",
-    "associations",
-    "associations_failed",
-)
-TEXTS = ("statuses", "rejects", "failures")
-HISTOGRAMS = ("latency", "service", "setup", "lateness")
 
 
 @dataclass(slots=True)
@@ -102,6 +87,14 @@ class Tally:
     def of_numbers(cls, source: Mapping[str, Any]) -> Self:
         """Return the tally that `numbers` was called on, without its histograms."""
         return cls(**{name: source[name] for name in (*NUMBERS, *TEXTS, "last")})
+
+
+def _fields(kind: str) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(Tally) if field.type == kind)
+
+
+NUMBERS, TEXTS, HISTOGRAMS = map(_fields, ("int", "dict[str, int]", "Histogram"))
+"""The names of the fields of each type."""
 
 
 def _count(table: dict[str, int], text: str, number: int) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import struct
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.load.instance_identity import PLACEHOLDER, Field, tokens
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _NOISE = random.Random(0).randbytes(64 * 1024)
 _COLUMNS = 512
+_ATTRIBUTES = Path(__file__).with_name("instance.txt")
 
 
 class Pieces:
@@ -102,66 +104,41 @@ def _generate(
         columns = _COLUMNS if size >= row else max(size * 8 // modality.bits // modality.samples, 1)
         rows = max(round(size / row), 1)
         length = rows * columns * modality.samples * modality.bits // 8
-    head = b"".join(_element(*one) for one in _attributes(modality, rows, columns, root))
+    head = _head(modality, rows, columns, root)
     pixels = (_NOISE * (length // len(_NOISE) + 1))[:length]
-    vr = "OW" if modality.bits > 8 else "OB"
+    vr = b"OW" if modality.bits > 8 else b"OB"
     return Template(
         modality.code.lower(),
         modality.sop_class_uid,
         EXPLICIT_VR_LITTLE_ENDIAN,
-        head + _element(0x7FE00010, vr, pixels),
+        head + encode_element(0x7FE00010, vr, pixels),
         len(head),
         weight,
         study or (modality.series, modality.instances),
     )
 
 
-def _attributes(
-    modality: Modality, rows: int, columns: int, root: str
-) -> list[tuple[int, str, bytes | str | int]]:
-    value = PLACEHOLDER.values(root)
-    colour = modality.samples == 3
-    stored = 8 if modality.bits == 8 else 12
-    found: list[tuple[int, str, bytes | str | int]] = [
-        (0x00080005, "CS", "ISO_IR 100"),
-        (0x00080008, "CS", "ORIGINAL\\PRIMARY"),
-        (0x00080016, "UI", modality.sop_class_uid),
-        (0x00080018, "UI", value[Field.INSTANCE_UID]),
-        (0x00080020, "DA", "20240131"),
-        (0x00080030, "TM", "120000"),
-        (0x00080050, "SH", value[Field.ACCESSION_NUMBER]),
-        (0x00080060, "CS", modality.code),
-        (0x00080070, "LO", "dicom-gateway load"),
-        (0x00080090, "PN", "Nobody^Known"),
-        (0x00081030, "LO", modality.description),
-        (0x00100010, "PN", value[Field.PATIENT_NAME]),
-        (0x00100020, "LO", value[Field.PATIENT_ID]),
-        (0x00100030, "DA", "19700101"),
-        (0x00100040, "CS", "O"),
-        (0x0020000D, "UI", value[Field.STUDY_UID]),
-        (0x0020000E, "UI", value[Field.SERIES_UID]),
-        (0x00200010, "SH", "1"),
-        (0x00200011, "IS", value[Field.SERIES_NUMBER]),
-        (0x00200013, "IS", value[Field.INSTANCE_NUMBER]),
-        (0x00280002, "US", modality.samples),
-        (0x00280004, "CS", "RGB" if colour else "MONOCHROME2"),
-    ]
-    if colour:
-        found.append((0x00280006, "US", 0))
-    return [
-        *found,
-        (0x00280010, "US", rows),
-        (0x00280011, "US", columns),
-        (0x00280100, "US", modality.bits),
-        (0x00280101, "US", stored),
-        (0x00280102, "US", stored - 1),
-        (0x00280103, "US", 0),
-    ]
+def _head(modality: Modality, rows: int, columns: int, root: str) -> bytes:
+    """Return the encoded attributes of `instance.txt`, without those that have no value."""
+    stored = min(modality.bits, 12)
+    values = {
+        **asdict(modality),
+        **{field.name: value.decode() for field, value in PLACEHOLDER.values(root).items()},
+        "rows": rows,
+        "columns": columns,
+        "photometric_interpretation": "RGB" if modality.samples == 3 else "MONOCHROME2",
+        "planar_configuration": "0" if modality.samples == 3 else "",
+        "bits_stored": stored,
+        "high_bit": stored - 1,
+    }
+    lines = (line.split(" ", 2) for line in _ATTRIBUTES.read_text().splitlines()[1:])
+    return b"".join(
+        _element(int(tag, 16), vr, text)
+        for tag, vr, value in lines
+        if (text := value.format_map(values))
+    )
 
 
-def _element(tag: int, vr: str, value: bytes | str | int) -> bytes:
-    if isinstance(value, int):
-        value = struct.pack("<H", value)
-    elif isinstance(value, str):
-        value = value.encode("ascii")
+def _element(tag: int, vr: str, text: str) -> bytes:
+    value = struct.pack("<H", int(text)) if vr == "US" else text.encode("ascii")
     return encode_element(tag, vr.encode(), value)

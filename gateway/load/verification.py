@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gateway.association.timers import Timeouts
@@ -68,18 +68,7 @@ class Verification:
 
     def document(self) -> dict[str, Any]:
         """Return the result as values that JSON can carry."""
-        return {
-            "by": self.by,
-            "good": self.is_good,
-            "acknowledged": self.acknowledged,
-            "found": self.found,
-            "missing": self.missing,
-            "different": self.different,
-            "twice": self.twice,
-            "unacknowledged": self.unacknowledged,
-            "failure": self.failure,
-            "problems": self.problems,
-        }
+        return {"by": self.by, "good": self.is_good, **asdict(self)}
 
 
 class Verifier:

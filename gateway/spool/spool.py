@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.settings import SpoolSettings
-    from gateway.spool.directory import Swept
 
 log = logging.getLogger("gateway.spool")
 
@@ -42,69 +41,46 @@ class Sealed(NamedTuple):
 
 
 class Spool:
-    """The spool of one acceptor; `open` creates it."""
+    """The spool of acceptor `index`.
+
+    Creating it creates and locks the directories, and deletes what its predecessor left. Raises
+    ConfigError if the spool is not writable, and SpoolError if another acceptor has the same
+    number.
+    """
 
     def __init__(
         self,
-        context: SpoolContext,
-        quarantine: Path,
-        *,
-        lock_fd: int,
-        tokens: Tokens,
-        durable: bool,
-        swept: Swept,
-    ) -> None:
-        self.swept = swept
-        self.failures = 0
-        """The number of data sets that could not be spooled."""
-        self._context = context
-        self._quarantine = quarantine
-        self._lock_fd = lock_fd
-        self._tokens = tokens
-        self._durable = durable
-
-    @classmethod
-    def open(
-        cls,
         root: Path,
         index: int,
         settings: SpoolSettings,
         *,
         durable: bool,
         clock: Callable[[], float] = time.monotonic,
-    ) -> Spool:
-        """Create and lock the directories of acceptor `index`; delete what its predecessor left.
-
-        Raises ConfigError if the spool is not writable, and SpoolError if another acceptor has the
-        same number.
-        """
+    ) -> None:
         root = make_root(root)
-        incoming, ready, quarantine = (
-            root / f"incoming/{index}",
-            root / "ready",
-            root / "quarantine",
-        )
-        for folder in (root / "incoming", incoming, ready, quarantine):
+        incoming, ready = root / f"incoming/{index}", root / "ready"
+        self._quarantine = root / "quarantine"
+        for folder in (root / "incoming", incoming, ready, self._quarantine):
             make_private(folder)
-        lock_fd = lock(incoming)
-        swept = sweep(incoming, ready, index)
+        self._lock_fd = lock(incoming)
+        self.swept = swept = sweep(incoming, ready, index)
         if any((swept.partial, swept.sealed, swept.foreign)):
             log.warning(
                 "spool swept acceptor=%d partial=%d sealed=%d foreign=%d",
                 *(index, swept.partial, swept.sealed, swept.foreign),
             )
-        context = SpoolContext(
-            incoming,
-            ready,
+        self._context = SpoolContext(
+            str(incoming),
+            str(ready),
             settings.inline_max,
             disk=Disk(root, settings.min_free, clock),
             chunks=Chunks(max(CHUNK, settings.inline_max + META_MAX)),
             threads=Threads(THREADS, "spool"),
         )
-        tokens = Tokens(index)
-        return cls(
-            context, quarantine, lock_fd=lock_fd, tokens=tokens, durable=durable, swept=swept
-        )
+        self._tokens = Tokens(index)
+        self._durable = durable
+        self.failures = 0
+        """The number of data sets that could not be spooled."""
 
     def admit(self) -> None:
         """Raise SpoolError if there is not enough free space for another data set."""

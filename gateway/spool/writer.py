@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.errors import SpoolError
@@ -12,8 +13,6 @@ from gateway.spool.directory import PART
 from gateway.spool.file import SpoolFile
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gateway.spool.chunks import Chunks
     from gateway.spool.disk import Disk
     from gateway.spool.threads import Threads
@@ -22,25 +21,16 @@ BEHIND = 3 * 1024 * 1024
 """Bytes in the queue for the disk at which reading from the peer should pause."""
 
 
+@dataclass(frozen=True, slots=True)
 class SpoolContext:
     """What the writers of a spool share: directories, disk, buffers and threads."""
 
-    def __init__(
-        self,
-        incoming: Path,
-        ready: Path,
-        inline_max: int,
-        *,
-        disk: Disk,
-        chunks: Chunks,
-        threads: Threads,
-    ) -> None:
-        self.incoming = str(incoming)
-        self.ready = str(ready)
-        self.inline_max = inline_max
-        self.disk = disk
-        self.chunks = chunks
-        self.threads = threads
+    incoming: str
+    ready: str
+    inline_max: int
+    disk: Disk
+    chunks: Chunks
+    threads: Threads
 
 
 class Writer:

@@ -110,17 +110,18 @@ def encode_ae_title(title: str) -> bytes:
 
 
 def uint16(value: int) -> bytes:
-    try:
-        return _UINT16.pack(value)
-    except struct.error as error:
-        raise LocalProtocolError(f"{value} does not fit into 2 bytes") from error
+    return _unsigned(_UINT16, value)
 
 
 def uint32(value: int) -> bytes:
+    return _unsigned(_UINT32, value)
+
+
+def _unsigned(layout: struct.Struct, value: int) -> bytes:
     try:
-        return _UINT32.pack(value)
+        return layout.pack(value)
     except struct.error as error:
-        raise LocalProtocolError(f"{value} does not fit into 4 bytes") from error
+        raise LocalProtocolError(f"{value} does not fit into {layout.size} bytes") from error
 
 
 def field(data: bytes) -> bytes:

@@ -8,12 +8,11 @@ from workers.archive.identifier import (
     PATIENT_ROOT,
     PATIENT_STUDY_ONLY,
     STUDY_ROOT,
-    BadIdentifier,
     Model,
     find_query,
     retrieve_query,
 )
-from workers.archive.matching import Equal, Like
+from workers.archive.matching import BadIdentifier, Equal, Like
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 

@@ -21,7 +21,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def spool(root: Path):
-    opened = Spool.open(root, 0, SMALL, durable=True)
+    opened = Spool(root, 0, SMALL, durable=True)
     yield opened
     asyncio.run(opened.close())
 

@@ -13,7 +13,7 @@ from tests.spool.conftest import META, SMALL, fill, names, seal
 
 
 def open_spool(root: Path, index: int = 0) -> Spool:
-    return Spool.open(root, index, SMALL, durable=True)
+    return Spool(root, index, SMALL, durable=True)
 
 
 def close(*spools: Spool) -> None:

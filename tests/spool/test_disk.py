@@ -90,9 +90,7 @@ class TestSlowDisk:
 class TestRoom:
     def test_a_full_disk_is_refused_and_looked_at_again_in_time(self, root, monkeypatch):
         now = 0.0
-        spool = Spool.open(
-            root, 0, SpoolSettings(min_free=1 << 60), durable=True, clock=lambda: now
-        )
+        spool = Spool(root, 0, SpoolSettings(min_free=1 << 60), durable=True, clock=lambda: now)
         with pytest.raises(SpoolError, match="full"):
             spool.admit()
         real = os.statvfs(root)
@@ -114,7 +112,7 @@ class TestRoom:
         asyncio.run(spool.close())
 
     def test_it_is_looked_at_again_when_much_was_written(self, root, monkeypatch):
-        spool = Spool.open(root, 0, SMALL, durable=True, clock=lambda: 0.0)
+        spool = Spool(root, 0, SMALL, durable=True, clock=lambda: 0.0)
         looked: list[int] = []
         statvfs = os.statvfs
         monkeypatch.setattr(disk.os, "statvfs", lambda p: (looked.append(1), statvfs(p))[1])

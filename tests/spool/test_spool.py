@@ -86,7 +86,7 @@ class TestSeal:
         rename, fdatasync = os.rename, os.fdatasync
         monkeypatch.setattr(file.os, "fdatasync", lambda fd: (calls.append("sync"), fdatasync(fd)))
         monkeypatch.setattr(file.os, "rename", lambda a, b: (calls.append("rename"), rename(a, b)))
-        spool = Spool.open(root, 0, SMALL, durable=durable)
+        spool = Spool(root, 0, SMALL, durable=durable)
         sealed = seal(spool, fill(spool.create(META), pattern(5000)), sync=sync)
         assert calls == ["sync", "rename"][not synced :]
         assert sealed.claim.synced is synced
@@ -282,7 +282,7 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 async def main():
-    spool = Spool.open(pathlib.Path(sys.argv[1]), 0, SpoolSettings(min_free=0), durable=True)
+    spool = Spool(pathlib.Path(sys.argv[1]), 0, SpoolSettings(min_free=0), durable=True)
     piece = memoryview(bytes(256 * 1024))
     writer = spool.create(b"meta")
     for n in range(1024):

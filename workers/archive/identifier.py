@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from workers.archive.attributes import BY_TAG, MOMENTS, UNIQUE, Attribute, Level
 from workers.archive.index.search import COMPUTED, Computed, Query
-from workers.archive.matching import BadKey, Condition, Equal, conditions, moments_between
+from workers.archive.matching import BadIdentifier, Condition, Equal, conditions, moments_between
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -31,14 +31,6 @@ PATIENT_STUDY_ONLY = "1.2.840.10008.5.1.4.1.2.3."
 """Prefixes of the SOP class UIDs of each information model; 1, 2 and 3 are FIND, MOVE, GET."""
 MODELS = (PATIENT_ROOT, STUDY_ROOT, PATIENT_STUDY_ONLY)
 FIND = frozenset(f"{root}1" for root in MODELS)
-
-
-class BadIdentifier(ValueError):  # noqa: N818 - an error of the peer, answered with A900
-    """The identifier does not fit the SOP class; `tag` is the offending element."""
-
-    def __init__(self, tag: int, text: str) -> None:
-        super().__init__(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) {text}")
-        self.tag = tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +167,7 @@ def _check_hierarchy(identifier: Dataset, model: Model, level: Level) -> None:
 def _conditions(attribute: Attribute, element: DataElement) -> tuple[Condition, ...]:
     if element.VR not in (attribute.vr, "UN"):
         raise BadIdentifier(attribute.tag, f"has VR {element.VR}, not {attribute.vr}")
-    try:
-        return conditions(attribute, _text(element))
-    except BadKey as error:
-        raise BadIdentifier(error.tag, str(error).split(" ", 1)[1]) from None
+    return conditions(attribute, _text(element))
 
 
 def _combine(identifier: Dataset, found: dict[Attribute, tuple[Condition, ...]]) -> None:

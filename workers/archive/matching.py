@@ -28,8 +28,11 @@ _DT_RANGE = re.compile(rf"({_DT})?-({_DT})?")
 _DT_SINGLE = re.compile(_DT)
 
 
-class BadKey(ValueError):  # noqa: N818 - an error of the peer, answered with A900
-    """A key that cannot be matched; the text says why."""
+class BadIdentifier(ValueError):  # noqa: N818 - an error of the peer, answered with A900
+    """An identifier with an element that cannot be matched, or does not fit the SOP class.
+
+    The text says why; `tag` is the element.
+    """
 
     def __init__(self, tag: int, text: str) -> None:
         super().__init__(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) {text}")
@@ -84,7 +87,7 @@ NOTHING = Equal((), ())
 
 
 def conditions(attribute: Attribute, text: str) -> tuple[Condition, ...]:
-    """Return the conditions of a key; none for universal matching. Raises BadKey.
+    """Return the conditions of a key; none for universal matching. Raises BadIdentifier.
 
     Many peers use `*` for any date or number. That is accepted, although the standard has only the
     empty value for it. For a UID it is an error, because a C-GET might retrieve everything.
@@ -103,14 +106,14 @@ def _clean(text: str) -> str:
 
 def _one(attribute: Attribute, text: str) -> str:
     if "\\" in text:
-        raise BadKey(attribute.tag, "has more than one value")
+        raise BadIdentifier(attribute.tag, "has more than one value")
     return text
 
 
 def _uids(attribute: Attribute, text: str) -> Condition:
     uids = tuple(dict.fromkeys(filter(None, (uid.strip(" \0") for uid in text.split("\\")))))
     if bad := next((uid for uid in uids if not _UID.fullmatch(uid)), None):
-        raise BadKey(attribute.tag, f"has an invalid UID {bad[:16]!a}")
+        raise BadIdentifier(attribute.tag, f"has an invalid UID {bad[:16]!a}")
     return Equal(attribute.keys, uids)
 
 
@@ -124,7 +127,7 @@ def _name(attribute: Attribute, text: str) -> tuple[Condition, ...]:
     if len(groups) == 1:
         return (_name_pattern(attribute.keys, fold(text)),)
     if len(groups) > 3:
-        raise BadKey(attribute.tag, "has more than three component groups")
+        raise BadIdentifier(attribute.tag, "has more than three component groups")
     return tuple(
         _name_pattern((column,), fold(group))
         for column, group in zip(attribute.keys, groups, strict=False)
@@ -191,7 +194,7 @@ def _range(attribute: Attribute, text: str, first: Key, last: Key) -> Between:
     bounds = first(begin.strip()), last(end.strip())
     wrong = (bounds[0] is None and begin.strip()) or (bounds[1] is None and end.strip())
     if not hyphen or wrong or bounds == (None, None):
-        raise BadKey(attribute.tag, f"is not a valid {attribute.vr} value or range")
+        raise BadIdentifier(attribute.tag, f"is not a valid {attribute.vr} value or range")
     return Between(attribute.keys[0], *bounds)
 
 
@@ -201,7 +204,7 @@ def moments_between(
     """Return a date and a time key as one range, None if they do not have the same form.
 
     This is combined datetime matching (PS3.4 C.2.2.2.5). An entity with a date but no time matches
-    if every time of that day would. Raises BadKey.
+    if every time of that day would. Raises BadIdentifier.
     """
     date_text, time_text = date_text.strip(" \0"), time_text.strip(" \0")
     if not date_text or not time_text or date_key(date_text) or time_key(time_text):
@@ -221,7 +224,7 @@ def _datetime(attribute: Attribute, text: str) -> Condition:
     elif (found := _DT_RANGE.fullmatch(text)) and any(found.groups()):
         bounds = found.group(1), found.group(2)
     else:
-        raise BadKey(attribute.tag, "is not a valid DT value or range")
+        raise BadIdentifier(attribute.tag, "is not a valid DT value or range")
     low = datetime_key(bounds[0]) if bounds[0] else None
     high = datetime_key(bounds[1], fill="9") if bounds[1] else None
     return Between(attribute.keys[0], low, high)

@@ -24,7 +24,7 @@ from workers.archive.index.records import (
     StudySummary,
 )
 from workers.archive.index.schema import MIGRATIONS, RETIRED
-from workers.archive.index.search import PAGE, Query, Statement
+from workers.archive.index.search import IMAGES_OF_STUDY, PAGE, SERIES_OF_STUDY, Query, Statement
 from workers.archive.matching import Equal
 
 if TYPE_CHECKING:
@@ -233,9 +233,9 @@ class Index(ABC):
         """Yield every study with its counts."""
         text = (
             "SELECT study.id, study.study_instance_uid, patient.patient_id, patient.patient_name, "
-            f"study.study_date, {self.dialect.joined('c.modality', _SERIES)}, "
-            f"(SELECT COUNT(*) FROM {_SERIES}), (SELECT COUNT(*) FROM {_IMAGES}), "
-            f"(SELECT COALESCE(SUM(c.size), 0) FROM {_IMAGES}) "
+            f"study.study_date, {self.dialect.joined('c.modality', SERIES_OF_STUDY)}, "
+            f"(SELECT COUNT(*) FROM {SERIES_OF_STUDY}), (SELECT COUNT(*) FROM {IMAGES_OF_STUDY}), "
+            f"(SELECT COALESCE(SUM(c.size), 0) FROM {IMAGES_OF_STUDY}) "
             "FROM study JOIN patient ON patient.id = study.patient "
             "WHERE study.id > ? ORDER BY study.id LIMIT ?"
         )
@@ -331,10 +331,6 @@ def _failure(error: Exception) -> IndexFailure:
     failure = IndexFailure(f"the index cannot be written to: {error}")
     failure.__cause__ = error
     return failure
-
-
-_SERIES = "series c WHERE c.study = study.id"
-_IMAGES = "instance c JOIN series d ON d.id = c.series WHERE d.study = study.id"
 
 
 def one_of(level: Level, column: str, values: Iterable[str]) -> tuple[Level, Equal]:

@@ -52,8 +52,8 @@ _IMAGES_OF_PATIENT = (
     "instance c JOIN series d ON d.id = c.series JOIN study e ON e.id = d.study "
     "WHERE e.patient = patient.id"
 )
-_OF_STUDY = "series c WHERE c.study = study.id"
-_IMAGES_OF_STUDY = "instance c JOIN series d ON d.id = c.series WHERE d.study = study.id"
+SERIES_OF_STUDY = "series c WHERE c.study = study.id"
+IMAGES_OF_STUDY = "instance c JOIN series d ON d.id = c.series WHERE d.study = study.id"
 _OF_SERIES = "instance c WHERE c.series = series.id"
 
 COMPUTED = {
@@ -62,10 +62,10 @@ COMPUTED = {
         Computed("NumberOfPatientRelatedStudies", Level.PATIENT, _OF_PATIENT),
         Computed("NumberOfPatientRelatedSeries", Level.PATIENT, _SERIES_OF_PATIENT),
         Computed("NumberOfPatientRelatedInstances", Level.PATIENT, _IMAGES_OF_PATIENT),
-        Computed("ModalitiesInStudy", Level.STUDY, _OF_STUDY, "modality"),
-        Computed("SOPClassesInStudy", Level.STUDY, _IMAGES_OF_STUDY, "sop_class_uid"),
-        Computed("NumberOfStudyRelatedSeries", Level.STUDY, _OF_STUDY),
-        Computed("NumberOfStudyRelatedInstances", Level.STUDY, _IMAGES_OF_STUDY),
+        Computed("ModalitiesInStudy", Level.STUDY, SERIES_OF_STUDY, "modality"),
+        Computed("SOPClassesInStudy", Level.STUDY, IMAGES_OF_STUDY, "sop_class_uid"),
+        Computed("NumberOfStudyRelatedSeries", Level.STUDY, SERIES_OF_STUDY),
+        Computed("NumberOfStudyRelatedInstances", Level.STUDY, IMAGES_OF_STUDY),
         Computed("NumberOfSeriesRelatedInstances", Level.SERIES, _OF_SERIES),
     )
 }
@@ -73,7 +73,7 @@ COMPUTED = {
 
 HOLDERS = {
     Level.PATIENT: _IMAGES_OF_PATIENT,
-    Level.STUDY: _IMAGES_OF_STUDY,
+    Level.STUDY: IMAGES_OF_STUDY,
     Level.SERIES: _OF_SERIES,
 }
 

@@ -80,10 +80,7 @@ _SELECT_SERIES = (
 
 
 def find(execute: Execute, sop_instance_uid: str) -> IndexEntry | None:
-    row = execute(
-        f"SELECT {ENTRY} FROM instance WHERE sop_instance_uid = ?", (sop_instance_uid,)
-    ).fetchone()
-    return entry_of(row) if row else None
+    return find_all(execute, [sop_instance_uid]).get(sop_instance_uid)
 
 
 class Adding:
