@@ -52,6 +52,7 @@ class _Mode(IntEnum):
 
 
 _HEADER, _DATA = _Mode.HEADER, _Mode.DATA
+_P_DATA_TF = PDataTF.kind
 
 
 class Framer:
@@ -124,9 +125,24 @@ class Framer:
         """
         if self._mode > _DATA or self._head or self.excerpt:
             return position, None
+        end = len(view)
+        if self._mode is _HEADER and end - position >= _BOTH.size:
+            kind, length, pdv_length, context_id, control = _BOTH.unpack_from(view, position)
+            stop = position + HEADER_SIZE + length
+            # One PDV fills the PDU, and all of it is here: no state is needed.
+            if (
+                kind == _P_DATA_TF
+                and 2 < pdv_length == length - 4
+                and stop <= end
+                and not length > self.max_pdu > 0
+                and context_id in self.contexts
+            ):
+                command, last = control & COMMAND != 0, control & LAST != 0
+                data = view[position + _BOTH.size : stop]
+                return stop, PDataPart(context_id, command, last, data)
         if not self._pdv_left:
             position = self._open_pdv(view, position)
-        pdv_left, left, end = self._pdv_left, self._left, len(view)
+        pdv_left, left = self._pdv_left, self._left
         if not pdv_left or 0 < left - pdv_left < HEADER_SIZE or position == end:
             return position, None
         stop = position + pdv_left
