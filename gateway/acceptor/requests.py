@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway import events
 from gateway.acceptor.answer_status import failures_of
 from gateway.acceptor.asking import ReceivedRequest
 from gateway.acceptor.c_find import FindRequest
@@ -15,20 +16,6 @@ from gateway.association.inbox import Prepared
 from gateway.dimse import message as dimse
 from gateway.dimse.status import OUT_OF_RESOURCES, SUCCESS
 from gateway.errors import DimseError, SpoolError
-from gateway.events import (
-    EVT_C_ECHO,
-    EVT_C_FIND,
-    EVT_C_GET,
-    EVT_C_MOVE,
-    EVT_C_STORE,
-    EVT_N_ACTION,
-    EVT_N_CREATE,
-    EVT_N_DELETE,
-    EVT_N_EVENT_REPORT,
-    EVT_N_GET,
-    EVT_N_SET,
-    InterventionEvent,
-)
 from gateway.part10 import file_meta
 
 if TYPE_CHECKING:
@@ -39,25 +26,17 @@ if TYPE_CHECKING:
     from gateway.fabric import Binding
     from gateway.ul.negotiation import AcceptedContext
 
-EVENT_OF: dict[type, InterventionEvent] = {
-    dimse.CEchoRQ: EVT_C_ECHO,
-    dimse.CStoreRQ: EVT_C_STORE,
-    dimse.CFindRQ: EVT_C_FIND,
-    dimse.CGetRQ: EVT_C_GET,
-    dimse.CMoveRQ: EVT_C_MOVE,
-    dimse.NActionRQ: EVT_N_ACTION,
-    dimse.NCreateRQ: EVT_N_CREATE,
-    dimse.NDeleteRQ: EVT_N_DELETE,
-    dimse.NEventReportRQ: EVT_N_EVENT_REPORT,
-    dimse.NGetRQ: EVT_N_GET,
-    dimse.NSetRQ: EVT_N_SET,
+EVENT_OF: dict[type, events.InterventionEvent] = {
+    kind: events.INTERVENTIONS[f"EVT_{kind.command_field.name.removesuffix('_RQ')}"]
+    for kind in dimse.MESSAGES.values()
+    if issubclass(kind, dimse.Request)
 }
 """The intervention event of each request."""
 
-_KIND_OF: dict[InterventionEvent, type[GatheredRequest]] = {
-    EVT_C_FIND: FindRequest,
-    EVT_C_GET: GetRequest,
-    EVT_C_MOVE: MoveRequest,
+_KIND_OF: dict[events.InterventionEvent, type[GatheredRequest]] = {
+    events.EVT_C_FIND: FindRequest,
+    events.EVT_C_GET: GetRequest,
+    events.EVT_C_MOVE: MoveRequest,
 }
 """Those that are answered many times; the N-services and C-ECHO are answered once."""
 
@@ -72,7 +51,7 @@ def decide(association: Asker, context: AcceptedContext, begun: MessageBegun) ->
     if binding is not None:
         received = ReceivedRequest(association, context, request, event)
         return _KIND_OF.get(event, GatheredRequest)(received)
-    if event is EVT_C_ECHO:
+    if event is events.EVT_C_ECHO:
         inbox = association.engine.inbox
         return Prepared(inbox, request.message_id, context.id, request.response(SUCCESS))
     raise DimseError(failures_of(event).unanswered, "No worker is registered")
@@ -95,5 +74,5 @@ def _store(
         )
     except SpoolError as error:
         raise DimseError(OUT_OF_RESOURCES, str(error)) from None
-    received = ReceivedRequest(association, context, request, EVT_C_STORE)
+    received = ReceivedRequest(association, context, request, events.EVT_C_STORE)
     return StoreRequest(received, binding, writer)

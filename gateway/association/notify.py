@@ -4,38 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gateway import events
 from gateway.association.errors import Aborted, AssociationError, Rejected, Released
-from gateway.events import (
-    EVT_ABORTED,
-    EVT_ACSE_RECV,
-    EVT_ACSE_SENT,
-    EVT_DATA_RECV,
-    EVT_DATA_SENT,
-    EVT_DIMSE_RECV,
-    EVT_DIMSE_SENT,
-    EVT_FSM_TRANSITION,
-    EVT_PDU_RECV,
-    EVT_PDU_SENT,
-    EVT_REJECTED,
-    EVT_RELEASED,
-    EXCERPT,
-)
 from gateway.ul.fsm import Trace, Transition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from gateway.events import NotificationEvent
     from gateway.ul.pdu import PDU
     from gateway.ul.primitives import PduTraced
 
-_PDU_TOPICS = {name.name for name in (EVT_PDU_RECV, EVT_PDU_SENT, EVT_DATA_RECV, EVT_DATA_SENT)}
+_PDU_TOPICS = {
+    name.name
+    for name in (
+        events.EVT_PDU_RECV,
+        events.EVT_PDU_SENT,
+        events.EVT_DATA_RECV,
+        events.EVT_DATA_SENT,
+    )
+}
 
 
 def trace_wanted(topics: Collection[str]) -> Trace:
     """Return what the protocol machines must record for the topics that are watched."""
     trace = Trace.NONE
-    if EVT_FSM_TRANSITION.name in topics:
+    if events.EVT_FSM_TRANSITION.name in topics:
         trace |= Trace.TRANSITIONS
     if not _PDU_TOPICS.isdisjoint(topics):
         trace |= Trace.PDUS
@@ -47,7 +40,7 @@ class Notifications:
 
     def __init__(
         self,
-        publish: Callable[[NotificationEvent, dict[str, Any]], None],
+        publish: Callable[[events.NotificationEvent, dict[str, Any]], None],
         watched: Collection[str],
     ) -> None:
         self.watched = watched
@@ -57,30 +50,30 @@ class Notifications:
         """Of the message that is being received, up to the excerpt; None: nobody watches it."""
         self._length = 0
 
-    def tell(self, event: NotificationEvent, **body: Any) -> None:
+    def tell(self, event: events.NotificationEvent, **body: Any) -> None:
         if event.name in self.watched:
             self._publish(event, body)
 
     def ended(self, error: AssociationError) -> None:
         """The association has ended."""
         if isinstance(error, Released):
-            self.tell(EVT_RELEASED)
+            self.tell(events.EVT_RELEASED)
         elif isinstance(error, Rejected):
             result, source, reason = (
                 error.rejection.result,
                 error.rejection.source,
                 error.rejection.reason,
             )
-            self.tell(EVT_REJECTED, result=result, source=source, reason=reason)
+            self.tell(events.EVT_REJECTED, result=result, source=source, reason=reason)
         else:
             source, reason = (error.source, error.reason) if isinstance(error, Aborted) else (0, 0)
-            self.tell(EVT_ABORTED, source=source, reason=reason)
+            self.tell(events.EVT_ABORTED, source=source, reason=reason)
 
     def traced(self, records: Sequence[Transition | PduTraced]) -> None:
         for record in records:
             if isinstance(record, Transition):
                 self.tell(
-                    EVT_FSM_TRANSITION,
+                    events.EVT_FSM_TRANSITION,
                     current_state=record.current_state.name,
                     fsm_event=record.fsm_event.name,
                     action=record.action.value,
@@ -92,12 +85,12 @@ class Notifications:
     def _pdu(self, record: PduTraced) -> None:
         sent = record.sent
         body = {"length": record.length, "truncated": len(record.data) < record.length}
-        self.tell(EVT_DATA_SENT if sent else EVT_DATA_RECV, data=record.data, **body)
-        self.tell(EVT_PDU_SENT if sent else EVT_PDU_RECV, pdu=record.data, **body)
+        self.tell(events.EVT_DATA_SENT if sent else events.EVT_DATA_RECV, data=record.data, **body)
+        self.tell(events.EVT_PDU_SENT if sent else events.EVT_PDU_RECV, pdu=record.data, **body)
 
     def acse(self, primitive: str, kind: str, pdu: PDU | None, *, sent: bool) -> None:
         """An ACSE primitive, and the PDU that carried it; None: none did."""
-        event = EVT_ACSE_SENT if sent else EVT_ACSE_RECV
+        event = events.EVT_ACSE_SENT if sent else events.EVT_ACSE_RECV
         if event.name in self.watched:
             self.tell(event, primitive=primitive, kind=kind, pdu=pdu.encode() if pdu else b"")
 
@@ -106,7 +99,7 @@ class Notifications:
 
     def begun(self) -> bool:
         """A message begins to arrive; tells whether `fragment` and `received` are wanted."""
-        watched = EVT_DIMSE_RECV.name in self.watched
+        watched = events.EVT_DIMSE_RECV.name in self.watched
         self._data_set = bytearray() if watched else None
         self._length = 0
         return watched
@@ -115,24 +108,29 @@ class Notifications:
         if self._data_set is None:
             return
         self._length += len(data)
-        if room := EXCERPT - len(self._data_set):
+        if room := events.EXCERPT - len(self._data_set):
             self._data_set += data[:room]
 
     def received(self, context_id: int, command_set: bytes) -> None:
         if self._data_set is None:
             return
         data_set, self._data_set = bytes(self._data_set), None
-        self._message(EVT_DIMSE_RECV, context_id, command_set, (data_set, self._length))
+        self._message(events.EVT_DIMSE_RECV, context_id, command_set, (data_set, self._length))
 
     def sent(self, context_id: int, command_set: bytes, data_set: object) -> None:
         """A message was sent; of a data set that was streamed, nothing is told."""
-        if EVT_DIMSE_SENT.name in self.watched:
+        if events.EVT_DIMSE_SENT.name in self.watched:
             whole = bytes(data_set) if isinstance(data_set, bytes | bytearray | memoryview) else b""
-            self._message(EVT_DIMSE_SENT, context_id, command_set, (whole[:EXCERPT], len(whole)))
+            self._message(
+                events.EVT_DIMSE_SENT,
+                context_id,
+                command_set,
+                (whole[: events.EXCERPT], len(whole)),
+            )
 
     def _message(
         self,
-        event: NotificationEvent,
+        event: events.NotificationEvent,
         context_id: int,
         command_set: bytes,
         data_set: tuple[bytes, int],

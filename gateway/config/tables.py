@@ -8,34 +8,8 @@ from typing import Annotated, Any, get_type_hints
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic import create_model as make_model
 
-from gateway import events, log
-from gateway.config.rules import (
-    AE_TITLE,
-    FLAG,
-    Rule,
-    is_ae_title,
-    must,
-    one_of,
-    seconds,
-    text_that,
-    texts,
-    whole,
-)
-from gateway.settings import (
-    CONFLICT,
-    DUPLICATES,
-    ArchiveSettings,
-    AssociationSettings,
-    Destination,
-    FabricSettings,
-    LogSettings,
-    PolicySettings,
-    ServeSettings,
-    Settings,
-    SpoolSettings,
-    TlsSettings,
-    WorkerTable,
-)
+from gateway import events, log, settings
+from gateway.config import rules
 
 PREFIX = "DICOM_GATEWAY_"
 """The prefix of environment variables."""
@@ -44,8 +18,8 @@ Location = tuple[str, ...]
 
 WORKER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TARGET = re.compile(r"([A-Za-z0-9._-]+|[\w.]+:[\w.]+)?")
-_AE = text_that(is_ae_title, AE_TITLE)
-_FILE = text_that(lambda text: "\0" not in text, "the path of a file")
+_AE = rules.text_that(rules.is_ae_title, rules.AE_TITLE)
+_FILE = rules.text_that(lambda text: "\0" not in text, "the path of a file")
 _TIB = 1 << 40
 
 
@@ -64,101 +38,115 @@ def _host_and_port(value: Any) -> Any:
     return {"host": host.removeprefix("[").removesuffix("]"), "port": int(port)}
 
 
-RULES: dict[type, dict[str, Rule]] = {
-    ServeSettings: {
-        "host": text_that(lambda text: bool(text.strip()), "an address or host name"),
-        "port": whole(0, 65_535),
+RULES: dict[type, dict[str, rules.Rule]] = {
+    settings.ServeSettings: {
+        "host": rules.text_that(lambda text: bool(text.strip()), "an address or host name"),
+        "port": rules.whole(0, 65_535),
         "ae_title": _AE,
-        "data": text_that(lambda text: bool(text) and "\0" not in text, "the path of a directory"),
-        "acceptors": whole(1, 64),
-        "durability": one_of("durable", "written"),
-        "drain_timeout": seconds(0),
+        "data": rules.text_that(
+            lambda text: bool(text) and "\0" not in text, "the path of a directory"
+        ),
+        "acceptors": rules.whole(1, 64),
+        "durability": rules.one_of("durable", "written"),
+        "drain_timeout": rules.seconds(0),
     },
-    TlsSettings: {
+    settings.TlsSettings: {
         **dict.fromkeys(("certificate", "key", "ca"), _FILE),
-        "require_client_certificate": FLAG,
+        "require_client_certificate": rules.FLAG,
     },
-    AssociationSettings: {
-        "max_pdu": whole(1024, 0x7FFF_FFFF),
-        "artim_timeout": seconds(),
-        "acse_timeout": seconds(),
-        "dimse_timeout": seconds(),
-        "network_timeout": seconds(),
-        "send_timeout": seconds(),
-        "max_associations": whole(1, 1_000_000),
-        "max_pending": whole(1, 1_000_000),
-        "max_operations_performed": whole(1, 65_535),
+    settings.AssociationSettings: {
+        "max_pdu": rules.whole(1024, 0x7FFF_FFFF),
+        "artim_timeout": rules.seconds(),
+        "acse_timeout": rules.seconds(),
+        "dimse_timeout": rules.seconds(),
+        "network_timeout": rules.seconds(),
+        "send_timeout": rules.seconds(),
+        "max_associations": rules.whole(1, 1_000_000),
+        "max_pending": rules.whole(1, 1_000_000),
+        "max_operations_performed": rules.whole(1, 65_535),
     },
-    PolicySettings: {
-        "require_called_ae_title": FLAG,
-        "calling_ae_titles": texts(is_ae_title, f"a list of AE titles, each {AE_TITLE}"),
-        "unrestricted": FLAG,
-        "require": texts(_is_intervention, "a list of intervention events, such as EVT_C_STORE"),
+    settings.PolicySettings: {
+        "require_called_ae_title": rules.FLAG,
+        "calling_ae_titles": rules.texts(
+            rules.is_ae_title, f"a list of AE titles, each {rules.AE_TITLE}"
+        ),
+        "unrestricted": rules.FLAG,
+        "require": rules.texts(
+            _is_intervention, "a list of intervention events, such as EVT_C_STORE"
+        ),
     },
-    SpoolSettings: {
-        "inline_max": whole(0, 16 << 20),
-        "min_free": whole(0, _TIB),
-        "refuse_below": whole(0, _TIB),
+    settings.SpoolSettings: {
+        "inline_max": rules.whole(0, 16 << 20),
+        "min_free": rules.whole(0, _TIB),
+        "refuse_below": rules.whole(0, _TIB),
     },
-    FabricSettings: {
-        "heartbeat": seconds(0.05, 60),
-        "lease_grace": seconds(0, 3600),
-        "queue": whole(1, 1_000_000),
-        "ring": whole(0, 1_000_000),
-        "high_water_mark": whole(1, 10_000_000),
+    settings.FabricSettings: {
+        "heartbeat": rules.seconds(0.05, 60),
+        "lease_grace": rules.seconds(0, 3600),
+        "queue": rules.whole(1, 1_000_000),
+        "ring": rules.whole(0, 1_000_000),
+        "high_water_mark": rules.whole(1, 10_000_000),
     },
-    ArchiveSettings: {
-        "duplicates": one_of(*DUPLICATES),
-        "conflict": one_of(*CONFLICT),
-        "dsn": text_that(lambda text: "\0" not in text, "a PostgreSQL connection string"),
-        "holder": text_that(lambda text: not text or is_ae_title(text), AE_TITLE),
-        "shared": FLAG,
+    settings.ArchiveSettings: {
+        "duplicates": rules.one_of(*settings.DUPLICATES),
+        "conflict": rules.one_of(*settings.CONFLICT),
+        "dsn": rules.text_that(lambda text: "\0" not in text, "a PostgreSQL connection string"),
+        "holder": rules.text_that(lambda text: not text or rules.is_ae_title(text), rules.AE_TITLE),
+        "shared": rules.FLAG,
         "guard": _FILE,
-        "relational": FLAG,
-        "combined": FLAG,
+        "relational": rules.FLAG,
+        "combined": rules.FLAG,
     },
-    LogSettings: {"level": one_of(*log.LEVELS), "format": one_of(*log.FORMATS)},
-    WorkerTable: {
-        "enabled": FLAG,
-        "worker": text_that(
+    settings.LogSettings: {
+        "level": rules.one_of(*log.LEVELS),
+        "format": rules.one_of(*log.FORMATS),
+    },
+    settings.WorkerTable: {
+        "enabled": rules.FLAG,
+        "worker": rules.text_that(
             lambda text: _TARGET.fullmatch(text) is not None,
             "the name of an installed worker, or MODULE:ATTRIBUTE",
         ),
-        "processes": whole(1, 256),
-        "concurrency": whole(0, 10_000),
-        "options": Rule(dict[str, Any], "a table"),
+        "processes": rules.whole(1, 256),
+        "concurrency": rules.whole(0, 10_000),
+        "options": rules.Rule(dict[str, Any], "a table"),
     },
-    Destination: {
-        "host": text_that(lambda text: bool(text.strip()), "an address or host name"),
-        "port": whole(1, 65_535),
-        "ae_title": text_that(lambda text: not text or is_ae_title(text), AE_TITLE),
-        "operations": whole(1, 1000),
-        "associations": whole(1, 100),
+    settings.Destination: {
+        "host": rules.text_that(lambda text: bool(text.strip()), "an address or host name"),
+        "port": rules.whole(1, 65_535),
+        "ae_title": rules.text_that(
+            lambda text: not text or rules.is_ae_title(text), rules.AE_TITLE
+        ),
+        "operations": rules.whole(1, 1000),
+        "associations": rules.whole(1, 100),
     },
 }
-NAMED: dict[str, type] = {"workers": WorkerTable, "destinations": Destination}
+NAMED: dict[str, type] = {"workers": settings.WorkerTable, "destinations": settings.Destination}
 """Tables of tables, whose names the user chooses."""
 
 
 def _model(kind: type) -> type[BaseModel]:
     """Return the model of a settings class, without defaults: those are in the class itself."""
     members: dict[str, Any] = {
-        name: (rule.kind, ... if kind is Destination and name in ("host", "port") else None)
+        name: (
+            rule.kind,
+            ... if kind is settings.Destination and name in ("host", "port") else None,
+        )
         for name, rule in RULES[kind].items()
     }
     return make_model(kind.__name__, __config__=ConfigDict(extra="forbid"), **members)
 
 
 TABLES: dict[str, type] = {
-    name: kind for name, kind in get_type_hints(Settings).items() if kind in RULES
+    name: kind for name, kind in get_type_hints(settings.Settings).items() if kind in RULES
 }
-_Name = Annotated[str, AfterValidator(must(lambda text: bool(WORKER_NAME.fullmatch(text))))]
-_Title = Annotated[str, AfterValidator(must(lambda text: is_ae_title(text)))]
-_Place: Any = Annotated[_model(Destination), BeforeValidator(_host_and_port)]
+_Name = Annotated[str, AfterValidator(rules.must(lambda text: bool(WORKER_NAME.fullmatch(text))))]
+_Title = Annotated[str, AfterValidator(rules.must(lambda text: rules.is_ae_title(text)))]
+_Place: Any = Annotated[_model(settings.Destination), BeforeValidator(_host_and_port)]
 MODEL: type[BaseModel] = make_model(
     "Settings",
     __config__=ConfigDict(extra="forbid"),
-    workers=(dict[_Name, _model(WorkerTable)], None),  # type: ignore[misc]
+    workers=(dict[_Name, _model(settings.WorkerTable)], None),  # type: ignore[misc]
     destinations=(dict[_Title, _Place], None),
     **{name: (_model(kind), None) for name, kind in TABLES.items()},  # type: ignore[call-overload]
 )

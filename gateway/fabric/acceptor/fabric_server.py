@@ -18,18 +18,8 @@ import zmq
 
 from gateway.errors import FabricError, Reason, Unanswered
 from gateway.events import CATALOGUE
-from gateway.fabric.acceptor import batches
+from gateway.fabric.acceptor import batches, effects
 from gateway.fabric.acceptor.commands import OpenCommands
-from gateway.fabric.acceptor.effects import (
-    Deliver,
-    Effect,
-    Fail,
-    HandOn,
-    Post,
-    Tell,
-    UnwatchProcess,
-    WatchProcess,
-)
 from gateway.fabric.acceptor.feed import Feed
 from gateway.fabric.acceptor.interventions import Intervention
 from gateway.fabric.acceptor.process_watch import ProcessWatcher
@@ -43,7 +33,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.fabric.acceptor.commands import AssociationCommand
-    from gateway.fabric.acceptor.effects import Delivery
     from gateway.fabric.wire.envelopes import CommandResult
     from gateway.fabric.wire.terms import Answer, Binding
     from gateway.settings import FabricSettings
@@ -76,14 +65,14 @@ class Server:
         self.on_wants_changed: Callable[[set[str]], None] | None = None
         """Called with the topics that are now wanted, whenever they change."""
         self._commands = OpenCommands(self._send_result)
-        self._perform: dict[type[Effect], Callable[[Any], None]] = {
-            Deliver: self._do_deliver,
-            Post: self._do_post,
-            HandOn: self._do_hand_on,
-            Fail: self._do_fail,
-            Tell: self._do_tell,
-            WatchProcess: lambda effect: self._watcher.watch(effect.peer, effect.pid),
-            UnwatchProcess: self._do_unwatch,
+        self._perform: dict[type[effects.Effect], Callable[[Any], None]] = {
+            effects.Deliver: self._do_deliver,
+            effects.Post: self._do_post,
+            effects.HandOn: self._do_hand_on,
+            effects.Fail: self._do_fail,
+            effects.Tell: self._do_tell,
+            effects.WatchProcess: lambda effect: self._watcher.watch(effect.peer, effect.pid),
+            effects.UnwatchProcess: self._do_unwatch,
         }
 
     async def start(self) -> None:
@@ -206,7 +195,7 @@ class Server:
             self._hurry()
         else:
             text = "the fabric is not running"
-            self.do([Fail(intervention, Reason.NOBODY, text) for intervention in asked])
+            self.do([effects.Fail(intervention, Reason.NOBODY, text) for intervention in asked])
 
     # -- commands
 
@@ -245,7 +234,7 @@ class Server:
 
     # -- effects
 
-    def do(self, effects: list[Effect]) -> None:
+    def do(self, effects: list[effects.Effect]) -> None:
         for effect in effects:
             self._perform[type(effect)](effect)
 
@@ -253,11 +242,11 @@ class Server:
         """Send a message if that is possible at once."""
         return self._requests.send((peer, *frames)) is SendResult.DONE
 
-    def _do_deliver(self, effect: Deliver) -> None:
+    def _do_deliver(self, effect: effects.Deliver) -> None:
         for chunk in batches.cut(effect.deliveries):
             self._send_requests(effect.peer, chunk)
 
-    def _send_requests(self, peer: bytes, deliveries: list[Delivery]) -> None:
+    def _send_requests(self, peer: bytes, deliveries: list[effects.Delivery]) -> None:
         try:
             frames = batches.encode(deliveries)
         except FabricError as error:
@@ -266,7 +255,7 @@ class Server:
         if not self.send(peer, *frames):
             self._loop.call_soon(self._gone, peer)
 
-    def _send_singly(self, peer: bytes, deliveries: list[Delivery], error: str) -> None:
+    def _send_singly(self, peer: bytes, deliveries: list[effects.Delivery], error: str) -> None:
         """Send requests one by one that cannot be encoded together; fail those that never can."""
         if len(deliveries) == 1:
             _, token, _, _ = deliveries[0]
@@ -275,22 +264,22 @@ class Server:
         for delivery in deliveries:
             self._send_requests(peer, [delivery])
 
-    def _do_post(self, effect: Post) -> None:
+    def _do_post(self, effect: effects.Post) -> None:
         if not self.send(effect.peer, effect.envelope.encode()):
             self._loop.call_soon(self._gone, effect.peer)
 
-    def _do_hand_on(self, effect: HandOn) -> None:
+    def _do_hand_on(self, effect: effects.HandOn) -> None:
         for intervention, answer in effect.answers:
             try:
                 intervention.sink.answered(answer)
             except Exception:  # one association's, the others' answers must not be lost
                 logger.exception("an answer was not taken event=%s", intervention.event)
 
-    def _do_fail(self, effect: Fail) -> None:
+    def _do_fail(self, effect: effects.Fail) -> None:
         error = Unanswered(effect.reason, effect.text, poisonous=effect.poisonous)
         effect.intervention.sink.unanswered(error)
 
-    def _do_tell(self, effect: Tell) -> None:
+    def _do_tell(self, effect: effects.Tell) -> None:
         who = effect.body
         logger.info(
             "%s worker=%r generation=%s member=%s%s",
@@ -302,7 +291,7 @@ class Server:
         )
         self.publish(effect.topic, who)
 
-    def _do_unwatch(self, effect: UnwatchProcess) -> None:
+    def _do_unwatch(self, effect: effects.UnwatchProcess) -> None:
         """The lease has ended, and with it the member's commands."""
         self._watcher.unwatch(effect.peer)
         self._commands.lose(effect.peer)

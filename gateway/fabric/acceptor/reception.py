@@ -6,26 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.errors import FabricError
-from gateway.fabric.wire import address
-from gateway.fabric.wire.envelopes import (
-    Answered,
-    Bye,
-    Command,
-    CommandCancel,
-    Envelope,
-    Extend,
-    Generation,
-    Heartbeat,
-    NextGeneration,
-    Publish,
-    Register,
-    Repeat,
-    Replay,
-    Replayed,
-    Unknown,
-    WatchedTopics,
-    decode,
-)
+from gateway.fabric.wire import address, envelopes
 from gateway.fabric.wire.frames import split_data
 from gateway.fabric.wire.terms import Answer
 
@@ -66,17 +47,17 @@ class Reception:
         self._server = server
         self._clock = clock
         self._place = address.place()
-        self._take: dict[type[Envelope], Callable[[bytes, Any, Any], None]] = {
-            Answered: self._on_answered,
-            Heartbeat: self._on_heartbeat,
-            Register: self._on_register,
-            Bye: self._on_bye,
-            Publish: self._on_publish,
-            Replay: self._on_replay,
-            NextGeneration: self._on_next_generation,
-            Command: self._on_command,
-            CommandCancel: self._on_command_cancel,
-            Extend: self._on_extend,
+        self._take: dict[type[envelopes.Envelope], Callable[[bytes, Any, Any], None]] = {
+            envelopes.Answered: self._on_answered,
+            envelopes.Heartbeat: self._on_heartbeat,
+            envelopes.Register: self._on_register,
+            envelopes.Bye: self._on_bye,
+            envelopes.Publish: self._on_publish,
+            envelopes.Replay: self._on_replay,
+            envelopes.NextGeneration: self._on_next_generation,
+            envelopes.Command: self._on_command,
+            envelopes.CommandCancel: self._on_command_cancel,
+            envelopes.Extend: self._on_extend,
         }
 
     def receive(self, frames: Frames) -> None:
@@ -85,7 +66,7 @@ class Reception:
         try:
             if not 2 <= len(frames) <= 3:
                 raise FabricError(f"{len(frames)} frames")
-            envelope = decode(frames[1])
+            envelope = envelopes.decode(frames[1])
             take = self._take.get(type(envelope))
             if take is None:
                 raise FabricError(f"{type(envelope).__name__} is not an envelope of a worker")
@@ -97,16 +78,18 @@ class Reception:
     def tell_what_is_watched(self, peer: bytes) -> None:
         """Send the watched topics to a member, before any request that follows."""
         if peer in self._registry.members:
-            self._post(peer, WatchedTopics(tuple(sorted(self._feed.wanted))))
+            self._post(peer, envelopes.WatchedTopics(tuple(sorted(self._feed.wanted))))
 
     def _fault(self, peer: bytes, error: FabricError) -> None:
         logger.warning("undecodable message peer=%s error=%r", peer.hex(), str(error))
         self._server.do(self._registry.fault(peer, self._clock()))
 
-    def _post(self, peer: bytes, envelope: Envelope) -> None:
+    def _post(self, peer: bytes, envelope: envelopes.Envelope) -> None:
         self._server.send(peer, envelope.encode())
 
-    def _on_answered(self, peer: bytes, envelope: Answered, frame: memoryview | None) -> None:
+    def _on_answered(
+        self, peer: bytes, envelope: envelopes.Answered, frame: memoryview | None
+    ) -> None:
         try:
             sets = split_data([item[-1] for item in envelope.items], frame)
         except FabricError as error:
@@ -118,41 +101,49 @@ class Reception:
         ]
         self._server.do(self._registry.answer(peer, answers, self._clock()))
 
-    def _on_heartbeat(self, peer: bytes, envelope: Heartbeat, _data: object) -> None:
+    def _on_heartbeat(self, peer: bytes, envelope: envelopes.Heartbeat, _data: object) -> None:
         self._server.do(self._registry.heartbeat(peer, envelope.lease, self._clock()))
 
-    def _on_register(self, peer: bytes, envelope: Register, _data: object) -> None:
+    def _on_register(self, peer: bytes, envelope: envelopes.Register, _data: object) -> None:
         local = bool(self._place) and envelope.place == self._place
         self._server.do(self._registry.register(peer, envelope, self._clock(), local=local))
         self.tell_what_is_watched(peer)
 
-    def _on_bye(self, peer: bytes, envelope: Bye, _data: object) -> None:
+    def _on_bye(self, peer: bytes, envelope: envelopes.Bye, _data: object) -> None:
         self._server.do(self._registry.bye(peer, envelope.lease, self._clock()))
 
-    def _on_publish(self, peer: bytes, envelope: Publish, _data: object) -> None:
+    def _on_publish(self, peer: bytes, envelope: envelopes.Publish, _data: object) -> None:
         if peer not in self._registry.members:
-            self._post(peer, Unknown(""))
+            self._post(peer, envelopes.Unknown(""))
         elif self._feed.knows(envelope.topic):
             self._server.publish(envelope.topic, envelope.body, envelope.assoc)
         else:
             self._server.do(self._registry.fault(peer, self._clock()))
 
-    def _on_replay(self, peer: bytes, envelope: Replay, _data: object) -> None:
+    def _on_replay(self, peer: bytes, envelope: envelopes.Replay, _data: object) -> None:
         end, kept = self._feed.replay(envelope)
-        repeat = Repeat(envelope.topic).encode()
+        repeat = envelopes.Repeat(envelope.topic).encode()
         if all(self._server.send(peer, repeat, encoded) for encoded in kept):
-            self._post(peer, Replayed(envelope.topic, envelope.stream, envelope.first, end))
+            self._post(
+                peer, envelopes.Replayed(envelope.topic, envelope.stream, envelope.first, end)
+            )
 
-    def _on_next_generation(self, peer: bytes, envelope: NextGeneration, _data: object) -> None:
+    def _on_next_generation(
+        self, peer: bytes, envelope: envelopes.NextGeneration, _data: object
+    ) -> None:
         promised = self._registry.generations.promise(envelope.worker)
-        self._post(peer, Generation(envelope.worker, promised))
+        self._post(peer, envelopes.Generation(envelope.worker, promised))
 
-    def _on_command(self, peer: bytes, envelope: Command, data: memoryview | None) -> None:
+    def _on_command(
+        self, peer: bytes, envelope: envelopes.Command, data: memoryview | None
+    ) -> None:
         whole = None if data is None else bytes(data)
         self._commands.take(peer, envelope, whole, member=peer in self._registry.members)
 
-    def _on_command_cancel(self, peer: bytes, envelope: CommandCancel, _data: object) -> None:
+    def _on_command_cancel(
+        self, peer: bytes, envelope: envelopes.CommandCancel, _data: object
+    ) -> None:
         self._commands.cancel(peer, envelope.command)
 
-    def _on_extend(self, peer: bytes, envelope: Extend, _data: object) -> None:
+    def _on_extend(self, peer: bytes, envelope: envelopes.Extend, _data: object) -> None:
         self._registry.extend(peer, envelope.token, self._clock())

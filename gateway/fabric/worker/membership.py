@@ -18,20 +18,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from gateway.errors import AlreadyRegistered, FabricError
-from gateway.fabric.wire import address
-from gateway.fabric.wire.envelopes import (
-    Bye,
-    End,
-    Envelope,
-    Grant,
-    Heartbeat,
-    Refusal,
-    Refuse,
-    Register,
-    Supersede,
-    Unknown,
-    decode,
-)
+from gateway.fabric.wire import address, envelopes
 from gateway.fabric.wire.frames import VERSION
 from gateway.fabric.wire.terms import MISSED, CancelReason, LeaseState, Registration
 from gateway.fabric.worker.in_hand import ReceivedInterventions
@@ -114,13 +101,13 @@ class Membership:
         """The first registration came to an end, one way or the other (`error`)."""
         self.watching = Subscriptions(self._notify)
         self.watching.on_confirmed = self._settle
-        self._take: dict[type[Envelope], Callable[[Link, Any, Any], None]] = {
-            Heartbeat: lambda *_: None,
-            Grant: self._on_grant,
-            Refuse: self._on_refuse,
-            Supersede: self._on_supersede,
-            Unknown: self._on_unknown,
-            End: self._on_end,
+        self._take: dict[type[envelopes.Envelope], Callable[[Link, Any, Any], None]] = {
+            envelopes.Heartbeat: lambda *_: None,
+            envelopes.Grant: self._on_grant,
+            envelopes.Refuse: self._on_refuse,
+            envelopes.Supersede: self._on_supersede,
+            envelopes.Unknown: self._on_unknown,
+            envelopes.End: self._on_end,
             **self.received.take,
             **self.commands.take,
             **self.watching.take,
@@ -156,10 +143,10 @@ class Membership:
 
     def finish(self) -> None:
         """Have each acceptor confirm that it has read what was sent; ignore all else."""
-        self._take = {Unknown: self._on_unknown}
+        self._take = {envelopes.Unknown: self._on_unknown}
         self._unread = set(self.links.values())
         for link in self._unread:
-            link.post(Heartbeat(LAST_WORD))
+            link.post(envelopes.Heartbeat(LAST_WORD))
 
     def is_read(self) -> bool:
         """Whether every acceptor that lives has read everything."""
@@ -177,7 +164,7 @@ class Membership:
         """Say BYE to every acceptor; what is in hand may still be answered."""
         self.left = True
         for link in [link for link in self.links.values() if link.lease]:
-            link.post(Bye(link.lease))
+            link.post(envelopes.Bye(link.lease))
 
     def change(self, registration: Registration, change: BindingChange) -> None:
         """Register anew, with other bindings, on the leases that are held."""
@@ -226,7 +213,7 @@ class Membership:
 
     def _sign_of_life(self, link: Link) -> None:
         link.flush()
-        link.offer(Heartbeat(link.lease))
+        link.offer(envelopes.Heartbeat(link.lease))
         if link.stage in (Stage.ASKED, Stage.REFUSED):
             link.stage = Stage.IDLE
 
@@ -250,7 +237,7 @@ class Membership:
         link.stage = Stage.ASKED
         mine = self.registration
         elsewhere = any(other.lease for other in self.links.values() if other is not link)
-        register = Register(
+        register = envelopes.Register(
             VERSION,
             mine.worker,
             mine.generation,
@@ -314,7 +301,7 @@ class Membership:
         link.heard = time.monotonic()
         self._silent.discard(link.name)
         try:
-            envelope = decode(frames[0])
+            envelope = envelopes.decode(frames[0])
             take = self._take.get(type(envelope))
             if take is not None:
                 take(link, envelope, frames[1] if len(frames) > 1 else None)
@@ -323,9 +310,9 @@ class Membership:
             return
         link.flush()
 
-    def _on_grant(self, link: Link, envelope: Grant, _data: object) -> None:
+    def _on_grant(self, link: Link, envelope: envelopes.Grant, _data: object) -> None:
         if self.left:
-            link.post(Bye(envelope.lease))
+            link.post(envelopes.Bye(envelope.lease))
             return
         link.lease, link.revision = envelope.lease, envelope.revision
         link.stage = Stage.GRANTED if envelope.revision == self._revision else Stage.IDLE
@@ -333,15 +320,15 @@ class Membership:
         self._advance()
         self._settle()
 
-    def _on_refuse(self, link: Link, envelope: Refuse, _data: object) -> None:
+    def _on_refuse(self, link: Link, envelope: envelopes.Refuse, _data: object) -> None:
         if envelope.revision != self._revision or self.left:
             return
         link.stage = Stage.REFUSED
-        if envelope.refusal is Refusal.JOINING:
+        if envelope.refusal is envelopes.Refusal.JOINING:
             return
         refused = AlreadyRegistered(envelope.text)
         if not self._active:
-            wrong = envelope.refusal is Refusal.INVALID
+            wrong = envelope.refusal is envelopes.Refusal.INVALID
             self._tell(LeaseState.REFUSED, envelope.text)
             self._fail(FabricError(envelope.text) if wrong else refused)
         elif self._change is not None:
@@ -349,12 +336,12 @@ class Membership:
             change.error = refused
             change.done.set()
             self._renew(change.before)
-        elif envelope.refusal is Refusal.SUPERSEDED:
+        elif envelope.refusal is envelopes.Refusal.SUPERSEDED:
             self._superseded(link)
         else:  # an incumbent does not leave; it asks again at each heartbeat
             logger.warning("refused acceptor=%s error=%r", link.name, envelope.text)
 
-    def _on_supersede(self, link: Link, envelope: Supersede, _data: object) -> None:
+    def _on_supersede(self, link: Link, envelope: envelopes.Supersede, _data: object) -> None:
         if envelope.lease == link.lease:
             self._superseded(link)
 
@@ -364,7 +351,7 @@ class Membership:
             self._superseded_at = time.monotonic()
         self._judge(time.monotonic())
 
-    def _on_unknown(self, link: Link, envelope: Unknown, _data: object) -> None:
+    def _on_unknown(self, link: Link, envelope: envelopes.Unknown, _data: object) -> None:
         if envelope.lease == LAST_WORD:
             self._unread.discard(link)
         if not link.lease or envelope.lease != link.lease:
@@ -375,7 +362,7 @@ class Membership:
             link.stage = Stage.SUPERSEDED
         self._advance()
 
-    def _on_end(self, link: Link, envelope: End, _data: object) -> None:
+    def _on_end(self, link: Link, envelope: envelopes.End, _data: object) -> None:
         if envelope.lease == link.lease:
             self._lose(link)
             link.stage = Stage.ENDED

@@ -9,16 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.errors import FabricError
 from gateway.events import EVT_GAP
-from gateway.fabric.wire.envelopes import (
-    Beacon,
-    Envelope,
-    Notified,
-    Repeat,
-    Replay,
-    Replayed,
-    WatchedTopics,
-    decode,
-)
+from gateway.fabric.wire import envelopes
 from gateway.fabric.wire.frames import topic_of
 from gateway.fabric.wire.terms import Notification
 from gateway.fabric.worker.gaps import Ask, Emit, Gap, Step
@@ -44,10 +35,10 @@ class Subscriptions:
         self.news = threading.Condition()
         """Notified when an acceptor confirmed a subscription."""
         self.on_confirmed: Callable[[], None] = lambda: None
-        self.take: dict[type[Envelope], Callable[[Link, Any, Any], None]] = {
-            Repeat: self._on_repeat,
-            Replayed: self._on_replayed,
-            WatchedTopics: self._on_watched,
+        self.take: dict[type[envelopes.Envelope], Callable[[Link, Any, Any], None]] = {
+            envelopes.Repeat: self._on_repeat,
+            envelopes.Replayed: self._on_replayed,
+            envelopes.WatchedTopics: self._on_watched,
         }
 
     def confirmed(self, links: Iterable[Link]) -> bool:
@@ -67,27 +58,27 @@ class Subscriptions:
         if topic is None or tracker is None or len(frames) != 2:
             return
         envelope = _decoded(frames[1])
-        if isinstance(envelope, Notified):
+        if isinstance(envelope, envelopes.Notified):
             self._do(link, topic, tracker.notified(envelope, now))
-        elif isinstance(envelope, Beacon):
+        elif isinstance(envelope, envelopes.Beacon):
             self._do(link, topic, tracker.beacon(envelope, now))
             self._confirm(link, topic, tracker)
 
-    def _on_repeat(self, link: Link, envelope: Repeat, data: memoryview | None) -> None:
+    def _on_repeat(self, link: Link, envelope: envelopes.Repeat, data: memoryview | None) -> None:
         tracker = link.trackers.get(envelope.topic)
         notified = None if data is None else _decoded(data)
-        if tracker is not None and isinstance(notified, Notified):
+        if tracker is not None and isinstance(notified, envelopes.Notified):
             steps = tracker.notified(notified, time.monotonic())
             self._do(link, envelope.topic, steps)
 
-    def _on_replayed(self, link: Link, envelope: Replayed, _data: object) -> None:
+    def _on_replayed(self, link: Link, envelope: envelopes.Replayed, _data: object) -> None:
         tracker = link.trackers.get(envelope.topic)
         if tracker is not None:
             now = time.monotonic()
             self._do(link, envelope.topic, tracker.replayed(envelope.stream, envelope.last, now))
             self._confirm(link, envelope.topic, tracker)
 
-    def _on_watched(self, link: Link, envelope: WatchedTopics, _data: object) -> None:
+    def _on_watched(self, link: Link, envelope: envelopes.WatchedTopics, _data: object) -> None:
         link.watched = frozenset(envelope.topics)
 
     def _confirm(self, link: Link, topic: str, tracker: Tracker) -> None:
@@ -104,15 +95,15 @@ class Subscriptions:
                 case Emit(n):
                     self._notify(Notification(topic, n.stream, n.seq, n.timestamp, n.body, n.assoc))
                 case Ask(stream, first, last):
-                    link.offer(Replay(topic, stream, first, last))
+                    link.offer(envelopes.Replay(topic, stream, first, last))
                 case Gap(stream, first, last):
                     body = {"stream": stream, "topic": topic, "first": first, "last": last}
                     self._notify(Notification(EVT_GAP.name, stream, 0, time.time(), body))
 
 
-def _decoded(frame: bytes | memoryview) -> Envelope | None:
+def _decoded(frame: bytes | memoryview) -> envelopes.Envelope | None:
     try:
-        return decode(frame)
+        return envelopes.decode(frame)
     except FabricError as error:
         logger.warning("undecodable notification error=%r", str(error))
         return None
