@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from gateway import events
 from gateway.sdk.event import Event
 from gateway.sdk.testing.running import bound_of, perform
-from gateway.sdk.testing.simulated_peer import PeerOptions, args_and_peer
+from gateway.sdk.testing.simulated_peer import SimulatedPeerOptions, args_and_peer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ _REFUSED = (1, 1, 1)
 _TRY_LATER = (2, 3, 1)
 
 
-def associate(handler: Handler, **how: Unpack[PeerOptions]) -> tuple[int, int, int] | None:
+def associate(handler: Handler, **how: Unpack[SimulatedPeerOptions]) -> tuple[int, int, int] | None:
     """Admission: None if the peer is admitted, else (result, source, reason) of the A-ASSOCIATE-RJ.
 
     What the peer proposes is in `Peer.contexts`.
@@ -44,7 +44,7 @@ def user_id(
     kind: int,
     primary: bytes,
     secondary: bytes = b"",
-    **how: Unpack[PeerOptions],
+    **how: Unpack[SimulatedPeerOptions],
 ) -> tuple[bool, bytes | None]:
     """User identity: verified or not, and the response.
 
@@ -59,7 +59,7 @@ def async_ops(
     handler: Handler,
     invoked: int,
     performed: int,
-    **how: Unpack[PeerOptions],
+    **how: Unpack[SimulatedPeerOptions],
 ) -> tuple[int, int] | None:
     """Asynchronous operations window; None, for no window, if the handler fails."""
     payload = {
@@ -75,7 +75,7 @@ def async_ops(
 def sop_extended(
     handler: Handler,
     app_info: Mapping[str, bytes],
-    **how: Unpack[PeerOptions],
+    **how: Unpack[SimulatedPeerOptions],
 ) -> dict[str, bytes]:
     """SOP class extended negotiation; an empty response if the handler fails."""
     payload = {"app_info": {str(uid): info for uid, info in app_info.items()}}
@@ -85,7 +85,7 @@ def sop_extended(
 def sop_common(
     handler: Handler,
     items: Mapping[str, tuple[str, Sequence[str]]],
-    **how: Unpack[PeerOptions],
+    **how: Unpack[SimulatedPeerOptions],
 ) -> list[str]:
     """SOP class common extended negotiation: the SOP classes that are accepted.
 
@@ -103,7 +103,7 @@ def sop_common(
 
 
 def _negotiate(
-    event: InterventionEvent, handler: Handler, how: PeerOptions, payload: dict[str, Any]
+    event: InterventionEvent, handler: Handler, how: SimulatedPeerOptions, payload: dict[str, Any]
 ) -> Any:
     """Return the value of the answer; None if the handler failed."""
     args, peer = args_and_peer(how)

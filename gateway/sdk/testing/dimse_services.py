@@ -8,7 +8,7 @@ from gateway import events
 from gateway.datasets import UNCOMPRESSED
 from gateway.dimse import message as dimse
 from gateway.part10 import file_meta
-from gateway.sdk.testing.simulated_peer import PeerOptions, args_and_peer
+from gateway.sdk.testing.simulated_peer import SimulatedPeerOptions, args_and_peer
 from gateway.sdk.testing.simulated_request import SimulatedRequest, instance_of, spooled
 from gateway.sdk.testing.simulated_retrieval import Retrieval, SimulatedGet, SimulatedRoutes
 from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, VERIFICATION
@@ -36,7 +36,7 @@ STORAGE = tuple((uid, syntax) for uid in STORAGE_SOP_CLASSES for syntax in UNCOM
 # DIMSE-C (PS3.7 9.1)
 
 
-def echo(handler: Handler, **how: Unpack[PeerOptions]) -> int:
+def echo(handler: Handler, **how: Unpack[SimulatedPeerOptions]) -> int:
     """C-ECHO: the status."""
     asked = SimulatedRequest(events.EVT_C_ECHO, dimse.CEchoRQ(1, VERIFICATION), VERIFICATION)
     return asked.status(handler, *args_and_peer(how))
@@ -47,7 +47,7 @@ def store(
     instance: Dataset | str | PathLike[str],
     *,
     attempt: int = 1,
-    **how: Unpack[PeerOptions],
+    **how: Unpack[SimulatedPeerOptions],
 ) -> int:
     """C-STORE of a data set or a DICOM file: the status.
 
@@ -69,7 +69,7 @@ def find(
     *,
     sop_class: str = _FIND,
     cancel_after: int | None = None,
-    **how: Unpack[PeerOptions],
+    **how: Unpack[SimulatedPeerOptions],
 ) -> list[Pair]:
     """C-FIND: every response as (status, match or None), the final one last.
 
@@ -87,7 +87,7 @@ def get(
     *,
     sop_class: str = _GET,
     cancel_after: int | None = None,
-    **how: Unpack[PeerOptions],
+    **how: Unpack[SimulatedPeerOptions],
 ) -> Retrieval:
     """C-GET: what was sent, and the final response.
 
@@ -112,7 +112,7 @@ def move(
     sop_class: str = _MOVE,
     destinations: Mapping[str, tuple[str, int]] | None = None,
     cancel_after: int | None = None,
-    **how: Unpack[PeerOptions],
+    **how: Unpack[SimulatedPeerOptions],
 ) -> Retrieval:
     """C-MOVE to the AE title `destination`: what was sent there, and the final response.
 
@@ -139,7 +139,7 @@ def n_action(
     action_type: int = 1,
     sop_class: str = _COMMITMENT,
     instance: str = "1.2.840.10008.1.20.1.1",
-    **how: Unpack[PeerOptions],
+    **how: Unpack[SimulatedPeerOptions],
 ) -> Pair:
     """N-ACTION: status and action reply."""
     request = dimse.NActionRQ(1, sop_class, instance, action_type)
@@ -152,7 +152,7 @@ def n_create(
     attributes: Dataset | None,
     sop_class: str,
     instance: str | None = None,
-    **how: Unpack[PeerOptions],
+    **how: Unpack[SimulatedPeerOptions],
 ) -> Pair:
     """N-CREATE: status and attribute list."""
     asked = SimulatedRequest(
@@ -165,7 +165,7 @@ def n_delete(
     handler: Handler,
     sop_class: str,
     instance: str,
-    **how: Unpack[PeerOptions],
+    **how: Unpack[SimulatedPeerOptions],
 ) -> int:
     """N-DELETE: the status."""
     asked = SimulatedRequest(
@@ -180,7 +180,7 @@ def n_event_report(
     event_type: int = 1,
     sop_class: str = _COMMITMENT,
     instance: str = "1.2.840.10008.1.20.1.1",
-    **how: Unpack[PeerOptions],
+    **how: Unpack[SimulatedPeerOptions],
 ) -> Pair:
     """N-EVENT-REPORT: status and event reply."""
     request = dimse.NEventReportRQ(1, sop_class, instance, event_type)
@@ -193,7 +193,7 @@ def n_get(
     tags: Sequence[int],
     sop_class: str,
     instance: str,
-    **how: Unpack[PeerOptions],
+    **how: Unpack[SimulatedPeerOptions],
 ) -> Pair:
     """N-GET of the attributes with these tags: status and attribute list."""
     request = dimse.NGetRQ(1, sop_class, instance, tuple(int(tag) for tag in tags) or None)
@@ -206,7 +206,7 @@ def n_set(
     modifications: Dataset,
     sop_class: str,
     instance: str,
-    **how: Unpack[PeerOptions],
+    **how: Unpack[SimulatedPeerOptions],
 ) -> Pair:
     """N-SET: status and attribute list."""
     asked = SimulatedRequest(events.EVT_N_SET, dimse.NSetRQ(1, sop_class, instance), sop_class)

@@ -138,7 +138,7 @@ class PeerResults:
         self._answers = iter(())
 
 
-class PeerOptions(TypedDict, total=False):
+class SimulatedPeerOptions(TypedDict, total=False):
     """Keywords of every function that calls a handler: its arguments, and the peer."""
 
     args: Sequence[Any]
@@ -161,7 +161,7 @@ class PeerOptions(TypedDict, total=False):
     status: int
 
 
-def args_and_peer(how: PeerOptions) -> tuple[Sequence[Any], Peer]:
+def args_and_peer(how: SimulatedPeerOptions) -> tuple[Sequence[Any], Peer]:
     """Return a handler's arguments and the peer; raises TypeError for an unknown keyword."""
     given: dict[str, Any] = dict(how)
     args, peer = given.pop("args", ()), given.pop("peer", None)
