@@ -48,8 +48,7 @@ def encode(deliveries: Sequence[Delivery]) -> list[bytes | memoryview]:
             parts.append((event, assoc, shared))
         size = None
         if (data := intervention.data) is not None:
-            check_size(data)
-            size = len(data)
+            check_size(size := len(data))
             sets.append(data)
         credit, payload = intervention.window, intervention.payload
         items.append((token, place, attempt, deadline, credit, payload, size))

@@ -6,9 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gateway.errors import FabricError
 from gateway.fabric.wire.envelopes import Command, CommandResult
-from gateway.fabric.wire.frames import MAX_DATA
+from gateway.fabric.wire.frames import check_size
 from gateway.fabric.wire.terms import CommandFailure
 
 if TYPE_CHECKING:
@@ -96,8 +95,7 @@ class OpenCommands:
     def _reply(
         self, key: tuple[bytes, str], payload: dict[str, Any], data: bytes | None, *, final: bool
     ) -> None:
-        if data is not None and len(data) > MAX_DATA:
-            raise FabricError(f"data of {len(data)} bytes, {MAX_DATA} are the limit")
+        check_size(len(data or b""))
         self._send(key[0], CommandResult(key[1], final, payload), data)
         if final:
             self._remove(key)

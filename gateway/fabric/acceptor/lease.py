@@ -51,7 +51,7 @@ class Member:
 
     @property
     def free(self) -> int:
-        return self.register.credit - len(self.in_hand) - len(self.unreturned)
+        return self.credit - len(self.in_hand) - len(self.unreturned)
 
     @property
     def busy(self) -> bool:
@@ -60,6 +60,7 @@ class Member:
     def update(self, register: Register) -> None:
         """Take a registration, the first one or a change of it."""
         self.register = register
+        self.credit = register.credit
         self.events = frozenset(b.event for b in register.bindings)
 
     def issue(self) -> str:
@@ -127,7 +128,7 @@ class EventOwner:
         """Return the member with most free credit among those that take the event."""
         best, most = None, 0
         for member in self.members:
-            free = member.free
+            free = member.credit - len(member.in_hand) - len(member.unreturned)
             if free > most and member is not self.reserved and event in member.events:
                 best, most = member, free
         return best

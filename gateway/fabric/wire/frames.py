@@ -13,7 +13,7 @@ import msgpack
 from gateway.errors import FabricError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 VERSION = 2
 """Of the protocol; an acceptor refuses any other."""
@@ -68,10 +68,10 @@ def _no_extension(code: int, _data: bytes) -> Never:
     raise ValueError(f"extension type {code}")
 
 
-def check_size(data: bytes | memoryview | None) -> None:
-    """Raise FabricError for data that is too large for a frame."""
-    if data is not None and len(data) > MAX_DATA:
-        raise FabricError(f"data of {len(data)} bytes, {MAX_DATA} are the limit")
+def check_size(size: int) -> None:
+    """Raise FabricError for so many bytes that a data frame cannot have."""
+    if size > MAX_DATA:
+        raise FabricError(f"data of {size} bytes, {MAX_DATA} are the limit")
 
 
 def join_data(sets: Sequence[bytes | memoryview]) -> bytes | memoryview:
@@ -80,9 +80,11 @@ def join_data(sets: Sequence[bytes | memoryview]) -> bytes | memoryview:
 
 
 def split_data(
-    sizes: Iterable[int | None], frame: bytes | memoryview | None
-) -> list[memoryview | None]:
+    sizes: Sequence[int | None], frame: bytes | memoryview | None
+) -> Sequence[memoryview | None]:
     """Return the data sets of a message; raises FabricError if they do not fill its data frame."""
+    if frame is None and sizes.count(None) == len(sizes):
+        return [None] * len(sizes)
     whole = memoryview(frame or b"")
     parts: list[memoryview | None] = []
     at = 0

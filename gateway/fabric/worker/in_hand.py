@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.errors import FabricError
 from gateway.fabric.wire.envelopes import Answered, Cancel, Credit, Envelope, Requested
 from gateway.fabric.wire.fields import MAX_BATCH
-from gateway.fabric.wire.frames import MAX_DATA, join_data, pack, split_data
+from gateway.fabric.wire.frames import check_size, join_data, pack, split_data
 from gateway.fabric.wire.terms import CancelReason, ReceivedIntervention
 
 if TYPE_CHECKING:
@@ -144,7 +144,6 @@ def _encode(answers: list[tuple[str, Answer, bool]]) -> list[bytes | memoryview]
             total += size
             sets.append(data)
         items.append((token, final, payload if awaited else {}, size))
-    if total > MAX_DATA:
-        raise FabricError(f"data of {total} bytes, {MAX_DATA} are the limit")
+    check_size(total)
     envelope = pack([Answered.KIND, items, {}])
     return [envelope, join_data(sets)] if sets else [envelope]
