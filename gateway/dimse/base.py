@@ -67,7 +67,13 @@ class Message:
     command_field: ClassVar[CommandField]
     data_set: ClassVar[DataSet] = DataSet.NEVER
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(
+        cls, command: CommandField | None = None, data_set: DataSet | None = None
+    ) -> None:
+        if command is not None:
+            cls.command_field = command
+        if data_set is not None:
+            cls.data_set = data_set
         # A slotted dataclass is created twice; the second class replaces the first.
         if "command_field" in cls.__dict__:
             MESSAGES[cls.command_field] = cls

@@ -30,9 +30,9 @@ from gateway.dimse.command_elements import (
     NO_DATA_SET,
     RESPONSE,
     VR,
-    CommandField,
     Priority,
 )
+from gateway.dimse.command_elements import CommandField as Cmd
 from gateway.dimse.command_set import DECODERS, LIMIT, split
 from gateway.dimse.errors import MessageError, RespondTo, abort
 from gateway.uid import MAX_LENGTH, VERIFICATION
@@ -52,26 +52,21 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class CEchoRQ(Request):
+class CEchoRQ(Request, command=Cmd.C_ECHO_RQ):
     """C-ECHO-RQ (PS3.7 9.3.5.1)."""
 
-    command_field = CommandField.C_ECHO_RQ
     affected_sop_class_uid: str = VERIFICATION
 
 
 @dataclass(frozen=True, slots=True)
-class CEchoRSP(Response):
+class CEchoRSP(Response, command=Cmd.C_ECHO_RSP):
     """C-ECHO-RSP (PS3.7 9.3.5.2)."""
-
-    command_field = CommandField.C_ECHO_RSP
 
 
 @dataclass(frozen=True, slots=True)
-class CStoreRQ(Request):
+class CStoreRQ(Request, command=Cmd.C_STORE_RQ, data_set=DataSet.REQUIRED):
     """C-STORE-RQ (PS3.7 9.3.1.1)."""
 
-    command_field = CommandField.C_STORE_RQ
-    data_set = DataSet.REQUIRED
     affected_sop_class_uid: str
     affected_sop_instance_uid: str
     priority: int = Priority.MEDIUM
@@ -103,47 +98,38 @@ _RESPONDED_TO = Struct("<HHL").pack(0, 0x0120, 2)
 
 
 @dataclass(frozen=True, slots=True)
-class CStoreRSP(Response):
+class CStoreRSP(Response, command=Cmd.C_STORE_RSP):
     """C-STORE-RSP (PS3.7 9.3.1.2)."""
 
-    command_field = CommandField.C_STORE_RSP
     affected_sop_instance_uid: str | None = None
     offending_element: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _QueryRQ(Request):
-    data_set = DataSet.REQUIRED
+class _QueryRQ(Request, data_set=DataSet.REQUIRED):
     affected_sop_class_uid: str
     priority: int = Priority.MEDIUM
 
 
 @dataclass(frozen=True, slots=True)
-class CFindRQ(_QueryRQ):
+class CFindRQ(_QueryRQ, command=Cmd.C_FIND_RQ):
     """C-FIND-RQ (PS3.7 9.3.2.1)."""
-
-    command_field = CommandField.C_FIND_RQ
 
 
 @dataclass(frozen=True, slots=True)
-class CFindRSP(Response):
+class CFindRSP(Response, command=Cmd.C_FIND_RSP, data_set=DataSet.ALLOWED):
     """C-FIND-RSP (PS3.7 9.3.2.2)."""
 
-    command_field = CommandField.C_FIND_RSP
-    data_set = DataSet.ALLOWED
     offending_element: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class CGetRQ(_QueryRQ):
+class CGetRQ(_QueryRQ, command=Cmd.C_GET_RQ):
     """C-GET-RQ (PS3.7 9.3.3.1)."""
-
-    command_field = CommandField.C_GET_RQ
 
 
 @dataclass(frozen=True, slots=True)
-class _RetrieveRSP(Response):
-    data_set = DataSet.ALLOWED
+class _RetrieveRSP(Response, data_set=DataSet.ALLOWED):
     number_of_remaining_suboperations: int | None = None
     """Only in a pending response, and after C-CANCEL."""
     number_of_completed_suboperations: int | None = None
@@ -153,35 +139,28 @@ class _RetrieveRSP(Response):
 
 
 @dataclass(frozen=True, slots=True)
-class CGetRSP(_RetrieveRSP):
+class CGetRSP(_RetrieveRSP, command=Cmd.C_GET_RSP):
     """C-GET-RSP (PS3.7 9.3.3.2)."""
-
-    command_field = CommandField.C_GET_RSP
 
 
 @dataclass(frozen=True, slots=True)
-class CMoveRQ(Request):
+class CMoveRQ(Request, command=Cmd.C_MOVE_RQ, data_set=DataSet.REQUIRED):
     """C-MOVE-RQ (PS3.7 9.3.4.1)."""
 
-    command_field = CommandField.C_MOVE_RQ
-    data_set = DataSet.REQUIRED
     affected_sop_class_uid: str
     move_destination: str
     priority: int = Priority.MEDIUM
 
 
 @dataclass(frozen=True, slots=True)
-class CMoveRSP(_RetrieveRSP):
+class CMoveRSP(_RetrieveRSP, command=Cmd.C_MOVE_RSP):
     """C-MOVE-RSP (PS3.7 9.3.4.2)."""
-
-    command_field = CommandField.C_MOVE_RSP
 
 
 @dataclass(frozen=True, slots=True)
-class CCancelRQ(Message):
+class CCancelRQ(Message, command=Cmd.C_CANCEL_RQ):
     """C-CANCEL-RQ of a C-FIND, C-GET or C-MOVE; has no response (PS3.7 9.3.2.3)."""
 
-    command_field = CommandField.C_CANCEL_RQ
     message_id_being_responded_to: int
 
 
@@ -192,117 +171,95 @@ class _NormalizedRSP(Response):
 
 
 @dataclass(frozen=True, slots=True)
-class NEventReportRQ(Request):
+class NEventReportRQ(Request, command=Cmd.N_EVENT_REPORT_RQ, data_set=DataSet.ALLOWED):
     """N-EVENT-REPORT-RQ, from the SCP to the SCU (PS3.7 10.3.1.1)."""
 
-    command_field = CommandField.N_EVENT_REPORT_RQ
-    data_set = DataSet.ALLOWED
     affected_sop_class_uid: str
     affected_sop_instance_uid: str
     event_type_id: int
 
 
 @dataclass(frozen=True, slots=True)
-class NEventReportRSP(_NormalizedRSP):
+class NEventReportRSP(_NormalizedRSP, command=Cmd.N_EVENT_REPORT_RSP, data_set=DataSet.ALLOWED):
     """N-EVENT-REPORT-RSP (PS3.7 10.3.1.2)."""
 
-    command_field = CommandField.N_EVENT_REPORT_RSP
-    data_set = DataSet.ALLOWED
     event_type_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class NGetRQ(Request):
+class NGetRQ(Request, command=Cmd.N_GET_RQ):
     """N-GET-RQ (PS3.7 10.3.2.1)."""
 
-    command_field = CommandField.N_GET_RQ
     requested_sop_class_uid: str
     requested_sop_instance_uid: str
     attribute_identifier_list: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class NGetRSP(_NormalizedRSP):
+class NGetRSP(_NormalizedRSP, command=Cmd.N_GET_RSP, data_set=DataSet.ALLOWED):
     """N-GET-RSP (PS3.7 10.3.2.2)."""
 
-    command_field = CommandField.N_GET_RSP
-    data_set = DataSet.ALLOWED
     attribute_identifier_list: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class NSetRQ(Request):
+class NSetRQ(Request, command=Cmd.N_SET_RQ, data_set=DataSet.REQUIRED):
     """N-SET-RQ (PS3.7 10.3.3.1)."""
 
-    command_field = CommandField.N_SET_RQ
-    data_set = DataSet.REQUIRED
     requested_sop_class_uid: str
     requested_sop_instance_uid: str
 
 
 @dataclass(frozen=True, slots=True)
-class NSetRSP(_NormalizedRSP):
+class NSetRSP(_NormalizedRSP, command=Cmd.N_SET_RSP, data_set=DataSet.ALLOWED):
     """N-SET-RSP (PS3.7 10.3.3.2)."""
 
-    command_field = CommandField.N_SET_RSP
-    data_set = DataSet.ALLOWED
     attribute_identifier_list: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class NActionRQ(Request):
+class NActionRQ(Request, command=Cmd.N_ACTION_RQ, data_set=DataSet.ALLOWED):
     """N-ACTION-RQ (PS3.7 10.3.4.1)."""
 
-    command_field = CommandField.N_ACTION_RQ
-    data_set = DataSet.ALLOWED
     requested_sop_class_uid: str
     requested_sop_instance_uid: str
     action_type_id: int
 
 
 @dataclass(frozen=True, slots=True)
-class NActionRSP(_NormalizedRSP):
+class NActionRSP(_NormalizedRSP, command=Cmd.N_ACTION_RSP, data_set=DataSet.ALLOWED):
     """N-ACTION-RSP (PS3.7 10.3.4.2)."""
 
-    command_field = CommandField.N_ACTION_RSP
-    data_set = DataSet.ALLOWED
     action_type_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class NCreateRQ(Request):
+class NCreateRQ(Request, command=Cmd.N_CREATE_RQ, data_set=DataSet.ALLOWED):
     """N-CREATE-RQ (PS3.7 10.3.5.1)."""
 
-    command_field = CommandField.N_CREATE_RQ
-    data_set = DataSet.ALLOWED
     affected_sop_class_uid: str
     affected_sop_instance_uid: str | None = None
     """Without it the SCP creates one and returns it in its response."""
 
 
 @dataclass(frozen=True, slots=True)
-class NCreateRSP(_NormalizedRSP):
+class NCreateRSP(_NormalizedRSP, command=Cmd.N_CREATE_RSP, data_set=DataSet.ALLOWED):
     """N-CREATE-RSP (PS3.7 10.3.5.2)."""
 
-    command_field = CommandField.N_CREATE_RSP
-    data_set = DataSet.ALLOWED
     attribute_identifier_list: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class NDeleteRQ(Request):
+class NDeleteRQ(Request, command=Cmd.N_DELETE_RQ):
     """N-DELETE-RQ (PS3.7 10.3.6.1)."""
 
-    command_field = CommandField.N_DELETE_RQ
     requested_sop_class_uid: str
     requested_sop_instance_uid: str
 
 
 @dataclass(frozen=True, slots=True)
-class NDeleteRSP(_NormalizedRSP):
+class NDeleteRSP(_NormalizedRSP, command=Cmd.N_DELETE_RSP):
     """N-DELETE-RSP (PS3.7 10.3.6.2)."""
-
-    command_field = CommandField.N_DELETE_RSP
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,7 +335,7 @@ def _error_of(
     field: int, raw: dict[int, bytes], has_data_set: bool, fault: Fault
 ) -> MessageError | RemoteProtocolError:
     message_id = _unsigned(raw, MESSAGE_ID)
-    if message_id is None or field & RESPONSE or field == CommandField.C_CANCEL_RQ:
+    if message_id is None or field & RESPONSE or field == Cmd.C_CANCEL_RQ:
         return abort(f"command {field:04X}H: {fault}")
     respond_to = RespondTo(field, message_id, _uid(raw, 0x0002), _uid(raw, 0x1000))
     return MessageError(
