@@ -7,10 +7,11 @@ not import pydicom.
 
 from __future__ import annotations
 
-import pkgutil
 import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
+
+from gateway.tables import read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,10 +83,7 @@ def name_of(uid: str) -> str:
 
 
 def _registry() -> Iterator[tuple[str, Uid]]:
-    table = pkgutil.get_data("gateway", "uids.tsv")
-    assert table is not None
-    for row in table.decode().splitlines()[1:]:
-        uid, name, kind, keyword, retired = row.split("\t")
+    for uid, name, kind, keyword, retired in read_table("uids.tsv")[1:]:
         yield uid, Uid(name, UidType(kind), keyword, bool(retired))
 
 

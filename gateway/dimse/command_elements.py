@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
+from gateway.tables import read_table
+
 NO_DATA_SET = 0x0101
 """The value of Command Data Set Type if no data set follows (PS3.7 E.1)."""
 
@@ -79,31 +81,9 @@ PRIORITY = 0x0700
 COMMAND_DATA_SET_TYPE = 0x0800
 STATUS = 0x0900
 
-ELEMENTS: tuple[Element, ...] = (
-    Element(0x0000, "CommandGroupLength", VR.UL, "command_group_length"),
-    Element(0x0002, "AffectedSOPClassUID", VR.UI, "affected_sop_class_uid"),
-    Element(0x0003, "RequestedSOPClassUID", VR.UI, "requested_sop_class_uid"),
-    Element(0x0100, "CommandField", VR.US, "command_field"),
-    Element(0x0110, "MessageID", VR.US, "message_id"),
-    Element(0x0120, "MessageIDBeingRespondedTo", VR.US, "message_id_being_responded_to"),
-    Element(0x0600, "MoveDestination", VR.AE, "move_destination"),
-    Element(0x0700, "Priority", VR.US, "priority"),
-    Element(0x0800, "CommandDataSetType", VR.US, "command_data_set_type"),
-    Element(0x0900, "Status", VR.US, "status"),
-    Element(0x0901, "OffendingElement", VR.AT, "offending_element"),
-    Element(0x0902, "ErrorComment", VR.LO, "error_comment"),
-    Element(0x0903, "ErrorID", VR.US, "error_id"),
-    Element(0x1000, "AffectedSOPInstanceUID", VR.UI, "affected_sop_instance_uid"),
-    Element(0x1001, "RequestedSOPInstanceUID", VR.UI, "requested_sop_instance_uid"),
-    Element(0x1002, "EventTypeID", VR.US, "event_type_id"),
-    Element(0x1005, "AttributeIdentifierList", VR.AT, "attribute_identifier_list"),
-    Element(0x1008, "ActionTypeID", VR.US, "action_type_id"),
-    Element(0x1020, "NumberOfRemainingSuboperations", VR.US, "number_of_remaining_suboperations"),
-    Element(0x1021, "NumberOfCompletedSuboperations", VR.US, "number_of_completed_suboperations"),
-    Element(0x1022, "NumberOfFailedSuboperations", VR.US, "number_of_failed_suboperations"),
-    Element(0x1023, "NumberOfWarningSuboperations", VR.US, "number_of_warning_suboperations"),
-    Element(0x1030, "MoveOriginatorApplicationEntityTitle", VR.AE, "move_originator_ae_title"),
-    Element(0x1031, "MoveOriginatorMessageID", VR.US, "move_originator_message_id"),
+ELEMENTS: tuple[Element, ...] = tuple(
+    Element(int(number, 16), keyword, VR(vr), attribute)
+    for number, keyword, vr, attribute in read_table("dimse/command_elements.tsv")
 )
 """All elements of group 0000 that are not retired, in the order in which they are encoded."""
 

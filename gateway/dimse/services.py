@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from gateway.dimse import status as codes
 from gateway.dimse.command_elements import CommandField as Cmd
 from gateway.dimse.message import DataSet, Message, Request
-from gateway.dimse.statuses import STATUSES, StatusRows, find_status, read_table
+from gateway.dimse.statuses import STATUSES, StatusRows, find_status
 from gateway.errors import DimseError
+from gateway.tables import read_table
 from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, name_of
 
 if TYPE_CHECKING:
@@ -41,14 +42,14 @@ def _uids(keywords: str) -> frozenset[str]:
 
 
 META_SOP_CLASSES: dict[str, frozenset[str]] = {
-    KEYWORDS[meta]: _uids(members) for meta, members in read_table("meta_sop_classes.tsv")
+    KEYWORDS[meta]: _uids(members) for meta, members in read_table("dimse/meta_sop_classes.tsv")
 }
 """The SOP classes whose messages use a context of a meta SOP class (PS3.7 D.1)."""
 
 
 def _table() -> dict[str, Service]:
     table: dict[str, Service] = {}
-    for name, annex, requests, statuses, keywords in read_table("services.tsv"):
+    for name, annex, requests, statuses, keywords in read_table("dimse/services.tsv"):
         operations = frozenset(Cmd[f"{one.replace('-', '_')}_RQ"] for one in requests.split())
         service = Service(name, annex, operations, STATUSES[statuses])
         table |= dict.fromkeys(_uids(keywords) or STORAGE_SOP_CLASSES, service)

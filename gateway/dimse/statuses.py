@@ -1,14 +1,14 @@
-"""The status codes of each service, and the tables of this package as files.
+"""The status codes of each service.
 
 `statuses.tsv` has the codes as in PS3.7 annex C and PS3.4, with their meanings.
 """
 
 from __future__ import annotations
 
-import pkgutil
 from typing import NamedTuple
 
 from gateway.dimse.status import Category
+from gateway.tables import read_table
 
 
 class StatusRow(NamedTuple):
@@ -23,16 +23,9 @@ class StatusRow(NamedTuple):
 StatusRows = tuple[StatusRow, ...]
 
 
-def read_table(name: str, package: str = "gateway.dimse") -> list[list[str]]:
-    """Return the rows of a file in a package, without its comments."""
-    table = pkgutil.get_data(package, name)
-    assert table is not None
-    return [row.split("\t") for row in table.decode().splitlines() if not row.startswith("#")]
-
-
 def _statuses() -> dict[str, StatusRows]:
     found: dict[str, StatusRows] = {"": ()}
-    for codes, category, meaning, services in read_table("statuses.tsv"):
+    for codes, category, meaning, services in read_table("dimse/statuses.tsv"):
         first, _, last = codes.partition("-")
         row = StatusRow(int(first, 16), int(last or first, 16), Category(category), meaning)
         for service in services.split():

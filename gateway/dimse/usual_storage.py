@@ -8,10 +8,10 @@ storage SOP classes than that. The usual ones are those that pynetdicom's
 from __future__ import annotations
 
 from gateway.dimse.services import SERVICES
-from gateway.dimse.statuses import read_table
+from gateway.tables import read_table
 from gateway.uid import UIDS
 
-_SELDOM_USED = tuple(row[0] for row in read_table("seldom_used.tsv"))
+_SELDOM_USED = tuple(row[0] for row in read_table("dimse/seldom_used.tsv"))
 """Prefixes of the keywords that are left out."""
 
 

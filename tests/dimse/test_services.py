@@ -28,8 +28,8 @@ from gateway.dimse.services import (
     service_of,
 )
 from gateway.dimse.status import Category, category, is_pending
-from gateway.dimse.statuses import read_table
 from gateway.errors import DimseError
+from gateway.tables import read_table
 from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, UIDS, UidType
 
 INSTANCE = "1.2.3"
@@ -143,7 +143,7 @@ def test_the_table_has_every_sop_class_that_dimse_carries():
 
 def test_the_table_states_each_sop_class_once():
     storage = [UIDS[u].keyword for u in STORAGE_SOP_CLASSES]
-    rows = read_table("services.tsv")
+    rows = read_table("dimse/services.tsv")
     listed = [k for *_, keywords in rows for k in keywords.split() or storage]
     twice = {k for k in listed if listed.count(k) > 1}
     non_patient = {UIDS[u].keyword for u, s in SERVICES.items() if s.annex == "GG"}
