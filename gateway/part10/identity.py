@@ -14,6 +14,7 @@ from __future__ import annotations
 import zlib
 from contextlib import suppress
 from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.part10.elements import BIG, LIMIT, LITTLE, PREAMBLE, ElementHeader, Layout, text_of
 from gateway.uid import (
@@ -21,6 +22,9 @@ from gateway.uid import (
     EXPLICIT_VR_BIG_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PIECE = 4096
 _PACKED_PIECE = 1024
@@ -33,6 +37,45 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _SHORT_VRS = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UI UL US".split())
 """Those with a length of 16 bits that stand at the start of a data set."""
 _IMPLICIT, _EXPLICIT = Struct("<HHL"), Struct("<HH2sH")
+
+
+class _Start(NamedTuple):
+    """The first elements of a data set; the next one often differs in their values only."""
+
+    first: ElementHeader
+    expected: tuple[bytes, ...]
+    """The headers of the elements up to the SOP Instance UID."""
+    headers: Callable[[memoryview], tuple[bytes, ...]]
+    """Reads those of another data set."""
+    values: Callable[[memoryview], tuple[bytes, ...]]
+    """Reads its SOP Class UID, if these elements have one, and its SOP Instance UID."""
+    size: int
+
+
+_starts: dict[tuple[bool, bytes], _Start] = {}
+"""By whether the VR is explicit, and the first header."""
+_MAX_STARTS = 256
+_MAX_ELEMENTS = 32
+
+
+def _remember(explicit: bool, first: ElementHeader, headers: list[tuple[int, bytes]]) -> None:
+    reads_headers = reads_values = "<"
+    for element, header in headers:
+        length = int.from_bytes(header[6:] if explicit else header[4:], "little")
+        reads_headers += f"8s{length}x"
+        wanted = element in (_SOP_CLASS_UID & 0xFFFF, _SOP_INSTANCE_UID & 0xFFFF)
+        reads_values += f"8x{length}s" if wanted else f"{8 + length}x"
+        if wanted and length > _LONGEST_VALUE:
+            return
+    if len(headers) > _MAX_ELEMENTS or len({element for element, _ in headers}) < len(headers):
+        return
+    if len(_starts) >= _MAX_STARTS:
+        _starts.clear()
+    expected = tuple(header for _, header in headers)
+    read = Struct(reads_headers)
+    _starts[explicit, expected[0]] = _Start(
+        first, expected, read.unpack_from, Struct(reads_values).unpack_from, read.size
+    )
 
 
 class IdentityScan:
@@ -114,6 +157,18 @@ class IdentityScan:
         """
         if self._layout is not LITTLE:
             return False
+        start = _starts.get((self._explicit, bytes(view[:8])))
+        if start is not None and len(view) >= start.size and start.headers(view) == start.expected:
+            *sop_class, instance = start.values(view)
+            self._first, self.done = start.first, True
+            self.sop_class_uid = text_of(sop_class[0]) if sop_class else None
+            self.sop_instance_uid = text_of(instance)
+            return True
+        return self._look(view)
+
+    def _look(self, view: memoryview) -> bool:
+        """Do what `_glance` does, element by element, and remember where the UIDs are."""
+        headers: list[tuple[int, bytes]] = []
         at, last = 0, min(len(view), _PIECE) - 8
         sop_class: str | None = None
         first: ElementHeader | None = None
@@ -129,6 +184,7 @@ class IdentityScan:
                 return False
             if first is None:
                 first = ElementHeader(0x00080000 | element, vr, length, 8)
+            headers.append((element, bytes(view[at:begin])))
             if element == 0x0016:
                 sop_class = text_of(bytes(view[begin : min(end, begin + _LONGEST_VALUE)]))
             elif element == 0x0018:
@@ -137,6 +193,8 @@ class IdentityScan:
                 self.sop_instance_uid = text_of(
                     bytes(view[begin : min(end, begin + _LONGEST_VALUE)])
                 )
+                if end <= _PIECE:
+                    _remember(self._explicit, first, headers)
                 return True
             at = end
         return False

@@ -28,8 +28,10 @@ WANTED[SPECIFIC_CHARACTER_SET] = CHARACTER_SET
 
 SHORT_HEADER = Struct("<HH2sH").unpack_from
 """Group, number, VR and length."""
-_MOST = 4096
-"""The maximum number of runs that are remembered."""
+MAX_RUN = 128
+"""Elements of a run; a longer one continues as another run."""
+_MOST = 1024
+"""Runs that are kept: what a peer can fill memory with is bounded."""
 
 
 class Run(NamedTuple):

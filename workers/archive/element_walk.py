@@ -13,7 +13,15 @@ from struct import Struct
 from typing import Any, NamedTuple
 
 from gateway.sdk import GatewayError
-from workers.archive.element_runs import SHORT_HEADER, SHORT_VRS, WANTED, Run, known, remember
+from workers.archive.element_runs import (
+    MAX_RUN,
+    SHORT_HEADER,
+    SHORT_VRS,
+    WANTED,
+    Run,
+    known,
+    remember,
+)
 
 Buffer = bytes | memoryview | mmap.mmap
 
@@ -171,7 +179,7 @@ class _Walk:
                 found[keyword] = data[at : at + length]
             at += length
         if heads:
-            remember(Run.of(heads))
+            remember(Run.of(heads[:MAX_RUN]))
         return at
 
     def past(self, at: int, vr: bytes) -> int:
