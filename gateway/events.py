@@ -1,4 +1,4 @@
-"""The catalogue of events: the attributes of each, and the status if no worker answers it.
+"""The catalogue of events: the attributes of each, and the statuses if no worker answers it.
 
 An intervention event goes to the one worker that is registered for it, whose answer becomes the
 DIMSE response or the negotiation result. A notification event goes to every process that watches.
@@ -10,47 +10,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 from gateway.dimse.status import Category, category
+from gateway.failure_statuses import ECHO, FIND, GET, MOVE, N_SERVICE, STORE
+
+if TYPE_CHECKING:
+    from gateway.failure_statuses import Failures
 
 DEADLINE = 30.0
 """Seconds that a worker has for each answer, unless its registration states another number."""
 
 EXCERPT = 64 * 1024
 """The maximum number of bytes of a PDU or data set in a notification; the rest is cut off."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failures:
-    """The statuses that are sent when an intervention fails (PS3.7 annex C, PS3.4)."""
-
-    unanswered: int
-    """There is no worker, it died or is busy, or its deadline has passed."""
-    raised: int
-    """The handler raised an exception."""
-    no_status: int
-    """The answer is a data set without Status (0000,0900)."""
-    bad_status: int
-    """The answer has a wrong type."""
-    forbidden: int
-    """The answer has a status that the service does not define."""
-    special: tuple[tuple[str, int], ...] = ()
-    """Failures of some services only: *encoding* (the data set cannot be encoded), *first* (the
-    handler raised or ended before its first value), *number* (the number of sub-operations is
-    missing or invalid), *too_many* (more than 65535 sub-operations), *destination* (invalid),
-    *begun* (unanswered after the number of sub-operations is known)."""
-
-    def of(self, kind: object) -> int:
-        """Return the status of a failure by its name; that of `bad_status` if it is unknown."""
-        known = {
-            "unanswered": self.unanswered,
-            "raised": self.raised,
-            "no_status": self.no_status,
-            "bad_status": self.bad_status,
-            "forbidden": self.forbidden,
-            **dict(self.special),
-        }
-        return known.get(kind, self.bad_status) if isinstance(kind, str) else self.bad_status
 
 
 class Fate(Enum):
@@ -141,25 +113,6 @@ class RetrieveEvent(InterventionEvent):
     """An event whose handler yields the destination (C-MOVE only), the number, and then pairs."""
 
 
-_ECHO = Failures(0x0000, 0x0000, 0x0000, 0x0000, 0x0000)
-_STORE = Failures(0xA700, 0xC211, 0xC001, 0xC002, 0xC002)
-_FIND = Failures(0xA700, 0xC311, 0xC001, 0xC002, 0xC002, (("encoding", 0xC312),))
-_GET = Failures(
-    *(0xA701, 0xC411, 0xC001, 0xC002, 0xC002),
-    special=(("first", 0xC413), ("number", 0xC413), ("too_many", 0xC416), ("begun", 0xA702)),
-)
-_MOVE = Failures(
-    *(0xA701, 0xC511, 0xC001, 0xC002, 0xC002),
-    special=(
-        ("first", 0xC514),
-        ("destination", 0xC515),
-        ("number", 0xC513),
-        ("too_many", 0xC516),
-        ("begun", 0xA702),
-    ),
-)
-_N = Failures(0x0110, 0x0110, 0xC001, 0xC002, 0x0110, (("encoding", 0x0110),))
-
 _DIMSE = ("request", "context", "message_id")
 _EXCERPT = ("length", "truncated")
 
@@ -239,40 +192,47 @@ EVT_USER_ID = NegotiationEvent(
     ("user_id_type", "primary_field", "secondary_field"),
     fails_closed=True,
 )
-EVT_C_ECHO = StatusEvent("EVT_C_ECHO", "C-ECHO request received", _DIMSE, _ECHO)
+EVT_C_ECHO = StatusEvent("EVT_C_ECHO", "C-ECHO request received", _DIMSE, ECHO)
 EVT_C_STORE = StatusEvent(
     "EVT_C_STORE",
     "C-STORE request received",
     (*_DIMSE, "dataset", "dataset_path", "encoded_dataset", "file_meta"),
-    _STORE,
+    STORE,
 )
 _QUERY = (*_DIMSE, "identifier", "is_cancelled")
 EVT_C_FIND = QueryEvent(
-    "EVT_C_FIND", "C-FIND request received", _QUERY, _FIND, _PENDING | {Category.WARNING}
+    "EVT_C_FIND", "C-FIND request received", _QUERY, FIND, _PENDING | {Category.WARNING}
 )
-EVT_C_GET = RetrieveEvent("EVT_C_GET", "C-GET request received", _QUERY, _GET, _PENDING)
+EVT_C_GET = RetrieveEvent("EVT_C_GET", "C-GET request received", _QUERY, GET, _PENDING)
 EVT_C_MOVE = RetrieveEvent(
     "EVT_C_MOVE",
     "C-MOVE request received",
     (*_QUERY, "move_destination"),
-    _MOVE,
+    MOVE,
     _PENDING,
 )
 EVT_N_ACTION = PairEvent(
-    "EVT_N_ACTION", "N-ACTION request received", (*_DIMSE, "action_information", "action_type"), _N
+    "EVT_N_ACTION",
+    "N-ACTION request received",
+    (*_DIMSE, "action_information", "action_type"),
+    N_SERVICE,
 )
 EVT_N_CREATE = PairEvent(
-    "EVT_N_CREATE", "N-CREATE request received", (*_DIMSE, "attribute_list"), _N
+    "EVT_N_CREATE", "N-CREATE request received", (*_DIMSE, "attribute_list"), N_SERVICE
 )
-EVT_N_DELETE = StatusEvent("EVT_N_DELETE", "N-DELETE request received", _DIMSE, _N)
+EVT_N_DELETE = StatusEvent("EVT_N_DELETE", "N-DELETE request received", _DIMSE, N_SERVICE)
 EVT_N_EVENT_REPORT = PairEvent(
     "EVT_N_EVENT_REPORT",
     "N-EVENT-REPORT request received",
     (*_DIMSE, "event_information", "event_type"),
-    _N,
+    N_SERVICE,
 )
-EVT_N_GET = PairEvent("EVT_N_GET", "N-GET request received", (*_DIMSE, "attribute_identifiers"), _N)
-EVT_N_SET = PairEvent("EVT_N_SET", "N-SET request received", (*_DIMSE, "modification_list"), _N)
+EVT_N_GET = PairEvent(
+    "EVT_N_GET", "N-GET request received", (*_DIMSE, "attribute_identifiers"), N_SERVICE
+)
+EVT_N_SET = PairEvent(
+    "EVT_N_SET", "N-SET request received", (*_DIMSE, "modification_list"), N_SERVICE
+)
 
 CATALOGUE: dict[str, NotificationEvent | InterventionEvent] = {
     name: value

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gateway.dimse.message import Request
-    from gateway.events import Failures, InterventionEvent
+    from gateway.events import InterventionEvent
+    from gateway.failure_statuses import Failures
 
 log = logging.getLogger("gateway.acceptor")
 

@@ -9,20 +9,20 @@ import typer
 from gateway.cli.interrupt import run
 from gateway.cli.options import with_options
 from gateway.cli.output import count
-from gateway.cli.peer_options import PeerOptions
+from gateway.cli.peer_options import RequestorOptions
 
 if TYPE_CHECKING:
     from gateway.cli.interrupt import Interrupt
     from gateway.cli.output import Output
 
 
-@with_options(PeerOptions, "peer", aet="ECHOSCU")
+@with_options(RequestorOptions, "peer", aet="ECHOSCU")
 def command(
     repeat: Annotated[
         int, typer.Option("--repeat", min=1, metavar="N", help="C-ECHOs to send, one at a time.")
     ] = 1,
     *,
-    peer: PeerOptions,
+    peer: RequestorOptions,
 ) -> None:
     """Check that a DICOM peer responds: associate, C-ECHO, release.
 

@@ -12,7 +12,7 @@ from gateway.cli.information_models import QueryOptions, model
 from gateway.cli.interrupt import run
 from gateway.cli.options import with_options
 from gateway.cli.output import count
-from gateway.cli.peer_options import PeerOptions
+from gateway.cli.peer_options import RequestorOptions
 from gateway.dimse.status import Category
 from gateway.requestor.errors import describe_status, printable
 
@@ -33,9 +33,9 @@ class FindOptions(QueryOptions):
     """Ask for the given keys only, not for the usual attributes."""
 
 
-@with_options(PeerOptions, "peer", aet="FINDSCU")
+@with_options(RequestorOptions, "peer", aet="FINDSCU")
 @with_options(FindOptions, "query")
-def command(*, query: FindOptions, peer: PeerOptions) -> None:
+def command(*, query: FindOptions, peer: RequestorOptions) -> None:
     """Query a peer for patients, studies, series, images, or a worklist.
 
     Ctrl-C asks the peer to stop (C-CANCEL); the matches received until then are shown. The exit

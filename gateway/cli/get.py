@@ -11,7 +11,7 @@ import typer
 from gateway.cli.information_models import QueryOptions, model
 from gateway.cli.interrupt import run
 from gateway.cli.options import with_options
-from gateway.cli.peer_options import PeerOptions
+from gateway.cli.peer_options import RequestorOptions
 from gateway.errors import ConfigError
 from gateway.uid import KEYWORDS, is_valid
 
@@ -37,9 +37,9 @@ class GetOptions(QueryOptions):
     """Propose this transfer syntax (UID or keyword) instead of the usual ones. May be repeated."""
 
 
-@with_options(PeerOptions, "peer", aet="GETSCU")
+@with_options(RequestorOptions, "peer", aet="GETSCU")
 @with_options(GetOptions, "query")
-def command(*, query: GetOptions, peer: PeerOptions) -> None:
+def command(*, query: GetOptions, peer: RequestorOptions) -> None:
     """Retrieve instances from a peer into files, over the same association.
 
     Each instance becomes DIR/SOPInstanceUID.dcm. Ctrl-C asks the peer to stop (C-CANCEL); complete

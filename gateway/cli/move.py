@@ -9,13 +9,13 @@ import typer
 from gateway.cli.information_models import QueryOptions, model
 from gateway.cli.interrupt import run
 from gateway.cli.options import with_options
-from gateway.cli.peer_options import PeerOptions, check_titles
+from gateway.cli.peer_options import RequestorOptions, check_titles
 
 if TYPE_CHECKING:
     from gateway.cli.interrupt import Interrupt
 
 
-@with_options(PeerOptions, "peer", aet="MOVESCU")
+@with_options(RequestorOptions, "peer", aet="MOVESCU")
 @with_options(QueryOptions, "query")
 def command(
     destination: Annotated[
@@ -26,7 +26,7 @@ def command(
     ],
     *,
     query: QueryOptions,
-    peer: PeerOptions,
+    peer: RequestorOptions,
 ) -> None:
     """Ask a peer to send instances to another AE title.
 

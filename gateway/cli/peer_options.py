@@ -61,7 +61,7 @@ def check_titles(**titles: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PeerOptions(SecurityOptions, ConnectionOptions):
+class RequestorOptions(SecurityOptions, ConnectionOptions):
     """The options that `echo`, `store`, `find`, `get` and `move` share."""
 
     as_json: Annotated[bool, typer.Option("--json")] = False

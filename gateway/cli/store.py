@@ -15,7 +15,7 @@ import typer
 from gateway.cli.interrupt import run
 from gateway.cli.options import with_options
 from gateway.cli.output import count, format_size
-from gateway.cli.peer_options import PeerOptions
+from gateway.cli.peer_options import RequestorOptions
 from gateway.requestor.bulk_store import Kind, Sender
 from gateway.uid import name_of
 
@@ -45,9 +45,9 @@ class StoreOptions:
     """Files that are not DICOM do not fail the command."""
 
 
-@with_options(PeerOptions, "peer", aet="STORESCU")
+@with_options(RequestorOptions, "peer", aet="STORESCU")
 @with_options(StoreOptions, "options")
-def command(*, options: StoreOptions, peer: PeerOptions) -> None:
+def command(*, options: StoreOptions, peer: RequestorOptions) -> None:
     """Send DICOM files to a peer, each in its own transfer syntax and unchanged.
 
     Every file that is not stored is named with the reason: not DICOM, refused by the peer, or no
