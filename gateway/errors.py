@@ -73,4 +73,4 @@ class Unanswered(FabricError):  # noqa: N818 - the fabric's word for it
 
 
 class SpoolError(GatewayError):
-    """A data set could not be spooled; the request fails, the association goes on."""
+    """A data set could not be spooled; the request fails, the association continues."""

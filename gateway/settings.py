@@ -78,7 +78,7 @@ class FabricSettings:
     ring: int = 1024
     """Notifications of each topic that are kept for replay."""
     high_water_mark: int = 10_000
-    """Notifications queued for one watcher; further ones are lost, and it is told so."""
+    """Notifications queued for one watcher; further ones are lost, and the watcher is informed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ NAME = "dicom-gateway events"
 VERBOSE = ("EVT_PDU_*", "EVT_DATA_*", "EVT_FSM_*", "EVT_DIMSE_*")
 """Topics that are watched only if they are named."""
 _PAUSE = 0.5
-"""Seconds between two checks of what wakes nobody: a closed pipe, a gateway that has left."""
+"""Seconds between two checks for what causes no wake-up: a closed pipe, a gateway that has left."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +211,7 @@ class Tail:
 def _is_unread() -> bool:
     """Return whether standard output is a pipe whose other end is closed.
 
-    A write would tell as well, but there may be none for a long time.
+    A write would show it as well, but there may be none for a long time.
     """
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)  # POLLERR is always reported

@@ -27,7 +27,7 @@ _LONGEST = 64
 
 @dataclass(frozen=True, kw_only=True)
 class FindOptions(QueryOptions):
-    """What to ask for, and what to return."""
+    """The query, and the attributes to return."""
 
     only_keys: Annotated[bool, typer.Option("--only-keys")] = False
     """Ask for the given keys only, not for the usual attributes."""

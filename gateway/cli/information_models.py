@@ -39,7 +39,7 @@ _MODELS = {
 
 @dataclass(frozen=True, kw_only=True)
 class QueryOptions:
-    """What to ask for."""
+    """A query: its keys, level and information model."""
 
     keys: Annotated[list[str], typer.Option("--key", "-k", metavar="KEY[=VALUE]")] = field(
         default_factory=list

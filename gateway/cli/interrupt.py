@@ -25,7 +25,7 @@ INTERRUPTED = 130
 
 
 class Interrupt:
-    """Ctrl-C: the first one asks the peer to stop, if that is possible; the second breaks off."""
+    """Ctrl-C: the first asks the peer to stop, if possible; the second ends the command."""
 
     def __init__(self) -> None:
         self.pressed = False

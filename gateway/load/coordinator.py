@@ -86,7 +86,7 @@ class Coordinator:
             self._children.append(child)
 
     async def _start(self, start: int) -> None:
-        """Wait until every child has its associations, then tell them when to start."""
+        """Wait until every child has its associations, then send them the time to start."""
         opened = await asyncio.gather(*(self._ready(child) for child in self._children))
         if not any(opened):
             failure = next(iter(self.result.totals.rejects or self.result.totals.failures), "")

@@ -1,4 +1,4 @@
-"""The plan of a load: what the child processes are told, and what reports repeat."""
+"""The plan of a load: what the child processes receive, and reports repeat."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Plan:
     duration: float | None = None
     """Seconds; None: until the count is reached."""
     rate: Rate | None = None
-    """None: a closed loop, in which each association waits for a response before it goes on."""
+    """None: a closed loop, in which each association sends a request after each response."""
     poisson: bool = False
     files: tuple[str, ...] = ()
     keep_uids: bool = False

@@ -1,4 +1,4 @@
-"""Run a gateway: acceptors on one port and the configured workers, until it is told to stop."""
+"""Run the acceptors on one port and the configured workers, until a signal asks it to stop."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class _Gateway:
         self._workers = ChildGroup((), self._describe)
 
     async def run(self, signals: Signals, announce: Callable[[str], None]) -> int:
-        """Return 0 when told to leave, 1 if a child cannot be kept running."""
+        """Return 0 when a signal asked it to stop, 1 if a child cannot be kept running."""
         try:
             if not await signals.unless_told(self._start()):
                 return 0

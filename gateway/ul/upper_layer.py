@@ -128,7 +128,7 @@ class UpperLayer:
     def receive_data(self, data: bytes | bytearray | memoryview, now: float) -> None:
         """Process bytes from the peer; the views in earlier primitives become invalid."""
         view = memoryview(data)
-        held: list[p.PDataPart] = []  # while tracing: a PDU is recorded before its parts are told
+        held: list[p.PDataPart] = []  # a traced PDU is recorded before its parts are delivered
         for unit in self._framer.receive(view[self._receive_parts(view) :]):
             if isinstance(unit, p.PDataPart):
                 if self.is_traced:

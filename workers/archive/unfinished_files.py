@@ -21,7 +21,7 @@ _LOCK = "lock"
 class UnfinishedFiles:
     """A directory of this process alone, locked for as long as the process lives.
 
-    Creating one also deletes those of dead processes, which is told by their locks. The number and
+    Creating one also deletes those of dead processes, which their locks show. The number and
     generation of a member cannot tell: while one generation replaces another, both run. Raises
     OSError.
     """

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from gateway.sdk import GatewayError
 
 
-class IndexFailure(GatewayError):  # noqa: N818 - the failure of a request, told to its sender
+class IndexFailure(GatewayError):  # noqa: N818 - the failure of a request, reported to its sender
     """A request to the index failed: it had no effect, or its whole effect (see `Index`)."""
 
 
