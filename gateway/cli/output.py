@@ -56,15 +56,6 @@ class Output:
         print(f"dicom-gateway: {printable(str(error))}", file=sys.stderr)
 
 
-def format_size(size: float) -> str:
-    """Return a number of bytes with a unit: `512 bytes`, `1.5 MB`."""
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
-
-
 def count(number: int, singular: str, plural: str = "") -> str:
     """Return a number with its noun: `1 file`, `2 files`."""
     return f"{number} {singular if number == 1 else plural or singular + 's'}"

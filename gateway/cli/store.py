@@ -14,8 +14,9 @@ import typer
 
 from gateway.cli.interrupt import run
 from gateway.cli.options import with_options
-from gateway.cli.output import count, format_size
+from gateway.cli.output import count
 from gateway.cli.peer_options import RequestorOptions
+from gateway.load.result_text import volume
 from gateway.requestor.bulk_store import Kind, Sender
 from gateway.uid import name_of
 
@@ -190,7 +191,7 @@ class _StoreReport:
         ]
         parts += [f"{self._others} not DICOM"] if self._others else []
         text = ", ".join(parts)
-        text += f"; {format_size(self._bytes)} in {seconds:.1f} s over "
+        text += f"; {volume(self._bytes)} in {seconds:.1f} s over "
         text += count(associations, "association")
         self._output.event(
             "summary",

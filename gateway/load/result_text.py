@@ -31,7 +31,7 @@ def number(value: float) -> str:
 
 
 def volume(size: float) -> str:
-    """Return a number of bytes with a unit."""
+    """Return a number of bytes with a unit: `512 bytes`, `1.5 MB`."""
     for unit in ("bytes", "kB", "MB"):
         if size < 1000:
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
