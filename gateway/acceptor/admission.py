@@ -1,8 +1,9 @@
 """Whether an association request is accepted, and with what (PS3.8 7.1.1, PS3.7 D.3).
 
-The policy decides alone unless a worker is bound to one of the negotiation events. Who may come in
-fails closed: an admission or identity worker that is lost, late, busy or garbles its answer turns
-the peer away, for now (2,3,1). What may be agreed on fails to the default: nothing is agreed.
+The policy decides alone unless a worker is bound to one of the negotiation events. Admission and
+identity fail closed: if such a worker is lost, late or busy, or its answer makes no sense, the
+request is rejected for now (2,3,1). The other negotiations fall back to their default: nothing is
+agreed.
 """
 
 from __future__ import annotations
@@ -39,15 +40,15 @@ if TYPE_CHECKING:
 log = logging.getLogger("gateway.acceptor")
 
 REFUSED = AAssociateRJ(1, 1, 1)
-"""An admission worker said no, and nothing else."""
+"""The rejection for an admission worker that answers a plain False."""
 
 _NOBODY = object()
-"""The configured workers have registered, and it turned out that none wants this event."""
+"""No worker is bound to the event after all: the policy decides alone."""
 _NO_ANSWER = object()
 
 
 def turn_away(shared: Shared, request: AAssociateRQ) -> AAssociateRJ | None:
-    """The rejection that needs no worker's answer."""
+    """Return the rejection that needs no worker's answer; None: there is no reason for one."""
     if shared.draining:
         return TEMPORARY_CONGESTION
     if (rejection := check_request(request, shared.policy)) is not None:
@@ -62,16 +63,16 @@ def turn_away(shared: Shared, request: AAssociateRQ) -> AAssociateRJ | None:
 
 
 def _guards(request: AAssociateRQ) -> list[InterventionEvent]:
-    """The events that decide who may come in, as far as the request is their subject.
+    """Return the events that decide whether this request is accepted.
 
-    A worker that held one of them and was killed has not said that everybody may come in now.
+    That a worker which held one of them was killed does not mean that everybody is admitted now.
     """
     asks_identity = isinstance(request.user_information.user_identity, UserIdentityRQ)
     return [EVT_ASSOCIATE, EVT_USER_ID] if asks_identity else [EVT_ASSOCIATE]
 
 
 def questions(shared: Shared, request: AAssociateRQ) -> dict[InterventionEvent, dict[str, Any]]:
-    """What is to be asked about a request: the events that somebody is bound to, with payloads."""
+    """Return what workers are to be asked about a request: bound events with their payloads."""
     proposed = request.user_information
     asked = {
         event: payload
@@ -84,7 +85,7 @@ def questions(shared: Shared, request: AAssociateRQ) -> dict[InterventionEvent, 
 
 
 def _payloads(proposed: UserInformation) -> dict[InterventionEvent, dict[str, Any]]:
-    """What the request proposes, as the payloads of the events that decide on it."""
+    """Return what the request proposes, as the payloads of the events that decide on it."""
     payloads: dict[InterventionEvent, dict[str, Any]] = {}
     identity, window = proposed.user_identity, proposed.async_ops
     if isinstance(identity, UserIdentityRQ):
@@ -127,7 +128,7 @@ def _payloads(proposed: UserInformation) -> dict[InterventionEvent, dict[str, An
 async def ask(
     association: Asker, asked: dict[InterventionEvent, dict[str, Any]]
 ) -> Answers | AAssociateRJ:
-    """The answers to `questions`, one after the other, or the rejection that one of them is."""
+    """Ask workers one after the other; return their answers, or the rejection that one gave."""
     given: dict[str, Any] = {}
     for event, payload in asked.items():
         value = await _ask(association, event, payload)
@@ -203,7 +204,7 @@ def _read_extended(value: Any) -> dict[str, Any] | None:
 
 
 def _read_common(value: Any) -> dict[str, Any] | None:
-    # There is no reply on the wire (PS3.7 D.3.3.6): the worker is told, and that is all.
+    # The standard has no response to these items (PS3.7 D.3.3.6): the worker is only told.
     return {} if isinstance(value, dict) else None
 
 

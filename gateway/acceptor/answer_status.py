@@ -1,4 +1,4 @@
-"""From a worker's answer, or the lack of one, to the status and elements of a response."""
+"""The status and elements of the response that a worker's answer, or its absence, becomes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_TAG = 0xFFFFFFFF
 
 
 def failures_of(event: InterventionEvent) -> Failures:
-    """The statuses of a DIMSE intervention that went wrong."""
+    """Return the statuses of a DIMSE intervention that went wrong."""
     if event.failures is None:
         raise TypeError(f"{event.name} is a negotiation event: it has no status")
     return event.failures
@@ -34,7 +34,7 @@ def failures_of(event: InterventionEvent) -> Failures:
 def status_of(
     event: InterventionEvent, request: Request, payload: Mapping[str, Any], where: str
 ) -> tuple[int, dict[str, Any]]:
-    """The status that answers `request`, and more elements by their PS3.7 keyword.
+    """Return the status of the response to `request`, and further elements by PS3.7 keyword.
 
     `where` names the association in the log. A garbled answer is a failure, never a success.
     """
@@ -62,12 +62,12 @@ def status_of(
 
 
 def failed(event: InterventionEvent, kind: str, why: str, where: str) -> None:
-    """Say in the log what went wrong in a worker."""
+    """Log what went wrong in a worker."""
     log.error("association=%s the %s handler failed (%s): %s", where, event, kind, why)
 
 
 def _are_sound(elements: object) -> bool:
-    """Optional elements have the types of their VR: text, a number, or tags."""
+    """Return whether elements have the types of their VR: text, a number, or tags."""
     return isinstance(elements, dict) and all(
         keyword in BY_KEYWORD and _SOUND[BY_KEYWORD[keyword].vr](value)
         for keyword, value in elements.items()
@@ -75,7 +75,7 @@ def _are_sound(elements: object) -> bool:
 
 
 def _can_be_sent(request: Request, status: int, elements: dict[str, Any]) -> bool:
-    """A UID that is none, or more tags than a command set holds, must not end the association."""
+    """Return whether a response can carry the elements: no invalid UID, not too many tags."""
     try:
         if elements:
             request.response(status, elements).encode(has_data_set=False)

@@ -1,4 +1,4 @@
-"""Free space below which associations are refused, before single C-STOREs have to be."""
+"""The free space below which associations are rejected, before single C-STOREs must be refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("gateway.acceptor")
 
 LOOK = 1.0
-"""Seconds for which what was found is believed."""
+"""Seconds for which a result is used again."""
 
 
 class Watermark:
@@ -33,7 +33,7 @@ class Watermark:
 
     @property
     def is_passed(self) -> bool:
-        """Is less free than there must be?"""
+        """Whether less space is free than is required."""
         if self._refuse_below and (now := self._clock()) >= self._look_at:
             self._look_at = now + LOOK
             self._look()
@@ -52,7 +52,7 @@ class Watermark:
 
 
 def _free(path: str) -> int:
-    """Bytes; none where nothing can be found out: nothing could be stored there either."""
+    """Return the free bytes; 0 if they cannot be determined: nothing could be stored there."""
     try:
         found = os.statvfs(path)
     except OSError:

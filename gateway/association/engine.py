@@ -186,7 +186,7 @@ class AssociationEngine:
 
     def closed(self) -> None:
         if self.phase is Phase.PENDING and self.side is Side.ACCEPTOR:
-            self.phase = Phase.ENDED  # it never asked for anything, and nobody was told of it
+            self.phase = Phase.ENDED  # no A-ASSOCIATE-RQ came: there is nothing to tell
         self.end(Aborted("the connection was lost", source=2))
         self._timer.stop()
         self.notifications.tell(EVT_CONN_CLOSE, address=list(self.transport.remote))
@@ -360,7 +360,7 @@ class AssociationEngine:
         self._timer.stop()
         if not self.established.done():
             self.established.set_exception(error)
-            self.established.exception()  # it may be that nobody waits for this one
+            self.established.exception()  # marks it as retrieved: perhaps nothing waits for it
         self.over.set_result(None)
         self.transport.stop_waiting()
         self.inbox.stop()

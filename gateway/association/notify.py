@@ -47,7 +47,7 @@ class Notifications:
         """The names of the events that somebody watches."""
         self._publish = publish
         self._data_set: bytearray | None = None
-        """Of the message that is being received, up to the excerpt; None: nobody watches it."""
+        """Of the message that is being received, up to the excerpt; None: it is not watched."""
         self._length = 0
 
     def tell(self, event: events.NotificationEvent, **body: Any) -> None:

@@ -128,14 +128,14 @@ class Operation:
             await self.cancel()
 
     def abandon(self) -> None:
-        """Nobody waits for responses any more."""
+        """Stop waiting for responses; those that still come are thrown away."""
         self.is_abandoned = True
         self._responses.clear()
         self._carrier.responses_taken(self)
 
     @property
     def unread(self) -> int:
-        """Responses that nobody took yet."""
+        """The number of responses that were not taken yet."""
         return len(self._responses)
 
     # the association's calls

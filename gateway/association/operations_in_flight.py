@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gateway.ul.negotiation import AcceptedContext
 
 UNREAD = 256
-"""Responses that wait for the one who asked; with more, nothing is read from the peer."""
+"""Responses that may wait to be taken; with more, nothing is read from the peer."""
 
 DATA_SET_LIMIT = 64 * 1024 * 1024
 """Bytes of a response's data set; identifiers have some kilobytes."""

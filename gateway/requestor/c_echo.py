@@ -1,4 +1,4 @@
-"""C-ECHO (PS3.4 A): is the peer there, and does it take associations from us?"""
+"""C-ECHO (PS3.4 A): check that a peer is there and accepts associations from this side."""
 
 from __future__ import annotations
 

@@ -186,4 +186,4 @@ class RequestorConnection:
         """`_leave` waits for this."""
 
     def publish(self, event: NotificationEvent, body: dict[str, Any]) -> None:
-        """Nobody watches, unless a subclass lets them."""
+        """Only subclasses have watchers."""

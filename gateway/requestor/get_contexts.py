@@ -1,9 +1,9 @@
-"""What a C-GET proposes: the query/retrieve model, and storage with the roles turned round.
+"""The contexts that a C-GET proposes: the information model, and storage with reversed roles.
 
-There are 128 contexts and more storage SOP classes than that, in many transfer syntaxes; the
-acceptor chooses one syntax for each context. Unless it is told otherwise, `get_contexts` proposes
-the SOP classes that are met in the field, uncompressed, and those of images a second time with the
-compressed syntaxes, so that a compressed original has a context it can come on.
+An association has at most 128 contexts, and there are more storage SOP classes than that, in many
+transfer syntaxes; the acceptor chooses one syntax for each context. By default `get_contexts`
+proposes the SOP classes that are common in the field, uncompressed, and those of images a second
+time in the compressed syntaxes, so that a compressed original has a context of its own.
 """
 
 from __future__ import annotations

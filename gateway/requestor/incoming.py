@@ -196,7 +196,7 @@ class HandledRequest:
         self._give_up(codes.PROCESSING_FAILURE)
 
     def stop(self) -> None:
-        """What came whole is worth keeping, although nobody will hear of it."""
+        """Keep what was received completely, although no response can be sent any more."""
         self.perform()
 
     def _give_up(self, status: int) -> None:

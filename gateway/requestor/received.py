@@ -66,7 +66,7 @@ class Folder:
 
     @property
     def source_ae_title(self) -> str:
-        """For the File Meta Information: who sent it."""
+        """The AE title of the sender, for the File Meta Information."""
         return self._source
 
 

@@ -1,7 +1,7 @@
 """The DIMSE services as a service user asks for them (PS3.7 9.1, 10.1), and how to associate.
 
-Data sets are bytes here, or an `Encoder` that is told the transfer syntax of the context it will go
-out on: who has data sets as objects brings their encoder along.
+Data sets are bytes here, or an `Encoder` that is given the transfer syntax of the context they are
+sent on; `gateway.datasets.coding` has the one of pydicom's data sets.
 """
 
 from __future__ import annotations
