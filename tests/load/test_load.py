@@ -94,7 +94,7 @@ def test_an_association_that_is_aborted_is_opened_again(load) -> None:
 
 def test_silence_counts_as_the_time_that_it_lasted(load) -> None:
     with serving(Script(status=lambda number: SILENT if number == 3 else 0)) as server:
-        totals = load(server.port, count=10, timeout=PATIENCE).totals
+        totals = load(server.port, count=10, timeout=PATIENCE, give_up=WALL).totals
     assert (totals.answered, totals.unanswered) == (9, 1)
     assert totals.latency.count == 10
     assert totals.latency.largest >= PATIENCE
