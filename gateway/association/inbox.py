@@ -120,8 +120,11 @@ class Inbox:
 
     def receive(self, part: PDataPart) -> None:
         """Take a piece of a PDV; raises RemoteProtocolError for what can only be aborted."""
-        if self._assembler.goes_on(part):
-            self._fragment(part.data)
+        if self._assembler.takes_data(part):
+            if part.data:
+                self._fragment(part.data)
+            if part.last:
+                self._ended()
             return
         for event in self._assembler.receive(part):
             kind = type(event)

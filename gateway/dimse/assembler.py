@@ -74,10 +74,16 @@ class Assembler:
         """Whether a message has begun and not ended."""
         return self._context_id is not None
 
-    def goes_on(self, part: PDataPart) -> bool:
-        """Return whether the part only continues the data set, so that `receive` can be skipped."""
-        in_data_set = self._in_data_set and part.context_id == self._context_id
-        return in_data_set and not part.command and not part.last
+    def takes_data(self, part: PDataPart) -> bool:
+        """Return whether the part belongs to the data set, and process it if it does.
+
+        `receive` must not be called for it then; if it is the last part, the message has ended.
+        """
+        if not self._in_data_set or part.context_id != self._context_id or part.command:
+            return False
+        if part.last:
+            self._context_id, self._in_data_set = None, False
+        return True
 
     def receive(self, part: PDataPart) -> tuple[AssemblerEvent, ...]:
         """Process a part of a PDV; raises RemoteProtocolError if the association must abort."""

@@ -98,6 +98,9 @@ def is_known_status(sop_class_uid: str, code: int) -> bool:
     return service_of(sop_class_uid).status(code) is not None
 
 
+_REPORT = Cmd.N_EVENT_REPORT_RQ
+
+
 def check_request(
     message: Message,
     abstract_syntax: str,
@@ -124,7 +127,7 @@ def check_request(
     if operation not in service.operations:
         text = f"{service.name} has no {_operation(operation)}"
         raise DimseError(codes.UNRECOGNIZED_OPERATION, text)
-    if not (as_scu if operation is Cmd.N_EVENT_REPORT_RQ else as_scp):
+    if not (as_scu if operation is _REPORT else as_scp):
         text = f"{_operation(operation)} is not for this role"
         raise DimseError(codes.UNRECOGNIZED_OPERATION, text)
     if has_data_set is False and message.data_set is DataSet.REQUIRED:

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 __all__ = ["AcceptedContext", "Closing", "Side", "Trace", "UpperLayer"]
 
 _DATA_EVENT = TABLE[FsmEvent.Evt10]
-_DATA_REQUEST = TABLE[FsmEvent.Evt9]
 _RECEIVES_DATA = (Action.DT_2, Action.AR_6)
 _ABORTS = (Action.AA_1, Action.AA_7, Action.AA_8)
 _LEARNS = (Action.AE_3, Action.AE_4, Action.AE_6)
@@ -208,7 +207,8 @@ class UpperLayer:
         Raises:
             LocalProtocolError: the state is neither Sta6 nor Sta8.
         """
-        action = _DATA_REQUEST.get(self.state) or self._action(FsmEvent.Evt9)
+        if self.state is not _DATA_TRANSFER or self.is_traced:
+            action = self._action(FsmEvent.Evt9)
         pdus = [pdu] if isinstance(pdu, bytes) else pdu
         self._output += pdus
         if self.is_traced:
