@@ -9,6 +9,7 @@ from gateway.errors import AlreadyRegistered, ConfigError, FabricError, Unanswer
 from gateway.sdk.session import Session, SessionEnding, SessionEndReason
 from gateway.settings import WorkerSettings
 from tests.conftest import short_folder
+from tests.fabric.answer_stream import Stream
 from tests.patience import PATIENCE
 from tests.sdk.conftest import dimse_event, store_event
 from tests.sdk.fabric import SETTINGS, WAIT, Watcher, acceptor, echo
@@ -109,9 +110,8 @@ def test_a_stream_under_credit(server, session_of, worker, instance):
     )
 
     async def ask():
-        async with server.server.stream(
-            "EVT_C_FIND", dict(made._payload), assoc=b"", data=made._data
-        ) as stream:
+        payload = dict(made._payload)
+        async with Stream(server.server, "EVT_C_FIND", payload, data=made._data) as stream:
             return [answer async for answer in stream]
 
     answers = server.run(ask())
@@ -404,7 +404,7 @@ def collect(server, event, payload, blob, *, then=None, limit=None):
 
     async def answers():
         told = []
-        async with server.server.stream(event.name, payload, assoc=blob) as stream:
+        async with Stream(server.server, event.name, payload, blob) as stream:
             async for answer in stream:
                 told.append(answer)
                 if then is not None:
