@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, TypeAlias
 
 from gateway import uid
 from gateway.errors import LocalProtocolError, RemoteProtocolError
@@ -37,24 +37,39 @@ LAST = 0x02
 MAX_ASSOCIATE_LENGTH = 1024 * 1024
 """The longest A-ASSOCIATE-RQ or A-ASSOCIATE-AC that is read."""
 
-Context = TypeVar("Context", PresentationContextRQ, PresentationContextAC)
-
 
 def _pdu(kind: int, *values: bytes) -> bytes:
     value = b"".join(values)
     return PDU_HEADER.pack(kind, len(value)) + value
 
 
-@dataclass(frozen=True, slots=True)
-class _Variable:
-    """The items of an A-ASSOCIATE PDU, in whatever order they came."""
+def _encode_associate(pdu: AAssociateRQ | AAssociateAC, header: bytes) -> bytes:
+    """Return an A-ASSOCIATE PDU whose bytes 11 to 74 are `header`."""
+    return _pdu(
+        pdu.kind,
+        encoding.uint16(pdu.protocol_version),
+        bytes(2),
+        header,
+        encode_application_context(pdu.application_context_name),
+        *(context.encode() for context in pdu.presentation_contexts),
+        pdu.user_information.encode(),
+    )
 
-    application_context_name: str
-    presentation_contexts: tuple[Reader, ...]
+
+class _Associate(NamedTuple):
+    """The fields of an A-ASSOCIATE PDU; its items can come in any order."""
+
+    presentation_contexts: list[Reader]
     user_information: UserInformation
+    header: bytes
+    application_context_name: str
+    protocol_version: int
 
     @classmethod
-    def decode(cls, reader: Reader, context_kind: int) -> _Variable:
+    def decode(cls, reader: Reader, context_kind: int) -> _Associate:
+        protocol_version = reader.uint16()
+        reader.take(2)
+        header = reader.take(64)
         names: list[str] = []
         contexts: list[Reader] = []
         users: list[UserInformation] = []
@@ -69,7 +84,7 @@ class _Variable:
             raise encoding.invalid(
                 f"{reader.name}: {len(names)} application contexts, {len(users)} user informations"
             )
-        return cls(names[0], tuple(contexts), users[0])
+        return cls(contexts, users[0], header, names[0], protocol_version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,44 +107,24 @@ class AAssociateRQ:
     @property
     def echo(self) -> bytes:
         """The 64 bytes that an A-ASSOCIATE-AC repeats (PS3.8 9.3.3)."""
-        return self.raw_header or (
-            encoding.encode_ae_title(self.called_ae_title)
-            + encoding.encode_ae_title(self.calling_ae_title)
-            + bytes(32)
-        )
+        return self.raw_header or self._header
+
+    @property
+    def _header(self) -> bytes:
+        titles = (self.called_ae_title, self.calling_ae_title)
+        return b"".join((*map(encoding.encode_ae_title, titles), bytes(32)))
 
     def encode(self) -> bytes:
-        return _pdu(
-            self.kind,
-            encoding.uint16(self.protocol_version),
-            bytes(2),
-            encoding.encode_ae_title(self.called_ae_title),
-            encoding.encode_ae_title(self.calling_ae_title),
-            bytes(32),
-            encode_application_context(self.application_context_name),
-            *(context.encode() for context in self.presentation_contexts),
-            self.user_information.encode(),
-        )
+        return _encode_associate(self, self._header)
 
     @classmethod
     def decode(cls, reader: Reader) -> AAssociateRQ:
-        protocol_version = reader.uint16()
-        reader.take(2)
-        raw = reader.take(64)
-        variable = _Variable.decode(reader, PresentationContextRQ.kind)
-        if not variable.presentation_contexts:
+        found, user, header, name, version = _Associate.decode(reader, PresentationContextRQ.kind)
+        if not found:
             raise encoding.invalid("A-ASSOCIATE-RQ without a presentation context")
-        return cls(
-            called_ae_title=encoding.decode_ae_title(raw[:16]),
-            calling_ae_title=encoding.decode_ae_title(raw[16:32]),
-            presentation_contexts=tuple(
-                map(PresentationContextRQ.decode, variable.presentation_contexts)
-            ),
-            user_information=variable.user_information,
-            application_context_name=variable.application_context_name,
-            protocol_version=protocol_version,
-            raw_header=raw,
-        )
+        called, calling = map(encoding.decode_ae_title, (header[:16], header[16:32]))
+        contexts = tuple(map(PresentationContextRQ.decode, found))
+        return cls(called, calling, contexts, user, name, version, header)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,31 +151,13 @@ class AAssociateAC:
     def encode(self) -> bytes:
         if len(self.raw_header) != 64:
             raise LocalProtocolError("bytes 11 to 74 of an A-ASSOCIATE-AC are 64 bytes")
-        return _pdu(
-            self.kind,
-            encoding.uint16(self.protocol_version),
-            bytes(2),
-            self.raw_header,
-            encode_application_context(self.application_context_name),
-            *(context.encode() for context in self.presentation_contexts),
-            self.user_information.encode(),
-        )
+        return _encode_associate(self, self.raw_header)
 
     @classmethod
     def decode(cls, reader: Reader) -> AAssociateAC:
-        protocol_version = reader.uint16()
-        reader.take(2)
-        raw = reader.take(64)
-        variable = _Variable.decode(reader, PresentationContextAC.kind)
-        return cls(
-            presentation_contexts=tuple(
-                map(PresentationContextAC.decode, variable.presentation_contexts)
-            ),
-            user_information=variable.user_information,
-            raw_header=raw,
-            application_context_name=variable.application_context_name,
-            protocol_version=protocol_version,
-        )
+        found, user, header, name, version = _Associate.decode(reader, PresentationContextAC.kind)
+        contexts = tuple(map(PresentationContextAC.decode, found))
+        return cls(contexts, user, header, name, version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,35 +244,33 @@ class PDataTF:
 
 
 @dataclass(frozen=True, slots=True)
-class AReleaseRQ:
-    """A-RELEASE-RQ (PS3.8 9.3.6)."""
+class _Release:
+    """A PDU of four reserved bytes."""
 
-    kind: ClassVar[int] = 0x05
+    kind: ClassVar[int]
 
     def encode(self) -> bytes:
         return _pdu(self.kind, bytes(4))
 
     @classmethod
-    def decode(cls, reader: Reader) -> AReleaseRQ:
+    def decode(cls, reader: Reader) -> Self:
         reader.take(4)
         reader.end()
         return cls()
 
 
 @dataclass(frozen=True, slots=True)
-class AReleaseRP:
+class AReleaseRQ(_Release):
+    """A-RELEASE-RQ (PS3.8 9.3.6)."""
+
+    kind: ClassVar[int] = 0x05
+
+
+@dataclass(frozen=True, slots=True)
+class AReleaseRP(_Release):
     """A-RELEASE-RP (PS3.8 9.3.7)."""
 
     kind: ClassVar[int] = 0x06
-
-    def encode(self) -> bytes:
-        return _pdu(self.kind, bytes(4))
-
-    @classmethod
-    def decode(cls, reader: Reader) -> AReleaseRP:
-        reader.take(4)
-        reader.end()
-        return cls()
 
 
 @dataclass(frozen=True, slots=True)
