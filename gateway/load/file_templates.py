@@ -51,15 +51,11 @@ class _ElementSpan(NamedTuple):
     end: int
 
 
-class Loaded(NamedTuple):
-    """The templates of the files, and remarks on files that are not sent as they should be."""
+def load(paths: tuple[str, ...], root: str, *, keep_uids: bool) -> tuple[list[Template], list[str]]:
+    """Read the files; return templates, and remarks on files that are not sent as they should be.
 
-    templates: list[Template]
-    notes: list[str]
-
-
-def load(paths: tuple[str, ...], root: str, *, keep_uids: bool) -> Loaded:
-    """Read the files; raises ConfigError if there is nothing to send or too much."""
+    Raises ConfigError if there is nothing to send or too much.
+    """
     templates: list[Template] = []
     notes: list[str] = []
     groups: dict[str, tuple[int, dict[str, int]]] = {}
@@ -79,7 +75,7 @@ def load(paths: tuple[str, ...], root: str, *, keep_uids: bool) -> Loaded:
     if not templates:
         first = f" ({notes[0]})" if notes else ""
         raise ConfigError(f"--files: nothing that can be sent was found{first}")
-    return Loaded(templates, notes)
+    return templates, notes
 
 
 def _template(
@@ -115,11 +111,7 @@ def _template(
 def _locate(data: bytes, syntax: str) -> list[_ElementSpan]:
     if syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
         raise _Unparsable("it is deflated")
-    found = [
-        _ElementSpan(tag, start, value, end)
-        for tag, start, value, end in _top_level(data, syntax)
-        if tag in _PLACES
-    ]
+    found = [element for element in _top_level(data, syntax) if element.tag in _PLACES]
     if not found or found[0].tag != 0x00080018:
         raise _Unparsable("it does not begin with its SOP Instance UID")
     return found

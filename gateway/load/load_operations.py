@@ -114,6 +114,5 @@ OperationSource: TypeAlias = RepeatedMessage | StoreSequence
 def templates_of(plan: Plan) -> tuple[list[Template], list[str]]:
     """Return what a C-STORE load sends, and remarks on files; raises ConfigError."""
     if plan.files:
-        loaded = file_templates.load(plan.files, plan.root, keep_uids=plan.keep_uids)
-        return loaded.templates, loaded.notes
+        return file_templates.load(plan.files, plan.root, keep_uids=plan.keep_uids)
     return template.generated(plan.mix, plan.size, plan.study, plan.root), []

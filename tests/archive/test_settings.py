@@ -6,7 +6,7 @@ import pytest
 
 from gateway.sdk import ConfigError
 from gateway.settings import ArchiveSettings, to_map
-from workers.archive.archive_options import archive_settings
+from workers.archive.opening import archive_settings
 
 
 def test_whatever_the_configuration_says_arrives():

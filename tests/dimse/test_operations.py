@@ -83,7 +83,7 @@ def test_message_ids_are_taken_in_turn_and_skip_those_in_flight():
 
 def test_message_ids_can_run_out():
     invocations = Invocations(UNLIMITED)
-    invocations._requests = dict.fromkeys(range(65536), CEchoRQ(0))
+    invocations._in_flight = dict.fromkeys(range(65536), CEchoRQ(0))
     with pytest.raises(LocalProtocolError, match="every message ID"):
         invocations.next_message_id()
 

@@ -51,21 +51,22 @@ class Archive:
     """
 
     def __init__(self, root: Path, durable: bool) -> None:
-        self._root = root.absolute()
-        self._base = str(self._root)
+        self.root = root.absolute()
+        """The directory of the archive."""
+        self._base = str(self.root)
         self._durable = durable
         self._known: dict[str, None] = {}
         self._lock = threading.Lock()
         self._threads = ParallelCalls(_THREADS, "disk")
         self._is_slow = False
         try:
-            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._unfinished = UnfinishedFiles(self._root / "tmp")
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._unfinished = UnfinishedFiles(self.root / "tmp")
             if durable:
                 self._sync_root()
         except OSError as error:
             raise ConfigError(
-                f"cannot write to {self._root}: {error.strerror}; give user {os.geteuid()} write "
+                f"cannot write to {self.root}: {error.strerror}; give user {os.geteuid()} write "
                 f"permission, or choose another with --data"
             ) from None
 
@@ -73,11 +74,6 @@ class Archive:
     def swept(self) -> int:
         """The number of unfinished files of dead processes that were deleted at the start."""
         return self._unfinished.swept
-
-    @property
-    def root(self) -> Path:
-        """The directory of the archive."""
-        return self._root
 
     @property
     def is_alone(self) -> bool:

@@ -14,9 +14,8 @@ import typer
 
 from gateway.datasets.validation import disable_validation
 from workers.archive import upkeep
-from workers.archive.archive_options import archive_settings
 from workers.archive.layout import FOLDER
-from workers.archive.opening import open_index
+from workers.archive.opening import archive_settings, open_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

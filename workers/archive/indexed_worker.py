@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from gateway.datasets.validation import disable_validation
 from gateway.settings import ArchiveSettings
-from workers.archive.archive_options import archive_settings
-from workers.archive.opening import open_index
+from workers.archive.opening import archive_settings, open_index
 
 if TYPE_CHECKING:
     from gateway.sdk import Worker

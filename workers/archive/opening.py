@@ -1,17 +1,32 @@
-"""Open the index of the archive that the settings name."""
+"""The settings of the archive, and the index that they name."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 from gateway.sdk import ConfigError
+from gateway.settings import CONFLICT, DUPLICATES, ArchiveSettings
 from workers.archive.index import Index, SqliteIndex
 from workers.archive.layout import BUCKETS, FOLDER, INDEX
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from gateway.settings import ArchiveSettings
+
+def archive_settings(options: Mapping[str, Any]) -> ArchiveSettings:
+    """Return the settings in a worker's options; raises ConfigError for an invalid one."""
+    table = options.get("archive", {})
+    known = {field.name: type(field.default) for field in fields(ArchiveSettings)}
+    for name, value in dict(table).items():
+        if name not in known or not isinstance(value, known[name]):
+            raise ConfigError(f"archive.{name} = {value!r}: there is no such setting")
+    settings = ArchiveSettings(**table)
+    for name, valid in (("duplicates", DUPLICATES), ("conflict", CONFLICT)):
+        if (value := getattr(settings, name)) not in valid:
+            raise ConfigError(f"archive.{name} = {value!r}: it must be {' or '.join(valid)}")
+    return settings
 
 
 def open_index(data_dir: Path, settings: ArchiveSettings, *, durable: bool = True) -> Index:

@@ -49,6 +49,9 @@ class Index(ABC):
     """The exceptions of the database."""
     TYPES: Mapping[str, str]
     """The types of columns, for the schema."""
+    dialect: Dialect
+    names_holders: bool
+    """Whether several gateways share the index, so that a row can have another holder."""
 
     def __init__(self) -> None:
         self._group = Group(self._transaction, self._pipeline)
@@ -56,15 +59,6 @@ class Index(ABC):
         self._lock = threading.Lock()
 
     # implementations define
-
-    @property
-    @abstractmethod
-    def dialect(self) -> Dialect: ...
-
-    @property
-    @abstractmethod
-    def names_holders(self) -> bool:
-        """Whether several gateways share the index, so that a row can have another holder."""
 
     @abstractmethod
     def _transaction(self) -> AbstractContextManager[Execute]:

@@ -76,6 +76,8 @@ class PostgresIndex(Index):
         "blob": "BYTEA",
         "real": "DOUBLE PRECISION",
     }
+    dialect: Dialect = PostgresDialect()
+    names_holders = True
 
     def __init__(self, dsn: str, *, durable: bool = True) -> None:
         super().__init__()
@@ -92,14 +94,6 @@ class PostgresIndex(Index):
         except ConfigError:
             self.close()
             raise
-
-    @property
-    def dialect(self) -> Dialect:
-        return PostgresDialect()
-
-    @property
-    def names_holders(self) -> bool:
-        return True
 
     def close(self) -> None:
         writer = [self._writer] if self._writer is not None else []

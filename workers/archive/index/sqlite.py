@@ -66,6 +66,8 @@ class SqliteIndex(Index):
         "blob": "BLOB",
         "real": "REAL",
     }
+    dialect: Dialect = SqliteDialect()
+    names_holders = False
 
     def __init__(self, path: Path, *, durable: bool = True, create: bool = True) -> None:
         super().__init__()
@@ -87,14 +89,6 @@ class SqliteIndex(Index):
         except ConfigError:
             self.close()
             raise
-
-    @property
-    def dialect(self) -> Dialect:
-        return SqliteDialect()
-
-    @property
-    def names_holders(self) -> bool:
-        return False
 
     def close(self) -> None:
         if self._lock_fd < 0:
