@@ -39,11 +39,6 @@ class Rejected(AssociationError):  # noqa: N818 - the standard's word
         )
         self.rejection = rejection
 
-    @property
-    def is_transient(self) -> bool:
-        """Another time it may be accepted."""
-        return self.rejection.result == 2
-
 
 class Aborted(AssociationError):  # noqa: N818 - the standard's word
     """The association was aborted by either side, or its connection was lost."""

@@ -14,7 +14,7 @@ from gateway.cli.options import with_options
 from gateway.cli.output import count
 from gateway.cli.peer_options import RequestorOptions
 from gateway.dimse.status import Category
-from gateway.requestor.errors import describe_status, printable
+from gateway.requestor.status_text import describe_status, printable
 
 if TYPE_CHECKING:
     from gateway.association.operation import ReceivedResponse

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from gateway.association.errors import AssociationError
 from gateway.errors import ConfigError, LocalProtocolError
-from gateway.requestor.errors import AssociationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

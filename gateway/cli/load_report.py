@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from gateway.requestor.errors import printable
+from gateway.requestor.status_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.dimse.message import decode_message
 from gateway.errors import GatewayError
 from gateway.fabric.wire.frames import unpack
-from gateway.requestor.errors import printable
+from gateway.requestor.status_text import printable
 from gateway.uid import name_of
 from gateway.ul.pdu import pdu_name
 

@@ -11,7 +11,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from gateway.requestor.errors import printable
+from gateway.requestor.status_text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.dimse.status import Category
-from gateway.requestor.errors import describe_status
+from gateway.requestor.status_text import describe_status
 
 if TYPE_CHECKING:
     from gateway.association.operation import Operation as RequestorOperation

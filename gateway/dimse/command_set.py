@@ -67,7 +67,7 @@ def split(data: bytes) -> tuple[dict[int, bytes], str]:
     return values, damage
 
 
-class _Layout(NamedTuple):
+class _CommandLayout(NamedTuple):
     """The elements of a command set; the next one of the same peer often differs in values only."""
 
     expected: tuple[int, ...]
@@ -79,7 +79,7 @@ class _Layout(NamedTuple):
     """Reads its values."""
 
 
-_layouts: dict[int, _Layout] = {}
+_layouts: dict[int, _CommandLayout] = {}
 """By the length of the command set: the layout of the last valid one."""
 _MAX_LAYOUTS = 1024
 _MAX_ELEMENTS = 32
@@ -93,7 +93,7 @@ def _remember(values: dict[int, bytes]) -> None:
     expected = [n for tag, length in zip(values, lengths, strict=True) for n in (0, tag, length)]
     if len(_layouts) >= _MAX_LAYOUTS:
         _layouts.clear()
-    _layouts[headers.size] = _Layout(
+    _layouts[headers.size] = _CommandLayout(
         tuple(expected), headers.unpack_from, tuple(values), contents.unpack_from
     )
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
+from gateway.association.errors import AssociationError, NotAccepted, Rejected
 from gateway.dimse.status import Category, category
 from gateway.load.load_plan import INSTANCE, KEEP
 from gateway.load.recorder import MeasuredResponse
-from gateway.requestor.errors import AssociationError, NotAccepted, Rejected, describe_status
 from gateway.requestor.requestor_association import associate
+from gateway.requestor.status_text import describe_status
 
 if TYPE_CHECKING:
     from gateway.association.operation import Operation

@@ -11,12 +11,12 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from gateway.association.errors import AssociationError
 from gateway.association.timers import Timeouts
 from gateway.datasets import NotDicom
 from gateway.datasets.instances import identify, walk
 from gateway.load import journal
 from gateway.load.load_operations import templates_of
-from gateway.requestor.errors import AssociationError
 from gateway.requestor.proposal import Address, Proposal
 from gateway.requestor.requestor_association import associate
 from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN, KEYWORDS

@@ -4,11 +4,7 @@ The asyncio face is here; `gateway.requestor.sync` is the same for threads, and
 `gateway.datasets.coding` turns pydicom's data sets into identifiers and back.
 """
 
-from gateway.association.operation import Operation, ReceivedResponse
-from gateway.association.timers import Timeouts
-from gateway.datasets import BASIC_SYNTAXES, Instance, NotDicom, identify
-from gateway.requestor.c_echo import EchoResult, echo
-from gateway.requestor.errors import (
+from gateway.association.errors import (
     Aborted,
     AssociationError,
     NotAccepted,
@@ -17,11 +13,15 @@ from gateway.requestor.errors import (
     SourceFailed,
     TimedOut,
     Unreachable,
-    describe_status,
 )
+from gateway.association.operation import Operation, ReceivedResponse
+from gateway.association.timers import Timeouts
+from gateway.datasets import BASIC_SYNTAXES, Instance, NotDicom, identify
+from gateway.requestor.c_echo import EchoResult, echo
 from gateway.requestor.incoming import Collect, Handler, IncomingRequest, Receiver, Reply
 from gateway.requestor.proposal import Address, Proposal
 from gateway.requestor.requestor_association import RequestorAssociation, associate
+from gateway.requestor.status_text import describe_status
 
 __all__ = [
     "BASIC_SYNTAXES",

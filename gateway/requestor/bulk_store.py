@@ -19,20 +19,20 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from gateway.datasets import Instance, NoContext, select_context
-from gateway.datasets.syntaxes import usable_syntaxes
-from gateway.dimse.status import Category
-from gateway.errors import GatewayError
-from gateway.requestor.errors import (
+from gateway.association.errors import (
     Aborted,
     AssociationError,
     NotAccepted,
     SourceFailed,
     Unreachable,
-    describe_status,
 )
+from gateway.datasets import Instance, NoContext, select_context
+from gateway.datasets.syntaxes import usable_syntaxes
+from gateway.dimse.status import Category
+from gateway.errors import GatewayError
 from gateway.requestor.plan import Batch, plan
 from gateway.requestor.requestor_association import RequestorAssociation, associate
+from gateway.requestor.status_text import describe_status
 from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, name_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
-from gateway.requestor.errors import Unreachable
+from gateway.association.errors import Unreachable
 
 if TYPE_CHECKING:
     from gateway.association.transport import Transport

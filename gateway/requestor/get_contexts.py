@@ -20,106 +20,47 @@ if TYPE_CHECKING:
 
     from gateway.requestor.proposal import Contexts
 
-COMPRESSED: tuple[str, ...] = tuple(
-    KEYWORDS[keyword]
-    for keyword in (
-        "JPEG2000Lossless",
-        "JPEGLosslessSV1",
-        "JPEGLSLossless",
-        "RLELossless",
-        "JPEGBaseline8Bit",
-        "JPEG2000",
-        "JPEGLSNearLossless",
-        "JPEGExtended12Bit",
-        "JPEGLossless",
-        "HTJ2KLossless",
-        "MPEG4HP41",
-        "MPEG2MPHL",
-        "MPEG2MPML",
-    )
-)
 
-_RARE = (
-    "DICOS",
-    "EddyCurrent",
-    "HeightMap",
-    "Ophthalmic",
-    "WideField",
-    "Surface",
-    "Implant",
-    "Inventory",
-    "Protocol",
-    "HangingProtocol",
-    "ColorPalette",
-    "Delivery",
-    "RadiationRecord",
-    "RadiationSalvage",
-    "ArmRadiation",
-    "TomotherapeuticRadiation",
-    "RTRadiation",
-    "RTTreatmentPreparation",
-    "RTPatientPosition",
-    "RTSegment",
-    "RTPhysician",
-    "EncapsulatedOBJ",
-    "EncapsulatedMTL",
-    "Electromyogram",
-    "Electrooculogram",
-    "Photoacoustic",
-    "Measurements",
-    "Stereometric",
-    "Calculations",
-    "IntravascularOptical",
-    "ConfocalMicroscopy",
-    "SleepElectro",
-    "RoutineScalp",
-    "BodyPosition",
-    "Respiratory",
-    "ImagingAgent",
-    "WaveformAnnotation",
-    "WaveformPresentation",
-    "WaveformAcquisition",
-    "PlanarMPR",
-    "VolumeRendering",
-    "CArm",
-    "Tractography",
-    "BulkSimpleAnnotations",
-)
+def _uids(keywords: str) -> tuple[str, ...]:
+    return tuple(KEYWORDS[keyword] for keyword in keywords.split())
+
+
+COMPRESSED = _uids("""
+    JPEG2000Lossless JPEGLosslessSV1 JPEGLSLossless RLELossless JPEGBaseline8Bit JPEG2000
+    JPEGLSNearLossless JPEGExtended12Bit JPEGLossless HTJ2KLossless MPEG4HP41 MPEG2MPHL
+    MPEG2MPML
+""")
+
+_RARE = """
+    DICOS EddyCurrent HeightMap Ophthalmic WideField Surface Implant Inventory Protocol
+    HangingProtocol ColorPalette Delivery RadiationRecord RadiationSalvage ArmRadiation
+    TomotherapeuticRadiation RTRadiation RTTreatmentPreparation RTPatientPosition RTSegment
+    RTPhysician EncapsulatedOBJ EncapsulatedMTL Electromyogram Electrooculogram Photoacoustic
+    Measurements Stereometric Calculations IntravascularOptical ConfocalMicroscopy SleepElectro
+    RoutineScalp BodyPosition Respiratory ImagingAgent WaveformAnnotation WaveformPresentation
+    WaveformAcquisition PlanarMPR VolumeRendering CArm Tractography BulkSimpleAnnotations
+"""
 """In the keywords of SOP classes that have to be asked for by name."""
 
-_IMAGES = tuple(
-    KEYWORDS[keyword]
-    for keyword in (
-        "CTImageStorage",
-        "MRImageStorage",
-        "UltrasoundImageStorage",
-        "UltrasoundMultiFrameImageStorage",
-        "SecondaryCaptureImageStorage",
-        "ComputedRadiographyImageStorage",
-        "DigitalXRayImageStorageForPresentation",
-        "DigitalMammographyXRayImageStorageForPresentation",
-        "BreastTomosynthesisImageStorage",
-        "XRayAngiographicImageStorage",
-        "XRayRadiofluoroscopicImageStorage",
-        "NuclearMedicineImageStorage",
-        "PositronEmissionTomographyImageStorage",
-        "EnhancedCTImageStorage",
-        "EnhancedMRImageStorage",
-        "VLEndoscopicImageStorage",
-        "VLPhotographicImageStorage",
-        "VLWholeSlideMicroscopyImageStorage",
-        "RTDoseStorage",
-        "SegmentationStorage",
-    )
-)
+_IMAGES = _uids("""
+    CTImageStorage MRImageStorage UltrasoundImageStorage UltrasoundMultiFrameImageStorage
+    SecondaryCaptureImageStorage ComputedRadiographyImageStorage
+    DigitalXRayImageStorageForPresentation DigitalMammographyXRayImageStorageForPresentation
+    BreastTomosynthesisImageStorage XRayAngiographicImageStorage
+    XRayRadiofluoroscopicImageStorage NuclearMedicineImageStorage
+    PositronEmissionTomographyImageStorage EnhancedCTImageStorage EnhancedMRImageStorage
+    VLEndoscopicImageStorage VLPhotographicImageStorage VLWholeSlideMicroscopyImageStorage
+    RTDoseStorage SegmentationStorage
+""")
 
 
 def common_sop_classes() -> tuple[str, ...]:
     """The storage SOP classes that are proposed if none is named; the most usual ones first."""
+    rare = _RARE.split()
     usual = [
         uid
         for uid in STORAGE_SOP_CLASSES
-        if not UIDS[uid].retired and not any(word in UIDS[uid].keyword for word in _RARE)
+        if not UIDS[uid].retired and not any(word in UIDS[uid].keyword for word in rare)
     ]
     return tuple(dict.fromkeys((*_IMAGES, *usual)))[: MAX_CONTEXTS - 1 - len(_IMAGES)]
 

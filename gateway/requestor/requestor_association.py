@@ -12,19 +12,7 @@ from typing import TYPE_CHECKING
 from gateway.association.errors import NotAccepted
 from gateway.association.timers import Timeouts
 from gateway.datasets import NoContext, select_context
-from gateway.dimse.message import (
-    CEchoRQ,
-    CFindRQ,
-    CGetRQ,
-    CMoveRQ,
-    CStoreRQ,
-    NActionRQ,
-    NCreateRQ,
-    NDeleteRQ,
-    NEventReportRQ,
-    NGetRQ,
-    NSetRQ,
-)
+from gateway.dimse import message as dimse
 from gateway.requestor.connection import RequestorConnection
 from gateway.requestor.incoming import refuse
 from gateway.requestor.proposal import Address, Proposal
@@ -34,7 +22,6 @@ if TYPE_CHECKING:
     from gateway.association.operation import Operation, ReceivedResponse
     from gateway.association.outbox import DataSource, Groups
     from gateway.datasets.instances import Instance
-    from gateway.dimse.message import Message, Request
     from gateway.requestor.connection import Tracer
     from gateway.requestor.incoming import Handler
     from gateway.ul.negotiation import AcceptedContext
@@ -92,7 +79,7 @@ class RequestorAssociation(RequestorConnection):
         return f"the peer does not accept {name}{syntax} ({words or 'no answer'})"
 
     async def invoke(
-        self, context: AcceptedContext, request: Request, data_set: DataSource | None = None
+        self, context: AcceptedContext, request: dimse.Request, data_set: DataSource | None = None
     ) -> Operation:
         """Send any request; the operation has its responses.
 
@@ -101,7 +88,7 @@ class RequestorAssociation(RequestorConnection):
         return await self.engine.in_flight.invoke(context, request, data_set)
 
     async def invoke_encoded(
-        self, context: AcceptedContext, request: Request, groups: Groups
+        self, context: AcceptedContext, request: dimse.Request, groups: Groups
     ) -> Operation:
         """The same for a message whose P-DATA-TF PDUs are made already, for this peer's limit.
 
@@ -110,7 +97,7 @@ class RequestorAssociation(RequestorConnection):
         return await self.engine.in_flight.invoke_encoded(context, request, groups)
 
     async def send_message(
-        self, context: AcceptedContext, message: Message, data_set: DataSource | None = None
+        self, context: AcceptedContext, message: dimse.Message, data_set: DataSource | None = None
     ) -> None:
         """Send a message for which no response is awaited here, such as a C-CANCEL-RQ."""
         await self.engine.outbox.send_message(context.id, message, data_set)
@@ -124,7 +111,7 @@ class RequestorAssociation(RequestorConnection):
     async def c_echo(self) -> ReceivedResponse:
         """C-ECHO (PS3.7 9.1.5)."""
         context = self.context_for(VERIFICATION)
-        return await (await self.invoke(context, CEchoRQ(self.next_message_id()))).final()
+        return await (await self.invoke(context, dimse.CEchoRQ(self.next_message_id()))).final()
 
     async def c_store(
         self,
@@ -138,7 +125,7 @@ class RequestorAssociation(RequestorConnection):
         `originator`: AE title and message ID of the C-MOVE that this is a sub-operation of.
         """
         context = self.context_for(instance.sop_class_uid, instance.transfer_syntax_uid)
-        request = CStoreRQ(
+        request = dimse.CStoreRQ(
             self.next_message_id(),
             instance.sop_class_uid,
             instance.sop_instance_uid,
@@ -153,7 +140,7 @@ class RequestorAssociation(RequestorConnection):
     ) -> Operation:
         """C-FIND (PS3.7 9.1.2): each pending response has a match as its data set."""
         context = self.context_for(sop_class_uid)
-        request = CFindRQ(self.next_message_id(), sop_class_uid, priority)
+        request = dimse.CFindRQ(self.next_message_id(), sop_class_uid, priority)
         return await self.invoke(context, request, encoded(identifier, context))
 
     async def c_get(
@@ -161,7 +148,7 @@ class RequestorAssociation(RequestorConnection):
     ) -> Operation:
         """C-GET (PS3.7 9.1.3): the instances come to the handler of the association."""
         context = self.context_for(sop_class_uid)
-        request = CGetRQ(self.next_message_id(), sop_class_uid, priority)
+        request = dimse.CGetRQ(self.next_message_id(), sop_class_uid, priority)
         return await self.invoke(context, request, encoded(identifier, context))
 
     async def c_move(
@@ -169,7 +156,7 @@ class RequestorAssociation(RequestorConnection):
     ) -> Operation:
         """C-MOVE (PS3.7 9.1.4): the peer sends the instances to the AE title `destination`."""
         context = self.context_for(sop_class_uid)
-        request = CMoveRQ(self.next_message_id(), sop_class_uid, destination, priority)
+        request = dimse.CMoveRQ(self.next_message_id(), sop_class_uid, destination, priority)
         return await self.invoke(context, request, encoded(identifier, context))
 
     # DIMSE-N
@@ -184,7 +171,7 @@ class RequestorAssociation(RequestorConnection):
         """N-EVENT-REPORT (PS3.7 10.1.1), in the SCP role."""
         context = self.context_for(sop_class_uid, as_scp=True)
         message_id = self.next_message_id()
-        request = NEventReportRQ(message_id, sop_class_uid, sop_instance_uid, event_type_id)
+        request = dimse.NEventReportRQ(message_id, sop_class_uid, sop_instance_uid, event_type_id)
         return await self._normalized(context, request, information)
 
     async def n_get(
@@ -193,7 +180,7 @@ class RequestorAssociation(RequestorConnection):
         """N-GET (PS3.7 10.1.2) of the attributes with these tags; of all, if there are none."""
         context = self.context_for(sop_class_uid)
         message_id = self.next_message_id()
-        request = NGetRQ(message_id, sop_class_uid, sop_instance_uid, attributes or None)
+        request = dimse.NGetRQ(message_id, sop_class_uid, sop_instance_uid, attributes or None)
         return await self._normalized(context, request)
 
     async def n_set(
@@ -201,7 +188,7 @@ class RequestorAssociation(RequestorConnection):
     ) -> ReceivedResponse:
         """N-SET (PS3.7 10.1.3)."""
         context = self.context_for(sop_class_uid)
-        request = NSetRQ(self.next_message_id(), sop_class_uid, sop_instance_uid)
+        request = dimse.NSetRQ(self.next_message_id(), sop_class_uid, sop_instance_uid)
         return await self._normalized(context, request, modifications)
 
     async def n_action(
@@ -214,7 +201,7 @@ class RequestorAssociation(RequestorConnection):
         """N-ACTION (PS3.7 10.1.4)."""
         context = self.context_for(sop_class_uid)
         message_id = self.next_message_id()
-        request = NActionRQ(message_id, sop_class_uid, sop_instance_uid, action_type_id)
+        request = dimse.NActionRQ(message_id, sop_class_uid, sop_instance_uid, action_type_id)
         return await self._normalized(context, request, information)
 
     async def n_create(
@@ -225,17 +212,17 @@ class RequestorAssociation(RequestorConnection):
     ) -> ReceivedResponse:
         """N-CREATE (PS3.7 10.1.5); without an instance UID the peer makes one up."""
         context = self.context_for(sop_class_uid)
-        request = NCreateRQ(self.next_message_id(), sop_class_uid, sop_instance_uid)
+        request = dimse.NCreateRQ(self.next_message_id(), sop_class_uid, sop_instance_uid)
         return await self._normalized(context, request, attributes)
 
     async def n_delete(self, sop_class_uid: str, sop_instance_uid: str) -> ReceivedResponse:
         """N-DELETE (PS3.7 10.1.6)."""
         context = self.context_for(sop_class_uid)
-        request = NDeleteRQ(self.next_message_id(), sop_class_uid, sop_instance_uid)
+        request = dimse.NDeleteRQ(self.next_message_id(), sop_class_uid, sop_instance_uid)
         return await self._normalized(context, request)
 
     async def _normalized(
-        self, context: AcceptedContext, request: Request, data: Identifier | None = None
+        self, context: AcceptedContext, request: dimse.Request, data: Identifier | None = None
     ) -> ReceivedResponse:
         data_set = None if data is None else encoded(data, context)
         return await (await self.invoke(context, request, data_set)).final()

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from concurrent.futures import Future
 
+    from gateway.association.errors import AssociationError
     from gateway.association.operation import Operation, ReceivedResponse
     from gateway.association.timers import Timeouts
     from gateway.datasets.instances import Instance
-    from gateway.requestor.errors import AssociationError
     from gateway.requestor.incoming import Handler
     from gateway.requestor.proposal import Address, Proposal
     from gateway.ul.negotiation import AcceptedContext

@@ -19,7 +19,7 @@ from gateway.requestor import (
     Timeouts,
     describe_status,
 )
-from gateway.requestor.errors import printable
+from gateway.requestor.status_text import printable
 from gateway.uid import KEYWORDS
 from tests.patience import WALL
 from tests.peers import wire

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pydicom.dataset import Dataset
 
+from gateway.association.errors import AssociationError
 from gateway.datasets import BASIC_SYNTAXES, UNCOMPRESSED, NoContext, select_context
 from gateway.datasets.conversion import fit, instance_in, syntax_of
 from gateway.datasets.syntaxes import usable_syntaxes
 from gateway.dimse.usual_storage import usual_storage_sop_classes
 from gateway.errors import GatewayError
-from gateway.requestor.errors import AssociationError
 from gateway.requestor.proposal import Address, Proposal
 from gateway.ul.negotiation import MAX_CONTEXTS
 

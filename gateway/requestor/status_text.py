@@ -1,37 +1,14 @@
-"""A response's status in words, and the errors of an association."""
+"""The status of a response in words, and text of a peer that is safe to print."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.association.errors import (
-    Aborted,
-    AssociationError,
-    NotAccepted,
-    Rejected,
-    Released,
-    SourceFailed,
-    TimedOut,
-    Unreachable,
-)
 from gateway.dimse.services import service_of
 from gateway.dimse.status import category
 
 if TYPE_CHECKING:
     from gateway.dimse.message import Response
-
-__all__ = [
-    "Aborted",
-    "AssociationError",
-    "NotAccepted",
-    "Rejected",
-    "Released",
-    "SourceFailed",
-    "TimedOut",
-    "Unreachable",
-    "describe_status",
-    "printable",
-]
 
 
 def describe_status(sop_class_uid: str, response: Response) -> str:
