@@ -205,11 +205,7 @@ EVT_C_FIND = QueryEvent(
 )
 EVT_C_GET = RetrieveEvent("EVT_C_GET", "C-GET request received", _QUERY, GET, _PENDING)
 EVT_C_MOVE = RetrieveEvent(
-    "EVT_C_MOVE",
-    "C-MOVE request received",
-    (*_QUERY, "move_destination"),
-    MOVE,
-    _PENDING,
+    "EVT_C_MOVE", "C-MOVE request received", (*_QUERY, "move_destination"), MOVE, _PENDING
 )
 EVT_N_ACTION = PairEvent(
     "EVT_N_ACTION",

@@ -210,11 +210,7 @@ class _Reports(asyncio.Protocol):
 
 
 async def spawn(
-    module: str,
-    *,
-    name: str,
-    settings: dict[str, Any],
-    fds: Mapping[str, int] | None = None,
+    module: str, *, name: str, settings: dict[str, Any], fds: Mapping[str, int] | None = None
 ) -> Child:
     """Start `python -m MODULE NAME` with `settings` and the descriptors `fds`.
 
@@ -248,11 +244,7 @@ async def spawn(
 
 
 def launch(
-    module: str,
-    *,
-    name: str,
-    settings: dict[str, Any],
-    fds: Mapping[str, int] | None = None,
+    module: str, *, name: str, settings: dict[str, Any], fds: Mapping[str, int] | None = None
 ) -> Launched:
     """Start a child as `spawn` does, for a parent without an event loop."""
     fds = dict(fds or {})

@@ -163,10 +163,7 @@ class GetRequest(StreamedRequest):
         self._end(self.failures.of("begun"), {"ErrorComment": str(error)})
 
     def _end(
-        self,
-        status: int,
-        elements: dict[str, Any] | None = None,
-        data_set: bytes | None = None,
+        self, status: int, elements: dict[str, Any] | None = None, data_set: bytes | None = None
     ) -> None:
         counters = self._tally.elements(with_remaining=status == CANCEL)
         if status != SUCCESS and data_set is None:
@@ -174,10 +171,7 @@ class GetRequest(StreamedRequest):
         self._over(status, {**(elements or {}), **counters}, data_set)
 
     def _over(
-        self,
-        status: int,
-        elements: dict[str, Any] | None = None,
-        data_set: bytes | None = None,
+        self, status: int, elements: dict[str, Any] | None = None, data_set: bytes | None = None
     ) -> None:
         self.state = GetState.OVER
         self.finish(status, elements, data_set)

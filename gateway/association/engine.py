@@ -27,13 +27,7 @@ import logging
 import secrets
 from typing import TYPE_CHECKING
 
-from gateway.association.errors import (
-    Aborted,
-    AssociationError,
-    Rejected,
-    Released,
-    TimedOut,
-)
+from gateway.association.errors import Aborted, AssociationError, Rejected, Released, TimedOut
 from gateway.association.inbox import Inbox
 from gateway.association.notify import Notifications, trace_wanted
 from gateway.association.operations_in_flight import OperationsInFlight

@@ -76,12 +76,7 @@ class ArrivingResponse:
 class OperationsInFlight:
     """The operations of one association, and those that wait for room in its window."""
 
-    def __init__(
-        self,
-        transport: Transport,
-        outbox: Outbox,
-        settle: Callable[[], None],
-    ) -> None:
+    def __init__(self, transport: Transport, outbox: Outbox, settle: Callable[[], None]) -> None:
         self._transport = transport
         self._outbox = outbox
         self._settle = settle

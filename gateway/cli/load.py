@@ -170,10 +170,7 @@ def _query(query: QueryOptions) -> dict[str, Any]:
     from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN
 
     identifier = encoder(find_identifier(query))(IMPLICIT_VR_LITTLE_ENDIAN)
-    return {
-        "find_sop_class": model(query.root, "Find"),
-        "find_identifier": identifier.hex(),
-    }
+    return {"find_sop_class": model(query.root, "Find"), "find_identifier": identifier.hex()}
 
 
 async def _load(

@@ -35,11 +35,7 @@ from gateway.datasets.selection import select_context
 from gateway.datasets.syntaxes import usable_syntaxes
 from gateway.errors import GatewayError
 from gateway.spool import Claim
-from gateway.uid import (
-    EXPLICIT_VR_BIG_ENDIAN,
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-)
+from gateway.uid import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 if TYPE_CHECKING:
     from collections.abc import Collection

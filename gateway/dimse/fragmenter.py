@@ -29,10 +29,7 @@ _LAST = 2
 
 
 def fragment(
-    context_id: int,
-    command: bytes,
-    data_set: Data | Iterable[Data] | None,
-    max_length: int,
+    context_id: int, command: bytes, data_set: Data | Iterable[Data] | None, max_length: int
 ) -> Iterable[bytes]:
     """Encode a message as P-DATA-TF PDUs.
 

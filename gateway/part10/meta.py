@@ -21,10 +21,7 @@ class Part10Error(GatewayError):
 
 
 def file_meta(
-    sop_class_uid: str,
-    sop_instance_uid: str,
-    transfer_syntax_uid: str,
-    source_ae_title: str = "",
+    sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, source_ae_title: str = ""
 ) -> bytes:
     """Return preamble, prefix and File Meta Information, to stand before a data set.
 

@@ -43,11 +43,7 @@ class RequestorAssociation(RequestorConnection):
     """
 
     def context_for(
-        self,
-        abstract_syntax: str,
-        transfer_syntax: str | None = None,
-        *,
-        as_scp: bool = False,
+        self, abstract_syntax: str, transfer_syntax: str | None = None, *, as_scp: bool = False
     ) -> AcceptedContext:
         """Return the accepted context for messages of a SOP class, as `select_context` does.
 
@@ -114,11 +110,7 @@ class RequestorAssociation(RequestorConnection):
         return await (await self.invoke(context, dimse.CEchoRQ(self.next_message_id()))).final()
 
     async def c_store(
-        self,
-        instance: Instance,
-        *,
-        priority: int = 0,
-        originator: tuple[str, int] | None = None,
+        self, instance: Instance, *, priority: int = 0, originator: tuple[str, int] | None = None
     ) -> ReceivedResponse:
         """C-STORE (PS3.7 9.1.1) in the instance's own transfer syntax.
 

@@ -136,12 +136,7 @@ class DimseSender(ABC):
         return self._many(dimse.CGetRQ(msg_id, str(query_model), priority), dataset)
 
     def send_c_move(
-        self,
-        dataset: Dataset,
-        move_aet: str,
-        query_model: str,
-        msg_id: int = 1,
-        priority: int = 2,
+        self, dataset: Dataset, move_aet: str, query_model: str, msg_id: int = 1, priority: int = 2
     ) -> Iterator[Answers]:
         """C-MOVE (PS3.7 9.1.4) to the AE title `move_aet`: return pairs as `send_c_get` does."""
         return self._many(dimse.CMoveRQ(msg_id, str(query_model), move_aet, priority), dataset)

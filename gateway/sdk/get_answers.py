@@ -19,13 +19,7 @@ from gateway.errors import GatewayError
 from gateway.fabric import Answer
 from gateway.fabric.wire.frames import MAX_DATA
 from gateway.sdk.handler_answers import SUCCEEDED, failure, raised
-from gateway.sdk.stream_values import (
-    CANCELLED,
-    as_pair,
-    number_answer,
-    suboperation_pair,
-    uid_of,
-)
+from gateway.sdk.stream_values import CANCELLED, as_pair, number_answer, suboperation_pair, uid_of
 from gateway.spool import Claim
 
 if TYPE_CHECKING:

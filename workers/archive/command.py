@@ -43,10 +43,7 @@ DataOption = Annotated[
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
-        "--config",
-        metavar="FILE",
-        envvar="DICOM_GATEWAY_CONFIG",
-        help="Configuration file (TOML).",
+        "--config", metavar="FILE", envvar="DICOM_GATEWAY_CONFIG", help="Configuration file (TOML)."
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]

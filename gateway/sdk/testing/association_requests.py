@@ -56,10 +56,7 @@ def user_id(
 
 
 def async_ops(
-    handler: Handler,
-    invoked: int,
-    performed: int,
-    **how: Unpack[SimulatedPeerOptions],
+    handler: Handler, invoked: int, performed: int, **how: Unpack[SimulatedPeerOptions]
 ) -> tuple[int, int] | None:
     """Asynchronous operations window; None, for no window, if the handler fails."""
     payload = {
@@ -73,9 +70,7 @@ def async_ops(
 
 
 def sop_extended(
-    handler: Handler,
-    app_info: Mapping[str, bytes],
-    **how: Unpack[SimulatedPeerOptions],
+    handler: Handler, app_info: Mapping[str, bytes], **how: Unpack[SimulatedPeerOptions]
 ) -> dict[str, bytes]:
     """SOP class extended negotiation; an empty response if the handler fails."""
     payload = {"app_info": {str(uid): info for uid, info in app_info.items()}}

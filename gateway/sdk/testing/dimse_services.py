@@ -162,10 +162,7 @@ def n_create(
 
 
 def n_delete(
-    handler: Handler,
-    sop_class: str,
-    instance: str,
-    **how: Unpack[SimulatedPeerOptions],
+    handler: Handler, sop_class: str, instance: str, **how: Unpack[SimulatedPeerOptions]
 ) -> int:
     """N-DELETE: the status."""
     asked = SimulatedRequest(

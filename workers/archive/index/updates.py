@@ -162,11 +162,7 @@ def _patient_key(texts: Texts) -> str:
 
 
 def _row(
-    execute: Execute,
-    level: Level,
-    key: tuple[Any, ...],
-    texts: Texts,
-    above: int | None = None,
+    execute: Execute, level: Level, key: tuple[Any, ...], texts: Texts, above: int | None = None
 ) -> int:
     found = execute(_SELECT[level], key).fetchone()
     if found is None:
