@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gateway.dimse.status import (
-    CANCEL,
-    SUBOPERATIONS_FAILED,
-    SUCCESS,
-    UNABLE_TO_PERFORM_SUBOPERATIONS,
-    Category,
-    category,
-)
+from gateway.dimse import status as codes
+from gateway.dimse.status import Category, category
 from gateway.uid import is_tolerable
 
 MOST = 0xFFFF
@@ -55,16 +49,17 @@ class SuboperationCounters:
         Unless the operation was cancelled, remaining sub-operations count as failed. A success
         becomes the status that the counters imply.
         """
-        if status != CANCEL:
+        if status != codes.CANCEL:
             self.give_up()
-        return self.status() if status == SUCCESS else status
+        return self.status() if status == codes.SUCCESS else status
 
     def status(self) -> int:
         """Return the final status if the worker reports success."""
         if self.failures and not (self.completed or self.warnings):
-            return UNABLE_TO_PERFORM_SUBOPERATIONS
-        excess = self.completed + self.warnings + self.failures > self.announced
-        return SUBOPERATIONS_FAILED if self.failures or self.warnings or excess else SUCCESS
+            return codes.UNABLE_TO_PERFORM_SUBOPERATIONS
+        if self.failures or self.warnings or self.completed > self.announced:
+            return codes.SUBOPERATIONS_FAILED
+        return codes.SUCCESS
 
     def elements(self, *, with_remaining: bool) -> dict[str, int]:
         """Return the counters by PS3.7 keyword; remaining only if pending or cancelled."""

@@ -11,17 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from gateway import uid
 from gateway.datasets import NotDicom
 from gateway.datasets.instances import Instance, identify, walk
 from gateway.errors import ConfigError
 from gateway.load.instance_identity import PLACEHOLDER, Field
 from gateway.load.template import Template
 from gateway.part10.elements import BIG, LITTLE
-from gateway.uid import (
-    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-    EXPLICIT_VR_BIG_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +105,7 @@ def _template(
 
 
 def _locate(data: bytes, syntax: str) -> list[_ElementSpan]:
-    if syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+    if syntax == uid.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
         raise _Unparsable("it is deflated")
     found = [element for element in _top_level(data, syntax) if element.tag in _PLACES]
     if not found or found[0].tag != 0x00080018:
@@ -119,8 +115,8 @@ def _locate(data: bytes, syntax: str) -> list[_ElementSpan]:
 
 def _top_level(data: bytes, syntax: str) -> Iterator[_ElementSpan]:
     """Yield the elements up to the Series Instance UID that are not in a sequence."""
-    layout = BIG if syntax == EXPLICIT_VR_BIG_ENDIAN else LITTLE
-    explicit = syntax != IMPLICIT_VR_LITTLE_ENDIAN
+    layout = BIG if syntax == uid.EXPLICIT_VR_BIG_ENDIAN else LITTLE
+    explicit = syntax != uid.IMPLICIT_VR_LITTLE_ENDIAN
     at = depth = 0
     while at < len(data):
         header = layout.header(data, at, explicit=explicit)
@@ -142,14 +138,14 @@ def _top_level(data: bytes, syntax: str) -> Iterator[_ElementSpan]:
 
 def _patched(data: bytes, places: list[_ElementSpan], syntax: str, root: str) -> tuple[bytes, int]:
     """Return the data set with placeholders, and the length of the part that has them."""
-    order = ">" if syntax == EXPLICIT_VR_BIG_ENDIAN else "<"
+    order = ">" if syntax == uid.EXPLICIT_VR_BIG_ENDIAN else "<"
     values = PLACEHOLDER.values(root)
     parts: list[bytes] = []
     begin = 0
     for place in places:
         value = values[_PLACES[place.tag]]
         vr = data[place.start + 4 : place.start + 6]
-        if syntax != IMPLICIT_VR_LITTLE_ENDIAN and vr == b"UI":
+        if syntax != uid.IMPLICIT_VR_LITTLE_ENDIAN and vr == b"UI":
             header = data[place.start : place.start + 6] + struct.pack(f"{order}H", len(value))
         else:
             header = data[place.start : place.start + 4] + struct.pack(f"{order}L", len(value))
