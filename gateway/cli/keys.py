@@ -30,50 +30,28 @@ if TYPE_CHECKING:
 _TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
 
 _PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
-_RETURNED = {
+_STUDY = [
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "StudyID",
+    "ModalitiesInStudy",
+    "StudyDescription",
+]
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+_RETURNED: dict[QueryLevel, tuple[str, ...]] = {
     QueryLevel.PATIENT: _PATIENT,
-    QueryLevel.STUDY: (
-        "PatientName",
-        "PatientID",
-        "StudyDate",
-        "StudyTime",
-        "AccessionNumber",
-        "StudyID",
-        "ModalitiesInStudy",
-        "StudyDescription",
-        "StudyInstanceUID",
-    ),
-    QueryLevel.SERIES: (
-        "Modality",
-        "SeriesNumber",
-        "SeriesDescription",
-        "StudyInstanceUID",
-        "SeriesInstanceUID",
-    ),
-    QueryLevel.IMAGE: (
-        "InstanceNumber",
-        "SOPClassUID",
-        "StudyInstanceUID",
-        "SeriesInstanceUID",
-        "SOPInstanceUID",
-    ),
+    QueryLevel.STUDY: (*_PATIENT[:2], *_STUDY, *_UIDS[:1]),
+    QueryLevel.SERIES: ("Modality", "SeriesNumber", "SeriesDescription", *_UIDS[:2]),
+    QueryLevel.IMAGE: ("InstanceNumber", "SOPClassUID", *_UIDS),
 }
 """Attributes that a query asks for at each level, besides the given keys."""
 
-_STEP = "ScheduledProcedureStepSequence."
-_WORKLIST = (
-    *_PATIENT,
-    "AccessionNumber",
-    "RequestedProcedureID",
-    "RequestedProcedureDescription",
-    "StudyInstanceUID",
-    f"{_STEP}Modality",
-    f"{_STEP}ScheduledStationAETitle",
-    f"{_STEP}ScheduledProcedureStepStartDate",
-    f"{_STEP}ScheduledProcedureStepStartTime",
-    f"{_STEP}ScheduledProcedureStepDescription",
-    f"{_STEP}ScheduledProcedureStepID",
-)
+_REQUESTED = ["AccessionNumber", "RequestedProcedureID", "RequestedProcedureDescription"]
+_STEP = "ScheduledProcedureStep"
+_OF_STEP = ["Modality", "ScheduledStationAETitle"]
+_OF_STEP += [f"{_STEP}{name}" for name in ("StartDate", "StartTime", "Description", "ID")]
+_WORKLIST = (*_PATIENT, *_REQUESTED, *_UIDS[:1], *(f"{_STEP}Sequence.{n}" for n in _OF_STEP))
 
 
 def identifier(
