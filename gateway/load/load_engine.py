@@ -230,7 +230,5 @@ class Engine:
     async def pause(self, seconds: float) -> None:
         """Wait, but not beyond the end of the load."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._over.wait(), min(seconds, max(self._until_end(), 0.0)))
-
-    def _until_end(self) -> float:
-        return self._end - self._loop.time()
+            left = max(self._end - self._loop.time(), 0.0)
+            await asyncio.wait_for(self._over.wait(), min(seconds, left))

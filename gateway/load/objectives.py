@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,18 +11,11 @@ from gateway.errors import ConfigError
 from gateway.load.arguments import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gateway.load.tally import Tally
 
 _TERM = re.compile(r"([a-z]+[0-9.]*)\s*(<=|>=|<|>)\s*([0-9.]+)\s*(us|ms|s|m|%|/s)?")
 _PERCENTILE = re.compile(r"p([0-9]{1,2}(?:\.[0-9]+)?)")
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "<": lambda found, limit: found < limit,
-    "<=": lambda found, limit: found <= limit,
-    ">": lambda found, limit: found > limit,
-    ">=": lambda found, limit: found >= limit,
-}
+_COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _LATENCIES = ("max", "mean")
 
 
@@ -51,7 +45,7 @@ class Objective:
         """Return whether the objective is met; one of latency is not if nothing was measured."""
         if self.metric not in ("errors", "rate") and not tally.latency.count:
             return False
-        return _COMPARE[self.comparison](self.measure(tally, seconds), self.limit)
+        return bool(_COMPARE[self.comparison](self.measure(tally, seconds), self.limit))
 
     def show(self, value: float) -> str:
         """Return a value of this metric as text."""

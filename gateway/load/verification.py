@@ -17,6 +17,7 @@ from gateway.datasets import NotDicom
 from gateway.datasets.instances import identify, walk
 from gateway.load import journal
 from gateway.load.load_operations import templates_of
+from gateway.part10.elements import LITTLE, text_of
 from gateway.requestor.proposal import Address, Proposal
 from gateway.requestor.requestor_association import associate
 from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN, KEYWORDS
@@ -195,9 +196,8 @@ def _implicit(*elements: tuple[int, bytes]) -> bytes:
 def _value(data: bytes, wanted: int) -> str:
     """Return a top-level value of an implicit VR little endian data set; empty if absent."""
     at = 0
-    while at + 8 <= len(data):
-        group, element, length = struct.unpack_from("<HHL", data, at)
-        if group << 16 | element == wanted:
-            return data[at + 8 : at + 8 + length].decode("latin-1").rstrip("\0 ")
-        at += 8 + length
+    while header := LITTLE.header(data, at, explicit=False):
+        begin, at = at + header.size, at + header.size + header.length
+        if header.tag == wanted:
+            return text_of(data[begin:at])
     return ""

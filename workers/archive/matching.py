@@ -10,15 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from workers.archive import comparison_keys as keys
 from workers.archive.attributes import Attribute, MatchingKind
-from workers.archive.comparison_keys import (
-    LONGEST,
-    date_key,
-    datetime_key,
-    fold,
-    number_key,
-    time_key,
-)
 
 _LISTED = frozenset({"UI", "CS"})
 """VRs whose keys may have more than one value: UIDs and, because many peers do it, codes."""
@@ -118,18 +111,18 @@ def _uids(attribute: Attribute, text: str) -> Condition:
 
 
 def _number(attribute: Attribute, text: str) -> Condition:
-    return Equal(attribute.keys, (number_key(_one(attribute, text)) or "",))
+    return Equal(attribute.keys, (keys.number_key(_one(attribute, text)) or "",))
 
 
 def _name(attribute: Attribute, text: str) -> tuple[Condition, ...]:
     """Match one component group with any, several each with its own (PS3.5 6.2.1.2)."""
     groups = _one(attribute, text).split("=")
     if len(groups) == 1:
-        return (_name_pattern(attribute.keys, fold(text)),)
+        return (_name_pattern(attribute.keys, keys.fold(text)),)
     if len(groups) > 3:
         raise BadIdentifier(attribute.tag, "has more than three component groups")
     return tuple(
-        _name_pattern((column,), fold(group))
+        _name_pattern((column,), keys.fold(group))
         for column, group in zip(attribute.keys, groups, strict=False)
         if group.strip("* ")
     )
@@ -166,10 +159,10 @@ def _is_pattern(text: str) -> bool:
 
 def _pattern(columns: tuple[str, ...], text: str) -> Equal | Like:
     if not _is_pattern(text):
-        return Equal(columns, (text,)) if len(text) <= LONGEST else NOTHING
+        return Equal(columns, (text,)) if len(text) <= keys.LONGEST else NOTHING
     pattern = re.sub(r"\*+", "*", text)
     # No stored value is so long, and a pattern of 10 MB must not reach the database.
-    if len(pattern) - pattern.count("*") > LONGEST:
+    if len(pattern) - pattern.count("*") > keys.LONGEST:
         return NOTHING
     return Like(columns, pattern)
 
@@ -178,11 +171,11 @@ Key: TypeAlias = Callable[[str], str | None]
 
 
 def _date(attribute: Attribute, text: str) -> Between:
-    return _range(attribute, text, date_key, date_key)
+    return _range(attribute, text, keys.date_key, keys.date_key)
 
 
 def _time(attribute: Attribute, text: str) -> Between:
-    return _range(attribute, text, time_key, lambda end: time_key(end, fill="9"))
+    return _range(attribute, text, keys.time_key, lambda end: keys.time_key(end, fill="9"))
 
 
 def _range(attribute: Attribute, text: str, first: Key, last: Key) -> Between:
@@ -207,7 +200,7 @@ def moments_between(
     if every time of that day would. Raises BadIdentifier.
     """
     date_text, time_text = date_text.strip(" \0"), time_text.strip(" \0")
-    if not date_text or not time_text or date_key(date_text) or time_key(time_text):
+    if not date_text or not time_text or keys.date_key(date_text) or keys.time_key(time_text):
         return None
     days, times = _date(date, date_text), _time(time, time_text)
     if (days.low is None, days.high is None) != (times.low is None, times.high is None):
@@ -225,8 +218,8 @@ def _datetime(attribute: Attribute, text: str) -> Condition:
         bounds = found.group(1), found.group(2)
     else:
         raise BadIdentifier(attribute.tag, "is not a valid DT value or range")
-    low = datetime_key(bounds[0]) if bounds[0] else None
-    high = datetime_key(bounds[1], fill="9") if bounds[1] else None
+    low = keys.datetime_key(bounds[0]) if bounds[0] else None
+    high = keys.datetime_key(bounds[1], fill="9") if bounds[1] else None
     return Between(attribute.keys[0], low, high)
 
 

@@ -5,25 +5,7 @@ in a database that several gateways can share. `workers.archive.opening` chooses
 """
 
 from workers.archive.index.interface import Index
-from workers.archive.index.records import (
-    AddOutcome,
-    AddResult,
-    IndexedFile,
-    IndexEntry,
-    IndexFailure,
-    JournalEntry,
-    StudySummary,
-)
+from workers.archive.index.records import AddOutcome, IndexEntry, IndexFailure
 from workers.archive.index.sqlite import SqliteIndex
 
-__all__ = [
-    "AddOutcome",
-    "AddResult",
-    "Index",
-    "IndexEntry",
-    "IndexFailure",
-    "IndexedFile",
-    "JournalEntry",
-    "SqliteIndex",
-    "StudySummary",
-]
+__all__ = ["AddOutcome", "Index", "IndexEntry", "IndexFailure", "SqliteIndex"]
