@@ -21,13 +21,9 @@ from gateway.datasets.instances import Instance, identify
 from gateway.datasets.selection import select_context
 from gateway.datasets.syntaxes import BASIC_SYNTAXES, UNCOMPRESSED
 
+# fmt: off
 __all__ = [
-    "BASIC_SYNTAXES",
-    "UNCOMPRESSED",
-    "DatasetError",
-    "Instance",
-    "NoContext",
-    "NotDicom",
-    "identify",
-    "select_context",
+    "BASIC_SYNTAXES", "UNCOMPRESSED", "DatasetError", "Instance", "NoContext", "NotDicom",
+    "identify", "select_context",
 ]
+# fmt: on

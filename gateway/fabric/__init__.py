@@ -15,13 +15,9 @@ from gateway.fabric.wire.terms import (
     Registration,
 )
 
+# fmt: off
 __all__ = [
-    "Answer",
-    "Binding",
-    "CancelReason",
-    "CommandFailure",
-    "LeaseState",
-    "Notification",
-    "ReceivedIntervention",
-    "Registration",
+    "Answer", "Binding", "CancelReason", "CommandFailure", "LeaseState", "Notification",
+    "ReceivedIntervention", "Registration",
 ]
+# fmt: on

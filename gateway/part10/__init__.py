@@ -11,12 +11,8 @@ from gateway.part10.elements import LIMIT, PREAMBLE
 from gateway.part10.identity import IdentityScan
 from gateway.part10.meta import FileMeta, Part10Error, file_meta, read_file_meta
 
+# fmt: off
 __all__ = [
-    "LIMIT",
-    "PREAMBLE",
-    "FileMeta",
-    "IdentityScan",
-    "Part10Error",
-    "file_meta",
-    "read_file_meta",
+    "LIMIT", "PREAMBLE", "FileMeta", "IdentityScan", "Part10Error", "file_meta", "read_file_meta",
 ]
+# fmt: on

@@ -86,24 +86,13 @@ class IdentityScan:
     work are limited to 64 KiB of the data set, after inflating if it is deflated.
     """
 
+    # fmt: off
     __slots__ = (
-        "_at",
-        "_budget",
-        "_buffer",
-        "_deflated",
-        "_depth",
-        "_explicit",
-        "_first",
-        "_inflatable",
-        "_inflate",
-        "_layout",
-        "_skip",
-        "_unknown",
-        "done",
-        "has_group_2",
-        "sop_class_uid",
+        "_at", "_budget", "_buffer", "_deflated", "_depth", "_explicit", "_first", "_inflatable",
+        "_inflate", "_layout", "_skip", "_unknown", "done", "has_group_2", "sop_class_uid",
         "sop_instance_uid",
     )
+    # fmt: on
 
     def __init__(self, transfer_syntax_uid: str) -> None:
         self.done = False

@@ -23,32 +23,12 @@ from gateway.requestor.proposal import Address, Proposal
 from gateway.requestor.requestor_association import RequestorAssociation, associate
 from gateway.requestor.status_text import describe_status
 
+# fmt: off
 __all__ = [
-    "BASIC_SYNTAXES",
-    "Aborted",
-    "Address",
-    "AssociationError",
-    "Collect",
-    "EchoResult",
-    "Handler",
-    "IncomingRequest",
-    "Instance",
-    "NotAccepted",
-    "NotDicom",
-    "Operation",
-    "Proposal",
-    "ReceivedResponse",
-    "Receiver",
-    "Rejected",
-    "Released",
-    "Reply",
-    "RequestorAssociation",
-    "SourceFailed",
-    "TimedOut",
-    "Timeouts",
-    "Unreachable",
-    "associate",
-    "describe_status",
-    "echo",
+    "BASIC_SYNTAXES", "Aborted", "Address", "AssociationError", "Collect", "EchoResult", "Handler",
+    "IncomingRequest", "Instance", "NotAccepted", "NotDicom", "Operation", "Proposal",
+    "ReceivedResponse", "Receiver", "Rejected", "Released", "Reply", "RequestorAssociation",
+    "SourceFailed", "TimedOut", "Timeouts", "Unreachable", "associate", "describe_status", "echo",
     "identify",
 ]
+# fmt: on

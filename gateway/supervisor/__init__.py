@@ -10,13 +10,9 @@ from gateway.supervisor.listen import format_address
 from gateway.supervisor.run_gateway import serve
 from gateway.supervisor.run_worker import launch, prepare
 
+# fmt: off
 __all__ = [
-    "ChildModules",
-    "RunningGateway",
-    "WorkerLaunch",
-    "find_running",
-    "format_address",
-    "launch",
-    "prepare",
-    "serve",
+    "ChildModules", "RunningGateway", "WorkerLaunch", "find_running", "format_address", "launch",
+    "prepare", "serve",
 ]
+# fmt: on

@@ -58,21 +58,12 @@ _P_DATA_TF = PDataTF.kind
 class Framer:
     """Splits the byte stream of one peer."""
 
+    # fmt: off
     __slots__ = (
-        "_body",
-        "_command",
-        "_context_id",
-        "_head",
-        "_last",
-        "_left",
-        "_mode",
-        "_pdv_left",
-        "contexts",
-        "excerpt",
-        "length",
-        "max_pdu",
-        "tracing",
+        "_body", "_command", "_context_id", "_head", "_last", "_left", "_mode", "_pdv_left",
+        "contexts", "excerpt", "length", "max_pdu", "tracing",
     )
+    # fmt: on
 
     def __init__(self, max_pdu: int) -> None:
         self.max_pdu = max_pdu
