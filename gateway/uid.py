@@ -11,7 +11,7 @@ import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from gateway.tables import read_table
+from gateway.table_files import read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

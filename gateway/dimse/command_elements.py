@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
-from gateway.tables import read_table
+from gateway.table_files import read_table
 
 NO_DATA_SET = 0x0101
 """The value of Command Data Set Type if no data set follows (PS3.7 E.1)."""

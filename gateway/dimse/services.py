@@ -14,7 +14,7 @@ from gateway.dimse.command_elements import CommandField as Cmd
 from gateway.dimse.message import DataSet, Message, Request
 from gateway.dimse.statuses import STATUSES, StatusRows, find_status
 from gateway.errors import DimseError
-from gateway.tables import read_table
+from gateway.table_files import read_table
 from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, name_of
 
 if TYPE_CHECKING:

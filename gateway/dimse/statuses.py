@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from gateway.dimse.status import Category
-from gateway.tables import read_table
+from gateway.table_files import read_table
 
 
 class StatusRow(NamedTuple):

@@ -8,7 +8,7 @@ storage SOP classes than that. The usual ones are those that pynetdicom's
 from __future__ import annotations
 
 from gateway.dimse.services import SERVICES
-from gateway.tables import read_table
+from gateway.table_files import read_table
 from gateway.uid import UIDS
 
 _SELDOM_USED = tuple(row[0] for row in read_table("dimse/seldom_used.tsv"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.tables import read_table
+from gateway.table_files import read_table
 
 
 def names(kind: str) -> dict[str, str]:

@@ -29,7 +29,7 @@ from gateway.dimse.services import (
 )
 from gateway.dimse.status import Category, category, is_pending
 from gateway.errors import DimseError
-from gateway.tables import read_table
+from gateway.table_files import read_table
 from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, UIDS, UidType
 
 INSTANCE = "1.2.3"
