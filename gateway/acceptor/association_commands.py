@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from gateway.fabric.acceptor import AssociationCommand
     from gateway.ul.negotiation import AcceptedContext
 
+    Performer = Callable[[AssociationEngine, AssociationCommand], Coroutine[None, None, None]]
+
 log = logging.getLogger("gateway.acceptor")
 
 _KINDS: dict[str, type[Request]] = {
@@ -49,15 +51,17 @@ class AssociationCommands:
                 engine.abort(Aborted("a worker aborted the association"))
                 command.reply({})
             case "release":
-                self._start(command, _release(engine, command))
+                self._start(_release, engine, command)
             case "request":
-                self._start(command, _request(engine, command))
+                self._start(_request, engine, command)
             case other:
                 text = f"{other[:40]!r} is not a valid command: use abort, release or request"
                 command.fail(CommandFailure.INVALID, text)
 
-    def _start(self, command: AssociationCommand, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(_guarded(command, work))
+    def _start(
+        self, perform: Performer, engine: AssociationEngine, command: AssociationCommand
+    ) -> None:
+        task = asyncio.get_running_loop().create_task(_guarded(perform, engine, command))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -67,9 +71,11 @@ class AssociationCommands:
         command.gone = gone
 
 
-async def _guarded(command: AssociationCommand, work: Coroutine[None, None, None]) -> None:
+async def _guarded(
+    perform: Performer, engine: AssociationEngine, command: AssociationCommand
+) -> None:
     try:
-        await work
+        await perform(engine, command)
     except TimedOut:
         command.fail(
             CommandFailure.TIMEOUT, "the peer did not respond in time; the association is aborted"
@@ -110,7 +116,7 @@ def _build(engine: AssociationEngine, payload: dict[str, Any], context: Accepted
     """The request that a payload describes; raises in words for one that cannot be sent."""
     kind = _KINDS.get(str(payload.get("kind")))
     if kind is None:
-        raise ValueError(f"{payload.get('kind')!r:.40} is no request of PS3.7")
+        raise ValueError(f"{payload.get('kind')!r:.40} is not a request of PS3.7")
     parameters = dict(payload.get("parameters") or {})
     tags = "attribute_identifier_list"
     if isinstance(parameters.get(tags), list):

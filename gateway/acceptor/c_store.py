@@ -79,6 +79,7 @@ class StoreRequest(WorkerRequest):
             self._writer.discard()
         elif self._sealing is not None:
             self._sealing.cancel()
+            self._writer.discard()  # a task that is cancelled before its first step does nothing
         self._release()
 
     # once it is there
