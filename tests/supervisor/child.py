@@ -65,6 +65,9 @@ def play(inherited: process.Inherited, do: str, **how: Any) -> int | None:
             inherited.report(**how)
         case "leave":
             return int(how["status"])
+        case "wait":  # for the test to make a file
+            while not os.path.exists(how["file"]):
+                select.select((), (), (), 0.01)
         case "leave once":  # the file records that it has left
             if not os.path.exists(how["file"]):
                 open(how["file"], "x").close()

@@ -56,6 +56,9 @@ def test_refused_names_the_holder(bench: Bench) -> None:
 @pytest.mark.parametrize(("status", "becomes"), [(EXIT_SUPERSEDED, EXIT_SUPERSEDED), (3, 2)])
 def test_what_ends_it_later_is_its_exit_status(bench: Bench, status: int, becomes: int) -> None:
     bench.serve().line()
-    running = launch(bench, [*READY, {"do": "leave", "status": status}], processes=2)
+    both_ready = bench.folder / "both-ready"
+    wait = {"do": "wait", "file": str(both_ready)}
+    running = launch(bench, [*READY, wait, {"do": "leave", "status": status}], processes=2)
     assert "ready" in running.line()
+    both_ready.touch()
     assert running.wait() == becomes
