@@ -83,20 +83,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _name, _module in {
-    "serve": serve,
-    "worker": worker,
-    "echo": echo,
-    "store": store,
-    "find": find,
-    "get": get,
-    "move": move,
-    "load": load,
-    "events": events,
-    "status": status,
-    "config": config,
-}.items():
-    app.command(_name)(_module.command)
+for _module in (serve, worker, echo, store, find, get, move, load, events, status, config):
+    app.command(_module.__name__.rpartition(".")[2])(_module.command)
 
 
 def _version(wanted: bool) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _PDUS = ("data", "pdu")
 """The keys of a body under which there may be a PDU."""
 
+_ASSOCIATION_KEYS = ("id", "acceptor", "side", "state", "local", "remote")
+
 # Association PDUs (PS3.8 9.3.2, 9.3.3)
 _ASSOCIATE = (0x01, 0x02)
 _VARIABLE = 74
@@ -70,12 +72,7 @@ def plain(notification: Notification) -> dict[str, Any]:
     }
     if association:
         values["association"] = {
-            "id": association.get("id"),
-            "acceptor": association.get("acceptor"),
-            "side": association.get("side"),
-            "state": association.get("state"),
-            "local": association.get("local"),
-            "remote": association.get("remote"),
+            **{key: association.get(key) for key in _ASSOCIATION_KEYS},
             "calling_ae_title": _title(association, "requestor"),
             "called_ae_title": _title(association, "acceptor_info"),
         }

@@ -49,51 +49,37 @@ class RetrieveProgress:
         return response
 
     def _pending(self, response: ReceivedResponse) -> None:
-        remaining, completed, failed, warning = counters(response)
-        done = completed + failed + warning
+        numbers = counters(response)
+        remaining = numbers["remaining"]
+        done = sum(numbers.values()) - remaining
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=done + remaining)
         elif (remaining, done) != self._last:
             self._last = (remaining, done)
-            self._output.event(
-                "progress",
-                f"{done} of {done + remaining} {self._verb}",
-                remaining=remaining,
-                completed=completed,
-                failed=failed,
-                warning=warning,
-            )
+            text = f"{done} of {done + remaining} {self._verb}"
+            self._output.event("progress", text, **numbers)
 
     def end(self, sop_class: str, final: ReceivedResponse, **more: int) -> int:
         """Print the summary and return the exit status; `more` are further numbers to print."""
-        remaining, completed, failed, warning = counters(final)
+        numbers = counters(final)
         status_text = describe_status(sop_class, final.response)
-        parts = [f"{completed} {self._verb}"]
+        parts = [f"{numbers['completed']} {self._verb}"]
         for number, what in (
-            (warning, "with a warning"),
-            (failed, "failed"),
-            (remaining, "not started"),
+            (numbers["warning"], "with a warning"),
+            (numbers["failed"], "failed"),
+            (numbers["remaining"], "not started"),
             *((number, what) for what, number in more.items()),
         ):
             parts += [f"{number} {what}"] if number else []
-        self._output.event(
-            "summary",
-            f"{', '.join(parts)}; {status_text}",
-            status=final.status,
-            text=status_text,
-            remaining=remaining,
-            completed=completed,
-            failed=failed,
-            warning=warning,
-            **more,
-        )
-        return 0 if final.category is Category.SUCCESS and not failed else 1
+        text = f"{', '.join(parts)}; {status_text}"
+        said = {"status": final.status, "text": status_text}
+        self._output.event("summary", text, **said, **numbers, **more)
+        return 0 if final.category is Category.SUCCESS and not numbers["failed"] else 1
 
 
-def counters(received: ReceivedResponse) -> tuple[int, int, int, int]:
+def counters(received: ReceivedResponse) -> dict[str, int]:
     """Return remaining, completed, failed and warning sub-operations; 0 for an absent one."""
-    remaining, completed, failed, warning = (
-        getattr(received.response, f"number_of_{name}_suboperations", None) or 0
+    return {
+        name: getattr(received.response, f"number_of_{name}_suboperations", None) or 0
         for name in ("remaining", "completed", "failed", "warning")
-    )
-    return remaining, completed, failed, warning
+    }

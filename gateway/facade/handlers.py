@@ -50,11 +50,6 @@ class Handlers(Worker):
         bound = super().bound(event)
         return (self._own[event], *bound) if event in self._own else bound
 
-    def unbind(self, event: AnyEvent, handler: AnyHandler) -> None:
-        with self._lock:
-            kept = tuple(b for b in super().bound(event.name) if b.function != handler)
-            self._set(event.name, kept)
-
     def get_events(self) -> list[AnyEvent]:
         own = [bound.event for bound in self._own.values()]
         return sorted({event.name: event for event in (*self.shown(), *own)}.values(), key=str)
@@ -65,10 +60,7 @@ class Handlers(Worker):
 
     def of(self, event: AnyEvent) -> Any:
         """Return what pynetdicom's `get_handlers` returns, and (None, None) for no handler."""
-        found = [(b.function, list(b.args) or None) for b in super().bound(event.name)]
-        if event.is_intervention:
-            return found[0] if found else (None, None)
-        return found
+        return self.get_handlers(event) or ((None, None) if event.is_intervention else [])
 
     def _add(self, new: BoundHandler) -> None:
         sdk.check(new)

@@ -8,18 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from gateway.ul.items import (
-    AsyncOperationsWindow,
-    RoleSelection,
-    SopClassCommonExtended,
-    SopClassExtended,
-    UserIdentityRQ,
-)
+from gateway.ul import items as ul
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gateway.ul.items import UserIdentityAC
 
 _TYPES = range(1, 6)
 _WITH_PASSCODE = 2
@@ -32,13 +25,13 @@ class AsynchronousOperationsWindowNegotiation:
     maximum_number_operations_invoked: int = 1
     maximum_number_operations_performed: int = 1
 
-    def item(self) -> AsyncOperationsWindow:
+    def item(self) -> ul.AsyncOperationsWindow:
         """Return the sub-item as it is sent; raise ValueError."""
         numbers = (self.maximum_number_operations_invoked, self.maximum_number_operations_performed)
         for number in numbers:
             if not isinstance(number, int) or not 0 <= number <= 0xFFFF:
                 raise ValueError(f"a number of operations must be 0 to 65535, not {number!r}")
-        return AsyncOperationsWindow(*numbers)
+        return ul.AsyncOperationsWindow(*numbers)
 
 
 @dataclass
@@ -49,12 +42,12 @@ class SCP_SCU_RoleSelectionNegotiation:  # noqa: N801 - pynetdicom's
     scu_role: bool | None = None
     scp_role: bool | None = None
 
-    def item(self) -> RoleSelection:
+    def item(self) -> ul.RoleSelection:
         """Return the sub-item as it is sent; raise ValueError."""
         if not self.scu_role and not self.scp_role:
             raise ValueError("role selection needs scu_role or scp_role to be True")
         uid = _uid(self.sop_class_uid, "sop_class_uid")
-        return RoleSelection(uid, bool(self.scu_role), bool(self.scp_role))
+        return ul.RoleSelection(uid, bool(self.scu_role), bool(self.scp_role))
 
 
 @dataclass
@@ -64,12 +57,12 @@ class SOPClassExtendedNegotiation:
     sop_class_uid: str | None = None
     service_class_application_information: bytes | None = None
 
-    def item(self) -> SopClassExtended:
+    def item(self) -> ul.SopClassExtended:
         """Return the sub-item as it is sent; raise ValueError."""
         information = self.service_class_application_information
         if not isinstance(information, bytes):
             raise ValueError("service_class_application_information must be bytes")
-        return SopClassExtended(_uid(self.sop_class_uid, "sop_class_uid"), information)
+        return ul.SopClassExtended(_uid(self.sop_class_uid, "sop_class_uid"), information)
 
 
 @dataclass
@@ -80,9 +73,9 @@ class SOPClassCommonExtendedNegotiation:
     service_class_uid: str | None = None
     related_general_sop_class_identification: list[str] = field(default_factory=list)
 
-    def item(self) -> SopClassCommonExtended:
+    def item(self) -> ul.SopClassCommonExtended:
         """Return the sub-item as it is sent; raise ValueError."""
-        return SopClassCommonExtended(
+        return ul.SopClassCommonExtended(
             _uid(self.sop_class_uid, "sop_class_uid"),
             _uid(self.service_class_uid, "service_class_uid"),
             tuple(str(uid) for uid in self.related_general_sop_class_identification),
@@ -101,7 +94,7 @@ class UserIdentityNegotiation:
     server_response: bytes | None = field(default=None, repr=False)
     """The acceptor's answer."""
 
-    def item(self) -> UserIdentityRQ:
+    def item(self) -> ul.UserIdentityRQ:
         """Return the sub-item as it is sent; raise ValueError."""
         if self.user_identity_type is None or self.user_identity_type not in _TYPES:
             raise ValueError(f"user_identity_type must be 1 to 5, not {self.user_identity_type!r}")
@@ -110,7 +103,7 @@ class UserIdentityNegotiation:
         if self.user_identity_type == _WITH_PASSCODE and not self.secondary_field:
             raise ValueError("user_identity_type 2 needs a secondary_field, the passcode")
         passcode = self.secondary_field if self.user_identity_type == _WITH_PASSCODE else None
-        return UserIdentityRQ(
+        return ul.UserIdentityRQ(
             self.user_identity_type,
             self.positive_response_requested,
             _bytes(self.primary_field),
@@ -118,9 +111,9 @@ class UserIdentityNegotiation:
         )
 
     @classmethod
-    def of(cls, item: UserIdentityRQ | UserIdentityAC) -> UserIdentityNegotiation:
+    def of(cls, item: ul.UserIdentityRQ | ul.UserIdentityAC) -> UserIdentityNegotiation:
         """Return the item for the sub-item of either side."""
-        if isinstance(item, UserIdentityRQ):
+        if isinstance(item, ul.UserIdentityRQ):
             asked = item.positive_response_requested
             return cls(item.type, asked, item.primary_field, item.secondary_field)
         return cls(server_response=item.server_response)
@@ -132,14 +125,7 @@ Item: TypeAlias = (
     | SOPClassExtendedNegotiation
     | SOPClassCommonExtendedNegotiation
     | UserIdentityNegotiation
-    | RoleSelection
-)
-_ITEMS = (
-    AsynchronousOperationsWindowNegotiation,
-    SCP_SCU_RoleSelectionNegotiation,
-    SOPClassExtendedNegotiation,
-    SOPClassCommonExtendedNegotiation,
-    UserIdentityNegotiation,
+    | ul.RoleSelection
 )
 
 
@@ -147,29 +133,29 @@ def proposal_options(items: Iterable[Item]) -> dict[str, Any]:
     """Return the items of `ext_neg` as arguments of a `Proposal`; raise TypeError, ValueError."""
     roles: dict[str, tuple[bool, bool]] = {}
     extended: dict[str, bytes] = {}
-    common: list[SopClassCommonExtended] = []
+    common: list[ul.SopClassCommonExtended] = []
     found: dict[str, Any] = {"roles": roles, "extended": extended}
     for item in items:
-        match item if isinstance(item, RoleSelection) else _checked(item):
-            case RoleSelection(sop_class_uid=uid, scu_role=scu, scp_role=scp):
+        match _sub_item(item):
+            case ul.RoleSelection(sop_class_uid=uid, scu_role=scu, scp_role=scp):
                 roles[str(uid)] = (bool(scu), bool(scp))
-            case SopClassExtended(sop_class_uid=uid, application_information=information):
+            case ul.SopClassExtended(sop_class_uid=uid, application_information=information):
                 extended[uid] = information
-            case SopClassCommonExtended() as one:
+            case ul.SopClassCommonExtended() as one:
                 common.append(one)
-            case AsyncOperationsWindow(invoked=invoked, performed=performed):
+            case ul.AsyncOperationsWindow(invoked=invoked, performed=performed):
                 found["async_ops"] = (invoked, performed)
-            case UserIdentityRQ() as identity:
+            case ul.UserIdentityRQ() as identity:
                 found["identity"] = identity
     return {**found, "common_extended": tuple(common)}
 
 
-def _checked(item: Any) -> Any:
-    if not isinstance(item, _ITEMS):
+def _sub_item(item: Any) -> Any:
+    if not isinstance(item, Item):
         raise TypeError(
             f"ext_neg has items of gateway.pdu_primitives, or of build_role, not {item!r:.80}"
         )
-    return item.item()
+    return item if isinstance(item, ul.RoleSelection) else item.item()
 
 
 def _uid(value: str | None, name: str) -> str:

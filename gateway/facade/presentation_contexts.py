@@ -9,32 +9,24 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from gateway import uid as registry
 from gateway.dimse.usual_storage import storage_sop_classes, usual_storage_sop_classes
 from gateway.facade.pynetdicom_names import names
 from gateway.facade.sop_classes import UID, SOPClass, sop_classes_of
-from gateway.uid import (
-    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-    EXPLICIT_VR_BIG_ENDIAN,
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-    KEYWORDS,
-    MAX_LENGTH,
-    NETWORK_TRANSFER_SYNTAXES,
-)
 from gateway.ul.items import RoleSelection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 DEFAULT_TRANSFER_SYNTAXES: list[str] = [
-    IMPLICIT_VR_LITTLE_ENDIAN,
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-    EXPLICIT_VR_BIG_ENDIAN,
+    registry.IMPLICIT_VR_LITTLE_ENDIAN,
+    registry.EXPLICIT_VR_LITTLE_ENDIAN,
+    registry.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    registry.EXPLICIT_VR_BIG_ENDIAN,
 ]
 """The default of `build_context`."""
 
-ALL_TRANSFER_SYNTAXES: list[str] = list(NETWORK_TRANSFER_SYNTAXES)
+ALL_TRANSFER_SYNTAXES: list[str] = list(registry.NETWORK_TRANSFER_SYNTAXES)
 
 _RESULTS = {
     None: "Pending",
@@ -150,7 +142,7 @@ def _text(uid: str | bytes) -> str:
     text = uid.decode("ascii") if isinstance(uid, bytes) else uid
     if not isinstance(text, str):
         raise TypeError(f"a UID must be a str, not {type(uid).__name__}")
-    if not 0 < len(text) <= MAX_LENGTH:
+    if not 0 < len(text) <= registry.MAX_LENGTH:
         raise ValueError(f"a UID has 1 to 64 characters, not {len(text)}")
     return text
 
@@ -189,7 +181,7 @@ def _contexts(name: str) -> list[PresentationContext]:
         case "StoragePresentationContexts":
             uids = usual_storage_sop_classes()
         case "MediaStoragePresentationContexts":
-            uids = [KEYWORDS["MediaStorageDirectoryStorage"]]
+            uids = [registry.KEYWORDS["MediaStorageDirectoryStorage"]]
         case _:
             retired = name == "QueryRetrievePresentationContexts"  # has Patient/Study Only
             classes = (

@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.settings import AssociationSettings
 from gateway.uid import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from gateway.ul.items import (
-    AsyncOperationsWindow,
-    RoleSelection,
-    SopClassCommonExtended,
-    SopClassExtended,
-    UserIdentityRQ,
-    UserInformation,
-)
+from gateway.ul import items
 from gateway.ul.negotiation import build_request
 
 if TYPE_CHECKING:
@@ -60,8 +53,8 @@ class Proposal:
     """Operations that this side would invoke and perform at once; 0: any number; None: 1, 1."""
     extended: Mapping[str, bytes] = field(default_factory=dict)
     """SOP class to service class application information."""
-    common_extended: tuple[SopClassCommonExtended, ...] = ()
-    identity: UserIdentityRQ | None = None
+    common_extended: tuple[items.SopClassCommonExtended, ...] = ()
+    identity: items.UserIdentityRQ | None = None
     implementation_class_uid: str = IMPLEMENTATION_CLASS_UID
     implementation_version_name: str = IMPLEMENTATION_VERSION_NAME
 
@@ -71,14 +64,14 @@ class Proposal:
             self.called_ae_title,
             self.calling_ae_title,
             self.contexts,
-            UserInformation(
+            items.UserInformation(
                 maximum_length=self.max_pdu,
                 implementation_class_uid=self.implementation_class_uid,
                 implementation_version_name=self.implementation_version_name,
-                async_ops=AsyncOperationsWindow(*self.async_ops) if self.async_ops else None,
-                roles=tuple(RoleSelection(uid, *roles) for uid, roles in self.roles.items()),
+                async_ops=items.AsyncOperationsWindow(*self.async_ops) if self.async_ops else None,
+                roles=tuple(items.RoleSelection(uid, *roles) for uid, roles in self.roles.items()),
                 sop_class_extended=tuple(
-                    SopClassExtended(uid, info) for uid, info in self.extended.items()
+                    items.SopClassExtended(uid, info) for uid, info in self.extended.items()
                 ),
                 sop_class_common_extended=self.common_extended,
                 user_identity=self.identity,

@@ -50,35 +50,27 @@ class Folder:
     def __init__(
         self, folder: Path, told: Callable[[Received], None], source_ae_title: str = ""
     ) -> None:
-        self._folder = folder
-        self._told = told
-        self._source = source_ae_title
+        self.folder = folder
+        self.told = told
+        self.source_ae_title = source_ae_title
+        """For the File Meta Information."""
 
     def __call__(self, incoming: IncomingRequest) -> Receiver | int:
         request = incoming.request
         if not isinstance(request, CStoreRQ):
             return codes.UNRECOGNIZED_OPERATION
-        return _File(self._folder, request, incoming.context.transfer_syntax, self)
-
-    def tell(self, received: Received) -> None:
-        """Hand on what became of an instance."""
-        self._told(received)
-
-    @property
-    def source_ae_title(self) -> str:
-        """The AE title of the sender, for the File Meta Information."""
-        return self._source
+        return _File(self, request, incoming.context.transfer_syntax)
 
 
 class _File:
     """The receiver of one instance."""
 
-    def __init__(self, folder: Path, request: CStoreRQ, syntax: str, owner: Folder) -> None:
+    def __init__(self, owner: Folder, request: CStoreRQ, syntax: str) -> None:
         self._request = request
         self._syntax = syntax
         self._owner = owner
-        self._path = folder / f"{_file_name(request.affected_sop_instance_uid)}.dcm"
-        self._part = folder / f".{secrets.token_hex(8)}.part"
+        self._path = owner.folder / f"{_file_name(request.affected_sop_instance_uid)}.dcm"
+        self._part = owner.folder / f".{secrets.token_hex(8)}.part"
         self._scan = IdentityScan(syntax)
         self._size = 0
         meta = file_meta(
@@ -150,7 +142,7 @@ class _File:
 
     def _tell(self, status: int, text: str = "") -> None:
         request = self._request
-        self._owner.tell(
+        self._owner.told(
             Received(
                 request.affected_sop_class_uid,
                 request.affected_sop_instance_uid,

@@ -7,14 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, TypeAlias
 
-from gateway.events import (
-    CATALOGUE,
-    DEADLINE,
-    InterventionEvent,
-    NotificationEvent,
-    PairEvent,
-    StatusEvent,
-)
+from gateway import events
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
@@ -23,7 +16,7 @@ if TYPE_CHECKING:
 
     from gateway.sdk.event import Event
 
-AnyEvent: TypeAlias = NotificationEvent | InterventionEvent
+AnyEvent: TypeAlias = events.NotificationEvent | events.InterventionEvent
 AnyHandler: TypeAlias = Callable[..., Any]
 
 if TYPE_CHECKING:
@@ -59,7 +52,7 @@ class BoundHandler:
     """May be given a request that another member had in hand when it died."""
     durable: bool = False
     """C-STORE: data is on disk before it is offered."""
-    deadline: float = DEADLINE
+    deadline: float = events.DEADLINE
     """Seconds to each answer."""
     batch: int = 0
     """Called with a list of at most this many events, and returns a list; 0: with one event."""
@@ -77,7 +70,7 @@ def describe(function: AnyHandler) -> str:
 def check(bound: BoundHandler) -> None:
     """Raise TypeError or ValueError for a handler that can never work."""
     event, function = bound.event, bound.function
-    if not (isinstance(event, AnyEvent) and CATALOGUE.get(event.name) is event):
+    if not (isinstance(event, AnyEvent) and events.CATALOGUE.get(event.name) is event):
         raise ValueError(f"{event!r} is not an event of gateway.evt")
     if not callable(function):
         raise TypeError(f"a handler of {event} must be callable, not {function!r}")
@@ -103,7 +96,7 @@ def _check_batch(bound: BoundHandler) -> None:
 
 def _check_kind(event: AnyEvent, function: AnyHandler) -> None:
     generates = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
-    if generates and isinstance(event, StatusEvent | PairEvent):
+    if generates and isinstance(event, events.StatusEvent | events.PairEvent):
         raise TypeError(f"{describe(function)} is a generator, but {event} has one answer")
 
 

@@ -247,7 +247,7 @@ class Worker:
     def unbind(self, event: AnyEvent, handler: AnyHandler) -> None:
         """No longer call `handler` for `event`; nothing happens if it is not bound."""
         with self._lock:
-            kept = tuple(b for b in self.bound(event.name) if b.function != handler)
+            kept = tuple(b for b in self._bound.get(event.name, ()) if b.function != handler)
             self._set(event.name, kept)
 
     def get_events(self) -> list[AnyEvent]:
@@ -259,7 +259,7 @@ class Worker:
 
         An empty list if nothing is bound.
         """
-        found = [(b.function, list(b.args) or None) for b in self.bound(event.name)]
+        found = [(b.function, list(b.args) or None) for b in self._bound.get(event.name, ())]
         return found[0] if found and event.is_intervention else found
 
     def on_start(self, hook: Hook) -> Hook:

@@ -11,26 +11,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 from gateway.errors import FabricError
-from gateway.fabric.wire.fields import (
-    AnswerItem,
-    RequestItem,
-    SharedPart,
-    as_answers,
-    as_bindings,
-    as_choice,
-    as_number,
-    as_requests,
-    as_seconds,
-    as_shared,
-    as_text,
-    as_texts,
-    exactly,
-)
+from gateway.fabric.wire import fields
 from gateway.fabric.wire.frames import pack, unpack
 from gateway.fabric.wire.terms import Binding, CancelReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from gateway.fabric.wire.fields import AnswerItem, RequestItem, SharedPart
 
 MAX_CREDIT = 4096
 
@@ -52,19 +40,19 @@ ENVELOPES: dict[int, type[Envelope]] = {}
 """Every type of envelope by its kind."""
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
-    "int": as_number,
-    "str": as_text,
-    "bool": exactly(bool),
-    "float": as_seconds,
-    "bytes": exactly(bytes),
-    "dict[str, Any]": exactly(dict),
-    "tuple[Binding, ...]": as_bindings,
-    "tuple[str, ...]": as_texts,
-    "tuple[SharedPart, ...]": as_shared,
-    "tuple[RequestItem, ...]": as_requests,
-    "tuple[AnswerItem, ...]": as_answers,
-    "Refusal": as_choice(Refusal),
-    "CancelReason": as_choice(CancelReason),
+    "int": fields.as_number,
+    "str": fields.as_text,
+    "bool": fields.exactly(bool),
+    "float": fields.as_seconds,
+    "bytes": fields.exactly(bytes),
+    "dict[str, Any]": fields.exactly(dict),
+    "tuple[Binding, ...]": fields.as_bindings,
+    "tuple[str, ...]": fields.as_texts,
+    "tuple[SharedPart, ...]": fields.as_shared,
+    "tuple[RequestItem, ...]": fields.as_requests,
+    "tuple[AnswerItem, ...]": fields.as_answers,
+    "Refusal": fields.as_choice(Refusal),
+    "CancelReason": fields.as_choice(CancelReason),
 }
 
 

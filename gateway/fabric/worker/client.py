@@ -24,15 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from gateway.fabric.wire.terms import (
-        Answer,
-        Binding,
-        CancelReason,
-        LeaseState,
-        Notification,
-        ReceivedIntervention,
-        Registration,
-    )
+    from gateway.fabric.wire import terms
     from gateway.fabric.worker.pending_commands import PendingCommand
     from gateway.settings import FabricSettings
 
@@ -56,13 +48,13 @@ class Client:
     def __init__(  # noqa: PLR0913 - the callbacks are what it is told
         self,
         run_dir: Path,
-        registration: Registration,
+        registration: terms.Registration,
         *,
         settings: FabricSettings,
-        on_requests: Callable[[list[ReceivedIntervention]], None],
-        on_cancel: Callable[[str, CancelReason], None] = lambda _token, _why: None,
-        on_notification: Callable[[Notification], None] = lambda _notification: None,
-        on_state: Callable[[LeaseState, str], None] = lambda _state, _detail: None,
+        on_requests: Callable[[list[terms.ReceivedIntervention]], None],
+        on_cancel: Callable[[str, terms.CancelReason], None] = lambda _token, _why: None,
+        on_notification: Callable[[terms.Notification], None] = lambda _notification: None,
+        on_state: Callable[[terms.LeaseState, str], None] = lambda _state, _detail: None,
         history: int = 0,
     ) -> None:
         self._run_dir = address.local(run_dir)
@@ -94,7 +86,7 @@ class Client:
             f"no gateway at {self._run_dir}: its acceptors do not grant within {timeout:g} s"
         )
 
-    def answer(self, token: str, answer: Answer) -> bool:
+    def answer(self, token: str, answer: terms.Answer) -> bool:
         """Answer a request; False if nobody awaits it any more.
 
         Each request needs one final answer, also after a cancel: it gives the credit back. An
@@ -103,7 +95,7 @@ class Client:
         """
         return self._membership.received.answer(token, answer)
 
-    def answer_many(self, answers: Sequence[tuple[str, Answer]]) -> None:
+    def answer_many(self, answers: Sequence[tuple[str, terms.Answer]]) -> None:
         """Give the final answers to several requests, those of one acceptor in one message.
 
         Raises FabricError, and none of them is sent, if they are too large together or one of them
@@ -141,7 +133,7 @@ class Client:
 
     def register(
         self,
-        bindings: Iterable[Binding] | None = None,
+        bindings: Iterable[terms.Binding] | None = None,
         timeout: float = 5.0,
         *,
         credit: int | None = None,

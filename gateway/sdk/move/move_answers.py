@@ -12,23 +12,11 @@ from typing import TYPE_CHECKING, Any
 from pydicom.dataset import Dataset
 
 from gateway.datasets.failed_list import encode_failed_list
-from gateway.dimse.status import (
-    CANCEL,
-    MOVE_DESTINATION_UNKNOWN,
-    PENDING,
-    SUCCESS,
-    UNABLE_TO_PERFORM_SUBOPERATIONS,
-)
+from gateway.dimse import status as codes
 from gateway.fabric import Answer
+from gateway.sdk import stream_values
 from gateway.sdk.handler_answers import MAX_COMMENT, SUCCEEDED, failure, raised
 from gateway.sdk.move.in_flight import SuboperationsInFlight
-from gateway.sdk.stream_values import (
-    CANCELLED,
-    as_pair,
-    early_status,
-    number_answer,
-    suboperation_pair,
-)
 
 if TYPE_CHECKING:
     from gateway.sdk.event import Event
@@ -37,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gateway.sdk")
 
-UNKNOWN = Answer({"status": MOVE_DESTINATION_UNKNOWN, "elements": {}})
+UNKNOWN = Answer({"status": codes.MOVE_DESTINATION_UNKNOWN, "elements": {}})
 _MAX_PORT = 0xFFFF
 
 
@@ -62,30 +50,30 @@ class MoveAnswers:
         self._in_flight = SuboperationsInFlight(event, peer_time)
 
     def __call__(self, value: Any) -> Answer | None:
-        value = as_pair(value)
+        value = stream_values.as_pair(value)
         match self._state:
             case MoveHandlerState.DESTINATION:
                 return self._destination(value)
             case MoveHandlerState.NUMBER:
                 return self._number(value)
             case MoveHandlerState.PAIRS:
-                answer, instance = suboperation_pair(self._event, value)
+                answer, instance = stream_values.suboperation_pair(self._event, value)
                 return self._final(answer) if answer.final else self._suboperation(instance)
 
     def cancelled(self, value: Any) -> Answer:
         if self._state is MoveHandlerState.PAIRS:
-            answer, _ = suboperation_pair(self._event, as_pair(value))
+            answer, _ = stream_values.suboperation_pair(self._event, stream_values.as_pair(value))
             if answer.final:
                 return self._final(answer)
-        return self._final(CANCELLED)
+        return self._final(stream_values.CANCELLED)
 
     def end(self, *, is_cancelled: bool = False) -> Answer:
         if self._state is MoveHandlerState.PAIRS:
             self._in_flight.finish()
             is_cancelled = is_cancelled and self._in_flight.counters.remaining > 0
-            return self._final(CANCELLED if is_cancelled else SUCCEEDED)
+            return self._final(stream_values.CANCELLED if is_cancelled else SUCCEEDED)
         if is_cancelled:
-            return CANCELLED
+            return stream_values.CANCELLED
         error = f"{self._event.name}: the handler ended before it yielded a number"
         return failure(self._state.value, error)
 
@@ -94,7 +82,7 @@ class MoveAnswers:
         if self._state is not MoveHandlerState.PAIRS:
             return Answer({**answer.payload, "failed": self._state.value})
         failures = self._event.event.failures  # type: ignore[union-attr]
-        status = failures.of("raised") if failures else UNABLE_TO_PERFORM_SUBOPERATIONS
+        status = failures.of("raised") if failures else codes.UNABLE_TO_PERFORM_SUBOPERATIONS
         comment = {"ErrorComment": answer.payload["error"][:MAX_COMMENT]}
         return self._final(Answer({"status": status, "elements": comment}))
 
@@ -111,7 +99,7 @@ class MoveAnswers:
             value = named
         match value:
             case Dataset() | (int(), None | Dataset()):
-                return early_status(self._event, value, "destination")
+                return stream_values.early_status(self._event, value, "destination")
             case (None, *_) | (_, None) | (_, None, _) if not isinstance(value[0], int):
                 return UNKNOWN
             case (str(host), int(port)) if 0 < port <= _MAX_PORT:
@@ -133,7 +121,7 @@ class MoveAnswers:
         return None
 
     def _number(self, value: Any) -> Answer:
-        answer = number_answer(self._event, value)
+        answer = stream_values.number_answer(self._event, value)
         if not answer.final:
             self._in_flight.counters.announced = answer.payload["number"]
             self._state = MoveHandlerState.PAIRS
@@ -146,7 +134,7 @@ class MoveAnswers:
         if not self._in_flight.count_answered():
             return None
         counters = self._in_flight.counters.elements(with_remaining=True)
-        return Answer({"status": PENDING, "elements": counters}, final=False)
+        return Answer({"status": codes.PENDING, "elements": counters}, final=False)
 
     def _final(self, answer: Answer) -> Answer:
         """Return the last answer with its counters, once the associations are released."""
@@ -155,9 +143,9 @@ class MoveAnswers:
             return answer
         counters, data = self._in_flight.counters, answer.data
         status = counters.conclude(answer.payload["status"])
-        if status == SUCCESS:
+        if status == codes.SUCCESS:
             data = None
         elif data is None:
             data = encode_failed_list(counters.failed, self._event.context.transfer_syntax)
-        elements = counters.elements(with_remaining=status == CANCEL)
+        elements = counters.elements(with_remaining=status == codes.CANCEL)
         return Answer({"status": status, "elements": answer.payload["elements"] | elements}, data)
