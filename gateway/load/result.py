@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway import __version__
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from gateway.load.objectives import Objective
     from gateway.load.verification import Verification
 
-SCHEMA = Path(__file__).with_name("report.schema.json")
-"""The published schema of `LoadResult.document`."""
 FORMAT = "dicom-gateway-load/1"
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9, 99.99)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import jsonschema
@@ -12,7 +13,6 @@ import pytest
 from gateway.load.coordinator import Coordinator
 from gateway.load.instance_identity import new_root
 from gateway.load.load_plan import Plan
-from gateway.load.result import SCHEMA
 from tests.patience import WALL
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ WHOLE_RUN = WALL
 
 def validate(document: dict) -> None:
     """Against the published schema."""
-    schema = json.loads(SCHEMA.read_text())
+    schema = json.loads(files("gateway.load").joinpath("report.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.Draft202012Validator(schema).validate(json.loads(json.dumps(document)))
 
