@@ -30,7 +30,7 @@ class AssociationSettings:
     network_timeout: float = 60.0
     """Idle limit: abort an association without open operations on which nothing is received."""
     send_timeout: float = 30.0
-    """Abort an association whose peer does not read what it is sent for this time."""
+    """Abort an association whose peer does not read what is sent to it for this time."""
     max_associations: int = 1024
     """Associations of one acceptor; further ones are rejected (2,3,2)."""
     max_pending: int = 2048

@@ -1,1 +1,1 @@
-"""The acceptor process: sockets, associations, and what becomes of each request."""
+"""The acceptor process: sockets, associations, and the handling of each request."""

@@ -19,7 +19,7 @@ log = logging.getLogger("gateway.acceptor")
 
 
 async def serve(settings: AcceptorSettings, inherited: Inherited) -> int:
-    """Serve until SIGTERM, or until the supervisor is gone; the exit status."""
+    """Serve until SIGTERM or the end of the supervisor; return the exit status."""
     loop = asyncio.get_running_loop()
     leave = asyncio.Event()
 
@@ -45,7 +45,7 @@ async def serve(settings: AcceptorSettings, inherited: Inherited) -> int:
 
 
 def main() -> int:
-    """The child's main."""
+    """Run the child process."""
     inherited = inherit()
     settings = from_map(AcceptorSettings, inherited.settings)
     logs.setup(settings.log, settings.name)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("gateway.acceptor")
 
 ACCEPTS_A_TURN = 16
-"""Connections accepted in a turn of the event loop: a flood leaves time to those that are open."""
+"""Connections accepted in a turn of the event loop, so that a flood does not starve open ones."""
 
 RETRY = 0.25
 """Seconds after which a stopped loop tries again."""
@@ -35,7 +35,7 @@ _OF_THE_CONNECTION = frozenset(
         *(errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH),
     }
 )
-"""Errors of accept(2) that concern the one connection; the next one may well be accepted."""
+"""Errors of accept(2) that concern one connection only; the next one may succeed."""
 
 
 class AcceptLoop:
@@ -103,7 +103,7 @@ class AcceptLoop:
         self._retry = self._loop.call_later(RETRY, self._try_again)
         if not self._is_short:
             self._is_short = True
-            log.warning("new connections have to wait, none can be accepted: %s", error.strerror)
+            log.warning("no connections can be accepted, new ones have to wait: %s", error.strerror)
 
     def _try_again(self) -> None:
         self._retry = None

@@ -1,4 +1,4 @@
-"""One association in the acceptor role: what its engine asks and tells is answered here."""
+"""One association in the acceptor role: the calls of its engine, and the answers to them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger("gateway.acceptor")
 
 
 class Observer(Protocol):
-    """Whoever counts the associations of the process."""
+    """The object that counts the associations of the process."""
 
     def connected(self, association: AcceptorAssociation) -> None: ...
 
@@ -78,7 +78,7 @@ class AcceptorAssociation:
         return self._description
 
     def abort(self, why: str) -> None:
-        """A-ABORT, unless the association has not begun or is over."""
+        """Send an A-ABORT, unless the association has not begun or is over."""
         if self.engine.phase is not Phase.PENDING:
             self.engine.abort(Aborted(why))
 
@@ -102,15 +102,15 @@ class AcceptorAssociation:
     ) -> None:
         try:
             answers = await admission.ask(self, asked)
-            # Much may have changed while workers thought about it.
+            # The state may have changed while the workers' answers were awaited.
             refusal = admission.turn_away(self.shared, request)
             if isinstance(answers, AAssociateRJ):
                 self._conclude(answers)
             else:
                 self._conclude(refusal or negotiate(request, self.shared.policy, answers))
         except Exception:
-            log.exception("association=%s the negotiation failed", self.id)
-            self.abort("the negotiation failed")
+            log.exception("association=%s negotiation failed", self.id)
+            self.abort("negotiation failed")
 
     def _conclude(self, outcome: AAssociateAC | AAssociateRJ) -> None:
         if self.engine.phase is not Phase.NEGOTIATING:

@@ -40,15 +40,15 @@ if TYPE_CHECKING:
 log = logging.getLogger("gateway.acceptor")
 
 REFUSED = AAssociateRJ(1, 1, 1)
-"""The rejection for an admission worker that answers a plain False."""
+"""The rejection if an admission worker answers a plain False."""
 
 _NOBODY = object()
-"""No worker is bound to the event after all: the policy decides alone."""
+"""No worker is bound to the event any more: the policy decides alone."""
 _NO_ANSWER = object()
 
 
 def turn_away(shared: Shared, request: AAssociateRQ) -> AAssociateRJ | None:
-    """Return the rejection that needs no worker's answer; None: there is no reason for one."""
+    """Return the rejection that the policy alone demands; None if there is no reason for one."""
     if shared.draining:
         return TEMPORARY_CONGESTION
     if (rejection := check_request(request, shared.policy)) is not None:
@@ -65,14 +65,14 @@ def turn_away(shared: Shared, request: AAssociateRQ) -> AAssociateRJ | None:
 def _guards(request: AAssociateRQ) -> list[InterventionEvent]:
     """Return the events that decide whether this request is accepted.
 
-    That a worker which held one of them was killed does not mean that everybody is admitted now.
+    A killed admission worker does not mean that everybody is admitted.
     """
     asks_identity = isinstance(request.user_information.user_identity, UserIdentityRQ)
     return [EVT_ASSOCIATE, EVT_USER_ID] if asks_identity else [EVT_ASSOCIATE]
 
 
 def questions(shared: Shared, request: AAssociateRQ) -> dict[InterventionEvent, dict[str, Any]]:
-    """Return what workers are to be asked about a request: bound events with their payloads."""
+    """Return the questions to workers about a request: bound events with their payloads."""
     proposed = request.user_information
     asked = {
         event: payload
@@ -142,7 +142,7 @@ async def ask(
         elif event.fails_closed:
             return TEMPORARY_CONGESTION
         if value is not _NO_ANSWER and understood is None:
-            log.error("association=%s the answer to %s is garbled", association.id, event)
+            log.error("association=%s the answer to %s is not valid", association.id, event)
     return Answers(**given)
 
 
@@ -162,7 +162,7 @@ async def _ask(association: Asker, event: InterventionEvent, payload: dict[str, 
     return answer.payload.get("value")
 
 
-# Each reader gives what `Answers` takes, a rejection, or None for what makes no sense.
+# Each reader returns what `Answers` takes, a rejection, or None for an invalid answer.
 
 
 def _read_admission(value: Any) -> dict[str, Any] | AAssociateRJ | None:

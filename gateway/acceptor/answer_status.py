@@ -1,4 +1,4 @@
-"""The status and elements of the response that a worker's answer, or its absence, becomes."""
+"""The status and elements of the response for a worker's answer, or for the lack of one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_TAG = 0xFFFFFFFF
 def failures_of(event: InterventionEvent) -> Failures:
     """Return the statuses of a DIMSE intervention that went wrong."""
     if event.failures is None:
-        raise TypeError(f"{event.name} is a negotiation event: it has no status")
+        raise TypeError(f"{event.name} is a negotiation event and has no status")
     return event.failures
 
 
@@ -36,7 +36,7 @@ def status_of(
 ) -> tuple[int, dict[str, Any]]:
     """Return the status of the response to `request`, and further elements by PS3.7 keyword.
 
-    `where` names the association in the log. A garbled answer is a failure, never a success.
+    `where` names the association in the log. An invalid answer is a failure, never a success.
     """
     failures = failures_of(event)
     if kind := payload.get("failed"):
@@ -44,20 +44,20 @@ def status_of(
         return failures.of(kind), {}
     status, elements = payload.get("status"), payload.get("elements", {})
     if type(status) is int and status == SUCCESS and elements == {}:
-        return status, {}  # as nearly always; every service and operation has it
+        return status, {}  # the usual case; every service and operation has it
     if not (
         type(status) is int
         and 0 <= status <= MAX_STATUS
         and _are_sound(elements)
         and _can_be_sent(request, status, elements)
     ):
-        log.error("association=%s the answer to %s is garbled", where, event)
+        log.error("association=%s the answer to %s is not valid", where, event)
         return failures.bad_status, {}
     if event.fate(status) is Fate.FORBIDDEN:
         log.error("association=%s the answer 0x%04X does not end %s", where, status, event)
         return failures.forbidden, {}
     if not is_known_status(request.sop_class_uid, status):
-        log.warning("association=%s status 0x%04X is not one of the service's", where, status)
+        log.warning("association=%s the service has no status 0x%04X", where, status)
     return status, elements
 
 

@@ -1,4 +1,4 @@
-"""Requests of the peer that a worker answers: what they have in common."""
+"""The common part of all requests of the peer that a worker answers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class WorkerRequest:
         self.engine = self.association.engine
         self.failures = failures_of(self.event)
         self._intervention: Intervention | None = None
-        """As asked of a worker, until it is answered for the last time."""
+        """The request to a worker, until its final answer."""
 
     # as the inbox calls it
 
@@ -67,10 +67,10 @@ class WorkerRequest:
         raise NotImplementedError
 
     def read_done(self) -> None:
-        """Whatever is kept was copied as it came."""
+        """Do nothing: what is kept was copied on arrival."""
 
     def cancel(self) -> None:
-        """A request that is answered once is finished whatever comes."""
+        """Do nothing: a request with a single answer is finished anyway."""
 
     def discard(self) -> None:
         self._put_down()
@@ -111,11 +111,11 @@ class WorkerRequest:
         self.take_failure(error)
 
     def take_answer(self, answer: Answer) -> None:
-        """Respond to the peer with an answer of the worker."""
+        """Send the peer the response for an answer of the worker."""
         raise NotImplementedError
 
     def take_failure(self, error: Unanswered) -> None:
-        """Send the final response of a request to which no answer will come, or no further one."""
+        """Send the final response when no answer, or no further one, will come."""
         status = self.failures.unanswered
         self.finish(status, {"ErrorComment": str(error)} if status else None)
 
@@ -137,7 +137,7 @@ class WorkerRequest:
     def finish(
         self, status: int, elements: dict[str, Any] | None = None, data_set: bytes | None = None
     ) -> None:
-        """Send the final response; a worker that is still at it is told."""
+        """Send the final response; tell a worker that is still busy with the request."""
         self.respond(status, elements, data_set)
         self._put_down()
         self.engine.inbox.finished(self)

@@ -35,7 +35,7 @@ _KINDS: dict[str, type[Request]] = {
 
 
 class AssociationCommands:
-    """Takes the commands of all workers; `find` gives the engine of an association's name."""
+    """Takes the commands of all workers; `find` returns the engine of a named association."""
 
     def __init__(self, find: Callable[[str], AssociationEngine | None]) -> None:
         self._find = find
@@ -44,7 +44,7 @@ class AssociationCommands:
     def take(self, command: AssociationCommand) -> None:
         engine = self._find(command.association)
         if engine is None or engine.phase is not Phase.ESTABLISHED:
-            command.fail(CommandFailure.ENDED, "there is no such association, or it is over")
+            command.fail(CommandFailure.ENDED, "the association does not exist, or is over")
             return
         match command.operation:
             case "abort":
@@ -106,14 +106,14 @@ async def _request(engine: AssociationEngine, command: AssociationCommand) -> No
         command.fail(CommandFailure.INVALID, str(error))
         return
     operation = await engine.in_flight.invoke(context, request, command.data)
-    # A worker that no longer waits leaves early: the peer is asked to stop (C-CANCEL).
+    # If the worker stops waiting, the peer is asked to stop as well (C-CANCEL).
     async with operation:
         async for received in operation:
             command.reply(*_result(received), final=not received.is_pending)
 
 
 def _build(engine: AssociationEngine, payload: dict[str, Any], context: AcceptedContext) -> Request:
-    """The request that a payload describes; raises in words for one that cannot be sent."""
+    """Return the request that a payload describes; raise an error if it cannot be sent."""
     kind = _KINDS.get(str(payload.get("kind")))
     if kind is None:
         raise ValueError(f"{payload.get('kind')!r:.40} is not a request of PS3.7")

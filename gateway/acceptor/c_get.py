@@ -31,12 +31,12 @@ log = logging.getLogger("gateway.acceptor")
 
 
 class GetState(Enum):
-    """How far a C-GET has come."""
+    """The progress of a C-GET."""
 
     ASKED = auto()
-    """The number of sub-operations is to come, or a status that ends it before it began."""
+    """Expects the number of sub-operations, or a status that ends the operation."""
     SENDING = auto()
-    """Instances come, and in the end a status."""
+    """Expects instances, and a final status."""
     OVER = auto()
 
 
@@ -121,7 +121,7 @@ class GetRequest(StreamedRequest):
         self.consumed()
 
     async def _suboperation(self, answer: Answer) -> tuple[int | None, str]:
-        """Send an instance; gives the status of its response, None without one, and its UID."""
+        """Send an instance; return the status of its response (None: no response) and its UID."""
         payload, association, engine = answer.payload, self.association, self.engine
         if "failed" in payload:
             log.error(
@@ -137,7 +137,7 @@ class GetRequest(StreamedRequest):
         except Unsendable as error:
             log.warning("association=%s C-GET sub-operation: %s", association.id, error)
             return None, error.sop_instance_uid
-        except LocalProtocolError as error:  # the worker gave something else for UIDs
+        except LocalProtocolError as error:  # the worker's answer does not have UIDs
             log.error("association=%s C-GET sub-operation: %s", association.id, error)  # noqa: TRY400 - no bug here
             return None, ""
         try:

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class MoveState(Enum):
-    """How far a C-MOVE has come."""
+    """The progress of a C-MOVE."""
 
     ASKED = auto()
-    """The number of sub-operations is to come, or a status that ends it before it began."""
+    """Expects the number of sub-operations, or a status that ends the operation."""
     MOVING = auto()
-    """Counters come, and in the end a status."""
+    """Expects counters, and a final status."""
 
 
 class MoveRequest(StreamedRequest):

@@ -1,4 +1,4 @@
-"""C-STORE (PS3.4 B): fragments straight to the spool, then the claim to the event's owner."""
+"""C-STORE (PS3.4 B): fragments go to the spool, then the claim to the event's owner."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = logging.getLogger("gateway.acceptor.store")
 
 
 class StoreState(Enum):
-    """How far a C-STORE has come."""
+    """The progress of a C-STORE."""
 
     RECEIVING = auto()
     """Fragments go to the writer, which is discarded if the rest does not come."""
@@ -82,7 +82,7 @@ class StoreRequest(WorkerRequest):
             self._writer.discard()  # a task that is cancelled before its first step does nothing
         self._release()
 
-    # once it is there
+    # once it exists
 
     def perform(self) -> None:
         status, elements = self._unacceptable()
@@ -103,7 +103,7 @@ class StoreRequest(WorkerRequest):
             sync = self._durable and shared.settings.durable
             sealed = await shared.spool.seal(self._writer, sync=sync)
         except SpoolError as error:
-            log.error("association=%s C-STORE not kept: %s", self.association.id, error)  # noqa: TRY400 - no bug here
+            log.error("association=%s C-STORE data set not stored: %s", self.association.id, error)  # noqa: TRY400 - no bug here
             self._end(OUT_OF_RESOURCES, {"ErrorComment": "Out of resources: spool"})
         except Exception:
             log.exception("association=%s an operation failed", self.association.id)
@@ -113,9 +113,9 @@ class StoreRequest(WorkerRequest):
             self._offer(sealed)
 
     def _unacceptable(self) -> tuple[int, dict[str, Any]]:
-        """Return a status other than success if this is not what the command set announced.
+        """Return a failure status if the data set is not what the command set announced.
 
-        A data set that lacks its UIDs disagrees with nothing: the field has such files.
+        A data set without its UIDs is accepted: such files exist in practice.
         """
         scan = self._scan
         request: CStoreRQ = self.request  # type: ignore[assignment]
@@ -129,7 +129,7 @@ class StoreRequest(WorkerRequest):
                 comment = f"SOP {name} of command and data set disagree"
                 return DATA_SET_DOES_NOT_MATCH, {"ErrorComment": comment}
         if not scan.may_be_data_set(self._writer.size):
-            # One that does not say what it is may be kept under the command's word; not any bytes.
+            # A data set without UIDs is stored under those of the command; arbitrary bytes are not.
             return DATA_SET_DOES_NOT_MATCH, {"ErrorComment": "This is not a data set"}
         return SUCCESS, {}
 

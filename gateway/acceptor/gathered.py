@@ -17,14 +17,14 @@ log = logging.getLogger("gateway.acceptor")
 LIMIT = 32 * 1024 * 1024
 """Bytes of an identifier or of an N-service's data set."""
 TOTAL = 64 * 1024 * 1024
-"""Bytes of those that one association has in hand: being received, waiting, asked about."""
+"""Bytes of all such data sets of one association: being received, waiting or with a worker."""
 
 
 class GatheredRequest(WorkerRequest):
-    """A request that a worker answers once, with the data set that came beside it."""
+    """A request with its data set, which a worker answers."""
 
     window = 0
-    """Answers that may be under way at once; 0: there is one answer only."""
+    """Answers that may be under way at once; 0: there is a single answer."""
 
     def __init__(self, received: ReceivedRequest) -> None:
         super().__init__(received)
@@ -32,7 +32,7 @@ class GatheredRequest(WorkerRequest):
         self._held = 0
         """Bytes that count against the association's total."""
         self._too_much = ""
-        """Why the data set was thrown away."""
+        """The reason why the data set was discarded."""
 
     def fragment(self, data: memoryview) -> None:
         if self._too_much:

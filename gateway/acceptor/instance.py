@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Unsendable(GatewayError):  # noqa: N818 - a state, not only an error
-    """There is no such file, or no context to send it on."""
+    """The file does not exist, or no context fits."""
 
     def __init__(self, text: str, sop_instance_uid: str = "") -> None:
         super().__init__(text)

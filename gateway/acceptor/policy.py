@@ -1,4 +1,4 @@
-"""From the settings to the rules of negotiation."""
+"""The rules of negotiation, made from the settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def policy_of(settings: AcceptorSettings) -> Policy:
-    """Who may associate, and for what."""
+    """Return the rules of negotiation that the settings describe."""
     rules, version = settings.policy, settings.implementation_version_name
     every = frozenset(NETWORK_TRANSFER_SYNTAXES)
     more: dict[str, Any] = {"roles": Granted(settings.contexts)} if settings.contexts else {}
@@ -46,7 +46,7 @@ def policy_of(settings: AcceptorSettings) -> Policy:
 def _supported(
     contexts: tuple[ContextSettings, ...], *, unrestricted: bool
 ) -> dict[str, Collection[str]]:
-    """Abstract syntax -> transfer syntaxes.
+    """Return the transfer syntaxes of each supported abstract syntax.
 
     Unless it is told otherwise, every SOP class that has a service is accepted, also while no
     worker serves it: a worker that restarts would look like a misconfigured peer if it were not.

@@ -1,4 +1,4 @@
-"""What becomes of a request of the peer: decided at its command set."""
+"""The decision, at its command set, how a request of the peer is handled."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _KIND_OF: dict[events.InterventionEvent, type[GatheredRequest]] = {
     events.EVT_C_GET: GetRequest,
     events.EVT_C_MOVE: MoveRequest,
 }
-"""Those that are answered many times; the N-services and C-ECHO are answered once."""
+"""Requests with many answers; the DIMSE-N services and C-ECHO have one."""
 
 
 def decide(association: Asker, context: AcceptedContext, begun: MessageBegun) -> PeerRequest:
-    """Return what takes the data set and answers; raises DimseError to have the request refused."""
+    """Return the object that takes the data set and answers; raise DimseError to refuse."""
     request: Request = begun.message  # type: ignore[assignment]
     event = EVENT_OF[type(request)]
     binding = association.shared.fabric.binding(event.name)

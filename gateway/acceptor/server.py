@@ -1,4 +1,4 @@
-"""The acceptor process: one listening descriptor, its connections, and how it leaves."""
+"""The acceptor process: one listening descriptor, its connections, and the shutdown."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Acceptor:
             listener,
             self._connection,
             tls=load(settings.tls) if settings.tls.certificate else tls,
-            # ARTIM is a wall over the whole A-ASSOCIATE-RQ, and the handshake precedes it.
+            # ARTIM limits the time for the whole A-ASSOCIATE-RQ, which follows the handshake.
             handshake_timeout=settings.association.artim_timeout,
             max_handshakes=settings.association.max_pending,
         )
@@ -75,7 +75,7 @@ class Acceptor:
         self._accepting.start()
 
     async def stop(self) -> None:
-        """Reject new requests, finish what is in hand within the drain timeout, and leave."""
+        """Reject new associations, finish open ones within the drain timeout, and stop."""
         shared = self._shared
         shared.draining = True
         for association in tuple(self._associations.values()):
@@ -83,8 +83,8 @@ class Acceptor:
         await self._until(lambda: not shared.established, shared.settings.drain_timeout)
         self._accepting.close()
         for association in tuple(self._associations.values()):
-            association.abort("this acceptor leaves")
-        # Peers that were answered have a moment to read it and close.
+            association.abort("this acceptor is shutting down")
+        # Peers get a moment to read the last response and close.
         await self._until(lambda: len(self._pending) == len(self._associations), FLUSH)
         for association in tuple(self._associations.values()):
             association.engine.transport.abort()
@@ -98,30 +98,30 @@ class Acceptor:
                     self._changed.clear()
                     await self._changed.wait()
 
-    # what associations tell
+    # calls of associations
 
     def connected(self, association: AcceptorAssociation) -> None:
-        """A connection is open; one too many has the longest silent one closed."""
+        """Count an open connection; if there are too many, close the one silent longest."""
         self._associations[association.id] = association
         self._pending[association] = None
         if len(self._pending) > self._shared.settings.association.max_pending:
             oldest = next(iter(self._pending))
-            del self._pending[oldest]  # it is closed a moment later: the next one is another's turn
+            del self._pending[oldest]  # it closes a moment later: do not select it again
             log.warning(
                 "association=%s too many silent connections: the oldest is closed", oldest.id
             )
             oldest.engine.transport.abort()
 
     def requested(self, association: AcceptorAssociation) -> None:
-        """The connection sent its A-ASSOCIATE-RQ."""
+        """Take note that the connection sent its A-ASSOCIATE-RQ."""
         self._pending.pop(association, None)
 
     def ended(self) -> None:
-        """An association has ended."""
+        """Take note that an association has ended."""
         self._changed.set()
 
     def closed(self, association: AcceptorAssociation) -> None:
-        """The connection is closed."""
+        """Take note that the connection is closed."""
         self._pending.pop(association, None)
         self._associations.pop(association.id, None)
         self._changed.set()

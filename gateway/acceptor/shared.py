@@ -1,4 +1,4 @@
-"""What the associations of one acceptor process share."""
+"""The state that all associations of an acceptor process share."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Shared:
         self.spool = spool
         self.watermark = watermark
         self.draining = False
-        """The acceptor is about to leave: nothing new is begun."""
+        """The acceptor is shutting down: nothing new is begun."""
         self.established = 0
         """Associations that are open."""
         self.topics: Collection[str] = ()
@@ -44,5 +44,5 @@ class Shared:
 
     @property
     def is_full(self) -> bool:
-        """One more association would be too many."""
+        """Whether the limit of associations is reached."""
         return self.established >= self.settings.association.max_associations

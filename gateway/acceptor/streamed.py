@@ -1,4 +1,4 @@
-"""Requests that a worker answers many times, under credit: what C-FIND, C-GET and C-MOVE share."""
+"""The common part of C-FIND, C-GET and C-MOVE: many answers of a worker, under credit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gateway.fabric import Answer
 
 UNHEEDED = 64
-"""Answers after a cancel that do not end the request: the worker has long been told by then."""
+"""Answers after a cancel, not final, until the request is abandoned."""
 
 
 class StreamedRequest(GatheredRequest):
@@ -38,7 +38,7 @@ class StreamedRequest(GatheredRequest):
             super().perform()
 
     def cancel(self) -> None:
-        """C-CANCEL, or A-RELEASE-RQ; the worker is told, its answers still come."""
+        """Handle a C-CANCEL or A-RELEASE-RQ: tell the worker, whose answers still come."""
         self.is_cancelled = True
         if self._intervention is not None:
             self.association.shared.fabric.cancel(self._intervention)
@@ -49,9 +49,9 @@ class StreamedRequest(GatheredRequest):
             self._draining.cancel()
 
     def consumed(self) -> None:
-        """An answer was dealt with: the worker may give another, once the peer reads.
+        """Let the worker send another answer, once the peer reads.
 
-        Credit goes back in halves of the window: one message to the worker for eight answers.
+        Credit is returned in halves of the window: one message to the worker for eight answers.
         """
         self._consumed += 1
         if self._consumed <= WINDOW // 2:
@@ -62,11 +62,11 @@ class StreamedRequest(GatheredRequest):
             self._draining = asyncio.get_running_loop().create_task(self._drain())
 
     def is_last(self, answer: Answer, status: int) -> bool:
-        """Whether the answer, which has this status, ends the request."""
+        """Return whether the answer, which has this status, ends the request."""
         return answer.final or self.event.fate(status) is not Fate.GOES_ON
 
     def is_unheeded(self) -> bool:
-        """A handler that goes on and on after a cancel is abandoned after a limit."""
+        """Return whether the handler has ignored a cancel for too long."""
         self._unheeded += 1
         return self._unheeded > UNHEEDED
 

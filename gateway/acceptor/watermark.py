@@ -19,7 +19,7 @@ LOOK = 1.0
 class Watermark:
     """Looks at the disks below `paths` when it is asked, at most once a second.
 
-    The log is told when the state changes, not of each association that is refused for it.
+    A change of the state is logged, not each association that is refused for it.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Watermark:
 
 
 def _free(path: str) -> int:
-    """Return the free bytes; 0 if they cannot be determined: nothing could be stored there."""
+    """Return the free bytes; 0 if they are unknown, because nothing could be stored there."""
     try:
         found = os.statvfs(path)
     except OSError:

@@ -30,7 +30,7 @@ class Alarm:
         return self._deadline
 
     def set(self, deadline: float | None) -> None:
-        """Move the deadline (the loop's time, seconds), or take it away with None."""
+        """Move the deadline (the loop's time, seconds), or remove it with None."""
         self._deadline = deadline
         if deadline is None:
             return
@@ -41,7 +41,7 @@ class Alarm:
         self._handle = self._loop.call_at(deadline, self._ring)
 
     def stop(self) -> None:
-        """Take the deadline and the loop's timer away."""
+        """Remove the deadline and the loop's timer."""
         self._deadline = None
         if self._handle is not None:
             self._handle.cancel()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def describe(engine: AssociationEngine, *, acceptor: str, ae_title: str) -> dict[str, Any]:
-    """Return the map that PROTOCOL.md calls *assoc*, as far as is known by now.
+    """Return the map that PROTOCOL.md calls *assoc*, with what is known so far.
 
     `acceptor` is the name of the acceptor process, `ae_title` the title of this side.
     """
@@ -47,7 +47,7 @@ def describe(engine: AssociationEngine, *, acceptor: str, ae_title: str) -> dict
 
 
 def _user(ae_title: str, address: tuple[str, int], info: UserInformation | None) -> dict[str, Any]:
-    """What one side said of itself (PS3.8 7.1.1, PS3.7 D.3.3)."""
+    """Return the user information of one side (PS3.8 7.1.1, PS3.7 D.3.3)."""
     user: dict[str, Any] = {"ae_title": ae_title, "address": address[0], "port": address[1]}
     if info is None:
         return user

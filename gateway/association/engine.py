@@ -78,11 +78,11 @@ log = logging.getLogger("gateway.association")
 _STATES = {Released: "released", Rejected: "rejected"}
 
 _NO_ABORT = (State.Sta1, State.Sta2, State.Sta13)
-"""Where an A-ABORT is not possible, or means nothing any more (Table 9-10, Evt15)."""
+"""States in which an A-ABORT is not possible or has no meaning (Table 9-10, Evt15)."""
 
 
 _PENDING, _ESTABLISHED, _ENDED = Phase.PENDING, Phase.ESTABLISHED, Phase.ENDED
-"""Looked at with every part: to look one up in the enumeration takes as long as a call."""
+"""Read for every part: a lookup in the enumeration takes as long as a call."""
 
 
 class AssociationEngine:
@@ -112,7 +112,7 @@ class AssociationEngine:
         """The association's state as workers are told it: connected, requested, established,
         rejected, released or aborted."""
         self.ended: AssociationError | None = None
-        """Why the association is over; None while it lives."""
+        """The reason why the association is over; None before."""
         self.upper = UpperLayer(
             side,
             now=loop.time(),
@@ -139,7 +139,7 @@ class AssociationEngine:
 
     @property
     def timeouts(self) -> Timeouts:
-        """How long this side waits; may be set at any time."""
+        """The waits of this side in seconds; may be set at any time."""
         return self._timeouts
 
     @timeouts.setter
@@ -150,7 +150,7 @@ class AssociationEngine:
             self._timer.start()
 
     def watch(self, topics: Collection[str]) -> None:
-        """From now on somebody watches the events of these names, and no others."""
+        """Set the names of the events that somebody watches from now on."""
         self.notifications.watched = topics
         self.upper.trace = trace_wanted(topics)
 
@@ -174,7 +174,7 @@ class AssociationEngine:
         self.tracer(records)
 
     def not_read(self) -> None:
-        text = f"the peer did not read what it was sent for {self._timeouts.send:g} s; aborted"
+        text = f"the peer did not read what was sent to it for {self._timeouts.send:g} s; aborted"
         self.abort(TimedOut(text))
         self.transport.abort()
 
@@ -190,7 +190,7 @@ class AssociationEngine:
     # primitives
 
     def primitive(self, primitive: Primitive) -> None:
-        """Take an indication or confirmation of the UpperLayer: the only way in."""
+        """Take an indication or confirmation of the UpperLayer: the only entry point."""
         if self.phase is _ENDED:
             return
         try:
@@ -258,7 +258,7 @@ class AssociationEngine:
     # negotiation
 
     def propose(self, request: AAssociateRQ) -> None:
-        """Have an A-ASSOCIATE-RQ sent as soon as the transport connection is open."""
+        """Send an A-ASSOCIATE-RQ as soon as the transport connection is open."""
         self.upper.send(AAssociateRequest(request), self._loop.time())
 
     def accept(self, acceptance: AAssociateAC) -> None:
@@ -286,7 +286,7 @@ class AssociationEngine:
             self.notifications.tell(EVT_ESTABLISHED)
 
     def _ended_by_machine(self) -> None:
-        """The protocol machine itself rejected or aborted (AE-6, AA-1): there is no indication."""
+        """Handle a rejection or abort by the machine itself (AE-6, AA-1), without indication."""
         if self.upper.error is not None:
             self.end(Aborted(str(self.upper.error)))
         elif self.upper.rejection is not None:
@@ -295,7 +295,7 @@ class AssociationEngine:
     # the end
 
     async def release(self) -> None:
-        """A-RELEASE from this side (PS3.8 7.2); raises AssociationError if that does not end it."""
+        """Release the association (PS3.8 7.2); raise AssociationError if it ends in another way."""
         async with self.outbox.turn:
             if self.ended is not None:
                 raise self.ended
@@ -311,7 +311,7 @@ class AssociationEngine:
             raise self.ended
 
     def settle(self) -> None:
-        """Something was finished: if nothing is in hand any more, answer what waits for that."""
+        """If nothing is in hand any more, release the association if a release waits for that."""
         if self.phase is _ENDED or not self.inbox.is_idle:
             return
         if self.phase is _ESTABLISHED:
@@ -333,28 +333,28 @@ class AssociationEngine:
         self.end(error)
 
     def drop(self, why: str) -> None:
-        """Abort, and close the connection at once, with what still was to be sent."""
+        """Abort, and close the connection at once; unsent data is lost."""
         if not self.connection_closed.is_set():
             self.abort(Aborted(why))
             self.transport.abort()
 
     def fail(self) -> None:
-        """Something went wrong on this side, and nothing that is sent could be trusted."""
+        """Abort after an error on this side, after which nothing that is sent could be trusted."""
         self.end(Aborted("this side failed"))
         self.transport.abort()
 
     def end(self, error: AssociationError) -> None:
-        """End the association: the only way out, and it passes once."""
+        """End the association: the only exit, which has an effect once."""
         if self.phase is Phase.ENDED:
             return
         self.phase, self.ended = Phase.ENDED, error
-        # An A-ABORT leaves now, and nothing behind it: as if nothing else were in this read.
+        # An A-ABORT leaves now and nothing after it, as if nothing else were in this read.
         self.transport.flush()
         self.state = _STATES.get(type(error), "aborted")
         self._timer.stop()
         if not self.established.done():
             self.established.set_exception(error)
-            self.established.exception()  # marks it as retrieved: perhaps nothing waits for it
+            self.established.exception()  # mark it as retrieved: perhaps nothing waits for it
         self.over.set_result(None)
         self.transport.stop_waiting()
         self.inbox.stop()
@@ -362,7 +362,7 @@ class AssociationEngine:
         self.notifications.ended(error)
         self.port.association_ended(error)
 
-    # what is told
+    # notifications
 
     def _sent(self, primitive: str, kind: str, pdu: PDU) -> None:
         self.transport.flush()

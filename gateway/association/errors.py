@@ -1,4 +1,4 @@
-"""Why an association did not come about, or ended: in either role, and in words."""
+"""The errors for an association that failed or ended, in either role; their texts say why."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _SOURCES = {
 
 
 class AssociationError(GatewayError):
-    """The association failed; the text is a sentence for people."""
+    """The association failed; the text is a sentence for users."""
 
 
 class Unreachable(AssociationError):  # noqa: N818 - a state, not only an error
-    """No transport connection to the peer."""
+    """There is no transport connection to the peer."""
 
 
 class Rejected(AssociationError):  # noqa: N818 - the standard's word
@@ -95,4 +95,4 @@ class Released(AssociationError):  # noqa: N818 - the standard's word
 
 
 class NotAccepted(AssociationError):  # noqa: N818 - the standard's word
-    """The association lives, but the peer did not accept the presentation context it takes."""
+    """The peer did not accept the presentation context; the association is still established."""

@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("gateway.association")
 
 QUEUE = 8
-"""Requests that wait for the window before reading pauses at a further data set."""
+"""Requests that wait for room in the window, until reading pauses at a further data set."""
 COMMANDS = 256
-"""Requests that wait before reading pauses at any further request."""
+"""Requests that wait, until reading pauses at any further request."""
 
 
 class Receiving(Protocol):
-    """What the inbox needs of its engine."""
+    """The part of the engine that the inbox uses."""
 
     id: str
     port: Port
@@ -56,7 +56,7 @@ class Receiving(Protocol):
 
 
 class Prepared:
-    """A request whose response is known from its command set; a data set is thrown away."""
+    """A request whose response follows from its command set; a data set is discarded."""
 
     def __init__(
         self, inbox: Inbox, message_id: int | None, context_id: int, response: Response
@@ -67,7 +67,7 @@ class Prepared:
         self._response = response
 
     def fragment(self, data: memoryview) -> None:
-        """Thrown away."""
+        """Discard it."""
 
     def read_done(self) -> None:
         """Nothing was kept."""
@@ -77,7 +77,7 @@ class Prepared:
         self._inbox.finished(self)
 
     def cancel(self) -> None:
-        """It is answered at once anyway."""
+        """Do nothing: it is answered at once anyway."""
 
     def discard(self) -> None:
         """Nothing was kept."""
@@ -87,39 +87,39 @@ class Prepared:
 
 
 class Inbox:
-    """The requests of one association's peer."""
+    """The requests of the peer of one association."""
 
     def __init__(self, engine: Receiving) -> None:
         self.window = 1
         """Operations performed at the same time (PS3.7 D.3.3.3)."""
         self.gathered = 0
-        """Bytes of data sets in memory, of requests that are not answered yet."""
+        """Bytes in memory of the data sets of requests that are not answered yet."""
         self.progress = 0.0
-        """The loop's time at which a piece of a request came last."""
+        """The loop's time at which the last piece of a request arrived."""
         self._engine = engine
         self._operations = Operations()
         self._assembler = Assembler()
         self._arriving: PeerRequest | None = None
         self._header: tuple[int, bytes] | None = None
-        """Context and command set of the message that arrives, while somebody watches."""
+        """Context and command set of the arriving message, while somebody watches."""
         self._waiting: deque[PeerRequest] = deque()
         self._running: dict[PeerRequest, None] = {}
         self._is_starting = False
 
     @property
     def is_receiving(self) -> bool:
-        """A message has begun and has not ended."""
+        """Whether a message has begun and has not ended."""
         return self._assembler.is_open
 
     @property
     def is_idle(self) -> bool:
-        """Nothing was begun, waits or is performed."""
+        """Whether nothing is arriving, waiting or being performed."""
         return not (self._running or self._waiting or self._assembler.is_open)
 
     # what arrives
 
     def receive(self, part: PDataPart) -> None:
-        """Take a piece of a PDV; raises RemoteProtocolError for what can only be aborted."""
+        """Take a piece of a PDV; raise RemoteProtocolError for an error that requires an abort."""
         if self._assembler.takes_data(part):
             if part.data:
                 self._fragment(part.data)
@@ -136,7 +136,7 @@ class Inbox:
                 self._begun(event)  # type: ignore[arg-type]
 
     def read_done(self) -> None:
-        """The views of what was read are about to become invalid."""
+        """Take note that the views of what was read are about to become invalid."""
         if self._arriving is not None:
             self._arriving.read_done()
             if self._arriving.message_id is not None:
@@ -164,7 +164,7 @@ class Inbox:
             self._engine.transport.pause_reading("queue")
 
     def _decide(self, begun: MessageBegun, request: Request) -> PeerRequest:
-        """Every outcome ends in one final response."""
+        """Decide on a message; every outcome ends in one final response."""
         context = self._engine.upper.accepted_contexts[begun.context_id]
         message_id = None
         try:
@@ -187,7 +187,7 @@ class Inbox:
             return Prepared(self, message_id, context.id, response)
 
     def _refuse_undecodable(self, failed: MessageFailed) -> Prepared:
-        """A request whose command set is wrong, but can be answered."""
+        """Refuse a request whose command set is wrong, but can be answered."""
         error = failed.error
         log.warning(
             "association=%s request refused: 0x%04X %s", self._engine.id, error.status, error
@@ -195,7 +195,7 @@ class Inbox:
         return Prepared(self, None, failed.context_id, error_response(error))
 
     def _cancel(self, message_id: int) -> None:
-        """A C-CANCEL-RQ has no response, and may come too late (PS3.7 9.3.2.3)."""
+        """Handle a C-CANCEL-RQ, which has no response and may come too late (PS3.7 9.3.2.3)."""
         for request in (*self._waiting, *self._running):
             if request.message_id == message_id:
                 request.cancel()
@@ -217,7 +217,7 @@ class Inbox:
     # what is performed
 
     def _start(self) -> None:
-        """Perform what waits, as far as the window has room."""
+        """Perform waiting requests, as far as the window has room."""
         if self._is_starting:
             return
         self._is_starting = True
@@ -228,14 +228,14 @@ class Inbox:
                 running[request] = None
                 request.perform()
         except Exception:
-            # No response can be trusted to have been sent: only an abort is true.
+            # Nobody knows whether a response was sent: only an abort is correct.
             log.exception("association=%s an operation failed", self._engine.id)
             self._engine.fail()
         finally:
             self._is_starting = False
 
     def finished(self, request: PeerRequest) -> None:
-        """The final response to a request was sent, or never will be."""
+        """Take note that the final response to a request was sent, or never will be."""
         if request not in self._running:
             return
         del self._running[request]
@@ -254,20 +254,20 @@ class Inbox:
     # the end
 
     def drop_unfinished(self) -> None:
-        """The peer will not send the rest of the message it began."""
+        """Discard the message that the peer began and will not complete."""
         self._assembler = Assembler()
         request, self._arriving = self._arriving, None
         if request is not None:
             request.discard()
 
     def release(self) -> None:
-        """The peer asked for release: what streams is cancelled, what stores is finished."""
+        """Handle a request for release: cancel queries and retrievals, finish all others."""
         self.drop_unfinished()
         for request in (*self._waiting, *self._running):
             request.cancel()
 
     def stop(self) -> None:
-        """The association has ended: nothing can be answered any more."""
+        """Stop all requests: the association has ended, and nothing can be answered any more."""
         self.drop_unfinished()
         left = (*self._waiting, *self._running)
         self._waiting.clear()

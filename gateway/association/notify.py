@@ -36,7 +36,7 @@ def trace_wanted(topics: Collection[str]) -> Trace:
 
 
 class Notifications:
-    """What watchers are told of one association; `publish` takes what somebody watches."""
+    """The notifications about one association; `publish` takes those that somebody watches."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Notifications:
         """The names of the events that somebody watches."""
         self._publish = publish
         self._data_set: bytearray | None = None
-        """Of the message that is being received, up to the excerpt; None: it is not watched."""
+        """The start of the message that is being received, up to the excerpt; None: not watched."""
         self._length = 0
 
     def tell(self, event: events.NotificationEvent, **body: Any) -> None:
@@ -55,7 +55,7 @@ class Notifications:
             self._publish(event, body)
 
     def ended(self, error: AssociationError) -> None:
-        """The association has ended."""
+        """Publish that the association has ended."""
         if isinstance(error, Released):
             self.tell(events.EVT_RELEASED)
         elif isinstance(error, Rejected):
@@ -89,7 +89,7 @@ class Notifications:
         self.tell(events.EVT_PDU_SENT if sent else events.EVT_PDU_RECV, pdu=record.data, **body)
 
     def acse(self, primitive: str, kind: str, pdu: PDU | None, *, sent: bool) -> None:
-        """An ACSE primitive, and the PDU that carried it; None: none did."""
+        """Publish an ACSE primitive and the PDU that carried it; None: none did."""
         event = events.EVT_ACSE_SENT if sent else events.EVT_ACSE_RECV
         if event.name in self.watched:
             self.tell(event, primitive=primitive, kind=kind, pdu=pdu.encode() if pdu else b"")
@@ -98,7 +98,7 @@ class Notifications:
     # excerpt, while somebody watches.
 
     def begun(self) -> bool:
-        """A message begins to arrive; tells whether `fragment` and `received` are wanted."""
+        """Begin an arriving message; return whether `fragment` and `received` are wanted."""
         watched = events.EVT_DIMSE_RECV.name in self.watched
         self._data_set = bytearray() if watched else None
         self._length = 0
@@ -118,7 +118,7 @@ class Notifications:
         self._message(events.EVT_DIMSE_RECV, context_id, command_set, (data_set, self._length))
 
     def sent(self, context_id: int, command_set: bytes, data_set: object) -> None:
-        """A message was sent; of a data set that was streamed, nothing is told."""
+        """Publish a message that was sent, without a data set that was streamed."""
         if events.EVT_DIMSE_SENT.name in self.watched:
             whole = bytes(data_set) if isinstance(data_set, bytes | bytearray | memoryview) else b""
             self._message(

@@ -36,12 +36,12 @@ class ReceivedResponse:
 
     @property
     def is_pending(self) -> bool:
-        """Further responses follow."""
+        """Whether further responses follow."""
         return is_pending(self.response.status)
 
 
 class Carrier(Protocol):
-    """What an operation needs of its association."""
+    """The part of the association that an operation uses."""
 
     def responses_taken(self, operation: Operation) -> None: ...
 
@@ -49,7 +49,7 @@ class Carrier(Protocol):
 
 
 class Operation:
-    """One request and its responses: iterate over them, up to the final one, or ask for that.
+    """A request and its responses: iterate over them, or wait for the final one.
 
     Used as `async with`, it is cancelled (C-CANCEL) when it is left before its final response; what
     the peer still sends for it is thrown away then.
@@ -71,9 +71,9 @@ class Operation:
         self.context = context
         self.request = request
         self.since: float | None = None
-        """The loop's time at which the peer was heard of it; None while the request leaves."""
+        """The loop's time of the last sign of the peer; None while the request is being sent."""
         self.is_over = False
-        """The final response came, or never will."""
+        """Whether the final response has arrived, or never will."""
         self.is_abandoned = False
         self._carrier = carrier
         self._responses: deque[ReceivedResponse] = deque()
@@ -112,7 +112,7 @@ class Operation:
         return last
 
     async def cancel(self) -> None:
-        """C-CANCEL (PS3.7 9.3.2.3): the peer is to end this C-FIND, C-GET or C-MOVE.
+        """Send a C-CANCEL (PS3.7 9.3.2.3): the peer is to end this C-FIND, C-GET or C-MOVE.
 
         It may still answer with matches, and in the end with status FE00, or with success.
         """
@@ -128,14 +128,14 @@ class Operation:
             await self.cancel()
 
     def abandon(self) -> None:
-        """Stop waiting for responses; those that still come are thrown away."""
+        """Stop waiting for responses; those that still arrive are discarded."""
         self.is_abandoned = True
         self._responses.clear()
         self._carrier.responses_taken(self)
 
     @property
     def unread(self) -> int:
-        """The number of responses that were not taken yet."""
+        """The number of responses that have not been taken yet."""
         return len(self._responses)
 
     # the association's calls

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from gateway.ul.negotiation import AcceptedContext
 
 UNREAD = 256
-"""Responses that may wait to be taken; with more, nothing is read from the peer."""
+"""Responses that may wait to be taken; beyond that nothing is read from the peer."""
 
 DATA_SET_LIMIT = 64 * 1024 * 1024
-"""Bytes of a response's data set; identifiers have some kilobytes."""
+"""Bytes of a response's data set at most; identifiers have a few kilobytes."""
 
 
 class ArrivingResponse:
-    """A response of the peer while it arrives."""
+    """A response of the peer that is still arriving."""
 
     message_id = None
 
@@ -57,20 +57,20 @@ class ArrivingResponse:
         self._data_set += data
 
     def read_done(self) -> None:
-        """The bytes were copied as they came."""
+        """Do nothing: the bytes were copied on arrival."""
 
     def perform(self) -> None:
         data_set = None if self._data_set is None else bytes(self._data_set)
         self._owner.deliver(self._operation, ReceivedResponse(self._response, data_set))
 
     def cancel(self) -> None:
-        """A response is not cancelled."""
+        """Do nothing: a response cannot be cancelled."""
 
     def discard(self) -> None:
-        """Nothing was kept outside of this object."""
+        """Do nothing: no data is kept outside of this object."""
 
     def stop(self) -> None:
-        """A response is taken at once when it is complete."""
+        """Do nothing: a complete response is handed over at once."""
 
 
 class OperationsInFlight:
@@ -115,7 +115,7 @@ class OperationsInFlight:
     async def invoke(
         self, context: AcceptedContext, request: Request, data_set: DataSource | None = None
     ) -> Operation:
-        """Send a request, once the window has room; the operation has its responses.
+        """Send a request once the window has room; return the operation, which has its responses.
 
         Raises AssociationError, or OSError if the data set cannot be read at all.
         """
@@ -126,7 +126,7 @@ class OperationsInFlight:
     async def invoke_encoded(
         self, context: AcceptedContext, request: Request, groups: Groups
     ) -> Operation:
-        """The same for a message whose P-DATA-TF PDUs are made already, for this peer's limit.
+        """Send a request whose P-DATA-TF PDUs are encoded already, for this peer's limit.
 
         They come in groups, each of which is one write.
         """
@@ -159,7 +159,7 @@ class OperationsInFlight:
         return operation
 
     def forget(self, operation: Operation) -> None:
-        """Nothing of it is in flight any more, or its request never left."""
+        """Remove an operation that has ended, or whose request was never sent."""
         message_id = operation.request.message_id
         if self._operations.get(message_id) is operation:
             del self._operations[message_id]
@@ -187,7 +187,7 @@ class OperationsInFlight:
     # an operation's calls
 
     def responses_taken(self, operation: Operation) -> None:
-        """Somebody took a response: read on, if reading had stopped for it."""
+        """Take note that a response was taken: resume reading if it had paused for that."""
         if operation.since is not None:
             operation.since = max(operation.since, self._transport.last_received)
         if self._transport.is_paused and operation.unread <= UNREAD // 2:
@@ -202,7 +202,7 @@ class OperationsInFlight:
     # responses
 
     def receive(self, context: AcceptedContext, begun: MessageBegun) -> ArrivingResponse:
-        """A response begins; raises RemoteProtocolError for one that nothing in flight expects."""
+        """Begin a response; raise RemoteProtocolError if no operation in flight expects it."""
         assert isinstance(begun.message, Response)
         request = self._invocations.receive(begun.message)
         operation = self._operations[request.message_id]
@@ -214,7 +214,7 @@ class OperationsInFlight:
         operation.since = self._loop.time()
 
     def deliver(self, operation: Operation, received: ReceivedResponse) -> None:
-        """A response is complete."""
+        """Hand a complete response to its operation."""
         operation.deliver(received)
         if operation.is_over:
             self._move_up(operation)
@@ -225,7 +225,7 @@ class OperationsInFlight:
             self._transport.pause_reading(f"unread {operation.request.message_id}")
 
     def _move_up(self, answered: Operation) -> None:
-        """A peer may perform one after the other: what came after this one waits from now on."""
+        """Restart the wait of later operations: a peer may perform one after the other."""
         if len(self._operations) > 1:
             now, is_behind = self._loop.time(), False
             for operation in self._operations.values():
@@ -234,7 +234,7 @@ class OperationsInFlight:
                 is_behind = is_behind or operation is answered
 
     def stop(self, error: AssociationError) -> None:
-        """The association has ended."""
+        """End all operations: the association has ended."""
         self._ended = error
         operations, self._operations = list(self._operations.values()), {}
         for operation in operations:

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 Bytes = bytes | bytearray | memoryview
 DataSource = Bytes | Iterable[Bytes] | AsyncIterable[Bytes]
 Groups = Iterable[list[bytes]] | AsyncGenerator[list[bytes], None]
-"""P-DATA-TF PDUs in groups of about 1 MiB at most, if the parts are no longer."""
+"""Groups of P-DATA-TF PDUs, each of about 1 MiB unless a part is longer."""
 
 
 _DATA_TRANSFER = State.Sta6
 
 
 class MessageSender(Protocol):
-    """What the outbox needs of its engine."""
+    """The part of the engine that the outbox uses."""
 
     upper: UpperLayer
     transport: Transport
@@ -51,13 +51,13 @@ class Outbox:
 
     def __init__(self, engine: MessageSender) -> None:
         self.turn = asyncio.Lock()
-        """Held by the message that is on its way, as long as it takes."""
+        """Held while a message is being sent."""
         self._engine = engine
         self._loop = asyncio.get_running_loop()
         self._behind: deque[tuple[int, bytes, bytes | None]] | None = None
-        """Messages that wait for the end of a stream; None: no stream is on its way."""
+        """Messages that wait for the end of a streamed one; None: none is being sent."""
         self._half_sent = False
-        """A part of the message that is being sent has left."""
+        """Whether a part of the message that is being sent has left."""
 
     def send(self, context_id: int, message: Message, data_set: bytes | None = None) -> None:
         """Send a message whole; once the association has ended, it is dropped."""
@@ -85,7 +85,7 @@ class Outbox:
     async def send_message(
         self, context_id: int, message: Message, data_set: DataSource | None = None
     ) -> None:
-        """Send a message, after those that others are sending; raises AssociationError.
+        """Send a message after those that are being sent already; raise AssociationError.
 
         A data set whose source fails half way, or whose sending is cancelled, ends the association:
         half a message cannot be taken back. OSError of the source, if nothing was sent yet.
@@ -113,7 +113,7 @@ class Outbox:
                 raise failure from error
             except BaseException:
                 if self._half_sent:
-                    self._engine.drop("the sending of a message was given up half way")
+                    self._engine.drop("the sending of a message was cancelled half way")
                 raise
             finally:
                 behind, self._behind = self._behind, None
@@ -147,7 +147,7 @@ class Outbox:
 def encode(
     context_id: int, command_set: bytes, data_set: DataSource | None, max_length: int
 ) -> Groups:
-    """Return the PDUs of a message, made while they are asked for."""
+    """Return an iterator over the PDUs of a message, encoded one by one."""
     if data_set is None or isinstance(data_set, bytes | bytearray | memoryview):
         return grouped(fragment(context_id, command_set, data_set, max_length))
     fragmenter = Fragmenter(context_id, command_set, max_length)
@@ -173,11 +173,11 @@ async def _encode_async(
         yield list(fragmenter.finish())
     finally:
         if isinstance(iterator, AsyncGenerator):
-            await iterator.aclose()  # a file is closed now, not whenever it is collected
+            await iterator.aclose()  # close a file now, not when it is garbage-collected
 
 
 def grouped(pdus: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Yield some PDUs each time: one write to the socket is cheaper than many."""
+    """Yield PDUs in groups: one write to the socket is cheaper than many."""
     group: list[bytes] = []
     size = 0
     for pdu in pdus:

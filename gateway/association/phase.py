@@ -6,13 +6,13 @@ from enum import Enum, auto
 
 
 class Phase(Enum):
-    """Where an association is in its life."""
+    """The phase that an association is in."""
 
     PENDING = auto()
-    """Connecting, or connected and nothing was asked yet."""
+    """Connecting, or connected without an A-ASSOCIATE-RQ so far."""
     NEGOTIATING = auto()
-    """The peer has asked; `accept` or `reject` is to follow."""
+    """An A-ASSOCIATE-RQ has arrived; `accept` or `reject` is to follow."""
     ESTABLISHED = auto()
     RELEASING = auto()
-    """An A-RELEASE-RQ was sent or received; what is in hand is finished first."""
+    """An A-RELEASE-RQ was sent or received; open requests are finished first."""
     ENDED = auto()

@@ -1,4 +1,4 @@
-"""What an association engine leaves to its role, and what it wants of a request of the peer."""
+"""The interfaces that a role implements for the engine: `Port` and `PeerRequest`."""
 
 from __future__ import annotations
 
@@ -23,53 +23,53 @@ class PeerRequest(Protocol):
 
     @property
     def message_id(self) -> int | None:
-        """None: it waits for no other request, and needs no `finished`."""
+        """None: it does not count in the window, and needs no `finished`."""
 
     def fragment(self, data: memoryview) -> None:
         """Take a piece of the data set; the view is valid until `read_done` has returned."""
 
     def read_done(self) -> None:
-        """The views handed over so far are about to become invalid."""
+        """Take note that the views handed over so far are about to become invalid."""
 
     def perform(self) -> None:
-        """All was received and its turn has come: begin to answer."""
+        """Begin to answer: the request is complete, and its turn has come."""
 
     def cancel(self) -> None:
-        """The peer wants no further responses (C-CANCEL, or A-RELEASE-RQ)."""
+        """Take note that the peer wants no further responses (C-CANCEL, or A-RELEASE-RQ)."""
 
     def discard(self) -> None:
-        """The rest of the data set will never come."""
+        """Discard the request: the rest of the data set will never come."""
 
     def stop(self) -> None:
-        """The association has ended: no response can be sent to this request, which came whole."""
+        """Stop a request that was complete: the association has ended before its response."""
 
 
 class Port(Protocol):
-    """The role's side of an engine; all calls come on the loop, in the turn of what they tell."""
+    """The role's side of an engine; calls come on the loop, in the same turn as their cause."""
 
     def connected(self) -> None:
-        """The transport connection is open; nothing was read yet."""
+        """Take note that the transport connection is open; nothing was read yet."""
 
     def requested(self, request: AAssociateRQ) -> None:
-        """An A-ASSOCIATE-RQ came; `engine.accept` or `engine.reject` is to follow, now or later."""
+        """Handle an A-ASSOCIATE-RQ: call `engine.accept` or `engine.reject`, now or later."""
 
     def established(self) -> None:
-        """An A-ASSOCIATE-AC was sent or received; watchers are told after this call."""
+        """Handle an A-ASSOCIATE-AC, sent or received; watchers are told after this call."""
 
     def receive(self, context: AcceptedContext, begun: MessageBegun) -> PeerRequest:
-        """Decide what becomes of a request, of which the command set is there and was checked.
+        """Return the object that handles a request, whose command set was received and checked.
 
-        Raising DimseError has its data set thrown away and a failure sent.
+        If this raises DimseError, its data set is discarded and a failure is sent.
         """
 
     def settled(self) -> None:
-        """No request of the peer is in hand any more, on an association that is established."""
+        """Take note that no request of the peer is open on an established association."""
 
     def association_ended(self, error: AssociationError) -> None:
-        """The association has ended, for that reason; called once, unless it never began."""
+        """Take note of the end of the association and its reason; called once if it had begun."""
 
     def closed(self) -> None:
-        """The transport connection is closed; the last call."""
+        """Take note that the transport connection is closed; the last call."""
 
     def publish(self, event: NotificationEvent, body: dict[str, Any]) -> None:
-        """Tell the watchers of `event`; called for watched events only."""
+        """Publish a notification; called for watched events only."""

@@ -1,4 +1,4 @@
-"""How long to wait for the peer, and the one timer that watches it.
+"""The timeouts of an association, and the one timer that watches them.
 
 Every read moves a deadline, so none is moved when something is read. The timer goes off at least
 once in the shortest of the timeouts and works out then when the peer's silence becomes too long.
@@ -29,24 +29,24 @@ _DEFAULTS = AssociationSettings()
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long to wait for the peer, in seconds."""
+    """The limits on waits for the peer, in seconds."""
 
     connect: float = _DEFAULTS.acse_timeout
     """For the connection, TLS included."""
     acse: float = _DEFAULTS.acse_timeout
     """For the answer to an A-ASSOCIATE-RQ or A-RELEASE-RQ."""
     dimse: float = _DEFAULTS.dimse_timeout
-    """For the next bytes of a message that has begun, or of the response to an operation."""
+    """For the next bytes of a message that has begun, or for the response to an operation."""
     network: float | None = _DEFAULTS.network_timeout
     """For an association without operations on which nothing is received; None: no limit."""
     artim: float = _DEFAULTS.artim_timeout
     """For the end of the connection, once the association is over."""
     send: float = _DEFAULTS.send_timeout
-    """For a peer that does not read what it is sent."""
+    """For a peer that does not read what is sent to it."""
 
     @classmethod
     def all(cls, seconds: float) -> Timeouts:
-        """Return the same for every wait for an answer; an association may be idle for ever."""
+        """Return one timeout for every wait for an answer, and no limit for an idle association."""
         return cls(seconds, seconds, seconds, None, min(seconds, 10.0), seconds)
 
     @property
@@ -61,35 +61,35 @@ class Timeouts:
 
 
 Due = tuple[float, AssociationError]
-"""When the peer has been silent for too long, and what the association ends with then."""
+"""The time at which the peer's silence is too long, and the error that ends the association."""
 
 
 def no_answer(what: str, since: float, timeouts: Timeouts) -> Due:
-    """An A-ASSOCIATE-RQ or A-RELEASE-RQ was sent."""
+    """Return the due time of the answer to an A-ASSOCIATE-RQ or A-RELEASE-RQ."""
     text = f"no answer to the {what} in {timeouts.acse:g} s; aborted"
     return since + timeouts.acse, TimedOut(text)
 
 
 def no_response(what: str, since: float, timeouts: Timeouts) -> Due:
-    """A request was sent; `since`: when the peer was last heard of it."""
+    """Return the due time of a response; `since`: the last sign of the peer for the request."""
     text = f"no response to the {what} in {timeouts.dimse:g} s; aborted"
     return since + timeouts.dimse, TimedOut(text)
 
 
 def cut_off(since: float, timeouts: Timeouts) -> Due:
-    """A message of the peer has begun."""
+    """Return the due time of the rest of a message."""
     text = f"the rest of a message did not come in {timeouts.dimse:g} s; aborted"
     return since + timeouts.dimse, TimedOut(text)
 
 
 def idle(since: float, timeouts: Timeouts) -> Due:
-    """There is nothing to do."""
+    """Return the due time of an idle association."""
     text = f"nothing happened on the association for {timeouts.idle:g} s; aborted"
     return since + timeouts.idle, Aborted(text)
 
 
 class Watched(Protocol):
-    """What the timer looks at of an engine."""
+    """The part of the engine that the timer reads."""
 
     phase: Phase
     upper: UpperLayer
@@ -112,15 +112,15 @@ class SilenceTimer:
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._loop, self._rang)
         self._asked_at = 0.0
-        """When this side's last A-ASSOCIATE-RQ or A-RELEASE-RQ was sent."""
+        """The time at which this side's last A-ASSOCIATE-RQ or A-RELEASE-RQ was sent."""
 
     def start(self) -> None:
-        """Begin, or go on with other timeouts."""
+        """Start the timer, or continue with other timeouts."""
         self.is_running = True
         self._set(inf)
 
     def asked(self) -> None:
-        """An A-ASSOCIATE-RQ or A-RELEASE-RQ is about to be sent: the peer owes an answer."""
+        """Wait for the answer to an A-ASSOCIATE-RQ or A-RELEASE-RQ that is about to be sent."""
         self._asked_at = self._loop.time()
         self.start()
 
@@ -142,9 +142,9 @@ class SilenceTimer:
         self._alarm.set(None if when == inf else when)
 
     def _due(self) -> Due | None:
-        """When the peer's silence becomes too long; None: it is not the peer's turn."""
+        """Return when the peer's silence becomes too long; None: it is not the peer's turn."""
         engine = self._engine
-        if engine.transport.is_paused:  # it is this side that does not listen
+        if engine.transport.is_paused:  # this side is not reading
             engine.inbox.progress = self._loop.time()
             return None
         match engine.phase:
@@ -153,7 +153,7 @@ class SilenceTimer:
             case Phase.RELEASING if engine.upper.state is not State.Sta8:
                 return no_answer("A-RELEASE-RQ", self._asked_at, engine.timeouts)
             case Phase.RELEASING if not len(engine.in_flight):
-                return None  # the peer waits for what is in hand here
+                return None  # the peer is waiting for a response from here
             case Phase.ESTABLISHED | Phase.RELEASING:
                 return self._due_established()
             case _:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.ul.upper_layer import UpperLayer
 
 READ_SIZE = 512 * 1024
-"""Bytes that one read takes from the socket at the most."""
+"""Bytes that one read takes from the socket at most."""
 
 WRITE_HIGH = 256 * 1024
 """Bytes waiting to be sent above which reading pauses and senders wait."""
@@ -38,22 +38,22 @@ _buffer = memoryview(bytearray(READ_SIZE))
 
 
 class TransportUser(Protocol):
-    """Whoever owns the association, as its transport needs it."""
+    """The owner of the association, as far as its transport uses it."""
 
     def connected(self) -> None:
-        """The transport is up; nothing was read yet."""
+        """Take note that the transport is connected; nothing was read yet."""
 
     def read_done(self) -> None:
-        """All that one read brought was handed over."""
+        """Take note that everything from one read was handed over."""
 
     def traced(self, records: Sequence[Transition | PduTraced]) -> None:
-        """State transitions and PDUs, while the UpperLayer's `trace` asks for them."""
+        """Take state transitions and PDUs, while the UpperLayer's `trace` asks for them."""
 
     def not_read(self) -> None:
-        """The peer has not read what it was sent for `send_timeout` seconds."""
+        """Handle a peer that has not read what was sent to it for `send_timeout` seconds."""
 
     def closed(self) -> None:
-        """The connection is gone; the last call."""
+        """Take note that the connection is closed; the last call."""
 
 
 class Transport(asyncio.BufferedProtocol):
@@ -118,7 +118,7 @@ class Transport(asyncio.BufferedProtocol):
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
     def eof_received(self) -> bool:
-        """True: the protocol machine decides when to close; over TLS it cannot (close_notify)."""
+        """Return True: the machine decides when to close; over TLS it cannot (close_notify)."""
         transport = self._transport
         self._lost()
         return transport is None or transport.get_extra_info("sslcontext") is None
@@ -146,11 +146,11 @@ class Transport(asyncio.BufferedProtocol):
 
     @property
     def is_paused(self) -> bool:
-        """Nothing is read at present."""
+        """Whether reading is paused."""
         return bool(self._pauses)
 
     def flush(self) -> None:
-        """Send what the machine has to say, follow its wish to close, arm its timer."""
+        """Send the machine's output, close if it wants to, and set its timer."""
         upper = self._upper
         output = upper.bytes_to_send()
         if output and self._transport is not None and not self._finished:
@@ -163,25 +163,25 @@ class Transport(asyncio.BufferedProtocol):
             self._close(upper.closing)
 
     def trace(self) -> None:
-        """Hand over what was recorded so far, before what it means is told."""
+        """Hand over what was recorded so far, before the notifications that follow from it."""
         if records := self._upper.take_trace():
             self._user.traced(records)
 
     @property
     def is_writable(self) -> bool:
-        """The peer has read enough of what it was sent: `drain` would not wait."""
+        """Whether the peer has read enough of what was sent that `drain` would not wait."""
         return self._writable.is_set()
 
     async def drain(self) -> None:
-        """Wait until the peer has read enough of what it was sent, or the association ended."""
+        """Wait until the peer has read enough of what was sent, or the association has ended."""
         await self._writable.wait()
 
     def stop_waiting(self) -> None:
-        """The association has ended: let those go on that wait in `drain`."""
+        """End all waits in `drain`: the association has ended."""
         self._writable.set()
 
     def pause_reading(self, reason: str) -> None:
-        """Stop reading until every reason for it has gone."""
+        """Stop reading until every reason to pause has gone."""
         if not self._pauses and self._transport is not None:
             self._transport.pause_reading()
         self._pauses.add(reason)
@@ -194,7 +194,7 @@ class Transport(asyncio.BufferedProtocol):
             self._transport.resume_reading()
 
     def abort(self) -> None:
-        """Drop the connection at once, with whatever was still to be sent."""
+        """Close the connection at once; unsent data is lost."""
         if self._transport is not None:
             self._transport.abort()
 

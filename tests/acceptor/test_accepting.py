@@ -119,7 +119,7 @@ def all_lines(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
 
 
-STOPPED = "new connections have to wait, none can be accepted: "
+STOPPED = "no connections can be accepted, new ones have to wait: "
 AGAIN = "connections are accepted again"
 
 

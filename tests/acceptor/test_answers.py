@@ -67,7 +67,7 @@ def test_a_status_outside_the_services_table_is_sent_and_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert status_of(EVT_C_STORE, STORE, {"status": 0x1234}, "test") == (0x1234, {})
-    assert "0x1234 is not one of the service's" in caplog.text
+    assert "the service has no status 0x1234" in caplog.text
 
 
 def test_optional_elements_come_along() -> None:

@@ -175,7 +175,7 @@ def test_an_acceptor_that_leaves_ends_its_calls(run_dir: Path) -> None:
             await take(calls)
             await server.stop()
             (answer,) = await results(invocation)
-            assert answer.payload == {"error": "the acceptor leaves", "kind": "refused"}
+            assert answer.payload == {"error": "the acceptor is shutting down", "kind": "refused"}
 
     asyncio.run(scene())
 

@@ -1,4 +1,4 @@
-"""Requests as they leave: what goes to one member in one turn of the loop, in few messages."""
+"""Batches of requests: those for one member in one turn of the loop go in few messages."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from gateway.fabric.wire.fields import RequestItem, SharedPart
 
 BATCH = 64
-"""Requests of one message; far more would only delay the first of them."""
+"""Requests in one message; many more would only delay the first of them."""
 BATCH_DATA = 1024 * 1024
-"""Bytes of the data sets of one message that has more than one request."""
+"""Bytes of the data sets in one message that has more than one request."""
 
 
 def cut(deliveries: list[Delivery]) -> Iterator[list[Delivery]]:
@@ -36,7 +36,7 @@ def cut(deliveries: list[Delivery]) -> Iterator[list[Delivery]]:
 
 
 def encode(deliveries: Sequence[Delivery]) -> list[bytes | memoryview]:
-    """Return the frames of a REQUESTED; raises FabricError for what cannot travel."""
+    """Return the frames of a REQUESTED; raise FabricError if they cannot be encoded."""
     places: dict[tuple[str, bytes, int], int] = {}
     parts: list[SharedPart] = []
     items: list[RequestItem] = []

@@ -1,4 +1,4 @@
-"""The acceptor's end of commands: what workers want done on an association."""
+"""The acceptor's end of commands of workers to associations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_OPEN = 1024
-"""Commands of one member that are open."""
+"""Open commands of one member at most."""
 
 
 @dataclass(eq=False, slots=True)
@@ -29,7 +29,7 @@ class AssociationCommand:
     gone: Callable[[], None] | None = None
     """Set by the function that takes the command; called once if the worker stops waiting."""
     closed: bool = False
-    """The final reply was given, or the worker does not wait for it any more."""
+    """Whether the final reply was given, or the worker does not wait for it any more."""
 
     def reply(
         self, payload: dict[str, Any], data: bytes | None = None, *, final: bool = True
@@ -56,7 +56,7 @@ class OpenCommands:
         self.on_command: Callable[[AssociationCommand], None] | None = None
 
     def take(self, peer: bytes, asked: Command, data: bytes | None, *, member: bool) -> None:
-        """Hand the command on, or say why not; `member`: the peer has a lease."""
+        """Hand the command on, or refuse it; `member`: whether the peer has a lease."""
         key = (peer, asked.command)
 
         def send(payload: dict[str, Any], data: bytes | None, final: bool) -> None:
@@ -64,7 +64,7 @@ class OpenCommands:
 
         command = AssociationCommand(asked.association, asked.operation, asked.payload, data, send)
         if not member:
-            command.fail(CommandFailure.REFUSED, "a worker without a lease gives no commands")
+            command.fail(CommandFailure.REFUSED, "a worker without a lease cannot give commands")
         elif self.on_command is None:
             command.fail(CommandFailure.REFUSED, "this acceptor takes no commands")
         elif key in self._open or self._counts[peer] >= MAX_OPEN:
@@ -75,12 +75,12 @@ class OpenCommands:
             self.on_command(command)
 
     def cancel(self, peer: bytes, name: str) -> None:
-        """The worker does not wait for results of this command any more."""
+        """End a command whose worker does not wait for results any more."""
         if (command := self._remove((peer, name))) is not None and command.gone is not None:
             command.gone()
 
     def lose(self, peer: bytes, text: str = "the lease has ended") -> None:
-        """End the commands of a member whose lease has ended; it is told, in case it lives."""
+        """End the commands of a member whose lease has ended, and tell it in case it is alive."""
         for key in [key for key in self._open if key[0] == peer]:
             command = self._open[key]
             command.fail(CommandFailure.REFUSED, text)
@@ -88,9 +88,9 @@ class OpenCommands:
                 command.gone()
 
     def close(self) -> None:
-        """End every command: the acceptor leaves."""
+        """End every command: the acceptor is shutting down."""
         for peer in list(self._counts):
-            self.lose(peer, "the acceptor leaves")
+            self.lose(peer, "the acceptor is shutting down")
 
     def _reply(
         self, key: tuple[bytes, str], payload: dict[str, Any], data: bytes | None, *, final: bool

@@ -1,4 +1,4 @@
-"""Gives requests to members, lets them wait, ends them.
+"""The dispatch of requests: they are given to members, wait for one, or end.
 
 Everything that moves an `Intervention` from one place to another is here; which worker holds what
 is decided in `gateway.fabric.acceptor.registry`. What one stimulus gives to one member is one
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gateway.fabric.wire.terms import Answer
 
 SUSPICIOUS_DEATHS = 2
-"""Members that a request may kill while it is the only one that they have."""
+"""Members that may die with nothing but this request in hand, until it fails."""
 
 
 class Dispatcher:
@@ -37,13 +37,13 @@ class Dispatcher:
         self._unclaimed: dict[str, dict[Intervention, None]] = {}
         """Requests for workers that are still to register."""
         self.soonest = inf
-        """No deadline that was set since `Registry.next_due` is earlier."""
+        """The earliest deadline that was set since `Registry.next_due`."""
 
     def add(self, *effects: Effect) -> None:
         self._out += effects
 
     def take_effects(self) -> list[Effect]:
-        """Return what is to be done, and forget it."""
+        """Return the effects that are to be done, and clear them."""
         out, self._out = self._out, []
         self._deliveries.clear()
         self._answers = None
@@ -74,19 +74,19 @@ class Dispatcher:
             self._start(intervention, now)
 
     def claim(self, owner: EventOwner, event: str, now: float) -> None:
-        """The event has an owner now; each deadline is the owner's, from now on."""
+        """Move waiting requests to the new owner of their event, whose deadlines now hold."""
         for intervention in self._unclaimed.pop(event, ()):
             _bind(intervention, owner)
             self._start(intervention, now)
             owner.wait(intervention)
 
     def dispatch(self, owner: EventOwner, now: float) -> None:
-        """Give what can go out."""
+        """Give members the requests that can go out."""
         while (pair := owner.next()) is not None:
             self._give(*pair, now)
 
     def hand_on(self, intervention: Intervention, answer: Answer, now: float) -> None:
-        """Hand an answer on; the clock starts anew while a further one may be sent."""
+        """Hand an answer on; restart the clock if another one may be sent."""
         if answer.final:
             intervention.close()
         else:
@@ -101,12 +101,12 @@ class Dispatcher:
         self._answers.append((intervention, answer))
 
     def extend(self, intervention: Intervention, now: float) -> None:
-        """The handler waits for a third party: the clock, if it runs, starts anew."""
+        """Restart the clock, if it runs: the handler is waiting for a third party."""
         if intervention.owed or not intervention.window:
             self._start(intervention, now)
 
     def credit(self, intervention: Intervention, answers: int, now: float) -> None:
-        """Let the member give so many more answers of a stream."""
+        """Let the member give this many more answers of a stream."""
         if intervention.member is not None:
             intervention.owed += answers
             self._start(intervention, now)
@@ -120,7 +120,7 @@ class Dispatcher:
         intervention.cancelled = True
 
     def survive(self, intervention: Intervention, owner: EventOwner | None) -> None:
-        """The member that had the request is dead: it is given again, or fails."""
+        """Give the request of a dead member to another one, or fail it."""
         text = f"{intervention.event}: the worker died with it"
         again = intervention.redeliver and not intervention.given
         intervention.member = None
@@ -147,7 +147,7 @@ class Dispatcher:
             self._out.append(Fail(intervention, reason, text))
 
     def fail_unclaimed(self) -> None:
-        """No further worker is expected."""
+        """Fail the requests for workers that have not registered: none is expected any more."""
         for intervention in self.unclaimed:
             text = f"{intervention.event}: nobody has registered"
             self.give_up(intervention, Reason.NOBODY, text, CancelReason.ABANDONED)
@@ -161,7 +161,7 @@ class Dispatcher:
         return False
 
     def _start(self, intervention: Intervention, now: float) -> None:
-        """Run the clock, or run it anew."""
+        """Start or restart the clock."""
         intervention.due = due = now + intervention.duration
         if due < self.soonest:
             self.soonest = due

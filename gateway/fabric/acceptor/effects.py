@@ -1,4 +1,4 @@
-"""What the registry wants done; the server does it, in this order."""
+"""The effects that the registry asks for; the server does them in their order."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Server:
         self._topics = [n for n in catalogue if CATALOGUE[n].is_notification]
         self._running = False
         self._asked: list[Intervention] = []
-        """What was asked in this turn of the loop."""
+        """The requests of this turn of the loop."""
         self._timer: asyncio.TimerHandle | None = None
         self._beacons_at = 0.0
         self.on_wants_changed: Callable[[set[str]], None] | None = None
@@ -134,22 +134,22 @@ class Server:
     def binding(self, event: str) -> Binding | None:
         """Return how the event is held, also while its worker is vacant; None: nobody holds it.
 
-        While configured workers are still to register after the start, a careful stand-in.
+        After the start, while workers have yet to register, this is the most careful binding.
         """
         return self._registry.binding(event, self._loop.time()) if self._running else None
 
     def is_held(self, event: str) -> bool:
-        """Whether a worker has registered for the event, and has not said BYE."""
+        """Return whether a worker has registered for the event, and has not said BYE."""
         return self._running and event in self._registry.holders
 
     def is_lost(self, event: str) -> bool:
-        """Whether the worker that held the event died, and none has registered for it since."""
+        """Return whether the event's worker died, and none has registered for it since."""
         return self._running and event in self._registry.lost
 
     def ask(self, intervention: Intervention) -> None:
         """Ask the worker that holds the event, at the end of this turn of the loop.
 
-        What comes of it goes to the sink, errors as well, and never within this call.
+        Answers and errors go to the sink, never within this call.
         """
         if not self._asked:
             asyncio.get_running_loop().call_soon(self._ask_all)
@@ -183,7 +183,7 @@ class Server:
             self.do(self._registry.abandon(intervention))
 
     def consumed(self, intervention: Intervention, answers: int) -> None:
-        """Let the worker send so many more answers of a stream."""
+        """Let the worker send this many more answers of a stream."""
         if self._running:
             self.do(self._registry.consumed(intervention, answers, self._loop.time()))
             self._hurry()
@@ -201,7 +201,7 @@ class Server:
 
     @property
     def on_command(self) -> Callable[[AssociationCommand], None] | None:
-        """Takes what workers want done on an association; None: refused."""
+        """Takes commands of workers to associations; None: they are refused."""
         return self._commands.on_command
 
     @on_command.setter
@@ -216,11 +216,11 @@ class Server:
     # -- notifications
 
     def wants(self, topic: str) -> bool:
-        """Whether anybody watches the topic; otherwise there is no need to build it."""
+        """Return whether anybody watches the topic; otherwise its body need not be built."""
         return self._running and topic in self._feed.wanted
 
     def publish(self, topic: str, body: dict[str, Any], assoc: bytes = b"") -> None:
-        """Publish a notification; never waits, and a watcher that is too slow loses it."""
+        """Publish a notification without waiting; a watcher that is too slow loses it."""
         if self._running and topic in self._feed.wanted:
             self._feed.publish(topic, body, assoc, time.time())
 
@@ -256,7 +256,7 @@ class Server:
             self._loop.call_soon(self._gone, peer)
 
     def _send_singly(self, peer: bytes, deliveries: list[effects.Delivery], error: str) -> None:
-        """Send requests one by one that cannot be encoded together; fail those that never can."""
+        """Send one by one the requests of a batch that cannot be encoded; fail the invalid ones."""
         if len(deliveries) == 1:
             _, token, _, _ = deliveries[0]
             self.do(self._registry.unsent(peer, token, error, self._loop.time()))
@@ -272,8 +272,8 @@ class Server:
         for intervention, answer in effect.answers:
             try:
                 intervention.sink.answered(answer)
-            except Exception:  # one association's, the others' answers must not be lost
-                logger.exception("an answer was not taken event=%s", intervention.event)
+            except Exception:  # an error of one association must not lose the answers to others
+                logger.exception("a sink failed to take an answer event=%s", intervention.event)
 
     def _do_fail(self, effect: effects.Fail) -> None:
         error = Unanswered(effect.reason, effect.text, poisonous=effect.poisonous)
@@ -292,7 +292,7 @@ class Server:
         self.publish(effect.topic, who)
 
     def _do_unwatch(self, effect: effects.UnwatchProcess) -> None:
-        """The lease has ended, and with it the member's commands."""
+        """End the commands of a member whose lease has ended."""
         self._watcher.unwatch(effect.peer)
         self._commands.lose(effect.peer)
 
@@ -304,7 +304,7 @@ class Server:
             self.do(self._registry.gone(peer, self._loop.time()))
 
     def _tick(self) -> None:
-        """Handle what has arrived, then what is due: a delay of this process is not silence."""
+        """Handle messages, then deadlines: a delay of this process is not silence of others."""
         self._requests.drain()
         now = self._loop.time()
         self.do(self._registry.tick(now))

@@ -1,4 +1,4 @@
-"""The acceptor's notifications: who wants which topic, their numbers, and a ring for replay."""
+"""The acceptor's notifications: subscriptions, sequence numbers, and a ring for replay."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Ring:
             self._bytes -= len(self._kept.popleft())
 
     def between(self, first: int, last: int) -> tuple[int, list[bytes]]:
-        """Return what is kept of `first` to `last`, and up to which number this is complete."""
+        """Return what is kept of `first` to `last`, and the number up to which it is complete."""
         oldest = self.seq - len(self._kept) + 1
         begin = max(first, oldest)
         end = min(last, self.seq, begin + REPEATS - 1)
@@ -64,7 +64,7 @@ class Feed:
     def subscription(self, frame: bytes | memoryview) -> bool:
         """Take what XPUB received; True if the wanted topics changed.
 
-        The beacon that answers tells the new watcher that it is one, and where it stands.
+        A beacon confirms the subscription to the new watcher, with the last number.
         """
         frame = bytes(frame)
         topic = topic_of(frame[1:])

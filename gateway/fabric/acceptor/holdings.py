@@ -26,7 +26,7 @@ class Holdings:
         self.holders: dict[str, EventOwner] = {}
         """The owner of each event that is held."""
         self.lost: set[str] = set()
-        """Events whose owner died and did not come back; until another registers for them."""
+        """Events whose owner died and did not come back, until another registers for them."""
         self.generations = Generations()
 
     def refusal_of(self, asked: Register, *, joining: bool) -> Refuse | None:
@@ -44,7 +44,7 @@ class Holdings:
                 text = f"{binding.event} is held by worker {owner.name!r}"
                 return _refuse(asked, Refusal.HELD, text, event=binding.event, holder=owner.name)
         if joining and not asked.incumbent:
-            text = "the acceptor has just started; grants of the others come first"
+            text = "the acceptor has just started; grants of other acceptors come first"
             return _refuse(asked, Refusal.JOINING, text)
         return None
 
@@ -61,7 +61,7 @@ class Holdings:
         return owner
 
     def rebind(self, owner: EventOwner, now: float) -> None:
-        """Make the owner hold what its members bind now, and nothing else."""
+        """Make the owner hold the events that its members bind now, and no others."""
         for intervention in owner.unbound():
             text = f"{intervention.event} was unbound"
             self._dispatcher.give_up(intervention, Reason.NOBODY, text, CancelReason.ABANDONED)

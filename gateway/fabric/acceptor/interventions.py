@@ -1,4 +1,4 @@
-"""Requests to workers, as the acceptor keeps them."""
+"""Requests to workers: the acceptor's records of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOTHING: dict[str, Any] = {}
 
 
 class Sink(Protocol):
-    """What the answers to an intervention go to; called on the server's loop, must not block."""
+    """The receiver of an intervention's answers; called on the server's loop, must not block."""
 
     def answered(self, answer: Answer) -> None:
         """Take an answer; nothing follows one that is final."""
@@ -29,23 +29,23 @@ class Sink(Protocol):
 
 
 class Intervention:
-    """One request to a worker, from the asking to its last answer.
+    """A request to a worker, until its last answer.
 
-    It is in one place at a time: waits in a queue, is in hand at one member, or is closed.
+    It is in one place at a time: it waits in a queue, is in hand at a member, or is closed.
     """
 
     attempt = 1
     deaths_alone = 0
-    """Members that died with nothing but this in hand."""
+    """The number of members that died with only this request in hand."""
     given = 0
-    """Answers so far, the final one not counted."""
+    """The number of answers so far, without the final one."""
     due: float | None = None
-    """When the next answer is late; None while the clock does not run."""
+    """The time at which the next answer is late; None while the clock does not run."""
     duration = DEADLINE
     redeliver = False
     cancelled = False
     closed = False
-    """It has ended: answered, failed or abandoned."""
+    """Whether it has ended: answered, failed or abandoned."""
     queue: dict[Intervention, None] | None = None
     member: Member | None = None
     token = ""
@@ -86,7 +86,7 @@ class Intervention:
             self.queue = None
 
     def close(self) -> None:
-        """End it: no member and no queue has it any more, and no clock runs."""
+        """End it: remove it from its member or queue, and stop its clock."""
         if self.queue is not None:
             self.leave_queue()
         self.member = self.due = None

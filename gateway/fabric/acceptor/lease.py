@@ -1,4 +1,4 @@
-"""Who holds which events: members, and the owners, whose worker processes they are."""
+"""Leases on events: members, which are worker processes, and owners, which are workers."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _NAMES = 1024
 
 
 class MemberState(Enum):
-    """What a member may still do."""
+    """The state of a member: what it may still do."""
 
     ACTIVE = auto()
     SUPERSEDED = auto()
-    """Finish what it has, for a newer generation took over."""
+    """It finishes its requests, because a newer generation took over."""
     LEAVING = auto()
-    """Finish what it has, for it said BYE."""
+    """It finishes its requests, because it said BYE."""
 
 
 class Member:
@@ -38,7 +38,7 @@ class Member:
         self.heard = now
         self.standing = MemberState.ACTIVE
         self.issued = 0
-        """Tokens given to it so far."""
+        """The number of tokens given to it so far."""
         self.in_hand: dict[str, Intervention] = {}
         self.unreturned: set[str] = set()
         """Tokens whose answer nobody awaits any more, until the member returns them: each costs a
@@ -69,7 +69,7 @@ class Member:
         return f"{self.lease}.{self.issued:x}"
 
     def had(self, token: str) -> bool:
-        """Whether the token was once issued to this member."""
+        """Return whether the token was once issued to this member."""
         lease, _, number = token.rpartition(".")
         try:
             return lease == self.lease and 0 < int(number, 16) <= self.issued
@@ -77,7 +77,7 @@ class Member:
             return False
 
     def fault(self, now: float) -> bool:
-        """Count a fault; True if it was one too many."""
+        """Count a fault; return True if there are too many."""
         self._faults.append(now)
         return len(self._faults) == FAULTS and now - self._faults[0] <= FAULT_WINDOW
 
@@ -92,7 +92,7 @@ class Member:
 
 
 class EventOwner:
-    """A worker's name: its bindings, the active members of its newest generation, what waits.
+    """A worker's name: its bindings, active members of the newest generation, waiting requests.
 
     After a death each request that the member had in hand is a suspect and goes out alone: one
     member is reserved, gets nothing new until it is idle, then one suspect after the other.
@@ -104,14 +104,14 @@ class EventOwner:
         self.members: list[Member] = []
         self.bindings: dict[str, Binding] = {}
         self.vacant_until: float | None = None
-        """Set while a death has left no member: then requests wait."""
+        """Set while no member is left after a death; requests wait meanwhile."""
         self.waiting: dict[str, dict[Intervention, None]] = {}
         self.suspects: dict[Intervention, None] = {}
         self.reserved: Member | None = None
 
     @property
     def covered(self) -> bool:
-        """Whether each event that is held has a member to take it."""
+        """Return whether each held event has a member that takes it."""
         return bool(self.members) and all(
             any(event in m.events for m in self.members) for event in self.bindings
         )
@@ -125,7 +125,7 @@ class EventOwner:
         intervention.enter(self.waiting.setdefault(intervention.event, {}))
 
     def pick(self, event: str) -> Member | None:
-        """Return the member with most free credit among those that take the event."""
+        """Return the member with the most free credit among those that take the event."""
         best, most = None, 0
         for member in self.members:
             free = member.credit - len(member.in_hand) - len(member.unreturned)
@@ -173,7 +173,7 @@ class EventOwner:
         return self.reserved
 
     def unbound(self) -> list[Intervention]:
-        """Bind what the members bind now; return the requests whose event fell out."""
+        """Bind what the members bind now; return the requests whose event is no longer bound."""
         self.bindings = {b.event: b for m in self.members for b in m.register.bindings}
         fallen = [e for e in self.waiting if e not in self.bindings]
         queued = [one for event in fallen for one in self.waiting.pop(event)]

@@ -16,7 +16,7 @@ _SETTLE = 0.02
 class ProcessWatcher:
     """Calls `gone(peer)` soon after the peer's process died.
 
-    Where pidfd_open is missing or fails there is no watching: the heartbeats notice later.
+    Where pidfd_open is missing or fails, only the heartbeats notice a death, and later.
     """
 
     def __init__(self, gone: Callable[[bytes], None]) -> None:

@@ -1,4 +1,4 @@
-"""What members send: each message is a stimulus of the registry, the commands or the feed."""
+"""The messages of members: each is a stimulus of the registry, the commands or the feed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger("gateway.fabric")
 
 
 class EffectPerformer(Protocol):
-    """What the reception has the server do."""
+    """The part of the server that the reception calls."""
 
     def do(self, effects: list[Effect]) -> None: ...
     def send(self, peer: bytes, *frames: bytes | memoryview) -> bool: ...

@@ -1,4 +1,4 @@
-"""Who answers which event, and what becomes of each request: stimulus in, effects out.
+"""The workers of each event, and the progress of each request: stimulus in, effects out.
 
 Nothing here knows of sockets, clocks or tasks; `now` is an argument (seconds of any clock that
 never goes back). Every public method that returns effects is a stimulus; they are to be done in
@@ -60,7 +60,7 @@ class Registry:
         self.owners, self.holders = holdings.owners, holdings.holders
         self.lost, self.generations = holdings.lost, holdings.generations
 
-    # -- what a member sends
+    # -- messages of members
 
     def register(
         self, peer: bytes, asked: Register, now: float, *, local: bool = False
@@ -97,7 +97,7 @@ class Registry:
     def answer(
         self, peer: bytes, answers: Sequence[tuple[str, Answer]], now: float
     ) -> list[Effect]:
-        """Take answers by their tokens; a late one frees a credit and changes nothing else."""
+        """Take answers by their tokens; a late one only frees a credit."""
         member = self._heard(peer, now)
         if member is None:
             return [Post(peer, Unknown(""))]
@@ -134,7 +134,7 @@ class Registry:
         return self._dispatcher.take_effects()
 
     def extend(self, peer: bytes, token: str, now: float) -> None:
-        """The handler waits for a third party: the deadline, if it runs, runs anew."""
+        """Restart the deadline, if it runs: the handler is waiting for a third party."""
         member = self._heard(peer, now)
         if member is not None and (intervention := member.in_hand.get(token)) is not None:
             self._dispatcher.extend(intervention, now)
@@ -153,10 +153,10 @@ class Registry:
             self._end_by_death(member, now)
         return self._dispatcher.take_effects()
 
-    # -- what the acceptor wants
+    # -- calls of the acceptor
 
     def binding(self, event: str, now: float) -> Binding | None:
-        """Return how the event is held; while workers are expected, the most careful way."""
+        """Return the binding of the event; the most careful one while workers are expected."""
         owner = self.holders.get(event)
         if owner is not None:
             return owner.bindings[event]
@@ -189,7 +189,7 @@ class Registry:
         return self._dispatcher.take_effects()
 
     def unsent(self, peer: bytes, token: str, text: str, now: float) -> list[Effect]:
-        """Fail a request that could not be encoded, so that the member never had it."""
+        """Fail a request that could not be encoded and never reached the member."""
         member = self.members.get(peer)
         if member is not None and token in member.in_hand:
             intervention = member.in_hand.pop(token)
@@ -199,7 +199,7 @@ class Registry:
         return self._dispatcher.take_effects()
 
     def consumed(self, intervention: Intervention, answers: int, now: float) -> list[Effect]:
-        """Give a stream credit for the answers that its reader has dealt with."""
+        """Give a stream credit for the answers that its reader has consumed."""
         self._dispatcher.credit(intervention, answers, now)
         return self._dispatcher.take_effects()
 
@@ -207,15 +207,15 @@ class Registry:
 
     @property
     def soonest(self) -> float:
-        """No deadline that was set since `next_due` was called is earlier."""
+        """The earliest deadline that was set since `next_due` was called."""
         return self._dispatcher.soonest
 
     def next_deadline(self) -> float | None:
-        """Return when the first request is late."""
+        """Return the time at which the first request is late."""
         return min((i.due for i in self._open() if i.due is not None), default=None)
 
     def next_due(self, now: float) -> float:
-        """Return when `tick` has something to do, at the latest a heartbeat from now."""
+        """Return the time at which `tick` has something to do, at most a heartbeat from now."""
         self._dispatcher.soonest = inf
         times = [now + self._settings.heartbeat]
         times += [m.heard + self._silence for m in self.members.values()]
@@ -227,7 +227,7 @@ class Registry:
         return min(times)
 
     def tick(self, now: float) -> list[Effect]:
-        """Do whatever became due."""
+        """Handle everything that is due."""
         self._excuse_delay(now)
         for intervention in [i for i in self._open() if i.due is not None and i.due <= now]:
             text = f"{intervention.event}: no answer in time"
@@ -242,9 +242,9 @@ class Registry:
         return self._dispatcher.take_effects()
 
     def close(self) -> list[Effect]:
-        """Fail every open request: the acceptor leaves."""
+        """Fail every open request: the acceptor is shutting down."""
         for intervention in list(self._open()):
-            text = "the acceptor leaves"
+            text = "the acceptor is shutting down"
             self._dispatcher.give_up(intervention, Reason.LOST, text, CancelReason.ABANDONED)
         return self._dispatcher.take_effects()
 
@@ -284,7 +284,7 @@ class Registry:
         self._dispatcher.add(Tell(EVT_WORKER_UP.name, member.describe()))
         return member
 
-    # -- life and death
+    # -- heartbeats and deaths
 
     def _heard(self, peer: bytes, now: float) -> Member | None:
         member = self.members.get(peer)
@@ -293,7 +293,7 @@ class Registry:
         return member
 
     def _excuse_delay(self, now: float) -> None:
-        """Do not count time that this process was held up itself as silence of the members."""
+        """Do not count a delay of this process as silence of the members."""
         held_up = now - self._ticked - 2 * self._settings.heartbeat
         self._ticked = now
         if held_up > 0:
@@ -307,7 +307,7 @@ class Registry:
             self._end_by_death(member, now)
 
     def _end_by_death(self, member: Member, now: float) -> None:
-        """End a lease by death: its name is kept for a while, its requests become suspects."""
+        """End a lease by death: keep its name for a while, and treat its requests as suspects."""
         del self.members[member.peer]
         self._dispatcher.add(
             UnwatchProcess(member.peer), Tell(EVT_WORKER_LOST.name, member.describe())

@@ -1,1 +1,1 @@
-"""What both ends of the fabric share: envelopes, frames, sockets, addresses, types."""
+"""The common part of both ends of the fabric: envelopes, frames, sockets, addresses, types."""

@@ -1,4 +1,4 @@
-"""Where the sockets of a run directory are.
+"""The places of the sockets in a run directory.
 
 `acceptor-N.requests` and `acceptor-N.events` stand in the run directory itself, or, where a path
 would be too long for a Unix socket, in a directory of their own that the file `address` names.
@@ -45,7 +45,7 @@ class AcceptorAddress:
 
     @property
     def lives(self) -> bool:
-        """Whether a process listens there; the file alone may be stale."""
+        """Return whether a process listens there; the file alone may be stale."""
         probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         probe.setblocking(False)
         with probe:
@@ -78,7 +78,7 @@ def place() -> str:
 
 
 def find(run_dir: Path) -> list[AcceptorAddress]:
-    """Return the acceptors that have sockets there, in their fixed order; they need not live."""
+    """Return the acceptors that have sockets there, in their fixed order, alive or not."""
     home = _home(run_dir)
     try:
         names = os.listdir(home)
@@ -109,7 +109,7 @@ def prepare(run_dir: Path, index: int) -> AcceptorAddress:
 
 
 def lock(run_dir: Path, index: int) -> int:
-    """A descriptor that holds the acceptor's place; raises FabricError if it is taken."""
+    """Return a descriptor that locks the acceptor's place; raise FabricError if it is taken."""
     descriptor = os.open(run_dir / f"acceptor-{index}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -150,11 +150,11 @@ def _point(pointer: Path) -> None:
 
 
 def _private(directory: Path) -> None:
-    """Make a directory that only this user may enter, because those who may can answer requests."""
+    """Make a directory that only this user may enter: whoever may enter can answer requests."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = directory.stat()
     except OSError as error:
         raise FabricError(f"{directory}: {error.strerror}") from error
     if status.st_uid != os.geteuid() or status.st_mode & 0o077:
-        raise FabricError(f"{directory} must be this user's alone: chown it, then chmod 700")
+        raise FabricError(f"{directory} must belong to this user alone: chown it, then chmod 700")

@@ -24,12 +24,12 @@ MAX_CREDIT = 4096
 
 
 class Refusal(StrEnum):
-    """Why an acceptor does not grant."""
+    """The reason why an acceptor refuses a registration."""
 
     HELD = "held"
     """Another name holds one of the events."""
     SUPERSEDED = "superseded"
-    """A newer generation of the same name has been here."""
+    """A newer generation of the same name has registered."""
     JOINING = "joining"
     """The acceptor has just started beside others: try again."""
     INVALID = "invalid"
@@ -58,11 +58,11 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
 
 @dataclass_transform(frozen_default=True)
 class Envelope:
-    """What every envelope has; `kind` is its number in PROTOCOL.md."""
+    """The base of all envelopes; `kind` is the number in PROTOCOL.md."""
 
     KIND: ClassVar[int]
     CHECKS: ClassVar[tuple[Callable[[Any], Any], ...]]
-    """Of the fields, in their order."""
+    """The checks of the fields, in their order."""
 
     def __init_subclass__(cls, kind: int) -> None:
         dataclass(frozen=True)(cls)
@@ -84,13 +84,13 @@ class Register(Envelope, kind=1):
     credit: int
     pid: int
     place: str
-    """Process namespace the pid belongs to; empty: unknown."""
+    """The PID namespace that the pid belongs to; empty: unknown."""
     instance: str
-    """Random, of one client: a second connection of it replaces the first."""
+    """A random name of the client: a second connection with it replaces the first."""
     incumbent: bool
-    """This worker holds a grant of another acceptor."""
+    """Whether this worker holds a grant of another acceptor."""
     revision: int
-    """Comes back in the reply."""
+    """Repeated in the reply."""
     bindings: tuple[Binding, ...]
 
 
@@ -139,7 +139,7 @@ class Command(Envelope, kind=8):
     """Do something on an association; a data set is the trailing frame."""
 
     command: str
-    """Drawn by the worker; comes back in each COMMANDRESULT."""
+    """Chosen by the worker; repeated in each COMMANDRESULT."""
     association: str
     operation: str
     payload: dict[str, Any]
@@ -152,7 +152,7 @@ class CommandCancel(Envelope, kind=9):
 
 
 class Extend(Envelope, kind=10):
-    """The handler waits for a third party: the deadline of this request runs anew."""
+    """Restart the deadline of this request: the handler is waiting for a third party."""
 
     token: str
 
@@ -190,7 +190,7 @@ class Unknown(Envelope, kind=19):
 
 
 class End(Envelope, kind=20):
-    """The lease is ended for what the worker sent."""
+    """The lease is ended because of what the worker sent."""
 
     lease: str
     text: str
@@ -213,7 +213,7 @@ class Cancel(Envelope, kind=22):
 
 
 class Credit(Envelope, kind=23):
-    """So many more answers may be sent."""
+    """This many more answers may be sent."""
 
     token: str
     answers: int
@@ -242,7 +242,7 @@ class Generation(Envelope, kind=26):
 
 
 class CommandResult(Envelope, kind=27):
-    """What came of a COMMAND; a data set is the trailing frame."""
+    """The result of a COMMAND; a data set is the trailing frame."""
 
     command: str
     final: bool
@@ -273,7 +273,7 @@ class Beacon(Envelope, kind=33):
 
 
 def decode(data: bytes | memoryview) -> Envelope:
-    """Return one envelope; raises FabricError for any bytes that are none."""
+    """Return one envelope; raise FabricError for bytes that are not an envelope."""
     values = unpack(data)
     if type(values) is not list or not values or type(values[0]) is not int:
         raise FabricError("not an envelope: no array that begins with a kind")

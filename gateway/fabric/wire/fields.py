@@ -1,4 +1,4 @@
-"""What a field of an envelope may be: each check returns the value, or raises FabricError."""
+"""Checks of the fields of envelopes: each returns the value, or raises FabricError."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_NAME = 256
-"""Characters of a name, a lease, a token, a text."""
+"""Characters of a name, a lease, a token or a text at most."""
 MAX_BINDINGS = 64
 MAX_BATCH = 256
-"""Requests or answers of one message."""
+"""Requests or answers in one message at most."""
 MAX_DEADLINE = 86400.0
 
 Choice = TypeVar("Choice", bound=Enum)
 
 
 SharedPart: TypeAlias = tuple[str, bytes, dict[str, Any]]
-"""What several requests of one REQUESTED have in common: the event, the association's description,
+"""The common part of several requests of one REQUESTED: the event, the association's description,
 and the part of their payloads that is the same."""
 RequestItem: TypeAlias = tuple[str, int, int, float, int, dict[str, Any], int | None]
 """One request of a REQUESTED: token, index of its `SharedPart`, attempt, deadline, answers that may
@@ -106,7 +106,7 @@ def as_shared(value: Any) -> tuple[SharedPart, ...]:
 
 
 def as_requests(value: Any) -> tuple[RequestItem, ...]:
-    """The items of a REQUESTED; there are many, so that not each field is a call of its own."""
+    """Return the items of a REQUESTED. There are many, so not every field costs a call."""
     rows = _rows(value, MAX_BATCH, 7)
     for token, shared, attempt, deadline, credit, payload, size in rows:
         types = (type(token), type(shared), type(attempt), type(credit), type(payload))
@@ -118,7 +118,7 @@ def as_requests(value: Any) -> tuple[RequestItem, ...]:
 
 
 def as_answers(value: Any) -> tuple[AnswerItem, ...]:
-    """The items of an ANSWERED."""
+    """Return the items of an ANSWERED."""
     rows = _rows(value, MAX_BATCH, 4)
     for token, final, payload, size in rows:
         if (type(token), type(final), type(payload)) != _ANSWER or len(token) > MAX_NAME:

@@ -1,4 +1,4 @@
-"""Bytes of one message: msgpack with every length bounded and no extension types, and data.
+"""The frames of a message: msgpack with bounded lengths and no extension types, and data.
 
 A message is the envelope's frame and, for data sets, one trailing frame in which they follow one
 another and are not encoded in any way. PROTOCOL.md is the reference.
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 VERSION = 2
-"""Of the protocol; an acceptor refuses any other."""
+"""The version of the protocol; an acceptor refuses any other."""
 MAX_ENVELOPE = 1024 * 1024
-"""Bytes of an envelope."""
+"""Bytes of an envelope at most."""
 MAX_DATA = 64 * 1024 * 1024
-"""Bytes of a trailing data frame, and of any frame at all."""
+"""Bytes of a trailing data frame, or of any other frame, at most."""
 MAX_ITEMS = 65536
-"""Entries of one array or map."""
+"""Entries of one array or map at most."""
 DELIMITER = b"\0"
-"""Ends a topic's frame, because subscriptions match by prefix."""
+"""The end of a topic's frame, because subscriptions match by prefix."""
 
 
 def pack(value: Any) -> bytes:
-    """Encode one envelope; raises FabricError for what cannot travel."""
+    """Encode one envelope; raise FabricError if that is not possible."""
     try:
         packed: bytes = msgpack.packb(value, use_bin_type=True)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise FabricError(f"cannot be encoded: {error}") from error
     if len(packed) > MAX_ENVELOPE:
         raise FabricError(f"envelope of {len(packed)} bytes, {MAX_ENVELOPE} are the limit")
-    if len(packed) > MAX_ITEMS:  # only one so long can have more entries than are decoded
+    if len(packed) > MAX_ITEMS:  # a shorter one cannot have more entries than are decoded
         _decode(packed, "cannot be encoded")
     return packed
 
 
 def unpack(data: bytes | memoryview) -> Any:
-    """Decode one envelope; FabricError for anything that is not exactly one plain value."""
+    """Decode one envelope; raise FabricError for anything but exactly one plain value."""
     if len(data) > MAX_ENVELOPE:
         raise FabricError(f"envelope of {len(data)} bytes, {MAX_ENVELOPE} are the limit")
     return _decode(data, "not an envelope")
@@ -69,7 +69,7 @@ def _no_extension(code: int, _data: bytes) -> Never:
 
 
 def check_size(size: int) -> None:
-    """Raise FabricError for so many bytes that a data frame cannot have."""
+    """Raise FabricError if the bytes are too many for a data frame."""
     if size > MAX_DATA:
         raise FabricError(f"data of {size} bytes, {MAX_DATA} are the limit")
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Frames = list[bytes | memoryview]
 
 REQUESTS_HWM = 20_000
-"""Envelopes on the way to one peer; credit keeps far below it."""
+"""Envelopes on the way to one peer at most; credit keeps their number far below that."""
 _NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 _EVENTS, _RCVMORE, _POLLIN = int(zmq.EVENTS), int(zmq.RCVMORE), int(zmq.POLLIN)
 """Plain numbers: to combine the library's flags takes a microsecond each time."""
@@ -33,13 +33,13 @@ _BATCH = 256
 
 
 class SendResult(Enum):
-    """What became of a message."""
+    """The result of sending a message."""
 
     DONE = auto()
     FULL = auto()
     """The peer does not read."""
     UNREACHABLE = auto()
-    """There is no such peer (any more)."""
+    """The peer does not exist (any more)."""
 
 
 class SocketPort:
@@ -78,7 +78,7 @@ class SocketPort:
         return SendResult.DONE
 
     def receive(self) -> Frames | None:
-        """Return the next message; None: there is none, and the next one wakes the loop."""
+        """Return the next message, or None; the arrival of the next one wakes the loop."""
         socket = self._socket
         with self._lock:
             self._draining = bool(int(socket.getsockopt(_EVENTS)) & _POLLIN)
@@ -103,7 +103,7 @@ class SocketPort:
         self._wake()
 
     def close(self, linger: float) -> None:
-        """Close; what is still to be sent may take `linger` seconds more."""
+        """Close the socket; unsent messages have `linger` seconds more."""
         with self._lock:
             self._socket.close(linger=int(linger * 1000))
 
@@ -132,7 +132,7 @@ class LoopPort:
         self.drain()
 
     def drain(self) -> None:
-        """Handle what has arrived."""
+        """Handle the messages that have arrived."""
         for _ in range(_BATCH):
             frames = None if self._closed else self._port.receive()
             if frames is None:

@@ -1,4 +1,4 @@
-"""What the two ends of the fabric hand to their users; nothing here knows of sockets."""
+"""The types that both ends of the fabric hand to their users; nothing here uses sockets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from gateway.events import DEADLINE
 
 MISSED = 3
-"""Heartbeats; a silent partner is dead after them, and an acceptor joins for as long."""
+"""Heartbeats after which a silent partner is dead; an acceptor waits as long when it joins."""
 
 
 class Binding(NamedTuple):
@@ -17,25 +17,25 @@ class Binding(NamedTuple):
 
     event: str
     redeliver: bool = False
-    """May be given to another member when the first one died."""
+    """Whether a request may be given to another member when the first one has died."""
     durable: bool = False
-    """C-STORE data is to be on disk before it is offered."""
+    """Whether C-STORE data is to be on disk before it is offered."""
     deadline: float = DEADLINE
-    """Seconds to each answer."""
+    """Seconds for each answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a worker's member asks a lease for: all of its events or none."""
+    """The registration of a worker's member, which asks a lease for all of its events or none."""
 
     worker: str
     """The name that the lease is held under."""
     generation: int
-    """The newest of a name owns its events."""
+    """The newest generation of a name owns its events."""
     member: int
     """0, 1, ... among the members of one generation."""
     credit: int
-    """Requests that this member has in hand at most; 0: it is about to be replaced."""
+    """Requests that this member may have in hand; 0: it is about to be replaced."""
     bindings: tuple[Binding, ...] = ()
     """Empty for a worker that only watches."""
     pid: int = 0
@@ -43,7 +43,7 @@ class Registration:
 
 
 class ReceivedIntervention(NamedTuple):
-    """A request as a member gets it, which has it in hand until it gave the final answer."""
+    """A request that a member received and has in hand until it has given the final answer."""
 
     token: str
     event: str
@@ -57,7 +57,7 @@ class ReceivedIntervention(NamedTuple):
     and belong to one association have the same object."""
     data: bytes | memoryview | None
     acceptor: str
-    """Name of the acceptor that asks."""
+    """The name of the acceptor that sent the request."""
 
 
 class Answer(NamedTuple):
@@ -89,18 +89,18 @@ class Notification:
 
 
 class LeaseState(Enum):
-    """What became of a client's leases."""
+    """The state of a client's leases."""
 
     GRANTED = "granted"
-    """Every reachable acceptor granted; again after a LOST."""
+    """Every reachable acceptor has granted; reported again after a LOST."""
     SUPERSEDED = "superseded"
-    """A newer generation took over: finish what is in hand and leave."""
+    """A newer generation took over: finish the requests in hand and leave."""
     REFUSED = "refused"
     """At the start: another worker holds an event; the detail names it."""
     LOST = "lost"
     """No acceptor is left; the client goes on looking for one."""
     ENDED = "ended"
-    """An acceptor ended the lease for what it was sent; the detail says for what."""
+    """An acceptor ended the lease because of a message; the detail says which."""
 
 
 class CancelReason(StrEnum):
@@ -120,12 +120,12 @@ class CommandFailure(Enum):
     """Why a command failed."""
 
     ENDED = "ended"
-    """There is no such association (any more), or it ended meanwhile."""
+    """The association does not exist (any more), or ended meanwhile."""
     TIMEOUT = "timeout"
     """The peer did not respond in time."""
     CONTEXT = "context"
     """The presentation context is not accepted, or not for this role."""
     INVALID = "invalid"
-    """The command itself is wrong."""
+    """The command itself is invalid."""
     REFUSED = "refused"
     """The worker has no lease, too many commands are open, or this acceptor takes none."""
