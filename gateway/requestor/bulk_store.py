@@ -50,25 +50,25 @@ thread."""
 
 
 class Kind(StrEnum):
-    """What became of an instance."""
+    """The kind of the outcome of an instance."""
 
     STORED = "stored"
     WARNING = "stored with a warning"
     REFUSED = "refused"
-    """The peer said no: to the presentation context, or by a status."""
+    """The peer refused it: the presentation context, or by a status."""
     FAILED = "failed"
-    """No answer: the association broke, or the file could not be read."""
+    """There is no answer: the association broke, or the file could not be read."""
     NOT_SENT = "not sent"
 
     @property
     def is_stored(self) -> bool:
-        """The peer has it."""
+        """Whether the peer has stored the instance."""
         return self in (Kind.STORED, Kind.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one instance, and why, in words."""
+    """The outcome of one instance, with a text that says why."""
 
     instance: Instance
     kind: Kind
@@ -101,15 +101,15 @@ class Sender:
         self._convert = convert
         self._batches: list[Batch] = []
         self._busy: Counter[int] = Counter()
-        """Associations at work, or being asked for, by the identity of their batch."""
+        """The number of associations, open or requested, by the identity of their batch."""
         self._barren = 0
         self.associations = 0
-        """Associations that were established."""
+        """The number of associations that were established."""
 
     async def send(self, instances: Iterable[Instance], *, associations: int = 1) -> None:
-        """Send all of them, `associations` at once at the most; raises nothing of the peer's.
+        """Send all instances over at most `associations` at once; raise no errors of the peer.
 
-        Cancelled, it aborts what is open and tells of the rest that it was not sent.
+        If cancelled, abort open associations and report the rest as not sent.
         """
         self._batches = plan(instances, convert=self._convert is not None)
         try:
@@ -117,10 +117,10 @@ class Sender:
                 for _ in range(associations):
                     group.create_task(self._work())
         finally:
-            self._give_up("the sending was stopped before its turn", *self._batches)
+            self._give_up("sending was stopped before its turn", *self._batches)
 
     async def _work(self) -> None:
-        """One association after the other, as long as there is something to send."""
+        """Open one association after the other, as long as there is something to send."""
         while batch := self._next_batch():
             self._busy[id(batch)] += 1
             try:
@@ -131,12 +131,12 @@ class Sender:
                 return
 
     def _next_batch(self) -> Batch | None:
-        """The one with the fewest associations at work; no more of them than instances left."""
+        """Return the batch with the fewest associations, fewer than its instances."""
         left = [b for b in self._batches if len(b.instances) > self._busy[id(b)]]
         return min(left, key=lambda batch: self._busy[id(batch)], default=None)
 
     async def _associate_and_send(self, batch: Batch) -> bool:
-        """False: this worker is not needed any more."""
+        """Return False if this worker is not needed any more."""
         proposal = replace(self._proposal, contexts=batch.contexts)
         try:
             association = await associate(self._address, proposal, timeouts=self._timeouts)
@@ -146,7 +146,7 @@ class Sender:
         try:
             confirmed = await self._send_batch(association, batch)
         except BaseException:
-            association.drop("the sending was stopped")
+            association.drop("sending was stopped")
             raise
         if association.ended is None:
             await self._release(association)
@@ -173,7 +173,7 @@ class Sender:
             self._noted(f"everything was answered, but the release failed: {error}")
 
     async def _send_batch(self, association: RequestorAssociation, batch: Batch) -> bool:
-        """Send until the batch is empty or the association is over; was any one answered?"""
+        """Send until the batch or the association ends; return whether any was answered."""
         confirmed = False
         while batch.instances and association.ended is None:
             instance = batch.instances.popleft()
@@ -188,7 +188,7 @@ class Sender:
         return confirmed or association.ended is None
 
     def _again(self, association: RequestorAssociation, batch: Batch, outcome: Outcome) -> bool:
-        """Send it once more, with its length made even, if that is what the peer aborted for."""
+        """Send it again padded to an even length, if the odd length may be why the peer aborted."""
         instance = outcome.instance
         if not (_aborted_odd(association, outcome) and instance.path and not instance.is_padded):
             return False
@@ -251,7 +251,7 @@ class Sender:
 
 
 def _doubt(association: RequestorAssociation, instance: Instance) -> str:
-    """What is to be said of an instance whose answer never came."""
+    """Return the text for an instance whose response never came."""
     if isinstance(association.ended, Aborted) and association.ended.abort and instance.size % 2:
         return f"; its data set has an odd length ({instance.size} bytes), which is not allowed"
     return "; it may be stored or not"

@@ -24,7 +24,7 @@ class EchoResult:
 
     status: int
     seconds: float
-    """From the request to its response."""
+    """Seconds from the request to its response."""
 
 
 async def echo(
@@ -35,7 +35,7 @@ async def echo(
     aec: str = "ANY-SCP",
     timeout: float = _TIMEOUT,  # noqa: ASYNC109 - each wait of the association has its own
 ) -> EchoResult:
-    """Associate, C-ECHO, release.
+    """Associate, send a C-ECHO, and release.
 
     `aet` and `aec` are the calling and called AE titles, `timeout` seconds for each of the waits.
     Raises AssociationError, whose text is a sentence, for anything but a response.
@@ -49,7 +49,7 @@ async def echo(
 async def echoes(
     address: Address, proposal: Proposal, timeouts: Timeouts, repeat: int = 1
 ) -> AsyncIterator[EchoResult]:
-    """`repeat` C-ECHOs on one association, one after the other; raises AssociationError."""
+    """Yield the results of `repeat` C-ECHOs on one association; raise AssociationError."""
     association = await associate(address, proposal, timeouts=timeouts)
     try:
         for _ in range(repeat):

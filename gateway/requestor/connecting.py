@@ -1,4 +1,4 @@
-"""The transport connection to a peer: TCP, or TLS over it, or a sentence that says why not."""
+"""The transport connection to a peer: TCP or TLS, and errors that say why it failed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def open_connection(address: Address, transport: Transport, within: float)
 
 def _reason(error: OSError | UnicodeError) -> str:
     if isinstance(error, UnicodeError):
-        return "that is no host name"
+        return "that is not a valid host name"
     if error.errno and not isinstance(error, socket.gaierror):
         return os.strerror(error.errno)  # asyncio's own text repeats the address
     return error.strerror or str(error)

@@ -59,17 +59,17 @@ class RequestorConnection:
 
     @property
     def request(self) -> AAssociateRQ:
-        """What was proposed."""
+        """The A-ASSOCIATE-RQ that was sent."""
         return self._request
 
     @property
     def acceptance(self) -> AAssociateAC | None:
-        """What the peer answered."""
+        """The A-ASSOCIATE-AC of the peer."""
         return self.engine.upper.acceptance
 
     @property
     def peer_max_length(self) -> int:
-        """The longest P-DATA-TF that the peer receives; 0: any."""
+        """The longest P-DATA-TF that the peer receives, in bytes; 0: any."""
         return self.engine.upper.peer_max_length
 
     @property
@@ -89,17 +89,17 @@ class RequestorConnection:
 
     @property
     def ended(self) -> AssociationError | None:
-        """Why the association is over; None while it lives."""
+        """The reason for the end of the association; None before."""
         return self.engine.ended
 
     @property
     def is_ended(self) -> bool:
-        """Released, aborted, or lost."""
+        """Whether the association was released, aborted or lost."""
         return self.engine.ended is not None
 
     @property
     def timeouts(self) -> Timeouts:
-        """How long this side waits; may be set at any time."""
+        """The waits of this side in seconds; may be set at any time."""
         return self.engine.timeouts
 
     @timeouts.setter
@@ -124,7 +124,7 @@ class RequestorConnection:
             raise
 
     async def release(self) -> None:
-        """A-RELEASE, then the end of the connection; raises AssociationError."""
+        """Release the association and close the connection; raise AssociationError."""
         if self.engine.ended is not None:
             raise self.engine.ended
         try:
@@ -133,16 +133,16 @@ class RequestorConnection:
             await self._leave()
 
     async def abort(self) -> None:
-        """A-ABORT (PS3.8 9.3.8); nothing happens on an association that has ended."""
+        """Send an A-ABORT (PS3.8 9.3.8); nothing happens if the association has ended."""
         self.engine.abort(Aborted("this side aborted the association"))
         await self._leave()
 
     def drop(self, why: str) -> None:
-        """A-ABORT, and the connection is closed at once, with what still was to be sent."""
+        """Send an A-ABORT and close the connection at once; unsent data is lost."""
         self.engine.drop(why)
 
     async def close(self) -> None:
-        """Release an association that lives; never raises AssociationError."""
+        """Release the association unless it has ended; never raises AssociationError."""
         try:
             await self.release()
         except AssociationError:
@@ -163,7 +163,7 @@ class RequestorConnection:
     # the engine's calls
 
     def connected(self) -> None:
-        """The A-ASSOCIATE-RQ leaves by itself."""
+        """Do nothing: the engine sends the A-ASSOCIATE-RQ."""
 
     def requested(self, request: AAssociateRQ) -> None:  # noqa: ARG002 - a port's signature
         raise AssertionError("the peer of a requestor is an acceptor")
@@ -177,13 +177,13 @@ class RequestorConnection:
         return self._incoming.receive(context, begun)
 
     def settled(self) -> None:
-        """An association lives until it is released."""
+        """Do nothing: the association stays established until it is released."""
 
     def association_ended(self, error: AssociationError) -> None:
-        """Whoever waits for something was told by the engine."""
+        """Do nothing: the engine has ended all waits."""
 
     def closed(self) -> None:
-        """`_leave` waits for this."""
+        """Let `_leave` return, which waits for this."""
 
     def publish(self, event: NotificationEvent, body: dict[str, Any]) -> None:
-        """Only subclasses have watchers."""
+        """Do nothing: only subclasses have watchers."""

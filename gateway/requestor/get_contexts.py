@@ -40,7 +40,7 @@ _RARE = """
     RoutineScalp BodyPosition Respiratory ImagingAgent WaveformAnnotation WaveformPresentation
     WaveformAcquisition PlanarMPR VolumeRendering CArm Tractography BulkSimpleAnnotations
 """
-"""In the keywords of SOP classes that have to be asked for by name."""
+"""Parts of keywords of SOP classes that are proposed only when named."""
 
 _IMAGES = _uids("""
     CTImageStorage MRImageStorage UltrasoundImageStorage UltrasoundMultiFrameImageStorage
@@ -55,7 +55,7 @@ _IMAGES = _uids("""
 
 
 def common_sop_classes() -> tuple[str, ...]:
-    """The storage SOP classes that are proposed if none is named; the most usual ones first."""
+    """Return the storage SOP classes that are proposed by default, the most usual ones first."""
     rare = _RARE.split()
     usual = [
         uid
@@ -68,7 +68,7 @@ def common_sop_classes() -> tuple[str, ...]:
 def get_contexts(
     model: str, sop_classes: Sequence[str] = (), transfer_syntaxes: Sequence[str] = ()
 ) -> tuple[Contexts, dict[str, tuple[bool, bool]]]:
-    """The contexts of a C-GET, and the roles: SCU of the model, SCP of storage.
+    """Return the contexts of a C-GET, and the roles: SCU of the model, SCP of storage.
 
     With transfer syntaxes given, each SOP class gets a context for each of them. Raises
     LocalProtocolError if that makes more than 128 contexts.

@@ -1,4 +1,4 @@
-"""Requests that the peer makes on an association of ours.
+"""Requests of the peer on an association that this side asked for.
 
 That is C-STORE as a sub-operation of C-GET (PS3.4 C.4.3), N-EVENT-REPORT, and whatever role
 selection allows. A handler decides at the command set; the data set streams into a receiver of its
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("gateway.requestor")
 
 COLLECTED = 16 * 1024 * 1024
-"""Bytes of a data set that `Collect` holds at the most."""
+"""Bytes of a data set that `Collect` holds at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a request is answered with."""
+    """The response to a request."""
 
     status: int
     data_set: bytes | None = None
@@ -45,7 +45,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class IncomingRequest:
-    """A request as its command set tells it."""
+    """A request as its command set describes it."""
 
     context: AcceptedContext
     request: Request
@@ -56,13 +56,13 @@ class Receiver(Protocol):
     """Takes the data set of one request, piece by piece."""
 
     def write(self, data: memoryview) -> None:
-        """The view dies when this returns; an OSError becomes the status A700."""
+        """Take a piece, whose view is valid until this returns; an OSError becomes status A700."""
 
     async def finish(self) -> int | Reply:
-        """All of it came: the status to answer with."""
+        """Return the status of the response to the complete request."""
 
     def discard(self) -> None:
-        """The rest will never come, or is not wanted."""
+        """Discard the data set: the rest will never come, or is not wanted."""
 
 
 Handler = Callable[[IncomingRequest], Receiver | Reply | int]
@@ -70,7 +70,7 @@ Handler = Callable[[IncomingRequest], Receiver | Reply | int]
 
 
 def refuse(incoming: IncomingRequest) -> int:  # noqa: ARG001 - a handler's signature
-    """The handler of associations that have none."""
+    """Refuse any request: the handler of associations without one."""
     return codes.UNRECOGNIZED_OPERATION
 
 
@@ -95,7 +95,7 @@ class Collect:
 
 
 class IncomingRequests:
-    """Asks the handler of one association, and keeps account of receivers that are at work."""
+    """Asks the handler of one association, and keeps track of busy receivers."""
 
     def __init__(self, handler: Handler, inbox: Inbox) -> None:
         self._handler = handler
@@ -103,7 +103,7 @@ class IncomingRequests:
         self._finishing: set[asyncio.Task[None]] = set()
 
     def receive(self, context: AcceptedContext, begun: MessageBegun) -> HandledRequest:
-        """Have the handler decide on a request."""
+        """Return the object that handles a request, by the decision of the handler."""
         request = begun.message
         assert isinstance(request, Request)
         decision: Receiver | Reply | int
@@ -129,13 +129,13 @@ class IncomingRequests:
         task.add_done_callback(self._finishing.discard)
 
     async def settle(self) -> None:
-        """Wait until every receiver that had its data set whole is through with it."""
+        """Wait until every receiver with a complete data set has finished."""
         while self._finishing:
             await asyncio.wait(self._finishing)
 
 
 class HandledRequest:
-    """A request on its way to its response: it has a receiver, or a reply already."""
+    """A request without a response so far: it has a receiver, or a reply already."""
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ class HandledRequest:
             self._give_up(codes.PROCESSING_FAILURE)
 
     def read_done(self) -> None:
-        """A receiver keeps no views."""
+        """Do nothing: a receiver keeps no views."""
 
     def perform(self) -> None:
         receiver, self._receiver = self._receiver, None
@@ -190,7 +190,7 @@ class HandledRequest:
         self._owner.respond(self, reply)
 
     def cancel(self) -> None:
-        """A receiver is not told of a C-CANCEL."""
+        """Do nothing: a receiver is not told of a C-CANCEL."""
 
     def discard(self) -> None:
         self._give_up(codes.PROCESSING_FAILURE)

@@ -1,4 +1,4 @@
-"""Which presentation contexts a set of instances takes, and on how many associations.
+"""The presentation contexts and associations that a set of instances needs.
 
 Each instance is proposed in its own transfer syntax. If that is uncompressed, another context of
 the same SOP class offers the other uncompressed ones, to which the instance can be converted if the

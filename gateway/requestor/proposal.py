@@ -1,4 +1,4 @@
-"""A-ASSOCIATE-RQ: what this side proposes, to whom, and how long it waits for the answers."""
+"""The A-ASSOCIATE-RQ of this side: proposal, address of the peer, and timeouts."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Contexts = tuple[tuple[str, tuple[str, ...]], ...]
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the peer listens, and how the connection to it is made."""
+    """The address that the peer listens at, and how to connect to it."""
 
     host: str
     port: int
     tls: ssl.SSLContext | None = None
     server_name: str | None = None
-    """What the peer's certificate must be for, if that is not the host."""
+    """The name that the peer's certificate must be for, if that is not the host."""
     bind: tuple[str, int] | None = None
     """The local address to connect from; port 0: any."""
 
@@ -39,16 +39,16 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """An A-ASSOCIATE-RQ in the making (PS3.8 7.1.1, PS3.7 D.3.3)."""
+    """The content of an A-ASSOCIATE-RQ (PS3.8 7.1.1, PS3.7 D.3.3)."""
 
     contexts: Contexts
-    """1 to 128 of them; they are numbered 1, 3, 5 and so on."""
+    """1 to 128 contexts, which get the IDs 1, 3, 5 and so on."""
     calling_ae_title: str = "GATEWAY"
     called_ae_title: str = "ANY-SCP"
     max_pdu: int = AssociationSettings().max_pdu
-    """The longest P-DATA-TF that this side receives; 0: any."""
+    """The longest P-DATA-TF that this side receives, in bytes; 0: any."""
     roles: Mapping[str, tuple[bool, bool]] = field(default_factory=dict)
-    """SOP class to the (SCU, SCP) roles that this side wants; SCU only need not be said."""
+    """SOP class to the (SCU, SCP) roles that this side wants; SCU only is the default."""
     async_ops: tuple[int, int] | None = None
     """Operations that this side would invoke and perform at once; 0: any number; None: 1, 1."""
     extended: Mapping[str, bytes] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Proposal:
     implementation_version_name: str = IMPLEMENTATION_VERSION_NAME
 
     def request(self) -> AAssociateRQ:
-        """The PDU; raises LocalProtocolError for no context, or more than 128."""
+        """Return the PDU; raise LocalProtocolError for no context, or more than 128."""
         return build_request(
             self.called_ae_title,
             self.calling_ae_title,

@@ -1,4 +1,4 @@
-"""Instances that arrive on an association of ours (C-GET), written to files as they stream in."""
+"""Instances that arrive on a requestor's association (C-GET), written to files meanwhile."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ GATHERED = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What became of one instance that the peer sent."""
+    """The result for one instance that the peer sent."""
 
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
     status: int
-    """What the peer was answered; 0: it is stored."""
+    """The status of the response; 0: the instance is stored."""
     path: Path | None = None
     size: int = 0
     """Bytes of the data set."""
     text: str = ""
-    """Why it is not stored."""
+    """The reason why it is not stored."""
 
 
 class Folder:
@@ -87,7 +87,7 @@ class _File:
             raise
 
     def write(self, data: memoryview) -> None:
-        """A piece of the data set."""
+        """Take a piece of the data set."""
         self._size += len(data)
         self._scan.feed(data)
         self._gathered += data
@@ -99,7 +99,7 @@ class _File:
                 raise
 
     async def finish(self) -> int:
-        """The whole of it came: check what it is, and give it its name."""
+        """Check the complete data set, and give the file its name."""
         if disagreement := self._disagreement():
             self._drop()
             self._tell(codes.DATA_SET_DOES_NOT_MATCH, disagreement)
@@ -114,7 +114,7 @@ class _File:
         return codes.SUCCESS
 
     def discard(self) -> None:
-        """It will not be complete."""
+        """Delete the file: the data set will not be complete."""
         self._drop()
 
     def _disagreement(self) -> str:
@@ -156,7 +156,7 @@ class _File:
 
 
 def _file_name(uid: str) -> str:
-    """The instance's UID: digits and dots; what is no UID never becomes part of a path."""
+    """Return the instance's UID, digits and dots; an invalid UID never becomes part of a path."""
     if is_valid(uid):
         return str(uid)
     return hashlib.sha256(uid.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""The DIMSE services as a service user asks for them (PS3.7 9.1, 10.1), and how to associate.
+"""The DIMSE services for a service user (PS3.7 9.1, 10.1), and `associate`.
 
 Data sets are bytes here, or an `Encoder` that is given the transfer syntax of the context they are
 sent on; `gateway.datasets.coding` has the one of pydicom's data sets.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 Encoder = Callable[[str], bytes]
-"""Gives a data set's bytes in a transfer syntax (its UID)."""
+"""A function that returns a data set's bytes in the transfer syntax with this UID."""
 
 Identifier = bytes | Encoder
 
@@ -77,7 +77,7 @@ class RequestorAssociation(RequestorConnection):
     async def invoke(
         self, context: AcceptedContext, request: dimse.Request, data_set: DataSource | None = None
     ) -> Operation:
-        """Send any request; the operation has its responses.
+        """Send any request; return the operation, which has its responses.
 
         Waits while as many operations are in flight as the peer accepted.
         """
@@ -86,7 +86,7 @@ class RequestorAssociation(RequestorConnection):
     async def invoke_encoded(
         self, context: AcceptedContext, request: dimse.Request, groups: Groups
     ) -> Operation:
-        """The same for a message whose P-DATA-TF PDUs are made already, for this peer's limit.
+        """Send a request whose P-DATA-TF PDUs are encoded already, for this peer's limit.
 
         They come in groups, each of which is one write.
         """
@@ -99,7 +99,7 @@ class RequestorAssociation(RequestorConnection):
         await self.engine.outbox.send_message(context.id, message, data_set)
 
     def next_message_id(self) -> int:
-        """For a request that is made by hand."""
+        """Return a message ID for a request that the caller builds."""
         return self.engine.in_flight.next_message_id()
 
     # DIMSE-C
@@ -221,7 +221,7 @@ class RequestorAssociation(RequestorConnection):
 
 
 def encoded(identifier: Identifier, context: AcceptedContext) -> bytes:
-    """The bytes of an identifier on that context."""
+    """Return the bytes of an identifier on that context."""
     if isinstance(identifier, bytes):
         return identifier
     return identifier(context.transfer_syntax)

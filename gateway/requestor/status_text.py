@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def describe_status(sop_class_uid: str, response: Response) -> str:
-    """The status of a response in the words of its service (PS3.7 annex C, PS3.4)."""
+    """Return the status of a response in the words of its service (PS3.7 annex C, PS3.4)."""
     status = response.status
     known = service_of(sop_class_uid).status(status)
     kind = known[0] if known else category(status)
@@ -25,5 +25,5 @@ def describe_status(sop_class_uid: str, response: Response) -> str:
 
 
 def printable(text: str) -> str:
-    """A peer's text with whatever could move a cursor or forge a line made visible."""
+    """Return a peer's text with control characters escaped: none may forge a line of output."""
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

@@ -38,7 +38,7 @@ Service: TypeAlias = Callable[
 
 
 class Requestor(LoopThread):
-    """A thread that associations live in; `with Requestor() as requestor:`."""
+    """A thread that runs associations; use it as `with Requestor() as requestor:`."""
 
     def __init__(self) -> None:
         super().__init__("requestor")
@@ -51,7 +51,7 @@ class Requestor(LoopThread):
         self.close()
 
     def close(self) -> None:
-        """Stop the thread; associations that still live are aborted."""
+        """Stop the thread; abort associations that are still open."""
         if self.is_stopped:
             return
         self.run(self._drop_all())
@@ -66,7 +66,7 @@ class Requestor(LoopThread):
         timeouts: Timeouts | None = None,
         handler: Handler = refuse,
     ) -> BlockingAssociation:
-        """As `gateway.requestor.associate`."""
+        """Connect and negotiate, as `gateway.requestor.associate` does."""
         association = self.run(associate(address, proposal, timeouts=timeouts, handler=handler))
         self._associations.add(association)
         return BlockingAssociation(self, association)
@@ -80,7 +80,7 @@ class Requestor(LoopThread):
         aec: str = "ANY-SCP",
         timeout: float = 30,
     ) -> EchoResult:
-        """As `gateway.requestor.c_echo`."""
+        """Send a C-ECHO, as `gateway.requestor.c_echo` does."""
         return self.run(echo(host, port, aet=aet, aec=aec, timeout=timeout))
 
     async def _drop_all(self) -> None:
@@ -90,9 +90,9 @@ class Requestor(LoopThread):
 
 
 class Responses:
-    """The responses to one request: iterate over them; `cancel` from any thread.
+    """The responses to one request, to iterate over; any thread may call `cancel`.
 
-    As `with`, it is cancelled when it is left early.
+    Used in a `with`, the request is cancelled if the block ends early.
     """
 
     def __init__(self, requestor: Requestor, operation: Operation) -> None:
@@ -104,11 +104,11 @@ class Responses:
             yield answered
 
     def final(self) -> ReceivedResponse:
-        """The final response; those before it are skipped."""
+        """Return the final response; those before it are skipped."""
         return self._requestor.run(self._operation.final())
 
     def cancel(self) -> None:
-        """C-CANCEL."""
+        """Send a C-CANCEL."""
         self._requestor.run(self._operation.cancel())
 
     def __enter__(self) -> Self:
@@ -146,7 +146,7 @@ def _iterating(
 
 
 class BlockingAssociation:
-    """As `RequestorAssociation`, method for method; released when its `with` is left."""
+    """A blocking `RequestorAssociation`, method for method; released at the end of its `with`."""
 
     def __init__(self, requestor: Requestor, association: RequestorAssociation) -> None:
         self._requestor = requestor
@@ -165,12 +165,12 @@ class BlockingAssociation:
 
     @property
     def acceptance(self) -> AAssociateAC | None:
-        """What the peer answered."""
+        """The A-ASSOCIATE-AC of the peer."""
         return self._association.acceptance
 
     @property
     def ended(self) -> AssociationError | None:
-        """Why the association is over; None while it lives."""
+        """The reason for the end of the association; None before."""
         return self._association.ended
 
     @property
@@ -197,6 +197,6 @@ class BlockingAssociation:
     def begin_c_store(
         self, instance: Instance, *, priority: int = 0, originator: tuple[str, int] | None = None
     ) -> Future[ReceivedResponse]:
-        """As `c_store`, without waiting for the response, nor for room in the window."""
+        """Send a C-STORE without waiting for the response, nor for room in the window."""
         made = self._association.c_store(instance, priority=priority, originator=originator)
         return self._requestor.begin(made)

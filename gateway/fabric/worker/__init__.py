@@ -1,4 +1,4 @@
-"""The worker's end of the fabric: it answers requests, watches, and has acceptors do things."""
+"""The worker's end of the fabric: it answers requests, watches, and sends commands to acceptors."""
 
 from gateway.fabric.worker.client import Client
 from gateway.fabric.worker.generation import next_generation

@@ -1,7 +1,7 @@
-"""The worker's end of the fabric: a thread of its own, so that no handler stops the heartbeats.
+"""The worker's end of the fabric: a thread of its own, so that no handler can stop the heartbeats.
 
 Any thread may call a `Client`; state is touched in the client's thread only, which sleeps until a
-socket, a command or the next heartbeat wakes it. Callbacks are called there and must not block.
+socket, a command or the next heartbeat wakes it. Callbacks run there and must not block.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("gateway.fabric")
 
 LINGER = 1.0
-"""Seconds for the last answers and the BYE to be read."""
+"""Seconds that acceptors have to read the last answers and the BYE."""
 _LOOK = 0.05
 """Seconds between two checks whether an acceptor still lives."""
 
@@ -104,7 +104,7 @@ class Client:
         self._membership.received.answer_many(answers)
 
     def extend(self, token: str) -> None:
-        """Have the deadline of a request in hand run anew: its handler waits for a third party."""
+        """Restart the deadline of a request in hand: its handler is waiting for a third party."""
         held = self._membership.received.get(token)
         if held is not None and not held.closed:
             held.link.offer(Extend(token))
@@ -119,13 +119,13 @@ class Client:
         data: bytes | memoryview | None = None,
         timeout: float,
     ) -> PendingCommand:
-        """Have an acceptor do something on one of its associations; iterate over the results.
+        """Send an acceptor a command to one of its associations; iterate over the results.
 
         `timeout`: seconds to each result. A result with *error* says why the command failed.
         Raises FabricError if there is no such acceptor or the command cannot be encoded.
         """
         if threading.current_thread() is self._thread:
-            raise FabricError("a command from the client's own thread would wait for itself")
+            raise FabricError("a command cannot be sent from the client's own thread")
         link = self._membership.links.get(acceptor)
         if link is None or not link.lease:
             raise FabricError(f"no lease of acceptor {acceptor!r}")
@@ -176,7 +176,7 @@ class Client:
         """Have an acceptor publish a notification.
 
         False if there is no such acceptor or it does not read: a notification may be lost. Raises
-        FabricError for a body that cannot be decoded there: that must fail where it is made.
+        FabricError for a body that cannot be decoded there: the mistake must show where it is made.
         """
         if topic not in NOTIFICATIONS:
             raise FabricError(f"{topic!r} is not a notification event")
@@ -250,7 +250,7 @@ class Client:
             self._loop.close()
 
     def _let_be_read(self) -> None:
-        """Wait until every acceptor that lives has read the last answers, at most `LINGER`."""
+        """Wait until every living acceptor has read the last answers, for at most `LINGER`."""
         until = time.monotonic() + LINGER
         self._membership.finish()
         while not self._membership.is_read() and (left := until - time.monotonic()) > 0:

@@ -1,4 +1,4 @@
-"""What a watcher has received of one topic, and what is missing: stimulus in, steps out.
+"""The notifications that a watcher of one topic received or missed: stimulus in, steps out.
 
 Notifications are handed on in the order of their numbers. When one is missing, what follows is
 held back and the missing ones are asked for once; what the acceptor no longer has is a gap.
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gateway.fabric.wire.envelopes import Beacon, Notified
 
 HELD_BACK = 4096
-"""Notifications held back during a replay; beyond that the missing ones are given up."""
+"""Notifications held back during a replay; with more, the missing ones are given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Tracker:
 
     @property
     def is_current(self) -> bool:
-        """Whether nothing that is known to exist is missing."""
+        """Whether every notification that is known to exist has been received."""
         return self._next > self._last
 
     def replayed(self, stream: str, last: int, now: float) -> list[Step]:
@@ -103,7 +103,7 @@ class Tracker:
         return self._give_up(self._last)
 
     def _begin(self, stream: str, seq: int) -> list[Step]:
-        """Begin with another run of the acceptor; nothing more comes of the former."""
+        """Begin with another run of the acceptor; nothing more arrives from the former."""
         steps = self._give_up(self._last) if self._stream else []
         self._stream, self._first, self._last = stream, seq, seq - 1
         self._next, self._history = max(1, seq - self._history), 0

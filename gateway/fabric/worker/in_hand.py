@@ -132,7 +132,7 @@ class ReceivedInterventions:
 def _encode(answers: list[tuple[str, Answer, bool]]) -> list[bytes | memoryview]:
     """Return the frames of an ANSWERED; raises FabricError for what cannot travel.
 
-    With each answer: whether it is awaited. If not, only the end of the request is told.
+    Each answer comes with whether it is awaited; if not, only its final flag is sent.
     """
     items: list[AnswerItem] = []
     sets: list[bytes] = []

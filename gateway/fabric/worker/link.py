@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Stage(Enum):
-    """How far a client's registration with one acceptor is."""
+    """The stage of a client's registration with one acceptor."""
 
     IDLE = auto()
     """No lease; REGISTER is to be sent."""
@@ -59,9 +59,9 @@ class Link:
         self.lease = ""
         self.heard = 0.0
         self.watched: frozenset[str] | None = None
-        """The topics that have a watcher there; None: not known."""
+        """The topics that have a watcher there; None: unknown."""
         self.revision = 0
-        """Of the registration that was granted."""
+        """The events of the registration that was granted."""
         self.topics: set[str] = set()
         self.confirmed: set[str] = set()
         self.trackers: dict[str, Tracker] = {}
@@ -78,7 +78,7 @@ class Link:
             self._outbox.append(frames)
 
     def offer(self, envelope: Envelope) -> bool:
-        """Send an envelope if that is possible at once; False if it is dropped."""
+        """Send an envelope if that is possible at once; return False if it is dropped."""
         return not self._outbox and self.requests.send((envelope.encode(),)) is SendResult.DONE
 
     def flush(self) -> None:

@@ -80,7 +80,7 @@ class Membership:
         self._born = 0.0
         self._heartbeat = settings.heartbeat
         self._silent: set[str] = set()
-        """Acceptors that were silent: asked again, but the others do not wait for them."""
+        """Acceptors that were silent. They are asked again, but delay no others."""
         self._change: BindingChange | None = None
         self._superseded_at: float | None = None
         self._active = False
@@ -89,7 +89,7 @@ class Membership:
         self.registration = registration
         self._revision = 1
         self.links: dict[str, Link] = {}
-        """By name, in their fixed order; read by other threads."""
+        """The links by name, in their fixed order; other threads read this."""
         self.received = ReceivedInterventions(
             lambda requests: self._call(callbacks.on_requests, requests),
             lambda token, why: self._call(callbacks.on_cancel, token, why),
@@ -98,7 +98,7 @@ class Membership:
         self._unread: set[Link] = set()
         self.error: FabricError | None = None
         self.settled = threading.Event()
-        """The first registration came to an end, one way or the other (`error`)."""
+        """Set when the first registration has succeeded or failed (`error`)."""
         self.watching = Subscriptions(self._notify)
         self.watching.on_confirmed = self._settle
         self._take: dict[type[envelopes.Envelope], Callable[[Link, Any, Any], None]] = {
@@ -142,14 +142,14 @@ class Membership:
         self._tell(LeaseState.LOST, str(self.error))
 
     def finish(self) -> None:
-        """Have each acceptor confirm that it has read what was sent; ignore all else."""
+        """Let each acceptor confirm that it has read everything; ignore all other messages."""
         self._take = {envelopes.Unknown: self._on_unknown}
         self._unread = set(self.links.values())
         for link in self._unread:
             link.post(envelopes.Heartbeat(LAST_WORD))
 
     def is_read(self) -> bool:
-        """Whether every acceptor that lives has read everything."""
+        """Return whether every living acceptor has read everything."""
         self._unread = {link for link in self._unread if link.address.lives}
         return not self._unread
 
@@ -158,16 +158,16 @@ class Membership:
             self._drop(link)
         self._context.term()
 
-    # -- what the client's user wants
+    # -- calls of the client's user
 
     def leave(self) -> None:
-        """Say BYE to every acceptor; what is in hand may still be answered."""
+        """Say BYE to every acceptor; requests in hand may still be answered."""
         self.left = True
         for link in [link for link in self.links.values() if link.lease]:
             link.post(envelopes.Bye(link.lease))
 
     def change(self, registration: Registration, change: BindingChange) -> None:
-        """Register anew, with other bindings, on the leases that are held."""
+        """Register again, with other bindings, on the leases that are held."""
         self._change = change
         self._renew(registration)
 
@@ -206,7 +206,7 @@ class Membership:
         link.close()
 
     def _lose(self, link: Link) -> None:
-        """Give up a lease and the requests in hand of it."""
+        """Give up a lease, and its requests in hand."""
         link.lease, link.stage, link.watched = "", Stage.IDLE, None
         self.received.lose(link)
         self.commands.lose(link)
@@ -220,7 +220,7 @@ class Membership:
     # -- registration
 
     def _advance(self) -> None:
-        """Register with the acceptors whose turn it is."""
+        """Register with the acceptors that are next."""
         if self.left:
             return
         for link in self.links.values():
@@ -295,7 +295,7 @@ class Membership:
                 link.stage = Stage.IDLE
         self._advance()
 
-    # -- what arrives
+    # -- messages of acceptors
 
     def _on_message(self, link: Link, frames: Frames) -> None:
         link.heard = time.monotonic()
@@ -338,7 +338,7 @@ class Membership:
             self._renew(change.before)
         elif envelope.refusal is envelopes.Refusal.SUPERSEDED:
             self._superseded(link)
-        else:  # an incumbent does not leave; it asks again at each heartbeat
+        else:  # a worker that has other leases stays, and asks again at each heartbeat
             logger.warning("refused acceptor=%s error=%r", link.name, envelope.text)
 
     def _on_supersede(self, link: Link, envelope: envelopes.Supersede, _data: object) -> None:
@@ -378,7 +378,7 @@ class Membership:
             self._call(self._callbacks.on_state, state, detail)
 
     def _call(self, callback: Callable[..., None], *args: object) -> None:
-        """The user's code must not stop the heartbeats."""
+        """Call the user's code; its errors must not stop the heartbeats."""
         try:
             callback(*args)
         except Exception:

@@ -1,4 +1,4 @@
-"""The worker's end of commands: have an acceptor do something on an association."""
+"""The worker's end of commands to associations."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class PendingCommand:
         self.close()
 
     def close(self) -> None:
-        """Wait for no further result; the acceptor is told if the command is still open."""
+        """Stop waiting for results; tell the acceptor if the command is still open."""
         if self._open:
             self._end()
             self.link.post(CommandCancel(self._name))
@@ -78,7 +78,7 @@ class PendingCommand:
 
 
 class PendingCommands:
-    """The open commands of a client: begun by any thread, answered by the client's."""
+    """The open commands of a client: any thread begins them, the client's takes results."""
 
     def __init__(self) -> None:
         self._open: dict[str, PendingCommand] = {}
@@ -105,12 +105,12 @@ class PendingCommands:
         except FabricError:
             self._forget(name)
             raise
-        if not link.lease:  # lost meanwhile: nothing else would end it
+        if not link.lease:  # the lease was lost meanwhile: nothing else would end the command
             self.lose(link)
         return pending
 
     def lose(self, link: Link) -> None:
-        """The lease is gone, and no result will come."""
+        """End the commands of a lease that is gone: no result will come."""
         for pending in list(self._open.values()):
             if pending.link is link:
                 pending.put(FabricError(f"{link.name} is lost"))

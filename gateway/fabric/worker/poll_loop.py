@@ -19,7 +19,7 @@ _BATCH = 256
 
 
 class PollLoop:
-    """Runs in one thread; `wake` and `call` may be used by any."""
+    """A loop that runs in one thread; any thread may use `wake` and `call`."""
 
     def __init__(self) -> None:
         self._wakeup = -1

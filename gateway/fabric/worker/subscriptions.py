@@ -42,7 +42,7 @@ class Subscriptions:
         }
 
     def confirmed(self, links: Iterable[Link]) -> bool:
-        """Whether each of the acceptors knows of every subscription."""
+        """Return whether each of the acceptors knows of every subscription."""
         return all(self.topics <= link.confirmed for link in links)
 
     def tick(self, links: Iterable[Link], now: float) -> None:
