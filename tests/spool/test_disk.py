@@ -66,15 +66,13 @@ class TestSlowDisk:
 
     def test_one_that_waits_does_not_hold_up_the_others(self, spool, monkeypatch):
         event, writev = threading.Event(), os.writev
-        waiting: list[int] = []
 
-        def wait_once(fd: int, views: list[memoryview]) -> int:
-            if not waiting:
-                waiting.append(fd)
+        def wait_for_the_slow(fd: int, views: list[memoryview]) -> int:
+            if bytes(views[-1][-1:]) == b"s":
                 event.wait()
             return writev(fd, views)
 
-        monkeypatch.setattr(disk.os, "writev", wait_once)
+        monkeypatch.setattr(disk.os, "writev", wait_for_the_slow)
 
         async def both() -> None:
             slow = asyncio.create_task(spool.seal(fill(spool.create(META), b"s" * 5000), sync=True))
