@@ -1,4 +1,4 @@
-"""What the author of a worker imports; README.md beside this file explains it.
+"""The names that authors of workers import; README.md beside this file explains them.
 
 The names are loaded when they are first asked for.
 """

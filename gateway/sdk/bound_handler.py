@@ -1,4 +1,4 @@
-"""A handler with the way it is registered, and the mistakes that are found when it is bound."""
+"""A handler with its registration, and the checks that are made when it is bound."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BoundHandler:
-    """A handler, what it is called with after the event, and how it is registered."""
+    """A handler, its arguments after the event, and its registration."""
 
     event: AnyEvent
     function: AnyHandler
     args: tuple[Any, ...] = ()
     redeliver: bool = False
-    """May be given a request that another member had in hand when it died."""
+    """Whether it may be given a request that another member had in hand when it died."""
     durable: bool = False
-    """C-STORE: data is on disk before it is offered."""
+    """C-STORE: whether data is on disk before it is offered."""
     deadline: float = events.DEADLINE
-    """Seconds to each answer."""
+    """Seconds for each answer."""
     batch: int = 0
     """Called with a list of at most this many events, and returns a list; 0: with one event."""
 
@@ -68,7 +68,7 @@ def describe(function: AnyHandler) -> str:
 
 
 def check(bound: BoundHandler) -> None:
-    """Raise TypeError or ValueError for a handler that can never work."""
+    """Raise TypeError or ValueError for a handler that cannot work."""
     event, function = bound.event, bound.function
     if not (isinstance(event, AnyEvent) and events.CATALOGUE.get(event.name) is event):
         raise ValueError(f"{event!r} is not an event of gateway.evt")

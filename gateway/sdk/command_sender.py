@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("gateway.sdk")
 
 RESULT_TIMEOUT = 3600.0
-"""Seconds to each result of a request; the acceptor knows when the peer takes too long."""
+"""Seconds for each result of a request; the acceptor has its own timeouts for the peer."""
 END_TIMEOUT = 5.0
 """Seconds for the acceptor to confirm an abort or release."""
 
 _CALLERS_MISTAKES = frozenset({"context", "invalid"})
-"""Failures that become a ValueError; any other means that no response came."""
+"""Failures that become a ValueError; any other failure means that no response came."""
 
 
 class Results(Protocol):
@@ -59,7 +59,7 @@ class SendCommand(Protocol):
 
 
 class CommandSender(DimseSender):
-    """The part of an association proxy that acts."""
+    """The part of an association proxy that sends requests and ends the association."""
 
     def __init__(self, send_command: SendCommand | None) -> None:
         self._send_command = send_command
@@ -99,7 +99,7 @@ class CommandSender(DimseSender):
         context_id: int | None = None,  # noqa: ARG002 - pynetdicom's
         query_model: str | None = None,  # noqa: ARG002 - pynetdicom's
     ) -> None:
-        """C-CANCEL (PS3.7 9.3.2.3) of the request with this `msg_id`; its iterator ends."""
+        """Send a C-CANCEL (PS3.7 9.3.2.3) of the request with this `msg_id`; its iterator ends."""
         results = self._open.get(msg_id)
         if results is not None:
             results.close()
@@ -141,14 +141,14 @@ class CommandSender(DimseSender):
         self, operation: str, payload: dict[str, Any], data: bytes | None = None, *, timeout: float
     ) -> Results:
         if self._send_command is None:
-            raise FabricError("this association is out of reach")
+            raise FabricError("this association cannot be reached")
         return self._send_command(
             self.acceptor_name, self.id, operation, payload, data=data, timeout=timeout
         )
 
 
 def _parameters(request: Request) -> dict[str, Any]:
-    """Return the fields of a request that differ from their default, but for its message ID."""
+    """Return the fields of a request that differ from their default, except its message ID."""
     values = {field.name: getattr(request, field.name) for field in fields(request)[1:]}
     return {f.name: values[f.name] for f in fields(request)[1:] if values[f.name] != f.default}
 

@@ -82,14 +82,14 @@ class DimseSender(ABC):
     def send_c_cancel(
         self, msg_id: int, context_id: int | None = None, query_model: str | None = None
     ) -> None:
-        """C-CANCEL of the C-FIND, C-GET or C-MOVE that was sent with this `msg_id`."""
+        """Send a C-CANCEL for the C-FIND, C-GET or C-MOVE that was sent with this `msg_id`."""
 
     def _fit(self, dataset: Any) -> tuple[AcceptedContext, Instance]:
         """Return the context for a C-STORE, and the instance as it is sent on that."""
         return fit(dataset, self.usable_contexts())
 
     def _log_identifier(self, kind: str, identifier: Dataset) -> None:  # noqa: B027 - may stay so
-        """Called with each identifier that is sent (*request*) or received (*response*)."""
+        """Log an identifier that is sent (*request*) or received (*response*)."""
 
     # DIMSE-C (PS3.7 9.1)
 
@@ -262,7 +262,7 @@ class DimseSender(ABC):
     def _responses(
         self, context: AcceptedContext, request: Request, data: bytes | Instance | None
     ) -> Iterator[Answers]:
-        """Send at once, and not only when the iteration begins."""
+        """Send a request at once, not only when the iteration begins; return its responses."""
         try:
             responses = self._begin(context, request, data)
         except NoResponse as error:

@@ -39,7 +39,7 @@ class Event:
     event: NotificationEvent | InterventionEvent
     """The catalogue entry."""
     attempt: int
-    """Interventions: 1, and one more for each member that died with the request in hand."""
+    """Interventions: 1, plus the number of members that died with the request in hand."""
 
     # any DIMSE request
     request = EventAttribute(make.request)
@@ -53,9 +53,9 @@ class Event:
     """The decoded data set; values are converted when they are asked for."""
     file_meta = EventAttribute(make.file_meta)
     dataset_path = EventAttribute(make.dataset_path)
-    """A Part 10 file that is there until the handler has returned."""
+    """The path of a Part 10 file that exists until the handler has returned."""
     encoded_dataset = EventAttribute(make.encoded_dataset)
-    """Call it: the exact bytes, with preamble and file meta unless `include_meta=False`."""
+    """A function that returns the exact bytes, with file meta unless `include_meta=False`."""
     claim = EventAttribute(make.claim)
     """Where the data set is in the spool, its size and digest."""
     claim_data = EventAttribute(make.claim_data)
@@ -89,7 +89,7 @@ class Event:
     address = EventAttribute(make.address)
     data = EventAttribute(make.data)
     length = EventAttribute[int]()
-    """Bytes before the excerpt was cut."""
+    """The number of bytes before the excerpt was cut."""
     truncated = EventAttribute[bool]()
     pdu: EventAttribute[PDU] = EventAttribute(make.pdu)
     primitive = EventAttribute(make.primitive)
@@ -143,7 +143,7 @@ class Event:
 
     @property
     def is_cancelled(self) -> bool:
-        """Interventions: the answer is no longer wanted. Once True, it stays True."""
+        """Whether the answer is no longer wanted; once True, it stays True."""
         if not self.event.is_intervention:
             raise AttributeError("is_cancelled")  # __getattr__ says more
         made = self.__dict__.get("_cancellation")
@@ -151,8 +151,8 @@ class Event:
 
     @property
     def cancellation(self) -> threading.Event:
-        """Set once the answer is no longer wanted."""
-        # most handlers never ask, and two threads that do at once must get the same one
+        """An Event that is set once the answer is no longer wanted."""
+        # made on demand, because most handlers never use it; all threads must get the same one
         made: threading.Event = self.__dict__.setdefault("_cancellation", threading.Event())
         if self._cancelled:
             made.set()
@@ -166,7 +166,7 @@ class Event:
 
     @property
     def assoc(self) -> assoc.AssociationProxy:
-        """The association; decoded once for all of its events."""
+        """The association, which is decoded once for all of its events."""
         return assoc.decode(self._blob, self._send_command)  # type: ignore[arg-type]
 
     @property
@@ -180,7 +180,7 @@ class Event:
     def publish(
         self, event: NotificationEvent | str, body: Mapping[str, Any] | None = None
     ) -> None:
-        """Send a notification about this association to the watchers of `event`; never waits.
+        """Send a notification about this association to the watchers of `event`, without waiting.
 
         Raises ValueError if `event` is not a notification of the catalogue.
         """
@@ -188,7 +188,7 @@ class Event:
             self._publish(str(event), dict(body or {}))
 
     def is_watched(self, event: NotificationEvent | str) -> bool:
-        """Whether anybody watches `event`: otherwise its body need not be made.
+        """Return whether anybody watches `event`: otherwise its body need not be made.
 
         Raises ValueError as `publish` does.
         """
@@ -198,7 +198,7 @@ class Event:
         return self._publish is not None and (self._is_watched is None or self._is_watched(name))
 
     def __getattr__(self, name: str) -> Any:
-        """An attribute that no worker needs a type for, or the error for one that is not there."""
+        """Return an attribute of the event's kind; raise AttributeError for any other."""
         if (
             name.startswith("_")
             or name in type(self).__dict__
@@ -211,7 +211,7 @@ class Event:
         return self._payload.get(name)
 
     def close(self) -> None:
-        """Remove what was made for the handler's sake only."""
+        """Remove files that were made only for the handler."""
         if self._temporary is not None:
             self._temporary.unlink(missing_ok=True)
             self._temporary = None

@@ -1,4 +1,4 @@
-"""How the attributes of an event are made of what its envelope carried.
+"""The attributes of an event, which are made from the content of its envelope.
 
 The catalogue says which attributes belong to which event. An attribute is made when a handler first
 asks for it, and kept in the event's `__dict__`, where Python finds it before it looks here again.
@@ -37,7 +37,7 @@ T = TypeVar("T")
 _BASE = ("assoc", "event", "name", "description", "timestamp", "publish", "is_watched")
 _INTERVENTION = ("attempt", "is_cancelled")
 _EXTRA = {"EVT_C_STORE": ("claim", "claim_data")}
-"""Attributes that have to do with this gateway, not with the event itself."""
+"""Attributes that belong to this gateway, not to the event itself."""
 _KNOWN: dict[str, frozenset[str]] = {}
 """Names of attributes by event, once one of them was asked for."""
 
@@ -50,7 +50,7 @@ def attributes_of(event: NotificationEvent | InterventionEvent) -> tuple[str, ..
 
 
 def has_attribute(event: NotificationEvent | InterventionEvent, name: str) -> bool:
-    """Whether the attribute belongs to this event."""
+    """Return whether the attribute belongs to this event."""
     known = _KNOWN.get(event.name)
     if known is None:
         known = _KNOWN[event.name] = frozenset(attributes_of(event))
@@ -101,12 +101,12 @@ def context(event: Event) -> RequestContext:
 
 
 def parameter(keyword: str) -> Callable[[Event], Any]:
-    """Return what makes an attribute of a parameter of the request."""
+    """Return a function that returns a parameter of the request."""
     return lambda event: getattr(event.request, keyword)
 
 
 def decoded(event: Event) -> Dataset:
-    """The data set of any request but a C-STORE's: it came in the envelope."""
+    """Return the data set of any request but a C-STORE: it came in the envelope."""
     return decode(bytes(event._data or b""), event.context.transfer_syntax)
 
 

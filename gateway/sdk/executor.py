@@ -68,13 +68,13 @@ class Executor:
         )
         self._jobs: dict[str, HandlerJob] = {}
         self._batches: defaultdict[str, BatchQueue] = defaultdict(BatchQueue)
-        """By event."""
+        """The queue of each event that has a batch handler."""
         self._changed = threading.Condition()
         self._holding_back = False
         self._queue: SimpleQueue[HandlerCall | BatchQueue | None] = SimpleQueue()
         self._threads = 0
         self._free = 0
-        """Threads that wait, less the calls that wait for one."""
+        """The number of idle threads, minus the number of calls that wait for one."""
         self._running = False
 
     def start(self) -> None:
@@ -84,7 +84,7 @@ class Executor:
                 self._start_thread()
 
     def stop(self) -> None:
-        """Let the threads end once they have nothing to do."""
+        """End each thread once it has nothing to do."""
         with self._changed:
             self._running = False
             for _ in range(self._threads):
@@ -118,7 +118,7 @@ class Executor:
                 self._hand_over(work)
 
     def _hand_over(self, work: HandlerCall | BatchQueue) -> None:
-        """Give it to a thread; the lock is held."""
+        """Give a call to a thread; the lock is held."""
         self._free -= 1
         if self._free < 0 and self._running and self._threads < self._concurrency:
             self._start_thread()
@@ -131,7 +131,7 @@ class Executor:
         self._free += 1
 
     def hold_back(self) -> None:
-        """Begin nothing more that may be given to another member once this one is gone."""
+        """Begin no more requests that may be given to another member once this one is gone."""
         with self._changed:
             self._holding_back = True
             for batch in self._batches.values():
@@ -140,7 +140,7 @@ class Executor:
             self._changed.notify_all()
 
     def cancel(self, token: str, *, unwanted: bool = True) -> None:
-        """Stop working on this request; `unwanted`: not even a last answer. Never blocks."""
+        """Stop working on a request; `unwanted`: without a last answer. Never blocks."""
         with self._changed:
             job = self._jobs.get(token)
         if job is not None:
@@ -152,7 +152,7 @@ class Executor:
             return len(self._jobs)
 
     def tick(self) -> bool:
-        """Abandon what is past its deadline; True once a handler is past its grace as well."""
+        """Abandon requests past their deadline; return True once a handler is past its grace."""
         now = self._clock()
         with self._changed:
             waiting = [j for j in self._jobs.values() if j.extended_at is not None]
@@ -168,9 +168,9 @@ class Executor:
         return any(job.abandoned and now >= at + job.grace for job, at in late)
 
     def give_up_hung(self) -> int:
-        """Answer for handlers past their grace, and replace their threads; return how many.
+        """Answer for handlers past their grace, and replace their threads; return their number.
 
-        For a process that cannot be replaced because it is the user's own.
+        This is for a process that cannot be replaced, because it is the user's own.
         """
         now = self._clock()
         with self._changed:

@@ -32,4 +32,4 @@ class FindAnswers:
         return raised(error)
 
     def close(self) -> None:
-        """There is nothing to release."""
+        """Do nothing: there is nothing to release."""

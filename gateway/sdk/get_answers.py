@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class GetHandlerState(Enum):
-    """What the handler is to yield next; the values name the failure of one that raises then."""
+    """The value expected next; each member names the failure of a handler that raises then."""
 
     NUMBER = "first"
     """The number of sub-operations, or a status that ends the operation."""
@@ -71,7 +71,7 @@ class GetAnswers:
         return Answer({**raised(error).payload, "failed": self._state.value})
 
     def close(self) -> None:
-        """There is nothing to release."""
+        """Do nothing: there is nothing to release."""
 
     def _suboperation(self, instance: Any) -> Answer:
         if isinstance(instance, Claim):
@@ -82,7 +82,7 @@ class GetAnswers:
             return _unsendable(f"a {type(instance).__name__} cannot be sent")
         try:
             return self._encoded(instance)
-        except (GatewayError, OSError) as error:  # this sub-operation failed, the others go on
+        except (GatewayError, OSError) as error:  # this sub-operation failed, the others continue
             return _unsendable(f"{type(error).__name__}: {error}", uid_of(instance))
 
     def _encoded(self, attached: Dataset | Instance) -> Answer:

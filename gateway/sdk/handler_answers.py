@@ -38,13 +38,13 @@ SUCCEEDED = Answer({"status": SUCCESS, "elements": {}})
 
 
 def failure(kind: str, error: str) -> Answer:
-    """Return the answer of a handler that did not manage to give one."""
+    """Return the answer for a handler that failed to give one."""
     text = error[:MAX_ERROR].encode("utf-8", "replace").decode()
     return Answer({"failed": kind, "error": text})
 
 
 def raised(error: BaseException) -> Answer:
-    """Return the answer of a handler that raised: the type and the first line, for the log."""
+    """Return the answer for a handler that raised: type and first line of the error."""
     text = str(error).strip().split("\n", 1)[0]
     return failure("raised", f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
@@ -66,7 +66,7 @@ def answer_to(event: Event, returned: Any) -> Answer:
 
 
 def batch_failure(event: AnyEvent, returned: Any, number: int) -> Answer | None:
-    """Return the answer to each of a batch if its handler did not return one for each."""
+    """Return the answer to each event of a batch whose handler did not return one for each."""
     if isinstance(returned, list | tuple) and len(returned) == number:
         return None
     got = f"{len(returned)}" if isinstance(returned, list | tuple) else type(returned).__name__
@@ -76,7 +76,7 @@ def batch_failure(event: AnyEvent, returned: Any, number: int) -> Answer | None:
 
 
 def negotiation_answer(event: Event, returned: Any) -> Answer:
-    """Return the answer to what is asked while an association is negotiated."""
+    """Return the answer to a negotiation event."""
     try:
         return Answer({"value": negotiation_answers.CONVERTERS[event.name](returned)})
     except (TypeError, ValueError) as error:
@@ -105,7 +105,7 @@ def status_answer(event: InterventionEvent, returned: Any) -> Answer:
 
 
 def split_pair(event: Event, returned: Any) -> tuple[Answer, Any]:
-    """Return the answer for the status of a pair, and what came beside the status."""
+    """Return the answer for the status of a pair, and the other value of the pair."""
     if not (isinstance(returned, tuple) and len(returned) == 2):
         error = f"{event.name}: the answer is not (status, data set or None)"
         return failure("bad_status", error), None
@@ -131,7 +131,7 @@ def pair_answer(event: Event, returned: Any) -> Answer:
 
 
 def _comment(value: Any) -> str:
-    """An Error Comment: 64 characters of the default repertoire (PS3.7 annex C, PS3.5 6.1.1)."""
+    """Return an Error Comment: 64 characters of the default repertoire (PS3.7 C, PS3.5 6.1.1)."""
     return re.sub(r"[^ -\[\]-~]", "?", str(value))[:MAX_COMMENT]
 
 

@@ -1,4 +1,4 @@
-"""Calls handlers in the thread that it is called in, and sends what they answer.
+"""The calls of handlers, in the caller's thread, and the sending of their answers.
 
 Whatever a handler returns, yields or raises becomes an answer here, so that the thread lives on and
 no other request notices. Coroutines run on the one loop while the thread waits for them.
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("gateway.sdk")
 
 _PART = 0.25
-"""Of a deadline, after which the acceptor is told once more that a third party is waited for."""
+"""The part of a deadline after which the acceptor is told again that a handler waits."""
 
 
 class HandlerCaller:
@@ -79,7 +79,7 @@ class HandlerCaller:
             self._call(wanted[0])
 
     def answer(self, job: HandlerJob, answer: Answer) -> bool:
-        """Send; the deadline rests meanwhile, and starts anew for the next value."""
+        """Send an answer; the deadline is stopped meanwhile, and restarted for the next value."""
         if job.abandoned:
             self._send(job.token, TOO_LATE)
             return False
@@ -95,7 +95,7 @@ class HandlerCaller:
     # Batches
 
     def _call_batch(self, call: HandlerCall, jobs: list[HandlerJob]) -> None:
-        """Call the handler with all of them, and answer each."""
+        """Call the handler with all events of a batch, and answer each."""
         bound, number = jobs[0].bound, len(jobs)
         returned: Any = None
         try:
@@ -149,7 +149,7 @@ class HandlerCaller:
         self._try_to_answer(job, answer)
 
     def _stream(self, job: HandlerJob, returned: Any) -> None:
-        """Send what the handler yields; what it means that it raises depends on how far it is."""
+        """Send what the handler yields; an exception's meaning depends on the values so far."""
         values = self._drive(job, returned) if hasattr(returned, "__aiter__") else iter(returned)
         convert = streams.converter(job.event, self._routes, partial(self._peer_time, job))
         try:
@@ -165,7 +165,7 @@ class HandlerCaller:
     def _send_values(
         self, job: HandlerJob, convert: streams.StreamAnswers, values: Iterator[Any]
     ) -> None:
-        """Send each value until one is final, nobody wants more, or there are no more."""
+        """Send values until one is final, nobody wants another, or the handler has ended."""
         for value in values:
             if job.unwanted:
                 self.answer(job, UNWANTED)
@@ -179,7 +179,7 @@ class HandlerCaller:
         self.answer(job, convert.end(is_cancelled=job.event.cancellation.is_set()))
 
     def _drive(self, job: HandlerJob, generator: Any) -> Iterator[Any]:
-        """The values of an asynchronous generator, made on the loop."""
+        """Yield the values of an asynchronous generator, which runs on the loop."""
         iterator = generator.__aiter__()
         try:
             with suppress(StopAsyncIteration):
@@ -190,7 +190,7 @@ class HandlerCaller:
                 self._loop.submit(iterator.aclose())
 
     def _resolve(self, call: HandlerCall | None, returned: Any) -> Any:
-        """What the handler returned, once it is there: a coroutine runs on the loop."""
+        """Return what the handler returned; a coroutine first runs on the loop."""
         if call is None or not inspect.isawaitable(returned):
             return returned
         call.future = self._loop.submit(returned)
@@ -200,10 +200,10 @@ class HandlerCaller:
         finally:
             call.future = None
 
-    # What goes wrong
+    # Errors
 
     def _raised(self, job: HandlerJob, error: BaseException) -> Answer:
-        """The answer for what a handler raised; the log says where."""
+        """Return the answer for a handler that raised; log the traceback."""
         name, where = job.event.name, job.event.assoc_id
         log.error(
             "event=%s assoc=%s handler=%s raised", name, where, job.bound.name, exc_info=error
@@ -211,7 +211,7 @@ class HandlerCaller:
         return raised(error)
 
     def _try_to_answer(self, job: HandlerJob, answer: Answer) -> None:
-        """Send the final answer, or say in its place that it cannot be sent."""
+        """Send the final answer, or a failure in its place if it cannot be sent."""
         try:
             try:
                 self.answer(job, answer)
@@ -221,10 +221,10 @@ class HandlerCaller:
             # not the handler's: the fabric's, or the disk's
             log.exception("event=%s could not be answered", job.event.name)
 
-    # Time that is not the handler's
+    # Waits for third parties
 
     def keep_waiting(self, job: HandlerJob, now: float) -> None:
-        """Tell the acceptor now and then that the handler is waiting for a third party."""
+        """Tell the acceptor from time to time that the handler is waiting for a third party."""
         at = job.extended_at
         if at is not None and now - at >= job.bound.deadline * _PART:
             job.extended_at = now
@@ -232,7 +232,7 @@ class HandlerCaller:
 
     @contextmanager
     def _peer_time(self, job: HandlerJob) -> Iterator[None]:
-        """The handler is waiting for a third party: its deadline rests, and the acceptor knows."""
+        """Stop the deadline while the handler is waiting for a third party; tell the acceptor."""
         if job.abandoned:
             yield
             return
@@ -245,6 +245,6 @@ class HandlerCaller:
             self._start_anew(job)
 
     def _start_anew(self, job: HandlerJob) -> None:
-        """Start a new deadline, although the handler has not given an answer."""
+        """Restart the deadline, although the handler has not given an answer."""
         self._extend(job.token)
         job.deadline_at = self._clock() + job.bound.deadline

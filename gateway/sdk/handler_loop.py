@@ -25,7 +25,7 @@ class HandlerLoop:
         async def wait() -> Any:
             try:
                 return await awaitable
-            except SystemExit as error:  # would end the loop, and with it all other handlers
+            except SystemExit as error:  # would end the loop and all other handlers
                 raise RuntimeError(f"a handler must not exit: {error}") from error
 
         with self._lock:

@@ -1,4 +1,4 @@
-"""Requests that a worker has in hand, and how they come to a thread: alone or in batches."""
+"""The requests that a worker has in hand, which go to threads alone or in batches."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class HandlerJob:
     """
 
     deadline_at: float | None
-    """None while the deadline does not run: an answer is being sent, or a peer is waited for."""
+    """None while the deadline is stopped: an answer is being sent, or the handler waits."""
     extended_at: float | None = None
-    """When the acceptor was last told that the handler is waiting for a third party."""
+    """The time at which the acceptor was last told that the handler waits for a third party."""
     call: HandlerCall | None = None
     """None while the request waits for a thread."""
     abandoned = False
-    """The handler is past its deadline, and its answer no longer counts."""
+    """Whether the handler is past its deadline, so that its answer no longer counts."""
     given_up = False
-    """It was answered for a handler that hangs."""
+    """Whether it was answered in place of a handler that hangs."""
     unwanted = False
-    """Nobody waits for an answer any more."""
+    """Whether nobody waits for an answer any more."""
 
     def __init__(self, token: str, bound: BoundHandler, event: Event, deadline_at: float) -> None:
         self.token = token
@@ -58,20 +58,20 @@ class HandlerJob:
 
 
 class HandlerCall:
-    """One call of a handler: what a thread is doing."""
+    """A call of a handler, which a thread performs."""
 
     def __init__(self, jobs: list[HandlerJob], batch: BatchQueue | None = None) -> None:
         self.jobs = jobs
         self.batch = batch
         self.given_up = False
-        """Another thread has taken the place of the one that hangs in it."""
+        """Whether another thread has replaced the one that hangs in this call."""
         self.future: Future[Any] | None = None
-        """What the handler's coroutine runs as, at the moment."""
+        """The task of the handler's coroutine at present."""
         for job in jobs:
             job.call = self
 
     def cancel_if_unwanted(self) -> None:
-        """Cancel the coroutine once a deadline has passed and nobody waits for any of it."""
+        """Cancel the coroutine once nobody waits for an answer of it any more."""
         future, jobs = self.future, self.jobs
         if (
             future is not None
@@ -82,7 +82,7 @@ class HandlerCall:
 
 
 class BatchQueue:
-    """What waits for one event's batch handler, which is called once at a time.
+    """The requests that wait for an event's batch handler, of which one call runs at a time.
 
     What arrives while a call is running is gathered for the next one. So a batch is as large as the
     handler is slow, and no request waits for a batch to fill.
@@ -91,10 +91,10 @@ class BatchQueue:
     def __init__(self) -> None:
         self.waiting: deque[HandlerJob] = deque()
         self.is_due = False
-        """A thread is working on it, or will be."""
+        """Whether a thread is working on it, or will be."""
 
     def take(self) -> HandlerCall | None:
-        """Return the next call, with all that wait up to the batch's size; None if none wait."""
+        """Return the next call with the waiting requests, up to the batch's size, or None."""
         jobs: list[HandlerJob] = []
         waiting = self.waiting
         while waiting and (not jobs or self._fits(jobs)):
@@ -105,12 +105,12 @@ class BatchQueue:
         return HandlerCall(jobs, self) if jobs else None
 
     def _fits(self, jobs: list[HandlerJob]) -> bool:
-        """Another handler may have been bound meanwhile."""
+        """Return whether a request fits the call: another handler may have been bound meanwhile."""
         first = jobs[0].bound
         return len(jobs) < first.batch and self.waiting[0].bound is first
 
     def hold_back(self) -> list[HandlerJob]:
-        """Remove and return what waits and may be given to another member."""
+        """Remove and return the waiting requests that may be given to another member."""
         given = [job for job in self.waiting if job.bound.redeliver]
         self.waiting = deque(job for job in self.waiting if not job.bound.redeliver)
         return given

@@ -1,4 +1,4 @@
-"""Find the Worker that a setting names; errors say where the author's module went wrong."""
+"""The Worker that a setting names is loaded here; errors point into the author's module."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GROUP = "dicom_gateway.workers"
 """The entry points that name workers."""
 
 _HERE = str(Path(__file__).parent)
-"""Frames of this package are left out of errors: they are not the author's."""
+"""The path of this package, whose frames are left out of errors."""
 
 
 def load(target: str) -> Worker:
@@ -52,7 +52,7 @@ def _module(name: str) -> Any:
             ) from None
         raise _failed(name, error) from error
     except (Exception, SystemExit) as error:
-        # the author's module, whatever it does: one line says where
+        # the author's module may raise anything: one line says where
         raise _failed(name, error) from error
 
 

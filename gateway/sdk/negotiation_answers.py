@@ -82,4 +82,4 @@ CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
     "EVT_SOP_EXTENDED": _extended,
     "EVT_USER_ID": _identity,
 }
-"""A converter for each event that is asked while an association is negotiated."""
+"""The converter of each negotiation event."""

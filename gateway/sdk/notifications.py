@@ -133,7 +133,7 @@ class NotificationThread:
                 if inspect.isawaitable(result):
                     self._loop.submit(result).result()
             except (Exception, SystemExit):
-                # the handler's: the others must still be called
+                # an error of one handler: the others must still be called
                 log.exception("event=%s handler=%s raised", notification.topic, bound.name)
 
 

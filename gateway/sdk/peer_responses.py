@@ -1,4 +1,4 @@
-"""The responses of a peer as the data sets that programs get: a status and what comes with it.
+"""The responses of a peer as programs get them: a status and perhaps a data set.
 
 What a status has, and which responses have a data set, is as in pynetdicom. Only the status of an
 N-CREATE has one element more if the peer assigns the UID of the instance.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gateway.dimse.message import Request
 
     Answers = tuple[Dataset, Dataset | None]
-    """Status, and data set if there is one."""
+    """The status, and the data set or None."""
 
 log = logging.getLogger("gateway.sdk")
 

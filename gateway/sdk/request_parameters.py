@@ -1,4 +1,4 @@
-"""What a handler finds in `event.request`, `event.context` and `event.items`."""
+"""The types of `event.request`, `event.context` and `event.items`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class CommonExtended(NamedTuple):
 
 
 def _uid_parameter(name: str) -> Any:
-    """A parameter that is a UID: it is made one each time that it is asked for."""
+    """Return a property for a parameter that is a UID."""
 
     def get(self: RequestParameters) -> UID | None:
         value = self._parameters.get(name)

@@ -45,7 +45,7 @@ def main() -> NoReturn:
         session.start()
         _spare_the_collector()
     except (Exception, SystemExit) as error:
-        # the worker's own code runs in here: whatever it raises is told in one line
+        # the worker's own code may raise anything: one line says what
         _leave(_start_failed(inherited, error))
     inherited.report(
         ready=True, worker=session.name, generation=session.generation, member=settings.member
@@ -54,14 +54,14 @@ def main() -> NoReturn:
 
 
 def _spare_the_collector() -> None:
-    """Exempt what is loaded by now from garbage collection: it stays for good."""
+    """Exempt all loaded objects from garbage collection: they are never freed."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
 
 
 def _listen(session: Session, inherited: Inherited) -> None:
-    """Have signals and the end of the lifeline end the session."""
+    """Let signals and the end of the lifeline end the session."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: session.end(SessionEndReason.ASKED))
     threading.Thread(
@@ -107,7 +107,7 @@ def _work(session: Session, inherited: Inherited) -> int:
 
 
 def _leave(status: int) -> NoReturn:
-    """End normally, but do not wait for threads that the worker's author left running."""
+    """Exit normally, but do not wait for threads that the worker's author left running."""
 
     def insist() -> None:
         time.sleep(_LAST_RESORT)
@@ -118,7 +118,7 @@ def _leave(status: int) -> NoReturn:
 
 
 def _leave_hard(status: int) -> NoReturn:
-    """End with handlers still running: a thread cannot be stopped."""
+    """Exit while handlers are still running: a thread cannot be stopped."""
     logging.shutdown()
     os._exit(status)
 

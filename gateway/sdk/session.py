@@ -56,7 +56,7 @@ _TICK = 0.25
 
 
 class SessionEndReason(Enum):
-    """Why a session ends."""
+    """The reasons for the end of a session."""
 
     ASKED = "asked"
     """SIGTERM or SIGINT."""
@@ -65,7 +65,7 @@ class SessionEndReason(Enum):
     HUNG = "hung"
     """A handler is past its deadline and grace: the process must be replaced."""
     ENDED = "ended"
-    """An acceptor ended the lease for what it was sent."""
+    """An acceptor ended the lease because of a message of this worker."""
     REFUSED = "refused"
     """Another worker holds the event."""
     SUPERSEDED = "superseded"
@@ -82,7 +82,7 @@ _STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class SessionEnding:
-    """Why a session ends, and the text for the log."""
+    """The reason for the end of a session, and the text for the log."""
 
     why: SessionEndReason
     text: str = ""
@@ -94,7 +94,7 @@ class SessionEnding:
 
 
 class DefinedWorker(Protocol):
-    """A `gateway.sdk.Worker`, as a session needs it."""
+    """The part of a `gateway.sdk.Worker` that a session uses."""
 
     name: str
     concurrency: int
@@ -159,7 +159,7 @@ class Session:
             self.close(SessionEnding(SessionEndReason.REFUSED))
             raise
         self._worker.follow(self)
-        self.rebind()  # for what another thread has bound meanwhile
+        self.rebind()  # register what another thread has bound meanwhile
 
     def _register(self, timeout: float) -> None:
         run_dir, fabric = Path(self._settings.run_dir), self._settings.fabric
@@ -215,7 +215,7 @@ class Session:
     def _watched(self) -> set[str]:
         return {e.name for e in self._worker.get_events() if e.is_notification}
 
-    # Working: called on the fabric's thread
+    # Called on the fabric's thread
 
     def _on_requests(self, requests: list[ReceivedIntervention]) -> None:
         self._executor.submit_many([self._job(request) for request in requests])
@@ -259,7 +259,7 @@ class Session:
         if state.name in SessionEndReason.__members__:
             self.end(SessionEndReason[state.name], text)
 
-    # Working: called on handlers' threads
+    # Called on handlers' threads
 
     def _send(self, token: str, answer: Answer) -> bool:
         client = self._client
@@ -288,11 +288,11 @@ class Session:
     # Ending
 
     def end(self, why: SessionEndReason, text: str = "") -> None:
-        """Have `wait` return; may be called from any thread and from a signal handler."""
+        """Make `wait` return; may be called from any thread and from a signal handler."""
         self._endings.put(SessionEnding(why, text))
 
     def wait(self) -> SessionEnding:
-        """Watch over deadlines until something ends the session."""
+        """Watch the deadlines until something ends the session."""
         while True:
             try:
                 return self._endings.get(timeout=_TICK)
@@ -303,11 +303,11 @@ class Session:
                     )
 
     def is_hung(self) -> bool:
-        """Abandon handlers that are past their deadline; True if one is past its grace, too."""
+        """Abandon handlers that are past their deadline; return True if one is past its grace."""
         return self._executor.tick()
 
     def give_up_hung(self) -> int:
-        """Replace the threads of hanging handlers; return how many."""
+        """Replace the threads of hanging handlers; return their number."""
         return self._executor.give_up_hung()
 
     def close(self, ending: SessionEnding) -> bool:
@@ -325,7 +325,7 @@ class Session:
         client = self._client
         says_bye = ending.why not in (SessionEndReason.HUNG, SessionEndReason.ORPHANED)
         if not says_bye:
-            # Like a death: requests wait for the process that replaces this one.
+            # As after a death, requests wait for the process that replaces this one.
             self._executor.hold_back()
             self._take_no_more()
         elif client is not None:
@@ -357,7 +357,7 @@ class Session:
                 log.exception("worker=%s a stop hook raised", self.name)
 
     def _drain(self, ending: SessionEnding) -> None:
-        """Wait for the requests in hand, except of hung handlers; if superseded, without limit."""
+        """Wait for the requests in hand, except hung ones; without limit if superseded."""
         end = _drain_end(ending.why, self._settings.drain_timeout)
         while not self._executor.drain(min(_TICK, max(0.0, end - time.monotonic()))):
             self._executor.tick()
@@ -368,12 +368,12 @@ class Session:
                 return
 
     def _is_orphaned(self) -> bool:
-        """Whether the parent has gone meanwhile."""
+        """Return whether the parent has gone meanwhile."""
         return not self._endings.empty() and self._endings.get().why is SessionEndReason.ORPHANED
 
 
 def _drain_end(why: SessionEndReason, drain_timeout: float) -> float:
-    """Return when to stop waiting, on the monotonic clock."""
+    """Return the time on the monotonic clock at which to stop waiting."""
     if why is SessionEndReason.SUPERSEDED:  # each handler has its own deadline
         return float("inf")
     return time.monotonic() + (

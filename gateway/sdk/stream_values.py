@@ -1,4 +1,4 @@
-"""Values that handlers of C-FIND, C-GET and C-MOVE have in common, as answers."""
+"""The conversion of values that handlers of C-FIND, C-GET and C-MOVE have in common."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def early_status(event: Event, value: Any, kind: str) -> Answer:
 
 
 def number_answer(event: Event, value: Any) -> Answer:
-    """Return the answer for the number of sub-operations; a final one: it is none."""
+    """Return the answer for the number of sub-operations; a final one if it is not valid."""
     if isinstance(value, Dataset | tuple):
         return early_status(event, value, "number")
     try:

@@ -33,13 +33,13 @@ class StreamAnswers(Protocol):
         """Return the last answer, for the first value after a C-CANCEL."""
 
     def end(self, *, is_cancelled: bool = False) -> Answer:
-        """Return the last answer when there are no more values."""
+        """Return the last answer after the handler has ended."""
 
     def raised(self, error: BaseException) -> Answer:
         """Return the last answer when the handler raises."""
 
     def close(self) -> None:
-        """Release what the converter holds: nothing more will come."""
+        """Release resources: there will be no more values."""
 
 
 def converter(event: Event, routes: Routes, peer_time: PeerTime) -> StreamAnswers:
@@ -57,7 +57,7 @@ def converter(event: Event, routes: Routes, peer_time: PeerTime) -> StreamAnswer
 
 
 def stream_failure(event: Event, returned: Any) -> Answer | None:
-    """Return the answer for a handler that gave nothing to iterate over; None if it did."""
+    """Return the answer for a value that cannot be iterated over; None if it can."""
     if returned is None and event.name == "EVT_C_FIND":
         return SUCCEEDED
     iterable = hasattr(returned, "__iter__") or hasattr(returned, "__aiter__")

@@ -51,7 +51,7 @@ class DimseMessage:
     context_id: int
     encoded_command_set: bytes
     encoded_data_set: bytes
-    """The start of it, if the event is truncated."""
+    """The data set; only its start if the event is truncated."""
 
     @cached_property
     def command_set(self) -> Dataset:

@@ -1,4 +1,4 @@
-"""What the SDK tells a worker of the gateway that it works for."""
+"""The information about its gateway that the SDK gives to a worker."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """What a running worker knows of the gateway that it works for."""
+    """The gateway that a running worker belongs to."""
 
     data_dir: Path
-    """Where the gateway keeps its data; a worker makes its own folder below it."""
+    """The data directory of the gateway; a worker makes its own folder in it."""
     durable: bool = True
-    """False: `durability = "written"`, nothing needs to be synced."""
+    """Whether files are to be synced; False with `durability = "written"`."""
     options: dict[str, Any] = field(default_factory=dict)
-    """The worker's own table of the configuration, `[workers.NAME]`, but for what starts it."""
+    """The worker's own table `[workers.NAME]` of the configuration, except what starts it."""
     member: int = 0
     """The number of this process among the worker's processes: 0, 1, ..."""

@@ -60,13 +60,13 @@ class HandlerOptions(TypedDict, total=False):
 
 
 class BatchOptions(HandlerOptions):
-    """The same for a batch handler."""
+    """How a batch handler is registered; see `Worker.bind`."""
 
     batch: Required[int]
 
 
 class Follower(Protocol):
-    """What has to know that a running worker was bound to other events."""
+    """An observer that must know when a running worker is bound to other events."""
 
     def rebind(self) -> None:
         """Register what is bound now; raises FabricError if that is refused."""
@@ -102,7 +102,7 @@ class Worker:
 
     @property
     def context(self) -> WorkerContext:
-        """Set before the start hooks are called; RuntimeError before that."""
+        """The worker's gateway, set before the start hooks run; RuntimeError before that."""
         if self._context is None:
             raise RuntimeError(f"worker {self.name} has no context before it is started")
         return self._context
@@ -230,7 +230,7 @@ class Worker:
             args: What it is called with after the event.
             redeliver: It may be given a request that another member had in hand when it died.
             durable: The data set of a C-STORE is on disk before it is offered.
-            deadline: Seconds to each answer.
+            deadline: Seconds for each answer.
             batch: Call `handler(events, *args)` with all requests that wait, at most this many, one
                 call at a time. It returns a list with the answer to each, in their order. An
                 exception in the list fails that one; an exception that is raised fails all of them.
@@ -251,11 +251,11 @@ class Worker:
             self._set(event.name, kept)
 
     def get_events(self) -> list[AnyEvent]:
-        """The events that something is bound to, by name."""
+        """Return the events that something is bound to, by name."""
         return [bound[0].event for _, bound in sorted(self._bound.items())]
 
     def get_handlers(self, event: AnyEvent) -> Any:
-        """The `(handler, args or None)` of an intervention event, or the list of a notification's.
+        """Return an intervention event's `(handler, args or None)`, or a notification's list.
 
         An empty list if nothing is bound.
         """
@@ -282,18 +282,18 @@ class Worker:
     ) -> int:
         """Work for the gateway whose run directory this is until SIGTERM or SIGINT.
 
-        Gives the exit status; raises ConfigError or FabricError if the worker could not start.
+        Return the exit status; raise ConfigError or FabricError if the worker could not start.
         """
         from gateway.sdk.script import run
 
         return run(self, run_dir, data_dir=data_dir, options=options, durable=durable)
 
     def bound(self, event: str) -> tuple[BoundHandler, ...]:
-        """The handlers bound to the event of this name; never waits for a bind under way."""
+        """Return the handlers bound to this event, without waiting for a running bind."""
         return self._bound.get(event, ())
 
     def follow(self, follower: Follower | None) -> None:
-        """Tell `follower` whenever another set of events is bound."""
+        """Notify `follower` whenever another set of events is bound."""
         with self._lock:
             self._follower = follower
 

@@ -42,7 +42,7 @@ class StartedStore(NamedTuple):
 
     sop_instance_uid: str
     answered: Future[ReceivedResponse]
-    """Any thread may wait for it; raises the error that the association ended with."""
+    """A future that any thread may wait for; raises the error that the association ended with."""
 
 
 class DestinationAssociation:
@@ -67,15 +67,15 @@ class DestinationAssociation:
         self._address = address
         self._proposal = proposal
         self._own = own
-        """The contexts that the handler wants, and no others."""
+        """The only contexts to propose, if the handler gave them."""
         self._wanted = wanted
-        """What was to be sent so far; the associations of a route share it."""
+        """The SOP classes and syntaxes to be sent so far, shared by a route's associations."""
         self._proposed: set[Pair] = set()
         self._association: BlockingAssociation | None = None
         self._sent: set[Future[ReceivedResponse]] = set()
         self._chances = RECONNECTS + 1
         self.was_reached = False
-        """An association was established at some time."""
+        """Whether an association was established at some time."""
 
     @property
     def in_flight(self) -> int:

@@ -1,4 +1,4 @@
-"""The sub-operations of one C-MOVE that were begun, and what has become of them (PS3.4 C.4.2).
+"""The sub-operations in flight of one C-MOVE, and the counters of their results (PS3.4 C.4.2).
 
 As many are in flight at once as the destination and the configuration allow. The handler is asked
 for its next value while there is room for one more, so a file that it has yielded may still be read
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gateway.sdk.move.routes import Route
 
 PeerTime: TypeAlias = Callable[[], AbstractContextManager[None]]
-"""The handler's deadline does not run within it: the destination is waited for."""
+"""A context in which the handler's deadline is stopped, for waits for the destination."""
 
 log = logging.getLogger("gateway.sdk")
 
@@ -43,11 +43,11 @@ class SuboperationsInFlight:
         self._peer_time = peer_time
         self._number_begun = 0
         self._open: dict[Future[ReceivedResponse], tuple[int, str]] = {}
-        """Which sub-operation it is, and its SOP Instance UID."""
+        """The number of each sub-operation, and its SOP Instance UID."""
         self._failed: list[tuple[int, str]] = []
 
     def begin(self, instance: Any) -> bool:
-        """Begin one, and wait until there is room for another; False: no association was had."""
+        """Begin one, and wait for room for another; return False without an association."""
         if (route := self.route) is None:
             raise RuntimeError("a sub-operation without a destination")
         started = self._started(route, instance)
@@ -62,7 +62,7 @@ class SuboperationsInFlight:
         return True
 
     def count_answered(self) -> bool:
-        """Count the sub-operations that are over; tells whether there were any."""
+        """Count the sub-operations that have ended; return whether there were any."""
         over = [one for one in self._open if one.done()]
         for one in over:
             number, uid = self._open.pop(one)
@@ -70,18 +70,18 @@ class SuboperationsInFlight:
             try:
                 status = one.result().status
             except Exception as error:
-                self._warn(error)  # this sub-operation failed, the others go on
+                self._warn(error)  # this sub-operation failed, the others continue
             known = len(self.counters.failed)
             self.counters.count(status, uid)
             self._failed += [(number, failed) for failed in self.counters.failed[known:]]
         return bool(over)
 
     def finish(self) -> None:
-        """Wait for the open ones, and release the associations."""
+        """Wait for the open sub-operations, and release the associations."""
         with self._peer_time():
             wait(self._open)
         self.count_answered()
-        self.counters.failed = [uid for _, uid in sorted(self._failed)]  # as the handler's order
+        self.counters.failed = [uid for _, uid in sorted(self._failed)]  # in the handler's order
         route, self.route = self.route, None
         if route is not None:
             with self._peer_time():
@@ -94,7 +94,7 @@ class SuboperationsInFlight:
                 self.route.abort()
 
     def _started(self, route: Route, instance: Any) -> StartedStore | None:
-        """A sub-operation that was begun, or has failed already; None: no association was had."""
+        """Return a sub-operation that was begun or has failed; None without an association."""
         originator = self._event.assoc.requestor.ae_title, int(self._event.request.MessageID)
         try:
             if not (isinstance(instance, Dataset | Instance) or is_file(instance)):
@@ -102,7 +102,7 @@ class SuboperationsInFlight:
             with self._peer_time():
                 return route.begin(instance, originator)
         except Exception as error:
-            # the handler's, the destination's, the file's, or pydicom's
+            # errors of the handler, the destination, the file or pydicom
             if isinstance(error, NoRoute) and not route.was_reached:
                 self._warn(error)
                 return None

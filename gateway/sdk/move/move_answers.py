@@ -30,10 +30,10 @@ _MAX_PORT = 0xFFFF
 
 
 class MoveHandlerState(Enum):
-    """What the handler is to yield next; the values name the failure of one that raises then."""
+    """The value expected next; each member names the failure of a handler that raises then."""
 
     DESTINATION = "first"
-    """Where to send, or a status that ends the operation."""
+    """The destination, or a status that ends the operation."""
     NUMBER = "number"
     """The number of sub-operations, or a status."""
     PAIRS = "raised"
@@ -128,7 +128,7 @@ class MoveAnswers:
         return answer
 
     def _suboperation(self, instance: Any) -> Answer | None:
-        """Begin one; report the counters if some were answered meanwhile."""
+        """Begin a sub-operation; return the counters if some were answered meanwhile."""
         if not self._in_flight.begin(instance):
             return self._final(UNKNOWN)
         if not self._in_flight.count_answered():

@@ -37,7 +37,7 @@ class Routes:
         self._requestor: Requestor | None = None
 
     def named(self, name: str) -> tuple[str, int, dict[str, Any]] | None:
-        """Return host, port and options of the AE title in the table; None: it is not there."""
+        """Return host, port and options of an AE title in the table; None if it is not there."""
         found = self._destinations.get(name.strip())
         if found is None:
             return None
@@ -90,7 +90,7 @@ class Route:
     """The associations of one C-MOVE to its destination.
 
     Another one is established when all others are busy, up to a limit. If the destination does not
-    accept it, the C-MOVE goes on with those that there are.
+    accept it, the C-MOVE goes on with the existing ones.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Route:
                 self._more = 0
 
     def _next(self) -> DestinationAssociation:
-        """The association for the next C-STORE: the least busy one, or a new one."""
+        """Return the association for the next C-STORE: the least busy one, or a new one."""
         best = min(self._associations, key=lambda one: (one.is_full, one.in_flight))
         if best.in_flight and self._more:
             self._more -= 1
@@ -163,7 +163,7 @@ def _number(options: Mapping[str, Any], name: str, default: int) -> int:
 
 
 def _own(given: Any) -> Contexts | None:
-    """The contexts to propose, from pynetdicom's presentation contexts."""
+    """Return the contexts to propose, from pynetdicom's presentation contexts."""
     if not given:
         return None
     return tuple((str(c.abstract_syntax), tuple(str(t) for t in c.transfer_syntax)) for c in given)
