@@ -26,7 +26,7 @@ EXCERPT = 64 * 1024
 
 
 class Fate(Enum):
-    """What an answer's status means for the request (PS3.7 9.1, 10.1; PS3.4 C.4)."""
+    """The meaning of an answer's status for the request (PS3.7 9.1, 10.1; PS3.4 C.4)."""
 
     ENDS = auto()
     """It is the final answer."""

@@ -62,7 +62,7 @@ def describe_exit(status: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Inherited:
-    """What a child got from its parent."""
+    """The descriptors and settings that a child got from its parent."""
 
     name: str
     settings: dict[str, Any]

@@ -202,7 +202,7 @@ def report(violations: Iterable[Violation]) -> str:
 
 
 def read_archive(archive: Path) -> tuple[list[Stored], list[Violation]]:
-    """Every file under a final name, and those that are no whole Part 10 file."""
+    """Return every file under a final name, and those that are not a whole Part 10 file."""
     stored, bad = [], []
     for path in sorted(archive.rglob("*.dcm")):
         try:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class GetOptions(QueryOptions):
-    """What to retrieve, and into which files."""
+    """The options of `get`: what to retrieve, and into which files."""
 
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR")] = Path()
     """Directory for the files; created if absent."""

@@ -30,7 +30,7 @@ class Interrupt:
     def __init__(self) -> None:
         self.pressed = False
         self.ask: Callable[[], Coroutine[Any, Any, None]] | None = None
-        """What the first Ctrl-C does, such as sending a C-CANCEL."""
+        """The action of the first Ctrl-C, such as sending a C-CANCEL."""
         self._asking: asyncio.Task[None] | None = None
 
     def press(self, task: asyncio.Task[int]) -> None:

@@ -28,7 +28,7 @@ class Keep(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """What to send, how much, how fast, and where to report."""
+    """The options of a load: what to send, how much, how fast, and where to report."""
 
     operation: Annotated[LoadOperation, typer.Option("--operation", "-o")] = LoadOperation.STORE
     """The operation to repeat."""

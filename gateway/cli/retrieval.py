@@ -1,4 +1,4 @@
-"""What `get` and `move` share: progress and result of a retrieval, as the peer counts it."""
+"""The common part of `get` and `move`: progress and result of a retrieval."""
 
 from __future__ import annotations
 

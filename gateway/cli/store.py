@@ -34,7 +34,7 @@ _FILES_PER_STEP = 64
 
 @dataclass(frozen=True, kw_only=True)
 class StoreOptions:
-    """What to send, and how."""
+    """The options of `store`: what to send, and how."""
 
     paths: Annotated[list[Path], typer.Argument(metavar="PATH")]
     """Files, and directories with everything below."""

@@ -36,7 +36,7 @@ def inflated_pieces(
 ) -> Iterator[bytes]:
     """Yield the rest of a stream inflated, at most 1 MiB at a time; raise DatasetError.
 
-    Without `whole`, a stream that ends before its last block is no error.
+    Without `whole`, a stream may end before its last block.
     """
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     room = limit

@@ -1,4 +1,4 @@
-"""What can go wrong with a data set on its way."""
+"""The errors of data sets that cannot be read, converted or sent."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ UNFINISHED = "no response by the end of the load"
 
 
 class LoadContext(Protocol):
-    """What a performer needs of the engine."""
+    """The part of the engine that a performer uses."""
 
     plan: Plan
     recorder: Recorder
@@ -84,7 +84,7 @@ class OperationPerformer:
         return True
 
     async def run(self) -> None:
-        """Perform operations until there are no more."""
+        """Perform all operations."""
         kept = self._engine.plan.keep == KEEP
         while not kept or self.is_associated or await self._open_again():
             due = await self._engine.next_due()

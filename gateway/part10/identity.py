@@ -35,7 +35,7 @@ _SOP_CLASS_UID = 0x00080016
 _SOP_INSTANCE_UID = 0x00080018
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _SHORT_VRS = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UI UL US".split())
-"""Those with a length of 16 bits that stand at the start of a data set."""
+"""The VRs with a length of 16 bits that occur at the start of a data set."""
 _IMPLICIT, _EXPLICIT = Struct("<HHL"), Struct("<HH2sH")
 
 

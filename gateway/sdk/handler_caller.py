@@ -44,8 +44,8 @@ class HandlerCaller:
 
     `send` gives an answer to the fabric, and returns False if nobody waits for it any more.
     `send_many` gives it the final answers to several requests at once, all of them or none: it
-    raises FabricError for what cannot be encoded. `extend` starts the acceptor's deadline of a
-    request anew.
+    raises FabricError for what cannot be encoded. `extend` restarts the acceptor's deadline of
+    a request.
     """
 
     def __init__(

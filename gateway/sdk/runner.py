@@ -1,7 +1,7 @@
 """A worker process: `python -m gateway.sdk.runner NAME`, started by a supervisor or command.
 
-It loads the worker that its settings name, registers it, reports *ready*, and leaves when told to
-(SIGTERM), superseded, refused, hung, or left by its parent.
+It loads the worker that its settings name, registers it, reports *ready*, and exits on SIGTERM,
+or when it is superseded, refused or hung, or its parent is gone.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ _LOCK = "lock"
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What an acceptor found of its predecessor when it started."""
+    """The files of its predecessor that an acceptor found when it started."""
 
     partial: int = 0
     """Incomplete data sets, deleted."""

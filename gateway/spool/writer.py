@@ -23,7 +23,7 @@ BEHIND = 3 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class SpoolContext:
-    """What the writers of a spool share: directories, disk, buffers and threads."""
+    """The common part of a spool's writers: directories, disk, buffers and threads."""
 
     incoming: str
     ready: str

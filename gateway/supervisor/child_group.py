@@ -32,7 +32,7 @@ _log = logging.getLogger("gateway.supervisor")
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """What is needed to start one child."""
+    """The data that is needed to start one child."""
 
     name: str
     module: str
@@ -41,7 +41,7 @@ class ChildSpec:
 
 
 class ChildEndReason(Enum):
-    """Why a child is no longer kept running."""
+    """The reason why a child is no longer kept running."""
 
     ASKED = "asked"
     FINAL = "final"

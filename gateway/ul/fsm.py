@@ -134,7 +134,7 @@ class Side(Enum):
 
 
 class Closing(Enum):
-    """What the owner of the transport connection must do with it."""
+    """The action that the owner of the transport connection must perform on it."""
 
     NO = auto()
     SHUTDOWN = auto()
@@ -144,7 +144,7 @@ class Closing(Enum):
 
 
 class Trace(Flag):
-    """What is recorded for notification events."""
+    """The records for notification events."""
 
     NONE = 0
     TRANSITIONS = auto()

@@ -49,7 +49,7 @@ def _as_proposed(_sop_class_uid: str) -> tuple[bool, bool] | None:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What an acceptor accepts, as configured."""
+    """The configured rules of what an acceptor accepts."""
 
     ae_title: str
     supported: Mapping[str, Collection[str]]

@@ -88,7 +88,7 @@ class APAbortIndication:
     """As in A-ABORT (PS3.8 9.3.8); 0 if the transport connection closed."""
     origin: Origin
     text: str = ""
-    """What the peer did wrong, for the log; never text of the peer."""
+    """The error of the peer, for the log; never text of the peer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,7 +220,7 @@ class UpperLayer:
 
     @property
     def trace(self) -> Trace:
-        """What is recorded."""
+        """The records to make."""
         return self._trace
 
     @trace.setter

@@ -1,4 +1,4 @@
-"""Who may come in, before and after a worker was asked: only a plain yes is one."""
+"""The admission of associations, before and after a worker was asked: only True admits."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def request(**information: Any):
 
 
 async def ask(event, answer: Any) -> Answers | AAssociateRJ:
-    """What becomes of one answer to one event."""
+    """Return the result of one answer to one event."""
     actor = SimpleNamespace(shared=house(Fabric(answer=answer)), id="test", description=lambda: b"")
     return await admission.ask(actor, {event: {}})
 

@@ -1,4 +1,4 @@
-"""What a worker names as a sub-operation: found, with the context it fits, or refused in words."""
+"""The instance of a sub-operation: located, with a context that fits, or refused with a reason."""
 
 from __future__ import annotations
 

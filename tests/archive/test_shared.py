@@ -31,7 +31,7 @@ def query(one: instances.Instance) -> Dataset:
 
 
 def found(gateway, one: instances.Instance) -> str:
-    """Who has it, by this gateway's answer."""
+    """Return which gateway has it, by this gateway's answer."""
     ae = AE()
     ae.add_requested_context(FIND)
     assoc = ae.associate(*gateway.address)

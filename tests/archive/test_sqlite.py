@@ -1,4 +1,4 @@
-"""What is SQLite's alone: durable commits, and files that are damaged, missing or foreign."""
+"""Tests of SQLite alone: durable commits, and files that are damaged, missing or foreign."""
 
 from __future__ import annotations
 

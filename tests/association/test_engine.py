@@ -313,7 +313,7 @@ def test_an_operation_that_is_left_early_is_cancelled_and_its_responses_dropped(
         async with await invoke(ours, FIND, CFindRQ(5, FIND), b"id"):
             await until(lambda: theirs.performs)
         await until(lambda: "cancel" in theirs.requests[0].calls)
-        theirs.requests[0].respond(0xFF00, b"late")  # this is no breach of the protocol
+        theirs.requests[0].respond(0xFF00, b"late")  # this is not a breach of the protocol
         following = asyncio.ensure_future(echo(ours, 6))
         theirs.answer = Held.respond
         theirs.requests[0].respond(0xFE00)

@@ -25,7 +25,7 @@ def show(figures: Figures) -> None:
         console.print(_rates(figures, client))
         console.print(_costs(figures, client))
         share = figures.client_share(client)
-        console.print(f"The client itself took {share:.2f} of a core at the most.\n")
+        console.print(f"The client itself took at most {share:.2f} of a core.\n")
     for (client, server, case), reason in _failures(figures).items():
         console.print(
             f"fails: {server}, {CLIENTS[client].title}, {case}: {reason}", highlight=False

@@ -94,7 +94,7 @@ def proportional(pid: int) -> int:
 
 
 def _peak(pid: int) -> int:
-    """What is shared hardly varies: what a process had above its present size was its own."""
+    """Return the peak of private memory: shared memory hardly varies."""
     try:
         above = procfs.memory(pid, "VmHWM") - procfs.memory(pid)
     except (OSError, AssertionError):  # a zombie, or gone by now

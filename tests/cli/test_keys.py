@@ -20,7 +20,7 @@ from tests.peers import wire
 
 @pytest.fixture(autouse=True)
 def _settings():
-    """What a command changes for its process is put back."""
+    """Restore what a command changes for its process."""
     settings = pydicom_config.settings
     modes = settings.reading_validation_mode, settings.writing_validation_mode
     with warnings.catch_warnings():

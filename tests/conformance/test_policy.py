@@ -1,4 +1,4 @@
-"""Who may associate: AE titles, overload, and a gateway that is about to leave."""
+"""The rules of admission: AE titles, overload, and a gateway that is shutting down."""
 
 from __future__ import annotations
 

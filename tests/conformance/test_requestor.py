@@ -113,7 +113,7 @@ def test_release_collision_sta9_to_sta11() -> None:
 
 
 def test_sta7_still_receives_data() -> None:
-    """AR-6: a P-DATA-TF that crosses the A-RELEASE-RQ is no error."""
+    """AR-6: a P-DATA-TF that crosses the A-RELEASE-RQ is not an error."""
     with echo() as command:
         command.accept()
         command.respond()

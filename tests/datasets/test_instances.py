@@ -1,4 +1,4 @@
-"""What files are taken for, and how they are read."""
+"""The identification of instances in files, and their reading."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_dicomdir_is_named_as_such() -> None:
 
 
 def test_every_file_of_pydicom_is_sent_or_named() -> None:
-    """What pydicom reads as a file with all three UIDs, and no DICOMDIR, can be sent."""
+    """Every file that pydicom reads, with all three UIDs and not a DICOMDIR, can be sent."""
     for path in walk([TEST_FILES]):
         sendable = _sendable(path)
         try:

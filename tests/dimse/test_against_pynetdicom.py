@@ -24,7 +24,7 @@ each_sample = pytest.mark.parametrize("message", SAMPLES, ids=IDS)
 
 
 def plain(value):
-    """Their value as ours: one item is no list, an AT is a number."""
+    """Return pynetdicom's value in our form: one item is not a list, an AT is a number."""
     if isinstance(value, str | bytes):
         return value if isinstance(value, str) else value.decode().strip()
     try:

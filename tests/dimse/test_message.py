@@ -95,7 +95,7 @@ def test_messages_are_frozen_and_have_no_dict(message):
 
 
 def outcome(data: bytes) -> object:
-    """What decoding ends in; whatever it is, it can be dealt with."""
+    """Return the result of decoding, which must be a message or one of our errors."""
     try:
         result, _ = decode(data)
     except (MessageError, RemoteProtocolError) as error:

@@ -1,4 +1,4 @@
-"""What was told before a watcher came, from the acceptor's ring."""
+"""Notifications from before a watcher subscribed, from the acceptor's ring."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ class ProcessWatcher(UserWorker):
         self.out.wait_for(rf'{pattern}.*"remote": \["127.0.0.1", {port}\]')
 
     def of(self, port: int, *, last: str = "EVT_CONN_CLOSE") -> list[Seen]:
-        """What was told of the connection from this port, once `last` was."""
+        """Return the notifications about the connection from this port, once `last` has arrived."""
         self.wait_for(f'"name": "{last}"', port)
         told = [Seen(json.loads(line)) for line in self.out.lines if line.startswith("{")]
         return [one for one in told if one.assoc["remote"][1] == port]

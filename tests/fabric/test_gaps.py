@@ -1,4 +1,4 @@
-"""What a watcher does about missing numbers, by stimulus and step."""
+"""The handling of missing numbers by a watcher, by stimulus and step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an AE is told, beside pynetdicom's AE that is told the same."""
+"""The attributes of an AE, compared with pynetdicom's AE after the same assignments."""
 
 from __future__ import annotations
 

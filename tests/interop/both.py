@@ -181,7 +181,7 @@ def item(kind, **values):
 
 
 class Told:
-    """What handlers were told, in order."""
+    """The events that handlers were called with, in order."""
 
     def __init__(self):
         self._queue = queue.SimpleQueue()

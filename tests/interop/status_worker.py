@@ -199,7 +199,7 @@ AT_ONCE = {"RAISES", "NONE", "NO_GENERATOR"}
 
 
 def at_once(event):
-    """What a handler does that is no generator."""
+    """The behaviour of a handler that is not a generator."""
     match case(event):
         case "RAISES":
             raise RuntimeError("asked to")

@@ -22,7 +22,7 @@ ALLOWED = 24 * 1024 * 1024
 
 
 def peak(*arguments: object) -> int:
-    """Run a command that succeeds; the bytes it had in memory at the most."""
+    """Run a command that succeeds; return the most bytes that it had in memory."""
     process = subprocess.Popen(
         [COMMAND, *map(str, arguments)], stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
     )

@@ -1,4 +1,4 @@
-"""What is promised of responses beside the status table: counters, lists, comments, cancels.
+"""Promises about responses beside the status table: counters, lists, comments, cancels.
 
 The worker is that of the status table; pynetdicom is the SCU, or bytes where it knows too much.
 """

@@ -1,4 +1,4 @@
-"""What goes on the wire for each way in which a handler, or a worker, can go wrong.
+"""The status that the peer gets for each way in which a handler or worker can fail.
 
 Each row is driven by pynetdicom as the SCU; `status_worker.py` is the worker, and the calling AE
 title tells it what to do.

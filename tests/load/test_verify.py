@@ -1,4 +1,4 @@
-"""What was acknowledged against what is there: this gateway, DCMTK, pynetdicom, and losses."""
+"""Comparison of acknowledged with stored instances: this gateway, DCMTK, pynetdicom, losses."""
 
 from __future__ import annotations
 

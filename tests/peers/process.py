@@ -60,7 +60,7 @@ class Lines:
         return found[0]
 
     def forget(self) -> None:
-        """What came so far is no longer looked at."""
+        """Ignore the output so far."""
         with self._changed:
             self._lines.clear()
 

@@ -1,4 +1,4 @@
-"""What Linux says of processes: children, command lines, memory, CPU time, descriptors."""
+"""Facts about processes from Linux: children, command lines, memory, CPU time, descriptors."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def descriptors(pid: int) -> dict[int, str]:
 
 
 def wait_gone(pids: set[int] | list[int], *, timeout: float = WALL) -> set[int]:
-    """Those of `pids` that are still alive when the wait is over: empty is good."""
+    """Return those of `pids` that are still alive after the wait."""
     left = {pid for pid in pids if alive(pid)}
     end = time.monotonic() + timeout
     while left and time.monotonic() < end:

@@ -74,7 +74,7 @@ def acceptor(run_dir, **more) -> Iterator[Acceptor]:
 
 
 class Watcher:
-    """What is told about some topics, in order."""
+    """The notifications of some topics, in order."""
 
     def __init__(self, run_dir, *topics):
         self.told = queue.SimpleQueue()

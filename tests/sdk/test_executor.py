@@ -19,7 +19,7 @@ WAIT = WALL
 
 
 class Acceptor:
-    """Who waits for the answers; `wanted` says if it still does."""
+    """The receiver of the answers; `wanted` says whether it still waits."""
 
     def __init__(self):
         self.replies = queue.SimpleQueue()

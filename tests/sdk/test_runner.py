@@ -169,7 +169,7 @@ def test_a_parent_that_is_gone_is_followed_by_an_idle_worker(served, start):
         await ready(child)
         child._lifeline.close()
         assert await status(child) == 0
-        assert server.is_held("EVT_C_ECHO"), "its parent's death is no farewell"
+        assert server.is_held("EVT_C_ECHO"), "its parent's death does not end the lease"
 
     served(test)
 

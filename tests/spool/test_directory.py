@@ -83,7 +83,7 @@ def test_a_spool_that_cannot_be_written_to_is_refused_in_one_line(root, spoil, m
 
 class TestSweep:
     def leave_behind(self, root: Path, index: int) -> None:
-        """What an acceptor leaves that dies with one data set arriving and one on offer."""
+        """Return the files of a dead acceptor: one data set arriving, and one on offer."""
         spool = open_spool(root, index)
         fill(spool.create(META), bytes(2 * CHUNK))
         seal(spool, fill(spool.create(META), bytes(5000)))

@@ -140,7 +140,7 @@ def test_what_cannot_be_an_answer_is_none(gateway, script) -> None:
     """The request fails at its deadline; the lease goes on."""
     with Stranger(gateway, script) as stranger:
         assert status_of(gateway) == 0xA700
-    assert END not in stranger.said, "once is no reason"
+    assert END not in stranger.said, "one message must not end the lease"
 
 
 def test_three_times_is_a_reason(gateway) -> None:

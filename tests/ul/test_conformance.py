@@ -25,7 +25,7 @@ from tests.ul import support as s
 
 
 def ask(data: bytes) -> tuple[UpperLayer, AAssociateAC | AAssociateRJ | AAbort]:
-    """What an acceptor under the test policy answers to the bytes of a peer."""
+    """Return the response of an acceptor under the test policy to the bytes of a peer."""
     association = s.acceptor()
     association.receive_data(data, 1.0)
     for primitive in s.drain(association):

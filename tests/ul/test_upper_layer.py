@@ -212,7 +212,7 @@ SESSION = b"".join(
 
 
 def live(stream, sizes):
-    """What an acceptor that accepts and releases at once makes of a stream, and of its end."""
+    """Return the result of a stream and its end, for an acceptor that accepts and releases."""
     association = s.acceptor()
     association.trace = Trace.TRANSITIONS
     found, position, sizes = [], 0, iter(sizes)

@@ -17,7 +17,7 @@ TOKENS = Tokens(0)
 
 
 class Offer(NamedTuple):
-    """What a storage worker is given, and what must come of it."""
+    """A request to a storage worker, and the expected result."""
 
     claim: Claim
     data: bytes | None

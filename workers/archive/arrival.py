@@ -43,7 +43,7 @@ class Receipt(NamedTuple):
     taken: Taken
     entry: IndexEntry
     before: IndexEntry | None = None
-    """What was stored under the UID before."""
+    """The entry that was stored under the UID before."""
 
 
 class Case:

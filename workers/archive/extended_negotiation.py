@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """What was agreed for one SOP class on one association."""
+    """The result of the negotiation for one SOP class on one association."""
 
     relational: bool = False
     """Keys of the levels above may be missing."""

@@ -33,7 +33,7 @@ _PIECE = 1 << 20
 
 @dataclass(slots=True)
 class Found:
-    """What a start or a reindex found; paths are relative to the archive."""
+    """The findings of a start or a reindex; paths are relative to the archive."""
 
     indexed: list[str] = field(default_factory=list)
     """Files without a row, for which one was added."""

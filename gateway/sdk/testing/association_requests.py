@@ -23,7 +23,7 @@ _TRY_LATER = (2, 3, 1)
 
 
 def associate(handler: Handler, **how: Unpack[SimulatedPeerOptions]) -> tuple[int, int, int] | None:
-    """Admission: None if the peer is admitted, else (result, source, reason) of the A-ASSOCIATE-RJ.
+    """Ask for admission; return None, or (result, source, reason) of the A-ASSOCIATE-RJ.
 
     What the peer proposes is in `Peer.contexts`.
     """
@@ -46,7 +46,7 @@ def user_id(
     secondary: bytes = b"",
     **how: Unpack[SimulatedPeerOptions],
 ) -> tuple[bool, bytes | None]:
-    """User identity: verified or not, and the response.
+    """Send a user identity: return whether it is verified, and the response.
 
     A handler that fails has verified nobody: the peer is turned away.
     """
@@ -58,7 +58,7 @@ def user_id(
 def async_ops(
     handler: Handler, invoked: int, performed: int, **how: Unpack[SimulatedPeerOptions]
 ) -> tuple[int, int] | None:
-    """Asynchronous operations window; None, for no window, if the handler fails."""
+    """Propose an asynchronous operations window; return the answer, None if the handler fails."""
     payload = {
         "nr_invoked": invoked,
         "nr_performed": performed,
@@ -72,7 +72,7 @@ def async_ops(
 def sop_extended(
     handler: Handler, app_info: Mapping[str, bytes], **how: Unpack[SimulatedPeerOptions]
 ) -> dict[str, bytes]:
-    """SOP class extended negotiation; an empty response if the handler fails."""
+    """Propose SOP class extended negotiation; return the response, empty if the handler fails."""
     payload = {"app_info": {str(uid): info for uid, info in app_info.items()}}
     return _negotiate(events.EVT_SOP_EXTENDED, handler, how, payload) or {}
 
@@ -82,7 +82,7 @@ def sop_common(
     items: Mapping[str, tuple[str, Sequence[str]]],
     **how: Unpack[SimulatedPeerOptions],
 ) -> list[str]:
-    """SOP class common extended negotiation: the SOP classes that are accepted.
+    """Propose SOP class common extended negotiation; return the accepted SOP classes.
 
     `items`: SOP class to service class and related general SOP classes.
     """

@@ -37,7 +37,7 @@ STORAGE = tuple((uid, syntax) for uid in STORAGE_SOP_CLASSES for syntax in UNCOM
 
 
 def echo(handler: Handler, **how: Unpack[SimulatedPeerOptions]) -> int:
-    """C-ECHO: the status."""
+    """Send a C-ECHO; return the status."""
     asked = SimulatedRequest(events.EVT_C_ECHO, dimse.CEchoRQ(1, VERIFICATION), VERIFICATION)
     return asked.status(handler, *args_and_peer(how))
 
@@ -49,7 +49,7 @@ def store(
     attempt: int = 1,
     **how: Unpack[SimulatedPeerOptions],
 ) -> int:
-    """C-STORE of a data set or a DICOM file: the status.
+    """Send a data set or a DICOM file by C-STORE; return the status.
 
     The handler finds it as it would in a gateway: up to 64 KiB in memory, above that as a spool
     file of its own, which it may take. `attempt`: 2 if a worker died with the request in hand.
@@ -71,7 +71,7 @@ def find(
     cancel_after: int | None = None,
     **how: Unpack[SimulatedPeerOptions],
 ) -> list[Pair]:
-    """C-FIND: every response as (status, match or None), the final one last.
+    """Send a C-FIND; return every response as (status, match or None), the final one last.
 
     Matches are what the peer decodes. `cancel_after`: send a C-CANCEL after this many responses.
     """
@@ -89,7 +89,7 @@ def get(
     cancel_after: int | None = None,
     **how: Unpack[SimulatedPeerOptions],
 ) -> Retrieval:
-    """C-GET: what was sent, and the final response.
+    """Send a C-GET; return what was sent, and the final response.
 
     The peer accepts `Peer.contexts`; if there are none, every storage SOP class, in uncompressed
     transfer syntaxes. It answers each C-STORE with `Peer.status`.
@@ -114,7 +114,7 @@ def move(
     cancel_after: int | None = None,
     **how: Unpack[SimulatedPeerOptions],
 ) -> Retrieval:
-    """C-MOVE to the AE title `destination`: what was sent there, and the final response.
+    """Send a C-MOVE to the AE title `destination`; return what was sent, and the final response.
 
     `destinations` is the table of the configuration, for handlers that yield a name. No connection
     is made: every destination accepts everything, and answers with `Peer.status`.
@@ -141,7 +141,7 @@ def n_action(
     instance: str = "1.2.840.10008.1.20.1.1",
     **how: Unpack[SimulatedPeerOptions],
 ) -> Pair:
-    """N-ACTION: status and action reply."""
+    """Send an N-ACTION; return status and action reply."""
     request = dimse.NActionRQ(1, sop_class, instance, action_type)
     asked = SimulatedRequest(events.EVT_N_ACTION, request, sop_class)
     return asked.answer(handler, *args_and_peer(how), information)
@@ -154,7 +154,7 @@ def n_create(
     instance: str | None = None,
     **how: Unpack[SimulatedPeerOptions],
 ) -> Pair:
-    """N-CREATE: status and attribute list."""
+    """Send an N-CREATE; return status and attribute list."""
     asked = SimulatedRequest(
         events.EVT_N_CREATE, dimse.NCreateRQ(1, sop_class, instance), sop_class
     )
@@ -164,7 +164,7 @@ def n_create(
 def n_delete(
     handler: Handler, sop_class: str, instance: str, **how: Unpack[SimulatedPeerOptions]
 ) -> int:
-    """N-DELETE: the status."""
+    """Send an N-DELETE; return the status."""
     asked = SimulatedRequest(
         events.EVT_N_DELETE, dimse.NDeleteRQ(1, sop_class, instance), sop_class
     )
@@ -179,7 +179,7 @@ def n_event_report(
     instance: str = "1.2.840.10008.1.20.1.1",
     **how: Unpack[SimulatedPeerOptions],
 ) -> Pair:
-    """N-EVENT-REPORT: status and event reply."""
+    """Send an N-EVENT-REPORT; return status and event reply."""
     request = dimse.NEventReportRQ(1, sop_class, instance, event_type)
     asked = SimulatedRequest(events.EVT_N_EVENT_REPORT, request, sop_class)
     return asked.answer(handler, *args_and_peer(how), information)
@@ -192,7 +192,7 @@ def n_get(
     instance: str,
     **how: Unpack[SimulatedPeerOptions],
 ) -> Pair:
-    """N-GET of the attributes with these tags: status and attribute list."""
+    """Send an N-GET of the attributes with these tags; return status and attribute list."""
     request = dimse.NGetRQ(1, sop_class, instance, tuple(int(tag) for tag in tags) or None)
     asked = SimulatedRequest(events.EVT_N_GET, request, sop_class)
     return asked.answer(handler, *args_and_peer(how), None)
@@ -205,6 +205,6 @@ def n_set(
     instance: str,
     **how: Unpack[SimulatedPeerOptions],
 ) -> Pair:
-    """N-SET: status and attribute list."""
+    """Send an N-SET; return status and attribute list."""
     asked = SimulatedRequest(events.EVT_N_SET, dimse.NSetRQ(1, sop_class, instance), sop_class)
     return asked.answer(handler, *args_and_peer(how), modifications)

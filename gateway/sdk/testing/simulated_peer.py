@@ -142,7 +142,7 @@ class SimulatedPeerOptions(TypedDict, total=False):
     """Keywords of every function that calls a handler: its arguments, and the peer."""
 
     args: Sequence[Any]
-    """What a handler without a worker is called with after the event."""
+    """The arguments after the event of a handler without a worker."""
     peer: Peer
     """The peer; without it, one is made of the keywords below."""
     ae_title: str

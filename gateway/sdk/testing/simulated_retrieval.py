@@ -1,4 +1,4 @@
-"""What becomes of the answers to a C-GET or C-MOVE."""
+"""The results of the answers to a C-GET or C-MOVE."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Retrieval:
     failed: int = 0
     warnings: int = 0
     sent: list[Dataset | Path] = field(default_factory=list)
-    """What the peer got: the path of a file or claim, or the data set as the peer decodes it."""
+    """The instances sent: paths of files or claims, or data sets as the peer decodes them."""
     failed_uids: list[str] = field(default_factory=list)
     """Failed SOP Instance UID List."""
     destination: tuple[str, int, str] | None = None
