@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from gateway.spool.disk import Disk
     from gateway.spool.threads import Threads
 
+SHORT = 12 * 1024
+"""Bytes of a first fragment that is nearly always the whole data set: less than the usual PDU."""
 BEHIND = 3 * 1024 * 1024
 """Bytes in the queue for the disk at which reading from the peer should pause."""
 
@@ -36,7 +38,8 @@ class SpoolContext:
 class Writer:
     """Writes one data set. `Spool.create` makes it; `Spool.seal` or `discard` ends it.
 
-    Fragments are copied into a chunk, and full chunks are written by a thread. If a write fails,
+    Fragments are copied into a chunk, and full chunks are written by a thread. A short data set
+    that comes in one piece is copied only once, and needs no chunk. If a write fails,
     `failed` says so, the file is deleted at once, and further fragments are counted and discarded,
     because the association must go on.
     """
@@ -51,7 +54,8 @@ class Writer:
         """Bytes of the data set so far."""
         self._context = context
         self._digest = digest
-        self._meta = meta
+        self._head = meta
+        """Bytes of the file that are to be the first ones in a chunk."""
         self._chunk: memoryview | None = None
         """The chunk that is being filled; None: there is none."""
         self._filled = 0
@@ -82,6 +86,9 @@ class Writer:
         """Copy the next bytes of the data set; the view may change afterwards."""
         self.size += len(fragment)
         if self._ended or (self._file is not None and self._file.error is not None):
+            return
+        if self.size == len(fragment) <= min(SHORT, self._context.inline_max):
+            self._head += fragment
             return
         chunk = self._chunk or self._begin()
         end = self._filled + len(fragment)
@@ -116,10 +123,14 @@ class Writer:
 
     def seal_inline(self) -> tuple[Claim, bytes]:
         """End a data set that travels inline; returns the claim and the whole file."""
-        chunk = self._chunk or self._begin()
-        self._chunk = None
+        data = self._head if self._chunk is None else bytes(self._chunk[: self._filled])
+        if self._chunk is not None:
+            self._context.chunks.give(self._chunk)
+            self._chunk = None
         self._ended = True
-        return self._inline(chunk)
+        # Up to 64 KiB the digest takes less time than a call in a thread.
+        digest = digest_of(memoryview(data)[self.offset :]) if self._digest else b""
+        return Claim(self.token, None, self.offset, self.size, digest), data
 
     async def seal(self, *, sync: bool) -> tuple[Claim, bytes | None]:
         """Complete the data set; return its claim, and the whole file if it is sent inline.
@@ -149,9 +160,9 @@ class Writer:
     def _begin(self) -> memoryview:
         """Start a new chunk; the first one begins with the file meta information."""
         chunk = self._chunk = self._context.chunks.take()
-        meta, self._meta = self._meta, b""
-        chunk[: len(meta)] = meta
-        self._filled = len(meta)
+        head, self._head = self._head, b""
+        chunk[: len(head)] = head
+        self._filled = len(head)
         return chunk
 
     def _overflow(self, chunk: memoryview, fragment: memoryview) -> None:
@@ -175,13 +186,6 @@ class Writer:
             begin = self.offset if self._digest else None
             self._file = SpoolFile(path, begin, self._context.chunks, self._context.threads)
         return self._file
-
-    def _inline(self, chunk: memoryview) -> tuple[Claim, bytes]:
-        data = bytes(chunk[: self._filled])
-        self._context.chunks.give(chunk)
-        # Up to 64 KiB the digest takes less time than a call in a thread.
-        digest = digest_of(memoryview(data)[self.offset :]) if self._digest else b""
-        return Claim(self.token, None, self.offset, self.size, digest), data
 
     async def _finish(self, chunk: memoryview, *, sync: bool) -> Claim:
         self._context.disk.count(self._filled)

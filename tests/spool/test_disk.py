@@ -150,7 +150,7 @@ class TestCrowd:
     def test_one_that_waits_for_the_disk_should_not_read_on(self, spool, monkeypatch):
         go_on, writev = threading.Event(), os.writev
         monkeypatch.setattr(disk.os, "writev", lambda *a: (go_on.wait(), writev(*a))[1])
-        crowd = [fill(spool.create(META), b"x") for _ in range(MANY + 1)]
+        crowd = [fill(spool.create(META), b"xx") for _ in range(MANY + 1)]
         writer = fill(spool.create(META), bytes(5000))
         assert not writer.behind
         writer.relieve()
@@ -162,14 +162,22 @@ class TestCrowd:
         at_rest(spool)
 
     def test_what_may_travel_inline_still_does(self, spool, root):
-        crowd = [fill(spool.create(META), b"x") for _ in range(MANY + 1)]
+        crowd = [fill(spool.create(META), b"xx") for _ in range(MANY + 1)]
         for writer in crowd:
             writer.relieve()
-            assert seal(spool, writer).data == META + b"x"
+            assert seal(spool, writer).data == META + b"xx"
         assert names(root) == ["incoming/0/lock"]
 
     def test_buffers_of_a_crowd_are_not_kept_for_ever(self, spool):
-        for writer in [fill(spool.create(META), b"x") for _ in range(3 * MANY)]:
+        for writer in [fill(spool.create(META), b"xx") for _ in range(3 * MANY)]:
             writer.discard()
-        fill(spool.create(META), b"x").discard()
+        fill(spool.create(META), b"xx").discard()
         assert spool._context.chunks._made <= KEPT + 1
+
+    def test_a_short_data_set_in_one_piece_needs_no_buffer(self, spool):
+        writer = spool.create(META)
+        data = bytearray(b"short")
+        writer.write(memoryview(data))
+        data[:] = bytes(5)
+        assert seal(spool, writer).data == META + b"short"
+        assert spool._context.chunks._made == 0
