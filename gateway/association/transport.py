@@ -111,7 +111,8 @@ class Transport(asyncio.BufferedProtocol):
         now = self.last_received = self._loop.time()
         self._upper.receive_data(_buffer[:nbytes], now)
         self._user.read_done()
-        self.flush()
+        if self._upper.has_news or self._upper.is_traced:
+            self.flush()
         if _QUICKACK is not None and self._socket is not None:
             # Linux leaves this mode by itself: without it a peer whose Nagle algorithm holds back
             # its last segment waits 40 ms for our delayed acknowledgement, each time.

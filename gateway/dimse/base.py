@@ -177,8 +177,11 @@ def build(kind: type[Message], raw: dict[int, bytes], *, strict: bool) -> Messag
         if value is None:
             if required:
                 raise _fault(parameter, "is missing")
-        elif strict and (tag == PRIORITY or type(value) is PeerUid):
-            _check(parameter, value)
+        elif strict and type(value) is PeerUid:
+            if not is_tolerable(value):
+                raise _fault(parameter, "is not a UID")
+        elif strict and tag == PRIORITY and value not in _PRIORITIES:
+            raise _fault(parameter, f"is {value!r}")
         set_field(message, value)
     return message
 
@@ -200,14 +203,7 @@ def _fields_of(kind: type[Message]) -> tuple[tuple[Any, ...], ...]:
     return known
 
 
-def _check(parameter: Parameter, value: Value) -> None:
-    if type(value) is PeerUid and not is_tolerable(value):
-        raise _fault(parameter, "is not a UID")
-    if parameter.tag == PRIORITY and value not in _PRIORITIES:
-        raise _fault(parameter, f"is {value!r}")
-
-
-_PRIORITIES = frozenset(Priority)
+_PRIORITIES = frozenset(map(int, Priority))
 
 
 def _fault(parameter: Parameter, text: str) -> Fault:
@@ -232,13 +228,13 @@ class Request(Message):
     @property
     def sop_class_uid(self) -> str:
         """The Affected or Requested SOP Class UID."""
-        uid: str = _either(self, "sop_class_uid") or ""
+        uid: str = _either(self, "affected_sop_class_uid", "requested_sop_class_uid") or ""
         return uid
 
     @property
     def sop_instance_uid(self) -> str | None:
         """The Affected or Requested SOP Instance UID, if the request has one."""
-        return _either(self, "sop_instance_uid")
+        return _either(self, "affected_sop_instance_uid", "requested_sop_instance_uid")
 
     def response(
         self, status: int, elements: Mapping[str, Any] | None = None, /, **optional: Any
@@ -314,9 +310,9 @@ _ECHOED = frozenset(
 )
 
 
-def _either(request: Request, name: str) -> str | None:
-    uid: str | None = getattr(request, f"affected_{name}", None)
-    return getattr(request, f"requested_{name}", None) if uid is None else uid
+def _either(request: Request, affected: str, requested: str) -> str | None:
+    uid: str | None = getattr(request, affected, None)
+    return getattr(request, requested, None) if uid is None else uid
 
 
 def _attribute(name: str) -> str:

@@ -285,9 +285,10 @@ def decode(command_set: bytes) -> tuple[Message, bool]:
     field = _unsigned(raw, COMMAND_FIELD)
     if field is None:
         raise abort("command set without a command field" + (damage and f": {damage}"))
-    has_data_set = _unsigned(raw, COMMAND_DATA_SET_TYPE) not in (None, NO_DATA_SET)
+    type_ = _unsigned(raw, COMMAND_DATA_SET_TYPE)
+    has_data_set = type_ is not None and type_ != NO_DATA_SET
     try:
-        return _decode(field, raw, damage), has_data_set
+        return _decode(field, raw, type_, damage), has_data_set
     except Fault as fault:
         raise _error_of(field, raw, has_data_set, fault) from None
 
@@ -316,7 +317,7 @@ def error_response(error: MessageError) -> Response:
     return response_of(kind, values)
 
 
-def _decode(field: int, raw: dict[int, bytes], damage: str) -> Message:
+def _decode(field: int, raw: dict[int, bytes], type_: int | None, damage: str) -> Message:
     kind = MESSAGES.get(field)
     if kind is None:
         text = f"unknown command field {field:04X}H"
@@ -324,7 +325,6 @@ def _decode(field: int, raw: dict[int, bytes], damage: str) -> Message:
     if damage:
         raise Fault(codes.MISTYPED_ARGUMENT, damage)
     message = build(kind, raw, strict=issubclass(kind, Request))
-    type_ = _unsigned(raw, COMMAND_DATA_SET_TYPE)
     if type_ is None or (type_ == NO_DATA_SET and kind.data_set is DataSet.REQUIRED):
         text = "CommandDataSetType is missing" if type_ is None else "the data set is missing"
         raise Fault(codes.MISTYPED_ARGUMENT, text, COMMAND_DATA_SET_TYPE)

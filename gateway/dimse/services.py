@@ -7,6 +7,7 @@ ones that the policy accepts, are treated as storage.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from gateway.dimse import status as codes
@@ -81,6 +82,7 @@ def service_of(sop_class_uid: str) -> Service:
 def serve_like(sop_class_uid: str, like: str) -> None:
     """Give a UID that the table does not have the service of the SOP class `like`."""
     SERVICES.setdefault(sop_class_uid, SERVICES[like])
+    _check.cache_clear()
 
 
 def carries(abstract_syntax: str, sop_class_uid: str) -> bool:
@@ -114,23 +116,34 @@ def check_request(
     `as_scu` and `as_scp` are the roles of this side on that context (PS3.7 D.3.3.4): an
     N-EVENT-REPORT goes to the SCU, every other request to the SCP.
     """
-    if not isinstance(message, Request):
-        return
-    sop_class = message.sop_class_uid
+    if isinstance(message, Request):
+        operation = message.command_field
+        in_role = as_scu if operation is _REPORT else as_scp
+        lacks = has_data_set is False and message.data_set is DataSet.REQUIRED
+        _check(operation, message.sop_class_uid, abstract_syntax, in_role, lacks)
+
+
+@lru_cache(maxsize=256)
+def _check(
+    operation: Cmd, sop_class: str, abstract_syntax: str, in_role: bool, lacks_data_set: bool
+) -> None:
+    """Do what `check_request` does; nearly every request is like one before it.
+
+    What is kept is bounded: an error is not, and SOP classes without one are those of a context.
+    """
     if sop_class != abstract_syntax and not carries(abstract_syntax, sop_class):
         raise DimseError(
             codes.SOP_CLASS_NOT_SUPPORTED,
             f"{_name(sop_class)} on a context of {_name(abstract_syntax)}",
         )
     service = service_of(sop_class if abstract_syntax in META_SOP_CLASSES else abstract_syntax)
-    operation = message.command_field
     if operation not in service.operations:
         text = f"{service.name} has no {_operation(operation)}"
         raise DimseError(codes.UNRECOGNIZED_OPERATION, text)
-    if not (as_scu if operation is _REPORT else as_scp):
+    if not in_role:
         text = f"{_operation(operation)} is not for this role"
         raise DimseError(codes.UNRECOGNIZED_OPERATION, text)
-    if has_data_set is False and message.data_set is DataSet.REQUIRED:
+    if lacks_data_set:
         text = f"{_operation(operation)} without a data set"
         raise DimseError(codes.MISTYPED_ARGUMENT, text)
 

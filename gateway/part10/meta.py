@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,9 +10,7 @@ from typing import BinaryIO
 
 from gateway.errors import GatewayError
 from gateway.part10.elements import LIMIT, LITTLE, PREAMBLE, encode_element, text_of
-from gateway.uid import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-
-_UID = re.compile(r"[0-9.]{1,64}")
+from gateway.uid import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, MAX_LENGTH
 
 
 class Part10Error(GatewayError):
@@ -62,7 +59,7 @@ def _around_instance(sop_class_uid: str, transfer_syntax: str, title: str) -> tu
 
 def _uid(text: str) -> bytes:
     text = text.rstrip("\x00 ")
-    if not _UID.fullmatch(text):
+    if not 0 < len(text) <= MAX_LENGTH or text.strip("0123456789."):
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
         text = f"2.25.{int.from_bytes(digest[:16], 'big')}"
     return text.encode("ascii")

@@ -100,6 +100,8 @@ class UpperLayer:
         self.deadline: float | None = None
         """When ARTIM expires; None while it is stopped."""
         self.closing = Closing.NO
+        self.has_news = False
+        """Output, `deadline` or `closing` may have changed since the last `bytes_to_send`."""
         self.request: AAssociateRQ | None = None
         """As sent or received."""
         self.acceptance: AAssociateAC | None = None
@@ -176,6 +178,7 @@ class UpperLayer:
 
     def bytes_to_send(self) -> list[bytes]:
         """Return the bytes to write, in order, and forget them."""
+        self.has_news = False
         output, self._output = self._output, []
         return output
 
@@ -211,6 +214,7 @@ class UpperLayer:
             action = self._action(FsmEvent.Evt9)
         pdus = [pdu] if isinstance(pdu, bytes) else pdu
         self._output += pdus
+        self.has_news = True
         if self.is_traced:
             for data in pdus:
                 self._record_transition(FsmEvent.Evt9, action, self.state)
@@ -244,6 +248,7 @@ class UpperLayer:
         return action
 
     def _process(self, event: FsmEvent, cause: Any, now: float) -> None:
+        self.has_news = True
         action = self._action(event)
         next_state, effects = ACTIONS[action](cause, self.side)
         self._record_transition(event, action, next_state)
