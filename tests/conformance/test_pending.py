@@ -28,15 +28,26 @@ class Gate:
     def __init__(self, gateway, worker: UserWorker) -> None:
         self.gateway, self.worker = gateway, worker
         self.address = gateway.address
+        self._answered = 0
+
+    def forget(self) -> None:
+        """Forget what the worker was asked by an earlier test."""
+        self.worker.out.forget()
 
     def wait_asked(self, what: str) -> None:
         """Until the worker has that request in hand."""
         self.worker.out.wait_for(rf"^{what}\b")
 
     def answer(self, *words: str) -> None:
-        """Let as many waiting handlers go on: a status in hexadecimal, or yes, no or raise."""
+        """Let as many waiting handlers go on: a status in hexadecimal, or yes, no or raise.
+
+        Returns when they have taken the words: otherwise a handler of the next test could.
+        """
         with open(self.worker.folder / "gate.fifo", "wb", buffering=0) as fifo:
             fifo.write("".join(word.ljust(5) for word in words).encode())
+        for _ in words:
+            self._answered += 1
+            self.worker.out.wait_for(rf"^took {self._answered}$")
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +56,15 @@ def _running_gate():
         os.mkfifo(folder / "gate.fifo")
         with UserWorker(folder, GATE, gateway.data, name="gate") as worker:
             worker.wait_ready()
-            yield gateway, worker
+            yield Gate(gateway, worker)
             worker.terminate()
             worker.wait()
 
 
 @pytest.fixture
 def gate(_running_gate):
-    gateway, worker = _running_gate
-    worker.out.forget()
-    return Gate(gateway, worker)
+    _running_gate.forget()
+    return _running_gate
 
 
 @pytest.fixture

@@ -44,12 +44,14 @@ def received(event):
 """
 
 GATE = """
+import itertools
 import os
 import select
 
 from gateway import Worker, evt
 
 worker = Worker("gate")
+numbers = itertools.count(1)
 
 
 def told(*asked):
@@ -61,7 +63,9 @@ def told(*asked):
         while True:
             poll.poll()
             try:
-                return os.read(gate, 5).decode().strip()
+                word = os.read(gate, 5).decode().strip()
+                print("took", next(numbers), flush=True)
+                return word
             except BlockingIOError:
                 continue  # it was for another handler
     finally:
