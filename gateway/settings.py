@@ -72,7 +72,7 @@ class FabricSettings:
     heartbeat: float = 1.0
     """Interval of heartbeats; a process that misses three is considered dead."""
     lease_grace: float = 10.0
-    """How long requests wait for a worker that died to come back."""
+    """The time for which requests wait for a dead worker to come back."""
     queue: int = 1024
     """Maximum number of requests that wait for a worker, for each event."""
     ring: int = 1024

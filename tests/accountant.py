@@ -56,7 +56,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Row:
-    """What the index says of a file."""
+    """The entry of a file in the index."""
 
     uid: str
     path: str
@@ -66,7 +66,7 @@ class Row:
 
 @dataclass
 class Account:
-    """What is known of one SOP instance."""
+    """The facts about one SOP instance."""
 
     sop_class: str
     transfer_syntax: str
@@ -208,7 +208,7 @@ def read_archive(archive: Path) -> tuple[list[Stored], list[Violation]]:
         try:
             stored.append(read_stored(path))
         except (ValueError, KeyError, struct.error) as error:
-            bad.append(Violation("I3", str(path), f"is no whole Part 10 file: {error}"))
+            bad.append(Violation("I3", str(path), f"is not a whole Part 10 file: {error}"))
     return stored, bad
 
 

@@ -1,4 +1,4 @@
-"""What holds over all source files: no import circles, one name a class, files and functions short.
+"""The rules for all source files: no import circles, one name a class, files and functions short.
 
 Type-only imports count: a circle that only the type checker sees is one for a reader as well.
 """

@@ -1,4 +1,4 @@
-"""How an association is described to workers and watchers: one map for all of its events."""
+"""The description of an association for workers and watchers: one map for all of its events."""
 
 from __future__ import annotations
 

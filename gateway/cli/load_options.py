@@ -19,7 +19,7 @@ class LoadOperation(StrEnum):
 
 
 class Keep(StrEnum):
-    """How long an association is kept."""
+    """The time for which an association is kept: the load, a study or an instance."""
 
     KEEP = "keep"
     STUDY = "study"

@@ -39,7 +39,7 @@ _NAME_AT = 4
 _MASK = b"*"
 
 _HYPHENS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=^[CN])(?=[A-Z])")
-"""Where the name of a message class has a hyphen in the standard: C-ECHO-RQ."""
+"""The place of hyphens in the standard's names of message classes, as in C-ECHO-RQ."""
 
 
 def line(notification: Notification) -> str:

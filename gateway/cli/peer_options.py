@@ -27,7 +27,7 @@ _DEFAULTS = AssociationSettings()
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionOptions:
-    """Where the peer listens, the two AE titles, and the limits of the association."""
+    """The address of the peer, the two AE titles, and the limits of the association."""
 
     host: Annotated[str, typer.Argument(metavar="HOST")]
     """Host name or address of the peer."""

@@ -98,7 +98,7 @@ class Association(RequestorSender, BindsHandlers, HasMode):
         return f"<Association {self.name} to {self.acceptor.address}:{self.acceptor.port}>"
 
     def request(self, address: Address) -> None:
-        """Connect and negotiate; `is_established` and `ended` tell the result."""
+        """Connect and negotiate; `is_established` and `ended` have the result."""
         try:
             self._loop.run(self._connect(address))
         except AssociationError as error:

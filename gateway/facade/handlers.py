@@ -86,7 +86,7 @@ class BindsHandlers:
         self._rebound()
 
     def unbind(self, event: AnyEvent, handler: AnyHandler) -> None:
-        """No longer call `handler` for `event`."""
+        """Stop calling `handler` for `event`."""
         self._handlers.unbind(event, handler)
         self._rebound()
 

@@ -103,7 +103,7 @@ class PresentationContext:
 
     @property
     def as_tuple(self) -> PresentationContextTuple:
-        """ID, abstract syntax and transfer syntax of an accepted context; ValueError of others."""
+        """Return ID, abstract and transfer syntax if negotiated; raise ValueError if not."""
         if self._context_id is None or self._abstract_syntax is None or not self._transfer_syntax:
             raise ValueError("the context was not negotiated")
         return PresentationContextTuple(

@@ -39,7 +39,7 @@ class _Unparsable(Exception):  # noqa: N818 - a state, not only an error
 
 
 class _ElementSpan(NamedTuple):
-    """Where an element and its value begin and end in a data set."""
+    """The positions at which an element and its value begin and end in a data set."""
 
     tag: int
     start: int

@@ -29,7 +29,7 @@ class Recorder:
         self._last_step = rate.steps - 1 if rate is not None else 0
         self._changed: dict[tuple[str, int], Tally] = {}
         self.last_sign_of_life = start
-        """When the peer last accepted an association or responded."""
+        """The time at which the peer last accepted an association or responded."""
 
     def _tallies(self, now: float) -> list[Tally]:
         since = max(now - self.start, 0.0)
@@ -106,10 +106,10 @@ class MeasuredResponse:
 
     def __init__(self, due: float, began: float) -> None:
         self.due = due
-        """When the operation should have started."""
+        """The time at which the operation should have started."""
         self.began = began
         self.status = ""
-        """As text."""
+        """The status of the response as text."""
         self.is_good = False
         self.matches = 0
         self.size = 0

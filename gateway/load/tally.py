@@ -37,7 +37,7 @@ class Tally:
     associations: int = 0
     associations_failed: int = 0
     last: float = 0.0
-    """When the last response arrived, in seconds from the start."""
+    """The time of the last response, in seconds from the start."""
     statuses: dict[str, int] = field(default_factory=dict)
     rejects: dict[str, int] = field(default_factory=dict)
     """A-ASSOCIATE-RJs by their reason as text."""
@@ -51,7 +51,7 @@ class Tally:
     setup: Histogram = field(default_factory=Histogram)
     """From connecting to the A-ASSOCIATE-AC."""
     lateness: Histogram = field(default_factory=Histogram)
-    """How late the generator noticed that an operation was due: its own part of the latency."""
+    """The delay with which the generator noticed a due operation: its own part of the latency."""
 
     @property
     def ended(self) -> int:

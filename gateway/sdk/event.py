@@ -57,7 +57,7 @@ class Event:
     encoded_dataset = EventAttribute(make.encoded_dataset)
     """A function that returns the exact bytes, with file meta unless `include_meta=False`."""
     claim = EventAttribute(make.claim)
-    """Where the data set is in the spool, its size and digest."""
+    """The place of the data set in the spool, its size and digest."""
     claim_data = EventAttribute(make.claim_data)
     """The Part 10 file's bytes if it is not in the spool (up to 64 KiB); else None."""
 

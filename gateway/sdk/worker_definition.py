@@ -52,7 +52,7 @@ _MAX_CONCURRENCY = 1024
 
 
 class HandlerOptions(TypedDict, total=False):
-    """How a handler is registered; see `Worker.bind`."""
+    """The options of a handler's registration; see `Worker.bind`."""
 
     redeliver: bool
     durable: bool
@@ -60,7 +60,7 @@ class HandlerOptions(TypedDict, total=False):
 
 
 class BatchOptions(HandlerOptions):
-    """How a batch handler is registered; see `Worker.bind`."""
+    """The options of a batch handler's registration; see `Worker.bind`."""
 
     batch: Required[int]
 

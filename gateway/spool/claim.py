@@ -39,7 +39,7 @@ class Tokens:
         self._clock = clock
         """Seconds since 1970."""
         self._begun = 0
-        """When the bucket was begun, in milliseconds since 1970."""
+        """The time at which the bucket was begun, in milliseconds since 1970."""
         self._prefix = ""
         self._left = 0
         self._random = ""

@@ -46,7 +46,7 @@ MODULES = ChildModules()
 
 @dataclass(frozen=True, slots=True)
 class WorkerLaunch:
-    """How to start a worker: all members have one generation, which they keep over restarts."""
+    """The way to start a worker: all members have one generation, which they keep on restart."""
 
     name: str
     table: WorkerTable

@@ -282,7 +282,7 @@ class AAbort:
     source: int
     """0 service user, 2 service provider."""
     reason: int
-    """Of the service provider: see `describe`."""
+    """The reason of the service provider: see `describe`."""
 
     def encode(self) -> bytes:
         return _pdu(self.kind, bytes((0, 0, self.source, self.reason)))

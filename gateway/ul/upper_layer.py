@@ -98,7 +98,7 @@ class UpperLayer:
         self.side = side
         self.state = State.Sta1
         self.deadline: float | None = None
-        """When ARTIM expires; None while it is stopped."""
+        """The time at which ARTIM expires; None while it is stopped."""
         self.closing = Closing.NO
         self.has_news = False
         """Output, `deadline` or `closing` may have changed since the last `bytes_to_send`."""

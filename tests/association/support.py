@@ -49,7 +49,7 @@ class End:
         self._carry(bytes(data))
 
     def feed(self, data: bytes, chunk: int = 1 << 20) -> None:
-        """What the peer wrote arrives, in reads of so many bytes."""
+        """Deliver what the peer wrote, in reads of this many bytes."""
         for begin in range(0, len(data), chunk):
             if self.is_closed:
                 return

@@ -26,7 +26,7 @@ class Handle:
 
 
 class Loop:
-    """As much of a loop as a timer needs."""
+    """The part of an event loop that a timer uses."""
 
     def __init__(self) -> None:
         self.now = 0.0

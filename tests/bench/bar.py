@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SMALL, CT, LARGE = 8 * 1024, 512 * 1024, 30 * 1024 * 1024
 CAP = 0.8
-"""Of the bare sink of the same kind: more than that is asked of nobody."""
+"""The share of the figure of the bare sink of the same kind that is always enough."""
 SINKS = {"gateway-durable": "sink-sync", "gateway-written": "sink"}
 
 
@@ -60,7 +60,7 @@ class Verdict:
     """The ratio that is the bar here; less than the term's where the sink is near."""
     capped: bool
     of_sink: float | None
-    """What we reached of the sink of our kind, if that was measured."""
+    """Our share of the figure of the sink of our kind, if that was measured."""
     reached: bool
 
 

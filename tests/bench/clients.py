@@ -33,7 +33,7 @@ _CHECKOUT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Load:
-    """What a client is to send."""
+    """The load that a client is to send."""
 
     size: int
     associations: int

@@ -44,7 +44,7 @@ _LIMIT = 600.0
 
 @dataclass(frozen=True)
 class Cost:
-    """What one process executed for each instance, and what it may."""
+    """The instructions that one process executed for each instance, and the limit."""
 
     size: int
     process: str

@@ -10,7 +10,7 @@ from tests.bench.clients import Measured
 
 
 class Case(NamedTuple):
-    """What stands in one column of a client's table."""
+    """The content of one column of a client's table."""
 
     client: str
     size: int

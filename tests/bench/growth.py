@@ -1,4 +1,4 @@
-"""How cost grows with associations and with objects: `python -m tests.bench growth`.
+"""The growth of cost with associations and with objects: `python -m tests.bench growth`.
 
 A straight line is wished for: CPU of an instance that does not depend on the number of
 associations, CPU of a megabyte that falls to a floor, and memory that depends on neither.

@@ -1,4 +1,4 @@
-"""What associations cost on which nothing happens: `python -m tests.bench idle`."""
+"""The cost of idle associations: `python -m tests.bench idle`."""
 
 from __future__ import annotations
 

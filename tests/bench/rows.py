@@ -1,4 +1,4 @@
-"""What the smaller benches share: a server in a scratch folder of its own, and rows of figures."""
+"""The common part of small benches: a server in a scratch folder, and rows of figures."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class FailedError(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a client saw of one load."""
+    """The results of one load on the side of the client."""
 
     acknowledged: int
     seconds: float
@@ -54,7 +54,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sender does: until `count` operations or `seconds` are over, whichever is first."""
+    """The task of a sender, until `count` operations or `seconds` are over."""
 
     associations: int = 1
     count: int = 100

@@ -30,7 +30,7 @@ def place():
 
 
 def expected(data, count):
-    """What the sender sends, by UID."""
+    """The instances that the sender sends, by UID."""
     template = data.path.read_bytes()
     stem = data.uid[: -len(str(FIRST))]
     uids = [f"{stem}{FIRST + number}" for number in range(count)]

@@ -1,4 +1,4 @@
-"""What a server costs: processor time and memory of its whole process tree."""
+"""The cost of a server: processor time and memory of its whole process tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the tables of this folder are run: send bytes in a state, look at all that comes back."""
+"""The runner of this folder's tables: send bytes in a state, check everything that returns."""
 
 from __future__ import annotations
 

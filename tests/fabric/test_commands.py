@@ -231,7 +231,7 @@ def test_the_clients_own_thread_cannot_call(run_dir: Path) -> None:
 
 
 def test_a_request_that_waits_for_others_is_not_late(run_dir: Path) -> None:
-    """Whoever asks is not told that it is late while the deadline is put off."""
+    """A request is not late while its worker extends the deadline."""
 
     async def scene() -> None:
         member = Member(run_dir, Binding("EVT_C_ECHO", deadline=0.3 * PATIENCE))

@@ -54,7 +54,7 @@ class Response(NamedTuple):
 
     status: int
     elements: Dataset
-    """What pynetdicom makes of the command set: Status, counters, comment..."""
+    """The command set as pynetdicom returns it: Status, counters, comment..."""
     data: Dataset | None
 
     def counters(self) -> tuple[int | None, ...]:

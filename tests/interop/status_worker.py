@@ -63,7 +63,7 @@ COMMENTED = status_set(
 
 
 def single_status(event):
-    """What a handler that answers once gives as its status."""
+    """Return the status of a handler that answers once."""
     match case(event):
         case "RAISES":
             raise RuntimeError("asked to")

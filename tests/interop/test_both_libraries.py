@@ -265,7 +265,7 @@ def counters(status):
 
 
 def get(pair, handler, store=lambda event: 0x0000):
-    """What a C-GET's client sees: counters of each response, identifiers, instances."""
+    """The client's view of a C-GET: counters of each response, identifiers, instances."""
     told = Told()
 
     def keep(event):

@@ -28,7 +28,7 @@ SILENT = -2
 
 @dataclass
 class Script:
-    """What the server does. Operations and associations are numbered from 0."""
+    """The behaviour of the server. Operations and associations are numbered from 0."""
 
     status: Callable[[int], int] = lambda number: 0
     delay: Callable[[int], float] = lambda number: 0.0
@@ -44,7 +44,7 @@ class Script:
 
 @dataclass
 class Done:
-    """What the server saw and did."""
+    """A record of what the server received and did."""
 
     operations: int = 0
     associations: int = 0

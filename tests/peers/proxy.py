@@ -16,7 +16,7 @@ Address = tuple[str, int]
 
 
 class Fault(Enum):
-    """What happens when the offset in the client's stream is reached."""
+    """The action at an offset of the client's stream."""
 
     CUT = "cut"
     """FIN to both sides."""

@@ -20,7 +20,7 @@ Address = tuple[str, int]
 
 
 class ConnectionReset:
-    """What `recv_pdu` gives for an RST: never equal to any bytes."""
+    """The value that `recv_pdu` returns for an RST: never equal to any bytes."""
 
     def __repr__(self) -> str:
         return "<connection reset>"

@@ -20,7 +20,7 @@ PDV_HEADER = 6
 
 @dataclass
 class Outcome:
-    """What one storage SCU saw."""
+    """The results of one storage SCU."""
 
     statuses: dict[str, list[int]] = field(default_factory=dict)
     """SOP instance UID to the statuses of its responses."""

@@ -113,7 +113,7 @@ class Mover:
         return what, counters, reply
 
     def move(self, *values):
-        """What the acceptor is told about a handler that yields these values."""
+        """Return the answers that the acceptor gets from a handler that yields these values."""
         self.begin(lambda event: iter(values))
         told = [self.next()]
         while not told[-1][2].final:

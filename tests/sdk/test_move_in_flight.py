@@ -22,7 +22,7 @@ def mover():
 
 @contextmanager
 def destination(*scripts, **options):
-    """What a handler yields for a destination that follows a script."""
+    """The values of a handler for a destination that follows a script."""
     with scripted(*scripts) as address:
         yield (*address, options)
 

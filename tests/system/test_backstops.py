@@ -114,7 +114,7 @@ def action_rq(message_id: int) -> bytes:
 
 @pytest.mark.slow
 def test_what_waits_on_one_association_is_bounded_in_bytes(folder) -> None:
-    """Of seven requests of 20 MiB behind a pending C-FIND three fit; later three more do."""
+    """Three of seven requests of 20 MiB fit behind a pending C-FIND, later three more."""
     contexts = (wire.context(1, FIND_MODEL, wire.IMPLICIT), wire.context(3, COMMITMENT))
     identifier = b"\x10\0\x10\0" + SIZE.to_bytes(4, "little") + b"*" * SIZE
     with running(STORAGE_OFF) as gateway, UserWorker(folder, ANSWERS, gateway.data) as worker:

@@ -1,4 +1,4 @@
-"""Where implementations differ: what is decided here, a test for each row (PS3.8)."""
+"""Decisions where implementations differ, with a test for each row (PS3.8)."""
 
 from __future__ import annotations
 

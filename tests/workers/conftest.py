@@ -37,7 +37,7 @@ def offer(ready: Path | None, body: bytes = b"d" * 5000, *, synced: bool = True)
 
 
 def keep(archive: Archive, claim: Claim, data: bytes | None, attempt: int = 1) -> Path:
-    """Where a claim is kept; raises the reason if it is not."""
+    """Return the file of a stored claim; raise the reason if it is not stored."""
     (kept,) = archive.keep([archive_module.Offer(claim, data, attempt)])
     if isinstance(kept, Exception):
         raise kept

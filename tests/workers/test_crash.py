@@ -76,7 +76,7 @@ class Case:
         self.log = place / "strace.log"
 
     def run(self, *inject: str) -> str:
-        """What the process answered; empty if it was killed."""
+        """Return the output of the process; empty if it was killed."""
         options = ["-f", "-o", str(self.log), "-e", f"trace={CALLS}", *inject]
         command = [sys.executable, "-c", KEEP, str(self.root), str(self.request)]
         ended = subprocess.run(

@@ -32,7 +32,7 @@ TABLES = ("patient", "study", "series", "instance")
 
 
 class MatchingKind(Enum):
-    """How values of an attribute are compared."""
+    """The way in which values of an attribute are compared."""
 
     TEXT = auto()
     """Case-sensitive, with wildcards."""

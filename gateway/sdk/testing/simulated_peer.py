@@ -44,7 +44,7 @@ class Peer:
     requests: list[tuple[str, dict[str, Any], Dataset | None]] = field(default_factory=list)
     """Requests of the handler: name of the message as `CStoreRQ`, parameters, data set."""
     ended: str = ""
-    """How the handler ended the association: `abort` or `release`."""
+    """The way in which the handler ended the association: `abort` or `release`."""
 
     _syntaxes: dict[int, str] = field(default_factory=dict, init=False, repr=False)
     """Transfer syntaxes by context."""

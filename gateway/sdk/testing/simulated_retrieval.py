@@ -33,7 +33,7 @@ class Retrieval:
     """A C-GET or C-MOVE: what was sent, and the final response."""
 
     status: int = SUCCESS
-    """Of the final response."""
+    """The status of the final response."""
     number: int | None = None
     """Number of sub-operations that the handler announced; None: it did not get that far."""
     completed: int = 0

@@ -22,7 +22,7 @@ class IndexEntry(NamedTuple):
     path: str
     """Relative to the archive of its holder."""
     start: int
-    """Where the data set begins in the file."""
+    """The offset of the data set in the file."""
     size: int
     """Bytes of the data set."""
     digest: bytes
