@@ -1,8 +1,8 @@
 """Instructions that acceptor and storage worker execute for an instance: `tests.bench cost`.
 
-Exits with status 1 if one of them is above its budget, or in a slice more than 5 % above. A budget is
-stated for the interpreter on which it was measured; under another one it is scaled by what a fixed
-loop takes in the same run.
+Exits with status 1 if one of them is above its budget, or in a slice more than 5 % above. A budget
+is stated for the interpreter on which it was measured; under another one it is scaled by what a
+fixed loop takes in the same run.
 """
 
 from __future__ import annotations
