@@ -228,9 +228,9 @@ def test_errors_are_measured_by_objectives(load) -> None:
 
 
 def test_a_ramp_finds_the_knee(load) -> None:
-    # One association and 20 ms an operation: no more than 50 a second, and on a busy machine all
-    # of it goes on so many times slower.
-    slow = PATIENCE
+    # One association and 20 ms an operation: no more than 50 a second, and all of it goes on so
+    # many times slower: the first step has five operations, and bears a pause of 0.2 s.
+    slow = 2.5 * PATIENCE
     with serving(Script(delay=lambda number: 0.02 * slow)) as server:
         rate = ramp(f"{10 / slow:.2f}:{100 / slow:.2f}:{5 * slow:.2f}s")
         result = load(server.port, rate=rate, drain=slow)

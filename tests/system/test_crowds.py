@@ -74,7 +74,7 @@ def _echoes(address) -> bool:
         return False
 
 
-SHORT = "none can be accepted: Too many open files"
+SHORT = "no connections can be accepted, new ones have to wait: Too many open files"
 
 
 def test_descriptors_used_up(start_gateway) -> None:
