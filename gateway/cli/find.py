@@ -121,9 +121,13 @@ class _Matches:
         if final.category is not Category.SUCCESS:
             text = f"{text}; {status_text}"
         self._output.event(
-            "summary", text, matches=self._count, status=final.status, text=status_text,
+            "summary",
+            text,
+            matches=self._count,
+            status=final.status,
+            text=status_text,
             garbled=self._undecodable,
-        )  # fmt: skip
+        )
         good = final.category in (Category.SUCCESS, Category.WARNING)
         return 0 if good and not self._undecodable else 1
 

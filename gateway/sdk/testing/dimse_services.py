@@ -76,8 +76,9 @@ def find(
     Matches are what the peer decodes. `cancel_after`: send a C-CANCEL after this many responses.
     """
     asked = SimulatedRequest(events.EVT_C_FIND, dimse.CFindRQ(1, sop_class, 2), sop_class)
-    answers = asked.answers(handler, *args_and_peer(how), asked.encode(identifier),
-                            cancel_after=cancel_after)  # fmt: skip
+    answers = asked.answers(
+        handler, *args_and_peer(how), asked.encode(identifier), cancel_after=cancel_after
+    )
     return [asked.pair(answer) for answer in answers]
 
 
