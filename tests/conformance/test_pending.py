@@ -45,9 +45,9 @@ class Gate:
         """
         with open(self.worker.folder / "gate.fifo", "wb", buffering=0) as fifo:
             fifo.write("".join(word.ljust(5) for word in words).encode())
-        for _ in words:
-            self._answered += 1
-            self.worker.out.wait_for(rf"^took {self._answered}$")
+        before, self._answered = self._answered, self._answered + len(words)
+        for number in range(before, self._answered):
+            self.worker.out.wait_for(rf"^took {number + 1}$")
 
 
 @pytest.fixture(scope="module")
