@@ -1,49 +1,39 @@
 """Instances made to fit an accepted presentation context (needs pydicom).
 
-An instance in one of the uncompressed transfer syntaxes can be sent in another of them. Conversion
-decodes the whole data set with pydicom and encodes it again:
-
-Preserved: the elements and their values, the spelling of numbers as text, and whether a sequence
-has a defined length. The words of OW, OL, OF, OD and OV follow the byte order of the data set.
-
-Not preserved:
-
-- Retired group lengths are dropped, and padding beyond an even length is.
-- Bytes of text that the Specific Character Set does not have become replacement characters.
-- From implicit VR, the VR is that of pydicom's dictionary; an element that it does not have becomes
-  UN.
-- UN of undefined length becomes SQ. Other UN is copied as it is, also between byte orders: its
-  structure is not known.
-- What was deflated is deflated anew.
-
-Compressed pixel data is never converted.
+An instance in one of the uncompressed transfer syntaxes can be sent in another of them; what is
+preserved, `reencoding` says. Compressed pixel data is never converted.
 """
 
 from __future__ import annotations
 
+from io import BytesIO
 from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
-from pydicom.filewriter import correct_ambiguous_vr
 
-from gateway.datasets.coding import decode_whole, encode
+from gateway.datasets.coding import encode
+from gateway.datasets.deflation import deflate, inflate
+from gateway.datasets.element_steps import BytesSource
 from gateway.datasets.errors import DatasetError
 from gateway.datasets.instances import Instance, identify
+from gateway.datasets.reencoding import ENCODINGS, reencode
 from gateway.datasets.selection import select_context
 from gateway.datasets.syntaxes import usable_syntaxes
 from gateway.errors import GatewayError
 from gateway.spool import Claim
-from gateway.uid import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from gateway.uid import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from gateway.ul.negotiation import AcceptedContext
-
-_WORDS = {"OW": 2, "OL": 4, "OF": 4, "OD": 8, "OV": 8}
-"""Value representations whose bytes pydicom leaves as they are, and the size of their words."""
 
 
 def fit(
@@ -89,29 +79,15 @@ def convert(instance: Instance, transfer_syntax: str) -> Instance:
 
     The whole data set is in memory meanwhile.
     """
-    own = instance.transfer_syntax_uid
-    dataset = decode_whole(instance.read(), own)
-    was_big, is_big = (syntax == EXPLICIT_VR_BIG_ENDIAN for syntax in (own, transfer_syntax))
-    try:
-        dataset = correct_ambiguous_vr(dataset, not was_big)
-        if was_big != is_big:
-            dataset.walk(_swap)
-    except Exception as error:  # whatever pydicom raises for values that make no sense
-        raise DatasetError(f"the data set cannot be converted: {type(error).__name__}") from error
-    encoded = encode(dataset, transfer_syntax)
+    own, data = instance.transfer_syntax_uid, instance.read()
+    if own == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+        data = inflate(BytesIO(data))
+    pieces = reencode(BytesSource(data), ENCODINGS[own], ENCODINGS[transfer_syntax])
+    encoded = b"".join(pieces)
+    if transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+        encoded = deflate(encoded)
     uids = instance.sop_class_uid, instance.sop_instance_uid
     return Instance(*uids, transfer_syntax, len(encoded), data=encoded)
-
-
-def _swap(_: Dataset, element: object) -> None:
-    size = _WORDS.get(getattr(element, "VR", ""))
-    value = getattr(element, "value", None)
-    if size is None or not isinstance(value, bytes) or len(value) % size:
-        return
-    swapped = bytearray(len(value))
-    for at in range(size):
-        swapped[at::size] = value[size - 1 - at :: size]
-    element.value = bytes(swapped)  # type: ignore[attr-defined]
 
 
 def syntax_of(dataset: Dataset) -> str:

@@ -87,9 +87,9 @@ def test_converted_instance_is_the_same(tmp_path, name: str, target: str) -> Non
     meta = file_meta(converted.sop_class_uid, converted.sop_instance_uid, target)
     path.write_bytes(meta + converted.data)
     before, after = dcmread(instance.path), dcmread(path)
-    # pydicom drops the retired group lengths, which would be wrong anyway.
+    # Retired group lengths are left out where they would be wrong.
     tags = [element.tag for element in before if element.tag.element]
-    assert tags == [element.tag for element in after]
+    assert tags == [element.tag for element in after if element.tag.element]
     swapped = {"OW", "OF", "OD", "OL", "OV", "OB or OW"}
     for tag in tags:
         if before[tag].VR not in swapped and before[tag].VR not in ("SQ", "UN"):
@@ -150,15 +150,14 @@ def test_what_conversion_keeps(name: str) -> None:
     assert converted(converted(data, wire.DEFLATED), wire.EXPLICIT, wire.DEFLATED) == data
 
 
-def test_what_conversion_does_not_keep() -> None:
+def test_group_lengths_are_left_out_where_they_would_be_wrong() -> None:
     name = explicit(0x0010, 0x0010, b"PN", b"A^B ")
     group_length = explicit(0x0010, 0x0000, b"UL", struct.pack("<L", len(name)))
-    assert converted(group_length + name, wire.DEFLATED) == converted(name, wire.DEFLATED)
-    padded = explicit(0x0010, 0x0020, b"LO", b"P1    ")
-    assert converted(padded, wire.IMPLICIT) == implicit(0x0010, 0x0020, b"P1")
-    utf_8 = explicit(0x0008, 0x0005, b"CS", b"ISO_IR 192")
-    wrong = converted(utf_8 + explicit(0x0010, 0x0010, b"PN", b"M\xfcller"), wire.IMPLICIT)
-    assert wrong.endswith("M\ufffdller".encode())
+    assert converted(group_length + name, wire.DEFLATED) != converted(name, wire.DEFLATED)
+    assert converted(group_length + name, wire.IMPLICIT) == implicit(0x0010, 0x0010, b"A^B ")
+
+
+def test_un_keeps_its_bytes() -> None:
     private = implicit(0x0011, 0x0010, b"ME") + implicit(0x0011, 0x1010, b"abcd")
     assert converted(private, wire.EXPLICIT, wire.IMPLICIT) == KEPT["private UN"]
     # in UN the length is that of OB, and the bytes keep their order in big endian

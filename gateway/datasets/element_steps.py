@@ -1,0 +1,339 @@
+"""The elements of an encoded data set, one after the other, without decoding a value (PS3.5 7).
+
+Theory of operation. `Walk` goes from header to header and skips values by their length, so that its
+cost depends on the number of elements, and its memory on the depth of sequences only. It reads a
+data set to its last byte or raises: an element that is longer than what contains it, a header that
+is cut, an item where none belongs. What the field writes all the same is accepted and noted: zero
+bytes after the last element, no delimiter after the last fragment of encapsulated pixel data.
+
+A VR that PS3.5 does not define is followed by a 32-bit length (PS3.5 7.1.2). Some writers put other
+things there: a 16-bit length, an implicit VR element. Of these readings the first is taken after
+which another element, or the end, follows.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import Enum, auto
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from gateway.datasets.errors import DatasetError
+from gateway.part10.elements import LONG_VRS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Buffer = bytes | memoryview
+
+WINDOW = 256 * 1024
+"""Bytes that are read from a file at a time to look at headers."""
+MAX_DEPTH = 256
+"""Sequences in each other."""
+
+ITEM_TAG, ITEM_END_TAG, SEQUENCE_END_TAG = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+PIXEL_DATA = 0x7FE00010
+UNDEFINED = 0xFFFFFFFF
+
+SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+"""Value representations with a length of 16 bits (PS3.5 7.1.2)."""
+
+
+class UnreadableDataSet(DatasetError):  # noqa: N818 - a state, not only an error
+    """An encoded data set that cannot be read to its end; `tag` is where."""
+
+    def __init__(self, tag: int, text: str) -> None:
+        super().__init__(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) {text}")
+        self.tag = tag
+
+
+class Token(Enum):
+    """What a `Walk` has come to."""
+
+    VALUE = auto()
+    """An element with a value."""
+    SEQUENCE = auto()
+    """A sequence begins."""
+    ITEM = auto()
+    ITEM_END = auto()
+    SEQUENCE_END = auto()
+    FRAGMENTS = auto()
+    """Encapsulated pixel data begin (PS3.5 A.4)."""
+    FRAGMENT = auto()
+    FRAGMENTS_END = auto()
+
+
+class Step(NamedTuple):
+    """One token with the element that it belongs to."""
+
+    token: Token
+    tag: int
+    vr: bytes
+    """Empty in implicit VR; as it was written elsewhere, also if PS3.5 does not define it."""
+    at: int
+    """Where the value begins."""
+    length: int
+    """Bytes of the value, or UNDEFINED."""
+
+
+class Source(Protocol):
+    """The bytes of an encoded data set, from 0 to `size`."""
+
+    @property
+    def size(self) -> int: ...
+
+    def read(self, at: int, length: int) -> Buffer:
+        """Return exactly so many bytes; raises OSError if they are not there any more."""
+
+
+class BytesSource:
+    """A data set in memory."""
+
+    def __init__(self, data: bytes | bytearray | memoryview) -> None:
+        self._data = memoryview(data)
+        self.size = len(data)
+
+    def read(self, at: int, length: int) -> Buffer:
+        return self._data[at : at + length]
+
+
+class FileSource:
+    """A data set in a file that is open: `size` bytes from `offset` on."""
+
+    def __init__(self, fd: int, offset: int, size: int) -> None:
+        self._fd, self._offset, self.size = fd, offset, size
+
+    def read(self, at: int, length: int) -> Buffer:
+        data = os.pread(self._fd, length, self._offset + at)
+        if len(data) != length:
+            raise OSError("the file became shorter while it was read")
+        return data
+
+
+class Encoding(NamedTuple):
+    """How the headers of elements are written (PS3.5 7.1)."""
+
+    is_explicit: bool
+    is_little: bool
+
+
+IMPLICIT = Encoding(False, True)
+_NUMBERS = {
+    True: (Struct("<HH"), Struct("<HH2sH"), Struct("<HHL"), Struct("<L"), Struct("<H")),
+    False: (Struct(">HH"), Struct(">HH2sH"), Struct(">HHL"), Struct(">L"), Struct(">H")),
+}
+
+
+@dataclass(slots=True)
+class _Level:
+    """A sequence, item or run of fragments that is open."""
+
+    closing: Token
+    tag: int
+    end: int
+    """Where it ends; if its length is undefined, where what contains it ends."""
+    is_defined: bool
+    encoding: Encoding
+    """Of what surrounds it."""
+
+
+class Walk:
+    """Iterates over the steps of a data set; raises UnreadableDataSet, and OSError of its source.
+
+    `is_sequence` tells which elements are sequences where no VR says so; without it those of a
+    defined length are taken for values.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        encoding: Encoding,
+        is_sequence: Callable[[int], bool] = lambda _tag: False,
+    ) -> None:
+        self.notes: list[str] = []
+        """What was accepted although PS3.5 does not allow it."""
+        self._source = source
+        self._size = source.size
+        self._is_sequence = is_sequence
+        self._levels: list[_Level] = []
+        self._window: Buffer = b""
+        self._base = 0
+        self._use(encoding)
+
+    def __iter__(self) -> Iterator[Step]:
+        at, tag = 0, 0
+        while not self._is_over(at):
+            if self._ends_here(at):
+                yield self._close(at)
+                continue
+            end = self._end()
+            if end - at < 8:
+                yield self._cut(tag, at)
+                continue
+            step = self._step(at, end)
+            tag = step.tag
+            yield step
+            is_value = step.token is Token.VALUE or step.token is Token.FRAGMENT
+            at = step.at + step.length if is_value else step.at
+
+    def _is_over(self, at: int) -> bool:
+        if self._levels or at == self._size:
+            return not self._levels
+        in_window = self._look(at, min(8, self._size - at))
+        is_suspect = self._size - at < 8 or self._window[in_window : in_window + 4] == bytes(4)
+        return is_suspect and self._is_padding(at)
+
+    def _ends_here(self, at: int) -> bool:
+        return bool(self._levels) and self._levels[-1].is_defined and at >= self._levels[-1].end
+
+    def _cut(self, tag: int, at: int) -> Step:
+        """Close the last fragments of a data set whose delimiter is missing; raise otherwise."""
+        if self._levels and self._levels[-1].closing is Token.FRAGMENTS_END and at == self._size:
+            self.notes.append("no sequence delimiter after the last fragment")
+            return self._close(at)
+        raise UnreadableDataSet(tag, "is followed by less than the header of an element")
+
+    @property
+    def is_little(self) -> bool:
+        """The byte order of the step that came last."""
+        return self._encoding.is_little
+
+    # levels
+
+    def _end(self) -> int:
+        return self._levels[-1].end if self._levels else self._size
+
+    def _open(self, closing: Token, tag: int, at: int, length: int, encoding: Encoding) -> None:
+        if len(self._levels) >= 2 * MAX_DEPTH:
+            raise UnreadableDataSet(tag, "sequences are nested too deep")
+        is_defined = length != UNDEFINED
+        end = at + length if is_defined else self._end()
+        self._levels.append(_Level(closing, tag, end, is_defined, self._encoding))
+        if encoding is not self._encoding:
+            self._use(encoding)
+
+    def _close(self, at: int, length: int = 0) -> Step:
+        level = self._levels.pop()
+        if level.encoding is not self._encoding:
+            self._use(level.encoding)
+        return Step(level.closing, level.tag, b"", at + length, 0)
+
+    # bytes
+
+    def _use(self, encoding: Encoding) -> None:
+        self._encoding = encoding
+        numbers = _NUMBERS[encoding.is_little]
+        self._tag, self._explicit, self._implicit, self._long, self._short = (
+            number.unpack_from for number in numbers
+        )
+
+    def _look(self, at: int, length: int) -> int:
+        """Have `length` bytes from `at` on in the window; return where in it they are."""
+        if at < self._base or at + length > self._base + len(self._window):
+            self._window = self._source.read(at, min(max(WINDOW, length), self._size - at))
+            self._base = at
+        return at - self._base
+
+    def _is_padding(self, at: int) -> bool:
+        """Whether nothing but zero bytes follow."""
+        for begin in range(at, self._size, WINDOW):
+            if bytes(self._source.read(begin, min(WINDOW, self._size - begin))).strip(b"\0"):
+                return False
+        self.notes.append("zero bytes after the last element")
+        return True
+
+    # headers
+
+    def _step(self, at: int, end: int) -> Step:
+        in_window = self._look(at, min(12, self._size - at))
+        group, number = self._tag(self._window, in_window)
+        tag: int = group << 16 | number
+        if group == 0xFFFE:
+            return self._delimiter(tag, at, end, self._long(self._window, in_window + 4)[0])
+        if self._levels and self._levels[-1].closing is not Token.ITEM_END:
+            raise UnreadableDataSet(tag, "stands where an item must begin")
+        if not self._encoding.is_explicit:
+            length: int = self._long(self._window, in_window + 4)[0]
+            vr, at = b"", at + 8
+        else:
+            vr, at, length = self._header(tag, at, end, in_window)
+        if length == UNDEFINED:
+            return self._undefined(tag, vr, at)
+        if at + length > end:
+            raise UnreadableDataSet(tag, f"has {length} bytes, of which {end - at} are there")
+        if vr == b"SQ" or (not vr and self._is_sequence(tag)):
+            self._open(Token.SEQUENCE_END, tag, at, length, self._encoding)
+            return Step(Token.SEQUENCE, tag, vr, at, length)
+        return Step(Token.VALUE, tag, vr, at, length)
+
+    def _header(self, tag: int, at: int, end: int, in_window: int) -> tuple[bytes, int, int]:
+        """Return VR, where the value begins, and length of an element in explicit VR."""
+        window = self._window
+        vr = bytes(window[in_window + 4 : in_window + 6])
+        if vr in SHORT_VRS:
+            return vr, at + 8, self._short(window, in_window + 6)[0]
+        if vr not in LONG_VRS:
+            return self._unknown(tag, vr, at, end)
+        if end - at < 12:
+            raise UnreadableDataSet(tag, "its header is cut")
+        return vr, at + 12, self._long(window, in_window + 8)[0]
+
+    def _unknown(self, tag: int, vr: bytes, at: int, end: int) -> tuple[bytes, int, int]:
+        in_window = self._look(at, min(12, self._size - at))
+        window = self._window
+        readings = []
+        if end - at >= 12:
+            readings.append((vr, at + 12, self._long(window, in_window + 8)[0]))
+        readings.append((vr, at + 8, self._short(window, in_window + 6)[0]))
+        readings.append((b"", at + 8, self._long(window, in_window + 4)[0]))
+        for is_strict in (True, False):
+            for reading in readings:
+                if self._goes_on(tag, reading[1] + reading[2], end, is_strict=is_strict):
+                    return reading
+        raise UnreadableDataSet(tag, f"has the unknown VR {vr!r}, and no length that fits")
+
+    def _goes_on(self, tag: int, at: int, end: int, *, is_strict: bool) -> bool:
+        """Whether the level ends at `at`, or a later element follows: one with a known VR, if strict."""
+        if at == end:
+            return True
+        if at + 8 > end:
+            return False
+        in_window = self._look(at, 8)
+        group, number = self._tag(self._window, in_window)
+        vr = bytes(self._window[in_window + 4 : in_window + 6])
+        is_known = group == 0xFFFE or vr in SHORT_VRS or vr in LONG_VRS
+        following: int = group << 16 | number
+        return following > tag and (is_known or not is_strict)
+
+    def _undefined(self, tag: int, vr: bytes, at: int) -> Step:
+        if vr in (b"OB", b"OW") or tag == PIXEL_DATA:
+            self._open(Token.FRAGMENTS_END, tag, at, UNDEFINED, self._encoding)
+            return Step(Token.FRAGMENTS, tag, vr, at, UNDEFINED)
+        if vr not in (b"SQ", b"UN", b""):
+            raise UnreadableDataSet(tag, f"has no length, which its VR {vr.decode()} must have")
+        # What stands in UN of undefined length is implicit VR little endian (PS3.5 6.2.2).
+        self._open(
+            Token.SEQUENCE_END, tag, at, UNDEFINED, IMPLICIT if vr == b"UN" else self._encoding
+        )
+        return Step(Token.SEQUENCE, tag, vr, at, UNDEFINED)
+
+    def _delimiter(self, tag: int, at: int, end: int, length: int) -> Step:
+        level = self._levels[-1] if self._levels else None
+        if level is None:
+            raise UnreadableDataSet(tag, "stands outside of a sequence")
+        at += 8
+        if tag == ITEM_TAG and level.closing is Token.FRAGMENTS_END:
+            if length == UNDEFINED or at + length > end:
+                raise UnreadableDataSet(level.tag, "has a fragment that is longer than what came")
+            return Step(Token.FRAGMENT, level.tag, b"", at, length)
+        if tag == ITEM_TAG and level.closing is Token.SEQUENCE_END:
+            if length != UNDEFINED and at + length > end:
+                raise UnreadableDataSet(level.tag, "has an item that is longer than what came")
+            self._open(Token.ITEM_END, level.tag, at, length, self._encoding)
+            return Step(Token.ITEM, level.tag, b"", at, length)
+        if tag == ITEM_END_TAG and level.closing is Token.ITEM_END:
+            return self._close(at)
+        if tag == SEQUENCE_END_TAG and level.closing is not Token.ITEM_END:
+            return self._close(at)
+        raise UnreadableDataSet(level.tag, "has a delimiter where none belongs")
