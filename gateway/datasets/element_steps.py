@@ -1,10 +1,11 @@
 """The elements of an encoded data set, one after the other, without decoding a value (PS3.5 7).
 
-Theory of operation. `Walk` goes from header to header and skips values by their length, so that its
-cost depends on the number of elements, and its memory on the depth of sequences only. It reads a
-data set to its last byte or raises: an element that is longer than what contains it, a header that
-is cut, an item where none belongs. What the field writes all the same is accepted and noted: zero
-bytes after the last element, no delimiter after the last fragment of encapsulated pixel data.
+Theory of operation. `ElementWalk` goes from header to header and skips values by their length, so
+that its cost depends on the number of elements, and its memory on the depth of sequences only. It
+reads a data set to its last byte or raises: an element that is longer than what contains it, a
+header that is cut, an item where none belongs. What the field writes all the same is accepted and
+noted: zero bytes after the last element, no delimiter after the last fragment of encapsulated
+pixel data.
 
 A VR that PS3.5 does not define is followed by a 32-bit length (PS3.5 7.1.2). Some writers put other
 things there: a 16-bit length, an implicit VR element. Of these readings the first is taken after
@@ -49,7 +50,7 @@ class UnreadableDataSet(DatasetError):  # noqa: N818 - a state, not only an erro
 
 
 class Token(Enum):
-    """What a `Walk` has come to."""
+    """What a `ElementWalk` has come to."""
 
     VALUE = auto()
     """An element with a value."""
@@ -64,7 +65,7 @@ class Token(Enum):
     FRAGMENTS_END = auto()
 
 
-class Step(NamedTuple):
+class ElementStep(NamedTuple):
     """One token with the element that it belongs to."""
 
     token: Token
@@ -126,7 +127,7 @@ _NUMBERS = {
 
 
 @dataclass(slots=True)
-class _Level:
+class _OpenLevel:
     """A sequence, item or run of fragments that is open."""
 
     closing: Token
@@ -138,7 +139,7 @@ class _Level:
     """Of what surrounds it."""
 
 
-class Walk:
+class ElementWalk:
     """Iterates over the steps of a data set; raises UnreadableDataSet, and OSError of its source.
 
     `is_sequence` tells which elements are sequences where no VR says so; without it those of a
@@ -156,12 +157,12 @@ class Walk:
         self._source = source
         self._size = source.size
         self._is_sequence = is_sequence
-        self._levels: list[_Level] = []
+        self._levels: list[_OpenLevel] = []
         self._window: Buffer = b""
         self._base = 0
         self._use(encoding)
 
-    def __iter__(self) -> Iterator[Step]:
+    def __iter__(self) -> Iterator[ElementStep]:
         at, tag = 0, 0
         while not self._is_over(at):
             if self._ends_here(at):
@@ -187,7 +188,7 @@ class Walk:
     def _ends_here(self, at: int) -> bool:
         return bool(self._levels) and self._levels[-1].is_defined and at >= self._levels[-1].end
 
-    def _cut(self, tag: int, at: int) -> Step:
+    def _cut(self, tag: int, at: int) -> ElementStep:
         """Close the last fragments of a data set whose delimiter is missing; raise otherwise."""
         if self._levels and self._levels[-1].closing is Token.FRAGMENTS_END and at == self._size:
             self.notes.append("no sequence delimiter after the last fragment")
@@ -209,15 +210,15 @@ class Walk:
             raise UnreadableDataSet(tag, "sequences are nested too deep")
         is_defined = length != UNDEFINED
         end = at + length if is_defined else self._end()
-        self._levels.append(_Level(closing, tag, end, is_defined, self._encoding))
+        self._levels.append(_OpenLevel(closing, tag, end, is_defined, self._encoding))
         if encoding is not self._encoding:
             self._use(encoding)
 
-    def _close(self, at: int, length: int = 0) -> Step:
+    def _close(self, at: int, length: int = 0) -> ElementStep:
         level = self._levels.pop()
         if level.encoding is not self._encoding:
             self._use(level.encoding)
-        return Step(level.closing, level.tag, b"", at + length, 0)
+        return ElementStep(level.closing, level.tag, b"", at + length, 0)
 
     # bytes
 
@@ -245,7 +246,7 @@ class Walk:
 
     # headers
 
-    def _step(self, at: int, end: int) -> Step:
+    def _step(self, at: int, end: int) -> ElementStep:
         in_window = self._look(at, min(12, self._size - at))
         group, number = self._tag(self._window, in_window)
         tag: int = group << 16 | number
@@ -264,8 +265,8 @@ class Walk:
             raise UnreadableDataSet(tag, f"has {length} bytes, of which {end - at} are there")
         if vr == b"SQ" or (not vr and self._is_sequence(tag)):
             self._open(Token.SEQUENCE_END, tag, at, length, self._encoding)
-            return Step(Token.SEQUENCE, tag, vr, at, length)
-        return Step(Token.VALUE, tag, vr, at, length)
+            return ElementStep(Token.SEQUENCE, tag, vr, at, length)
+        return ElementStep(Token.VALUE, tag, vr, at, length)
 
     def _header(self, tag: int, at: int, end: int, in_window: int) -> tuple[bytes, int, int]:
         """Return VR, where the value begins, and length of an element in explicit VR."""
@@ -294,7 +295,7 @@ class Walk:
         raise UnreadableDataSet(tag, f"has the unknown VR {vr!r}, and no length that fits")
 
     def _goes_on(self, tag: int, at: int, end: int, *, is_strict: bool) -> bool:
-        """Whether the level ends at `at`, or a later element follows: one with a known VR, if strict."""
+        """Tell whether the level ends at `at`, or a later element (if strict, with a known VR)."""
         if at == end:
             return True
         if at + 8 > end:
@@ -306,19 +307,19 @@ class Walk:
         following: int = group << 16 | number
         return following > tag and (is_known or not is_strict)
 
-    def _undefined(self, tag: int, vr: bytes, at: int) -> Step:
+    def _undefined(self, tag: int, vr: bytes, at: int) -> ElementStep:
         if vr in (b"OB", b"OW") or tag == PIXEL_DATA:
             self._open(Token.FRAGMENTS_END, tag, at, UNDEFINED, self._encoding)
-            return Step(Token.FRAGMENTS, tag, vr, at, UNDEFINED)
+            return ElementStep(Token.FRAGMENTS, tag, vr, at, UNDEFINED)
         if vr not in (b"SQ", b"UN", b""):
             raise UnreadableDataSet(tag, f"has no length, which its VR {vr.decode()} must have")
         # What stands in UN of undefined length is implicit VR little endian (PS3.5 6.2.2).
         self._open(
             Token.SEQUENCE_END, tag, at, UNDEFINED, IMPLICIT if vr == b"UN" else self._encoding
         )
-        return Step(Token.SEQUENCE, tag, vr, at, UNDEFINED)
+        return ElementStep(Token.SEQUENCE, tag, vr, at, UNDEFINED)
 
-    def _delimiter(self, tag: int, at: int, end: int, length: int) -> Step:
+    def _delimiter(self, tag: int, at: int, end: int, length: int) -> ElementStep:
         level = self._levels[-1] if self._levels else None
         if level is None:
             raise UnreadableDataSet(tag, "stands outside of a sequence")
@@ -326,12 +327,12 @@ class Walk:
         if tag == ITEM_TAG and level.closing is Token.FRAGMENTS_END:
             if length == UNDEFINED or at + length > end:
                 raise UnreadableDataSet(level.tag, "has a fragment that is longer than what came")
-            return Step(Token.FRAGMENT, level.tag, b"", at, length)
+            return ElementStep(Token.FRAGMENT, level.tag, b"", at, length)
         if tag == ITEM_TAG and level.closing is Token.SEQUENCE_END:
             if length != UNDEFINED and at + length > end:
                 raise UnreadableDataSet(level.tag, "has an item that is longer than what came")
             self._open(Token.ITEM_END, level.tag, at, length, self._encoding)
-            return Step(Token.ITEM, level.tag, b"", at, length)
+            return ElementStep(Token.ITEM, level.tag, b"", at, length)
         if tag == ITEM_END_TAG and level.closing is Token.ITEM_END:
             return self._close(at)
         if tag == SEQUENCE_END_TAG and level.closing is not Token.ITEM_END:

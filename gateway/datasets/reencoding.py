@@ -25,12 +25,12 @@ from gateway.datasets.element_steps import (
     IMPLICIT,
     SHORT_VRS,
     UNDEFINED,
+    ElementStep,
+    ElementWalk,
     Encoding,
     Source,
-    Step,
     Token,
     UnreadableDataSet,
-    Walk,
 )
 from gateway.part10.elements import LONG_VRS
 
@@ -107,7 +107,7 @@ class _Reencoding:
         """The first number of the last LUT Descriptor."""
 
     def pieces(self, origin: Encoding) -> Iterator[bytes]:
-        walk = Walk(self._source, origin, lambda tag: vr_in_dictionary(tag) == b"SQ")
+        walk = ElementWalk(self._source, origin, lambda tag: vr_in_dictionary(tag) == b"SQ")
         for step in walk:
             if step.token is Token.VALUE:
                 if step.tag & 0xFFFF:  # not a group length
@@ -122,7 +122,7 @@ class _Reencoding:
         out, self._out = bytes(self._out), bytearray()
         return out
 
-    def _value(self, step: Step, is_little: bool) -> Iterator[bytes]:
+    def _value(self, step: ElementStep, is_little: bool) -> Iterator[bytes]:
         at, left = step.at, step.length
         piece = self._source.read(at, min(left, PIECE))
         vr = self._vr(step, piece, is_little)
@@ -138,7 +138,7 @@ class _Reencoding:
     def _swaps(self, is_little: bool) -> bool:
         return is_little != self._target.is_little
 
-    def _vr(self, step: Step, value: bytes | memoryview, is_little: bool) -> bytes:
+    def _vr(self, step: ElementStep, value: bytes | memoryview, is_little: bool) -> bytes:
         """Return the VR that the element has in explicit VR."""
         tag, vr = step.tag, step.vr
         if not vr:
@@ -171,7 +171,7 @@ class _Reencoding:
         else:
             self._out += self._short(group, number, vr, length)
 
-    def _structure(self, step: Step) -> None:
+    def _structure(self, step: ElementStep) -> None:
         """Write what begins and ends sequences and items, with undefined lengths."""
         match step.token:
             case Token.SEQUENCE:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.datasets.element_steps import BytesSource, Token, UnreadableDataSet, Walk
+from gateway.datasets.element_steps import BytesSource, ElementWalk, Token, UnreadableDataSet
 from gateway.datasets.reencoding import ENCODINGS, reencode, vr_in_dictionary
 from gateway.part10 import Part10Error, read_file_meta
 from tests.peers import dcmtk, wire
@@ -41,7 +41,7 @@ def values(data: bytes, encoding) -> list[tuple[str, int, bytes]]:
     """The structure and the values of a data set, without group lengths, padding, and repeats."""
     source = BytesSource(data)
     found = []
-    for step in Walk(source, encoding, lambda tag: vr_in_dictionary(tag) == b"SQ"):
+    for step in ElementWalk(source, encoding, lambda tag: vr_in_dictionary(tag) == b"SQ"):
         is_value = step.token in (Token.VALUE, Token.FRAGMENT)
         if is_value and not step.tag & 0xFFFF:
             continue

@@ -113,6 +113,14 @@ def test_a_knee_below_the_first_step_and_above_the_last() -> None:
     assert (result.knee.offered, result.knee.broken_at) == (20, None)
 
 
+def test_the_knee_is_below_the_first_step_that_the_peer_does_not_keep_up_with() -> None:
+    result = LoadResult(Plan("h", 1, rate=Rate(10, 40, 4.0, 4)))
+    for step, answered in enumerate((10, 20, 15, 40)):
+        result.steps[step] = Tally(offered=10 * (step + 1), answered=answered)
+    assert result.knee is not None
+    assert (result.knee.offered, result.knee.broken_at) == (20, 30)
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0"), (2.5e-6, "2.5 us"), (0.00123, "1.23 ms"), (61, "61 s")]
 )
