@@ -74,7 +74,7 @@ class Background(threading.Thread):
 @pytest.mark.parametrize("size", [2048, 150_000], ids=["inline", "spooled"])
 def test_storage_worker_is_killed_again_and_again(start_gateway, size: int) -> None:
     gateway = start_gateway()
-    mine = instances.many(1000, size=size)
+    mine = instances.many(500, size=size)
     books = Progress()
     senders = Background(gateway, mine, books)
     victim, killed = gateway.child("storage-0"), 0
@@ -88,9 +88,9 @@ def test_storage_worker_is_killed_again_and_again(start_gateway, size: int) -> N
     assert killed >= 5, f"only {killed} kills while the instances went in"
     assert [o.errors for o in outcomes] == [[]] * ASSOCIATIONS
     assert {uid: s for o in outcomes for uid, s in o.failed.items()} == {}
-    assert len(books.acknowledged) == 1000
+    assert len(books.acknowledged) == len(mine)
     assert books.duplicates(gateway.archive) == {}
-    assert len(read_archive(gateway.archive)[0]) == 1000
+    assert len(read_archive(gateway.archive)[0]) == len(mine)
     books.check(gateway.archive, spool=gateway.spool)
     assert echo_ok(gateway.address)
 
