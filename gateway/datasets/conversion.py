@@ -6,7 +6,6 @@ preserved, `reencoding` says. Compressed pixel data is never converted.
 
 from __future__ import annotations
 
-from io import BytesIO
 from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from pydicom.dataset import Dataset
 
 from gateway.datasets.coding import encode
-from gateway.datasets.deflation import deflate, inflate
-from gateway.datasets.element_steps import BytesSource
+from gateway.datasets.deflation import deflated_pieces
 from gateway.datasets.errors import DatasetError
+from gateway.datasets.instance_source import source_of
 from gateway.datasets.instances import Instance, identify
-from gateway.datasets.reencoding import ENCODINGS, reencode
+from gateway.datasets.reencoding import ENCODINGS, reencode, reencoded_size
 from gateway.datasets.selection import select_context
 from gateway.datasets.syntaxes import usable_syntaxes
 from gateway.errors import GatewayError
@@ -31,9 +30,13 @@ from gateway.uid import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from gateway.ul.negotiation import AcceptedContext
+
+
+AT_ONCE = 4 * 1024 * 1024
+"""The most bytes of a data set that is converted in memory, before the first of it is sent."""
 
 
 def fit(
@@ -62,10 +65,9 @@ def fit(
         return context, convert(instance, context.transfer_syntax)
     own = transfer_syntax or syntax_of(what)
     context = select_context(contexts, _uids_of(what)[0], usable_syntaxes(own))
-    target = context.transfer_syntax
-    if EXPLICIT_VR_BIG_ENDIAN in (own, target) and own != target:
-        return context, convert(encoded_instance(what, own), target)
-    return context, encoded_instance(what, target)
+    # pydicom leaves the bytes of a value as they were read only where the encoding stays the same.
+    instance, target = encoded_instance(what, own), context.transfer_syntax
+    return context, instance if own == target else convert(instance, target)
 
 
 def encoded_instance(dataset: Dataset, transfer_syntax: str) -> Instance:
@@ -77,17 +79,37 @@ def encoded_instance(dataset: Dataset, transfer_syntax: str) -> Instance:
 def convert(instance: Instance, transfer_syntax: str) -> Instance:
     """Return an instance in another uncompressed transfer syntax; raise DatasetError, OSError.
 
-    The whole data set is in memory meanwhile.
+    One of more than AT_ONCE bytes is converted as it is sent, in memory that does not depend on its
+    size. Here its headers are checked to its end, so that it is sent whole or not at all.
     """
-    own, data = instance.transfer_syntax_uid, instance.read()
-    if own == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
-        data = inflate(BytesIO(data))
-    pieces = reencode(BytesSource(data), ENCODINGS[own], ENCODINGS[transfer_syntax])
-    encoded = b"".join(pieces)
-    if transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
-        encoded = deflate(encoded)
+    source = source_of(instance, AT_ONCE)
+    encodings = ENCODINGS[instance.transfer_syntax_uid], ENCODINGS[transfer_syntax]
     uids = instance.sop_class_uid, instance.sop_instance_uid
-    return Instance(*uids, transfer_syntax, len(encoded), data=encoded)
+    is_deflated = transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+    if source.size <= AT_ONCE:
+        encoded = reencode(source, *encodings)
+        data = b"".join(deflated_pieces(encoded) if is_deflated else encoded)
+        return Instance(*uids, transfer_syntax, len(data), data=data)
+    size = reencoded_size(source, *encodings)
+
+    def make() -> Iterator[bytes]:
+        encoded = _whole(reencode(source, *encodings), size)
+        return deflated_pieces(encoded) if is_deflated else encoded
+
+    return Instance(*uids, transfer_syntax, size, make=make)
+
+
+def _whole(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """Yield the pieces of a data set; raise OSError if they are not what was checked before."""
+    left = size
+    try:
+        for piece in pieces:
+            left -= len(piece)
+            yield piece
+    except DatasetError as error:
+        raise OSError(f"the file changed while it was sent: {error}") from None
+    if left:
+        raise OSError("the file changed while it was sent")
 
 
 def syntax_of(dataset: Dataset) -> str:

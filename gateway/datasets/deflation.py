@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from gateway.datasets.errors import DatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 MAX_INFLATED = 1 << 30
 """The most bytes that a data set is inflated to: a small deflated data set can claim any size."""
@@ -18,9 +18,19 @@ _PIECE = 1 << 20
 
 def deflate(encoded: bytes) -> bytes:
     """Return an encoded data set as a deflate stream, padded to an even length."""
+    return b"".join(deflated_pieces([encoded]))
+
+
+def deflated_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield an encoded data set as a deflate stream, padded to an even length."""
     deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    deflated = deflater.compress(encoded) + deflater.flush()
-    return deflated + b"\0" * (len(deflated) % 2)
+    length = 0
+    for piece in pieces:
+        if deflated := deflater.compress(piece):
+            length += len(deflated)
+            yield deflated
+    last = deflater.flush()
+    yield last + b"\0" * ((length + len(last)) % 2)
 
 
 def inflate(stream: BinaryIO, limit: int = MAX_INFLATED) -> bytes:

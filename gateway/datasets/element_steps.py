@@ -238,9 +238,12 @@ class ElementWalk:
 
     def _is_padding(self, at: int) -> bool:
         """Whether nothing but zero bytes follow."""
-        for begin in range(at, self._size, WINDOW):
-            if bytes(self._source.read(begin, min(WINDOW, self._size - begin))).strip(b"\0"):
+        begin, length = at, 64  # few at first: this may be asked at each element of group 0000
+        while begin < self._size:
+            length = min(length, self._size - begin)
+            if bytes(self._source.read(begin, length)).strip(b"\0"):
                 return False
+            begin, length = begin + length, WINDOW
         self.notes.append("zero bytes after the last element")
         return True
 

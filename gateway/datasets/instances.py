@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -22,7 +22,7 @@ from gateway.part10 import IdentityScan, Part10Error, read_file_meta
 from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN, KEYWORDS, is_tolerable, is_valid
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable
 
 PIECE = 1024 * 1024
 """Bytes that are read from a file at a time."""
@@ -39,30 +39,48 @@ class Instance:
     sop_instance_uid: str
     transfer_syntax_uid: str
     size: int
-    """Bytes of the data set."""
+    """Bytes of the data set; of one that is deflated as it is sent, before that."""
     path: Path | None = None
     offset: int = 0
     """Bytes of the file before the data set."""
     data: bytes | None = None
     """The data set itself, if it is not in a file."""
+    make: Callable[[], Iterator[bytes]] | None = None
+    """Yields the data set in pieces, if it is made as it is sent; raises OSError if that fails."""
     is_padded: bool = False
     """A NUL is sent after the data set, so that its length is even (PS3.5 A.5, PS3.8 annex E)."""
 
-    def data_set(self) -> bytes | FilePart:
+    def data_set(self) -> bytes | FilePart | MadeDataSet:
         """Return the encoded data set, to be sent once."""
         if self.data is not None:
             return self.data
+        if self.make is not None:
+            return MadeDataSet(self.make())
         assert self.path is not None
         return FilePart(self.path, self.offset, self.size, b"\0" if self.is_padded else b"")
 
+    def pieces(self) -> Iterator[bytes]:
+        """Return the encoded data set in pieces of about 1 MiB; they raise OSError."""
+        if self.make is not None:
+            return self.make()
+        return self._stored_pieces()
+
     def read(self) -> bytes:
         """Return the encoded data set, all of it at once; raise OSError."""
+        return self.data if self.data is not None else b"".join(self.pieces())
+
+    def _stored_pieces(self) -> Iterator[bytes]:
         if self.data is not None:
-            return self.data
+            yield self.data
+            return
         assert self.path is not None
-        with self.path.open("rb") as file:
+        with self.path.open("rb", buffering=0) as file:
             file.seek(self.offset)
-            return file.read(self.size)
+            left = self.size
+            while left:
+                piece = _piece_of(file, left)
+                left -= len(piece)
+                yield piece
 
 
 class FilePart(AsyncIterable[bytes]):
@@ -80,7 +98,7 @@ class FilePart(AsyncIterable[bytes]):
             left = self._size - len(piece)
             yield piece
             while left:
-                piece = await asyncio.to_thread(self._read, file, left)
+                piece = await asyncio.to_thread(_piece_of, file, left)
                 left -= len(piece)
                 yield piece
         if self._after:
@@ -90,16 +108,28 @@ class FilePart(AsyncIterable[bytes]):
         file = open(self._path, "rb", buffering=0)  # noqa: SIM115 - the caller closes it
         try:
             file.seek(self._offset)
-            return file, self._read(file, self._size)
+            return file, _piece_of(file, self._size)
         except BaseException:
             file.close()
             raise
 
-    def _read(self, file: BinaryIO, left: int) -> bytes:
-        piece = file.read(min(left, PIECE))
-        if left and not piece:
-            raise OSError("the file became shorter while it was sent")
-        return piece
+
+class MadeDataSet(AsyncIterable[bytes]):
+    """A data set that is made in a thread, piece by piece; raises OSError if that fails."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while (piece := await asyncio.to_thread(next, self._pieces, None)) is not None:
+            yield piece
+
+
+def _piece_of(file: BinaryIO, left: int) -> bytes:
+    piece = file.read(min(left, PIECE))
+    if left and not piece:
+        raise OSError("the file became shorter while it was sent")
+    return piece
 
 
 def identify(path: Path) -> Instance:

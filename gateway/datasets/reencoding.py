@@ -16,7 +16,7 @@ from __future__ import annotations
 from array import array
 from functools import lru_cache
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydicom.datadict import dictionary_VR
 
@@ -79,15 +79,54 @@ def vr_in_dictionary(tag: int) -> bytes:
 
 
 def reencode(source: Source, origin: Encoding, target: Encoding) -> Iterator[bytes]:
-    """Yield a data set with the headers of another encoding, in pieces of about 1 MiB.
+    """Yield a data set with the headers of another encoding, in pieces of at least 1 MiB.
 
     Raises UnreadableDataSet for one that cannot be converted whole, and OSError of its source.
     """
-    if origin != target:
-        yield from _Reencoding(source, target).pieces(origin)
+    if origin == target:
+        yield from map(bytes, _copied(source, 0, source.size))
         return
-    for at in range(0, source.size, PIECE):
-        yield bytes(source.read(at, min(PIECE, source.size - at)))
+    out = bytearray()
+    for header, at, length, word in _Reencoding(source, target).elements(origin):
+        out += header
+        if length <= PIECE - len(out):
+            value = source.read(at, length) if length else b""
+            out += in_other_order(value, word) if word else value
+            continue
+        for piece in _copied(source, at, length):
+            out += in_other_order(piece, word) if word else piece
+            if len(out) >= PIECE:
+                yield bytes(out)
+                out.clear()
+    yield bytes(out)
+
+
+def reencoded_size(source: Source, origin: Encoding, target: Encoding) -> int:
+    """Return how many bytes `reencode` makes of a data set; it reads the headers only.
+
+    Raises what `reencode` raises: so a data set of any size is checked before the first byte of it
+    is sent.
+    """
+    if origin == target:
+        return source.size
+    elements = _Reencoding(source, target).elements(origin)
+    return sum(len(header) + length for header, _, length, _ in elements)
+
+
+def _copied(source: Source, at: int, length: int) -> Iterator[bytes | memoryview]:
+    for begin in range(at, at + length, PIECE):
+        yield source.read(begin, min(PIECE, at + length - begin))
+
+
+class _Written(NamedTuple):
+    """A header as it is written, and the value that follows it."""
+
+    header: bytes
+    at: int
+    """Where the value is in the source."""
+    length: int
+    word: int
+    """Bytes of a word if the value is swapped; 0: it is copied as it is."""
 
 
 class _Reencoding:
@@ -100,55 +139,44 @@ class _Reencoding:
         self._tag = Struct(order + "HHL").pack
         self._short = Struct(order + "HH2sH").pack
         self._long = Struct(order + "HH2sHL").pack
-        self._out = bytearray()
         self._is_signed: list[bool | None] = [None]
         """Pixel Representation of each data set that is open, from the outermost on."""
         self._lut_entries = 0
         """The first number of the last LUT Descriptor."""
 
-    def pieces(self, origin: Encoding) -> Iterator[bytes]:
+    def elements(self, origin: Encoding) -> Iterator[_Written]:
+        is_little = self._target.is_little
         walk = ElementWalk(self._source, origin, lambda tag: vr_in_dictionary(tag) == b"SQ")
         for step in walk:
-            if step.token is Token.VALUE:
-                if step.tag & 0xFFFF:  # not a group length
-                    yield from self._value(step, walk.is_little)
-            else:
-                self._structure(step)
-            if len(self._out) >= PIECE:
-                yield self._taken()
-        yield self._taken()
+            if step.token is not Token.VALUE:
+                yield _Written(self._structure(step), 0, 0, 0)
+            elif step.tag & 0xFFFF:  # not a group length
+                vr = self._vr(step, walk.is_little)
+                word = 0 if walk.is_little == is_little else _WORDS.get(vr, 0)
+                if word and step.length % word:
+                    text = f"has {step.length} bytes, not a multiple of {word}"
+                    raise UnreadableDataSet(step.tag, text)
+                header = self._header(step.tag, vr, step.length)
+                yield _Written(header, step.at, step.length, word)
 
-    def _taken(self) -> bytes:
-        out, self._out = bytes(self._out), bytearray()
-        return out
-
-    def _value(self, step: ElementStep, is_little: bool) -> Iterator[bytes]:
-        at, left = step.at, step.length
-        piece = self._source.read(at, min(left, PIECE))
-        vr = self._vr(step, piece, is_little)
-        self._header(step.tag, vr, left)
-        while True:
-            self._out += in_other_order(step.tag, vr, piece) if self._swaps(is_little) else piece
-            at, left = at + len(piece), left - len(piece)
-            if not left:
-                return
-            yield self._taken()
-            piece = self._source.read(at, min(left, PIECE))
-
-    def _swaps(self, is_little: bool) -> bool:
-        return is_little != self._target.is_little
-
-    def _vr(self, step: ElementStep, value: bytes | memoryview, is_little: bool) -> bytes:
-        """Return the VR that the element has in explicit VR."""
+    def _vr(self, step: ElementStep, is_little: bool) -> bytes:
+        """Return the VR that the element has in the target, or would have if that is implicit."""
         tag, vr = step.tag, step.vr
         if not vr:
             vr = vr_in_dictionary(tag)
             vr = self._one_of(tag, vr) if len(vr) > 2 else vr
         if tag == _PIXEL_REPRESENTATION:
-            self._is_signed[-1] = any(value[:2])
+            self._is_signed[-1] = self._number(step, is_little) != 0
         elif tag in _LUT_DESCRIPTORS:
-            self._lut_entries = int.from_bytes(value[:2], "little" if is_little else "big")
-        return vr if vr in SHORT_VRS or vr in LONG_VRS else b"UN"
+            self._lut_entries = self._number(step, is_little)
+        if vr in LONG_VRS or (vr in SHORT_VRS and step.length <= 0xFFFF):
+            return vr
+        return b"UN" if self._target.is_explicit else vr
+
+    def _number(self, step: ElementStep, is_little: bool) -> int:
+        """Return the first number of 16 bits in a value; 0 if it is shorter."""
+        value = self._source.read(step.at, 2) if step.length >= 2 else b""
+        return int.from_bytes(value, "little" if is_little else "big")
 
     def _one_of(self, tag: int, vrs: bytes) -> bytes:
         """Choose among several VRs (PS3.5 A.1, PS3.3 C.7.6.3.1.1, C.11.1.1).
@@ -162,39 +190,33 @@ class _Reencoding:
         signed = next((one for one in reversed(self._is_signed) if one is not None), False)
         return b"SS" if signed else b"US"
 
-    def _header(self, tag: int, vr: bytes, length: int) -> None:
+    def _header(self, tag: int, vr: bytes, length: int) -> bytes:
         group, number = tag >> 16, tag & 0xFFFF
         if not self._target.is_explicit:
-            self._out += self._tag(group, number, length)
-        elif vr in LONG_VRS or length > 0xFFFF:
-            self._out += self._long(group, number, vr if vr in LONG_VRS else b"UN", 0, length)
-        else:
-            self._out += self._short(group, number, vr, length)
+            return self._tag(group, number, length)
+        if vr in LONG_VRS:
+            return self._long(group, number, vr, 0, length)
+        return self._short(group, number, vr, length)
 
-    def _structure(self, step: ElementStep) -> None:
-        """Write what begins and ends sequences and items, with undefined lengths."""
+    def _structure(self, step: ElementStep) -> bytes:
+        """Return what begins or ends a sequence or item, with an undefined length."""
         match step.token:
             case Token.SEQUENCE:
-                self._header(step.tag, b"SQ", UNDEFINED)
+                return self._header(step.tag, b"SQ", UNDEFINED)
             case Token.ITEM:
-                self._out += self._tag(0xFFFE, 0xE000, UNDEFINED)
                 self._is_signed.append(None)
+                return self._tag(0xFFFE, 0xE000, UNDEFINED)
             case Token.ITEM_END:
-                self._out += self._tag(0xFFFE, 0xE00D, 0)
                 self._is_signed.pop()
+                return self._tag(0xFFFE, 0xE00D, 0)
             case Token.SEQUENCE_END:
-                self._out += self._tag(0xFFFE, 0xE0DD, 0)
+                return self._tag(0xFFFE, 0xE0DD, 0)
             case _:
                 raise UnreadableDataSet(step.tag, "is encapsulated, in an uncompressed data set")
 
 
-def in_other_order(tag: int, vr: bytes, value: bytes | memoryview) -> bytes | memoryview:
-    """Return a value in the other byte order; raise UnreadableDataSet if it is not whole words."""
-    size = _WORDS.get(vr)
-    if size is None or not value:
-        return value
-    if len(value) % size:
-        raise UnreadableDataSet(tag, f"has {len(value)} bytes, not a multiple of {size}")
-    words = array(_TYPES[size], bytes(value))
+def in_other_order(value: bytes | memoryview, word: int) -> bytes:
+    """Return whole words in the other byte order."""
+    words = array(_TYPES[word], bytes(value))
     words.byteswap()
     return words.tobytes()

@@ -45,8 +45,8 @@ BARREN = 3
 """Associations in a row that may end without one confirmed instance."""
 
 Converter = Callable[[Instance, str], Instance]
-"""Gives an instance in another uncompressed transfer syntax; raises GatewayError. Runs in a
-thread."""
+"""Gives an instance in another uncompressed transfer syntax; raises GatewayError, or OSError of a
+file. Runs in a thread."""
 
 
 class Kind(StrEnum):
@@ -212,7 +212,7 @@ class Sender:
             return Outcome(instance, Kind.REFUSED, str(refusal))
         try:
             converted = await asyncio.to_thread(self._convert, instance, syntax)
-        except GatewayError as error:
+        except (GatewayError, OSError) as error:
             text = f"{refusal}; it cannot be converted to {name_of(syntax)}: {error}"
             return Outcome(instance, Kind.REFUSED, text)
         outcome = await self._store(association, instance, converted)

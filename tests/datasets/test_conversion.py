@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 import warnings
+from functools import partial
 
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from gateway.datasets import DatasetError, Instance, NoContext
-from gateway.datasets.coding import decode_whole, encode, encoder
+from gateway.datasets import (
+    DatasetError,
+    Instance,
+    NoContext,
+    conversion,
+    deflation,
+    element_steps,
+    instance_source,
+    reencoding,
+)
+from gateway.datasets.coding import decode, decode_whole, encode, encoder
 from gateway.datasets.conversion import convert, encoded_instance, fit
 from gateway.datasets.instances import identify
 from gateway.ul.negotiation import AcceptedContext
@@ -169,6 +180,75 @@ def test_un_of_undefined_length_becomes_a_sequence() -> None:
     un = struct.pack("<HH2sHL", 0x0008, 0x1140, b"UN", 0, UNDEFINED) + item + SEQUENCE_END
     (element,) = decode_whole(converted(un, wire.BIG_ENDIAN), wire.BIG_ENDIAN)
     assert (element.VR, element.value[0].ReferencedSOPClassUID) == ("SQ", "1.2")
+
+
+@pytest.fixture
+def _large(monkeypatch) -> None:
+    """Everything is large enough to be converted as it is sent, in many pieces."""
+    monkeypatch.setattr(conversion, "AT_ONCE", 0)
+    monkeypatch.setattr(reencoding, "PIECE", 64)
+    monkeypatch.setattr(element_steps, "WINDOW", 64)
+
+
+async def _sent(instance: Instance) -> bytes:
+    return b"".join([piece async for piece in instance.data_set()])
+
+
+@pytest.mark.parametrize("target", SYNTAXES)
+@pytest.mark.parametrize("name", CONVERTIBLE)
+def test_one_that_is_converted_as_it_is_sent_is_the_same(request, name: str, target: str) -> None:
+    instance = identify(TEST_FILES / name)
+    whole = convert(instance, target)
+    request.getfixturevalue("_large")
+    converted = convert(instance, target)
+    assert converted.data is None
+    assert asyncio.run(_sent(converted)) == whole.data
+    assert converted.read() == whole.data, "any number of times"
+    if target != wire.DEFLATED:
+        assert converted.size == whole.size
+
+
+@pytest.mark.usefixtures("_large")
+@pytest.mark.parametrize(
+    "broken", [INNER[:-1], explicit(0x0028, 0x0010, b"US", b"abc")], ids=["cut", "half a word"]
+)
+def test_a_large_one_that_cannot_be_converted_whole_is_not_begun(broken: bytes) -> None:
+    data = explicit(0x0008, 0x0060, b"CS", b"CT") + broken
+    with pytest.raises(DatasetError):
+        convert(Instance("1.2", "1.2.3", wire.EXPLICIT, len(data), data=data), wire.BIG_ENDIAN)
+
+
+@pytest.mark.usefixtures("_large")
+@pytest.mark.parametrize("change", [lambda data: data[:-200], lambda data: bytes(len(data))])
+def test_a_file_that_changes_while_it_is_sent_is_an_error(tmp_path, change) -> None:
+    path = tmp_path / "changing"
+    path.write_bytes((TEST_FILES / "CT_small.dcm").read_bytes())
+    pieces = convert(identify(path), wire.IMPLICIT).pieces()
+    next(pieces)
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(OSError, match="file"):
+        list(pieces)
+
+
+def test_what_inflates_to_too_much_is_refused(monkeypatch) -> None:
+    bounded = partial(deflation.inflated_pieces, limit=1000)
+    monkeypatch.setattr(instance_source, "inflated_pieces", bounded)
+    with pytest.raises(DatasetError, match="more than 1000 bytes"):
+        convert(identify(TEST_FILES / "image_dfl.dcm"), wire.EXPLICIT)
+
+
+@pytest.mark.parametrize("named", [wire.IMPLICIT, wire.BIG_ENDIAN])
+def test_a_data_set_that_was_read_keeps_its_bytes(named: str) -> None:
+    text = explicit(0x0008, 0x1030, b"LO", b"CT \xc0\xdb\xb3 1")
+    data = (
+        explicit(0x0008, 0x0005, b"CS", b"ISO_IR 13 ")
+        + explicit(0x0008, 0x0016, b"UI", wire.uid_value(wire.MR))
+        + explicit(0x0008, 0x0018, b"UI", b"1.2\0")
+        + text
+    )
+    _, instance = fit(decode(data, wire.EXPLICIT), accepted(named))
+    assert b"\xc0\xdb\xb3" in instance.read()
+    assert converted(instance.read(), wire.EXPLICIT, named) == data
 
 
 def accepted(*syntaxes: str, sop_class: str = wire.MR) -> list[AcceptedContext]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.datasets.element_steps import BytesSource, ElementWalk, Token, UnreadableDataSet
-from gateway.datasets.reencoding import ENCODINGS, reencode, vr_in_dictionary
+from gateway.datasets.reencoding import ENCODINGS, reencode, reencoded_size, vr_in_dictionary
 from gateway.part10 import Part10Error, read_file_meta
 from tests.peers import dcmtk, wire
 
@@ -34,7 +34,9 @@ def implicit(tag: int, value: bytes, length: int | None = None) -> bytes:
 
 
 def through(data: bytes, origin, target) -> bytes:
-    return b"".join(reencode(BytesSource(data), origin, target))
+    encoded = b"".join(reencode(BytesSource(data), origin, target))
+    assert reencoded_size(BytesSource(data), origin, target) == len(encoded)
+    return encoded
 
 
 def values(data: bytes, encoding) -> list[tuple[str, int, bytes]]:
@@ -104,6 +106,15 @@ def test_pixel_representation_chooses_the_vr(representation: bytes | None, vr: b
 def test_a_value_that_is_too_long_for_its_vr_becomes_un() -> None:
     data = implicit(0x00102000, bytes(70_000))
     assert through(data, IMPLICIT, EXPLICIT) == el(0x00102000, b"UN", bytes(70_000))
+
+
+def test_un_is_little_endian_everywhere() -> None:
+    numbers = b"\1\0" * 40_000
+    there = through(implicit(0x00283006, numbers), IMPLICIT, BIG)
+    assert there[4:6] == b"OW", "LUT data"
+    too_long = through(implicit(0x00280010, numbers), IMPLICIT, BIG)
+    assert too_long == b"\0\x28\0\x10UN\0\0" + struct.pack(">L", 80_000) + numbers
+    assert through(too_long, BIG, IMPLICIT) == implicit(0x00280010, numbers)
 
 
 UNREADABLE = {
