@@ -27,6 +27,7 @@ from workers.archive import element_walk, header
 from workers.archive.attributes import ATTRIBUTES
 from workers.archive.element_walk import wanted_elements
 from workers.archive.header import HeaderError, read, scan
+from workers.archive.stored_text import readable
 
 EXPLICIT = str(ExplicitVRLittleEndian)
 BIG = str(ExplicitVRBigEndian)
@@ -56,7 +57,7 @@ def test_agrees_with_pydicom_on_what_it_ships(path):
         found = read(path, meta.offset, meta.transfer_syntax_uid)
         for attribute in ATTRIBUTES:
             text = header._pydicom_text(expected, attribute.tag)
-            assert found[attribute.keyword] == text, attribute.keyword
+            assert readable(found[attribute.keyword]).rstrip("=") == text.rstrip("="), attribute
 
 
 def test_there_are_many_of_them():

@@ -6,16 +6,15 @@ from hypothesis import strategies as st
 
 from workers.archive.attributes import ATTRIBUTES, BY_KEYWORD, Level
 from workers.archive.comparison_keys import (
-    clean,
     date_key,
     datetime_key,
-    encodings_of,
     name_keys,
     names,
     number_key,
     row,
     time_key,
 )
+from workers.archive.stored_text import clean
 
 
 def test_every_attribute_has_a_column_of_its_own():
@@ -82,11 +81,3 @@ def test_columns_and_their_keys():
     assert patient["patient_birth_date"] == "19700102"
     assert patient["patient_birth_time"] == "10"
     assert patient["patient_birth_time_key1"] == "100000.000000"
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize(
-    "value", [None, b"", b"ISO_IR 100", b"\\ISO 2022 IR 87", b"nonsense", b"\xff"]
-)
-def test_any_character_set_leads_to_encodings(value):
-    assert encodings_of(value)

@@ -8,20 +8,15 @@ from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from pydicom import charset
-from pydicom.valuerep import PersonName
-
 from workers.archive.attributes import Attribute, Level, MatchingKind, of_level
+from workers.archive.character_sets import ESCAPE, CharacterSets, decode
+from workers.archive.stored_text import LONGEST, bounded, clean, is_text, readable, unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-LONGEST = 1024
-"""Characters of a value that are stored; the longest valid value has some 200."""
-
-_TEXT_VRS = frozenset({"SH", "LO", "PN"})
+TEXT_VRS = frozenset({"SH", "LO", "PN"})
 """Value representations that the Specific Character Set governs (PS3.5 6.1.2.2)."""
-ESCAPE = 0x1B
 _US = {True: Struct("<H"), False: Struct(">H")}
 _DATE = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})")
 _TIME = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2})?(?:\.(\d{1,6}))?")
@@ -35,40 +30,27 @@ _LAST = ("", "12", "31", "23", "59", "59")
 """The first and the last value of the components that a partial date and time lacks."""
 
 
-@lru_cache(64)
-def encodings_of(value: bytes | None) -> list[str]:
-    """Return Python encodings for a Specific Character Set; the default if it is unknown."""
-    text = (value or b"").decode("ascii", "replace").strip("\0 ")
-    names = [name.strip() for name in text.split("\\")]
-    try:
-        return charset.convert_encodings(names if len(names) > 1 else names[0])
-    except (LookupError, ValueError):
-        return [charset.default_encoding]
-
-
-def text_of(attribute: Attribute, raw: bytes, encodings: list[str], little: bool) -> str:
-    """Return a value as text, without insignificant padding (PS3.5 6.2)."""
-    vr = attribute.vr
-    if vr == "US":
-        return str(_US[little].unpack_from(raw)[0]) if len(raw) >= 2 else ""
-    governed = vr in _TEXT_VRS
+def text_of(attribute: Attribute, raw: bytes, sets: CharacterSets, little: bool) -> str:
+    """Return a value as it is stored: text, or its bytes where they are none (`stored_text`)."""
+    if attribute.vr == "US":
+        return _numbers(raw, little)
+    governed = attribute.vr in TEXT_VRS
     if raw.isascii() and not (governed and ESCAPE in raw):
-        text = raw.decode("ascii")
-        return text.replace("\0", "").strip(" ")[:LONGEST]
-    raw = raw[: LONGEST * 8]
-    if not governed:
-        text = raw.decode("ascii", "replace")
-    elif vr == "PN":
-        text = str(PersonName(raw.rstrip(b"\0 "), encodings))
-    else:
-        text = charset.decode_bytes(raw, encodings, {0x5C})
-    return clean(text)
+        return clean(raw.decode("ascii"))
+    if not governed or len(raw) > LONGEST * 8:
+        return clean(unread(raw.rstrip(b"\0 ")))
+    try:
+        text = decode(raw.rstrip(b"\0 "), sets, is_name=attribute.vr == "PN")
+    except UnicodeDecodeError:
+        text = "\0"
+    return clean(text if is_text(text) else unread(raw.rstrip(b"\0 ")))
 
 
-def clean(text: str) -> str:
-    """Return a value as it is stored: without padding and NUL, and of limited length."""
-    text = text.replace("\0", "").strip(" ")[:LONGEST]
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+def _numbers(raw: bytes, little: bool) -> str:
+    """Return the values of a US element; those of a value of an odd length are unread."""
+    if len(raw) % 2:
+        return clean(unread(raw))
+    return bounded("\\".join(str(number) for (number,) in _US[little].iter_unpack(raw)))
 
 
 def names(level: Level) -> tuple[str, ...]:
@@ -96,7 +78,7 @@ def row(level: Level, texts: Mapping[str, str | None]) -> list[str | None]:
 
 def fold(text: str) -> str:
     """Return a component group as it is compared, regardless of width and case."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = unicodedata.normalize("NFKC", readable(text)).casefold()
     return "^".join(part.strip() for part in folded.split("^")).rstrip("^ ")
 
 

@@ -23,7 +23,8 @@ from pydicom.tag import BaseTag, Tag
 from gateway.datasets.deflation import MAX_INFLATED, inflated_pieces
 from gateway.sdk import DatasetError
 from workers.archive.attributes import ATTRIBUTES, BY_KEYWORD, SPECIFIC_CHARACTER_SET
-from workers.archive.comparison_keys import ESCAPE, LONGEST, clean, encodings_of, text_of
+from workers.archive.character_sets import ESCAPE, character_sets_of
+from workers.archive.comparison_keys import text_of
 from workers.archive.element_runs import CHARACTER_SET
 from workers.archive.element_walk import (
     BIG_ENDIAN,
@@ -35,6 +36,7 @@ from workers.archive.element_walk import (
     TooShort,
     wanted_elements,
 )
+from workers.archive.stored_text import LONGEST, clean
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,9 +120,9 @@ def _texts(raw: dict[str, bytes], transfer_syntax: str) -> HeaderValues:
     little = transfer_syntax != BIG_ENDIAN
     if little and (found := _plain_texts(raw)) is not None:
         return found
-    encodings = encodings_of(raw.pop(CHARACTER_SET, None))
+    sets = character_sets_of(raw.pop(CHARACTER_SET, None))
     return HeaderValues(
-        (keyword, text_of(BY_KEYWORD[keyword], value, encodings, little))
+        (keyword, text_of(BY_KEYWORD[keyword], value, sets, little))
         for keyword, value in raw.items()
     )
 
@@ -128,19 +130,21 @@ def _texts(raw: dict[str, bytes], transfer_syntax: str) -> HeaderValues:
 def _plain_texts(raw: dict[str, bytes]) -> HeaderValues | None:
     """Return the texts, decoded together; None if they must be decoded one by one.
 
-    That is so if one is not ASCII or too long, or if the separator occurs in a value.
+    That is so if one is not ASCII or too long, or if the separator or NUL occurs in a value.
     """
     texts = raw.copy()
     for keyword in _NUMBERS:
         if (number := raw.get(keyword)) is not None:
-            texts[keyword] = b"%d" % _US(number)[0] if len(number) >= 2 else b""
+            if len(number) != 2:
+                return None
+            texts[keyword] = b"%d" % _US(number)[0]
     everything = b"\n".join(texts.values())
     if not everything.isascii() or ESCAPE in everything or len(everything) > LONGEST:
         return None
-    pieces = everything.decode().replace("\0", "").split("\n")
-    if len(pieces) != len(texts):
+    pieces = [piece.rstrip("\0 ").lstrip(" ") for piece in everything.decode().split("\n")]
+    if len(pieces) != len(texts) or any("\0" in piece for piece in pieces):
         return None
-    return HeaderValues(zip(texts, [piece.strip(" ") for piece in pieces], strict=True))
+    return HeaderValues(zip(texts, pieces, strict=True))
 
 
 def _inflated(data: bytes | memoryview) -> bytes:

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from workers.archive import comparison_keys as keys
 from workers.archive.attributes import Attribute, MatchingKind
+from workers.archive.stored_text import LONGEST, bounded, spellings
 
 _LISTED = frozenset({"UI", "CS"})
 """VRs whose keys may have more than one value: UIDs and, because many peers do it, codes."""
@@ -93,7 +94,7 @@ def conditions(attribute: Attribute, text: str) -> tuple[Condition, ...]:
 
 
 def _clean(text: str) -> str:
-    """Return a key as values are stored (`comparison_keys.clean`), but of any length."""
+    """Return a key as values are stored (`stored_text.clean`), but of any length."""
     return text.replace("\0", "").strip(" ").encode("utf-8", "replace").decode()
 
 
@@ -116,9 +117,10 @@ def _number(attribute: Attribute, text: str) -> Condition:
 
 def _name(attribute: Attribute, text: str) -> tuple[Condition, ...]:
     """Match one component group with any, several each with its own (PS3.5 6.2.1.2)."""
-    groups = _one(attribute, text).split("=")
+    text = _one(attribute, text)
+    groups = (text if _is_pattern(text) else bounded(text)).split("=")
     if len(groups) == 1:
-        return (_name_pattern(attribute.keys, keys.fold(text)),)
+        return (_name_pattern(attribute.keys, keys.fold(groups[0])),)
     if len(groups) > 3:
         raise BadIdentifier(attribute.tag, "has more than three component groups")
     return tuple(
@@ -140,17 +142,19 @@ def _name_pattern(columns: tuple[str, ...], text: str) -> Condition:
 
 def _text(attribute: Attribute, text: str) -> Condition | tuple[Condition, ...]:
     if attribute.vr not in _LISTED or "\\" not in text:
-        return _pattern(attribute.keys, _one(attribute, text))
+        return _joined([_pattern(attribute.keys, one) for one in spellings(_one(attribute, text))])
     values = [stripped for value in text.split("\\") if (stripped := value.strip())]
     if any(not value.strip("*") for value in values):
         return ()
-    plain = tuple(value for value in values if not _is_pattern(value))
-    patterns = [_pattern(attribute.keys, value) for value in values if _is_pattern(value)]
-    return (
-        AnyOf((Equal(attribute.keys, plain), *patterns))
-        if patterns
-        else Equal(attribute.keys, plain)
-    )
+    return _joined([_pattern(attribute.keys, value) for value in values])
+
+
+def _joined(parts: list[Equal | Like]) -> Condition:
+    """Return the condition that one of the conditions on the same columns holds."""
+    values = tuple(value for part in parts if isinstance(part, Equal) for value in part.values)
+    plain = [Equal(parts[0].columns, values)] if values else []
+    every: list[Equal | Like] = [*plain, *(part for part in parts if isinstance(part, Like))]
+    return every[0] if len(every) == 1 else AnyOf(tuple(every)) if every else NOTHING
 
 
 def _is_pattern(text: str) -> bool:
@@ -159,10 +163,10 @@ def _is_pattern(text: str) -> bool:
 
 def _pattern(columns: tuple[str, ...], text: str) -> Equal | Like:
     if not _is_pattern(text):
-        return Equal(columns, (text,)) if len(text) <= keys.LONGEST else NOTHING
+        return Equal(columns, (bounded(text),))
     pattern = re.sub(r"\*+", "*", text)
     # No stored value is so long, and a pattern of 10 MB must not reach the database.
-    if len(pattern) - pattern.count("*") > keys.LONGEST:
+    if len(pattern) - pattern.count("*") > LONGEST:
         return NOTHING
     return Like(columns, pattern)
 

@@ -14,6 +14,7 @@ from workers.archive.index.records import (
     JournalEntry,
     StudySummary,
 )
+from workers.archive.stored_text import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -46,7 +47,7 @@ def journal_entry_of(row: Any) -> JournalEntry:
 
 def summary_of(row: Any) -> StudySummary:
     """Return the summary of a row with five texts and three numbers."""
-    study, patient, name, date, modalities = (value or "" for value in row[:5])
+    study, patient, name, date, modalities = (readable(value or "") for value in row[:5])
     series, instances, size = (int(value) for value in row[5:])
     return StudySummary(study, patient, name, date, modalities, series, instances, size)
 
