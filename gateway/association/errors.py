@@ -33,8 +33,9 @@ class Rejected(AssociationError):  # noqa: N818 - the standard's word
 
     def __init__(self, rejection: AAssociateRJ) -> None:
         result, source = rejection.result, rejection.source
+        how = _RESULTS.get(result, "with a reserved result")
         super().__init__(
-            f"the association was rejected {_RESULTS[result]} by {_SOURCES[source]}: "
+            f"the association was rejected {how} by {_SOURCES.get(source, 'a reserved source')}: "
             f"{rejection.describe()} (result {result}, source {source}, reason {rejection.reason})"
         )
         self.rejection = rejection

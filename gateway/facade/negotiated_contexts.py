@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from gateway.datasets.coding import any_uid
 from gateway.facade.presentation_contexts import PresentationContext
-from gateway.ul.items import ContextResult
+from gateway.ul.fsm import Side
+from gateway.ul.negotiation import accepted_contexts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,12 +27,13 @@ def accepted(contexts: Iterable[AcceptedContext]) -> list[PresentationContext]:
 
 
 def rejected(request: AAssociateRQ, acceptance: AAssociateAC) -> list[PresentationContext]:
-    """Return the contexts that were rejected, and those that the peer did not mention."""
-    results = {c.id: int(c.result) for c in acceptance.presentation_contexts}
+    """Return the contexts that were rejected, not mentioned, or answered in an invalid way."""
+    results = {c.id: int(c.result) for c in acceptance.presentation_contexts if c.result}
+    usable = accepted_contexts(request, acceptance, Side.REQUESTOR)
     return [
-        _context(c.id, c.abstract_syntax, c.transfer_syntaxes, result)
+        _context(c.id, c.abstract_syntax, c.transfer_syntaxes, results.get(c.id, _UNANSWERED))
         for c in request.presentation_contexts
-        if (result := results.get(c.id, _UNANSWERED)) != ContextResult.ACCEPTANCE
+        if c.id not in usable
     ]
 
 

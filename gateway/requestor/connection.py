@@ -7,6 +7,7 @@ a response, a peer that does not read, and the end of the connection.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
 from gateway.association.engine import AssociationEngine
@@ -14,7 +15,7 @@ from gateway.association.errors import Aborted, AssociationError
 from gateway.requestor.connecting import open_connection
 from gateway.requestor.incoming import IncomingRequests
 from gateway.ul.fsm import Side, Trace
-from gateway.ul.negotiation import agreed_async_ops
+from gateway.ul.negotiation import agreed_async_ops, misplaced_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from gateway.ul.primitives import PduTraced
 
     Tracer = Callable[[Sequence[Transition | PduTraced]], None]
+
+
+log = logging.getLogger("gateway.requestor")
 
 
 class RequestorConnection:
@@ -172,6 +176,8 @@ class RequestorConnection:
         assert self.acceptance is not None
         invoked, _ = agreed_async_ops(self._request, self.acceptance)
         self.engine.in_flight.window = invoked
+        for text in misplaced_answers(self._request, self.acceptance):
+            log.warning("association=%s A-ASSOCIATE-AC: %s", self.engine.id, text)
 
     def receive(self, context: AcceptedContext, begun: MessageBegun) -> PeerRequest:
         return self._incoming.receive(context, begun)

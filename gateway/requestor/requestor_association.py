@@ -17,6 +17,7 @@ from gateway.requestor.connection import RequestorConnection
 from gateway.requestor.incoming import refuse
 from gateway.requestor.proposal import Address, Proposal
 from gateway.uid import VERIFICATION, name_of
+from gateway.ul.items import ContextResult
 
 if TYPE_CHECKING:
     from gateway.association.operation import Operation, ReceivedResponse
@@ -32,6 +33,10 @@ Encoder = Callable[[str], bytes]
 """A function that returns a data set's bytes in the transfer syntax with this UID."""
 
 Identifier = bytes | Encoder
+
+_WHY_NOT = {int(result): result.name.replace("_", " ").lower() for result in ContextResult} | {
+    int(ContextResult.ACCEPTANCE): "it answered with a transfer syntax that was not proposed"
+}
 
 
 class RequestorAssociation(RequestorConnection):
@@ -70,8 +75,8 @@ class RequestorAssociation(RequestorConnection):
         if not proposed:
             return f"{name}{syntax} was not proposed"
         answers = self.acceptance.presentation_contexts if self.acceptance else ()
-        results = {answer.result.name for answer in answers if answer.id in proposed}
-        words = ", ".join(sorted(result.replace("_", " ").lower() for result in results))
+        results = {answer.result for answer in answers if answer.id in proposed}
+        words = ", ".join(sorted(_WHY_NOT.get(code, f"result {code}") for code in results))
         return f"the peer does not accept {name}{syntax} ({words or 'no answer'})"
 
     async def invoke(

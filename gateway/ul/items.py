@@ -88,9 +88,11 @@ class PresentationContextAC:
     kind: ClassVar[int] = 0x21
 
     id: int
-    result: ContextResult
+    result: int
+    """A `ContextResult`, or a reserved number of the peer, which is a rejection."""
     transfer_syntax: str
-    """Not significant unless the result is acceptance."""
+    """Not significant unless the result is acceptance; empty if a peer accepted with none or more
+    than one, so that the context cannot be used."""
 
     def encode(self) -> bytes:
         return encoding.item(
@@ -107,14 +109,8 @@ class PresentationContextAC:
             for kind, item in reader.items()
             if kind == TRANSFER_SYNTAX
         ]
-        if code not in _RESULTS:
-            raise encoding.invalid(f"context {context_id} has the result {code}")
-        result = ContextResult(code)
-        if result is ContextResult.ACCEPTANCE and len(syntaxes) != 1:
-            raise encoding.invalid(
-                f"context {context_id} is accepted with {len(syntaxes)} transfer syntaxes"
-            )
-        return cls(context_id, result, syntaxes[0] if syntaxes else "")
+        result = ContextResult(code) if code in _RESULTS else code
+        return cls(context_id, result, syntaxes[0] if len(syntaxes) == 1 else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import LocalProtocolError
 from gateway.uid import APPLICATION_CONTEXT, is_tolerable
-from gateway.ul import encoding
 from gateway.ul.fsm import Side
 from gateway.ul.items import (
     AsyncOperationsWindow,
@@ -272,33 +271,52 @@ def build_request(
     return AAssociateRQ(called_ae_title, calling_ae_title, proposed, user_information)
 
 
-def check_acceptance(request: AAssociateRQ, acceptance: AAssociateAC) -> None:
-    """Check that an A-ASSOCIATE-AC accepts only what was proposed.
+def misplaced_answers(request: AAssociateRQ, acceptance: AAssociateAC) -> list[str]:
+    """Return what is wrong in an A-ASSOCIATE-AC with answers to contexts, a sentence for each.
 
-    Raises:
-        RemoteProtocolError: a context that was not proposed or is answered twice, or a transfer
-            syntax that was not proposed for it: A-ABORT (2,6).
+    Each costs its context, and not the association (`accepted_contexts`).
     """
-    open_contexts = {context.id: context for context in request.presentation_contexts}
+    proposed = {context.id: context for context in request.presentation_contexts}
+    texts = []
+    for context_id, answers in _answers_by_id(acceptance).items():
+        if context_id not in proposed:
+            texts.append(f"context {context_id} was not proposed")
+        elif len(answers) > 1:
+            texts.append(f"context {context_id} has {len(answers)} different answers")
+        elif not _is_usable(proposed[context_id], answers[0]) and not answers[0].result:
+            texts.append(f"context {context_id}: its transfer syntax was not proposed")
+    return texts
+
+
+def _answers_by_id(acceptance: AAssociateAC) -> dict[int, list[PresentationContextAC]]:
+    """Return the different answers to each context: there should be one."""
+    by_id: dict[int, list[PresentationContextAC]] = {}
     for answer in acceptance.presentation_contexts:
-        proposed = open_contexts.pop(answer.id, None)
-        if proposed is None:
-            raise encoding.invalid(f"context {answer.id} was not proposed, or is answered twice")
-        accepted = answer.result is ContextResult.ACCEPTANCE
-        if accepted and answer.transfer_syntax not in proposed.transfer_syntaxes:
-            raise encoding.invalid(f"context {answer.id}: its transfer syntax was not proposed")
+        answers = by_id.setdefault(answer.id, [])
+        if answer not in answers:
+            answers.append(answer)
+    return by_id
+
+
+def _is_usable(proposed: PresentationContextRQ, answer: PresentationContextAC) -> bool:
+    is_accepted = answer.result == ContextResult.ACCEPTANCE
+    return is_accepted and answer.transfer_syntax in proposed.transfer_syntaxes
 
 
 def accepted_contexts(
     request: AAssociateRQ, acceptance: AAssociateAC, side: Side
 ) -> dict[int, AcceptedContext]:
-    """Return the accepted contexts by their ID, with the roles of `side` (PS3.7 D.3.3.4)."""
+    """Return the accepted contexts by their ID, with the roles of `side` (PS3.7 D.3.3.4).
+
+    A context is not among them if it was not proposed, is accepted with a transfer syntax that was
+    not, or has two different answers: the peer's error costs that context only.
+    """
     proposed = {context.id: context for context in request.presentation_contexts}
     roles = _agreed_roles(request.user_information.roles, acceptance.user_information.roles)
     accepted = {}
-    for answer in acceptance.presentation_contexts:
-        context = proposed.get(answer.id)
-        if context is None or answer.result is not ContextResult.ACCEPTANCE:
+    for context_id, answers in _answers_by_id(acceptance).items():
+        context, answer = proposed.get(context_id), answers[0]
+        if context is None or len(answers) > 1 or not _is_usable(context, answer):
             continue
         # Without role selection the requestor is SCU and the acceptor is SCP.
         scu, scp = roles.get(context.abstract_syntax, (True, False))

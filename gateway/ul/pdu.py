@@ -167,9 +167,9 @@ class AAssociateRJ:
     kind: ClassVar[int] = 0x03
 
     result: int
-    """1 rejected permanently, 2 rejected for now."""
+    """1 rejected permanently, 2 rejected for now; a peer may send any other number as well."""
     source: int
-    """1 service user, 2 service provider (ACSE), 3 service provider (presentation)."""
+    """1 service user, 2 service provider (ACSE), 3 service provider (presentation); or other."""
     reason: int
     """Its meaning depends on the source: see `describe`."""
 
@@ -180,8 +180,6 @@ class AAssociateRJ:
     def decode(cls, reader: Reader) -> AAssociateRJ:
         _, result, source, reason = reader.take(4)
         reader.end()
-        if result not in (1, 2) or source not in (1, 2, 3):
-            raise encoding.invalid(f"A-ASSOCIATE-RJ with result {result}, source {source}")
         return cls(result, source, reason)
 
     def describe(self) -> str:

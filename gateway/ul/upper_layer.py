@@ -27,7 +27,7 @@ from gateway.ul.actions import ACTIONS, Artim, Issue, Send
 from gateway.ul.encoding import UNEXPECTED_PDU
 from gateway.ul.framing import EXCERPT, Framer, Mark
 from gateway.ul.fsm import TABLE, Action, Closing, FsmEvent, Side, State, Trace, Transition
-from gateway.ul.negotiation import AcceptedContext, accepted_contexts, check_acceptance
+from gateway.ul.negotiation import AcceptedContext, accepted_contexts
 from gateway.ul.pdu import (
     PDU,
     AAbort,
@@ -300,8 +300,6 @@ class UpperLayer:
         self._record_pdu(data, sent=False)
         try:
             pdu = decode_pdu(data)
-            if isinstance(pdu, AAssociateAC) and self.request and self.state is State.Sta5:
-                check_acceptance(self.request, pdu)
         except RemoteProtocolError as error:
             self._bad_pdu(error, now)
             return

@@ -129,6 +129,8 @@ def test_bind_address() -> None:
         ((1, 2, 2), "protocol version not supported", False),
         ((2, 3, 1), "for now by the peer's service provider (presentation): temporary", True),
         ((2, 3, 2), "local limit exceeded (result 2, source 3, reason 2)", True),
+        ((1, 9, 4), "reserved source: reserved reason (result 1, source 9, reason 4)", False),
+        ((0, 1, 1), "reserved result by the peer's service user: no reason given (result 0", None),
     ],
 )
 def test_rejection_in_words(rejection, words, transient) -> None:
@@ -140,7 +142,7 @@ def test_rejection_in_words(rejection, words, transient) -> None:
     with pytest.raises(Rejected) as caught:
         with_peer(script, echo)
     assert words in str(caught.value)
-    assert caught.value.rejection.result == (2 if transient else 1)
+    assert caught.value.rejection.result == {True: 2, False: 1, None: 0}[transient]
 
 
 def test_refused_context_says_why() -> None:
@@ -157,6 +159,18 @@ def test_refused_context_says_why() -> None:
         await association.release()
 
     with_peer(script, test)
+
+
+@pytest.mark.parametrize("surplus", [(77, 3, ""), (77, 0, wire.IMPLICIT), (2, 0, wire.IMPLICIT)])
+def test_an_answer_to_a_context_that_was_not_proposed_changes_nothing(surplus, caplog) -> None:
+    def script(acceptor: Acceptor) -> None:
+        acceptor.take_request()
+        acceptor.peer.send(wire.associate_ac((1, 0, wire.IMPLICIT), surplus))
+        acceptor.respond(acceptor.message(), 0)
+        acceptor.release()
+
+    with_peer(script, echo)
+    assert f"A-ASSOCIATE-AC: context {surplus[0]} was not proposed" in caplog.text
 
 
 def hang(acceptor: Acceptor) -> None:

@@ -284,13 +284,25 @@ class TestRequestor:
     @pytest.mark.parametrize(
         "answer",
         [
+            PresentationContextAC(99, 3, ""),
             PresentationContextAC(99, 0, s.IMPLICIT),
             PresentationContextAC(1, 0, s.JPEG),
+            PresentationContextAC(1, 200, s.IMPLICIT),
         ],
     )
-    def test_what_was_never_proposed(self, answer):
-        acceptance = replace(s.ACCEPTANCE, presentation_contexts=(answer,))
-        assert abort_of(s.emptied(s.connected()), acceptance.encode()) == s.provider_abort(6)
+    def test_a_wrong_answer_costs_its_context_only(self, answer):
+        right = PresentationContextAC(3, 0, s.EXPLICIT)
+        association = s.emptied(s.connected())
+        acceptance = replace(s.ACCEPTANCE, presentation_contexts=(answer, right))
+        association.receive_data(acceptance.encode(), 1.0)
+        assert [type(p) for p in s.drain(association)] == [AAssociateConfirmation]
+        assert list(association.accepted_contexts) == [3]
+
+    @pytest.mark.parametrize("numbers", [(0, 0, 0), (3, 1, 1), (1, 4, 1), (255, 255, 255)])
+    def test_a_rejection_with_reserved_values(self, numbers):
+        association = s.emptied(s.connected())
+        association.receive_data(AAssociateRJ(*numbers).encode(), 1.0)
+        assert s.drain(association) == [AAssociateConfirmation(AAssociateRJ(*numbers))]
 
     def test_data_on_a_context_that_was_refused(self):
         answers = (PresentationContextAC(1, 0, s.IMPLICIT), PresentationContextAC(3, 3, ""))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.errors import LocalProtocolError, RemoteProtocolError
+from gateway.errors import LocalProtocolError
 from gateway.ul.items import (
     AsyncOperationsWindow,
     ContextResult,
@@ -26,9 +26,9 @@ from gateway.ul.negotiation import (
     accepted_contexts,
     agreed_async_ops,
     build_request,
-    check_acceptance,
     check_request,
     least,
+    misplaced_answers,
     negotiate,
     provider_rejection,
 )
@@ -325,28 +325,37 @@ class TestRequestor:
             build_request("B", "A", contexts, UserInformation(0))
 
     @pytest.mark.parametrize(
-        "answers",
+        ("answers", "usable", "text"),
         [
-            [(5, 0, s.IMPLICIT)],
-            [(2, 0, s.IMPLICIT)],
-            [(5, 3, "")],
-            [(1, 0, s.IMPLICIT), (1, 3, "")],
-            [(1, 0, s.EXPLICIT)],
-            [(3, 0, s.JPEG)],
+            ([(5, 0, s.IMPLICIT), (3, 0, s.EXPLICIT)], [3], "context 5 was not proposed"),
+            ([(2, 0, s.IMPLICIT), (3, 0, s.EXPLICIT)], [3], "context 2 was not proposed"),
+            ([(5, 3, ""), (1, 0, s.IMPLICIT)], [1], "context 5 was not proposed"),
+            ([(1, 0, s.IMPLICIT), (1, 3, ""), (3, 0, s.EXPLICIT)], [3], "2 different answers"),
+            ([(1, 0, s.EXPLICIT), (3, 0, s.EXPLICIT)], [3], "transfer syntax was not proposed"),
+            ([(3, 0, s.JPEG), (1, 0, s.IMPLICIT)], [1], "transfer syntax was not proposed"),
+            ([(3, 0, ""), (1, 0, s.IMPLICIT)], [1], "transfer syntax was not proposed"),
         ],
     )
-    def test_an_answer_to_what_was_not_proposed(self, answers):
+    def test_a_wrong_answer_costs_its_context_only(self, answers, usable, text):
         acceptance = answering(answers)
-        with pytest.raises(RemoteProtocolError) as info:
-            check_acceptance(s.REQUEST, acceptance)
-        assert (info.value.source, info.value.reason) == (2, 6)
+        assert list(accepted_contexts(s.REQUEST, acceptance, Side.REQUESTOR)) == usable
+        (told,) = misplaced_answers(s.REQUEST, acceptance)
+        assert text in told
 
     @pytest.mark.parametrize(
-        "answers",
-        [[], [(1, 0, s.IMPLICIT)], [(3, 0, s.EXPLICIT), (1, 4, "nonsense")]],
+        ("answers", "usable"),
+        [
+            ([], []),
+            ([(1, 0, s.IMPLICIT)], [1]),
+            ([(1, 0, s.IMPLICIT), (1, 0, s.IMPLICIT)], [1]),
+            ([(3, 0, s.EXPLICIT), (1, 4, "nonsense")], [3]),
+            ([(3, 0, s.EXPLICIT), (1, 77, "")], [3]),
+        ],
     )
-    def test_answers_in_any_order_or_missing(self, answers):
-        check_acceptance(s.REQUEST, answering(answers))
+    def test_answers_in_any_order_or_missing(self, answers, usable):
+        acceptance = answering(answers)
+        assert list(accepted_contexts(s.REQUEST, acceptance, Side.REQUESTOR)) == usable
+        assert misplaced_answers(s.REQUEST, acceptance) == []
 
     def test_only_accepted_contexts_count(self):
         contexts = accepted_contexts(
@@ -356,7 +365,7 @@ class TestRequestor:
 
 
 def answering(answers):
-    contexts = tuple(PresentationContextAC(i, ContextResult(r), t) for i, r, t in answers)
+    contexts = tuple(PresentationContextAC(i, r, t) for i, r, t in answers)
     return replace(s.ACCEPTANCE, presentation_contexts=contexts)
 
 
