@@ -5,6 +5,7 @@ both sides may send requests, both answer those of the peer, both may release or
 engine serves both, and what differs is behind `Port`.
 
     transport        asyncio protocol: reads into one buffer, writes, pauses, drives the UpperLayer
+    turns            a peer that sends more than a turn's work lets others go first
     engine           the life of the association: phases, release, abort, and the one `end`
     inbox            requests of the peer: received, queued, performed within the window
     operations_in_flight  requests of this side: window, message IDs, responses (operation)

@@ -2,8 +2,10 @@
 
 All connections of a process read into one buffer: what a read brought is handed on as views and
 used up before the call returns. So memory does not depend on the number of connections, and a data
-set's bytes are not copied on their way. The engine that owns the association gets its primitives
-from the UpperLayer and never sees the socket.
+set's bytes are not copied on their way. The exception is a peer that sends more messages than a
+turn allows (module `turns`): the rest of its read is kept, and reading pauses until it is used up.
+The engine that owns the association gets its primitives from the UpperLayer and never sees the
+socket.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import socket
 from typing import TYPE_CHECKING, Protocol, cast
 
 from gateway.association.alarm import Alarm
+from gateway.association.turns import SMALL_READ, STEPS, TURN, buffer, small_buffer, turns_of
 from gateway.ul.upper_layer import Closing
 
 if TYPE_CHECKING:
@@ -23,18 +26,18 @@ if TYPE_CHECKING:
     from gateway.ul.primitives import PduTraced
     from gateway.ul.upper_layer import UpperLayer
 
-READ_SIZE = 512 * 1024
-"""Bytes that one read takes from the socket at most."""
-
 WRITE_HIGH = 256 * 1024
 """Bytes waiting to be sent above which reading pauses and senders wait."""
 
 _OPEN = Closing.NO
+_TURN_ONLY = frozenset({"turn"})
 
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 """Absent outside Linux: there the peer's Nagle algorithm may wait for a delayed acknowledgement."""
 
-_buffer = memoryview(bytearray(READ_SIZE))
+KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES = 30, 10, 3
+"""Seconds of silence until TCP asks whether the peer is there, between questions, and their number.
+"""
 
 
 class TransportUser(Protocol):
@@ -75,6 +78,8 @@ class Transport(asyncio.BufferedProtocol):
         self._upper = upper
         self.last_received = 0.0
         """The loop's time of the last read."""
+        self.room = small_buffer
+        """The buffer for the next read."""
         self.local: tuple[str, int] = ("", 0)
         self.remote: tuple[str, int] = ("", 0)
         self._user = user
@@ -86,6 +91,9 @@ class Transport(asyncio.BufferedProtocol):
         self._socket: socket.socket | None = None
         self._transport: asyncio.Transport | None = None
         self._pauses: set[str] = set()
+        self._turns = turns_of(self._loop)
+        self._kept: memoryview | None = None
+        """What was read and has to wait for a turn."""
         self._writable = asyncio.Event()
         self._writable.set()
         self._finished = False
@@ -99,19 +107,24 @@ class Transport(asyncio.BufferedProtocol):
         self.remote = _address(transport.get_extra_info("peername"))
         self.local = _address(transport.get_extra_info("sockname"))
         if self._socket is not None and self._socket.family != socket.AF_UNIX:
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _set_options(self._socket, self.send_timeout)
         self.last_received = self._loop.time()
         self._user.connected()
         self.flush()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
-        return _buffer
+        return self.room
 
     def buffer_updated(self, nbytes: int) -> None:
         now = self.last_received = self._loop.time()
-        self._upper.receive_data(_buffer[:nbytes], now)
+        upper, view = self._upper, buffer[:nbytes]
+        position = upper.receive_some(view, 0, now)
+        if position < nbytes:
+            self._continue(view, position)
+        if nbytes == SMALL_READ and self._kept is None:
+            self._turns.make_large(self)
         self._user.read_done()
-        if self._upper.has_news or self._upper.is_traced:
+        if upper.has_news or upper.is_traced:
             self.flush()
         if _QUICKACK is not None and self._socket is not None:
             # Linux leaves this mode by itself: without it a peer whose Nagle algorithm holds back
@@ -121,10 +134,13 @@ class Transport(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """Return True: the machine decides when to close; over TLS it cannot (close_notify)."""
         transport = self._transport
-        self._lost()
+        if self._kept is None:  # otherwise the connection is closed with it, and nothing is missed
+            self._lost()
         return transport is None or transport.get_extra_info("sslcontext") is None
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        self._kept = None
+        self._turns.remove(self)
         self._lost()
         self._alarm.stop()
         self._unread.stop()
@@ -191,13 +207,52 @@ class Transport(asyncio.BufferedProtocol):
         if reason not in self._pauses:
             return
         self._pauses.remove(reason)
-        if not self._pauses and self._transport is not None:
+        if self._kept is not None:
+            if self._pauses == _TURN_ONLY:
+                self._turns.add(self)
+        elif not self._pauses and self._transport is not None:
             self._transport.resume_reading()
 
     def abort(self) -> None:
         """Close the connection at once; unsent data is lost."""
         if self._transport is not None:
             self._transport.abort()
+
+    # what is left of a read
+
+    def take_turn(self) -> None:
+        """Process some of what was kept; read again once all of it is used up."""
+        kept, self._kept = self._kept, None
+        if kept is None or self._pauses != _TURN_ONLY:
+            self._kept = kept
+            return
+        self._continue(kept, 0)
+        self._user.read_done()
+        self.flush()
+        if self._kept is None:
+            self.resume_reading("turn")
+
+    def _continue(self, view: memoryview, position: int) -> None:
+        """Process what was read, until this peer's turn is over; keep the rest."""
+        upper, time, end = self._upper, self._loop.time, len(view)
+        now = time()
+        over = now + TURN
+        for _ in range(STEPS):
+            if self._pauses and self._pauses != _TURN_ONLY:
+                break
+            position = upper.receive_some(view, position, now)
+            if position >= end:
+                return
+            if time() >= over:
+                break
+        self._keep(view[position:])
+
+    def _keep(self, rest: memoryview) -> None:
+        self._kept = memoryview(bytes(rest)) if rest.obj is buffer.obj else rest
+        self._turns.make_small(self)
+        self.pause_reading("turn")
+        if self._pauses == _TURN_ONLY:
+            self._turns.add(self)
 
     # between the two
 
@@ -228,8 +283,22 @@ class Transport(asyncio.BufferedProtocol):
             self._transport.close()
 
     def _forget_pauses(self) -> None:
-        for reason in tuple(self._pauses):
+        for reason in self._pauses - _TURN_ONLY:
             self.resume_reading(reason)
+
+
+def _set_options(connection: socket.socket, send_timeout: float) -> None:
+    """Send at once, and notice a peer that is gone, whether it is sent something or not."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_NODELAY", 1),
+        ("TCP_KEEPIDLE", KEEPALIVE_IDLE),
+        ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL),
+        ("TCP_KEEPCNT", KEEPALIVE_PROBES),
+        ("TCP_USER_TIMEOUT", min(max(int(send_timeout * 1000), 1000), 2**31 - 1)),
+    ):
+        if (option := getattr(socket, name, None)) is not None:  # some are Linux's only
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _address(name: object) -> tuple[str, int]:

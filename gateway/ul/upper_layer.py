@@ -1,9 +1,9 @@
 """The upper layer protocol machine of one association (PS3.8), without I/O.
 
-The owner of the transport connection passes in what it reads (`receive_data`, `receive_eof`), calls
-`handle_deadline` at the `deadline`, writes the `bytes_to_send`, and obeys `closing`. Each input is
-an event of Table 9-10. The action in its cell returns effects, and `_perform` is the only place
-where effects happen.
+The owner of the transport connection passes in what it reads (`receive_data`, or a few primitives
+at a time by `receive_some`; `receive_eof`), calls `handle_deadline` at the `deadline`, writes the
+`bytes_to_send`, and obeys `closing`. Each input is an event of Table 9-10. The action in its cell
+returns effects, and `_perform` is the only place where effects happen.
 
 Indications and confirmations go to `deliver`, one at a time, before the next byte is processed. So
 the user can respond in that call (by `send` and `send_pdata`), and the outcome does not depend on
@@ -45,6 +45,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = ["AcceptedContext", "Closing", "Side", "Trace", "UpperLayer"]
+
+_FEW = range(4)
+"""Pieces of PDVs that `receive_some` processes at most."""
+_PIECE = 2048
+"""Bytes that it processes at most if they are anything else."""
 
 _DATA_EVENT = TABLE[FsmEvent.Evt10]
 _RECEIVES_DATA = (Action.DT_2, Action.AR_6)
@@ -128,9 +133,33 @@ class UpperLayer:
 
     def receive_data(self, data: bytes | bytearray | memoryview, now: float) -> None:
         """Process bytes from the peer; the views in earlier primitives become invalid."""
-        view = memoryview(data)
+        view, position = memoryview(data), 0
+        while position < len(view):
+            position = self.receive_some(view, position, now)
+
+    def receive_some(self, view: memoryview, position: int, now: float) -> int:
+        """Process the next few primitives; return the position after them.
+
+        The first loop is for what nearly every read of an established association brings: pieces
+        of PDVs. All else goes through the framer's units.
+        """
+        deliver, take_part, begin, end = self.deliver, self._framer.take_part, position, len(view)
+        for _ in _FEW:
+            if position == end or self.state is not _DATA_TRANSFER or self.is_traced:
+                break
+            position, part = take_part(view, position)
+            if part is None:
+                break
+            deliver(part)
+        if position > begin:
+            return position
+        position = min(begin + _PIECE, end)
+        self._receive_units(view[begin:position], now)
+        return position
+
+    def _receive_units(self, view: memoryview, now: float) -> None:
         held: list[p.PDataPart] = []  # a traced PDU is recorded before its parts are delivered
-        for unit in self._framer.receive(view[self._receive_parts(view) :]):
+        for unit in self._framer.receive(view):
             if isinstance(unit, p.PDataPart):
                 if self.is_traced:
                     held.append(unit)
@@ -152,19 +181,6 @@ class UpperLayer:
         for part in parts:
             self.deliver(part)
         parts.clear()
-
-    def _receive_parts(self, view: memoryview) -> int:
-        """Deliver what nearly every read of an established association brings: pieces of PDVs.
-
-        Returns where something else begins, for which the framer's units are needed.
-        """
-        deliver, take_part, position, end = self.deliver, self._framer.take_part, 0, len(view)
-        while position < end and self.state is _DATA_TRANSFER and not self.is_traced:
-            position, part = take_part(view, position)
-            if part is None:
-                break
-            deliver(part)
-        return position
 
     def receive_eof(self, now: float) -> None:
         """Process the end of the transport connection: closed, reset, or not established."""

@@ -37,9 +37,12 @@ class End:
     def __init__(self, protocol: Transport, carry: Callable[[bytes], None]) -> None:
         self.protocol = protocol
         self.written = bytearray()
+        self.unread = bytearray()
+        """What the peer wrote, while reading is paused."""
         self.is_closed = self.is_paused = False
         self.peer: End | None = None
         self._carry = carry
+        self._chunk = 0
 
     def open(self) -> None:
         self.protocol.connection_made(self)  # type: ignore[arg-type]
@@ -49,12 +52,17 @@ class End:
         self._carry(bytes(data))
 
     def feed(self, data: bytes, chunk: int = 1 << 20) -> None:
-        """Deliver what the peer wrote, in reads of this many bytes."""
-        for begin in range(0, len(data), chunk):
-            if self.is_closed:
-                return
-            piece = data[begin : begin + chunk]
-            self.protocol.get_buffer(-1)[: len(piece)] = piece
+        """Deliver what the peer wrote, in reads of this many bytes, unless reading is paused."""
+        self.unread += data
+        self._chunk = chunk
+        self._read()
+
+    def _read(self) -> None:
+        while self.unread and not (self.is_closed or self.is_paused):
+            room = self.protocol.get_buffer(-1)
+            piece = bytes(self.unread[: min(self._chunk, len(room))])
+            del self.unread[: len(piece)]
+            room[: len(piece)] = piece
             self.protocol.buffer_updated(len(piece))
 
     def close(self) -> None:
@@ -87,6 +95,7 @@ class End:
 
     def resume_reading(self) -> None:
         self.is_paused = False
+        asyncio.get_running_loop().call_soon(self._read)
 
 
 class Held:
@@ -234,6 +243,12 @@ class Alone:
         """Let everything happen that is due."""
         for _ in range(10):
             await asyncio.sleep(0)
+
+
+async def until(reached: Callable[[], object]) -> None:
+    """Let the loop turn until something has happened."""
+    while not reached():  # noqa: ASYNC110 - there is no event for it, and the turns are all there is
+        await asyncio.sleep(0)
 
 
 def run(work: Callable[[], Awaitable[Any]]) -> Any:

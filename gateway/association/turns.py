@@ -1,0 +1,118 @@
+"""Turns: a peer that sends more than a turn's work does not keep the others waiting.
+
+One read may bring thousands of messages. A transport processes a few of them at once; what is left
+is kept, and reading from that peer pauses. `Turns` goes on with what was kept: address by address,
+and peer by peer within an address, so that many connections of one host get what one connection of
+another host gets. It does so for a short time in each turn of the event loop. Everything else that
+the loop has to do - the requests of other peers, answers of workers, timers - comes between.
+
+What is kept is bounded by the size of a read. Few peers at a time have large reads: those that
+filled a small one with pieces of data sets, which are processed as they come and need not be kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import MutableMapping
+
+READ_SIZE = 512 * 1024
+"""Bytes that one read takes from the socket at most."""
+SMALL_READ = 64 * 1024
+"""Bytes of a read for a peer that has not filled one, or has sent more than a turn's work."""
+LARGE_READS = 64
+"""Peers that have large reads at a time."""
+
+TURN = 0.001
+"""Seconds of a turn of one peer."""
+STEPS = 16
+"""Steps of a turn of one peer at most; a step processes a few primitives."""
+ALL_TURNS = 0.002
+"""Seconds that peers with kept bytes have together in each turn of the event loop."""
+
+buffer = memoryview(bytearray(READ_SIZE))
+"""The buffer that all connections of a process read into."""
+small_buffer = buffer[:SMALL_READ]
+
+
+class TurnTaker(Protocol):
+    """A connection, as far as it takes turns."""
+
+    remote: tuple[str, int]
+    room: memoryview
+    """The buffer for its next read."""
+
+    def take_turn(self) -> None:
+        """Process some of the bytes that were kept; call `add` again for the rest."""
+
+
+class Turns:
+    """The peers of one event loop that wait for a turn."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: dict[str, dict[TurnTaker, None]] = {}
+        """By address, in the order of their turns."""
+        self._large: dict[TurnTaker, None] = {}
+        self._is_scheduled = False
+
+    def add(self, peer: TurnTaker) -> None:
+        """Give a peer a turn after those that wait already."""
+        self._waiting.setdefault(peer.remote[0], {})[peer] = None
+        self._schedule()
+
+    def remove(self, peer: TurnTaker) -> None:
+        """Forget a peer whose connection is closed."""
+        self.make_small(peer)
+        address = peer.remote[0]
+        waiting = self._waiting.get(address)
+        if waiting is not None:
+            waiting.pop(peer, None)
+            if not waiting:
+                del self._waiting[address]
+
+    def make_large(self, peer: TurnTaker) -> None:
+        """Let a peer have large reads, in place of the one that has had them longest."""
+        peer.room = buffer
+        self._large[peer] = None
+        if len(self._large) > LARGE_READS:
+            self.make_small(next(iter(self._large)))
+
+    def make_small(self, peer: TurnTaker) -> None:
+        peer.room = small_buffer
+        self._large.pop(peer, None)
+
+    def _schedule(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_soon(self._run)
+
+    def _run(self) -> None:
+        self._is_scheduled = False
+        over = self._loop.time() + ALL_TURNS
+        while self._waiting:
+            address = next(iter(self._waiting))
+            waiting = self._waiting.pop(address)
+            peer = next(iter(waiting))
+            del waiting[peer]
+            if waiting:
+                self._waiting[address] = waiting
+            peer.take_turn()
+            if self._loop.time() >= over:
+                break
+        if self._waiting:
+            self._schedule()
+
+
+_turns: MutableMapping[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()
+
+
+def turns_of(loop: asyncio.AbstractEventLoop) -> Turns:
+    """Return the turns of an event loop: one object for all of its connections."""
+    found = _turns.get(loop)
+    if found is None:
+        found = _turns[loop] = Turns(loop)
+    return found

@@ -1,0 +1,153 @@
+"""A peer that sends more than a turn's work waits; others, and other addresses, come between."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from gateway.association import turns
+from gateway.association.turns import LARGE_READS, READ_SIZE, SMALL_READ, STEPS, Turns
+from gateway.ul.fsm import Side
+from tests.association.support import Alone, Held, run, until
+from tests.peers import wire
+
+A_TURN = STEPS * 4
+"""Primitives of a turn at most."""
+ECHOES = b"".join(wire.message(1, wire.echo_rq(number)) for number in range(1000))
+
+
+def answered(alone: Alone) -> int:
+    return alone.end.written.count(wire.us(0x8030))
+
+
+def test_a_read_full_of_requests_is_answered_over_many_turns() -> None:
+    async def work() -> None:
+        alone = Alone(Side.ACCEPTOR)
+        alone.end.feed(ECHOES)
+        assert 0 < answered(alone) <= A_TURN
+        assert alone.end.is_paused
+        while alone.end.unread or alone.end.is_paused:
+            before = answered(alone)
+            await asyncio.sleep(0)
+            assert before <= answered(alone) <= before + 4 * A_TURN
+        assert answered(alone) == 1000
+        numbers = [held.message_id for held in alone.role.performs]
+        assert numbers == list(range(1000))
+
+    run(work)
+
+
+def test_empty_and_unusual_pdvs_are_bounded_as_well() -> None:
+    async def work() -> None:
+        alone = Alone(Side.ACCEPTOR, answer=lambda held: None)
+        alone.end.feed(wire.p_data(wire.pdv(3, 3, wire.store_rq("1.2", 6))))
+        alone.end.feed(wire.p_data(wire.pdv(3, 0, b"")) * 5000)
+        assert alone.end.is_paused
+        await until(lambda: not (alone.end.unread or alone.end.is_paused))
+        assert alone.role.ends == []
+
+    run(work)
+
+
+def test_a_pause_holds_back_the_rest_of_the_read() -> None:
+    async def work() -> None:
+        alone = Alone(Side.ACCEPTOR)
+        transport = alone.engine.transport
+
+        def answer(held: Held) -> None:
+            held.respond()
+            if held.message_id == 5:
+                transport.pause_reading("disk")
+
+        alone.role.answer = answer
+        alone.end.feed(ECHOES[: 20 * len(wire.message(1, wire.echo_rq(0)))])
+        await alone.settle()
+        assert len(alone.role.performs) <= 8
+        transport.resume_reading("disk")
+        transport.pause_reading("disk")
+        transport.resume_reading("disk")
+        await alone.settle()
+        assert len(alone.role.performs) == 20
+        assert not alone.end.is_paused
+
+    run(work)
+
+
+def test_what_was_kept_is_dropped_with_the_connection() -> None:
+    async def work() -> None:
+        alone = Alone(Side.ACCEPTOR)
+        alone.end.feed(ECHOES)
+        alone.end.close()
+        done = len(alone.role.performs)
+        await alone.settle()
+        assert alone.role.told[-2:] == ["ended", "closed"]
+        assert len(alone.role.performs) <= done + 4 * A_TURN < 1000
+
+    run(work)
+
+
+def test_reads_are_large_only_for_few_peers_that_fill_them() -> None:
+    async def work() -> None:
+        data = wire.message(3, wire.store_rq("1.2", 6), b"x" * (3 * READ_SIZE))
+        peers = [Alone(Side.ACCEPTOR) for _ in range(LARGE_READS + 1)]
+        rooms = [peer.engine.transport for peer in peers]
+        assert {len(transport.room) for transport in rooms} == {SMALL_READ}
+        for peer in peers:
+            peer.end.feed(data[: 2 * SMALL_READ])
+            await peer.settle()
+        assert [len(transport.room) for transport in rooms] == [
+            SMALL_READ,
+            *[READ_SIZE] * LARGE_READS,
+        ]
+        peers[1].end.feed(data[2 * SMALL_READ :] + ECHOES)
+        assert len(rooms[1].room) == SMALL_READ, "it sends many messages"
+
+    run(work)
+
+
+class Asking:
+    """A peer that always has more to do."""
+
+    room = turns.small_buffer
+
+    def __init__(self, address: str, turns: Turns, order: list[str]) -> None:
+        self.remote = (address, 1)
+        self._turns, self._order = turns, order
+
+    def take_turn(self) -> None:
+        self._order.append(self.remote[0])
+        self._turns.add(self)
+
+
+def test_addresses_take_turns() -> None:
+    """Three connections of one address get together what one of another address gets."""
+
+    async def work() -> None:
+        order: list[str] = []
+        waiting = Turns(asyncio.get_running_loop())
+        peers: list[Any] = [Asking(name, waiting, order) for name in ("a", "a", "a", "b")]
+        for peer in peers:
+            waiting.add(peer)
+        await until(lambda: len(order) >= 100)
+        for peer in peers:
+            waiting.remove(peer)
+        assert order[:6] == ["a", "b", "a", "b", "a", "b"]
+        length = len(order)
+        await asyncio.sleep(0)
+        assert len(order) == length
+
+    run(work)
+
+
+def test_every_turn_of_the_loop_leaves_time_for_others() -> None:
+    async def work() -> None:
+        order: list[str] = []
+        waiting = Turns(asyncio.get_running_loop())
+        peer: Any = Asking("a", waiting, order)
+        waiting.add(peer)
+        for _ in range(3):
+            await asyncio.sleep(0)  # it comes back, although the peer never has enough
+        waiting.remove(peer)
+        assert order
+
+    run(work)
