@@ -1,18 +1,23 @@
 """The base of all messages: encode the fields of a message class as a command set, and decode.
 
 The fields of a message class *are* its command set: the name of a field names its element in
-`gateway.dimse.command_elements`. A field with the default None is optional, any other is required.
+`gateway.dimse.command_elements`. A field with a default is optional, any other is required.
+
+An optional element of a peer that cannot be decoded says nothing: the default stands in for it. No
+request is refused because of its priority or its move originator, and no response is lost because
+of a counter or comment.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from enum import Enum
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from gateway.dimse import status as codes
 from gateway.dimse.command_elements import (
+    ATTRIBUTE_IDENTIFIER_LIST,
     BY_ATTRIBUTE,
     BY_KEYWORD,
     COMMAND_DATA_SET_TYPE,
@@ -56,6 +61,8 @@ class Parameter(NamedTuple):
     attribute: str
     tag: int
     keyword: str
+    default: Value | None
+    """The value if the element is absent or cannot be decoded."""
     required: bool
     decode: Callable[[bytes], Value | None]
 
@@ -109,9 +116,14 @@ def parameters_of(kind: type[Message]) -> tuple[Parameter, ...]:
 def _parameters(kind: type[Message]) -> Iterator[Parameter]:
     for field in fields(kind):  # type: ignore[arg-type]
         if element := BY_ATTRIBUTE.get(field.name):
-            required = field.default is not None
-            decode = DECODERS[element.vr]
-            yield Parameter(field.name, element.tag, element.keyword, required, decode)
+            required = field.default is MISSING
+            default: Value | None = None if required else field.default  # type: ignore[assignment]
+            decode = _PRIORITIES.get if element.tag == PRIORITY else DECODERS[element.vr]
+            yield Parameter(field.name, element.tag, element.keyword, default, required, decode)
+
+
+_PRIORITIES: dict[bytes, Priority] = {p.to_bytes(2, "little"): p for p in Priority}
+"""The priorities by their encoding; any other value has no meaning."""
 
 
 _KEYWORDS: dict[type, tuple[tuple[str, ...], Callable[[Message], Any]]] = {}
@@ -164,24 +176,24 @@ def _elements_of(kind: type[Message]) -> tuple[tuple[int, str], ...]:
 def build(kind: type[Message], raw: dict[int, bytes], *, strict: bool) -> Message:
     """Return a message of class `kind` from raw values by tag; raises Fault.
 
-    `strict` is for requests, whose UIDs and priority must be valid. Those of a response are only
-    logged, or compared with what was sent.
+    `strict` is for requests, whose UIDs must be valid. Those of a response are only logged, or
+    compared with what was sent.
     """
     message = kind.__new__(kind)
-    for tag, required, decode, set_field, parameter in _fields_of(kind):
+    for tag, default, required, decode, set_field, parameter in _fields_of(kind):
         encoded = raw.get(tag)
         try:
             value = None if encoded is None else decode(encoded)
         except ValueError as fault:
-            raise _fault(parameter, str(fault)) from None
+            if required or (strict and tag == ATTRIBUTE_IDENTIFIER_LIST):
+                raise _fault(parameter, str(fault)) from None
+            value = None
         if value is None:
             if required:
                 raise _fault(parameter, "is missing")
-        elif strict and type(value) is PeerUid:
-            if not is_tolerable(value):
-                raise _fault(parameter, "is not a UID")
-        elif strict and tag == PRIORITY and value not in _PRIORITIES:
-            raise _fault(parameter, f"is {value!r}")
+            value = default
+        elif strict and type(value) is PeerUid and not is_tolerable(value):
+            raise _fault(parameter, "is not a UID")
         set_field(message, value)
     return message
 
@@ -190,26 +202,29 @@ _FIELDS: dict[type, tuple[tuple[Any, ...], ...]] = {}
 
 
 def _fields_of(kind: type[Message]) -> tuple[tuple[Any, ...], ...]:
-    """Return tag, required, decoder, setter and parameter of each field.
+    """Return tag, default, required, decoder, setter and parameter of each field.
 
     The constructor of a frozen class takes more than twice as long as the setters of its slots.
     """
     known = _FIELDS.get(kind)
     if known is None:
         known = _FIELDS[kind] = tuple(
-            (p.tag, p.required, p.decode, getattr(kind, p.attribute).__set__, p)
+            (p.tag, p.default, p.required, p.decode, getattr(kind, p.attribute).__set__, p)
             for p in parameters_of(kind)
         )
     return known
 
 
-_PRIORITIES = frozenset(map(int, Priority))
-
-
 def _fault(parameter: Parameter, text: str) -> Fault:
-    """Return the fault of a parameter; instance UIDs have a status of their own (PS3.7 C.5.8)."""
-    instance = "InstanceUID" in parameter.keyword
-    status = codes.INVALID_SOP_INSTANCE if instance else codes.MISTYPED_ARGUMENT
+    """Return the fault of a parameter; two have a status of their own (PS3.7 C.5.8, PS3.4 C.4.2).
+
+    A destination that is not an AE title is one that nobody knows.
+    """
+    status = codes.MISTYPED_ARGUMENT
+    if "InstanceUID" in parameter.keyword:
+        status = codes.INVALID_SOP_INSTANCE
+    elif parameter.keyword == "MoveDestination":
+        status = codes.MOVE_DESTINATION_UNKNOWN
     return Fault(status, f"{parameter.keyword} {text}", parameter.tag)
 
 

@@ -80,6 +80,7 @@ MESSAGE_ID = 0x0110
 PRIORITY = 0x0700
 COMMAND_DATA_SET_TYPE = 0x0800
 STATUS = 0x0900
+ATTRIBUTE_IDENTIFIER_LIST = 0x1005
 
 ELEMENTS: tuple[Element, ...] = tuple(
     Element(int(number, 16), keyword, VR(vr), attribute)

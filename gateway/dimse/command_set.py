@@ -1,8 +1,8 @@
 """Encode and decode command sets: group 0000 in implicit VR little endian (PS3.7 6.3.1).
 
 Encoding is strict: ascending tags, the right group length, even lengths. Decoding tolerates what
-can be understood anyway: a wrong or missing group length, another order of elements, and retired
-elements.
+can be understood anyway: a wrong or missing group length, another order of elements, retired
+elements, a number with more than one value (the first counts), and text after a NUL.
 """
 
 from __future__ import annotations
@@ -200,9 +200,9 @@ def _decode_unsigned(length: int) -> Callable[[bytes], int | None]:
     def decode_unsigned(raw: bytes) -> int | None:
         if len(raw) == length:
             return int.from_bytes(raw, "little")
-        if raw:
+        if len(raw) % length:
             raise ValueError(f"has {len(raw)} bytes instead of {length}")
-        return None
+        return int.from_bytes(raw[:length], "little") if raw else None
 
     return decode_unsigned
 
@@ -225,7 +225,7 @@ def _decode_uid(raw: bytes) -> str | None:
 
 
 def _decode_ae(raw: bytes) -> str | None:
-    text = raw.rstrip(b"\0").decode("latin-1").strip(" ")
+    text = raw.partition(b"\0")[0].decode("latin-1").strip(" ")
     printable = text.isascii() and text.isprintable() and "\\" not in text
     if len(text) > AE_LENGTH or not printable:
         raise ValueError("is not a valid AE title")
@@ -262,7 +262,7 @@ def _encode_uid(value: Value) -> bytes:
 
 def _encode_ae(value: Value) -> bytes:
     title = _decode_ae(value.encode("ascii")) if isinstance(value, str) else None
-    if title is None:
+    if title is None or "\0" in str(value):
         raise ValueError("not a valid AE title")
     return _encode_text(title, b" ")
 

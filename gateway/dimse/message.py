@@ -349,7 +349,7 @@ def _error_of(
 
 def _unsigned(raw: dict[int, bytes], tag: int) -> int | None:
     value = raw.get(tag)
-    return None if value is None or len(value) != 2 else value[0] | value[1] << 8
+    return None if not value or len(value) % 2 else value[0] | value[1] << 8
 
 
 def _uid(raw: dict[int, bytes], affected: int) -> str | None:

@@ -118,9 +118,7 @@ def test_affected_instance_is_echoed_byte_for_byte(peer: RawPeer, padding: bytes
 
 FAILURES = {
     "no affected SOP instance UID": (store_command(None, drop=0x1000), {0x0117}),
-    "no priority": (store_command(None, drop=0x0700), {0x0212}),
     "no affected SOP class UID": (store_command(None, drop=0x0002), {0x0212}),
-    "priority of 4 bytes": (store_command(None, e0700=bytes(4)), {0x0212}),
     "class of another context": (store_command(None, e0002=uid_value(wire.MR)), {0x0122}),
     "unknown command field": (store_command(None, e0100=us(0x0F00)), {0x0211}),
     "malformed class UID": (store_command(None, e0002=b"../../x."), {0x0122, 0x0212}),
@@ -162,6 +160,34 @@ def test_wrong_command_sets_are_answered(
             assert response.elements[tag] == sent[tag]
     assert peer.echo(2).command == wire.echo_rsp(2)
     assert stored(gateway_process, INSTANCE.uid) == 0
+
+
+IDLE = {
+    "no priority": {"drop": 0x0700},
+    "priority 3": {"e0700": us(3)},
+    "priority of 4 bytes": {"e0700": bytes(4)},
+    "priority of a byte": {"e0700": b"\2"},
+    "move originator of 18 characters": {"e1030": b"EIGHTEEN_LETTERS_!"},
+    "move originator with NULs": {"e1030": b"STORE\0\0SCU\0\0"},
+    "move originator of NULs": {"e1030": bytes(16)},
+    "move originator that is no text": {"e1030": b"\\\xff\x1b\n"},
+    "originator ID of 4 bytes": {"e1031": bytes((7, 0, 0, 0))},
+    "originator ID of a byte": {"e1031": b"\7"},
+    "elements of a response": {"e0901": b"\1\2\3", "e0902": b"\xff" * 100, "e1020": b"\1"},
+    "elements of other services": {"e0600": b"NOBODY THAT ANYONE KNOWS", "e1005": b"\1\2\3"},
+    "length to end": {"e0001": bytes(4)},
+    "message ID of 4 bytes": {"e0110": bytes((1, 0, 0, 0))},
+}
+
+
+@pytest.mark.parametrize("odd", **parameters(IDLE))
+def test_what_says_nothing_of_the_instance_never_decides(
+    peer: RawPeer, gateway_process, odd: dict
+) -> None:
+    instance = instances.make()
+    response = store(peer, store_command(instance.uid, **odd), instance.data_set)
+    assert response.command == wire.store_rsp(instance.uid, 1)
+    assert stored(gateway_process, instance.uid) == 1
 
 
 def test_store_on_the_verification_context(peer: RawPeer) -> None:

@@ -16,6 +16,8 @@ from gateway.dimse.message import (
     CCancelRQ,
     CEchoRQ,
     CFindRQ,
+    CGetRQ,
+    CGetRSP,
     CMoveRQ,
     CMoveRSP,
     CStoreRQ,
@@ -103,7 +105,7 @@ def outcome(data: bytes) -> object:
     if isinstance(result, RemoteProtocolError):
         assert (result.source, result.reason) == (0, 0)
     elif isinstance(result, MessageError):
-        assert result.status in (0x0117, 0x0211, 0x0212)
+        assert result.status in (0x0117, 0x0211, 0x0212, 0xA801)
         answer = decode_set(error_response(result).encode())
         assert answer[0x0120] == result.respond_to.message_id
         assert answer[0x0100] == result.respond_to.command_field | 0x8000
@@ -195,14 +197,9 @@ def test_parameters_of_a_store():
         ({"x1000": b"1.2\0/x\0\0"}, 0x0117, 0x1000),
         ({"x0002": None}, 0x0212, 0x0002),
         ({"x0002": b"CT Image"}, 0x0212, 0x0002),
-        ({"x0700": None}, 0x0212, 0x0700),
-        ({"x0700": b"\0"}, 0x0212, 0x0700),
-        ({"x0700": b"\3\0"}, 0x0212, 0x0700),
         ({"x0800": None}, 0x0212, 0x0800),
         ({"x0800": b"\1\1"}, 0x0212, 0x0800),
         ({"x0800": b"\1\1\1\1"}, 0x0212, 0x0800),
-        ({"x1030": b"SEVENTEEN_LETTERS "}, 0x0212, 0x1030),
-        ({"x1031": b"\0\0\0\0"}, 0x0212, 0x1031),
     ],
 )
 def test_missing_and_malformed_elements(changes, status, offending):
@@ -228,6 +225,99 @@ def test_missing_and_malformed_elements(changes, status, offending):
 )
 def test_what_is_tolerated(changes, message):
     assert decode(command_set(STORE, **changes)) == (message, True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"x0700": None},
+        {"x0700": b""},
+        {"x0700": b"\0"},
+        {"x0700": b"\3\0"},
+        {"x0700": b"\xff\xff"},
+        {"x0700": b"\1\0\0\0"},
+        {"x0700": b"HIGH"},
+        {"x1030": b"SEVENTEEN_LETTERS "},
+        {"x1030": b"A\\B "},
+        {"x1030": b"\xd6T\xc0\0"},
+        {"x1030": b"A\nB "},
+        {"x1030": b"\0\0\0\0"},
+        {"x1030": b"\0BEHIND A NUL"},
+        {"x1031": b"\7"},
+        {"x1031": b"\7\0\0"},
+        {"x0901": b"\1"},
+        {"x0902": b"\xff" * 300},
+        {"x0903": b"\1"},
+        {"x1020": b"\1\0\0"},
+    ],
+    ids=str,
+)
+def test_what_says_nothing_of_the_instance_never_decides(changes):
+    assert decode(command_set(STORE, **changes)) == (STORE, True)
+
+
+@pytest.mark.parametrize(
+    ("raw", "title"),
+    [
+        (b"ORIGINATOR", "ORIGINATOR"),
+        (b"ORIGINATOR\0\0\0\0\0\0", "ORIGINATOR"),
+        (b"ORIGINATOR      \0\0", "ORIGINATOR"),
+        (b"A\0rest of a C string", "A"),
+        (b"SIXTEEN_LETTERS_" + b" " * 4, "SIXTEEN_LETTERS_"),
+        (b"SEVENTEEN_LETTERS ", None),
+    ],
+)
+def test_the_move_originator_is_told_as_far_as_it_is_an_ae_title(raw, title):
+    decoded = decode_message(command_set(STORE, x1030=raw))
+    assert decoded == replace(STORE, move_originator_ae_title=title)
+
+
+@pytest.mark.parametrize("raw", [b"\x09\0", b"\x09\0\0\0", b"\x09\0\1\0"])
+def test_of_several_numbers_the_first_counts(raw):
+    decoded = decode_message(command_set(STORE, x1031=raw, x0110=raw))
+    assert decoded == replace(STORE, move_originator_message_id=9, message_id=9)
+    response = decode_message(command_set(CStoreRSP(1, 0), x0120=raw, x0900=raw))
+    assert response == CStoreRSP(9, 9, affected_sop_class_uid=None)
+
+
+@pytest.mark.parametrize("request_", [CFindRQ(1, "1.2"), CGetRQ(1, "1.2"), CMoveRQ(1, "1.2", "A")])
+@pytest.mark.parametrize("priority", [None, b"\3\0", b"\0\0\0\0", b"\7"])
+def test_the_priority_of_a_query_never_decides(request_, priority):
+    assert decode(command_set(request_, x0700=priority)) == (request_, True)
+
+
+def test_a_c_echo_needs_no_class():
+    assert decode(command_set(CEchoRQ(1), x0002=None)) == (CEchoRQ(1), False)
+
+
+@pytest.mark.parametrize("raw", [b"SEVENTEEN_LETTERS ", b"A\\B ", b"\xd6 ", b"", None])
+def test_a_destination_that_nobody_can_know_is_unknown(raw):
+    error = failure(command_set(CMoveRQ(1, "1.2", "AE"), x0600=raw))
+    assert (error.status, error.offending_element) == (0xA801, (0x0600,))
+    assert error_response(error).command_field == CommandField.C_MOVE_RSP
+
+
+def test_what_names_the_attributes_to_get_decides():
+    error = failure(command_set(NGetRQ(1, "1.2", "1.3", (0x00100010,)), x1005=b"\1\0"))
+    assert (error.status, error.offending_element) == (0x0212, (0x1005,))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"x0901": b"\1"},
+        {"x0901": b"\1\0\2"},
+        {"x1020": b"\1"},
+        {"x1021": b"\1\0\0"},
+        {"x1022": b"many!"},
+        {"x1023": b""},
+        {"x0903": b"\7", "x1030": b"\xff\xff", "x0700": b"\7\0"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("response", [CMoveRSP(1, 0xFF00), CGetRSP(1, 0xFF00)])
+def test_odd_elements_of_a_response_are_left_out(response, changes):
+    assert decode_message(command_set(response, **changes)) == response
 
 
 @pytest.mark.parametrize("type_", [b"\0\0", b"\1\0", b"\2\1", b"\xff\xff"])
@@ -291,7 +381,6 @@ def test_unknown_command_fields_are_0211(field):
         command_set(CStoreRSP(1, 0), x0900=None),
         command_set(CStoreRSP(1, 0), x0800=None),
         command_set(CStoreRSP(1, 0)) + b"\0",
-        command_set(CMoveRSP(1, 0), x1020=b"\0"),
         command_set(CCancelRQ(1), x0120=None),
         command_set(CCancelRQ(1), x0120=None, x0110=b"\1\0"),
     ],
