@@ -280,6 +280,8 @@ class WorkerSettings:
     """The options of the worker in the configuration."""
     destinations: dict[str, Destination] = field(default_factory=dict)
     """The destinations of C-MOVE, by AE title."""
+    association: AssociationSettings = field(default_factory=AssociationSettings)
+    """The timeouts of the associations with them."""
     fabric: FabricSettings = field(default_factory=FabricSettings)
     log: LogSettings = field(default_factory=LogSettings)
 

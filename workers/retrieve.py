@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import stat
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
@@ -62,11 +63,20 @@ class Retriever(IndexedWorker):
             return
         yield from first
         yield number
+        elsewhere: Counter[str] = Counter()
         for entry in self.index.instances(query):
             if event.is_cancelled:
                 yield status.CANCEL, None
                 return
+            if self._is_elsewhere(entry):
+                elsewhere[entry.holder] += 1
             yield status.PENDING, self._instance(event, entry, converter)
+        if elsewhere:
+            # The failures are counted all the same: this success is only of what was asked for.
+            yield status_with_comment(status.SUCCESS, _held_by(elsewhere)), None
+
+    def _is_elsewhere(self, entry: IndexEntry) -> bool:
+        return entry.holder != self.settings.holder_of_files and not self.settings.shared
 
     def _query(self, event: Event) -> Query:
         sop_class = str(event.request.AffectedSOPClassUID)
@@ -78,8 +88,7 @@ class Retriever(IndexedWorker):
     ) -> Path | Instance | Dataset:
         """Return what to send; a data set with only its UID makes the sub-operation fail."""
         path = worker.context.data_dir.absolute() / FOLDER / entry.path
-        own = self.settings.holder_of_files
-        if entry.holder != own and not self.settings.shared:
+        if self._is_elsewhere(entry):
             why = f"the file is at {entry.holder}, and archive.shared is false"
         elif why := _defect(path, entry):
             _publish_missing(event, entry, path)
@@ -120,6 +129,12 @@ def _defect(path: Path, entry: IndexEntry) -> str:
         return f"the file {entry.path} is gone"
     is_whole = stat.S_ISREG(found.st_mode) and found.st_size == entry.start + entry.size
     return "" if is_whole else f"the file {entry.path} is not the one that was stored"
+
+
+def _held_by(holders: Counter[str]) -> str:
+    """Return an Error Comment: the AE titles from which the peer can retrieve the rest."""
+    held = ", ".join(f"{holder} ({number})" for holder, number in holders.most_common())
+    return f"Not here but at {held}"
 
 
 def _publish_missing(event: Event, entry: IndexEntry, path: Path) -> None:

@@ -22,16 +22,9 @@ class Shared:
     def __init__(
         self, settings: AcceptorSettings, fabric: Server, spool: Spool, watermark: Watermark
     ) -> None:
-        limits = settings.association
         self.settings = settings
         self.policy = policy_of(settings)
-        self.timeouts = Timeouts(
-            acse=limits.acse_timeout,
-            dimse=limits.dimse_timeout,
-            network=limits.network_timeout,
-            artim=limits.artim_timeout,
-            send=limits.send_timeout,
-        )
+        self.timeouts = Timeouts.of(settings.association)
         self.fabric = fabric
         self.spool = spool
         self.watermark = watermark

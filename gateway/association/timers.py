@@ -49,6 +49,18 @@ class Timeouts:
         """Return one timeout for every wait for an answer, and no limit for an idle association."""
         return cls(seconds, seconds, seconds, None, min(seconds, 10.0), seconds)
 
+    @classmethod
+    def of(cls, settings: AssociationSettings) -> Timeouts:
+        """Return the timeouts that the `[association]` table states."""
+        return cls(
+            connect=settings.acse_timeout,
+            acse=settings.acse_timeout,
+            dimse=settings.dimse_timeout,
+            network=settings.network_timeout,
+            artim=settings.artim_timeout,
+            send=settings.send_timeout,
+        )
+
     @property
     def shortest(self) -> float:
         """The shortest of those that `SilenceTimer` watches."""

@@ -224,10 +224,15 @@ def _decode_uid(raw: bytes) -> str | None:
     return PeerUid.of(text, raw) if text else None
 
 
+def is_ae_title(text: str) -> bool:
+    """Return whether an AE element can have the value (PS3.5 6.2)."""
+    printable = text.isascii() and text.isprintable() and "\\" not in text
+    return printable and 1 <= len(text.strip(" ")) <= AE_LENGTH
+
+
 def _decode_ae(raw: bytes) -> str | None:
     text = raw.partition(b"\0")[0].decode("latin-1").strip(" ")
-    printable = text.isascii() and text.isprintable() and "\\" not in text
-    if len(text) > AE_LENGTH or not printable:
+    if text and not is_ae_title(text):
         raise ValueError("is not a valid AE title")
     return text or None
 
@@ -261,10 +266,9 @@ def _encode_uid(value: Value) -> bytes:
 
 
 def _encode_ae(value: Value) -> bytes:
-    title = _decode_ae(value.encode("ascii")) if isinstance(value, str) else None
-    if title is None or "\0" in str(value):
+    if not isinstance(value, str) or not is_ae_title(value):
         raise ValueError("not a valid AE title")
-    return _encode_text(title, b" ")
+    return _encode_text(value.strip(" "), b" ")
 
 
 def _encode_comment(value: Value) -> bytes:

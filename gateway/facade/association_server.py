@@ -133,6 +133,7 @@ class AssociationServer(BindsHandlers):
             data_dir=str(folder),
             durable=False,
             drain_timeout=self.drain_timeout,
+            association=settings.association,
         )
         self._session = Session(self._handlers, worker)
         self._session.start()

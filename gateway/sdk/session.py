@@ -20,6 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway import process
+from gateway.association.timers import Timeouts
 from gateway.errors import ConfigError, FabricError
 from gateway.events import CATALOGUE
 from gateway.fabric import (
@@ -117,7 +118,7 @@ class Session:
         self._endings: SimpleQueue[SessionEnding] = SimpleQueue()
         self._loop = HandlerLoop()
         self._credit = settings.concurrency or worker.concurrency
-        self._routes = Routes(settings.destinations)
+        self._routes = Routes(settings.destinations, Timeouts.of(settings.association))
         self._executor = Executor(
             self._credit,
             self._send,

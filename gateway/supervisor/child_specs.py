@@ -118,6 +118,7 @@ def members(launch: WorkerLaunch, settings: Settings, modules: ChildModules) -> 
             drain_timeout=settings.gateway.drain_timeout,
             options=_options(table, target, settings),
             destinations=settings.destinations,
+            association=settings.association,
             fabric=settings.fabric,
             log=settings.log,
         )

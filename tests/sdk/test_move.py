@@ -1,6 +1,7 @@
 """C-MOVE from a handler to a storage SCP of somebody else's (pynetdicom)."""
 
 import queue
+import socket
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +20,7 @@ from pynetdicom import AE
 from pynetdicom import evt as theirs
 
 from gateway import evt
+from gateway.association.timers import Timeouts
 from gateway.datasets.coding import decode, encode
 from gateway.datasets.conversion import encoded_instance
 from gateway.sdk.bound_handler import BoundHandler
@@ -88,8 +90,8 @@ def image(number=1, sop_class=CTImageStorage):
 class Mover:
     """One request at a time, through an executor."""
 
-    def __init__(self, destinations=None):
-        self.loop, self.routes = HandlerLoop(), Routes(destinations)
+    def __init__(self, destinations=None, timeouts=None):
+        self.loop, self.routes = HandlerLoop(), Routes(destinations, timeouts)
         self.replies = queue.SimpleQueue()
         self.executor = Executor(1, self._send, loop=self.loop, routes=self.routes)
         self.executor.start()
@@ -328,9 +330,74 @@ def test_a_destination_that_cannot_be_reached(mover, calling):
         if calling:
             them._ae.require_calling_aet = calling
         address = them.address if calling else ("127.0.0.1", 1)
-        told = mover.move(address, 2, (0xFF00, image(1)), (0xFF00, image(2)))
-        assert told[-1][0] == 0xA801
+        told = mover.move(address, 3, (0xFF00, image(1)), (0xFF00, image(2)))
+        assert told[-1][:2] == (0xA801, [0, 3, 0, None])
+        assert failed_list(told[-1][2]) == ["1.2.3.1", "1.2.3.2"]
         assert len(told) == 2
+
+
+@contextmanager
+def named(destination, timeouts=None):
+    made = Mover({"DOWN": destination}, timeouts)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_a_destination_of_the_table_that_is_down():
+    with named(Destination("127.0.0.1", 1)) as mover:
+        told = mover.move("DOWN", 3, *((0xFF00, image(n)) for n in (1, 2, 3)))
+    assert [one[0] for one in told] == [3, 0xA702]
+    assert told[-1][1] == [0, 3, 0, None]
+    assert failed_list(told[-1][2]) == ["1.2.3.1", "1.2.3.2", "1.2.3.3"]
+    comment = told[-1][2].payload["elements"]["ErrorComment"]
+    assert comment == "No association with the move destination"
+
+
+def test_a_handler_that_raises_or_fails_after_that():
+    def raises(event):
+        yield "DOWN"
+        yield 2
+        yield 0xFF00, image(1)
+        raise KeyError("x")
+
+    with named(Destination("127.0.0.1", 1)) as mover:
+        mover.begin(raises)
+        assert [mover.next()[0] for _ in range(2)] == [2, 0xA702]
+        assert mover.move("DOWN", 2, (0xFF00, image(1)), (0xFE00, None))[-1][:2] == (
+            0xFE00,
+            [0, 1, 0, 1],
+        )
+
+
+def test_the_destination_has_the_configured_time_to_answer():
+    """It takes the connection, and never answers the A-ASSOCIATE-RQ."""
+    timeouts = Timeouts(acse=0.05, dimse=WALL)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        named(Destination(*silent.getsockname()), timeouts) as mover,
+    ):
+        told = mover.move("DOWN", 1, (0xFF00, image(1)))
+    assert told[-1][:2] == (0xA702, [0, 1, 0, None])
+
+
+@pytest.mark.parametrize("title", ["A\\B", "K\xd6LN", "A\nB"])
+def test_a_calling_title_that_no_element_can_hold_is_left_out(mover, title, monkeypatch):
+    monkeypatch.setitem(ASSOC["requestor"], "ae_title", title)
+    with scp() as them:
+        assert mover.move(them.address, 1, (0xFF00, image(1)))[-1][:2] == (0, [1, 0, 0, None])
+        assert them.stored == [("1.2.3.1", ExplicitVRLittleEndian, (None, None))]
+
+
+def test_a_data_set_of_nothing_but_its_uid_fails_alone(mover, caplog):
+    lone = Dataset()
+    lone.SOPInstanceUID = "1.2.3.9"
+    with scp() as them:
+        told = mover.move(them.address, 2, (0xFF00, lone), (0xFF00, image(1)))
+        assert told[-1][:2] == (0xB000, [1, 1, 0, None])
+    assert failed_list(told[-1][2]) == "1.2.3.9"
+    assert "object has no attribute" not in caplog.text
 
 
 def test_a_destination_that_aborts(mover):

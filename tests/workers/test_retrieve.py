@@ -175,18 +175,44 @@ def test_all_of_them_vanished(worker, files, retrieval):
     assert counts(retrieval(worker)) == (0xA702, 4, 0, 4, 0)
 
 
+def held_by(monkeypatch, *holders: str) -> None:
+    """Let the index say that the instances are the files of other gateways."""
+    index = retrieve.retriever.index
+    entries = zip(index.everything(), holders, strict=True)
+    theirs = [entry._replace(holder=holder) for entry, holder in entries]
+    monkeypatch.setattr(index, "instances", lambda _query: iter(theirs))
+
+
+@BOTH
 @pytest.mark.parametrize(
     ("settings", "is_sent"), [({}, False), ({"shared": True}, True)], ids=["own", "shared"]
 )
-def test_the_file_of_another_gateway(holdings, settings, is_sent, monkeypatch):
+def test_the_file_of_another_gateway(holdings, retrieval, settings, is_sent, monkeypatch, caplog):
     (file,) = holdings.put(SERIES[0])
     with testing.started(retrieve.worker, holdings.data, archive=settings) as worker:
-        index = retrieve.retriever.index
-        theirs = [entry._replace(holder="OTHER") for entry in index.everything()]
-        monkeypatch.setattr(index, "instances", lambda _query: iter(theirs))
-        result = get(worker)
+        held_by(monkeypatch, "OTHER")
+        result = retrieval(worker)
     assert result.sent == ([file] if is_sent else [])
     assert result.failed_uids == ([] if is_sent else ["1.1.0"])
+    assert counts(result) == ((0, 1, 1, 0, 0) if is_sent else (0xA702, 1, 0, 1, 0))
+    assert ("the file is at OTHER" in caplog.text) != is_sent
+    assert "object has no attribute" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("event", "request_"),
+    [
+        (events.EVT_C_GET, dimse.CGetRQ(1, GET)),
+        (events.EVT_C_MOVE, dimse.CMoveRQ(1, MOVE, "THERE")),
+    ],
+    ids=["C-GET", "C-MOVE"],
+)
+def test_the_response_says_where_the_rest_is(worker, event, request_, monkeypatch):
+    held_by(monkeypatch, "OTHER", "", "FAR", "OTHER")
+    asked = SimulatedRequest(event, request_, request_.affected_sop_class_uid)
+    routes = testing.simulated_retrieval.SimulatedRoutes(testing.Peer(), THERE)
+    answer = asked.answers(worker, (), testing.Peer(), asked.encode(STUDY), routes=routes)[-1]
+    assert answer.payload["elements"]["ErrorComment"] == "Not here but at OTHER (2), FAR (1)"
 
 
 def test_a_compressed_instance_that_the_peer_does_not_take(holdings):

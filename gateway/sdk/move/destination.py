@@ -91,7 +91,7 @@ class DestinationAssociation:
         agreed = min(association.window or most, most) if association is not None else 1
         return self.in_flight >= agreed
 
-    def begin(self, instance: Any, originator: tuple[str, int]) -> StartedStore:
+    def begin(self, instance: Any, originator: tuple[str, int] | None) -> StartedStore:
         """Send a data set, file or claim by C-STORE, without waiting for the response.
 
         Raises NoRoute if there is no association, and GatewayError or OSError for what cannot be

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydicom.dataset import Dataset
 
-from gateway.datasets import Instance
+from gateway.datasets import DatasetError, Instance
 from gateway.datasets.conversion import instance_in, is_file
+from gateway.dimse.command_set import is_ae_title
 from gateway.dimse.suboperations import SuboperationCounters
 from gateway.errors import GatewayError
 from gateway.sdk.move.destination import NoRoute, StartedStore
@@ -39,6 +40,8 @@ class SuboperationsInFlight:
     def __init__(self, event: Event, peer_time: PeerTime) -> None:
         self.counters = SuboperationCounters()
         self.route: Route | None = None
+        self.is_unreachable = False
+        """Whether the destination did not accept even one association."""
         self._event = event
         self._peer_time = peer_time
         self._number_begun = 0
@@ -46,20 +49,23 @@ class SuboperationsInFlight:
         """The number of each sub-operation, and its SOP Instance UID."""
         self._failed: list[tuple[int, str]] = []
 
-    def begin(self, instance: Any) -> bool:
-        """Begin one, and wait for room for another; return False without an association."""
+    def begin(self, instance: Any) -> None:
+        """Begin one, and wait for room for another.
+
+        At a destination that cannot be reached all of them fail, and are listed as failed.
+        """
         if (route := self.route) is None:
             raise RuntimeError("a sub-operation without a destination")
-        started = self._started(route, instance)
+        started = None if self.is_unreachable else self._started(route, instance)
+        number, self._number_begun = self._number_begun, self._number_begun + 1
         if started is None:
-            return False
-        self._open[started.answered] = self._number_begun, started.sop_instance_uid
-        self._number_begun += 1
+            self._count(None, number, _uid_in(instance))
+            return
+        self._open[started.answered] = number, started.sop_instance_uid
         with self._peer_time():
             while route.is_full:
                 waiting = [one for one in self._open if not one.done()]
                 wait(waiting, return_when=FIRST_COMPLETED)
-        return True
 
     def count_answered(self) -> bool:
         """Count the sub-operations that have ended; return whether there were any."""
@@ -71,10 +77,13 @@ class SuboperationsInFlight:
                 status = one.result().status
             except Exception as error:
                 self._warn(error)  # this sub-operation failed, the others continue
-            known = len(self.counters.failed)
-            self.counters.count(status, uid)
-            self._failed += [(number, failed) for failed in self.counters.failed[known:]]
+            self._count(status, number, uid)
         return bool(over)
+
+    def _count(self, status: int | None, number: int, uid: str) -> None:
+        known = len(self.counters.failed)
+        self.counters.count(status, uid)
+        self._failed += [(number, failed) for failed in self.counters.failed[known:]]
 
     def finish(self) -> None:
         """Wait for the open sub-operations, and release the associations."""
@@ -95,16 +104,18 @@ class SuboperationsInFlight:
 
     def _started(self, route: Route, instance: Any) -> StartedStore | None:
         """Return a sub-operation that was begun or has failed; None without an association."""
-        originator = self._event.assoc.requestor.ae_title, int(self._event.request.MessageID)
         try:
             if not (isinstance(instance, Dataset | Instance) or is_file(instance)):
                 raise TypeError(f"a {type(instance).__name__} cannot be sent")
+            if isinstance(instance, Dataset) and "SOPClassUID" not in instance:
+                raise DatasetError("a data set without SOPClassUID is not sent")
             with self._peer_time():
-                return route.begin(instance, originator)
+                return route.begin(instance, _originator(self._event))
         except Exception as error:
             # errors of the handler, the destination, the file or pydicom
             if isinstance(error, NoRoute) and not route.was_reached:
                 self._warn(error)
+                self.is_unreachable = True
                 return None
             failed: Future[ReceivedResponse] = Future()
             failed.set_exception(error)
@@ -112,6 +123,16 @@ class SuboperationsInFlight:
 
     def _warn(self, error: Exception) -> None:
         log.warning("association=%s C-MOVE sub-operation: %s", self._event.assoc_id, error)
+
+
+def _originator(event: Event) -> tuple[str, int] | None:
+    """Return AE title and message ID of the C-MOVE; None for a title that no AE element can hold.
+
+    A calling AE title is checked by no association (PS3.8 9.3.2), and must not make every
+    sub-operation fail.
+    """
+    title = event.assoc.requestor.ae_title
+    return (title, int(event.request.MessageID)) if is_ae_title(title) else None
 
 
 def _uid_in(instance: Any) -> str:

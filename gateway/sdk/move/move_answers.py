@@ -1,6 +1,10 @@
 """C-MOVE: the destination, the number of sub-operations, then pairs of a status and an instance.
 
 The sub-operations are performed here, over associations of the worker's own (PS3.4 C.4.2).
+
+At a destination that accepts no association every instance is listed as failed. An AE of the
+configuration is a known destination, so the status is that of sub-operations which all failed
+(A702). For the address of a handler it is the one that pynetdicom sends (A801).
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("gateway.sdk")
 
 UNKNOWN = Answer({"status": codes.MOVE_DESTINATION_UNKNOWN, "elements": {}})
+_NO_ASSOCIATION = "No association with the move destination"
 _MAX_PORT = 0xFFFF
 
 
@@ -47,6 +52,8 @@ class MoveAnswers:
         self._event = event
         self._routes = routes
         self._state = MoveHandlerState.DESTINATION
+        self._unreachable = codes.MOVE_DESTINATION_UNKNOWN
+        """The status if the destination accepts no association."""
         self._in_flight = SuboperationsInFlight(event, peer_time)
 
     def __call__(self, value: Any) -> Answer | None:
@@ -96,6 +103,7 @@ class MoveAnswers:
             if named is None:
                 log.warning("event=%s the table has no such destination", self._event.name)
                 return UNKNOWN
+            self._unreachable = codes.UNABLE_TO_PERFORM_SUBOPERATIONS
             value = named
         match value:
             case Dataset() | (int(), None | Dataset()):
@@ -129,8 +137,7 @@ class MoveAnswers:
 
     def _suboperation(self, instance: Any) -> Answer | None:
         """Begin a sub-operation; return the counters if some were answered meanwhile."""
-        if not self._in_flight.begin(instance):
-            return self._final(UNKNOWN)
+        self._in_flight.begin(instance)
         if not self._in_flight.count_answered():
             return None
         counters = self._in_flight.counters.elements(with_remaining=True)
@@ -142,10 +149,13 @@ class MoveAnswers:
         if "failed" in answer.payload:
             return answer
         counters, data = self._in_flight.counters, answer.data
-        status = counters.conclude(answer.payload["status"])
+        status, elements = answer.payload["status"], answer.payload["elements"]
+        if self._in_flight.is_unreachable and status != codes.CANCEL:
+            status, elements = self._unreachable, {"ErrorComment": _NO_ASSOCIATION}
+        status = counters.conclude(status)
         if status == codes.SUCCESS:
             data = None
         elif data is None:
             data = encode_failed_list(counters.failed, self._event.context.transfer_syntax)
-        elements = counters.elements(with_remaining=status == codes.CANCEL)
-        return Answer({"status": status, "elements": answer.payload["elements"] | elements}, data)
+        elements = elements | counters.elements(with_remaining=status == codes.CANCEL)
+        return Answer({"status": status, "elements": elements}, data)

@@ -15,6 +15,7 @@ from gateway.settings import Destination
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gateway.association.timers import Timeouts
     from gateway.requestor.proposal import Contexts, Proposal
     from gateway.requestor.sync import BlockingAssociation
 
@@ -31,8 +32,13 @@ _IGNORED = frozenset({"ext_neg", "evt_handlers"})
 class Routes:
     """The table of destinations, and the thread that runs the associations."""
 
-    def __init__(self, destinations: Mapping[str, Destination] | None = None) -> None:
+    def __init__(
+        self,
+        destinations: Mapping[str, Destination] | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> None:
         self._destinations = destinations or {}
+        self._timeouts = timeouts
         self._lock = threading.Lock()
         self._requestor: Requestor | None = None
 
@@ -76,7 +82,7 @@ class Routes:
             if self._requestor is None:
                 self._requestor = Requestor()
             requestor = self._requestor
-        return requestor.associate(address, proposal)
+        return requestor.associate(address, proposal, timeouts=self._timeouts)
 
     def close(self) -> None:
         """End the thread; associations that are still open are lost."""
@@ -117,7 +123,7 @@ class Route:
         """Whether one more C-STORE would have to wait."""
         return not self._more and all(one.is_full for one in self._associations)
 
-    def begin(self, instance: Any, originator: tuple[str, int]) -> StartedStore:
+    def begin(self, instance: Any, originator: tuple[str, int] | None) -> StartedStore:
         """Send a data set, file or claim by C-STORE; a file is read until the response has arrived.
 
         Raises NoRoute if there is no association, and GatewayError, OSError or what pydicom raises

@@ -160,7 +160,7 @@ class _SimulatedRoute(Route):
     def was_reached(self) -> bool:
         return True
 
-    def begin(self, what: Any, originator: tuple[str, int]) -> StartedStore:  # noqa: ARG002
+    def begin(self, what: Any, originator: tuple[str, int] | None) -> StartedStore:  # noqa: ARG002
         answered: Future[ReceivedResponse] = Future()
         answered.set_result(ReceivedResponse(CStoreRSP(1, self._peer.status)))
         return StartedStore(self._take(what), answered)
