@@ -94,6 +94,8 @@ class Inbox:
         """Operations performed at the same time (PS3.7 D.3.3.3)."""
         self.gathered = 0
         """Bytes in memory of the data sets of requests that are not answered yet."""
+        self.refused = 0
+        """Requests that were refused at their command set, without asking the port."""
         self.progress = 0.0
         """The loop's time at which the last piece of a request arrived."""
         self._engine = engine
@@ -183,12 +185,14 @@ class Inbox:
                 "association=%s %s refused: 0x%04X %s",
                 *(self._engine.id, type(request).__name__, error.status, error),
             )
+            self.refused += 1
             response = request.response(error.status, error_comment=str(error))
             return Prepared(self, message_id, context.id, response)
 
     def _refuse_undecodable(self, failed: MessageFailed) -> Prepared:
         """Refuse a request whose command set is wrong, but can be answered."""
         error = failed.error
+        self.refused += 1
         log.warning(
             "association=%s request refused: 0x%04X %s", self._engine.id, error.status, error
         )

@@ -43,7 +43,8 @@ def command(*, query: GetOptions, peer: RequestorOptions) -> None:
     """Retrieve instances from a peer into files, over the same association.
 
     Each instance becomes DIR/SOPInstanceUID.dcm. Ctrl-C asks the peer to stop (C-CANCEL); complete
-    files stay. The exit status is 0 only if every instance was received. Example:
+    files stay. The exit status is 0 only if every instance was written, and the peer counted no
+    other number. Example:
 
     dicom-gateway get 127.0.0.1 11112 -k StudyInstanceUID=1.2.3 -o study/
     """
@@ -60,15 +61,16 @@ def command(*, query: GetOptions, peer: RequestorOptions) -> None:
     contexts, roles = get_contexts(sop_class, sop_classes, syntaxes)
     output = peer.output()
     files = _Files(output)
-    folder = Folder(_create(query.out), files.received, peer.aec)
+    folder = Folder(_create(query.out), files.add, peer.aec)
 
     async def work(interrupt: Interrupt) -> int:
         async with peer.associated(contexts, folder, roles) as association:
             operation = await association.c_get(sop_class, encoder(asked))
             progress = RetrieveProgress(output, "received")
             final = await progress.follow(operation, interrupt)
-            status = progress.end(sop_class, final, written=files.written)
-            return status if not files.failed else 1
+            files.refused = association.refused
+            status = progress.end(sop_class, final, done=files.received, written=files.written)
+            return status if files.received == files.written else 1
 
     run(output, work)
 
@@ -80,8 +82,16 @@ class _Files:
         self._output = output
         self.written = 0
         self.failed = 0
+        self.refused = 0
+        """Requests that cannot be an instance: with an invalid UID, on a context of another class.
+        """
 
-    def received(self, received: Received) -> None:
+    @property
+    def received(self) -> int:
+        """The number of instances that came, written or not."""
+        return self.written + self.failed + self.refused
+
+    def add(self, received: Received) -> None:
         if received.path is not None:
             self.written += 1
             text = "" if self._output.interactive else str(received.path)

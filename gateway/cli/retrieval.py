@@ -59,22 +59,48 @@ class RetrieveProgress:
             text = f"{done} of {done + remaining} {self._verb}"
             self._output.event("progress", text, **numbers)
 
-    def end(self, sop_class: str, final: ReceivedResponse, **more: int) -> int:
-        """Print the summary and return the exit status; `more` are further numbers to print."""
+    def end(
+        self,
+        sop_class: str,
+        final: ReceivedResponse,
+        *,
+        done: int | None = None,
+        written: int | None = None,
+    ) -> int:
+        """Print the summary and return the exit status.
+
+        `done` and `written` are what this side counted itself (C-GET). Otherwise the numbers are
+        those of the peer, and there are no others (C-MOVE). If the peer says another number than
+        `written`, both are printed.
+        """
         numbers = counters(final)
         status_text = describe_status(sop_class, final.response)
-        parts = [f"{numbers['completed']} {self._verb}"]
-        for number, what in (
-            (numbers["warning"], "with a warning"),
-            (numbers["failed"], "failed"),
-            (numbers["remaining"], "not started"),
-            *((number, what) for what, number in more.items()),
+        parts = [f"{numbers['completed'] if done is None else done} {self._verb}"]
+        parts += [] if written is None else [f"{written} written"]
+        for name, what in (
+            ("warning", "with a warning"),
+            ("failed", "failed"),
+            ("remaining", "not started"),
         ):
-            parts += [f"{number} {what}"] if number else []
+            parts += [f"{numbers[name]} {what}"] if numbers[name] else []
+        agreed = written is None or is_count(final, written)
+        if not agreed:
+            parts.append(f"but {numbers['completed'] + numbers['warning']} according to the peer")
         text = f"{', '.join(parts)}; {status_text}"
-        said = {"status": final.status, "text": status_text}
-        self._output.event("summary", text, **said, **numbers, **more)
-        return 0 if final.category is Category.SUCCESS and not numbers["failed"] else 1
+        said: dict[str, int | str] = {"status": final.status, "text": status_text, **numbers}
+        if done is not None and written is not None:
+            said |= {self._verb: done, "written": written}
+        self._output.event("summary", text, **said)
+        succeeded = final.category is Category.SUCCESS and not numbers["failed"]
+        return 0 if succeeded and agreed else 1
+
+
+def is_count(final: ReceivedResponse, number: int) -> bool:
+    """Return whether the peer counted `number` sub-operations without failure, or does not say."""
+    if getattr(final.response, "number_of_completed_suboperations", None) is None:
+        return True
+    numbers = counters(final)
+    return numbers["completed"] + numbers["warning"] == number
 
 
 def counters(received: ReceivedResponse) -> dict[str, int]:

@@ -82,6 +82,11 @@ class RequestorConnection:
         return self.engine.in_flight.window
 
     @property
+    def refused(self) -> int:
+        """The peer's requests that were refused at their command set, unseen by the handler."""
+        return self.engine.inbox.refused
+
+    @property
     def local(self) -> tuple[str, int]:
         """This side's address."""
         return self.engine.transport.local

@@ -111,6 +111,9 @@ class IncomingRequests:
             decision = self._handler(IncomingRequest(context, request, begun.has_data_set))
         except DimseError:
             raise
+        except OSError as error:
+            log.warning("data set of an incoming request not kept: %s", error)
+            decision = codes.OUT_OF_RESOURCES
         except Exception:
             log.exception("the handler of an incoming request failed")
             decision = codes.PROCESSING_FAILURE
