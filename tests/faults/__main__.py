@@ -1,44 +1,86 @@
-"""Fault injection that takes longer than a test may: `python -m tests.faults COMMAND`.
+"""Fault injection that takes longer than a test may: `python -m tests.faults [NAME...]`.
 
-The exit status is 0 if every promise held.
+Runs the named rows of the matrix, or all, and prints for each the promise, the fault, how often it
+was tried, and the result. The exit status is 0 if every promise held.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
+import traceback
+from dataclasses import fields
 from importlib import import_module
+from pkgutil import iter_modules
+
+from tests.faults import rows
+from tests.faults.row import BrokenPromise, Options, Result, Row
+
+
+def matrix() -> list[Row]:
+    """Return all rows, module by module."""
+    modules = [
+        import_module(f"{rows.__name__}.{found.name}") for found in iter_modules(rows.__path__)
+    ]
+    return [row for module in modules for row in module.ROWS]
+
+
+def chosen(names: list[str], every: list[Row]) -> list[Row]:
+    """Return the rows with these names; a name also selects those that begin with it and a dash."""
+    if not names:
+        return every
+    found = [
+        row for row in every if any(row.name == n or row.name.startswith(f"{n}-") for n in names)
+    ]
+    known = {row.name for row in every}
+    unknown = [n for n in names if n not in known and not any(k.startswith(f"{n}-") for k in known)]
+    if unknown:
+        raise SystemExit(f"no such row: {', '.join(unknown)}; --list prints them")
+    return found
+
+
+def tried(row: Row, options: Options) -> Result:
+    """Run a row; whatever it raises is a broken promise."""
+    try:
+        return row.run(options)
+    except BrokenPromise as error:
+        return Result(ok=False, runs=1, text=str(error))
+    except Exception as error:
+        traceback.print_exc()
+        return Result(ok=False, runs=0, text=f"{type(error).__name__}: {error}"[:500])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="rows to run; none: all")
+    parser.add_argument("--list", action="store_true", help="print the rows, run none")
+    for field in fields(Options):
+        kind = type(field.default)
+        parser.add_argument(
+            f"--{field.name}", type=kind, default=field.default, help=field.metadata["help"]
+        )
+    return parser
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    power = commands.add_parser("power", help="cut the power at each step of a commit (root, ext4)")
-    power.add_argument("--instances", type=int, default=3, help="stored in each run of the steps")
-    power.add_argument("--every", type=int, default=1, help="cut only at every so-manieth call")
-    power.add_argument("--cuts", type=int, default=10, help="cuts of a whole gateway under load")
-    power.add_argument("--seed", type=int, default=0)
-    kill = commands.add_parser("kill", help="kill -9 any process at a random moment under load")
-    kill.add_argument("--rounds", type=int, default=20)
-    kill.add_argument("--seed", type=int, default=0)
-    crash = commands.add_parser("crash", help="kill or refuse at each system call of a store")
-    crash.add_argument("--syscalls", default="", help="only these, separated by commas")
-    crash.add_argument("--limit", type=int, default=0, help="faults at each system call; 0: all")
-    crash.add_argument("--victims", default="acceptor-0,storage-0")
-    crash.add_argument("--kinds", default="inline,spooled,bucket,checkpoint")
-    crash.add_argument("--errors", default="EIO,ENOSPC")
-    start = commands.add_parser("start", help="kill at each call with which a start clears up")
-    start.add_argument("--limit", type=int, default=0, help="cuts at each system call; 0: all")
-    soak = commands.add_parser("soak", help="big objects at once, a huge one, 20,000 associations")
-    soak.add_argument("--parts", default="cycles,at_once,huge")
-    soak.add_argument("--objects", type=int, default=100, help="big ones at the same moment")
-    soak.add_argument("--size", type=int, default=100, help="MB of each")
-    soak.add_argument("--shrink", type=int, default=1, help="divides the huge one, of 4.1 GiB")
-    soak.add_argument("--cycles", type=int, default=20_000, help="of associate and abort")
-    options = parser.parse_args()
-    chosen = import_module(f"tests.faults.{options.command}")
-    status: int = chosen.run(options)
-    return status
+    given = vars(_parser().parse_args())
+    names, only_list = given.pop("names"), given.pop("list")
+    options, broken = Options(**given), 0
+    for row in chosen(names, matrix()):
+        head = f"{row.name:<18} {row.promise:<8} {row.fault}"
+        if only_list:
+            print(head)
+            continue
+        begun = time.monotonic()
+        result = tried(row, options)
+        broken += result.ok is False
+        took = time.monotonic() - begun
+        print(
+            f"{head}\n    {result.word}, {result.runs} runs, {took:.0f} s: {result.text}",
+            flush=True,
+        )
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":

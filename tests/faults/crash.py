@@ -28,10 +28,10 @@ from tests.peers.sender import Outcome, in_parallel, store_all
 from tests.peers.workers import STORAGE_OFF
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from tests.faults.row import Options
     from tests.peers.instances import Instance
 
 CONFIG = f"[fabric]\nheartbeat = {0.2 * PATIENCE}\nlease_grace = {WALL}\n"
@@ -203,7 +203,7 @@ class Target:
 class Series:
     """Inject every fault in one kind of store by one process."""
 
-    def __init__(self, victim: str, kind: str, options: argparse.Namespace) -> None:
+    def __init__(self, victim: str, kind: str, options: Options) -> None:
         self._victim = victim
         self._kind = kind
         self._limit = options.limit
@@ -311,7 +311,7 @@ def control(folder: Path) -> bool:
         target.close()
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     if not strace.works():
         print("crash: strace is not installed, or may not trace here")
         return 2

@@ -18,8 +18,9 @@ from tests.peers.raw import echo_ok
 from tests.peers.sender import in_parallel, store_all
 
 if TYPE_CHECKING:
-    import argparse
     from pathlib import Path
+
+    from tests.faults.row import Options
 
 CONFIG = "[fabric]\nheartbeat = 0.2\nlease_grace = 5.0\n"
 ASSOCIATIONS = 4
@@ -92,7 +93,7 @@ class Rounds:
             time.sleep(0.5)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     with short_folder() as folder:
         rounds = Rounds(folder, options.seed)
         try:

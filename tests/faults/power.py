@@ -31,8 +31,9 @@ from tests.peers.sender import in_parallel, store_all
 from tests.workers.test_storage import Running
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator
+
+    from tests.faults.row import Options
 
 PROJECT = Path(__file__).parents[2]
 CALLS = (
@@ -175,7 +176,7 @@ def eatmydata() -> str:
     return str(found[0]) if found else ""
 
 
-def steps(folder: Path, options: argparse.Namespace) -> bool:
+def steps(folder: Path, options: Options) -> bool:
     disk = Disk(folder, 48)
     victim = Steps(disk, options.instances)
     points = victim.points()[:: options.every]
@@ -202,7 +203,7 @@ def control(disk: Disk, victim: Steps) -> bool:
     return bool(found)
 
 
-def whole(folder: Path, options: argparse.Namespace) -> bool:
+def whole(folder: Path, options: Options) -> bool:
     """Stop a gateway under load for a moment and cut its power."""
     disk = Disk(folder, 1024)
     disk.renew()
@@ -253,7 +254,7 @@ def stopped(pids: set[int]) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     if os.geteuid() != 0 or not all(map(shutil.which, ("strace", "mkfs.ext4", "mount"))):
         print("power: needs root, strace, and mkfs.ext4")
         return 2

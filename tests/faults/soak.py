@@ -15,8 +15,9 @@ from tests.peers.raw import RawPeer, association, echo_ok
 from tests.peers.sender import stream_store
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterator
+
+    from tests.faults.row import Options
 
 MB = 1_000_000
 CONTEXT = wire.context(1, wire.CT, wire.EXPLICIT)
@@ -41,7 +42,7 @@ def peaks(gateway: Gateway) -> dict[str, int]:
     return {name: procfs.memory(gateway.child(name), "VmHWM") for name in WORKING}
 
 
-def at_once(gateway: Gateway, options: argparse.Namespace) -> str:
+def at_once(gateway: Gateway, options: Options) -> str:
     """Store many big objects at once, with a C-ECHO from time to time."""
     statuses: list[int] = []
 
@@ -71,7 +72,7 @@ def at_once(gateway: Gateway, options: argparse.Namespace) -> str:
     return "" if max(most.values()) < MEMORY else "more memory than is due"
 
 
-def huge(gateway: Gateway, options: argparse.Namespace) -> str:
+def huge(gateway: Gateway, options: Options) -> str:
     """Store an object of more than 2^32 bytes, which takes two elements."""
     half = 2_200_000_000 // options.shrink // 2 * 2
     uid, pieces, _ = instances.big_ct(half)
@@ -100,7 +101,7 @@ def huge(gateway: Gateway, options: argparse.Namespace) -> str:
     return "" if max(most.values()) < MEMORY else "more memory than is due"
 
 
-def cycles(gateway: Gateway, options: argparse.Namespace) -> str:
+def cycles(gateway: Gateway, options: Options) -> str:
     """Associate and abort repeatedly."""
     acceptor = gateway.child("acceptor-0")
 
@@ -119,10 +120,10 @@ def cycles(gateway: Gateway, options: argparse.Namespace) -> str:
     return "" if grown < KEPT else "memory leaks"
 
 
-PARTS: tuple[Callable[[Gateway, argparse.Namespace], str], ...] = (cycles, at_once, huge)
+PARTS: tuple[Callable[[Gateway, Options], str], ...] = (cycles, at_once, huge)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     good = True
     for part in PARTS:
         if part.__name__ not in options.parts.split(","):

@@ -24,9 +24,9 @@ from tests.peers.raw import echo_ok
 from tests.peers.sender import in_parallel, store_all
 
 if TYPE_CHECKING:
-    import argparse
     from pathlib import Path
 
+    from tests.faults.row import Options
     from tests.faults.strace import Point
 
 CALLS = (
@@ -145,7 +145,7 @@ class Scene:
             gateway.close()
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     if not strace.works():
         print("start: strace is not installed, or may not trace here")
         return 2
