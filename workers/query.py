@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
-
-from pydicom.dataset import Dataset
+from typing import TYPE_CHECKING
 
 from gateway.sdk import GatewayError, Worker, evt, status, status_with_comment
-from workers.archive.attributes import BY_KEYWORD
 from workers.archive.extended_negotiation import Agreed, answers
 from workers.archive.identifier import FindQuery, Model, find_query
 from workers.archive.indexed_worker import IndexedWorker
+from workers.archive.match_writer import MatchWriter
 from workers.archive.matching import BadIdentifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pydicom.dataset import Dataset
+
     from gateway.sdk import Event
 
 log = logging.getLogger("workers.query")
-
-UTF_8 = "ISO_IR 192"
-ONLINE = "ONLINE"
 
 worker = Worker("query", concurrency=8)
 
@@ -36,7 +33,7 @@ class Finder(IndexedWorker):
         if self.settings.relational or self.settings.combined:
             worker.bind(evt.EVT_SOP_EXTENDED, self.extended)
 
-    def find(self, event: Event) -> Iterator[tuple[int | Dataset, Dataset | None]]:
+    def find(self, event: Event) -> Iterator[tuple[int | Dataset, bytes | None]]:
         """Yield a pending response for each match."""
         index = self.index
         try:
@@ -44,14 +41,15 @@ class Finder(IndexedWorker):
         except BadIdentifier as error:
             yield status_with_comment(status.DATA_SET_DOES_NOT_MATCH, str(error), error.tag), None
             return
-        title = event.assoc.ae.ae_title
+        title, syntax = event.assoc.ae.ae_title, event.context.transfer_syntax
+        write = MatchWriter(request, title, syntax).write
         pending = status.PENDING_WARNING if request.is_partial else status.PENDING
         try:
             for row in index.search(request.query):
                 if event.is_cancelled:
                     yield status.CANCEL, None
                     return
-                yield pending, _match(request, row, title)
+                yield pending, write(row)
         except GatewayError as error:
             log.error("association=%s C-FIND failed: %s", event.assoc_id, error)  # noqa: TRY400 - a traceback adds nothing
             yield status_with_comment(status.OUT_OF_RESOURCES, str(error)), None
@@ -71,35 +69,6 @@ class Finder(IndexedWorker):
             combined=agreed.combined,
             with_holders=self.index.names_holders,
         )
-
-
-def _match(request: FindQuery, row: tuple[Any, ...], title: str) -> Dataset:
-    """Return the identifier of a response (PS3.4 C.4.1.1.3.2)."""
-    found = Dataset()
-    found.QueryRetrieveLevel = request.query.level.name
-    texts = dict(zip(request.keywords, row, strict=False))
-    for keyword, value in texts.items():
-        setattr(found, keyword, _value(keyword, value))
-    if "RetrieveAETitle" in request.extra:
-        titles = str(row[-1] or "").split("\\") if request.query.holders else [title]
-        found.RetrieveAETitle = titles if len(titles) > 1 else titles[0]
-    if "InstanceAvailability" in request.extra:
-        found.InstanceAvailability = ONLINE
-    if not all(str(value or "").isascii() for value in texts.values()):
-        found.SpecificCharacterSet = UTF_8
-    return found
-
-
-def _value(keyword: str, value: Any) -> Any:
-    if value is None:
-        return None if _is_number(keyword) else ""
-    if keyword in BY_KEYWORD:
-        return int(value) if BY_KEYWORD[keyword].vr == "US" and str(value).isdigit() else value
-    return value.split("\\") if isinstance(value, str) and "\\" in value else value
-
-
-def _is_number(keyword: str) -> bool:
-    return keyword in BY_KEYWORD and BY_KEYWORD[keyword].vr in ("US", "IS")
 
 
 finder = Finder(worker)

@@ -4,6 +4,7 @@
     selection     `select_context`: the accepted context that a message is sent on
     instances     SOP instances in files and in memory: identified, and read without decoding
     deflation     deflate and inflate (PS3.5 A.5), with the limit on what is inflated
+    element_writer  elements whose values are encoded already, in any transfer syntax
     failed_list   the data set of Failed SOP Instance UID List alone
     coding        pydicom's data sets to bytes and back (pydicom)
     plain         the fast encoder of flat data sets of text (pydicom)

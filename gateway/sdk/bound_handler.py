@@ -21,7 +21,7 @@ AnyHandler: TypeAlias = Callable[..., Any]
 
 if TYPE_CHECKING:
     Status: TypeAlias = int | Dataset
-    Pair: TypeAlias = tuple[Status, Dataset | None]
+    Pair: TypeAlias = tuple[Status, Dataset | bytes | None]
 
     StatusAnswer: TypeAlias = Status | Coroutine[Any, Any, Status]
     PairAnswer: TypeAlias = Pair | Coroutine[Any, Any, Pair]

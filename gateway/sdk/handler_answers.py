@@ -115,18 +115,22 @@ def split_pair(event: Event, returned: Any) -> tuple[Answer, Any]:
 def pair_answer(event: Event, returned: Any) -> Answer:
     """Return the answer for a pair of status and data set or None.
 
-    The data set is encoded in the transfer syntax of the event's presentation context.
+    The data set is encoded in the transfer syntax of the event's presentation context; bytes are
+    that already.
     """
     answer, attached = split_pair(event, returned)
     if attached is None or "failed" in answer.payload:
         return answer
+    if isinstance(attached, bytes):
+        return Answer(answer.payload, attached, answer.final)
     if not isinstance(attached, Dataset):
         return failure("encoding", f"{event.name}: {type(attached).__name__} is not a data set")
     try:
         encoded = encode(attached, event.context.transfer_syntax)
-    except DatasetError:
-        log.exception("event=%s the answer's data set cannot be encoded", event.name)
-        return failure("encoding", f"{event.name}: the answer's data set cannot be encoded")
+    except DatasetError as error:
+        where = event.name, event.assoc_id
+        log.error("event=%s assoc=%s the answer: %s", *where, error)  # noqa: TRY400 - says it all
+        return failure("encoding", f"{event.name}: {error}")
     return Answer(answer.payload, encoded, answer.final)
 
 

@@ -1,8 +1,15 @@
 from __future__ import annotations
 
 import pytest
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 
+from gateway.datasets.coding import decode
+from gateway.datasets.element_writer import ElementWriter
+from gateway.uid import EXPLICIT_VR_BIG_ENDIAN as BIG
+from gateway.uid import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
+from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN as IMPLICIT
+from tests.archive.character_set_samples import EXTENDED, SINGLE, STAND_ALONE
 from workers.archive.attributes import Level
 from workers.archive.identifier import (
     PATIENT_ROOT,
@@ -12,13 +19,16 @@ from workers.archive.identifier import (
     find_query,
     retrieve_query,
 )
-from workers.archive.matching import BadIdentifier, Equal, Like
+from workers.archive.matching import BadIdentifier, Between, Equal, Like
+from workers.archive.stored_text import unread
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 PATIENT = Model.of(f"{PATIENT_ROOT}1")
 STUDY = Model.of(f"{STUDY_ROOT}1")
 ONLY = Model.of(f"{PATIENT_STUDY_ONLY}1")
+PATIENT_NAME = tuple(f"patient_name_key{number}" for number in (1, 2, 3))
+ITEM = bytes.fromhex("fe ff 00 e0 00 00 00 00")
 
 
 def identifier(level: str | None = "STUDY", **keys) -> Dataset:
@@ -117,11 +127,86 @@ def test_keys_that_are_not_supported(keys, is_partial):
     assert find(identifier("STUDY", **keys)).is_partial is is_partial
 
 
-def test_a_wrong_vr_is_named():
-    made = identifier()
-    made.add_new(0x00080020, "LO", "x")
-    with pytest.raises(BadIdentifier, match=r"\(0008,0020\) has VR LO, not DA"):
-        find(made)
+def raw(*elements: tuple[int, str, bytes], syntax: str = EXPLICIT, level: str = "IMAGE") -> Dataset:
+    """An identifier as it is decoded from elements in any VR."""
+    above = (
+        (0x00080052, "CS", level.encode()),
+        (0x0020000D, "UI", b"1.3"),
+        (0x0020000E, "UI", b"1.2"),
+    )
+    writer = ElementWriter(syntax)
+    every = sorted({tag: (tag, vr, value) for tag, vr, value in (*above, *elements)}.values())
+    return decode(writer.data_set(writer.element(*one) for one in every), syntax)
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "value", "condition"),
+    [
+        (0x00080020, "LO", b"20240131", Between("study_date", "20240131", "20240131")),
+        (0x00080020, "DT", b"20240131120000-", Between("study_date", "20240131", None)),
+        (
+            *(0x00080030, "DT", b"20240131120000"),
+            Between("study_time_key1", "120000.000000", "120000.999999"),
+        ),
+        (0x00100010, "LO", b"Doe", Equal(PATIENT_NAME, ("doe",))),
+        (0x00100020, "PN", b"P1", Equal(("patient_id",), ("P1",))),
+        (0x00100020, "UT", b"P*", Like(("patient_id",), "P*")),
+        (0x00200013, "US", b"\7\0", Equal(("instance_number_key1",), ("7",))),
+        (0x00200013, "SL", b"\xff\xff\xff\xff", Equal(("instance_number_key1",), ("-1",))),
+        (0x00200013, "DS", b"7.0", Equal(("instance_number_key1",), ("7",))),
+        (0x00280010, "IS", b"512", Equal(("rows_key1",), ("512",))),
+        (0x00280010, "FD", b"\0\0\0\0\0\0\x80\x40", Equal(("rows_key1",), ("512",))),
+        (0x0020000D, "SH", b"1.3", Equal(("study_instance_uid",), ("1.3",))),
+        (0x00080060, "UN", b"CT", Equal(("modality",), ("CT",))),
+    ],
+)
+def test_a_key_in_another_vr_means_what_its_value_does(tag, vr, value, condition):
+    asked = find(raw((tag, vr, value)))
+    assert condition in [one for _, one in asked.query.conditions]
+    assert not asked.is_partial
+
+
+@pytest.mark.parametrize("vr", ["LO", "SQ", "UN", "OB", "US", "DA", "FD", "UT"])
+@pytest.mark.parametrize("tag", [0x00080020, 0x00100010, 0x00100020, 0x00280010, 0x00200013])
+def test_an_empty_key_in_another_vr_is_answered(tag, vr):
+    asked = find(raw((tag, vr, b"")))
+    assert keyword_for_tag(tag) in asked.keywords
+    assert len(asked.query.conditions) == 2, "those of the levels above"
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "value"),
+    [(0x00280010, "US", b"\1\2\3\4\5\6"), (0x00080020, "DT", b"noon"), (0x00100020, "SQ", ITEM)],
+)
+def test_a_key_that_means_nothing_is_named(tag, vr, value):
+    with pytest.raises(BadIdentifier, match=rf"\({tag >> 16:04X},{tag & 0xFFFF:04X}\)"):
+        find(raw((tag, vr, value)))
+
+
+def test_odd_values_of_keys_that_are_not_supported_do_no_harm():
+    asked = find(raw((0x00280030, "DS", b"abc"), (0x00081140, "US", b"\1")))
+    assert asked.is_partial
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG])
+def test_keys_in_each_byte_order(syntax):
+    value = ElementWriter(syntax).unsigned_shorts([512])
+    asked = find(raw((0x00280010, "US", value), syntax=syntax))
+    assert Equal(("rows_key1",), ("512",)) in [one for _, one in asked.query.conditions]
+
+
+@pytest.mark.parametrize(("sets", "value", "text"), [*SINGLE, *EXTENDED, *STAND_ALONE])
+def test_names_in_each_character_set(sets, value, text):
+    asked = find(raw((0x00080005, "CS", sets), (0x00100010, "PN", value)))
+    expected = find(raw((0x00080005, "CS", b"ISO_IR 192"), (0x00100010, "PN", text.encode())))
+    assert asked.query.conditions == expected.query.conditions
+    assert len(asked.query.conditions) > 2
+
+
+def test_a_key_finds_a_value_whose_bytes_are_of_no_character_set():
+    asked = find(raw((0x00080005, "CS", b"ISO_IR 192"), (0x00081030, "LO", "Schädel".encode())))
+    (_, condition), *_ = asked.query.conditions
+    assert set(condition.values) == {"Schädel", unread(b"Sch\xe4del"), unread("Schädel".encode())}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from gateway.dimse import message as dimse
 from gateway.sdk import testing
 from gateway.sdk.testing.simulated_request import SimulatedRequest
 from tests.archive.conftest import entry, kept
+from tests.peers import wire
 from tests.workers.holdings import Holdings
 from workers import query
 from workers.archive.identifier import PATIENT_ROOT, PATIENT_STUDY_ONLY, STUDY_ROOT
@@ -87,10 +88,8 @@ def of_vr(tag: int, vr: str, value: object, level: str = "STUDY") -> Dataset:
         (lambda: keys(["STUDY", "SERIES"]), STUDY, 0x00080052),
         (lambda: keys("PATIENT"), STUDY, 0x00080052),
         (lambda: keys("SERIES", PatientID="P1", StudyInstanceUID="1.3"), ONLY, 0x00080052),
-        (lambda: of_vr(0x00080020, "LO", "20240131"), STUDY, 0x00080020),
-        (lambda: of_vr(0x00100010, "LO", "Doe"), STUDY, 0x00100010),
-        (lambda: of_vr(0x0020000D, "SH", "1.3"), STUDY, 0x0020000D),
-        (lambda: of_vr(0x00100020, "SQ", Sequence()), STUDY, 0x00100020),
+        (lambda: of_vr(0x00080020, "LO", "January"), STUDY, 0x00080020),
+        (lambda: of_vr(0x00100020, "SQ", Sequence([Dataset()])), STUDY, 0x00100020),
         (lambda: keys(PatientID=["P1", "P2"]), STUDY, 0x00100020),
         (lambda: keys(PatientName=["Doe", "Roe"]), STUDY, 0x00100010),
         (lambda: keys(StudyDate="2024"), STUDY, 0x00080020),
@@ -233,6 +232,7 @@ def test_a_hundred_thousand_matches_are_never_in_memory(holdings, monkeypatch):
     event = SimpleNamespace(
         identifier=keys(StudyInstanceUID=""),
         is_cancelled=False,
+        context=SimpleNamespace(transfer_syntax=wire.EXPLICIT),
         request=SimpleNamespace(AffectedSOPClassUID=STUDY),
         assoc=SimpleNamespace(
             ae=SimpleNamespace(ae_title="HERE"), acceptor=SimpleNamespace(sop_class_extended={})

@@ -9,14 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pydicom.datadict import keyword_for_tag
+
 from workers.archive.attributes import BY_TAG, MOMENTS, UNIQUE, Attribute, Level
 from workers.archive.index.search import COMPUTED, Computed, Query
+from workers.archive.key_text import KeyTexts
 from workers.archive.matching import BadIdentifier, Condition, Equal, conditions, moments_between
+from workers.archive.stored_text import bounded, spellings
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from pydicom.dataelem import DataElement
     from pydicom.dataset import Dataset
 
 QUERY_LEVEL = 0x00080052
@@ -63,15 +66,14 @@ class FindQuery:
     keywords: tuple[str, ...]
     """The keywords of the values in a row, in order."""
     extra: frozenset[str]
-    """Requested attributes that are not in a row: RetrieveAETitle, InstanceAvailability."""
+    """Attributes of responses that are not in a row: RetrieveAETitle, InstanceAvailability."""
     is_partial: bool
     """There are optional keys that are not supported: status FF01 (PS3.4 C.4.1.1.4)."""
 
 
 def level_of(identifier: Dataset, model: Model) -> Level:
     """Return the Query/Retrieve Level; raises BadIdentifier."""
-    element = identifier.get(QUERY_LEVEL)
-    text = _text(element).strip() if element is not None else ""
+    text = KeyTexts(identifier).get(QUERY_LEVEL).strip()
     level = _LEVELS.get(text)
     if level is None:
         raise BadIdentifier(QUERY_LEVEL, "is missing" if not text else "is not a known level")
@@ -99,23 +101,27 @@ def find_query(
     computed: list[Computed] = []
     found: dict[Attribute, tuple[Condition, ...]] = {}
     modalities: tuple[Condition, ...] = ()
-    for element in identifier:
-        tag, keyword = int(element.tag), element.keyword
-        attribute = BY_TAG.get(tag)
+    texts = KeyTexts(identifier)
+    for tag in texts.tags():
+        attribute, keyword = BY_TAG.get(tag), keyword_for_tag(tag)
         if attribute is not None and _is_of(attribute.level, level, model):
             attributes.append(attribute)
-            found[attribute] = _conditions(attribute, element)
+            found[attribute] = conditions(attribute, texts.get(tag))
         elif keyword in COMPUTED and _is_of(COMPUTED[keyword].level, level, model):
             computed.append(COMPUTED[keyword])
             if tag == _MODALITIES:
-                modalities = conditions(BY_TAG[_MODALITY], _text(element))
+                modalities = conditions(BY_TAG[_MODALITY], texts.get(tag))
     if combined:
-        _combine(identifier, found)
+        _combine(texts, found)
     wanted = tuple((one.level, condition) for one, each in found.items() for condition in each)
     query = Query(level, tuple(attributes), tuple(computed), wanted, modalities, with_holders)
     keywords = (*(a.keyword for a in attributes), *(c.keyword for c in computed))
     extra = {k for k in ("RetrieveAETitle", "InstanceAvailability") if k in identifier}
-    is_partial = any(_is_unsupported(element, keywords) for element in identifier)
+    if (
+        level is not Level.PATIENT
+    ):  # they say where the entities are, asked or not (PS3.4 C.4.1.1.3)
+        extra.add("RetrieveAETitle")
+    is_partial = any(_is_unsupported(tag, texts, keywords) for tag in texts.tags())
     return FindQuery(query, keywords, frozenset(extra), is_partial)
 
 
@@ -128,23 +134,21 @@ def retrieve_query(identifier: Dataset, model: Model, *, relational: bool) -> Qu
     level = level_of(identifier, model)
     if not relational:
         _check_hierarchy(identifier, model, level)
-    unique = UNIQUE[level]
-    element = identifier.get(unique.tag)
-    if element is None or not _text(element).strip():
+    unique, texts = UNIQUE[level], KeyTexts(identifier)
+    if not texts.get(unique.tag).strip():
         raise BadIdentifier(unique.tag, f"is required at level {level.name}")
     wanted = []
     for one in (*model.above(level), level):
-        if (element := identifier.get(UNIQUE[one].tag)) is not None:
-            wanted += [(one, c) for c in _unique(UNIQUE[one], element)]
+        wanted += [(one, c) for c in _unique(UNIQUE[one], texts.get(UNIQUE[one].tag))]
     return Query(Level.IMAGE, conditions=tuple(wanted))
 
 
-def _is_unsupported(element: DataElement, answered: Collection[str]) -> bool:
+def _is_unsupported(tag: int, texts: KeyTexts, answered: Collection[str]) -> bool:
     """Return whether it is an optional key that is not returned, or that cannot be matched."""
-    if element.keyword in COMPUTED and element.keyword in answered:
-        return element.tag != _MODALITIES and bool(_text(element).strip("* "))
-    tag = int(element.tag)
-    return element.keyword not in answered and tag not in _NO_KEYS and bool(tag & 0xFFFF)
+    keyword = keyword_for_tag(tag)
+    if keyword in COMPUTED and keyword in answered:
+        return tag != _MODALITIES and bool(texts.get(tag).strip("* "))
+    return keyword not in answered and tag not in _NO_KEYS and bool(tag & 0xFFFF)
 
 
 def _is_of(own: Level, level: Level, model: Model) -> bool:
@@ -154,52 +158,29 @@ def _is_of(own: Level, level: Level, model: Model) -> bool:
 
 def _check_hierarchy(identifier: Dataset, model: Model, level: Level) -> None:
     """Check that each level above has one value of its unique key (PS3.4 C.4.1.3.1.1)."""
+    texts = KeyTexts(identifier)
     for above in model.above(level):
         unique = UNIQUE[above]
-        element = identifier.get(unique.tag)
-        text = _text(element).strip() if element is not None else ""
+        text = texts.get(unique.tag).strip()
         if not text:
             raise BadIdentifier(unique.tag, f"is required at level {level.name}")
         if "\\" in text or (unique.vr == "LO" and ("*" in text or "?" in text)):
             raise BadIdentifier(unique.tag, "must have a single value")
 
 
-def _conditions(attribute: Attribute, element: DataElement) -> tuple[Condition, ...]:
-    if element.VR not in (attribute.vr, "UN"):
-        raise BadIdentifier(attribute.tag, f"has VR {element.VR}, not {attribute.vr}")
-    return conditions(attribute, _text(element))
-
-
-def _combine(identifier: Dataset, found: dict[Attribute, tuple[Condition, ...]]) -> None:
+def _combine(texts: KeyTexts, found: dict[Attribute, tuple[Condition, ...]]) -> None:
     """Replace the conditions of a date and of its time by one."""
     for date, time in MOMENTS:
         if date in found and time in found:
-            texts = _text(identifier[date.tag]), _text(identifier[time.tag])
-            if (moments := moments_between(date, texts[0], time, texts[1])) is not None:
+            moments = moments_between(date, texts.get(date.tag), time, texts.get(time.tag))
+            if moments is not None:
                 found |= {date: (moments,), time: ()}
 
 
-def _unique(attribute: Attribute, element: DataElement) -> tuple[Condition, ...]:
+def _unique(attribute: Attribute, text: str) -> tuple[Condition, ...]:
     """Return the condition of a unique key, in which wildcards have no meaning."""
-    text = _text(element).strip()
-    if attribute.vr == "LO":
-        return (Equal(attribute.keys, tuple(v.strip() for v in text.split("\\"))),) if text else ()
-    return _conditions(attribute, element)
-
-
-def _text(element: DataElement) -> str:
-    """Return the value as text; raises BadIdentifier if it is invalid."""
-    try:
-        value = element.value
-    except Exception:
-        # pydicom raises many types for an invalid value
-        raise BadIdentifier(int(element.tag), f"is not a valid {element.VR} value") from None
-    if value is None:
-        return ""
-    if element.VR == "SQ" or isinstance(value, bytes):
-        if isinstance(value, bytes):
-            return value.decode("ascii", "replace")
-        raise BadIdentifier(int(element.tag), "is a sequence")
-    if hasattr(value, "append"):
-        return "\\".join("" if one is None else str(one) for one in value)
-    return str(value)
+    text = text.strip()
+    if attribute.vr == "LO" and text:
+        values = [form for value in text.split("\\") for form in spellings(value.strip())]
+        return (Equal(attribute.keys, tuple(map(bounded, values))),)
+    return conditions(attribute, text)
