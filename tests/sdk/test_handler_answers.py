@@ -119,7 +119,17 @@ def test_a_data_set_that_cannot_be_encoded(caplog):
     ds = status(Rows=1)
     ds["Rows"]._value = "many"
     assert failed((0x0000, ds), evt.EVT_N_GET) == "encoding"
-    assert "cannot be encoded" in caplog.text
+    (record,) = caplog.records
+    assert "Failed to encode the data set" in record.message
+    assert "(0028,0010)" in record.message
+    assert record.exc_info is None
+    assert "\n" not in record.message
+
+
+def test_a_data_set_that_is_encoded_already():
+    event = dimse_event(evt.EVT_C_FIND, syntax=ImplicitVRLittleEndian)
+    reply = handler_answers.pair_answer(event, (0xFF00, b"encoded"))
+    assert (reply.data, reply.final) == (b"encoded", False)
 
 
 def test_an_error_is_told_in_one_line():
