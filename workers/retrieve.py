@@ -41,19 +41,17 @@ class Retriever(IndexedWorker):
 
     def get(self, event: Event) -> Iterator[Any]:
         """Yield the number of instances, then each of them."""
-        return self._retrieve(event, (), _Converter(event))
+        return self._retrieve(event, _Converter(event))
 
     def move(self, event: Event) -> Iterator[Any]:
         """Yield the name of the destination in the configuration, then as for C-GET."""
-        return self._retrieve(event, (str(event.move_destination),), None)
+        return self._retrieve(event, None)
 
-    def _retrieve(
-        self, event: Event, first: tuple[str, ...], converter: _Converter | None
-    ) -> Iterator[Any]:
-        """Yield `first`, the number and the instances; or only a failure status."""
+    def _retrieve(self, event: Event, converter: _Converter | None) -> Iterator[Any]:
+        """Yield the destination of a C-MOVE, the number and the instances; or a failure status."""
         try:
             query = self._query(event)
-            number = self.index.count(query)
+            kinds = self.index.kinds(query)
         except BadIdentifier as error:
             yield status_with_comment(status.DATA_SET_DOES_NOT_MATCH, str(error), error.tag)
             return
@@ -61,8 +59,10 @@ class Retriever(IndexedWorker):
             log.error("association=%s %s failed: %s", event.assoc_id, event.name, error)  # noqa: TRY400 - a traceback adds nothing
             yield status_with_comment(status.UNABLE_TO_COUNT_MATCHES, str(error))
             return
-        yield from first
-        yield number
+        if converter is None:
+            expected = [(sop_class, syntax) for sop_class, syntax, _ in kinds]
+            yield str(event.move_destination), {"expected": expected}
+        yield sum(number for *_, number in kinds)
         elsewhere: Counter[str] = Counter()
         for entry in self.index.instances(query):
             if event.is_cancelled:

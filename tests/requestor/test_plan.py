@@ -7,7 +7,7 @@ import pytest
 from gateway.datasets import BASIC_SYNTAXES, Instance
 from gateway.errors import LocalProtocolError
 from gateway.requestor.get_contexts import COMPRESSED, common_sop_classes, get_contexts
-from gateway.requestor.plan import plan
+from gateway.requestor.plan import contexts_of, plan
 from gateway.requestor.proposal import Proposal
 from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES
 from tests.peers import wire
@@ -54,6 +54,19 @@ def test_more_than_128_contexts_take_further_associations() -> None:
         Proposal(batch.contexts).request().encode()
         proposed = {(uid, syntax) for uid, syntaxes in batch.contexts for syntax in syntaxes}
         assert {(i.sop_class_uid, i.transfer_syntax_uid) for i in batch.instances} <= proposed
+
+
+def test_the_first_classes_have_all_of_their_contexts() -> None:
+    pairs = [(wire.CT, wire.JPEG_BASELINE), (wire.MR, wire.IMPLICIT), (wire.CT, wire.EXPLICIT)]
+    whole = contexts_of(pairs)
+    assert whole == (
+        (wire.CT, (wire.JPEG_BASELINE,)),
+        (wire.CT, (wire.EXPLICIT,)),
+        (wire.CT, (wire.IMPLICIT, wire.BIG_ENDIAN)),
+        (wire.MR, (wire.IMPLICIT,)),
+        (wire.MR, (wire.EXPLICIT, wire.BIG_ENDIAN)),
+    )
+    assert contexts_of(pairs, limit=4) == whole[:3]
 
 
 def test_nothing_to_send_takes_no_association() -> None:

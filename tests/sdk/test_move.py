@@ -11,6 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     CTImageStorage,
+    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEGBaseline8Bit,
@@ -41,6 +42,8 @@ class Scp:
     def __init__(self, contexts=((CTImageStorage, [ExplicitVRLittleEndian]),), answer=None):
         self.stored = []
         self.titles = []
+        self.proposed = []
+        self.data_sets = []
         self.ended = queue.SimpleQueue()
         self.rejected = lambda: None
         self._answer = answer or (lambda event: 0x0000)
@@ -50,6 +53,7 @@ class Scp:
         handlers = [
             (theirs.EVT_C_STORE, self._store),
             (theirs.EVT_ACCEPTED, lambda e: self.titles.append(_titles(e))),
+            (theirs.EVT_ACCEPTED, lambda e: self.proposed.append(_proposed(e))),
             (theirs.EVT_RELEASED, lambda e: self.ended.put("released")),
             (theirs.EVT_ABORTED, lambda e: self.ended.put("aborted")),
             (theirs.EVT_REJECTED, lambda e: self.rejected()),
@@ -61,6 +65,7 @@ class Scp:
         request = event.request
         origin = request.MoveOriginatorApplicationEntityTitle, request.MoveOriginatorMessageID
         self.stored.append((request.AffectedSOPInstanceUID, event.context[2], origin))
+        self.data_sets.append(request.DataSet.getvalue())
         return self._answer(event)
 
     def close(self):
@@ -69,6 +74,11 @@ class Scp:
 
 def _titles(event):
     return event.assoc.requestor.primitive.calling_ae_title, event.assoc.acceptor.primitive
+
+
+def _proposed(event):
+    contexts = event.assoc.requestor.requested_contexts
+    return [(c.abstract_syntax, tuple(c.transfer_syntax)) for c in contexts]
 
 
 @contextmanager
@@ -201,6 +211,62 @@ def test_what_was_not_proposed_takes_another_association(mover, tmp_path):
         told = mover.move(them.address, 3, (0xFF00, image(1)), (0xFF00, path), (0xFF00, image(3)))
         assert told[-1][:2] == (0x0000, [3, 0, 0, None])
         assert len(them.titles) == 2, "the second one takes the third instance as well"
+
+
+ANY = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+SC = "1.2.840.10008.5.1.4.1.1.7"
+
+
+def both_implicit(folder):
+    """The files of an SC and an MR of one study, and their data sets."""
+    found = []
+    for number, sop_class in enumerate((SC, MRImageStorage)):
+        whole, offset = part10(image(number, sop_class), ImplicitVRLittleEndian)
+        (folder / f"{number}.dcm").write_bytes(whole)
+        found.append((folder / f"{number}.dcm", whole[offset:]))
+    return found
+
+
+@pytest.mark.parametrize("is_expected", [True, False])
+def test_what_the_destination_takes_is_sent_byte_for_byte(mover, tmp_path, is_expected):
+    (sc, first), (mr, second) = both_implicit(tmp_path)
+    kinds = [(SC, ImplicitVRLittleEndian), (MRImageStorage, ImplicitVRLittleEndian)]
+    options = {"expected": kinds} if is_expected else {}
+    with scp(contexts=[(SC, ANY), (MRImageStorage, ANY)]) as them:
+        told = mover.move((*them.address, options), 2, (0xFF00, sc), (0xFF00, mr))
+        assert told[-1][:2] == (0x0000, [2, 0, 0, None])
+        assert {syntax for _, syntax, _ in them.stored} == {ImplicitVRLittleEndian}
+        assert them.data_sets == [first, second]
+        assert len(them.titles) == (1 if is_expected else 2)
+
+
+def test_only_what_is_to_be_sent_is_proposed(mover):
+    with scp() as them:
+        mover.move(them.address, 1, (0xFF00, image()))
+        assert them.proposed == [
+            [
+                (CTImageStorage, (ExplicitVRLittleEndian,)),
+                (CTImageStorage, (ImplicitVRLittleEndian, ExplicitVRBigEndian)),
+            ]
+        ]
+
+
+def test_more_kinds_than_an_association_has_contexts(mover):
+    """What does not fit takes another association, in which it comes first."""
+    kinds = [(f"1.2.9.{n}", ImplicitVRLittleEndian) for n in range(100)]
+    kinds += [(MRImageStorage, ExplicitVRLittleEndian), (CTImageStorage, ExplicitVRLittleEndian)]
+    taken = [(uid, [ExplicitVRLittleEndian]) for uid in (CTImageStorage, MRImageStorage)]
+    with scp(contexts=taken) as them:
+        instances = image(1), image(2, MRImageStorage), image(3)
+        there = (*them.address, {"expected": kinds})
+        told = mover.move(there, 3, *((0xFF00, one) for one in instances))
+        assert told[-1][:2] == (0x0000, [3, 0, 0, None])
+        assert [proposed[0][0] for proposed in them.proposed] == [
+            CTImageStorage,
+            MRImageStorage,
+            CTImageStorage,
+        ]
+        assert {len(proposed) for proposed in them.proposed} == {128}
 
 
 def test_the_destination_converts_nothing_so_we_do(mover, tmp_path):
@@ -417,7 +483,7 @@ def test_a_destination_of_the_table():
         try:
 
             def handle(event):
-                yield event.move_destination
+                yield event.move_destination, {"expected": [(CTImageStorage, "1.2.3")]}
                 yield 1
                 yield 0xFF00, image(1)
 
@@ -425,6 +491,7 @@ def test_a_destination_of_the_table():
             told = [mover.next() for _ in range(3)]
             assert told[-1][:2] == (0x0000, [1, 0, 0, None])
             assert them.titles[0][1].called_ae_title == "OTHER"
+            assert (CTImageStorage, ("1.2.3",)) in them.proposed[0]
         finally:
             mover.close()
 

@@ -284,5 +284,5 @@ def test_an_index_that_fails(worker, retrieval, monkeypatch):
     def fail(_query):
         raise IndexFailure("the index cannot be read: gone")
 
-    monkeypatch.setattr(retrieve.retriever.index, "count", fail)
+    monkeypatch.setattr(retrieve.retriever.index, "kinds", fail)
     assert retrieval(worker).status == 0xA701

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import wait
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydicom.dataset import Dataset
 
 from gateway.association.errors import AssociationError
-from gateway.datasets import BASIC_SYNTAXES, UNCOMPRESSED, NoContext, select_context
+from gateway.datasets import NoContext, select_context
 from gateway.datasets.conversion import fit, instance_in, syntax_of
-from gateway.datasets.syntaxes import usable_syntaxes
-from gateway.dimse.usual_storage import usual_storage_sop_classes
 from gateway.errors import GatewayError
+from gateway.requestor.plan import contexts_of
 from gateway.requestor.proposal import Address, Proposal
-from gateway.ul.negotiation import MAX_CONTEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
     from gateway.association.operation import ReceivedResponse
+    from gateway.requestor.plan import Pair
     from gateway.requestor.proposal import Contexts
     from gateway.requestor.sync import BlockingAssociation
 
 log = logging.getLogger("gateway.sdk")
 
-Pair: TypeAlias = tuple[str, str]
-"""SOP class and transfer syntax."""
 RECONNECTS = 3
 """Attempts to replace an association that the destination ended."""
 
@@ -48,9 +45,11 @@ class StartedStore(NamedTuple):
 class DestinationAssociation:
     """At most one association at a time to a destination, established when it is needed.
 
-    It proposes contexts for what is to be sent, and for the usual storage SOP classes. An instance
-    that needs a context which was not proposed gets a new association, with contexts for everything
-    so far. It replaces the old one, because some destinations serve one association at a time.
+    It proposes contexts for what the handler said that it will send, and has sent so far: each
+    transfer syntax in a context of its own (`gateway.requestor.plan`), so that what the destination
+    takes is sent byte for byte. An instance that needs another context gets a new association, with
+    contexts for everything. It replaces the old one, because some destinations serve one
+    association at a time.
 
     As many C-STORE requests may be in flight as the destination agreed to (PS3.7 D.3.3.3).
     """
@@ -69,7 +68,7 @@ class DestinationAssociation:
         self._own = own
         """The only contexts to propose, if the handler gave them."""
         self._wanted = wanted
-        """The SOP classes and syntaxes to be sent so far, shared by a route's associations."""
+        """The SOP classes and syntaxes to be sent, shared by a route's associations."""
         self._proposed: set[Pair] = set()
         self._association: BlockingAssociation | None = None
         self._sent: set[Future[ReceivedResponse]] = set()
@@ -127,17 +126,18 @@ class DestinationAssociation:
 
     def _association_for(self, pair: Pair) -> BlockingAssociation:
         association = self._association
-        self._wanted[pair] = None
+        self._wanted.setdefault(pair)
         if association is not None and association.ended is None:
-            if self._own is not None or pair in self._proposed or _fits(association, pair):
+            if self._own is not None or pair in self._proposed or _is_accepted(association, pair):
                 return association
             self.release()
             self._chances += 1
         if not self._chances:
             raise NoRoute(f"the destination {self._address} is not tried again")
         self._chances -= 1
-        self._proposed = set(self._wanted)
-        proposal = Proposal(self._own or self._contexts(), **self._proposal)
+        contexts = self._own or contexts_of((pair, *self._wanted))
+        self._proposed = {(uid, syntaxes[0]) for uid, syntaxes in contexts if len(syntaxes) == 1}
+        proposal = Proposal(contexts, **self._proposal)
         try:
             self._association = association = self._associate(self._address, proposal)
         except (GatewayError, OSError) as error:
@@ -145,14 +145,6 @@ class DestinationAssociation:
             raise NoRoute(f"no association with {self._address}: {error}") from error
         self.was_reached = True
         return association
-
-    def _contexts(self) -> Contexts:
-        wanted = [(sop_class, (syntax,)) for sop_class, syntax in self._wanted]
-        mine = [sop_class for sop_class, syntax in self._wanted if syntax in UNCOMPRESSED]
-        others = [
-            (uid, BASIC_SYNTAXES) for uid in dict.fromkeys((*mine, *usual_storage_sop_classes()))
-        ]
-        return tuple((*wanted, *others)[:MAX_CONTEXTS])
 
 
 def _pair_of(instance: Any) -> Pair:
@@ -162,10 +154,11 @@ def _pair_of(instance: Any) -> Pair:
     return found.sop_class_uid, found.transfer_syntax_uid
 
 
-def _fits(association: BlockingAssociation, pair: Pair) -> bool:
+def _is_accepted(association: BlockingAssociation, pair: Pair) -> bool:
+    """Return whether an instance can be sent as it is, although that was not proposed as such."""
     sop_class, syntax = pair
     try:
-        select_context(association.accepted_contexts.values(), sop_class, usable_syntaxes(syntax))
+        select_context(association.accepted_contexts.values(), sop_class, (syntax,))
     except NoContext:
         return False
     return True

@@ -99,12 +99,11 @@ class MoveAnswers:
     def _destination(self, value: Any) -> Answer | None:
         options: dict[str, Any] = {}
         if isinstance(value, str):
-            named = self._routes.named(value)
-            if named is None:
-                log.warning("event=%s the table has no such destination", self._event.name)
-                return UNKNOWN
-            self._unreachable = codes.UNABLE_TO_PERFORM_SUBOPERATIONS
-            value = named
+            value = value, {}
+        match value:
+            case (str(name), dict(more)):
+                if (value := self._named(name, more)) is None:
+                    return UNKNOWN
         match value:
             case Dataset() | (int(), None | Dataset()):
                 return stream_values.early_status(self._event, value, "destination")
@@ -118,6 +117,16 @@ class MoveAnswers:
                 error = f"{self._event.name}: a {type(value).__name__} is not a valid destination"
                 return failure("destination", error)
         return self._route_to((host, port), options)
+
+    def _named(self, name: str, more: dict[str, Any]) -> tuple[str, int, dict[str, Any]] | None:
+        """Return a destination of the table, with more options than stand there."""
+        named = self._routes.named(name)
+        if named is None:
+            log.warning("event=%s the table has no such destination", self._event.name)
+            return None
+        self._unreachable = codes.UNABLE_TO_PERFORM_SUBOPERATIONS
+        host, port, options = named
+        return host, port, {**options, **more}
 
     def _route_to(self, address: tuple[str, int], options: dict[str, Any]) -> Answer | None:
         titles = self._event.assoc.ae.ae_title or "GATEWAY", str(self._event.move_destination)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.requestor.proposal import Address
 from gateway.requestor.sync import Requestor
-from gateway.sdk.move.destination import DestinationAssociation, NoRoute, Pair, StartedStore
+from gateway.sdk.move.destination import DestinationAssociation, NoRoute, StartedStore
 from gateway.settings import Destination
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from gateway.association.timers import Timeouts
+    from gateway.requestor.plan import Pair
     from gateway.requestor.proposal import Contexts, Proposal
     from gateway.requestor.sync import BlockingAssociation
 
@@ -24,7 +25,7 @@ __all__ = ["NoRoute", "Route", "Routes", "StartedStore"]
 log = logging.getLogger("gateway.sdk")
 
 _DEFAULTS = Destination("", 0)
-_OURS = frozenset({"associations", "operations"})
+_OURS = frozenset({"associations", "operations", "expected"})
 _OPTIONS = frozenset({"ae_title", "contexts", "max_pdu", "bind_address", "tls_args"}) | _OURS
 _IGNORED = frozenset({"ext_neg", "evt_handlers"})
 
@@ -55,8 +56,9 @@ class Routes:
     ) -> Route:
         """Return a route; `titles` are the calling and the called AE title.
 
-        `options` are pynetdicom's, and `associations` and `operations` as in the table. Raises
-        TypeError or ValueError for options that make no sense.
+        `options` are pynetdicom's, `associations` and `operations` as in the table, and `expected`:
+        pairs of SOP class and transfer syntax that will be sent, the most frequent ones first.
+        Raises TypeError or ValueError for options that make no sense.
         """
         if ignored := _IGNORED & options.keys():
             log.warning("ignored options of a C-MOVE destination: %s", ", ".join(sorted(ignored)))
@@ -75,7 +77,8 @@ class Routes:
         }
         if options.get("max_pdu") is not None:
             proposal["max_pdu"] = options["max_pdu"]
-        return Route(self, where, proposal, _own(options.get("contexts")), associations)
+        own, expected = _own(options.get("contexts")), _pairs(options.get("expected"))
+        return Route(self, where, proposal, own, associations, expected)
 
     def associate(self, address: Address, proposal: Proposal) -> BlockingAssociation:
         with self._lock:
@@ -106,8 +109,9 @@ class Route:
         proposal: dict[str, Any],
         own: Contexts | None,
         associations: int = 1,
+        expected: Iterable[Pair] = (),
     ) -> None:
-        self._arguments = routes.associate, address, proposal, own, dict[Pair, None]()
+        self._arguments = routes.associate, address, proposal, own, dict.fromkeys(expected)
         self._associations = [DestinationAssociation(*self._arguments)]
         self._more = associations - 1
         """Associations that may still be added."""
@@ -173,3 +177,8 @@ def _own(given: Any) -> Contexts | None:
     if not given:
         return None
     return tuple((str(c.abstract_syntax), tuple(str(t) for t in c.transfer_syntax)) for c in given)
+
+
+def _pairs(given: Any) -> list[Pair]:
+    """Return pairs of UIDs; raise TypeError or ValueError for anything else."""
+    return [(str(sop_class), str(syntax)) for sop_class, syntax in given or ()]

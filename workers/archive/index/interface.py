@@ -175,6 +175,15 @@ class Index(ABC):
         with self._reading() as execute:
             return int(execute(*Statement(query, self.dialect).count()).fetchone()[0])
 
+    def kinds(self, query: Query) -> list[tuple[str, str, int]]:
+        """Return the files of a query at image level by SOP class and transfer syntax.
+
+        Each with their number, most files first.
+        """
+        with self._reading() as execute:
+            rows = execute(*Statement(query, self.dialect).kinds()).fetchall()
+        return [(str(sop_class), str(syntax), int(number)) for sop_class, syntax, number in rows]
+
     def everything(self) -> Iterator[IndexEntry]:
         """Yield the file of every instance."""
         return self.instances(Query(Level.IMAGE))

@@ -125,6 +125,12 @@ class Statement:
         """Return the statement for the number of rows."""
         return f"SELECT COUNT(*) FROM {self._from} WHERE {self._where}", [*self._parameters, 0]
 
+    def kinds(self) -> tuple[str, list[Any]]:
+        """Return the statement for the files by SOP class and transfer syntax, most files first."""
+        kind = "instance.sop_class_uid, instance.transfer_syntax"
+        text = f"SELECT {kind}, COUNT(*) FROM {self._from} WHERE {self._where} GROUP BY {kind} "
+        return f"{text}ORDER BY COUNT(*) DESC, {kind}", [*self._parameters, 0]
+
     def _columns(self) -> list[str]:
         query = self._query
         given = [f"{a.level.table}.{a.column}" for a in query.attributes]
