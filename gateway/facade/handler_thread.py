@@ -16,6 +16,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.sdk.event import Event
+from gateway.sdk.handler_errors import log_raised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -92,7 +93,7 @@ class HandlerThread:
                 future.set_result(_result(bound, event))
             except (Exception, SystemExit) as error:
                 # a handler may raise anything
-                log.exception("event=%s handler=%s raised", event.name, bound.name)
+                log_raised(error, event.name, bound.name, log=log)
                 future.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
             finally:
                 event.close()
@@ -129,9 +130,9 @@ class HandlerThread:
 def _notify(bound: BoundHandler, event: LocalEvent) -> None:
     try:
         _result(bound, event)
-    except (Exception, SystemExit):
+    except (Exception, SystemExit) as error:
         # a handler may raise anything, and the other handlers are called all the same
-        log.exception("event=%s handler=%s raised", event.name, bound.name)
+        log_raised(error, event.name, bound.name, log=log)
 
 
 def _result(bound: BoundHandler, event: LocalEvent) -> Any:

@@ -21,6 +21,7 @@ from gateway.sdk.handler_answers import (
     failure,
     raised,
 )
+from gateway.sdk.handler_errors import log_raised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,8 +103,7 @@ class HandlerCaller:
             returned = self._resolve(call, bound.function([job.event for job in jobs], *bound.args))
             wrong = batch_failure(bound.event, returned, number)
         except (Exception, SystemExit) as error:
-            what = bound.event.name, bound.name, number
-            log.exception("event=%s handler=%s raised for a batch of %d", *what)
+            log_raised(error, bound.event.name, bound.name, f" for a batch of {number}")
             wrong = raised(error)
         if wrong is not None:
             self._answer_many([(job, wrong) for job in jobs])
@@ -203,11 +203,8 @@ class HandlerCaller:
     # Errors
 
     def _raised(self, job: HandlerJob, error: BaseException) -> Answer:
-        """Return the answer for a handler that raised; log the traceback."""
-        name, where = job.event.name, job.event.assoc_id
-        log.error(
-            "event=%s assoc=%s handler=%s raised", name, where, job.bound.name, exc_info=error
-        )
+        """Return the answer for a handler that raised, and log it."""
+        log_raised(error, f"{job.event.name} assoc={job.event.assoc_id}", job.bound.name)
         return raised(error)
 
     def _try_to_answer(self, job: HandlerJob, answer: Answer) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.events import CATALOGUE, EVT_GAP
 from gateway.sdk.event import Event
+from gateway.sdk.handler_errors import log_raised
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,9 +133,9 @@ class NotificationThread:
                 result = bound.function(event, *bound.args)
                 if inspect.isawaitable(result):
                     self._loop.submit(result).result()
-            except (Exception, SystemExit):
+            except (Exception, SystemExit) as error:
                 # an error of one handler: the others must still be called
-                log.exception("event=%s handler=%s raised", notification.topic, bound.name)
+                log_raised(error, notification.topic, bound.name)
 
 
 def _gap(stream: str, topic: str, first: int, last: int) -> QueuedNotification:

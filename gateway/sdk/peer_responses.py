@@ -88,8 +88,8 @@ def answer_of(request: Request, response: PeerResponse, transfer_syntax: str) ->
         return status, None if is_query else Dataset()
     try:
         return status, decode(response.data_set, transfer_syntax)
-    except DatasetError:
-        log.exception("the data set of a response cannot be decoded")
+    except DatasetError as error:
+        log.warning("the data set of a response: %s", error)
     if not is_query:
         status.Status = PROCESSING_FAILURE
     return status, None
