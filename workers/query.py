@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from gateway.sdk import GatewayError, Worker, evt, status, status_with_comment
+from gateway.sdk import DatasetError, GatewayError, Worker, evt, status, status_with_comment
 from workers.archive.extended_negotiation import Agreed, answers
 from workers.archive.identifier import FindQuery, Model, find_query
 from workers.archive.indexed_worker import IndexedWorker
@@ -40,6 +40,10 @@ class Finder(IndexedWorker):
             request = self._parse(event)
         except BadIdentifier as error:
             yield status_with_comment(status.DATA_SET_DOES_NOT_MATCH, str(error), error.tag), None
+            return
+        except DatasetError as error:
+            log.warning("association=%s C-FIND refused: %s", event.assoc_id, error)
+            yield status_with_comment(status.CANNOT_UNDERSTAND, str(error)), None
             return
         title, syntax = event.assoc.ae.ae_title, event.context.transfer_syntax
         write = MatchWriter(request, title, syntax).write

@@ -52,12 +52,8 @@ class Retriever(IndexedWorker):
         try:
             query = self._query(event)
             kinds = self.index.kinds(query)
-        except BadIdentifier as error:
-            yield status_with_comment(status.DATA_SET_DOES_NOT_MATCH, str(error), error.tag)
-            return
-        except GatewayError as error:
-            log.error("association=%s %s failed: %s", event.assoc_id, event.name, error)  # noqa: TRY400 - a traceback adds nothing
-            yield status_with_comment(status.UNABLE_TO_COUNT_MATCHES, str(error))
+        except (BadIdentifier, GatewayError) as error:
+            yield _failure(event, error)
             return
         if converter is None:
             expected = [(sop_class, syntax) for sop_class, syntax, _ in kinds]
@@ -96,6 +92,16 @@ class Retriever(IndexedWorker):
             return path if converter is None else converter.fit(path, entry)
         log.error("association=%s sub-operation failed: %s", event.assoc_id, why)
         return _failed(entry)
+
+
+def _failure(event: Event, error: BadIdentifier | GatewayError) -> Dataset:
+    """Return the status for an identifier that is not valid, or an index that fails."""
+    if isinstance(error, BadIdentifier):
+        return status_with_comment(status.DATA_SET_DOES_NOT_MATCH, str(error), error.tag)
+    log.error("association=%s %s failed: %s", event.assoc_id, event.name, error)
+    understood = not isinstance(error, DatasetError)
+    code = status.UNABLE_TO_COUNT_MATCHES if understood else status.CANNOT_UNDERSTAND
+    return status_with_comment(code, str(error))
 
 
 class _Converter:

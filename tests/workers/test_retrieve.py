@@ -65,6 +65,14 @@ def counts(result: testing.Retrieval) -> tuple[int, int | None, int, int, int]:
 
 
 BOTH = pytest.mark.parametrize("retrieval", [get, move])
+BOTH_REQUESTS = pytest.mark.parametrize(
+    ("event", "request_"),
+    [
+        (events.EVT_C_GET, dimse.CGetRQ(1, GET)),
+        (events.EVT_C_MOVE, dimse.CMoveRQ(1, MOVE, "THERE")),
+    ],
+    ids=["C-GET", "C-MOVE"],
+)
 
 
 def select(uid: str, series: str = "1.2") -> Dataset:
@@ -136,6 +144,19 @@ def test_what_does_not_fit_is_a900_and_names_the_tag(worker, asked, tag, event, 
     assert elements["OffendingElement"] == [tag]
 
 
+@pytest.mark.parametrize("length", [40, 0xFFFF])
+@BOTH_REQUESTS
+def test_an_identifier_that_is_not_a_data_set_is_c000(worker, event, request_, length, caplog):
+    there = SimulatedRequest(event, request_, request_.affected_sop_class_uid)
+    routes = testing.simulated_retrieval.SimulatedRoutes(testing.Peer(), THERE)
+    whole = there.encode(STUDY)
+    cut = whole[:4] + b"ZZ" + length.to_bytes(2, "little") + b"\xff" * 9
+    answer = there.answers(worker, (), testing.Peer(), cut, routes=routes)[-1]
+    assert answer.payload["status"] in (0xC000, 0xA900)
+    assert answer.payload["elements"]["ErrorComment"]
+    assert "Traceback" not in caplog.text
+
+
 def test_relational_only_where_it_was_agreed_to(worker, files):
     asked = keys("SERIES", SeriesInstanceUID="1.2")
     proposed = {GET: b"\1", MOVE: b"\1"}
@@ -199,14 +220,7 @@ def test_the_file_of_another_gateway(holdings, retrieval, settings, is_sent, mon
     assert "object has no attribute" not in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("event", "request_"),
-    [
-        (events.EVT_C_GET, dimse.CGetRQ(1, GET)),
-        (events.EVT_C_MOVE, dimse.CMoveRQ(1, MOVE, "THERE")),
-    ],
-    ids=["C-GET", "C-MOVE"],
-)
+@BOTH_REQUESTS
 def test_the_response_says_where_the_rest_is(worker, event, request_, monkeypatch):
     held_by(monkeypatch, "OTHER", "", "FAR", "OTHER")
     asked = SimulatedRequest(event, request_, request_.affected_sop_class_uid)

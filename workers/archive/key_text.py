@@ -48,7 +48,7 @@ class KeyTexts:
         """Return a key as text, empty if it is absent; raises BadIdentifier for a sequence."""
         if tag not in self._identifier:
             return ""
-        element: Any = self._identifier.get_item(tag)
+        element = self._element(tag)
         if not isinstance(element, RawDataElement):
             return _text_of_value(tag, element)
         raw, own = element.value or b"", _own_vr(tag)
@@ -64,6 +64,13 @@ class KeyTexts:
             text = self._decoded(raw, is_name="PN" in (vr, own), is_governed=is_governed)
         return _in_words_of(own, vr, text)
 
+    def _element(self, tag: int) -> Any:
+        """Return an element, not converted; pydicom does that if it has no bytes of its own."""
+        try:
+            return self._identifier.get_item(tag)
+        except Exception:  # whatever pydicom raises, as for an undefined length in another VR
+            raise BadIdentifier(tag, "cannot be read") from None
+
     def _decoded(self, raw: bytes, *, is_name: bool, is_governed: bool) -> str:
         raw = raw.rstrip(b"\0")
         if not is_governed:
@@ -78,8 +85,7 @@ class KeyTexts:
         if self._sets is None:
             value: Any = None
             if SPECIFIC_CHARACTER_SET in self._identifier:
-                element: Any = self._identifier.get_item(SPECIFIC_CHARACTER_SET)
-                value = element.value
+                value = self._element(SPECIFIC_CHARACTER_SET).value
             if value is not None and not isinstance(value, bytes):
                 value = (value if isinstance(value, str) else "\\".join(value)).encode()
             self._sets = character_sets_of(value)
