@@ -14,7 +14,14 @@ from pydicom.datadict import keyword_for_tag
 from workers.archive.attributes import BY_TAG, MOMENTS, UNIQUE, Attribute, Level
 from workers.archive.index.search import COMPUTED, Computed, Query
 from workers.archive.key_text import KeyTexts
-from workers.archive.matching import BadIdentifier, Condition, Equal, conditions, moments_between
+from workers.archive.matching import (
+    BadIdentifier,
+    Condition,
+    Equal,
+    conditions,
+    date_of_eight,
+    moments_between,
+)
 from workers.archive.stored_text import bounded, spellings
 
 if TYPE_CHECKING:
@@ -174,7 +181,7 @@ def _combine(texts: KeyTexts, found: dict[Attribute, tuple[Condition, ...]]) -> 
         if date in found and time in found:
             moments = moments_between(date, texts.get(date.tag), time, texts.get(time.tag))
             if moments is not None:
-                found |= {date: (moments,), time: ()}
+                found |= {date: (moments, date_of_eight(date)), time: ()}
 
 
 def _unique(attribute: Attribute, text: str) -> tuple[Condition, ...]:
