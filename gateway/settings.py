@@ -158,6 +158,7 @@ class Destination:
 
 DUPLICATES = ("keep_first", "replace", "reject")
 CONFLICT = ("warning", "failure")
+INCOMPLETE = ("refuse", "keep")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,8 @@ class ArchiveSettings:
     duplicates: str = "keep_first"
     """Policy for different content under the UID of a stored instance: keep_first, replace, reject.
     """
+    incomplete: str = "refuse"
+    """refuse, or keep: what happens to an instance without a Study or Series Instance UID."""
     conflict: str = "warning"
     """keep_first sets the other content aside, and answers with a warning or a failure."""
     dsn: str = ""

@@ -11,10 +11,19 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from gateway.sdk import ConfigError, GatewayError, Worker, evt, status, status_with_comment
+from gateway.datasets.element_steps import UnreadableDataSet
+from gateway.sdk import (
+    ConfigError,
+    DatasetError,
+    GatewayError,
+    Worker,
+    evt,
+    status,
+    status_with_comment,
+)
 from workers.archive import Archive
 from workers.archive.arrival import Arrival, Taken
-from workers.archive.header import HeaderError
+from workers.archive.completeness import Incomplete
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.intake import Intake, Mismatch
 from workers.archive.recovery import Recovery
@@ -141,23 +150,24 @@ def _arrival(event: Event) -> Arrival | Exception:
 
 def _exception_status(event: Event, error: Exception) -> Dataset | Exception:
     match error:
-        case Mismatch():
-            return _failure(status.DATA_SET_DOES_NOT_MATCH, event, str(error))
-        case HeaderError():
+        case Mismatch() | Incomplete():
+            return _failure(status.DATA_SET_DOES_NOT_MATCH, event, str(error), error.tag)
+        case UnreadableDataSet():
+            return _failure(status.CANNOT_UNDERSTAND, event, str(error), error.tag)
+        case DatasetError():
             return _failure(status.CANNOT_UNDERSTAND, event, f"Cannot understand: {error}")
-        case OSError():
-            why = error.strerror or "input/output error"
-            return _failure(status.OUT_OF_RESOURCES, event, f"Out of resources: {why}")
-        case GatewayError():
-            return _failure(status.OUT_OF_RESOURCES, event, f"Out of resources: {error}")
+        case OSError() | GatewayError():
+            why = str(error) if isinstance(error, GatewayError) else error.strerror
+            why = f"Out of resources: {why or 'input/output error'}"
+            return _failure(status.OUT_OF_RESOURCES, event, why)
         case _:
             return error
 
 
-def _failure(code: int, event: Event, why: str) -> Dataset:
+def _failure(code: int, event: Event, why: str, *offending: int) -> Dataset:
     token = event.claim.token
     log.error("instance not stored token=%s status=0x%04X error=%s", token, code, why)
-    return status_with_comment(code, why)
+    return status_with_comment(code, why, *offending)
 
 
 def _publish(event: Event, receipt: Receipt, archive: Archive, *, conflict: bool = False) -> None:

@@ -90,6 +90,7 @@ RULES: dict[type, dict[str, rules.Rule]] = {
     settings.ArchiveSettings: {
         "duplicates": rules.one_of(*settings.DUPLICATES),
         "conflict": rules.one_of(*settings.CONFLICT),
+        "incomplete": rules.one_of(*settings.INCOMPLETE),
         "dsn": rules.text_that(lambda text: "\0" not in text, "a PostgreSQL connection string"),
         "holder": rules.text_that(lambda text: not text or rules.is_ae_title(text), rules.AE_TITLE),
         "shared": rules.FLAG,

@@ -18,7 +18,7 @@ import os
 from dataclasses import dataclass
 from enum import Enum, auto
 from struct import Struct
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from gateway.datasets.errors import DatasetError
 from gateway.part10.elements import LONG_VRS
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     Buffer = bytes | memoryview
 
-WINDOW = 256 * 1024
-"""Bytes that are read from a file at a time to look at headers."""
+FIRST_WINDOW, WINDOW = 8 * 1024, 256 * 1024
+"""Bytes that are read at a time to look at headers: first and after a long value, and at most."""
 MAX_DEPTH = 256
 """Sequences in each other."""
 
@@ -120,9 +120,13 @@ class Encoding(NamedTuple):
 
 
 IMPLICIT = Encoding(False, True)
-_NUMBERS = {
-    True: (Struct("<HH"), Struct("<HH2sH"), Struct("<HHL"), Struct("<L"), Struct("<H")),
-    False: (Struct(">HH"), Struct(">HH2sH"), Struct(">HHL"), Struct(">L"), Struct(">H")),
+
+Skim: TypeAlias = "Callable[[bytes, int, int], tuple[int, int]]"
+"""Reads past elements of a data set's top level, from a place in a window on; see `ElementWalk`."""
+
+_NUMBERS: dict[bool, tuple[Callable[..., tuple[int, ...]], ...]] = {
+    is_little: tuple(Struct(order + numbers).unpack_from for numbers in ("HH", "L", "H"))
+    for is_little, order in ((True, "<"), (False, ">"))
 }
 
 
@@ -144,6 +148,11 @@ class ElementWalk:
 
     `is_sequence` tells which elements are sequences where no VR says so; without it those of a
     defined length are taken for values.
+
+    `skim` can read some elements of the top level faster than this does, which then gives no steps
+    for them. It is called with bytes of the data set, where in them an element begins, and the tag
+    of the element before; and returns where the first element begins that it does not read, and
+    the tag before that one. What it reads must be within the bytes.
     """
 
     def __init__(
@@ -151,6 +160,7 @@ class ElementWalk:
         source: Source,
         encoding: Encoding,
         is_sequence: Callable[[int], bool] = lambda _tag: False,
+        skim: Skim | None = None,
     ) -> None:
         self.notes: list[str] = []
         """What was accepted although PS3.5 does not allow it."""
@@ -158,13 +168,21 @@ class ElementWalk:
         self._size = source.size
         self._is_sequence = is_sequence
         self._levels: list[_OpenLevel] = []
-        self._window: Buffer = b""
+        self._skim = skim
+        self._window = b""
         self._base = 0
+        self._ahead = FIRST_WINDOW // 2
         self._use(encoding)
 
     def __iter__(self) -> Iterator[ElementStep]:
         at, tag = 0, 0
-        while not self._is_over(at):
+        while True:
+            if self._skim is not None and not self._levels and at < self._size:
+                begin = self._look(at, min(8, self._size - at))
+                end, tag = self._skim(self._window, begin, tag)
+                at += end - begin
+            if self._is_over(at):
+                return
             if self._ends_here(at):
                 yield self._close(at)
                 continue
@@ -196,6 +214,11 @@ class ElementWalk:
         raise UnreadableDataSet(tag, "is followed by less than the header of an element")
 
     @property
+    def depth(self) -> int:
+        """Sequences, items and runs of fragments that are open after the step that came last."""
+        return len(self._levels)
+
+    @property
     def is_little(self) -> bool:
         """The byte order of the step that came last."""
         return self._encoding.is_little
@@ -224,17 +247,17 @@ class ElementWalk:
 
     def _use(self, encoding: Encoding) -> None:
         self._encoding = encoding
-        numbers = _NUMBERS[encoding.is_little]
-        self._tag, self._explicit, self._implicit, self._long, self._short = (
-            number.unpack_from for number in numbers
-        )
+        self._tag, self._long, self._short = _NUMBERS[encoding.is_little]
 
     def _look(self, at: int, length: int) -> int:
         """Have `length` bytes from `at` on in the window; return where in it they are."""
-        if at < self._base or at + length > self._base + len(self._window):
-            self._window = self._source.read(at, min(max(WINDOW, length), self._size - at))
-            self._base = at
-        return at - self._base
+        begin = at - self._base
+        if begin < 0 or begin + length > len(self._window):
+            goes_on = 0 <= begin <= len(self._window) + self._ahead
+            self._ahead = min(2 * self._ahead, WINDOW) if goes_on else FIRST_WINDOW
+            self._window = bytes(self._source.read(at, min(self._ahead, self._size - at)))
+            self._base, begin = at, 0
+        return begin
 
     def _is_padding(self, at: int) -> bool:
         """Whether nothing but zero bytes follow."""
@@ -274,7 +297,7 @@ class ElementWalk:
     def _header(self, tag: int, at: int, end: int, in_window: int) -> tuple[bytes, int, int]:
         """Return VR, where the value begins, and length of an element in explicit VR."""
         window = self._window
-        vr = bytes(window[in_window + 4 : in_window + 6])
+        vr = window[in_window + 4 : in_window + 6]
         if vr in SHORT_VRS:
             return vr, at + 8, self._short(window, in_window + 6)[0]
         if vr not in LONG_VRS:
@@ -290,25 +313,39 @@ class ElementWalk:
         if end - at >= 12:
             readings.append((vr, at + 12, self._long(window, in_window + 8)[0]))
         readings.append((vr, at + 8, self._short(window, in_window + 6)[0]))
-        readings.append((b"", at + 8, self._long(window, in_window + 4)[0]))
+        length: int = self._long(window, in_window + 4)[0]
+        if length == UNDEFINED and self._is_item(at + 8, end):
+            return b"", at + 8, length
+        readings.append((b"", at + 8, length))
         for is_strict in (True, False):
             for reading in readings:
-                if self._goes_on(tag, reading[1] + reading[2], end, is_strict=is_strict):
+                after = reading[1] + reading[2]
+                if self._goes_on(tag, after, end, is_strict=is_strict, vr=reading[0]):
                     return reading
         raise UnreadableDataSet(tag, f"has the unknown VR {vr!r}, and no length that fits")
 
-    def _goes_on(self, tag: int, at: int, end: int, *, is_strict: bool) -> bool:
-        """Tell whether the level ends at `at`, or a later element (if strict, with a known VR)."""
+    def _is_item(self, at: int, end: int) -> bool:
+        return at + 8 <= end and self._tag(self._window, self._look(at, 8))[0] == 0xFFFE
+
+    def _goes_on(self, tag: int, at: int, end: int, *, is_strict: bool, vr: bytes) -> bool:
+        """Whether the level ends at `at`, or a later element follows.
+
+        If strict, one with a known VR, or after an element in implicit VR another one that fits.
+        """
         if at == end:
             return True
         if at + 8 > end:
             return False
         in_window = self._look(at, 8)
         group, number = self._tag(self._window, in_window)
-        vr = bytes(self._window[in_window + 4 : in_window + 6])
-        is_known = group == 0xFFFE or vr in SHORT_VRS or vr in LONG_VRS
         following: int = group << 16 | number
-        return following > tag and (is_known or not is_strict)
+        if following <= tag:
+            return False
+        vr_there = self._window[in_window + 4 : in_window + 6]
+        if not is_strict or group == 0xFFFE or vr_there in SHORT_VRS or vr_there in LONG_VRS:
+            return True
+        length: int = self._long(self._window, in_window + 4)[0]
+        return not vr and (length == UNDEFINED or at + 8 + length <= end)
 
     def _undefined(self, tag: int, vr: bytes, at: int) -> ElementStep:
         if vr in (b"OB", b"OW") or tag == PIXEL_DATA:

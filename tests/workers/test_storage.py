@@ -36,6 +36,8 @@ class Offer(NamedTuple):
     data: bytes | None
     whole: bytes
     uid: str
+    sop_class: str = CT
+    syntax: str = EXPLICIT
 
 
 def offer(
@@ -100,11 +102,11 @@ class Running:
 def event_of(offered: Offer, attempt: int, told: list) -> Event:
     payload = {
         "request": {
-            "AffectedSOPClassUID": CT,
+            "AffectedSOPClassUID": offered.sop_class,
             "AffectedSOPInstanceUID": offered.uid,
             "MessageID": 1,
         },
-        "context": [1, CT, EXPLICIT],
+        "context": [1, offered.sop_class, offered.syntax],
         "message_id": 1,
         "claim": offered.claim.to_map(),
     }

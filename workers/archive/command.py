@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from gateway.settings import ArchiveSettings
-    from workers.archive.index import Index
+    from workers.archive.index import Index, IndexEntry
 
 app = typer.Typer(
     help="List, verify, reindex or remove stored instances.",
@@ -78,8 +78,16 @@ def ls(
     data: DataOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
+    incomplete: Annotated[
+        bool,
+        typer.Option("--incomplete", help="List the instances without a study or series instead."),
+    ] = False,
 ) -> None:
     """List the studies, with their numbers of series and instances and their size."""
+    if incomplete:
+        with _locate(context, config, data).open_index() as index:
+            _print_instances(upkeep.incomplete(index), as_json)
+        return
     total: Counter[str] = Counter()
     with _locate(context, config, data).open_index() as index:
         for study in index.studies():
@@ -192,17 +200,32 @@ def rm(
         if found and not dry_run:
             upkeep.remove(archive.root, index, holder, found)
     size = sum(entry.size for entry in found)
+    _print_entries(found, as_json)
     if as_json:
-        for entry in found:
-            _print_json({"event": "instance", "uid": entry.sop_instance_uid, "path": entry.path})
         removed = 0 if dry_run else len(found)
         _print_json({"event": "summary", "removed": removed, "found": len(found)})
     else:
-        for entry in found:
-            print(f"{_printable(entry.sop_instance_uid)}  {entry.path}")
         done = "would be removed" if dry_run else "removed"
         print(f"{len(found)} instances, {size / 1e6:.1f} MB {done}")
     raise typer.Exit(0 if found else 1)
+
+
+def _print_instances(entries: list[IndexEntry], as_json: bool) -> None:
+    _print_entries(entries, as_json)
+    size = sum(entry.size for entry in entries)
+    if as_json:
+        _print_json({"event": "summary", "instances": len(entries), "size": size})
+    else:
+        print(f"{len(entries)} instances, {size / 1e6:.1f} MB")
+
+
+def _print_entries(entries: list[IndexEntry], as_json: bool) -> None:
+    for entry in entries:
+        uid = entry.sop_instance_uid
+        if as_json:
+            _print_json({"event": "instance", "uid": uid, "path": entry.path})
+        else:
+            print(f"{_printable(uid)}  {entry.path}")
 
 
 @contextmanager

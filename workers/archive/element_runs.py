@@ -1,7 +1,7 @@
 """Runs of elements that are read together, because the same ones were read before.
 
 Instances of a series have the same elements, most of them with the same lengths. So consecutive
-elements with a short length field are remembered as a run, by the header of the first. When that
+elements whose header has eight bytes are remembered as a run, by the header of the first. When that
 header occurs again, two calls read all headers and all wanted values of the run, which is faster
 than a loop over the elements. If a header differs, because its value has another length, the run is
 cut there and the rest becomes a run of its own. After a few instances each element of varying
@@ -10,35 +10,39 @@ length begins a run.
 
 from __future__ import annotations
 
+import struct
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from gateway.datasets.element_steps import SHORT_VRS
 from workers.archive.attributes import BY_TAG, SPECIFIC_CHARACTER_SET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-SHORT_VRS = frozenset((b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO"))
-SHORT_VRS |= frozenset((b"LT", b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"))
-"""The VRs with a length field of two bytes (PS3.5 7.1.2)."""
 CHARACTER_SET = "SpecificCharacterSet"
 WANTED = {tag: attribute.keyword for tag, attribute in BY_TAG.items()}
 WANTED[SPECIFIC_CHARACTER_SET] = CHARACTER_SET
 """The keywords of the wanted elements, by tag."""
 
-SHORT_HEADER = Struct("<HH2sH").unpack_from
+_EXPLICIT = Struct("<HH2sH").unpack_from
 """Group, number, VR and length."""
+_IMPLICIT = Struct("<HHL").unpack_from
+"""Group, number and length."""
 MAX_RUN = 128
 """Elements of a run; a longer one continues as another run."""
+MAX_LENGTH = 0xFFFF
+"""Bytes of a value."""
+_FIRST_GROUP, _PIXEL_GROUP = 0x0008, 0x7FE0
 _MOST = 1024
 """Runs that are kept: what a peer can fill memory with is bounded."""
 
 
 class Run(NamedTuple):
-    """Consecutive elements with short length fields, in explicit VR little endian."""
+    """Consecutive elements with headers of eight bytes, in little endian."""
 
     expected: tuple[bytes, ...]
-    """The header of each element: tag, VR and length in eight bytes."""
+    """The header of each element."""
     heads: Callable[[bytes, int], tuple[bytes, ...]]
     """Reads the headers."""
     keywords: tuple[str, ...]
@@ -47,37 +51,83 @@ class Run(NamedTuple):
     """Reads the values of the wanted elements."""
     length: int
     """The length of all elements in bytes."""
+    last: int
+    """The tag of the last element."""
 
-    @classmethod
-    def of(cls, heads: Sequence[bytes]) -> Run:
-        keywords, reads_heads, reads_values, total = [], "<", "<", 0
+
+class Runs:
+    """The runs of one encoding, by the header of their first element."""
+
+    def __init__(self, *, explicit: bool) -> None:
+        self._explicit = explicit
+        self._runs: dict[bytes, Run] = {}
+
+    def skim(self, found: dict[str, bytes], data: bytes, at: int, tag: int) -> tuple[int, int]:
+        """Put the wanted values of ordinary elements into `found`; see `Skim` for the rest."""
+        known = self._runs.get
+        while (run := known(data[at : at + 8])) is not None:
+            try:
+                heads = run.heads(data, at)
+                if heads != run.expected:
+                    run = self._remember(_common(run.expected, heads))
+                found.update(zip(run.keywords, run.values(data, at), strict=True))
+            except struct.error:  # the run is longer than the rest of the data
+                break
+            at += run.length
+            tag = run.last
+        return self._learn(found, data, at, tag)
+
+    def _learn(self, found: dict[str, bytes], data: bytes, at: int, tag: int) -> tuple[int, int]:
+        """Read elements one by one, and remember them as a run."""
+        heads, end = [], len(data)
+        while at + 8 <= end:
+            group, number, length = self._header(data, at)
+            after = at + 8 + length
+            if length > MAX_LENGTH or after > end or not _FIRST_GROUP <= group < _PIXEL_GROUP:
+                break
+            heads.append(data[at : at + 8])
+            tag = group << 16 | number
+            if keyword := WANTED.get(tag):
+                found[keyword] = data[at + 8 : after]
+            at = after
+        if heads:
+            self._remember(heads[:MAX_RUN])
+        return at, tag
+
+    def _header(self, data: bytes, at: int) -> tuple[int, int, int]:
+        """Return group, number and length, which is too long if the header is not ordinary."""
+        if not self._explicit:
+            return _IMPLICIT(data, at)
+        group, number, vr, length = _EXPLICIT(data, at)
+        return group, number, length if vr in SHORT_VRS else MAX_LENGTH + 1
+
+    def _remember(self, heads: Sequence[bytes]) -> Run:
+        """Store a run of elements with these headers, and return it."""
+        if len(self._runs) >= _MOST:
+            self._runs.clear()
+        run = self._runs[heads[0]] = self._run_of(heads)
+        return run
+
+    def _run_of(self, heads: Sequence[bytes]) -> Run:
+        keywords, reads_heads, reads_values, total, tag = [], "<", "<", 0, 0
         for head in heads:
-            group, number, _, length = SHORT_HEADER(head)
+            group, number, length = self._header(head, 0)
+            tag = group << 16 | number
             reads_heads += f"8s{length}x"
-            if keyword := WANTED.get(group << 16 | number):
+            if keyword := WANTED.get(tag):
                 keywords.append(keyword)
                 reads_values += f"8x{length}s"
             else:
                 reads_values += f"{8 + length}x"
             total += 8 + length
         unpack_heads, unpack_values = (Struct(f).unpack_from for f in (reads_heads, reads_values))
-        return cls(tuple(heads), unpack_heads, tuple(keywords), unpack_values, total)
-
-    def common(self, heads: Sequence[bytes]) -> Run:
-        """Return the part before the first header that differs; the first must be equal."""
-        pairs = zip(self.expected, heads, strict=True)
-        return Run.of(self.expected[: next(n for n, (a, b) in enumerate(pairs) if a != b)])
+        return Run(tuple(heads), unpack_heads, tuple(keywords), unpack_values, total, tag)
 
 
-_runs: dict[bytes, Run] = {}
-"""Runs by the header of their first element."""
+def _common(expected: Sequence[bytes], heads: Sequence[bytes]) -> Sequence[bytes]:
+    """Return the part before the first header that differs; the first must be equal."""
+    pairs = zip(expected, heads, strict=True)
+    return expected[: next(n for n, (a, b) in enumerate(pairs) if a != b)]
 
-known = _runs.get
 
-
-def remember(run: Run) -> Run:
-    """Store a run under its first header, for `known`, and return it."""
-    if len(_runs) >= _MOST:
-        _runs.clear()
-    _runs[run.expected[0]] = run
-    return run
+EXPLICIT, IMPLICIT = Runs(explicit=True), Runs(explicit=False)

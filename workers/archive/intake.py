@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 from gateway.sdk import GatewayError, SpoolError
 from workers.archive import header
 from workers.archive.arrival import Case, Receipt, Taken
+from workers.archive.attributes import BY_KEYWORD
+from workers.archive.completeness import check_complete
 from workers.archive.duplicates import Duplicates
 from workers.archive.index import AddOutcome, IndexEntry, IndexFailure
 from workers.archive.opening import guard_of
@@ -44,7 +46,12 @@ _GUARDED = 1.0
 
 
 class Mismatch(GatewayError):  # noqa: N818 - an error of the peer, answered with A900
-    """Command set and data set name different SOP classes or instances."""
+    """Command set and data set name different SOP classes or instances; `tag` is which."""
+
+    def __init__(self, keyword: str) -> None:
+        what = keyword.removeprefix("SOP").removesuffix("UID").lower()
+        super().__init__(f"SOP {what} of command and data set disagree")
+        self.tag = BY_KEYWORD[keyword].tag
 
 
 class NotMounted(GatewayError):  # noqa: N818 - a state, not only an error
@@ -66,8 +73,8 @@ class Intake:
     def take(self, arrivals: Sequence[Arrival]) -> list[Receipt | Exception]:
         """Store and index arrivals; return a receipt for each when all are durable.
 
-        HeaderError, Mismatch, NotMounted, SpoolError, IndexFailure or OSError in place of a receipt
-        says why that arrival is not stored; the others are.
+        DatasetError, Mismatch, Incomplete, NotMounted, SpoolError, IndexFailure or OSError in place
+        of a receipt says why that arrival is not stored; the others are.
         """
         cases = [Case(arrival) for arrival in arrivals]
         for stage in (self._examine_all, self._compare_all, self._keep_all, self._add_all):
@@ -138,7 +145,13 @@ class Intake:
             raise SpoolError("the claim has no digest")
         place = self._archive.place(claim)
         found = self._header(arrival, place)
+        if found.fault is not None:
+            raise found.fault
+        for note in found.notes:
+            log.info("token=%s kept although it has %s", claim.token, note)
         _check(arrival, found)
+        if self._settings.incomplete == "refuse":
+            check_complete(arrival.sop_class_uid, found)
         case.texts = found
         case.entry = IndexEntry(
             arrival.sop_instance_uid,
@@ -193,9 +206,9 @@ class Guard:
 
 def _check(arrival: Arrival, found: HeaderValues) -> None:
     """Raise Mismatch if the data set has another UID than the command; it may have none."""
-    for name, ours, theirs in (
-        ("class", found["SOPClassUID"], arrival.sop_class_uid),
-        ("instance", found["SOPInstanceUID"], arrival.sop_instance_uid),
+    for keyword, told in (
+        ("SOPClassUID", arrival.sop_class_uid),
+        ("SOPInstanceUID", arrival.sop_instance_uid),
     ):
-        if ours and ours != theirs:
-            raise Mismatch(f"SOP {name} of command and data set disagree")
+        if found[keyword] and found[keyword] != told.strip("\0 \t\r\n"):
+            raise Mismatch(keyword)

@@ -128,6 +128,8 @@ class Recovery:
             log.warning("archive path=%s cannot be indexed: %s", path, error)
             self.found.damaged.append(path)
             return
+        if found.fault is not None:
+            log.warning("archive path=%s cannot be read to its end: %s", path, found.fault)
         if path.startswith(f"{layout.CONFLICTS}/"):
             self._index.set_aside(entry)
             self.found.indexed.append(path)

@@ -100,6 +100,15 @@ def matching(index: Index, uids: list[str]) -> dict[str, IndexEntry]:
     return found
 
 
+def incomplete(index: Index) -> list[IndexEntry]:
+    """Return the instances without a Study or Series Instance UID: queries do not reach them."""
+    found: dict[str, IndexEntry] = {}
+    for level in (Level.STUDY, Level.SERIES):
+        query = Query(Level.IMAGE, conditions=(one_of(level, UNIQUE[level].column, [""]),))
+        found |= {entry.sop_instance_uid: entry for entry in index.instances(query)}
+    return list(found.values())
+
+
 def remove(root: Path, index: Index, holder: str, entries: list[IndexEntry]) -> None:
     """Remove instances: first their rows, then their files, so that a crash leaves no row."""
     removed = index.remove(entry.sop_instance_uid for entry in entries)

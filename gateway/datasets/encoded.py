@@ -1,0 +1,94 @@
+"""Encoded data sets of any transfer syntax, opened to be walked over (needs pydicom).
+
+A deflated data set is inflated first, to a file without a name if it is large, so that memory does
+not grow with it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import contextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from gateway.datasets.deflation import MAX_INFLATED, inflated_pieces
+from gateway.datasets.element_steps import BytesSource, Encoding, FileSource, Source
+from gateway.datasets.errors import DatasetError
+from gateway.datasets.reencoding import ENCODINGS
+from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_IN_MEMORY = 1 << 20
+"""Bytes of an inflated data set that are kept in memory."""
+
+
+class EncodedDataSet(NamedTuple):
+    """The bytes of a data set, inflated, and how the headers of its elements are written."""
+
+    source: Source
+    encoding: Encoding
+    fault: DatasetError | None = None
+    """Why it cannot be inflated to its end; `source` has what comes before."""
+
+
+def encoding_of(transfer_syntax: str) -> Encoding:
+    """Return the encoding of headers; compressed and private syntaxes are explicit (PS3.5 10)."""
+    return ENCODINGS.get(transfer_syntax, ENCODINGS[EXPLICIT_VR_LITTLE_ENDIAN])
+
+
+def in_memory(data: bytes | memoryview, transfer_syntax: str) -> EncodedDataSet:
+    """Return a data set in memory that is not deflated."""
+    return EncodedDataSet(BytesSource(data), encoding_of(transfer_syntax))
+
+
+@contextmanager
+def opened_bytes(data: bytes | memoryview, transfer_syntax: str) -> Iterator[EncodedDataSet]:
+    """Open a data set in memory."""
+    if transfer_syntax != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+        yield in_memory(data, transfer_syntax)
+        return
+    with _inflated(BytesIO(data)) as inflated:
+        yield inflated
+
+
+@contextmanager
+def opened_file(
+    path: str | Path, offset: int, transfer_syntax: str, size: int | None = None
+) -> Iterator[EncodedDataSet]:
+    """Open the data set that begins at `offset` of a file; `size` None: to its end.
+
+    Raises OSError if the file cannot be read.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+            os.lseek(fd, offset, os.SEEK_SET)
+            with open(fd, "rb", closefd=False) as file, _inflated(file) as inflated:
+                yield inflated
+        else:
+            size = max(0, os.fstat(fd).st_size - offset) if size is None else size
+            yield EncodedDataSet(FileSource(fd, offset, size), encoding_of(transfer_syntax))
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _inflated(stream: BinaryIO) -> Iterator[EncodedDataSet]:
+    encoding, fault, size = encoding_of(DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN), None, 0
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
+        try:
+            for piece in inflated_pieces(stream, MAX_INFLATED):
+                file.write(piece)
+                size += len(piece)
+        except DatasetError as error:
+            fault = error
+        if size > _IN_MEMORY:
+            file.flush()
+            yield EncodedDataSet(FileSource(file.fileno(), 0, size), encoding, fault)
+        else:
+            file.seek(0)
+            yield EncodedDataSet(BytesSource(file.read()), encoding, fault)
