@@ -4,6 +4,8 @@
     selection     `select_context`: the accepted context that a message is sent on
     instances     SOP instances in files and in memory: identified, and read without decoding
     deflation     deflate and inflate (PS3.5 A.5), with the limit on what is inflated
+    character_sets  text in each Specific Character Set (PS3.3 C.12.1.1.2)
+    lenient_values  values that pydicom does not convert, as text (pydicom)
     element_writer  elements whose values are encoded already, in any transfer syntax
     failed_list   the data set of Failed SOP Instance UID List alone
     coding        pydicom's data sets to bytes and back (pydicom)

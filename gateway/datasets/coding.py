@@ -18,7 +18,10 @@ from pydicom.filewriter import write_dataset
 from pydicom.uid import UID
 
 from gateway.datasets.deflation import deflate, inflate
+from gateway.datasets.element_steps import ElementWalk
+from gateway.datasets.encoded import opened_bytes
 from gateway.datasets.errors import DatasetError
+from gateway.datasets.lenient_values import convert_values
 from gateway.datasets.plain import encode_plain
 from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
@@ -69,11 +72,15 @@ def decode(source: Encoded, transfer_syntax: str) -> Dataset:
 def decode_whole(source: bytes, transfer_syntax: str) -> Dataset:
     """Return the data set in `source` with all of its values converted; raise DatasetError.
 
-    Unlike `decode` it refuses bytes in which no element can be read.
+    Unlike `decode` it refuses bytes that cannot be read to their end. A value that pydicom does not
+    convert is text.
     """
     dataset = decode(source, transfer_syntax)
+    with opened_bytes(source, transfer_syntax) as (elements, encoding, _):
+        for _ in ElementWalk(elements, encoding):
+            pass
     try:
-        dataset.walk(lambda *_: None)
+        convert_values(dataset)
     except Exception as error:  # whatever pydicom raises for values that make no sense
         raise DatasetError(f"Failed to decode the data set: {_brief(error)}") from error
     if source and not len(dataset):

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.datasets.character_sets import character_sets_of, codec_of, decode
 from tests.archive.character_set_samples import EXTENDED, SINGLE, STAND_ALONE
 from workers.archive.attributes import BY_KEYWORD
-from workers.archive.character_sets import character_sets_of, codec_of, decode
 from workers.archive.comparison_keys import text_of
 from workers.archive.stored_text import bytes_of, is_unread, readable
 

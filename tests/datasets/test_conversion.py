@@ -56,7 +56,7 @@ def test_what_is_no_data_set(garbage: bytes) -> None:
         decode_whole(garbage, wire.DEFLATED)
 
 
-@pytest.mark.parametrize("garbage", [b"\xff" * 30, b"\x28\x00\x10\x00US\x03\x00abc"])
+@pytest.mark.parametrize("garbage", [b"\xff" * 30, b"\x28\x00\x10\x00US\x30\x00abc"])
 def test_what_cannot_be_read_is_told_in_one_line(garbage: bytes) -> None:
     with pytest.raises(DatasetError) as caught:
         decode_whole(garbage, wire.EXPLICIT)

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from pydicom.datadict import tag_for_keyword
 
+from gateway.datasets.character_sets import character_sets_of, decode
 from tests.interop.odd_files import ROOT
 from workers.archive.attributes import ATTRIBUTES, BY_TAG, Level
-from workers.archive.character_sets import character_sets_of, decode
 from workers.archive.comparison_keys import TEXT_VRS
 from workers.archive.identifier import PATIENT_ROOT, STUDY_ROOT
 

@@ -43,7 +43,9 @@ def stored(tmp_path):
     holdings = Holdings(tmp_path)
 
     def store_and_ask(
-        *data_sets: dict[int, bytes], level: str = "STUDY", syntax: str = EXPLICIT_VR_LITTLE_ENDIAN
+        *data_sets: dict[int, bytes | tuple[str, bytes]],
+        level: str = "STUDY",
+        syntax: str = EXPLICIT_VR_LITTLE_ENDIAN,
     ) -> list[dict[int, bytes]]:
         with SqliteIndex(holdings.data / FOLDER / INDEX, durable=False) as index:
             for number, one in enumerate(data_sets):
@@ -51,7 +53,8 @@ def stored(tmp_path):
                 values = {0x00080018: uid, 0x0020000D: b"3." + uid, 0x0020000E: b"2." + uid, **one}
                 writer = ElementWriter(EXPLICIT_VR_LITTLE_ENDIAN)
                 elements = [
-                    writer.element(tag, vr_of(tag), value) for tag, value in sorted(values.items())
+                    writer.element(tag, *(value if type(value) is tuple else (vr_of(tag), value)))
+                    for tag, value in sorted(values.items())
                 ]
                 index.add(
                     entry(uid.decode()), scan(writer.data_set(elements), "1.2.840.10008.1.2.1")
@@ -60,6 +63,32 @@ def stored(tmp_path):
             return matches(worker, everything(level), syntax)
 
     return store_and_ask
+
+
+VALUES_IN_OTHER_VRS = [
+    ("Rows", "IS", b"512 ", b"\0\2"),
+    ("Rows", "UL", b"\0\2\0\0", b"\0\2"),
+    ("Rows", "UN", b"\0\2", b"\0\2"),
+    ("Rows", "LO", b"many", b"many"),
+    ("Columns", "FD", b"\0\0\0\0\0\0\x80\x40", b"\0\2"),
+    ("InstanceNumber", "US", b"\7\0", b"7 "),
+    ("InstanceNumber", "SL", b"\xff\xff\xff\xff", b"-1"),
+    ("InstanceNumber", "DS", b"1.5 ", b"1.5 "),
+    ("SeriesNumber", "US", b"\1\0\2\0", b"1\\2 "),
+    ("StudyDate", "DT", b"20240131", b"20240131"),
+    ("PatientID", "UN", b"P9", b"P9"),
+    ("PatientID", "PN", b"P9", b"P9"),
+    ("PatientName", "LT", b"Doe ", b"Doe "),
+    ("Modality", "OB", b"CT", b"CT"),
+]
+
+
+@pytest.mark.parametrize(("keyword", "vr", "value", "answered"), VALUES_IN_OTHER_VRS)
+def test_a_value_in_another_vr_is_answered_in_its_own(stored, keyword, vr, value, answered):
+    tag = BY_KEYWORD[keyword].tag
+    for _ in range(2):  # the second time its header is known
+        *_, match = stored({tag: (vr, value)}, {}, {tag: (vr, value)}, level="IMAGE")
+        assert match[tag] == answered
 
 
 def vr_of(tag: int) -> str:

@@ -8,8 +8,8 @@ from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING
 
+from gateway.datasets.character_sets import ESCAPE, CharacterSets, decode
 from workers.archive.attributes import Attribute, Level, MatchingKind, of_level
-from workers.archive.character_sets import ESCAPE, CharacterSets, decode
 from workers.archive.stored_text import LONGEST, bounded, clean, is_text, readable, unread
 
 if TYPE_CHECKING:

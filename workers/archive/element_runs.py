@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.datasets.element_steps import SHORT_VRS
 from workers.archive.attributes import BY_TAG, SPECIFIC_CHARACTER_SET
+from workers.archive.other_vrs import is_other
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -99,7 +100,9 @@ class Runs:
         if not self._explicit:
             return _IMPLICIT(data, at)
         group, number, vr, length = _EXPLICIT(data, at)
-        return group, number, length if vr in SHORT_VRS else MAX_LENGTH + 1
+        attribute = BY_TAG.get(group << 16 | number)
+        is_ordinary = vr in SHORT_VRS and not (attribute and is_other(attribute, vr.decode()))
+        return group, number, length if is_ordinary else MAX_LENGTH + 1
 
     def _remember(self, heads: Sequence[bytes]) -> Run:
         """Store a run of elements with these headers, and return it."""

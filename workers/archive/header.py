@@ -12,6 +12,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from gateway.datasets import encoded
+from gateway.datasets.character_sets import ESCAPE, character_sets_of
 from gateway.datasets.element_steps import (
     IMPLICIT,
     ElementWalk,
@@ -22,10 +23,10 @@ from gateway.datasets.element_steps import (
 )
 from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 from workers.archive import element_runs
-from workers.archive.attributes import ATTRIBUTES, BY_KEYWORD, MatchingKind
-from workers.archive.character_sets import ESCAPE, character_sets_of
+from workers.archive.attributes import ATTRIBUTES, BY_KEYWORD, BY_TAG, MatchingKind
 from workers.archive.comparison_keys import text_of
 from workers.archive.element_runs import CHARACTER_SET, WANTED
+from workers.archive.other_vrs import in_own_vr
 from workers.archive.stored_text import LONGEST
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ __all__ = ["HeaderValues", "read", "scan"]
 
 MAX_STEPS = 1 << 22
 """Limit of elements and items that are read; to go further would take more than ten seconds."""
-MAX_VALUE = 16 * 1024
+MAX_VALUE = 64 * 1024
 """Bytes of a value that are used."""
 
 _RUNS = {
@@ -112,7 +113,11 @@ def _collect(walk: ElementWalk, source: Source, raw: dict[str, bytes]) -> None:
         if step.token is not Token.VALUE or walk.depth:
             continue
         if tag in WANTED:
-            raw[WANTED[tag]] = bytes(source.read(step.at, min(step.length, MAX_VALUE)))
+            value = bytes(source.read(step.at, min(step.length, MAX_VALUE)))
+            if step.vr and tag in BY_TAG:
+                vr = step.vr.decode("latin-1")
+                value = in_own_vr(BY_TAG[tag], vr, value, little=walk.is_little)
+            raw[WANTED[tag]] = value
         elif tag < 0x00080000 and tag & 0xFFFF:
             raise UnreadableDataSet(tag, "does not belong into the data set of an instance")
 

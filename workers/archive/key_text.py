@@ -8,27 +8,21 @@ VR than the dictionary's means the same value in other letters: a number, a date
 from __future__ import annotations
 
 import re
-import struct
 from typing import TYPE_CHECKING, Any
 
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 
-from workers.archive.attributes import SPECIFIC_CHARACTER_SET
-from workers.archive.character_sets import CharacterSets, character_sets_of, decode
-from workers.archive.comparison_keys import TEXT_VRS
+from gateway.datasets.character_sets import CharacterSets, decode
+from gateway.datasets.lenient_values import GOVERNED, declared_sets
 from workers.archive.matching import BadIdentifier
+from workers.archive.other_vrs import NUMBER_VRS, number_text
 from workers.archive.stored_text import is_text, unread
 
 if TYPE_CHECKING:
     from pydicom.dataelem import DataElement
     from pydicom.dataset import Dataset
 
-_INTEGERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q"}
-_NUMBERS = {**_INTEGERS, "FL": "f", "FD": "d"}
-"""The formats of binary numbers by VR."""
-_GOVERNED = TEXT_VRS | {"LT", "ST", "UC", "UT"}
-"""Value representations that the Specific Character Set governs (PS3.5 6.1.2.2)."""
 _WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0*")
 _DATE_AND_TIME = re.compile(r"(\d{8})(\d[\d.]*)")
 
@@ -57,10 +51,13 @@ class KeyTexts:
             if raw:
                 raise BadIdentifier(tag, "is a sequence")
             return ""
-        if vr in _NUMBERS:
-            text = _numbers(tag, raw, _NUMBERS[vr], little=element.is_little_endian)
+        if vr in NUMBER_VRS:
+            numbers = number_text(raw, vr, little=element.is_little_endian)
+            if numbers is None:
+                raise BadIdentifier(tag, "has a number of the wrong length")
+            text = numbers
         else:
-            is_governed = not _GOVERNED.isdisjoint((vr, own))
+            is_governed = not GOVERNED.isdisjoint((vr, own))
             text = self._decoded(raw, is_name="PN" in (vr, own), is_governed=is_governed)
         return _in_words_of(own, vr, text)
 
@@ -83,12 +80,7 @@ class KeyTexts:
 
     def _character_sets(self) -> CharacterSets:
         if self._sets is None:
-            value: Any = None
-            if SPECIFIC_CHARACTER_SET in self._identifier:
-                value = self._element(SPECIFIC_CHARACTER_SET).value
-            if value is not None and not isinstance(value, bytes):
-                value = (value if isinstance(value, str) else "\\".join(value)).encode()
-            self._sets = character_sets_of(value)
+            self._sets = declared_sets(self._identifier)
         return self._sets
 
 
@@ -97,13 +89,6 @@ def _own_vr(tag: int) -> str:
         return dictionary_VR(tag)
     except KeyError:
         return "UN"
-
-
-def _numbers(tag: int, raw: bytes, letter: str, *, little: bool) -> str:
-    form = f"{'<' if little else '>'}{letter}"
-    if len(raw) % struct.calcsize(form):
-        raise BadIdentifier(tag, "has a number of the wrong length")
-    return "\\".join(str(number) for (number,) in struct.iter_unpack(form, raw))
 
 
 def _in_words_of(own: str, vr: str, text: str) -> str:
