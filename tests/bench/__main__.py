@@ -17,6 +17,7 @@ from tests.bench import (
     index,
     peers,
     programs,
+    retrieve,
 )
 
 BENCHES = {
@@ -31,6 +32,7 @@ BENCHES = {
     "idle": idle.main,
     "index": index.main,
     "peers": peers.main,
+    "retrieve": retrieve.main,
     "sink": programs.sink,
 }
 

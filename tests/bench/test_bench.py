@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.bench import peers
+from tests.bench import peers, retrieve
 from tests.bench.programs import compiled
 from tests.bench.scratch import scratch
 from tests.bench.sending import FIRST, FailedError, Plan, send, sender
@@ -153,3 +153,9 @@ def test_the_programs_are_compiled_once():
     if peers.CLIENTS["prepared"].absent():
         pytest.skip("there is no C compiler (cc)")
     assert compiled("sink") == compiled("sink")
+
+
+def test_each_retrieval_brings_all_instances():
+    rates = retrieve.measure("", 1024, 20)
+    assert rates.keys() == {"C-GET", "C-MOVE"}
+    assert all(rate.instances > 0 and rate.cpu >= 0 for rate in rates.values())
