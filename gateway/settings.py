@@ -32,11 +32,38 @@ class AssociationSettings:
     send_timeout: float = 30.0
     """Abort an association whose peer does not read what is sent to it for this time."""
     max_associations: int = 1024
-    """Associations of one acceptor; further ones are rejected (2,3,2)."""
+    """Associations of the gateway. At the limit the address that has most of them gives way to
+    others; who has most himself is rejected (2,3,2)."""
     max_pending: int = 2048
-    """Connections of one acceptor that have not yet sent their A-ASSOCIATE-RQ."""
+    """Connections of the gateway that have not yet sent their A-ASSOCIATE-RQ, TLS handshakes
+    included; beyond it the address that has most of them loses its oldest."""
     max_operations_performed: int = 16
     """Operations in flight on one association, if the peer proposes an operations window."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsSettings:
+    """The `[limits]` table: what peers may take, and when one of them gives way to others."""
+
+    gathered: int = 64 * 1024 * 1024
+    """Identifiers and data sets of N-services that are in memory at a time, in the whole gateway;
+    beyond it requests of the address that has most are answered with a failure (A700)."""
+    identifier: int = 1024 * 1024
+    """Longest identifier of a C-FIND, C-GET or C-MOVE."""
+    data_set: int = 32 * 1024 * 1024
+    """Longest data set of an N-service."""
+    data_rate: int = 1024
+    """Bytes a second that must arrive of a message that has begun, on the average of
+    `data_rate_period`, or the association is aborted; 0: any number."""
+    data_rate_period: float = 20.0
+    """The time over which `data_rate` is measured."""
+    associations_per_address: int = 0
+    """Associations that an address may have; 0: as many as there are places."""
+    associations_per_title: int = 0
+    """Associations that a calling AE title may have, for each address; 0: as many."""
+    trusted: tuple[str, ...] = ()
+    """Networks, such as 10.0.0.0/24, whose addresses are not counted: balancers, behind which many
+    peers have one address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +225,7 @@ class Settings:
     gateway: ServeSettings = field(default_factory=ServeSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
     association: AssociationSettings = field(default_factory=AssociationSettings)
+    limits: LimitsSettings = field(default_factory=LimitsSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
     fabric: FabricSettings = field(default_factory=FabricSettings)
@@ -249,7 +277,10 @@ class AcceptorSettings:
     tls: TlsSettings = field(default_factory=TlsSettings)
     scratch: str = ""
     """A directory for this acceptor alone, which it removes when it exits."""
+    acceptors: int = 1
+    """The number of acceptors of the gateway, which share its limits."""
     association: AssociationSettings = field(default_factory=AssociationSettings)
+    limits: LimitsSettings = field(default_factory=LimitsSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
     fabric: FabricSettings = field(default_factory=FabricSettings)

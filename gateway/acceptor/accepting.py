@@ -16,6 +16,8 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gateway.acceptor.waiting import WaitingConnections
+
 if TYPE_CHECKING:
     import socket
     import ssl
@@ -25,6 +27,12 @@ log = logging.getLogger("gateway.acceptor")
 
 ACCEPTS_A_TURN = 16
 """Connections accepted in a turn of the event loop, so that a flood does not starve open ones."""
+
+HANDSHAKES_A_TURN = 4
+"""The same with TLS: each takes a millisecond to compute."""
+
+MAX_HANDSHAKES = 128
+"""TLS handshakes at once; each has 300 KB. One more closes the oldest of the address with most."""
 
 RETRY = 0.25
 """Seconds after which a stopped loop tries again."""
@@ -41,8 +49,8 @@ _OF_THE_CONNECTION = frozenset(
 class AcceptLoop:
     """Accepts the connections of a listening socket and makes a protocol for each.
 
-    `max_handshakes`: connections that may be in a TLS handshake at once; one more closes the one
-    that began first. `handshake_timeout`: seconds for each.
+    `handshake_timeout`: seconds for a TLS handshake. `origin` returns the address to count a peer's
+    by, when there are too many handshakes.
     """
 
     def __init__(
@@ -52,15 +60,18 @@ class AcceptLoop:
         *,
         tls: ssl.SSLContext | None = None,
         handshake_timeout: float | None = None,
-        max_handshakes: int = 1024,
+        origin: Callable[[str], str] = str,
+        max_handshakes: int = MAX_HANDSHAKES,
     ) -> None:
         self._listener = listener
         self._protocol_factory = protocol_factory
         self._tls = tls
         self._handshake_timeout = handshake_timeout if tls is not None else None
-        self._max_handshakes = max_handshakes
+        self._origin = origin
         self._loop = asyncio.get_running_loop()
-        self._opening: dict[asyncio.Task[None], None] = {}
+        self._accepts_a_turn = ACCEPTS_A_TURN if tls is None else HANDSHAKES_A_TURN
+        self._opening: set[asyncio.Task[None]] = set()
+        self._handshakes = WaitingConnections(max_handshakes, "TLS handshakes")
         self._retry: asyncio.Handle | None = None
         self._is_short = False
 
@@ -74,7 +85,7 @@ class AcceptLoop:
             self._retry.cancel()
             self._retry = None
         self._loop.remove_reader(self._listener)
-        for task in self._opening:
+        for task in tuple(self._opening):
             task.cancel()
         self._listener.close()
 
@@ -85,7 +96,7 @@ class AcceptLoop:
             self._retry = self._loop.call_soon(self._try_again)
 
     def _accept_some(self) -> None:
-        for _ in range(ACCEPTS_A_TURN):
+        for _ in range(self._accepts_a_turn):
             try:
                 connection, peer = self._listener.accept()
             except (BlockingIOError, InterruptedError):
@@ -117,16 +128,14 @@ class AcceptLoop:
 
     def _open(self, connection: socket.socket, peer: str) -> None:
         task = self._loop.create_task(self._connect(connection, peer))
-        self._opening[task] = None
+        self._opening.add(task)
         task.add_done_callback(partial(self._opened, connection))
-        if self._tls is not None and len(self._opening) > self._max_handshakes:
-            oldest = next(iter(self._opening))
-            del self._opening[oldest]  # it ends only in a later turn
-            log.warning("too many connections in a TLS handshake: the oldest is closed")
-            oldest.cancel()
+        if self._tls is not None:
+            self._handshakes.add(task, self._origin(peer), task.cancel)
 
     def _opened(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
-        self._opening.pop(task, None)
+        self._opening.discard(task)
+        self._handshakes.remove(task)
         if task.cancelled():  # perhaps before it ran, and then nothing else closes this
             connection.close()
 

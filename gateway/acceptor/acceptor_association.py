@@ -7,13 +7,15 @@ import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.acceptor import admission
+from gateway.acceptor.budget import UnfinishedAsk
 from gateway.acceptor.requests import decide
+from gateway.acceptor.shares import Holder
 from gateway.association.description import describe
 from gateway.association.engine import AssociationEngine
 from gateway.association.errors import Aborted, Rejected, Released
 from gateway.association.phase import Phase
 from gateway.fabric.wire.frames import pack
-from gateway.ul.negotiation import Answers, negotiate
+from gateway.ul.negotiation import LOCAL_LIMIT_EXCEEDED, Answers, negotiate
 from gateway.ul.pdu import AAssociateAC, AAssociateRJ
 from gateway.ul.upper_layer import Side
 
@@ -54,10 +56,13 @@ class AcceptorAssociation:
             topics=shared.topics,
         )
         self.id = self.engine.id
+        self.transport = self.engine.transport
+        self.holder = Holder("")
+        """Who has this association: the address is known once it is connected, the title later."""
+        self._unfinished: UnfinishedAsk | None = None
         self._observer = observer
         self._description = b""
         self._described_state = ""
-        self._was_established = False
         self._negotiating: asyncio.Task[None] | None = None
 
     # what requests need
@@ -85,9 +90,17 @@ class AcceptorAssociation:
     # the engine's calls
 
     def connected(self) -> None:
+        self.holder = Holder(self.shared.origins.of(self.transport.remote[0]))
         self._observer.connected(self)
 
+    def requesting(self, size: int) -> None:
+        if self._unfinished is None:
+            self._unfinished = UnfinishedAsk(self.shared.budget, self.holder, self.transport.abort)
+        self._unfinished.grown(size)
+
     def requested(self, request: AAssociateRQ) -> None:
+        self._ask_is_over()
+        self.holder = self.holder._replace(ae_title=request.calling_ae_title)
         self._observer.requested(self)
         if (rejection := admission.turn_away(self.shared, request)) is not None:
             self.engine.reject(rejection)
@@ -117,12 +130,18 @@ class AcceptorAssociation:
             return
         if isinstance(outcome, AAssociateRJ):
             self.engine.reject(outcome)
+        elif not self.shared.places.find_room(self.holder):
+            self.engine.reject(LOCAL_LIMIT_EXCEEDED)
         else:
+            self.shared.places.take(self)  # first: the peer may have the answer in no time
             self.engine.accept(outcome)
 
+    def _ask_is_over(self) -> None:
+        if self._unfinished is not None:
+            self._unfinished.over()
+            self._unfinished = None
+
     def established(self) -> None:
-        self._was_established = True
-        self.shared.established += 1
         acceptance = self.engine.upper.acceptance
         window = acceptance.user_information.async_ops if acceptance is not None else None
         if window is not None:
@@ -146,13 +165,13 @@ class AcceptorAssociation:
             )
         elif not isinstance(error, Released):
             log.warning("association=%s %s", self.id, error)
-        if self._was_established:
-            self.shared.established -= 1
+        self.shared.places.leave(self)
         if self._negotiating is not None and self._negotiating is not asyncio.current_task():
             self._negotiating.cancel()
         self._observer.ended()
 
     def closed(self) -> None:
+        self._ask_is_over()
         self._observer.closed(self)
 
     def publish(self, event: NotificationEvent, body: dict[str, Any]) -> None:

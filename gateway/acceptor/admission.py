@@ -53,7 +53,7 @@ def turn_away(shared: Shared, request: AAssociateRQ) -> AAssociateRJ | None:
         return TEMPORARY_CONGESTION
     if (rejection := check_request(request, shared.policy)) is not None:
         return rejection
-    if shared.is_full or shared.watermark.is_passed:
+    if shared.watermark.is_passed:
         return LOCAL_LIMIT_EXCEEDED
     if not all(shared.fabric.is_held(event) for event in shared.settings.policy.require):
         return TEMPORARY_CONGESTION

@@ -11,6 +11,7 @@ from gateway.fabric.acceptor import Intervention
 
 if TYPE_CHECKING:
     from gateway.acceptor.shared import Shared
+    from gateway.acceptor.shares import Holder
     from gateway.association.engine import AssociationEngine
     from gateway.dimse.message import Request
     from gateway.errors import Unanswered
@@ -27,6 +28,7 @@ class Asker(Protocol):
     id: str
     shared: Shared
     engine: AssociationEngine
+    holder: Holder
 
     @property
     def calling_ae_title(self) -> str: ...

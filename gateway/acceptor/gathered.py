@@ -10,14 +10,10 @@ from gateway.dimse.status import PROCESSING_FAILURE, RESOURCE_LIMITATION, has_da
 
 if TYPE_CHECKING:
     from gateway.acceptor.asking import ReceivedRequest
+    from gateway.acceptor.shares import Holder
     from gateway.fabric import Answer
 
 log = logging.getLogger("gateway.acceptor")
-
-LIMIT = 32 * 1024 * 1024
-"""Bytes of an identifier or of an N-service's data set."""
-TOTAL = 64 * 1024 * 1024
-"""Bytes of all such data sets of one association: being received, waiting or with a worker."""
 
 
 class GatheredRequest(WorkerRequest):
@@ -29,23 +25,31 @@ class GatheredRequest(WorkerRequest):
     def __init__(self, received: ReceivedRequest) -> None:
         super().__init__(received)
         self._data = bytearray()
-        self._held = 0
-        """Bytes that count against the association's total."""
+        self._budget = self.association.shared.budget
         self._too_much = ""
         """The reason why the data set was discarded."""
+
+    @property
+    def limit(self) -> int:
+        """The longest data set in bytes."""
+        return self.association.shared.settings.limits.data_set
+
+    @property
+    def holder(self) -> Holder:
+        return self.association.holder
 
     def fragment(self, data: memoryview) -> None:
         if self._too_much:
             return
-        inbox, size = self.engine.inbox, len(data)
-        if self._held + size > LIMIT:
-            self._throw_away(f"The data set is longer than {LIMIT} bytes")
-        elif inbox.gathered + size > TOTAL:
-            self._throw_away("Too much is waiting on this association")
+        if len(self._data) + len(data) > self.limit:
+            self._throw_away(f"The data set is longer than {self.limit} bytes")
+        elif not self._budget.take(self, len(data)):
+            self._throw_away("Too many bytes of requests are in memory")
         else:
             self._data += data
-            self._held += size
-            inbox.gathered += size
+
+    def give_way(self) -> None:
+        self._throw_away("Its memory is needed for other peers")
 
     def _throw_away(self, why: str) -> None:
         log.warning("association=%s %s: %s", self.association.id, self.event, why)
@@ -54,8 +58,7 @@ class GatheredRequest(WorkerRequest):
 
     def _let_go(self) -> None:
         self._data = bytearray()
-        self.engine.inbox.gathered -= self._held
-        self._held = 0
+        self._budget.give_back(self)
 
     def discard(self) -> None:
         super().discard()
@@ -67,6 +70,7 @@ class GatheredRequest(WorkerRequest):
             status = RESOURCE_LIMITATION if status == PROCESSING_FAILURE else status
             self.finish(status, {"ErrorComment": self._too_much})
             return
+        self._budget.complete(self)
         data, self._data = bytes(self._data), bytearray()
         self.ask(data or None, window=self.window)
 

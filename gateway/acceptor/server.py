@@ -12,6 +12,7 @@ from gateway.acceptor.accepting import AcceptLoop
 from gateway.acceptor.acceptor_association import AcceptorAssociation
 from gateway.acceptor.association_commands import AssociationCommands
 from gateway.acceptor.shared import Shared
+from gateway.acceptor.waiting import WaitingConnections
 from gateway.acceptor.watermark import Watermark
 from gateway.dimse.services import serve_like
 from gateway.fabric.acceptor import Server
@@ -63,10 +64,12 @@ class Acceptor:
             tls=load(settings.tls) if settings.tls.certificate else tls,
             # ARTIM limits the time for the whole A-ASSOCIATE-RQ, which follows the handshake.
             handshake_timeout=settings.association.artim_timeout,
-            max_handshakes=settings.association.max_pending,
+            origin=self._shared.origins.of,
         )
         self._associations: dict[str, AcceptorAssociation] = {}
-        self._pending: dict[AcceptorAssociation, None] = {}
+        self._pending = WaitingConnections(
+            max(1, settings.association.max_pending // settings.acceptors), "silent connections"
+        )
         self._changed = asyncio.Event()
 
     async def start(self) -> None:
@@ -80,7 +83,7 @@ class Acceptor:
         shared.draining = True
         for association in tuple(self._associations.values()):
             association.engine.settle()
-        await self._until(lambda: not shared.established, shared.settings.drain_timeout)
+        await self._until(lambda: not shared.places, shared.settings.drain_timeout)
         self._accepting.close()
         for association in tuple(self._associations.values()):
             association.abort("this acceptor is shutting down")
@@ -90,6 +93,7 @@ class Acceptor:
             association.engine.transport.abort()
         await shared.fabric.stop(FLUSH)
         await shared.spool.close()
+        shared.places.close()
 
     async def _until(self, reached: Callable[[], bool], seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -101,20 +105,13 @@ class Acceptor:
     # calls of associations
 
     def connected(self, association: AcceptorAssociation) -> None:
-        """Count an open connection; if there are too many, close the one silent longest."""
+        """Count an open connection; if there are too many, an old one is closed."""
         self._associations[association.id] = association
-        self._pending[association] = None
-        if len(self._pending) > self._shared.settings.association.max_pending:
-            oldest = next(iter(self._pending))
-            del self._pending[oldest]  # it closes a moment later: do not select it again
-            log.warning(
-                "association=%s too many silent connections: the oldest is closed", oldest.id
-            )
-            oldest.engine.transport.abort()
+        self._pending.add(association, association.holder.address, association.transport.abort)
 
     def requested(self, association: AcceptorAssociation) -> None:
         """Take note that the connection sent its A-ASSOCIATE-RQ."""
-        self._pending.pop(association, None)
+        self._pending.remove(association)
 
     def ended(self) -> None:
         """Take note that an association has ended."""
@@ -122,7 +119,7 @@ class Acceptor:
 
     def closed(self, association: AcceptorAssociation) -> None:
         """Take note that the connection is closed."""
-        self._pending.pop(association, None)
+        self._pending.remove(association)
         self._associations.pop(association.id, None)
         self._changed.set()
         self._accepting.connection_closed()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.acceptor.budget import Budget
+from gateway.acceptor.places import Board, Places
 from gateway.acceptor.policy import policy_of
+from gateway.acceptor.shares import Origins
 from gateway.association.timers import Timeouts
 
 if TYPE_CHECKING:
@@ -17,25 +21,24 @@ if TYPE_CHECKING:
 
 
 class Shared:
-    """Settings, policy, fabric and spool of one acceptor, and how many associations it has."""
+    """Settings, policy, fabric and spool of one acceptor, and the limits on its associations."""
 
     def __init__(
         self, settings: AcceptorSettings, fabric: Server, spool: Spool, watermark: Watermark
     ) -> None:
         self.settings = settings
         self.policy = policy_of(settings)
-        self.timeouts = Timeouts.of(settings.association)
+        self.timeouts = Timeouts.of(settings.association, settings.limits)
         self.fabric = fabric
         self.spool = spool
         self.watermark = watermark
         self.draining = False
         """The acceptor is shutting down: nothing new is begun."""
-        self.established = 0
-        """Associations that are open."""
+        limits, board = settings.limits, Board(Path(settings.run_dir), settings.index)
+        self.origins = Origins(limits.trusted)
+        self.places = Places(board, settings.association.max_associations, limits)
+        """The associations that are established."""
+        self.budget = Budget(max(limits.gathered // settings.acceptors, limits.data_set))
+        """The bytes of what is gathered in memory."""
         self.topics: Collection[str] = ()
         """The notification events that somebody watches."""
-
-    @property
-    def is_full(self) -> bool:
-        """Whether the limit of associations is reached."""
-        return self.established >= self.settings.association.max_associations

@@ -31,6 +31,11 @@ class StreamedRequest(GatheredRequest):
         self._consumed = 0
         self._draining: asyncio.Task[None] | None = None
 
+    @property
+    def limit(self) -> int:
+        """The longest identifier in bytes."""
+        return self.association.shared.settings.limits.identifier
+
     def perform(self) -> None:
         if self.is_cancelled:
             self.finish(CANCEL)

@@ -167,8 +167,11 @@ class AssociationEngine:
 
     def read_done(self) -> None:
         self.inbox.read_done()
-        if self.phase is _PENDING and self.upper.state is State.Sta13:
-            self._ended_by_machine()
+        if self.phase is _PENDING:
+            if self.upper.state is State.Sta13:
+                self._ended_by_machine()
+            elif self.side is Side.ACCEPTOR:
+                self.port.requesting(self.upper.unfinished)
 
     def traced(self, records: Sequence[Transition | PduTraced]) -> None:
         self.tracer(records)

@@ -92,8 +92,8 @@ class Inbox:
     def __init__(self, engine: Receiving) -> None:
         self.window = 1
         """Operations performed at the same time (PS3.7 D.3.3.3)."""
-        self.gathered = 0
-        """Bytes in memory of the data sets of requests that are not answered yet."""
+        self.begun = 0
+        """The number of messages that have begun so far."""
         self.refused = 0
         """Requests that were refused at their command set, without asking the port."""
         self.progress = 0.0
@@ -151,6 +151,7 @@ class Inbox:
             self._arriving.fragment(data)
 
     def _begun(self, begun: MessageBegun | MessageFailed) -> None:
+        self.begun += 1
         watched = self._engine.notifications.begun()
         self._header = (begun.context_id, begun.command_set) if watched else None
         if isinstance(begun, MessageFailed):

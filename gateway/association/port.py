@@ -50,6 +50,9 @@ class Port(Protocol):
     def connected(self) -> None:
         """Take note that the transport connection is open; nothing was read yet."""
 
+    def requesting(self, size: int) -> None:
+        """Take note that `size` bytes of an A-ASSOCIATE-RQ are in memory, and the rest is not."""
+
     def requested(self, request: AAssociateRQ) -> None:
         """Handle an A-ASSOCIATE-RQ: call `engine.accept` or `engine.reject`, now or later."""
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from gateway.association.alarm import Alarm
 from gateway.association.errors import Aborted, AssociationError, TimedOut
 from gateway.association.phase import Phase
-from gateway.settings import AssociationSettings
+from gateway.settings import AssociationSettings, LimitsSettings
 from gateway.ul.fsm import State
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ class Timeouts:
     """For the end of the connection, once the association is over."""
     send: float = _DEFAULTS.send_timeout
     """For a peer that does not read what is sent to it."""
+    data_rate: int = 0
+    """Bytes a second that must come of a message that has begun; 0: any number."""
+    rate_period: float = LimitsSettings().data_rate_period
+    """The time over which the data rate is measured."""
 
     @classmethod
     def all(cls, seconds: float) -> Timeouts:
@@ -50,8 +54,8 @@ class Timeouts:
         return cls(seconds, seconds, seconds, None, min(seconds, 10.0), seconds)
 
     @classmethod
-    def of(cls, settings: AssociationSettings) -> Timeouts:
-        """Return the timeouts that the `[association]` table states."""
+    def of(cls, settings: AssociationSettings, limits: LimitsSettings | None = None) -> Timeouts:
+        """Return the timeouts that the `[association]` table states, and the data rate."""
         return cls(
             connect=settings.acse_timeout,
             acse=settings.acse_timeout,
@@ -59,12 +63,15 @@ class Timeouts:
             network=settings.network_timeout,
             artim=settings.artim_timeout,
             send=settings.send_timeout,
+            data_rate=limits.data_rate if limits is not None else 0,
+            rate_period=(limits or LimitsSettings()).data_rate_period,
         )
 
     @property
     def shortest(self) -> float:
         """The shortest of those that `SilenceTimer` watches."""
-        return min(self.acse, self.dimse, self.idle)
+        rate = self.rate_period if self.data_rate else inf
+        return min(self.acse, self.dimse, self.idle, rate)
 
     @property
     def idle(self) -> float:
@@ -100,6 +107,12 @@ def idle(since: float, timeouts: Timeouts) -> Due:
     return since + timeouts.idle, Aborted(text)
 
 
+def too_slow(timeouts: Timeouts) -> AssociationError:
+    """Return the error for a peer whose message comes below the data rate."""
+    least, period = timeouts.data_rate, timeouts.rate_period
+    return TimedOut(f"less than {least} bytes/s of a message came in {period:g} s; aborted")
+
+
 class Watched(Protocol):
     """The part of the engine that the timer reads."""
 
@@ -125,6 +138,9 @@ class SilenceTimer:
         self._alarm = Alarm(self._loop, self._rang)
         self._asked_at = 0.0
         """The time at which this side's last A-ASSOCIATE-RQ or A-RELEASE-RQ was sent."""
+        self._mark: tuple[float, int, int] | None = None
+        """When a message was first seen to be under way: the time for which this side has read
+        until then, the bytes, and the number of messages."""
 
     def start(self) -> None:
         """Start the timer, or continue with other timeouts."""
@@ -142,7 +158,9 @@ class SilenceTimer:
 
     def _rang(self) -> None:
         due = self._due()
-        if due is None:
+        if self._is_too_slow():
+            self._engine.abort(too_slow(self._engine.timeouts))
+        elif due is None:
             self._set(inf)
         elif due[0] > self._loop.time():
             self._set(due[0])
@@ -152,6 +170,23 @@ class SilenceTimer:
     def _set(self, when: float) -> None:
         when = min(when, self._loop.time() + self._engine.timeouts.shortest)
         self._alarm.set(None if when == inf else when)
+
+    def _is_too_slow(self) -> bool:
+        """Return whether too little came of a message in the last period of the data rate."""
+        engine, timeouts, mark = self._engine, self._engine.timeouts, self._mark
+        transport, inbox = engine.transport, engine.inbox
+        self._mark = None
+        if not (timeouts.data_rate and (inbox.is_receiving or engine.upper.is_receiving)):
+            return False
+        now = self._loop.time() - transport.paused_for
+        self._mark = now, transport.received, inbox.begun
+        if mark is None or mark[2] != inbox.begun:
+            return False
+        elapsed, came = now - mark[0], transport.received - mark[1]
+        if elapsed < timeouts.rate_period:
+            self._mark = mark
+            return False
+        return came < timeouts.data_rate * elapsed
 
     def _due(self) -> Due | None:
         """Return when the peer's silence becomes too long; None: it is not the peer's turn."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gateway.ul.primitives import PduTraced
     from gateway.ul.upper_layer import UpperLayer
 
-WRITE_HIGH = 256 * 1024
+WRITE_HIGH = 64 * 1024
 """Bytes waiting to be sent above which reading pauses and senders wait."""
 
 _OPEN = Closing.NO
@@ -76,6 +76,8 @@ class Transport(asyncio.BufferedProtocol):
         full_duplex: bool = False,
     ) -> None:
         self._upper = upper
+        self.received = 0
+        """Bytes that were read so far."""
         self.last_received = 0.0
         """The loop's time of the last read."""
         self.room = small_buffer
@@ -91,6 +93,8 @@ class Transport(asyncio.BufferedProtocol):
         self._socket: socket.socket | None = None
         self._transport: asyncio.Transport | None = None
         self._pauses: set[str] = set()
+        self._paused_at = 0.0
+        self._paused_for = 0.0
         self._turns = turns_of(self._loop)
         self._kept: memoryview | None = None
         """What was read and has to wait for a turn."""
@@ -117,6 +121,7 @@ class Transport(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         now = self.last_received = self._loop.time()
+        self.received += nbytes
         upper, view = self._upper, buffer[:nbytes]
         position = upper.receive_some(view, 0, now)
         if position < nbytes:
@@ -166,6 +171,11 @@ class Transport(asyncio.BufferedProtocol):
         """Whether reading is paused."""
         return bool(self._pauses)
 
+    @property
+    def paused_for(self) -> float:
+        """Seconds for which reading was paused so far."""
+        return self._paused_for + (self._loop.time() - self._paused_at if self._pauses else 0.0)
+
     def flush(self) -> None:
         """Send the machine's output, close if it wants to, and set its timer."""
         upper = self._upper
@@ -199,13 +209,17 @@ class Transport(asyncio.BufferedProtocol):
 
     def pause_reading(self, reason: str) -> None:
         """Stop reading until every reason to pause has gone."""
-        if not self._pauses and self._transport is not None:
-            self._transport.pause_reading()
+        if not self._pauses:
+            self._paused_at = self._loop.time()
+            if self._transport is not None:
+                self._transport.pause_reading()
         self._pauses.add(reason)
 
     def resume_reading(self, reason: str) -> None:
         if reason not in self._pauses:
             return
+        if len(self._pauses) == 1:
+            self._paused_for = self.paused_for
         self._pauses.remove(reason)
         if self._kept is not None:
             if self._pauses == _TURN_ONLY:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,6 +65,15 @@ def _split(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return [item.strip() for item in value.split(",") if item.strip()]
+
+
+def is_network(text: str) -> bool:
+    """Return whether a text is an address or a network of addresses, IPv4 or IPv6."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def is_ae_title(text: str) -> bool:

@@ -65,6 +65,16 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "max_pending": rules.whole(1, 1_000_000),
         "max_operations_performed": rules.whole(1, 65_535),
     },
+    settings.LimitsSettings: {
+        "gathered": rules.whole(1 << 20, _TIB),
+        "identifier": rules.whole(1024, 1 << 30),
+        "data_set": rules.whole(1024, 1 << 30),
+        "data_rate": rules.whole(0, 1 << 30),
+        "data_rate_period": rules.seconds(),
+        "associations_per_address": rules.whole(0, 1_000_000),
+        "associations_per_title": rules.whole(0, 1_000_000),
+        "trusted": rules.texts(rules.is_network, "a list of networks, such as 10.0.0.0/24"),
+    },
     settings.PolicySettings: {
         "require_called_ae_title": rules.FLAG,
         "calling_ae_titles": rules.texts(

@@ -26,6 +26,7 @@ from gateway.settings import (
     AcceptorSettings,
     AssociationSettings,
     ContextSettings,
+    LimitsSettings,
     LogSettings,
     PolicySettings,
     SpoolSettings,
@@ -215,6 +216,7 @@ class AssociationServer(BindsHandlers):
                 network_timeout=seconds(ae.network_timeout),
                 max_associations=ae.maximum_associations,
             ),
+            limits=LimitsSettings(identifier=LimitsSettings().data_set, data_rate=0),
             policy=PolicySettings(
                 require_called_ae_title=ae.require_called_aet,
                 calling_ae_titles=tuple(ae.require_calling_aet),

@@ -174,6 +174,9 @@ class RequestorConnection:
     def connected(self) -> None:
         """Do nothing: the engine sends the A-ASSOCIATE-RQ."""
 
+    def requesting(self, size: int) -> None:
+        """Do nothing: a requestor is not asked for an association."""
+
     def requested(self, request: AAssociateRQ) -> None:  # noqa: ARG002 - a port's signature
         raise AssertionError("the peer of a requestor is an acceptor")
 

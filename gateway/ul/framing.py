@@ -84,6 +84,16 @@ class Framer:
         self._command = False
         self._last = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a PDU has begun and has not ended."""
+        return self._mode is not _Mode.HEADER or bool(self._head)
+
+    @property
+    def stored(self) -> int:
+        """The bytes that are stored of a PDU, other than a P-DATA-TF, that has not ended."""
+        return len(self._body) if self._mode is _Mode.WHOLE else 0
+
     def skip(self) -> None:
         """Skip the rest of the current P-DATA-TF."""
         self._pdv_left = 0

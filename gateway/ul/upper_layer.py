@@ -182,6 +182,16 @@ class UpperLayer:
             self.deliver(part)
         parts.clear()
 
+    @property
+    def unfinished(self) -> int:
+        """The bytes that are stored of a PDU whose rest has not come."""
+        return self._framer.stored
+
+    @property
+    def is_receiving(self) -> bool:
+        """Whether a PDU has begun and has not ended."""
+        return self._framer.is_open
+
     def receive_eof(self, now: float) -> None:
         """Process the end of the transport connection: closed, reset, or not established."""
         if self.state is not State.Sta1:

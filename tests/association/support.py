@@ -156,6 +156,8 @@ class Role:
     def connected(self) -> None:
         self.told.append("connected")
 
+    def requesting(self, size: int) -> None: ...
+
     def requested(self, request: Any) -> None:
         outcome = negotiate(request, POLICY, Answers())
         assert not hasattr(outcome, "result")
@@ -251,14 +253,14 @@ async def until(reached: Callable[[], object]) -> None:
         await asyncio.sleep(0)
 
 
-def run(work: Callable[[], Awaitable[Any]]) -> Any:
+def run(work: Callable[[], Awaitable[Any]], limit: float = 20) -> Any:
     """Run a coroutine function; what it leaves behind fails the test."""
 
     async def main() -> Any:
         loop = asyncio.get_running_loop()
         failures: list[Any] = []
         loop.set_exception_handler(lambda _, context: failures.append(context))
-        result = await asyncio.wait_for(work(), 20)
+        result = await asyncio.wait_for(work(), limit)
         assert not failures, failures
         return result
 

@@ -56,9 +56,13 @@ class Response:
 class RawPeer:
     """A TCP client with a deadline on every call."""
 
-    def __init__(self, address: Address, *, timeout: float = WALL, rcvbuf: int = 0) -> None:
+    def __init__(
+        self, address: Address, *, timeout: float = WALL, rcvbuf: int = 0, source: str = ""
+    ) -> None:
         self.address = address
         self.sock = socket.socket()
+        if source:
+            self.sock.bind((source, 0))
         if rcvbuf:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         self.sock.settimeout(timeout)

@@ -117,7 +117,8 @@ def test_what_waits_on_one_association_is_bounded_in_bytes(folder) -> None:
     """Three of seven requests of 20 MiB fit behind a pending C-FIND, later three more."""
     contexts = (wire.context(1, FIND_MODEL, wire.IMPLICIT), wire.context(3, COMMITMENT))
     identifier = b"\x10\0\x10\0" + SIZE.to_bytes(4, "little") + b"*" * SIZE
-    with running(STORAGE_OFF) as gateway, UserWorker(folder, ANSWERS, gateway.data) as worker:
+    config = f"{STORAGE_OFF}[limits]\nidentifier = {32 << 20}\n"
+    with running(config) as gateway, UserWorker(folder, ANSWERS, gateway.data) as worker:
         worker.wait_ready()
         acceptor = gateway.child("acceptor-0")
         with association(gateway.address, *contexts) as peer:

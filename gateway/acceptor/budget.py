@@ -1,0 +1,90 @@
+"""One budget for all bytes that are gathered in memory, shared between addresses and AE titles.
+
+Gathered are identifiers, data sets of N-services, and A-ASSOCIATE-RQs that have not come to their
+end. When the budget is used up, whoever holds most gives way: a request of his that is still
+arriving is discarded and becomes a failure. If the one that asks for more holds most, it is him.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from gateway.acceptor.shares import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.acceptor.shares import Holder
+
+
+class Gatherer(Protocol):
+    """What gathers bytes: a request that arrives."""
+
+    @property
+    def holder(self) -> Holder: ...
+
+    def give_way(self) -> None:
+        """Discard what was gathered, for the sake of others, and gather no more."""
+
+
+class Budget:
+    """The bytes that are gathered in this process."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._ledger = Ledger()
+        self._held: dict[Gatherer, tuple[Holder, int]] = {}
+        self._arriving: dict[Gatherer, None] = {}
+
+    @property
+    def used(self) -> int:
+        return self._ledger.total
+
+    def take(self, gatherer: Gatherer, size: int) -> bool:
+        """Count more bytes; False: there is no room, and nobody else has to give way."""
+        holder = gatherer.holder
+        while self._ledger.total + size > self.limit:
+            victim = self._largest(self._ledger.greediest(holder, size))
+            if victim is None:
+                return False
+            self.give_back(victim)
+            victim.give_way()
+        _, held = self._held.get(gatherer, (holder, 0))
+        self._held[gatherer] = holder, held + size
+        self._arriving[gatherer] = None
+        self._ledger.add(holder, size)
+        return True
+
+    def complete(self, gatherer: Gatherer) -> None:
+        """Note that everything is there, and goes to a worker: it cannot give way any more."""
+        self._arriving.pop(gatherer, None)
+
+    def give_back(self, gatherer: Gatherer) -> None:
+        """Count nothing more for a gatherer; it may have had nothing."""
+        self._arriving.pop(gatherer, None)
+        holder, held = self._held.pop(gatherer, (None, 0))
+        if holder is not None:
+            self._ledger.add(holder, -held)
+
+    def _largest(self, holder: Holder | None) -> Gatherer | None:
+        its = (one for one in self._arriving if self._held[one][0] == holder)
+        return max(its, key=lambda one: self._held[one][1], default=None)
+
+
+class UnfinishedAsk:
+    """An A-ASSOCIATE-RQ that has not come to its end; it gives way by closing its connection."""
+
+    def __init__(self, budget: Budget, holder: Holder, give_way: Callable[[], None]) -> None:
+        self.holder = holder
+        self._budget = budget
+        self.give_way = give_way
+        self._size = 0
+
+    def grown(self, size: int) -> None:
+        """Count the bytes that are there by now."""
+        if size > self._size and not self._budget.take(self, size - self._size):
+            self.give_way()
+        self._size = max(size, self._size)
+
+    def over(self) -> None:
+        self._budget.give_back(self)

@@ -1,0 +1,93 @@
+"""Fair shares: who gives way when something of which there is a limited amount runs short.
+
+While there is enough, nobody is asked how much he holds. Once there is not, a newcomer still gets
+in if another address holds more than the newcomer would then have, or, within his own address,
+another calling AE title does: the greediest gives way. An AE title alone is anybody's, so titles
+are compared within an address only.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_IPV6_PREFIX = 64
+"""A host with an IPv6 address has all addresses of its network."""
+
+
+class Holder(NamedTuple):
+    """Who holds something: an address, and there a calling AE title, if it is known."""
+
+    address: str
+    ae_title: str = ""
+
+
+class Origins:
+    """The addresses that peers are counted by; `trusted` are networks of balancers and the like."""
+
+    def __init__(self, trusted: Iterable[str] = ()) -> None:
+        self._trusted = [ipaddress.ip_network(network, strict=False) for network in trusted]
+        self.of = lru_cache(maxsize=4096)(self._of)
+
+    def _of(self, host: str) -> str:
+        """Return the address to count by; empty for a trusted one, which is not counted."""
+        try:
+            address = ipaddress.ip_address(host.partition("%")[0])
+        except ValueError:  # a Unix socket
+            return host
+        if isinstance(address, ipaddress.IPv6Address):
+            if address.ipv4_mapped is None:
+                if any(address in network for network in self._trusted):
+                    return ""
+                return str(ipaddress.ip_network((address, _IPV6_PREFIX), strict=False))
+            address = address.ipv4_mapped
+        return "" if any(address in network for network in self._trusted) else str(address)
+
+
+class Ledger:
+    """How much each holder has of something. Trusted addresses are in the total only."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._addresses: dict[str, int] = {}
+        self._titles: dict[str, dict[str, int]] = {}
+
+    def add(self, holder: Holder, amount: int) -> None:
+        """Count an amount for a holder, or with a negative one, count it no more."""
+        self.total += amount
+        address, title = holder
+        if not address:
+            return
+        held = self._addresses[address] = self._addresses.get(address, 0) + amount
+        titles = self._titles.setdefault(address, {})
+        titles[title] = titles.get(title, 0) + amount
+        if titles[title] <= 0:
+            del titles[title]
+        if held <= 0:
+            del self._addresses[address], self._titles[address]
+
+    def of_address(self, holder: Holder) -> int:
+        return self._addresses.get(holder.address, 0)
+
+    def of(self, holder: Holder) -> int:
+        return self._titles.get(holder.address, {}).get(holder.ae_title, 0)
+
+    def greediest(self, newcomer: Holder, amount: int) -> Holder | None:
+        """Return who gives way to a newcomer who wants an amount; None: nobody has more than he."""
+        if not self._addresses:
+            return None
+        address = max(self._addresses, key=self._addresses.__getitem__)
+        titles = self._titles[address]
+        if address != newcomer.address and self._addresses[address] > (
+            self.of_address(newcomer) + amount
+        ):
+            return Holder(address, max(titles, key=titles.__getitem__))
+        titles = self._titles.get(newcomer.address, {})
+        title = max(titles, key=titles.__getitem__, default="")
+        if titles and titles[title] > self.of(newcomer) + amount and title != newcomer.ae_title:
+            return Holder(newcomer.address, title)
+        return None
