@@ -157,6 +157,11 @@ EVT_INSTANCE_MISSING = NotificationEvent(
     "Instance to be sent whose file is missing or damaged",
     EVT_INSTANCE_STORED.attributes,
 )
+EVT_PATIENT_MISMATCH = NotificationEvent(
+    "EVT_PATIENT_MISMATCH",
+    "Study under several Patient IDs was stored, refused or retrieved",
+    ("outcome", "study_instance_uid", "patient_ids"),
+)
 _MEMBER = ("worker", "generation", "member", "events")
 EVT_WORKER_UP = NotificationEvent("EVT_WORKER_UP", "Worker registered", _MEMBER)
 EVT_WORKER_LOST = NotificationEvent("EVT_WORKER_LOST", "Worker died", _MEMBER)

@@ -25,7 +25,8 @@ from workers.archive import Archive
 from workers.archive.arrival import Arrival, Taken
 from workers.archive.completeness import Incomplete
 from workers.archive.indexed_worker import IndexedWorker
-from workers.archive.intake import Intake, Mismatch
+from workers.archive.intake import Intake, Mismatch, PatientMismatch
+from workers.archive.patient_mismatch import publish_mismatch
 from workers.archive.recovery import Recovery
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Storage(IndexedWorker):
         fd = os.open(archive.root / "tmp", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
-            Recovery(archive, self.index, self.settings.holder_of_files).run().report()
+            Recovery(archive, self.index, self.settings).run().report()
         finally:
             os.close(fd)
 
@@ -115,6 +116,11 @@ class Storage(IndexedWorker):
         if isinstance(receipt, Exception):
             return _exception_status(event, receipt)
         path = receipt.entry.path
+        if receipt.patients:
+            log.warning(
+                "association=%s study under several Patient IDs path=%s", event.assoc_id, path
+            )
+            publish_mismatch(event, "stored", receipt.study_instance_uid, receipt.patients)
         match receipt.taken:
             case Taken.REJECTED:
                 why = "Different content is stored under this UID"
@@ -150,6 +156,9 @@ def _arrival(event: Event) -> Arrival | Exception:
 
 def _exception_status(event: Event, error: Exception) -> Dataset | Exception:
     match error:
+        case PatientMismatch():
+            publish_mismatch(event, "refused", error.study_instance_uid, error.patients)
+            return _failure(status.DATA_SET_DOES_NOT_MATCH, event, str(error), error.tag)
         case Mismatch() | Incomplete():
             return _failure(status.DATA_SET_DOES_NOT_MATCH, event, str(error), error.tag)
         case UnreadableDataSet():

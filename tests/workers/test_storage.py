@@ -385,8 +385,8 @@ class TestBatches:
         offers = [offer(None) for _ in range(3)]
         insert, failing = updates.Adding._insert, offers[1].uid
 
-        def broken(self, execute, entry, texts):
-            insert(self, execute, entry, texts)
+        def broken(self, execute, entry, *values):
+            insert(self, execute, entry, *values)
             if entry.sop_instance_uid == failing and kind == "database":
                 execute("INSERT INTO nowhere VALUES (1)")
             assert entry.sop_instance_uid != failing

@@ -44,6 +44,9 @@ class Receipt(NamedTuple):
     entry: IndexEntry
     before: IndexEntry | None = None
     """The entry that was stored under the UID before."""
+    study_instance_uid: str = ""
+    patients: tuple[str, ...] = ()
+    """Patient IDs of the study, if the instance is the first one under its own and has others."""
 
 
 class Case:
