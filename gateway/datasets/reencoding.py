@@ -14,6 +14,7 @@ syntaxes that differ in deflation only, nothing changes.
 from __future__ import annotations
 
 from array import array
+from collections import deque
 from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
@@ -78,6 +79,10 @@ def vr_in_dictionary(tag: int) -> bytes:
         return b"UN"
 
 
+def _is_sequence(tag: int) -> bool:
+    return vr_in_dictionary(tag) == b"SQ"
+
+
 def reencode(source: Source, origin: Encoding, target: Encoding) -> Iterator[bytes]:
     """Yield a data set with the headers of another encoding, in pieces of at least 1 MiB.
 
@@ -104,10 +109,11 @@ def reencode(source: Source, origin: Encoding, target: Encoding) -> Iterator[byt
 def reencoded_size(source: Source, origin: Encoding, target: Encoding) -> int:
     """Return how many bytes `reencode` makes of a data set; it reads the headers only.
 
-    Raises what `reencode` raises: so a data set of any size is checked before the first byte of it
-    is sent.
+    Raises what `reencode` raises, and UnreadableDataSet also where nothing changes: so a data set
+    of any size is checked before the first byte of it is sent.
     """
     if origin == target:
+        deque(ElementWalk(source, origin, _is_sequence), maxlen=0)
         return source.size
     elements = _Reencoding(source, target).elements(origin)
     return sum(len(header) + length for header, _, length, _ in elements)
@@ -146,7 +152,7 @@ class _Reencoding:
 
     def elements(self, origin: Encoding) -> Iterator[_Written]:
         is_little = self._target.is_little
-        walk = ElementWalk(self._source, origin, lambda tag: vr_in_dictionary(tag) == b"SQ")
+        walk = ElementWalk(self._source, origin, _is_sequence)
         for step in walk:
             if step.token is not Token.VALUE:
                 yield _Written(self._structure(step), 0, 0, 0)
