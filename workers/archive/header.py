@@ -146,7 +146,8 @@ def _plain_texts(raw: dict[str, bytes]) -> HeaderValues | None:
     everything = b"\n".join(texts.values())
     if not everything.isascii() or ESCAPE in everything or len(everything) > LONGEST:
         return None
-    pieces = [piece.rstrip("\0 ").lstrip(" ") for piece in everything.decode().split("\n")]
-    if len(pieces) != len(texts) or any("\0" in piece for piece in pieces):
+    text = everything.decode().replace("\0\n", "\n").rstrip("\0")
+    pieces = text.split("\n")
+    if len(pieces) != len(texts) or "\0" in text:
         return None
-    return HeaderValues(zip(texts, pieces, strict=True))
+    return HeaderValues(zip(texts, [piece.strip(" ") for piece in pieces], strict=True))
