@@ -152,6 +152,11 @@ EVT_INSTANCE_CONFLICT = NotificationEvent(
     "Different content for a stored instance was set aside by the storage worker",
     EVT_INSTANCE_STORED.attributes,
 )
+EVT_INSTANCE_NOT_KEPT = NotificationEvent(
+    "EVT_INSTANCE_NOT_KEPT",
+    "Instance that is stored arrived again in another transfer syntax, and was not kept",
+    (*EVT_INSTANCE_STORED.attributes, "arrived_transfer_syntax_uid"),
+)
 EVT_INSTANCE_MISSING = NotificationEvent(
     "EVT_INSTANCE_MISSING",
     "Instance to be sent whose file is missing or damaged",

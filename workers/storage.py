@@ -132,6 +132,9 @@ class Storage(IndexedWorker):
                 comment = "Different content is stored under this UID; this was set aside"
                 code = status.DUPLICATE_SOP_INSTANCE if fails else CONFLICT_SET_ASIDE
                 return status_with_comment(code, comment)
+            case Taken.OTHERWISE_ENCODED | Taken.OTHER_TRANSFER_SYNTAX:
+                _tell_not_kept(event, receipt, self.archive)
+                return status.SUCCESS
             case Taken.SAME if event.attempt == 1:
                 return status.SUCCESS
             case _:
@@ -184,6 +187,25 @@ def _publish(event: Event, receipt: Receipt, archive: Archive, *, conflict: bool
     topic = evt.EVT_INSTANCE_CONFLICT if conflict else evt.EVT_INSTANCE_STORED
     if event.is_watched(topic):
         event.publish(topic, receipt.entry.body(archive.path(receipt.entry.path)))
+
+
+def _tell_not_kept(event: Event, receipt: Receipt, archive: Archive) -> None:
+    """Log, and for another transfer syntax publish, that a stored instance arrived again."""
+    entry, arrived = receipt.entry, str(event.context.transfer_syntax)
+    if receipt.taken is Taken.OTHERWISE_ENCODED:
+        log.info(
+            "association=%s instance is stored already, encoded otherwise path=%s",
+            *(event.assoc_id, entry.path),
+        )
+        return
+    log.warning(
+        "association=%s instance is stored already in transfer syntax %s path=%s; that in %s is "
+        "not kept",
+        *(event.assoc_id, entry.transfer_syntax_uid, entry.path, arrived),
+    )
+    if event.is_watched(evt.EVT_INSTANCE_NOT_KEPT):
+        body = entry.body(archive.path(entry.path))
+        event.publish(evt.EVT_INSTANCE_NOT_KEPT, {**body, "arrived_transfer_syntax_uid": arrived})
 
 
 storage = Storage(worker)

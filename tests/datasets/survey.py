@@ -21,7 +21,7 @@ from gateway.datasets import DatasetError, NoContext, NotDicom, identify
 from gateway.datasets.conversion import convert, fit
 from gateway.datasets.element_steps import BytesSource, ElementWalk, Token, UnreadableDataSet
 from gateway.datasets.instance_source import source_of
-from gateway.datasets.reencoding import ENCODINGS, vr_in_dictionary
+from gateway.datasets.reencoding import ENCODINGS, is_sequence
 from gateway.part10 import Part10Error, file_meta, read_file_meta
 from gateway.ul.negotiation import AcceptedContext
 from tests.peers import dcmtk, wire
@@ -95,7 +95,7 @@ def values(instance: Instance) -> list[tuple[str, int, bytes]]:
 def values_in(data: bytes, encoding: Encoding) -> list[tuple[str, int, bytes]]:
     source = BytesSource(data)
     found: list[tuple[str, int, bytes]] = []
-    for step in ElementWalk(source, encoding, lambda tag: vr_in_dictionary(tag) == b"SQ"):
+    for step in ElementWalk(source, encoding, is_sequence):
         is_value = step.token in (Token.VALUE, Token.FRAGMENT)
         if is_value and not step.tag & 0xFFFF:
             continue
@@ -152,7 +152,7 @@ def _bases() -> list[tuple[str, list[bytes]]]:
 def _elements(data: bytes, encoding: Encoding) -> list[bytes]:
     """Cut a data set into its outermost elements."""
     source, begins, depth, end = BytesSource(data), [], 0, 0
-    for step in ElementWalk(source, encoding, lambda tag: vr_in_dictionary(tag) == b"SQ"):
+    for step in ElementWalk(source, encoding, is_sequence):
         if not depth and step.token in (Token.VALUE, Token.SEQUENCE, Token.FRAGMENTS):
             begins.append(end)
         depth += step.token in (Token.SEQUENCE, Token.FRAGMENTS)

@@ -85,7 +85,7 @@ def scan(data: bytes | memoryview, transfer_syntax: str) -> HeaderValues:
 
 def values_of(data_set: EncodedDataSet) -> HeaderValues:
     """Return the values of a data set: those before the fault, if it has one."""
-    source, encoding, fault = data_set
+    source, encoding, _, fault = data_set
     raw: dict[str, bytes] = {}
     runs = _RUNS.get(encoding)
     skim = partial(runs.skim, raw) if runs else None

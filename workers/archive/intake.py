@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from gateway.sdk import GatewayError, SpoolError
 from workers.archive import header, layout
-from workers.archive.arrival import Case, Receipt, Taken
+from workers.archive.arrival import Case, Receipt, Taken, opened
 from workers.archive.attributes import BY_KEYWORD
 from workers.archive.completeness import check_complete
 from workers.archive.duplicates import Duplicates
@@ -164,7 +164,7 @@ class Intake:
         if not claim.digest:  # a request for an earlier owner of the event, which needed none
             raise SpoolError("the claim has no digest")
         place = self._archive.place(claim)
-        found = self._header(arrival, place)
+        found = self._header(arrival)
         if found.fault is not None:
             raise found.fault
         for note in found.notes:
@@ -185,18 +185,12 @@ class Intake:
             claim.received or layout.received(place),
         )
 
-    def _header(self, arrival: Arrival, place: str) -> HeaderValues:
-        """Read the header; from the final path if an earlier attempt has moved the file."""
-        claim, syntax = arrival.claim, arrival.transfer_syntax_uid
-        if arrival.data is not None:
-            return header.scan(memoryview(arrival.data)[claim.offset :], syntax)
-        for path in (claim.path or "", self._archive.path(place)):
-            try:
-                return header.read(path, claim.offset, syntax)
-            except FileNotFoundError:
-                continue
-        aside = self._archive.place(claim, aside=True)
-        return header.read(self._archive.path(aside), claim.offset, syntax)
+    def _header(self, arrival: Arrival) -> HeaderValues:
+        if arrival.data is not None:  # mostly, and faster
+            data = memoryview(arrival.data)[arrival.claim.offset :]
+            return header.scan(data, arrival.transfer_syntax_uid)
+        with opened(arrival, self._archive) as data_set:
+            return header.values_of(data_set)
 
 
 def _with_patients(receipt: Receipt, case: Case, result: AddResult) -> Receipt:
