@@ -17,6 +17,13 @@ class ConfigError(GatewayError):
     """A setting, option or argument is wrong; the text names it and says what it must be."""
 
 
+class Unavailable(GatewayError):  # noqa: N818 - the state of what is missing
+    """Something that a worker needs is not there yet, or is full; the text names it.
+
+    It may come back by itself or be mended, so a worker that raises this at its start tries again.
+    """
+
+
 class ProtocolError(GatewayError):
     """The upper layer protocol (PS3.8) was violated."""
 
@@ -51,6 +58,11 @@ class FabricError(GatewayError):
 
 class AlreadyRegistered(FabricError):  # noqa: N818 - the fabric's word for it
     """Another worker holds the event; the text names the holder."""
+
+    def __init__(self, text: str, holder: str = "") -> None:
+        super().__init__(text)
+        self.holder = holder
+        """The name of that worker."""
 
 
 class Reason(Enum):

@@ -2,8 +2,10 @@
 
 Two pipes connect parent and child. On the first the parent writes the settings, one line of JSON,
 and then keeps the pipe open as a *lifeline*: its end of file tells the child that the parent is
-gone, however it died. On the second the child writes *reports*, one line of JSON each; its end of
-file tells the parent that the child is gone.
+gone, however it died. The parent may write *orders* on it, one line of JSON each. On the second the
+child writes *reports*, one line of JSON each; its end of file tells the parent that the child is
+gone. A child that is ready reports about once a second, from the loop that does its work, so that
+the parent notices if that hangs.
 
 A child is exec'ed, never forked with threads, event loops or sockets. It has a session of its own,
 so that Ctrl-C on a terminal reaches only the parent, which stops its children in order.
@@ -21,7 +23,7 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -31,14 +33,11 @@ if TYPE_CHECKING:
 EXIT_FAILED = 1
 """Any failure after which a restart may help."""
 EXIT_CONFIG = 2
-"""A setting is wrong: a restart cannot help."""
+"""A setting is wrong: a child that has never been ready is not restarted."""
 EXIT_REFUSED = 3
-"""Another worker holds the event: a restart cannot help."""
+"""Another worker holds the event: a restart waits until that has left."""
 EXIT_SUPERSEDED = 4
 """A newer generation took over: a restart would compete with it."""
-
-FINAL = frozenset({EXIT_CONFIG, EXIT_REFUSED, EXIT_SUPERSEDED})
-"""Exit statuses after which a child is not restarted."""
 
 LIFELINE_GRACE = 2.0
 """Seconds that a child has to exit by itself when its parent is gone."""
@@ -69,17 +68,58 @@ class Inherited:
     fds: dict[str, int]
     """Descriptors by the names that the parent gave them; closed on a further exec."""
     lifeline: int
-    """Becomes readable (end of file) when the parent is gone: exit at once. Do not read it."""
+    """Readable if there are orders of the parent, or (end of file) if it is gone: exit at once."""
     _reports: int
+    _unsent: bytearray = field(default_factory=bytearray)
+    """The rest of a report that the pipe had no room for."""
+    _sending: threading.Lock = field(default_factory=threading.Lock)
+    _orders: bytearray = field(default_factory=bytearray)
 
     def report(self, **fields: Any) -> None:
         """Send a report to the parent; ignored if the parent is gone."""
-        line = json.dumps(fields, default=str).encode() + b"\n"
-        if len(line) > _LONGEST_REPORT:
-            raise ValueError(f"a report of {len(line)} bytes exceeds {_LONGEST_REPORT}")
-        with suppress(BrokenPipeError):
-            while line:
-                line = line[os.write(self._reports, line) :]
+        line = _encode_report(fields)
+        with self._sending:
+            self._unsent.extend(line)
+            while not self._send():
+                poll = select.poll()
+                poll.register(self._reports, select.POLLOUT)
+                poll.poll()
+
+    def beat(self, **fields: Any) -> None:
+        """Send a report as a sign of life; dropped if the parent does not read. Never waits."""
+        with self._sending:
+            if self._send():
+                self._unsent.extend(_encode_report(fields))
+                self._send()
+
+    def _send(self) -> bool:
+        """Write what the pipe has room for; return whether that was everything."""
+        try:
+            while self._unsent:
+                del self._unsent[: os.write(self._reports, self._unsent)]
+        except BlockingIOError:
+            return False
+        except BrokenPipeError:
+            self._unsent.clear()
+        return True
+
+    def read_orders(self) -> list[dict[str, Any]] | None:
+        """Return the orders that have arrived, None if the parent is gone; waits for one of both.
+
+        For a child that watches `lifeline`; others leave the orders unread.
+        """
+        if not (piece := os.read(self.lifeline, _LONGEST_REPORT)):
+            return None
+        *lines, rest = bytes(self._orders + piece).split(b"\n")
+        self._orders[:] = rest
+        return [json.loads(line) for line in lines]
+
+
+def _encode_report(fields: dict[str, Any]) -> bytes:
+    line = json.dumps(fields, default=str).encode() + b"\n"
+    if len(line) > _LONGEST_REPORT:
+        raise ValueError(f"a report of {len(line)} bytes exceeds {_LONGEST_REPORT}")
+    return line
 
 
 def inherit() -> Inherited:
@@ -98,6 +138,7 @@ def inherit() -> Inherited:
     reports: int = places["reports"]
     for fd in (lifeline, reports, *fds.values()):
         os.set_inheritable(fd, False)
+    os.set_blocking(reports, False)
     settings = _read_settings(lifeline)
     threading.Thread(
         target=_leave_with_parent, args=(os.dup(lifeline),), name="lifeline", daemon=True
@@ -154,6 +195,11 @@ class Child:
         self._lifeline.close()
         await self._reports.ended()
         return status
+
+    def order(self, **fields: Any) -> None:
+        """Send an order to the child; ignored if the child is gone."""
+        if not self._lifeline.is_closing():
+            self._lifeline.write(json.dumps(fields).encode() + b"\n")
 
     def terminate(self) -> None:
         """Ask the child to exit (SIGTERM)."""

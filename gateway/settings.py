@@ -136,6 +136,8 @@ class ServeSettings:
     """durable: success means synced to disk; written: success means handed to the kernel."""
     drain_timeout: float = 10.0
     """Time for messages in progress to finish when the gateway stops."""
+    hang_timeout: float = 15.0
+    """A process of the gateway that gives no sign of life for this time is replaced; 0: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,6 @@ class Destination:
 DUPLICATES = ("keep_first", "replace", "reject")
 CONFLICT = ("warning", "failure")
 INCOMPLETE = ("refuse", "keep")
-PATIENT_MISMATCH = ("separate", "refuse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +201,6 @@ class ArchiveSettings:
     """refuse, or keep: what happens to an instance without a Study or Series Instance UID."""
     conflict: str = "warning"
     """keep_first sets the other content aside, and answers with a warning or a failure."""
-    patient_mismatch: str = "separate"
-    """Policy for a study under another Patient ID than before: separate (both are told), refuse."""
     dsn: str = ""
     """Connection string of a PostgreSQL index; empty: an SQLite file in the archive."""
     holder: str = ""
@@ -267,6 +266,9 @@ class AcceptorSettings:
     expect: tuple[str, ...] = ()
     """Names of the configured workers; requests wait until they have registered."""
     drain_timeout: float = ServeSettings().drain_timeout
+    drain_idle: float = 2.0
+    """When it stops: an association without open operations on which nothing was received for this
+    time is aborted before the others have finished."""
     durable: bool = True
     """False: nothing is synced, even if a worker asks for it (`durability = "written"`)."""
     contexts: tuple[ContextSettings, ...] = ()

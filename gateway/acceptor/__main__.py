@@ -17,19 +17,26 @@ from gateway.settings import AcceptorSettings, from_map
 
 log = logging.getLogger("gateway.acceptor")
 
+BEAT = 1.0
+"""Seconds between two signs of life."""
+
 
 async def serve(settings: AcceptorSettings, inherited: Inherited) -> int:
     """Serve until SIGTERM or the end of the supervisor; return the exit status."""
     loop = asyncio.get_running_loop()
     leave = asyncio.Event()
 
-    def orphaned() -> None:
-        loop.remove_reader(inherited.lifeline)
-        leave.set()
+    def take_orders() -> None:
+        if (orders := inherited.read_orders()) is None:
+            loop.remove_reader(inherited.lifeline)
+            leave.set()
+            return
+        for order in orders:
+            acceptor.drain(bool(order.get("drain")))
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leave.set)
-    loop.add_reader(inherited.lifeline, orphaned)
+    loop.add_reader(inherited.lifeline, take_orders)
     try:
         acceptor = Acceptor(settings, socket.socket(fileno=inherited.fds["listen"]))
         await acceptor.start()
@@ -37,11 +44,20 @@ async def serve(settings: AcceptorSettings, inherited: Inherited) -> int:
         inherited.report(error=str(error))
         return EXIT_CONFIG
     inherited.report(ready=True)
+    beating = asyncio.create_task(_beat(acceptor, inherited))
     await leave.wait()
     await acceptor.stop()
+    beating.cancel()
     if settings.scratch:
         shutil.rmtree(settings.scratch, ignore_errors=True)
     return 0
+
+
+async def _beat(acceptor: Acceptor, inherited: Inherited) -> None:
+    """Show the supervisor that this event loop runs, with what there is to tell."""
+    while True:
+        inherited.beat(beat=acceptor.facts())
+        await asyncio.sleep(BEAT)
 
 
 def main() -> int:

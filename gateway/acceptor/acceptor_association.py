@@ -87,6 +87,16 @@ class AcceptorAssociation:
         if self.engine.phase is not Phase.PENDING:
             self.engine.abort(Aborted(why))
 
+    def is_idle_since(self, moment: float) -> bool:
+        """Return whether the association is open, nothing is in hand, and nothing came since."""
+        engine = self.engine
+        return (
+            engine.phase is Phase.ESTABLISHED
+            and engine.inbox.is_idle
+            and not len(engine.in_flight)
+            and max(engine.transport.last_received, engine.inbox.progress) <= moment
+        )
+
     # the engine's calls
 
     def connected(self) -> None:
@@ -150,10 +160,6 @@ class AcceptorAssociation:
 
     def receive(self, context: AcceptedContext, begun: MessageBegun) -> PeerRequest:
         return decide(self, context, begun)
-
-    def settled(self) -> None:
-        if self.shared.draining:
-            self.abort("this acceptor is about to leave")
 
     def association_ended(self, error: AssociationError) -> None:
         if isinstance(error, Rejected):

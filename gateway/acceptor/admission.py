@@ -49,7 +49,7 @@ _NO_ANSWER = object()
 
 def turn_away(shared: Shared, request: AAssociateRQ) -> AAssociateRJ | None:
     """Return the rejection that the policy alone demands; None if there is no reason for one."""
-    if shared.draining:
+    if shared.draining or shared.drained:
         return TEMPORARY_CONGESTION
     if (rejection := check_request(request, shared.policy)) is not None:
         return rejection

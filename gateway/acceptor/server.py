@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.acceptor.accepting import AcceptLoop
 from gateway.acceptor.acceptor_association import AcceptorAssociation
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gateway.acceptor")
 
+LOOK = 0.25
+"""Seconds between two searches for idle associations."""
 FLUSH = 1.0
 """Seconds that the last notifications have to leave."""
 
@@ -77,13 +79,15 @@ class Acceptor:
         await self._shared.fabric.start()
         self._accepting.start()
 
+    def drain(self, is_drained: bool) -> None:
+        """Reject new associations from now on, or accept them again; open ones go on."""
+        self._shared.drained = is_drained
+
     async def stop(self) -> None:
         """Reject new associations, finish open ones within the drain timeout, and stop."""
         shared = self._shared
         shared.draining = True
-        for association in tuple(self._associations.values()):
-            association.engine.settle()
-        await self._until(lambda: not shared.places, shared.settings.drain_timeout)
+        await self._finish_open_ones(shared.settings.drain_timeout)
         self._accepting.close()
         for association in tuple(self._associations.values()):
             association.abort("this acceptor is shutting down")
@@ -94,6 +98,24 @@ class Acceptor:
         await shared.fabric.stop(FLUSH)
         await shared.spool.close()
         shared.places.close()
+
+    async def _finish_open_ones(self, seconds: float) -> None:
+        """Let associations go on for a while; abort one when it is idle."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while self._shared.places and (now := loop.time()) < end:
+            for association in tuple(self._associations.values()):
+                if association.is_idle_since(now - self._shared.settings.drain_idle):
+                    association.abort("this acceptor is shutting down")
+            await self._until(lambda: not self._shared.places, min(LOOK, end - now))
+
+    def facts(self) -> dict[str, Any]:
+        """Return what this acceptor tells of itself at each sign of life."""
+        return {
+            "associations": len(self._shared.places),
+            "connections": len(self._associations),
+            **self._shared.fabric.facts(),
+        }
 
     async def _until(self, reached: Callable[[], bool], seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -34,6 +34,8 @@ class Shared:
         self.watermark = watermark
         self.draining = False
         """The acceptor is shutting down: nothing new is begun."""
+        self.drained = False
+        """An operator has new associations rejected for a while."""
         limits, board = settings.limits, Board(Path(settings.run_dir), settings.index)
         self.origins = Origins(limits.trusted)
         self.places = Places(board, settings.association.max_associations, limits)

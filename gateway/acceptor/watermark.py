@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from typing import TYPE_CHECKING
+
+from gateway.free_space import free_space
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,7 +55,6 @@ class Watermark:
 def _free(path: str) -> int:
     """Return the free bytes; 0 if they are unknown, because nothing could be stored there."""
     try:
-        found = os.statvfs(path)
+        return free_space(path).free
     except OSError:
         return 0
-    return found.f_bavail * found.f_frsize

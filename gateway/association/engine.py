@@ -5,8 +5,8 @@ The port
     loop. `requested` asks the acceptor's role for `accept` or `reject`; `receive` decides, at its
     command set, what becomes of a request of the peer, and returns a `PeerRequest` that takes the
     data set, is told when to `perform`, and ends with `inbox.finished`. `connected`, `established`,
-    `settled`, `association_ended` and `closed` tell what happened; `publish` takes the
-    notifications that somebody watches. Requests of this side are sent by `in_flight.invoke`.
+    `association_ended` and `closed` tell what happened; `publish` takes the notifications that
+    somebody watches. Requests of this side are sent by `in_flight.invoke`.
     Nothing here knows of workers, handlers, sockets or processes: two engines whose transports are
     joined in memory make an association.
 
@@ -81,7 +81,7 @@ _NO_ABORT = (State.Sta1, State.Sta2, State.Sta13)
 """States in which an A-ABORT is not possible or has no meaning (Table 9-10, Evt15)."""
 
 
-_PENDING, _ESTABLISHED, _ENDED = Phase.PENDING, Phase.ESTABLISHED, Phase.ENDED
+_PENDING, _ENDED = Phase.PENDING, Phase.ENDED
 """Read for every part: a lookup in the enumeration takes as long as a call."""
 
 
@@ -317,9 +317,7 @@ class AssociationEngine:
         """If nothing is in hand any more, release the association if a release waits for that."""
         if self.phase is _ENDED or not self.inbox.is_idle:
             return
-        if self.phase is _ESTABLISHED:
-            self.port.settled()
-        elif self.upper.state in (State.Sta8, State.Sta9, State.Sta12):
+        if self.upper.state in (State.Sta8, State.Sta9, State.Sta12):
             is_collision = self.upper.state is State.Sta9
             self.upper.send(AReleaseResponse(), self._loop.time())
             self._sent("A-RELEASE", "response", AReleaseRP())

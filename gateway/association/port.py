@@ -65,9 +65,6 @@ class Port(Protocol):
         If this raises DimseError, its data set is discarded and a failure is sent.
         """
 
-    def settled(self) -> None:
-        """Take note that no request of the peer is open on an established association."""
-
     def association_ended(self, error: AssociationError) -> None:
         """Take note of the end of the association and its reason; called once if it had begun."""
 

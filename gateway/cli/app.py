@@ -10,7 +10,21 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from gateway import __version__
-from gateway.cli import config, echo, events, find, get, load, move, serve, status, store, worker
+from gateway.cli import (
+    config,
+    drain,
+    echo,
+    events,
+    find,
+    get,
+    load,
+    move,
+    resume,
+    serve,
+    status,
+    store,
+    worker,
+)
 from gateway.cli.common import settings_of
 from gateway.errors import ConfigError, GatewayError
 
@@ -83,7 +97,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _module in (serve, worker, echo, store, find, get, move, load, events, status, config):
+_OPERATION = (events, status, drain, resume, config)
+for _module in (serve, worker, echo, store, find, get, move, load, *_OPERATION):
     app.command(_module.__name__.rpartition(".")[2])(_module.command)
 
 

@@ -9,9 +9,10 @@ def command(config: ConfigOption = None) -> None:
     """Check the settings and print the effective ones as TOML.
 
     Effective are the defaults, overridden by the file, and that by environment variables. The exit
-    status is 2 if a setting is wrong, with one line that says which and what it must be.
+    status is 2 if a setting is wrong, with one line that says which and what it must be. Passwords
+    are shown as `***`.
     """
-    from gateway.config import to_toml
+    from gateway.config import hide_secrets, to_toml
 
     settings = settings_of(config)
-    print(to_toml(settings), end="")
+    print(to_toml(hide_secrets(settings)), end="")

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 PASSWORD_VARIABLE = "DICOM_PASSWORD"
 """Without the prefix of the settings' variables: `serve` may run in the same shell."""
+_VISIBLE = (
+    "dicom-gateway: warning: other users of this machine can see the passcode on the command line; "
+    f"use --password - or {PASSWORD_VARIABLE}"
+)
 _USERNAME, _USERNAME_AND_PASSCODE = 1, 2
 
 
@@ -50,6 +54,8 @@ class SecurityOptions:
             raise typer.BadParameter("--tls-key needs --tls-cert", param_hint="--tls-key")
         if self.password is not None and self.user is None:
             raise typer.BadParameter("--password needs --user", param_hint="--password")
+        if self.password not in (None, "-"):
+            print(_VISIBLE, file=sys.stderr)
         _ = self.tls_context, self.identity
 
     @cached_property

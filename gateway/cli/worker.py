@@ -32,7 +32,10 @@ def command(
 
     It prints one line when it is registered. Only one worker may answer an event: if another
     holds it, this one is refused, with the name of the holder on standard error. A worker with the
-    name of a running one replaces it, without a lost request.
+    name of a running one replaces it, without a lost request, until it leaves.
+
+    The exit status is 0 if it was asked to leave, 1 if it failed, 2 if a setting is wrong or
+    another worker holds the event, and 4 if a newer worker of the same name took over.
     """
     from gateway import log, supervisor
     from gateway.sdk.loading import load

@@ -49,6 +49,7 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "acceptors": rules.whole(1, 64),
         "durability": rules.one_of("durable", "written"),
         "drain_timeout": rules.seconds(0),
+        "hang_timeout": rules.seconds(0),
     },
     settings.TlsSettings: {
         **dict.fromkeys(("certificate", "key", "ca"), _FILE),
@@ -99,7 +100,6 @@ RULES: dict[type, dict[str, rules.Rule]] = {
     },
     settings.ArchiveSettings: {
         "duplicates": rules.one_of(*settings.DUPLICATES),
-        "patient_mismatch": rules.one_of(*settings.PATIENT_MISMATCH),
         "conflict": rules.one_of(*settings.CONFLICT),
         "incomplete": rules.one_of(*settings.INCOMPLETE),
         "dsn": rules.text_that(lambda text: "\0" not in text, "a PostgreSQL connection string"),

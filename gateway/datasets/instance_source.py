@@ -61,9 +61,7 @@ def _stored(pieces: Iterable[bytes], in_memory: int) -> Source:
         size = file.tell()
         if size <= in_memory:
             file.seek(0)
-            data = file.read()
-            file.close()
-            return BytesSource(data)
+            return BytesSource(file.read())
         file.flush()
         source = FileSource(file.fileno(), 0, size)
         finalize(source, file.close)

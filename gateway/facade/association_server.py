@@ -21,7 +21,8 @@ from gateway.facade import flags, registered
 from gateway.facade.entity_settings import seconds
 from gateway.facade.handlers import BindsHandlers, Handlers
 from gateway.facade.server_process import AcceptorProcess, AcceptorThread
-from gateway.sdk.session import Session, SessionEnding, SessionEndReason
+from gateway.sdk.session import Session
+from gateway.sdk.session_ending import SessionEnding, SessionEndReason
 from gateway.settings import (
     AcceptorSettings,
     AssociationSettings,
@@ -201,6 +202,7 @@ class AssociationServer(BindsHandlers):
             spool_dir=str(folder / "spool"),
             expect=("handlers",),
             drain_timeout=self.drain_timeout,
+            drain_idle=0.0,
             durable=False,
             contexts=tuple(_context(context) for context in self.contexts),
             services=dict(registered.SERVED_LIKE),

@@ -190,9 +190,6 @@ class RequestorConnection:
     def receive(self, context: AcceptedContext, begun: MessageBegun) -> PeerRequest:
         return self._incoming.receive(context, begun)
 
-    def settled(self) -> None:
-        """Do nothing: the association stays established until it is released."""
-
     def association_ended(self, error: AssociationError) -> None:
         """Do nothing: the engine has ended all waits."""
 

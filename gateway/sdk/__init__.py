@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gateway.errors import ConfigError as ConfigError
     from gateway.errors import GatewayError as GatewayError
     from gateway.errors import SpoolError as SpoolError
+    from gateway.errors import Unavailable as Unavailable
     from gateway.sdk import event_names
     from gateway.sdk.event import Event as Event
     from gateway.sdk.status_comment import status_with_comment as status_with_comment
@@ -33,6 +34,7 @@ _PUBLIC = {
     "Event": "gateway.sdk.event",
     "GatewayError": "gateway.errors",
     "SpoolError": "gateway.errors",
+    "Unavailable": "gateway.errors",
     "Worker": "gateway.sdk.worker_definition",
     "WorkerContext": "gateway.sdk.worker_context",
     "digest_of": "gateway.spool.digest",

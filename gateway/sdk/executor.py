@@ -147,6 +147,11 @@ class Executor:
             job.cancel(unwanted=unwanted)
 
     @property
+    def failures(self) -> tuple[int, str]:
+        """How often a handler raised, and what the last time."""
+        return self._caller.failures, self._caller.last_exception
+
+    @property
     def in_hand(self) -> int:
         with self._changed:
             return len(self._jobs)

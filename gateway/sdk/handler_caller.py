@@ -65,6 +65,10 @@ class HandlerCaller:
         self._routes = routes
         self._loop = loop
         self._clock = clock
+        self.failures = 0
+        """How often a handler raised."""
+        self.last_exception = ""
+        """The last time, without the exception's text, which may be a patient's data."""
 
     def perform(self, call: HandlerCall) -> None:
         """Call the handler, and answer each request of the call."""
@@ -204,6 +208,8 @@ class HandlerCaller:
 
     def _raised(self, job: HandlerJob, error: BaseException) -> Answer:
         """Return the answer for a handler that raised, and log it."""
+        self.failures += 1
+        self.last_exception = f"{type(error).__name__} in {job.event.name} ({job.bound.name})"
         log_raised(error, f"{job.event.name} assoc={job.event.assoc_id}", job.bound.name)
         return raised(error)
 

@@ -20,14 +20,20 @@ from gateway import log as logs
 from gateway import process
 from gateway.datasets.validation import disable_validation
 from gateway.errors import AlreadyRegistered, ConfigError
+from gateway.sdk.hooks import describe
 from gateway.sdk.loading import load
-from gateway.sdk.session import Session, SessionEndReason
+from gateway.sdk.session import Session
+from gateway.sdk.session_ending import SessionEndReason
 from gateway.settings import WorkerSettings, from_map
 
 if TYPE_CHECKING:
     from gateway.process import Inherited
 
 log = logging.getLogger("gateway.sdk")
+
+FIRST_DELAY = 0.25
+"""Seconds between the first two attempts to start while something is missing; then it doubles."""
+LONGEST_DELAY = 2.0
 
 _LAST_RESORT = 1.0
 """Seconds for threads that the worker's author left running at the end."""
@@ -42,15 +48,39 @@ def main() -> NoReturn:
     try:
         session = Session(load(settings.target), settings)
         _listen(session, inherited)
-        session.start()
+        session.on_beat = lambda _: inherited.beat(beat=session.facts())
+        has_begun = session.start(wait=_Waiting(session, inherited))
         _spare_the_collector()
     except (Exception, SystemExit) as error:
         # the worker's own code may raise anything: one line says what
         _leave(_start_failed(inherited, error))
+    if not has_begun:
+        _leave(session.wait().status)
     inherited.report(
         ready=True, worker=session.name, generation=session.generation, member=settings.member
     )
     _leave(_work(session, inherited))
+
+
+class _Waiting:
+    """Waits between two attempts to start, and tells the parent what is missing."""
+
+    def __init__(self, session: Session, inherited: Inherited) -> None:
+        self._session = session
+        self._inherited = inherited
+        self._delay = FIRST_DELAY
+        self._told = ""
+
+    def __call__(self, error: Exception) -> bool:
+        """Return whether to try again; False if the worker is to end."""
+        text = describe(error)
+        if text != self._told:
+            self._told = text
+            log.warning("cannot start yet, it will be tried again: %s", text)
+            self._inherited.report(waiting=text)
+        ended = self._session.pause(self._delay)
+        self._delay = min(2 * self._delay, LONGEST_DELAY)
+        return not ended
 
 
 def _spare_the_collector() -> None:
@@ -77,23 +107,18 @@ def _watch_lifeline(fd: int, session: Session) -> None:
 
 
 def _start_failed(inherited: Inherited, error: BaseException) -> int:
+    more = {}
     match error:
         case ConfigError():
             status = process.EXIT_CONFIG
         case AlreadyRegistered():
             status = process.EXIT_REFUSED
+            more["holder"] = error.holder
         case _:
             status = process.EXIT_FAILED
             log.error("the worker cannot start", exc_info=error)
-    text = str(error).strip().replace("\n", " ") or type(error).__name__
-    inherited.report(error=text if status != process.EXIT_FAILED else f"{_kind(error)}{text}")
+    inherited.report(error=describe(error), **more)
     return status
-
-
-def _kind(error: BaseException) -> str:
-    """Return the type of an error that is not one of this program's."""
-    ours = type(error).__module__.startswith("gateway.")
-    return "" if ours else f"{type(error).__name__}: "
 
 
 def _work(session: Session, inherited: Inherited) -> int:

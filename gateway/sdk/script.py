@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gateway.sdk.session import Session, SessionEndReason
+from gateway.sdk.session import Session
+from gateway.sdk.session_ending import SessionEndReason
 from gateway.settings import WorkerSettings
 
 if TYPE_CHECKING:

@@ -7,19 +7,15 @@ reads.
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import logging
 import os
 import time
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gateway import process
 from gateway.association.timers import Timeouts
 from gateway.errors import ConfigError, FabricError
 from gateway.events import CATALOGUE
@@ -35,8 +31,15 @@ from gateway.fabric.worker import Client, next_generation
 from gateway.sdk.bound_handler import BoundHandler
 from gateway.sdk.event import Event
 from gateway.sdk.executor import Executor, HandlerLoop
+from gateway.sdk.hooks import call_start_hooks, call_stop_hooks
 from gateway.sdk.move.routes import Routes
 from gateway.sdk.notifications import NotificationThread, QueuedNotification
+from gateway.sdk.session_ending import (
+    LIFELINE_DRAIN,
+    SessionEnding,
+    SessionEndReason,
+    drain_end,
+)
 from gateway.sdk.worker_context import WorkerContext
 
 if TYPE_CHECKING:
@@ -51,47 +54,7 @@ log = logging.getLogger("gateway.sdk")
 
 START_TIMEOUT = 10.0
 """Seconds within which the acceptors must have granted the registration."""
-LIFELINE_DRAIN = 0.5
-"""Seconds for the requests in hand once the parent is gone."""
 _TICK = 0.25
-
-
-class SessionEndReason(Enum):
-    """The reasons for the end of a session."""
-
-    ASKED = "asked"
-    """SIGTERM or SIGINT."""
-    ORPHANED = "orphaned"
-    """The parent is gone."""
-    HUNG = "hung"
-    """A handler is past its deadline and grace: the process must be replaced."""
-    ENDED = "ended"
-    """An acceptor ended the lease because of a message of this worker."""
-    REFUSED = "refused"
-    """Another worker holds the event."""
-    SUPERSEDED = "superseded"
-    """A newer generation took over."""
-
-
-_STATUS = {
-    SessionEndReason.HUNG: process.EXIT_FAILED,
-    SessionEndReason.ENDED: process.EXIT_FAILED,
-    SessionEndReason.REFUSED: process.EXIT_REFUSED,
-    SessionEndReason.SUPERSEDED: process.EXIT_SUPERSEDED,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class SessionEnding:
-    """The reason for the end of a session, and the text for the log."""
-
-    why: SessionEndReason
-    text: str = ""
-
-    @property
-    def status(self) -> int:
-        """The exit status of the process."""
-        return _STATUS.get(self.why, 0)
 
 
 class DefinedWorker(Protocol):
@@ -131,26 +94,34 @@ class Session:
         self._client: Client | None = None
         self._held: tuple[Binding, ...] = ()
         self._topics: set[str] = set()
+        self._troubles: dict[str, str] = {}
         self._closed = False
         self._send_command = self._call
         """The same object each time, because associations are cached by it."""
         self.generation = settings.generation
+        self.on_beat: Callable[[Session], None] = lambda _session: None
+        """Called at each heartbeat, on the thread that takes requests and sends answers."""
 
     # Starting
 
-    def start(self, timeout: float = START_TIMEOUT) -> None:
-        """Call the start hooks and register.
+    def start(
+        self, timeout: float = START_TIMEOUT, wait: Callable[[Exception], bool] | None = None
+    ) -> bool:
+        """Call the start hooks and register; False if `wait` gave up.
 
-        Raises ConfigError, AlreadyRegistered, FabricError, or what a hook raised.
+        `wait` is called when a hook lacks something that may come back, and the hook is called
+        again if it returns True. Raises ConfigError, AlreadyRegistered, FabricError, or what a
+        hook raised.
         """
         self._worker.context = WorkerContext(
             data_dir=Path(self._settings.data_dir),
             durable=self._settings.durable,
             options=self._settings.options,
             member=self._settings.member,
+            troubles=self._troubles,
         )
-        for hook in self._worker.start_hooks:
-            call_hook(hook)
+        if not call_start_hooks(self._worker.start_hooks, wait):
+            return False
         self._executor.start()
         self._notifier.start()
         try:
@@ -161,6 +132,7 @@ class Session:
             raise
         self._worker.follow(self)
         self.rebind()  # register what another thread has bound meanwhile
+        return True
 
     def _register(self, timeout: float) -> None:
         run_dir, fabric = Path(self._settings.run_dir), self._settings.fabric
@@ -184,6 +156,7 @@ class Session:
             on_cancel=self._on_cancel,
             on_notification=self._on_notification,
             on_state=self._on_state,
+            on_beat=lambda: self.on_beat(self),
         )
         self._topics = self._watched()
         for topic in sorted(self._topics):
@@ -260,6 +233,18 @@ class Session:
         if state.name in SessionEndReason.__members__:
             self.end(SessionEndReason[state.name], text)
 
+    def facts(self) -> dict[str, Any]:
+        """Return what this process tells of itself at each heartbeat."""
+        failures, last = self._executor.failures
+        return {
+            "worker": self.name,
+            "generation": self.generation,
+            "in_hand": self._executor.in_hand,
+            "failures": failures,
+            "last_exception": last,
+            "troubles": self._troubles,
+        }
+
     # Called on handlers' threads
 
     def _send(self, token: str, answer: Answer) -> bool:
@@ -303,6 +288,14 @@ class Session:
                         SessionEndReason.HUNG, "a handler is past its deadline and does not return"
                     )
 
+    def pause(self, seconds: float) -> bool:
+        """Wait before the session has begun; return whether something ended it meanwhile."""
+        try:
+            self.end(*astuple(self._endings.get(timeout=seconds)))
+        except Empty:
+            return False
+        return True
+
     def is_hung(self) -> bool:
         """Abandon handlers that are past their deadline; return True if one is past its grace."""
         return self._executor.tick()
@@ -337,7 +330,7 @@ class Session:
             client.stop(bye=says_bye)
         self._client = None
         if not self._executor.in_hand:  # a hook might wait for the very handler that hangs
-            self._call_stop_hooks()
+            call_stop_hooks(self.name, self._worker.stop_hooks)
         self._executor.stop()
         self._loop.stop()
         self._routes.close()
@@ -350,16 +343,9 @@ class Session:
         except FabricError as error:
             log.warning("worker=%s %s", self.name, error)
 
-    def _call_stop_hooks(self) -> None:
-        for hook in self._worker.stop_hooks:
-            try:
-                call_hook(hook)
-            except Exception:
-                log.exception("worker=%s a stop hook raised", self.name)
-
     def _drain(self, ending: SessionEnding) -> None:
         """Wait for the requests in hand, except hung ones; without limit if superseded."""
-        end = _drain_end(ending.why, self._settings.drain_timeout)
+        end = drain_end(ending.why, self._settings.drain_timeout)
         while not self._executor.drain(min(_TICK, max(0.0, end - time.monotonic()))):
             self._executor.tick()
             if self._is_orphaned():
@@ -371,22 +357,6 @@ class Session:
     def _is_orphaned(self) -> bool:
         """Return whether the parent has gone meanwhile."""
         return not self._endings.empty() and self._endings.get().why is SessionEndReason.ORPHANED
-
-
-def _drain_end(why: SessionEndReason, drain_timeout: float) -> float:
-    """Return the time on the monotonic clock at which to stop waiting."""
-    if why is SessionEndReason.SUPERSEDED:  # each handler has its own deadline
-        return float("inf")
-    return time.monotonic() + (
-        LIFELINE_DRAIN if why is SessionEndReason.ORPHANED else drain_timeout
-    )
-
-
-def call_hook(hook: Callable[[], Any]) -> None:
-    """Call a start or stop hook, which may be a coroutine function."""
-    result = hook()
-    if inspect.iscoroutine(result):
-        asyncio.run(result)
 
 
 def _unbound(event: Event) -> None:

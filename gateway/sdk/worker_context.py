@@ -21,3 +21,6 @@ class WorkerContext:
     """The worker's own table `[workers.NAME]` of the configuration, except what starts it."""
     member: int = 0
     """The number of this process among the worker's processes: 0, 1, ..."""
+    troubles: dict[str, str] = field(default_factory=dict)
+    """What is wrong at present, in words, by names of the worker's choice: `dicom-gateway status`
+    shows it, and says that the gateway is degraded. Remove what is mended."""

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, TypeAlias
 
 from gateway.errors import SpoolError
+from gateway.free_space import free_space
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,8 +18,6 @@ Buffer: TypeAlias = memoryview | bytes | bytearray
 _MAX_VECTORS = 1024
 """IOV_MAX of Linux."""
 _SYNC_FILE_RANGE_WRITE = 2
-_MIN_FILES = 1024
-"""With fewer free inodes the disk counts as full."""
 
 _sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
 if _sync_file_range is not None:
@@ -62,25 +61,30 @@ class Disk:
         self._look_at = float("-inf")
         self._left = 0
         """Bytes that may be written until the next check."""
-        self._free: int | None = None
+        self._shortage = ""
+        """What is short, in words; empty: nothing."""
 
     def count(self, written: int) -> None:
         """Count bytes that are written."""
         self._left -= written
 
     def check_room(self) -> None:
-        """Raise SpoolError while fewer than `min_free` bytes are free."""
+        """Raise SpoolError while fewer than `min_free` bytes, or hardly any inodes, are free."""
         if self._left <= 0 or self._clock() >= self._look_at:
             self._look()
-        if self._free is not None:
-            raise SpoolError(
-                f"spool is full: {self._free} bytes are free, less than min_free = {self._min_free}"
-            )
+        if self._shortage:
+            raise SpoolError(f"spool is full: {self._shortage}")
 
     def _look(self) -> None:
-        found = os.statvfs(self._path)
-        free = found.f_bavail * found.f_frsize
-        no_inodes = found.f_files > 0 and found.f_favail < _MIN_FILES
-        self._free = free if free < self._min_free or no_inodes else None
         self._left = max(self._min_free // 16, 1024 * 1024)
         self._look_at = self._clock() + self.LOOK
+        try:
+            space = free_space(self._path)
+        except OSError as error:
+            self._shortage = f"{self._path}: {error.strerror}"
+            return
+        self._shortage = ""
+        if space.has_few_files:
+            self._shortage = str(space)
+        elif space.free < self._min_free:
+            self._shortage = f"{space.free} bytes are free, less than min_free = {self._min_free}"

@@ -5,14 +5,14 @@ between acceptors and workers: of its children it knows only their reports and e
 """
 
 from gateway.supervisor.child_specs import ChildModules, WorkerLaunch
-from gateway.supervisor.data_directory import RunningGateway, find_running
+from gateway.supervisor.data_directory import RunningGateway, ask_running, find_running
 from gateway.supervisor.listen import format_address
 from gateway.supervisor.run_gateway import serve
 from gateway.supervisor.run_worker import launch, prepare
 
 # fmt: off
 __all__ = [
-    "ChildModules", "RunningGateway", "WorkerLaunch", "find_running", "format_address", "launch",
-    "prepare", "serve",
+    "ChildModules", "RunningGateway", "WorkerLaunch", "ask_running", "find_running",
+    "format_address", "launch", "prepare", "serve",
 ]
 # fmt: on

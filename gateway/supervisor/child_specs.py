@@ -16,7 +16,7 @@ from gateway.settings import (
     WorkerTable,
     to_map,
 )
-from gateway.supervisor.child_group import ChildSpec
+from gateway.supervisor.child_keeper import ChildSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,6 +42,9 @@ class ChildModules:
 
 
 MODULES = ChildModules()
+
+MISSED = 3
+"""Heartbeats that a worker may miss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,3 +141,12 @@ def _options(table: WorkerTable, target: str, settings: Settings) -> dict[str, A
 
 def is_durable(settings: Settings) -> bool:
     return settings.gateway.durability == "durable"
+
+
+def hang_limit(settings: Settings) -> float:
+    """Return the seconds of silence after which a child is replaced; 0: never.
+
+    Workers report at each heartbeat, so that it has to be longer than some of these.
+    """
+    limit = settings.gateway.hang_timeout
+    return max(limit, MISSED * settings.fabric.heartbeat) if limit else 0.0

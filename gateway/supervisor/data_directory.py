@@ -15,9 +15,10 @@ import select
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, GatewayError
+from gateway.supervisor import control
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,17 +61,31 @@ def not_running(data: Path) -> str:
 def find_running(data: Path) -> RunningGateway | None:
     """Return the gateway that runs on this data directory, if one does."""
     run_dir = run_directory(data)
+    return _read(run_dir) if _is_locked(run_dir) else None
+
+
+def ask_running(data: Path, what: str) -> dict[str, Any]:
+    """Have the gateway on this data directory do `status`, `drain` or `resume`; return its status.
+
+    Raises GatewayError if none runs there or it does not answer.
+    """
+    if not _is_locked(run_directory(data)):
+        raise GatewayError(f"no gateway runs on {data}")
+    return control.ask(run_directory(data), what)
+
+
+def _is_locked(run_dir: Path) -> bool:
     try:
         lock = os.open(run_dir / "lock", os.O_RDWR | os.O_CLOEXEC)
     except OSError:
-        return None
+        return False
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _read(run_dir)
+        return True
     finally:
         os.close(lock)
-    return None
+    return False
 
 
 def _read(run_dir: Path) -> RunningGateway | None:

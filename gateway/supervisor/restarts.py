@@ -2,8 +2,8 @@
 
 The first restart is immediate, because a single death is often an accident. Then the delay doubles
 from 0.1 s. A child that gets ready is restarted fast and often, because it does its work between
-two deaths and requests wait for it. A child that never gets ready is soon given up: it has a fault
-that another start does not remove.
+two deaths and requests wait for it. A child that has never been ready is soon given up: it has a
+fault that another start does not remove. Once it was ready it is never given up.
 """
 
 from __future__ import annotations
@@ -18,20 +18,16 @@ HEALTHY = 60.0
 """After this many seconds of being ready, earlier deaths no longer count for the delay."""
 
 WINDOW = 60.0
-LIMIT = 10
-"""Give up after this many runs within `WINDOW` that did not get ready."""
 LIMIT_AT_START = 3
-"""The same for a child that has never been ready."""
-LIMIT_IF_READY = 100
-"""Give up after this many deaths of any kind within `WINDOW`."""
+"""Give up after this many runs within `WINDOW` of a child that has never been ready."""
 
 
 class Restarts:
     """The deaths of one child, and the delay until it is restarted."""
 
     def __init__(self) -> None:
-        self._deaths: deque[tuple[float, bool]] = deque()
-        """The time of each death, and whether the child had been ready in that run."""
+        self._deaths: deque[float] = deque(maxlen=LIMIT_AT_START)
+        """The times of the last deaths."""
         self._in_a_row = 0
 
     def died(self, now: float, *, healthy: float, was_ready: bool) -> float | None:
@@ -43,16 +39,13 @@ class Restarts:
         if healthy >= HEALTHY:
             self._in_a_row = 0
         self._in_a_row += 1
-        self._deaths.append((now, healthy > 0))
-        while self._deaths[0][0] <= now - WINDOW:
-            self._deaths.popleft()
-        if self._died_too_often(LIMIT if was_ready else LIMIT_AT_START):
+        self._deaths.append(now)
+        if not was_ready and self._died_too_often(now):
             return None
         if self._in_a_row == 1:
             return 0.0
         longest = LONGEST_DELAY_IF_READY if healthy > 0 else LONGEST_DELAY
         return min(FIRST_DELAY * 2.0 ** min(self._in_a_row - 2, 30), longest)
 
-    def _died_too_often(self, limit: int) -> bool:
-        never_ready = sum(not ready for _, ready in self._deaths)
-        return never_ready >= limit or len(self._deaths) >= LIMIT_IF_READY
+    def _died_too_often(self, now: float) -> bool:
+        return len(self._deaths) == LIMIT_AT_START and self._deaths[0] > now - WINDOW

@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway import spool
 from gateway.process import EXIT_FAILED
 from gateway.supervisor import child_specs
-from gateway.supervisor.child_group import START_LIMIT, STOP_MARGIN, ChildGroup, StartFailed
+from gateway.supervisor.child_group import STOP_MARGIN, ChildGroup, StartFailed
 from gateway.supervisor.child_specs import ChildModules, WorkerLaunch
+from gateway.supervisor.control import ControlSocket
 from gateway.supervisor.data_directory import DataDirectory, RunningGateway
+from gateway.supervisor.gateway_status import GatewayStatus
 from gateway.supervisor.listen import format_address, listen, raise_descriptor_limit
 from gateway.supervisor.signals import Signals, first_of
+from gateway.supervisor.succession import Succession
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from gateway.settings import Settings
+    from gateway.supervisor.child_keeper import ChildSpec
 
 _log = logging.getLogger("gateway.supervisor")
 
@@ -57,13 +62,21 @@ class _Gateway:
         self._modules = modules
         self._is_ready = False
         self._address: tuple[str, int] = listener.getsockname()[:2]
+        self._succession = Succession(
+            lambda: self._acceptors.keepers,
+            [name for name, table in settings.workers.items() if table.enabled],
+            self._next_generation,
+        )
         specs = child_specs.acceptors(settings, modules, directory.path, listener.fileno())
-        self._acceptors = ChildGroup(specs, self._describe)
-        self._workers = ChildGroup((), self._describe)
+        self._acceptors = self._group(specs)
+        self._workers = self._group(())
+        self._is_stopping = self._is_drained = False
+        self._control = ControlSocket(directory.run_dir, self._obey)
 
     async def run(self, signals: Signals, announce: Callable[[str], None]) -> int:
         """Return 0 when a signal asked it to stop, 1 if a child cannot be kept running."""
         try:
+            await self._control.open()
             if not await signals.unless_told(self._start()):
                 return 0
             announce(self._ready_line())
@@ -79,23 +92,31 @@ class _Gateway:
         except StartFailed as failed:
             raise failed.as_error() from None
         finally:
-            limit = self._settings.gateway.drain_timeout + STOP_MARGIN
-            await self._acceptors.leave(limit, signals.hurry)
-            await self._workers.leave(limit, signals.hurry)
+            self._is_stopping = True
+            end = time.monotonic() + self._settings.gateway.drain_timeout + STOP_MARGIN
+            await self._acceptors.leave(end - time.monotonic(), signals.hurry)
+            # Nobody asks the workers any more.
+            left = max(STOP_MARGIN, end - time.monotonic())
+            await self._workers.leave(left, signals.hurry)
+            await self._control.close()
 
     async def _start(self) -> None:
         self._acceptors.start()
-        await self._acceptors.ready(START_LIMIT)
+        await self._acceptors.ready()
         specs = [
             spec
             for launch in await self._launches()
             for spec in child_specs.members(launch, self._settings, self._modules)
         ]
-        self._workers = ChildGroup(specs, self._describe)
+        self._workers = self._group(specs)
         self._workers.start()
-        await self._workers.ready(START_LIMIT)
+        await self._workers.ready()
         self._is_ready = True
         self._describe()
+
+    def _group(self, specs: Iterable[ChildSpec]) -> ChildGroup:
+        limit = child_specs.hang_limit(self._settings)
+        return ChildGroup(specs, self._describe, hang_timeout=limit, standby=self._succession)
 
     async def _launches(self) -> list[WorkerLaunch]:
         """Return each enabled worker with its generation."""
@@ -105,13 +126,39 @@ class _Gateway:
         for name, table in settings.workers.items():
             if table.enabled:
                 run_dir = directory.run_dir
-                generation = await asyncio.to_thread(
-                    self._modules.generation, run_dir, name, settings.fabric
-                )
+                generation = await self._next_generation(name)
                 launches.append(
                     WorkerLaunch(name, table, generation, run_dir, directory.path, durable)
                 )
         return launches
+
+    async def _next_generation(self, name: str) -> int:
+        run_dir, fabric = self._directory.run_dir, self._settings.fabric
+        return await asyncio.to_thread(self._modules.generation, run_dir, name, fabric)
+
+    def _obey(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Do what a client of the control socket asks for, and return the state of the gateway."""
+        match asked.get("do"):
+            case "drain":
+                self._drain(True)
+            case "resume":
+                self._drain(False)
+        return GatewayStatus(
+            self._settings,
+            self._directory.path,
+            self._address,
+            self._acceptors.keepers,
+            self._workers.keepers,
+            is_stopping=self._is_stopping,
+            is_drained=self._is_drained,
+        ).as_map()
+
+    def _drain(self, is_drained: bool) -> None:
+        """Have every acceptor, and each that will be started, turn newcomers away or not."""
+        self._is_drained = is_drained
+        for keeper in self._acceptors.keepers:
+            keeper.stand(drain=is_drained)
+        _log.warning("drained=%s", "yes" if is_drained else "no")
 
     def _describe(self) -> None:
         self._directory.describe(

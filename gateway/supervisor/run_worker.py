@@ -10,13 +10,8 @@ from gateway.errors import ConfigError
 from gateway.process import EXIT_FAILED, EXIT_SUPERSEDED
 from gateway.settings import WorkerTable
 from gateway.supervisor import child_specs
-from gateway.supervisor.child_group import (
-    START_LIMIT,
-    STOP_MARGIN,
-    ChildEndReason,
-    ChildGroup,
-    StartFailed,
-)
+from gateway.supervisor.child_group import STOP_MARGIN, ChildGroup, StartFailed
+from gateway.supervisor.child_keeper import ChildEndReason
 from gateway.supervisor.child_specs import ChildModules, WorkerLaunch
 from gateway.supervisor.data_directory import find_running, not_running, run_directory
 from gateway.supervisor.signals import Signals, first_of
@@ -60,11 +55,15 @@ async def launch(
         modules.generation, plan.run_dir, plan.name, settings.fabric
     )
     plan = replace(plan, generation=generation)
-    members = ChildGroup(child_specs.members(plan, settings, modules), lambda: None)
+    members = ChildGroup(
+        child_specs.members(plan, settings, modules),
+        lambda: None,
+        hang_timeout=child_specs.hang_limit(settings),
+    )
     with Signals() as signals:
         try:
             members.start()
-            if not await signals.unless_told(members.ready(START_LIMIT)):
+            if not await signals.unless_told(members.ready()):
                 return 0
             announce(
                 f"dicom-gateway worker {plan.name} ready: processes {plan.table.processes}, "

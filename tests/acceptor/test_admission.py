@@ -62,12 +62,13 @@ class Fabric:
         return Answer(self.answer, None, True)
 
 
-def house(fabric: Fabric, *, draining=False, is_low=False, require=()) -> Any:
+def house(fabric: Fabric, *, draining=False, drained=False, is_low=False, require=()) -> Any:
     settings = SimpleNamespace(policy=SimpleNamespace(require=require))
     policy = Policy(ae_title="GATEWAY", supported={wire.VERIFICATION: (wire.IMPLICIT,)}, max_pdu=0)
     return SimpleNamespace(
         fabric=fabric,
         draining=draining,
+        drained=drained,
         watermark=SimpleNamespace(is_passed=is_low),
         settings=settings,
         policy=policy,
@@ -174,6 +175,7 @@ def test_only_what_is_proposed_is_asked_about_and_admission_first() -> None:
     [
         (house(Fabric()), None),
         (house(Fabric(), draining=True), TEMPORARY_CONGESTION),
+        (house(Fabric(), drained=True), TEMPORARY_CONGESTION),
         (house(Fabric(), is_low=True), LOCAL_LIMIT_EXCEEDED),
         (house(Fabric(), require=["EVT_ASSOCIATE"]), TEMPORARY_CONGESTION),
         (house(Fabric(["EVT_ASSOCIATE"]), require=["EVT_ASSOCIATE"]), None),

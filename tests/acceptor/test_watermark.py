@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.acceptor import watermark
 from gateway.acceptor.watermark import Watermark
 
 LIMIT = 1000
@@ -26,13 +25,13 @@ class Disks:
         self.looks += 1
         if path not in self.free:
             raise FileNotFoundError(path)
-        return SimpleNamespace(f_bavail=self.free[path] // 10, f_frsize=10)
+        return SimpleNamespace(f_bavail=self.free[path] // 10, f_frsize=10, f_blocks=900, f_files=0)
 
 
 @pytest.fixture
 def disks(monkeypatch: pytest.MonkeyPatch) -> Disks:
     found = Disks(spool=5000, data=5000)
-    monkeypatch.setattr(watermark.os, "statvfs", found.statvfs)
+    monkeypatch.setattr(os, "statvfs", found.statvfs)
     return found
 
 

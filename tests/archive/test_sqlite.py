@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from gateway.sdk import ConfigError
+from gateway.sdk import Unavailable
 from tests.archive.conftest import entry, kept
 from tests.patience import WALL
 from workers.archive.index import SqliteIndex
@@ -59,7 +59,7 @@ def test_a_damaged_one_is_refused_and_left_alone(tmp_path):
         whole[: len(whole) // 2],
     ):
         path.write_bytes(damaged)
-        with pytest.raises(ConfigError, match="archive reindex") as error:
+        with pytest.raises(Unavailable, match="archive reindex") as error:
             SqliteIndex(path, create=False)
         assert "\n" not in str(error.value)
         assert path.read_bytes() == damaged
@@ -70,11 +70,11 @@ def test_a_damaged_one_is_refused_and_left_alone(tmp_path):
 
 
 def test_a_missing_one_is_not_made_silently(tmp_path):
-    with pytest.raises(ConfigError, match=r"no index .* archive reindex"):
+    with pytest.raises(Unavailable, match=r"no index .* archive reindex"):
         SqliteIndex(tmp_path / "index.sqlite", create=False)
     assert not (tmp_path / "index.sqlite").exists()
 
 
 def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(ConfigError, match="cannot be used"):
+    with pytest.raises(Unavailable, match="cannot write to"):
         SqliteIndex(tmp_path / "nowhere" / "index.sqlite")

@@ -172,8 +172,6 @@ class Role:
         self.requests.append(held)
         return held
 
-    def settled(self) -> None: ...
-
     def association_ended(self, error: AssociationError) -> None:
         self.told.append("ended")
         self.ends.append(error)

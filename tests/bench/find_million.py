@@ -67,9 +67,7 @@ def _add(execute, number: int) -> None:
     entry = IndexEntry(
         uid, "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1", path, 300, 1000, digest, ""
     )
-    adding = updates.Adding()
-    adding.add(execute, entry, texts)
-    adding.finish(execute)
+    updates.Adding().add(execute, entry, texts)
 
 
 QUERIES = {

@@ -243,6 +243,7 @@ def test_user_identity(options, environment, typed, item, monkeypatch):
         )
     assert done.returncode == 0, done.stdout + done.stderr
     assert seen == [item]
+    assert ("other users of this machine can see the passcode" in done.stderr) == ("pw" in options)
 
 
 def test_an_identity_that_is_refused_says_nothing_of_the_passcode():

@@ -20,7 +20,8 @@ from gateway.datasets.coding import decode, encode
 from gateway.errors import FabricError
 from gateway.fabric import CommandFailure
 from gateway.sdk import assoc
-from gateway.sdk.session import Session, SessionEnding, SessionEndReason
+from gateway.sdk.session import Session
+from gateway.sdk.session_ending import SessionEnding, SessionEndReason
 from gateway.settings import WorkerSettings
 from gateway.sop_class import (
     StorageCommitmentPushModel,

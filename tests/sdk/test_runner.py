@@ -81,9 +81,16 @@ def served(run_dir, children):
 
 
 async def ready(child):
-    report = await child.next_report(LIMIT)
+    report = await said(child)
     assert report is not None
     assert report.get("ready"), report
+    return report
+
+
+async def said(child):
+    """Return the next report that is more than a sign of life."""
+    while (report := await child.next_report(LIMIT)) is not None and "beat" in report:
+        assert report["beat"]["worker"]
     return report
 
 
@@ -122,7 +129,7 @@ def test_it_starts_answers_and_leaves(served, start, tmp_path, instance):
         assert answer.payload["status"] == 0
         child.terminate()
         assert await status(child) == 0
-        assert await child.next_report(LIMIT) is None
+        assert await said(child) is None
         assert (tmp_path / "stopped-1").exists()
         assert server.binding("EVT_C_ECHO") is None, "it said BYE"
 
@@ -184,7 +191,7 @@ def test_a_hung_handler_has_the_process_replaced(served, start, run_dir):
         with pytest.raises(Unanswered):
             await hung
         assert (await server.ask_once("EVT_C_ECHO", echo(2), assoc=b"")).payload["status"] == 0
-        report = await child.next_report(LIMIT)
+        report = await said(child)
         assert report == {"error": "a handler is past its deadline and does not return"}
         assert await status(child) == process.EXIT_FAILED
         assert server.binding("EVT_C_ECHO") is not None, "vacant, for it said no BYE"
@@ -213,7 +220,7 @@ def test_a_rival_is_refused(served, start):
     async def test(server):
         await ready(await start("plain"))
         rival = await start("rival")
-        report = await rival.next_report(LIMIT)
+        report = await said(rival)
         assert "EVT_C_ECHO" in report["error"]
         assert "plain" in report["error"]
         assert await status(rival) == process.EXIT_REFUSED
@@ -236,7 +243,7 @@ def test_a_newer_generation_takes_over(served, start):
 def test_no_gateway(start, run_dir):
     async def test():
         child = await start("plain")
-        report = await child.next_report(LIMIT)
+        report = await said(child)
         assert str(run_dir) in report["error"]
         assert await status(child) == process.EXIT_FAILED
 
@@ -256,7 +263,7 @@ def test_no_gateway(start, run_dir):
 def test_what_can_never_start(served, start, target, error):
     async def test(server):
         child = await start(target)
-        report = await child.next_report(LIMIT)
+        report = await said(child)
         assert error in report["error"]
         assert "\n" not in report["error"]
         assert await status(child) == process.EXIT_CONFIG
@@ -264,10 +271,32 @@ def test_what_can_never_start(served, start, target, error):
     served(test)
 
 
-def test_a_start_hook_that_raises_may_be_tried_again(served, start):
+def test_a_start_hook_that_lacks_something_is_called_again(served, start, tmp_path):
+    async def test(server):
+        child = await start("lacking", options={"file": str(tmp_path / "file")})
+        report = await said(child)
+        assert report["waiting"].startswith("FileNotFoundError: ")
+        (tmp_path / "file").touch()
+        await ready(child)
+        assert (await server.ask_once("EVT_C_ECHO", echo(1), assoc=b"")).payload["status"] == 0
+
+    served(test)
+
+
+def test_a_worker_that_lacks_something_leaves_when_it_is_asked_to(served, start, tmp_path):
+    async def test(server):
+        child = await start("lacking", options={"file": str(tmp_path / "file")})
+        assert "waiting" in await said(child)
+        child.terminate()
+        assert await status(child) == 0
+
+    served(test)
+
+
+def test_a_start_hook_with_a_fault_of_its_own_is_not_called_again(served, start):
     async def test(server):
         child = await start("broken")
-        assert await child.next_report(LIMIT) == {"error": "OSError: no database at all"}
+        assert await said(child) == {"error": "ValueError: no number at all"}
         assert await status(child) == process.EXIT_FAILED
 
     served(test)

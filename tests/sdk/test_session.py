@@ -6,7 +6,8 @@ import pytest
 from gateway import Worker, evt
 from gateway.datasets.coding import decode, encode
 from gateway.errors import AlreadyRegistered, ConfigError, FabricError, Unanswered
-from gateway.sdk.session import Session, SessionEnding, SessionEndReason
+from gateway.sdk.session import Session
+from gateway.sdk.session_ending import SessionEnding, SessionEndReason
 from gateway.settings import WorkerSettings
 from tests.conftest import short_folder
 from tests.fabric.answer_stream import Stream

@@ -95,7 +95,16 @@ broken.bind(evt.EVT_C_ECHO, lambda event: 0)
 
 @broken.on_start
 def connect() -> None:
-    raise OSError("no database\nat all")
+    raise ValueError("no number\nat all")
+
+
+lacking = Worker("lacking")
+lacking.bind(evt.EVT_C_ECHO, lambda event: 0)
+
+
+@lacking.on_start
+def open_file() -> None:
+    open(lacking.context.options["file"]).close()
 
 
 function = echo

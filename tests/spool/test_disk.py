@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import threading
 
@@ -95,7 +96,7 @@ class TestRoom:
         looked: list[int] = []
 
         class Roomy:
-            f_bavail = 1 << 60
+            f_bavail = f_blocks = 1 << 60
             f_frsize = real.f_frsize
             f_files = f_favail = 0
 
@@ -122,11 +123,19 @@ class TestRoom:
 
     def test_no_inodes_is_full_too(self, spool, monkeypatch):
         class NoInodes:
-            f_bavail = f_frsize = 1 << 20
+            f_bavail = f_blocks = f_frsize = 1 << 20
             f_files, f_favail = 1000, 3
 
         monkeypatch.setattr(disk.os, "statvfs", lambda _: NoInodes)
-        with pytest.raises(SpoolError):
+        with pytest.raises(SpoolError, match="spool is full: 3 inodes are free"):
+            spool.admit()
+
+    def test_a_disk_that_is_gone_is_refused_in_words(self, spool, monkeypatch):
+        def gone(path):
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+        monkeypatch.setattr(disk.os, "statvfs", gone)
+        with pytest.raises(SpoolError, match="No such file or directory"):
             spool.admit()
 
 

@@ -18,6 +18,9 @@ from typing import Any
 
 from gateway import process
 
+_TOLD: list[int] = []
+"""Not empty after SIGTERM."""
+
 
 def main() -> int:
     told = signal_pipe()
@@ -38,7 +41,9 @@ def stay(inherited: process.Inherited, told: int) -> int:
         if told in readable:
             return 0
         if inherited.lifeline in readable:
-            return 9
+            if inherited.read_orders() is None:
+                return 9
+            continue
         peer, _ = listeners[0].accept()
         peer.sendall(inherited.name.encode())
         peer.close()
@@ -53,7 +58,7 @@ def script_of(settings: dict[str, Any]) -> list[dict[str, Any]]:
 def signal_pipe() -> int:
     """A descriptor that becomes readable at SIGTERM."""
     reader, writer = os.pipe()
-    signal.signal(signal.SIGTERM, lambda *_: os.write(writer, b"!"))
+    signal.signal(signal.SIGTERM, lambda *_: (_TOLD.append(1), os.write(writer, b"!")))
     return reader
 
 
@@ -63,6 +68,11 @@ def play(inherited: process.Inherited, do: str, **how: Any) -> int | None:
             inherited.report(ready=True, **how)
         case "report":
             inherited.report(**how)
+        case "beat":  # until there is a file, or the child is to leave
+            while not os.path.exists(how["file"]) and os.getppid() != 1:
+                inherited.beat(beat=how["facts"])
+                if select.select([inherited.lifeline], [], [], 0.2)[0] or _TOLD:
+                    return 0
         case "leave":
             return int(how["status"])
         case "wait":  # for the test to make a file

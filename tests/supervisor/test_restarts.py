@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.supervisor.restarts import (
-    HEALTHY,
-    LIMIT,
-    LIMIT_AT_START,
-    LIMIT_IF_READY,
-    Restarts,
-)
+from gateway.supervisor.restarts import HEALTHY, LIMIT_AT_START, WINDOW, Restarts
 
 
 @pytest.mark.parametrize(
@@ -35,24 +29,22 @@ def test_a_healthy_minute_begins_anew() -> None:
     assert restarts.died(71.0, healthy=1.0, was_ready=True) == 0.1
 
 
-@pytest.mark.parametrize(
-    ("healthy", "was_ready", "limit"),
-    [
-        pytest.param(0.0, False, LIMIT_AT_START, id="never ready at all"),
-        pytest.param(0.0, True, LIMIT, id="not ready any more"),
-        pytest.param(0.1, True, LIMIT_IF_READY, id="ready each time"),
-    ],
-)
-def test_too_many_deaths_within_a_minute_end_it(
-    healthy: float, was_ready: bool, limit: int
-) -> None:
+def test_a_child_that_has_never_been_ready_is_given_up() -> None:
     restarts = Restarts()
-    delays = [restarts.died(n * 0.5, healthy=healthy, was_ready=was_ready) for n in range(limit)]
+    delays = [restarts.died(n * 0.5, healthy=0.0, was_ready=False) for n in range(LIMIT_AT_START)]
     assert None not in delays[:-1]
     assert delays[-1] is None
 
 
+@pytest.mark.parametrize("healthy", [0.0, 0.1])
+def test_a_child_that_was_ready_once_is_restarted_for_ever(healthy: float) -> None:
+    restarts = Restarts()
+    delays = [restarts.died(n * 0.01, healthy=healthy, was_ready=True) for n in range(1000)]
+    assert None not in delays
+
+
 def test_deaths_long_ago_do_not_count() -> None:
     restarts = Restarts()
-    delays = [restarts.died(n * 7.0, healthy=0.0, was_ready=True) for n in range(100)]
+    every = WINDOW / (LIMIT_AT_START - 1)
+    delays = [restarts.died(n * every, healthy=0.0, was_ready=False) for n in range(100)]
     assert None not in delays

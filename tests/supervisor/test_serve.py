@@ -107,10 +107,17 @@ def test_a_worker_that_dies_at_first_is_started_again(bench: Bench) -> None:
     assert "child=w-0 ended: exit status 1; restarting it in 0.0 s" in running.errors
 
 
-@pytest.mark.parametrize("status", [EXIT_CONFIG, EXIT_REFUSED])
-def test_a_child_that_cannot_start_as_it_is_set_is_one_line(bench: Bench, status: int) -> None:
-    script = [{"do": "report", "error": "no such module"}, {"do": "leave", "status": status}]
-    running = bench.serve(workers={"w": script})
+@pytest.mark.parametrize(
+    ("status", "more"), [(EXIT_CONFIG, {}), (EXIT_REFUSED, {"holder": "rival"})]
+)
+def test_a_child_that_cannot_start_as_it_is_set_is_one_line(
+    bench: Bench, status: int, more: dict[str, str]
+) -> None:
+    script = [
+        {"do": "report", "error": "no such module", **more},
+        {"do": "leave", "status": status},
+    ]
+    running = bench.serve(workers={"rival": READY, "w": script})
     assert running.line() == ""
     assert running.wait() == 2
     assert running.errors.splitlines()[-1] == "w-0: no such module"
@@ -129,21 +136,45 @@ def test_a_child_that_never_becomes_ready_is_given_up(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("status", [EXIT_REFUSED, EXIT_SUPERSEDED])
-def test_a_worker_that_was_superseded_is_not_started_again(bench: Bench, status: int) -> None:
-    script = [*READY, {"do": "leave", "status": status}, *READY]
-    running = bench.serve(workers={"w": script})
+def test_a_worker_that_was_superseded_waits_until_the_other_has_left(
+    bench: Bench, status: int
+) -> None:
+    """The scripted acceptor says when that is."""
+    left = bench.folder / "left"
+    held = {"w": {"generation": 8, "members": 1, "left": False}}
+    gone = {"w": {"generation": 8, "members": 0, "left": True}}
+    beats = [{"do": "beat", "facts": {"workers": held}, "file": str(left)}]
+    beats += [{"do": "beat", "facts": {"workers": gone}, "file": str(bench.folder / "never")}]
+    once = {"do": "leave once", "file": str(bench.folder / "once"), "status": status}
+    running = bench.serve(acceptor=[*READY, *beats], workers={"w": [*READY, once]})
+    running.line()
+    running.logged(f"child=w-0 ended: exit status {status}; worker w answers in its place")
+    left.touch()
+    running.logged("child=w-0 worker w has left: starting it again")
+    running.logged("child=w-0 pid=")
+    running.signal(signal.SIGTERM)
+    assert running.wait() == 0
+
+
+def test_a_worker_on_standby_keeps_nobody_waiting(bench: Bench) -> None:
+    held_from_outside = [
+        {"do": "report", "error": "EVT_C_ECHO is held", "holder": "outside"},
+        {"do": "leave", "status": EXIT_REFUSED},
+    ]
+    running = bench.serve(workers={"w": held_from_outside})
+    assert "ready" in running.line()
+    running.signal(signal.SIGTERM)
+    assert running.wait() == 0
+
+
+def test_an_acceptor_is_restarted_whatever_ends_it(bench: Bench) -> None:
+    once = {"do": "leave once", "file": str(bench.folder / "once"), "status": EXIT_CONFIG}
+    running = bench.serve(acceptor=[*READY, once])
     port = int(running.line().split(":")[2].split()[0])
-    running.logged(f"child=w-0 ended: exit status {status}\n")  # before SIGTERM
+    running.logged(f"child=acceptor-0 ended: exit status {EXIT_CONFIG}; restarting it in 0.0 s")
     assert ask(port) == "acceptor-0"
     running.signal(signal.SIGTERM)
     assert running.wait() == 0
-    assert running.errors.count("child=w-0") == 2
-
-
-def test_a_gateway_whose_acceptors_are_gone_leaves(bench: Bench) -> None:
-    running = bench.serve(acceptor=[*READY, {"do": "leave", "status": EXIT_CONFIG}])
-    assert running.wait() in (1, 2)
-    assert find_running(bench.data) is None
 
 
 def test_one_gateway_a_data_directory(bench: Bench) -> None:

@@ -15,8 +15,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from gateway.sdk import ConfigError, SpoolError, digest_of
-from workers.archive.file_system import rename_new, sync_file, sync_folder, write_new
+from gateway.sdk import SpoolError, digest_of
+from workers.archive.file_system import not_writable, rename_new, sync_file, sync_folder, write_new
 from workers.archive.layout import CONFLICTS
 from workers.archive.parallel_calls import ParallelCalls
 from workers.archive.unfinished_files import UnfinishedFiles
@@ -47,7 +47,8 @@ class Offer(NamedTuple):
 class Archive:
     """The files below `root`; safe for several threads and processes.
 
-    Names of files and directories are relative to `root`. Raises ConfigError if it is not writable.
+    Names of files and directories are relative to `root`. Raises ConfigError if it is
+    not writable for this user, and Unavailable if the disk is full or fails.
     """
 
     def __init__(self, root: Path, durable: bool) -> None:
@@ -65,10 +66,7 @@ class Archive:
             if durable:
                 self._sync_root()
         except OSError as error:
-            raise ConfigError(
-                f"cannot write to {self.root}: {error.strerror}; give user {os.geteuid()} write "
-                f"permission, or choose another with --data"
-            ) from None
+            raise not_writable(self.root, error) from None
 
     @property
     def swept(self) -> int:

@@ -8,8 +8,13 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from gateway.free_space import free_space
+from gateway.sdk import ConfigError, Unavailable
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from gateway.sdk import GatewayError
 
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
@@ -70,3 +75,33 @@ def sync_folder(path: str | Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def not_writable(path: Path, error: OSError) -> GatewayError:
+    """Return the error to raise at the start for a place that cannot be written to.
+
+    ConfigError if only the operator can change that: a right is missing, a file is in the way.
+    """
+    why = f"cannot write to {path}: {error.strerror or error}"
+    if isinstance(error, PermissionError):
+        advice = "permission, or choose another with --data"
+        return ConfigError(f"{why}; give user {os.geteuid()} write {advice}")
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        return ConfigError(f"{why}; remove what is in the way, or choose another with --data")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        with suppress(OSError):
+            why = f"{why}: {free_space(_existing(path))}"
+    return Unavailable(why)
+
+
+def is_full(path: Path) -> bool:
+    """Return whether the disk of `path` has practically no room left."""
+    try:
+        return free_space(_existing(path)).is_spent
+    except OSError:
+        return False
+
+
+def _existing(path: Path) -> Path:
+    """Return the nearest directory that exists."""
+    return next((one for one in (path, *path.parents) if one.is_dir()), path)

@@ -29,7 +29,7 @@ class IndexedWorker:
         return self._index
 
     def start(self) -> None:
-        """Open the index; raises ConfigError."""
+        """Open the index; raises ConfigError, or Unavailable and can then be called again."""
         disable_validation()
         context = self._worker.context
         self.settings = archive_settings(context.options)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from gateway.sdk import ConfigError
-from gateway.settings import CONFLICT, DUPLICATES, INCOMPLETE, PATIENT_MISMATCH, ArchiveSettings
+from gateway.sdk import ConfigError, Unavailable
+from gateway.settings import CONFLICT, DUPLICATES, INCOMPLETE, ArchiveSettings
+from workers.archive.file_system import not_writable
 from workers.archive.index import Index, SqliteIndex
 from workers.archive.layout import BUCKETS, FOLDER, INDEX
 
@@ -23,12 +24,7 @@ def archive_settings(options: Mapping[str, Any]) -> ArchiveSettings:
         if name not in known or not isinstance(value, known[name]):
             raise ConfigError(f"archive.{name} = {value!r}: there is no such setting")
     settings = ArchiveSettings(**table)
-    valid_values = {
-        "duplicates": DUPLICATES,
-        "conflict": CONFLICT,
-        "incomplete": INCOMPLETE,
-        "patient_mismatch": PATIENT_MISMATCH,
-    }
+    valid_values = {"duplicates": DUPLICATES, "conflict": CONFLICT, "incomplete": INCOMPLETE}
     for name, valid in valid_values.items():
         if (value := getattr(settings, name)) not in valid:
             raise ConfigError(f"archive.{name} = {value!r}: it must be {' or '.join(valid)}")
@@ -36,7 +32,7 @@ def archive_settings(options: Mapping[str, Any]) -> ArchiveSettings:
 
 
 def open_index(data_dir: Path, settings: ArchiveSettings, *, durable: bool = True) -> Index:
-    """Return the index that the settings name; raises ConfigError.
+    """Return the index that the settings name; raises ConfigError or Unavailable.
 
     An SQLite file is created only if there are no instances yet: an index that was lost must not be
     replaced by an empty one.
@@ -50,7 +46,7 @@ def open_index(data_dir: Path, settings: ArchiveSettings, *, durable: bool = Tru
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"cannot write to {root}: {error.strerror}") from None
+        raise not_writable(root, error) from None
     return SqliteIndex(root / INDEX, durable=durable, create=not has_instances(root))
 
 
@@ -65,10 +61,10 @@ def guard_of(data_dir: Path, settings: ArchiveSettings) -> Path | None:
 
 
 def check_guard(data_dir: Path, settings: ArchiveSettings) -> None:
-    """Raise ConfigError if the volume of the archive is not mounted."""
+    """Raise Unavailable if the volume of the archive is not mounted."""
     guard = guard_of(data_dir, settings)
     if guard is not None and not guard.exists():
-        raise ConfigError(
+        raise Unavailable(
             f"archive.guard: there is no file {guard}: the archive's volume is not mounted. "
             f"On a new volume, create the file"
         )

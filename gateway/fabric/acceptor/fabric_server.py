@@ -146,6 +146,12 @@ class Server:
         """Return whether the event's worker died, and none has registered for it since."""
         return self._running and event in self._registry.lost
 
+    def facts(self) -> dict[str, Any]:
+        """Return what there is to tell of workers and requests."""
+        if not self._running:
+            return {"workers": {}, "in_flight": 0}
+        return {"workers": self._registry.describe(), "in_flight": self._registry.in_flight}
+
     def ask(self, intervention: Intervention) -> None:
         """Ask the worker that holds the event, at the end of this turn of the loop.
 

@@ -105,6 +105,8 @@ class EventOwner:
         self.bindings: dict[str, Binding] = {}
         self.vacant_until: float | None = None
         """Set while no member is left after a death; requests wait meanwhile."""
+        self.has_left = False
+        """The last member said BYE, and the configuration says that the worker will come back."""
         self.waiting: dict[str, dict[Intervention, None]] = {}
         self.suspects: dict[Intervention, None] = {}
         self.reserved: Member | None = None
@@ -115,6 +117,15 @@ class EventOwner:
         return bool(self.members) and all(
             any(event in m.events for m in self.members) for event in self.bindings
         )
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the supervisor is told of this worker."""
+        return {
+            "generation": self.generation,
+            "members": len(self.members),
+            "left": self.has_left,
+            "events": sorted(self.bindings),
+        }
 
     def remove(self, member: Member) -> None:
         self.members.remove(member)

@@ -15,7 +15,7 @@ the member has returned it with a final answer.
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.errors import Reason
 from gateway.events import EVT_WORKER_LOST, EVT_WORKER_REFUSED, EVT_WORKER_UP
@@ -51,6 +51,7 @@ class Registry:
         self._silence = silence = MISSED * settings.heartbeat
         self.joining_until = now + silence if joining else now
         self._waiting_until = max(self.joining_until, now + settings.lease_grace * bool(expect))
+        self._configured = frozenset(expect)
         self._expected = set(expect)
         self._ticked = now
         self._leases = 0
@@ -79,7 +80,7 @@ class Registry:
         member = self._enrol(peer, asked, now, local=local)
         if member not in owner.members:
             owner.members.append(member)
-        owner.vacant_until = None
+        owner.vacant_until, owner.has_left = None, False
         self._holdings.rebind(owner, now)
         self._expected.discard(owner.name)
         grant = Grant(member.lease, self._stream, self._settings.heartbeat, asked.revision)
@@ -128,6 +129,9 @@ class Registry:
             if owner.members:
                 self._holdings.rebind(owner, now)
                 self._dispatcher.dispatch(owner, now)
+            elif owner.name in self._configured:  # its supervisor starts it again
+                owner.vacant_until = now + self._settings.lease_grace
+                owner.has_left = True
             else:
                 self._holdings.release(owner, Reason.NOBODY, f"{owner.name} has left")
         self._forget_if_done(member)
@@ -202,6 +206,15 @@ class Registry:
         """Give a stream credit for the answers that its reader has consumed."""
         self._dispatcher.credit(intervention, answers, now)
         return self._dispatcher.take_effects()
+
+    def describe(self) -> dict[str, Any]:
+        """Return what there is to tell of each worker that holds events, by name."""
+        return {name: owner.describe() for name, owner in self.owners.items()}
+
+    @property
+    def in_flight(self) -> int:
+        """The number of requests that have not ended."""
+        return sum(1 for _ in self._open())
 
     # -- time
 

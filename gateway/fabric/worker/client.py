@@ -40,9 +40,9 @@ class Client:
     """One member of a worker: registers everywhere, takes requests, answers, watches.
 
     Callbacks: `on_requests(list[ReceivedIntervention])`; `on_cancel(token, why)` with a
-    `CancelReason`; `on_notification(Notification)`; `on_state(LeaseState, detail)`. `history`: how
-    many notifications of each topic, published before the start, are asked for; they have arrived
-    when `start` returns.
+    `CancelReason`; `on_notification(Notification)`; `on_state(LeaseState, detail)`; `on_beat()`, at
+    each heartbeat. `history`: how many notifications of each topic, published before the start, are
+    asked for; they have arrived when `start` returns.
     """
 
     def __init__(  # noqa: PLR0913 - the callbacks are what it is told
@@ -55,11 +55,13 @@ class Client:
         on_cancel: Callable[[str, terms.CancelReason], None] = lambda _token, _why: None,
         on_notification: Callable[[terms.Notification], None] = lambda _notification: None,
         on_state: Callable[[terms.LeaseState, str], None] = lambda _state, _detail: None,
+        on_beat: Callable[[], None] = lambda: None,
         history: int = 0,
     ) -> None:
         self._run_dir = address.local(run_dir)
         self._settings = settings
         self._loop = PollLoop()
+        self._on_beat = on_beat
         callbacks = Callbacks(on_requests, on_cancel, on_notification, on_state)
         self._membership = Membership(self._run_dir, registration, settings, callbacks, self._loop)
         self._membership.watching.history = history
@@ -240,6 +242,7 @@ class Client:
                 now = time.monotonic()
                 if now >= due:
                     due = membership.beat(now)
+                    self._on_beat()
                 self._loop.turn(due - time.monotonic())
         except Exception:
             logger.exception("client failed worker=%s", membership.registration.worker)

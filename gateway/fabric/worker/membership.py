@@ -326,7 +326,7 @@ class Membership:
         link.stage = Stage.REFUSED
         if envelope.refusal is envelopes.Refusal.JOINING:
             return
-        refused = AlreadyRegistered(envelope.text)
+        refused = AlreadyRegistered(envelope.text, envelope.holder)
         if not self._active:
             wrong = envelope.refusal is envelopes.Refusal.INVALID
             self._tell(LeaseState.REFUSED, envelope.text)

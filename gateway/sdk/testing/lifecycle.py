@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.sdk.executor import HandlerLoop
+from gateway.sdk.hooks import call_hook
 from gateway.sdk.notifications import NotificationThread, QueuedNotification
-from gateway.sdk.session import call_hook
 from gateway.sdk.testing.running import bound_all, watching
 from gateway.sdk.testing.simulated_peer import Peer
 from gateway.sdk.worker_context import WorkerContext

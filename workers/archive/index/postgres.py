@@ -15,7 +15,6 @@ journal. Its file is not deleted in the meantime.
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +26,10 @@ except ImportError as error:
 
     raise ConfigError("archive.dsn needs psycopg: pip install 'dicom-gateway[postgres]'") from error
 
-from gateway.sdk import ConfigError
+from gateway.sdk import ConfigError, Unavailable
 from workers.archive.index.grouping import Interrupted
 from workers.archive.index.interface import Index
-from workers.archive.index.schema import MIGRATIONS, RETIRED, TABLES
+from workers.archive.index.schema import MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,9 +66,9 @@ class _InterruptedTransaction(psycopg.OperationalError, Interrupted):
 
 
 class PostgresIndex(Index):
-    """The index in the database `dsn`; raises ConfigError if it cannot be used.
+    """The index in the database `dsn`.
 
-    With `anew` tables of a version that is no longer supported are replaced by empty ones.
+    Raises ConfigError if it cannot be used as it is set, and Unavailable if it cannot at present.
     """
 
     ERRORS = (psycopg.Error,)
@@ -83,10 +82,9 @@ class PostgresIndex(Index):
     dialect: Dialect = PostgresDialect()
     names_holders = True
 
-    def __init__(self, dsn: str, *, durable: bool = True, anew: bool = False) -> None:
+    def __init__(self, dsn: str, *, durable: bool = True) -> None:
         super().__init__()
         self._dsn = dsn
-        self._anew = anew
         self._durable = durable
         self._writer: psycopg.Connection[Any] | None = None
         try:
@@ -95,7 +93,8 @@ class PostgresIndex(Index):
         except psycopg.Error as error:
             self.close()
             why = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
-            raise ConfigError(f"archive.dsn: the database cannot be used: {why}") from None
+            text = f"archive.dsn: the database cannot be used: {why}"
+            raise (ConfigError if _is_wrong(error) else Unavailable)(text) from None
         except ConfigError:
             self.close()
             raise
@@ -111,15 +110,7 @@ class PostgresIndex(Index):
     def _open(self, execute: Execute) -> None:
         execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
         row = execute("SELECT version FROM schema_version").fetchone()
-        version = row[0] if row else 0
-        is_replaced = self._anew and 0 < version <= RETIRED
-        if is_replaced:
-            version = 0
-            for table in TABLES:
-                execute(f"DROP TABLE IF EXISTS {table}")
-        self._migrate(execute, version, "the index in PostgreSQL")
-        if is_replaced:  # after the numbers that consumers have read
-            execute(f"ALTER TABLE journal ALTER COLUMN seq RESTART WITH {int(time.time() * 1000)}")
+        self._migrate(execute, row[0] if row else 0, "the index in PostgreSQL")
         execute("DELETE FROM schema_version")
         execute("INSERT INTO schema_version VALUES (?)", (len(MIGRATIONS),))
 
@@ -165,6 +156,22 @@ class PostgresIndex(Index):
         except BaseException:
             _roll_back(writer)
             raise
+
+
+_WRONG = ("28", "3D", "3F", "42")
+"""Classes of SQLSTATE that no waiting can mend: password, database, schema, rights."""
+_WRONG_TEXTS = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf")
+"""The same for a connection that is refused, for which libpq hands on a text only."""
+
+
+def _is_wrong(error: psycopg.Error) -> bool:
+    """Return whether only another setting, or a right that is granted, can help."""
+    if error.sqlstate is not None:
+        return error.sqlstate.startswith(_WRONG)
+    text = str(error)
+    return isinstance(error, psycopg.ProgrammingError) or (
+        "FATAL" in text and any(one in text for one in _WRONG_TEXTS)
+    )
 
 
 def _roll_back(connection: psycopg.Connection[Any]) -> None:

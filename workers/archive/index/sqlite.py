@@ -7,6 +7,7 @@ first.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -14,8 +15,8 @@ import sqlite3
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from gateway.sdk import ConfigError
-from workers.archive.file_system import sync_folder
+from gateway.sdk import ConfigError, GatewayError, Unavailable
+from workers.archive.file_system import is_full, not_writable, sync_folder
 from workers.archive.index.interface import Index
 from workers.archive.index.records import IndexFailure
 from workers.archive.index.schema import MIGRATIONS
@@ -55,7 +56,8 @@ class SqliteDialect:
 class SqliteIndex(Index):
     """The index in the file `path`, which is created if it is missing and `create` is true.
 
-    Raises ConfigError, which says what to do, for a file that is damaged, missing or too new.
+    Raises Unavailable, which says what to do, for a file that is damaged or missing or a disk that
+    is full, and ConfigError for a file that is too new or not accessible for this user.
     """
 
     ERRORS = (sqlite3.Error,)
@@ -85,8 +87,8 @@ class SqliteIndex(Index):
                 self._open()
         except (sqlite3.Error, OSError) as error:
             self.close()
-            raise ConfigError(f"the index {path} cannot be used: {error}; {REBUILD}") from None
-        except ConfigError:
+            raise _refusal(path, error) from None
+        except GatewayError:
             self.close()
             raise
 
@@ -115,7 +117,7 @@ class SqliteIndex(Index):
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(fd)
-            raise ConfigError(f"the index {self._path} is being rebuilt: try later") from None
+            raise Unavailable(f"the index {self._path} is being rebuilt: try later") from None
         return fd
 
     def _check_file(self, create: bool) -> None:
@@ -125,14 +127,14 @@ class SqliteIndex(Index):
                 head = file.read(len(_HEADER))
         except FileNotFoundError:
             if not create:
-                raise ConfigError(
+                raise Unavailable(
                     f"there are instances but no index {self._path}: {REBUILD}"
                 ) from None
             return
         if head and head != _HEADER:
-            raise ConfigError(f"the index {self._path} is damaged (not a database): {REBUILD}")
+            raise Unavailable(f"the index {self._path} is damaged (not a database): {REBUILD}")
         if not head and not create:
-            raise ConfigError(f"the index {self._path} is damaged (empty): {REBUILD}")
+            raise Unavailable(f"the index {self._path} is damaged (empty): {REBUILD}")
 
     def _open(self) -> None:
         execute = self._writer.execute
@@ -142,7 +144,7 @@ class SqliteIndex(Index):
         if self._path.stat().st_size <= _CHECKED:
             (found,) = execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
-                raise ConfigError(f"the index {self._path} is damaged ({found[:80]}): {REBUILD}")
+                raise Unavailable(f"the index {self._path} is damaged ({found[:80]}): {REBUILD}")
         (version,) = execute("PRAGMA user_version").fetchone()
         if version < len(MIGRATIONS):
             execute("BEGIN IMMEDIATE")
@@ -197,3 +199,19 @@ class SqliteIndex(Index):
                     with suppress(sqlite3.Error):
                         execute("ROLLBACK")
                 raise
+
+
+def _refusal(path: Path, error: sqlite3.Error | OSError) -> GatewayError:
+    """Return why the index cannot be opened; a full disk does not mean that it is damaged."""
+    if isinstance(error, OSError):
+        return not_writable(path, error)
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL or (code in _NO_ROOM and is_full(path.parent)):
+        return not_writable(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return Unavailable(f"the index {path} is damaged ({error}): {REBUILD}")
+    return Unavailable(f"the index {path} cannot be used: {error}; if it is damaged, {REBUILD}")
+
+
+_NO_ROOM = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+"""What SQLite also reports if it cannot make its -wal and -shm files on a full disk."""

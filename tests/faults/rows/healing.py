@@ -1,0 +1,46 @@
+"""What dies comes back, what hangs is replaced, what is missing is waited for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.faults import healing
+from tests.faults.row import BrokenPromise, Result, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.faults.row import Options
+
+
+def _row(name: str, promise: str, fault: str, make: Callable[[], str]) -> Row:
+    def run(_options: Options) -> Result:
+        try:
+            return Result(ok=True, runs=1, text=make())
+        except (BrokenPromise, AssertionError) as broken:
+            return Result(ok=False, runs=1, text=str(broken))
+
+    return Row(name, promise, fault, run)
+
+
+ROWS = [
+    *(
+        _row(
+            f"stopped-{child}",
+            "P10",
+            f"SIGSTOP of {child}: silent for hang_timeout",
+            lambda child=child: healing.stopped(f"{child}-0"),
+        )
+        for child in ("acceptor", "storage", "query", "retrieve")
+    ),
+    _row("paused", "P10", "the supervisor is paused for longer than hang_timeout", healing.paused),
+    _row("swap", "P10", "a worker takes over and leaves (SIGTERM)", healing.swapped),
+    _row(
+        "swap-killed",
+        "P10",
+        "a worker takes over and is killed with its launcher",
+        lambda: healing.swapped(kill=True),
+    ),
+    _row("unmounted", "P11", "the archive's volume comes after the start", healing.guard_missing),
+    _row("exit-2", "P10", "a handler calls os._exit(2)", healing.exits_with_2),
+]
