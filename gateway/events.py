@@ -152,10 +152,20 @@ EVT_INSTANCE_CONFLICT = NotificationEvent(
     "Different content for a stored instance was set aside by the storage worker",
     EVT_INSTANCE_STORED.attributes,
 )
+EVT_INSTANCE_NOT_KEPT = NotificationEvent(
+    "EVT_INSTANCE_NOT_KEPT",
+    "Instance that is stored arrived again in another transfer syntax, and was not kept",
+    (*EVT_INSTANCE_STORED.attributes, "arrived_transfer_syntax_uid"),
+)
 EVT_INSTANCE_MISSING = NotificationEvent(
     "EVT_INSTANCE_MISSING",
     "Instance to be sent whose file is missing or damaged",
     EVT_INSTANCE_STORED.attributes,
+)
+EVT_PATIENT_MISMATCH = NotificationEvent(
+    "EVT_PATIENT_MISMATCH",
+    "Study under several Patient IDs was stored, refused or retrieved",
+    ("outcome", "study_instance_uid", "patient_ids"),
 )
 _MEMBER = ("worker", "generation", "member", "events")
 EVT_WORKER_UP = NotificationEvent("EVT_WORKER_UP", "Worker registered", _MEMBER)

@@ -188,6 +188,7 @@ class Destination:
 DUPLICATES = ("keep_first", "replace", "reject")
 CONFLICT = ("warning", "failure")
 INCOMPLETE = ("refuse", "keep")
+PATIENT_MISMATCH = ("separate", "refuse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,8 @@ class ArchiveSettings:
     """refuse, or keep: what happens to an instance without a Study or Series Instance UID."""
     conflict: str = "warning"
     """keep_first sets the other content aside, and answers with a warning or a failure."""
+    patient_mismatch: str = "separate"
+    """Policy for a study under another Patient ID than before: separate (both are told), refuse."""
     dsn: str = ""
     """Connection string of a PostgreSQL index; empty: an SQLite file in the archive."""
     holder: str = ""

@@ -17,7 +17,8 @@ from workers.archive import Archive
 from workers.archive.arrival import Arrival, Taken
 from workers.archive.completeness import Incomplete
 from workers.archive.indexed_worker import IndexedWorker
-from workers.archive.intake import Intake, Mismatch
+from workers.archive.intake import Intake, Mismatch, PatientMismatch
+from workers.archive.patient_mismatch import publish_mismatch
 from workers.archive.recovery import Recovery
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Storage(IndexedWorker):
         fd = os.open(archive.root / "tmp", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
-            Recovery(archive, self.index, self.settings.holder_of_files).run().report()
+            Recovery(archive, self.index, self.settings).run().report()
         finally:
             os.close(fd)
 
@@ -107,6 +108,11 @@ class Storage(IndexedWorker):
         if isinstance(receipt, Exception):
             return _exception_status(event, receipt)
         path = receipt.entry.path
+        if receipt.patients:
+            log.warning(
+                "association=%s study under several Patient IDs path=%s", event.assoc_id, path
+            )
+            publish_mismatch(event, "stored", receipt.study_instance_uid, receipt.patients)
         match receipt.taken:
             case Taken.REJECTED:
                 why = "Different content is stored under this UID"
@@ -118,6 +124,9 @@ class Storage(IndexedWorker):
                 comment = "Different content is stored under this UID; this was set aside"
                 code = status.DUPLICATE_SOP_INSTANCE if fails else CONFLICT_SET_ASIDE
                 return status_with_comment(code, comment)
+            case Taken.OTHERWISE_ENCODED | Taken.OTHER_TRANSFER_SYNTAX:
+                _tell_not_kept(event, receipt, self.archive)
+                return status.SUCCESS
             case Taken.SAME if event.attempt == 1:
                 return status.SUCCESS
             case _:
@@ -142,6 +151,9 @@ def _arrival(event: Event) -> Arrival | Exception:
 
 def _exception_status(event: Event, error: Exception) -> Dataset | Exception:
     match error:
+        case PatientMismatch():
+            publish_mismatch(event, "refused", error.study_instance_uid, error.patients)
+            return _failure(status.DATA_SET_DOES_NOT_MATCH, event, str(error), error.tag)
         case Mismatch() | Incomplete():
             return _failure(status.DATA_SET_DOES_NOT_MATCH, event, str(error), error.tag)
         case UnreadableDataSet():
@@ -167,6 +179,25 @@ def _publish(event: Event, receipt: Receipt, archive: Archive, *, conflict: bool
     topic = evt.EVT_INSTANCE_CONFLICT if conflict else evt.EVT_INSTANCE_STORED
     if event.is_watched(topic):
         event.publish(topic, receipt.entry.body(archive.path(receipt.entry.path)))
+
+
+def _tell_not_kept(event: Event, receipt: Receipt, archive: Archive) -> None:
+    """Log, and for another transfer syntax publish, that a stored instance arrived again."""
+    entry, arrived = receipt.entry, str(event.context.transfer_syntax)
+    if receipt.taken is Taken.OTHERWISE_ENCODED:
+        log.info(
+            "association=%s instance is stored already, encoded otherwise path=%s",
+            *(event.assoc_id, entry.path),
+        )
+        return
+    log.warning(
+        "association=%s instance is stored already in transfer syntax %s path=%s; that in %s is "
+        "not kept",
+        *(event.assoc_id, entry.transfer_syntax_uid, entry.path, arrived),
+    )
+    if event.is_watched(evt.EVT_INSTANCE_NOT_KEPT):
+        body = entry.body(archive.path(entry.path))
+        event.publish(evt.EVT_INSTANCE_NOT_KEPT, {**body, "arrived_transfer_syntax_uid": arrived})
 
 
 storage = Storage(worker)

@@ -25,11 +25,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gateway.acceptor")
 
-ACCEPTS_A_TURN = 16
-"""Connections accepted in a turn of the event loop, so that a flood does not starve open ones."""
+ACCEPTS_A_TURN = 64
+"""Connections taken from the listening socket in a turn of the event loop."""
 
-HANDSHAKES_A_TURN = 4
-"""The same with TLS: each takes a millisecond to compute."""
+OPENS_A_TURN = 4
+"""Connections that become associations, or begin a TLS handshake, in a turn: each takes part of a
+millisecond, and so does what it sends, so that a flood does not starve open associations."""
+
+NEWCOMERS = 1024
+"""Connections that wait to be opened; one more closes the oldest of the address with most."""
 
 MAX_HANDSHAKES = 128
 """TLS handshakes at once; each has 300 KB. One more closes the oldest of the address with most."""
@@ -69,7 +73,8 @@ class AcceptLoop:
         self._handshake_timeout = handshake_timeout if tls is not None else None
         self._origin = origin
         self._loop = asyncio.get_running_loop()
-        self._accepts_a_turn = ACCEPTS_A_TURN if tls is None else HANDSHAKES_A_TURN
+        self._newcomers = WaitingConnections(NEWCOMERS, "new connections")
+        self._opens: asyncio.Handle | None = None
         self._opening: set[asyncio.Task[None]] = set()
         self._handshakes = WaitingConnections(max_handshakes, "TLS handshakes")
         self._retry: asyncio.Handle | None = None
@@ -84,7 +89,11 @@ class AcceptLoop:
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
+        if self._opens is not None:
+            self._opens.cancel()
         self._loop.remove_reader(self._listener)
+        while self._newcomers:
+            self._newcomers.take().close()
         for task in tuple(self._opening):
             task.cancel()
         self._listener.close()
@@ -96,25 +105,41 @@ class AcceptLoop:
             self._retry = self._loop.call_soon(self._try_again)
 
     def _accept_some(self) -> None:
-        for _ in range(self._accepts_a_turn):
+        for _ in range(ACCEPTS_A_TURN):
             try:
                 connection, peer = self._listener.accept()
             except (BlockingIOError, InterruptedError):
                 self._caught_up()
-                return
+                break
             except OSError as error:
                 if error.errno in _OF_THE_CONNECTION:
                     continue
-                self._stop(error)
-                return
-            self._open(connection, str(peer[0]) if peer else "")
+                self._stop(error.strerror or str(error))
+                break
+            except MemoryError:
+                self._stop("out of memory")
+                break
+            address = self._origin(str(peer[0])) if peer else ""
+            self._newcomers.add(connection, address, connection.close)
+        if self._opens is None:
+            self._open_some()
 
-    def _stop(self, error: OSError) -> None:
+    def _open_some(self) -> None:
+        """Open some of the connections that were accepted, one of each address in turn."""
+        self._opens = None
+        for _ in range(OPENS_A_TURN):
+            if not self._newcomers:
+                return
+            self._open(self._newcomers.take())
+        if self._newcomers:
+            self._opens = self._loop.call_soon(self._open_some)
+
+    def _stop(self, why: str) -> None:
         self._loop.remove_reader(self._listener)
         self._retry = self._loop.call_later(RETRY, self._try_again)
         if not self._is_short:
             self._is_short = True
-            log.warning("no connections can be accepted, new ones have to wait: %s", error.strerror)
+            log.warning("no connections can be accepted, new ones have to wait: %s", why)
 
     def _try_again(self) -> None:
         self._retry = None
@@ -126,7 +151,11 @@ class AcceptLoop:
             self._is_short = False
             log.info("connections are accepted again")
 
-    def _open(self, connection: socket.socket, peer: str) -> None:
+    def _open(self, connection: socket.socket) -> None:
+        try:
+            peer = str(connection.getpeername()[0])
+        except (OSError, IndexError):  # it is gone already, or has no address
+            peer = ""
         task = self._loop.create_task(self._connect(connection, peer))
         self._opening.add(task)
         task.add_done_callback(partial(self._opened, connection))

@@ -1,15 +1,15 @@
-"""Connections that have not sent their A-ASSOCIATE-RQ yet, and TLS handshakes among them.
+"""Connections that wait for something, counted by address.
 
-They are counted apart from associations. If there are too many, the address that has most of them
-loses its oldest: so silent connections, however many, keep nobody out.
+Those that have not sent their A-ASSOCIATE-RQ yet, those in a TLS handshake, and those that were
+accepted and have not been looked at. They are counted apart from associations. If there are too
+many, the address that has most of them loses its oldest: so silent connections, however many, keep
+nobody out.
 """
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
-
-from gateway.acceptor.shares import Holder, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,33 +23,46 @@ class WaitingConnections:
     def __init__(self, limit: int, what: str) -> None:
         self._limit = limit
         self._what = what
-        self._waiting: dict[Any, tuple[str, Callable[[], object]]] = {}
-        """The address of each, and the function that closes it; the oldest first."""
-        self._ledger = Ledger()
+        self._waiting: dict[str, dict[Any, Callable[[], object]]] = {}
+        """Connections by address, the oldest first, and the functions that close them."""
+        self._addresses: dict[Any, str] = {}
         self._closed = 0
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._addresses)
 
     def add(self, connection: Any, address: str, close: Callable[[], object]) -> None:
         """Count a connection; if there are too many, close one."""
-        self._waiting[connection] = address, close
-        self._ledger.add(Holder(address), 1)
-        if len(self._waiting) > self._limit:
-            self._close_one(connection)
+        self._addresses[connection] = address
+        self._waiting.setdefault(address, {})[connection] = close
+        if len(self._addresses) > self._limit:
+            self._close_one(address)
 
     def remove(self, connection: Any) -> None:
-        """Count a connection no more: it has asked, or is closed."""
-        address, _ = self._waiting.pop(connection, (None, None))
+        """Count a connection no more: it waits no longer, or is closed."""
+        address = self._addresses.pop(connection, None)
         if address is not None:
-            self._ledger.add(Holder(address), -1)
+            waiting = self._waiting[address]
+            del waiting[connection]
+            if not waiting:
+                del self._waiting[address]
 
-    def _close_one(self, newest: Any) -> None:
-        address, _ = self._waiting[newest]
-        greedy = self._ledger.greediest(Holder(address), 0)
-        address = address if greedy is None else greedy.address
-        oldest = next(one for one, (its, _) in self._waiting.items() if its == address)
-        _, close = self._waiting[oldest]
+    def take(self) -> Any:
+        """Remove and return the oldest connection of the address whose turn it is."""
+        address = next(iter(self._waiting))
+        connection = next(iter(self._waiting[address]))
+        self.remove(connection)
+        if (waiting := self._waiting.pop(address, None)) is not None:
+            self._waiting[address] = waiting  # it goes to the end
+        return connection
+
+    def _close_one(self, address: str) -> None:
+        """Close the oldest connection of the address that has most, which may be this one."""
+        counted = [one for one in self._waiting if one]  # a trusted address gives way to nobody
+        greedy = max(counted, key=lambda one: len(self._waiting[one]), default=address)
+        if not address or len(self._waiting[greedy]) > len(self._waiting[address]):
+            address = greedy
+        oldest, close = next(iter(self._waiting[address].items()))
         self.remove(oldest)  # it closes a moment later: do not select it again
         self._closed += 1
         if self._closed & (self._closed - 1) == 0:

@@ -100,6 +100,7 @@ RULES: dict[type, dict[str, rules.Rule]] = {
     },
     settings.ArchiveSettings: {
         "duplicates": rules.one_of(*settings.DUPLICATES),
+        "patient_mismatch": rules.one_of(*settings.PATIENT_MISMATCH),
         "conflict": rules.one_of(*settings.CONFLICT),
         "incomplete": rules.one_of(*settings.INCOMPLETE),
         "dsn": rules.text_that(lambda text: "\0" not in text, "a PostgreSQL connection string"),

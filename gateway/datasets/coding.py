@@ -18,8 +18,7 @@ from pydicom.filewriter import write_dataset
 from pydicom.uid import UID
 
 from gateway.datasets.deflation import deflate, inflate
-from gateway.datasets.element_steps import ElementWalk
-from gateway.datasets.encoded import opened_bytes
+from gateway.datasets.encoded import check_whole
 from gateway.datasets.errors import DatasetError
 from gateway.datasets.lenient_values import convert_values
 from gateway.datasets.plain import encode_plain
@@ -76,9 +75,7 @@ def decode_whole(source: bytes, transfer_syntax: str) -> Dataset:
     convert is text.
     """
     dataset = decode(source, transfer_syntax)
-    with opened_bytes(source, transfer_syntax) as (elements, encoding, _):
-        for _ in ElementWalk(elements, encoding):
-            pass
+    check_whole(source, transfer_syntax)
     try:
         convert_values(dataset)
     except Exception as error:  # whatever pydicom raises for values that make no sense

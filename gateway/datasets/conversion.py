@@ -83,17 +83,18 @@ def convert(instance: Instance, transfer_syntax: str) -> Instance:
     size. Here its headers are checked to its end, so that it is sent whole or not at all.
     """
     source = source_of(instance, AT_ONCE)
-    encodings = ENCODINGS[instance.transfer_syntax_uid], ENCODINGS[transfer_syntax]
+    origin, target = ENCODINGS[instance.transfer_syntax_uid], ENCODINGS[transfer_syntax]
     uids = instance.sop_class_uid, instance.sop_instance_uid
     is_deflated = transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
-    if source.size <= AT_ONCE:
-        encoded = reencode(source, *encodings)
+    is_large = source.size > AT_ONCE
+    size = reencoded_size(source, origin, target) if is_large or origin == target else 0
+    if not is_large:
+        encoded = reencode(source, origin, target)
         data = b"".join(deflated_pieces(encoded) if is_deflated else encoded)
         return Instance(*uids, transfer_syntax, len(data), data=data)
-    size = reencoded_size(source, *encodings)
 
     def make() -> Iterator[bytes]:
-        encoded = _whole(reencode(source, *encodings), size)
+        encoded = _whole(reencode(source, origin, target), size)
         return deflated_pieces(encoded) if is_deflated else encoded
 
     return Instance(*uids, transfer_syntax, size, make=make)

@@ -37,6 +37,8 @@ ITEM_TAG, ITEM_END_TAG, SEQUENCE_END_TAG = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 PIXEL_DATA = 0x7FE00010
 UNDEFINED = 0xFFFFFFFF
 
+_NO_SEQUENCE_VRS = (b"", b"UN")
+"""These do not say whether an element is a sequence."""
 SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 """Value representations with a length of 16 bits (PS3.5 7.1.2)."""
 
@@ -146,8 +148,8 @@ class _OpenLevel:
 class ElementWalk:
     """Iterates over the steps of a data set; raises UnreadableDataSet, and OSError of its source.
 
-    `is_sequence` tells which elements are sequences where no VR says so; without it those of a
-    defined length are taken for values.
+    `is_sequence` tells which elements are sequences where no VR says so (there is none, or UN);
+    without it those of a defined length are taken for values.
 
     `skim` can read some elements of the top level faster than this does, which then gives no steps
     for them. It is called with bytes of the data set, where in them an element begins, and the tag
@@ -159,7 +161,7 @@ class ElementWalk:
         self,
         source: Source,
         encoding: Encoding,
-        is_sequence: Callable[[int], bool] = lambda _tag: False,
+        is_sequence: Callable[[ElementStep], bool] = lambda _step: False,
         skim: Skim | None = None,
     ) -> None:
         self.notes: list[str] = []
@@ -289,10 +291,13 @@ class ElementWalk:
             return self._undefined(tag, vr, at)
         if at + length > end:
             raise UnreadableDataSet(tag, f"has {length} bytes, of which {end - at} are there")
-        if vr == b"SQ" or (not vr and self._is_sequence(tag)):
-            self._open(Token.SEQUENCE_END, tag, at, length, self._encoding)
-            return ElementStep(Token.SEQUENCE, tag, vr, at, length)
-        return ElementStep(Token.VALUE, tag, vr, at, length)
+        step = ElementStep(Token.VALUE, tag, vr, at, length)
+        if vr == b"SQ" or (vr in _NO_SEQUENCE_VRS and self._is_sequence(step)):
+            # What stands in UN is implicit VR little endian (PS3.5 6.2.2).
+            inside = IMPLICIT if vr == b"UN" else self._encoding
+            self._open(Token.SEQUENCE_END, tag, at, length, inside)
+            return step._replace(token=Token.SEQUENCE)
+        return step
 
     def _header(self, tag: int, at: int, end: int, in_window: int) -> tuple[bytes, int, int]:
         """Return VR, where the value begins, and length of an element in explicit VR."""

@@ -13,7 +13,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from gateway.datasets.deflation import MAX_INFLATED, inflated_pieces
-from gateway.datasets.element_steps import BytesSource, Encoding, FileSource, Source
+from gateway.datasets.element_steps import BytesSource, ElementWalk, Encoding, FileSource, Source
 from gateway.datasets.errors import DatasetError
 from gateway.datasets.reencoding import ENCODINGS
 from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
@@ -31,6 +31,7 @@ class EncodedDataSet(NamedTuple):
 
     source: Source
     encoding: Encoding
+    transfer_syntax: str
     fault: DatasetError | None = None
     """Why it cannot be inflated to its end; `source` has what comes before."""
 
@@ -42,7 +43,7 @@ def encoding_of(transfer_syntax: str) -> Encoding:
 
 def in_memory(data: bytes | memoryview, transfer_syntax: str) -> EncodedDataSet:
     """Return a data set in memory that is not deflated."""
-    return EncodedDataSet(BytesSource(data), encoding_of(transfer_syntax))
+    return EncodedDataSet(BytesSource(data), encoding_of(transfer_syntax), transfer_syntax)
 
 
 @contextmanager
@@ -53,6 +54,19 @@ def opened_bytes(data: bytes | memoryview, transfer_syntax: str) -> Iterator[Enc
         return
     with _inflated(BytesIO(data)) as inflated:
         yield inflated
+
+
+def check_whole(data: bytes | memoryview, transfer_syntax: str) -> None:
+    """Raise DatasetError if a data set in memory cannot be read to its end.
+
+    It is an UnreadableDataSet with the tag where an element, item or sequence is longer than what
+    contains it, or cut.
+    """
+    with opened_bytes(data, transfer_syntax) as data_set:
+        for _ in ElementWalk(data_set.source, data_set.encoding):
+            pass
+        if data_set.fault is not None:
+            raise data_set.fault
 
 
 @contextmanager
@@ -71,14 +85,16 @@ def opened_file(
                 yield inflated
         else:
             size = max(0, os.fstat(fd).st_size - offset) if size is None else size
-            yield EncodedDataSet(FileSource(fd, offset, size), encoding_of(transfer_syntax))
+            source = FileSource(fd, offset, size)
+            yield EncodedDataSet(source, encoding_of(transfer_syntax), transfer_syntax)
     finally:
         os.close(fd)
 
 
 @contextmanager
 def _inflated(stream: BinaryIO) -> Iterator[EncodedDataSet]:
-    encoding, fault, size = encoding_of(DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN), None, 0
+    syntax = DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+    encoding, fault, size = encoding_of(syntax), None, 0
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
         try:
             for piece in inflated_pieces(stream, MAX_INFLATED):
@@ -88,7 +104,8 @@ def _inflated(stream: BinaryIO) -> Iterator[EncodedDataSet]:
             fault = error
         if size > _IN_MEMORY:
             file.flush()
-            yield EncodedDataSet(FileSource(file.fileno(), 0, size), encoding, fault)
+            source = FileSource(file.fileno(), 0, size)
+            yield EncodedDataSet(source, encoding, syntax, fault)
         else:
             file.seek(0)
-            yield EncodedDataSet(BytesSource(file.read()), encoding, fault)
+            yield EncodedDataSet(BytesSource(file.read()), encoding, syntax, fault)

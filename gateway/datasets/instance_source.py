@@ -61,7 +61,9 @@ def _stored(pieces: Iterable[bytes], in_memory: int) -> Source:
         size = file.tell()
         if size <= in_memory:
             file.seek(0)
-            return BytesSource(file.read())
+            data = file.read()
+            file.close()
+            return BytesSource(data)
         file.flush()
         source = FileSource(file.fileno(), 0, size)
         finalize(source, file.close)

@@ -14,6 +14,7 @@ syntaxes that differ in deflation only, nothing changes.
 from __future__ import annotations
 
 from array import array
+from collections import deque
 from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
@@ -49,7 +50,7 @@ ENCODINGS = {
 }
 """How the uncompressed transfer syntaxes write the headers of elements, once they are inflated."""
 
-_WORDS = {
+WORDS = {
     **dict.fromkeys((b"US", b"SS", b"OW", b"AT"), 2),
     **dict.fromkeys((b"UL", b"SL", b"FL", b"OL", b"OF"), 4),
     **dict.fromkeys((b"FD", b"OD", b"OV", b"SV", b"UV"), 8),
@@ -78,6 +79,11 @@ def vr_in_dictionary(tag: int) -> bytes:
         return b"UN"
 
 
+def is_sequence(step: ElementStep) -> bool:
+    """Return whether an element without a VR is a sequence in PS3.6."""
+    return not step.vr and vr_in_dictionary(step.tag) == b"SQ"
+
+
 def reencode(source: Source, origin: Encoding, target: Encoding) -> Iterator[bytes]:
     """Yield a data set with the headers of another encoding, in pieces of at least 1 MiB.
 
@@ -104,10 +110,11 @@ def reencode(source: Source, origin: Encoding, target: Encoding) -> Iterator[byt
 def reencoded_size(source: Source, origin: Encoding, target: Encoding) -> int:
     """Return how many bytes `reencode` makes of a data set; it reads the headers only.
 
-    Raises what `reencode` raises: so a data set of any size is checked before the first byte of it
-    is sent.
+    Raises what `reencode` raises, and UnreadableDataSet also where nothing changes: so a data set
+    of any size is checked before the first byte of it is sent.
     """
     if origin == target:
+        deque(ElementWalk(source, origin, is_sequence), maxlen=0)
         return source.size
     elements = _Reencoding(source, target).elements(origin)
     return sum(len(header) + length for header, _, length, _ in elements)
@@ -146,13 +153,13 @@ class _Reencoding:
 
     def elements(self, origin: Encoding) -> Iterator[_Written]:
         is_little = self._target.is_little
-        walk = ElementWalk(self._source, origin, lambda tag: vr_in_dictionary(tag) == b"SQ")
+        walk = ElementWalk(self._source, origin, is_sequence)
         for step in walk:
             if step.token is not Token.VALUE:
                 yield _Written(self._structure(step), 0, 0, 0)
             elif step.tag & 0xFFFF:  # not a group length
                 vr = self._vr(step, walk.is_little)
-                word = 0 if walk.is_little == is_little else _WORDS.get(vr, 0)
+                word = 0 if walk.is_little == is_little else WORDS.get(vr, 0)
                 if word and step.length % word:
                     text = f"has {step.length} bytes, not a multiple of {word}"
                     raise UnreadableDataSet(step.tag, text)

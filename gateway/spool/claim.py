@@ -14,14 +14,20 @@ from gateway.spool.digest import LENGTH
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-TOKEN = re.compile(r"([0-9]{8})-([0-9]{9})-([0-9]{1,4})-[0-9a-f]{24}")
-"""Date, time, acceptor, and random digits. The first three are the name of the bucket."""
+TOKEN = re.compile(r"([0-9]{8})-([0-9]{9})-([0-9]{1,4})-(?:[0-9a-f]{13})?[0-9a-f]{24}")
+"""Date, time, acceptor, time of receipt, and random digits.
+
+The first three are the name of the bucket. Tokens of earlier versions have no time of receipt.
+"""
 
 BUCKET = 1000
 """The maximum number of tokens in a bucket."""
 
 _RANDOM = 12
 """Random bytes of a token."""
+
+_TIME = 13
+"""Digits of a time of receipt."""
 
 _DAY = 24 * 60 * 60
 
@@ -31,7 +37,8 @@ class Tokens:
 
     A token contains the name of its bucket: the date and time at which the bucket was begun, and
     the acceptor. So the final name of a file depends on its token only. Workers need not count
-    files or coordinate, and two of them with the same claim use the same name.
+    files or coordinate, and two of them with the same claim use the same name. It also contains the
+    time at which it was drawn, so that a file says by its name when it was received.
     """
 
     def __init__(self, index: int, clock: Callable[[], float] = time.time) -> None:
@@ -40,6 +47,8 @@ class Tokens:
         """Seconds since 1970."""
         self._begun = 0
         """The time at which the bucket was begun, in milliseconds since 1970."""
+        self._day = 0.0
+        """The beginning of its day, in seconds since 1970."""
         self._prefix = ""
         self._left = 0
         self._random = ""
@@ -48,16 +57,18 @@ class Tokens:
     def draw(self) -> str:
         """Return a new token."""
         now = self._clock()
-        if not self._left or int(now // _DAY) != self._begun // (_DAY * 1000):
+        if not self._left or not 0 <= now - self._day < _DAY:
             self._begin(int(now * 1000))
         self._left -= 1
         begin = 2 * _RANDOM * self._left
-        return self._prefix + self._random[begin : begin + 2 * _RANDOM]
+        digits = self._random[begin : begin + 2 * _RANDOM]
+        return f"{self._prefix}{int(now * 1e6):013x}{digits}"
 
     def _begin(self, milliseconds: int) -> None:
         if milliseconds == self._begun:
             milliseconds += 1
         self._begun = milliseconds
+        self._day = milliseconds // (_DAY * 1000) * _DAY
         seconds, rest = divmod(milliseconds, 1000)
         when = time.strftime("%Y%m%d-%H%M%S", time.gmtime(seconds))
         self._prefix = f"{when}{rest:03d}-{self._index}-"
@@ -93,6 +104,15 @@ class Claim(NamedTuple):
     def bucket(self) -> tuple[str, str]:
         """The two directories of the final name; raises SpoolError for an invalid token."""
         return _bucket(self.token)
+
+    @property
+    def received(self) -> str:
+        """The time of receipt: microseconds since 1970, as 13 hexadecimal digits.
+
+        Empty if the token is one of an earlier version.
+        """
+        digits = self.token.rpartition("-")[2]
+        return digits[:_TIME] if len(digits) == _TIME + 2 * _RANDOM else ""
 
     def to_map(self) -> dict[str, Any]:
         """Return the claim as plain values for an envelope."""

@@ -203,3 +203,11 @@ def test_too_many_silent_connections_close_the_oldest_of_the_address_with_most(
     waiting.remove("b1")
     assert len(waiting) == 2
     assert len(caplog.records) < 10, "one line for each doubling"
+
+
+def test_addresses_take_turns_and_within_one_the_oldest_is_first() -> None:
+    waiting = WaitingConnections(10, "new connections")
+    for name in ("a1", "a2", "a3", "b1", "b2", "c1"):
+        waiting.add(name, name[0], lambda: None)
+    assert [waiting.take() for _ in range(6)] == ["a1", "b1", "c1", "a2", "b2", "a3"]
+    assert not waiting

@@ -166,6 +166,33 @@ def test_a_key_in_another_vr_means_what_its_value_does(tag, vr, value, condition
     assert not asked.is_partial
 
 
+@pytest.mark.parametrize(
+    ("uid", "stored"),
+    [
+        (b"1.2.826.ABC.1", "1.2.826.ABC.1"),
+        (b"LOCALIZER2.16.840", "LOCALIZER2.16.840"),
+        (b"1.2-3_4", "1.2-3_4"),
+        (b"1." + b"2" * 70, "1." + "2" * 70),
+        (b"1.2\n", "1.2"),
+        (b" 1.2 ", "1.2"),
+        (b"1.2\xe9", unread(b"1.2\xe9")),
+    ],
+)
+def test_uids_work_as_keys_in_the_form_in_which_they_are_told(uid, stored):
+    key = (0x0020000D, "UI", uid)
+    condition = (Level.STUDY, Equal(("study_instance_uid",), (stored,)))
+    assert condition in find(raw(key, level="STUDY")).query.conditions
+    assert condition in retrieve_query(raw(key, level="STUDY"), STUDY, relational=False).conditions
+    assert condition in find(raw(key, level="SERIES")).query.conditions
+
+
+@pytest.mark.parametrize("uid", [b"*", b"1.2.*", b"1.2.?", b"1.2\\*"])
+def test_a_uid_has_no_wildcards(uid):
+    for ask in (find, lambda made: retrieve_query(made, STUDY, relational=False)):
+        with pytest.raises(BadIdentifier, match=r"\(0020,000D\)"):
+            ask(raw((0x0020000D, "UI", uid), level="STUDY"))
+
+
 @pytest.mark.parametrize("vr", ["LO", "SQ", "UN", "OB", "US", "DA", "FD", "UT"])
 @pytest.mark.parametrize("tag", [0x00080020, 0x00100010, 0x00100020, 0x00280010, 0x00200013])
 def test_an_empty_key_in_another_vr_is_answered(tag, vr):

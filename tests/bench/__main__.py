@@ -7,6 +7,7 @@ import sys
 from tests.bench import (
     acceptors,
     associations,
+    convert,
     cost,
     echo,
     facade,
@@ -23,6 +24,7 @@ from tests.bench import (
 BENCHES = {
     "acceptors": acceptors.main,
     "associations": associations.main,
+    "convert": convert.main,
     "cost": cost.main,
     "echo": echo.main,
     "facade": facade.main,

@@ -1,8 +1,9 @@
 """Matches of a C-FIND a second, this gateway and pynetdicom in turn: `python -m tests.bench find`.
 
-The handler is the same for both and makes each match anew. The client reads bytes from a plain
-socket and only counts. Beside the rate stands the growth of the largest process, so that one can
-see whether matches pile up anywhere. Only figures come out of it: nothing here passes or fails.
+The handler is the same for both and makes each match anew; the stock query worker answers the same
+attributes from its index. The client reads bytes from a plain socket and only counts. Beside the
+rate stands the growth of the largest process, so that one can see whether matches pile up anywhere.
+Only figures come out of it: nothing here passes or fails.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from tests.conftest import running, short_folder
 from tests.peers import procfs, wire
 from tests.peers.raw import RawPeer
 from tests.peers.workers import UserWorker
+from workers.archive.index import IndexEntry, SqliteIndex
+from workers.archive.layout import FOLDER, INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
     from tests.peers.raw import Address
 
+CT = "1.2.840.10008.5.1.4.1.1.2"
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 FINAL = 0x0000
 
@@ -80,6 +84,30 @@ def gateway(count: int) -> Iterator[tuple[Address, list[int]]]:
 
 
 @contextmanager
+def stock(count: int) -> Iterator[tuple[Address, list[int]]]:
+    """A gateway with that many studies in its index."""
+    with running("") as server:
+        with SqliteIndex(server.data / FOLDER / INDEX, durable=False) as index:
+            for added in index.add_all([_instance(number) for number in range(count)]):
+                if isinstance(added, Exception):
+                    raise added
+        yield server.address, [server.child("acceptor-0"), server.child("query-0")]
+
+
+def _instance(number: int) -> tuple[IndexEntry, dict[str, str]]:
+    uid = f"1.2.826.0.1.3680043.10.{number}"
+    texts = {
+        "PatientName": "Patient^Number",
+        "PatientID": str(number),
+        "StudyDate": "20260101",
+        "StudyInstanceUID": uid,
+        "SeriesInstanceUID": f"{uid}.1",
+        "SOPInstanceUID": f"{uid}.2",
+    }
+    return IndexEntry(f"{uid}.2", CT, wire.EXPLICIT, f"none/{number}", 0, 0, b""), texts
+
+
+@contextmanager
 def pynetdicom(count: int) -> Iterator[tuple[Address, list[int]]]:
     process = subprocess.Popen(
         [sys.executable, "-c", PYNETDICOM.format(count=count, uid=STUDY_ROOT_FIND)],
@@ -104,7 +132,10 @@ def query(peer: RawPeer) -> int:
         wire.element(0x0700, wire.us(0)),
         wire.element(0x0800, wire.us(1)),
     )
-    peer.send(wire.message(1, command, wire.element(0x0052, b"STUDY ", group=0x0008)))
+    keys = wire.element(0x0020, b"", group=0x0008) + wire.element(0x0052, b"STUDY ", group=0x0008)
+    keys += wire.element(0x0010, b"", group=0x0010) + wire.element(0x0020, b"", group=0x0010)
+    keys += wire.element(0x000D, b"", group=0x0020)
+    peer.send(wire.message(1, command, keys))
     found = 0
     while True:
         pdu = peer.recv_pdu()
@@ -132,6 +163,7 @@ def measure(address: Address, count: int) -> float:
 SERVERS: dict[str, Callable[[int], AbstractContextManager[tuple[Address, list[int]]]]] = {
     "pynetdicom": pynetdicom,
     "gateway, a user's worker": gateway,
+    "gateway, the query worker": stock,
 }
 
 

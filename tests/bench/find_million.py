@@ -67,7 +67,9 @@ def _add(execute, number: int) -> None:
     entry = IndexEntry(
         uid, "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1", path, 300, 1000, digest, ""
     )
-    updates.Adding().add(execute, entry, texts)
+    adding = updates.Adding()
+    adding.add(execute, entry, texts)
+    adding.finish(execute)
 
 
 QUERIES = {

@@ -2,21 +2,17 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from pathlib import Path
 
-import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.datasets.element_steps import BytesSource, ElementWalk, Token, UnreadableDataSet
+from gateway.datasets.element_steps import BytesSource, UnreadableDataSet
 from gateway.datasets.reencoding import ENCODINGS, reencode, reencoded_size, vr_in_dictionary
-from gateway.part10 import Part10Error, read_file_meta
-from tests.peers import dcmtk, wire
+from tests.datasets.survey import values_in
+from tests.peers import wire
 
 EXPLICIT, IMPLICIT, BIG = (ENCODINGS[s] for s in (wire.EXPLICIT, wire.IMPLICIT, wire.BIG_ENDIAN))
-PLAIN = {wire.IMPLICIT: "+ti", wire.EXPLICIT: "+te", wire.BIG_ENDIAN: "+tb"}
-FILES = sorted((Path(pydicom.__file__).parent / "data").rglob("*.dcm"))
 
 
 def el(tag: int, vr: bytes, value: bytes, length: int | None = None) -> bytes:
@@ -37,20 +33,6 @@ def through(data: bytes, origin, target) -> bytes:
     encoded = b"".join(reencode(BytesSource(data), origin, target))
     assert reencoded_size(BytesSource(data), origin, target) == len(encoded)
     return encoded
-
-
-def values(data: bytes, encoding) -> list[tuple[str, int, bytes]]:
-    """The structure and the values of a data set, without group lengths, padding, and repeats."""
-    source = BytesSource(data)
-    found = []
-    for step in ElementWalk(source, encoding, lambda tag: vr_in_dictionary(tag) == b"SQ"):
-        is_value = step.token in (Token.VALUE, Token.FRAGMENT)
-        if is_value and not step.tag & 0xFFFF:
-            continue
-        value = bytes(source.read(step.at, step.length)).rstrip(b"\0 ") if is_value else b""
-        if not is_value or (step.token.name, step.tag, value) not in found[-1:]:
-            found.append((step.token.name, step.tag, value))
-    return found
 
 
 TEXTS = {
@@ -148,31 +130,6 @@ def test_zero_bytes_at_the_end_are_left_out() -> None:
         assert through(name + bytes(padding), EXPLICIT, IMPLICIT) == implicit(0x00100010, b"A^B ")
 
 
-@pytest.mark.peer("dcmtk")
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_the_result_is_dcmconvs(path: Path, tmp_path: Path) -> None:
-    try:
-        meta = read_file_meta(path)
-    except Part10Error:
-        return
-    origin = meta.transfer_syntax_uid
-    if origin not in PLAIN:
-        return
-    data = path.read_bytes()[meta.offset :]
-    for target, option in PLAIN.items():
-        if target == origin:
-            continue
-        done = dcmtk.run("dcmconv", option, path, tmp_path / "theirs")
-        if done.returncode:
-            with pytest.raises(UnreadableDataSet):
-                through(data, ENCODINGS[origin], ENCODINGS[target])
-            continue
-        ours = through(data, ENCODINGS[origin], ENCODINGS[target])
-        begin = read_file_meta(tmp_path / "theirs").offset
-        theirs = (tmp_path / "theirs").read_bytes()[begin:]
-        assert values(ours, ENCODINGS[target]) == values(theirs, ENCODINGS[target])
-
-
 TAGS = st.sampled_from([0x00080060, 0x00081140, 0x00100010, 0x00280010, 0x00291010, 0x7FE00010])
 VALUES = st.binary(max_size=6).map(lambda value: value + bytes(len(value) % 2))
 
@@ -196,7 +153,7 @@ def data_sets(draw, depth: int = 2) -> bytes:
 def test_there_and_back_is_the_same(data: bytes) -> None:
     for encoding in (IMPLICIT, BIG):
         there = through(data, EXPLICIT, encoding)
-        assert values(through(there, encoding, EXPLICIT), EXPLICIT) == values(data, EXPLICIT)
+        assert values_in(through(there, encoding, EXPLICIT), EXPLICIT) == values_in(data, EXPLICIT)
 
 
 @given(st.binary(max_size=200))

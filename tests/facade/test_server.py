@@ -16,7 +16,7 @@ import trustme
 
 import gateway
 from gateway import AE, evt
-from tests.interop.both import CT, ECHO, HOST, WAIT, Told, data_set, instance
+from tests.interop.both import CT, ECHO, HOST, MOVE, WAIT, Told, data_set, instance
 from tests.peers import procfs
 
 
@@ -288,3 +288,25 @@ def test_registered_uid_is_served(facade):
     assoc = facade.associate(server, contexts=[gateway.build_context(uid)])
     found = list(assoc.send_c_find(data_set(PatientID=""), uid))
     assert [status.Status for status, _ in found] == [0xFF00, 0x0000]
+
+
+@pytest.mark.parametrize("destination", [("127.0.0.1", 1), (None, None)], ids=["down", "unknown"])
+def test_a_move_whose_destination_takes_no_association(facade, destination):
+    """A801 as in pynetdicom; where the instances are known, they are listed as well."""
+
+    def move(event):
+        yield destination
+        yield 2
+        yield 0xFF00, instance(1)
+        yield 0xFF00, instance(2)
+
+    facade.ae.add_supported_context(MOVE)
+    facade.ae.add_requested_context(MOVE)
+    server = facade.serve(("EVT_C_MOVE", move))
+    asked = data_set(QueryRetrieveLevel="PATIENT", PatientID="P1")
+    ((status, failed),) = facade.associate(server).send_c_move(asked, "DEST", MOVE)
+    assert status.Status == 0xA801
+    if destination[0]:
+        counters = status.NumberOfCompletedSuboperations, status.NumberOfFailedSuboperations
+        assert counters == (0, 2)
+        assert failed.FailedSOPInstanceUIDList == [instance(n).SOPInstanceUID for n in (1, 2)]

@@ -27,7 +27,7 @@ class TestKeep:
         kept = keep(archive, offered.claim, offered.data)
         assert kept == root / archive.place(offered.claim)
         assert re.fullmatch(
-            r"\d{8}/\d{9}-0/\d{8}-\d{9}-0-[0-9a-f]{24}\.dcm", str(kept.relative_to(root))
+            r"\d{8}/\d{9}-0/\d{8}-\d{9}-0-[0-9a-f]{37}\.dcm", str(kept.relative_to(root))
         )
         assert stored(root) == {kept.name: offered.whole}
         assert kept.stat().st_mode & 0o777 in (0o600, 0o644)

@@ -15,7 +15,6 @@ from tests.peers.elements import ITEM, SEQUENCE_END, UNDEFINED, el, implicit, ui
 from tests.workers import conftest
 from tests.workers.conftest import stored
 from tests.workers.test_storage import CT, EXPLICIT, Offer, Running
-from workers.archive import upkeep
 from workers.archive.index import SqliteIndex
 
 if TYPE_CHECKING:
@@ -192,4 +191,4 @@ class TestIncomplete:
 
 def incomplete(folder: Path) -> list[str]:
     with SqliteIndex(folder / "archive/index.sqlite") as index:
-        return [entry.sop_instance_uid for entry in upkeep.incomplete(index)]
+        return [one.entry.sop_instance_uid for one in index.incomplete()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from pydicom.dataset import Dataset
 
+from gateway.datasets.element_steps import BytesSource
+from gateway.datasets.encoded import encoding_of
+from gateway.datasets.reencoding import reencode
 from gateway.errors import ConfigError, GatewayError, Unavailable
 from gateway.part10 import file_meta
 from gateway.sdk import WorkerContext, evt
 from gateway.sdk.event import Event
 from tests.patience import WALL
 from tests.peers import instances
+from tests.peers.elements import ITEM, SEQUENCE_END, UNDEFINED, el, implicit
 from tests.workers import conftest
 from tests.workers.conftest import keep, stored
 from workers.archive import header
@@ -28,7 +33,9 @@ if TYPE_CHECKING:
     from gateway.spool import Claim
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
-EXPLICIT = "1.2.840.10008.1.2.1"
+EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
+RLE = "1.2.840.10008.1.2.5"
+PADDING = el(0xFFFCFFFC, b"OB", bytes(8))
 
 
 class Offer(NamedTuple):
@@ -41,15 +48,20 @@ class Offer(NamedTuple):
 
 
 def offer(
-    ready: Path | None, data_set: bytes = b"", uid: str = "", *, synced: bool = True
+    ready: Path | None,
+    data_set: bytes = b"",
+    uid: str = "",
+    syntax: str = EXPLICIT,
+    *,
+    synced: bool = True,
 ) -> Offer:
     """A whole instance, as the acceptor offers it."""
     one = instances.make(size=5000)
     uid, body = uid or one.uid, data_set or one.data_set
     meta = conftest.META
-    conftest.META = file_meta(CT, uid, EXPLICIT, "SCU")
+    conftest.META = file_meta(CT, uid, syntax, "SCU")
     try:
-        return Offer(*conftest.offer(ready, body, synced=synced), uid)
+        return Offer(*conftest.offer(ready, body, synced=synced), uid, syntax=syntax)
     finally:
         conftest.META = meta
 
@@ -126,7 +138,7 @@ def running(tmp_path):
 
 
 def other_content(offered: Offer) -> bytes:
-    return offered.whole[offered.claim.offset :] + b"\xfc\xff\xfc\xffOB\0\0\x02\0\0\0xx"
+    return offered.whole[offered.claim.offset :] + b"\xe1\x7f\x10\x10OB\0\0\x02\0\0\0xx"
 
 
 class TestStoring:
@@ -228,6 +240,53 @@ class TestDuplicates:
             "EVT_INSTANCE_STORED",
             *["EVT_INSTANCE_CONFLICT"] * 3,
         ]
+
+    @pytest.mark.parametrize("policy", ["keep_first", "replace", "reject"])
+    def test_the_same_encoded_otherwise_is_success_and_one_copy(
+        self, tmp_path, ready_or_not, policy, caplog
+    ):
+        with Running(tmp_path, duplicates=policy) as running:
+            first = offer(ready_or_not)
+            body = first.whole[first.claim.offset :]
+            there = b"".join(reencode(BytesSource(body), *map(encoding_of, (EXPLICIT, IMPLICIT))))
+            again = offer(ready_or_not, there, first.uid, IMPLICIT)
+            padded = offer(ready_or_not, body + PADDING, first.uid)
+            assert running.ask(first) == 0x0000
+            with caplog.at_level(logging.INFO, "workers.storage"):
+                assert running.ask(again) == running.ask(padded) == 0x0000
+            assert [m.count("stored already, encoded otherwise") for m in caplog.messages] == [1, 1]
+            assert list(stored(tmp_path / "archive").values()) == [first.whole]
+            assert [topic for topic, _ in running.told] == ["EVT_INSTANCE_STORED"]
+
+    def test_the_same_encoded_otherwise_in_one_batch(self, running, ready_or_not):
+        first = offer(ready_or_not)
+        body = first.whole[first.claim.offset :] + PADDING
+        answers = running.answers([first, offer(ready_or_not, body, first.uid)])
+        assert answers == [0x0000, 0x0000]
+        assert list(stored(running.folder / "archive").values()) == [first.whole]
+
+    def test_another_transfer_syntax_is_success_and_told(self, running, ready_or_not):
+        first = offer(ready_or_not)
+        body = first.whole[first.claim.offset :]
+        pixels = body.index(b"\xe0\x7f\x10\0")
+        coded = el(
+            0x7FE00010, b"OB", ITEM + implicit(0xFFFEE000, b"coded!") + SEQUENCE_END, UNDEFINED
+        )
+        assert running.ask(first) == 0x0000
+        assert running.ask(offer(ready_or_not, body[:pixels] + coded, first.uid, RLE)) == 0x0000
+        topic, told = running.told[-1]
+        assert topic == "EVT_INSTANCE_NOT_KEPT"
+        assert set(told) == set(evt.EVT_INSTANCE_NOT_KEPT.attributes)
+        assert (told["transfer_syntax_uid"], told["arrived_transfer_syntax_uid"]) == (EXPLICIT, RLE)
+        assert list(stored(running.folder / "archive").values()) == [first.whole]
+
+    def test_other_content_encoded_otherwise_is_set_aside_once(self, running, ready_or_not):
+        first = offer(ready_or_not)
+        body = other_content(first)
+        assert running.ask(first) == 0x0000
+        assert running.ask(offer(ready_or_not, body, first.uid)) == 0xB000
+        assert running.ask(offer(ready_or_not, body + PADDING, first.uid)) == 0xB000
+        assert len(stored(running.folder / "archive/conflicts")) == 1
 
     def test_or_is_a_failure_if_so_configured(self, tmp_path, ready_or_not):
         with Running(tmp_path, conflict="failure") as running:
@@ -385,8 +444,8 @@ class TestBatches:
         offers = [offer(None) for _ in range(3)]
         insert, failing = updates.Adding._insert, offers[1].uid
 
-        def broken(self, execute, entry, texts):
-            insert(self, execute, entry, texts)
+        def broken(self, execute, entry, *values):
+            insert(self, execute, entry, *values)
             if entry.sop_instance_uid == failing and kind == "database":
                 execute("INSERT INTO nowhere VALUES (1)")
             assert entry.sop_instance_uid != failing

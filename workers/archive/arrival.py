@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
+from gateway.datasets.encoded import opened_bytes, opened_file
 from workers.archive.archive import Offer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
+    from gateway.datasets.encoded import EncodedDataSet
     from gateway.sdk import Claim
+    from workers.archive.archive import Archive
     from workers.archive.index import IndexEntry
 
 
@@ -21,6 +26,10 @@ class Taken(Enum):
     SAME = "same"
     """The same content was stored before."""
     REPLACED = "replaced"
+    OTHERWISE_ENCODED = "otherwise encoded"
+    """The same instance was stored before in another encoding of its elements."""
+    OTHER_TRANSFER_SYNTAX = "other transfer syntax"
+    """The same instance was stored before with its pixel data encoded otherwise."""
     SET_ASIDE = "set aside"
     REJECTED = "rejected"
 
@@ -44,6 +53,9 @@ class Receipt(NamedTuple):
     entry: IndexEntry
     before: IndexEntry | None = None
     """The entry that was stored under the UID before."""
+    study_instance_uid: str = ""
+    patients: tuple[str, ...] = ()
+    """Patient IDs of the study, if the instance is the first one under its own and has others."""
 
 
 class Case:
@@ -58,3 +70,17 @@ class Case:
     @property
     def offer(self) -> Offer:
         return Offer(self.arrival.claim, self.arrival.data, self.arrival.attempt)
+
+
+def opened(arrival: Arrival, archive: Archive) -> AbstractContextManager[EncodedDataSet]:
+    """Open the data set of an arrival, for a `with` statement.
+
+    It is at its final path if an earlier attempt has moved it there. Raises OSError.
+    """
+    claim, syntax = arrival.claim, arrival.transfer_syntax_uid
+    if arrival.data is not None:
+        return opened_bytes(memoryview(arrival.data)[claim.offset :], syntax)
+    final = archive.path(archive.place(claim))
+    aside = archive.path(archive.place(claim, aside=True))
+    found = next((path for path in (claim.path or "", final) if os.path.exists(path)), aside)
+    return opened_file(found, claim.offset, syntax)

@@ -1,4 +1,4 @@
-"""`dicom-gateway archive`: list, verify, reindex and remove stored instances."""
+"""`dicom-gateway archive`: list, verify, reindex, assign and remove stored instances."""
 
 from __future__ import annotations
 
@@ -16,17 +16,21 @@ from gateway.datasets.validation import disable_validation
 from workers.archive import upkeep
 from workers.archive.layout import FOLDER
 from workers.archive.opening import archive_settings, open_index
+from workers.archive.patients import assign_study, patient_attributes
+from workers.archive.progress_rate import ProgressRate
+from workers.archive.reindex import Reindex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from rich.progress import Progress, TaskID
 
     from gateway.settings import ArchiveSettings
     from workers.archive.index import Index, IndexEntry
+    from workers.archive.index.records import StudySummary
 
 app = typer.Typer(
-    help="List, verify, reindex or remove stored instances.",
+    help="List, verify, reindex, assign or remove stored instances.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -84,23 +88,102 @@ def ls(
     ] = False,
 ) -> None:
     """List the studies, with their numbers of series and instances and their size."""
-    if incomplete:
-        with _locate(context, config, data).open_index() as index:
-            _print_instances(upkeep.incomplete(index), as_json)
-        return
-    total: Counter[str] = Counter()
     with _locate(context, config, data).open_index() as index:
-        for study in index.studies():
-            total.update(studies=1, instances=study.instances, size=study.size)
-            if as_json:
-                _print_json({"event": "study", **asdict(study)})
-            else:
-                date, modalities = study.study_date or "-", study.modalities or "-"
-                counts = f"{study.series:>4} series {study.instances:>7} instances"
-                size = f"{study.size / 1e6:>10.1f} MB"
-                name = _printable(f"{study.patient_id}  {study.patient_name}")
-                uid = _printable(study.study_instance_uid)
-                print(f"{date:<8} {modalities:<6} {counts} {size}  {uid}  {name}")
+        if incomplete:
+            _print_incomplete(index, as_json)
+        else:
+            _print_studies(index.studies(), as_json)
+
+
+@app.command("mismatches")
+def mismatches(
+    context: typer.Context,
+    data: DataOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the studies that have instances under several Patient IDs, a line for each ID."""
+    with _locate(context, config, data).open_index() as index:
+        found = sorted(
+            index.studies(mismatched=True), key=lambda s: (s.study_instance_uid, s.patient_id)
+        )
+        _print_studies(found, as_json)
+
+
+@app.command("assign")
+def assign(  # noqa: PLR0913, PLR0917 - the arguments of a command
+    context: typer.Context,
+    study: Annotated[str, typer.Argument(help="Study Instance UID.", metavar="STUDY")],
+    patient: Annotated[
+        str | None, typer.Argument(help="Patient ID.", metavar="PATIENT", show_default=False)
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Which patient, if several have this ID.")
+    ] = None,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Return the instances to the patients in their files.")
+    ] = False,
+    data: DataOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Assign all instances of a study, also later ones, to a patient.
+
+    The study gets the attributes of the patient in the archive who has this ID; if there is none,
+    it keeps its own with this ID. The files are not changed: the assignment is written to
+    assignments.jsonl in the archive, which a reindex reads. The exit status is 1 if there is no
+    such study.
+    """
+    if undo == (patient is not None):
+        raise typer.BadParameter("give either PATIENT or --undo")
+    archive = _locate(context, config, data)
+    with archive.open_index() as index:
+        attributes = None if patient is None else patient_attributes(index, study, patient, name)
+        number = assign_study(archive.root, index, study, attributes)
+    if as_json:
+        _print_json({"event": "summary", "study": study, "instances": number})
+    else:
+        print(f"{number} instances of study {_printable(study)}")
+    raise typer.Exit(0 if number else 1)
+
+
+def _print_incomplete(index: Index, as_json: bool) -> None:
+    number = 0
+    for number, one in enumerate(index.incomplete(), 1):  # noqa: B007 - the last one counts
+        uid, sop_class = one.entry.sop_instance_uid, one.entry.sop_class_uid
+        if as_json:
+            study, series = one.study_instance_uid, one.series_instance_uid
+            uids = {"uid": uid, "sop_class_uid": sop_class, "study": study, "series": series}
+            _print_json({"event": "instance", **uids, "path": one.entry.path})
+        else:
+            above = " ".join(
+                f"without a {name} Instance UID"
+                for name, text in (
+                    ("Study", one.study_instance_uid),
+                    ("Series", one.series_instance_uid),
+                )
+                if not text
+            )
+            print(f"{_printable(uid)}  {_printable(sop_class)}  {one.entry.path}  {above}")
+    if as_json:
+        _print_json({"event": "summary", "instances": number})
+    else:
+        print(f"{number} incomplete instances")
+
+
+def _print_studies(studies: Iterable[StudySummary], as_json: bool) -> None:
+    total: Counter[str] = Counter()
+    for study in studies:
+        total.update(studies=1, instances=study.instances, size=study.size)
+        if as_json:
+            _print_json({"event": "study", **asdict(study)})
+        else:
+            date, modalities = study.study_date or "-", study.modalities or "-"
+            counts = f"{study.series:>4} series {study.instances:>7} instances"
+            size = f"{study.size / 1e6:>10.1f} MB"
+            name = _printable(f"{study.patient_id}  {study.patient_name}")
+            uid = _printable(study.study_instance_uid)
+            print(f"{date:<8} {modalities:<6} {counts} {size}  {uid}  {name}")
     keys = ("studies", "instances", "size")
     if as_json:
         _print_json({"event": "summary", **{key: total[key] for key in keys}})
@@ -118,7 +201,8 @@ def verify(
 ) -> None:
     """Compare every file with the index, and the index with the files.
 
-    The exit status is 1 if a file is missing, damaged, not in the index, or foreign.
+    The exit status is 1 if a file is missing, damaged, not in the index or foreign, or if the index
+    has other attributes than the files.
     """
     archive = _locate(context, config, data)
     checked = problems = size = 0
@@ -151,32 +235,46 @@ def verify(
 @app.command("reindex")
 def reindex(
     context: typer.Context,
+    processes: Annotated[
+        int | None,
+        typer.Option("--processes", min=1, help="Processes that read.", show_default="one a core"),
+    ] = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Start over although an earlier one was interrupted.")
+    ] = False,
     data: DataOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Rebuild the index from the files. Stop the gateway first.
+    """Build the index anew from the files. Stop the gateway first.
 
-    The exit status is 1 if a file cannot be indexed.
+    If it is interrupted, the next one continues. In PostgreSQL only the files of this gateway are
+    indexed: run it at each gateway that shares the index. The exit status is 1 if a file cannot be
+    indexed.
     """
     archive = _locate(context, config, data)
-    found = None
+    total = upkeep.count_files(archive.root)
+    work = Reindex(archive.data_dir, archive.settings, processes=processes, anew=anew)
+    rate = ProgressRate(total)
     with _progress(as_json) as progress:
-        task: TaskID = progress.add_task("reindex", total=upkeep.count_files(archive.root))
-        for found in upkeep.reindex(archive.data_dir, archive.settings):  # noqa: B007 - the last one counts
-            progress.update(task, advance=1)
-    kinds = asdict(found) if found is not None else {}
+        task: TaskID = progress.add_task("reindex", total=total)
+        for count in work:
+            progress.update(task, completed=count, description=f"reindex {rate.of(count):.0f}/s")
+            if progress.disable and rate.is_due():
+                print(rate.line(), file=sys.stderr)
+    kinds = asdict(work.found)
+    numbers = {kind: len(paths) for kind, paths in kinds.items()}
     if as_json:
-        _print_json({"event": "summary", **{kind: len(paths) for kind, paths in kinds.items()}})
+        extra = {"continued": work.continued, "rate": round(rate.rate, 1)}
+        _print_json({"event": "summary", **numbers, **extra})
     for kind in ("damaged", "foreign"):
-        for path in kinds.get(kind, ()):
+        for path in kinds[kind]:
             print(f"{kind}: {_printable(path)}", file=sys.stderr)
     if not as_json:
-        parts = [
-            f"{len(kinds.get(kind, ()))} {kind}" for kind in ("indexed", "duplicates", "damaged")
-        ]
-        print(", ".join(parts))
-    raise typer.Exit(1 if kinds.get("damaged") else 0)
+        counts = ", ".join(f"{numbers[k]} {k}" for k in ("indexed", "duplicates", "damaged"))
+        before = f", {work.continued} before it was interrupted" if work.continued else ""
+        print(f"{counts}{before}, {rate.rate:.0f} files/s")
+    raise typer.Exit(1 if kinds["damaged"] else 0)
 
 
 @app.command("rm")
@@ -208,15 +306,6 @@ def rm(
         done = "would be removed" if dry_run else "removed"
         print(f"{len(found)} instances, {size / 1e6:.1f} MB {done}")
     raise typer.Exit(0 if found else 1)
-
-
-def _print_instances(entries: list[IndexEntry], as_json: bool) -> None:
-    _print_entries(entries, as_json)
-    size = sum(entry.size for entry in entries)
-    if as_json:
-        _print_json({"event": "summary", "instances": len(entries), "size": size})
-    else:
-        print(f"{len(entries)} instances, {size / 1e6:.1f} MB")
 
 
 def _print_entries(entries: list[IndexEntry], as_json: bool) -> None:

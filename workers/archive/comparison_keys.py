@@ -47,9 +47,9 @@ def text_of(attribute: Attribute, raw: bytes, sets: CharacterSets, little: bool)
 
 
 def _numbers(raw: bytes, little: bool) -> str:
-    """Return the values of a US element; those of a value of an odd length are unread."""
+    """Return the values of a US element; nothing if their length does not fit."""
     if len(raw) % 2:
-        return clean(unread(raw))
+        return ""
     return bounded("\\".join(str(number) for (number,) in _US[little].iter_unpack(raw)))
 
 

@@ -1,8 +1,10 @@
 """The duplicates policy: what happens to an instance under a UID that is stored already.
 
-The same content is stored once. For different content the setting `duplicates` decides: the stored
-instance stays and the new one is set aside (`keep_first`), or replaces it (`replace`), or is
-refused (`reject`). A stored instance whose file is missing is replaced, whatever the policy.
+The same content is stored once, whatever its encoding: routers encode anew what they pass on. So
+where digests differ, elements are compared (`gateway.datasets.comparison`). For different content
+the setting `duplicates` decides: the stored instance stays and the new one is set aside
+(`keep_first`), or replaces it (`replace`), or is refused (`reject`). A stored instance whose file
+is missing is replaced, whatever the policy.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from workers.archive.arrival import Receipt, Taken
+from gateway.datasets.comparison import Likeness, compare
+from gateway.datasets.encoded import opened_file
+from workers.archive.arrival import Receipt, Taken, opened
 from workers.archive.index import AddOutcome
 
 if TYPE_CHECKING:
@@ -20,6 +24,11 @@ if TYPE_CHECKING:
     from workers.archive.index import Index, IndexEntry
 
 log = logging.getLogger("workers.archive")
+
+_TAKEN = {
+    Likeness.SAME: Taken.OTHERWISE_ENCODED,
+    Likeness.OTHER_PIXEL_ENCODING: Taken.OTHER_TRANSFER_SYNTAX,
+}
 
 
 class Duplicates:
@@ -34,8 +43,8 @@ class Duplicates:
         """Return the receipt of an instance that need not be stored; None: store it."""
         if not self._exists(before):
             return None
-        if before.holds_the_same(case.entry):
-            return Receipt(Taken.SAME, before, before)
+        if (same := self._same(case, before)) is not None:
+            return same
         if self._settings.duplicates == "replace":
             return None
         return self._conflict(case, before)
@@ -52,10 +61,28 @@ class Duplicates:
             return Receipt(Taken.REPLACED, entry, before)
         if not self._exists(before):
             return self._replace_lost(case, before)
-        if outcome is AddOutcome.SAME:
+        if (same := self._same(case, before)) is not None:
             self._archive.discard(entry.path)
-            return Receipt(Taken.SAME, before, before)
+            return same
         return self._conflict(case, before)
+
+    def _same(self, case: Case, before: IndexEntry) -> Receipt | None:
+        """Return the receipt of an instance that is stored already; None if it is another one."""
+        if before.holds_the_same(case.entry):
+            return Receipt(Taken.SAME, before, before)
+        taken = _TAKEN.get(self._likeness(case, before))
+        return None if taken is None else Receipt(taken, before, before)
+
+    def _likeness(self, case: Case, before: IndexEntry) -> Likeness:
+        """Compare an arrival with the file of an entry; a file out of reach is different."""
+        if not self._archive.holds(before.path, before.start + before.size):
+            return Likeness.DIFFERENT
+        path, syntax = self._archive.path(before.path), before.transfer_syntax_uid
+        with (
+            opened(case.arrival, self._archive) as arrived,
+            opened_file(path, before.start, syntax, before.size) as stored,
+        ):
+            return compare(stored, arrived)
 
     def _replace_lost(self, case: Case, before: IndexEntry) -> Receipt:
         """Replace a file that is missing by the one that has arrived."""
@@ -73,7 +100,7 @@ class Duplicates:
         if self._settings.duplicates == "reject":
             self._archive.discard(entry.path)
             return Receipt(Taken.REJECTED, entry, before)
-        if (earlier := self._set_aside_before(entry)) is not None:
+        if (earlier := self._set_aside_before(case)) is not None:
             self._archive.discard(entry.path)
             return Receipt(Taken.SET_ASIDE, earlier, before)
         conflict = entry._replace(path=self._keep_aside(case))
@@ -89,10 +116,10 @@ class Duplicates:
             raise kept
         return kept
 
-    def _set_aside_before(self, entry: IndexEntry) -> IndexEntry | None:
+    def _set_aside_before(self, case: Case) -> IndexEntry | None:
         """Return the entry of the same content if it was set aside before, as for a retry."""
-        for conflict in self._index.conflicts_of(entry.sop_instance_uid):
-            if conflict.holds_the_same(entry) and self._exists(conflict):
+        for conflict in self._index.conflicts_of(case.entry.sop_instance_uid):
+            if self._exists(conflict) and self._same(case, conflict) is not None:
                 return conflict
         return None
 

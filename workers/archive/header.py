@@ -85,7 +85,7 @@ def scan(data: bytes | memoryview, transfer_syntax: str) -> HeaderValues:
 
 def values_of(data_set: EncodedDataSet) -> HeaderValues:
     """Return the values of a data set: those before the fault, if it has one."""
-    source, encoding, fault = data_set
+    source, encoding, _, fault = data_set
     raw: dict[str, bytes] = {}
     runs = _RUNS.get(encoding)
     skim = partial(runs.skim, raw) if runs else None
@@ -146,7 +146,8 @@ def _plain_texts(raw: dict[str, bytes]) -> HeaderValues | None:
     everything = b"\n".join(texts.values())
     if not everything.isascii() or ESCAPE in everything or len(everything) > LONGEST:
         return None
-    pieces = [piece.rstrip("\0 ").lstrip(" ") for piece in everything.decode().split("\n")]
-    if len(pieces) != len(texts) or any("\0" in piece for piece in pieces):
+    text = everything.decode().replace("\0\n", "\n").rstrip("\0")
+    pieces = text.split("\n")
+    if len(pieces) != len(texts) or "\0" in text:
         return None
-    return HeaderValues(zip(texts, pieces, strict=True))
+    return HeaderValues(zip(texts, [piece.strip(" ") for piece in pieces], strict=True))

@@ -21,12 +21,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.sdk import GatewayError, SpoolError
-from workers.archive import header
-from workers.archive.arrival import Case, Receipt, Taken
+from workers.archive import header, layout
+from workers.archive.arrival import Case, Receipt, Taken, opened
 from workers.archive.attributes import BY_KEYWORD
 from workers.archive.completeness import check_complete
 from workers.archive.duplicates import Duplicates
-from workers.archive.index import AddOutcome, IndexEntry, IndexFailure
+from workers.archive.index import AddOutcome, AddResult, IndexEntry, IndexFailure
 from workers.archive.opening import guard_of
 
 if TYPE_CHECKING:
@@ -52,6 +52,17 @@ class Mismatch(GatewayError):  # noqa: N818 - an error of the peer, answered wit
         what = keyword.removeprefix("SOP").removesuffix("UID").lower()
         super().__init__(f"SOP {what} of command and data set disagree")
         self.tag = BY_KEYWORD[keyword].tag
+
+
+class PatientMismatch(GatewayError):  # noqa: N818 - a refusal, answered with A900
+    """The study is stored under other Patient IDs, and the settings refuse that."""
+
+    tag = BY_KEYWORD["PatientID"].tag
+
+    def __init__(self, study_instance_uid: str, patients: tuple[str, ...]) -> None:
+        super().__init__("the study is stored under another Patient ID")
+        self.study_instance_uid = study_instance_uid
+        self.patients = patients
 
 
 class NotMounted(GatewayError):  # noqa: N818 - a state, not only an error
@@ -115,13 +126,20 @@ class Intake:
     def _add_all(self, cases: list[Case]) -> None:
         news = [(case.entry, case.texts) for case in cases]
         try:
-            added = self._index.add_all(news, replace=self._settings.duplicates == "replace")
+            added = self._index.add_all(
+                news,
+                replace=self._settings.duplicates == "replace",
+                refuse=self._settings.patient_mismatch == "refuse",
+            )
         except IndexFailure as error:
             _fail(cases, error)
             return
         for case, result in zip(cases, added, strict=True):
             if isinstance(result, Exception):
                 case.result = result
+            elif result.outcome is AddOutcome.MISMATCH:
+                self._archive.discard(case.entry.path)
+                case.result = PatientMismatch(case.texts["StudyInstanceUID"], result.patients)
             elif result.outcome is AddOutcome.ADDED or result.before is None:
                 case.result = Receipt(Taken.STORED, case.entry)
             else:
@@ -129,6 +147,8 @@ class Intake:
                 self._attempt(
                     case, partial(self._duplicates.resolve, before=before, outcome=outcome)
                 )
+            if isinstance(case.result, Receipt) and isinstance(result, AddResult):
+                case.result = _with_patients(case.result, case, result)
 
     def _attempt(self, case: Case, work: Callable[[Case], Receipt | None]) -> None:
         try:
@@ -144,7 +164,7 @@ class Intake:
         if not claim.digest:  # a request for an earlier owner of the event, which needed none
             raise SpoolError("the claim has no digest")
         place = self._archive.place(claim)
-        found = self._header(arrival, place)
+        found = self._header(arrival)
         if found.fault is not None:
             raise found.fault
         for note in found.notes:
@@ -162,20 +182,22 @@ class Intake:
             claim.size,
             claim.digest,
             self._settings.holder_of_files,
+            claim.received or layout.received(place),
         )
 
-    def _header(self, arrival: Arrival, place: str) -> HeaderValues:
-        """Read the header; from the final path if an earlier attempt has moved the file."""
-        claim, syntax = arrival.claim, arrival.transfer_syntax_uid
-        if arrival.data is not None:
-            return header.scan(memoryview(arrival.data)[claim.offset :], syntax)
-        for path in (claim.path or "", self._archive.path(place)):
-            try:
-                return header.read(path, claim.offset, syntax)
-            except FileNotFoundError:
-                continue
-        aside = self._archive.place(claim, aside=True)
-        return header.read(self._archive.path(aside), claim.offset, syntax)
+    def _header(self, arrival: Arrival) -> HeaderValues:
+        if arrival.data is not None:  # mostly, and faster
+            data = memoryview(arrival.data)[arrival.claim.offset :]
+            return header.scan(data, arrival.transfer_syntax_uid)
+        with opened(arrival, self._archive) as data_set:
+            return header.values_of(data_set)
+
+
+def _with_patients(receipt: Receipt, case: Case, result: AddResult) -> Receipt:
+    if not result.patients:
+        return receipt
+    study = case.texts["StudyInstanceUID"]
+    return receipt._replace(study_instance_uid=study, patients=result.patients)
 
 
 def _fail(cases: list[Case], error: Exception) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,13 +15,21 @@ if TYPE_CHECKING:
 
 FOLDER = "archive"
 INDEX = "index.sqlite"
+ASSIGNMENTS = "assignments.jsonl"
+"""The journal of studies that were assigned to another patient."""
 CONFLICTS = "conflicts"
 """The directory of files that were set aside, in buckets of the same names."""
 BUCKETS = ("[0-9]*/*", f"{CONFLICTS}/[0-9]*/*")
 
 _DATE = re.compile(r"[0-9]{8}")
 _BUCKET = re.compile(r"[0-9]{9}-[0-9]{1,4}")
-_FILE = re.compile(r"[0-9]{8}-[0-9]{9}-[0-9]{1,4}-[0-9a-f]{24}\.dcm")
+_FILE = re.compile(r"[0-9]{8}-[0-9]{9}-[0-9]{1,4}-(?:[0-9a-f]{13})?[0-9a-f]{24}\.dcm")
+
+_RECEIVED = re.compile(
+    r"([0-9]{8})-([0-9]{6})([0-9]{3})-([0-9]{1,4})-([0-9a-f]{13})?[0-9a-f]{24}\.dcm$"
+)
+"""Date, time, milliseconds and acceptor of a bucket, and the time of receipt."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,24 @@ def is_archive_name(path: str) -> bool:
     )
 
 
+def received(path: str, changed: int = 0) -> str:
+    """Return the time of receipt of a file, as text that orders files.
+
+    Names have it as 13 hexadecimal digits, microseconds since 1970. Names of earlier versions do
+    not: then it is that of the bucket, followed by its acceptor and the time at which the file was
+    changed, in nanoseconds since 1970. Empty for another path.
+    """
+    found = _RECEIVED.search(path)
+    if found is None:
+        return ""
+    date, begun, rest, acceptor, digits = found.groups()
+    if digits:
+        return digits
+    moment = datetime.strptime(f"{date}{begun}{rest}", "%Y%m%d%H%M%S%f").replace(tzinfo=UTC)
+    since = (moment - _EPOCH) // timedelta(microseconds=1)
+    return f"{since:013x}.{int(acceptor):04x}.{changed:016x}"
+
+
 def buckets(root: Path) -> Iterator[Bucket]:
     """Yield every bucket."""
     for above in (root, root / CONFLICTS):
@@ -70,7 +97,8 @@ def buckets(root: Path) -> Iterator[Bucket]:
 
 def strangers(root: Path) -> Iterator[str]:
     """Yield what is beside the buckets and not part of the archive."""
-    own = re.compile(rf"{re.escape(INDEX)}(\.new)?(-wal|-shm|\.lock|\.open)?|tmp|{CONFLICTS}")
+    names = f"tmp|{CONFLICTS}|{re.escape(ASSIGNMENTS)}"
+    own = re.compile(rf"{re.escape(INDEX)}(\.new)?(-wal|-shm|\.lock|\.open)?|{names}")
     for above in (root, root / CONFLICTS):
         yield from _others(root, above, _DATE, own)
         for date in _folders(above, _DATE):

@@ -16,7 +16,6 @@ from workers.archive.stored_text import LONGEST, bounded, spellings
 
 _LISTED = frozenset({"UI", "CS"})
 """VRs whose keys may have more than one value: UIDs and, because many peers do it, codes."""
-_UID = re.compile(r"[0-9.]{1,64}")
 _DT = r"\d{4,14}(?:\.\d{1,6})?(?:[+-](?:0\d|1[0-4])\d\d)?"
 _DT_RANGE = re.compile(rf"({_DT})?-({_DT})?")
 _DT_SINGLE = re.compile(_DT)
@@ -105,9 +104,11 @@ def _one(attribute: Attribute, text: str) -> str:
 
 
 def _uids(attribute: Attribute, text: str) -> Condition:
-    uids = tuple(dict.fromkeys(filter(None, (uid.strip(" \0") for uid in text.split("\\")))))
-    if bad := next((uid for uid in uids if not _UID.fullmatch(uid)), None):
-        raise BadIdentifier(attribute.tag, f"has an invalid UID {bad[:16]!a}")
+    """Match UIDs as they are stored and told, valid or not; a wildcard is never one of them."""
+    values = (uid.strip("\0").strip() for uid in text.split("\\"))
+    uids = tuple(dict.fromkeys(bounded(uid) for uid in values if uid))
+    if bad := next((uid for uid in uids if _is_pattern(uid)), None):
+        raise BadIdentifier(attribute.tag, f"has a wildcard in a UID {bad[:16]!a}")
     return Equal(attribute.keys, uids)
 
 

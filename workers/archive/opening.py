@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from gateway.sdk import ConfigError, Unavailable
-from gateway.settings import CONFLICT, DUPLICATES, INCOMPLETE, ArchiveSettings
+from gateway.settings import CONFLICT, DUPLICATES, INCOMPLETE, PATIENT_MISMATCH, ArchiveSettings
 from workers.archive.file_system import not_writable
 from workers.archive.index import Index, SqliteIndex
 from workers.archive.layout import BUCKETS, FOLDER, INDEX
@@ -24,7 +24,12 @@ def archive_settings(options: Mapping[str, Any]) -> ArchiveSettings:
         if name not in known or not isinstance(value, known[name]):
             raise ConfigError(f"archive.{name} = {value!r}: there is no such setting")
     settings = ArchiveSettings(**table)
-    valid_values = {"duplicates": DUPLICATES, "conflict": CONFLICT, "incomplete": INCOMPLETE}
+    valid_values = {
+        "duplicates": DUPLICATES,
+        "conflict": CONFLICT,
+        "incomplete": INCOMPLETE,
+        "patient_mismatch": PATIENT_MISMATCH,
+    }
     for name, valid in valid_values.items():
         if (value := getattr(settings, name)) not in valid:
             raise ConfigError(f"archive.{name} = {value!r}: it must be {' or '.join(valid)}")

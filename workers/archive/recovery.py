@@ -15,13 +15,17 @@ from typing import TYPE_CHECKING
 from gateway.requestor import identify
 from gateway.sdk import Digest, GatewayError
 from workers.archive import header, layout
+from workers.archive.assignments import read_assignments
 from workers.archive.index import AddOutcome, IndexEntry
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from gateway.settings import ArchiveSettings
     from workers.archive.archive import Archive
-    from workers.archive.index import Index
+    from workers.archive.index import AddResult, Index
+    from workers.archive.index.updates import Texts
     from workers.archive.layout import Bucket
 
 log = logging.getLogger("workers.archive")
@@ -63,16 +67,18 @@ class Found:
 class Recovery:
     """Reconciles the buckets of one holder."""
 
-    def __init__(self, archive: Archive, index: Index, holder: str) -> None:
+    def __init__(self, archive: Archive, index: Index, settings: ArchiveSettings) -> None:
         self._archive = archive
         self._index = index
-        self._holder = holder
+        self._holder = settings.holder_of_files
+        self._newest_wins = settings.duplicates == "replace"
         self.found = Found()
 
     def run(self) -> Found:
         """Reconcile what has changed since the last time; raises IndexFailure or OSError."""
         self._finish_deletions()
         root = self._archive.root
+        self._index.restore_assignments(read_assignments(root))
         known = self._index.buckets(self._holder)
         present = {bucket.name: bucket for bucket in layout.buckets(root)}
         agree: dict[str, int] = {}
@@ -85,6 +91,7 @@ class Recovery:
         self.found.foreign += layout.strangers(root)
         if agree:
             self._index.note_buckets(self._holder, agree)
+        self._index.end_rebuild(self._holder)
         return self.found
 
     def _finish_deletions(self) -> None:
@@ -108,8 +115,7 @@ class Recovery:
         new = sorted(set(content.files) - set(rows))
         if new:
             self._archive.settle(bucket)
-        for path in new:
-            self.adopt(path)
+        self.adopt(examine_all(self._archive.root, new, self._holder))
         missing = sorted(set(rows) - set(content.files))
         self.found.missing += missing
         wrong = [
@@ -120,59 +126,106 @@ class Recovery:
         self.found.damaged += wrong
         return not (new or missing or wrong or content.foreign)
 
-    def adopt(self, path: str) -> None:
-        """Index a file that has no row."""
-        try:
-            entry, found = examine(self._archive.root, path, self._holder)
-        except (GatewayError, OSError) as error:
-            log.warning("archive path=%s cannot be indexed: %s", path, error)
-            self.found.damaged.append(path)
-            return
-        if found.fault is not None:
-            log.warning("archive path=%s cannot be read to its end: %s", path, found.fault)
-        if path.startswith(f"{layout.CONFLICTS}/"):
-            self._index.set_aside(entry)
-            self.found.indexed.append(path)
-            return
-        result = self._index.add(entry, found)
+    def adopt(self, files: Sequence[Examined]) -> None:
+        """Index files that have no row."""
+        news: list[tuple[IndexEntry, Texts]] = []
+        for file in files:
+            if file.entry is None:
+                log.warning("archive path=%s cannot be indexed: %s", file.path, file.error)
+                self.found.damaged.append(file.path)
+                continue
+            if file.error:
+                log.warning("archive path=%s cannot be read to its end: %s", file.path, file.error)
+            if file.path.startswith(f"{layout.CONFLICTS}/"):
+                self._index.set_aside(file.entry)
+                self.found.indexed.append(file.path)
+            else:
+                news.append((file.entry, file.texts))
+        for (entry, texts), result in zip(news, self._index.add_all(news), strict=True):
+            if isinstance(result, Exception):
+                raise result
+            self._resolve(entry, texts, result)
+
+    def _resolve(self, entry: IndexEntry, texts: Texts, result: AddResult) -> None:
+        """Decide between two files of one instance.
+
+        As when they arrived, the first received one is the instance, or the last one if it replaces
+        others; the order in which files are found does not matter.
+        """
         before = result.before
-        if result.outcome is AddOutcome.ADDED or before is None or before.path == path:
-            self.found.indexed.append(path)
+        if result.outcome is AddOutcome.ADDED or before is None or before.path == entry.path:
+            self.found.indexed.append(entry.path)
         elif not self._exists(before):
-            self._replace(entry, found, before)
+            self._replace(entry, texts, before)
         elif not self._archive.is_alone:
             pass  # another process may be storing it, and will resolve this
         elif result.outcome is AddOutcome.SAME:
-            self._archive.discard(path)
-            self.found.duplicates.append(path)
+            self._drop_copy(entry, before)
+        elif before.holder == self._holder and self._is_preferred(entry, before):
+            self._set_aside(before)
+            self._replace(entry, texts, before)
         else:
-            aside = entry._replace(path=self._archive.set_aside(path))
-            self._index.set_aside(aside)
-            self.found.conflicts.append(aside.path)
+            self._set_aside(entry)
+
+    def _is_preferred(self, entry: IndexEntry, before: IndexEntry) -> bool:
+        is_older = (entry.received, entry.path) < (before.received, before.path)
+        return is_older != self._newest_wins
+
+    def _drop_copy(self, entry: IndexEntry, before: IndexEntry) -> None:
+        """Delete the later one of two files with the same content."""
+        copy = entry.path
+        if before.holder == self._holder and entry.received < before.received:
+            self._index.relocate(entry)
+            copy = before.path
+        self._archive.discard(copy)
+        self.found.duplicates.append(copy)
+
+    def _set_aside(self, entry: IndexEntry) -> None:
+        aside = entry._replace(path=self._archive.set_aside(entry.path))
+        self._index.set_aside(aside)
+        self.found.conflicts.append(aside.path)
 
     def _exists(self, before: IndexEntry) -> bool:
         return before.holder != self._holder or self._archive.holds(
             before.path, before.start + before.size
         )
 
-    def _replace(self, entry: IndexEntry, found: header.HeaderValues, before: IndexEntry) -> None:
+    def _replace(self, entry: IndexEntry, texts: Texts, before: IndexEntry) -> None:
         """Replace the missing file of a row by this one."""
         if before.holds_the_same(entry):
             self._index.relocate(entry)
         else:
-            self._index.add(entry, found, replace=True)
+            self._index.add(entry, texts, replace=True)
+            self._index.deleted(before.holder, [before.path])
         self.found.indexed.append(entry.path)
 
 
-def examine(root: Path, path: str, holder: str) -> tuple[IndexEntry, header.HeaderValues]:
-    """Return the entry and the values of a file of the archive, as read from the file.
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A file of the archive, as read from the file itself."""
 
-    Raises GatewayError or OSError if it is not a complete file.
-    """
+    path: str
+    entry: IndexEntry | None = None
+    """None: it is not a complete file."""
+    texts: Texts = field(default_factory=dict)
+    """The values in front of what cannot be read: the instance may be incomplete, but not lost."""
+    error: str = ""
+    """Why it is not complete, or cannot be read to its end."""
+
+
+def examine_all(root: Path, paths: Sequence[str], holder: str) -> list[Examined]:
+    return [examine(root, path, holder) for path in paths]
+
+
+def examine(root: Path, path: str, holder: str) -> Examined:
+    """Return what a file of the archive is, as read from the file."""
     whole = root / path
-    instance = identify(whole)
-    found = header.read(whole, instance.offset, instance.transfer_syntax_uid)
-    size, digest = measure(whole, instance.offset)
+    try:
+        instance = identify(whole)
+        size, digest = measure(whole, instance.offset)
+        changed = whole.stat().st_mtime_ns
+    except (GatewayError, OSError) as error:
+        return Examined(path, error=str(error))
     entry = IndexEntry(
         instance.sop_instance_uid,
         instance.sop_class_uid,
@@ -182,8 +235,13 @@ def examine(root: Path, path: str, holder: str) -> tuple[IndexEntry, header.Head
         size,
         digest,
         holder,
+        layout.received(path, changed),
     )
-    return entry, found
+    try:
+        texts = header.read(whole, instance.offset, instance.transfer_syntax_uid)
+    except (GatewayError, OSError) as error:
+        return Examined(path, entry, error=str(error))
+    return Examined(path, entry, dict(texts), str(texts.fault or ""))
 
 
 def measure(path: Path, start: int) -> tuple[int, bytes]:

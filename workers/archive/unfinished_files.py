@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _RUN = re.compile(r"[0-9a-f]{16}")
-_UNFINISHED = re.compile(r"[0-9-]{20,24}-[0-9a-f]{24}\.[0-9]{1,9}\.part")
+_UNFINISHED = re.compile(r"[0-9-]{20,24}-[0-9a-f]{24,37}\.[0-9]{1,9}\.part")
 _LOCK = "lock"
 
 

@@ -1,33 +1,21 @@
-"""Maintenance of an archive: verify it against the index, rebuild the index, remove instances."""
+"""Maintenance of an archive: verify it against the index, remove instances."""
 
 from __future__ import annotations
 
-import fcntl
-import os
-import time
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING
 
-from gateway.sdk import ConfigError
 from workers.archive import layout
-from workers.archive.archive import Archive
-from workers.archive.attributes import UNIQUE, Level
-from workers.archive.file_system import sync_folder
-from workers.archive.index import SqliteIndex
+from workers.archive.attributes import UNIQUE, Level, of_level
 from workers.archive.index.interface import one_of
+from workers.archive.index.placing import key_of
 from workers.archive.index.search import Query
-from workers.archive.index.sqlite import open_mark
-from workers.archive.layout import FOLDER, INDEX
-from workers.archive.opening import check_guard, open_index
-from workers.archive.recovery import Found, Recovery, measure
+from workers.archive.recovery import examine, measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from gateway.settings import ArchiveSettings
     from workers.archive.index import Index, IndexEntry
 
 _LEVELS = (Level.STUDY, Level.SERIES, Level.IMAGE)
@@ -38,7 +26,7 @@ class Problem:
     """A difference between files and index."""
 
     kind: str
-    """missing, damaged, no row or foreign."""
+    """missing, damaged, attributes, no row or foreign."""
     path: str
     """Relative to the archive."""
     sop_instance_uid: str = ""
@@ -55,9 +43,20 @@ class Step:
 
 def verify(root: Path, index: Index, holder: str) -> Iterator[Step]:
     """Compare every row with its file, and every file with the rows; yield each comparison."""
-    for entry in chain(index.everything(), index.conflicts()):
+    for entry, header_key, values in index.stored_values():
         if entry.holder == holder:
-            yield _compare(root, entry)
+            yield _compare(root, entry) or _compare_values(root, entry, header_key, values)
+    for entry in index.conflicts():
+        if entry.holder == holder:
+            yield _compare(root, entry) or Step(entry.size)
+    for study, keywords in index.wrong_studies():
+        text = f"{', '.join(keywords)}: not as in the newest instances of study {study}"
+        yield Step(problem=Problem("attributes", "", text=text))
+    yield from _compare_folders(root, index)
+
+
+def _compare_folders(root: Path, index: Index) -> Iterator[Step]:
+    """Compare the names in the buckets with the rows."""
     for bucket in list(layout.buckets(root)):
         content = layout.content(root, bucket.name)
         rows = {known.entry.path for known in index.below(bucket.name)}
@@ -74,7 +73,8 @@ def _foreign(path: str) -> Problem:
     return Problem("foreign", path, text="not part of the archive")
 
 
-def _compare(root: Path, entry: IndexEntry) -> Step:
+def _compare(root: Path, entry: IndexEntry) -> Step | None:
+    """Compare the data set of a file with its row; return None if it is the same."""
     path, uid = root / entry.path, entry.sop_instance_uid
     if path.is_symlink() or not path.is_file():
         return Step(problem=Problem("missing", entry.path, uid, "the file is missing"))
@@ -87,7 +87,22 @@ def _compare(root: Path, entry: IndexEntry) -> Step:
         return Step(problem=Problem("damaged", entry.path, uid, text))
     if digest != entry.digest:
         return Step(problem=Problem("damaged", entry.path, uid, "its digest has changed"))
-    return Step(size)
+    return None
+
+
+def _compare_values(root: Path, entry: IndexEntry, header_key: bytes, values: list[str]) -> Step:
+    """Compare the attributes of a file with those in the index."""
+    found = examine(root, entry.path, entry.holder)
+    wrong = [] if key_of(found.texts) == header_key else ["those above image level"]
+    texts = {**found.texts, "SOPInstanceUID": entry.sop_instance_uid}
+    texts["SOPClassUID"] = entry.sop_class_uid
+    for attribute, value in zip(of_level(Level.IMAGE), values, strict=True):
+        if (texts.get(attribute.keyword) or "") != value:
+            wrong.append(attribute.keyword)
+    if not wrong:
+        return Step(entry.size)
+    text = f"attributes in the index are not those of the file: {', '.join(wrong)}"
+    return Step(problem=Problem("attributes", entry.path, entry.sop_instance_uid, text))
 
 
 def matching(index: Index, uids: list[str]) -> dict[str, IndexEntry]:
@@ -98,15 +113,6 @@ def matching(index: Index, uids: list[str]) -> dict[str, IndexEntry]:
         query = Query(Level.IMAGE, conditions=(condition,))
         found |= {entry.sop_instance_uid: entry for entry in index.instances(query)}
     return found
-
-
-def incomplete(index: Index) -> list[IndexEntry]:
-    """Return the instances without a Study or Series Instance UID: queries do not reach them."""
-    found: dict[str, IndexEntry] = {}
-    for level in (Level.STUDY, Level.SERIES):
-        query = Query(Level.IMAGE, conditions=(one_of(level, UNIQUE[level].column, [""]),))
-        found |= {entry.sop_instance_uid: entry for entry in index.instances(query)}
-    return list(found.values())
 
 
 def remove(root: Path, index: Index, holder: str, entries: list[IndexEntry]) -> None:
@@ -122,80 +128,3 @@ def remove(root: Path, index: Index, holder: str, entries: list[IndexEntry]) -> 
 def count_files(root: Path) -> int:
     """Return the number of files in the archive."""
     return sum(len(layout.content(root, b.name).files) for b in layout.buckets(root))
-
-
-def reindex(data_dir: Path, settings: ArchiveSettings) -> Iterator[Found]:
-    """Rebuild the index from the files; yield what was found so far after each file.
-
-    Raises ConfigError if a gateway has the index open.
-    """
-    check_guard(data_dir, settings)
-    root = data_dir.absolute() / FOLDER
-    if not root.is_dir():
-        raise ConfigError(f"there is no archive {root}: give the data directory with --data")
-    if settings.dsn:
-        with open_index(data_dir, settings) as index:
-            _forget_all(index, settings.holder_of_files)
-            yield from _fill(root, index, settings.holder_of_files)
-        return
-    with _exclusive(root / INDEX):
-        new = root / f"{INDEX}.new"
-        _delete(new)
-        with SqliteIndex(new) as index:
-            index.begin_journal_at(int(time.time() * 1000))
-            yield from _fill(root, index, settings.holder_of_files)
-        _put_in_place(new, root / INDEX)
-
-
-def _fill(root: Path, index: Index, holder: str) -> Iterator[Found]:
-    archive = Archive(root, durable=True)
-    try:
-        recovery = Recovery(archive, index, holder)
-        for bucket in sorted(layout.buckets(root), key=lambda b: (b.is_aside, b.name)):
-            content = layout.content(root, bucket.name)
-            recovery.found.foreign += content.foreign
-            archive.settle(bucket.name)
-            for path in sorted(content.files):
-                recovery.adopt(path)
-                yield recovery.found
-        recovery.found.foreign += layout.strangers(root)
-        yield recovery.found
-    finally:
-        archive.close()
-
-
-def _forget_all(index: Index, holder: str) -> None:
-    for entry in list(index.everything()):
-        if entry.holder == holder:
-            index.forget(entry.sop_instance_uid)
-
-
-@contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    fd = open_mark(path)
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError("a gateway runs on this archive: stop it first") from None
-        yield
-    finally:
-        os.close(fd)
-
-
-def _delete(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm", ".lock", ".open"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-def _put_in_place(new: Path, path: Path) -> None:
-    """Replace the index; its write-ahead log must not be applied to the new one."""
-    for suffix in ("-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    with new.open("rb") as file:
-        os.fsync(file.fileno())
-    new.replace(path)
-    with suppress(OSError):
-        for suffix in (".lock", ".open"):
-            new.with_name(new.name + suffix).unlink(missing_ok=True)
-    sync_folder(path.parent)

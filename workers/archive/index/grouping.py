@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -63,31 +64,38 @@ class Group:
         """Held during a transaction."""
 
     def perform(
-        self, works: Sequence[Work[T]], prepare: Work[object] = lambda _execute: None
+        self,
+        works: Sequence[Work[T]],
+        prepare: Work[object] = lambda _execute: None,
+        finish: Work[object] = lambda _execute: None,
     ) -> list[T | Exception]:
         """Return the result of each piece, or its exception, when all is committed.
 
-        `prepare` runs first, and again after a rollback. Raises the error of the database if the
-        transaction as a whole failed.
+        `prepare` runs first, and again after a rollback, `finish` last. Raises the error of the
+        database if the transaction as a whole failed.
         """
         with self.lock:
             try:
-                return self._together(works, prepare)
+                return self._together(works, prepare, finish)
             except _Failed as failed:
                 if len(works) == 1:
                     return [failed.error]
             except Interrupted:
                 pass
-            return self._apart(works, prepare)
+            return self._apart(works, prepare, finish)
 
-    def _together(self, works: Sequence[Work[T]], prepare: Work[object]) -> list[T | Exception]:
+    def _together(
+        self, works: Sequence[Work[T]], prepare: Work[object], finish: Work[object]
+    ) -> list[T | Exception]:
         failed: Exception | None = None
         try:
             with self._transaction() as execute:
                 try:
                     with self._pipeline():
                         prepare(execute)
-                        return [work(execute) for work in works]
+                        results: list[T | Exception] = [work(execute) for work in works]
+                        finish(execute)
+                        return results
                 except Exception as error:
                     failed = error
                     raise
@@ -96,15 +104,22 @@ class Group:
                 raise _Failed(error) from None
             raise
 
-    def _apart(self, works: Sequence[Work[T]], prepare: Work[object]) -> list[T | Exception]:
-        with self._transaction() as execute:
-            return [self._attempt(work, prepare, execute) for work in works]
+    def _apart(
+        self, works: Sequence[Work[T]], prepare: Work[object], finish: Work[object]
+    ) -> list[T | Exception]:
+        def whole(execute: Execute, work: Work[T]) -> T:
+            prepare(execute)
+            result = work(execute)
+            finish(execute)
+            return result
 
-    def _attempt(self, work: Work[T], prepare: Work[object], execute: Execute) -> T | Exception:
+        with self._transaction() as execute:
+            return [self._attempt(partial(whole, work=work), execute) for work in works]
+
+    def _attempt(self, work: Work[T], execute: Execute) -> T | Exception:
         execute("SAVEPOINT one")
         result: T | Exception
         try:
-            prepare(execute)
             result = work(execute)
         except Exception as error:  # fails this piece only
             execute("ROLLBACK TO SAVEPOINT one")

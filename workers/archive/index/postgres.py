@@ -15,6 +15,7 @@ journal. Its file is not deleted in the meantime.
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ except ImportError as error:
 from gateway.sdk import ConfigError, Unavailable
 from workers.archive.index.grouping import Interrupted
 from workers.archive.index.interface import Index
-from workers.archive.index.schema import MIGRATIONS
+from workers.archive.index.schema import MIGRATIONS, RETIRED, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,6 +70,7 @@ class PostgresIndex(Index):
     """The index in the database `dsn`.
 
     Raises ConfigError if it cannot be used as it is set, and Unavailable if it cannot at present.
+    With `anew` tables of a version that is no longer supported are replaced by empty ones.
     """
 
     ERRORS = (psycopg.Error,)
@@ -82,9 +84,10 @@ class PostgresIndex(Index):
     dialect: Dialect = PostgresDialect()
     names_holders = True
 
-    def __init__(self, dsn: str, *, durable: bool = True) -> None:
+    def __init__(self, dsn: str, *, durable: bool = True, anew: bool = False) -> None:
         super().__init__()
         self._dsn = dsn
+        self._anew = anew
         self._durable = durable
         self._writer: psycopg.Connection[Any] | None = None
         try:
@@ -110,7 +113,15 @@ class PostgresIndex(Index):
     def _open(self, execute: Execute) -> None:
         execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
         row = execute("SELECT version FROM schema_version").fetchone()
-        self._migrate(execute, row[0] if row else 0, "the index in PostgreSQL")
+        version = row[0] if row else 0
+        is_replaced = self._anew and 0 < version <= RETIRED
+        if is_replaced:
+            version = 0
+            for table in TABLES:
+                execute(f"DROP TABLE IF EXISTS {table}")
+        self._migrate(execute, version, "the index in PostgreSQL")
+        if is_replaced:  # after the numbers that consumers have read
+            execute(f"ALTER TABLE journal ALTER COLUMN seq RESTART WITH {int(time.time() * 1000)}")
         execute("DELETE FROM schema_version")
         execute("INSERT INTO schema_version VALUES (?)", (len(MIGRATIONS),))
 

@@ -29,6 +29,8 @@ class IndexEntry(NamedTuple):
     """BLAKE3 digest of the data set."""
     holder: str = ""
     """The AE title of the gateway that has the file."""
+    received: str = ""
+    """The time of receipt, which orders files (`layout.received`)."""
 
     def body(self, path: str) -> dict[str, str | int]:
         """Return the body of a notification about this file at `path`."""
@@ -56,6 +58,8 @@ class AddOutcome(Enum):
     """Not added: different content is in the index."""
     REPLACED = "replaced"
     """Added in place of different content."""
+    MISMATCH = "mismatch"
+    """Not added: the study is in the index under another Patient ID, and that is refused."""
 
 
 class AddResult(NamedTuple):
@@ -63,6 +67,8 @@ class AddResult(NamedTuple):
 
     outcome: AddOutcome
     before: IndexEntry | None = None
+    patients: tuple[str, ...] = ()
+    """Patient IDs of the study, if the instance is the first one under its own and has others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ class JournalEntry:
 
     seq: int
     kind: str
-    """stored, replaced, removed or conflict."""
+    """stored, replaced, removed, conflict, or assigned to another patient."""
     at: float
     """Seconds since 1970."""
     entry: IndexEntry
@@ -85,6 +91,15 @@ class IndexedFile:
 
     entry: IndexEntry
     is_conflict: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IncompleteInstance:
+    """An instance without a Study or Series Instance UID."""
+
+    entry: IndexEntry
+    study_instance_uid: str
+    series_instance_uid: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,21 +7,29 @@ The statements are the same for both databases, except for the words in braces, 
 from __future__ import annotations
 
 import pkgutil
+import re
 from typing import TYPE_CHECKING
 
 from workers.archive.attributes import Level
 from workers.archive.comparison_keys import names
+from workers.archive.index.search import head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _FILE = (
     "transfer_syntax {text} NOT NULL, path {text} NOT NULL, start BIGINT NOT NULL, "
-    "size BIGINT NOT NULL, digest {blob} NOT NULL, holder {text} NOT NULL"
+    "size BIGINT NOT NULL, digest {blob} NOT NULL, holder {text} NOT NULL, "
+    "received {text} NOT NULL"
 )
 
-RETIRED = 1
-"""Versions up to this one are not migrated, because their digests were SHA-256."""
+RETIRED = 3
+"""Versions up to this one are not migrated: their patients are not those of the instances."""
+TABLES = (
+    *("instance", "header", "series", "study", "patient", "conflict", "journal", "to_delete"),
+    *("doomed", "bucket", "assignment", "rebuild"),
+)
+"""All tables, also of retired versions, in the order in which they can be dropped."""
 
 
 def _migrations() -> Iterator[tuple[str, ...]]:
@@ -31,6 +39,8 @@ def _migrations() -> Iterator[tuple[str, ...]]:
     for level in Level:
         columns = ", ".join(f"{name} {{text}}" for name in names(level))
         text = text.replace(f"{{{level.table}_columns}}", columns)
+    text = re.sub(r"\{head:(\w+)\}", lambda found: head(found[1]), text)
+    text = re.sub(r"^--(?! version).*\n", "", text, flags=re.MULTILINE)
     for step in text.split("\n-- version ")[1:]:
         statements = step.partition("\n")[2].split(";")
         yield tuple(stripped for one in statements if (stripped := one.strip()))

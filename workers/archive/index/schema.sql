@@ -1,34 +1,53 @@
 -- The steps from each version of the tables to the next. Words in braces stand for the columns of a
--- level, those of a file, and the types of columns, which differ between the databases.
+-- level, those of a file, and the types of columns, which differ between the databases. Indexes of
+-- text are on the first characters only, {head}: PostgreSQL has no index rows of over 2,704 bytes.
 
 -- version 1: no longer supported
 
--- version 2
-CREATE TABLE patient (id {id}, key {text} NOT NULL UNIQUE, {patient_columns});
-CREATE TABLE study (id {id}, patient BIGINT NOT NULL REFERENCES patient(id),
-    key {text} NOT NULL UNIQUE, {study_columns});
-CREATE TABLE series (id {id}, study BIGINT NOT NULL REFERENCES study(id), key {text} NOT NULL,
-    {series_columns}, UNIQUE (study, key));
-CREATE TABLE instance (id {id}, series BIGINT NOT NULL REFERENCES series(id), {instance_columns},
+-- version 2: no longer supported
+
+-- version 3: no longer supported
+
+-- version 4
+-- patient: one for each distinct identity of patients, with the attributes of one of its studies.
+CREATE TABLE patient (id {id}, key {blob} NOT NULL UNIQUE, {patient_columns});
+-- study: unique by StudyInstanceUID and PatientID, which its key is a digest of. It has its own
+-- patient attributes. `sources` says from which instance each value is, and `assigned` has the
+-- patient attributes that it was assigned. Without a StudyInstanceUID it has no patient.
+CREATE TABLE study (id {id}, key {blob} NOT NULL UNIQUE, patient BIGINT REFERENCES patient(id),
+    sources {text} NOT NULL, assigned {text}, {patient_columns}, {study_columns});
+-- series: unique by SeriesInstanceUID in its study.
+CREATE TABLE series (id {id}, key {blob} NOT NULL UNIQUE,
+    study BIGINT NOT NULL REFERENCES study(id), sources {text} NOT NULL, {series_columns});
+-- header: the attributes above image level that instances of a series have in common, as in their
+-- files. Most series have one header, so that an instance adds one row to one table.
+CREATE TABLE header (id {id}, key {blob} NOT NULL UNIQUE,
+    series BIGINT NOT NULL REFERENCES series(id), texts {text} NOT NULL);
+CREATE TABLE instance (id {id}, header BIGINT NOT NULL REFERENCES header(id), {instance_columns},
     {file_columns}, UNIQUE (sop_instance_uid));
-CREATE INDEX patient_by_id ON patient (patient_id);
-CREATE INDEX patient_by_name ON patient (patient_name_key1);
+CREATE INDEX patient_by_id ON patient ({head:patient_id});
+CREATE INDEX patient_by_name ON patient ({head:patient_name_key1});
 CREATE INDEX study_by_patient ON study (patient);
-CREATE INDEX study_by_uid ON study (study_instance_uid);
-CREATE INDEX study_by_date ON study (study_date);
-CREATE INDEX study_by_accession ON study (accession_number);
-CREATE INDEX series_by_uid ON series (series_instance_uid);
-CREATE INDEX instance_by_series ON instance (series);
+CREATE INDEX study_by_patient_id ON study ({head:patient_id});
+CREATE INDEX study_by_patient_name ON study ({head:patient_name_key1});
+CREATE INDEX study_by_uid ON study ({head:study_instance_uid});
+CREATE INDEX study_by_date ON study ({head:study_date});
+CREATE INDEX study_by_accession ON study ({head:accession_number});
+CREATE INDEX series_by_uid ON series ({head:series_instance_uid});
+CREATE INDEX series_by_study ON series (study);
+CREATE INDEX header_by_series ON header (series);
+CREATE INDEX instance_by_header ON instance (header, received);
 CREATE INDEX instance_by_path ON instance (path);
+CREATE TABLE assignment (key {blob} NOT NULL PRIMARY KEY, study_instance_uid {text} NOT NULL,
+    patient {text}, at {real} NOT NULL);
 CREATE TABLE conflict (id {id}, sop_instance_uid {text} NOT NULL, sop_class_uid {text} NOT NULL,
     {file_columns}, at {real} NOT NULL, UNIQUE (holder, path));
-CREATE INDEX conflict_by_uid ON conflict (sop_instance_uid);
+CREATE INDEX conflict_by_uid ON conflict ({head:sop_instance_uid});
 CREATE TABLE journal (seq {seq}, kind {text} NOT NULL, at {real} NOT NULL,
     sop_instance_uid {text} NOT NULL, sop_class_uid {text} NOT NULL,
     study_instance_uid {text} NOT NULL, series_instance_uid {text} NOT NULL, {file_columns});
-CREATE TABLE doomed (holder {text} NOT NULL, path {text} NOT NULL, PRIMARY KEY (holder, path));
+CREATE TABLE to_delete (holder {text} NOT NULL, path {text} NOT NULL, PRIMARY KEY (holder, path));
 CREATE TABLE bucket (holder {text} NOT NULL, name {text} NOT NULL, changed BIGINT NOT NULL,
     PRIMARY KEY (holder, name));
-
--- version 3
-ALTER TABLE doomed RENAME TO to_delete;
+-- rebuild: a reindex of a holder's files that was begun and has not ended.
+CREATE TABLE rebuild (holder {text} NOT NULL PRIMARY KEY);

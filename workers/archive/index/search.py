@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 PAGE = 500
 """Rows of a page, which are in memory at the same time."""
 
+HEAD = 64
+"""Characters of a text that are in an index, as many as a valid UID or Patient ID has at most."""
+_HEADED = frozenset(
+    {
+        *("patient.patient_id", "patient.patient_name_key1"),
+        *("study.patient_id", "study.patient_name_key1", "study.study_instance_uid"),
+        *("study.study_date", "study.accession_number", "series.series_instance_uid"),
+    }
+)
+"""The columns that have such an index."""
+
 _LAST = 0xD7FF
 """The last character that has a successor in both databases; surrogates follow."""
 
@@ -47,14 +58,20 @@ class Computed:
 
 
 _OF_PATIENT = "study c WHERE c.patient = patient.id"
-_SERIES_OF_PATIENT = "series c JOIN study d ON d.id = c.study WHERE d.patient = patient.id"
-_IMAGES_OF_PATIENT = (
-    "instance c JOIN series d ON d.id = c.series JOIN study e ON e.id = d.study "
-    "WHERE e.patient = patient.id"
+_SERIES_OF_PATIENT = (
+    "series c JOIN study d ON d.id = c.study WHERE d.patient = patient.id "
+    "AND c.series_instance_uid <> ''"
 )
-SERIES_OF_STUDY = "series c WHERE c.study = study.id"
-IMAGES_OF_STUDY = "instance c JOIN series d ON d.id = c.series WHERE d.study = study.id"
-_OF_SERIES = "instance c WHERE c.series = series.id"
+_IMAGES_OF_PATIENT = (
+    "instance c JOIN header h ON h.id = c.header JOIN series d ON d.id = h.series "
+    "JOIN study e ON e.id = d.study WHERE e.patient = patient.id"
+)
+SERIES_OF_STUDY = "series c WHERE c.study = study.id AND c.series_instance_uid <> ''"
+IMAGES_OF_STUDY = (
+    "instance c JOIN header h ON h.id = c.header JOIN series d ON d.id = h.series "
+    "WHERE d.study = study.id"
+)
+_OF_SERIES = "instance c JOIN header h ON h.id = c.header WHERE h.series = series.id"
 
 COMPUTED = {
     one.keyword: one
@@ -93,16 +110,36 @@ class Query:
     """Return the AE titles of the gateways that have the instances, as the last value."""
 
 
+def head(column: str) -> str:
+    """Return the expression for the first characters of a column, by which it is indexed.
+
+    Expressions must be the same in `schema.sql` and in a query, or the index is not used.
+    """
+    return f"substr({column}, 1, {HEAD})"
+
+
+_TOLD = {
+    Level.STUDY: ("study.study_instance_uid <> ''",),
+    Level.SERIES: ("study.study_instance_uid <> ''", "series.series_instance_uid <> ''"),
+}
+"""Conditions of the entities that are told at a level: those without a UID are not."""
+
+
 class Statement:
-    """The SQL of a query, with its parameters."""
+    """The SQL of a query, with its parameters.
+
+    Patient attributes are those of a patient at patient level, and at the others those of a study.
+    """
 
     def __init__(self, query: Query, dialect: Dialect) -> None:
         self._query = query
         self._dialect = dialect
         self._parameters: list[Any] = []
         table = query.level.table
-        self._where = " AND ".join([*self._conditions(), f"{table}.id > ?"])
-        self._from = _joins(query.level)
+        self._where = " AND ".join(
+            [*self._conditions(), *_TOLD.get(query.level, ()), f"{table}.id > ?"]
+        )
+        self._from = JOINS[query.level]
         self._order = f"{table}.id"
 
     def page(self, after: int, limit: int = PAGE) -> tuple[str, list[Any]]:
@@ -131,9 +168,23 @@ class Statement:
         text = f"SELECT {kind}, COUNT(*) FROM {self._from} WHERE {self._where} GROUP BY {kind} "
         return f"{text}ORDER BY COUNT(*) DESC, {kind}", [*self._parameters, 0]
 
+    def patients(self) -> tuple[str, list[Any]]:
+        """Return the statement for the Study Instance UIDs and Patient IDs of a query."""
+        text = (
+            "SELECT DISTINCT study.study_instance_uid, study.patient_id "
+            f"FROM {self._from} WHERE {self._where}"
+        )
+        return text, [*self._parameters, 0]
+
+    def _table(self, level: Level) -> str:
+        """Return the table that has the attributes of a level."""
+        if level is Level.PATIENT and self._query.level is not Level.PATIENT:
+            level = Level.STUDY
+        return level.table
+
     def _columns(self) -> list[str]:
         query = self._query
-        given = [f"{a.level.table}.{a.column}" for a in query.attributes]
+        given = [f"{self._table(a.level)}.{a.column}" for a in query.attributes]
         given += [self._expression(one) for one in query.computed]
         if query.holders:
             image = query.level is Level.IMAGE
@@ -150,7 +201,7 @@ class Statement:
         return f"(SELECT COUNT(*) FROM {one.joins})"
 
     def _conditions(self) -> list[str]:
-        found = [self._put(level.table, c) for level, c in self._query.conditions]
+        found = [self._put(self._table(level), c) for level, c in self._query.conditions]
         for condition in self._query.modalities:
             inner = self._put("m", condition)
             found.append(f"EXISTS (SELECT 1 FROM series m WHERE m.study = study.id AND {inner})")
@@ -171,6 +222,13 @@ class Statement:
         return f"({' OR '.join(parts)})" if parts else "1 = 0"
 
     def _equal(self, column: str, values: Sequence[str]) -> str:
+        text = self._is_one_of(column, values)
+        if column in _HEADED:
+            heads = list(dict.fromkeys(value[:HEAD] for value in values))
+            text += f" AND {self._is_one_of(head(column), heads)}"
+        return f"({text})"
+
+    def _is_one_of(self, column: str, values: Sequence[str]) -> str:
         if len(values) == 1:
             self._parameters.append(values[0])
             return f"{column} = ?"
@@ -180,20 +238,23 @@ class Statement:
 
     def _like(self, column: str, pattern: str) -> str:
         text = ""
-        prefix = pattern.replace("?", "*").split("*", 1)[0]
+        prefix = pattern.replace("?", "*").split("*", 1)[0][:HEAD]
         if prefix and ord(prefix[-1]) < _LAST:  # so that the database can use an index
             self._parameters += [prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)]
-            text = f"{column} >= ? AND {column} < ? AND "
+            start = head(column) if column in _HEADED else column
+            text = f"{start} >= ? AND {start} < ? AND "
         self._parameters.append(like(pattern))
         return f"({text}{column} LIKE ? ESCAPE '\\')"
 
     def _between(self, column: str, low: str | None, high: str | None) -> str:
         if low is not None and low == high:
-            self._parameters.append(low)
-            return f"{column} = ?"
+            return self._equal(column, [low])
         bounds = [(bound, sign) for bound, sign in ((low, ">="), (high, "<=")) if bound is not None]
         self._parameters += [bound for bound, _ in bounds]
         parts = [f"{column} {sign} ?" for _, sign in bounds]
+        if column in _HEADED:  # bounds are shorter than what is indexed
+            self._parameters += [bound for bound, _ in bounds]
+            parts += [f"{head(column)} {sign} ?" for _, sign in bounds]
         return " AND ".join([f"{column} > ''", *parts] if low is None else parts)
 
     def _moments(self, table: str, moments: Moments) -> str:
@@ -202,7 +263,8 @@ class Statement:
         parts = []
         for bound, sign in ((moments.low, ">="), (moments.high, "<=")):
             if bound is not None:
-                parts.append(f"{date} {sign} ? AND {pair} {sign} (?, ?)")
+                start = head(date) if date in _HEADED else date
+                parts.append(f"{start} {sign} ? AND {pair} {sign} (?, ?)")
                 self._parameters += [bound[0], *bound]
         return " AND ".join([f"{date} > ''", *parts] if moments.low is None else parts)
 
@@ -214,9 +276,12 @@ def like(pattern: str) -> str:
     return pattern.replace("*", "%").replace("?", "_")
 
 
-def _joins(level: Level) -> str:
-    text = level.table
-    for below in range(level, 0, -1):
-        child, parent = Level(below).table, Level(below - 1).table
-        text += f" JOIN {parent} ON {parent}.id = {child}.{parent}"
-    return text
+JOINS = {
+    Level.PATIENT: "patient",
+    Level.STUDY: "study",
+    Level.SERIES: "series JOIN study ON study.id = series.study",
+    Level.IMAGE: (
+        "instance JOIN header ON header.id = instance.header "
+        "JOIN series ON series.id = header.series JOIN study ON study.id = series.study"
+    ),
+}

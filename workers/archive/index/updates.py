@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from workers.archive.attributes import Level
 from workers.archive.comparison_keys import names, row
+from workers.archive.index.newest import rank_of
+from workers.archive.index.placing import Mismatched, Placing, recompute, settle
 from workers.archive.index.records import (
     AddOutcome,
     AddResult,
@@ -20,23 +22,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from workers.archive.index.grouping import Execute
+    from workers.archive.index.placing import Header
 
     Texts: TypeAlias = Mapping[str, str | None]
     """Cleaned values of elements by keyword."""
 
-FILE = "transfer_syntax, path, start, size, digest, holder"
+FILE = "transfer_syntax, path, start, size, digest, holder, received"
 ENTRY = f"sop_instance_uid, sop_class_uid, {FILE}"
-_EIGHT = ", ".join("?" * 8)
+_MARKS = ", ".join("?" * 9)
 _NOTE = (
     f"INSERT INTO journal ({ENTRY}, kind, at, study_instance_uid, series_instance_uid) "
-    f"VALUES ({_EIGHT}, ?, ?, ?, ?)"
+    f"VALUES ({_MARKS}, ?, ?, ?, ?)"
 )
 
 
 def entry_of(row: Any) -> IndexEntry:
     """Return the entry of a row with the columns `ENTRY`."""
-    instance, sop_class, syntax, path, start, size, digest, holder = row
-    return IndexEntry(instance, sop_class, syntax, path, start, size, bytes(digest), holder)
+    instance, sop_class, syntax, path, start, size, digest, *where = row
+    return IndexEntry(instance, sop_class, syntax, path, start, size, bytes(digest), *where)
 
 
 def journal_entry_of(row: Any) -> JournalEntry:
@@ -52,32 +55,11 @@ def summary_of(row: Any) -> StudySummary:
     return StudySummary(study, patient, name, date, modalities, series, instances, size)
 
 
-_NAMES = {level: names(level) for level in Level}
-_INSTANCE, _CLASS = map(_NAMES[Level.IMAGE].index, ("sop_instance_uid", "sop_class_uid"))
+_NAMES = names(Level.IMAGE)
+_INSTANCE, _CLASS = map(_NAMES.index, ("sop_instance_uid", "sop_class_uid"))
 """The columns for which the UIDs of the command override those of the data set."""
-
-
-def _insertion(level: Level, more: tuple[str, ...]) -> str:
-    columns = (*more, *_NAMES[level])
-    marks = ", ".join("?" * len(columns))
-    return f"INSERT INTO {level.table} ({', '.join(columns)}) VALUES ({marks})"
-
-
-_INSERT = {
-    Level.PATIENT: _insertion(Level.PATIENT, ("key",)),
-    Level.STUDY: _insertion(Level.STUDY, ("key", "patient")),
-    Level.SERIES: _insertion(Level.SERIES, ("key", "study")),
-    Level.IMAGE: _insertion(Level.IMAGE, ("series", *FILE.split(", "))),
-}
-_SELECT = {
-    Level.PATIENT: "SELECT id FROM patient WHERE key = ?",
-    Level.STUDY: "SELECT id FROM study WHERE key = ?",
-    Level.SERIES: "SELECT id FROM series WHERE key = ? AND study = ?",
-}
-_SELECT_SERIES = (
-    "SELECT series.id FROM study JOIN series ON series.study = study.id "
-    "WHERE study.key = ? AND series.key = ?"
-)
+_COLUMNS = ("header", *FILE.split(", "), *_NAMES)
+_INSERT = f"INSERT INTO instance ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 
 
 def find(execute: Execute, sop_instance_uid: str) -> IndexEntry | None:
@@ -85,50 +67,57 @@ def find(execute: Execute, sop_instance_uid: str) -> IndexEntry | None:
 
 
 class Adding:
-    """Adds entries in one transaction; call `begin` first, with all entries to add."""
+    """Adds entries in one transaction; call `begin` first, with all entries, and `finish` last.
 
-    def __init__(self, *, replace: bool = False) -> None:
+    With `refuse` an instance is not added whose study is stored under another Patient ID alone.
+    """
+
+    def __init__(self, *, replace: bool = False, refuse: bool = False) -> None:
         self._replace = replace
         self._stored: dict[str, IndexEntry] = {}
-        self._series: dict[tuple[str, str], int] = {}
-        """Rows that were found or inserted in this transaction."""
+        self._placing = Placing(refuse=refuse)
 
     def begin(self, execute: Execute, entries: Iterable[IndexEntry]) -> None:
         """Find existing rows for all entries with one statement."""
-        uids = [entry.sop_instance_uid for entry in entries]
-        self._stored = find_all(execute, uids)
-        self._series = {}
+        self._stored = find_all(execute, [entry.sop_instance_uid for entry in entries])
+        self._placing.clear()
 
     def add(self, execute: Execute, entry: IndexEntry, texts: Texts) -> AddResult:
-        """Add an instance with its series, study and patient, and a line in the journal."""
+        """Add an instance with the rows above it, and a line in the journal."""
         before = self._stored.get(entry.sop_instance_uid)
         if before is not None and before.holds_the_same(entry) and before.path == entry.path:
             return AddResult(AddOutcome.SAME, before)
         if before is not None and not self._replace:
             same = before.holds_the_same(entry)
             return AddResult(AddOutcome.SAME if same else AddOutcome.DIFFERENT, before)
-        if before is not None:
-            _delete(execute, before)
+        try:
+            header = self._placing.header(execute, texts)
+        except Mismatched as error:
+            patients = (*error.patients, texts.get("PatientID") or "")
+            return AddResult(AddOutcome.MISMATCH, before, patients)
+        patients = () if header.rank else header.patients
+        gone = _delete(execute, entry.sop_instance_uid) if before is not None else None
+        self._insert(execute, entry, header, texts)
+        if before is not None and gone is not None:
             plan_deletion(execute, before)
-            self._series = {}  # the deletion may have removed a series
-        self._insert(execute, entry, texts)
+            self._placing.finish(execute)
+            settle(execute, {gone.header: [gone.rank]})
         self._stored[entry.sop_instance_uid] = entry
-        return AddResult(AddOutcome.ADDED if before is None else AddOutcome.REPLACED, before)
+        outcome = AddOutcome.ADDED if before is None else AddOutcome.REPLACED
+        return AddResult(outcome, before, patients)
 
-    def _insert(self, execute: Execute, entry: IndexEntry, texts: Texts) -> None:
-        patient_key = _patient_key(texts)
-        uids = texts.get("StudyInstanceUID") or "", texts.get("SeriesInstanceUID") or ""
-        keys = uids[0] or f"of {patient_key}", uids[1]
-        series = self._series.get(keys)
-        if series is None:
-            found = execute(_SELECT_SERIES, keys).fetchone()
-            series = int(found[0]) if found else _make_series(execute, patient_key, keys, texts)
-            self._series[keys] = series
+    def finish(self, execute: Execute) -> None:
+        """Set the attributes of studies and series to those of their newest instances."""
+        self._placing.finish(execute)
+
+    def _insert(self, execute: Execute, entry: IndexEntry, header: Header, texts: Texts) -> None:
         image = row(Level.IMAGE, texts)
         image[_INSTANCE], image[_CLASS] = entry.sop_instance_uid, entry.sop_class_uid
-        execute(_INSERT[Level.IMAGE], (series, *entry[2:], *image))
-        replaced = entry.sop_instance_uid in self._stored
-        note(execute, "replaced" if replaced else "stored", entry, uids)
+        execute(_INSERT, (header.number, *entry[2:], *image))
+        header.rank = max(header.rank, rank_of(entry.received, entry.sop_instance_uid))
+        kind = "replaced" if entry.sop_instance_uid in self._stored else "stored"
+        uids = texts.get("StudyInstanceUID") or "", texts.get("SeriesInstanceUID") or ""
+        note(execute, kind, entry, uids)
 
 
 def find_all(execute: Execute, sop_instance_uids: Sequence[str]) -> dict[str, IndexEntry]:
@@ -143,82 +132,70 @@ def find_all(execute: Execute, sop_instance_uids: Sequence[str]) -> dict[str, In
 def relocate(execute: Execute, entry: IndexEntry) -> None:
     """Set the file of an instance to another one with the same content."""
     execute(
-        "UPDATE instance SET path = ?, start = ?, holder = ? WHERE sop_instance_uid = ?",
-        (entry.path, entry.start, entry.holder, entry.sop_instance_uid),
+        "UPDATE instance SET path = ?, start = ?, holder = ?, received = ? "
+        "WHERE sop_instance_uid = ?",
+        (entry.path, entry.start, entry.holder, entry.received, entry.sop_instance_uid),
     )
-
-
-def _make_series(execute: Execute, patient_key: str, keys: tuple[str, str], texts: Texts) -> int:
-    """Insert the row of a series, and those above it that do not exist; return its id."""
-    patient = _row(execute, Level.PATIENT, (patient_key,), texts)
-    study = _row(execute, Level.STUDY, (keys[0],), texts, patient)
-    return _row(execute, Level.SERIES, (keys[1], study), texts)
-
-
-def _patient_key(texts: Texts) -> str:
-    """Return the key of a patient; without a Patient ID each study has a patient of its own."""
-    if texts.get("PatientID"):
-        return f"{texts['PatientID']}\\{texts.get('IssuerOfPatientID') or ''}"
-    return f"\\\\{texts.get('StudyInstanceUID') or ''}"
-
-
-def _row(
-    execute: Execute, level: Level, key: tuple[Any, ...], texts: Texts, above: int | None = None
-) -> int:
-    found = execute(_SELECT[level], key).fetchone()
-    if found is None:
-        parents = () if above is None else (above,)
-        insert = f"{_INSERT[level]} RETURNING id"
-        found = execute(insert, (*key, *parents, *row(level, texts))).fetchone()
-    return int(found[0])
-
-
-def remove(execute: Execute, sop_instance_uid: str) -> IndexEntry | None:
-    """Remove an instance; its file is then to be deleted."""
-    entry = find(execute, sop_instance_uid)
-    if entry is not None:
-        uids = _delete(execute, entry)
-        plan_deletion(execute, entry)
-        note(execute, "removed", entry, uids)
-    return entry
-
-
-def forget(execute: Execute, sop_instance_uid: str) -> None:
-    """Remove an instance whose file is gone."""
-    entry = find(execute, sop_instance_uid)
-    if entry is not None:
-        note(execute, "removed", entry, _delete(execute, entry))
-
-
-def _delete(execute: Execute, entry: IndexEntry) -> tuple[str, str]:
-    """Delete a row, and those above that are then empty; return study and series UID."""
-    series, study, patient, study_uid, series_uid = execute(
-        "SELECT series.id, study.id, study.patient, study.study_instance_uid, "
-        "series.series_instance_uid FROM instance JOIN series ON series.id = instance.series "
-        "JOIN study ON study.id = series.study WHERE instance.sop_instance_uid = ?",
+    study = execute(
+        "SELECT series.study FROM instance JOIN header ON header.id = instance.header "
+        "JOIN series ON series.id = header.series WHERE instance.sop_instance_uid = ?",
         (entry.sop_instance_uid,),
     ).fetchone()
-    execute("DELETE FROM instance WHERE sop_instance_uid = ?", (entry.sop_instance_uid,))
-    for child, parent, number in (
-        ("instance", "series", series),
-        ("series", "study", study),
-        ("study", "patient", patient),
-    ):
-        execute(
-            f"DELETE FROM {parent} WHERE id = ? "
-            f"AND NOT EXISTS (SELECT 1 FROM {child} WHERE {parent} = ?)",
-            (number, number),
-        )
-    return study_uid or "", series_uid or ""
+    if study is not None:
+        recompute(execute, study[0])
+
+
+def remove(
+    execute: Execute, sop_instance_uids: Iterable[str], *, delete: bool = True
+) -> list[IndexEntry]:
+    """Remove instances and return them; with `delete` their files are to be deleted."""
+    removed = []
+    headers: dict[int, list[str]] = {}
+    for uid in sop_instance_uids:
+        entry, gone = find(execute, uid), _delete(execute, uid)
+        if entry is not None and gone is not None:
+            removed.append(entry)
+            headers.setdefault(gone.header, []).append(gone.rank)
+            note(execute, "removed", entry, gone.uids)
+            if delete:
+                plan_deletion(execute, entry)
+    settle(execute, headers)
+    return removed
+
+
+class _Gone(NamedTuple):
+    """An instance whose row was deleted."""
+
+    header: int
+    rank: str
+    uids: tuple[str, str]
+    """Of its study and series."""
+
+
+def _delete(execute: Execute, sop_instance_uid: str) -> _Gone | None:
+    """Delete the row of an instance, but not those above it."""
+    found = execute(
+        "SELECT instance.header, instance.received, study.study_instance_uid, "
+        "series.series_instance_uid FROM instance JOIN header ON header.id = instance.header "
+        "JOIN series ON series.id = header.series JOIN study ON study.id = series.study "
+        "WHERE instance.sop_instance_uid = ?",
+        (sop_instance_uid,),
+    ).fetchone()
+    if found is None:
+        return None
+    header, received, study, series = found
+    execute("DELETE FROM instance WHERE sop_instance_uid = ?", (sop_instance_uid,))
+    return _Gone(header, rank_of(received, sop_instance_uid), (study or "", series or ""))
 
 
 def set_aside(execute: Execute, entry: IndexEntry) -> None:
     """Add a file with different content for an instance in the index."""
     made = execute(
-        f"INSERT INTO conflict ({ENTRY}, at) VALUES ({_EIGHT}, ?) ON CONFLICT DO NOTHING",
+        f"INSERT INTO conflict ({ENTRY}, at) VALUES ({_MARKS}, ?) ON CONFLICT DO NOTHING "
+        "RETURNING id",
         (*entry, time.time()),
-    )
-    if made.rowcount:
+    ).fetchone()
+    if made is not None:
         note(execute, "conflict", entry, ("", ""))
 
 

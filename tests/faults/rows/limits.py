@@ -1,0 +1,38 @@
+"""Attackers of each kind, from one address, beside healthy peers."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tests.conftest import running
+from tests.faults.row import Result, Row
+from tests.faults.witness import watch
+
+if TYPE_CHECKING:
+    from tests.faults.row import Options
+
+CONFIG = '[log]\nlevel = "error"\n'
+KINDS = {
+    "pipeline": "requests, cancels and empty PDVs without pause, answers not read",
+    "gather": "150 unfinished identifiers and 150 unfinished A-ASSOCIATE-RQs of 1 MB",
+    "identifiers": "identifiers that inflate to 256 MB, 80,000 keys, 5,000 UIDs, wildcards",
+    "trickle": "1,200 associations that send a byte a second",
+    "silent": "3,000 connections that say nothing",
+    "flood": "connections that break the protocol, again and again",
+}
+
+
+def _run(attacks: list[str], options: Options) -> Result:
+    with running(CONFIG) as gateway:
+        return Result(ok=True, runs=1, text=watch(gateway, options.seconds, attacks))
+
+
+ROWS = [
+    Row("attack-none", "P5", "nothing: what a healthy peer takes here", partial(_run, [])),
+    *(
+        Row(f"attack-{name}", "P4 P5", fault, partial(_run, [name]))
+        for name, fault in KINDS.items()
+    ),
+    Row("attack-all", "P4 P5", "all of these at once", partial(_run, list(KINDS))),
+]

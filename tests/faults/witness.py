@@ -1,0 +1,214 @@
+"""Healthy peers beside an attack: their answers, how long these take, and what it costs us."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.faults.row import BrokenPromise
+from tests.patience import WALL
+from tests.peers import instances, procfs, wire
+from tests.peers.raw import RawPeer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.peers.process import Gateway
+    from tests.peers.raw import Address
+
+OWN, ATTACKERS = "127.0.0.1", "127.0.0.2"
+"""The address of healthy peers, and that of attackers, from which healthy ones come as well."""
+KEPT, FRESH = 0.050, 0.250
+"""Seconds that an echo may take, at p99: on an association that is kept, and with a fresh one."""
+MEMORY = 300_000_000
+"""Bytes of any process."""
+GROWN = 40_000_000
+"""Bytes that a process may have more after the attack: what the allocator keeps."""
+PROJECT = Path(__file__).parents[2]
+
+
+@contextmanager
+def attack(name: str, address: Address, source: str = ATTACKERS) -> Iterator[None]:
+    """Run an attack until the end of the block."""
+    command = [sys.executable, "-m", "tests.faults.attackers", name, *map(str, address), source]
+    attackers = subprocess.Popen(command, stdin=subprocess.PIPE, cwd=PROJECT)
+    assert attackers.stdin is not None
+    try:
+        yield
+        if attackers.poll() is not None:
+            raise AssertionError(f"the attackers of {name} ended by themselves")
+    finally:
+        attackers.stdin.close()
+        attackers.wait(WALL)
+
+
+@dataclass
+class Witness:
+    """The measurements of healthy peers from one address."""
+
+    address: Address
+    source: str
+    kept: list[float] = field(default_factory=list)
+    fresh: list[float] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    stored: int = 0
+    _peer: RawPeer | None = None
+
+    def look(self) -> None:
+        """Echo on the association that is kept, echo with a fresh one, and store an instance."""
+        one = instances.make()
+        try:
+            if self._peer is None:
+                self._peer = self._associate()
+            self.kept.append(_timed(lambda: self._echo(self._peer)))
+            self.fresh.append(_timed(self._fresh))
+            with RawPeer(self.address, source=self.source) as peer:
+                peer.associate(one.context(), calling="HEALTHY")
+                status = peer.store(one).status
+                if status != 0x0000:
+                    self.broken.append(f"C-STORE 0x{status:04X}")
+                self.stored += 1
+                peer.release()
+        except (OSError, AssertionError) as error:
+            self.broken.append(f"{type(error).__name__}: {error}"[:200])
+            self.close()
+
+    def close(self) -> None:
+        if self._peer is not None:
+            self._peer.close()
+            self._peer = None
+
+    def _associate(self) -> RawPeer:
+        peer = RawPeer(self.address, source=self.source)
+        try:
+            peer.associate(wire.context(1), calling="HEALTHY")
+        except BaseException:
+            peer.close()
+            raise
+        return peer
+
+    def _fresh(self) -> None:
+        with self._associate() as peer:
+            self._echo(peer)
+            peer.release()
+
+    def _echo(self, peer: RawPeer | None) -> None:
+        assert peer is not None
+        if peer.echo().status != 0x0000:
+            self.broken.append("C-ECHO failed")
+
+    @property
+    def text(self) -> str:
+        where = "own" if self.source == OWN else "attacker's"
+        return (
+            f"from {where} address kept p99 {p99(self.kept) * 1e3:.0f} ms, "
+            f"fresh p99 {p99(self.fresh) * 1e3:.0f} ms, {self.stored} stored"
+        )
+
+    @property
+    def violations(self) -> list[str]:
+        found = self.broken[:3]
+        if not self.kept or p99(self.kept) > KEPT:
+            found.append(f"a kept echo took more than {KEPT * 1e3:.0f} ms")
+        if not self.fresh or p99(self.fresh) > FRESH:
+            found.append(f"a fresh echo took more than {FRESH * 1e3:.0f} ms")
+        return found
+
+
+def _timed(call) -> float:
+    begun = time.perf_counter()
+    call()
+    return time.perf_counter() - begun
+
+
+def p99(times: list[float]) -> float:
+    return sorted(times)[int(len(times) * 0.99)] if times else float("nan")
+
+
+@dataclass(frozen=True)
+class State:
+    """What each process of a gateway has."""
+
+    descriptors: dict[int, int]
+    threads: dict[int, int]
+    memory: dict[int, int]
+
+    @classmethod
+    def of(cls, gateway: Gateway) -> State:
+        family = [gateway.pid, *gateway.children()]
+        return cls(
+            {pid: len(procfs.descriptors(pid)) for pid in family},
+            {pid: len(list(Path(f"/proc/{pid}/task").iterdir())) for pid in family},
+            {pid: procfs.memory(pid) for pid in family},
+        )
+
+    def has_returned_to(self, before: State) -> list[str]:
+        """Return what is not as it was."""
+        found = []
+        for pid, count in before.descriptors.items():
+            name = procfs.command_line(pid).rpartition(" ")[2]
+            if pid not in self.descriptors:
+                found.append(f"process {pid} is gone")
+                continue
+            if self.descriptors[pid] > count + 2:
+                found.append(f"{name} has {self.descriptors[pid]} descriptors, had {count}")
+            if self.threads[pid] > before.threads[pid] + 2:
+                found.append(f"{name} has {self.threads[pid]} threads, had {before.threads[pid]}")
+            if self.memory[pid] > before.memory[pid] + GROWN:
+                grown = (self.memory[pid] - before.memory[pid]) / 1e6
+                found.append(f"{name} has {grown:.0f} MB more")
+        return found
+
+
+def watch(gateway: Gateway, seconds: float, attacks: list[str]) -> str:
+    """Run attacks beside healthy peers; return what was measured, or raise BrokenPromise."""
+    witnesses = [Witness(gateway.address, source) for source in (OWN, ATTACKERS)]
+    for witness in witnesses:  # what is started and loaded with the first use
+        for _ in range(5):
+            witness.look()
+        witness.kept.clear(), witness.fresh.clear()
+    before = State.of(gateway)
+    for pid in before.memory:
+        procfs.reset_peak(pid)
+    _under(gateway, seconds, attacks, witnesses)
+    peak = {pid: procfs.memory(pid, "VmHWM") for pid in before.memory if procfs.alive(pid)}
+    for witness in witnesses:
+        witness.close()
+    found = [text for witness in witnesses for text in witness.violations]
+    found += [
+        f"{procfs.command_line(pid).rpartition(' ')[2]} had {size / 1e6:.0f} MB"
+        for pid, size in peak.items()
+        if size > MEMORY
+    ]
+    found += _settled(gateway, before)
+    text = "; ".join([*(one.text for one in witnesses), f"peak {max(peak.values()) / 1e6:.0f} MB"])
+    if found:
+        raise BrokenPromise(f"{'; '.join(found)} ({text})")
+    return text
+
+
+def _under(gateway: Gateway, seconds: float, attacks: list[str], witnesses: list[Witness]) -> None:
+    if attacks:
+        with attack(attacks[0], gateway.address, f"127.0.0.{1 + len(attacks)}"):
+            _under(gateway, seconds, attacks[1:], witnesses)
+        return
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for witness in witnesses:
+            witness.look()
+        time.sleep(0.02)
+
+
+def _settled(gateway: Gateway, before: State) -> list[str]:
+    """Return what has not come back to what it was some seconds after an attack."""
+    end = time.monotonic() + 30
+    while True:
+        left = State.of(gateway).has_returned_to(before)
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(0.5)

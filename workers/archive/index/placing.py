@@ -1,0 +1,304 @@
+"""The rows above an instance: its header, series, study and patient.
+
+A study is unique by its UID and the Patient ID, a series by its UID in the study. A patient is the
+identity that studies have in common: Patient ID, issuer, name, birth date and sex, regardless of
+case, padding and empty components of the name. Each study has its own patient attributes; those of
+a patient are the attributes of one of its studies, that with the first UID.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from workers.archive.attributes import Level, of_level
+from workers.archive.comparison_keys import date_key, name_keys, names
+from workers.archive.index.newest import PATIENT, VALUES, Newest, computed, overlaid, stored
+from workers.archive.index.search import head
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from workers.archive.index.grouping import Execute
+
+ABOVE = tuple(
+    attribute.keyword
+    for level in Level
+    if level is not Level.IMAGE
+    for attribute in of_level(level)
+)
+"""The attributes of a header."""
+
+_SERIES = VALUES["series"].count(",") + 1
+_FIND = (
+    f"SELECT header.id, series.id, series.sources, {VALUES['series']}, study.id, "
+    f"study.assigned, study.sources, {VALUES['study']} FROM header JOIN series "
+    "ON series.id = header.series JOIN study ON study.id = series.study WHERE header.key = ?"
+)
+_PATIENT = ", ".join(names(Level.PATIENT))
+_REPRESENTATIVE = (
+    f"SELECT {_PATIENT} FROM study WHERE patient = ? "
+    f"ORDER BY {head('study_instance_uid')}, study_instance_uid LIMIT 1"
+)
+_SET_PATIENT = "UPDATE patient SET {} WHERE id = ?".format(
+    ", ".join(f"{name} = ?" for name in names(Level.PATIENT))
+)
+_NEW_STUDY = (
+    "INSERT INTO study (key, study_instance_uid, patient_id, sources, assigned) "
+    "VALUES (?, ?, ?, '{}', ?) RETURNING id"
+)
+_STUDIES = f"FROM study WHERE {head('study_instance_uid')} = {head('?')} AND study_instance_uid = ?"
+
+
+class Mismatched(Exception):  # noqa: N818 - an outcome
+    """The study is in the index under these other Patient IDs."""
+
+    def __init__(self, patients: tuple[str, ...]) -> None:
+        super().__init__()
+        self.patients = patients
+
+
+class Header:
+    """A row of the table header, with the rows above it."""
+
+    def __init__(
+        self, number: int, series: Newest, study: Newest, texts: Mapping[str, str]
+    ) -> None:
+        self.number = number
+        self.series = series
+        self.study = study
+        self.texts = texts
+        self.rank = ""
+        """The rank of the newest instance that was added in this transaction."""
+        self.patients: tuple[str, ...] = ()
+        """The Patient IDs of the study, if this transaction has made another one of its UID."""
+
+
+class Placing:
+    """Finds and makes the rows above instances in one transaction; call `finish` at its end."""
+
+    def __init__(self, *, refuse: bool = False) -> None:
+        self._refuse = refuse
+        self._headers: dict[tuple[str, ...], Header] = {}
+        self._rows: dict[tuple[str, int], Newest] = {}
+
+    def clear(self) -> None:
+        """Forget the rows, as for a new transaction."""
+        self._headers.clear()
+        self._rows.clear()
+
+    def header(self, execute: Execute, texts: Mapping[str, str | None]) -> Header:
+        """Return the header for these values; raises Mismatched if mismatches are refused."""
+        values = tuple([texts.get(keyword) or "" for keyword in ABOVE])
+        header = self._headers.get(values)
+        if header is None:
+            own = dict(zip(ABOVE, values, strict=True))
+            key = digest(*values)
+            found = execute(_FIND, (key,)).fetchone()
+            header = self._found(found, own) if found else self._made(execute, key, own)
+            self._headers[values] = header
+        return header
+
+    def finish(self, execute: Execute) -> None:
+        """Merge the values of the instances that were added, and forget the rows."""
+        for header in self._headers.values():
+            if header.rank:
+                header.series.merge(header.texts, header.rank)
+                header.study.merge(header.texts, header.rank)
+        write(execute, self._rows.values())
+        self.clear()
+
+    def _found(self, found: Any, own: Mapping[str, str]) -> Header:
+        number, series, sources, *rest = found
+        row = self._row("series", series, rest[:_SERIES], sources)
+        study, assigned, sources, *values = rest[_SERIES:]
+        whole = self._row("study", study, values, sources)
+        return Header(number, row, whole, overlaid(own, assigned))
+
+    def _made(self, execute: Execute, key: bytes, own: Mapping[str, str]) -> Header:
+        assigned = assignment_of(execute, own["StudyInstanceUID"])
+        texts = overlaid(own, assigned)
+        study, others = self._study(execute, texts, assigned)
+        series = self._series(execute, texts, study)
+        text = "INSERT INTO header (key, series, texts) VALUES (?, ?, ?) RETURNING id"
+        values = json.dumps({keyword: text for keyword, text in own.items() if text})
+        (number,) = execute(text, (key, series.number, values)).fetchone()
+        header = Header(number, series, study, texts)
+        header.patients = (*others, texts.get("PatientID") or "") if others else ()
+        return header
+
+    def series_of(self, execute: Execute, own: Mapping[str, str]) -> int:
+        """Return the series that a header with these values belongs to."""
+        assigned = assignment_of(execute, own.get("StudyInstanceUID") or "")
+        texts = overlaid(own, assigned)
+        study, _ = self._study(execute, texts, assigned)
+        return self._series(execute, texts, study).number
+
+    def _study(
+        self, execute: Execute, texts: Mapping[str, str], assigned: str | None
+    ) -> tuple[Newest, tuple[str, ...]]:
+        """Return the study, and other Patient IDs of its UID if it is new."""
+        uid, patient = (texts.get(k) or "" for k in ("StudyInstanceUID", "PatientID"))
+        key = digest(uid, patient)
+        found = execute("SELECT id FROM study WHERE key = ?", (key,)).fetchone()
+        if found:
+            return self._rows.get(("study", found[0])) or self._stored(
+                execute, "study", found[0]
+            ), ()
+        others = _patients_of(execute, uid) if uid else ()
+        if others and self._refuse:
+            raise Mismatched(others)
+        (number,) = execute(_NEW_STUDY, (key, uid, patient, assigned)).fetchone()
+        row = self._row("study", number)
+        row.is_changed = True
+        return row, others
+
+    def _series(self, execute: Execute, texts: Mapping[str, str], study: Newest) -> Newest:
+        key = digest(str(study.number), texts.get("SeriesInstanceUID") or "")
+        found = execute("SELECT id FROM series WHERE key = ?", (key,)).fetchone()
+        if found:
+            return self._rows.get(("series", found[0])) or self._stored(execute, "series", found[0])
+        text = "INSERT INTO series (key, study, sources) VALUES (?, ?, '{}') RETURNING id"
+        (number,) = execute(text, (key, study.number)).fetchone()
+        return self._row("series", number)
+
+    def _row(self, table: str, number: int, values: Any = (), sources: str = "{}") -> Newest:
+        row = self._rows.get((table, number))
+        if row is None:
+            row = self._rows[table, number] = Newest(table, number, values, sources)
+        return row
+
+    def _stored(self, execute: Execute, table: str, number: int) -> Newest:
+        row = self._rows[table, number] = stored(execute, table, number)
+        return row
+
+
+def digest(*texts: str) -> bytes:
+    """Return a key of limited length for texts of any length."""
+    return blake2b("\0".join(texts).encode("utf-8", "replace"), digest_size=16).digest()
+
+
+def key_of(texts: Mapping[str, str | None]) -> bytes:
+    """Return the key of the header with these values."""
+    return digest(*[texts.get(keyword) or "" for keyword in ABOVE])
+
+
+def assignment_of(execute: Execute, study_instance_uid: str) -> str | None:
+    """Return the patient attributes that a study was assigned, as JSON; None if it was not."""
+    if not study_instance_uid:
+        return None
+    text = "SELECT patient FROM assignment WHERE key = ?"
+    found = execute(text, (digest(study_instance_uid),)).fetchone()
+    return found[0] if found else None
+
+
+def _patients_of(execute: Execute, study_instance_uid: str) -> tuple[str, ...]:
+    uids = study_instance_uid, study_instance_uid
+    rows = execute(f"SELECT patient_id {_STUDIES} ORDER BY patient_id", uids).fetchall()
+    return tuple(one[0] or "" for one in rows)
+
+
+def studies_of(execute: Execute, study_instance_uid: str) -> set[int]:
+    """Return the ids of the studies with this UID, one for each Patient ID."""
+    rows = execute(f"SELECT id {_STUDIES}", (study_instance_uid, study_instance_uid)).fetchall()
+    return {one[0] for one in rows}
+
+
+def write(execute: Execute, rows: Iterable[Newest]) -> None:
+    """Write the rows that have changed, and keep their patients right."""
+    for row in rows:
+        if row.write(execute) and row.table == "study":
+            _link(execute, row)
+
+
+def recompute(execute: Execute, study: int) -> None:
+    """Compute the attributes of a study and its series from all instances, and write them."""
+    whole, series = computed(execute, study)
+    for row in (whole, *series):
+        row.write_all(execute)
+    _link(execute, whole)
+
+
+def settle(execute: Execute, headers: Mapping[int, Iterable[str]]) -> None:
+    """Remove what is empty above instances that were removed, and recompute what they had set.
+
+    `headers` has the ranks of the removed instances by header.
+    """
+    studies: dict[int, bool] = {}
+    for header, ranks in headers.items():
+        series, study = execute(
+            "SELECT series.id, series.study FROM header JOIN series ON series.id = header.series "
+            "WHERE header.id = ?",
+            (header,),
+        ).fetchone()
+        is_source = any(
+            row.is_from(rank)
+            for row in (stored(execute, "series", series), stored(execute, "study", study))
+            for rank in ranks
+        )
+        studies[study] = studies.get(study, False) or is_source
+        delete_empty(execute, "header", header, "instance")
+        delete_empty(execute, "series", series, "header")
+    for study, is_source in studies.items():
+        if not drop_empty_study(execute, study) and is_source:
+            recompute(execute, study)
+
+
+def drop_empty_study(execute: Execute, study: int) -> bool:
+    """Delete a study without series, and its patient if that has no other; return whether."""
+    (patient,) = execute("SELECT patient FROM study WHERE id = ?", (study,)).fetchone()
+    is_gone = delete_empty(execute, "study", study, "series")
+    if is_gone and patient is not None:
+        _refresh(execute, patient)
+    return is_gone
+
+
+def delete_empty(execute: Execute, table: str, number: int, below: str) -> bool:
+    """Delete a row if the table below has none for it; return whether it did."""
+    text = (
+        f"DELETE FROM {table} WHERE id = ? "
+        f"AND NOT EXISTS (SELECT 1 FROM {below} WHERE {table} = ?) RETURNING id"
+    )
+    return execute(text, (number, number)).fetchone() is not None
+
+
+def _link(execute: Execute, study: Newest) -> None:
+    """Set the patient of a study by the identity in its attributes."""
+    (before,) = execute("SELECT patient FROM study WHERE id = ?", (study.number,)).fetchone()
+    patient = _patient(execute, study.values) if study.values.get("StudyInstanceUID") else None
+    if patient != before:
+        execute("UPDATE study SET patient = ? WHERE id = ?", (patient, study.number))
+    for number in {before, patient} - {None}:
+        _refresh(execute, number)
+
+
+def _patient(execute: Execute, values: Mapping[str, str | None]) -> int:
+    key = identity(values)
+    found = execute("SELECT id FROM patient WHERE key = ?", (key,)).fetchone()
+    if found is None:
+        text = "INSERT INTO patient (key) VALUES (?) RETURNING id"
+        found = execute(text, (key,)).fetchone()
+    return int(found[0])
+
+
+def _refresh(execute: Execute, patient: int) -> None:
+    """Set the attributes of a patient to those of one of its studies; without one, delete it."""
+    found = execute(_REPRESENTATIVE, (patient,)).fetchone()
+    if found is None:
+        execute("DELETE FROM patient WHERE id = ?", (patient,))
+    else:
+        execute(_SET_PATIENT, (*found, patient))
+
+
+def identity(values: Mapping[str, str | None]) -> bytes:
+    """Return the key of the patient who has these attributes."""
+    texts = {keyword: values.get(keyword) or "" for keyword in PATIENT}
+    birth = texts["PatientBirthDate"]
+    return digest(
+        texts["PatientID"],
+        texts["IssuerOfPatientID"],
+        *name_keys(texts["PatientName"]),
+        date_key(birth) or birth,
+        texts["PatientSex"].upper(),
+    )
