@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
+from gateway.acceptor.answer_queue import AnswerQueue
 from gateway.acceptor.instance import Unsendable, locate
 from gateway.acceptor.streamed import StreamedRequest
 from gateway.association.errors import AssociationError
@@ -47,7 +47,7 @@ class GetRequest(StreamedRequest):
         super().__init__(received)
         self.state = GetState.ASKED
         self._tally = SuboperationCounters()
-        self._answers: deque[Answer | Unanswered] = deque()
+        self._answers = AnswerQueue(self.consumed)
         self._work: asyncio.Task[None] | None = None
 
     def take_answer(self, answer: Answer) -> None:
@@ -63,7 +63,7 @@ class GetRequest(StreamedRequest):
             self._work.cancel()
 
     def _enqueue(self, answer: Answer | Unanswered) -> None:
-        self._answers.append(answer)
+        self._answers.put(answer)
         if self._work is None:
             self._work = asyncio.get_running_loop().create_task(
                 self._work_off(), name=self.association.id
@@ -72,7 +72,7 @@ class GetRequest(StreamedRequest):
     async def _work_off(self) -> None:
         try:
             while self._answers and self.state is not GetState.OVER:
-                answer = self._answers.popleft()
+                answer = self._answers.take()
                 if isinstance(answer, Exception):
                     self._end_unanswered(answer)
                 else:
@@ -92,6 +92,7 @@ class GetRequest(StreamedRequest):
             if self.is_unheeded():
                 self._end(CANCEL)
             else:
+                await self._answers.skip()
                 self.consumed()
         else:
             await self._send(answer)
@@ -115,6 +116,7 @@ class GetRequest(StreamedRequest):
         except AssociationError:
             self.is_cancelled = True  # in Sta8 there may still be a final response
             return
+        await self._answers.skip()
         self._tally.count(status, uid)
         self.respond(PENDING, self._tally.elements(with_remaining=True))
         await self.engine.transport.drain()
@@ -141,7 +143,8 @@ class GetRequest(StreamedRequest):
             log.error("association=%s C-GET sub-operation: %s", association.id, error)  # noqa: TRY400 - no bug here
             return None, ""
         try:
-            operation = await engine.in_flight.invoke(context, request, instance.data_set())
+            data_set = self._answers.pieces(answer) if "more" in payload else instance.data_set()
+            operation = await engine.in_flight.invoke(context, request, data_set)
         except OSError as error:
             log.warning("association=%s C-GET sub-operation: %s", association.id, error)
             return None, uid

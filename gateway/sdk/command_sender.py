@@ -107,9 +107,10 @@ class CommandSender(DimseSender):
     def _begin(
         self, context: AcceptedContext, request: Request, data: bytes | Instance | None
     ) -> Generator[PeerResponse, None, None]:
+        size = 0 if data is None else len(data) if isinstance(data, bytes) else data.size
+        if size > MAX_DATA:
+            raise ValueError(f"the data set has {size} bytes, more than {MAX_DATA}")
         encoded = data if data is None or isinstance(data, bytes) else data.read()
-        if encoded is not None and len(encoded) > MAX_DATA:
-            raise ValueError(f"the data set has {len(encoded)} bytes, more than {MAX_DATA}")
         payload = {
             "kind": type(request).__name__,
             "context_id": context.id,

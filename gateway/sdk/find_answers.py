@@ -21,6 +21,10 @@ class FindAnswers:
     def __call__(self, value: Any) -> Answer:
         return pair_answer(self._event, as_pair(value))
 
+    def rest(self) -> tuple[Answer, ...]:
+        """Return nothing: each value is one answer."""
+        return ()
+
     def cancelled(self, value: Any) -> Answer:
         answer = self(value)
         return answer if answer.final else CANCELLED

@@ -12,18 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 
-from gateway.datasets import DatasetError, Instance
+from gateway.datasets import Instance
 from gateway.datasets.conversion import fit, is_file
 from gateway.dimse.status import PENDING
 from gateway.errors import GatewayError
 from gateway.fabric import Answer
-from gateway.fabric.wire.frames import MAX_DATA
 from gateway.sdk.handler_answers import SUCCEEDED, failure, raised
 from gateway.sdk.stream_values import CANCELLED, as_pair, number_answer, suboperation_pair, uid_of
 from gateway.spool import Claim
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gateway.sdk.event import Event
+
+
+PIECE = 4 * 1024 * 1024
+"""The most bytes of a data set in one answer."""
 
 
 class GetHandlerState(Enum):
@@ -41,6 +46,7 @@ class GetAnswers:
     def __init__(self, event: Event) -> None:
         self._event = event
         self._state = GetHandlerState.NUMBER
+        self._rest: Iterator[Answer] = iter(())
 
     def __call__(self, value: Any) -> Answer:
         value = as_pair(value)
@@ -51,6 +57,13 @@ class GetAnswers:
             return answer
         answer, instance = suboperation_pair(self._event, value)
         return answer if answer.final else self._suboperation(instance)
+
+    def rest(self) -> Iterator[Answer]:
+        """Yield the answers that have the rest of the data set in the last one."""
+        try:
+            yield from self._rest
+        except (GatewayError, OSError) as error:  # the acceptor aborts: half of it has been sent
+            yield _unsendable(f"{type(error).__name__}: {error}")
 
     def cancelled(self, value: Any) -> Answer:
         if self._state is GetHandlerState.PAIRS:
@@ -87,15 +100,23 @@ class GetAnswers:
 
     def _encoded(self, attached: Dataset | Instance) -> Answer:
         context, instance = fit(attached, self._event.assoc.usable_contexts())
-        data = instance.read()
-        if len(data) > MAX_DATA:
-            raise DatasetError(f"{len(data)} bytes; yield the path of a file instead")
         where = {
             "sop_class_uid": instance.sop_class_uid,
             "sop_instance_uid": instance.sop_instance_uid,
             "context_id": context.id,
         }
-        return _pending(where, data)
+        self._rest = _in_pieces(where, instance.pieces())
+        return next(self._rest)
+
+
+def _in_pieces(where: dict[str, Any], pieces: Iterator[bytes]) -> Iterator[Answer]:
+    """Yield the answers for a data set: all but the last one have `more`."""
+    short = (piece[at : at + PIECE] for piece in pieces for at in range(0, len(piece), PIECE))
+    data = next(short, b"")
+    for following in short:
+        yield _pending({**where, "more": True}, data)
+        where, data = {}, following
+    yield _pending(where, data)
 
 
 def _pending(where: dict[str, Any], data: bytes | None = None) -> Answer:

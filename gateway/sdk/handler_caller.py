@@ -24,7 +24,7 @@ from gateway.sdk.handler_answers import (
 from gateway.sdk.handler_errors import log_raised
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from gateway.fabric import Answer
     from gateway.sdk.handler_loop import HandlerLoop
@@ -178,9 +178,17 @@ class HandlerCaller:
             answer = convert.cancelled(value) if is_cancelled else convert(value)
             if answer is None:
                 self._start_anew(job)
-            elif not self.answer(job, answer) or answer.final:
+            elif not self._answer_whole(job, answer, convert.rest()) or answer.final:
                 return
         self.answer(job, convert.end(is_cancelled=job.event.cancellation.is_set()))
+
+    def _answer_whole(self, job: HandlerJob, answer: Answer, rest: Iterable[Answer]) -> bool:
+        """Send an answer and those with the rest of its data; return whether they are wanted."""
+        wanted = self.answer(job, answer)
+        for part in rest if wanted else ():
+            if job.unwanted or not (wanted := self.answer(job, part)):
+                break
+        return wanted
 
     def _drive(self, job: HandlerJob, generator: Any) -> Iterator[Any]:
         """Yield the values of an asynchronous generator, which runs on the loop."""

@@ -17,6 +17,8 @@ from gateway.sdk.get_answers import GetAnswers
 from gateway.sdk.handler_answers import SUCCEEDED, failure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gateway.fabric import Answer
     from gateway.sdk.event import Event
     from gateway.sdk.move.in_flight import PeerTime
@@ -28,6 +30,9 @@ class StreamAnswers(Protocol):
 
     def __call__(self, value: Any) -> Answer | None:
         """Return the answer for a value; None: nothing is sent to the peer."""
+
+    def rest(self) -> Iterable[Answer]:
+        """Return the answers that belong to the last one, in which not all of its data fit."""
 
     def cancelled(self, value: Any) -> Answer:
         """Return the last answer, for the first value after a C-CANCEL."""

@@ -15,6 +15,7 @@ from gateway import events, evt
 from gateway.datasets.coding import decode
 from gateway.datasets.conversion import encoded_instance
 from gateway.sdk import streams
+from gateway.sdk.get_answers import PIECE
 from gateway.sdk.handler_answers import SUCCEEDED
 from gateway.sdk.move.routes import Routes
 from gateway.sdk.stream_values import CANCELLED
@@ -213,6 +214,35 @@ def test_an_instance_in_memory_is_sent_as_it_is():
     assert (replies[1].payload["sop_instance_uid"], replies[1].data) == ("1.2.3.1", made.data)
     assert summary(replies[1:])[1] == ("encoding", False, False)
     assert replies[2].payload["sop_instance_uid"] == "1.2.3.1"
+
+
+def test_a_large_instance_is_sent_in_several_answers():
+    made = encoded_instance(image(), ExplicitVRLittleEndian)
+    pieces = [made.data, b"b" * (PIECE + 1), b"c"]
+    convert = converter(evt.EVT_C_GET)
+    convert(1)
+    first = convert((0xFF00, replace(made, data=None, make=lambda: iter(pieces))))
+    answers = [first, *convert.rest()]
+    assert b"".join(answer.data for answer in answers) == b"".join(pieces)
+    assert [answer.payload.get("more") for answer in answers] == [True, True, True, None]
+    assert max(len(answer.data) for answer in answers) == PIECE
+    assert "sop_instance_uid" in first.payload
+    assert not any("sop_instance_uid" in answer.payload for answer in answers[1:])
+
+
+def test_a_large_instance_that_fails_half_way():
+    def make():
+        yield b"a"
+        yield b"b"
+        raise OSError("gone")
+
+    made = encoded_instance(image(), ExplicitVRLittleEndian)
+    convert = converter(evt.EVT_C_GET)
+    convert(1)
+    first = convert((0xFF00, replace(made, data=None, make=make)))
+    *_, last = convert.rest()
+    assert first.payload["more"]
+    assert (last.payload["failed"], last.final) == ("encoding", False)
 
 
 def test_a_first_status_is_sent_as_that():

@@ -7,6 +7,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from gateway import events
+from gateway.datasets import conversion, reencoding
 from gateway.dimse import message as dimse
 from gateway.sdk import testing
 from gateway.sdk.testing.simulated_request import SimulatedRequest
@@ -255,6 +256,23 @@ def test_another_uncompressed_syntax_is_converted_to(holdings, stored, accepted)
     assert isinstance(sent, Dataset)
     assert sent == dcmread(file)
     assert counts(result) == (0x0000, 1, 1, 0, 0)
+
+
+def test_a_large_one_is_converted_as_it_is_sent(holdings, monkeypatch):
+    monkeypatch.setattr(conversion, "AT_ONCE", 0)
+    monkeypatch.setattr(reencoding, "PIECE", 64)
+    (file,) = holdings.put({"SOPInstanceUID": "1.1", "StudyDescription": "x" * 60})
+    with testing.started(retrieve.worker, holdings.data) as worker:
+        result = get(worker, contexts=[(wire.CT, wire.IMPLICIT)])
+    assert result.sent == [dcmread(file)]
+    assert counts(result) == (0x0000, 1, 1, 0, 0)
+
+
+def test_its_own_transfer_syntax_comes_first(holdings):
+    (file,) = holdings.put({"SOPInstanceUID": "1.1"}, syntax=wire.IMPLICIT)
+    with testing.started(retrieve.worker, holdings.data) as worker:
+        both = get(worker, contexts=[(wire.CT, wire.EXPLICIT), (wire.CT, wire.IMPLICIT)])
+    assert both.sent == [file]
 
 
 def test_what_cannot_be_converted_fails_alone(holdings):

@@ -67,6 +67,10 @@ class MoveAnswers:
                 answer, instance = stream_values.suboperation_pair(self._event, value)
                 return self._final(answer) if answer.final else self._suboperation(instance)
 
+    def rest(self) -> tuple[Answer, ...]:
+        """Return nothing: each value is one answer."""
+        return ()
+
     def cancelled(self, value: Any) -> Answer:
         if self._state is MoveHandlerState.PAIRS:
             answer, _ = stream_values.suboperation_pair(self._event, stream_values.as_pair(value))

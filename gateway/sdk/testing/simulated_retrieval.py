@@ -55,6 +55,8 @@ class SimulatedGet:
         self._peer = peer
         self._counters = SuboperationCounters()
         self._result = Retrieval()
+        self._begun: list[Answer] = []
+        """The answers with the pieces so far of a data set."""
         self._accepted = {
             2 * number + 3: AcceptedContext(2 * number + 3, str(pair[0]), str(pair[1]), True, False)
             for number, pair in enumerate(peer.contexts or asked.more)
@@ -75,13 +77,22 @@ class SimulatedGet:
         if "failed" in payload:
             self._counters.count(None, payload.get("sop_instance_uid", ""))
             return
-        if "context_id" in payload:
-            syntax = self._accepted[payload["context_id"]].transfer_syntax
-            self._result.sent.append(decode(answer.data or b"", syntax))
-            self._counters.count(self._peer.status, payload["sop_instance_uid"])
+        if "context_id" in payload or self._begun:
+            self._take_piece(answer)
             return
         claim = payload.get("claim")
         self._send_file(Path(claim["path"] if claim else payload["path"]))
+
+    def _take_piece(self, answer: Answer) -> None:
+        """Collect a data set that comes in one answer or several."""
+        self._begun.append(answer)
+        if answer.payload.get("more"):
+            return
+        where, pieces = self._begun[0].payload, [one.data or b"" for one in self._begun]
+        self._begun = []
+        syntax = self._accepted[where["context_id"]].transfer_syntax
+        self._result.sent.append(decode(b"".join(pieces), syntax))
+        self._counters.count(self._peer.status, where["sop_instance_uid"])
 
     def _send_file(self, path: Path) -> None:
         try:
