@@ -1,8 +1,12 @@
 """Log records on standard error, one line each.
 
-A text line is `TIME level process=NAME logger=NAME message`; messages consist of `key=value` words.
-With `format = "json"` a record is one JSON object on a line. Control characters are escaped in
-both, so that text from a peer cannot forge a line or control a terminal.
+A text line is `TIME level process=NAME logger=NAME message`. With `format = "json"` a record is one
+JSON object on a line. Control characters are escaped in both, so that text from a peer cannot forge
+a line or control a terminal.
+
+A message states what a program may want to find as `key=%s` in its template. In JSON each of these
+keys is a field of its own beside the message, with the type of its value; deploy/README.md lists
+them.
 """
 
 from __future__ import annotations
@@ -14,10 +18,17 @@ import re
 import sys
 import threading
 import traceback
+import warnings
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TextIO
+from functools import lru_cache
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from gateway.log_handler import QueuedHandler, write_to_standard_error
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from gateway.settings import LogSettings
@@ -29,6 +40,10 @@ FORMATS = ("text", "json")
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+_CONVERSION = re.compile(r"(?:\b(\w+)=(?:0x)?)?%[#0 +-]*\d*(?:\.\d+)?([a-zA-Z%])")
+_PLAIN = (bool, int, float, type(None))
+BASE_FIELDS = ("time", "level", "process", "pid", "logger", "message", "traceback")
+"""What each JSON line has, traceback apart; a message's fields cannot replace them."""
 _MARK = "    | "
 """The prefix of each line of a traceback, whose text may be a peer's and look like a record."""
 
@@ -45,25 +60,44 @@ def _escaped(found: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
-def setup(settings: LogSettings, process: str, stream: TextIO | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class AssociationName:
+    """An association in a message: write `association=%s`, which names the peer as well."""
+
+    id: str
+    peer: str
+    """ADDRESS:PORT of the other side."""
+    calling: str
+    called: str
+    """AE titles; empty as long as nothing was requested."""
+
+    def fields(self) -> dict[str, str]:
+        """Return the fields of a JSON line."""
+        named = {"association": self.id, "peer": self.peer}
+        return named | {k: v for k in ("calling", "called") if (v := getattr(self, k))}
+
+    def __str__(self) -> str:
+        titles = f" calling={self.calling!r} called={self.called!r}" if self.calling else ""
+        return f"{self.id} peer={self.peer}{titles}"
+
+
+def setup(
+    settings: LogSettings, process: str, write: Callable[[bytes], object] = write_to_standard_error
+) -> None:
     """Log to standard error, each line with the name of the process.
 
     Uncaught exceptions of all threads are logged as well, with their traceback.
     """
-    handler = _Handler(stream or sys.stderr)
+    handler = QueuedHandler(write, repeats=settings.repeats)
     handler.setFormatter(_FORMATTERS[settings.format](process))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
+    # pydicom puts values of data sets into its messages and warnings.
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    warnings.showwarning = _warned
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
-
-
-class _Handler(logging.StreamHandler[TextIO]):
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Ignore a log that cannot be written, as after a closed pipe; report a bad message."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handleError(record)
 
 
 class _Text(logging.Formatter):
@@ -93,10 +127,28 @@ class _Json(logging.Formatter):
             "pid": os.getpid(),
             "logger": record.name,
             "message": escape(record.getMessage()),
+            **{k: v for k, v in _fields(record).items() if k not in BASE_FIELDS},
         }
         if trace := _traceback(record):
             line["traceback"] = trace
         return json.dumps(line)
+
+
+@lru_cache(1024)
+def _keys(template: str) -> tuple[str, ...]:
+    """Return the key of each conversion of a message; empty for one that is not `key=%s`."""
+    return tuple(one[1] or "" for one in _CONVERSION.finditer(template) if one[2] != "%")
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    if isinstance(record.args, tuple):
+        for key, value in zip(_keys(str(record.msg)), record.args, strict=False):
+            if key and isinstance(value, AssociationName):
+                fields |= {name: escape(text) for name, text in value.fields().items()}
+            elif key:
+                fields[key] = value if isinstance(value, _PLAIN) else escape(str(value))
+    return fields
 
 
 _FORMATTERS: dict[str, type[_Text | _Json]] = {"text": _Text, "json": _Json}
@@ -110,7 +162,34 @@ def _time(record: logging.LogRecord) -> str:
 def _traceback(record: logging.LogRecord) -> str:
     if not record.exc_info or record.exc_info[1] is None:
         return ""
-    return "".join(traceback.format_exception(record.exc_info[1])).rstrip()
+    trace = traceback.TracebackException.from_exception(record.exc_info[1])
+    _without_values(trace)
+    return "".join(trace.format()).rstrip()
+
+
+def _without_values(trace: traceback.TracebackException) -> None:
+    """Remove the messages of exceptions that pydicom raised: they may show a patient's data."""
+    if trace.stack and _is_pydicom(trace.stack[-1].filename):
+        trace._str = "the message is not logged, because it may have values of the data set"  # type: ignore[attr-defined]
+    for other in (trace.__cause__, trace.__context__, *(trace.exceptions or ())):
+        if other is not None:
+            _without_values(other)
+
+
+def _is_pydicom(path: str) -> bool:
+    return "pydicom" in PurePath(path).parts
+
+
+def _warned(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
+) -> None:
+    if not _is_pydicom(filename):
+        _log.warning("%s:%d: %s: %s", filename, lineno, category.__name__, message)
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

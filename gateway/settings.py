@@ -116,6 +116,8 @@ class LogSettings:
     """debug, info, warning or error."""
     format: str = "text"
     """text or json."""
+    repeats: int = 100
+    """Warnings and errors of one kind that a process logs in 10 seconds; 0: all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,7 @@ def test_what_kubernetes_sets_beside_a_service_of_this_name_is_left_alone(tmp_pa
         ),
         (
             "[log]\nfile = 'x'",
-            'gateway.toml: log.file = "x": there is no such setting; known: level, format',
+            'gateway.toml: log.file = "x": there is no such setting; known: level, format, repeats',
         ),
         (
             "[gateway]\nport = 70000",

@@ -42,7 +42,7 @@ class Finder(IndexedWorker):
             yield status_with_comment(status.DATA_SET_DOES_NOT_MATCH, str(error), error.tag), None
             return
         except DatasetError as error:
-            log.warning("association=%s C-FIND refused: %s", event.assoc_id, error)
+            log.warning("association=%s C-FIND refused: %s", event.assoc_name, error)
             yield status_with_comment(status.CANNOT_UNDERSTAND, str(error)), None
             return
         title, syntax = event.assoc.ae.ae_title, event.context.transfer_syntax
@@ -55,7 +55,7 @@ class Finder(IndexedWorker):
                     return
                 yield pending, write(row)
         except GatewayError as error:
-            log.error("association=%s C-FIND failed: %s", event.assoc_id, error)  # noqa: TRY400 - a traceback adds nothing
+            log.error("association=%s C-FIND failed: %s", event.assoc_name, error)  # noqa: TRY400 - a traceback adds nothing
             yield status_with_comment(status.OUT_OF_RESOURCES, str(error)), None
 
     def extended(self, event: Event) -> dict[str, bytes]:

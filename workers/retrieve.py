@@ -90,7 +90,7 @@ class Retriever(IndexedWorker):
             _publish_missing(event, entry, path)
         else:
             return path if converter is None else converter.fit(path, entry)
-        log.error("association=%s sub-operation failed: %s", event.assoc_id, why)
+        log.error("association=%s sub-operation failed: %s", event.assoc_name, why)
         return _failed(entry)
 
 
@@ -98,7 +98,7 @@ def _failure(event: Event, error: BadIdentifier | GatewayError) -> Dataset:
     """Return the status for an identifier that is not valid, or an index that fails."""
     if isinstance(error, BadIdentifier):
         return status_with_comment(status.DATA_SET_DOES_NOT_MATCH, str(error), error.tag)
-    log.error("association=%s %s failed: %s", event.assoc_id, event.name, error)
+    log.error("association=%s %s failed: %s", event.assoc_name, event.name, error)
     understood = not isinstance(error, DatasetError)
     code = status.UNABLE_TO_COUNT_MATCHES if understood else status.CANNOT_UNDERSTAND
     return status_with_comment(code, str(error))
@@ -108,7 +108,7 @@ class _Converter:
     """Converts instances to a transfer syntax that was accepted on the association of a C-GET."""
 
     def __init__(self, event: Event) -> None:
-        self._id = event.assoc_id
+        self._id = event.assoc_name
         self._accepted = event.assoc.usable_contexts()
 
     def fit(self, path: Path, entry: IndexEntry) -> Path | Instance | Dataset:

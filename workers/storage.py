@@ -110,7 +110,7 @@ class Storage(IndexedWorker):
         path = receipt.entry.path
         if receipt.patients:
             log.warning(
-                "association=%s study under several Patient IDs path=%s", event.assoc_id, path
+                "association=%s study under several Patient IDs path=%s", event.assoc_name, path
             )
             publish_mismatch(event, "stored", receipt.study_instance_uid, receipt.patients)
         match receipt.taken:
@@ -118,7 +118,7 @@ class Storage(IndexedWorker):
                 why = "Different content is stored under this UID"
                 return _failure(status.DUPLICATE_SOP_INSTANCE, event, why)
             case Taken.SET_ASIDE:
-                log.warning("association=%s conflict set aside path=%s", event.assoc_id, path)
+                log.warning("association=%s conflict set aside path=%s", event.assoc_name, path)
                 _publish(event, receipt, self.archive, conflict=True)
                 fails = self.settings.conflict == "failure"
                 comment = "Different content is stored under this UID; this was set aside"
@@ -187,13 +187,13 @@ def _tell_not_kept(event: Event, receipt: Receipt, archive: Archive) -> None:
     if receipt.taken is Taken.OTHERWISE_ENCODED:
         log.info(
             "association=%s instance is stored already, encoded otherwise path=%s",
-            *(event.assoc_id, entry.path),
+            *(event.assoc_name, entry.path),
         )
         return
     log.warning(
         "association=%s instance is stored already in transfer syntax %s path=%s; that in %s is "
         "not kept",
-        *(event.assoc_id, entry.transfer_syntax_uid, entry.path, arrived),
+        *(event.assoc_name, entry.transfer_syntax_uid, entry.path, arrived),
     )
     if event.is_watched(evt.EVT_INSTANCE_NOT_KEPT):
         body = entry.body(archive.path(entry.path))

@@ -177,5 +177,5 @@ class AcceptLoop:
                 ssl_handshake_timeout=self._handshake_timeout,
             )
         except OSError as error:
-            log.info("peer=%s TLS handshake failed: %s", peer, error)
+            log.warning("peer=%s TLS handshake failed: %s", peer, error)
             self.connection_closed()

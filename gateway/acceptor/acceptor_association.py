@@ -132,7 +132,7 @@ class AcceptorAssociation:
             else:
                 self._conclude(refusal or negotiate(request, self.shared.policy, answers))
         except Exception:
-            log.exception("association=%s negotiation failed", self.id)
+            log.exception("association=%s negotiation failed", self.engine.name)
             self.abort("negotiation failed")
 
     def _conclude(self, outcome: AAssociateAC | AAssociateRJ) -> None:
@@ -166,11 +166,11 @@ class AcceptorAssociation:
             rejection = error.rejection
             log.warning(
                 "association=%s A-ASSOCIATE-RJ (%d,%d,%d): %s",
-                *(self.id, rejection.result, rejection.source, rejection.reason),
+                *(self.engine.name, rejection.result, rejection.source, rejection.reason),
                 rejection.describe(),
             )
         elif not isinstance(error, Released):
-            log.warning("association=%s %s", self.id, error)
+            log.warning("association=%s %s", self.engine.name, error)
         self.shared.places.leave(self)
         if self._negotiating is not None and self._negotiating is not asyncio.current_task():
             self._negotiating.cancel()

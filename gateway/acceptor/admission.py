@@ -142,7 +142,9 @@ async def ask(
         elif event.fails_closed:
             return TEMPORARY_CONGESTION
         if value is not _NO_ANSWER and understood is None:
-            log.error("association=%s the answer to %s is not valid", association.id, event)
+            log.error(
+                "association=%s the answer to %s is not valid", association.engine.name, event
+            )
     return Answers(**given)
 
 
@@ -153,11 +155,13 @@ async def _ask(association: Asker, event: InterventionEvent, payload: dict[str, 
     except Unanswered as error:
         if error.reason is Reason.NOBODY:
             return _NOBODY
-        log.warning("association=%s %s unanswered: %s", association.id, event, error)
+        name = association.engine.name
+        log.warning("association=%s %s unanswered: %s", name, event, error)
         return _NO_ANSWER
     if "failed" in answer.payload:
         why = answer.payload.get("error", "")
-        log.error("association=%s the %s handler failed: %s", association.id, event, why)
+        name = association.engine.name
+        log.error("association=%s the %s handler failed: %s", name, event, why)
         return _NO_ANSWER
     return answer.payload.get("value")
 

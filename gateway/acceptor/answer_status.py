@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.dimse.command_elements import BY_KEYWORD, VR
 from gateway.dimse.services import is_known_status
@@ -31,16 +31,26 @@ def failures_of(event: InterventionEvent) -> Failures:
     return event.failures
 
 
+class Named(Protocol):
+    """An association, as far as a log line names it."""
+
+    @property
+    def name(self) -> object: ...
+
+
 def status_of(
-    event: InterventionEvent, request: Request, payload: Mapping[str, Any], where: str
+    event: InterventionEvent,
+    request: Request,
+    payload: Mapping[str, Any],
+    association: Named,
 ) -> tuple[int, dict[str, Any]]:
     """Return the status of the response to `request`, and further elements by PS3.7 keyword.
 
-    `where` names the association in the log. An invalid answer is a failure, never a success.
+    The log names the association. An invalid answer is a failure, never a success.
     """
     failures = failures_of(event)
     if kind := payload.get("failed"):
-        failed(event, str(kind), str(payload.get("error")), where)
+        failed(event, str(kind), str(payload.get("error")), association)
         return failures.of(kind), {}
     status, elements = payload.get("status"), payload.get("elements", {})
     if type(status) is int and status == SUCCESS and elements == {}:
@@ -51,19 +61,23 @@ def status_of(
         and _are_sound(elements)
         and _can_be_sent(request, status, elements)
     ):
-        log.error("association=%s the answer to %s is not valid", where, event)
+        log.error("association=%s the answer to %s is not valid", association.name, event)
         return failures.bad_status, {}
     if event.fate(status) is Fate.FORBIDDEN:
-        log.error("association=%s the answer 0x%04X does not end %s", where, status, event)
+        log.error(
+            "association=%s the answer 0x%04X does not end %s", association.name, status, event
+        )
         return failures.forbidden, {}
     if not is_known_status(request.sop_class_uid, status):
-        log.warning("association=%s the service has no status 0x%04X", where, status)
+        log.warning(
+            "association=%s status=0x%04X is not one of the service", association.name, status
+        )
     return status, elements
 
 
-def failed(event: InterventionEvent, kind: str, why: str, where: str) -> None:
+def failed(event: InterventionEvent, kind: str, why: str, association: Named) -> None:
     """Log what went wrong in a worker."""
-    log.error("association=%s the %s handler failed (%s): %s", where, event, kind, why)
+    log.error("association=%s the %s handler failed (%s): %s", association.name, event, kind, why)
 
 
 def _are_sound(elements: object) -> bool:

@@ -104,12 +104,12 @@ class WorkerRequest:
         try:
             self.take_answer(answer)
         except Exception:
-            log.exception("association=%s an operation failed", self.association.id)
+            log.exception("association=%s an operation failed", self.engine.name)
             self.engine.fail()
 
     def unanswered(self, error: Unanswered) -> None:
         self._intervention = None
-        log.warning("association=%s %s unanswered: %s", self.association.id, self.event, error)
+        log.warning("association=%s %s unanswered: %s", self.engine.name, self.event, error)
         self.take_failure(error)
 
     def take_answer(self, answer: Answer) -> None:
@@ -125,7 +125,7 @@ class WorkerRequest:
 
     def status(self, payload: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Return status and elements of the response that an answer becomes."""
-        return status_of(self.event, self.request, payload, self.association.id)
+        return status_of(self.event, self.request, payload, self.engine)
 
     def respond(
         self, status: int, elements: dict[str, Any] | None = None, data_set: bytes | None = None
@@ -142,7 +142,7 @@ class WorkerRequest:
         """Send the final response; tell a worker that is still busy with the request."""
         self.respond(status, elements, data_set)
         self._put_down()
-        self.engine.inbox.finished(self)
+        self.engine.inbox.finished(self, self.request.command_field, status)
 
     def _put_down(self) -> None:
         intervention, self._intervention = self._intervention, None

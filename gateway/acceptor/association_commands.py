@@ -83,7 +83,7 @@ async def _guarded(
     except AssociationError as error:
         command.fail(CommandFailure.ENDED, str(error))
     except Exception:
-        log.exception("association=%s a worker's command failed", command.association)
+        log.exception("association=%s a worker's command failed", engine.name)
         command.fail(CommandFailure.INVALID, "the acceptor failed to perform it")
 
 

@@ -78,7 +78,7 @@ class GetRequest(StreamedRequest):
                 else:
                     await self._one(answer)
         except Exception:
-            log.exception("association=%s an operation failed", self.association.id)
+            log.exception("association=%s an operation failed", self.engine.name)
             self.engine.fail()
         finally:
             self._work = None
@@ -127,7 +127,9 @@ class GetRequest(StreamedRequest):
         payload, association, engine = answer.payload, self.association, self.engine
         if "failed" in payload:
             log.error(
-                "association=%s C-GET sub-operation: %s", association.id, payload.get("error")
+                "association=%s C-GET sub-operation: %s",
+                association.engine.name,
+                payload.get("error"),
             )
             return None, str(payload.get("sop_instance_uid", ""))
         contexts = engine.upper.accepted_contexts.values()
@@ -137,16 +139,16 @@ class GetRequest(StreamedRequest):
             request = CStoreRQ(engine.in_flight.next_message_id(), sop_class, uid)
             request.encode(has_data_set=True)
         except Unsendable as error:
-            log.warning("association=%s C-GET sub-operation: %s", association.id, error)
+            log.warning("association=%s C-GET sub-operation: %s", association.engine.name, error)
             return None, error.sop_instance_uid
         except LocalProtocolError as error:  # the worker's answer does not have UIDs
-            log.error("association=%s C-GET sub-operation: %s", association.id, error)  # noqa: TRY400 - no bug here
+            log.error("association=%s C-GET sub-operation: %s", association.engine.name, error)  # noqa: TRY400 - no bug here
             return None, ""
         try:
             data_set = self._answers.pieces(answer) if "more" in payload else instance.data_set()
             operation = await engine.in_flight.invoke(context, request, data_set)
         except OSError as error:
-            log.warning("association=%s C-GET sub-operation: %s", association.id, error)
+            log.warning("association=%s C-GET sub-operation: %s", association.engine.name, error)
             return None, uid
         return (await operation.final()).status, uid
 

@@ -103,10 +103,10 @@ class StoreRequest(WorkerRequest):
             sync = self._durable and shared.settings.durable
             sealed = await shared.spool.seal(self._writer, sync=sync)
         except SpoolError as error:
-            log.error("association=%s C-STORE data set not stored: %s", self.association.id, error)  # noqa: TRY400 - no bug here
+            log.error("association=%s C-STORE data set not stored: %s", self.engine.name, error)  # noqa: TRY400 - no bug here
             self._end(OUT_OF_RESOURCES, {"ErrorComment": "Out of resources: spool"})
         except Exception:
-            log.exception("association=%s an operation failed", self.association.id)
+            log.exception("association=%s an operation failed", self.engine.name)
             self.engine.fail()
         else:
             self._sealing = None

@@ -52,7 +52,7 @@ class GatheredRequest(WorkerRequest):
         self._throw_away("Its memory is needed for other peers")
 
     def _throw_away(self, why: str) -> None:
-        log.warning("association=%s %s: %s", self.association.id, self.event, why)
+        log.warning("association=%s %s: %s", self.engine.name, self.event, why)
         self._too_much = why
         self._let_go()
 

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 
 from gateway.association.errors import Aborted, AssociationError, Rejected, Released, TimedOut
 from gateway.association.inbox import Inbox
+from gateway.association.message_counts import MessageCounts
 from gateway.association.notify import Notifications, trace_wanted
 from gateway.association.operations_in_flight import OperationsInFlight
 from gateway.association.outbox import Outbox
@@ -43,6 +44,7 @@ from gateway.events import (
     EVT_ESTABLISHED,
     EVT_REQUESTED,
 )
+from gateway.log import AssociationName
 from gateway.ul.fsm import Side, State
 from gateway.ul.pdu import AAbort, AAssociateAC, AAssociateRJ, AReleaseRP, AReleaseRQ
 from gateway.ul.primitives import (
@@ -127,13 +129,15 @@ class AssociationEngine:
         self.notifications = Notifications(port.publish, topics)
         self.tracer: Callable[[Sequence[Transition | PduTraced]], None] = self.notifications.traced
         """Takes transitions and PDUs, while `upper.trace` asks for them."""
+        self.counts = MessageCounts()
         self.outbox = Outbox(self)
-        self.in_flight = OperationsInFlight(self.transport, self.outbox, self.settle)
+        self.in_flight = OperationsInFlight(self.transport, self.outbox, self.counts, self.settle)
         self.inbox = Inbox(self)
         self.established: asyncio.Future[None] = loop.create_future()
         self.over: asyncio.Future[None] = loop.create_future()
         """Done when the association has ended."""
         self.connection_closed = asyncio.Event()
+        self._established_at: float | None = None
         self._timeouts = timeouts
         self._timer = SilenceTimer(self)
 
@@ -148,6 +152,14 @@ class AssociationEngine:
         self.transport.send_timeout = timeouts.send
         if self._timer.is_running:
             self._timer.start()
+
+    @property
+    def name(self) -> AssociationName:
+        """The association and its peer, for log lines."""
+        host, port = self.transport.remote
+        request = self.upper.request
+        titles = (request.calling_ae_title, request.called_ae_title) if request else ("", "")
+        return AssociationName(self.id, f"{host}:{port}", *titles)
 
     def watch(self, topics: Collection[str]) -> None:
         """Set the names of the events that somebody watches from now on."""
@@ -207,7 +219,7 @@ class AssociationEngine:
             text = f"the peer's message made no sense: {error}; aborted"
             self.abort(Aborted(text), error.source, error.reason)
         except Exception:
-            log.exception("association=%s failed", self.id)
+            log.exception("association=%s failed", self.name)
             self.fail()
 
     def _primitive(self, primitive: Primitive) -> None:
@@ -281,7 +293,7 @@ class AssociationEngine:
     def _establish(self) -> None:
         self.phase, self.state = Phase.ESTABLISHED, "established"
         self._timer.start()
-        self.inbox.progress = self._loop.time()
+        self.inbox.progress = self._established_at = self._loop.time()
         self.established.set_result(None)
         self.port.established()
         self.notifications.tell(EVT_ACCEPTED)
@@ -362,6 +374,18 @@ class AssociationEngine:
         self.in_flight.stop(error)
         self.notifications.ended(error)
         self.port.association_ended(error)
+        if self._established_at is not None:
+            self._log_end(self._loop.time() - self._established_at)
+
+    def _log_end(self, seconds: float) -> None:
+        counts, transport = self.counts, self.transport
+        log.info(
+            "association=%s ended=%s contexts=%d messages=%d instances=%d received=%d sent=%d "
+            "statuses=%r seconds=%.3f why=%r",
+            *(self.name, self.state, len(self.upper.accepted_contexts)),
+            *(counts.messages, counts.instances, transport.received, transport.sent),
+            *(counts.statuses(), seconds, str(self.ended)),
+        )
 
     # notifications
 

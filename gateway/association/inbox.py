@@ -15,19 +15,23 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
+from gateway.association.message_counts import UNKNOWN
 from gateway.dimse.assembler import Assembler, DataFragment, MessageEnded, MessageFailed
-from gateway.dimse.message import CCancelRQ, Request, Response, error_response
+from gateway.dimse.command_elements import RESPONSE
+from gateway.dimse.message import CCancelRQ, Request, Response, UnrecognizedRSP, error_response
 from gateway.dimse.operations import Operations
 from gateway.dimse.services import check_request
 from gateway.errors import DimseError
 
 if TYPE_CHECKING:
+    from gateway.association.message_counts import MessageCounts
     from gateway.association.notify import Notifications
     from gateway.association.operations_in_flight import OperationsInFlight
     from gateway.association.outbox import Outbox
     from gateway.association.port import PeerRequest, Port
     from gateway.association.transport import Transport
     from gateway.dimse.assembler import MessageBegun
+    from gateway.log import AssociationName
     from gateway.ul.primitives import PDataPart
     from gateway.ul.upper_layer import UpperLayer
 
@@ -42,13 +46,16 @@ COMMANDS = 256
 class Receiving(Protocol):
     """The part of the engine that the inbox uses."""
 
-    id: str
+    counts: MessageCounts
     port: Port
     upper: UpperLayer
     transport: Transport
     notifications: Notifications
     in_flight: OperationsInFlight
     outbox: Outbox
+
+    @property
+    def name(self) -> AssociationName: ...
 
     def settle(self) -> None: ...
 
@@ -74,7 +81,10 @@ class Prepared:
 
     def perform(self) -> None:
         self._inbox.respond(self._context_id, self._response)
-        self._inbox.finished(self)
+        response = self._response
+        is_known = not isinstance(response, UnrecognizedRSP)
+        command = response.command_field & ~RESPONSE if is_known else UNKNOWN
+        self._inbox.finished(self, command, response.status)
 
     def cancel(self) -> None:
         """Do nothing: it is answered at once anyway."""
@@ -183,8 +193,8 @@ class Inbox:
             return self._engine.port.receive(context, begun)
         except DimseError as error:
             log.warning(
-                "association=%s %s refused: 0x%04X %s",
-                *(self._engine.id, type(request).__name__, error.status, error),
+                "association=%s %s refused status=0x%04X: %s",
+                *(self._engine.name, type(request).__name__, error.status, error),
             )
             self.refused += 1
             response = request.response(error.status, error_comment=str(error))
@@ -195,7 +205,8 @@ class Inbox:
         error = failed.error
         self.refused += 1
         log.warning(
-            "association=%s request refused: 0x%04X %s", self._engine.id, error.status, error
+            "association=%s request refused status=0x%04X: %s",
+            *(self._engine.name, error.status, error),
         )
         return Prepared(self, None, failed.context_id, error_response(error))
 
@@ -234,13 +245,14 @@ class Inbox:
                 request.perform()
         except Exception:
             # Nobody knows whether a response was sent: only an abort is correct.
-            log.exception("association=%s an operation failed", self._engine.id)
+            log.exception("association=%s an operation failed", self._engine.name)
             self._engine.fail()
         finally:
             self._is_starting = False
 
-    def finished(self, request: PeerRequest) -> None:
-        """Take note that the final response to a request was sent, or never will be."""
+    def finished(self, request: PeerRequest, command: int, status: int) -> None:
+        """Take note that the final response to a request was sent, with its command field."""
+        self._engine.counts.performed[command, status] += 1
         if request not in self._running:
             return
         del self._running[request]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from gateway.association.errors import AssociationError
+    from gateway.association.message_counts import MessageCounts
     from gateway.association.outbox import DataSource, Groups, Outbox
     from gateway.association.transport import Transport
     from gateway.dimse.assembler import MessageBegun
@@ -76,9 +77,16 @@ class ArrivingResponse:
 class OperationsInFlight:
     """The operations of one association, and those that wait for room in its window."""
 
-    def __init__(self, transport: Transport, outbox: Outbox, settle: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        outbox: Outbox,
+        counts: MessageCounts,
+        settle: Callable[[], None],
+    ) -> None:
         self._transport = transport
         self._outbox = outbox
+        self._counts = counts
         self._settle = settle
         self._loop = asyncio.get_running_loop()
         self._invocations = Invocations()
@@ -217,6 +225,7 @@ class OperationsInFlight:
         """Hand a complete response to its operation."""
         operation.deliver(received)
         if operation.is_over:
+            self._counts.invoked[operation.request.command_field, received.status] += 1
             self._move_up(operation)
             self.forget(operation)
         elif operation.since is not None:

@@ -17,8 +17,8 @@ class PeerRequest(Protocol):
 
     The engine's inbox hands over the data set while it arrives, and calls `perform` once all of it
     is there and the window has room. The request sends its responses through the engine's outbox
-    and ends with `inbox.finished(self)`. If the association ends first, it is told by `discard` or
-    `stop` instead.
+    and ends with `inbox.finished(self, command, status)`. If the association ends first, it is told
+    by `discard` or `stop` instead.
     """
 
     @property

@@ -82,6 +82,8 @@ class Transport(asyncio.BufferedProtocol):
         """The loop's time of the last read."""
         self.room = small_buffer
         """The buffer for the next read."""
+        self.received = self.sent = 0
+        """Bytes that passed, of PDUs."""
         self.local: tuple[str, int] = ("", 0)
         self.remote: tuple[str, int] = ("", 0)
         self._user = user
@@ -181,7 +183,9 @@ class Transport(asyncio.BufferedProtocol):
         upper = self._upper
         output = upper.bytes_to_send()
         if output and self._transport is not None and not self._finished:
-            self._transport.write(output[0] if len(output) == 1 else b"".join(output))
+            data = output[0] if len(output) == 1 else b"".join(output)
+            self.sent += len(data)
+            self._transport.write(data)
         if upper.is_traced:
             self.trace()
         if upper.deadline is not self._alarm.deadline:

@@ -113,6 +113,7 @@ RULES: dict[type, dict[str, rules.Rule]] = {
     settings.LogSettings: {
         "level": rules.one_of(*log.LEVELS),
         "format": rules.one_of(*log.FORMATS),
+        "repeats": rules.whole(0, 1_000_000),
     },
     settings.WorkerTable: {
         "enabled": rules.FLAG,

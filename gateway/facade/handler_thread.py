@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
+from gateway.log import AssociationName
 from gateway.sdk.event import Event
 from gateway.sdk.handler_errors import log_raised
 
@@ -36,6 +37,7 @@ class LocalAssociation(Protocol):
     """An association of this process, as far as its events need it."""
 
     name: str
+    requestor: ServiceUserView
     acceptor: ServiceUserView
 
 
@@ -57,8 +59,10 @@ class LocalEvent(Event):
         return self._assoc
 
     @property
-    def assoc_id(self) -> str:
-        return self._assoc.name
+    def assoc_name(self) -> AssociationName:
+        requestor, acceptor = self._assoc.requestor, self._assoc.acceptor
+        peer = f"{acceptor.address}:{acceptor.port}"
+        return AssociationName(self._assoc.name, peer, requestor.ae_title, acceptor.ae_title)
 
 
 class HandlerThread:

@@ -144,7 +144,7 @@ class RequestReceiver:
 
     def _reply(self, answer: Answer) -> Reply:
         event, request = self._bound.event, self._incoming.request
-        status, elements = status_of(event, request, answer.payload, self._assoc.name)  # type: ignore[arg-type]
+        status, elements = status_of(event, request, answer.payload, self._assoc)  # type: ignore[arg-type]
         return Reply(status, answer.data if has_data_set(status) else None, elements)
 
     def _clear(self) -> None:

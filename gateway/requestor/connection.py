@@ -185,7 +185,7 @@ class RequestorConnection:
         invoked, _ = agreed_async_ops(self._request, self.acceptance)
         self.engine.in_flight.window = invoked
         for text in misplaced_answers(self._request, self.acceptance):
-            log.warning("association=%s A-ASSOCIATE-AC: %s", self.engine.id, text)
+            log.warning("association=%s A-ASSOCIATE-AC: %s", self.engine.name, text)
 
     def receive(self, context: AcceptedContext, begun: MessageBegun) -> PeerRequest:
         return self._incoming.receive(context, begun)

@@ -124,7 +124,7 @@ class IncomingRequests:
         reply = Reply(reply) if isinstance(reply, int) else reply
         response = handled.request.response(reply.status, reply.elements)
         self._inbox.respond(handled.context.id, response, reply.data_set)
-        self._inbox.finished(handled)
+        self._inbox.finished(handled, handled.request.command_field, reply.status)
 
     def start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.errors import GatewayError
 from gateway.events import CATALOGUE, InterventionEvent, NotificationEvent
+from gateway.log import AssociationName
 from gateway.sdk import assoc
 from gateway.sdk import event_attributes as make
 from gateway.sdk.event_attributes import EventAttribute, attributes_of, has_attribute
@@ -170,12 +171,15 @@ class Event:
         return assoc.decode(self._blob, self._send_command)  # type: ignore[arg-type]
 
     @property
-    def assoc_id(self) -> str:
-        """The association's identity for a log line; never raises."""
+    def assoc_name(self) -> AssociationName:
+        """The association and its peer, for `association=%s` in a log line; never raises."""
         try:
-            return self.assoc.id
+            assoc = self.assoc
+            host, port = assoc.remote
+            titles = assoc.requestor.ae_title, assoc.acceptor.ae_title
+            return AssociationName(assoc.id, f"{host}:{port}", *titles)
         except GatewayError:
-            return "?"
+            return AssociationName("?", "?", "", "")
 
     def publish(
         self, event: NotificationEvent | str, body: Mapping[str, Any] | None = None

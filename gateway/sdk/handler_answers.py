@@ -128,8 +128,8 @@ def pair_answer(event: Event, returned: Any) -> Answer:
     try:
         encoded = encode(attached, event.context.transfer_syntax)
     except DatasetError as error:
-        where = event.name, event.assoc_id
-        log.error("event=%s assoc=%s the answer: %s", *where, error)  # noqa: TRY400 - says it all
+        where = event.name, event.assoc_name
+        log.error("event=%s association=%s the answer: %s", *where, error)  # noqa: TRY400 - says it all
         return failure("encoding", f"{event.name}: {error}")
     return Answer(answer.payload, encoded, answer.final)
 

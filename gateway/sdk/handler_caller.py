@@ -218,7 +218,8 @@ class HandlerCaller:
         """Return the answer for a handler that raised, and log it."""
         self.failures += 1
         self.last_exception = f"{type(error).__name__} in {job.event.name} ({job.bound.name})"
-        log_raised(error, f"{job.event.name} assoc={job.event.assoc_id}", job.bound.name)
+        where = job.event.assoc_name
+        log_raised(error, job.event.name, job.bound.name, association=where)
         return raised(error)
 
     def _try_to_answer(self, job: HandlerJob, answer: Answer) -> None:

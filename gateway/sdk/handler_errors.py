@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from gateway.errors import ConfigError, GatewayError, LocalProtocolError
+
+if TYPE_CHECKING:
+    from gateway.log import AssociationName
 
 log = logging.getLogger("gateway.sdk")
 
@@ -13,7 +17,13 @@ _BUGS = (ConfigError, LocalProtocolError)
 
 
 def log_raised(
-    error: BaseException, event: str, handler: str, detail: str = "", log: logging.Logger = log
+    error: BaseException,
+    event: str,
+    handler: str,
+    detail: str = "",
+    *,
+    association: AssociationName | None = None,
+    log: logging.Logger = log,
 ) -> None:
     """Log that a handler raised, with the traceback if the cause may be in the handler's code.
 
@@ -22,5 +32,9 @@ def log_raised(
     """
     is_bug = not isinstance(error, GatewayError) or isinstance(error, _BUGS)
     text = detail if is_bug else f"{detail}: {error}"
-    what = event, handler, text
-    log.error("event=%s handler=%s raised%s", *what, exc_info=error if is_bug else None)
+    trace = error if is_bug else None
+    if association is None:
+        log.error("event=%s handler=%s raised%s", event, handler, text, exc_info=trace)
+    else:
+        what = association, event, handler, text
+        log.error("association=%s event=%s handler=%s raised%s", *what, exc_info=trace)

@@ -248,7 +248,7 @@ class ChildKeeper:
         self.heard = time.monotonic()
         if report.get("ready"):
             self.ready.set()
-            _log.info("child=%s pid=%d ready", child.name, child.pid)
+            _log.info("child=%s child_pid=%d ready", child.name, child.pid)
             if self._order:
                 child.order(**self._order)
             self._enter(ChildState.READY)

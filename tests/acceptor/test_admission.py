@@ -82,7 +82,11 @@ def request(**information: Any):
 
 async def ask(event, answer: Any) -> Answers | AAssociateRJ:
     """Return the result of one answer to one event."""
-    actor = SimpleNamespace(shared=house(Fabric(answer=answer)), id="test", description=lambda: b"")
+    actor = SimpleNamespace(
+        shared=house(Fabric(answer=answer)),
+        engine=SimpleNamespace(name="test"),
+        description=lambda: b"",
+    )
     return await admission.ask(actor, {event: {}})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from gateway.events import EVT_ASSOCIATE, EVT_C_ECHO, EVT_C_FIND, EVT_C_STORE
 from gateway.uid import KEYWORDS
 
 CT = KEYWORDS["CTImageStorage"]
+ASSOCIATION = SimpleNamespace(name="test")
 STORE = CStoreRQ(1, CT, "1.2.3")
 FIND = CFindRQ(1, KEYWORDS["PatientRootQueryRetrieveInformationModelFind"])
 
@@ -38,7 +40,7 @@ GARBLED: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("payload", GARBLED, ids=repr)
 def test_a_garbled_answer_is_a_failure(payload: dict[str, Any]) -> None:
-    assert status_of(EVT_C_STORE, STORE, payload, "test") == (0xC002, {})
+    assert status_of(EVT_C_STORE, STORE, payload, ASSOCIATION) == (0xC002, {})
 
 
 @pytest.mark.parametrize(
@@ -47,38 +49,38 @@ def test_a_garbled_answer_is_a_failure(payload: dict[str, Any]) -> None:
 )
 def test_a_failed_handler_has_the_status_of_the_catalogue(kind: str, status: int) -> None:
     payload = {"failed": kind, "error": "why", "status": 0}
-    assert status_of(EVT_C_STORE, STORE, payload, "test") == (status, {})
+    assert status_of(EVT_C_STORE, STORE, payload, ASSOCIATION) == (status, {})
 
 
 def test_a_failure_of_a_kind_nobody_knows_is_a_failure() -> None:
-    assert status_of(EVT_C_STORE, STORE, {"failed": "unheard of"}, "test") == (0xC002, {})
+    assert status_of(EVT_C_STORE, STORE, {"failed": "unheard of"}, ASSOCIATION) == (0xC002, {})
 
 
 @pytest.mark.parametrize("status", [0xFF00, 0xFF01, 0xFE00])
 def test_what_does_not_end_a_store_is_forbidden(status: int) -> None:
-    assert status_of(EVT_C_STORE, STORE, {"status": status}, "test") == (0xC002, {})
+    assert status_of(EVT_C_STORE, STORE, {"status": status}, ASSOCIATION) == (0xC002, {})
 
 
 def test_what_a_service_streams_it_may_answer() -> None:
-    assert status_of(EVT_C_FIND, FIND, {"status": 0xFF00}, "test") == (0xFF00, {})
+    assert status_of(EVT_C_FIND, FIND, {"status": 0xFF00}, ASSOCIATION) == (0xFF00, {})
 
 
 def test_a_status_outside_the_services_table_is_sent_and_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    assert status_of(EVT_C_STORE, STORE, {"status": 0x1234}, "test") == (0x1234, {})
-    assert "the service has no status 0x1234" in caplog.text
+    assert status_of(EVT_C_STORE, STORE, {"status": 0x1234}, ASSOCIATION) == (0x1234, {})
+    assert "status=0x1234 is not one of the service" in caplog.text
 
 
 def test_optional_elements_come_along() -> None:
     elements = {"ErrorComment": "no room", "OffendingElement": [0x00080018]}
     payload = {"status": 0xA700, "elements": elements}
-    assert status_of(EVT_C_STORE, STORE, payload, "test") == (0xA700, elements)
+    assert status_of(EVT_C_STORE, STORE, payload, ASSOCIATION) == (0xA700, elements)
 
 
 def test_an_echo_vouches_for_the_association_only() -> None:
     payload = {"failed": "raised", "error": "x"}
-    assert status_of(EVT_C_ECHO, CEchoRQ(1), payload, "test") == (0x0000, {})
+    assert status_of(EVT_C_ECHO, CEchoRQ(1), payload, ASSOCIATION) == (0x0000, {})
 
 
 def test_a_negotiation_event_has_no_status() -> None:

@@ -121,7 +121,7 @@ class Held:
         response = self.request.response(status)
         self.role.engine.outbox.send(self.context.id, response, data_set)
         if status & 0xFF00 != 0xFF00:
-            self.role.engine.inbox.finished(self)
+            self.role.engine.inbox.finished(self, self.request.command_field, status)
 
     def cancel(self) -> None:
         self.calls.append("cancel")

@@ -385,7 +385,7 @@ def test_an_association_that_cannot_be_decoded(executor, acceptor, caplog):
     executor.submit("t", BoundHandler(evt.EVT_C_ECHO, lambda event: event.assoc), event, 30)
     assert acceptor.payload()["failed"] == "raised"
     assert executor.drain(WAIT)
-    assert "assoc=? " in caplog.text
+    assert "association=? " in caplog.text
 
 
 class Hanging:

@@ -10,6 +10,7 @@ from gateway.association.errors import Aborted
 from gateway.datasets import DatasetError
 from gateway.dimse.message import CFindRQ
 from gateway.errors import ConfigError, FabricError, LocalProtocolError
+from gateway.log import AssociationName
 from gateway.sdk.handler_errors import log_raised
 from gateway.sdk.peer_responses import PeerResponse, answer_of
 from tests.peers import wire
@@ -17,16 +18,17 @@ from tests.peers import wire
 
 @pytest.mark.parametrize("error", [DatasetError("cut off"), Aborted("gone"), FabricError("late")])
 def test_what_a_peer_can_cause_is_a_line(error, caplog) -> None:
-    log_raised(error, "EVT_C_FIND assoc=1", "find")
+    log_raised(error, "EVT_C_FIND", "find", association=AssociationName("1", "h:2", "", ""))
     (record,) = caplog.records
-    assert record.getMessage() == f"event=EVT_C_FIND assoc=1 handler=find raised: {error}"
+    named = "association=1 peer=h:2 event=EVT_C_FIND handler=find"
+    assert record.getMessage() == f"{named} raised: {error}"
     assert record.exc_info is None
     assert "Traceback" not in caplog.text
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), ConfigError("x"), LocalProtocolError("x")])
 def test_a_bug_has_its_traceback(error, caplog) -> None:
-    log_raised(error, "EVT_C_FIND", "find", " for a batch of 3", logging.getLogger("other"))
+    log_raised(error, "EVT_C_FIND", "find", " for a batch of 3", log=logging.getLogger("other"))
     (record,) = caplog.records
     assert record.getMessage() == "event=EVT_C_FIND handler=find raised for a batch of 3"
     assert record.name == "other"

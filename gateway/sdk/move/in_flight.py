@@ -122,7 +122,7 @@ class SuboperationsInFlight:
             return StartedStore(_uid_in(instance), failed)
 
     def _warn(self, error: Exception) -> None:
-        log.warning("association=%s C-MOVE sub-operation: %s", self._event.assoc_id, error)
+        log.warning("association=%s C-MOVE sub-operation: %s", self._event.assoc_name, error)
 
 
 def _originator(event: Event) -> tuple[str, int] | None:

@@ -1,0 +1,76 @@
+"""What an operator reads: one line for each association, and a log that stops nobody."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+
+from tests.conftest import running
+from tests.patience import WALL
+from tests.peers import instances, procfs, sender, wire
+from tests.peers.process import COMMAND, READY, Lines
+from tests.peers.raw import RawPeer, echo_ok
+
+F_SETPIPE_SZ = 1031
+FLOOD = 300
+
+
+def test_each_association_is_one_line_with_its_peer_and_counts() -> None:
+    with running('[log]\nformat = "json"\n') as gateway:
+        mine = instances.many(3, size=2000)
+        sender.store_all(gateway.address, mine)
+        found = gateway.program.err.wait_for(r'.*"ended": "released".*')
+        line = json.loads(found[0])
+        assert line["process"] == "acceptor-0"
+        assert (line["messages"], line["instances"], line["contexts"]) == (3, 3, 1)
+        assert line["statuses"] == "C-STORE:0000=3"
+        assert line["calling"]
+        assert line["called"]
+        assert line["peer"].startswith("127.0.0.1:")
+        assert line["received"] > 5000
+        assert line["sent"] > 0
+
+
+def test_a_warning_about_a_peer_names_its_address_and_titles() -> None:
+    with running('[policy]\ncalling_ae_titles = ["CT1"]\n') as gateway:
+        with RawPeer(gateway.address) as peer:
+            peer.send(wire.associate_rq(calling="STRANGER"))
+            peer.recv_all()
+        gateway.program.err.wait_for(
+            r"warning .* association=\w+ peer=127\.0\.0\.1:\d+ calling='STRANGER' called='GATEWAY' "
+            r"A-ASSOCIATE-RJ \(1,1,3\)"
+        )
+
+
+def test_standard_error_that_nobody_reads_stops_nothing(folder) -> None:
+    unread, pipe = os.pipe()
+    fcntl.fcntl(pipe, F_SETPIPE_SZ, 4096)
+    with subprocess.Popen(
+        [COMMAND, "serve", "--port", "0", "--data", str(folder / "data")],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=pipe,
+        start_new_session=True,
+        env={**os.environ, "DICOM_GATEWAY_LOG__REPEATS": "0"},
+    ) as gateway:
+        os.close(pipe)
+        lines = Lines(gateway.stdout)
+        try:
+            ready = lines.wait_for(READY)
+            address = (ready["host"], int(ready["port"]))
+            for _ in range(FLOOD):
+                with RawPeer(address) as peer:
+                    peer.send(b"\x09garbage that is not DICOM" * 4)
+                    peer.recv_all()
+            assert echo_ok(address)
+            family = procfs.descendants(gateway.pid)
+            gateway.terminate()
+            assert gateway.wait(WALL) == 0
+            assert procfs.wait_gone(family) == set()
+        finally:
+            if gateway.poll() is None:
+                os.killpg(gateway.pid, 9)
+            os.close(unread)
+            lines.join()
