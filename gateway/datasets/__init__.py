@@ -9,6 +9,7 @@
     element_writer  elements whose values are encoded already, in any transfer syntax
     failed_list   the data set of Failed SOP Instance UID List alone
     coding        pydicom's data sets to bytes and back (pydicom)
+    bounded       data sets of requests, within bounds of size, elements and depth (pydicom)
     plain         the fast encoder of flat data sets of text (pydicom)
     conversion    between uncompressed transfer syntaxes, and to an accepted context (pydicom)
     validation    switches off pydicom's checks of values (pydicom)

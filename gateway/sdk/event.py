@@ -63,7 +63,9 @@ class Event:
     """The Part 10 file's bytes if it is not in the spool (up to 64 KiB); else None."""
 
     # EVT_C_FIND, EVT_C_GET, EVT_C_MOVE
-    identifier = EventAttribute(make.decoded)
+    identifier = EventAttribute(make.identifier)
+    """Raises DatasetError if it cannot be decoded, or is out of the bounds of `datasets.bounded`.
+    """
     move_destination = EventAttribute[str](make.parameter("MoveDestination"))
 
     # the DIMSE-N services

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from gateway.datasets import DatasetError
+from gateway.datasets.bounded import DATA_SET, IDENTIFIER, decode_bounded
 from gateway.datasets.coding import any_uid, decode, decode_file_meta
 from gateway.sdk import assoc, watched
 from gateway.sdk.request_parameters import (
@@ -105,9 +106,14 @@ def parameter(keyword: str) -> Callable[[Event], Any]:
     return lambda event: getattr(event.request, keyword)
 
 
+def identifier(event: Event) -> Dataset:
+    """Return the identifier of a C-FIND, C-GET or C-MOVE: it came in the envelope."""
+    return decode_bounded(bytes(event._data or b""), event.context.transfer_syntax, IDENTIFIER)
+
+
 def decoded(event: Event) -> Dataset:
-    """Return the data set of any request but a C-STORE: it came in the envelope."""
-    return decode(bytes(event._data or b""), event.context.transfer_syntax)
+    """Return the data set of an N-service: it came in the envelope."""
+    return decode_bounded(bytes(event._data or b""), event.context.transfer_syntax, DATA_SET)
 
 
 # C-STORE

@@ -1,0 +1,92 @@
+"""Data sets of requests, decoded within bounds: what a peer sends costs a bounded time and memory.
+
+A megabyte may inflate to a gigabyte, or have a hundred thousand elements, each of which is an
+object once it is decoded. So a data set is walked over before, header by header, without decoding
+(needs pydicom).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
+
+from gateway.datasets.coding import decode
+from gateway.datasets.deflation import inflate
+from gateway.datasets.element_steps import BytesSource, ElementWalk, Token, UnreadableDataSet
+from gateway.datasets.encoded import encoding_of
+from gateway.datasets.errors import DatasetError
+from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from gateway.datasets.element_steps import ElementStep
+
+_SMALL = 64 * 1024
+"""Bytes of a data set that may be decoded as far as it goes, though it cannot be walked over."""
+
+
+_COUNTED = (Token.VALUE, Token.SEQUENCE, Token.ITEM)
+_DEEPER = {Token.SEQUENCE: 1, Token.SEQUENCE_END: -1}
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the data set of a request may be."""
+
+    inflated: int
+    """Bytes, after inflating a deflated one."""
+    elements: int
+    """Elements and items, those of sequences included."""
+    depth: int
+    """Sequences in each other."""
+
+
+IDENTIFIER = Bounds(4 << 20, 4096, 16)
+"""For a C-FIND, C-GET or C-MOVE."""
+DATA_SET = Bounds(64 << 20, 200_000, 64)
+"""For an N-service: a commitment names all instances of a study, with two elements each."""
+
+
+def decode_bounded(data: bytes, transfer_syntax: str, bounds: Bounds) -> Dataset:
+    """Return the data set of a request as `decode` does; raise DatasetError if it is out of bounds.
+
+    A deflated one is inflated up to the bound only.
+    """
+    if transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+        data = inflate(BytesIO(data), bounds.inflated)
+        transfer_syntax = EXPLICIT_VR_LITTLE_ENDIAN
+    _check(data, transfer_syntax, bounds)
+    return decode(data, transfer_syntax)
+
+
+def _check(data: bytes, transfer_syntax: str, bounds: Bounds) -> None:
+    try:
+        _walk(ElementWalk(BytesSource(data), encoding_of(transfer_syntax), _is_sequence), bounds)
+    except UnreadableDataSet:
+        if len(data) > _SMALL:
+            raise
+
+
+def _walk(steps: ElementWalk, bounds: Bounds) -> None:
+    count = depth = 0
+    for step in steps:
+        count += step.token in _COUNTED
+        depth += _DEEPER.get(step.token, 0)
+        if count > bounds.elements:
+            raise DatasetError(f"the data set has more than {bounds.elements} elements")
+        if depth > bounds.depth:
+            raise DatasetError(f"the data set has more than {bounds.depth} nested sequences")
+
+
+def _is_sequence(step: ElementStep) -> bool:
+    return _is_sequence_tag(step.tag)
+
+
+@lru_cache(maxsize=4096)
+def _is_sequence_tag(tag: int) -> bool:
+    return dictionary_has_tag(tag) and dictionary_VR(tag) == "SQ"

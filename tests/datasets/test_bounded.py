@@ -1,0 +1,80 @@
+"""Data sets of requests: what inflates, has many elements or deep sequences is refused unread."""
+
+from __future__ import annotations
+
+import struct
+import tracemalloc
+import zlib
+
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian as Deflated
+from pydicom.uid import ExplicitVRLittleEndian as Explicit
+from pydicom.uid import ImplicitVRLittleEndian as Implicit
+
+from gateway.datasets.bounded import Bounds, decode_bounded
+from gateway.datasets.coding import encode
+from gateway.sdk import DatasetError
+
+BOUNDS = Bounds(inflated=100_000, elements=50, depth=3)
+SYNTAXES = pytest.mark.parametrize("syntax", [Implicit, Explicit, Deflated])
+
+
+def keys(count: int) -> Dataset:
+    dataset = Dataset()
+    for number in range(count):
+        dataset.add_new((0x0011, 0x1000 + number), "LO", "")
+    return dataset
+
+
+def nested(depth: int) -> Dataset:
+    dataset = Dataset()
+    dataset.PatientID = "deepest"
+    for _ in range(depth):
+        outer = Dataset()
+        outer.ReferencedSeriesSequence = [dataset]
+        dataset = outer
+    return dataset
+
+
+@SYNTAXES
+def test_what_is_within_bounds_is_decoded(syntax: str) -> None:
+    for dataset in (keys(50), nested(3), Dataset()):
+        decoded = decode_bounded(encode(dataset, syntax), syntax, BOUNDS)
+        assert list(decoded.keys()) == list(dataset.keys())
+
+
+@SYNTAXES
+@pytest.mark.parametrize(
+    ("dataset", "why"),
+    [(keys(51), "more than 50 elements"), (nested(4), "more than 3 nested sequences")],
+    ids=["keys", "depth"],
+)
+def test_what_is_out_of_bounds_is_refused(syntax: str, dataset: Dataset, why: str) -> None:
+    with pytest.raises(DatasetError, match=why):
+        decode_bounded(encode(dataset, syntax), syntax, BOUNDS)
+
+
+def test_items_count_as_elements() -> None:
+    dataset = Dataset()
+    dataset.ReferencedSeriesSequence = [Dataset() for _ in range(60)]
+    with pytest.raises(DatasetError, match="more than 50 elements"):
+        decode_bounded(encode(dataset, Implicit), Implicit, BOUNDS)
+
+
+def test_a_deflate_bomb_is_inflated_to_the_bound_only() -> None:
+    packer = zlib.compressobj(9, wbits=-15)
+    bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(64)) + packer.flush()
+    tracemalloc.start()
+    try:
+        with pytest.raises(DatasetError, match="inflates to more than 100000 bytes"):
+            decode_bounded(bomb, Deflated, BOUNDS)
+        assert tracemalloc.get_traced_memory()[1] < 3 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_large_bytes_that_cannot_be_read_to_their_end_are_refused() -> None:
+    cut = struct.pack("<HHI", 0x0010, 0x0010, 200_000) + b" " * 100_000
+    with pytest.raises(DatasetError, match="0010,0010"):
+        decode_bounded(cut, Implicit, BOUNDS)
