@@ -32,6 +32,21 @@ def query(level: Level, *keywords: str, **keys: str) -> Query:
     )
 
 
+def test_kinds_of_files_come_with_their_number_and_most_files_first(index):
+    ct, mr = entry("1.1").sop_class_uid, "1.2.840.10008.5.1.4.1.1.4"
+    index.add(entry("1.1")._replace(sop_class_uid=mr), kept("1.1"))
+    for number in range(2, 5):
+        index.add(entry(f"1.{number}"), kept(f"1.{number}"))
+    index.add(entry("1.5")._replace(transfer_syntax_uid="1.2.840.10008.1.2"), kept("1.5"))
+    index.add(entry("1.6"), kept("1.6", "2.2", "2.3"))
+    assert index.kinds(query(Level.IMAGE, StudyInstanceUID="1.3")) == [
+        (ct, "1.2.840.10008.1.2.1", 3),
+        (ct, "1.2.840.10008.1.2", 1),
+        (mr, "1.2.840.10008.1.2.1", 1),
+    ]
+    assert index.kinds(query(Level.IMAGE, StudyInstanceUID="9.9")) == []
+
+
 class TestAdding:
     def test_what_was_added_is_found_as_it_was(self, index):
         one = entry("1.1")

@@ -24,6 +24,7 @@ from gateway.datasets import (
 from gateway.datasets.coding import decode, decode_whole, encode, encoder
 from gateway.datasets.conversion import convert, encoded_instance, fit
 from gateway.datasets.instances import identify
+from gateway.part10 import file_meta
 from gateway.ul.negotiation import AcceptedContext
 from tests.peers import instances, wire
 from tests.requestor.conftest import TEST_FILES
@@ -93,8 +94,6 @@ def test_converted_instance_is_the_same(tmp_path, name: str, target: str) -> Non
     assert converted.transfer_syntax_uid == target
     assert converted.size == len(converted.data)
     path = tmp_path / "converted"
-    from gateway.part10 import file_meta
-
     meta = file_meta(converted.sop_class_uid, converted.sop_instance_uid, target)
     path.write_bytes(meta + converted.data)
     before, after = dcmread(instance.path), dcmread(path)
@@ -249,6 +248,30 @@ def test_a_data_set_that_was_read_keeps_its_bytes(named: str) -> None:
     _, instance = fit(decode(data, wire.EXPLICIT), accepted(named))
     assert b"\xc0\xdb\xb3" in instance.read()
     assert converted(instance.read(), wire.EXPLICIT, named) == data
+
+
+ODD = {
+    "ISO_IR 13": explicit(0x0008, 0x1030, b"LO", b"CT \xc0\xdb\xb3 1"),
+    "ISO 2022 IR 149": explicit(0x0008, 0x1030, b"LO", b"\x1b$)C\xb1\xe8\r\n\x1b$)C\xc1\xdf "),
+    "Latin-1": explicit(0x0008, 0x1030, b"LO", b"M\xfcller "),
+    "a private VR of two spaces": struct.pack("<HH2sHL", 0x0009, 0x1001, b"  ", 0, 4) + b"abcd",
+    "FL for FD": explicit(0x0018, 0x1271, b"FL", b"\0\0\x80?"),
+    "OX": struct.pack("<HH2sHL", 0x0009, 0x1001, b"OX", 0, 4) + b"abcd",
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_element_of_a_file_arrives_bit_by_bit_with_all_that_follows(tmp_path, name) -> None:
+    odd, pixels = ODD[name], bytes(range(64))
+    uids = explicit(0x0008, 0x0016, b"UI", wire.uid_value(wire.MR))
+    uids += explicit(0x0008, 0x0018, b"UI", b"1.2\0")
+    path = tmp_path / "odd.dcm"
+    meta = file_meta(wire.MR, "1.2", wire.EXPLICIT)
+    path.write_bytes(meta + uids + odd + explicit(0x7FE0, 0x0010, b"OW", pixels))
+    _, sent = fit(path, accepted(wire.IMPLICIT))
+    tag, value = odd[:4], odd[8 + 4 * (odd[4:6] in (b"  ", b"OX")) :]
+    here = tag + struct.pack("<L", len(value)) + value
+    assert sent.read().endswith(here + implicit(0x7FE0, 0x0010, pixels))
 
 
 def accepted(*syntaxes: str, sop_class: str = wire.MR) -> list[AcceptedContext]:
