@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 LONG_VRS = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"UC", b"UN", b"UR", b"UT"))
 ODD_VRS = (b"--", b"  ", b"??", b"\0\0", b"lo", b"OX", b"UN", b"SQ", b"OB", b"US", b"AT", b"FD")
+PLANTED = b"ZORBLAX^PLANTED"
+"""A patient's name, which must not be in any log."""
 ODD_VALUES = (
+    PLANTED,
+    PLANTED,
+    PLANTED,
     b"",
     b" ",
     b"\0",

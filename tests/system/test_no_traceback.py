@@ -1,4 +1,4 @@
-"""No traceback in any log for anything that a peer can send."""
+"""No traceback, and no value of a data set, in any log for anything that a peer can send."""
 
 from __future__ import annotations
 
@@ -265,3 +265,5 @@ def test_bad_input_leaves_no_traceback(gateway) -> None:
 def _check(log: str) -> None:
     before, found, after = log.partition("Traceback")
     assert not found, before[-1000:] + found + after[:4000]
+    told = [line for line in log.splitlines() if "ZORBLAX" in line]
+    assert not told, "\n".join(told[:20])
