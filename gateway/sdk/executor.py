@@ -76,6 +76,8 @@ class Executor:
         self._free = 0
         """The number of idle threads, minus the number of calls that wait for one."""
         self._running = False
+        self._is_short = False
+        """The system has no thread to give."""
 
     def start(self) -> None:
         with self._changed:
@@ -125,8 +127,16 @@ class Executor:
         self._queue.put(work)
 
     def _start_thread(self) -> None:
+        """Start a thread; without one, calls wait for those that there are, and for `tick`."""
         name = f"handler-{self._threads}"
-        threading.Thread(target=self._work, name=name, daemon=True).start()
+        try:
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+        except RuntimeError as error:
+            if not self._is_short:
+                self._is_short = True
+                log.warning("%d of %d threads: %s", self._threads, self._concurrency, error)
+            return
+        self._is_short = False
         self._threads += 1
         self._free += 1
 
@@ -160,6 +170,8 @@ class Executor:
         """Abandon requests past their deadline; return True once a handler is past its grace."""
         now = self._clock()
         with self._changed:
+            if self._free < 0 and self._running and self._threads < self._concurrency:
+                self._start_thread()
             waiting = [j for j in self._jobs.values() if j.extended_at is not None]
             late = [(j, j.deadline_at) for j in self._jobs.values() if j.deadline_at is not None]
         for job in waiting:

@@ -25,18 +25,27 @@ log = logging.getLogger("gateway.spool")
 
 
 class Threads:
-    """A fixed number of threads, started with the first call; calls start in order."""
+    """A fixed number of threads, started with the first call; calls start in order.
+
+    While the system has no thread to give, fewer do the work, and without any a call is made at
+    once, in the thread of the event loop.
+    """
 
     def __init__(self, number: int, name: str) -> None:
         self._number = number
         self._name = name
         self._threads: list[threading.Thread] = []
+        self._is_complete = False
+        self._is_short = False
         self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
 
     def submit(self, call: Callable[[], object]) -> None:
         """Run a call in a thread. Only for the thread of the event loop."""
-        if not self._threads:
+        if not self._is_complete:
             self._start()
+            if not self._threads:
+                _make(call)
+                return
         self._calls.put(call)
 
     def close(self) -> None:
@@ -46,20 +55,33 @@ class Threads:
         for thread in self._threads:
             thread.join()
         self._threads = []
+        self._is_complete = False
 
     def _start(self) -> None:
-        for number in range(self._number):
-            thread = threading.Thread(target=self._run, name=f"{self._name}-{number}", daemon=True)
-            thread.start()
+        while len(self._threads) < self._number:
+            name = f"{self._name}-{len(self._threads)}"
+            thread = threading.Thread(target=self._run, name=name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                if not self._is_short:
+                    self._is_short = True
+                    log.warning("%d of %d threads: %s", len(self._threads), self._number, error)
+                return
             self._threads.append(thread)
+        self._is_complete, self._is_short = True, False
 
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
-            try:
-                call()
-            except Exception:
-                log.exception("a call on a thread of the spool failed")
+            _make(call)
             del call  # it would keep a buffer alive until the next call
+
+
+def _make(call: Callable[[], object]) -> None:
+    try:
+        call()
+    except Exception:
+        log.exception("a call on a thread of the spool failed")
 
 
 class Strand:

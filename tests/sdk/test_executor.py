@@ -528,3 +528,22 @@ def test_drain_waits_for_what_is_in_hand(executor, acceptor):
     assert not executor.drain(0)
     hanging.go.set()
     assert executor.drain(WAIT)
+
+
+def test_a_call_waits_for_a_thread_while_the_system_has_none(acceptor, loop, clock, monkeypatch):
+    start = threading.Thread.start
+
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    executor = Executor(2, acceptor.send, loop=loop, clock=clock)
+    executor.start()
+    submit(executor, lambda event: 0xA700)
+    executor.tick()
+    assert executor.in_hand == 1
+    monkeypatch.setattr(threading.Thread, "start", start)
+    executor.tick()
+    assert acceptor.payload()["status"] == 0xA700
+    executor.stop()
+    assert executor.drain(WAIT)
