@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.sdk import DatasetError, GatewayError, Worker, evt, status, status_with_comment
 from workers.archive.extended_negotiation import Agreed, answers
-from workers.archive.identifier import FindQuery, Model, find_query
+from workers.archive.identifier import FindQuery, Model, find_query, not_understood
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.match_writer import MatchWriter
 from workers.archive.matching import BadIdentifier
@@ -43,7 +43,7 @@ class Finder(IndexedWorker):
             return
         except DatasetError as error:
             log.warning("association=%s C-FIND refused: %s", event.assoc_name, error)
-            yield status_with_comment(status.CANNOT_UNDERSTAND, str(error)), None
+            yield not_understood(error), None
             return
         title, syntax = event.assoc.ae.ae_title, event.context.transfer_syntax
         write = MatchWriter(request, title, syntax).write

@@ -18,7 +18,7 @@ from gateway.datasets.conversion import convert
 from gateway.datasets.syntaxes import usable_syntaxes
 from gateway.sdk import GatewayError, Worker, evt, status, status_with_comment
 from workers.archive.extended_negotiation import Agreed
-from workers.archive.identifier import Model, retrieve_query
+from workers.archive.identifier import Model, not_understood, retrieve_query
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.layout import FOLDER
 from workers.archive.matching import BadIdentifier
@@ -99,9 +99,9 @@ def _failure(event: Event, error: BadIdentifier | GatewayError) -> Dataset:
     if isinstance(error, BadIdentifier):
         return status_with_comment(status.DATA_SET_DOES_NOT_MATCH, str(error), error.tag)
     log.error("association=%s %s failed: %s", event.assoc_name, event.name, error)
-    understood = not isinstance(error, DatasetError)
-    code = status.UNABLE_TO_COUNT_MATCHES if understood else status.CANNOT_UNDERSTAND
-    return status_with_comment(code, str(error))
+    if isinstance(error, DatasetError):
+        return not_understood(error)
+    return status_with_comment(status.UNABLE_TO_COUNT_MATCHES, str(error))
 
 
 class _Converter:

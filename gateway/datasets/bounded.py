@@ -16,7 +16,7 @@ from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
 from gateway.datasets.coding import decode
 from gateway.datasets.deflation import inflate
-from gateway.datasets.element_steps import BytesSource, ElementWalk, Token, UnreadableDataSet
+from gateway.datasets.element_steps import BytesSource, ElementWalk, Token
 from gateway.datasets.encoded import encoding_of
 from gateway.datasets.errors import DatasetError
 from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from gateway.datasets.element_steps import ElementStep
-
-_SMALL = 64 * 1024
-"""Bytes of a data set that may be decoded as far as it goes, though it cannot be walked over."""
-
 
 _COUNTED = (Token.VALUE, Token.SEQUENCE, Token.ITEM)
 _DEEPER = {Token.SEQUENCE: 1, Token.SEQUENCE_END: -1}
@@ -55,21 +51,14 @@ DATA_SET = Bounds(64 << 20, 200_000, 64)
 def decode_bounded(data: bytes, transfer_syntax: str, bounds: Bounds) -> Dataset:
     """Return the data set of a request as `decode` does; raise DatasetError if it is out of bounds.
 
-    A deflated one is inflated up to the bound only.
+    It is an UnreadableDataSet if it cannot be read to its end: what is left of a cut identifier
+    could ask for something else. A deflated one is inflated up to the bound only.
     """
     if transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
         data = inflate(BytesIO(data), bounds.inflated)
         transfer_syntax = EXPLICIT_VR_LITTLE_ENDIAN
-    _check(data, transfer_syntax, bounds)
+    _walk(ElementWalk(BytesSource(data), encoding_of(transfer_syntax), _is_sequence), bounds)
     return decode(data, transfer_syntax)
-
-
-def _check(data: bytes, transfer_syntax: str, bounds: Bounds) -> None:
-    try:
-        _walk(ElementWalk(BytesSource(data), encoding_of(transfer_syntax), _is_sequence), bounds)
-    except UnreadableDataSet:
-        if len(data) > _SMALL:
-            raise
 
 
 def _walk(steps: ElementWalk, bounds: Bounds) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import deque
 from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -63,10 +64,19 @@ def check_whole(data: bytes | memoryview, transfer_syntax: str) -> None:
     contains it, or cut.
     """
     with opened_bytes(data, transfer_syntax) as data_set:
-        for _ in ElementWalk(data_set.source, data_set.encoding):
-            pass
-        if data_set.fault is not None:
-            raise data_set.fault
+        _check(data_set)
+
+
+def check_file(path: str | Path, offset: int, transfer_syntax: str) -> None:
+    """Raise DatasetError, as `check_whole` does, or OSError for a data set in a file."""
+    with opened_file(path, offset, transfer_syntax) as data_set:
+        _check(data_set)
+
+
+def _check(data_set: EncodedDataSet) -> None:
+    deque(ElementWalk(data_set.source, data_set.encoding), maxlen=0)
+    if data_set.fault is not None:
+        raise data_set.fault
 
 
 @contextmanager

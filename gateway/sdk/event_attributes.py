@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from gateway.datasets import DatasetError
 from gateway.datasets.bounded import DATA_SET, IDENTIFIER, decode_bounded
 from gateway.datasets.coding import any_uid, decode, decode_file_meta
+from gateway.datasets.encoded import check_file, check_whole
 from gateway.sdk import assoc, watched
 from gateway.sdk.request_parameters import (
     CommonExtended,
@@ -130,11 +131,16 @@ def claim_data(event: Event) -> bytes | None:
 
 
 def stored(event: Event) -> Dataset:
-    syntax = event.context.transfer_syntax
+    """Return the data set of a C-STORE; raise DatasetError if it cannot be read to its end."""
+    syntax, offset = event.context.transfer_syntax, event.claim.offset
     if (whole := event.claim_data) is not None:
-        return decode(memoryview(whole)[event.claim.offset :], syntax)
-    with open(_spooled(event.claim), "rb") as file:
-        file.seek(event.claim.offset)
+        encoded = memoryview(whole)[offset:]
+        check_whole(encoded, syntax)
+        return decode(encoded, syntax)
+    path = _spooled(event.claim)
+    check_file(path, offset, syntax)
+    with open(path, "rb") as file:
+        file.seek(offset)
         return decode(file, syntax)
 
 

@@ -171,6 +171,9 @@ def test_data_sets_of_other_requests(instance, event, attribute):
         made = dimse_event(event, data=encode(instance, syntax), syntax=syntax)
         assert getattr(made, attribute) == instance
         assert getattr(made, attribute) is getattr(made, attribute)
+        cut = dimse_event(event, data=encode(instance, syntax)[:-3], syntax=syntax)
+        with pytest.raises(DatasetError):
+            getattr(cut, attribute)
     assert list(getattr(dimse_event(event), attribute)) == []
 
 

@@ -15,6 +15,7 @@ from gateway.sdk import testing
 from gateway.sdk.testing.simulated_request import SimulatedRequest
 from tests.archive.conftest import entry, kept
 from tests.peers import wire
+from tests.peers.elements import el
 from tests.workers.holdings import Holdings
 from workers import query
 from workers.archive.identifier import PATIENT_ROOT, PATIENT_STUDY_ONLY, STUDY_ROOT
@@ -218,6 +219,17 @@ def test_an_index_that_fails_in_the_middle(worker, monkeypatch):
     monkeypatch.setattr(query.finder, "_index", index)
     (pending, _), (status, _) = testing.find(worker, keys(StudyInstanceUID=""))
     assert (pending, status) == (0xFF00, 0xA700)
+
+
+def test_an_identifier_that_is_cut_is_c000_and_names_the_tag(worker, caplog):
+    asked = SimulatedRequest(events.EVT_C_FIND, dimse.CFindRQ(1, STUDY), STUDY)
+    whole = asked.encode(keys("STUDY")) + el(0x00100010, b"PN", b"Doe^Ja", 40)
+    *more, answer = asked.answers(worker, (), testing.Peer(), whole)
+    assert not more
+    assert answer.payload["status"] == 0xC000
+    assert answer.payload["elements"]["OffendingElement"] == [0x00100010]
+    assert answer.payload["elements"]["ErrorComment"].startswith("(0010,0010)")
+    assert "Traceback" not in caplog.text
 
 
 def test_a_hundred_thousand_matches_are_never_in_memory(holdings, monkeypatch):

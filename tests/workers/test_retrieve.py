@@ -158,6 +158,19 @@ def test_an_identifier_that_is_not_a_data_set_is_c000(worker, event, request_, l
     assert "Traceback" not in caplog.text
 
 
+@BOTH_REQUESTS
+def test_an_identifier_that_is_cut_chooses_nothing(worker, event, request_, caplog):
+    there = SimulatedRequest(event, request_, request_.affected_sop_class_uid)
+    routes = testing.simulated_retrieval.SimulatedRoutes(testing.Peer(), THERE)
+    whole = there.encode(keys(StudyInstanceUID="1.3.4"))  # that study is not here, but 1.3 is
+    for end in range(1, len(whole)):
+        answers = there.answers(worker, (), testing.Peer(), whole[:end], routes=routes)
+        assert answers[-1].payload["status"] in (0xC000, 0xA900)
+        assert answers[-1].payload["elements"]["OffendingElement"]
+        assert len(answers) == 1
+    assert "Traceback" not in caplog.text
+
+
 def test_relational_only_where_it_was_agreed_to(worker, files):
     asked = keys("SERIES", SeriesInstanceUID="1.2")
     proposed = {GET: b"\1", MOVE: b"\1"}

@@ -1,7 +1,7 @@
 """Turn the identifier of a C-FIND, C-GET or C-MOVE into a query of the index (PS3.4 C.4).
 
 An identifier that does not fit the SOP class raises `BadIdentifier`, which becomes status A900 with
-a comment that names the tag.
+a comment that names the tag. One that cannot be read to its end is not looked at: C000.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from pydicom.datadict import keyword_for_tag
 
+from gateway.datasets.element_steps import UnreadableDataSet
+from gateway.sdk import status, status_with_comment
 from workers.archive.attributes import BY_TAG, MOMENTS, UNIQUE, Attribute, Level
 from workers.archive.index.search import COMPUTED, Computed, Query
 from workers.archive.key_text import KeyTexts
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from pydicom.dataset import Dataset
+
+    from gateway.sdk import DatasetError
 
 QUERY_LEVEL = 0x00080052
 _MODALITY, _MODALITIES = 0x00080060, 0x00080061
@@ -76,6 +80,12 @@ class FindQuery:
     """Attributes of responses that are not in a row: RetrieveAETitle, InstanceAvailability."""
     is_partial: bool
     """There are optional keys that are not supported: status FF01 (PS3.4 C.4.1.1.4)."""
+
+
+def not_understood(error: DatasetError) -> Dataset:
+    """Return the status for an identifier that cannot be read to its end: C000, with the tag."""
+    offending = [error.tag] if isinstance(error, UnreadableDataSet) else []
+    return status_with_comment(status.CANNOT_UNDERSTAND, str(error), *offending)
 
 
 def level_of(identifier: Dataset, model: Model) -> Level:
