@@ -74,6 +74,19 @@ def action(event):
     return 0x0000, event.action_information
 """
 MPPS = "1.2.840.10008.3.1.2.3.3"
+OTHERS = {
+    "1.2.840.10008.5.1.4.31": 0x0020,  # modality worklist
+    "1.2.840.10008.5.1.4.38.2": 0x0020,  # hanging protocols
+    "1.2.840.10008.5.1.4.38.4": 0x0010,
+    "1.2.840.10008.5.1.4.1.2.4.3": 0x0010,  # composite instances
+    "1.2.840.10008.5.1.4.1.2.5.3": 0x0010,  # without bulk data
+    "1.2.840.10008.5.1.4.1.2.4.2": 0x0021,
+    "1.2.840.10008.1.20.1": 0x0130,  # storage commitment
+    "1.2.840.10008.5.1.1.9": 0x0140,  # print
+    "1.2.840.10008.5.1.4.34.6.1": 0x0140,  # UPS
+}
+"""Classes of services that this gateway may have or not, and an operation of each."""
+FIRST_OTHER = 101
 
 
 class OddPeer:
@@ -95,16 +108,25 @@ class OddPeer:
         """Send each message, and a C-ECHO behind it; see the response, or the association's end."""
         for message in messages:
             peer = self._peer = self._peer or self._associated()
+            if not self._is_accepted(message[10]):
+                continue
             peer.try_send(message + wire.message(1, wire.echo_rq(LAST_ID)))
             if self._sees_the_echo(peer):
                 self.answered += 1
             else:
                 self.close()
 
+    def _is_accepted(self, context_id: int) -> bool:
+        accepted = self._peer.accepted if self._peer is not None else None
+        return accepted is not None and accepted.contexts[context_id][0] == 0
+
     def _associated(self) -> RawPeer:
         peer = RawPeer(self._address)
         contexts = [wire.context(1), wire.context(255, MPPS, wire.EXPLICIT)]
         contexts += [wire.context(i, CLASSES[n], s) for (n, s), i in CONTEXTS.items()]
+        contexts += [
+            wire.context(FIRST_OTHER + 2 * number, uid) for number, uid in enumerate(OTHERS)
+        ]
         user = wire.user_information(
             wire.maximum_length(16384), wire.implementation(), wire.role(wire.CT, 1, 1)
         )
@@ -181,6 +203,23 @@ def whole_retrievals() -> Iterator[bytes]:
         yield wire.message(CONTEXTS[name, wire.IMPLICIT], command, data)
 
 
+def requests_of_other_services(dice: random.Random) -> Iterator[bytes]:
+    for number, (uid, field) in enumerate(OTHERS.items()):
+        for data in identifiers(wire.IMPLICIT, dice, 5):
+            command = wire.command_set(
+                wire.element(0x0002, wire.uid_value(uid)),
+                wire.element(0x0003, wire.uid_value(uid)),
+                wire.element(0x0100, wire.us(field)),
+                wire.element(0x0110, wire.us(4)),
+                wire.element(0x0600, b"DOWN"),
+                wire.element(0x0800, wire.us(1)),
+                wire.element(0x1000, b"1.2.3\0"),
+                wire.element(0x1001, b"1.2.3\0"),
+                wire.element(0x1008, wire.us(1)),
+            )
+            yield wire.message(FIRST_OTHER + 2 * number, command, data)
+
+
 def command_sets(dice: random.Random) -> Iterator[bytes]:
     ids = [1, 255, *CONTEXTS.values()]
     for sample in SAMPLES:
@@ -248,7 +287,7 @@ def test_bad_input_leaves_no_traceback(gateway) -> None:
             raw.shutdown()
             raw.recv_all()
     peer = OddPeer(gateway.address, dice)
-    kinds = stores, queries, command_sets, normalized
+    kinds = stores, queries, command_sets, normalized, requests_of_other_services
     try:
         for kind in kinds:
             peer.perform(kind(dice))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydicom.datadict import keyword_for_tag
 
 from gateway.datasets.element_steps import UnreadableDataSet
-from gateway.sdk import status, status_with_comment
+from gateway.sdk import GatewayError, status, status_with_comment
 from workers.archive.attributes import BY_TAG, MOMENTS, UNIQUE, Attribute, Level
 from workers.archive.index.search import COMPUTED, Computed, Query
 from workers.archive.key_text import KeyTexts
@@ -47,6 +47,10 @@ MODELS = (PATIENT_ROOT, STUDY_ROOT, PATIENT_STUDY_ONLY)
 FIND = frozenset(f"{root}1" for root in MODELS)
 
 
+class UnknownModel(GatewayError, ValueError):  # noqa: N818 - the peer's choice, no error here
+    """A request of a SOP class that is not a query or retrieval of the archive."""
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """An information model: its levels, from the top."""
@@ -55,14 +59,14 @@ class Model:
 
     @classmethod
     def of(cls, sop_class_uid: str) -> Model:
-        """Return the model of a SOP class; raises ValueError for any other UID."""
+        """Return the model of a SOP class; raises UnknownModel for any other UID."""
         if sop_class_uid.startswith(PATIENT_ROOT):
             return cls(tuple(Level))
         if sop_class_uid.startswith(STUDY_ROOT):
             return cls((Level.STUDY, Level.SERIES, Level.IMAGE))
         if sop_class_uid.startswith(PATIENT_STUDY_ONLY):
             return cls((Level.PATIENT, Level.STUDY))
-        raise ValueError(f"{sop_class_uid} is not an information model of the archive")
+        raise UnknownModel(f"{sop_class_uid} is not an information model of the archive")
 
     def above(self, level: Level) -> tuple[Level, ...]:
         """Return the levels above, whose unique keys must be given."""
