@@ -142,8 +142,8 @@ def raw(*elements: tuple[int, str, bytes], syntax: str = EXPLICIT, level: str = 
 @pytest.mark.parametrize(
     ("tag", "vr", "value", "condition"),
     [
-        (0x00080020, "LO", b"20240131", Between("study_date", "20240131", "20240131")),
-        (0x00080020, "DT", b"20240131120000-", Between("study_date", "20240131", "99991231")),
+        (0x00080020, "LO", b"20240131", Between("study_date_key1", "20240131", "20240131")),
+        (0x00080020, "DT", b"20240131120000-", Between("study_date_key1", "20240131", None)),
         (
             *(0x00080030, "DT", b"20240131120000"),
             Between("study_time_key1", "120000.000000", "120000.999999"),

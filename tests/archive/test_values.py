@@ -74,10 +74,17 @@ def test_what_is_not_there_is_no_value():
     assert series["series_number_key1"] is None
 
 
+@pytest.mark.parametrize("text", ["2024", "99999999", "20241301", "20240100", "2024-1-1", ""])
+def test_what_is_no_date_is_in_no_range(text):
+    study = dict(zip(names(Level.STUDY), row(Level.STUDY, {"StudyDate": text}), strict=True))
+    assert (study["study_date"], study["study_date_key1"]) == (text, None)
+
+
 def test_columns_and_their_keys():
     texts = {"PatientName": "Doe^J", "PatientBirthDate": "1970.01.02", "PatientBirthTime": "10"}
     patient = dict(zip(names(Level.PATIENT), row(Level.PATIENT, texts), strict=True))
     assert (patient["patient_name"], patient["patient_name_key1"]) == ("Doe^J", "doe^j")
-    assert patient["patient_birth_date"] == "19700102"
+    assert patient["patient_birth_date"] == "1970.01.02"
+    assert patient["patient_birth_date_key1"] == "19700102"
     assert patient["patient_birth_time"] == "10"
     assert patient["patient_birth_time_key1"] == "100000.000000"

@@ -26,11 +26,29 @@ SYNTAXES = (wire.EXPLICIT, wire.IMPLICIT, wire.BIG_ENDIAN)
 
 IDS = [b"ODD%02d", b"ODD%02d   ", b"odd %02d", b"ODD%02d/x", b"O-%02d\0", b"%02d", b"ODD_%02d%%"]
 PATIENT: dict[str, list[bytes | None]] = {
-    "PatientBirthDate": [b"19700131", None, b"", b"1970", b"unknown ", b"19701399", b"70/01/31"],
+    "PatientBirthDate": [
+        b"19700131",
+        None,
+        b"",
+        b"1970",
+        b"unknown ",
+        b"19701399",
+        b"70/01/31",
+        b"1970.01.31",
+    ],
     "PatientSex": [b"F ", b"\xc4\xd0", None, b"female", b"O\0", b"", b"X "],
 }
 STUDY: dict[str, list[bytes | None]] = {
-    "StudyDate": [b"20240131", b"20240201", None, b"2024", b"", b"\xff\xff", b"99999999"],
+    "StudyDate": [
+        b"20240131",
+        b"20240201",
+        None,
+        b"2024",
+        b"",
+        b"\xff\xff",
+        b"99999999",
+        b"2024-1-1",
+    ],
     "StudyTime": [b"120000", b"12", b"noon", None, b"120000.5", b"", b"25:61 ", b"\x80\x81"],
     "AccessionNumber": [b"A1", b"A1 ", b"a1", None, b"", b"X" * 40, b"1*2 ", b"\xe9\xe8"],
     "StudyID": [b"1 ", b"01", None, b"", b"tab\there", b"S" * 80],

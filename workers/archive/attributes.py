@@ -48,6 +48,7 @@ class MatchingKind(Enum):
 
 _KEYS = {
     MatchingKind.NAME: 3,
+    MatchingKind.DATE: 1,
     MatchingKind.TIME: 1,
     MatchingKind.DATETIME: 1,
     MatchingKind.NUMBER: 1,

@@ -95,6 +95,12 @@ def date_key(text: str) -> str | None:
     return "".join(found.groups()) if found else None
 
 
+def _stored_date_key(text: str) -> str | None:
+    """Return `date_key` of a value that can be a date: any other is in no range."""
+    key = date_key(text)
+    return key if key and "01" <= key[4:6] <= "12" and "01" <= key[6:] <= "31" else None
+
+
 def time_key(text: str, *, fill: str = "0") -> str | None:
     """Return HHMMSS.FFFFFF; missing components are the first, or with fill 9 the last, possible."""
     found = _TIME.fullmatch(text)
@@ -139,7 +145,7 @@ _SAME = 1024
 
 _WITH_KEYS: dict[MatchingKind, Callable[[str], tuple[str | None, ...]]] = {
     MatchingKind.NAME: lru_cache(_SAME)(lambda text: (text, *name_keys(text))),
-    MatchingKind.DATE: lru_cache(_SAME)(lambda text: (date_key(text) or text,)),
+    MatchingKind.DATE: lru_cache(_SAME)(lambda text: (text, _stored_date_key(text))),
     MatchingKind.TIME: lru_cache(_SAME)(lambda text: (text, time_key(text))),
     MatchingKind.DATETIME: lru_cache(_SAME)(lambda text: (text, datetime_key(text))),
     MatchingKind.NUMBER: lru_cache(_SAME)(lambda text: (text, number_key(text))),

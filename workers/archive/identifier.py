@@ -21,7 +21,6 @@ from workers.archive.matching import (
     Condition,
     Equal,
     conditions,
-    date_of_eight,
     moments_between,
 )
 from workers.archive.stored_text import bounded, spellings
@@ -195,7 +194,7 @@ def _combine(texts: KeyTexts, found: dict[Attribute, tuple[Condition, ...]]) -> 
         if date in found and time in found:
             moments = moments_between(date, texts.get(date.tag), time, texts.get(time.tag))
             if moments is not None:
-                found |= {date: (moments, date_of_eight(date)), time: ()}
+                found |= {date: (moments,), time: ()}
 
 
 def _unique(attribute: Attribute, text: str) -> tuple[Condition, ...]:

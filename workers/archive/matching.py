@@ -175,24 +175,7 @@ def _pattern(columns: tuple[str, ...], text: str) -> Equal | Like:
 Key: TypeAlias = Callable[[str], str | None]
 
 
-_FIRST_DATE, _LAST_DATE = "00010101", "99991231"
-
-
-def _date(attribute: Attribute, text: str) -> tuple[Condition, ...]:
-    """Match a date or a range; a stored value that is no date is in no range."""
-    found = _dates(attribute, text)
-    if found.low is not None and found.low == found.high:
-        return (found,)
-    low, high = found.low or _FIRST_DATE, found.high or _LAST_DATE
-    return Between(found.column, low, high), date_of_eight(attribute)
-
-
-def date_of_eight(attribute: Attribute) -> Like:
-    """Return the condition that a stored value has the eight characters of a date."""
-    return Like(attribute.keys, "?" * 8)
-
-
-def _dates(attribute: Attribute, text: str) -> Between:
+def _date(attribute: Attribute, text: str) -> Between:
     return _range(attribute, text, keys.date_key, keys.date_key)
 
 
@@ -224,7 +207,7 @@ def moments_between(
     date_text, time_text = date_text.strip(" \0"), time_text.strip(" \0")
     if not date_text or not time_text or keys.date_key(date_text) or keys.time_key(time_text):
         return None
-    days, times = _dates(date, date_text), _time(time, time_text)
+    days, times = _date(date, date_text), _time(time, time_text)
     if (days.low is None, days.high is None) != (times.low is None, times.high is None):
         return None
     low = (days.low, times.low) if days.low is not None and times.low is not None else None

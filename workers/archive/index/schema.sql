@@ -31,7 +31,7 @@ CREATE INDEX study_by_patient ON study (patient);
 CREATE INDEX study_by_patient_id ON study ({head:patient_id});
 CREATE INDEX study_by_patient_name ON study ({head:patient_name_key1});
 CREATE INDEX study_by_uid ON study ({head:study_instance_uid});
-CREATE INDEX study_by_date ON study ({head:study_date});
+CREATE INDEX study_by_date ON study ({head:study_date_key1});
 CREATE INDEX study_by_accession ON study ({head:accession_number});
 CREATE INDEX series_by_uid ON series ({head:series_instance_uid});
 CREATE INDEX series_by_study ON series (study);

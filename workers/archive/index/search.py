@@ -24,7 +24,7 @@ _HEADED = frozenset(
     {
         *("patient.patient_id", "patient.patient_name_key1"),
         *("study.patient_id", "study.patient_name_key1", "study.study_instance_uid"),
-        *("study.study_date", "study.accession_number", "series.series_instance_uid"),
+        *("study.study_date_key1", "study.accession_number", "series.series_instance_uid"),
     }
 )
 """The columns that have such an index."""
