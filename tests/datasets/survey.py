@@ -80,10 +80,15 @@ class Survey:
         # -e: sequences of undefined length, because private ones cannot be told in implicit VR
         done = dcmtk.run("dcmconv", "-e", OPTIONS[accepted], path, self._result)
         if done.returncode:
-            back = convert(instance, own.transfer_syntax_uid)
-            return Sent.KEPT if values(back) == values(own) else Sent.DIFFERENT
+            is_kept = values(_little(instance)) == values(_little(own))
+            return Sent.KEPT if is_kept else Sent.DIFFERENT
         expected = values(identify(self._result))
         return Sent.CONVERTED if values(instance) == expected else Sent.DIFFERENT
+
+
+def _little(instance: Instance) -> Instance:
+    is_big = instance.transfer_syntax_uid == wire.BIG_ENDIAN
+    return convert(instance, wire.EXPLICIT) if is_big else instance
 
 
 def values(instance: Instance) -> list[tuple[str, int, bytes]]:
