@@ -83,5 +83,5 @@ def test_a_database_that_is_not_there(start_gateway, tmp_path):
     config = tmp_path / "gateway.toml"
     config.write_text(f'[archive]\ndsn = "host={tmp_path} dbname=none"\n')
     program = run_cli("archive", "ls", "--config", config)
-    assert program.popen.returncode == 2
+    assert program.popen.returncode == 1
     assert "archive.dsn: the database cannot be used" in program.err.text
