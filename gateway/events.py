@@ -167,7 +167,7 @@ EVT_PATIENT_MISMATCH = NotificationEvent(
     "Study under several Patient IDs was stored, refused or retrieved",
     ("outcome", "study_instance_uid", "patient_ids"),
 )
-_MEMBER = ("worker", "generation", "member", "events")
+_MEMBER = ("worker", "generation", "member", "events", "sop_classes", "sends")
 EVT_WORKER_UP = NotificationEvent("EVT_WORKER_UP", "Worker registered", _MEMBER)
 EVT_WORKER_LOST = NotificationEvent("EVT_WORKER_LOST", "Worker died", _MEMBER)
 EVT_WORKER_SUPERSEDED = NotificationEvent(

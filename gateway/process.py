@@ -43,7 +43,8 @@ LIFELINE_GRACE = 2.0
 """Seconds that a child has to exit by itself when its parent is gone."""
 
 _VARIABLE = "GATEWAY_INHERITED"
-_LONGEST_REPORT = 64 * 1024
+_LONGEST_REPORT = 256 * 1024
+"""More than what an acceptor reports of a worker that names as many SOP classes as it may."""
 
 
 def describe_exit(status: int) -> str:

@@ -258,6 +258,19 @@ class ContextSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RememberedWorker:
+    """What a worker has registered for, as acceptors that start later are told."""
+
+    name: str
+    events: dict[str, list[str] | None] = field(default_factory=dict)
+    """Its intervention events, with the SOP classes that it names; None: it names none."""
+    sends: tuple[str, ...] = ()
+    """SOP classes for which it sends requests."""
+    seconds: float | None = None
+    """For how long it still counts as serving; None: without end."""
+
+
+@dataclass(frozen=True, slots=True)
 class AcceptorSettings:
     """The settings of an acceptor process."""
 
@@ -270,6 +283,8 @@ class AcceptorSettings:
     """Another directory whose disk must have free space; empty: none."""
     expect: tuple[str, ...] = ()
     """Names of the configured workers; requests wait until they have registered."""
+    remembered: tuple[RememberedWorker, ...] = ()
+    """Workers that are known from earlier: they count as serving before they have registered."""
     drain_timeout: float = ServeSettings().drain_timeout
     drain_idle: float = 2.0
     """When it stops: an association without open operations on which nothing was received for this
@@ -277,7 +292,7 @@ class AcceptorSettings:
     durable: bool = True
     """False: nothing is synced, even if a worker asks for it (`durability = "written"`)."""
     contexts: tuple[ContextSettings, ...] = ()
-    """The only abstract syntaxes to accept; empty: every SOP class that has a service."""
+    """The only abstract syntaxes to accept; empty: those that a worker serves."""
     services: dict[str, str] = field(default_factory=dict)
     """For a UID that is not registered, a SOP class with the same service."""
     implementation_class_uid: str = ""

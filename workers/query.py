@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.sdk import DatasetError, GatewayError, Worker, evt, status, status_with_comment
 from workers.archive.extended_negotiation import Agreed, answers
-from workers.archive.identifier import FindQuery, Model, find_query, not_understood
+from workers.archive.identifier import MODELS, FindQuery, Model, find_query, not_understood
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.match_writer import MatchWriter
 from workers.archive.matching import BadIdentifier
@@ -78,4 +78,4 @@ class Finder(IndexedWorker):
 finder = Finder(worker)
 worker.on_start(finder.start)
 worker.on_stop(finder.stop)
-worker.bind(evt.EVT_C_FIND, finder.find, redeliver=False)
+worker.bind(evt.EVT_C_FIND, finder.find, sop_classes=[f"{root}1" for root in MODELS])

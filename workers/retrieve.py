@@ -18,7 +18,7 @@ from gateway.datasets.conversion import convert
 from gateway.datasets.syntaxes import usable_syntaxes
 from gateway.sdk import GatewayError, Worker, evt, status, status_with_comment
 from workers.archive.extended_negotiation import Agreed
-from workers.archive.identifier import Model, not_understood, retrieve_query
+from workers.archive.identifier import MODELS, Model, not_understood, retrieve_query
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.layout import FOLDER
 from workers.archive.matching import BadIdentifier
@@ -158,5 +158,5 @@ def _failed(entry: IndexEntry) -> Dataset:
 retriever = Retriever(worker)
 worker.on_start(retriever.start)
 worker.on_stop(retriever.stop)
-worker.bind(evt.EVT_C_GET, retriever.get)
-worker.bind(evt.EVT_C_MOVE, retriever.move)
+worker.bind(evt.EVT_C_GET, retriever.get, sop_classes=[f"{root}3" for root in MODELS])
+worker.bind(evt.EVT_C_MOVE, retriever.move, sop_classes=[f"{root}2" for root in MODELS])

@@ -38,7 +38,8 @@ async def serve(settings: AcceptorSettings, inherited: Inherited) -> int:
         loop.add_signal_handler(number, leave.set)
     loop.add_reader(inherited.lifeline, take_orders)
     try:
-        acceptor = Acceptor(settings, socket.socket(fileno=inherited.fds["listen"]))
+        listener = socket.socket(fileno=inherited.fds["listen"])
+        acceptor = Acceptor(settings, listener, report=inherited.report)
         await acceptor.start()
     except GatewayError as error:
         inherited.report(error=str(error))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.association.errors import AssociationError
     from gateway.association.port import PeerRequest
     from gateway.dimse.assembler import MessageBegun
-    from gateway.events import InterventionEvent, NotificationEvent
+    from gateway.events import NotificationEvent
     from gateway.ul.negotiation import AcceptedContext
     from gateway.ul.pdu import AAssociateRQ
 
@@ -114,17 +114,17 @@ class AcceptorAssociation:
         self._observer.requested(self)
         if (rejection := admission.turn_away(self.shared, request)) is not None:
             self.engine.reject(rejection)
-        elif asked := admission.questions(self.shared, request):
+        elif not self.shared.knows_workers or admission.questions(self.shared, request):
             loop = asyncio.get_running_loop()
-            self._negotiating = loop.create_task(self._negotiate(request, asked), name=self.id)
+            self._negotiating = loop.create_task(self._negotiate(request), name=self.id)
         else:
             self._conclude(negotiate(request, self.shared.policy, Answers()))
 
-    async def _negotiate(
-        self, request: AAssociateRQ, asked: dict[InterventionEvent, dict[str, Any]]
-    ) -> None:
+    async def _negotiate(self, request: AAssociateRQ) -> None:
         try:
-            answers = await admission.ask(self, asked)
+            if not self.shared.knows_workers:
+                await self.shared.fabric.workers_known()
+            answers = await admission.ask(self, admission.questions(self.shared, request))
             # The state may have changed while the workers' answers were awaited.
             refusal = admission.turn_away(self.shared, request)
             if isinstance(answers, AAssociateRJ):

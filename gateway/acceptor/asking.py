@@ -91,6 +91,7 @@ class WorkerRequest:
             association.description(),
             data,
             sink=self,
+            sop_class=context.abstract_syntax,
             shared=_described(context.id, context.abstract_syntax, context.transfer_syntax),
             window=window,
         )

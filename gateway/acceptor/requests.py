@@ -45,7 +45,7 @@ def decide(association: Asker, context: AcceptedContext, begun: MessageBegun) ->
     """Return the object that takes the data set and answers; raise DimseError to refuse."""
     request: Request = begun.message  # type: ignore[assignment]
     event = EVENT_OF[type(request)]
-    binding = association.shared.fabric.binding(event.name)
+    binding = association.shared.fabric.binding(event.name, context.abstract_syntax)
     if isinstance(request, dimse.CStoreRQ) and binding is not None:
         return _store(association, context, request, binding)
     if binding is not None:

@@ -16,6 +16,7 @@ from gateway.acceptor.waiting import WaitingConnections
 from gateway.acceptor.watermark import Watermark
 from gateway.dimse.services import serve_like
 from gateway.fabric.acceptor import Server
+from gateway.settings import to_map
 from gateway.spool import Spool
 from gateway.tls import load
 
@@ -37,7 +38,10 @@ FLUSH = 1.0
 
 
 class Acceptor:
-    """The acceptor of one process, and the associations it has."""
+    """The acceptor of one process, and the associations it has.
+
+    `report(known=..., left=...)` is called with what workers serve, for acceptors that start later.
+    """
 
     def __init__(
         self,
@@ -45,6 +49,7 @@ class Acceptor:
         listener: socket.socket,
         *,
         tls: ssl.SSLContext | None = None,
+        report: Callable[..., None] | None = None,
     ) -> None:
         for uid, like in settings.services.items():
             serve_like(uid, like)
@@ -53,8 +58,15 @@ class Acceptor:
         )
         watched = [path for path in (settings.spool_dir, settings.data_dir) if path]
         fabric = Server(
-            settings.fabric, Path(settings.run_dir), settings.index, expect=settings.expect
+            settings.fabric,
+            Path(settings.run_dir),
+            settings.index,
+            expect=settings.expect,
+            remembered=settings.remembered,
         )
+        if report is not None and not settings.contexts:
+            fabric.on_worker_known = lambda worker: report(known=to_map(worker))
+            fabric.on_worker_left = lambda name: report(left=name)
         fabric.on_wants_changed = self._watch
         fabric.on_command = AssociationCommands(self._engine_of).take
         self._shared = Shared(

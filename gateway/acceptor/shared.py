@@ -27,7 +27,7 @@ class Shared:
         self, settings: AcceptorSettings, fabric: Server, spool: Spool, watermark: Watermark
     ) -> None:
         self.settings = settings
-        self.policy = policy_of(settings)
+        self.policy = policy_of(settings, fabric)
         self.timeouts = Timeouts.of(settings.association, settings.limits)
         self.fabric = fabric
         self.spool = spool
@@ -44,3 +44,11 @@ class Shared:
         """The bytes of what is gathered in memory."""
         self.topics: Collection[str] = ()
         """The notification events that somebody watches."""
+
+    @property
+    def knows_workers(self) -> bool:
+        """Whether contexts can be negotiated: an AE states its own, workers are asked for theirs.
+
+        Right after the start it is not known for a moment what the configured workers serve.
+        """
+        return bool(self.settings.contexts) or self.fabric.knows_workers

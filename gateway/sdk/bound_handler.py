@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, TypeAlias
 
 from gateway import events
+from gateway.dimse.command_elements import CommandField
+from gateway.dimse.services import service_of
+from gateway.uid import is_valid, name_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
@@ -56,6 +59,10 @@ class BoundHandler:
     """Seconds for each answer."""
     batch: int = 0
     """Called with a list of at most this many events, and returns a list; 0: with one event."""
+    sop_classes: tuple[str, ...] | None = None
+    """The SOP classes whose requests it takes; None: all that no other worker names."""
+    sends: tuple[str, ...] = ()
+    """SOP classes for which it sends requests, and need not take any."""
 
     @property
     def name(self) -> str:
@@ -80,8 +87,33 @@ def check(bound: BoundHandler) -> None:
         raise ValueError(f"the deadline of {event} must be more than 0 s, not {bound.deadline!r}")
     if bound.batch:
         _check_batch(bound)
+    if bound.sop_classes is not None:
+        _check_sop_classes(bound, bound.sop_classes)
     _check_kind(event, function)
     _check_signature(bound)
+
+
+def uids(given: Iterable[str] | None, option: str) -> tuple[str, ...]:
+    """Return the UIDs of an option, each once; raises TypeError or ValueError."""
+    if isinstance(given, str):
+        raise TypeError(f"{option} is a list of UIDs, not {given!r}")
+    found = tuple(dict.fromkeys(str(uid) for uid in given or ()))
+    if invalid := [uid for uid in found if not is_valid(uid)]:
+        raise ValueError(f"{option}: {invalid[0]!r} is not a valid UID")
+    return found
+
+
+def _check_sop_classes(bound: BoundHandler, sop_classes: Sequence[str]) -> None:
+    event = bound.event
+    if not sop_classes:
+        raise ValueError(f"the sop_classes of {event} are empty: it would never be called")
+    if getattr(event, "failures", None) is None:
+        raise ValueError(f"{event} is not about a SOP class")
+    operation = CommandField[f"{event.name.removeprefix('EVT_')}_RQ"]
+    for uid in sop_classes:
+        if operation not in service_of(uid).operations:
+            name = operation.name.removesuffix("_RQ").replace("_", "-")
+            raise ValueError(f"{name_of(uid)} has no {name}: {event} never comes for it")
 
 
 def _check_batch(bound: BoundHandler) -> None:

@@ -20,7 +20,6 @@ from gateway.association.timers import Timeouts
 from gateway.errors import ConfigError, FabricError
 from gateway.events import CATALOGUE
 from gateway.fabric import (
-    Binding,
     CancelReason,
     LeaseState,
     Notification,
@@ -40,6 +39,7 @@ from gateway.sdk.session_ending import (
     SessionEndReason,
     drain_end,
 )
+from gateway.sdk.worker_bindings import WorkerBindings, watched
 from gateway.sdk.worker_context import WorkerContext
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Session:
         )
         self._notifier = NotificationThread(worker.bound, loop=self._loop)
         self._client: Client | None = None
-        self._held: tuple[Binding, ...] = ()
+        self._held = WorkerBindings()
         self._topics: set[str] = set()
         self._troubles: dict[str, str] = {}
         self._closed = False
@@ -140,7 +140,7 @@ class Session:
             raise ConfigError(f"worker {self.name}: no handler is bound to any event")
         if not self.generation:
             self.generation = next_generation(run_dir, self.name, fabric)
-        self._held = self._bindings()
+        held = self._held = WorkerBindings.of(self._worker)
         client = self._client = Client(
             run_dir,
             Registration(
@@ -148,7 +148,8 @@ class Session:
                 generation=self.generation,
                 member=self._settings.member,
                 credit=self._credit,
-                bindings=self._held,
+                bindings=held.bindings,
+                sends=held.sends,
                 pid=os.getpid(),
             ),
             settings=fabric,
@@ -158,36 +159,25 @@ class Session:
             on_state=self._on_state,
             on_beat=lambda: self.on_beat(self),
         )
-        self._topics = self._watched()
+        self._topics = watched(self._worker)
         for topic in sorted(self._topics):
             client.subscribe(topic)
         client.start(timeout)
 
     def rebind(self) -> None:
         """Register what is bound now; raises FabricError if that is refused."""
-        client, held, topics = self._client, self._bindings(), self._watched()
+        client, held = self._client, WorkerBindings.of(self._worker)
+        topics = watched(self._worker)
         if client is None:
             return
         if held != self._held:
-            client.register(held)
+            client.register(*held)
             self._held = held
         for topic in sorted(topics - self._topics):
             client.subscribe(topic)
         for topic in sorted(self._topics - topics):
             client.unsubscribe(topic)
         self._topics = topics
-
-    def _bindings(self) -> tuple[Binding, ...]:
-        handlers = [
-            bound
-            for event in self._worker.get_events()
-            if event.is_intervention
-            for bound in self._worker.bound(event.name)
-        ]
-        return tuple(Binding(h.event.name, h.redeliver, h.durable, h.deadline) for h in handlers)
-
-    def _watched(self) -> set[str]:
-        return {e.name for e in self._worker.get_events() if e.is_notification}
 
     # Called on the fabric's thread
 

@@ -19,7 +19,7 @@ from gateway.sdk import bound_handler
 from gateway.sdk.bound_handler import AnyEvent, AnyHandler, BoundHandler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from os import PathLike
 
     from gateway.sdk.bound_handler import (
@@ -57,6 +57,8 @@ class HandlerOptions(TypedDict, total=False):
     redeliver: bool
     durable: bool
     deadline: float
+    sop_classes: Iterable[str] | None
+    sends: Iterable[str]
 
 
 class BatchOptions(HandlerOptions):
@@ -137,7 +139,7 @@ class Worker:
     def on(
         self, event: PairEvent | NegotiationEvent, **how: Unpack[BatchOptions]
     ) -> Callable[[BatchH], BatchH]: ...
-    def on(
+    def on(  # noqa: PLR0913 - how it is registered
         self,
         event: AnyEvent,
         *,
@@ -145,11 +147,15 @@ class Worker:
         durable: bool = False,
         deadline: float = DEADLINE,
         batch: int = 0,
+        sop_classes: Iterable[str] | None = None,
+        sends: Iterable[str] = (),
     ) -> Callable[[Any], Any]:
         """Bind the decorated function to `event`; see `bind`."""
+        classes = _classes(sop_classes, sends)
 
         def decorate(handler: AnyHandler) -> AnyHandler:
-            self._add(BoundHandler(event, handler, (), redeliver, durable, deadline, batch))
+            how = redeliver, durable, deadline, batch, *classes
+            self._add(BoundHandler(event, handler, (), *how))
             return handler
 
         return decorate
@@ -220,6 +226,8 @@ class Worker:
         durable: bool = False,
         deadline: float = DEADLINE,
         batch: int = 0,
+        sop_classes: Iterable[str] | None = None,
+        sends: Iterable[str] = (),
     ) -> None:
         """Call `handler(event, *args)` for each `event`; works while the worker runs, too.
 
@@ -236,13 +244,19 @@ class Worker:
                 exception in the list fails that one; an exception that is raised fails all of them.
                 Not for C-FIND, C-GET and C-MOVE. The worker's concurrency limits the size of a
                 batch.
+            sop_classes: UIDs of the SOP classes whose requests it takes: the abstract syntaxes of
+                presentation contexts. Several workers can so share an event. Without the list it
+                takes every SOP class whose service has the operation (PS3.4), except those that
+                another worker names; for EVT_C_STORE with private ones. Not for negotiation events
+                and notifications.
+            sends: UIDs of SOP classes for which the worker sends requests on the peer's
+                association, so that contexts of them are accepted although no handler takes any.
 
         Raises TypeError or ValueError for what can never work, and FabricError if the worker runs
-        and another one holds the event.
+        and another one holds the event for one of the SOP classes, or both name none.
         """
-        self._add(
-            BoundHandler(event, handler, tuple(args or ()), redeliver, durable, deadline, batch)
-        )
+        how = redeliver, durable, deadline, batch, *_classes(sop_classes, sends)
+        self._add(BoundHandler(event, handler, tuple(args or ()), *how))
 
     def unbind(self, event: AnyEvent, handler: AnyHandler) -> None:
         """No longer call `handler` for `event`; nothing happens if it is not bound."""
@@ -322,3 +336,10 @@ class Worker:
         except Exception:
             self._bound = before
             raise
+
+
+def _classes(
+    sop_classes: Iterable[str] | None, sends: Iterable[str]
+) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    named = None if sop_classes is None else bound_handler.uids(sop_classes, "sop_classes")
+    return named, bound_handler.uids(sends, "sends")

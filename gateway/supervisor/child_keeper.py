@@ -36,6 +36,10 @@ _REPLACED = frozenset({EXIT_REFUSED, EXIT_SUPERSEDED})
 """Exit statuses of a worker whose events another one holds."""
 
 
+def _ignore(_report: dict[str, Any]) -> None:
+    """Do nothing: what every child reports is handled here."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
     """The data that is needed to start one child."""
@@ -44,6 +48,10 @@ class ChildSpec:
     module: str
     settings: dict[str, Any]
     fds: Mapping[str, int] = field(default_factory=dict)
+    late_settings: Callable[[], dict[str, Any]] = dict
+    """Returns settings that are only known when the child is started, or started again."""
+    on_report: Callable[[dict[str, Any]], None] = _ignore
+    """Called with each report of the child."""
 
 
 class ChildState(Enum):
@@ -220,7 +228,8 @@ class ChildKeeper:
         spec = self.spec
         self.heard = time.monotonic()
         try:
-            child = await spawn(spec.module, name=spec.name, settings=spec.settings, fds=spec.fds)
+            settings = {**spec.settings, **spec.late_settings()}
+            child = await spawn(spec.module, name=spec.name, settings=settings, fds=spec.fds)
         except OSError as error:
             return _ChildRun(EXIT_FAILED, f"cannot start a process: {error.strerror}", 0.0)
         self.child = child
@@ -231,6 +240,7 @@ class ChildKeeper:
             child.terminate()
         error_text, ready_at, holder = "", None, str(spec.settings.get("name", ""))
         while (report := await child.next_report()) is not None:
+            spec.on_report(report)
             error_text = str(report.get("error", error_text))
             holder = str(report.get("holder", holder))
             if report.get("ready") and ready_at is None:

@@ -17,6 +17,7 @@ from gateway.settings import (
     to_map,
 )
 from gateway.supervisor.child_keeper import ChildSpec
+from gateway.supervisor.remembered_workers import RememberedWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,8 +63,12 @@ class WorkerLaunch:
 def acceptors(
     settings: Settings, modules: ChildModules, data: Path, listen: int
 ) -> Iterator[ChildSpec]:
-    """Yield the acceptors, which share the descriptor `listen` of the listening socket."""
+    """Yield the acceptors, which share the descriptor `listen` of the listening socket.
+
+    What one of them reports of the workers is told to each that starts later.
+    """
     expect = tuple(name for name, table in settings.workers.items() if table.enabled)
+    workers = RememberedWorkers(expect, settings.fabric.lease_grace)
     for index in range(settings.gateway.acceptors):
         acceptor = AcceptorSettings(
             index=index,
@@ -83,7 +88,14 @@ def acceptors(
             fabric=settings.fabric,
             log=settings.log,
         )
-        yield ChildSpec(acceptor.name, modules.acceptor, to_map(acceptor), {"listen": listen})
+        yield ChildSpec(
+            acceptor.name,
+            modules.acceptor,
+            to_map(acceptor),
+            {"listen": listen},
+            late_settings=lambda: {"remembered": workers.remembered()},
+            on_report=workers.take,
+        )
 
 
 def _tls(settings: TlsSettings) -> TlsSettings:

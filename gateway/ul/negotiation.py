@@ -42,6 +42,10 @@ TEMPORARY_CONGESTION = AAssociateRJ(2, 3, 1)
 LOCAL_LIMIT_EXCEEDED = AAssociateRJ(2, 3, 2)
 
 
+def _no_syntaxes(_sop_class_uid: str) -> Collection[str]:
+    return ()
+
+
 def _as_proposed(_sop_class_uid: str) -> tuple[bool, bool] | None:
     return True, True
 
@@ -70,6 +74,12 @@ class Policy:
     them; None: role selection is not answered."""
     refuse_without_role: bool = False
     """Refuse a context if every role that is proposed for it is refused."""
+    only_served: bool = False
+    """Accept a context only if the requestor has one of its `roles` there, by role selection or by
+    default; role selection that grants none of them is not answered (PS3.7 D.3.3.4)."""
+    named: Callable[[str], Collection[str]] = _no_syntaxes
+    """Returns the transfer syntaxes that are accepted for an abstract syntax that `supported` does
+    not have, whatever `unrestricted` says."""
     max_pdu: int = field(kw_only=True)
     """The maximum length to announce (PS3.8 D.1)."""
     implementation_class_uid: str = ""
@@ -143,8 +153,13 @@ def negotiate(
     if isinstance(identity, AAssociateRJ):
         return identity
     roles = {role.sop_class_uid: role for role in proposed.roles}
+    granted = _granted_roles(proposed.roles, policy)
     contexts = tuple(
-        _without_role(_answer_context(c, policy), policy, roles.get(c.abstract_syntax))
+        _without_role(
+            _answer_context(c, policy, granted.get(c.abstract_syntax)),
+            policy,
+            roles.get(c.abstract_syntax),
+        )
         for c in request.presentation_contexts
     )
     return AAssociateAC(
@@ -154,7 +169,7 @@ def negotiate(
             implementation_class_uid=policy.implementation_class_uid,
             implementation_version_name=policy.implementation_version_name,
             async_ops=_answer_async_ops(proposed.async_ops, answers.async_ops, policy),
-            roles=_answer_roles(request, contexts, policy),
+            roles=_answer_roles(request, contexts, granted),
             sop_class_extended=_answer_extended(proposed.sop_class_extended, answers.sop_extended),
             user_identity=identity,
         ),
@@ -162,11 +177,15 @@ def negotiate(
     )
 
 
-def _answer_context(context: PresentationContextRQ, policy: Policy) -> PresentationContextAC:
-    proposed = context.transfer_syntaxes
-    acceptable = policy.supported.get(context.abstract_syntax)
-    if acceptable is None and is_tolerable(context.abstract_syntax):
-        acceptable = policy.unrestricted
+def _answer_context(
+    context: PresentationContextRQ, policy: Policy, role: RoleSelection | None
+) -> PresentationContextAC:
+    proposed, abstract_syntax = context.transfer_syntaxes, context.abstract_syntax
+    acceptable = policy.supported.get(abstract_syntax)
+    if acceptable is None and is_tolerable(abstract_syntax):
+        acceptable = policy.unrestricted or policy.named(abstract_syntax)
+    if policy.only_served and not _is_served(role, policy.roles(abstract_syntax)):
+        acceptable = ()
     # The field must be present; its value is not significant in a refusal.
     any_syntax = proposed[0] if proposed else ""
     if not acceptable:
@@ -180,6 +199,14 @@ def _answer_context(context: PresentationContextRQ, policy: Policy) -> Presentat
     order = acceptable if is_ordered else (*policy.preference, *common)
     best = next(syntax for syntax in order if syntax in common)
     return PresentationContextAC(context.id, ContextResult.ACCEPTANCE, best)
+
+
+def _is_served(role: RoleSelection | None, served: tuple[bool, bool] | None) -> bool:
+    """Return whether the requestor has a role that is served; without selection it is the SCU."""
+    as_scu, as_scp = served or (False, False)
+    if role is None:
+        return as_scu
+    return (role.scu_role and as_scu) or (role.scp_role and as_scp)
 
 
 def _without_role(
@@ -227,19 +254,28 @@ def least(*limits: int) -> int:
     return min((limit for limit in limits if limit), default=0)
 
 
+def _granted_roles(proposed: Iterable[RoleSelection], policy: Policy) -> dict[str, RoleSelection]:
+    """Return the answers to role selection, by SOP class (PS3.7 D.3.3.4)."""
+    answers = {}
+    for role in {role.sop_class_uid: role for role in proposed}.values():
+        uid = role.sop_class_uid
+        if (may := policy.roles(uid)) is None:
+            continue
+        answer = RoleSelection(uid, role.scu_role and may[0], role.scp_role and may[1])
+        if answer.scu_role or answer.scp_role or not policy.only_served:
+            answers[uid] = answer
+    return answers
+
+
 def _answer_roles(
-    request: AAssociateRQ, contexts: Iterable[PresentationContextAC], policy: Policy
+    request: AAssociateRQ,
+    contexts: Iterable[PresentationContextAC],
+    granted: Mapping[str, RoleSelection],
 ) -> tuple[RoleSelection, ...]:
     """Return the roles granted for the abstract syntaxes of accepted contexts."""
     accepted = {answer.id for answer in contexts if answer.result is ContextResult.ACCEPTANCE}
     uids = {c.abstract_syntax for c in request.presentation_contexts if c.id in accepted}
-    answers = {}
-    for role in request.user_information.roles:
-        uid = role.sop_class_uid
-        if uid in uids and (granted := policy.roles(uid)) is not None:
-            scu, scp = granted
-            answers[uid] = RoleSelection(uid, role.scu_role and scu, role.scp_role and scp)
-    return tuple(answers.values())
+    return tuple(answer for uid, answer in granted.items() if uid in uids)
 
 
 def _answer_extended(

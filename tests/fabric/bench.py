@@ -6,6 +6,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from gateway.fabric.acceptor.effects import (
+    AllKnown,
     Deliver,
     Effect,
     Fail,
@@ -14,6 +15,8 @@ from gateway.fabric.acceptor.effects import (
     Tell,
     UnwatchProcess,
     WatchProcess,
+    WorkerKnown,
+    WorkerLeft,
 )
 from gateway.fabric.acceptor.interventions import Intervention
 from gateway.fabric.acceptor.registry import Registry
@@ -46,6 +49,8 @@ def words(effect: Effect) -> list[str]:
             return [f"watch {peer.decode()}"]
         case UnwatchProcess(peer):
             return [f"unwatch {peer.decode()}"]
+        case WorkerKnown() | WorkerLeft() | AllKnown():
+            return []  # for negotiation, and of no consequence here
 
 
 def posted(envelope: Any) -> str:
@@ -102,6 +107,7 @@ class Bench:
         instance: str | None = None,
         version: int = VERSION,
         local: bool = False,
+        sends: tuple[str, ...] = (),
     ) -> list[str]:
         asked = Register(
             version,
@@ -115,15 +121,19 @@ class Bench:
             incumbent,
             next(self._revisions),
             bindings or (STORE,),
+            sends,
         )
         return self.seen(self.registry.register(peer.encode(), asked, self.now, local=local))
 
-    def ask(self, event: str = "EVT_C_STORE", window: int = 0) -> list[str]:
-        return self.ask_all(event, window=window)
+    def ask(self, event: str = "EVT_C_STORE", window: int = 0, *, sop_class: str = "") -> list[str]:
+        return self.ask_all(event, window=window, sop_class=sop_class)
 
-    def ask_all(self, *events: str, window: int = 0) -> list[str]:
+    def ask_all(self, *events: str, window: int = 0, sop_class: str = "") -> list[str]:
         """Ask several in one turn."""
-        asked = [Intervention(event, {}, b"", sink=Deaf(), window=window) for event in events]
+        asked = [
+            Intervention(event, {}, b"", sink=Deaf(), window=window, sop_class=sop_class)
+            for event in events
+        ]
         self.calls += asked
         return self.seen(self.registry.ask(asked, self.now))
 

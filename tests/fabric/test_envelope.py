@@ -220,8 +220,8 @@ def test_a_message_has_a_limited_number_of_answers() -> None:
 @given(envelopes, maps)
 def test_what_a_later_version_adds_is_ignored(envelope: Envelope, more: dict[str, Any]) -> None:
     values = unpack(envelope.encode())
-    assert values[-1] == {}
-    assert decode(pack([*values[:-1], more])) == envelope
+    assert values[-1] == {} or isinstance(envelope, Register)
+    assert decode(pack([*values[:-1], {**more, **values[-1]}])) == envelope
     for wrong in (values[:-1], [*values[:-1], None], [*values, {}]):
         with pytest.raises(FabricError):
             decode(pack(wrong))

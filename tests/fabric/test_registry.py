@@ -573,9 +573,9 @@ def test_the_binding_stands_while_its_worker_is_vacant() -> None:
     bench = Bench()
     bench.register("a")
     bench.die("a")
-    assert bench.registry.binding("EVT_C_STORE", bench.now) == STORE
+    assert bench.registry.binding("EVT_C_STORE", "", bench.now) == STORE
     bench.after(10)
-    assert bench.registry.binding("EVT_C_STORE", bench.now) is None
+    assert bench.registry.binding("EVT_C_STORE", "", bench.now) is None
 
 
 def test_the_answer_of_a_dead_member_changes_nothing() -> None:
@@ -659,7 +659,9 @@ def test_a_member_that_hangs_does_not_keep_the_others_from_suspects() -> None:
 
 def test_expected_workers_are_waited_for() -> None:
     bench = Bench(expect=("w",))
-    assert bench.registry.binding("EVT_C_STORE", bench.now) == Binding("EVT_C_STORE", durable=True)
+    assert bench.registry.binding("EVT_C_STORE", "", bench.now) == Binding(
+        "EVT_C_STORE", durable=True
+    )
     assert bench.ask() == []
     assert bench.register("a") == ["up", "a<GRANT", "a<REQUEST1"]
 
@@ -669,7 +671,7 @@ def test_what_no_expected_worker_binds_fails_when_all_are_there() -> None:
     bench.ask("EVT_C_FIND")
     assert bench.register("a") == ["up", "a<GRANT"]
     assert bench.register("b", "v", ECHO) == ["up", "b<GRANT", "fail NOBODY"]
-    assert bench.registry.binding("EVT_C_FIND", bench.now) is None
+    assert bench.registry.binding("EVT_C_FIND", "", bench.now) is None
 
 
 def test_expectation_ends_with_the_grace() -> None:

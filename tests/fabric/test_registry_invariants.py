@@ -24,6 +24,8 @@ BINDINGS = (
     (Binding("EVT_C_STORE", redeliver=True, deadline=30.0),),
     (Binding("EVT_C_ECHO", deadline=5.0), Binding("EVT_C_STORE", redeliver=True, deadline=7.0)),
     (Binding("EVT_C_FIND", deadline=5.0),),
+    (Binding("EVT_C_FIND", sop_classes=("1.1", "1.2")),),
+    (Binding("EVT_C_FIND", sop_classes=("1.2", "1.3")), Binding("EVT_C_ECHO")),
 )
 peers = st.sampled_from(PEERS)
 steps = st.one_of(
@@ -81,10 +83,13 @@ class Trial(Bench):
             assert owner.name == name
             assert owner.members or owner.vacant_until is not None
             assert all(m.register.generation == owner.generation for m in owner.members)
-            assert all(registry.holders[event] is owner for event in owner.bindings)
-        for event, owner in registry.holders.items():
-            assert event in owner.bindings
-            assert registry.owners[owner.name] is owner
+            for event, binding in owner.bindings.items():
+                for uid in binding.sop_classes or ("1.9",):
+                    assert registry.holders[event][uid] is owner
+        for event, holders in registry.holders.items():
+            assert holders.owners
+            assert all(event in owner.bindings for owner in holders.owners)
+            assert all(registry.owners[owner.name] is owner for owner in holders.owners)
         assert all(n <= 1 for n in self.ended.values())
 
     def do(self, name: str, *args: object) -> None:

@@ -91,6 +91,16 @@ def common(event):
 @worker.on(evt.EVT_C_ECHO)
 def echo(event):
     return 0x0000
+
+
+@worker.on(evt.EVT_C_STORE)
+def store(event):
+    return 0x0000
+
+
+@worker.on(evt.EVT_C_GET)
+def get(event):
+    yield 0
 """
 
 NOT_ANSWERS = ["NONE", "TEXT", "NUMBER", "EMPTY", "LIST", "BYTES", "NESTED", "OBJECT", "TOO_MUCH"]

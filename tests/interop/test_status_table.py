@@ -197,9 +197,13 @@ def test_no_worker(bare, kind: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def bare():
-    """A gateway that nobody works for."""
-    with running(STORAGE_OFF) as one:
+def bare(tmp_path_factory):
+    """A gateway whose worker has left: for `lease_grace` its contexts are still accepted."""
+    with running(STORAGE_OFF + "[fabric]\nlease_grace = 600\n") as one:
+        with UserWorker(tmp_path_factory.mktemp("left"), SOURCE, one.data) as worker:
+            worker.wait_ready()
+            worker.terminate()
+            assert worker.wait() == 0
         yield one
 
 

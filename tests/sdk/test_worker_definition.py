@@ -6,6 +6,7 @@ from gateway import Worker, evt
 from gateway.errors import AlreadyRegistered
 from gateway.events import InterventionEvent
 from gateway.sdk import WorkerContext
+from gateway.sdk.worker_bindings import WorkerBindings
 
 
 def handle(event):
@@ -212,3 +213,46 @@ def test_repr_names_what_is_bound():
     assert repr(worker) == "<Worker w: nothing bound>"
     worker.bind(evt.EVT_C_ECHO, handle)
     assert repr(worker) == "<Worker w: EVT_C_ECHO>"
+
+
+FIND_UID = "1.2.840.10008.5.1.4.31"
+
+
+def test_sop_classes_and_what_is_sent_are_registered():
+    worker = Worker("w")
+    worker.bind(evt.EVT_C_FIND, handle, sop_classes=[FIND_UID, FIND_UID], sends=["1.2.3"])
+    worker.bind(evt.EVT_C_STORE, handle)
+    worker.bind(evt.EVT_RELEASED, handle, sends=["1.2.4"])
+    registered = WorkerBindings.of(worker)
+    assert {b.event: b.sop_classes for b in registered.bindings} == {
+        "EVT_C_FIND": (FIND_UID,),
+        "EVT_C_STORE": None,
+    }
+    assert registered.sends == ("1.2.3", "1.2.4")
+    worker.unbind(evt.EVT_RELEASED, handle)
+    assert WorkerBindings.of(worker).sends == ("1.2.3",)
+
+
+@pytest.mark.parametrize(
+    ("event", "options", "error", "text"),
+    [
+        (evt.EVT_C_FIND, {"sop_classes": FIND_UID}, TypeError, "a list of UIDs"),
+        (evt.EVT_C_FIND, {"sop_classes": []}, ValueError, "would never be called"),
+        (evt.EVT_C_FIND, {"sop_classes": ["1.02"]}, ValueError, "not a valid UID"),
+        (evt.EVT_C_MOVE, {"sop_classes": [FIND_UID]}, ValueError, "has no C-MOVE"),
+        (evt.EVT_N_SET, {"sop_classes": ["1.2.3"]}, ValueError, "has no N-SET"),
+        (evt.EVT_ASSOCIATE, {"sop_classes": ["1.2.3"]}, ValueError, "not about a SOP class"),
+        (evt.EVT_RELEASED, {"sop_classes": ["1.2.3"]}, ValueError, "not about a SOP class"),
+        (evt.EVT_RELEASED, {"sends": "1.2.3"}, TypeError, "a list of UIDs"),
+        (evt.EVT_RELEASED, {"sends": ["x"]}, ValueError, "not a valid UID"),
+    ],
+)
+def test_wrong_lists_of_sop_classes_are_refused(event, options, error, text):
+    with pytest.raises(error, match=text):
+        Worker("w").bind(event, handle, **options)
+    with pytest.raises(error, match=text):
+        Worker("w").on(event, **options)(handle)
+
+
+def test_private_classes_can_be_named_for_storage():
+    Worker("w").bind(evt.EVT_C_STORE, handle, sop_classes=["1.2.3"])

@@ -8,7 +8,7 @@ from tests.accountant import read_archive
 from tests.conftest import running
 from tests.peers import instances, wire
 from tests.peers.process import run_cli
-from tests.peers.raw import association, echo_ok
+from tests.peers.raw import association
 from tests.peers.workers import STORAGE_OFF, STORE, WATCH, UserWorker
 
 
@@ -36,9 +36,12 @@ def test_refused_while_storage_holds_the_event(gateway_process, folder) -> None:
     assert store_once(gateway_process)[1] == 0x0000
 
 
-def test_nobody_registered_is_out_of_resources(without_storage) -> None:
-    assert store_once(without_storage)[1] == 0xA700
-    assert echo_ok(without_storage.address)
+def test_what_nobody_is_registered_for_is_not_accepted(without_storage) -> None:
+    with association(without_storage.address, wire.context(1), wire.context(3, wire.CT)) as peer:
+        assert peer.accepted is not None
+        assert {n: result for n, (result, _) in peer.accepted.contexts.items()} == {1: 0, 3: 3}
+        assert peer.echo().status == 0x0000
+        peer.release()
 
 
 def test_answers_with_storage_switched_off(without_storage, folder) -> None:
@@ -51,7 +54,7 @@ def test_answers_with_storage_switched_off(without_storage, folder) -> None:
         worker.terminate()
         assert worker.wait() == 0
     assert read_archive(without_storage.archive) == ([], [])
-    assert store_once(without_storage)[1] == 0xA700, "a worker that left is asked no more"
+    assert store_once(without_storage)[1] == 0xA700, "it is asked no more, but may come back"
 
 
 def test_watcher_prints_transitions_and_pdus_live(gateway_process, folder) -> None:

@@ -16,6 +16,7 @@ from gateway.fabric.wire.envelopes import Cancel, Credit
 from gateway.fabric.wire.terms import CancelReason
 
 if TYPE_CHECKING:
+    from gateway.fabric.acceptor.class_holders import ClassHolders
     from gateway.fabric.acceptor.effects import Delivery
     from gateway.fabric.acceptor.interventions import Intervention
     from gateway.fabric.acceptor.lease import EventOwner, Member
@@ -73,9 +74,11 @@ class Dispatcher:
             intervention.enter(queue)
             self._start(intervention, now)
 
-    def claim(self, owner: EventOwner, event: str, now: float) -> None:
-        """Move waiting requests to the new owner of their event, whose deadlines now hold."""
-        for intervention in self._unclaimed.pop(event, ()):
+    def claim(self, owner: EventOwner, event: str, holders: ClassHolders, now: float) -> None:
+        """Move waiting requests to their new owner, whose deadlines now hold."""
+        waiting = self._unclaimed.get(event, {})
+        for intervention in [one for one in waiting if holders[one.sop_class] is owner]:
+            intervention.leave_queue()
             _bind(intervention, owner)
             self._start(intervention, now)
             owner.wait(intervention)

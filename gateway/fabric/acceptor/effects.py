@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from gateway.fabric.acceptor.interventions import Intervention
     from gateway.fabric.wire.envelopes import Envelope
     from gateway.fabric.wire.terms import Answer
+    from gateway.settings import RememberedWorker
 
     Delivery: TypeAlias = tuple[Intervention, str, int, float]
     """An intervention on its way to a member, with what may change before it is encoded: token,
@@ -72,4 +73,34 @@ class UnwatchProcess:
     peer: bytes
 
 
-Effect = Deliver | Post | HandOn | Fail | Tell | WatchProcess | UnwatchProcess
+@dataclass(frozen=True, slots=True)
+class WorkerKnown:
+    """Report what a worker serves, for acceptors that start later."""
+
+    worker: RememberedWorker
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLeft:
+    """Report that the last member of a worker has said BYE."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AllKnown:
+    """Every expected worker is known now, or none is waited for any more."""
+
+
+Effect = (
+    Deliver
+    | Post
+    | HandOn
+    | Fail
+    | Tell
+    | WatchProcess
+    | UnwatchProcess
+    | WorkerKnown
+    | WorkerLeft
+    | AllKnown
+)

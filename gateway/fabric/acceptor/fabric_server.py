@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from gateway.fabric.acceptor.commands import AssociationCommand
     from gateway.fabric.wire.envelopes import CommandResult
     from gateway.fabric.wire.terms import Answer, Binding
-    from gateway.settings import FabricSettings
+    from gateway.settings import FabricSettings, RememberedWorker
 
 logger = logging.getLogger("gateway.fabric")
 
@@ -50,12 +50,15 @@ class Server:
         index: int,
         *,
         expect: Sequence[str] = (),
+        remembered: Sequence[RememberedWorker] = (),
         catalogue: Collection[str] = CATALOGUE,
     ) -> None:
         self._settings = settings
         self._run_dir = address.local(run_dir)
         self._index = index
         self._expect = tuple(expect)
+        self._remembered = tuple(remembered)
+        self._all_known = asyncio.Event()
         self._topics = [n for n in catalogue if CATALOGUE[n].is_notification]
         self._running = False
         self._asked: list[Intervention] = []
@@ -64,6 +67,10 @@ class Server:
         self._beacons_at = 0.0
         self.on_wants_changed: Callable[[set[str]], None] | None = None
         """Called with the topics that are now wanted, whenever they change."""
+        self.on_worker_known: Callable[[RememberedWorker], None] = _ignore
+        """Called with what a worker serves, whenever that changes."""
+        self.on_worker_left: Callable[[str], None] = _ignore
+        """Called with the name of a worker whose last member has said BYE."""
         self._commands = OpenCommands(self._send_result)
         self._perform: dict[type[effects.Effect], Callable[[Any], None]] = {
             effects.Deliver: self._do_deliver,
@@ -73,6 +80,9 @@ class Server:
             effects.Tell: self._do_tell,
             effects.WatchProcess: lambda effect: self._watcher.watch(effect.peer, effect.pid),
             effects.UnwatchProcess: self._do_unwatch,
+            effects.WorkerKnown: lambda effect: self.on_worker_known(effect.worker),
+            effects.WorkerLeft: lambda effect: self.on_worker_left(effect.name),
+            effects.AllKnown: lambda _: self._all_known.set(),
         }
 
     async def start(self) -> None:
@@ -87,8 +97,11 @@ class Server:
             stream=stream,
             now=self._loop.time(),
             expect=self._expect,
+            remembered=self._remembered,
             joining=others,
         )
+        if self._registry.knows_all:
+            self._all_known.set()
         self._watcher = ProcessWatcher(self._gone)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
         try:
@@ -120,6 +133,7 @@ class Server:
         self._commands.close()
         self._feed.beacons()
         self._running = False
+        self._all_known.set()
         if self._timer is not None:
             self._timer.cancel()
         self._watcher.close()
@@ -131,12 +145,38 @@ class Server:
 
     # -- interventions
 
-    def binding(self, event: str) -> Binding | None:
+    def binding(self, event: str, sop_class: str = "") -> Binding | None:
         """Return how the event is held, also while its worker is vacant; None: nobody holds it.
 
-        After the start, while workers have yet to register, this is the most careful binding.
+        `sop_class` is the abstract syntax of the request's context; negotiation has none. After the
+        start, while workers have yet to register, this is the most careful binding.
         """
-        return self._registry.binding(event, self._loop.time()) if self._running else None
+        if not self._running:
+            return None
+        return self._registry.binding(event, sop_class, self._loop.time())
+
+    @property
+    def knows_workers(self) -> bool:
+        """Whether it is known what every configured worker serves, or no longer waited for."""
+        return self._all_known.is_set()
+
+    async def workers_known(self) -> None:
+        """Return when it is known what the configured workers serve, within `lease_grace`."""
+        await self._all_known.wait()
+
+    def serves(self, event: str, sop_class: str | None) -> bool:
+        """Return whether a worker, present or away for a moment, answers the event for a SOP class;
+        None: for any.
+        """
+        return self._running and self._registry.served.serves(event, sop_class, self._loop.time())
+
+    def sends(self, sop_class: str) -> bool:
+        """Return whether a worker sends requests for this SOP class."""
+        return self._running and self._registry.served.sends(sop_class, self._loop.time())
+
+    def names(self, sop_class: str) -> bool:
+        """Return whether a worker names this SOP class."""
+        return self._running and self._registry.served.names(sop_class, self._loop.time())
 
     def is_held(self, event: str) -> bool:
         """Return whether a worker has registered for the event, and has not said BYE."""
@@ -328,6 +368,10 @@ class Server:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(when, self._tick)
+
+
+def _ignore(_: object) -> None:
+    """Do nothing: nobody wants to know."""
 
 
 class _AwaitedAnswer:

@@ -1,4 +1,4 @@
-"""Which worker holds which events, and whether a registration may be granted."""
+"""Which worker holds which events and SOP classes, and whether a registration may be granted."""
 
 from __future__ import annotations
 
@@ -6,25 +6,31 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import Reason
 from gateway.events import EVT_WORKER_SUPERSEDED, INTERVENTIONS
+from gateway.fabric.acceptor.class_holders import ClassHolders
 from gateway.fabric.acceptor.effects import Post, Tell
 from gateway.fabric.acceptor.lease import EventOwner, Generations, Member, MemberState
 from gateway.fabric.wire.envelopes import MAX_CREDIT, Refusal, Refuse, Register, Supersede
 from gateway.fabric.wire.fields import MAX_NAME
 from gateway.fabric.wire.frames import VERSION
 from gateway.fabric.wire.terms import CancelReason
+from gateway.uid import MAX_LENGTH, name_of
 
 if TYPE_CHECKING:
     from gateway.fabric.acceptor.dispatcher import Dispatcher
 
 
+MAX_SOP_CLASSES = 2048
+"""SOP classes that a registration may name, all together."""
+
+
 class Holdings:
-    """The owners of events; each event has at most one."""
+    """The owners of events; each event and SOP class has at most one."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
         self.owners: dict[str, EventOwner] = {}
-        self.holders: dict[str, EventOwner] = {}
-        """The owner of each event that is held."""
+        self.holders: dict[str, ClassHolders] = {}
+        """The owners of each event that is held."""
         self.lost: set[str] = set()
         """Events whose owner died and did not come back, until another registers for them."""
         self.generations = Generations()
@@ -39,10 +45,13 @@ class Holdings:
             text = f"generation {newest} of worker {asked.worker!r} took over from {old}"
             return _refuse(asked, Refusal.SUPERSEDED, text, holder=asked.worker)
         for binding in asked.bindings:
-            owner = self.holders.get(binding.event)
-            if owner is not None and owner.name != asked.worker:
-                text = f"{binding.event} is held by worker {owner.name!r}"
-                return _refuse(asked, Refusal.HELD, text, event=binding.event, holder=owner.name)
+            event, holders = binding.event, self.holders.get(binding.event)
+            rival = None if holders is None else holders.rival_of(binding, asked.worker)
+            if rival is not None:
+                owner, sop_class = rival
+                of = f" for {name_of(sop_class)}" if sop_class else ""
+                text = f"{event}{of} is held by worker {owner.name!r}"
+                return _refuse(asked, Refusal.HELD, text, event=event, holder=owner.name)
         if joining and not asked.incumbent:
             text = "the acceptor has just started; grants of other acceptors come first"
             return _refuse(asked, Refusal.JOINING, text)
@@ -65,18 +74,17 @@ class Holdings:
         for intervention in owner.unbound():
             text = f"{intervention.event} was unbound"
             self._dispatcher.give_up(intervention, Reason.NOBODY, text, CancelReason.ABANDONED)
-        for event in [e for e, held in self.holders.items() if held is owner]:
-            if event not in owner.bindings:
-                del self.holders[event]
-        for event in owner.bindings:
-            self.holders[event] = owner
+        self._discard(owner)
+        for event, binding in owner.bindings.items():
+            holders = self.holders.setdefault(event, ClassHolders())
+            holders.add(owner, binding)
             self.lost.discard(event)
-            self._dispatcher.claim(owner, event, now)
+            self._dispatcher.claim(owner, event, holders, now)
 
     def end_vacancy(self, owner: EventOwner, now: float) -> None:
         """Release the events that no living member binds."""
         owner.vacant_until = None
-        held = {event for event, holder in self.holders.items() if holder is owner}
+        held = set(self.holders)
         if owner.members:
             self.rebind(owner, now)
         else:
@@ -86,10 +94,16 @@ class Holdings:
     def release(self, owner: EventOwner, reason: Reason, text: str) -> None:
         """Let nobody hold the owner's events any more."""
         del self.owners[owner.name]
-        for event in owner.bindings:
-            del self.holders[event]
+        self._discard(owner)
         for intervention in owner.queued():
             self._dispatcher.give_up(intervention, reason, text, CancelReason.ABANDONED)
+
+    def _discard(self, owner: EventOwner) -> None:
+        """Let the owner hold nothing."""
+        for event, holders in list(self.holders.items()):
+            holders.discard(owner)
+            if not holders.owners:
+                del self.holders[event]
 
     def _supersede(self, owner: EventOwner, member: Member, generation: int) -> None:
         owner.remove(member)
@@ -115,4 +129,18 @@ def _wrong(asked: Register) -> str:
     if len(set(events)) < len(events):
         return "an event is bound twice"
     unknown = [event for event in events if event not in INTERVENTIONS]
-    return f"{unknown[0]} is not an intervention event" if unknown else ""
+    return f"{unknown[0]} is not an intervention event" if unknown else _wrong_classes(asked)
+
+
+def _wrong_classes(asked: Register) -> str:
+    lists = [(b.event, b.sop_classes) for b in asked.bindings if b.sop_classes is not None]
+    for event, uids in lists:
+        if not uids:
+            return f"{event} names no SOP class"
+        if INTERVENTIONS[event].failures is None:
+            return f"{event} is not about a SOP class"
+    named = [uid for uids in (*(uids for _, uids in lists), asked.sends) for uid in uids]
+    if len(named) > MAX_SOP_CLASSES:
+        return f"{len(named)} SOP classes are named, but at most {MAX_SOP_CLASSES} can be"
+    long = [uid for uid in named if not 0 < len(uid) <= MAX_LENGTH]
+    return f"{long[0]!r} is not the UID of a SOP class" if long else ""

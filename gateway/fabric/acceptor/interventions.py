@@ -58,6 +58,7 @@ class Intervention:
         data: bytes | None = None,
         *,
         sink: Sink,
+        sop_class: str = "",
         shared: dict[str, Any] = _NOTHING,
         window: int = 0,
     ) -> None:
@@ -67,6 +68,8 @@ class Intervention:
         self.data = data
         self.sink = sink
         """Belongs to the asker; the registry does not look at it."""
+        self.sop_class = sop_class
+        """The abstract syntax of its context, which chooses the worker; empty: negotiation."""
         self.shared = shared
         """The part of the payload that other requests have as well, by the same object: it is sent
         once for all of them that leave together."""

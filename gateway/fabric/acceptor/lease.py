@@ -88,6 +88,12 @@ class Member:
             "generation": self.register.generation,
             "member": self.register.member,
             "events": sorted(self.events),
+            "sop_classes": {
+                b.event: list(b.sop_classes)
+                for b in self.register.bindings
+                if b.sop_classes is not None
+            },
+            "sends": list(self.register.sends),
         }
 
 

@@ -4,12 +4,13 @@ Nothing here knows of sockets, clocks or tasks; `now` is an argument (seconds of
 never goes back). Every public method that returns effects is a stimulus; they are to be done in
 their order. Requests and answers come and go in batches, because that is how they travel.
 
-Theory of operation. An event has at most one *owner*, a worker's name, whose *members* are its
-processes. An `Intervention` is given to the member with most free credit or waits in the owner's
-queue. A BYE and a death differ: after the BYE of the last member nobody holds the event; after a
-death the owner is *vacant* for a while and requests wait for it, and those that the dead member had
-in hand are *suspects*. A request that nobody awaits any more still costs its member a credit until
-the member has returned it with a final answer.
+Theory of operation. An event has at most one *owner* for each SOP class, which is the abstract
+syntax of the request's context. It is a worker's name, whose *members* are its processes. An
+`Intervention` is given to the member with most free credit or waits in the owner's queue. A BYE and
+a death differ: after the BYE of the last member nobody holds the event; after a death the owner is
+*vacant* for a while and requests wait for it, and those that the dead member had in hand are
+*suspects*. A request that nobody awaits any more still costs its member a credit until the member
+has returned it with a final answer.
 """
 
 from __future__ import annotations
@@ -20,9 +21,20 @@ from typing import TYPE_CHECKING, Any
 from gateway.errors import Reason
 from gateway.events import EVT_WORKER_LOST, EVT_WORKER_REFUSED, EVT_WORKER_UP
 from gateway.fabric.acceptor.dispatcher import Dispatcher
-from gateway.fabric.acceptor.effects import Effect, Fail, Post, Tell, UnwatchProcess, WatchProcess
+from gateway.fabric.acceptor.effects import (
+    AllKnown,
+    Effect,
+    Fail,
+    Post,
+    Tell,
+    UnwatchProcess,
+    WatchProcess,
+    WorkerKnown,
+    WorkerLeft,
+)
 from gateway.fabric.acceptor.holdings import Holdings
 from gateway.fabric.acceptor.lease import Member, MemberState
+from gateway.fabric.acceptor.served import ServedClasses
 from gateway.fabric.wire.envelopes import End, Grant, Heartbeat, Refusal, Register, Unknown
 from gateway.fabric.wire.terms import MISSED, Binding, CancelReason
 
@@ -31,7 +43,7 @@ if TYPE_CHECKING:
 
     from gateway.fabric.acceptor.interventions import Intervention
     from gateway.fabric.wire.terms import Answer
-    from gateway.settings import FabricSettings
+    from gateway.settings import FabricSettings, RememberedWorker
 
 
 class Registry:
@@ -44,15 +56,20 @@ class Registry:
         stream: str,
         now: float,
         expect: Sequence[str] = (),
+        remembered: Sequence[RememberedWorker] = (),
         joining: bool = False,
     ) -> None:
         self._settings = settings
         self._stream = stream
         self._silence = silence = MISSED * settings.heartbeat
         self.joining_until = now + silence if joining else now
-        self._waiting_until = max(self.joining_until, now + settings.lease_grace * bool(expect))
         self._configured = frozenset(expect)
-        self._expected = set(expect)
+        grace = settings.lease_grace
+        self.served = ServedClasses(expect, remembered, grace=grace, now=now)
+        self._expected = self.served.expected
+        self._waiting_until = max(self.joining_until, now + grace * bool(self._expected))
+        self.knows_all = not self.served.unknown
+        """Whether it is known what the configured workers serve, or no longer waited for."""
         self._ticked = now
         self._leases = 0
         self.members: dict[bytes, Member] = {}
@@ -83,6 +100,8 @@ class Registry:
         owner.vacant_until, owner.has_left = None, False
         self._holdings.rebind(owner, now)
         self._expected.discard(owner.name)
+        if (worker := self.served.registered(asked, now)) is not None:
+            self._dispatcher.add(WorkerKnown(worker))
         grant = Grant(member.lease, self._stream, self._settings.heartbeat, asked.revision)
         self._dispatcher.add(Post(peer, grant))
         self._dispatcher.dispatch(owner, now)
@@ -134,6 +153,8 @@ class Registry:
                 owner.has_left = True
             else:
                 self._holdings.release(owner, Reason.NOBODY, f"{owner.name} has left")
+                self.served.left(owner.name, now)
+                self._dispatcher.add(WorkerLeft(owner.name))
         self._forget_if_done(member)
         return self._dispatcher.take_effects()
 
@@ -159,10 +180,10 @@ class Registry:
 
     # -- calls of the acceptor
 
-    def binding(self, event: str, now: float) -> Binding | None:
+    def binding(self, event: str, sop_class: str, now: float) -> Binding | None:
         """Return the binding of the event; the most careful one while workers are expected."""
-        owner = self.holders.get(event)
-        if owner is not None:
+        holders = self.holders.get(event)
+        if holders is not None and (owner := holders[sop_class]) is not None:
             return owner.bindings[event]
         return Binding(event, durable=True) if now < self._waiting_until else None
 
@@ -173,7 +194,8 @@ class Registry:
             event = intervention.event
             if intervention.closed:
                 continue
-            if (owner := self.holders.get(event)) is not None:
+            holders = self.holders.get(event)
+            if holders is not None and (owner := holders[intervention.sop_class]) is not None:
                 dispatcher.ask(intervention, owner, now)
             elif now < self._waiting_until:
                 dispatcher.ask_later(intervention, now)
@@ -349,6 +371,9 @@ class Registry:
             self._waiting_until = min(self._waiting_until, now)
         if now >= self._waiting_until:
             self._dispatcher.fail_unclaimed()
+        if not self.knows_all and (not self.served.unknown or now >= self._waiting_until):
+            self.knows_all = True
+            self._dispatcher.add(AllKnown())
 
     def _answer_unawaited(self, member: Member, token: str, answer: Answer, now: float) -> None:
         if token in member.unreturned:

@@ -1,12 +1,12 @@
 """The envelopes: one frozen type for each, encoded as `[kind, field, ..., more]` in this order.
 
-`more` is a map; a receiver ignores the keys that it does not know, and this version knows none.
+`more` is a map; a receiver ignores the keys that it does not know. REGISTER alone has any.
 `decode` is total: any bytes give an envelope or a FabricError. PROTOCOL.md is the reference.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
@@ -67,11 +67,16 @@ class Envelope:
     def __init_subclass__(cls, kind: int) -> None:
         dataclass(frozen=True)(cls)
         cls.KIND = kind
-        cls.CHECKS = tuple(_CHECKS[of] for of in cls.__annotations__.values())
+        positional = [n for n in cls.__annotations__ if n not in vars(cls)]
+        cls.CHECKS = tuple(_CHECKS[cls.__annotations__[name]] for name in positional)
         ENVELOPES[kind] = cls
 
     def encode(self) -> bytes:
         return pack([self.KIND, *vars(self).values(), {}])
+
+    def with_more(self, more: dict[str, Any]) -> Envelope:  # noqa: ARG002 - for subclasses
+        """Return the envelope with what the map at its end says; raise FabricError."""
+        return self
 
 
 class Register(Envelope, kind=1):
@@ -92,6 +97,24 @@ class Register(Envelope, kind=1):
     revision: int
     """Repeated in the reply."""
     bindings: tuple[Binding, ...]
+    sends: tuple[str, ...] = ()
+    """In the map, and so are the SOP classes of the bindings, in their order."""
+
+    def encode(self) -> bytes:
+        *fields_before, bindings, sends = vars(self).values()
+        named = [binding.sop_classes for binding in bindings]
+        more: dict[str, Any] = {"sends": sends} if sends else {}
+        if any(uids is not None for uids in named):
+            more["sop_classes"] = named
+        return pack([self.KIND, *fields_before, [b[:4] for b in bindings], more])
+
+    def with_more(self, more: dict[str, Any]) -> Register:
+        named = fields.as_class_lists(more.get("sop_classes"), len(self.bindings))
+        bindings = tuple(
+            binding._replace(sop_classes=uids)
+            for binding, uids in zip(self.bindings, named, strict=True)
+        )
+        return replace(self, bindings=bindings, sends=fields.as_texts(more.get("sends", [])))
 
 
 class Heartbeat(Envelope, kind=2):
@@ -283,4 +306,5 @@ def decode(data: bytes | memoryview) -> Envelope:
     checks = kind.CHECKS
     if len(values) != len(checks) + 2 or type(values[-1]) is not dict:
         raise FabricError(f"{kind.__name__} has {len(checks)} fields and ends in a map")
-    return kind(*[check(value) for check, value in zip(checks, values[1:-1], strict=True)])
+    envelope = kind(*[check(value) for check, value in zip(checks, values[1:-1], strict=True)])
+    return envelope.with_more(values[-1]) if values[-1] else envelope

@@ -98,6 +98,15 @@ def as_binding(event: Any, redeliver: Any, durable: Any, deadline: Any) -> Bindi
     return Binding(as_text(event), _flag(redeliver), _flag(durable), seconds)
 
 
+def as_class_lists(value: Any, number: int) -> list[tuple[str, ...] | None]:
+    """Return the SOP classes of each of `number` bindings; None: it does not name any."""
+    if value is None:
+        return [None] * number
+    if type(value) is not list or len(value) != number:
+        raise FabricError(f"not SOP classes of {number} bindings")
+    return [None if uids is None else as_texts(uids) for uids in value]
+
+
 def as_shared(value: Any) -> tuple[SharedPart, ...]:
     return tuple(
         (as_text(event), _bytes(assoc), _map(payload))

@@ -22,6 +22,9 @@ class Binding(NamedTuple):
     """Whether C-STORE data is to be on disk before it is offered."""
     deadline: float = DEADLINE
     """Seconds for each answer."""
+    sop_classes: tuple[str, ...] | None = None
+    """The abstract syntaxes whose requests it takes; None: all whose service has the operation and
+    that no other worker names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class Registration:
     """Requests that this member may have in hand; 0: it is about to be replaced."""
     bindings: tuple[Binding, ...] = ()
     """Empty for a worker that only watches."""
+    sends: tuple[str, ...] = ()
+    """Abstract syntaxes for which the worker sends requests and takes none."""
     pid: int = 0
     """The process whose death ends the lease at once; 0: the client's own."""
 

@@ -136,11 +136,14 @@ class Client:
     def register(
         self,
         bindings: Iterable[terms.Binding] | None = None,
+        sends: Iterable[str] | None = None,
         timeout: float = 5.0,
         *,
         credit: int | None = None,
     ) -> None:
         """Hold these events from now on, and no others, with this credit; None: as before.
+
+        `sends`: the SOP classes for which requests are sent.
 
         Returns when every acceptor agreed; raises AlreadyRegistered, and what was held before
         stands, if one of them did not.
@@ -150,6 +153,7 @@ class Client:
             after = replace(
                 before,
                 bindings=before.bindings if bindings is None else tuple(bindings),
+                sends=before.sends if sends is None else tuple(sends),
                 credit=before.credit if credit is None else credit,
             )
             if not self._thread.is_alive():

@@ -249,6 +249,7 @@ class Membership:
             self._active or elsewhere,
             self._revision,
             mine.bindings,
+            mine.sends,
         )
         link.offer(register)
 
