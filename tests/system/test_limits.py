@@ -67,14 +67,12 @@ def test_handler_that_never_returns_is_out_of_resources_at_its_deadline(
 ) -> None:
     gateway = start_gateway(STORAGE_OFF)
     one = instances.make()
-    with (
-        UserWorker(folder, SLOW, gateway.data, name="slow") as worker,
-        association(gateway.address, one.context(), wire.context(3)) as peer,
-    ):
+    with UserWorker(folder, SLOW, gateway.data, name="slow") as worker:
         worker.wait_ready()
-        assert peer.store(one).status == 0xA700
-        assert peer.echo(2, context_id=3).status == 0
-        peer.release()
+        with association(gateway.address, one.context(), wire.context(3)) as peer:
+            assert peer.store(one).status == 0xA700
+            assert peer.echo(2, context_id=3).status == 0
+            peer.release()
     procfs.until(lambda: not list(leftovers(gateway.spool)), what="an empty spool")
 
 
