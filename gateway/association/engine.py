@@ -126,6 +126,7 @@ class AssociationEngine:
         self.transport = Transport(
             self.upper, self, send_timeout=timeouts.send, full_duplex=full_duplex
         )
+        self.transport.is_new = side is Side.ACCEPTOR
         self.notifications = Notifications(port.publish, topics)
         self.tracer: Callable[[Sequence[Transition | PduTraced]], None] = self.notifications.traced
         """Takes transitions and PDUs, while `upper.trace` asks for them."""
@@ -293,6 +294,7 @@ class AssociationEngine:
     def _establish(self) -> None:
         self.phase, self.state = Phase.ESTABLISHED, "established"
         self._timer.start()
+        self.transport.is_new = False
         self.inbox.progress = self._established_at = self._loop.time()
         self.established.set_result(None)
         self.port.established()

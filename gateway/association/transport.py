@@ -80,6 +80,8 @@ class Transport(asyncio.BufferedProtocol):
         """Bytes that were read so far."""
         self.last_received = 0.0
         """The loop's time of the last read."""
+        self.is_new = False
+        """The peer has yet to ask for an association."""
         self.room = small_buffer
         """The buffer for the next read."""
         self.received = self.sent = 0
@@ -125,6 +127,9 @@ class Transport(asyncio.BufferedProtocol):
         now = self.last_received = self._loop.time()
         self.received += nbytes
         upper, view = self._upper, buffer[:nbytes]
+        if self.is_new and not self._turns.may_begin():
+            self._keep(view)
+            return
         position = upper.receive_some(view, 0, now)
         if position < nbytes:
             self._continue(view, position)

@@ -32,6 +32,8 @@ STEPS = 16
 """Steps of a turn of one peer at most; a step processes a few primitives."""
 ALL_TURNS = 0.002
 """Seconds that peers with kept bytes have together in each turn of the event loop."""
+NEW_A_TURN = 4
+"""Reads of peers without an association that are processed at once in a turn of the event loop."""
 
 buffer = memoryview(bytearray(READ_SIZE))
 """The buffer that all connections of a process read into."""
@@ -58,6 +60,20 @@ class Turns:
         """By address, in the order of their turns."""
         self._large: dict[TurnTaker, None] = {}
         self._is_scheduled = False
+        self._new = 0
+
+    def may_begin(self) -> bool:
+        """Return whether a peer without an association may be looked at in this turn of the loop.
+
+        To decide on an A-ASSOCIATE-RQ takes part of a millisecond, and thousands may come at once.
+        """
+        if not self._new:
+            self._loop.call_soon(self._begin_again)
+        self._new += 1
+        return self._new <= NEW_A_TURN
+
+    def _begin_again(self) -> None:
+        self._new = 0
 
     def add(self, peer: TurnTaker) -> None:
         """Give a peer a turn after those that wait already."""

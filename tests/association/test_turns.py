@@ -6,9 +6,16 @@ import asyncio
 from typing import Any
 
 from gateway.association import turns
-from gateway.association.turns import LARGE_READS, READ_SIZE, SMALL_READ, STEPS, Turns
+from gateway.association.turns import (
+    LARGE_READS,
+    NEW_A_TURN,
+    READ_SIZE,
+    SMALL_READ,
+    STEPS,
+    Turns,
+)
 from gateway.ul.fsm import Side
-from tests.association.support import Alone, Held, run, until
+from tests.association.support import PROPOSAL, Alone, End, Held, acceptor, run, until
 from tests.peers import wire
 
 A_TURN = STEPS * 4
@@ -89,7 +96,10 @@ def test_what_was_kept_is_dropped_with_the_connection() -> None:
 def test_reads_are_large_only_for_few_peers_that_fill_them() -> None:
     async def work() -> None:
         data = wire.message(3, wire.store_rq("1.2", 6), b"x" * (3 * READ_SIZE))
-        peers = [Alone(Side.ACCEPTOR) for _ in range(LARGE_READS + 1)]
+        peers = []
+        for _ in range(LARGE_READS + 1):
+            peers.append(Alone(Side.ACCEPTOR))
+            await asyncio.sleep(0)
         rooms = [peer.engine.transport for peer in peers]
         assert {len(transport.room) for transport in rooms} == {SMALL_READ}
         for peer in peers:
@@ -101,6 +111,24 @@ def test_reads_are_large_only_for_few_peers_that_fill_them() -> None:
         ]
         peers[1].end.feed(data[2 * SMALL_READ :] + ECHOES)
         assert len(rooms[1].room) == SMALL_READ, "it sends many messages"
+
+    run(work)
+
+
+def test_requests_for_associations_are_looked_at_a_few_a_turn() -> None:
+    async def work() -> None:
+        roles = [acceptor() for _ in range(5 * NEW_A_TURN)]
+        ends = [End(role.engine.transport, lambda _: None) for role in roles]
+        for end in ends:
+            end.open()
+            end.feed(PROPOSAL.request().encode())
+
+        def established() -> int:
+            return sum(role.engine.established.done() for role in roles)
+
+        assert established() == NEW_A_TURN
+        await until(lambda: established() == len(roles))
+        assert not any(end.is_paused for end in ends)
 
     run(work)
 
