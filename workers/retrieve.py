@@ -18,7 +18,13 @@ from gateway.datasets.conversion import convert
 from gateway.datasets.syntaxes import usable_syntaxes
 from gateway.sdk import GatewayError, Worker, evt, status, status_with_comment
 from workers.archive.extended_negotiation import Agreed
-from workers.archive.identifier import MODELS, Model, not_understood, retrieve_query
+from workers.archive.identifier import (
+    MODELS,
+    Model,
+    incomplete_query,
+    not_understood,
+    retrieve_query,
+)
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.layout import FOLDER
 from workers.archive.matching import BadIdentifier
@@ -77,7 +83,14 @@ class Retriever(IndexedWorker):
     def _query(self, event: Event) -> Query:
         sop_class = str(event.request.AffectedSOPClassUID)
         agreed = Agreed.of(sop_class, event.assoc.acceptor.sop_class_extended)
-        return retrieve_query(event.identifier, Model.of(sop_class), relational=agreed.relational)
+        model, identifier = Model.of(sop_class), event.identifier
+        try:
+            return retrieve_query(identifier, model, relational=agreed.relational)
+        except BadIdentifier:
+            query = incomplete_query(identifier, model)
+            if query is None or not self.index.count(query):
+                raise
+            return query
 
     def _instance(
         self, event: Event, entry: IndexEntry, converter: _Converter | None

@@ -9,6 +9,7 @@ read in a stream: memory does not grow with them.
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from enum import Enum
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, NamedTuple
@@ -136,7 +137,7 @@ class _Comparison:
         if not is_text and abs(_length(a) - _length(b)) > 1:
             return False
         if is_text and max(_length(a), _length(b)) <= PIECE:
-            return _short(self._one.source, a) == _short(self._other.source, b)
+            return _is_same_text(_short(self._one.source, a), _short(self._other.source, b), vr)
         pieces = _pieces(self._one.source, a, vr), _pieces(self._other.source, b, vr)
         return _is_same_stream(*pieces, padding=b"\0 " if is_text else b"\0")
 
@@ -192,6 +193,18 @@ def _length(value: _Value) -> int:
 def _short(source: Source, value: _Value) -> bytes:
     """Return a text without its padding."""
     return b"".join(bytes(source.read(*part)) for part in value.parts).rstrip(b"\0 ")
+
+
+def _is_same_text(one: bytes, other: bytes, vr: bytes) -> bool:
+    """Whether texts are the same; numbers (DS, IS) may be written otherwise, as 1.0 and 1."""
+    if one == other or vr not in (b"DS", b"IS"):
+        return one == other
+    try:
+        return [Decimal(n.decode()) for n in one.split(b"\\")] == [
+            Decimal(n.decode()) for n in other.split(b"\\")
+        ]
+    except (InvalidOperation, UnicodeDecodeError):
+        return False
 
 
 def _pieces(source: Source, value: _Value, vr: bytes) -> Iterator[bytes]:

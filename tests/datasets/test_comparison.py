@@ -86,10 +86,13 @@ SAME_PAIRS = {
         el(0x00091001, b"SQ", implicit(0xFFFEE000, NAME)),
         el(0x00091001, b"UN", implicit(0xFFFEE000, implicit(0x00100010, b"A^B "))),
     ),
+    "numbers": (el(0x00280030, b"DS", b"1.0\\2.50 "), el(0x00280030, b"DS", b" 1\\25e-1")),
     "an odd number of bytes": (el(0x00091001, b"OB", b"abc"), el(0x00091001, b"OB", b"abc\0")),
 }
 DIFFERENT_PAIRS = {
     "another value": (NAME, el(0x00100010, b"PN", b"A^C ")),
+    "another number": (el(0x00280030, b"DS", b"1.0 "), el(0x00280030, b"DS", b"1.01")),
+    "no number": (el(0x00280030, b"DS", b"x1"), el(0x00280030, b"DS", b"x1.0")),
     "a longer value": (NAME, el(0x00100010, b"PN", b"A^BC")),
     "space in front": (NAME, el(0x00100010, b"PN", b" A^B")),
     "one element more": (NAME, NAME + el(0x00100020, b"LO", b"1 ")),

@@ -98,6 +98,26 @@ def test_each_level_sends_its_files_and_counts_them(worker, files, retrieval, as
     assert counts(result) == (0x0000, len(numbers), len(numbers), 0, 0)
 
 
+@BOTH
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        {"StudyInstanceUID": "", "SeriesInstanceUID": ""},
+        {"StudyInstanceUID": ""},
+        {"SeriesInstanceUID": ""},
+    ],
+)
+def test_an_instance_without_study_or_series_is_got_by_its_own_uid(
+    holdings, worker, retrieval, lacking
+):
+    (path,) = holdings.put({"SOPInstanceUID": "7.1", **lacking})
+    there = {"StudyInstanceUID": "1.3", "SeriesInstanceUID": "1.2", **lacking}
+    asked = {"SOPInstanceUID": "7.1", **{k: v for k, v in there.items() if v}}
+    assert retrieval(worker, keys("IMAGE", **asked)).sent == [path]
+    whole = retrieval(worker, keys("IMAGE", **{**asked, "SOPInstanceUID": "1.1.1"}))
+    assert (whole.status, whole.sent) == (0xA900, [])
+
+
 def test_at_the_patient(worker, files):
     model = f"{PATIENT_ROOT}3"
     result = testing.get(worker, keys("PATIENT", PatientID="P1"), sop_class=model)

@@ -19,6 +19,7 @@ from workers.archive.key_text import KeyTexts
 from workers.archive.matching import (
     BadIdentifier,
     Condition,
+    Empty,
     Equal,
     conditions,
     moments_between,
@@ -160,6 +161,26 @@ def retrieve_query(identifier: Dataset, model: Model, *, relational: bool) -> Qu
     wanted = []
     for one in (*model.above(level), level):
         wanted += [(one, c) for c in _unique(UNIQUE[one], texts.get(UNIQUE[one].tag))]
+    return Query(Level.IMAGE, conditions=tuple(wanted))
+
+
+def incomplete_query(identifier: Dataset, model: Model) -> Query | None:
+    """Return the query of a C-GET or C-MOVE for instances that have no study or no series.
+
+    At image level the Study or Series Instance UID that they lack is left out or empty. None: the
+    identifier names no instance, or all that is above.
+    """
+    if level_of(identifier, model) is not Level.IMAGE:
+        return None
+    texts = KeyTexts(identifier)
+    own = UNIQUE[Level.IMAGE]
+    lacking = [one for one in (Level.STUDY, Level.SERIES) if not texts.get(UNIQUE[one].tag).strip()]
+    if not lacking or not texts.get(own.tag).strip():
+        return None
+    wanted = [(Level.IMAGE, c) for c in _unique(own, texts.get(own.tag))]
+    for one in model.above(Level.IMAGE):
+        wanted += [(one, c) for c in _unique(UNIQUE[one], texts.get(UNIQUE[one].tag))]
+    wanted += [(one, Empty(UNIQUE[one].column)) for one in lacking]
     return Query(Level.IMAGE, conditions=tuple(wanted))
 
 

@@ -74,7 +74,14 @@ class AnyOf:
     conditions: tuple[Equal | Like, ...]
 
 
-Condition: TypeAlias = Equal | Like | Between | Moments | AnyOf
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """The column has no value."""
+
+    column: str
+
+
+Condition: TypeAlias = Equal | Like | Between | Moments | AnyOf | Empty
 
 NOTHING = Equal((), ())
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from workers.archive.attributes import Attribute, Level
-from workers.archive.matching import AnyOf, Between, Condition, Equal, Like, Moments
+from workers.archive.matching import AnyOf, Between, Condition, Empty, Equal, Like, Moments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -213,6 +213,8 @@ class Statement:
                 parts = [self._equal(f"{table}.{column}", values) for column in columns]
             case Like(columns, pattern):
                 parts = [self._like(f"{table}.{column}", pattern) for column in columns]
+            case Empty(column):
+                return f"COALESCE({table}.{column}, '') = ''"
             case Between(column, low, high):
                 return self._between(f"{table}.{column}", low, high)
             case Moments():
