@@ -28,6 +28,7 @@ from workers.archive.identifier import (
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.layout import FOLDER
 from workers.archive.matching import BadIdentifier
+from workers.archive.patient_mismatch import publish_mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +59,7 @@ class Retriever(IndexedWorker):
         try:
             query = self._query(event)
             kinds = self.index.kinds(query)
+            self._warn_of_patients(event, query)
         except (BadIdentifier, GatewayError) as error:
             yield _failure(event, error)
             return
@@ -76,6 +78,16 @@ class Retriever(IndexedWorker):
         if elsewhere:
             # The failures are counted all the same: this success is only of what was asked for.
             yield status_with_comment(status.SUCCESS, _held_by(elsewhere)), None
+
+    def _warn_of_patients(self, event: Event, query: Query) -> None:
+        """Warn if a study is sent whose instances have several Patient IDs."""
+        for study, patients in self.index.patients(query).items():
+            if study and len(patients) > 1:
+                log.warning(
+                    "association=%s %s of a study under %d Patient IDs study=%r",
+                    *(event.assoc_id, event.name, len(patients), study),
+                )
+                publish_mismatch(event, "retrieved", study, patients)
 
     def _is_elsewhere(self, entry: IndexEntry) -> bool:
         return entry.holder != self.settings.holder_of_files and not self.settings.shared

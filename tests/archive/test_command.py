@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.peers.process import run_cli
-from tests.workers.test_storage import Running, offer
+from tests.workers.holdings import instance
+from tests.workers.test_storage import Running, of_patient, offer
 from workers.archive.index import SqliteIndex
 
 if TYPE_CHECKING:
@@ -104,6 +105,74 @@ def test_reindex(archive, how):
         assert len(opened.journal(last)) == 10  # a consumer's cursor misses none of them
     with Running(archive.data) as running:
         assert running.ask(offer(None)) == 0x0000
+
+
+class TestPatients:
+    """Two studies of one UID, listed and mended, which a reindex does not undo."""
+
+    @pytest.fixture
+    def archive(self, tmp_path) -> Archive:
+        made = Archive.__new__(Archive)
+        made.data, made.root = tmp_path, tmp_path / "archive"
+        with Running(tmp_path) as running:
+            for patient in ("A", "A", "B", ""):
+                assert running.ask(of_patient(patient)) == 0x0000
+        return made
+
+    def patients(self, archive: Archive, command: str = "ls") -> list[tuple[str, str, int]]:
+        _, studies, _ = archive.run(command)
+        return [(one["patient_id"], one["patient_name"], one["instances"]) for one in studies]
+
+    def test_mismatches_and_assign(self, archive):
+        three = [("", "Name^", 1), ("A", "Name^A", 2), ("B", "Name^B", 1)]
+        assert self.patients(archive, "mismatches") == three
+        assert archive.run("assign", "9.9", "B")[0] == 1
+        status, _, summary = archive.run("assign", "1.3", "B")
+        assert (status, summary["instances"]) == (0, 4)
+        assert self.patients(archive, "mismatches") == []
+        assert self.patients(archive) == [("B", "Name^B", 4)]
+        assert archive.run("verify")[:2] == (0, [])
+        assert archive.run("reindex")[0] == 0
+        assert self.patients(archive) == [("B", "Name^B", 4)]
+        assert archive.run("assign", "1.3", "--undo")[2]["instances"] == 4
+        assert self.patients(archive, "mismatches") == three
+        assert archive.run("reindex")[0] == 0
+        assert self.patients(archive, "mismatches") == three
+
+    def test_an_unknown_patient_must_be_told_from_several(self, archive):
+        status, _, said = archive.run("assign", "1.3", "NEW")
+        assert status == 2
+        assert "give one of the names 'Name^', 'Name^A', 'Name^B' with --name" in said
+        assert archive.run("assign", "1.3", "NEW", "--name", "Name^A")[0] == 0
+        assert self.patients(archive) == [("NEW", "Name^A", 4)]
+
+
+def test_verify_compares_attributes(archive):
+    with sqlite3.connect(archive.root / "index.sqlite") as connection:
+        connection.execute(
+            "UPDATE instance SET instance_number = '77' WHERE sop_instance_uid = ?",
+            (archive.offers[0].uid,),
+        )
+        connection.execute("UPDATE study SET patient_name = 'Other^Name'")
+    connection.close()
+    status, problems, _ = archive.run("verify")
+    assert status == 1
+    assert {one["kind"] for one in problems} == {"attributes"}
+    assert {one["text"].partition(":")[0] for one in problems} == {
+        "attributes in the index are not those of the file",
+        "PatientName",
+    }
+
+
+def test_ls_incomplete(tmp_path):
+    made = instance(StudyInstanceUID="", SOPInstanceUID="1.9")
+    with Running(tmp_path, incomplete="keep") as running:
+        assert running.ask(offer(None, made.data_set, "1.9")) == 0x0000
+    program = run_cli("archive", "ls", "--incomplete", "--data", tmp_path)
+    assert program.popen.returncode == 0
+    assert program.out.lines[0].startswith("1.9 ")
+    assert program.out.lines[0].endswith("without a Study Instance UID")
+    assert program.out.lines[1] == "1 incomplete instances"
 
 
 def test_reindex_not_while_a_gateway_runs(archive):

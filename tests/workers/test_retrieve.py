@@ -351,3 +351,30 @@ def test_an_index_that_fails(worker, retrieval, monkeypatch):
 
     monkeypatch.setattr(retrieve.retriever.index, "kinds", fail)
     assert retrieval(worker).status == 0xA701
+
+
+class TestTwoPatientsUnderOneStudy:
+    """Patient Root gives the files of one Patient ID, Study Root those of both with a warning."""
+
+    @pytest.fixture
+    def files(self, holdings):
+        return holdings.put(
+            *({"SOPInstanceUID": f"1.1.{n}", "PatientID": "AB"[n % 2]} for n in range(4))
+        )
+
+    @pytest.mark.parametrize(("patient", "numbers"), [("A", [0, 2]), ("B", [1, 3]), ("C", [])])
+    def test_patient_root(self, worker, files, patient, numbers, caplog):
+        for level, uids in {"PATIENT": {}, "STUDY": {"StudyInstanceUID": "1.3"}}.items():
+            asked = keys(level, PatientID=patient, **uids)
+            result = testing.get(worker, asked, sop_class=f"{PATIENT_ROOT}3")
+            assert result.sent == [files[n] for n in numbers]
+        assert "Patient IDs" not in caplog.text
+
+    @BOTH
+    def test_study_root(self, worker, files, retrieval, caplog):
+        peer = testing.Peer()
+        result = retrieval(worker, peer=peer)
+        assert sorted(result.sent) == sorted(files)
+        assert "of a study under 2 Patient IDs study='1.3'" in caplog.text
+        body = {"outcome": "retrieved", "study_instance_uid": "1.3", "patient_ids": ["A", "B"]}
+        assert peer.published == [("EVT_PATIENT_MISMATCH", body)]

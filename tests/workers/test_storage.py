@@ -25,6 +25,7 @@ from tests.peers import instances
 from tests.peers.elements import ITEM, SEQUENCE_END, UNDEFINED, el, implicit
 from tests.workers import conftest
 from tests.workers.conftest import keep, stored
+from tests.workers.holdings import instance
 from workers.archive import header
 from workers.archive.index import SqliteIndex, updates
 from workers.storage import Storage, storage, worker
@@ -204,6 +205,51 @@ class TestStoring:
         assert answer.Status == 0xC000
         assert "too deep" in answer.ErrorComment
         assert not stored(running.folder)
+
+
+def of_patient(patient: str) -> Offer:
+    """An instance of one and the same study under a Patient ID."""
+    uid = instances.make(size=100).uid
+    made = instance(SOPInstanceUID=uid, PatientID=patient, PatientName=f"Name^{patient}")
+    return offer(None, made.data_set, uid)
+
+
+class TestPatientMismatch:
+    def test_kept_apart_and_told_once(self, running, caplog):
+        offers = [of_patient(patient) for patient in "ABBA"]
+        assert [running.ask(one) for one in offers] == [0x0000] * 4
+        topics = [topic for topic, _ in running.told]
+        assert topics.count("EVT_INSTANCE_STORED") == 4
+        (body,) = [body for topic, body in running.told if topic == "EVT_PATIENT_MISMATCH"]
+        assert body == {
+            "outcome": "stored",
+            "study_instance_uid": "1.3",
+            "patient_ids": ["A", "B"],
+        }
+        assert caplog.text.count("study under several Patient IDs") == 1
+        assert "Name^" not in caplog.text
+
+    def test_refused(self, tmp_path, caplog):
+        with Running(tmp_path, patient_mismatch="refuse") as running:
+            first, other, same = (of_patient(patient) for patient in "ABA")
+            assert running.ask(first) == 0x0000
+            answer = running.answer(other)
+            assert (answer.Status, answer.OffendingElement) == (0xA900, 0x00100020)
+            assert running.ask(same) == 0x0000
+            assert running.row(other.uid) is None
+            assert len(stored(tmp_path)) == 2
+        body = {"outcome": "refused", "study_instance_uid": "1.3", "patient_ids": ["A", "B"]}
+        assert ("EVT_PATIENT_MISMATCH", body) in running.told
+        assert "another Patient ID" in caplog.text
+
+    def test_replaced_with_a_corrected_id(self, tmp_path):
+        with Running(tmp_path, duplicates="replace") as running:
+            first = of_patient("WRONG")
+            assert running.ask(first) == 0x0000
+            made = instance(SOPInstanceUID=first.uid, PatientID="RIGHT")
+            assert running.ask(offer(None, made.data_set, first.uid)) == 0x0000
+        with SqliteIndex(tmp_path / "archive/index.sqlite") as index:
+            assert [study.patient_id for study in index.studies()] == ["RIGHT"]
 
 
 class TestDuplicates:
