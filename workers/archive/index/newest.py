@@ -3,9 +3,10 @@
 Instances are ranked by time of receipt, then by SOP Instance UID. An empty value never replaces
 another one. So the attributes depend on the set of instances, not on the order of the changes.
 
-With each row `sources` are stored: the rank of the instance that each value is from. An instance
-that is added is compared with these alone. Only when an instance is removed that a value is from
-are all headers of its study read.
+All instances of a header have the same values, so the rank of a header is that of its newest
+instance. With each row `sources` are stored: the header that each value is from. An instance that
+is added changes nothing if its header is the source already, and is compared with the sources
+otherwise. Only when the newest instance of a source is removed are all headers of its study read.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from workers.archive.attributes import Level, of_level
 from workers.archive.comparison_keys import names, row
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from workers.archive.index.grouping import Execute
 
@@ -41,47 +42,102 @@ _SET = {
 PATIENT = tuple(attribute.keyword for attribute in of_level(Level.PATIENT))
 
 
+_NEWEST = (
+    "(SELECT received || ' ' || sop_instance_uid FROM instance WHERE instance.header = ? "
+    "ORDER BY received DESC, sop_instance_uid DESC LIMIT 1)"
+)
+
+
 def rank_of(received: str, sop_instance_uid: str) -> str:
     """Return the rank of an instance; of two instances the greater one is newer."""
     return f"{received} {sop_instance_uid}"
 
 
-class Newest:
-    """The attributes of a row of the table study or series, and where they are from."""
+class Ranks:
+    """The ranks of headers, each read once."""
 
-    def __init__(
-        self, table: str, number: int, values: Sequence[str | None] = (), sources: str = "{}"
-    ) -> None:
+    def __init__(self, execute: Execute, known: Mapping[int, str] | None = None) -> None:
+        self._execute = execute
+        self._known = dict(known or {})
+
+    def of(self, header: int) -> str:
+        """Return the rank of the newest instance of a header; empty if it has none."""
+        rank = self._known.get(header)
+        if rank is None:
+            rank = self._known[header] = newest_of(self._execute, header)
+        return rank
+
+
+def newest_of(execute: Execute, header: int) -> str:
+    """Return the rank of the newest instance of a header; empty if it has none."""
+    found = execute(f"SELECT {_NEWEST}", (header,)).fetchone()
+    return found[0] or ""
+
+
+class Newest:
+    """The attributes of a row of the table study or series, and the headers they are from."""
+
+    def __init__(self, table: str, number: int, sources: str = "{}") -> None:
         self.table = table
         self.number = number
         """The id of the row."""
-        self.values = dict(zip(KEYWORDS[table], values, strict=False))
-        self._sources = _unpacked(sources)
+        self.values: dict[str, str | None] = {}
+        """Empty until a value has to be changed."""
+        self._text = sources
+        self._unpacked: dict[str, int] | None = None
         self.is_changed = False
         """Whether a value has changed since the row was written."""
         self._is_moved = False
-        """Whether a value is from another instance than before, if perhaps the same value."""
+        """Whether a value is from another header than before, if perhaps the same value."""
 
-    def merge(self, texts: Mapping[str, str], rank: str) -> None:
-        """Take the values of an instance where it is the newest that has one."""
-        values, sources = self.values, self._sources
+    def merge(self, header: int, texts: Mapping[str, str], ranks: Ranks) -> list[str]:
+        """Take the values of a header where it is the newest that has one; return which."""
+        if self._unpacked is None and self._is_all_from(header):
+            return []
+        taken = []
+        sources = self._sources
         for keyword in KEYWORDS[self.table]:
-            text = texts.get(keyword)
-            if text and rank > sources.get(keyword, ""):
-                sources[keyword] = rank
-                self._is_moved = True
-                if values.get(keyword) != text:
-                    values[keyword] = text
-                    self.is_changed = True
+            if texts.get(keyword):
+                source = sources.get(keyword)
+                if source != header and (source is None or ranks.of(header) > ranks.of(source)):
+                    sources[keyword] = header
+                    taken.append(keyword)
+        self._is_moved = self._is_moved or bool(taken)
+        return taken
 
-    def is_from(self, rank: str) -> bool:
-        """Return whether a value is from the instance of this rank."""
-        return rank in self._sources.values()
+    @property
+    def _sources(self) -> dict[str, int]:
+        if self._unpacked is None:
+            self._unpacked = _unpacked(self._text)
+        return self._unpacked
+
+    def _is_all_from(self, header: int) -> bool:
+        """Return whether a header is the only source, as it mostly is: seen without decoding."""
+        return self._text.startswith(f'{{"{header}":') and "]," not in self._text
+
+    def set(self, keywords: Iterable[str], texts: Mapping[str, str]) -> None:
+        """Set values; those of the row must have been read."""
+        for keyword in keywords:
+            if self.values.get(keyword) != texts[keyword]:
+                self.values[keyword] = texts[keyword]
+                self.is_changed = True
+
+    def read(self, execute: Execute) -> None:
+        """Read the values, unless they have been read."""
+        if not self.values:
+            text = f"SELECT {VALUES[self.table]} FROM {self.table} WHERE id = ?"
+            found = execute(text, (self.number,)).fetchone()
+            self.values = dict(zip(KEYWORDS[self.table], found, strict=True))
+
+    def is_from(self, header: int) -> bool:
+        """Return whether a value is from this header."""
+        return header in self._sources.values()
 
     def write(self, execute: Execute) -> bool:
         """Update the row if it is necessary; return whether a value has changed."""
         is_changed = self.is_changed
         if is_changed:
+            self.read(execute)
             self.write_all(execute)
         elif self._is_moved:
             text = f"UPDATE {self.table} SET sources = ? WHERE id = ?"
@@ -96,17 +152,17 @@ class Newest:
         execute(text, (_packed(self._sources), *columns, self.number))
 
 
-def _packed(sources: Mapping[str, str]) -> str:
-    """Return sources as text: mostly one instance is the source of all values."""
-    keywords: dict[str, list[str]] = {}
+def _packed(sources: Mapping[str, int]) -> str:
+    """Return sources as text: mostly one header is the source of all values."""
+    keywords: dict[int, list[str]] = {}
     for keyword in sorted(sources):
         keywords.setdefault(sources[keyword], []).append(keyword)
-    return json.dumps(keywords, separators=(",", ":"), sort_keys=True)
+    return json.dumps(keywords, separators=(",", ":"))
 
 
-def _unpacked(text: str) -> dict[str, str]:
+def _unpacked(text: str) -> dict[str, int]:
     found: dict[str, list[str]] = json.loads(text)
-    return {keyword: rank for rank, keywords in found.items() for keyword in keywords}
+    return {keyword: int(header) for header, keywords in found.items() for keyword in keywords}
 
 
 def overlaid(texts: Mapping[str, str], assigned: str | None) -> Mapping[str, str]:
@@ -115,29 +171,29 @@ def overlaid(texts: Mapping[str, str], assigned: str | None) -> Mapping[str, str
 
 
 _HEADERS = (
-    "SELECT series.id, header.texts, (SELECT received || ' ' || sop_instance_uid FROM instance "
-    "WHERE instance.header = header.id ORDER BY received DESC, sop_instance_uid DESC LIMIT 1) "
+    f"SELECT series.id, header.id, header.texts, {_NEWEST.replace('?', 'header.id')} "
     "FROM series JOIN header ON header.series = series.id WHERE series.study = ?"
 )
 
 
 def computed(execute: Execute, study: int) -> tuple[Newest, list[Newest]]:
-    """Return the attributes of a study and of its series, computed from all instances."""
+    """Return the attributes of a study and of its series, computed from all headers."""
     (assigned,) = execute("SELECT assigned FROM study WHERE id = ?", (study,)).fetchone()
+    rows = execute(_HEADERS, (study,)).fetchall()
+    ranks = Ranks(execute, {header: rank or "" for _, header, _, rank in rows})
     whole = Newest("study", study)
     series: dict[int, Newest] = {}
-    for number, text, rank in execute(_HEADERS, (study,)).fetchall():
+    for number, header, text, _ in rows:
         texts = overlaid(json.loads(text), assigned)
-        whole.merge(texts, rank)
-        series.setdefault(number, Newest("series", number)).merge(texts, rank)
+        for one in (whole, series.setdefault(number, Newest("series", number))):
+            one.set(one.merge(header, texts, ranks), texts)
     return whole, list(series.values())
 
 
 def stored(execute: Execute, table: str, number: int) -> Newest:
-    """Return the attributes of a row as they are stored."""
-    text = f"SELECT sources, {VALUES[table]} FROM {table} WHERE id = ?"
-    sources, *values = execute(text, (number,)).fetchone()
-    return Newest(table, number, values, sources)
+    """Return the attributes of a row as they are stored, without its values."""
+    found = execute(f"SELECT sources FROM {table} WHERE id = ?", (number,)).fetchone()
+    return Newest(table, number, found[0])
 
 
 def differences(execute: Execute, study: int) -> list[str]:
@@ -145,8 +201,9 @@ def differences(execute: Execute, study: int) -> list[str]:
     whole, series = computed(execute, study)
     found: dict[str, None] = {}
     for one in (whole, *series):
-        have = stored(execute, one.table, one.number).values
+        have = stored(execute, one.table, one.number)
+        have.read(execute)
         for keyword in KEYWORDS[one.table]:
-            if (have.get(keyword) or "") != (one.values.get(keyword) or ""):
+            if (have.values.get(keyword) or "") != (one.values.get(keyword) or ""):
                 found[keyword] = None
     return list(found)

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from workers.archive.attributes import Level, of_level
 from workers.archive.comparison_keys import date_key, name_keys, names
-from workers.archive.index.newest import PATIENT, VALUES, Newest, computed, overlaid, stored
+from workers.archive.index.newest import (
+    PATIENT,
+    Newest,
+    Ranks,
+    computed,
+    newest_of,
+    overlaid,
+    stored,
+)
 from workers.archive.index.search import head
 
 if TYPE_CHECKING:
@@ -30,11 +38,10 @@ ABOVE = tuple(
 )
 """The attributes of a header."""
 
-_SERIES = VALUES["series"].count(",") + 1
 _FIND = (
-    f"SELECT header.id, series.id, series.sources, {VALUES['series']}, study.id, "
-    f"study.assigned, study.sources, {VALUES['study']} FROM header JOIN series "
-    "ON series.id = header.series JOIN study ON study.id = series.study WHERE header.key = ?"
+    "SELECT header.id, series.id, series.sources, study.id, study.sources, study.assigned "
+    "FROM header JOIN series ON series.id = header.series "
+    "JOIN study ON study.id = series.study WHERE header.key = ?"
 )
 _PATIENT = ", ".join(names(Level.PATIENT))
 _REPRESENTATIVE = (
@@ -69,8 +76,8 @@ class Header:
         self.series = series
         self.study = study
         self.texts = texts
-        self.rank = ""
-        """The rank of the newest instance that was added in this transaction."""
+        self.is_used = False
+        """Whether an instance of it was added in this transaction."""
         self.patients: tuple[str, ...] = ()
         """The Patient IDs of the study, if this transaction has made another one of its UID."""
 
@@ -102,18 +109,20 @@ class Placing:
 
     def finish(self, execute: Execute) -> None:
         """Merge the values of the instances that were added, and forget the rows."""
+        ranks = Ranks(execute)
         for header in self._headers.values():
-            if header.rank:
-                header.series.merge(header.texts, header.rank)
-                header.study.merge(header.texts, header.rank)
+            if header.is_used:
+                for one in (header.series, header.study):
+                    if taken := one.merge(header.number, header.texts, ranks):
+                        one.read(execute)
+                        one.set(taken, header.texts)
         write(execute, self._rows.values())
         self.clear()
 
     def _found(self, found: Any, own: Mapping[str, str]) -> Header:
-        number, series, sources, *rest = found
-        row = self._row("series", series, rest[:_SERIES], sources)
-        study, assigned, sources, *values = rest[_SERIES:]
-        whole = self._row("study", study, values, sources)
+        number, series, series_sources, study, study_sources, assigned = found
+        row = self._row("series", series, series_sources)
+        whole = self._row("study", study, study_sources)
         return Header(number, row, whole, overlaid(own, assigned))
 
     def _made(self, execute: Execute, key: bytes, own: Mapping[str, str]) -> Header:
@@ -163,10 +172,10 @@ class Placing:
         (number,) = execute(text, (key, study.number)).fetchone()
         return self._row("series", number)
 
-    def _row(self, table: str, number: int, values: Any = (), sources: str = "{}") -> Newest:
+    def _row(self, table: str, number: int, sources: str = "{}") -> Newest:
         row = self._rows.get((table, number))
         if row is None:
-            row = self._rows[table, number] = Newest(table, number, values, sources)
+            row = self._rows[table, number] = Newest(table, number, sources)
         return row
 
     def _stored(self, execute: Execute, table: str, number: int) -> Newest:
@@ -232,10 +241,9 @@ def settle(execute: Execute, headers: Mapping[int, Iterable[str]]) -> None:
             "WHERE header.id = ?",
             (header,),
         ).fetchone()
-        is_source = any(
-            row.is_from(rank)
-            for row in (stored(execute, "series", series), stored(execute, "study", study))
-            for rank in ranks
+        is_source = max(ranks) > newest_of(execute, header) and any(
+            stored(execute, table, number).is_from(header)
+            for table, number in (("series", series), ("study", study))
         )
         studies[study] = studies.get(study, False) or is_source
         delete_empty(execute, "header", header, "instance")

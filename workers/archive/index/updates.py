@@ -95,7 +95,7 @@ class Adding:
         except Mismatched as error:
             patients = (*error.patients, texts.get("PatientID") or "")
             return AddResult(AddOutcome.MISMATCH, before, patients)
-        patients = () if header.rank else header.patients
+        patients = () if header.is_used else header.patients
         gone = _delete(execute, entry.sop_instance_uid) if before is not None else None
         self._insert(execute, entry, header, texts)
         if before is not None and gone is not None:
@@ -114,7 +114,7 @@ class Adding:
         image = row(Level.IMAGE, texts)
         image[_INSTANCE], image[_CLASS] = entry.sop_instance_uid, entry.sop_class_uid
         execute(_INSERT, (header.number, *entry[2:], *image))
-        header.rank = max(header.rank, rank_of(entry.received, entry.sop_instance_uid))
+        header.is_used = True
         kind = "replaced" if entry.sop_instance_uid in self._stored else "stored"
         uids = texts.get("StudyInstanceUID") or "", texts.get("SeriesInstanceUID") or ""
         note(execute, kind, entry, uids)
