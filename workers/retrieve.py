@@ -85,7 +85,7 @@ class Retriever(IndexedWorker):
             if study and len(patients) > 1:
                 log.warning(
                     "association=%s %s of a study under %d Patient IDs study=%r",
-                    *(event.assoc_id, event.name, len(patients), study),
+                    *(event.assoc_name, event.name, len(patients), study),
                 )
                 publish_mismatch(event, "retrieved", study, patients)
 

@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gateway.sdk import ConfigError
+from gateway.sdk import ConfigError, Unavailable
 from workers.archive import layout
 from workers.archive.archive import Archive
 from workers.archive.assignments import read_assignments
@@ -161,7 +161,7 @@ def _in_order(
 def _opened(new: Path, *, anew: bool) -> SqliteIndex:
     """Return the index that is being built: that of an interrupted reindex, or a new one."""
     if not anew and new.exists():
-        with suppress(ConfigError):  # damaged, or of another version
+        with suppress(ConfigError, Unavailable):  # damaged, or of another version
             index = SqliteIndex(new, create=False)
             if index.is_rebuilt(""):
                 return index
