@@ -9,7 +9,7 @@ read in a stream: memory does not grow with them.
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+import math
 from enum import Enum
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, NamedTuple
@@ -199,11 +199,11 @@ def _is_same_text(one: bytes, other: bytes, vr: bytes) -> bool:
     """Whether texts are the same; numbers (DS, IS) may be written otherwise, as 1.0 and 1."""
     if one == other or vr not in (b"DS", b"IS"):
         return one == other
+    pairs = zip_longest(one.split(b"\\"), other.split(b"\\"), fillvalue=b"")
     try:
-        return [Decimal(n.decode()) for n in one.split(b"\\")] == [
-            Decimal(n.decode()) for n in other.split(b"\\")
-        ]
-    except (InvalidOperation, UnicodeDecodeError):
+        # Some writers calculate with doubles: 0.7 becomes .6999999999999999.
+        return all(math.isclose(float(a), float(b), rel_tol=4e-16) for a, b in pairs)
+    except ValueError:
         return False
 
 

@@ -87,6 +87,7 @@ SAME_PAIRS = {
         el(0x00091001, b"UN", implicit(0xFFFEE000, implicit(0x00100010, b"A^B "))),
     ),
     "numbers": (el(0x00280030, b"DS", b"1.0\\2.50 "), el(0x00280030, b"DS", b" 1\\25e-1")),
+    "a double": (el(0x00181190, b"DS", b"0.700000"), el(0x00181190, b"DS", b".6999999999999999 ")),
     "an odd number of bytes": (el(0x00091001, b"OB", b"abc"), el(0x00091001, b"OB", b"abc\0")),
 }
 DIFFERENT_PAIRS = {
