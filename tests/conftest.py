@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.patience import PATIENCE
-from tests.peers import dcmtk, instances
+from tests.peers import dcmtk, instances, reencoders
 from tests.peers.process import Gateway
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def _absent(peer: str) -> str:
     if peer == "dcmtk":
         missing = [tool for tool in _DCMTK_TOOLS if dcmtk.find(tool) is None]
         return f"DCMTK is not installed (no {', '.join(missing)})" if missing else ""
+    if peer == "dcmjs-dimse":
+        return "" if reencoders.node_modules() else "dcmjs-dimse is not installed (npm)"
     return "" if shutil.which(peer) else f"{peer} is not installed"
 
 
