@@ -7,6 +7,7 @@ arriving is discarded and becomes a failure. If the one that asks for more holds
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.acceptor.shares import Ledger
@@ -27,11 +28,25 @@ class Gatherer(Protocol):
         """Discard what was gathered, for the sake of others, and gather no more."""
 
 
+MUCH = 16 * 1024 * 1024
+"""Bytes after which memory is given back to the system once all of them are free."""
+
+
+def give_back_memory() -> None:
+    """Return free memory to the system (glibc); what was gathered in pieces stays with it."""
+    import ctypes  # few processes ever need it
+
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 class Budget:
     """The bytes that are gathered in this process."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, release: Callable[[], None] = give_back_memory) -> None:
         self.limit = limit
+        self._release = release
+        self._peak = 0
         self._ledger = Ledger()
         self._held: dict[Gatherer, tuple[Holder, int]] = {}
         self._arriving: dict[Gatherer, None] = {}
@@ -53,6 +68,7 @@ class Budget:
         self._held[gatherer] = holder, held + size
         self._arriving[gatherer] = None
         self._ledger.add(holder, size)
+        self._peak = max(self._peak, self._ledger.total)
         return True
 
     def complete(self, gatherer: Gatherer) -> None:
@@ -65,6 +81,9 @@ class Budget:
         holder, held = self._held.pop(gatherer, (None, 0))
         if holder is not None:
             self._ledger.add(holder, -held)
+        if self._peak > MUCH and not self._ledger.total:
+            self._peak = 0
+            self._release()
 
     def _largest(self, holder: Holder | None) -> Gatherer | None:
         its = (one for one in self._arriving if self._held[one][0] == holder)

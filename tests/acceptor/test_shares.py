@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.acceptor.budget import Budget, UnfinishedAsk
+from gateway.acceptor.budget import MUCH, Budget, UnfinishedAsk, give_back_memory
 from gateway.acceptor.places import Board, Places
 from gateway.acceptor.shares import Holder, Ledger, Origins
 from gateway.acceptor.waiting import WaitingConnections
@@ -119,6 +119,23 @@ def test_what_a_worker_has_cannot_give_way() -> None:
     budget.complete(greedy)
     assert not budget.take(Sender(B), 10)
     assert not greedy.gave_way
+
+
+def test_memory_is_given_back_once_much_of_it_is_free() -> None:
+    released: list[int] = []
+    budget = Budget(4 * MUCH, lambda: released.append(budget.used))
+    big, small = Sender(A), Sender(B)
+    for _ in range(3):
+        assert budget.take(small, 10)
+        budget.give_back(small)
+    assert released == []
+    assert budget.take(big, 2 * MUCH)
+    assert budget.take(small, 10)
+    budget.give_back(big)
+    assert released == []
+    budget.give_back(small)
+    assert released == [0]
+    give_back_memory()
 
 
 def test_an_unfinished_request_for_an_association_is_in_the_budget() -> None:
