@@ -89,7 +89,7 @@ class SpoolSettings:
     min_free: int = 256 * 1024 * 1024
     """With less free disk space, C-STORE fails with status A700 (out of resources)."""
     refuse_below: int = 512 * 1024 * 1024
-    """With less free disk space, associations are rejected (2,3,2); 0: never."""
+    """With less free disk space, associations that only store are rejected (2,3,2); 0: never."""
 
 
 @dataclass(frozen=True, slots=True)

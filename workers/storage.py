@@ -6,9 +6,11 @@ and the row in the index are on disk.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
+import threading
 from typing import TYPE_CHECKING
 
 from gateway.datasets.element_steps import UnreadableDataSet
@@ -16,6 +18,8 @@ from gateway.sdk import DatasetError, GatewayError, Worker, evt, status, status_
 from workers.archive import Archive
 from workers.archive.arrival import Arrival, Taken
 from workers.archive.completeness import Incomplete
+from workers.archive.file_system import is_full, not_writable
+from workers.archive.index import SqliteIndex
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.intake import Intake, Mismatch, PatientMismatch
 from workers.archive.patient_mismatch import publish_mismatch
@@ -45,6 +49,8 @@ class Storage(IndexedWorker):
         super().__init__(worker)
         self._archive: Archive | None = None
         self._intake: Intake | None = None
+        self._storing = threading.Lock()
+        self._is_reconciled = False
 
     @property
     def archive(self) -> Archive:
@@ -65,21 +71,21 @@ class Storage(IndexedWorker):
         super().start()
         context = worker.context
         try:
-            archive = Archive(context.data_dir / "archive", context.durable)
-        except GatewayError:
-            super().stop()
+            self._archive = archive = Archive(context.data_dir / "archive", context.durable)
+            self._is_reconciled = self._reconcile()
+        except BaseException:
+            self.stop()
             raise
-        self._archive = archive
         self._intake = Intake(archive, self.index, self.settings, context.data_dir)
         if not context.durable:
             log.warning("durability=written: instances are not synced to disk")
         if archive.swept:
             log.warning("unfinished files deleted=%d", archive.swept)
-        self._recover(archive)
 
     def stop(self) -> None:
         """Close archive and index."""
-        self.archive.close()
+        if self._archive is not None:
+            self._archive.close()
         super().stop()
         self._archive = self._intake = None
 
@@ -88,6 +94,43 @@ class Storage(IndexedWorker):
 
         An exception in place of a status is a bug of this program.
         """
+        with self._storing:
+            if (trouble := self.trouble or self._unreconciled()) != "":
+                return [_failure(status.OUT_OF_RESOURCES, event, trouble) for event in events]
+            return self._store(events)
+
+    def mend(self) -> None:
+        """Write the index anew after its file was deleted; nothing is stored from then on."""
+        with self._storing:
+            if isinstance(self.index, SqliteIndex):
+                self.index.write_anew()
+
+    def _unreconciled(self) -> str:
+        """Return why nothing can be stored yet: the start found a full disk, and it still is."""
+        if not self._is_reconciled:
+            try:
+                self._is_reconciled = self._reconcile()
+            except (GatewayError, OSError) as error:
+                return f"the archive cannot be reconciled with its index: {error}"
+        return "" if self._is_reconciled else self._worker.context.troubles["disk"]
+
+    def _reconcile(self) -> bool:
+        """Reconcile archive and index; False if the disk is full, so that reading goes on."""
+        troubles = self._worker.context.troubles
+        try:
+            self._recover(self.archive)
+        except (GatewayError, OSError) as error:
+            if not is_full(self.archive.root):
+                raise
+            troubles["disk"] = str(
+                not_writable(self.archive.root, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+            )
+            log.error("nothing is stored: %s (%s)", troubles["disk"], error)  # noqa: TRY400
+            return False
+        troubles.pop("disk", None)
+        return True
+
+    def _store(self, events: list[Event]) -> list[int | Dataset | Exception]:
         arrivals = [_arrival(event) for event in events]
         receipts = iter(self.intake.take([a for a in arrivals if isinstance(a, Arrival)]))
         return [

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from gateway.acceptor.purpose import only_stores
 from gateway.errors import Reason, Unanswered
 from gateway.events import (
     EVT_ASSOCIATE,
@@ -53,7 +54,7 @@ def turn_away(shared: Shared, request: AAssociateRQ) -> AAssociateRJ | None:
         return TEMPORARY_CONGESTION
     if (rejection := check_request(request, shared.policy)) is not None:
         return rejection
-    if shared.watermark.is_passed:
+    if shared.watermark.is_passed and only_stores(request):
         return LOCAL_LIMIT_EXCEEDED
     if not all(shared.fabric.is_held(event) for event in shared.settings.policy.require):
         return TEMPORARY_CONGESTION

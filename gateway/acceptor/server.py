@@ -15,6 +15,7 @@ from gateway.acceptor.shared import Shared
 from gateway.acceptor.waiting import WaitingConnections
 from gateway.acceptor.watermark import Watermark
 from gateway.dimse.services import serve_like
+from gateway.errors import GatewayError
 from gateway.fabric.acceptor import Server
 from gateway.settings import to_map
 from gateway.spool import Spool
@@ -121,9 +122,23 @@ class Acceptor:
                     association.abort("this acceptor is shutting down")
             await self._until(lambda: not self._shared.places, min(LOOK, end - now))
 
+    def _troubles(self) -> dict[str, str]:
+        """Mend what was taken away under way; return what is wrong, in words."""
+        troubles = {}
+        try:
+            if self._shared.spool.restore():
+                log.error("directories of the spool were deleted: made again")
+        except GatewayError as error:
+            troubles["spool"] = str(error)
+        if self._shared.fabric.trouble:
+            troubles["run"] = self._shared.fabric.trouble
+        return troubles
+
     def facts(self) -> dict[str, Any]:
         """Return what this acceptor tells of itself at each sign of life."""
         return {
+            "troubles": self._troubles(),
+            "spool_failures": self._shared.spool.failures,
             "associations": len(self._shared.places),
             "connections": len(self._associations),
             **self._shared.fabric.facts(),

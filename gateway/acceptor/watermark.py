@@ -1,4 +1,4 @@
-"""The free space below which associations are rejected, before single C-STOREs must be refused."""
+"""The free space below which associations to store are rejected, before C-STOREs must be."""
 
 from __future__ import annotations
 
@@ -45,11 +45,12 @@ class Watermark:
         was_passed, self._is_passed = self._is_passed, free < self._refuse_below
         if self._is_passed and not was_passed:
             log.error(
-                "associations are refused: %d bytes are free at %s, spool.refuse_below is %d",
+                "associations that only store are refused: %d bytes are free at %s, "
+                "spool.refuse_below is %d",
                 *(free, path, self._refuse_below),
             )
         elif was_passed and not self._is_passed:
-            log.warning("associations are accepted again: %d bytes are free at %s", free, path)
+            log.warning("associations to store are accepted again: %d bytes free at %s", free, path)
 
 
 def _free(path: str) -> int:

@@ -95,6 +95,7 @@ class Session:
         self._held = WorkerBindings()
         self._topics: set[str] = set()
         self._troubles: dict[str, str] = {}
+        self._facts: dict[str, Any] = {}
         self._closed = False
         self._send_command = self._call
         """The same object each time, because associations are cached by it."""
@@ -119,6 +120,7 @@ class Session:
             options=self._settings.options,
             member=self._settings.member,
             troubles=self._troubles,
+            facts=self._facts,
         )
         if not call_start_hooks(self._worker.start_hooks, wait):
             return False
@@ -232,7 +234,8 @@ class Session:
             "in_hand": self._executor.in_hand,
             "failures": failures,
             "last_exception": last,
-            "troubles": self._troubles,
+            "troubles": dict(self._troubles),
+            **self._facts,
         }
 
     # Called on handlers' threads

@@ -24,3 +24,5 @@ class WorkerContext:
     troubles: dict[str, str] = field(default_factory=dict)
     """What is wrong at present, in words, by names of the worker's choice: `dicom-gateway status`
     shows it, and says that the gateway is degraded. Remove what is mended."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What `dicom-gateway status --json` shows of this process besides."""

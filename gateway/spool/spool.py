@@ -57,10 +57,11 @@ class Spool:
         durable: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        root = make_root(root)
+        self._root = root = make_root(root)
         incoming, ready = root / f"incoming/{index}", root / "ready"
-        self._quarantine = root / "quarantine"
-        for folder in (root / "incoming", incoming, ready, self._quarantine):
+        self._incoming, self._quarantine = incoming, root / "quarantine"
+        self._folders = (root / "incoming", incoming, ready, self._quarantine)
+        for folder in self._folders:
             make_private(folder)
         self._lock_fd = lock(incoming)
         self.swept = swept = sweep(incoming, ready, index)
@@ -81,6 +82,24 @@ class Spool:
         self._durable = durable
         self.failures = 0
         """The number of data sets that could not be spooled."""
+
+    def restore(self) -> bool:
+        """Make the directories again if they were deleted under way; return whether they were.
+
+        Data sets that were arriving fail. Raises ConfigError, or SpoolError if another acceptor has
+        the same number.
+        """
+        if all(folder.is_dir() for folder in self._folders):
+            return False
+        is_locked = self._incoming.is_dir()
+        make_root(self._root)
+        for folder in self._folders:
+            make_private(folder)
+        if not is_locked:
+            fd = lock(self._incoming)
+            os.close(self._lock_fd)
+            self._lock_fd = fd
+        return True
 
     def admit(self) -> None:
         """Raise SpoolError if there is not enough free space for another data set."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from gateway.errors import ConfigError, GatewayError
 from gateway.supervisor import control
+from gateway.supervisor.reserve import Reserve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +62,20 @@ def not_running(data: Path) -> str:
 def find_running(data: Path) -> RunningGateway | None:
     """Return the gateway that runs on this data directory, if one does."""
     run_dir = run_directory(data)
-    return _read(run_dir) if _is_locked(run_dir) else None
+    if not _is_locked(run_dir):
+        return None
+    return _read(run_dir) or _ask(run_dir)
+
+
+def _ask(run_dir: Path) -> RunningGateway | None:
+    """Return what the gateway says of itself; its description may be missing on a full disk."""
+    with suppress(GatewayError, LookupError):
+        status = control.ask(run_dir, "status")
+        host, port = status["address"]
+        return RunningGateway(
+            status["pid"], (host, port), status["ae_title"], status["durability"], ready=True
+        )
+    return None
 
 
 def ask_running(data: Path, what: str) -> dict[str, Any]:
@@ -118,15 +132,39 @@ class DataDirectory:
             raise _refusal(data, error) from None
         try:
             _acquire(lock, data)
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, b"%d\n" % os.getpid(), 0)
         except OSError as error:
             os.close(lock)
             raise _refusal(data, error) from None
         except ConfigError:
             os.close(lock)
             raise
+        Reserve(run_dir.parent).give_up_if_full()
+        _sign(lock)
         return cls(data, lock)
+
+    def restore(self) -> bool:
+        """Make `run/` again if it was deleted under way; return whether it was.
+
+        Raises ConfigError or OSError if that is not possible.
+        """
+        try:
+            found, mine = (self.run_dir / "lock").stat(), os.fstat(self._lock)
+            if (found.st_dev, found.st_ino) == (mine.st_dev, mine.st_ino):
+                return False
+        except FileNotFoundError:
+            pass
+        self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        lock = os.open(self.run_dir / "lock", flags, 0o600)
+        try:
+            _acquire(lock, self.path)
+        except ConfigError:
+            os.close(lock)
+            raise
+        _sign(lock)
+        os.close(self._lock)
+        self._lock = lock
+        return True
 
     def wait_for_predecessor(self) -> None:
         """Wait until the processes of a gateway that was killed have exited."""
@@ -157,6 +195,13 @@ class DataDirectory:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _sign(lock: int) -> None:
+    """Write the process id into the lock file, for other commands to show."""
+    with suppress(OSError):  # the disk may be full
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, b"%d\n" % os.getpid(), 0)
 
 
 def _acquire(lock: int, data: Path) -> None:

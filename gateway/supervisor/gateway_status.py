@@ -104,7 +104,7 @@ class GatewayStatus:
         elif space.free < spool.min_free:
             yield f"disk: {space}, less than spool.min_free: C-STORE is answered with A700"
         elif space.free < spool.refuse_below:
-            yield f"disk: {space}, less than spool.refuse_below: associations are rejected"
+            yield f"disk: {space}, less than spool.refuse_below: associations to store are rejected"
 
     # parts
 

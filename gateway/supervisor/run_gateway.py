@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway import spool
+from gateway.errors import GatewayError
 from gateway.process import EXIT_FAILED
 from gateway.supervisor import child_specs
 from gateway.supervisor.child_group import STOP_MARGIN, ChildGroup, StartFailed
@@ -18,6 +19,7 @@ from gateway.supervisor.control import ControlSocket
 from gateway.supervisor.data_directory import DataDirectory, RunningGateway
 from gateway.supervisor.gateway_status import GatewayStatus
 from gateway.supervisor.listen import format_address, listen, raise_descriptor_limit
+from gateway.supervisor.reserve import Reserve
 from gateway.supervisor.signals import Signals, first_of
 from gateway.supervisor.succession import Succession
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
     from gateway.settings import Settings
     from gateway.supervisor.child_keeper import ChildSpec
+
+LOOK = 1.0
+"""Seconds between two looks at the data directory."""
 
 _log = logging.getLogger("gateway.supervisor")
 
@@ -71,10 +76,12 @@ class _Gateway:
         self._acceptors = self._group(specs)
         self._workers = self._group(())
         self._is_stopping = self._is_drained = False
+        self._troubles: tuple[str, ...] = ()
         self._control = ControlSocket(directory.run_dir, self._obey)
 
     async def run(self, signals: Signals, announce: Callable[[str], None]) -> int:
         """Return 0 when a signal asked it to stop, 1 if a child cannot be kept running."""
+        looking = asyncio.create_task(self._look_after_directory())
         try:
             await self._control.open()
             if not await signals.unless_told(self._start()):
@@ -98,6 +105,7 @@ class _Gateway:
             # Nobody asks the workers any more.
             left = max(STOP_MARGIN, end - time.monotonic())
             await self._workers.leave(left, signals.hurry)
+            looking.cancel()
             await self._control.close()
 
     async def _start(self) -> None:
@@ -136,6 +144,21 @@ class _Gateway:
         run_dir, fabric = self._directory.run_dir, self._settings.fabric
         return await asyncio.to_thread(self._modules.generation, run_dir, name, fabric)
 
+    async def _look_after_directory(self) -> None:
+        """Keep the reserve, and make `run/` again if it is deleted."""
+        reserve = Reserve(self._directory.path)
+        while True:
+            reserve.keep()
+            try:
+                if self._directory.restore():
+                    _log.error("%s was deleted: made again", self._directory.run_dir)
+                    await self._control.open()
+                    self._describe()
+                self._troubles = ()
+            except (GatewayError, OSError) as error:
+                self._troubles = (f"{self._directory.run_dir} is gone: {error}",)
+            await asyncio.sleep(LOOK)
+
     def _obey(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Do what a client of the control socket asks for, and return the state of the gateway."""
         match asked.get("do"):
@@ -151,6 +174,7 @@ class _Gateway:
             self._workers.keepers,
             is_stopping=self._is_stopping,
             is_drained=self._is_drained,
+            troubles=self._troubles,
         ).as_map()
 
     def _drain(self, is_drained: bool) -> None:

@@ -7,23 +7,33 @@ matrix of faults lists them (`tests/faults/rows/healing.py`).
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
+import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from tests.accountant import Accountant
 from tests.conftest import short_folder
 from tests.faults.row import BrokenPromise
 from tests.patience import PATIENCE, WALL
 from tests.peers import instances, procfs
-from tests.peers.process import COMMAND, READY, Gateway, Program
+from tests.peers.process import COMMAND, READY, Gateway, Program, run_cli
+from tests.peers.raw import echo_ok
 from tests.peers.sender import store_all
 from tests.peers.workers import READY as WORKER_READY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+class Skipped(Exception):  # noqa: N818 - what happened
+    """Raised if a fault cannot be made on this machine."""
+
 
 HEALED = 10.0
 """Seconds from the end of the cause until the gateway stores again."""
@@ -159,10 +169,100 @@ def exits_with_2() -> str:
     with short_folder() as folder:
         (folder / "exits.py").write_text(EXITS_ONCE)
         with gateway(f'{FAST}[workers.exits]\nworker = "exits:worker"\n', folder) as running:
-            from tests.peers.raw import echo_ok
-
             echo_ok(running.address)
             running.program.err.wait_for("child=exits-0 ended: exit status 2; restarting it")
             if not echo_ok(running.address, timeout=WALL):
                 raise BrokenPromise("no answer to a second C-ECHO")
     return "restarted, and answers"
+
+
+def taken_away(what: str) -> str:
+    """The index, `run/` or `spool/` is deleted under way; nothing that was acknowledged is lost."""
+    with gateway() as running:
+        books = Accountant()
+        store_all(running.address, instances.many(3), listener=books)
+        place = running.data / what
+        if place.is_dir():
+            shutil.rmtree(place)
+        else:
+            for file in place.parent.glob(f"{place.name}*"):
+                file.unlink()
+        store_all(running.address, instances.many(1), listener=books)  # it may not know yet
+        begun = time.monotonic()
+        running.program.err.wait_for(rf"{what.rpartition('/')[2]}.* (were|was) .*(deleted|anew)")
+        took = seconds_until_it_stores(running)
+        store_all(running.address, instances.many(3), listener=books)
+        healthy(running)
+        seconds = time.monotonic() - begun
+        violations = books.violations(running.archive)
+        known = {one.uid for one in violations if hasattr(one, "uid")}
+        if broken := [one for one in violations if str(one).startswith("I1")]:
+            raise BrokenPromise(f"{broken} {known}")
+    return f"mended, stored {took:.1f} s later, ok after {seconds:.1f} s"
+
+
+def healthy(running: Gateway, limit: float = HEALED) -> dict[str, object]:
+    """Wait until `status` says ok, and return it."""
+    end = time.monotonic() + limit * PATIENCE
+    while True:
+        told = run_cli("status", "--json", "--data", running.data)
+        status = json.loads(told.out.text)
+        if status["state"] == "ok":
+            return status
+        if time.monotonic() > end:
+            raise BrokenPromise(f"not ok: {status['reasons']}")
+
+
+def full_at_the_start() -> str:
+    """The disk is full to the last byte when the gateway starts: reading works, storing does not.
+
+    It needs root, for a file system of its own.
+    """
+    with short_folder() as folder:
+        data = folder / "data"
+        data.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "none", data])
+        if mounted.returncode != 0:
+            raise Skipped("a file system cannot be mounted here")
+        try:
+            return _full_at_the_start(folder, data)
+        finally:
+            subprocess.run(["umount", "-l", data], check=True)
+
+
+SMALL_LIMITS = "[spool]\nmin_free = 1048576\nrefuse_below = 2097152\n"
+
+
+def _full_at_the_start(folder: Path, data: Path) -> str:
+    with gateway(SMALL_LIMITS, folder) as running:
+        if store_status(running) != 0x0000:
+            raise BrokenPromise("it does not store before")
+        procfs.until((data / "reserve").exists, what="the reserve")
+    fill(data / "filler")
+    with gateway(SMALL_LIMITS, folder) as running:
+        if not echo_ok(running.address):
+            raise BrokenPromise("no answer to C-ECHO")
+        found = run_cli("find", *map(str, running.address), "--level", "study")
+        if found.popen.returncode != 0:
+            raise BrokenPromise(f"C-FIND: {found.report()}")
+        if store_status(running) == 0x0000:
+            raise BrokenPromise("it stores on a full disk")
+        told = json.loads(run_cli("status", "--json", "--data", data).out.text)
+        if told["state"] != "degraded" or not any("disk" in why for why in told["reasons"]):
+            raise BrokenPromise(f"status says {told['state']}: {told['reasons']}")
+        (data / "filler").unlink()
+        took = seconds_until_it_stores(running)
+        healthy(running)
+    return f"reads on a full disk, stored {took:.1f} s after there was room"
+
+
+def fill(path: Path) -> None:
+    """Write a file until the disk is full to the last byte."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT)
+    try:
+        for size in (1 << 20, 4096, 1):
+            with suppress(OSError):
+                while True:
+                    os.write(fd, bytes(size))
+    finally:
+        os.close(fd)

@@ -44,6 +44,12 @@ def alive(pid: int) -> bool:
     return fields is not None and fields[0] not in "ZX"
 
 
+def state(pid: int) -> str:
+    """The letter for a process's state (R, S, D, T, Z, ...); empty if it is gone."""
+    fields = _stat(pid)
+    return fields[0] if fields else ""
+
+
 def command_line(pid: int) -> str:
     try:
         raw = (_PROC / str(pid) / "cmdline").read_bytes()

@@ -23,3 +23,15 @@ def test_a_volume_that_is_not_mounted_is_waited_for() -> None:
 
 def test_a_worker_is_restarted_whatever_its_exit_status() -> None:
     assert healing.exits_with_2()
+
+
+@pytest.mark.parametrize("what", ["archive/index.sqlite", "run", "spool"])
+def test_what_is_deleted_under_way_is_made_again(what: str) -> None:
+    assert healing.taken_away(what)
+
+
+def test_a_disk_that_is_full_at_the_start_stops_nobody_from_reading() -> None:
+    try:
+        assert healing.full_at_the_start()
+    except healing.Skipped as reason:
+        pytest.skip(str(reason))

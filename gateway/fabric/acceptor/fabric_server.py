@@ -65,6 +65,8 @@ class Server:
         """The requests of this turn of the loop."""
         self._timer: asyncio.TimerHandle | None = None
         self._beacons_at = 0.0
+        self.trouble = ""
+        """What is wrong at present, in words; empty: nothing."""
         self.on_wants_changed: Callable[[set[str]], None] | None = None
         """Called with the topics that are now wanted, whenever they change."""
         self.on_worker_known: Callable[[RememberedWorker], None] = _ignore
@@ -116,14 +118,35 @@ class Server:
     def _bind(self, stream: str) -> None:
         router = make(self._context, zmq.ROUTER, REQUESTS_HWM)
         xpub = make(self._context, zmq.XPUB, self._settings.high_water_mark)
-        router.bind(f"ipc://{self._address.requests}")
-        xpub.bind(f"ipc://{self._address.events}")
+        self._sockets = router, xpub
+        self._listen()
         self._events = LoopPort(xpub, 1, self._on_subscription)
         self._feed = Feed(stream, self._topics, self._settings.ring, self._events.send)
         self._reception = Reception(
             self._registry, self._commands, self._feed, self, self._loop.time
         )
         self._requests = LoopPort(router, 2, self._reception.receive)
+
+    def _listen(self) -> None:
+        router, xpub = self._sockets
+        router.bind(f"ipc://{self._address.requests}")
+        xpub.bind(f"ipc://{self._address.events}")
+
+    def _listen_again_if_deleted(self) -> None:
+        """Make the sockets' files again: without them no worker finds this acceptor any more."""
+        if self._address.requests.exists() and self._address.events.exists():
+            return
+        try:
+            self._address = address.prepare(self._run_dir, self._index)
+            lock = address.lock(self._run_dir, self._index)
+            os.close(self._lock)
+            self._lock = lock
+            self._listen()
+        except (FabricError, OSError, zmq.ZMQError) as error:
+            self.trouble = f"the sockets at {self._run_dir} are gone: {error}"
+        else:
+            self.trouble = ""
+            logger.error("the sockets at %s were deleted: made again", self._run_dir)
 
     async def stop(self, grace: float = 1.0) -> None:
         """Fail what is open, flush the notifications for at most `grace` seconds, unbind."""
@@ -357,6 +380,7 @@ class Server:
         if now >= self._beacons_at:
             self._beacons_at = now + self._settings.heartbeat
             self._feed.beacons()
+            self._listen_again_if_deleted()
         self._arm(self._registry.next_due(self._loop.time()))
 
     def _hurry(self) -> None:

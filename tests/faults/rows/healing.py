@@ -17,6 +17,8 @@ def _row(name: str, promise: str, fault: str, make: Callable[[], str]) -> Row:
     def run(_options: Options) -> Result:
         try:
             return Result(ok=True, runs=1, text=make())
+        except healing.Skipped as reason:
+            return Result(ok=None, runs=0, text=str(reason))
         except (BrokenPromise, AssertionError) as broken:
             return Result(ok=False, runs=1, text=str(broken))
 
@@ -42,5 +44,20 @@ ROWS = [
         lambda: healing.swapped(kill=True),
     ),
     _row("unmounted", "P11", "the archive's volume comes after the start", healing.guard_missing),
+    *(
+        _row(
+            f"deleted-{name}",
+            "P11",
+            f"{what} is deleted under way",
+            lambda what=what: healing.taken_away(what),
+        )
+        for name, what in (("index", "archive/index.sqlite"), ("run", "run"), ("spool", "spool"))
+    ),
+    _row(
+        "full-start",
+        "P11",
+        "the disk is full at the start (root)",
+        healing.full_at_the_start,
+    ),
     _row("exit-2", "P10", "a handler calls os._exit(2)", healing.exits_with_2),
 ]

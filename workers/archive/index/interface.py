@@ -43,6 +43,9 @@ class Index(IndexReader):
     names_holders: bool
     """Whether several gateways share the index, so that a row can have another holder."""
 
+    is_file = False
+    """Whether it is a file in the archive, which can be taken away."""
+
     def __init__(self) -> None:
         super().__init__()
         self._group = Group(self._transaction, self._pipeline)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from gateway.sdk import GatewayError
+from gateway.sdk import Unavailable
 
 
-class IndexFailure(GatewayError):  # noqa: N818 - the failure of a request, reported to its sender
+class IndexFailure(Unavailable):
     """A request to the index failed: it had no effect, or its whole effect (see `Index`)."""
 
 

@@ -12,11 +12,11 @@ import fcntl
 import json
 import os
 import sqlite3
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from gateway.sdk import ConfigError, GatewayError, Unavailable
-from workers.archive.file_system import is_full, not_writable, sync_folder
+from workers.archive.file_system import is_full, not_writable, rename_new, sync_file, sync_folder
 from workers.archive.index.interface import Index
 from workers.archive.index.records import IndexFailure
 from workers.archive.index.schema import MIGRATIONS
@@ -70,6 +70,7 @@ class SqliteIndex(Index):
     }
     dialect: Dialect = SqliteDialect()
     names_holders = False
+    is_file = True
 
     def __init__(self, path: Path, *, durable: bool = True, create: bool = True) -> None:
         super().__init__()
@@ -83,7 +84,7 @@ class SqliteIndex(Index):
             self._open_fd = self._join()
             self._check_file(create)
             with self._locked():
-                self._writer = self._connect()
+                self._writer = self._connect(create=create)
                 self._open()
         except (sqlite3.Error, OSError) as error:
             self.close()
@@ -103,6 +104,27 @@ class SqliteIndex(Index):
         if self._open_fd >= 0:
             os.close(self._open_fd)
         self._lock_fd = self._open_fd = -1
+
+    def write_anew(self) -> None:
+        """Write the index, whose file was deleted, to a new file of its name.
+
+        The caller sees to it that nothing is written meanwhile and afterwards. Raises IndexFailure
+        or OSError, and FileExistsError if there is a file again.
+        """
+        draft = self._path.with_name(f"{self._path.name}.draft")
+        draft.unlink(missing_ok=True)
+        try:
+            with closing(sqlite3.connect(draft)) as target, self._group.lock:
+                self._writer.backup(target)
+            sync_file(draft)
+            for suffix in ("-wal", "-shm"):  # of the deleted file: not of the new one
+                self._path.with_name(f"{self._path.name}{suffix}").unlink(missing_ok=True)
+            rename_new(draft, self._path)
+            sync_folder(self._path.parent)
+        except sqlite3.Error as error:
+            raise IndexFailure(f"the index cannot be written anew: {error}") from error
+        finally:
+            draft.unlink(missing_ok=True)
 
     def begin_journal_at(self, seq: int) -> None:
         """Start the journal of a rebuilt index after the numbers that consumers have read."""
@@ -156,9 +178,11 @@ class SqliteIndex(Index):
         else:
             self._migrate(execute, version, f"the index {self._path}")
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, *, create: bool = False) -> sqlite3.Connection:
+        """Return a connection; an index that was deleted is not replaced by an empty file."""
+        where = f"{self._path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
         connection = sqlite3.connect(
-            self._path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+            where, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, uri=True
         )
         connection.execute(f"PRAGMA synchronous={'FULL' if self._durable else 'NORMAL'}")
         connection.execute("PRAGMA case_sensitive_like=ON")

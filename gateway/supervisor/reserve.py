@@ -1,0 +1,50 @@
+"""A file of a megabyte that is given up if the disk is full when the gateway starts.
+
+With nothing left at all not even reading can begin: SQLite makes two small files before it reads an
+index. With the room of this file the gateway starts, answers queries, and refuses to store.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from gateway.free_space import free_space
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIZE = 1 << 20
+PLENTY = 64 * SIZE
+"""Free bytes from which on the file is made again."""
+
+_log = logging.getLogger("gateway.supervisor")
+
+
+class Reserve:
+    """The file `DATA/reserve`."""
+
+    def __init__(self, data: Path) -> None:
+        self._path = data / "reserve"
+        self._folder = data
+
+    def give_up_if_full(self) -> None:
+        """Delete the file if there is no room for the small files of a start."""
+        with suppress(OSError):
+            space = free_space(self._folder)
+            if space.is_spent and self._path.exists():
+                self._path.unlink()
+                _log.error("%s: the reserve of %d bytes is given up", space, SIZE)
+
+    def keep(self) -> None:
+        """Make the file, if it is missing and there is plenty of room."""
+        with suppress(OSError):
+            if self._path.exists() or free_space(self._folder).free < PLENTY:
+                return
+            fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(fd, 0, SIZE)
+            finally:
+                os.close(fd)
