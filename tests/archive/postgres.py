@@ -49,20 +49,41 @@ def _run(*command: object) -> None:
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
 
 
+class Server:
+    """A server below `folder`, which can be started and stopped."""
+
+    def __init__(self, folder: Path) -> None:
+        programs = _folder()
+        assert programs is not None
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres")
+        self._folder, self._data = folder, folder / "data"
+        _run(
+            *(programs / "initdb", "-D", self._data, "-U", "postgres", "-A", "trust"),
+            *("-E", "UTF8", "-N"),
+        )
+        self._control = programs / "pg_ctl", "-D", self._data, "-w", "-t", _TIMEOUT
+        self.dsn = f"host={folder} user=postgres dbname=postgres"
+
+    def start(self) -> None:
+        options = f"-c listen_addresses='' -k {self._folder} -c fsync=off"
+        _run(*self._control, "-l", self._folder / "log", "-o", options, "start")
+
+    def stop(self) -> None:
+        _run(*self._control, "-m", "immediate", "stop")
+
+    @property
+    def pid(self) -> int:
+        return int((self._data / "postmaster.pid").read_text().split()[0])
+
+
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
     """Start one below `folder`; gives the DSN."""
-    programs = _folder()
-    assert programs is not None
-    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres")
-    data, log = folder / "data", folder / "log"
-    _run(programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N")
-    options = f"-c listen_addresses='' -k {folder} -c fsync=off"
-    control = programs / "pg_ctl", "-D", data, "-w", "-t", _TIMEOUT
-    _run(*control, "-l", log, "-o", options, "start")
+    one = Server(folder)
+    one.start()
     try:
-        yield f"host={folder} user=postgres dbname=postgres"
+        yield one.dsn
     finally:
-        _run(*control, "-m", "immediate", "stop")
+        one.stop()

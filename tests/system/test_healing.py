@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests.faults import healing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.mark.parametrize("child", ["storage-0", "acceptor-0"])
@@ -30,8 +35,9 @@ def test_what_is_deleted_under_way_is_made_again(what: str) -> None:
     assert healing.taken_away(what)
 
 
-def test_a_disk_that_is_full_at_the_start_stops_nobody_from_reading() -> None:
+@pytest.mark.parametrize("make", [healing.full_at_the_start, healing.database_stopped])
+def test_what_is_missing_or_full_stops_only_what_needs_it(make: Callable[[], str]) -> None:
     try:
-        assert healing.full_at_the_start()
+        assert make()
     except healing.Skipped as reason:
         pytest.skip(str(reason))

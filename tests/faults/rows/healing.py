@@ -59,5 +59,13 @@ ROWS = [
         "the disk is full at the start (root)",
         healing.full_at_the_start,
     ),
+    _row("database-late", "P11", "PostgreSQL comes after the start", healing.database_late),
+    _row(
+        "database-stopped",
+        "P11",
+        "PostgreSQL is stopped, storage killed, PostgreSQL comes back",
+        healing.database_stopped,
+    ),
+    _row("database-paused", "P11", "PostgreSQL does not answer", healing.database_paused),
     _row("exit-2", "P10", "a handler calls os._exit(2)", healing.exits_with_2),
 ]
