@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from gateway.acceptor.purpose import only_stores
+from gateway.acceptor.purpose import cannot_be_served_yet, only_stores
 from gateway.errors import Reason, Unanswered
 from gateway.events import (
     EVT_ASSOCIATE,
@@ -56,11 +56,17 @@ def turn_away(shared: Shared, request: AAssociateRQ) -> AAssociateRJ | None:
         return rejection
     if shared.watermark.is_passed and only_stores(request):
         return LOCAL_LIMIT_EXCEEDED
-    if not all(shared.fabric.is_held(event) for event in shared.settings.policy.require):
-        return TEMPORARY_CONGESTION
-    if any(shared.fabric.is_lost(event.name) for event in _guards(request)):
-        return TEMPORARY_CONGESTION
-    return None
+    return TEMPORARY_CONGESTION if _lacks_worker(shared, request) else None
+
+
+def _lacks_worker(shared: Shared, request: AAssociateRQ) -> bool:
+    """Return whether a worker is away without which nothing can be decided or done."""
+    fabric, settings = shared.fabric, shared.settings
+    if not all(fabric.is_held(event) for event in settings.policy.require):
+        return True
+    if any(fabric.is_lost(event.name) for event in _guards(request)):
+        return True
+    return not settings.contexts and cannot_be_served_yet(request, fabric)
 
 
 def _guards(request: AAssociateRQ) -> list[InterventionEvent]:

@@ -49,6 +49,8 @@ class Fabric:
     def binding(self, event: str) -> Binding | None:
         return Binding(event) if event in self.held else None
 
+    awaits_workers = False
+
     def is_held(self, event: str) -> bool:
         return event in self.held
 
@@ -63,7 +65,7 @@ class Fabric:
 
 
 def house(fabric: Fabric, *, draining=False, drained=False, is_low=False, require=()) -> Any:
-    settings = SimpleNamespace(policy=SimpleNamespace(require=require))
+    settings = SimpleNamespace(policy=SimpleNamespace(require=require), contexts=())
     policy = Policy(ae_title="GATEWAY", supported={wire.VERIFICATION: (wire.IMPLICIT,)}, max_pdu=0)
     return SimpleNamespace(
         fabric=fabric,
@@ -180,7 +182,7 @@ def test_only_what_is_proposed_is_asked_about_and_admission_first() -> None:
         (house(Fabric()), None),
         (house(Fabric(), draining=True), TEMPORARY_CONGESTION),
         (house(Fabric(), drained=True), TEMPORARY_CONGESTION),
-        (house(Fabric(), is_low=True), LOCAL_LIMIT_EXCEEDED),
+        (house(Fabric(), is_low=True), None),
         (house(Fabric(), require=["EVT_ASSOCIATE"]), TEMPORARY_CONGESTION),
         (house(Fabric(["EVT_ASSOCIATE"]), require=["EVT_ASSOCIATE"]), None),
         (house(Fabric(lost=["EVT_ASSOCIATE"])), TEMPORARY_CONGESTION),
@@ -190,6 +192,16 @@ def test_only_what_is_proposed_is_asked_about_and_admission_first() -> None:
 )
 def test_turned_away_without_asking(place, rejection) -> None:
     assert admission.turn_away(place, request()) == rejection
+
+
+def test_a_low_disk_turns_away_those_that_only_store() -> None:
+    storing = build_request(
+        "GATEWAY",
+        "PEER",
+        [(wire.VERIFICATION, (wire.IMPLICIT,)), (wire.CT, (wire.IMPLICIT,))],
+        UserInformation(16384, "1.2"),
+    )
+    assert admission.turn_away(house(Fabric(), is_low=True), storing) == LOCAL_LIMIT_EXCEEDED
 
 
 def test_an_identity_is_not_taken_on_trust_once_who_checked_it_was_killed() -> None:

@@ -21,9 +21,9 @@ from tests.archive import postgres
 from tests.conftest import short_folder
 from tests.faults.row import BrokenPromise
 from tests.patience import PATIENCE, WALL
-from tests.peers import instances, procfs
+from tests.peers import instances, procfs, wire
 from tests.peers.process import COMMAND, READY, Gateway, Program, run_cli
-from tests.peers.raw import echo_ok
+from tests.peers.raw import RawPeer, echo_ok
 from tests.peers.sender import store_all
 from tests.peers.workers import READY as WORKER_READY
 
@@ -132,6 +132,7 @@ def guard_missing() -> str:
         program = Program(*serve, cwd=folder)
         try:
             program.err.wait_for("cannot start yet, .*the archive's volume is not mounted")
+            _not_yet(folder / "data")
             (folder / "data" / "archive" / "mounted").touch()
             begun = time.monotonic()
             program.out.wait_for(READY)
@@ -145,6 +146,21 @@ def guard_missing() -> str:
     if took > HEALED * PATIENCE:
         raise BrokenPromise(f"ready only {took:.1f} s after the volume was there")
     return f"ready {took:.1f} s after the volume was there"
+
+
+def _not_yet(data: Path) -> None:
+    """Check that a gateway without its storage says so, and turns those away that want to store."""
+    told = run_cli("status", "--json", "--data", data)
+    status = json.loads(told.out.text)
+    if told.popen.returncode != 1 or not any("not mounted" in why for why in status["reasons"]):
+        raise BrokenPromise(f"status says {status['state']}: {status['reasons']}")
+    address = status["address"][0], status["address"][1]
+    with RawPeer(address) as peer:
+        peer.send(wire.associate_rq(wire.context(1, wire.CT, wire.EXPLICIT)))
+        if (answer := peer.recv_pdu()) != wire.associate_rj(2, 3, 1):
+            raise BrokenPromise(f"who wants to store is answered {answer.hex()}")
+    if not echo_ok(address):
+        raise BrokenPromise("no answer to C-ECHO")
 
 
 EXITS_ONCE = """

@@ -201,6 +201,11 @@ class Server:
         """Return whether a worker names this SOP class."""
         return self._running and self._registry.served.names(sop_class, self._loop.time())
 
+    @property
+    def awaits_workers(self) -> bool:
+        """Whether a configured worker has never registered, here or with an earlier acceptor."""
+        return self._running and bool(self._registry.served.unknown)
+
     def is_held(self, event: str) -> bool:
         """Return whether a worker has registered for the event, and has not said BYE."""
         return self._running and event in self._registry.holders
