@@ -81,9 +81,11 @@ def test_the_log_is_told_of_changes_only(disks: Disks, caplog: pytest.LogCapture
         disks.now, disks.free["data"] = float(second), free
         assert watched.is_passed == (free < LIMIT)
     assert [record.message for record in caplog.records] == [
-        "associations are refused: 10 bytes are free at data, spool.refuse_below is 1000",
-        "associations are accepted again: 5000 bytes are free at data",
-        "associations are refused: 10 bytes are free at data, spool.refuse_below is 1000",
+        "associations that only store are refused: 10 bytes are free at data, "
+        "spool.refuse_below is 1000",
+        "associations to store are accepted again: 5000 bytes free at data",
+        "associations that only store are refused: 10 bytes are free at data, "
+        "spool.refuse_below is 1000",
     ]
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
@@ -19,12 +18,14 @@ import zmq
 from gateway.errors import FabricError, Reason, Unanswered
 from gateway.events import CATALOGUE
 from gateway.fabric.acceptor import batches, effects
+from gateway.fabric.acceptor.acceptor_place import AcceptorPlace
 from gateway.fabric.acceptor.commands import OpenCommands
 from gateway.fabric.acceptor.feed import Feed
 from gateway.fabric.acceptor.interventions import Intervention
 from gateway.fabric.acceptor.process_watch import ProcessWatcher
 from gateway.fabric.acceptor.reception import Reception
 from gateway.fabric.acceptor.registry import Registry
+from gateway.fabric.acceptor.sinks import NOBODY, AwaitedAnswer
 from gateway.fabric.wire import address
 from gateway.fabric.wire.sockets import REQUESTS_HWM, Frames, LoopPort, SendResult, make
 
@@ -65,8 +66,6 @@ class Server:
         """The requests of this turn of the loop."""
         self._timer: asyncio.TimerHandle | None = None
         self._beacons_at = 0.0
-        self.trouble = ""
-        """What is wrong at present, in words; empty: nothing."""
         self.on_wants_changed: Callable[[set[str]], None] | None = None
         """Called with the topics that are now wanted, whenever they change."""
         self.on_worker_known: Callable[[RememberedWorker], None] = _ignore
@@ -90,17 +89,15 @@ class Server:
     async def start(self) -> None:
         """Bind; raises FabricError if the directory is not safe or the index is taken."""
         self._loop = asyncio.get_running_loop()
-        self._address = address.prepare(self._run_dir, self._index)
-        others = any(a.lives for a in address.find(self._run_dir) if a.index != self._index)
-        self._lock = address.lock(self._run_dir, self._index)
-        stream = f"{self._address.name}-{secrets.token_hex(6)}"
+        self._place = AcceptorPlace(self._run_dir, self._index)
+        stream = f"{self._place.name}-{secrets.token_hex(6)}"
         self._registry = Registry(
             self._settings,
             stream=stream,
             now=self._loop.time(),
             expect=self._expect,
             remembered=self._remembered,
-            joining=others,
+            joining=self._place.has_neighbours,
         )
         if self._registry.knows_all:
             self._all_known.set()
@@ -108,45 +105,23 @@ class Server:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
         try:
             self._bind(stream)
-        except zmq.ZMQError as error:
+        except FabricError:
             self._context.destroy(linger=0)
-            os.close(self._lock)
-            raise FabricError(f"cannot bind at {self._address.home}: {error}") from error
+            self._place.unlock()
+            raise
         self._running = True
         self._tick()
 
     def _bind(self, stream: str) -> None:
         router = make(self._context, zmq.ROUTER, REQUESTS_HWM)
         xpub = make(self._context, zmq.XPUB, self._settings.high_water_mark)
-        self._sockets = router, xpub
-        self._listen()
+        self._place.bind(router, xpub)
         self._events = LoopPort(xpub, 1, self._on_subscription)
         self._feed = Feed(stream, self._topics, self._settings.ring, self._events.send)
         self._reception = Reception(
             self._registry, self._commands, self._feed, self, self._loop.time
         )
         self._requests = LoopPort(router, 2, self._reception.receive)
-
-    def _listen(self) -> None:
-        router, xpub = self._sockets
-        router.bind(f"ipc://{self._address.requests}")
-        xpub.bind(f"ipc://{self._address.events}")
-
-    def _listen_again_if_deleted(self) -> None:
-        """Make the sockets' files again: without them no worker finds this acceptor any more."""
-        if self._address.requests.exists() and self._address.events.exists():
-            return
-        try:
-            self._address = address.prepare(self._run_dir, self._index)
-            lock = address.lock(self._run_dir, self._index)
-            os.close(self._lock)
-            self._lock = lock
-            self._listen()
-        except (FabricError, OSError, zmq.ZMQError) as error:
-            self.trouble = f"the sockets at {self._run_dir} are gone: {error}"
-        else:
-            self.trouble = ""
-            logger.error("the sockets at %s were deleted: made again", self._run_dir)
 
     async def stop(self, grace: float = 1.0) -> None:
         """Fail what is open, flush the notifications for at most `grace` seconds, unbind."""
@@ -163,8 +138,7 @@ class Server:
         self._events.close(grace)
         self._requests.close(grace)
         await self._loop.run_in_executor(None, self._context.term)
-        address.remove(self._address, self._run_dir)
-        os.close(self._lock)
+        self._place.leave()
 
     # -- interventions
 
@@ -214,6 +188,11 @@ class Server:
         """Return whether the event's worker died, and none has registered for it since."""
         return self._running and event in self._registry.lost
 
+    @property
+    def trouble(self) -> str:
+        """What is wrong at present, in words; empty: nothing."""
+        return self._place.trouble if self._running else ""
+
     def facts(self) -> dict[str, Any]:
         """Return what there is to tell of workers and requests."""
         if not self._running:
@@ -236,7 +215,7 @@ class Server:
 
         Cancelling the task tells the worker.
         """
-        awaited = _AwaitedAnswer()
+        awaited = AwaitedAnswer()
         intervention = Intervention(event, payload, assoc, data, sink=awaited)
         self.ask(intervention)
         try:
@@ -252,7 +231,7 @@ class Server:
 
     def abandon(self, intervention: Intervention) -> None:
         """End a request: its sink is not called any more, and the worker is told."""
-        intervention.sink = _NOBODY
+        intervention.sink = NOBODY
         if self._running:
             self.do(self._registry.abandon(intervention))
 
@@ -385,7 +364,7 @@ class Server:
         if now >= self._beacons_at:
             self._beacons_at = now + self._settings.heartbeat
             self._feed.beacons()
-            self._listen_again_if_deleted()
+            self._place.restore()
         self._arm(self._registry.next_due(self._loop.time()))
 
     def _hurry(self) -> None:
@@ -401,28 +380,3 @@ class Server:
 
 def _ignore(_: object) -> None:
     """Do nothing: nobody wants to know."""
-
-
-class _AwaitedAnswer:
-    """The sink of an intervention whose one answer a coroutine waits for."""
-
-    def __init__(self) -> None:
-        self.future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-
-    def answered(self, answer: Answer) -> None:
-        if not self.future.done():
-            self.future.set_result(answer)
-
-    def unanswered(self, error: Unanswered) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
-
-
-class _Nobody:
-    """The sink of an abandoned intervention."""
-
-    def answered(self, answer: Answer) -> None: ...
-    def unanswered(self, error: Unanswered) -> None: ...
-
-
-_NOBODY = _Nobody()
