@@ -18,6 +18,7 @@ from tests.bench import (
     index,
     peers,
     programs,
+    reindex,
     retrieve,
 )
 
@@ -34,6 +35,7 @@ BENCHES = {
     "idle": idle.main,
     "index": index.main,
     "peers": peers.main,
+    "reindex": reindex.main,
     "retrieve": retrieve.main,
     "sink": programs.sink,
 }

@@ -87,7 +87,7 @@ class Placing:
 
     def __init__(self, *, refuse: bool = False) -> None:
         self._refuse = refuse
-        self._headers: dict[tuple[str, ...], Header] = {}
+        self._headers: dict[tuple[str | None, ...], Header] = {}
         self._rows: dict[tuple[str, int], Newest] = {}
 
     def clear(self) -> None:
@@ -97,11 +97,11 @@ class Placing:
 
     def header(self, execute: Execute, texts: Mapping[str, str | None]) -> Header:
         """Return the header for these values; raises Mismatched if mismatches are refused."""
-        values = tuple([texts.get(keyword) or "" for keyword in ABOVE])
+        values = tuple(map(texts.get, ABOVE))
         header = self._headers.get(values)
         if header is None:
-            own = dict(zip(ABOVE, values, strict=True))
-            key = digest(*values)
+            own = {k: text or "" for k, text in zip(ABOVE, values, strict=True)}
+            key = digest(*own.values())
             found = execute(_FIND, (key,)).fetchone()
             header = self._found(found, own) if found else self._made(execute, key, own)
             self._headers[values] = header
