@@ -86,11 +86,24 @@ class Acceptor:
             max(1, settings.association.max_pending // settings.acceptors), "silent connections"
         )
         self._changed = asyncio.Event()
+        self._opening: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Bind the fabric, then accept connections."""
+        """Bind the fabric; accept connections once the configured workers have registered.
+
+        Their subscriptions are in effect by then, so they miss no notification. Connections wait in
+        the backlog, for `lease_grace` if a worker does not come.
+        """
         await self._shared.fabric.start()
-        self._accepting.start()
+        if self._shared.fabric.knows_workers:
+            self._accepting.start()
+        else:
+            self._opening = asyncio.create_task(self._open(), name="open")
+
+    async def _open(self) -> None:
+        await self._shared.fabric.workers_known()
+        if not self._shared.draining:
+            self._accepting.start()
 
     def drain(self, is_drained: bool) -> None:
         """Reject new associations from now on, or accept them again; open ones go on."""

@@ -43,6 +43,24 @@ def test_only_what_is_watched_is_wanted(run_dir: Path) -> None:
     asyncio.run(scene())
 
 
+def test_a_worker_is_known_once_its_subscriptions_are_in_effect(run_dir: Path) -> None:
+    topics = {TOPIC, "EVT_ABORTED", "EVT_CONN_OPEN"}
+
+    async def scene() -> None:
+        member = Member(run_dir)
+        for topic in topics:
+            member.client.subscribe(topic)
+        async with acceptor(run_dir, expect=["w"]) as server:
+            starting = asyncio.create_task(member.start())
+            await server.workers_known()
+            assert server.is_held("EVT_C_ECHO")
+            assert all(server.wants(topic) for topic in topics)
+            await starting
+            await member.stop()
+
+    asyncio.run(scene())
+
+
 def test_a_topic_is_wanted_until_its_last_watcher_leaves(run_dir: Path) -> None:
     async def scene() -> None:
         one, two = Member(run_dir), Member(run_dir)

@@ -57,6 +57,7 @@ class Link:
         sub.connect(f"ipc://{address.events}")
         self.stage = Stage.IDLE
         self.lease = ""
+        self.connected_at = 0.0
         self.heard = 0.0
         self.watched: frozenset[str] | None = None
         """The topics that have a watcher there; None: unknown."""

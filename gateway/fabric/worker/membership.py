@@ -100,7 +100,7 @@ class Membership:
         self.settled = threading.Event()
         """Set when the first registration has succeeded or failed (`error`)."""
         self.watching = Subscriptions(self._notify)
-        self.watching.on_confirmed = self._settle
+        self.watching.on_confirmed = self._advance
         self._take: dict[type[envelopes.Envelope], Callable[[Link, Any, Any], None]] = {
             envelopes.Heartbeat: lambda *_: None,
             envelopes.Grant: self._on_grant,
@@ -190,7 +190,7 @@ class Membership:
 
     def _connect(self, one: address.AcceptorAddress, now: float) -> None:
         link = Link(self._context, one, self._settings.high_water_mark, self._loop.wake)
-        link.heard = now
+        link.connected_at = link.heard = now
         order = {**self.links, one.name: link}
         self.links = dict(sorted(order.items(), key=lambda item: item[1].address.index))
         self._loop.add(link.requests, lambda frames: self._on_message(link, frames))
@@ -227,11 +227,20 @@ class Membership:
             settled = link.stage in (Stage.SUPERSEDED, Stage.ENDED)
             if settled or (link.stage is Stage.GRANTED and link.revision == self._revision):
                 continue
-            if link.stage in (Stage.IDLE, Stage.GRANTED):
+            if link.stage in (Stage.IDLE, Stage.GRANTED) and self._may_ask(link):
                 self._ask(link)
             if not self._active and link.name not in self._silent:
                 return
         self._settle()
+
+    def _may_ask(self, link: Link) -> bool:
+        """Return whether the acceptor knows of the subscriptions, or has had the time to.
+
+        An acceptor takes connections once its workers have registered, so the subscriptions have to
+        be in effect by then.
+        """
+        late = time.monotonic() - link.connected_at >= MISSED * self._heartbeat
+        return bool(link.lease) or late or self.watching.confirmed([link])
 
     def _ask(self, link: Link) -> None:
         link.stage = Stage.ASKED
