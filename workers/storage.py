@@ -19,13 +19,15 @@ from workers.archive import Archive
 from workers.archive.arrival import Arrival, Taken
 from workers.archive.completeness import Incomplete
 from workers.archive.file_system import is_full, not_writable
-from workers.archive.index import SqliteIndex
-from workers.archive.indexed_worker import IndexedWorker
+from workers.archive.index import IndexFailure, SqliteIndex
+from workers.archive.indexed_worker import IndexedWorker, describe
 from workers.archive.intake import Intake, Mismatch, PatientMismatch
 from workers.archive.patient_mismatch import publish_mismatch
 from workers.archive.recovery import Recovery
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pydicom.dataset import Dataset
 
     from gateway.sdk import Event
@@ -132,11 +134,22 @@ class Storage(IndexedWorker):
 
     def _store(self, events: list[Event]) -> list[int | Dataset | Exception]:
         arrivals = [_arrival(event) for event in events]
-        receipts = iter(self.intake.take([a for a in arrivals if isinstance(a, Arrival)]))
+        taken = self.intake.take([a for a in arrivals if isinstance(a, Arrival)])
+        self._note_failures(taken)
+        receipts = iter(taken)
         return [
             self._answer(event, next(receipts)) if isinstance(arrival, Arrival) else arrival
             for event, arrival in zip(events, arrivals, strict=True)
         ]
+
+    def _note_failures(self, taken: Sequence[Receipt | Exception]) -> None:
+        """Let `dicom-gateway status` show that the index fails, until something is stored."""
+        troubles = self._worker.context.troubles
+        failure = next((one for one in taken if isinstance(one, IndexFailure)), None)
+        if failure is not None:
+            troubles["storing"] = describe(failure)
+        elif troubles and any(not isinstance(one, Exception) for one in taken):
+            troubles.pop("storing", None)
 
     def _recover(self, archive: Archive) -> None:
         """Reconcile archive and index; one process at a time, because members start together."""

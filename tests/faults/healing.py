@@ -17,7 +17,6 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from tests.accountant import Accountant
-from tests.archive import postgres
 from tests.conftest import short_folder
 from tests.faults.row import BrokenPromise
 from tests.patience import PATIENCE, WALL
@@ -230,6 +229,51 @@ def healthy(running: Gateway, limit: float = HEALED) -> dict[str, object]:
             raise BrokenPromise(f"not ok: {status['reasons']}")
 
 
+def degraded(running: Gateway, reason: str, limit: float = HEALED) -> None:
+    """Wait until `status` says degraded, for this reason."""
+    end = time.monotonic() + limit * PATIENCE
+    while True:
+        told = run_cli("status", "--json", "--data", running.data)
+        status = json.loads(told.out.text)
+        if status["state"] == "degraded" and any(reason in why for why in status["reasons"]):
+            return
+        if time.monotonic() > end:
+            raise BrokenPromise(f"status says {status['state']}: {status['reasons']}")
+
+
+def damaged_index() -> str:
+    """The index is damaged: never made anew by itself; `status` says how, and that mends it."""
+    with short_folder() as folder:
+        with gateway(FAST, folder) as before:
+            books = Accountant()
+            store_all(before.address, instances.many(3), listener=books)
+            data, archive = before.data, before.archive
+        index = archive / "index.sqlite"
+        index.write_bytes(bytes(index.stat().st_size))
+        serve = (COMMAND, "serve", "--port", "0", "--data", data)
+        program = Program(*serve, "--config", folder / "gateway.toml", cwd=folder)
+        try:
+            program.err.wait_for("child=storage-0 is waiting: .*damaged")
+            told = run_cli("status", "--json", "--data", data)
+            reasons = json.loads(told.out.text)["reasons"]
+            if not any("archive reindex" in why for why in reasons):
+                raise BrokenPromise(f"status does not say how to mend it: {reasons}")
+            mended = run_cli("archive", "reindex", "--data", data)
+            if mended.popen.returncode != 0:
+                raise BrokenPromise(f"the gateway runs, and so: {mended.report()}")
+            begun = time.monotonic()
+            program.out.wait_for(READY)
+            took = time.monotonic() - begun
+            if broken := books.violations(archive):
+                raise BrokenPromise(str(broken))
+            program.terminate()
+            program.wait()
+        finally:
+            if program.popen.poll() is None:
+                program.kill_all()
+    return f"ready {took:.1f} s after the reindex"
+
+
 def full_at_the_start() -> str:
     """The disk is full to the last byte when the gateway starts: reading works, storing does not.
 
@@ -283,85 +327,3 @@ def fill(path: Path) -> None:
                     os.write(fd, bytes(size))
     finally:
         os.close(fd)
-
-
-@contextmanager
-def database() -> Iterator[postgres.Server]:
-    """A PostgreSQL server that is not started yet, and is stopped at the end."""
-    if reason := postgres.absent():
-        raise Skipped(reason)
-    with short_folder() as folder:
-        folder.chmod(0o755)
-        server = postgres.Server(folder / "pg")
-        try:
-            yield server
-        finally:
-            with suppress(AssertionError):
-                server.stop()
-
-
-def database_late() -> str:
-    """PostgreSQL is started after the gateway."""
-    with database() as server, short_folder() as folder:
-        config = folder / "gateway.toml"
-        config.write_text(f'{FAST}[archive]\ndsn = "{server.dsn}"\n')
-        serve = (COMMAND, "serve", "--config", config, "--port", "0", "--data", folder / "data")
-        program = Program(*serve, cwd=folder)
-        try:
-            program.err.wait_for("child=storage-0 is waiting: .*the database cannot be used")
-            told = run_cli("status", "--json", "--data", folder / "data")
-            reasons = json.loads(told.out.text)["reasons"]
-            if not any("storage-0 is waiting: archive.dsn" in why for why in reasons):
-                raise BrokenPromise(f"status says {reasons}")
-            server.start()
-            begun = time.monotonic()
-            program.out.wait_for(READY)
-            took = time.monotonic() - begun
-            program.terminate()
-            if program.wait() != 0:
-                raise BrokenPromise(program.report())
-        finally:
-            if program.popen.poll() is None:
-                program.kill_all()
-    if took > HEALED * PATIENCE:
-        raise BrokenPromise(f"ready only {took:.1f} s after the database")
-    return f"ready {took:.1f} s after the database"
-
-
-def database_stopped() -> str:
-    """PostgreSQL is stopped, the storage worker is killed meanwhile, PostgreSQL comes back."""
-    with database() as server:
-        server.start()
-        with gateway(f'{FAST}[archive]\ndsn = "{server.dsn}"\n') as running:
-            seconds_until_it_stores(running)
-            server.stop()
-            pid = running.child("storage-0")
-            os.kill(pid, signal.SIGKILL)
-            running.program.err.wait_for("child=storage-0 is waiting: .*the database cannot be us")
-            told = json.loads(run_cli("status", "--json", "--data", running.data).out.text)
-            if told["state"] != "degraded":
-                raise BrokenPromise(f"status says {told['state']}")
-            server.start()
-            took = seconds_until_it_stores(running)
-            healthy(running)
-    return f"stored {took:.1f} s after the database was back"
-
-
-def database_paused() -> str:
-    """PostgreSQL does not answer for a while (SIGSTOP of all its processes)."""
-    with database() as server:
-        server.start()
-        with gateway(f'{FAST}[archive]\ndsn = "{server.dsn}"\n') as running:
-            seconds_until_it_stores(running)
-            family = [server.pid, *procfs.descendants(server.pid)]
-            for pid in family:
-                os.kill(pid, signal.SIGSTOP)
-            try:
-                if not echo_ok(running.address):
-                    raise BrokenPromise("no answer to C-ECHO")
-                time.sleep(HANG)
-            finally:
-                for pid in family:
-                    os.kill(pid, signal.SIGCONT)
-            took = seconds_until_it_stores(running)
-    return f"stored {took:.1f} s after the database went on"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults import healing
+from tests.faults import database, healing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,9 +35,13 @@ def test_what_is_deleted_under_way_is_made_again(what: str) -> None:
     assert healing.taken_away(what)
 
 
-@pytest.mark.parametrize("make", [healing.full_at_the_start, healing.database_stopped])
+@pytest.mark.parametrize("make", [healing.full_at_the_start, database.stopped])
 def test_what_is_missing_or_full_stops_only_what_needs_it(make: Callable[[], str]) -> None:
     try:
         assert make()
     except healing.Skipped as reason:
         pytest.skip(str(reason))
+
+
+def test_a_damaged_index_is_mended_by_what_status_says() -> None:
+    assert healing.damaged_index()

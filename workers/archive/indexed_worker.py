@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from gateway.datasets.validation import disable_validation
 from gateway.settings import ArchiveSettings
 from workers.archive.archive_watch import ArchiveWatch
+from workers.archive.index.records import IndexFailure
+from workers.archive.index.sqlite import REBUILD
 from workers.archive.layout import FOLDER, INDEX
 from workers.archive.opening import archive_settings, open_index
 
@@ -53,14 +55,18 @@ class IndexedWorker:
         return self._watch.trouble if self._watch is not None else ""
 
     def _tell(self) -> None:
-        """Let `dicom-gateway status` show how the index is."""
-        context, trouble = self._worker.context, self.trouble
-        place = context.data_dir / FOLDER / INDEX if self.index.is_file else "PostgreSQL"
-        context.facts["index"] = {"place": str(place), "state": trouble or "ok"}
-        if trouble:
-            context.troubles["archive"] = trouble
-        else:
-            context.troubles.pop("archive", None)
+        """Let `dicom-gateway status` show whether archive and index can be used."""
+        if (index := self._index) is None:
+            return
+        context, failure = self._worker.context, _failure(index)
+        for name, trouble in (("archive", self.trouble), ("index", failure)):
+            if trouble:
+                context.troubles[name] = trouble
+            else:
+                context.troubles.pop(name, None)
+        place = context.data_dir / FOLDER / INDEX if index.is_file else "PostgreSQL"
+        state = self.trouble or failure or "ok"
+        context.facts["index"] = {"place": str(place), "state": state}
 
     def stop(self) -> None:
         """Close the index."""
@@ -70,3 +76,19 @@ class IndexedWorker:
         if self._index is not None:
             self._index.close()
             self._index = None
+
+
+def _failure(index: Index) -> str:
+    """Return why the index cannot be read at present; empty: it can."""
+    try:
+        index.find("0")
+    except IndexFailure as failure:
+        return describe(failure)
+    return ""
+
+
+def describe(failure: IndexFailure) -> str:
+    """Return a failure in one line, with what to do if the index is damaged."""
+    text = (str(failure).splitlines() or [""])[0][:200]
+    damaged = "malformed" in text or "not a database" in text
+    return f"{text}; {REBUILD}" if damaged else text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.faults import healing
+from tests.faults import database, healing
 from tests.faults.row import BrokenPromise, Result, Row
 
 if TYPE_CHECKING:
@@ -59,13 +59,14 @@ ROWS = [
         "the disk is full at the start (root)",
         healing.full_at_the_start,
     ),
-    _row("database-late", "P11", "PostgreSQL comes after the start", healing.database_late),
+    _row("database-late", "P11", "PostgreSQL comes after the start", database.late),
     _row(
         "database-stopped",
         "P11",
         "PostgreSQL is stopped, storage killed, PostgreSQL comes back",
-        healing.database_stopped,
+        database.stopped,
     ),
-    _row("database-paused", "P11", "PostgreSQL does not answer", healing.database_paused),
+    _row("database-paused", "P11", "PostgreSQL does not answer", database.paused),
+    _row("damaged-index", "P11", "the index is damaged at the start", healing.damaged_index),
     _row("exit-2", "P10", "a handler calls os._exit(2)", healing.exits_with_2),
 ]

@@ -1,0 +1,114 @@
+"""A gateway whose index is in PostgreSQL, which is late, stopped or paused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from tests.archive import postgres
+from tests.conftest import short_folder
+from tests.faults.healing import (
+    FAST,
+    HANG,
+    HEALED,
+    Skipped,
+    degraded,
+    gateway,
+    healthy,
+    seconds_until_it_stores,
+)
+from tests.faults.row import BrokenPromise
+from tests.patience import PATIENCE
+from tests.peers import procfs
+from tests.peers.process import COMMAND, READY, Program, run_cli
+from tests.peers.raw import echo_ok
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def database() -> Iterator[postgres.Server]:
+    """A PostgreSQL server that is not started yet, and is stopped at the end."""
+    if reason := postgres.absent():
+        raise Skipped(reason)
+    with short_folder() as folder:
+        folder.chmod(0o755)
+        server = postgres.Server(folder / "pg")
+        try:
+            yield server
+        finally:
+            with suppress(AssertionError):
+                server.stop()
+
+
+def late() -> str:
+    """PostgreSQL is started after the gateway."""
+    with database() as server, short_folder() as folder:
+        config = folder / "gateway.toml"
+        config.write_text(f'{FAST}[archive]\ndsn = "{server.dsn}"\n')
+        serve = (COMMAND, "serve", "--config", config, "--port", "0", "--data", folder / "data")
+        program = Program(*serve, cwd=folder)
+        try:
+            program.err.wait_for("child=storage-0 is waiting: .*the database cannot be used")
+            told = run_cli("status", "--json", "--data", folder / "data")
+            reasons = json.loads(told.out.text)["reasons"]
+            if not any("storage-0 is waiting: archive.dsn" in why for why in reasons):
+                raise BrokenPromise(f"status says {reasons}")
+            server.start()
+            begun = time.monotonic()
+            program.out.wait_for(READY)
+            took = time.monotonic() - begun
+            program.terminate()
+            if program.wait() != 0:
+                raise BrokenPromise(program.report())
+        finally:
+            if program.popen.poll() is None:
+                program.kill_all()
+    if took > HEALED * PATIENCE:
+        raise BrokenPromise(f"ready only {took:.1f} s after the database")
+    return f"ready {took:.1f} s after the database"
+
+
+def stopped() -> str:
+    """PostgreSQL is stopped, the storage worker is killed meanwhile, PostgreSQL comes back."""
+    with database() as server:
+        server.start()
+        with gateway(f'{FAST}[archive]\ndsn = "{server.dsn}"\n') as running:
+            seconds_until_it_stores(running)
+            server.stop()
+            degraded(running, "storage-0: the index cannot be read")
+            pid = running.child("storage-0")
+            os.kill(pid, signal.SIGKILL)
+            running.program.err.wait_for("child=storage-0 is waiting: .*the database cannot be us")
+            told = json.loads(run_cli("status", "--json", "--data", running.data).out.text)
+            if told["state"] != "degraded":
+                raise BrokenPromise(f"status says {told['state']}")
+            server.start()
+            took = seconds_until_it_stores(running)
+            healthy(running)
+    return f"stored {took:.1f} s after the database was back"
+
+
+def paused() -> str:
+    """PostgreSQL does not answer for a while (SIGSTOP of all its processes)."""
+    with database() as server:
+        server.start()
+        with gateway(f'{FAST}[archive]\ndsn = "{server.dsn}"\n') as running:
+            seconds_until_it_stores(running)
+            family = [server.pid, *procfs.descendants(server.pid)]
+            for pid in family:
+                os.kill(pid, signal.SIGSTOP)
+            try:
+                if not echo_ok(running.address):
+                    raise BrokenPromise("no answer to C-ECHO")
+                time.sleep(HANG)
+            finally:
+                for pid in family:
+                    os.kill(pid, signal.SIGCONT)
+            took = seconds_until_it_stores(running)
+    return f"stored {took:.1f} s after the database went on"
