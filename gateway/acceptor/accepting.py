@@ -16,6 +16,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gateway.acceptor.memory import give_back_memory
 from gateway.acceptor.waiting import WaitingConnections
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ NEWCOMERS = 1024
 
 MAX_HANDSHAKES = 128
 """TLS handshakes at once; each has 300 KB. One more closes the oldest of the address with most."""
+
+MANY_HANDSHAKES = 32
+"""After so many at once, memory is given back to the system when all are over."""
 
 RETRY = 0.25
 """Seconds after which a stopped loop tries again."""
@@ -77,6 +81,7 @@ class AcceptLoop:
         self._opens: asyncio.Handle | None = None
         self._opening: set[asyncio.Task[None]] = set()
         self._handshakes = WaitingConnections(max_handshakes, "TLS handshakes")
+        self._had_many = False
         self._retry: asyncio.Handle | None = None
         self._is_short = False
 
@@ -161,10 +166,14 @@ class AcceptLoop:
         task.add_done_callback(partial(self._opened, connection))
         if self._tls is not None:
             self._handshakes.add(task, self._origin(peer), task.cancel)
+            self._had_many = self._had_many or len(self._handshakes) > MANY_HANDSHAKES
 
     def _opened(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
         self._opening.discard(task)
         self._handshakes.remove(task)
+        if self._had_many and not self._handshakes:
+            self._had_many = False
+            self._loop.call_later(RETRY, give_back_memory)  # once the buffers are gone
         if task.cancelled():  # perhaps before it ran, and then nothing else closes this
             connection.close()
 

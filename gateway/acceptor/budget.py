@@ -7,9 +7,9 @@ arriving is discarded and becomes a failure. If the one that asks for more holds
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
+from gateway.acceptor.memory import give_back_memory
 from gateway.acceptor.shares import Ledger
 
 if TYPE_CHECKING:
@@ -30,14 +30,6 @@ class Gatherer(Protocol):
 
 MUCH = 16 * 1024 * 1024
 """Bytes after which memory is given back to the system once all of them are free."""
-
-
-def give_back_memory() -> None:
-    """Return free memory to the system (glibc); what was gathered in pieces stays with it."""
-    import ctypes  # few processes ever need it
-
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 class Budget:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.acceptor.budget import MUCH, Budget, UnfinishedAsk, give_back_memory
+from gateway.acceptor.budget import MUCH, Budget, UnfinishedAsk
+from gateway.acceptor.memory import give_back_memory
 from gateway.acceptor.places import Board, Places
 from gateway.acceptor.shares import Holder, Ledger, Origins
 from gateway.acceptor.waiting import WaitingConnections

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.conftest import running
+import trustme
+
+from tests.conftest import running, short_folder
 from tests.faults.row import Result, Row
 from tests.faults.witness import watch
 
@@ -28,11 +31,26 @@ def _run(attacks: list[str], options: Options) -> Result:
         return Result(ok=True, runs=1, text=watch(gateway, options.seconds, attacks))
 
 
+def _run_tls(options: Options) -> Result:
+    authority = trustme.CA()
+    with short_folder() as folder:
+        issued = authority.issue_cert("localhost")
+        issued.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+        issued.private_key_pem.write_to_path(folder / "key.pem")
+        files = f'certificate = "{folder}/cert.pem"\nkey = "{folder}/key.pem"\n'
+        context = ssl.create_default_context()
+        authority.configure_trust(context)
+        with running(f"{CONFIG}[tls]\n{files}") as gateway:
+            text = watch(gateway, options.seconds, ["stalled-tls"], context)
+            return Result(ok=True, runs=1, text=text)
+
+
 ROWS = [
     Row("attack-none", "P5", "nothing: what a healthy peer takes here", partial(_run, [])),
     *(
         Row(f"attack-{name}", "P4 P5", fault, partial(_run, [name]))
         for name, fault in KINDS.items()
     ),
+    Row("attack-stalled-tls", "P4 P5", "3,000 TLS handshakes that stop half way", _run_tls),
     Row("attack-all", "P4 P5", "all of these at once", partial(_run, list(KINDS))),
 ]
