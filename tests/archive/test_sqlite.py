@@ -11,8 +11,11 @@ import pytest
 
 from gateway.sdk import Unavailable
 from tests.archive.conftest import entry, kept
+from tests.archive.test_index import query
 from tests.patience import WALL
+from workers.archive.attributes import Level
 from workers.archive.index import SqliteIndex
+from workers.archive.index.search import Statement
 
 
 def test_commits_are_synced(tmp_path):
@@ -78,3 +81,21 @@ def test_a_missing_one_is_not_made_silently(tmp_path):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(Unavailable, match="cannot write to"):
         SqliteIndex(tmp_path / "nowhere" / "index.sqlite")
+
+
+@pytest.mark.parametrize(
+    ("level", "keys"),
+    [
+        (Level.STUDY, {"StudyInstanceUID": "1.2"}),
+        (Level.STUDY, {"PatientID": "P1"}),
+        (Level.STUDY, {"AccessionNumber": "A1"}),
+        (Level.STUDY, {"StudyInstanceUID": "1.2\\1.3"}),
+        (Level.SERIES, {"SeriesInstanceUID": "1.2"}),
+        (Level.PATIENT, {"PatientID": "P1"}),
+    ],
+)
+def test_a_query_uses_an_index(tmp_path, level, keys):
+    with SqliteIndex(tmp_path / "index.sqlite") as index, index._reading() as execute:
+        text, values = Statement(query(level, **keys), index.dialect).page(0)
+        plan = [row[3] for row in execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall()]
+    assert "_by_" in plan[0], plan

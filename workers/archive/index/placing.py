@@ -55,7 +55,9 @@ _NEW_STUDY = (
     "INSERT INTO study (key, study_instance_uid, patient_id, sources, assigned) "
     "VALUES (?, ?, ?, '{}', ?) RETURNING id"
 )
-_STUDIES = f"FROM study WHERE {head('study_instance_uid')} = {head('?')} AND study_instance_uid = ?"
+_STUDIES = (
+    f"FROM study WHERE {head('study_instance_uid')} = {head('?')} AND study_instance_uid || '' = ?"
+)
 
 
 class Mismatched(Exception):  # noqa: N818 - an outcome

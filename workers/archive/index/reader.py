@@ -119,7 +119,7 @@ class IndexReader(ABC):
         with self._reading() as execute:
             rows = execute(
                 f"SELECT DISTINCT {columns} FROM study WHERE {head('patient_id')} = {head('?')} "
-                "AND patient_id = ? AND study_instance_uid <> ''",
+                "AND patient_id || '' = ? AND study_instance_uid <> ''",
                 (patient_id, patient_id),
             ).fetchall()
         found = [dict(zip(PATIENT, (text or "" for text in row), strict=True)) for row in rows]
@@ -192,7 +192,7 @@ class IndexReader(ABC):
             uid = sop_instance_uid
             text = (
                 f"SELECT {updates.ENTRY} FROM conflict WHERE {head('sop_instance_uid')} = "
-                f"{head('?')} AND sop_instance_uid = ? ORDER BY id"
+                f"{head('?')} AND sop_instance_uid || '' = ? ORDER BY id"
             )
             return [updates.entry_of(row) for row in execute(text, (uid, uid)).fetchall()]
 

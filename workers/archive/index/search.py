@@ -224,8 +224,11 @@ class Statement:
         return f"({' OR '.join(parts)})" if parts else "1 = 0"
 
     def _equal(self, column: str, values: Sequence[str]) -> str:
-        text = self._is_one_of(column, values)
-        if column in _HEADED:
+        # The concatenation stops SQLite from putting the value in place of the column in the other
+        # condition, which then would not be that of an index.
+        is_headed = column in _HEADED
+        text = self._is_one_of(f"{column} || ''" if is_headed else column, values)
+        if is_headed:
             heads = list(dict.fromkeys(value[:HEAD] for value in values))
             text += f" AND {self._is_one_of(head(column), heads)}"
         return f"({text})"
