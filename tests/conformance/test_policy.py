@@ -84,11 +84,9 @@ def test_unrestricted_takes_private_classes(start_gateway) -> None:
     gateway = start_gateway("[policy]\nunrestricted = true\n")
     private = "1.2.826.0.1.3680043.10.999.7"
     instance = instances.make()
+    old, new = wire.uid_value(wire.CT), wire.uid_value(private)
     data = instance.data_set.replace(
-        wire.CT.encode() + b"\0" * (len(wire.CT) % 2),
-        private.encode() + b"\0" * (len(private) % 2),
-    ).replace(
-        b"UI" + wire.us(len(wire.uid_value(wire.CT))), b"UI" + wire.us(len(wire.uid_value(private)))
+        b"UI" + wire.us(len(old)) + old, b"UI" + wire.us(len(new)) + new
     )
     with association(gateway.address, wire.context(1, private, wire.EXPLICIT)) as peer:
         assert peer.accepted.contexts[1] == (0, wire.EXPLICIT)
