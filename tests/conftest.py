@@ -112,10 +112,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @contextmanager
-def running(config: str = "", options: tuple[str, ...] = ()) -> Iterator[Gateway]:
+def running(
+    config: str = "", options: tuple[str, ...] = (), *, reads_log: bool = True
+) -> Iterator[Gateway]:
     """A running gateway that must end with status 0 and leave no child behind."""
     with short_folder() as folder:
-        gateway = Gateway(folder, config=config, options=options)
+        gateway = Gateway(folder, config=config, options=options, reads_log=reads_log)
         try:
             yield gateway
             status = gateway.stop()

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
 import subprocess
 import sys
 import threading
+import weakref
+from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 
 from tests.patience import WALL
 from tests.peers import procfs
 
 COMMAND = str(Path(sys.executable).parent / "dicom-gateway")
+F_SETPIPE_SZ = 1031
 READY = re.compile(r"dicom-gateway ready: (?P<host>[^\s:]+):(?P<port>\d+) (?P<rest>.*)")
 
 
@@ -77,22 +82,42 @@ class Lines:
         self._stream.close()
 
 
-class Program:
-    """One process with both outputs collected."""
+def _small_pipe() -> tuple[int, int]:
+    """Return both ends of a pipe with room for a page; where that cannot be set, for the usual."""
+    unread, pipe = os.pipe()
+    with suppress(OSError):
+        fcntl.fcntl(pipe, F_SETPIPE_SZ, 4096)
+    return unread, pipe
 
-    def __init__(self, *command: object, cwd: Path | None = None, env: dict | None = None) -> None:
+
+class Program:
+    """One process with both outputs collected, or a standard error that nobody reads."""
+
+    def __init__(
+        self,
+        *command: object,
+        cwd: Path | None = None,
+        env: dict | None = None,
+        reads_err: bool = True,
+    ) -> None:
         self.command = [str(part) for part in command]
+        unread, pipe = (-1, subprocess.PIPE) if reads_err else _small_pipe()
         self.popen = subprocess.Popen(
             self.command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=pipe,
             cwd=cwd,
             env={**os.environ, **(env or {})},
             start_new_session=True,
         )
         self.out = Lines(self.popen.stdout)
-        self.err = Lines(self.popen.stderr)
+        if reads_err:
+            self.err = Lines(self.popen.stderr)
+        else:
+            os.close(pipe)
+            self.err = Lines(BytesIO())
+            weakref.finalize(self, os.close, unread)
 
     @property
     def pid(self) -> int:
@@ -140,7 +165,14 @@ class Program:
 class Gateway:
     """A `dicom-gateway serve` on a port of the kernel's choice."""
 
-    def __init__(self, folder: Path, *, config: str = "", options: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        config: str = "",
+        options: tuple[str, ...] = (),
+        reads_log: bool = True,
+    ) -> None:
         self.folder = folder
         self.data = folder / "data"
         command = [COMMAND, "serve", "--port", "0", "--data", str(self.data), *options]
@@ -148,7 +180,7 @@ class Gateway:
             path = folder / "gateway.toml"
             path.write_text(config)
             command += ["--config", str(path)]
-        self.program = Program(*command, cwd=folder)
+        self.program = Program(*command, cwd=folder, reads_err=reads_log)
         try:
             match = self.program.out.wait_for(READY)
         except AssertionError:

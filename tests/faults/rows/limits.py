@@ -31,6 +31,12 @@ def _run(attacks: list[str], options: Options) -> Result:
         return Result(ok=True, runs=1, text=watch(gateway, options.seconds, attacks))
 
 
+def _unread_log(options: Options) -> Result:
+    """Flood while every line is logged and nobody reads them."""
+    with running("[log]\nrepeats = 0\n", reads_log=False) as gateway:
+        return Result(ok=True, runs=1, text=watch(gateway, options.seconds, ["flood"]))
+
+
 def _run_tls(options: Options) -> Result:
     authority = trustme.CA()
     with short_folder() as folder:
@@ -52,5 +58,6 @@ ROWS = [
         for name, fault in KINDS.items()
     ),
     Row("attack-stalled-tls", "P4 P5", "3,000 TLS handshakes that stop half way", _run_tls),
+    Row("attack-unread-log", "P4 P5", "a flood while nobody reads the log", _unread_log),
     Row("attack-all", "P4 P5", "all of these at once", partial(_run, list(KINDS))),
 ]
