@@ -152,6 +152,7 @@ class AcceptorAssociation:
             self._unfinished = None
 
     def established(self) -> None:
+        self.engine.inbox.takes_reports = bool(self.shared.settings.contexts)
         acceptance = self.engine.upper.acceptance
         window = acceptance.user_information.async_ops if acceptance is not None else None
         if window is not None:

@@ -6,8 +6,9 @@ import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.dimse.command_elements import BY_KEYWORD, VR
+from gateway.dimse.message import NCreateRQ
 from gateway.dimse.services import is_known_status
-from gateway.dimse.status import SUCCESS
+from gateway.dimse.status import PROCESSING_FAILURE, SUCCESS, has_data_set
 from gateway.errors import LocalProtocolError
 from gateway.events import Fate
 
@@ -72,6 +73,28 @@ def status_of(
         log.warning(
             "association=%s status=0x%04X is not one of the service", association.name, status
         )
+    return status, elements
+
+
+def status_of_whole(
+    event: InterventionEvent,
+    request: Request,
+    payload: Mapping[str, Any],
+    association: Named,
+) -> tuple[int, dict[str, Any]]:
+    """Return what `status_of` does for the request of an N-service.
+
+    An N-CREATE without an instance UID succeeds only if the answer has one (PS3.7 10.1.5.1.4).
+    """
+    status, elements = status_of(event, request, payload, association)
+    lacks_uid = isinstance(request, NCreateRQ) and request.affected_sop_instance_uid is None
+    if lacks_uid and has_data_set(status) and not elements.get("AffectedSOPInstanceUID"):
+        log.error(
+            "association=%s neither the N-CREATE-RQ nor the answer has an "
+            "AffectedSOPInstanceUID: the handler has to assign one",
+            association.name,
+        )
+        return PROCESSING_FAILURE, {}
     return status, elements
 
 

@@ -1,4 +1,4 @@
-"""Commands of workers to associations: a request to the peer, a release, an abort.
+"""Commands of workers to associations: a request to the peer, a release, an abort; and their list.
 
 Only the acceptor may touch an association; a worker sends a command and is told the results.
 """
@@ -35,13 +35,25 @@ _KINDS: dict[str, type[Request]] = {
 
 
 class AssociationCommands:
-    """Takes the commands of all workers; `find` returns the engine of a named association."""
+    """Takes the commands of all workers.
 
-    def __init__(self, find: Callable[[str], AssociationEngine | None]) -> None:
+    `find` returns the engine of a named association, `established` the descriptions of all that are
+    established.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[str], AssociationEngine | None],
+        established: Callable[[], list[bytes]] = list,
+    ) -> None:
         self._find = find
+        self._established = established
         self._tasks: set[asyncio.Task[None]] = set()
 
     def take(self, command: AssociationCommand) -> None:
+        if command.operation == "associations":
+            command.reply({"associations": self._established()})
+            return
         engine = self._find(command.association)
         if engine is None or engine.phase is not Phase.ESTABLISHED:
             command.fail(CommandFailure.ENDED, "the association does not exist, or is over")
@@ -55,7 +67,8 @@ class AssociationCommands:
             case "request":
                 self._start(_request, engine, command)
             case other:
-                text = f"{other[:40]!r} is not a valid command: use abort, release or request"
+                valid = "abort, release, request or associations"
+                text = f"{other[:40]!r} is not a valid command: use {valid}"
                 command.fail(CommandFailure.INVALID, text)
 
     def _start(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from gateway.acceptor.answer_status import status_of_whole
 from gateway.acceptor.asking import WorkerRequest
 from gateway.dimse.status import PROCESSING_FAILURE, RESOURCE_LIMITATION, has_data_set
 
@@ -75,7 +76,7 @@ class GatheredRequest(WorkerRequest):
         self.ask(data or None, window=self.window)
 
     def take_answer(self, answer: Answer) -> None:
-        status, elements = self.status(answer.payload)
+        status, elements = status_of_whole(self.event, self.request, answer.payload, self.engine)
         self.finish(status, elements, answer.data if has_data_set(status) else None)
 
     def finish(

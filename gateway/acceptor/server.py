@@ -14,6 +14,7 @@ from gateway.acceptor.association_commands import AssociationCommands
 from gateway.acceptor.shared import Shared
 from gateway.acceptor.waiting import WaitingConnections
 from gateway.acceptor.watermark import Watermark
+from gateway.association.phase import Phase
 from gateway.dimse.services import serve_like
 from gateway.errors import GatewayError
 from gateway.fabric.acceptor import Server
@@ -69,7 +70,7 @@ class Acceptor:
             fabric.on_worker_known = lambda worker: report(known=to_map(worker))
             fabric.on_worker_left = lambda name: report(left=name)
         fabric.on_wants_changed = self._watch
-        fabric.on_command = AssociationCommands(self._engine_of).take
+        fabric.on_command = AssociationCommands(self._engine_of, self._established).take
         self._shared = Shared(
             settings, fabric, spool, Watermark(watched, settings.spool.refuse_below)
         )
@@ -192,6 +193,10 @@ class Acceptor:
     def _engine_of(self, name: str) -> AssociationEngine | None:
         association = self._associations.get(name)
         return association.engine if association is not None else None
+
+    def _established(self) -> list[bytes]:
+        associations = self._associations.values()
+        return [a.description() for a in associations if a.engine.phase is Phase.ESTABLISHED]
 
     def _watch(self, topics: set[str]) -> None:
         self._shared.topics = topics

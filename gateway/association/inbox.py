@@ -102,6 +102,8 @@ class Inbox:
     def __init__(self, engine: Receiving) -> None:
         self.window = 1
         """Operations performed at the same time (PS3.7 D.3.3.3)."""
+        self.takes_reports = False
+        """Take N-EVENT-REPORTs in either role, as an AE does whose contexts name no role."""
         self.begun = 0
         """The number of messages that have begun so far."""
         self.refused = 0
@@ -185,7 +187,7 @@ class Inbox:
                 request,
                 context.abstract_syntax,
                 has_data_set=begun.has_data_set,
-                as_scu=context.as_scu,
+                as_scu=context.as_scu or self.takes_reports,
                 as_scp=context.as_scp,
             )
             self._operations.begin(request)

@@ -6,6 +6,7 @@ become a DatasetError of one line.
 
 from __future__ import annotations
 
+import copy
 from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
@@ -31,6 +32,8 @@ Encoded: TypeAlias = bytes | memoryview | BinaryIO
 
 _LONGEST_UID = 64
 """PS3.5 9.1."""
+_NOT_IN_A_DATA_SET = (0x0000, 0x0002)
+"""The groups of command elements and of file meta information (PS3.5 7.1)."""
 _PREFIX = 132
 """Preamble and DICM, before the file meta information."""
 
@@ -86,7 +89,10 @@ def decode_whole(source: bytes, transfer_syntax: str) -> Dataset:
 
 
 def encode(dataset: Dataset, transfer_syntax: str) -> bytes:
-    """Return the bytes of a data set; raise DatasetError for values that cannot be written."""
+    """Return the bytes of a data set; raise DatasetError for values that cannot be written.
+
+    Elements of the groups 0000 and 0002 belong elsewhere, and are left out.
+    """
     syntax = any_uid(transfer_syntax)
     implicit, little = _encoding(syntax)
     try:
@@ -111,9 +117,20 @@ def decode_file_meta(encoded: bytes) -> FileMetaDataset:
 def _by_pydicom(dataset: Dataset, *, implicit: bool, little: bool) -> bytes:
     stream = DicomBytesIO()
     stream.is_implicit_VR, stream.is_little_endian = implicit, little
-    write_dataset(stream, dataset)
+    write_dataset(stream, _without_foreign_groups(dataset))
     encoded: bytes = stream.getvalue()
     return encoded
+
+
+def _without_foreign_groups(dataset: Dataset) -> Dataset:
+    if isinstance(dataset, FileMetaDataset):
+        return dataset
+    kept = {t: e for t, e in dataset._dict.items() if t >> 16 not in _NOT_IN_A_DATA_SET}
+    if len(kept) == len(dataset):
+        return dataset
+    left = copy.copy(dataset)
+    left._dict = kept
+    return left
 
 
 def _encoding(syntax: UID) -> tuple[bool, bool]:

@@ -182,8 +182,11 @@ class AssociationServer(BindsHandlers):
 
     @property
     def active_associations(self) -> list[AssociationProxy]:
-        """The established associations, from their EVT_ESTABLISHED on."""
-        return [assoc for assoc in tuple(self._living.values()) if assoc.is_established]
+        """The associations that are established now, as the acceptor says when it is asked."""
+        session = self._session
+        if session is None or self._closed.is_set():
+            return []
+        return [assoc for assoc in session.associations() if assoc.is_established]
 
     def _established(self, event: Event) -> None:
         self._living[event.assoc.id] = event.assoc

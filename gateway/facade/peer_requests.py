@@ -9,7 +9,7 @@ import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from gateway.acceptor.answer_status import failures_of, status_of
+from gateway.acceptor.answer_status import failures_of, status_of_whole
 from gateway.acceptor.requests import EVENT_OF
 from gateway.dimse.message import CEchoRQ, CStoreRQ
 from gateway.dimse.status import SUCCESS, UNRECOGNIZED_OPERATION, has_data_set
@@ -144,7 +144,7 @@ class RequestReceiver:
 
     def _reply(self, answer: Answer) -> Reply:
         event, request = self._bound.event, self._incoming.request
-        status, elements = status_of(event, request, answer.payload, self._assoc)  # type: ignore[arg-type]
+        status, elements = status_of_whole(event, request, answer.payload, self._assoc)  # type: ignore[arg-type]
         return Reply(status, answer.data if has_data_set(status) else None, elements)
 
     def _clear(self) -> None:

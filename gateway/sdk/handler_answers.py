@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from gateway.datasets import DatasetError
 from gateway.datasets.coding import encode
 from gateway.dimse.status import SUCCESS
-from gateway.events import Fate, InterventionEvent, PairEvent, StatusEvent
+from gateway.events import EVT_N_CREATE, Fate, InterventionEvent, PairEvent, StatusEvent
 from gateway.fabric import Answer
 from gateway.sdk import negotiation_answers
 
@@ -119,7 +119,11 @@ def pair_answer(event: Event, returned: Any) -> Answer:
     that already.
     """
     answer, attached = split_pair(event, returned)
-    if attached is None or "failed" in answer.payload:
+    if "failed" in answer.payload:
+        return answer
+    if event.event is EVT_N_CREATE and isinstance(attached, Dataset):
+        answer = _with_assigned_uid(event, answer, attached)
+    if attached is None:
         return answer
     if isinstance(attached, bytes):
         return Answer(answer.payload, attached, answer.final)
@@ -132,6 +136,19 @@ def pair_answer(event: Event, returned: Any) -> Answer:
         log.error("event=%s association=%s the answer: %s", *where, error)  # noqa: TRY400 - says it all
         return failure("encoding", f"{event.name}: {error}")
     return Answer(answer.payload, encoded, answer.final)
+
+
+def _with_assigned_uid(event: Event, answer: Answer, attributes: Dataset) -> Answer:
+    """Return the answer to an N-CREATE with the UID that the handler assigned to the instance.
+
+    A handler may put AffectedSOPInstanceUID into the status or into the attributes, as pynetdicom's
+    do; it belongs to the response's command set (PS3.7 10.1.5.1.4).
+    """
+    assigned = attributes.get("AffectedSOPInstanceUID")
+    if not assigned or event.request.AffectedSOPInstanceUID is not None:
+        return answer
+    elements = {"AffectedSOPInstanceUID": str(assigned), **answer.payload["elements"]}
+    return Answer({**answer.payload, "elements": elements}, final=answer.final)
 
 
 def _comment(value: Any) -> str:

@@ -27,7 +27,9 @@ from gateway.fabric import (
     Registration,
 )
 from gateway.fabric.worker import Client, next_generation
+from gateway.sdk import assoc
 from gateway.sdk.bound_handler import BoundHandler
+from gateway.sdk.command_sender import END_TIMEOUT
 from gateway.sdk.event import Event
 from gateway.sdk.executor import Executor, HandlerLoop
 from gateway.sdk.hooks import call_start_hooks, call_stop_hooks
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 
     from gateway.fabric import Answer
     from gateway.fabric.worker import PendingCommand
+    from gateway.sdk.assoc import AssociationProxy
     from gateway.sdk.bound_handler import AnyEvent
     from gateway.settings import WorkerSettings
 
@@ -263,6 +266,20 @@ class Session:
         if self._client is None:
             raise FabricError("the worker has left")
         return self._client.command(*what, **more)
+
+    def associations(self) -> list[AssociationProxy]:
+        """Return the associations that are established at this moment, of all acceptors."""
+        client = self._client
+        found = []
+        for acceptor in client.acceptors if client is not None else ():
+            try:
+                with self._call(acceptor, "", "associations", {}, timeout=END_TIMEOUT) as results:
+                    blobs = next(results).payload.get("associations", ())
+            except FabricError as error:
+                log.warning("worker=%s the associations of %s: %s", self.name, acceptor, error)
+                continue
+            found += [assoc.decode(bytes(blob), self._send_command) for blob in blobs]
+        return found
 
     # Ending
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from gateway.acceptor.answer_status import failures_of, status_of
-from gateway.dimse.message import CEchoRQ, CFindRQ, CStoreRQ
-from gateway.events import EVT_ASSOCIATE, EVT_C_ECHO, EVT_C_FIND, EVT_C_STORE
+from gateway.acceptor.answer_status import failures_of, status_of, status_of_whole
+from gateway.dimse.message import CEchoRQ, CFindRQ, CStoreRQ, NCreateRQ
+from gateway.events import EVT_ASSOCIATE, EVT_C_ECHO, EVT_C_FIND, EVT_C_STORE, EVT_N_CREATE
 from gateway.uid import KEYWORDS
 
 CT = KEYWORDS["CTImageStorage"]
@@ -86,3 +86,20 @@ def test_an_echo_vouches_for_the_association_only() -> None:
 def test_a_negotiation_event_has_no_status() -> None:
     with pytest.raises(TypeError, match="EVT_ASSOCIATE"):
         failures_of(EVT_ASSOCIATE)
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "assigned", "expected"),
+    [
+        (None, 0x0000, None, 0x0110),
+        (None, 0x0107, None, 0x0110),
+        (None, 0x0111, None, 0x0111),
+        (None, 0x0000, "1.2.3", 0x0000),
+        ("1.2.4", 0x0000, None, 0x0000),
+    ],
+)
+def test_a_created_instance_has_a_uid(asked, status, assigned, expected):
+    request = NCreateRQ(1, KEYWORDS["ModalityPerformedProcedureStep"], asked)
+    elements = {"AffectedSOPInstanceUID": assigned} if assigned else {}
+    payload = {"status": status, "elements": elements}
+    assert status_of_whole(EVT_N_CREATE, request, payload, ASSOCIATION) == (expected, elements)

@@ -36,6 +36,15 @@ def test_there_and_back(instance, syntax):
     assert decode(io.BytesIO(encoded), syntax) == instance
 
 
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_command_and_file_meta_elements_are_left_out(instance, syntax):
+    expected = encode(instance, syntax)
+    instance.AffectedSOPInstanceUID = "1.2.3"
+    instance.add_new(0x00020010, "UI", "1.2.840.10008.1.2")
+    assert encode(instance, syntax) == expected
+    assert instance.AffectedSOPInstanceUID == "1.2.3"
+
+
 @pytest.mark.parametrize("syntax", SYNTAXES[:4])
 def test_what_was_decoded_can_be_saved(instance, syntax):
     decoded = decode(encode(instance, syntax), syntax)

@@ -82,7 +82,6 @@ def test_active_associations(facade):
     server = facade.serve(("EVT_RELEASED", lambda event: ended.put(event.name)))
     assert server.active_associations == []
     assoc = facade.associate(server)
-    procfs.until(lambda: server.active_associations, what="an association")
     (theirs,) = server.active_associations
     assert theirs.requestor.ae_title == "FACADE"
     assert set(facade.ae.active_associations) == {assoc, theirs}
@@ -91,6 +90,23 @@ def test_active_associations(facade):
     assert server.active_associations == []
     assert theirs.is_released
     assert facade.ae.active_associations == []
+
+
+def test_an_association_counts_once_associate_has_returned(facade):
+    """It does not depend on handlers of notifications, here one that does not return."""
+    go, told = threading.Event(), Told()
+
+    def echo(event):
+        told.put(len(server.active_associations))
+        return 0x0000
+
+    server = facade.serve(("EVT_ESTABLISHED", lambda event: go.wait(WAIT)), ("EVT_C_ECHO", echo))
+    for number in range(1, 6):
+        assoc = facade.associate(server)
+        assert len(server.active_associations) == number
+        assert assoc.send_c_echo().Status == 0x0000
+        assert told.next() == number
+    go.set()
 
 
 def test_blocking_server(facade):

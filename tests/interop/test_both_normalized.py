@@ -22,6 +22,7 @@ from tests.interop.both import (
     boom,
     data_set,
     finish,
+    hold,
     plain,
     returning,
     role,
@@ -64,6 +65,35 @@ def test_performed_procedure_step(pair):
     finish(assoc)
 
 
+ASSIGNED = data_set(AffectedSOPInstanceUID="1.2.7", Modality="CT")
+CREATES = {
+    "none": ((0x0000, None), {"Status": 0x0110}, None),
+    "attributes": ((0x0000, data_set(Modality="CT")), {"Status": 0x0110}, None),
+    "assigned": (
+        (0x0000, ASSIGNED),
+        {"Status": 0x0000, "AffectedSOPInstanceUID": "1.2.7"},
+        {"Modality": "CT"},
+    ),
+    "failure": ((0x0111, None), {"Status": 0x0111}, None),
+}
+
+
+@pytest.mark.parametrize("answer", CREATES)
+def test_create_without_an_instance_uid(pair, answer):
+    (code, attributes), expected, returned = CREATES[answer]
+
+    def create(event):
+        assert event.request.AffectedSOPInstanceUID is None
+        return code, attributes and data_set(**plain(attributes))
+
+    found = normalized(
+        pair, MPPS, "EVT_N_CREATE", create, "n_create", data_set(Modality="CT"), MPPS
+    )
+    if pair.client.__name__ == "pynetdicom":  # it does not tell the UID
+        expected = {"Status": expected["Status"]}
+    assert found == (expected, returned)
+
+
 def test_storage_commitment_on_one_association(pair):
     acting, reported = Told(), Told()
 
@@ -90,6 +120,32 @@ def test_storage_commitment_on_one_association(pair):
     status, _ = send(theirs, "n_event_report", wanted, 1, COMMITMENT, COMMITMENT_INSTANCE)
     assert status.Status == 0x0000
     assert reported.next() == (1, plain(wanted))
+    finish(assoc)
+
+
+REPORTERS = {
+    "no-role": [],
+    "scp": [role(COMMITMENT, scp=True)],
+    "both": [role(COMMITMENT, scu=True, scp=True)],
+}
+
+
+@pytest.mark.parametrize("roles", REPORTERS)
+def test_storage_commitment_is_reported_on_an_association_of_its_own(pair, roles):
+    """A receiver as it is written for pynetdicom, which adds the context without roles."""
+    reported = Told()
+
+    def report(event):
+        reported.put((event.event_type, plain(event.event_information), event.context[1]))
+        return 0x0000, None
+
+    server = pair.serve([COMMITMENT], [("EVT_N_EVENT_REPORT", report)])
+    assoc = pair.associate(server, [COMMITMENT], ext_neg=REPORTERS[roles])
+    done = data_set(TransactionUID="1.2.9")
+    hold(assoc)
+    status, _ = assoc.send_n_event_report(done, 2, COMMITMENT, COMMITMENT_INSTANCE)
+    assert status.Status == 0x0000
+    assert reported.next() == (2, plain(done), COMMITMENT)
     finish(assoc)
 
 

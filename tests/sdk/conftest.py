@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgpack
 import pytest
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from gateway import evt
@@ -61,7 +61,7 @@ def instance() -> Dataset:
 
 def part10(ds: Dataset, syntax: str) -> tuple[bytes, int]:
     """A Part 10 file and where its data set begins."""
-    meta = Dataset()
+    meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = ds.SOPClassUID
     meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     meta.TransferSyntaxUID = syntax

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import msgpack
 import pytest
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     CTImageStorage,
     ExplicitVRBigEndian,
@@ -184,7 +184,7 @@ def test_files_and_claims_are_sent_without_decoding(mover, tmp_path):
 
 
 def _jpeg(made):
-    meta = Dataset()
+    meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = made.SOPClassUID
     meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
     meta.TransferSyntaxUID = JPEGBaseline8Bit
