@@ -225,8 +225,10 @@ def _exception_status(event: Event, error: Exception) -> Dataset | Exception:
 
 
 def _failure(code: int, event: Event, why: str, *offending: int) -> Dataset:
-    token = event.claim.token
-    log.error("instance not stored token=%s status=0x%04X error=%s", token, code, why)
+    log.error(
+        "association=%s instance not stored token=%s status=0x%04X error=%s",
+        *(event.assoc_name, event.claim.token, code, why),
+    )
     return status_with_comment(code, why, *offending)
 
 

@@ -130,7 +130,11 @@ class StoreRequest(WorkerRequest):
                 return DATA_SET_DOES_NOT_MATCH, {"ErrorComment": comment}
         if not scan.may_be_data_set(self._writer.size):
             # A data set without UIDs is stored under those of the command; arbitrary bytes are not.
-            return DATA_SET_DOES_NOT_MATCH, {"ErrorComment": "This is not a data set"}
+            tag = scan.first_tag
+            if tag is None:
+                return DATA_SET_DOES_NOT_MATCH, {"ErrorComment": "This is not a data set"}
+            comment = f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is longer than what came"
+            return CANNOT_UNDERSTAND, {"ErrorComment": comment, "OffendingElement": (tag,)}
         return SUCCESS, {}
 
     def _offer(self, sealed: Sealed) -> None:

@@ -19,6 +19,7 @@ from gateway.datasets.deflation import inflate
 from gateway.datasets.element_steps import BytesSource, ElementWalk, Token
 from gateway.datasets.encoded import encoding_of
 from gateway.datasets.errors import DatasetError
+from gateway.datasets.reencoding import with_known_vrs
 from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
 
 if TYPE_CHECKING:
@@ -57,11 +58,15 @@ def decode_bounded(data: bytes, transfer_syntax: str, bounds: Bounds) -> Dataset
     if transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
         data = inflate(BytesIO(data), bounds.inflated)
         transfer_syntax = EXPLICIT_VR_LITTLE_ENDIAN
-    _walk(ElementWalk(BytesSource(data), encoding_of(transfer_syntax), _is_sequence), bounds)
+    source, encoding = BytesSource(data), encoding_of(transfer_syntax)
+    walk = ElementWalk(source, encoding, _is_sequence)
+    _check(walk, bounds)
+    if walk.has_unknown_vrs:  # pydicom loses what follows
+        data = b"".join(with_known_vrs(source, encoding))
     return decode(data, transfer_syntax)
 
 
-def _walk(steps: ElementWalk, bounds: Bounds) -> None:
+def _check(steps: ElementWalk, bounds: Bounds) -> None:
     count = depth = 0
     for step in steps:
         count += step.token in _COUNTED

@@ -19,7 +19,7 @@ from pydicom.filewriter import write_dataset
 from pydicom.uid import UID
 
 from gateway.datasets.deflation import deflate, inflate
-from gateway.datasets.encoded import check_whole
+from gateway.datasets.encoded import whole
 from gateway.datasets.errors import DatasetError
 from gateway.datasets.lenient_values import convert_values
 from gateway.datasets.plain import encode_plain
@@ -77,8 +77,7 @@ def decode_whole(source: bytes, transfer_syntax: str) -> Dataset:
     Unlike `decode` it refuses bytes that cannot be read to their end. A value that pydicom does not
     convert is text.
     """
-    dataset = decode(source, transfer_syntax)
-    check_whole(source, transfer_syntax)
+    dataset = decode(whole(source, transfer_syntax), transfer_syntax)
     try:
         convert_values(dataset)
     except Exception as error:  # whatever pydicom raises for values that make no sense

@@ -35,6 +35,7 @@ MAX_DEPTH = 256
 
 ITEM_TAG, ITEM_END_TAG, SEQUENCE_END_TAG = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 PIXEL_DATA = 0x7FE00010
+_TRAILING_PADDING = 0xFFFCFFFC
 UNDEFINED = 0xFFFFFFFF
 
 _NO_SEQUENCE_VRS = (b"", b"UN")
@@ -166,6 +167,8 @@ class ElementWalk:
     ) -> None:
         self.notes: list[str] = []
         """What was accepted although PS3.5 does not allow it."""
+        self.has_unknown_vrs = False
+        """Whether the steps so far had a VR that PS3.5 does not define, or none."""
         self._source = source
         self._size = source.size
         self._is_sequence = is_sequence
@@ -190,7 +193,7 @@ class ElementWalk:
                 continue
             end = self._end()
             if end - at < 8:
-                yield self._cut(tag, at)
+                yield self._cut(tag, at, self._too_short(at))
                 continue
             step = self._step(at, end)
             tag = step.tag
@@ -203,17 +206,31 @@ class ElementWalk:
             return not self._levels
         in_window = self._look(at, min(8, self._size - at))
         is_suspect = self._size - at < 8 or self._window[in_window : in_window + 4] == bytes(4)
-        return is_suspect and self._is_padding(at)
+        if not is_suspect or not self._is_padding(at):
+            return False
+        if not self.notes:
+            self.notes.append("zero bytes after the last element")
+        return True
 
     def _ends_here(self, at: int) -> bool:
         return bool(self._levels) and self._levels[-1].is_defined and at >= self._levels[-1].end
 
-    def _cut(self, tag: int, at: int) -> ElementStep:
+    def _cut(self, tag: int, at: int, text: str) -> ElementStep:
         """Close the last fragments of a data set whose delimiter is missing; raise otherwise."""
-        if self._levels and self._levels[-1].closing is Token.FRAGMENTS_END and at == self._size:
+        level = self._levels[-1] if self._levels else None
+        if level is not None and level.closing is Token.FRAGMENTS_END and self._is_last(tag, at):
             self.notes.append("no sequence delimiter after the last fragment")
             return self._close(at)
-        raise UnreadableDataSet(tag, "is followed by less than the header of an element")
+        raise UnreadableDataSet(tag, text)
+
+    def _is_last(self, tag: int, at: int) -> bool:
+        """Whether nothing follows, or padding."""
+        return at == self._size or tag == _TRAILING_PADDING or self._is_padding(at)
+
+    def _too_short(self, at: int) -> str:
+        if at:
+            return "is followed by less than the header of an element"
+        return f"does not begin: the data set has {self._size} bytes"
 
     @property
     def depth(self) -> int:
@@ -269,7 +286,6 @@ class ElementWalk:
             if bytes(self._source.read(begin, length)).strip(b"\0"):
                 return False
             begin, length = begin + length, WINDOW
-        self.notes.append("zero bytes after the last element")
         return True
 
     # headers
@@ -281,7 +297,7 @@ class ElementWalk:
         if group == 0xFFFE:
             return self._delimiter(tag, at, end, self._long(self._window, in_window + 4)[0])
         if self._levels and self._levels[-1].closing is not Token.ITEM_END:
-            raise UnreadableDataSet(tag, "stands where an item must begin")
+            return self._cut(tag, at, "stands where an item must begin")
         if not self._encoding.is_explicit:
             length: int = self._long(self._window, in_window + 4)[0]
             vr, at = b"", at + 8
@@ -312,6 +328,7 @@ class ElementWalk:
         return vr, at + 12, self._long(window, in_window + 8)[0]
 
     def _unknown(self, tag: int, vr: bytes, at: int, end: int) -> tuple[bytes, int, int]:
+        self.has_unknown_vrs = True
         in_window = self._look(at, min(12, self._size - at))
         window = self._window
         readings = []
@@ -327,7 +344,8 @@ class ElementWalk:
                 after = reading[1] + reading[2]
                 if self._goes_on(tag, after, end, is_strict=is_strict, vr=reading[0]):
                     return reading
-        raise UnreadableDataSet(tag, f"has the unknown VR {vr!r}, and no length that fits")
+        text = vr.decode("ascii") if vr.isalnum() else f"{vr.hex().upper()}H"
+        raise UnreadableDataSet(tag, f"has the unknown VR {text}, and no length that fits")
 
     def _is_item(self, at: int, end: int) -> bool:
         return at + 8 <= end and self._tag(self._window, self._look(at, 8))[0] == 0xFFFE

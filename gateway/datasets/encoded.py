@@ -13,15 +13,17 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from gateway.datasets.deflation import MAX_INFLATED, inflated_pieces
+from gateway.datasets.deflation import MAX_INFLATED, deflate, inflated_pieces
 from gateway.datasets.element_steps import BytesSource, ElementWalk, Encoding, FileSource, Source
 from gateway.datasets.errors import DatasetError
-from gateway.datasets.reencoding import ENCODINGS
+from gateway.datasets.reencoding import ENCODINGS, with_known_vrs
 from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    Buffer = bytes | memoryview
 
 _IN_MEMORY = 1 << 20
 """Bytes of an inflated data set that are kept in memory."""
@@ -57,26 +59,41 @@ def opened_bytes(data: bytes | memoryview, transfer_syntax: str) -> Iterator[Enc
         yield inflated
 
 
-def check_whole(data: bytes | memoryview, transfer_syntax: str) -> None:
-    """Raise DatasetError if a data set in memory cannot be read to its end.
+def whole(data: Buffer, transfer_syntax: str) -> Buffer:
+    """Return a data set in memory as pydicom reads it to its end; raise DatasetError if it cannot.
 
-    It is an UnreadableDataSet with the tag where an element, item or sequence is longer than what
+    pydicom loses what follows a VR that PS3.5 does not define: such a VR becomes UN. The error is
+    an UnreadableDataSet with the tag where an element, item or sequence is longer than what
     contains it, or cut.
     """
     with opened_bytes(data, transfer_syntax) as data_set:
-        _check(data_set)
+        rewritten = _checked(data_set)
+    if rewritten is not None and transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+        return deflate(rewritten)
+    return data if rewritten is None else rewritten
 
 
-def check_file(path: str | Path, offset: int, transfer_syntax: str) -> None:
-    """Raise DatasetError, as `check_whole` does, or OSError for a data set in a file."""
+def whole_file(path: str | Path, offset: int, transfer_syntax: str) -> BinaryIO:
+    """Open a data set in a file to be read as by `whole`; raise DatasetError, or OSError."""
     with opened_file(path, offset, transfer_syntax) as data_set:
-        _check(data_set)
+        rewritten = _checked(data_set)
+    if rewritten is not None:
+        is_deflated = transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+        return BytesIO(deflate(rewritten) if is_deflated else rewritten)
+    file = open(path, "rb")  # noqa: SIM115 - the caller closes it
+    file.seek(offset)
+    return file
 
 
-def _check(data_set: EncodedDataSet) -> None:
-    deque(ElementWalk(data_set.source, data_set.encoding), maxlen=0)
+def _checked(data_set: EncodedDataSet) -> bytes | None:
+    """Return a data set with VRs that PS3.5 defines; None if it has no others."""
+    walk = ElementWalk(data_set.source, data_set.encoding)
+    deque(walk, maxlen=0)
     if data_set.fault is not None:
         raise data_set.fault
+    if not walk.has_unknown_vrs:
+        return None
+    return b"".join(with_known_vrs(data_set.source, data_set.encoding))
 
 
 @contextmanager

@@ -107,6 +107,18 @@ def reencode(source: Source, origin: Encoding, target: Encoding) -> Iterator[byt
     yield bytes(out)
 
 
+def with_known_vrs(source: Source, encoding: Encoding) -> Iterator[bytes]:
+    """Yield a data set in its own encoding, with UN for each VR that PS3.5 does not define.
+
+    Raises UnreadableDataSet, and OSError of its source.
+    """
+    for header, at, length, _ in _Reencoding(source, encoding, keeps_fragments=True).elements(
+        encoding
+    ):
+        yield header
+        yield bytes(source.read(at, length)) if length else b""
+
+
 def reencoded_size(source: Source, origin: Encoding, target: Encoding) -> int:
     """Return how many bytes `reencode` makes of a data set; it reads the headers only.
 
@@ -139,9 +151,10 @@ class _Written(NamedTuple):
 class _Reencoding:
     """One data set on its way to another encoding."""
 
-    def __init__(self, source: Source, target: Encoding) -> None:
+    def __init__(self, source: Source, target: Encoding, *, keeps_fragments: bool = False) -> None:
         self._source = source
         self._target = target
+        self._keeps_fragments = keeps_fragments
         order = "<" if target.is_little else ">"
         self._tag = Struct(order + "HHL").pack
         self._short = Struct(order + "HH2sH").pack
@@ -155,7 +168,9 @@ class _Reencoding:
         is_little = self._target.is_little
         walk = ElementWalk(self._source, origin, is_sequence)
         for step in walk:
-            if step.token is not Token.VALUE:
+            if step.token is Token.FRAGMENT and self._keeps_fragments:
+                yield _Written(self._tag(0xFFFE, 0xE000, step.length), step.at, step.length, 0)
+            elif step.token is not Token.VALUE:
                 yield _Written(self._structure(step), 0, 0, 0)
             elif step.tag & 0xFFFF:  # not a group length
                 vr = self._vr(step, walk.is_little)
@@ -217,6 +232,10 @@ class _Reencoding:
                 self._is_signed.pop()
                 return self._tag(0xFFFE, 0xE00D, 0)
             case Token.SEQUENCE_END:
+                return self._tag(0xFFFE, 0xE0DD, 0)
+            case Token.FRAGMENTS if self._keeps_fragments:
+                return self._header(step.tag, b"OB", UNDEFINED)
+            case Token.FRAGMENTS_END if self._keeps_fragments:
                 return self._tag(0xFFFE, 0xE0DD, 0)
             case _:
                 raise UnreadableDataSet(step.tag, "is encapsulated, in an uncompressed data set")

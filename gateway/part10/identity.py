@@ -138,6 +138,12 @@ class IdentityScan:
         whole = self._deflated or first.length == _UNDEFINED
         return whole or first.size + first.length <= size
 
+    @property
+    def first_tag(self) -> int | None:
+        """The tag of the first element; None if there is not even the header of one."""
+        first = self._first
+        return None if first is None or first.tag >= _ITEM else first.tag
+
     def _glance(self, view: memoryview) -> bool:
         """Find both UIDs in the first fragment; False, and nothing has changed, if it is not plain.
 

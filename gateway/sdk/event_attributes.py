@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from gateway.datasets import DatasetError
 from gateway.datasets.bounded import DATA_SET, IDENTIFIER, decode_bounded
 from gateway.datasets.coding import any_uid, decode, decode_file_meta
-from gateway.datasets.encoded import check_file, check_whole
+from gateway.datasets.encoded import whole, whole_file
 from gateway.sdk import assoc, watched
 from gateway.sdk.request_parameters import (
     CommonExtended,
@@ -133,32 +133,27 @@ def claim_data(event: Event) -> bytes | None:
 def stored(event: Event) -> Dataset:
     """Return the data set of a C-STORE; raise DatasetError if it cannot be read to its end."""
     syntax, offset = event.context.transfer_syntax, event.claim.offset
-    if (whole := event.claim_data) is not None:
-        encoded = memoryview(whole)[offset:]
-        check_whole(encoded, syntax)
-        return decode(encoded, syntax)
-    path = _spooled(event.claim)
-    check_file(path, offset, syntax)
-    with open(path, "rb") as file:
-        file.seek(offset)
+    if (data := event.claim_data) is not None:
+        return decode(whole(memoryview(data)[offset:], syntax), syntax)
+    with whole_file(_spooled(event.claim), offset, syntax) as file:
         return decode(file, syntax)
 
 
 def file_meta(event: Event) -> FileMetaDataset:
-    if (whole := event.claim_data) is not None:
-        return decode_file_meta(whole[: event.claim.offset])
+    if (data := event.claim_data) is not None:
+        return decode_file_meta(data[: event.claim.offset])
     with open(_spooled(event.claim), "rb") as file:
         return decode_file_meta(file.read(event.claim.offset))
 
 
 def dataset_path(event: Event) -> Path:
     """The spool file; what came in the envelope is written down until the handler has returned."""
-    if (whole := event.claim_data) is None:
+    if (data := event.claim_data) is None:
         return Path(_spooled(event.claim))
     handle, path = tempfile.mkstemp(prefix="gateway-", suffix=".dcm")
     event._temporary = Path(path)
     with os.fdopen(handle, "wb") as file:
-        file.write(whole)
+        file.write(data)
     return event._temporary
 
 

@@ -153,7 +153,8 @@ def _with_assigned_uid(event: Event, answer: Answer, attributes: Dataset) -> Ans
 
 def _comment(value: Any) -> str:
     """Return an Error Comment: 64 characters of the default repertoire (PS3.7 C, PS3.5 6.1.1)."""
-    return re.sub(r"[^ -\[\]-~]", "?", str(value))[:MAX_COMMENT]
+    values = [value] if isinstance(value, str) else list(value)
+    return re.sub(r"[^ -\[\]-~]", "?", "\\".join(map(str, values)))[:MAX_COMMENT]
 
 
 def _tags(value: Any) -> list[int]:

@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 
 from gateway.datasets import DatasetError
 from gateway.datasets.coding import decode
+from gateway.datasets.encoded import whole
 from gateway.dimse import message as dimse
 from gateway.dimse.status import PROCESSING_FAILURE, Category, category
 
@@ -87,7 +88,7 @@ def answer_of(request: Request, response: PeerResponse, transfer_syntax: str) ->
     if not response.data_set:
         return status, None if is_query else Dataset()
     try:
-        return status, decode(response.data_set, transfer_syntax)
+        return status, decode(whole(response.data_set, transfer_syntax), transfer_syntax)
     except DatasetError as error:
         log.warning("the data set of a response: %s", error)
     if not is_query:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from tests.accountant import read_archive
 from tests.conformance.table import expect_abort, open_association, parameters
 from tests.peers import instances, wire
+from tests.peers.elements import uid
 from tests.peers.raw import RawPeer, association, echo_ok
 from tests.peers.wire import element, uid_value, us
 
@@ -215,7 +218,6 @@ DISAGREEING = {
     "class": _swapped(b"\x08\x00\x16\x00", wire.MR),
     "empty": b"",
     "not a data set": b"\xff" * 64,
-    "an element beyond the end": b"\x10\x00\x20\x00LO\x04\x00AB",
 }
 
 
@@ -228,9 +230,21 @@ def test_command_and_data_set_that_disagree(peer: RawPeer, gateway_process, data
     assert peer.echo(2).status == 0
 
 
+def test_a_data_set_that_is_cut_in_its_first_element(peer: RawPeer, gateway_process) -> None:
+    for data in (b"\x10\x00\x20\x00LO\x04\x00AB", INSTANCE.data_set[:12]):
+        response = store(peer, wire.store_rq(INSTANCE.uid), data)
+        assert response.status == 0xC000
+        assert response.elements[0x0902].strip() == b"(%04X,%04X) is longer than what came" % (
+            struct.unpack("<HH", data[:4])
+        )
+        assert response.elements[0x0901] == data[:4]
+    assert stored(gateway_process, INSTANCE.uid) == 0
+
+
 def test_data_set_that_does_not_say_what_it_is_is_kept(peer: RawPeer, gateway_process) -> None:
     one = instances.make()
     anonymous = b"\x10\x00\x20\x00LO\x02\x00AB"
+    anonymous += uid(0x0020000D, "1.2.3.4") + uid(0x0020000E, "1.2.3.5")
     assert store(peer, wire.store_rq(one.uid), anonymous).status == 0x0000
     assert stored(gateway_process, one.uid) == 1
 

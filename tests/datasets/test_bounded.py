@@ -13,8 +13,10 @@ from pydicom.uid import ExplicitVRLittleEndian as Explicit
 from pydicom.uid import ImplicitVRLittleEndian as Implicit
 
 from gateway.datasets.bounded import Bounds, decode_bounded
-from gateway.datasets.coding import encode
+from gateway.datasets.coding import decode_whole, encode
+from gateway.datasets.deflation import deflate
 from gateway.sdk import DatasetError
+from tests.peers.elements import el, implicit, uid
 
 BOUNDS = Bounds(inflated=100_000, elements=50, depth=3)
 SYNTAXES = pytest.mark.parametrize("syntax", [Implicit, Explicit, Deflated])
@@ -78,3 +80,32 @@ def test_large_bytes_that_cannot_be_read_to_their_end_are_refused() -> None:
     cut = struct.pack("<HHI", 0x0010, 0x0010, 200_000) + b" " * 100_000
     with pytest.raises(DatasetError, match="0010,0010"):
         decode_bounded(cut, Implicit, BOUNDS)
+
+
+UNKNOWN_VRS = [b"--", b"  ", b"??", b"\0\0", b"lo", b"OX"]
+
+
+@pytest.mark.parametrize("vr", UNKNOWN_VRS)
+@pytest.mark.parametrize("length", [32, 16])
+@pytest.mark.parametrize("tag", [0x00100010, 0x001021B0, 0x00111001])
+@pytest.mark.parametrize("syntax", [Explicit, Deflated])
+def test_a_vr_that_is_not_known_hides_nothing(vr: bytes, length: int, tag: int, syntax: str):
+    size = struct.pack("<H", 6) if length == 16 else struct.pack("<HL", 0, 6)
+    odd = struct.pack("<HH", tag >> 16, tag & 0xFFFF) + vr + size + b"Smith*"
+    item = implicit(0xFFFEE000, odd + el(0x00400007, b"LO", b"inner "))
+    encoded = b"".join(
+        (
+            el(0x00080052, b"CS", b"STUDY "),
+            odd,
+            uid(0x0020000D, "1.2.3"),
+            el(0x00400100, b"SQ", item),
+            el(0x00401001, b"SH", b"last"),
+        )
+    )
+    data = deflate(encoded) if syntax == Deflated else encoded
+    for decoded in (decode_bounded(data, syntax, BOUNDS), decode_whole(data, syntax)):
+        assert decoded.StudyInstanceUID == "1.2.3"
+        assert decoded.RequestedProcedureID == "last"
+        assert bytes(str(decoded[tag].value), "ascii").startswith((b"Smith*", b"b'Smith*'"))
+        (inner,) = decoded[0x00400100]
+        assert inner.ScheduledProcedureStepDescription == "inner"

@@ -59,17 +59,20 @@ def instance() -> Dataset:
     return ds
 
 
-def part10(ds: Dataset, syntax: str) -> tuple[bytes, int]:
-    """A Part 10 file and where its data set begins."""
+def part10(ds: Dataset | bytes, syntax: str) -> tuple[bytes, int]:
+    """A Part 10 file and where its data set begins; bytes are encoded already."""
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = ds.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    meta.MediaStorageSOPClassUID = CTImageStorage
+    meta.MediaStorageSOPInstanceUID = INSTANCE
     meta.TransferSyntaxUID = syntax
     prefix = bytes(128) + b"DICM" + encode(meta, ExplicitVRLittleEndian)
-    return prefix + encode(ds, syntax), len(prefix)
+    encoded = ds if isinstance(ds, bytes) else encode(ds, syntax)
+    return prefix + encoded, len(prefix)
 
 
-def store_event(ds: Dataset, syntax: str = ExplicitVRLittleEndian, *, path=None, **more) -> Event:
+def store_event(
+    ds: Dataset | bytes, syntax: str = ExplicitVRLittleEndian, *, path=None, **more
+) -> Event:
     """A C-STORE request; with `path` its data set is in that file, otherwise in the envelope."""
     whole, offset = part10(ds, syntax)
     if path is not None:

@@ -12,8 +12,10 @@ from pydicom.uid import (
 
 from gateway import events, evt
 from gateway.datasets.coding import encode
+from gateway.datasets.deflation import deflate
 from gateway.sdk import DatasetError, Event
 from gateway.sdk.event_attributes import EventAttribute, attributes_of
+from tests.peers.elements import ITEM, SEQUENCE_END, UNDEFINED, el, implicit
 from tests.sdk.conftest import INSTANCE, TOKEN, dimse_event, part10, store_event
 
 SYNTAXES = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian]
@@ -31,6 +33,17 @@ def test_the_data_set_of_a_store(instance, where, syntax):
     assert event.dataset is event.dataset
     assert event.file_meta.TransferSyntaxUID == syntax
     assert event.file_meta.MediaStorageSOPInstanceUID == INSTANCE
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES[1:])
+def test_a_vr_that_is_not_known_hides_nothing_of_a_store(instance, where, syntax):
+    encoded = el(0x00080001, b"--", b"length  ") + encode(instance, ExplicitVRLittleEndian)
+    encoded += el(0x7FE00010, b"OB", ITEM + implicit(0xFFFEE000, b"abcd") + SEQUENCE_END, UNDEFINED)
+    packed = deflate(encoded) if syntax == DeflatedExplicitVRLittleEndian else encoded
+    event = store_event(packed, syntax, path=where)
+    assert event.dataset.SOPInstanceUID == instance.SOPInstanceUID
+    assert event.dataset.PixelData == ITEM + implicit(0xFFFEE000, b"abcd")
+    assert event.encoded_dataset(include_meta=False) == packed
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)

@@ -60,6 +60,8 @@ def test_an_error_comment_is_64_characters_of_the_default_repertoire():
     ds.add_new(0x00000902, "LT", "Pl\u00e4tz\n\x1b[31m\\" + "x" * 100)
     comment = told(ds).payload["elements"]["ErrorComment"]
     assert comment == ("Pl?tz??[31m?" + "x" * 100)[:64]
+    answer = told(status(0xA700, ErrorComment=r"not \xff"))  # two values to pydicom
+    assert answer.payload["elements"]["ErrorComment"] == "not ?xff"
 
 
 def test_an_element_of_no_status_is_told_in_the_log(caplog):

@@ -64,6 +64,8 @@ def studies(folder: Path) -> list[tuple[str, str]]:
 
 
 START = head("1.9")
+NO_KEYS = ["1.2\\3", "1.*", "1.2.?", "1." + "2" * 2000]
+"""UIDs that a retrieve cannot name."""
 UNREADABLE = {
     "cut in front of group 0010": (START + b"\x10\0\x10\0", "(0008,0018)"),
     "cut inside PatientID": (START + el(PATIENT_ID, b"LO", b"P1", 12), "(0010,0020)"),
@@ -84,7 +86,7 @@ UNREADABLE = {
     "nothing but a group length": (el(0x00080000, b"UL", b"\0\0\0\0"), "(0008,0018)"),
     "an unknown VR that fits no length": (
         START + struct.pack("<HH2sHL", 0x0010, 0x21B0, b"??", 0xFFFF, 0xFFFF) + b"x",
-        "(0010,21B0)",
+        "(0010,21B0) has the unknown VR 3F3FH, and no length that fits",
     ),
     "file meta information": (START + uid(0x00020010, EXPLICIT) + ABOVE, "(0002,0010)"),
 }
@@ -98,7 +100,7 @@ class TestUnreadable:
         assert answer.Status == 0xC000
         assert answer.ErrorComment.startswith(tag)
         offending = answer.OffendingElement
-        assert f"({offending.group:04X},{offending.element:04X})" == tag
+        assert f"({offending.group:04X},{offending.element:04X})" == tag[:11]
         assert not stored(running.folder)
         assert not studies(running.folder)
 
@@ -140,6 +142,12 @@ class TestHabits:
             (WHOLE + bytes(128), "zero bytes"),
             (WHOLE + el(0xFFFCFFFC, b"OB", bytes(10)), ""),
             (head("1.9") + NAMES + ABOVE + FRAGMENTS, "no sequence delimiter"),
+            (head("1.9") + NAMES + ABOVE + FRAGMENTS + bytes(7), "no sequence delimiter"),
+            (head("1.9") + NAMES + ABOVE + FRAGMENTS + bytes(128), "no sequence delimiter"),
+            (
+                head("1.9") + NAMES + ABOVE + FRAGMENTS + el(0xFFFCFFFC, b"OB", bytes(10)),
+                "no sequence delimiter",
+            ),
             (head("1.9") + NAMES + ABOVE + FRAGMENTS + SEQUENCE_END, ""),
         ],
     )
@@ -169,6 +177,16 @@ class TestIncomplete:
         answer = running.answer(offer(ready, head("1.9") + NAMES + uids + PIXELS))
         assert answer.Status == 0xA900
         assert answer.ErrorComment.startswith(tag)
+        assert not stored(running.folder)
+
+    @pytest.mark.parametrize("odd", NO_KEYS)
+    def test_uids_that_no_key_can_name_are_a900_too(self, running, odd):
+        for tag, uids in (
+            (STUDY, uid(STUDY, odd) + uid(SERIES, "1.2.3.5")),
+            (SERIES, uid(STUDY, STUDY_UID) + uid(SERIES, odd)),
+        ):
+            answer = running.answer(offer(None, head("1.9") + NAMES + uids + PIXELS))
+            assert (answer.Status, answer.OffendingElement) == (0xA900, tag)
         assert not stored(running.folder)
 
     @pytest.mark.parametrize("name", LACKING)

@@ -1,8 +1,9 @@
 """Whether an instance has what a retrieve needs: the UIDs of its study and series.
 
-Without them no retrieve of the hierarchical models finds an instance (PS3.4 C.6). Those of the
-Non-Patient Object Storage classes have none: hanging protocols, color palettes, implant templates
-and the like (PS3.4 GG.3).
+Without them no retrieve of the hierarchical models finds an instance (PS3.4 C.6). Neither does one
+where they cannot be keys: with a backslash or a wildcard in them, or too long to be told. Instances
+of the Non-Patient Object Storage classes have none: hanging protocols, color palettes, implant
+templates and the like (PS3.4 GG.3).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from gateway.dimse.services import SERVICES
 from gateway.sdk import GatewayError
 from workers.archive.attributes import BY_KEYWORD
+from workers.archive.stored_text import is_cut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,11 +21,12 @@ if TYPE_CHECKING:
 NON_PATIENT = frozenset(uid for uid, service in SERVICES.items() if service.annex == "GG")
 """The SOP classes of PS3.4 GG.3."""
 
+_NO_KEY = frozenset("\\*?")
 REQUIRED = tuple(BY_KEYWORD[k] for k in ("StudyInstanceUID", "SeriesInstanceUID"))
 
 
 class Incomplete(GatewayError):  # noqa: N818 - an error of the peer, answered with A900
-    """An instance without a Study or Series Instance UID; `tag` is the one that is missing."""
+    """An instance without a usable Study or Series Instance UID; `tag` is which."""
 
     def __init__(self, tag: int, text: str) -> None:
         super().__init__(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) {text}")
@@ -31,7 +34,17 @@ class Incomplete(GatewayError):  # noqa: N818 - an error of the peer, answered w
 
 
 def check_complete(sop_class_uid: str, found: Mapping[str, str]) -> None:
-    """Raise Incomplete for an instance of a patient that has no study or no series."""
+    """Raise Incomplete for an instance of a patient whose study or series no key can name."""
+    if sop_class_uid in NON_PATIENT:
+        return
     for attribute in REQUIRED:
-        if not found[attribute.keyword] and sop_class_uid not in NON_PATIENT:
-            raise Incomplete(attribute.tag, f"{attribute.keyword} is missing or empty")
+        if why := _defect(found[attribute.keyword]):
+            raise Incomplete(attribute.tag, f"{attribute.keyword} {why}")
+
+
+def _defect(uid: str) -> str:
+    if not uid:
+        return "is missing or empty"
+    if not _NO_KEY.isdisjoint(uid):
+        return "has a backslash or a wildcard"
+    return "is too long" if is_cut(uid) else ""

@@ -42,9 +42,14 @@ def is_unread(text: str) -> bool:
     return not text.isascii() and _UNREAD.search(text) is not None
 
 
+def is_cut(text: str) -> bool:
+    """Return whether a stored value is the start of one that was too long."""
+    return _CUT in text
+
+
 def bytes_of(text: str) -> bytes | None:
     """Return the bytes of an ASCII or unread value; None if they are not in the index."""
-    if _CUT in text:
+    if is_cut(text):
         return None
     try:
         return text.translate(_TO_BYTE).encode("latin-1")
