@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
+from gateway.datasets.byte_sources import BytesSource
 from gateway.datasets.coding import decode
 from gateway.datasets.deflation import inflate
-from gateway.datasets.element_steps import BytesSource, ElementWalk, Token
+from gateway.datasets.element_steps import ElementWalk, Token
 from gateway.datasets.encoded import encoding_of
 from gateway.datasets.errors import DatasetError
 from gateway.datasets.reencoding import with_known_vrs

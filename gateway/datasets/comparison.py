@@ -22,7 +22,8 @@ from gateway.uid import KEYWORDS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gateway.datasets.element_steps import ElementStep, Source
+    from gateway.datasets.byte_sources import Source
+    from gateway.datasets.element_steps import ElementStep
     from gateway.datasets.encoded import EncodedDataSet
 
 PIECE = 256 * 1024

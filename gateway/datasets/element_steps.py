@@ -14,11 +14,10 @@ which another element, or the end, follows.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from enum import Enum, auto
 from struct import Struct
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from gateway.datasets.errors import DatasetError
 from gateway.part10.elements import LONG_VRS
@@ -26,7 +25,7 @@ from gateway.part10.elements import LONG_VRS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Buffer = bytes | memoryview
+    from gateway.datasets.byte_sources import Source
 
 FIRST_WINDOW, WINDOW = 8 * 1024, 256 * 1024
 """Bytes that are read at a time to look at headers: first and after a long value, and at most."""
@@ -79,40 +78,6 @@ class ElementStep(NamedTuple):
     """Where the value begins."""
     length: int
     """Bytes of the value, or UNDEFINED."""
-
-
-class Source(Protocol):
-    """The bytes of an encoded data set, from 0 to `size`."""
-
-    @property
-    def size(self) -> int: ...
-
-    def read(self, at: int, length: int) -> Buffer:
-        """Return exactly so many bytes; raises OSError if they are not there any more."""
-
-
-class BytesSource:
-    """A data set in memory."""
-
-    def __init__(self, data: bytes | bytearray | memoryview) -> None:
-        self._data = memoryview(data)
-        self.size = len(data)
-
-    def read(self, at: int, length: int) -> Buffer:
-        return self._data[at : at + length]
-
-
-class FileSource:
-    """A data set in a file that is open: `size` bytes from `offset` on."""
-
-    def __init__(self, fd: int, offset: int, size: int) -> None:
-        self._fd, self._offset, self.size = fd, offset, size
-
-    def read(self, at: int, length: int) -> Buffer:
-        data = os.pread(self._fd, length, self._offset + at)
-        if len(data) != length:
-            raise OSError("the file became shorter while it was read")
-        return data
 
 
 class Encoding(NamedTuple):

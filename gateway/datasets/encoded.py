@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from gateway.datasets.byte_sources import Buffer, BytesSource, FileSource, Source
 from gateway.datasets.deflation import MAX_INFLATED, deflate, inflated_pieces
-from gateway.datasets.element_steps import BytesSource, ElementWalk, Encoding, FileSource, Source
+from gateway.datasets.element_steps import ElementWalk, Encoding
 from gateway.datasets.errors import DatasetError
 from gateway.datasets.reencoding import ENCODINGS, with_known_vrs
 from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
@@ -22,8 +23,6 @@ from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_E
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    Buffer = bytes | memoryview
 
 _IN_MEMORY = 1 << 20
 """Bytes of an inflated data set that are kept in memory."""

@@ -13,15 +13,15 @@ from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING
 from weakref import finalize
 
+from gateway.datasets.byte_sources import BytesSource, FileSource
 from gateway.datasets.deflation import inflated_pieces
-from gateway.datasets.element_steps import BytesSource, FileSource
 from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import BinaryIO
 
-    from gateway.datasets.element_steps import Source
+    from gateway.datasets.byte_sources import Source
     from gateway.datasets.instances import Instance
 
 

@@ -29,7 +29,6 @@ from gateway.datasets.element_steps import (
     ElementStep,
     ElementWalk,
     Encoding,
-    Source,
     Token,
     UnreadableDataSet,
 )
@@ -37,6 +36,8 @@ from gateway.part10.elements import LONG_VRS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from gateway.datasets.byte_sources import Source
 
 PIECE = 1024 * 1024
 """Bytes of a value that are copied at a time."""

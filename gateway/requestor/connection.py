@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from gateway.association.engine import AssociationEngine
-from gateway.association.errors import Aborted, AssociationError
+from gateway.association.errors import Aborted, AssociationError, TimedOut
 from gateway.requestor.connecting import open_connection
 from gateway.requestor.incoming import IncomingRequests
 from gateway.ul.fsm import Side, Trace
@@ -162,6 +162,8 @@ class RequestorConnection:
         await asyncio.wait((self.engine.over,), timeout=timeout)
 
     async def _leave(self) -> None:
+        if isinstance(self.engine.ended, TimedOut):
+            self.engine.transport.abort()  # the peer was waited for long enough
         try:
             async with asyncio.timeout(self.engine.timeouts.artim):
                 await self.engine.connection_closed.wait()

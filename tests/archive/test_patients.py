@@ -150,6 +150,18 @@ class TestNewest:
         assert studies(index) == [("1.3", "RIGHT", "Doe^Jane")]
         assert patients(index) == [("RIGHT", "Doe^Jane", 1)]
 
+    def test_a_corrected_id_is_no_mismatch_unless_others_have_the_wrong_one(self, index):
+        index.add(numbered(1), kept("1.1", PatientID="WRONG"))
+        right = numbered(2, "1.1"), kept("1.1", PatientID="RIGHT")
+        (found,) = index.add_all([right], replace=True, refuse=True)
+        assert (found.outcome, found.patients) == (AddOutcome.REPLACED, ())
+        index.add(numbered(3, "1.2"), kept("1.2", PatientID="RIGHT"))
+        other = numbered(4, "1.1"), kept("1.1", PatientID="OTHER")
+        (found,) = index.add_all([other], replace=True, refuse=True)
+        assert (found.outcome, found.patients) == (AddOutcome.MISMATCH, ("RIGHT", "OTHER"))
+        (found,) = index.add_all([other], replace=True)
+        assert (found.outcome, found.patients) == (AddOutcome.REPLACED, ("RIGHT", "OTHER"))
+
     def test_a_file_that_moved_has_another_rank(self, index):
         index.add(numbered(1), kept("1.1", PatientName="One"))
         index.add(numbered(2), kept("1.2", PatientName="Two"))

@@ -18,8 +18,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from gateway.datasets import DatasetError, NoContext, NotDicom, identify
+from gateway.datasets.byte_sources import BytesSource
 from gateway.datasets.conversion import convert, fit
-from gateway.datasets.element_steps import BytesSource, ElementWalk, Token, UnreadableDataSet
+from gateway.datasets.element_steps import ElementWalk, Token, UnreadableDataSet
 from gateway.datasets.instance_source import source_of
 from gateway.datasets.reencoding import ENCODINGS, is_sequence
 from gateway.part10 import Part10Error, file_meta, read_file_meta

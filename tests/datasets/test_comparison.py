@@ -8,14 +8,9 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from gateway.datasets.byte_sources import BytesSource, FileSource
 from gateway.datasets.comparison import Likeness, compare
-from gateway.datasets.element_steps import (
-    BytesSource,
-    ElementWalk,
-    FileSource,
-    Token,
-    UnreadableDataSet,
-)
+from gateway.datasets.element_steps import ElementWalk, Token, UnreadableDataSet
 from gateway.datasets.encoded import EncodedDataSet, encoding_of, opened_bytes
 from gateway.datasets.reencoding import ENCODINGS, reencode
 from gateway.part10 import Part10Error, read_file_meta

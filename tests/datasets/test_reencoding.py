@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.datasets.element_steps import BytesSource, UnreadableDataSet
+from gateway.datasets.byte_sources import BytesSource
+from gateway.datasets.element_steps import UnreadableDataSet
 from gateway.datasets.reencoding import ENCODINGS, reencode, reencoded_size, vr_in_dictionary
 from tests.datasets.survey import values_in
 from tests.peers import wire

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.datasets import identify
-from gateway.datasets.element_steps import BytesSource
+from gateway.datasets.byte_sources import BytesSource
 from gateway.datasets.reencoding import ENCODINGS, reencode
 from tests.conftest import running
 from tests.peers import instances, sender, wire

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import running
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, WALL
 from tests.peers import instances, sender, wire
 from tests.peers.raw import RawPeer
 
@@ -28,7 +28,7 @@ def address() -> Iterator[Address]:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         config = (
-            f"[association]\nacse_timeout = {0.2 * PATIENCE}\n"
+            f"[association]\nacse_timeout = {0.2 * PATIENCE}\nartim_timeout = {10 * WALL}\n"
             f'[destinations]\nDOWN = "127.0.0.1:1"\nSILENT = "127.0.0.1:{port}"\n'
         )
         with running(config) as gateway:
@@ -68,7 +68,10 @@ def move(address: Address, destination: bytes) -> tuple[dict[int, bytes], bytes]
 
 @pytest.mark.parametrize("destination", [b"DOWN", b"SILENT"])
 def test_a_known_destination_that_does_not_answer(address, destination) -> None:
-    """SILENT takes connections: `acse_timeout` is the limit for its A-ASSOCIATE-AC."""
+    """SILENT takes connections: `acse_timeout` is the limit for its A-ASSOCIATE-AC.
+
+    Its end of the connection is not waited for after that: ARTIM would be longer than this test.
+    """
     elements, identifier = move(address, destination)
     assert elements[0x0900] == wire.us(0xA702)
     counters = [elements[tag] for tag in (0x1021, 0x1022, 0x1023)]
@@ -84,3 +87,5 @@ def test_a_known_destination_that_does_not_answer(address, destination) -> None:
 def test_an_unknown_destination(address, destination) -> None:
     elements, identifier = move(address, destination)
     assert (elements[0x0900], identifier) == (wire.us(0xA801), b"")
+    if destination == b"NOBODY":
+        assert elements[0x0902].startswith(b"The move destination is not known")

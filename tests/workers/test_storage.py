@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from pydicom.dataset import Dataset
 
-from gateway.datasets.element_steps import BytesSource
+from gateway.datasets.byte_sources import BytesSource
 from gateway.datasets.encoded import encoding_of
 from gateway.datasets.reencoding import reencode
 from gateway.errors import ConfigError, GatewayError, Unavailable

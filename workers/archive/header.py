@@ -13,14 +13,7 @@ from typing import TYPE_CHECKING
 
 from gateway.datasets import encoded
 from gateway.datasets.character_sets import ESCAPE, character_sets_of
-from gateway.datasets.element_steps import (
-    IMPLICIT,
-    ElementWalk,
-    Encoding,
-    Source,
-    Token,
-    UnreadableDataSet,
-)
+from gateway.datasets.element_steps import IMPLICIT, ElementWalk, Encoding, Token, UnreadableDataSet
 from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 from workers.archive import element_runs
 from workers.archive.attributes import ATTRIBUTES, BY_KEYWORD, BY_TAG, MatchingKind
@@ -32,6 +25,7 @@ from workers.archive.stored_text import LONGEST
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gateway.datasets.byte_sources import Source
     from gateway.datasets.encoded import EncodedDataSet
     from gateway.sdk import DatasetError
 

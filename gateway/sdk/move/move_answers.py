@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("gateway.sdk")
 
 UNKNOWN = Answer({"status": codes.MOVE_DESTINATION_UNKNOWN, "elements": {}})
+_UNKNOWN_NAME = Answer(
+    {
+        "status": codes.MOVE_DESTINATION_UNKNOWN,
+        "elements": {"ErrorComment": "The move destination is not known"},
+    }
+)
 _NO_ASSOCIATION = "No association with the move destination"
 _MAX_PORT = 0xFFFF
 
@@ -107,7 +113,7 @@ class MoveAnswers:
         match value:
             case (str(name), dict(more)):
                 if (value := self._named(name, more)) is None:
-                    return UNKNOWN
+                    return _UNKNOWN_NAME
         match value:
             case Dataset() | (int(), None | Dataset()):
                 return stream_values.early_status(self._event, value, "destination")
@@ -126,7 +132,9 @@ class MoveAnswers:
         """Return a destination of the table, with more options than stand there."""
         named = self._routes.named(name)
         if named is None:
-            log.warning("event=%s the table has no such destination", self._event.name)
+            log.warning(
+                "association=%s C-MOVE to an unknown destination=%r", self._event.assoc_name, name
+            )
             return None
         self._unreachable = codes.UNABLE_TO_PERFORM_SUBOPERATIONS
         host, port, options = named

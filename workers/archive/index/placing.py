@@ -58,6 +58,11 @@ _NEW_STUDY = (
 _STUDIES = (
     f"FROM study WHERE {head('study_instance_uid')} = {head('?')} AND study_instance_uid || '' = ?"
 )
+_HAS_OTHERS = (
+    " AND EXISTS (SELECT 1 FROM series JOIN header ON header.series = series.id "
+    "JOIN instance ON instance.header = header.id "
+    "WHERE series.study = study.id AND instance.sop_instance_uid <> ?)"
+)
 
 
 class Mismatched(Exception):  # noqa: N818 - an outcome
@@ -97,15 +102,20 @@ class Placing:
         self._headers.clear()
         self._rows.clear()
 
-    def header(self, execute: Execute, texts: Mapping[str, str | None]) -> Header:
-        """Return the header for these values; raises Mismatched if mismatches are refused."""
+    def header(
+        self, execute: Execute, texts: Mapping[str, str | None], replaced: str = ""
+    ) -> Header:
+        """Return the header for these values; raises Mismatched if mismatches are refused.
+
+        `replaced` is the UID of an instance that is being replaced: its patient does not count.
+        """
         values = tuple(map(texts.get, ABOVE))
         header = self._headers.get(values)
         if header is None:
             own = {k: text or "" for k, text in zip(ABOVE, values, strict=True)}
             key = digest(*own.values())
             found = execute(_FIND, (key,)).fetchone()
-            header = self._found(found, own) if found else self._made(execute, key, own)
+            header = self._found(found, own) if found else self._made(execute, key, own, replaced)
             self._headers[values] = header
         return header
 
@@ -127,10 +137,10 @@ class Placing:
         whole = self._row("study", study, study_sources)
         return Header(number, row, whole, overlaid(own, assigned))
 
-    def _made(self, execute: Execute, key: bytes, own: Mapping[str, str]) -> Header:
+    def _made(self, execute: Execute, key: bytes, own: Mapping[str, str], replaced: str) -> Header:
         assigned = assignment_of(execute, own["StudyInstanceUID"])
         texts = overlaid(own, assigned)
-        study, others = self._study(execute, texts, assigned)
+        study, others = self._study(execute, texts, assigned, replaced)
         series = self._series(execute, texts, study)
         text = "INSERT INTO header (key, series, texts) VALUES (?, ?, ?) RETURNING id"
         values = json.dumps({keyword: text for keyword, text in own.items() if text})
@@ -147,7 +157,11 @@ class Placing:
         return self._series(execute, texts, study).number
 
     def _study(
-        self, execute: Execute, texts: Mapping[str, str], assigned: str | None
+        self,
+        execute: Execute,
+        texts: Mapping[str, str],
+        assigned: str | None,
+        replaced: str = "",
     ) -> tuple[Newest, tuple[str, ...]]:
         """Return the study, and other Patient IDs of its UID if it is new."""
         uid, patient = (texts.get(k) or "" for k in ("StudyInstanceUID", "PatientID"))
@@ -157,7 +171,7 @@ class Placing:
             return self._rows.get(("study", found[0])) or self._stored(
                 execute, "study", found[0]
             ), ()
-        others = _patients_of(execute, uid) if uid else ()
+        others = _patients_of(execute, uid, replaced) if uid else ()
         if others and self._refuse:
             raise Mismatched(others)
         (number,) = execute(_NEW_STUDY, (key, uid, patient, assigned)).fetchone()
@@ -204,9 +218,13 @@ def assignment_of(execute: Execute, study_instance_uid: str) -> str | None:
     return found[0] if found else None
 
 
-def _patients_of(execute: Execute, study_instance_uid: str) -> tuple[str, ...]:
-    uids = study_instance_uid, study_instance_uid
-    rows = execute(f"SELECT patient_id {_STUDIES} ORDER BY patient_id", uids).fetchall()
+def _patients_of(execute: Execute, study_instance_uid: str, replaced: str) -> tuple[str, ...]:
+    """Return the Patient IDs of a study, but for one that has only the instance `replaced`."""
+    text, arguments = f"SELECT patient_id {_STUDIES}", [study_instance_uid] * 2
+    if replaced:
+        text += _HAS_OTHERS
+        arguments.append(replaced)
+    rows = execute(f"{text} ORDER BY patient_id", arguments).fetchall()
     return tuple(one[0] or "" for one in rows)
 
 

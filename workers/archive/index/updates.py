@@ -91,7 +91,8 @@ class Adding:
             same = before.holds_the_same(entry)
             return AddResult(AddOutcome.SAME if same else AddOutcome.DIFFERENT, before)
         try:
-            header = self._placing.header(execute, texts)
+            replaced = "" if before is None else before.sop_instance_uid
+            header = self._placing.header(execute, texts, replaced)
         except Mismatched as error:
             patients = (*error.patients, texts.get("PatientID") or "")
             return AddResult(AddOutcome.MISMATCH, before, patients)
