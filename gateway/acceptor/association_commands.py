@@ -9,6 +9,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
+from gateway.acceptor.streamed import StreamedRequest
 from gateway.association.errors import Aborted, AssociationError, TimedOut
 from gateway.association.phase import Phase
 from gateway.dimse import message as dimse
@@ -59,9 +60,10 @@ class AssociationCommands:
             command.fail(CommandFailure.ENDED, "the association does not exist, or is over")
             return
         match command.operation:
+            case "abort" if "after" not in command.payload:
+                _abort_now(engine, command)
             case "abort":
-                engine.abort(Aborted("a worker aborted the association"))
-                command.reply({})
+                self._start(_abort, engine, command)
             case "release":
                 self._start(_release, engine, command)
             case "request":
@@ -84,10 +86,28 @@ class AssociationCommands:
         command.gone = gone
 
 
+def _abort_now(engine: AssociationEngine, command: AssociationCommand) -> None:
+    engine.abort(Aborted("a worker aborted the association"))
+    command.reply({})
+
+
+async def _abort(engine: AssociationEngine, command: AssociationCommand) -> None:
+    _abort_now(engine, command)
+
+
+async def _answers_performed(engine: AssociationEngine, command: AssociationCommand) -> None:
+    """Wait until the answers to the request that the command names were performed."""
+    token = command.payload.get("after")
+    for request in tuple(engine.inbox.running) if token else ():
+        if isinstance(request, StreamedRequest) and request.token == token:
+            await request.answers_performed()
+
+
 async def _guarded(
     perform: Performer, engine: AssociationEngine, command: AssociationCommand
 ) -> None:
     try:
+        await _answers_performed(engine, command)
         await perform(engine, command)
     except TimedOut:
         command.fail(

@@ -62,6 +62,10 @@ class GetRequest(StreamedRequest):
         if self._work is not None:
             self._work.cancel()
 
+    async def answers_performed(self) -> None:
+        if self._work is not None:
+            await asyncio.wait([self._work])
+
     def _enqueue(self, answer: Answer | Unanswered) -> None:
         self._answers.put(answer)
         if self._work is None:

@@ -66,6 +66,14 @@ class StreamedRequest(GatheredRequest):
         elif self._draining is None:
             self._draining = asyncio.get_running_loop().create_task(self._drain())
 
+    @property
+    def token(self) -> str:
+        """The token under which the worker has the request in hand; empty if it has not."""
+        return self._intervention.token if self._intervention is not None else ""
+
+    async def answers_performed(self) -> None:
+        """Return once the answers that have come were performed; most are, as they come."""
+
     def is_last(self, answer: Answer, status: int) -> bool:
         """Return whether the answer, which has this status, ends the request."""
         return answer.final or self.event.fate(status) is not Fate.GOES_ON

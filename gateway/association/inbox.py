@@ -24,6 +24,8 @@ from gateway.dimse.services import check_request
 from gateway.errors import DimseError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gateway.association.message_counts import MessageCounts
     from gateway.association.notify import Notifications
     from gateway.association.operations_in_flight import OperationsInFlight
@@ -129,6 +131,11 @@ class Inbox:
     def is_idle(self) -> bool:
         """Whether nothing is arriving, waiting or being performed."""
         return not (self._running or self._waiting or self._assembler.is_open)
+
+    @property
+    def running(self) -> Iterable[PeerRequest]:
+        """The requests that are being performed."""
+        return self._running
 
     # what arrives
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from gateway.errors import FabricError
 from gateway.fabric.wire.frames import MAX_DATA
 from gateway.sdk.dimse_sender import DimseSender, NoResponse
+from gateway.sdk.handler_order import answered_first
 from gateway.sdk.peer_responses import PeerResponse
 
 if TYPE_CHECKING:
@@ -143,6 +144,8 @@ class CommandSender(DimseSender):
     ) -> Results:
         if self._send_command is None:
             raise FabricError("this association cannot be reached")
+        if after := answered_first():
+            payload, timeout = {**payload, "after": after}, RESULT_TIMEOUT
         return self._send_command(
             self.acceptor_name, self.id, operation, payload, data=data, timeout=timeout
         )

@@ -25,6 +25,9 @@ class FindAnswers:
         """Return nothing: each value is one answer."""
         return ()
 
+    def settle(self) -> None:
+        """Do nothing: no answer is held back."""
+
     def cancelled(self, value: Any) -> Answer:
         answer = self(value)
         return answer if answer.final else CANCELLED

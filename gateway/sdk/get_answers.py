@@ -65,6 +65,9 @@ class GetAnswers:
         except (GatewayError, OSError) as error:  # the acceptor aborts: half of it has been sent
             yield _unsendable(f"{type(error).__name__}: {error}")
 
+    def settle(self) -> None:
+        """Do nothing: no answer is held back."""
+
     def cancelled(self, value: Any) -> Answer:
         if self._state is GetHandlerState.PAIRS:
             answer, _ = suboperation_pair(self._event, as_pair(value))

@@ -22,6 +22,7 @@ from gateway.sdk.handler_answers import (
     raised,
 )
 from gateway.sdk.handler_errors import log_raised
+from gateway.sdk.handler_order import answering
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -157,7 +158,8 @@ class HandlerCaller:
         values = self._drive(job, returned) if hasattr(returned, "__aiter__") else iter(returned)
         convert = streams.converter(job.event, self._routes, partial(self._peer_time, job))
         try:
-            self._send_values(job, convert, values)
+            with answering(partial(self._settle, job, convert)):
+                self._send_values(job, convert, values)
         except (Exception, SystemExit) as error:
             self._raised(job, error)
             self._try_to_answer(job, convert.raised(error))
@@ -181,6 +183,12 @@ class HandlerCaller:
             elif not self._answer_whole(job, answer, convert.rest()) or answer.final:
                 return
         self.answer(job, convert.end(is_cancelled=job.event.cancellation.is_set()))
+
+    def _settle(self, job: HandlerJob, convert: streams.StreamAnswers) -> str:
+        """Send what the values so far led to; return the token of the request."""
+        if (answer := convert.settle()) is not None:
+            self.answer(job, answer)
+        return job.token
 
     def _answer_whole(self, job: HandlerJob, answer: Answer, rest: Iterable[Answer]) -> bool:
         """Send an answer and those with the rest of its data; return whether they are wanted."""

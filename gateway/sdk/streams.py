@@ -34,6 +34,9 @@ class StreamAnswers(Protocol):
     def rest(self) -> Iterable[Answer]:
         """Return the answers that belong to the last one, in which not all of its data fit."""
 
+    def settle(self) -> Answer | None:
+        """Wait for what the values so far began; return an answer that is held back, if any."""
+
     def cancelled(self, value: Any) -> Answer:
         """Return the last answer, for the first value after a C-CANCEL."""
 

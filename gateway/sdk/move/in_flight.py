@@ -85,10 +85,14 @@ class SuboperationsInFlight:
         self.counters.count(status, uid)
         self._failed += [(number, failed) for failed in self.counters.failed[known:]]
 
-    def finish(self) -> None:
-        """Wait for the open sub-operations, and release the associations."""
+    def wait(self) -> None:
+        """Wait for the open sub-operations."""
         with self._peer_time():
             wait(self._open)
+
+    def finish(self) -> None:
+        """Wait for the open sub-operations, and release the associations."""
+        self.wait()
         self.count_answered()
         self.counters.failed = [uid for _, uid in sorted(self._failed)]  # in the handler's order
         route, self.route = self.route, None

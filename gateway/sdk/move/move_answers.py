@@ -77,6 +77,10 @@ class MoveAnswers:
         """Return nothing: each value is one answer."""
         return ()
 
+    def settle(self) -> Answer | None:
+        self._in_flight.wait()
+        return self._pending()
+
     def cancelled(self, value: Any) -> Answer:
         if self._state is MoveHandlerState.PAIRS:
             answer, _ = stream_values.suboperation_pair(self._event, stream_values.as_pair(value))
@@ -159,6 +163,9 @@ class MoveAnswers:
     def _suboperation(self, instance: Any) -> Answer | None:
         """Begin a sub-operation; return the counters if some were answered meanwhile."""
         self._in_flight.begin(instance)
+        return self._pending()
+
+    def _pending(self) -> Answer | None:
         if not self._in_flight.count_answered():
             return None
         counters = self._in_flight.counters.elements(with_remaining=True)
