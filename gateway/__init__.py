@@ -11,14 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gateway import config_flags as config_flags
+    from gateway import dimse_primitives as dimse_primitives
+    from gateway import dsutils as dsutils
     from gateway import evt as evt
     from gateway import pdu_primitives as pdu_primitives
     from gateway import presentation as presentation
     from gateway import service_class as service_class
     from gateway import sop_class as sop_class
     from gateway import status as status
+    from gateway import utils as utils
     from gateway.facade.association import Association as Association
     from gateway.facade.association_server import AssociationServer as AssociationServer
+    from gateway.facade.data_set_tools import (
+        PYNETDICOM_IMPLEMENTATION_UID as PYNETDICOM_IMPLEMENTATION_UID,
+    )
+    from gateway.facade.data_set_tools import (
+        PYNETDICOM_IMPLEMENTATION_VERSION as PYNETDICOM_IMPLEMENTATION_VERSION,
+    )
+    from gateway.facade.data_set_tools import PYNETDICOM_UID_PREFIX as PYNETDICOM_UID_PREFIX
     from gateway.facade.debugging import debug_logger as debug_logger
     from gateway.facade.entity import AE as AE
     from gateway.facade.presentation_contexts import ALL_TRANSFER_SYNTAXES as ALL_TRANSFER_SYNTAXES
@@ -39,14 +49,35 @@ __version__ = "0.1.0"
 _MODULES = frozenset(
     {
         "config_flags",
+        "dimse_primitives",
+        "dsutils",
         "evt",
         "pdu_primitives",
         "presentation",
         "service_class",
         "sop_class",
         "status",
+        "utils",
     }
 )
+_OTHERS = {"_config": "config_flags", "service_class_n": "service_class"}
+"""pynetdicom's module -> the module that has its names here."""
+_ABSENT = {
+    "_globals": "its names have no meaning here",
+    "_handlers": "the default for an event is a status: see gateway.evt",
+    "_validators": "a peer's AE titles and UIDs are not validated by functions",
+    "acse": "use associate, release and abort, and the events EVT_ACSE_RECV and EVT_ACSE_SENT",
+    "ae": "use gateway.AE",
+    "apps": "use the dicom-gateway command",
+    "dimse_messages": "use gateway.dimse.message",
+    "dul": "the acceptor process has it; use EVT_PDU_RECV, EVT_PDU_SENT and EVT_FSM_TRANSITION",
+    "fsm": "use gateway.ul.fsm, or EVT_FSM_TRANSITION",
+    "pdu": "use gateway.ul.pdu",
+    "pdu_items": "use gateway.ul.items",
+    "timer": "use the timeouts of AE",
+    "transport": "use AE.make_server and gateway.AssociationServer",
+}
+"""pynetdicom's modules that are not here, and what to use."""
 _PUBLIC = {
     "AE": "gateway.facade.entity",
     "ALL_TRANSFER_SYNTAXES": "gateway.facade.presentation_contexts",
@@ -54,6 +85,9 @@ _PUBLIC = {
     "AssociationServer": "gateway.facade.association_server",
     "DEFAULT_TRANSFER_SYNTAXES": "gateway.facade.presentation_contexts",
     "Event": "gateway.sdk.event",
+    "PYNETDICOM_IMPLEMENTATION_UID": "gateway.facade.data_set_tools",
+    "PYNETDICOM_IMPLEMENTATION_VERSION": "gateway.facade.data_set_tools",
+    "PYNETDICOM_UID_PREFIX": "gateway.facade.data_set_tools",
     "PresentationContext": "gateway.facade.presentation_contexts",
     "Status": "gateway.facade.status_codes",
     "Worker": "gateway.sdk.worker_definition",
@@ -69,6 +103,10 @@ _PUBLIC = {
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         value: Any = import_module(f"{__name__}.{name}")
+    elif name in _OTHERS:
+        value = import_module(f"{__name__}.{_OTHERS[name]}")
+    elif name in _ABSENT:
+        raise ImportError(f"{__name__} has no module {name}: {_ABSENT[name]}")
     elif name in _PUBLIC:
         value = getattr(import_module(_PUBLIC[name]), name)
     elif name.endswith("PresentationContexts"):

@@ -237,7 +237,10 @@ EVT_N_GET = PairEvent(
     "EVT_N_GET", "N-GET request received", (*_DIMSE, "attribute_identifiers"), N_SERVICE
 )
 EVT_N_SET = PairEvent(
-    "EVT_N_SET", "N-SET request received", (*_DIMSE, "modification_list"), N_SERVICE
+    "EVT_N_SET",
+    "N-SET request received",
+    (*_DIMSE, "modification_list", "attribute_list"),
+    N_SERVICE,
 )
 
 CATALOGUE: dict[str, NotificationEvent | InterventionEvent] = {

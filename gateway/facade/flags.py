@@ -37,3 +37,15 @@ USE_SHORT_DIMSE_AET = True
 
 HANDLER_DEADLINE = 30.0
 """Seconds that a handler has for each answer. pynetdicom has no limit."""
+
+CODECS: tuple[str, ...] = ("ascii",)
+"""No effect: AE titles that are not ASCII are refused (PS3.5 6.2)."""
+
+PASS_CONTEXTVARS = False
+"""No effect: handlers run in threads that outlive the call that started the server."""
+
+VALIDATORS: dict[str, object] = {}
+"""No effect: a peer's AE titles and UIDs are checked where they are used, and not refused."""
+
+WINDOWS_TIMER_RESOLUTION: float | None = None
+"""No effect: nothing here polls."""

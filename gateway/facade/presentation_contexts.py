@@ -208,6 +208,11 @@ __all__ += _LISTS
 
 
 def __getattr__(name: str) -> list[PresentationContext]:
+    if name.startswith("negotiate_"):
+        raise ImportError(
+            f"gateway.presentation has no {name}: use negotiate of gateway.ul.negotiation, "
+            "or read accepted_contexts of an association"
+        )
     if name not in _LISTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     contexts = globals()[name] = _contexts(name)

@@ -6,8 +6,9 @@ Each is a `str` that has what the registry says about it as attributes.
 from __future__ import annotations
 
 from gateway import uid as registry
-from gateway.dimse.services import SERVICES, Service, service_of
+from gateway.dimse.services import SERVICES
 from gateway.facade.pynetdicom_names import names
+from gateway.facade.service_classes import ServiceClass, service_class_of
 from gateway.uid import UIDS, UidType
 
 
@@ -48,9 +49,9 @@ class SOPClass(UID):
     __slots__ = ()
 
     @property
-    def service_class(self) -> Service:
-        """The service class (PS3.4); storage for a SOP class that is not known."""
-        return service_of(self)
+    def service_class(self) -> type[ServiceClass]:
+        """The class of `gateway.service_class`; `ServiceClass` for a SOP class not known."""
+        return service_class_of(self)
 
 
 def uid_to_sop_class(uid: str) -> SOPClass:
@@ -58,9 +59,9 @@ def uid_to_sop_class(uid: str) -> SOPClass:
     return SOPClass(uid)
 
 
-def uid_to_service_class(uid: str) -> Service:
-    """Return the service class of a SOP class (PS3.4); storage if it is not known."""
-    return service_of(uid)
+def uid_to_service_class(uid: str) -> type[ServiceClass]:
+    """Return the class of `gateway.service_class`; `ServiceClass` for a UID that is not known."""
+    return service_class_of(uid)
 
 
 _KINDS = {UidType.SOP_CLASS: SOPClass, UidType.META_SOP_CLASS: SOPClass, UidType.SOP_INSTANCE: UID}

@@ -72,7 +72,9 @@ class Event:
     action_information = EventAttribute(make.decoded)
     action_type = EventAttribute["int | None"](make.parameter("ActionTypeID"))
     attribute_list = EventAttribute(make.decoded)
-    attribute_identifiers = EventAttribute[list[int]](make.parameter("AttributeIdentifierList"))
+    """Of an N-CREATE; of an N-SET it is the modification list, as in pynetdicom."""
+    attribute_identifiers = EventAttribute(make.attribute_identifiers)
+    """The tags that an N-GET asks for; empty: all."""
     event_information = EventAttribute(make.decoded)
     event_type = EventAttribute["int | None"](make.parameter("EventTypeID"))
     modification_list = EventAttribute(make.decoded)

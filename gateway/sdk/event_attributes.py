@@ -18,6 +18,7 @@ from gateway.datasets.coding import any_uid, decode, decode_file_meta
 from gateway.datasets.encoded import whole, whole_file
 from gateway.sdk import assoc, watched
 from gateway.sdk.request_parameters import (
+    REQUESTS,
     CommonExtended,
     RequestContext,
     RequestParameters,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.tag import BaseTag
     from pydicom.uid import UID
 
     from gateway.events import InterventionEvent, NotificationEvent
@@ -95,7 +97,7 @@ class EventAttribute(Generic[T]):
 
 def request(event: Event) -> RequestParameters:
     encoded = partial(encoded_bytes, event._payload, event._data, include_meta=False)
-    return RequestParameters(event._payload["request"], encoded)
+    return REQUESTS.get(event.name, RequestParameters)(event._payload["request"], encoded)
 
 
 def context(event: Event) -> RequestContext:
@@ -105,6 +107,11 @@ def context(event: Event) -> RequestContext:
 def parameter(keyword: str) -> Callable[[Event], Any]:
     """Return a function that returns a parameter of the request."""
     return lambda event: getattr(event.request, keyword)
+
+
+def attribute_identifiers(event: Event) -> list[BaseTag]:
+    tags = event.request.AttributeIdentifierList
+    return tags if isinstance(tags, list) else [] if tags is None else [tags]
 
 
 def identifier(event: Event) -> Dataset:

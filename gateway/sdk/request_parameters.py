@@ -6,11 +6,15 @@ from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydicom.tag import Tag
+
 from gateway.datasets.coding import any_uid
+from gateway.events import INTERVENTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pydicom.tag import BaseTag
     from pydicom.uid import UID
 
 
@@ -57,6 +61,23 @@ class RequestParameters:
     RequestedSOPClassUID = _uid_parameter("RequestedSOPClassUID")
     RequestedSOPInstanceUID = _uid_parameter("RequestedSOPInstanceUID")
 
+    @property
+    def AttributeIdentifierList(self) -> list[BaseTag] | BaseTag | None:  # noqa: N802 - PS3.7's
+        """The tags of an N-GET: a list, or one tag if there is one."""
+        tags = self._parameters.get("AttributeIdentifierList")
+        if not tags:
+            return None
+        found = [Tag(tag) for tag in tags]
+        return found if len(found) > 1 else found[0]
+
+    @property
+    def msg_type(self) -> str:
+        """The name of the message in PS3.7, as `C-STORE`."""
+        return type(self).__name__.replace("_", "-")
+
+    is_valid_request = True
+    """Always: the acceptor refuses a request that lacks a parameter."""
+
     def __init__(self, parameters: Mapping[str, Any], encoded: Callable[[], bytes]) -> None:
         self._parameters = parameters
         self._encoded = encoded
@@ -87,3 +108,11 @@ _DATA_SET_PARAMETERS = frozenset(
         "ModificationList",
     }
 )
+
+
+REQUESTS: dict[str, type[RequestParameters]] = {
+    name: type(name.removeprefix("EVT_"), (RequestParameters,), {"__module__": __name__})
+    for name, event in INTERVENTIONS.items()
+    if event.failures is not None
+}
+"""The type of `event.request` for each event: C_ECHO, C_STORE and so on, as in pynetdicom."""

@@ -3,21 +3,32 @@
 import subprocess
 import sys
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 
+import pynetdicom
+import pynetdicom.dsutils
+import pynetdicom.utils
 import pytest
+from pydicom.config import IGNORE
+from pydicom.uid import UID, generate_uid
 
 import gateway
+from gateway import AE, dsutils, evt
+from tests.interop.both import data_set, instance
 
 ROOT = Path(gateway.__file__).parent.parent
 HOMES = {
     "config_flags": "gateway.facade.flags",
+    "dimse_primitives": "gateway.facade.request_types",
+    "dsutils": "gateway.facade.data_set_tools",
     "evt": "gateway.sdk.event_names",
     "pdu_primitives": "gateway.facade.negotiation_items",
     "presentation": "gateway.facade.presentation_contexts",
     "service_class": "gateway.facade.service_classes",
     "sop_class": "gateway.facade.sop_classes",
     "status": "gateway.facade.status_codes",
+    "utils": "gateway.facade.uid_and_byte_tools",
 }
 PROGRAM = """
 import gateway.presentation
@@ -63,3 +74,103 @@ def test_a_program_runs_and_type_checkers_accept_it(tmp_path):
          "--cache-dir", str(tmp_path / "cache"), str(program)]
     )  # fmt: skip
     assert (err, status) == ("", 0), out
+
+
+ABSENT = [
+    ("evt", "trigger"),
+    ("evt", "get_default_handler"),
+    ("presentation", "negotiate_as_acceptor"),
+    ("presentation", "negotiate_as_requestor"),
+    ("presentation", "negotiate_unrestricted"),
+    ("dimse_primitives", "C_CANCEL"),
+    ("", "ae"),
+    ("", "acse"),
+    ("", "dul"),
+    ("", "transport"),
+]
+
+
+@pytest.mark.parametrize(("module", "name"), ABSENT)
+def test_a_name_that_stays_away_says_what_to_use(module, name):
+    source = f"gateway.{module}".rstrip(".")
+    with pytest.raises(ImportError, match=f"has no .*{name}: ") as raised:
+        exec(f"from {source} import {name}", {})
+    assert len(str(raised.value)) > len(f"{source} has no {name}: ")
+
+
+def test_other_names_of_modules():
+    from gateway import _config, service_class_n
+
+    assert _config is gateway.config_flags
+    assert service_class_n is gateway.service_class
+    for name in ("CODECS", "VALIDATORS", "PASS_CONTEXTVARS", "WINDOWS_TIMER_RESOLUTION"):
+        assert hasattr(_config, name)
+
+
+def test_the_identity_that_programs_write_into_files():
+    from gateway import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
+
+    assert PYNETDICOM_IMPLEMENTATION_UID.is_valid
+    assert AE().implementation_class_uid == PYNETDICOM_IMPLEMENTATION_UID
+    assert 0 < len(PYNETDICOM_IMPLEMENTATION_VERSION) <= 16
+    assert generate_uid(prefix=gateway.PYNETDICOM_UID_PREFIX).is_valid
+
+
+def test_event_types():
+    assert isinstance(evt.EVT_C_STORE, evt.EventType)
+    assert isinstance(evt.EVT_RELEASED, evt.EventType)
+
+
+ENCODINGS = [(True, True, False), (False, True, False), (False, False, False), (False, True, True)]
+
+
+@pytest.mark.filterwarnings("ignore:A value of type")
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_data_sets_are_encoded_as_by_pynetdicom(encoding):
+    ds = data_set(PatientName="A^B", PatientID="1", Rows=5)
+    ours, theirs = (lib.dsutils.encode(ds, *encoding) for lib in (gateway, pynetdicom))
+    for encoded in (ours, theirs):
+        assert dsutils.decode(BytesIO(encoded), *encoding) == ds
+    assert encoding[2] or ours == theirs
+    broken = data_set()
+    broken.add_new(0x00280010, "US", "many")
+    assert dsutils.encode(broken, *encoding) is None
+
+
+def test_file_meta_information_is_as_by_pynetdicom(tmp_path):
+    path = tmp_path / "one.dcm"
+    instance().save_as(path, enforce_file_format=True)
+    assert dsutils.split_dataset(path) == pynetdicom.dsutils.split_dataset(path)
+    about = {
+        "sop_class_uid": "1.2.3",
+        "sop_instance_uid": "1.2.4",
+        "transfer_syntax": "1.2.840.10008.1.2",
+        "implementation_uid": "1.2.5",
+        "implementation_version": "V",
+    }
+    ours, theirs = (lib.dsutils.create_file_meta(**about) for lib in (gateway, pynetdicom))
+    assert ours == theirs
+    assert dsutils.encode_file_meta(ours) == pynetdicom.dsutils.encode_file_meta(theirs)
+
+
+@pytest.mark.parametrize("size", [0, 5, 16, 40, 600])
+@pytest.mark.parametrize("limit", [None, 32, 512])
+def test_bytes_are_shown_as_by_pynetdicom(size, limit):
+    whole = bytes(range(256)) * 3
+    ours, theirs = (
+        lib.utils.pretty_bytes(BytesIO(whole[:size]), max_size=limit, suffix="|")
+        for lib in (gateway, pynetdicom)
+    )
+    assert ours == theirs
+
+
+def test_uids_and_texts_are_checked_as_by_pynetdicom(monkeypatch):
+    for enforced in (False, True):
+        for flags in (gateway.config_flags, pynetdicom._config):
+            monkeypatch.setattr(flags, "ENFORCE_UID_CONFORMANCE", enforced)
+        for text in ("1.2.3", "1.02", "x"):
+            uid = UID(text, validation_mode=IGNORE)
+            assert gateway.utils.validate_uid(uid) is pynetdicom.utils.validate_uid(uid), text
+    assert gateway.utils.decode_bytes(b"ACME") == "ACME"
+    with pytest.raises(ValueError, match="ASCII"):
+        gateway.utils.decode_bytes(bytes([0xFF]))

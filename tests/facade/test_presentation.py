@@ -5,7 +5,7 @@ import pynetdicom.sop_class as their_sop_class
 import pytest
 from pynetdicom import ALL_TRANSFER_SYNTAXES as THEIR_TRANSFER_SYNTAXES
 
-from gateway import presentation, sop_class
+from gateway import presentation, service_class, sop_class
 from gateway.presentation import PresentationContext, build_context, build_role
 from gateway.uid import KEYWORDS, UIDS
 
@@ -131,17 +131,29 @@ def test_every_name_of_pynetdicoms_sop_classes_is_here():
             assert getattr(sop_class, name) == value
 
 
+def test_every_sop_class_has_the_service_class_that_pynetdicom_gives_it():
+    for name in dir(their_sop_class):
+        theirs = getattr(their_sop_class, name)
+        if isinstance(theirs, their_sop_class.SOPClass):
+            ours = getattr(sop_class, name).service_class
+            if name != "MediaStorageDirectoryStorage":  # storage, if one proposes it
+                assert ours.__name__ == theirs.service_class.__name__, name
+
+
 def test_sop_classes_know_the_registry():
     ct = sop_class.CTImageStorage
     assert (ct.name, ct.keyword) == ("CT Image Storage", "CTImageStorage")
     assert ct.is_valid
     assert (ct.is_retired, ct.is_private) == (False, False)
-    assert ct.service_class.name == "Storage"
+    assert ct.service_class is service_class.StorageServiceClass
+    find = sop_class.HangingProtocolInformationModelFind.service_class
+    assert find is service_class.HangingProtocolQueryRetrieveServiceClass
     assert sop_class.UltrasoundImageStorageRetired.is_retired
     private = sop_class.uid_to_sop_class("1.2.3")
     assert (private.name, private.keyword, private.is_private) == ("1.2.3", "", True)
-    assert private.service_class.name == "Storage"
-    assert sop_class.uid_to_service_class(sop_class.Verification).name == "Verification"
+    assert private.service_class is service_class.ServiceClass
+    verification = sop_class.uid_to_service_class(sop_class.Verification)
+    assert verification is service_class.VerificationServiceClass
     assert sop_class.PrinterInstance == "1.2.840.10008.5.1.1.17"
     with pytest.raises(AttributeError, match="NoSuchStorage"):
         _ = sop_class.NoSuchStorage

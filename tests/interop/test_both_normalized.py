@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydicom.tag import BaseTag
 
 from tests.interop.both import (
     AVAILABILITY,
@@ -147,6 +148,39 @@ def test_storage_commitment_is_reported_on_an_association_of_its_own(pair, roles
     assert status.Status == 0x0000
     assert reported.next() == (2, plain(done), COMMITMENT)
     finish(assoc)
+
+
+@pytest.mark.parametrize("tags", [None, [0x21100010], [0x21100010, 0x21100020]])
+def test_attribute_identifiers(pair, tags):
+    told = Told()
+
+    def read(event):
+        asked = event.attribute_identifiers
+        told.put((asked, {type(tag) for tag in asked} <= {BaseTag}, [tag.group for tag in asked]))
+        told.put((type(event.request).__name__, event.request.msg_type))
+        told.put(event.request.is_valid_request)
+        return 0x0000, data_set(PrinterStatus="NORMAL")
+
+    found = normalized(pair, PRINTER, "EVT_N_GET", read, "n_get", tags, PRINTER, PRINTER_INSTANCE)
+    assert found[1] == {"PrinterStatus": "NORMAL"}
+    assert told.next() == (tags or [], True, [0x2110] * len(tags or []))
+    assert told.next() == ("N_GET", "N-GET")
+    assert told.next() is True
+
+
+def test_an_n_set_has_its_data_set_under_both_names(pair):
+    told = Told()
+
+    def change(event):
+        told.put(plain(event.modification_list))
+        if pair.is_gateway_server:
+            told.put(plain(event.attribute_list))
+        return 0x0000, None
+
+    changed = data_set(PrinterStatus="NORMAL")
+    normalized(pair, IMAGE_BOX, "EVT_N_SET", change, "n_set", changed, IMAGE_BOX, "1.2.3")
+    assert told.next() == plain(changed)
+    assert not pair.is_gateway_server or told.next() == plain(changed)
 
 
 def test_print(pair):

@@ -31,7 +31,7 @@ def test_matches_come_before_an_abort(pair):
 
 @pytest.mark.parametrize("operation", ["abort", "release"])
 def test_instances_come_before_the_end(pair, operation):
-    if operation == "release" and not pair.is_gateway_server or pair.client is not pair.server:
+    if (operation == "release" and not pair.is_gateway_server) or pair.client is not pair.server:
         return  # pynetdicom answers no A-RELEASE-RQ during an operation
     stored = Told()
 

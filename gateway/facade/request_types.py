@@ -1,0 +1,22 @@
+"""The types of `event.request`: `C_STORE` and the like, to compare with (PS3.7 9.1, 10.1)."""
+
+from __future__ import annotations
+
+from gateway.sdk.request_parameters import REQUESTS, RequestParameters
+
+DIMSEPrimitive = RequestParameters
+"""The base of all of them."""
+
+_TYPES = {kind.__name__: kind for kind in REQUESTS.values()}
+globals().update(_TYPES)
+
+__all__ = ["DIMSEPrimitive", *sorted(_TYPES)]
+
+
+def __getattr__(name: str) -> type[RequestParameters]:
+    if name == "C_CANCEL":
+        raise ImportError(
+            "gateway.dimse_primitives has no C_CANCEL: a handler reads event.is_cancelled, and "
+            "send_c_cancel sends one"
+        )
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
