@@ -41,6 +41,8 @@ CONFLICT_SET_ASIDE = status.COERCION_OF_DATA_ELEMENTS
 BATCH = 64
 """The maximum number of instances that are made durable together."""
 
+_STORED = Taken.STORED
+
 worker = Worker("storage", concurrency=BATCH)
 
 
@@ -169,6 +171,9 @@ class Storage(IndexedWorker):
                 "association=%s study under several Patient IDs path=%s", event.assoc_name, path
             )
             publish_mismatch(event, "stored", receipt.study_instance_uid, receipt.patients)
+        if receipt.taken is _STORED:  # mostly
+            _publish(event, receipt, self.archive)
+            return status.SUCCESS
         match receipt.taken:
             case Taken.REJECTED:
                 why = "Different content is stored under this UID"
@@ -182,12 +187,11 @@ class Storage(IndexedWorker):
                 return status_with_comment(code, comment)
             case Taken.OTHERWISE_ENCODED | Taken.OTHER_TRANSFER_SYNTAX:
                 _tell_not_kept(event, receipt, self.archive)
-                return status.SUCCESS
             case Taken.SAME if event.attempt == 1:
-                return status.SUCCESS
+                pass
             case _:
                 _publish(event, receipt, self.archive)
-                return status.SUCCESS
+        return status.SUCCESS
 
 
 def _arrival(event: Event) -> Arrival | Exception:

@@ -39,12 +39,17 @@ class StoreState(Enum):
     OVER = auto()
 
 
+_OFFERED, _OVER = StoreState.OFFERED, StoreState.OVER
+"""Set for every instance: a lookup in the enumeration takes as long as a call."""
+
+
 class StoreRequest(WorkerRequest):
     """One C-STORE request while it arrives, and until it is answered."""
 
+    state = StoreState.RECEIVING
+
     def __init__(self, received: ReceivedRequest, binding: Binding, writer: Writer) -> None:
         super().__init__(received)
-        self.state = StoreState.RECEIVING
         self._durable = binding.durable
         self._writer = writer
         self._scan = IdentityScan(self.context.transfer_syntax)
@@ -74,7 +79,7 @@ class StoreRequest(WorkerRequest):
 
     def discard(self) -> None:
         super().discard()
-        state, self.state = self.state, StoreState.OVER
+        state, self.state = self.state, _OVER
         if state is StoreState.RECEIVING:
             self._writer.discard()
         elif self._sealing is not None:
@@ -138,7 +143,7 @@ class StoreRequest(WorkerRequest):
         return SUCCESS, {}
 
     def _offer(self, sealed: Sealed) -> None:
-        self.state, self._sealed = StoreState.OFFERED, sealed
+        self.state, self._sealed = _OFFERED, sealed
         self.ask(sealed.data, claim=sealed.claim.to_map())
 
     def take_answer(self, answer: Answer) -> None:
@@ -150,7 +155,7 @@ class StoreRequest(WorkerRequest):
         self._end(self.failures.unanswered, {"ErrorComment": str(error)})
 
     def _end(self, status: int, elements: dict[str, Any]) -> None:
-        self.state = StoreState.OVER
+        self.state = _OVER
         self.finish(status, elements)
         self._release()
 

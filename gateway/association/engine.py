@@ -84,7 +84,8 @@ _NO_ABORT = (State.Sta1, State.Sta2, State.Sta13)
 
 
 _PENDING, _ENDED = Phase.PENDING, Phase.ENDED
-"""Read for every part: a lookup in the enumeration takes as long as a call."""
+_RELEASE_AWAITED = (State.Sta8, State.Sta9, State.Sta12)
+"""Read for every part or message: a lookup in the enumeration takes as long as a call."""
 
 
 class AssociationEngine:
@@ -331,7 +332,7 @@ class AssociationEngine:
         """If nothing is in hand any more, release the association if a release waits for that."""
         if self.phase is _ENDED or not self.inbox.is_idle:
             return
-        if self.upper.state in (State.Sta8, State.Sta9, State.Sta12):
+        if self.upper.state in _RELEASE_AWAITED:
             is_collision = self.upper.state is State.Sta9
             self.upper.send(AReleaseResponse(), self._loop.time())
             self._sent("A-RELEASE", "response", AReleaseRP())

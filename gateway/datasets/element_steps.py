@@ -37,6 +37,7 @@ PIXEL_DATA = 0x7FE00010
 _TRAILING_PADDING = 0xFFFCFFFC
 UNDEFINED = 0xFFFFFFFF
 
+_ZEROS = bytes(4)
 _NO_SEQUENCE_VRS = (b"", b"UN")
 """These do not say whether an element is a sequence."""
 SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
@@ -65,6 +66,10 @@ class Token(Enum):
     """Encapsulated pixel data begin (PS3.5 A.4)."""
     FRAGMENT = auto()
     FRAGMENTS_END = auto()
+
+
+_VALUE, _FRAGMENT, _ITEM_END = Token.VALUE, Token.FRAGMENT, Token.ITEM_END
+"""Read for every element: a lookup in the enumeration takes as long as a call."""
 
 
 class ElementStep(NamedTuple):
@@ -145,40 +150,42 @@ class ElementWalk:
         self._use(encoding)
 
     def __iter__(self) -> Iterator[ElementStep]:
-        at, tag = 0, 0
+        at, tag, size, levels = 0, 0, self._size, self._levels
         while True:
-            if self._skim is not None and not self._levels and at < self._size:
-                begin = self._look(at, min(8, self._size - at))
-                end, tag = self._skim(self._window, begin, tag)
-                at += end - begin
-            if self._is_over(at):
-                return
-            if self._ends_here(at):
+            if not levels:
+                if self._skim is not None and at < size:
+                    begin = self._look(at, 8)
+                    stop, tag = self._skim(self._window, begin, tag)
+                    at += stop - begin
+                if self._is_over(at):
+                    return
+                end = size
+            elif levels[-1].is_defined and at >= levels[-1].end:
                 yield self._close(at)
                 continue
-            end = self._end()
+            else:
+                end = levels[-1].end
             if end - at < 8:
                 yield self._cut(tag, at, self._too_short(at))
                 continue
             step = self._step(at, end)
-            tag = step.tag
+            token, tag, _, at, length = step
             yield step
-            is_value = step.token is Token.VALUE or step.token is Token.FRAGMENT
-            at = step.at + step.length if is_value else step.at
+            if token is _VALUE or token is _FRAGMENT:
+                at += length
 
     def _is_over(self, at: int) -> bool:
-        if self._levels or at == self._size:
-            return not self._levels
-        in_window = self._look(at, min(8, self._size - at))
-        is_suspect = self._size - at < 8 or self._window[in_window : in_window + 4] == bytes(4)
+        """Whether nothing but zero bytes follow, at the top level."""
+        left = self._size - at
+        if not left:
+            return True
+        in_window = self._look(at, 8)
+        is_suspect = left < 8 or self._window[in_window : in_window + 4] == _ZEROS
         if not is_suspect or not self._is_padding(at):
             return False
         if not self.notes:
             self.notes.append("zero bytes after the last element")
         return True
-
-    def _ends_here(self, at: int) -> bool:
-        return bool(self._levels) and self._levels[-1].is_defined and at >= self._levels[-1].end
 
     def _cut(self, tag: int, at: int, text: str) -> ElementStep:
         """Close the last fragments of a data set whose delimiter is missing; raise otherwise."""
@@ -234,14 +241,21 @@ class ElementWalk:
         self._tag, self._long, self._short = _NUMBERS[encoding.is_little]
 
     def _look(self, at: int, length: int) -> int:
-        """Have `length` bytes from `at` on in the window; return where in it they are."""
+        """Have `length` bytes from `at` on in the window, or all that there are; return where."""
+        begin = at - self._base
+        if not 0 <= begin <= len(self._window) - length:
+            self._read(at, min(length, self._size - at))
+            begin = at - self._base
+        return begin
+
+    def _read(self, at: int, length: int) -> None:
+        """Read the window that has these bytes, unless it is the present one."""
         begin = at - self._base
         if begin < 0 or begin + length > len(self._window):
             goes_on = 0 <= begin <= len(self._window) + self._ahead
             self._ahead = min(2 * self._ahead, WINDOW) if goes_on else FIRST_WINDOW
             self._window = bytes(self._source.read(at, min(self._ahead, self._size - at)))
-            self._base, begin = at, 0
-        return begin
+            self._base = at
 
     def _is_padding(self, at: int) -> bool:
         """Whether nothing but zero bytes follow."""
@@ -256,12 +270,12 @@ class ElementWalk:
     # headers
 
     def _step(self, at: int, end: int) -> ElementStep:
-        in_window = self._look(at, min(12, self._size - at))
+        in_window = self._look(at, 12)
         group, number = self._tag(self._window, in_window)
         tag: int = group << 16 | number
         if group == 0xFFFE:
             return self._delimiter(tag, at, end, self._long(self._window, in_window + 4)[0])
-        if self._levels and self._levels[-1].closing is not Token.ITEM_END:
+        if self._levels and self._levels[-1].closing is not _ITEM_END:
             return self._cut(tag, at, "stands where an item must begin")
         if not self._encoding.is_explicit:
             length: int = self._long(self._window, in_window + 4)[0]
@@ -272,7 +286,7 @@ class ElementWalk:
             return self._undefined(tag, vr, at)
         if at + length > end:
             raise UnreadableDataSet(tag, f"has {length} bytes, of which {end - at} are there")
-        step = ElementStep(Token.VALUE, tag, vr, at, length)
+        step = ElementStep(_VALUE, tag, vr, at, length)
         if vr == b"SQ" or (vr in _NO_SEQUENCE_VRS and self._is_sequence(step)):
             # What stands in UN is implicit VR little endian (PS3.5 6.2.2).
             inside = IMPLICIT if vr == b"UN" else self._encoding
@@ -294,7 +308,7 @@ class ElementWalk:
 
     def _unknown(self, tag: int, vr: bytes, at: int, end: int) -> tuple[bytes, int, int]:
         self.has_unknown_vrs = True
-        in_window = self._look(at, min(12, self._size - at))
+        in_window = self._look(at, 12)
         window = self._window
         readings = []
         if end - at >= 12:

@@ -35,6 +35,7 @@ MAX_RUN = 128
 MAX_LENGTH = 0xFFFF
 """Bytes of a value."""
 _FIRST_GROUP, _PIXEL_GROUP = 0x0008, 0x7FE0
+_PIXEL_GROUP_BYTES = _PIXEL_GROUP.to_bytes(2, "little")
 _MOST = 1024
 """Runs that are kept: what a peer can fill memory with is bounded."""
 
@@ -76,6 +77,8 @@ class Runs:
                 break
             at += run.length
             tag = run.last
+        if data[at : at + 2] == _PIXEL_GROUP_BYTES:  # mostly: nothing to learn
+            return at, tag
         return self._learn(found, data, at, tag)
 
     def _learn(self, found: dict[str, bytes], data: bytes, at: int, tag: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ elements, and `element_runs` those of the top level that are the same in many in
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -44,17 +44,16 @@ _NUMBERS = tuple(attribute.keyword for attribute in ATTRIBUTES if attribute.vr =
 _INSTANCE = BY_KEYWORD["SOPInstanceUID"].tag
 _UIDS = tuple(a.keyword for a in ATTRIBUTES if a.kind is MatchingKind.UID)
 _US = Struct("<H").unpack_from
+_VALUE = Token.VALUE
 
 
 class HeaderValues(dict[str, str]):
     """The values as text by keyword; the text of an absent element is empty."""
 
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)
-        self.notes: tuple[str, ...] = ()
-        """What was accepted although PS3.5 does not allow it."""
-        self.fault: DatasetError | None = None
-        """Why the data set cannot be read to its end; the values are those before."""
+    notes: tuple[str, ...] = ()
+    """What was accepted although PS3.5 does not allow it."""
+    fault: DatasetError | None = None
+    """Why the data set cannot be read to its end; the values are those before."""
 
     def __missing__(self, keyword: str) -> str:
         return ""
@@ -93,8 +92,11 @@ def values_of(data_set: EncodedDataSet) -> HeaderValues:
     found = _texts(raw, is_little=encoding.is_little)
     for keyword in _UIDS:
         # Empty UIDs are in the index too. Some writers end a UID with a space or a line feed.
-        found[keyword] = found[keyword].strip()
-    found.notes, found.fault = tuple(walk.notes), fault
+        found[keyword] = found.get(keyword, "").strip()
+    if walk.notes:
+        found.notes = tuple(walk.notes)
+    if fault is not None:
+        found.fault = fault
     return found
 
 
@@ -104,7 +106,7 @@ def _collect(walk: ElementWalk, source: Source, raw: dict[str, bytes]) -> None:
         tag = step.tag
         if number == MAX_STEPS:
             raise UnreadableDataSet(tag, "follows too many elements")
-        if step.token is not Token.VALUE or walk.depth:
+        if step.token is not _VALUE or walk.depth:
             continue
         if tag in WANTED:
             value = bytes(source.read(step.at, min(step.length, MAX_VALUE)))
@@ -136,12 +138,22 @@ def _plain_texts(raw: dict[str, bytes]) -> HeaderValues | None:
         if (number := raw.get(keyword)) is not None:
             if len(number) != 2:
                 return None
-            texts[keyword] = b"%d" % _US(number)[0]
+            texts[keyword] = _number(number)
     everything = b"\n".join(texts.values())
     if not everything.isascii() or ESCAPE in everything or len(everything) > LONGEST:
         return None
+    # The usual padding is removed from all values at once: a NUL or a space after one (PS3.5 6.2).
     text = everything.decode().replace("\0\n", "\n").rstrip("\0")
+    text = text.replace(" \n", "\n").strip(" ")
     pieces = text.split("\n")
     if len(pieces) != len(texts) or "\0" in text:
         return None
-    return HeaderValues(zip(texts, [piece.strip(" ") for piece in pieces], strict=True))
+    if " \n" in text or "\n " in text:
+        pieces = [piece.strip(" ") for piece in pieces]
+    return HeaderValues(zip(texts, pieces, strict=True))
+
+
+@lru_cache(1024)
+def _number(raw: bytes) -> bytes:
+    """Return a number of two bytes as text."""
+    return b"%d" % _US(raw)[0]

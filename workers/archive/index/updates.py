@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from workers.archive.attributes import Level
+from workers.archive.attributes import Level, MatchingKind, of_level
 from workers.archive.comparison_keys import names, row
 from workers.archive.index.newest import rank_of
 from workers.archive.index.placing import Mismatched, Placing, recompute, settle
@@ -59,7 +61,25 @@ _NAMES = names(Level.IMAGE)
 _INSTANCE, _CLASS = map(_NAMES.index, ("sop_instance_uid", "sop_class_uid"))
 """The columns for which the UIDs of the command override those of the data set."""
 _COLUMNS = ("header", *FILE.split(", "), *_NAMES)
-_INSERT = f"INSERT INTO instance ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+
+
+@lru_cache(256)
+def _insertion(keywords: tuple[str, ...]) -> tuple[str, itemgetter[Any]]:
+    """Return the statement that inserts an instance with values of these elements.
+
+    And what selects its parameters from the values of `_COLUMNS`. Columns of absent elements are
+    left out: to pass a NULL takes much longer than to pass a value.
+    """
+    absent = {
+        name
+        for attribute in of_level(Level.IMAGE)
+        if attribute.keyword not in keywords and attribute.kind is not MatchingKind.NAME
+        for name in (attribute.column, *attribute.keys)
+    }
+    absent -= {_NAMES[_INSTANCE], _NAMES[_CLASS]}
+    places = [n for n, name in enumerate(_COLUMNS) if name not in absent]
+    columns, marks = ", ".join(_COLUMNS[n] for n in places), ", ".join("?" * len(places))
+    return f"INSERT INTO instance ({columns}) VALUES ({marks})", itemgetter(*places)
 
 
 def find(execute: Execute, sop_instance_uid: str) -> IndexEntry | None:
@@ -114,7 +134,8 @@ class Adding:
     def _insert(self, execute: Execute, entry: IndexEntry, header: Header, texts: Texts) -> None:
         image = row(Level.IMAGE, texts)
         image[_INSTANCE], image[_CLASS] = entry.sop_instance_uid, entry.sop_class_uid
-        execute(_INSERT, (header.number, *entry[2:], *image))
+        text, present = _insertion(tuple(texts))
+        execute(text, present((header.number, *entry[2:], *image)))
         header.is_used = True
         kind = "replaced" if entry.sop_instance_uid in self._stored else "stored"
         uids = texts.get("StudyInstanceUID") or "", texts.get("SeriesInstanceUID") or ""
