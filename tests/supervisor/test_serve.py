@@ -151,7 +151,7 @@ def test_a_worker_that_was_superseded_waits_until_the_other_has_left(
     running.logged(f"child=w-0 ended: exit status {status}; worker w answers in its place")
     left.touch()
     running.logged("child=w-0 worker w has left: starting it again")
-    running.logged("child=w-0 pid=")
+    running.logged("child=w-0 child_pid=")
     running.signal(signal.SIGTERM)
     assert running.wait() == 0
 
