@@ -51,6 +51,7 @@ def command(*, query: GetOptions, peer: RequestorOptions) -> None:
     from gateway.cli.keys import identifier
     from gateway.cli.retrieval import RetrieveProgress
     from gateway.datasets.coding import encoder
+    from gateway.datasets.encoded import check_file
     from gateway.requestor.get_contexts import get_contexts
     from gateway.requestor.received import Folder
 
@@ -61,7 +62,7 @@ def command(*, query: GetOptions, peer: RequestorOptions) -> None:
     contexts, roles = get_contexts(sop_class, sop_classes, syntaxes)
     output = peer.output()
     files = _Files(output)
-    folder = Folder(_create(query.out), files.add, peer.aec)
+    folder = Folder(_create(query.out), files.add, peer.aec, check_file)
 
     async def work(interrupt: Interrupt) -> int:
         async with peer.associated(contexts, folder, roles) as association:

@@ -84,15 +84,25 @@ def whole_file(path: str | Path, offset: int, transfer_syntax: str) -> BinaryIO:
     return file
 
 
+def check_file(path: str | Path, offset: int, transfer_syntax: str) -> None:
+    """Raise what `whole_file` raises for a data set in a file."""
+    with opened_file(path, offset, transfer_syntax) as data_set:
+        _walked(data_set)
+
+
 def _checked(data_set: EncodedDataSet) -> bytes | None:
     """Return a data set with VRs that PS3.5 defines; None if it has no others."""
+    if not _walked(data_set).has_unknown_vrs:
+        return None
+    return b"".join(with_known_vrs(data_set.source, data_set.encoding))
+
+
+def _walked(data_set: EncodedDataSet) -> ElementWalk:
     walk = ElementWalk(data_set.source, data_set.encoding)
     deque(walk, maxlen=0)
     if data_set.fault is not None:
         raise data_set.fault
-    if not walk.has_unknown_vrs:
-        return None
-    return b"".join(with_known_vrs(data_set.source, data_set.encoding))
+    return walk
 
 
 @contextmanager

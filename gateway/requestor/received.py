@@ -9,6 +9,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.datasets import DatasetError
 from gateway.dimse import status as codes
 from gateway.dimse.message import CStoreRQ
 from gateway.part10 import IdentityScan, file_meta
@@ -44,14 +45,20 @@ class Folder:
     """A handler that writes each instance to a Part 10 file of its own: FOLDER/UID.dcm.
 
     A file stands under that name only once it is whole; the same instance again takes its place.
-    `told` hears of each instance once it is answered.
+    `told` hears of each instance once it is answered. `check` is called with a file, where its data
+    set begins, and the transfer syntax, and raises DatasetError for one that is refused (C000).
     """
 
     def __init__(
-        self, folder: Path, told: Callable[[Received], None], source_ae_title: str = ""
+        self,
+        folder: Path,
+        told: Callable[[Received], None],
+        source_ae_title: str = "",
+        check: Callable[[Path, int, str], None] = lambda *_: None,
     ) -> None:
         self.folder = folder
         self.told = told
+        self.check = check
         self.source_ae_title = source_ae_title
         """For the File Meta Information."""
 
@@ -80,6 +87,7 @@ class _File:
             owner.source_ae_title,
         )
         self._gathered = bytearray(meta)
+        self._offset = len(meta)
         try:
             self._file = open(self._part, "xb", buffering=0)  # noqa: SIM115 - closed at the end
         except OSError as error:
@@ -106,6 +114,10 @@ class _File:
             return codes.DATA_SET_DOES_NOT_MATCH
         try:
             await asyncio.to_thread(self._keep)
+        except DatasetError as error:
+            self._drop()
+            self._tell(codes.CANNOT_UNDERSTAND, str(error))
+            return codes.CANNOT_UNDERSTAND
         except OSError as error:
             self._drop()
             self._tell(codes.OUT_OF_RESOURCES, str(error))
@@ -134,6 +146,7 @@ class _File:
     def _keep(self) -> None:
         self._flush()
         self._file.close()
+        self._owner.check(self._part, self._offset, self._syntax)
         os.replace(self._part, self._path)
 
     def _drop(self) -> None:

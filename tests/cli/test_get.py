@@ -109,6 +109,19 @@ def test_an_instance_that_was_refused_here_is_a_failure(tmp_path) -> None:
     assert [path.name for path in tmp_path.glob("*.dcm")] == [f"{fourth.uid}.dcm"]
 
 
+def test_an_instance_that_is_cut_is_refused(tmp_path) -> None:
+    first, second = instances.many(2)
+    peer = LyingPeer(
+        (wire.store_rq(first.uid, 1), first.data_set[:-5]),
+        (wire.store_rq(second.uid, 2), second.data_set),
+    )
+    status, text = get(peer, tmp_path)
+    assert (status, peer.answers) == (1, [0xC000, 0x0000])
+    assert f"not written: {first.uid}: (7FE0,0010) has " in text
+    assert "2 received, 1 written; success" in text
+    assert [path.name for path in tmp_path.iterdir()] == [f"{second.uid}.dcm"]
+
+
 ODD = {
     "priority 3": (wire.element(0x0700, wire.us(3)),),
     "no priority": (),
