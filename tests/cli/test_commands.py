@@ -188,7 +188,7 @@ def test_match_that_is_garbage_is_named_and_the_rest_shown() -> None:
     def script(acceptor: Acceptor) -> None:
         acceptor.accept()
         message = acceptor.message()
-        acceptor.respond(message, 0xFF00, b"\x28\x00\x10\x00US\x03\x00abc")
+        acceptor.respond(message, 0xFF00, b"\x28\x00\x10\x00US\x10\x00abc")
         acceptor.respond(message, 0xFF00, explicit_patient_id())
         acceptor.respond(message, 0)
         acceptor.release()

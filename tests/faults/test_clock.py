@@ -73,7 +73,7 @@ def test_the_wall_clock_jumps(folder, set_clock) -> None:
                 assert (told.errors, told.failed) == ([], {})
             peer.release()
         said = gateway.program.err.text
-        assert not re.search(r"WORKER_LOST|silent|A-ABORT|ended", said), said
+        assert not re.search(r"WORKER_LOST|silent|A-ABORT|ended:|ended=aborted", said), said
         years = years_of(gateway)
         assert {now, now + 10} & years, years
         assert min(years) < now - 5, "the clock was not moved at all"

@@ -103,7 +103,7 @@ def test_a_cable_is_pulled(part: float) -> None:
             )
         finally:
             peer.kill_all()
-        assert len(re.findall(SILENT, gateway.program.err.text)) == 1
+        assert len(re.findall(f" warning .*{SILENT}", gateway.program.err.text)) == 1
         assert read_archive(gateway.archive) == ([], [])
 
 

@@ -84,16 +84,32 @@ def test_to_storescp(tmp_path: Path, associations: int) -> None:
     assert Path(padded["path"]).name == "image_dfl.dcm"
 
 
+REFUSED = {
+    "MR_truncated.dcm",
+    "UN_sequence.dcm",
+    "no_meta_group_length.dcm",
+    "priv_SQ.dcm",
+    "rtplan_truncated.dcm",
+}
+"""Files that are cut, or have nothing that tells an instance."""
+
+
 @pytest.mark.parametrize("associations", [1, 4])
 def test_to_this_gateway(start_gateway, associations: int) -> None:
-    gateway = start_gateway()
+    # some of them have no Study Instance UID
+    gateway = start_gateway('[archive]\nincomplete = "keep"\n')
     _, files, summary = store(gateway.address, "--associations", associations)
     results = check_named(files)
     got, sent = peers.stored_fingerprints(gateway.archive.rglob("*.dcm")), peers.fingerprints()
-    assert set(got) == set(sent)
-    # some of them have the UID of another one, and are set aside with a warning
+    refused = {Path(one["path"]).name: one["reason"] for one in files if one["result"] == "refused"}
+    assert set(refused) == REFUSED
+    assert all("status 0xC000" in reason for reason in refused.values())
+    # What is stored is what was sent. Some have the UID of another one: the same instance in
+    # another transfer syntax is stored once, and another content is set aside with a warning.
+    assert set(got) <= set(sent)
+    assert len({uid for uid, *_ in sent} - {uid for uid, *_ in got}) <= len(REFUSED)
     assert results.total() - results["not DICOM"] == sent.total()
-    assert summary["stored"] == sent.total()
+    assert summary["stored"] == sent.total() - len(REFUSED)
 
 
 def test_everything_stored_is_status_0(tmp_path: Path) -> None:
