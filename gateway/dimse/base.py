@@ -122,7 +122,7 @@ def _parameters(kind: type[Message]) -> Iterator[Parameter]:
             yield Parameter(field.name, element.tag, element.keyword, default, required, decode)
 
 
-_PRIORITIES: dict[bytes, Priority] = {p.to_bytes(2, "little"): p for p in Priority}
+_PRIORITIES: dict[bytes, int] = {p.to_bytes(2, "little"): int(p) for p in Priority}
 """The priorities by their encoding; any other value has no meaning."""
 
 

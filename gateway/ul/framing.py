@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 HEADER_SIZE = PDU_HEADER.size
 """The size of a PDU header and also of a PDV item header, so the same code collects both."""
 _BOTH = Struct("!BxIIBB")
+_BOTH_SIZE = _BOTH.size
 EXCERPT = 64 * 1024
 """The maximum number of bytes of a traced P-DATA-TF that are stored."""
 
@@ -127,7 +128,7 @@ class Framer:
         if self._mode > _DATA or self._head or self.excerpt:
             return position, None
         end = len(view)
-        if self._mode is _HEADER and end - position >= _BOTH.size:
+        if self._mode is _HEADER and end - position >= _BOTH_SIZE:
             kind, length, pdv_length, context_id, control = _BOTH.unpack_from(view, position)
             stop = position + HEADER_SIZE + length
             # One PDV fills the PDU, and all of it is here: no state is needed.
@@ -139,7 +140,7 @@ class Framer:
                 and context_id in self.contexts
             ):
                 command, last = control & COMMAND != 0, control & LAST != 0
-                data = view[position + _BOTH.size : stop]
+                data = view[position + _BOTH_SIZE : stop]
                 return stop, PDataPart(context_id, command, last, data)
         if not self._pdv_left:
             position = self._open_pdv(view, position)
@@ -163,12 +164,12 @@ class Framer:
         Does nothing if they are not whole, or if anything about them is unusual.
         """
         if self._mode is _HEADER:
-            if len(view) - position < _BOTH.size:
+            if len(view) - position < _BOTH_SIZE:
                 return position
             kind, length, pdv_length, context_id, control = _BOTH.unpack_from(view, position)
             if kind != PDataTF.kind or length > self.max_pdu > 0:
                 return position
-            position_after, left = position + _BOTH.size, length - HEADER_SIZE
+            position_after, left = position + _BOTH_SIZE, length - HEADER_SIZE
         else:
             if len(view) - position < HEADER_SIZE:
                 return position

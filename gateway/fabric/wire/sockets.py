@@ -52,6 +52,8 @@ class SocketPort:
         descriptor may not say so.
         """
         self._socket = socket
+        # A socket looks each of its methods up among its options too, which takes longer.
+        self._send, self._recv, self._option = socket.send, socket.recv, socket.getsockopt
         self._plain = plain
         self._wake = wake
         self._lock = threading.Lock()
@@ -60,34 +62,33 @@ class SocketPort:
 
     def send(self, frames: Sequence[bytes | memoryview]) -> SendResult:
         """Send one message if that is possible at once."""
-        socket = self._socket
+        send = self._send
         last = len(frames) - 1
         with self._lock:
             try:
                 for frame in frames[:last]:
-                    socket.send(frame, _MORE)
-                socket.send(frames[last], _NOBLOCK, copy=False)
+                    send(frame, _MORE)
+                send(frames[last], _NOBLOCK, copy=False)
             except zmq.Again:
                 return SendResult.FULL
             except zmq.ZMQError as error:
                 if error.errno not in (zmq.EHOSTUNREACH, zmq.ENOTSOCK):
                     raise
                 return SendResult.UNREACHABLE
-            if not self._draining and int(socket.getsockopt(_EVENTS)) & _POLLIN:
+            if not self._draining and int(self._option(_EVENTS)) & _POLLIN:
                 self._wake()
         return SendResult.DONE
 
     def receive(self) -> Frames | None:
         """Return the next message, or None; the arrival of the next one wakes the loop."""
-        socket = self._socket
         with self._lock:
-            self._draining = bool(int(socket.getsockopt(_EVENTS)) & _POLLIN)
+            self._draining = bool(int(self._option(_EVENTS)) & _POLLIN)
             if not self._draining:
                 return None
             frames: Frames = []
             more = True
             while more:
-                frame = socket.recv(_NOBLOCK, copy=False)
+                frame = self._recv(_NOBLOCK, copy=False)
                 frames.append(frame.bytes if len(frames) < self._plain else frame.buffer)
                 more = frame.more  # much cheaper than to ask the socket for RCVMORE
             return frames
