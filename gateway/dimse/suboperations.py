@@ -46,12 +46,13 @@ class SuboperationCounters:
     def conclude(self, status: int) -> int:
         """Return the status of the final response to a worker's last `status`.
 
-        Unless the operation was cancelled, remaining sub-operations count as failed. A success
-        becomes the status that the counters imply.
+        Unless the operation was cancelled, remaining sub-operations count as failed. A success or
+        warning becomes the status that the counters imply.
         """
         if status != codes.CANCEL:
             self.give_up()
-        return self.status() if status == codes.SUCCESS else status
+        is_over = category(status) in (Category.SUCCESS, Category.WARNING)
+        return self.status() if is_over else status
 
     def status(self) -> int:
         """Return the final status if the worker reports success."""

@@ -82,14 +82,12 @@ class AE(EntitySettings, EntityContexts):
                 "At least one requested presentation context is required before associating "
                 "with a peer"
             )
+        options = {**self._own_options(max_pdu), **proposal_options(ext_neg or ())}
         proposal = Proposal(
             tuple((str(c.abstract_syntax), tuple(map(str, c.transfer_syntax))) for c in proposed),
             calling_ae_title=self.ae_title,
             called_ae_title=checks.ae_title(ae_title),
-            max_pdu=max_pdu,
-            implementation_class_uid=str(self.implementation_class_uid),
-            implementation_version_name=self.implementation_version_name or "",
-            **proposal_options(ext_neg or ()),
+            **options,
         )
         assoc = Association(self, address, proposal, Handlers(evt_handlers))
         with self._lock:
@@ -97,6 +95,13 @@ class AE(EntitySettings, EntityContexts):
             self._associations.append(assoc)
         assoc.request(address)
         return assoc
+
+    def _own_options(self, max_pdu: int) -> dict[str, Any]:
+        return {
+            "max_pdu": max_pdu,
+            "implementation_class_uid": str(self.implementation_class_uid),
+            "implementation_version_name": self.implementation_version_name or "",
+        }
 
     def _requested_associations(self) -> list[Association]:
         with self._lock:

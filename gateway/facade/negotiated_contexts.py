@@ -55,7 +55,7 @@ def _context(
     context = PresentationContext()
     context.context_id = context_id
     context.abstract_syntax = abstract
-    context.transfer_syntax.extend(any_uid(syntax) for syntax in transfer)  # type: ignore[misc]
+    context.transfer_syntax.extend(any_uid(syntax) for syntax in transfer)
     context.result = result
     if roles is not None:
         context.as_scu, context.as_scp = roles

@@ -1,13 +1,16 @@
 """Negotiation items for `ext_neg`, by pynetdicom's names (PS3.7 D.3.3).
 
-An item may be created empty and filled in. `AE.associate` checks it and raises ValueError.
+An item may be created empty and filled in. What is assigned is checked at once; `AE.associate`
+checks that the item is complete, and raises ValueError.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from gateway.facade import item_checks as check
+from gateway.facade.item_checks import CheckedItem
 from gateway.ul import items as ul
 
 if TYPE_CHECKING:
@@ -19,9 +22,13 @@ _WITH_PASSCODE = 2
 
 
 @dataclass
-class AsynchronousOperationsWindowNegotiation:
+class AsynchronousOperationsWindowNegotiation(CheckedItem):
     """Operations that may be in progress at once (PS3.7 D.3.3.3); 0: any number."""
 
+    checks: ClassVar = {
+        "maximum_number_operations_invoked": check.number,
+        "maximum_number_operations_performed": check.number,
+    }
     maximum_number_operations_invoked: int = 1
     maximum_number_operations_performed: int = 1
 
@@ -35,9 +42,14 @@ class AsynchronousOperationsWindowNegotiation:
 
 
 @dataclass
-class SCP_SCU_RoleSelectionNegotiation:  # noqa: N801 - pynetdicom's
+class SCP_SCU_RoleSelectionNegotiation(CheckedItem):  # noqa: N801 - pynetdicom's
     """Roles of the requestor for a SOP class (PS3.7 D.3.3.4); `build_role` is shorter."""
 
+    checks: ClassVar = {
+        "sop_class_uid": check.optional_uid,
+        "scu_role": check.optional_boolean,
+        "scp_role": check.optional_boolean,
+    }
     sop_class_uid: str | None = None
     scu_role: bool | None = None
     scp_role: bool | None = None
@@ -51,9 +63,13 @@ class SCP_SCU_RoleSelectionNegotiation:  # noqa: N801 - pynetdicom's
 
 
 @dataclass
-class SOPClassExtendedNegotiation:
+class SOPClassExtendedNegotiation(CheckedItem):
     """Service class application information (PS3.7 D.3.3.5)."""
 
+    checks: ClassVar = {
+        "sop_class_uid": check.optional_uid,
+        "service_class_application_information": check.optional_bytes,
+    }
     sop_class_uid: str | None = None
     service_class_application_information: bytes | None = None
 
@@ -66,9 +82,14 @@ class SOPClassExtendedNegotiation:
 
 
 @dataclass
-class SOPClassCommonExtendedNegotiation:
+class SOPClassCommonExtendedNegotiation(CheckedItem):
     """The service class and general SOP classes of a SOP class (PS3.7 D.3.3.6)."""
 
+    checks: ClassVar = {
+        "sop_class_uid": check.optional_uid,
+        "service_class_uid": check.optional_uid,
+        "related_general_sop_class_identification": check.uid_list,
+    }
     sop_class_uid: str | None = None
     service_class_uid: str | None = None
     related_general_sop_class_identification: list[str] = field(default_factory=list)
@@ -83,14 +104,21 @@ class SOPClassCommonExtendedNegotiation:
 
 
 @dataclass
-class UserIdentityNegotiation:
+class UserIdentityNegotiation(CheckedItem):
     """The user of the requestor (PS3.7 D.3.3.7); `repr` leaves its secrets out."""
 
+    checks: ClassVar = {
+        "user_identity_type": check.identity_type,
+        "positive_response_requested": check.boolean,
+        "primary_field": check.optional_bytes,
+        "secondary_field": check.optional_bytes,
+        "server_response": check.optional_bytes,
+    }
     user_identity_type: int | None = None
     """1 user name, 2 user name and passcode, 3 Kerberos, 4 SAML, 5 JWT."""
     positive_response_requested: bool = False
-    primary_field: bytes | str | None = field(default=None, repr=False)
-    secondary_field: bytes | str | None = field(default=None, repr=False)
+    primary_field: bytes | None = field(default=None, repr=False)
+    secondary_field: bytes | None = field(default=None, repr=False)
     server_response: bytes | None = field(default=None, repr=False)
     """The acceptor's answer."""
 
@@ -106,8 +134,8 @@ class UserIdentityNegotiation:
         return ul.UserIdentityRQ(
             self.user_identity_type,
             self.positive_response_requested,
-            _bytes(self.primary_field),
-            _bytes(passcode or b""),
+            self.primary_field,
+            passcode or b"",
         )
 
     @classmethod
@@ -115,18 +143,61 @@ class UserIdentityNegotiation:
         """Return the item for the sub-item of either side."""
         if isinstance(item, ul.UserIdentityRQ):
             asked = item.positive_response_requested
-            return cls(item.type, asked, item.primary_field, item.secondary_field)
+            made = cls(None, asked, item.primary_field, item.secondary_field)
+            object.__setattr__(made, "user_identity_type", item.type)  # perhaps a reserved one
+            return made
         return cls(server_response=item.server_response)
 
 
-Item: TypeAlias = (
+@dataclass
+class MaximumLengthNotification(CheckedItem):
+    """The longest P-DATA-TF that this side receives, in bytes; 0: any (PS3.8 D.1)."""
+
+    checks: ClassVar = {"maximum_length_received": check.number}
+    maximum_length_received: int = 16382
+
+    def option(self) -> dict[str, Any]:
+        """Return the argument of a `Proposal`."""
+        return {"max_pdu": self.maximum_length_received}
+
+
+@dataclass
+class ImplementationClassUIDNotification(CheckedItem):
+    """The implementation class UID of this side (PS3.7 D.3.3.2.1)."""
+
+    checks: ClassVar = {"implementation_class_uid": check.optional_uid}
+    implementation_class_uid: str | None = None
+
+    def option(self) -> dict[str, Any]:
+        """Return the argument of a `Proposal`; raise ValueError."""
+        uid = _uid(self.implementation_class_uid, "implementation_class_uid")
+        return {"implementation_class_uid": uid}
+
+
+@dataclass
+class ImplementationVersionNameNotification(CheckedItem):
+    """The implementation version name of this side (PS3.7 D.3.3.2.3)."""
+
+    implementation_version_name: str | None = None
+
+    def option(self) -> dict[str, Any]:
+        """Return the argument of a `Proposal`."""
+        return {"implementation_version_name": self.implementation_version_name or ""}
+
+
+Notification: TypeAlias = (
+    MaximumLengthNotification
+    | ImplementationClassUIDNotification
+    | ImplementationVersionNameNotification
+)
+SubItem: TypeAlias = (
     AsynchronousOperationsWindowNegotiation
     | SCP_SCU_RoleSelectionNegotiation
     | SOPClassExtendedNegotiation
     | SOPClassCommonExtendedNegotiation
     | UserIdentityNegotiation
-    | ul.RoleSelection
 )
+Item: TypeAlias = SubItem | Notification
 
 
 def proposal_options(items: Iterable[Item]) -> dict[str, Any]:
@@ -136,6 +207,9 @@ def proposal_options(items: Iterable[Item]) -> dict[str, Any]:
     common: list[ul.SopClassCommonExtended] = []
     found: dict[str, Any] = {"roles": roles, "extended": extended}
     for item in items:
+        if isinstance(item, Notification):
+            found |= item.option()
+            continue
         match _sub_item(item):
             case ul.RoleSelection(sop_class_uid=uid, scu_role=scu, scp_role=scp):
                 roles[str(uid)] = (bool(scu), bool(scp))
@@ -151,18 +225,14 @@ def proposal_options(items: Iterable[Item]) -> dict[str, Any]:
 
 
 def _sub_item(item: Any) -> Any:
-    if not isinstance(item, Item):
+    if not isinstance(item, SubItem):
         raise TypeError(
             f"ext_neg has items of gateway.pdu_primitives, or of build_role, not {item!r:.80}"
         )
-    return item if isinstance(item, ul.RoleSelection) else item.item()
+    return item.item()
 
 
 def _uid(value: str | None, name: str) -> str:
     if not value:
         raise ValueError(f"{name} is not set")
     return str(value)
-
-
-def _bytes(value: bytes | str) -> bytes:
-    return value if isinstance(value, bytes) else value.encode("utf-8")

@@ -10,13 +10,17 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway import uid as registry
+from gateway.datasets.coding import any_uid
 from gateway.dimse.usual_storage import storage_sop_classes, usual_storage_sop_classes
+from gateway.facade import item_checks as check
+from gateway.facade.negotiation_items import SCP_SCU_RoleSelectionNegotiation
 from gateway.facade.pynetdicom_names import names
-from gateway.facade.sop_classes import UID, SOPClass, sop_classes_of
-from gateway.ul.items import RoleSelection
+from gateway.facade.sop_classes import SOPClass, sop_classes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from pydicom.uid import UID
 
 DEFAULT_TRANSFER_SYNTAXES: list[str] = [
     registry.IMPLICIT_VR_LITTLE_ENDIAN,
@@ -43,7 +47,7 @@ class PresentationContextTuple(NamedTuple):
     """An accepted context as event handlers see it."""
 
     context_id: int
-    abstract_syntax: UID
+    abstract_syntax: SOPClass
     transfer_syntax: UID
 
 
@@ -56,12 +60,29 @@ class PresentationContext:
         self._transfer_syntax: list[UID] = []
         self.result: int | None = None
         """None while proposed; then 0, accepted, to 4 (PS3.8 table 9-18)."""
-        self.scu_role: bool | None = None
-        self.scp_role: bool | None = None
-        """In a supported context: the roles that the requestor may have. None: the default."""
+        self._scu_role: bool | None = None
+        self._scp_role: bool | None = None
         self.as_scu: bool | None = None
         self.as_scp: bool | None = None
         """In an accepted context: the roles of this side."""
+
+    @property
+    def scu_role(self) -> bool | None:
+        """In a supported context: whether the requestor may be SCU. None: the default."""
+        return self._scu_role
+
+    @scu_role.setter
+    def scu_role(self, value: bool | None) -> None:
+        self._scu_role = check.optional_boolean(value, "scu_role")
+
+    @property
+    def scp_role(self) -> bool | None:
+        """In a supported context: whether the requestor may be SCP. None: the default."""
+        return self._scp_role
+
+    @scp_role.setter
+    def scp_role(self, value: bool | None) -> None:
+        self._scp_role = check.optional_boolean(value, "scp_role")
 
     @property
     def context_id(self) -> int | None:
@@ -80,8 +101,8 @@ class PresentationContext:
         return self._abstract_syntax
 
     @abstract_syntax.setter
-    def abstract_syntax(self, value: str | bytes | None) -> None:
-        self._abstract_syntax = None if value is None else SOPClass(_text(value))
+    def abstract_syntax(self, value: str | bytes) -> None:
+        self._abstract_syntax = SOPClass(_text(value))
 
     @property
     def transfer_syntax(self) -> list[UID]:
@@ -98,7 +119,7 @@ class PresentationContext:
 
     def add_transfer_syntax(self, syntax: str | bytes | None) -> None:
         """Append a transfer syntax that is not there yet."""
-        if syntax and (uid := UID(_text(syntax))) not in self._transfer_syntax:
+        if syntax and (uid := any_uid(_text(syntax))) not in self._transfer_syntax:
             self._transfer_syntax.append(uid)
 
     @property
@@ -165,9 +186,11 @@ def build_context(
     return context
 
 
-def build_role(uid: str, scu_role: bool = False, scp_role: bool = False) -> RoleSelection:
+def build_role(
+    uid: str, scu_role: bool = False, scp_role: bool = False
+) -> SCP_SCU_RoleSelectionNegotiation:
     """Return an item for `ext_neg`: roles of the requestor for a SOP class (PS3.7 D.3.3.4)."""
-    return RoleSelection(UID(_text(uid)), scu_role, scp_role)
+    return SCP_SCU_RoleSelectionNegotiation(any_uid(_text(uid)), scu_role, scp_role)
 
 
 _SERVICES = names("contexts")

@@ -60,6 +60,8 @@ class RequestorSender(DimseSender):
             self._loop.run(self._watched.send_message(accepted[context_id], CCancelRQ(msg_id)))
         except AssociationError as error:
             log.warning("C-CANCEL was not sent: %s", error)
+        except GatewayError as error:
+            raise ValueError(str(error)) from error
         self._events.flush()
 
     def usable_contexts(self) -> Collection[AcceptedContext]:

@@ -19,7 +19,8 @@ from gateway.datasets import DatasetError, select_context
 from gateway.datasets.coding import encode
 from gateway.datasets.conversion import fit
 from gateway.dimse import message as dimse
-from gateway.errors import GatewayError
+from gateway.dimse.command_elements import Priority
+from gateway.errors import GatewayError, LocalProtocolError
 from gateway.sdk.peer_responses import QUERIES, answer_of
 from gateway.uid import VERIFICATION
 
@@ -262,7 +263,12 @@ class DimseSender(ABC):
     def _responses(
         self, context: AcceptedContext, request: Request, data: bytes | Instance | None
     ) -> Iterator[Answers]:
-        """Send a request at once, not only when the iteration begins; return its responses."""
+        """Send a request at once, not only when the iteration begins; return its responses.
+
+        Raises ValueError or TypeError, before anything is sent, if the request has a parameter that
+        the peer would have to refuse.
+        """
+        _check_parameters(request)
         try:
             responses = self._begin(context, request, data)
         except NoResponse as error:
@@ -289,6 +295,19 @@ class DimseSender(ABC):
         kind = request.command_field.name
         log.error("association=%s no response to %s: %s", self.id, kind, error)
         return Dataset(), None
+
+
+def _check_parameters(request: Request) -> None:
+    priority = getattr(request, "priority", Priority.MEDIUM)
+    if priority not in tuple(Priority):
+        raise ValueError(f"Priority must be 0, 1 or 2, not {priority!r}")
+    for name in ("event_type_id", "action_type_id"):
+        if not isinstance(getattr(request, name, 0), int):
+            raise TypeError(f"{name} must be int, not {getattr(request, name)!r:.80}")
+    try:
+        request.encode()
+    except LocalProtocolError as error:
+        raise ValueError(str(error)) from error
 
 
 def _encoded(dataset: Dataset | None, context: AcceptedContext) -> bytes | None:

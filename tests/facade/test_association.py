@@ -308,7 +308,7 @@ def test_a_file_that_needs_another_syntax(facade, tmp_path, monkeypatch):
         (gateway.pdu_primitives.SCP_SCU_RoleSelectionNegotiation(CT), "scu_role"),
         (gateway.pdu_primitives.SOPClassExtendedNegotiation(CT), "bytes"),
         (gateway.pdu_primitives.SOPClassCommonExtendedNegotiation(CT), "service_class_uid"),
-        (gateway.pdu_primitives.AsynchronousOperationsWindowNegotiation(-1), "operations"),
+        (gateway.pdu_primitives.AsynchronousOperationsWindowNegotiation(70_000), "operations"),
     ],
 )
 def test_items_that_are_not_filled_in(facade, item, text):

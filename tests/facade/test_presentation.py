@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import pynetdicom
+import pynetdicom.pdu_primitives
 import pynetdicom.presentation as theirs
 import pynetdicom.sop_class as their_sop_class
 import pytest
+from pydicom.uid import UID
 from pynetdicom import ALL_TRANSFER_SYNTAXES as THEIR_TRANSFER_SYNTAXES
 
+import gateway
 from gateway import presentation, service_class, sop_class
 from gateway.presentation import PresentationContext, build_context, build_role
 from gateway.uid import KEYWORDS, UIDS
@@ -102,8 +106,9 @@ def test_wrong_uids_and_lists_are_refused():
         context.transfer_syntax = "1.2.840.10008.1.2"
     context.abstract_syntax = b"1.2.3"
     assert context.abstract_syntax == "1.2.3"
-    context.abstract_syntax = None
-    assert repr(context) == "no abstract syntax"
+    with pytest.raises(TypeError, match="str"):
+        context.abstract_syntax = None
+    assert repr(PresentationContext()) == "no abstract syntax"
 
 
 def test_equality_and_hash():
@@ -158,3 +163,90 @@ def test_sop_classes_know_the_registry():
     with pytest.raises(AttributeError, match="NoSuchStorage"):
         _ = sop_class.NoSuchStorage
     assert "MRImageStorage" in dir(sop_class)
+
+
+UIDS_GIVEN = ("1.2.3", b"1.2.3", None, 5, "1" * 65)
+ASSIGNED = {
+    "SCP_SCU_RoleSelectionNegotiation": {
+        "sop_class_uid": UIDS_GIVEN,
+        "scu_role": (True, None, 1, "x"),
+        "scp_role": (False, None, 0),
+    },
+    "SOPClassExtendedNegotiation": {
+        "sop_class_uid": UIDS_GIVEN,
+        "service_class_application_information": (b"x", "x", None, 5),
+    },
+    "SOPClassCommonExtendedNegotiation": {
+        "sop_class_uid": UIDS_GIVEN,
+        "service_class_uid": UIDS_GIVEN,
+        "related_general_sop_class_identification": ([], ["1.2"], "1.2", [5], None, ("1.2",)),
+    },
+    "AsynchronousOperationsWindowNegotiation": {
+        "maximum_number_operations_invoked": (1, 0, -1, "x", None),
+        "maximum_number_operations_performed": (1, -1, "x"),
+    },
+    "UserIdentityNegotiation": {
+        "user_identity_type": (1, 5, 6, 0, "x", None),
+        "positive_response_requested": (True, None, 1, "x"),
+        "primary_field": (b"x", "x", None, 5),
+        "secondary_field": (b"x", "x", None, 5),
+        "server_response": (b"x", "x", None, 5),
+    },
+    "MaximumLengthNotification": {"maximum_length_received": (0, 5, -1, "x", None)},
+    "PresentationContext": {
+        "scu_role": (None, True, 1, "x"),
+        "scp_role": (None, True, 1, "x"),
+        "context_id": (1, 2, 257, None, "x"),
+        "abstract_syntax": ("1.2.3", b"1.2.3", 5, None, "1" * 65),
+        "transfer_syntax": (["1.2"], "1.2", None, ["1" * 65]),
+    },
+}
+CASES = [(kind, name, v) for kind, of in ASSIGNED.items() for name, vs in of.items() for v in vs]
+
+
+def assigned(lib, kind, name, value):
+    module = lib.presentation if kind == "PresentationContext" else lib.pdu_primitives
+    made = getattr(module, kind)()
+    try:
+        setattr(made, name, value)
+    except (TypeError, ValueError) as error:
+        return type(error)
+    return getattr(made, name)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("kind", "name", "value"), CASES)
+def test_what_is_assigned_is_checked_as_by_pynetdicom(kind, name, value):
+    assert assigned(gateway, kind, name, value) == assigned(pynetdicom, kind, name, value)
+
+
+def test_transfer_syntaxes_know_themselves():
+    for context in (build_context("1.2.3"), presentation.VerificationPresentationContexts[0]):
+        first = context.transfer_syntax[0]
+        assert isinstance(first, UID)
+        assert (first.is_implicit_VR, first.is_little_endian, first.is_deflated) == (
+            True,
+            True,
+            False,
+        )
+    with pytest.raises(TypeError, match="scu_role"):
+        build_role("1.2.3", scu_role=1)
+
+
+def test_the_usual_items_may_stand_in_ext_neg(facade):
+    server = facade.serve()
+    items = gateway.pdu_primitives
+    assoc = facade.associate(
+        server,
+        ext_neg=[
+            items.MaximumLengthNotification(20_000),
+            items.ImplementationClassUIDNotification("1.2.3"),
+            items.ImplementationVersionNameNotification("MINE"),
+        ],
+    )
+    (theirs,) = server.active_associations
+    said = theirs.requestor
+    assert said.maximum_length == 20_000
+    assert said.implementation_class_uid == "1.2.3"
+    assert said.implementation_version_name == "MINE"
+    assoc.release()

@@ -16,6 +16,7 @@ from tests.interop.both import (
     FIND,
     GET,
     MOVE,
+    PRINTER,
     RELEVANT_PATIENT,
     UNCOMPRESSED,
     WAIT,
@@ -162,6 +163,34 @@ def test_nobody_bound_to_store(pair):
     departure = 0xA700 if pair.is_gateway_server else 0xC211
     assert send(assoc, "c_store", instance()).Status == departure
     finish(assoc)
+
+
+WRONG = {
+    "priority": ("c_store", (instance(),), {"priority": 3}, ValueError),
+    "message-id": ("c_store", (instance(),), {"msg_id": 0x10000}, ValueError),
+    "message-id-echo": ("c_echo", (), {"msg_id": -1}, ValueError),
+    "find-priority": ("c_find", (data_set(), FIND), {"priority": -1}, ValueError),
+    "find-message-id": ("c_find", (data_set(), FIND), {"msg_id": 0x10000}, ValueError),
+    "destination": ("c_move", (data_set(), "A" * 17, MOVE), {}, ValueError),
+    "no-destination": ("c_move", (data_set(), "", MOVE), {}, ValueError),
+    "originator-id": ("c_store", (instance(),), {"originator_id": 0x10000}, ValueError),
+    "action-type": ("n_action", (None, "a", PRINTER, "1.2.3"), {}, TypeError),
+    "event-type": ("n_event_report", (None, "a", PRINTER, "1.2.3"), {}, TypeError),
+    "tag": ("n_get", (["Nope"], PRINTER, "1.2.3"), {}, ValueError),
+}
+
+
+@pytest.mark.parametrize("argument", WRONG)
+def test_what_the_peer_would_have_to_refuse_is_not_sent(pair, argument):
+    what, args, options, error = WRONG[argument]
+    received = Told()
+    contexts = [CT, ECHO, FIND, MOVE, PRINTER]
+    server = pair.serve(contexts, [("EVT_DIMSE_RECV", lambda event: received.put(event.name))])
+    assoc = pair.associate(server, contexts)
+    with pytest.raises(error):
+        list(getattr(assoc, f"send_{what}")(*args, **options))
+    finish(assoc)
+    assert received.is_empty
 
 
 # query
@@ -320,6 +349,10 @@ GETS = {
     "no-status": (yielding(1, (data_set(), None)), [0xC001]),
     "text": (yielding(1, ("pending", instance(1))), [0xC002]),
     "failure": (yielding(1, (0xA900, None)), [0xA900]),
+    "warning-with-all-stored": (
+        yielding(1, (0xFF00, instance(1)), (0xB000, None)),
+        [0xFF00, 0x0000],
+    ),
 }
 
 
@@ -328,6 +361,23 @@ def test_status_of_a_get_handler(pair, mistake):
     handler, expected = GETS[mistake]
     seen, _, _ = get(pair, handler)
     assert [status for status, *_ in seen] == expected
+
+
+@pytest.mark.parametrize("last", [0x0000, 0xB000])
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        ([0x0000, 0x0000], 0x0000),
+        ([0x0000, 0xA700], 0xB000),
+        ([0xB000, 0x0000], 0xB000),
+        ([0xA700, 0xA700], 0xA702),
+    ],
+)
+def test_the_final_status_of_a_get_comes_from_the_counters(pair, last, stored, expected):
+    answers = iter(stored)
+    handler = yielding(2, (0xFF00, instance(1)), (0xFF00, instance(2)), (last, None))
+    seen, _, _ = get(pair, handler, lambda event: next(answers))
+    assert seen[-1][0] == expected
 
 
 def test_move(pair):
