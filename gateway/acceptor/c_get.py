@@ -122,7 +122,9 @@ class GetRequest(StreamedRequest):
             return
         await self._answers.skip()
         self._tally.count(status, uid)
-        self.respond(PENDING, self._tally.elements(with_remaining=True))
+        pending = {"status": PENDING, "elements": answer.payload.get("elements", {})}
+        _, elements = self.status(pending)
+        self.respond(PENDING, {**elements, **self._tally.elements(with_remaining=True)})
         await self.engine.transport.drain()
         self.consumed()
 

@@ -19,7 +19,7 @@ from gateway.facade.requestor_thread import shared_loop
 from gateway.facade.service_user import ServiceUserView
 from gateway.facade.watched_association import WatchedAssociation
 from gateway.requestor import AssociationError, Rejected, Released, Timeouts
-from gateway.sdk.assoc import HasMode
+from gateway.sdk.assoc import AssociationProxy, HasMode
 
 if TYPE_CHECKING:
     from gateway.facade.entity_settings import EntitySettings
@@ -215,6 +215,10 @@ class Association(RequestorSender, BindsHandlers, HasMode):
     def _rebound(self) -> None:
         if not self._watched.is_ended:
             self._loop.call(self._watched.rebound)
+
+
+Association.register(AssociationProxy)
+"""So `isinstance(event.assoc, Association)` is true in a server, too."""
 
 
 def timeouts_of(ae: EntitySettings) -> Timeouts:

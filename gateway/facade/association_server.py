@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
 from gateway.events import EVT_ABORTED, EVT_ESTABLISHED, EVT_RELEASED
@@ -68,7 +68,8 @@ _running: WeakSet[AssociationServer] = WeakSet()
 class AssociationServer(BindsHandlers):
     """Accepts associations; `AE.start_server` and `AE.make_server` return one.
 
-    It listens from the beginning, and accepts from `start` or `serve_forever` on.
+    It listens from the beginning, and accepts from `start` or `serve_forever` on. A `with`
+    statement shuts it down at its end.
     """
 
     drain_timeout = 5.0
@@ -104,6 +105,12 @@ class AssociationServer(BindsHandlers):
     def __repr__(self) -> str:
         return f"<AssociationServer {self.ae_title} at {self.server_address}>"
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+
     def start(self) -> None:
         """Return when associations are accepted; raise RuntimeError if the acceptor fails."""
         with self._lock:
@@ -138,6 +145,7 @@ class AssociationServer(BindsHandlers):
             association=settings.association,
         )
         self._session = Session(self._handlers, worker)
+        self._session.serve_as(self.ae)
         self._session.start()
 
     def serve_forever(self, poll_interval: float = 0.5) -> None:  # noqa: ARG002 - socketserver's

@@ -16,6 +16,7 @@ from gateway.facade import item_checks as check
 from gateway.facade.negotiation_items import SCP_SCU_RoleSelectionNegotiation
 from gateway.facade.pynetdicom_names import names
 from gateway.facade.sop_classes import SOPClass, sop_classes_of
+from gateway.sdk.assoc import RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,14 +33,6 @@ DEFAULT_TRANSFER_SYNTAXES: list[str] = [
 
 ALL_TRANSFER_SYNTAXES: list[str] = list(registry.NETWORK_TRANSFER_SYNTAXES)
 
-_RESULTS = {
-    None: "Pending",
-    0: "Accepted",
-    1: "User Rejected",
-    2: "Provider Rejected",
-    3: "Abstract Syntax Not Supported",
-    4: "Transfer Syntax(es) Not Supported",
-}
 _LAST_ID = 255
 
 
@@ -134,7 +127,7 @@ class PresentationContext:
     @property
     def status(self) -> str:
         """The result in words."""
-        return _RESULTS.get(self.result, "Unknown")
+        return RESULTS.get(self.result, "Unknown")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PresentationContext):

@@ -7,13 +7,14 @@ once here and the events share the result.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gateway.datasets.coding import any_uid
 from gateway.fabric.wire.frames import unpack
 from gateway.sdk.command_sender import CommandSender
+from gateway.sdk.request_parameters import RequestContext
 from gateway.ul.negotiation import AcceptedContext
 
 if TYPE_CHECKING:
@@ -83,6 +84,10 @@ class ServiceUser(HasMode):
     """SOP class -> the requestor's (SCU role, SCP role)."""
     asynchronous_operations: tuple[int, int]
     """The maximum numbers of operations invoked and performed; (1, 1) if not negotiated."""
+    requested_contexts: list[NegotiatedContext] = field(default_factory=list, repr=False)
+    """Of the requestor: what it proposes."""
+    supported_contexts: list[Any] = field(default_factory=list, repr=False)
+    """Of the acceptor: the contexts of its AE, if that is in this process."""
 
     @property
     def info(self) -> dict[str, Any]:
@@ -93,6 +98,17 @@ class ServiceUser(HasMode):
             "mode": self.mode,
             "pdv_size": self.maximum_length,
         }
+
+
+RESULTS = {
+    None: "Pending",
+    0: "Accepted",
+    1: "User Rejected",
+    2: "Provider Rejected",
+    3: "Abstract Syntax Not Supported",
+    4: "Transfer Syntax(es) Not Supported",
+}
+"""The results of a presentation context in words (PS3.8 table 9-18)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +123,19 @@ class NegotiatedContext:
     """0, accepted, to 4 (PS3.8 table 9-18); None if not decided yet."""
     as_scu: bool = False
     as_scp: bool = False
+
+    @property
+    def as_tuple(self) -> RequestContext:
+        """The context as `event.context` has it."""
+        if not self.transfer_syntax:
+            raise ValueError("the context was not negotiated")
+        syntax = self.transfer_syntax[0]
+        return RequestContext(self.context_id, self.abstract_syntax, syntax)
+
+    @property
+    def status(self) -> str:
+        """The result in words."""
+        return RESULTS.get(self.result, "Unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +164,32 @@ class AssociationProxy(CommandSender, HasMode):
         """The name of the association in log lines and events."""
         return str(self._values.get("id", ""))
 
+    @property
+    def name(self) -> str:
+        """The same as `id`."""
+        return self.id
+
+    @property
+    def acse_timeout(self) -> float | None:
+        """The one of its AE, as are the others."""
+        return getattr(self.ae, "acse_timeout", None)
+
+    @property
+    def dimse_timeout(self) -> float | None:
+        return getattr(self.ae, "dimse_timeout", None)
+
+    @property
+    def network_timeout(self) -> float | None:
+        return getattr(self.ae, "network_timeout", None)
+
+    def kill(self) -> None:
+        """Abort the association."""
+        self.abort()
+
+    def is_alive(self) -> bool:
+        """Tell whether the association is established; pynetdicom's is a thread."""
+        return self.is_established
+
     @cached_property
     def acceptor_name(self) -> str:
         """The name of the acceptor process that holds the association, such as `acceptor-0`."""
@@ -161,17 +216,20 @@ class AssociationProxy(CommandSender, HasMode):
         return address(self._values.get("remote"))
 
     @property
-    def ae(self) -> LocalAE:
-        """The application entity of this gateway, which has its `ae_title`."""
-        return LocalAE(str(self._values.get("ae_title", "")))
+    def ae(self) -> Any:
+        """The application entity of this gateway: the `AE` of a server, or its `ae_title` alone."""
+        own = getattr(self._send_command, "ae", None)
+        return own if own is not None else LocalAE(str(self._values.get("ae_title", "")))
 
     @cached_property
     def requestor(self) -> ServiceUser:
-        return _service_user("requestor", self._values.get("requestor"))
+        said = _service_user("requestor", self._values.get("requestor"))
+        return replace(said, requested_contexts=self.requested_contexts)
 
     @cached_property
     def acceptor(self) -> ServiceUser:
-        return _service_user("acceptor", self._values.get("acceptor_info"))
+        said = _service_user("acceptor", self._values.get("acceptor_info"))
+        return replace(said, supported_contexts=list(getattr(self.ae, "supported_contexts", ())))
 
     @cached_property
     def requested_contexts(self) -> list[NegotiatedContext]:

@@ -56,7 +56,12 @@ class GetAnswers:
                 self._state = GetHandlerState.PAIRS
             return answer
         answer, instance = suboperation_pair(self._event, value)
-        return answer if answer.final else self._suboperation(instance)
+        if answer.final:
+            return answer
+        begun = self._suboperation(instance)
+        if elements := answer.payload.get("elements"):
+            return Answer({**begun.payload, "elements": elements}, begun.data, begun.final)
+        return begun
 
     def rest(self) -> Iterator[Answer]:
         """Yield the answers that have the rest of the data set in the last one."""

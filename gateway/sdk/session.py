@@ -106,6 +106,11 @@ class Session:
         self.on_beat: Callable[[Session], None] = lambda _session: None
         """Called at each heartbeat, on the thread that takes requests and sends answers."""
 
+    def serve_as(self, ae: object) -> None:
+        """Let associations have this application entity as their `ae`; before `start`."""
+        self._send_command = partial(self._call)
+        self._send_command.ae = ae  # type: ignore[attr-defined]
+
     # Starting
 
     def start(

@@ -60,6 +60,8 @@ class MoveAnswers:
         self._state = MoveHandlerState.DESTINATION
         self._unreachable = codes.MOVE_DESTINATION_UNKNOWN
         """The status if the destination accepts no association."""
+        self._elements: dict[str, Any] = {}
+        """Of the handler's last pending status."""
         self._in_flight = SuboperationsInFlight(event, peer_time)
 
     def __call__(self, value: Any) -> Answer | None:
@@ -71,7 +73,10 @@ class MoveAnswers:
                 return self._number(value)
             case MoveHandlerState.PAIRS:
                 answer, instance = stream_values.suboperation_pair(self._event, value)
-                return self._final(answer) if answer.final else self._suboperation(instance)
+                if answer.final:
+                    return self._final(answer)
+                self._elements = answer.payload.get("elements", {})
+                return self._suboperation(instance)
 
     def rest(self) -> tuple[Answer, ...]:
         """Return nothing: each value is one answer."""
@@ -169,7 +174,8 @@ class MoveAnswers:
         if not self._in_flight.count_answered():
             return None
         counters = self._in_flight.counters.elements(with_remaining=True)
-        return Answer({"status": codes.PENDING, "elements": counters}, final=False)
+        elements = {**self._elements, **counters}
+        return Answer({"status": codes.PENDING, "elements": elements}, final=False)
 
     def _final(self, answer: Answer) -> Answer:
         """Return the last answer with its counters, once the associations are released."""
