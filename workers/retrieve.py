@@ -123,9 +123,10 @@ def _failure(event: Event, error: BadIdentifier | GatewayError) -> Dataset:
     """Return the status for an identifier that is not valid, or an index that fails."""
     if isinstance(error, BadIdentifier):
         return status_with_comment(status.DATA_SET_DOES_NOT_MATCH, str(error), error.tag)
-    log.error("association=%s %s failed: %s", event.assoc_name, event.name, error)
     if isinstance(error, DatasetError):
+        log.warning("association=%s %s refused: %s", event.assoc_name, event.name, error)
         return not_understood(error)
+    log.error("association=%s %s failed: %s", event.assoc_name, event.name, error)
     return status_with_comment(status.UNABLE_TO_COUNT_MATCHES, str(error))
 
 

@@ -201,9 +201,10 @@ class Inbox:
             message_id = request.message_id
             return self._engine.port.receive(context, begun)
         except DimseError as error:
+            name = request.command_field.name.replace("_", "-")
             log.warning(
                 "association=%s %s refused status=0x%04X: %s",
-                *(self._engine.name, type(request).__name__, error.status, error),
+                *(self._engine.name, name, error.status, error),
             )
             self.refused += 1
             response = request.response(error.status, error_comment=str(error))

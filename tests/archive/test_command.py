@@ -165,13 +165,14 @@ def test_verify_compares_attributes(archive):
 
 
 def test_ls_incomplete(tmp_path):
-    made = instance(StudyInstanceUID="", SOPInstanceUID="1.9")
+    made = instance(StudyInstanceUID="", SeriesInstanceUID="", SOPInstanceUID="1.9")
     with Running(tmp_path, incomplete="keep") as running:
         assert running.ask(offer(None, made.data_set, "1.9")) == 0x0000
     program = run_cli("archive", "ls", "--incomplete", "--data", tmp_path)
     assert program.popen.returncode == 0
     assert program.out.lines[0].startswith("1.9 ")
-    assert program.out.lines[0].endswith("without a Study Instance UID")
+    lacking = "without a Study Instance UID and without a Series Instance UID"
+    assert program.out.lines[0].endswith(lacking)
     assert program.out.lines[1] == "1 incomplete instances"
 
 

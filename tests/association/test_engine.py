@@ -332,7 +332,7 @@ def test_requests_beyond_the_queue_pause_reading() -> None:
     run(work)
 
 
-def test_a_message_id_in_use_is_refused() -> None:
+def test_a_message_id_in_use_is_refused(caplog) -> None:
     async def work() -> None:
         alone = Alone(Side.ACCEPTOR, answer=lambda held: None)
         alone.end.feed(wire.message(1, wire.echo_rq(5)) * 2)
@@ -340,5 +340,6 @@ def test_a_message_id_in_use_is_refused() -> None:
         ((_, _, command),) = wire.parse_pdvs(bytes(alone.end.written))
         assert wire.status_of(command) == 0x0210
         assert len(alone.role.requests) == 1
+        assert "C-ECHO-RQ refused status=0x0210" in caplog.text
 
     run(work)

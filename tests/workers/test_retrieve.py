@@ -189,6 +189,8 @@ def test_an_identifier_that_is_cut_chooses_nothing(worker, event, request_, capl
         assert answers[-1].payload["elements"]["OffendingElement"]
         assert len(answers) == 1
     assert "Traceback" not in caplog.text
+    assert {one.levelname for one in caplog.records} == {"WARNING"}
+    assert " refused: (0008,0052) has 6 bytes, of which 5 are there" in caplog.text
 
 
 def test_relational_only_where_it_was_agreed_to(worker, files):

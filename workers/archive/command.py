@@ -156,7 +156,7 @@ def _print_incomplete(index: Index, as_json: bool) -> None:
             uids = {"uid": uid, "sop_class_uid": sop_class, "study": study, "series": series}
             _print_json({"event": "instance", **uids, "path": one.entry.path})
         else:
-            above = " ".join(
+            above = " and ".join(
                 f"without a {name} Instance UID"
                 for name, text in (
                     ("Study", one.study_instance_uid),
