@@ -262,7 +262,8 @@ class Inbox:
 
     def finished(self, request: PeerRequest, command: int, status: int) -> None:
         """Take note that the final response to a request was sent, with its command field."""
-        self._engine.counts.performed[command, status] += 1
+        engine = self._engine
+        engine.counts.performed[command, status] += 1
         if request not in self._running:
             return
         del self._running[request]
@@ -270,9 +271,9 @@ class Inbox:
             self._operations.end(request.message_id)
         if self._waiting:
             self._start()
-        if self._engine.transport.is_paused and len(self._waiting) < QUEUE:
-            self._engine.transport.resume_reading("queue")
-        self._engine.settle()
+        if engine.transport.is_paused and len(self._waiting) < QUEUE:
+            engine.transport.resume_reading("queue")
+        engine.settle()
 
     def respond(self, context_id: int, response: Response, data_set: bytes | None = None) -> None:
         """Send a response; once the association has ended, it is dropped."""

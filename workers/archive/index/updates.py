@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 FILE = "transfer_syntax, path, start, size, digest, holder, received"
 ENTRY = f"sop_instance_uid, sop_class_uid, {FILE}"
 _MARKS = ", ".join("?" * 9)
+_DIGEST = IndexEntry._fields.index("digest")
 _NOTE = (
     f"INSERT INTO journal ({ENTRY}, kind, at, study_instance_uid, series_instance_uid) "
     f"VALUES ({_MARKS}, ?, ?, ?, ?)"
@@ -135,11 +136,13 @@ class Adding:
         image = row(Level.IMAGE, texts)
         image[_INSTANCE], image[_CLASS] = entry.sop_instance_uid, entry.sop_class_uid
         text, present = _insertion(tuple(texts))
-        execute(text, present((header.number, *entry[2:], *image)))
+        # SQLite looks for an adapter of bytes, which takes long, but for none of a bytearray.
+        values = (*entry[:_DIGEST], bytearray(entry.digest), *entry[_DIGEST + 1 :])
+        execute(text, present((header.number, *values[2:], *image)))
         header.is_used = True
         kind = "replaced" if entry.sop_instance_uid in self._stored else "stored"
         uids = texts.get("StudyInstanceUID") or "", texts.get("SeriesInstanceUID") or ""
-        note(execute, kind, entry, uids)
+        note(execute, kind, values, uids)
 
 
 def find_all(execute: Execute, sop_instance_uids: Sequence[str]) -> dict[str, IndexEntry]:
@@ -225,7 +228,7 @@ def drop_conflict(execute: Execute, entry: IndexEntry) -> None:
     execute("DELETE FROM conflict WHERE holder = ? AND path = ?", (entry.holder, entry.path))
 
 
-def note(execute: Execute, kind: str, entry: IndexEntry, uids: tuple[str, str]) -> None:
+def note(execute: Execute, kind: str, entry: Sequence[Any], uids: tuple[str, str]) -> None:
     """Add a line to the journal, in the transaction of the change."""
     execute(_NOTE, (*entry, kind, time.time(), *uids))
 
