@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import warnings
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.datasets.coding import any_uid
@@ -27,6 +28,10 @@ _BACKLOG = 1024
 
 def ae_title(value: Any, name: str = "ae_title") -> str:
     """Return an AE title: 1 to 16 printable ASCII characters, no backslash (PS3.5 6.2)."""
+    if isinstance(value, bytes):
+        text = f"The use of bytes with '{name}' is deprecated, use an ASCII str instead"
+        warnings.warn(text, DeprecationWarning, stacklevel=4)
+        value = value.decode("ascii", "replace")
     if not isinstance(value, str):
         raise TypeError(f"'{name}' must be str, not '{type(value).__name__}'")
     if not value.strip():

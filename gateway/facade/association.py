@@ -8,7 +8,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gateway.events import EVT_ABORTED
+from gateway.events import EVT_ABORTED, EVT_ACSE_SENT, EVT_CONN_CLOSE, EVT_FSM_TRANSITION
 from gateway.facade import negotiated_contexts as contexts
 from gateway.facade.entity_settings import seconds
 from gateway.facade.handler_thread import HandlerThread
@@ -20,6 +20,7 @@ from gateway.facade.service_user import ServiceUserView
 from gateway.facade.watched_association import WatchedAssociation
 from gateway.requestor import AssociationError, Rejected, Released, Timeouts
 from gateway.sdk.assoc import AssociationProxy, HasMode
+from gateway.ul.pdu import AAbort
 
 if TYPE_CHECKING:
     from gateway.facade.entity_settings import EntitySettings
@@ -105,8 +106,19 @@ class Association(RequestorSender, BindsHandlers, HasMode):
             self._error = error
             log.error("%s", error)  # noqa: TRY400 - no bug here
             if not self._watched.is_ended:  # never connected
-                self._events.notify(EVT_ABORTED, source=0, reason=0)
+                self._tell_of_no_connection(address)
         self._events.flush()
+
+    def _tell_of_no_connection(self, address: Address) -> None:
+        """Notify of what Table 9-10 prescribes without a connection (PS3.8 9.2)."""
+        tell = self._events.notify
+        request, abort = self._watched.request.encode(), AAbort(0, 0).encode()
+        tell(EVT_FSM_TRANSITION, **_transition("Sta1", "Evt1", "AE-1", "Sta4"))
+        tell(EVT_ACSE_SENT, primitive="A-ASSOCIATE", kind="request", pdu=request)
+        tell(EVT_CONN_CLOSE, address=[address.host, address.port])
+        tell(EVT_FSM_TRANSITION, **_transition("Sta4", "Evt17", "AA-4", "Sta1"))
+        tell(EVT_ACSE_SENT, primitive="A-ABORT", kind="request", pdu=abort)
+        tell(EVT_ABORTED, source=0, reason=0)
 
     async def _connect(self, address: Address) -> None:
         await self._watched.connect(address)
@@ -215,6 +227,10 @@ class Association(RequestorSender, BindsHandlers, HasMode):
     def _rebound(self) -> None:
         if not self._watched.is_ended:
             self._loop.call(self._watched.rebound)
+
+
+def _transition(state: str, event: str, action: str, following: str) -> dict[str, str]:
+    return {"current_state": state, "fsm_event": event, "action": action, "next_state": following}
 
 
 Association.register(AssociationProxy)

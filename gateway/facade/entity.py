@@ -190,7 +190,8 @@ class AE(EntitySettings, EntityContexts):
             server.shutdown()
 
     def __str__(self) -> str:
-        lines = [f"Application Entity {self.ae_title}", "", "  Requested Presentation Contexts:"]
+        lines = ["", f"Application Entity {self.ae_title}", ""]
+        lines += ["  Requested Presentation Contexts:"]
         lines += _listed(self._requested)
         lines += ["", "  Supported Presentation Contexts:", *_listed(self.supported_contexts), ""]
         lines += [
@@ -202,10 +203,11 @@ class AE(EntitySettings, EntityContexts):
                 ("Connection", self.connection_timeout),
             )
         ]
+        lines.append("")
         if self.require_calling_aet:
-            lines += ["", f"  Required calling AE title(s): {', '.join(self.require_calling_aet)}"]
+            lines.append(f"  Required calling AE title(s): {', '.join(self.require_calling_aet)}")
+        lines += [f"  Require called AE title: {self.require_called_aet}", ""]
         active = len(self.active_associations)
-        lines += ["", f"  Require called AE title: {self.require_called_aet}"]
         return "\n".join([*lines, f"  Association(s): {active}/{self.maximum_associations}"])
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gateway.facade")
 
+_LONGEST_NAME = 16
 DEFAULT_MAX_LENGTH = 16382
 """pynetdicom's maximum length of a P-DATA-TF; the gateway itself receives longer ones."""
 
@@ -70,7 +71,8 @@ def _class_uid(value: Any, name: str) -> UID:
 
 
 def _version_name(value: Any, name: str) -> str | None:
-    return None if value is None else checks.ae_title(value, name)
+    is_blank = isinstance(value, str) and value.isspace() and len(value) <= _LONGEST_NAME
+    return value if value is None or is_blank else checks.ae_title(value, name)
 
 
 def _titles(values: Any, name: str) -> list[str]:
@@ -110,13 +112,13 @@ class EntitySettings:
     """The number of associations that a server has at once; further ones are rejected."""
     maximum_pdu_size = _Setting(_number_or(DEFAULT_MAX_LENGTH, least=0), DEFAULT_MAX_LENGTH)
     """The longest P-DATA-TF that a server receives, in bytes; 0: any (PS3.8 D.1)."""
-    acse_timeout = _EntityTimeout(30.0)
+    acse_timeout = _EntityTimeout(30)
     """To the answer to an A-ASSOCIATE or A-RELEASE."""
     connection_timeout = _EntityTimeout(None)
     """To a TCP or TLS connection; 0 means no limit too."""
-    dimse_timeout = _EntityTimeout(30.0)
+    dimse_timeout = _EntityTimeout(30)
     """To each response."""
-    network_timeout = _EntityTimeout(60.0)
+    network_timeout = _EntityTimeout(60)
     """Without anything received or sent, until the association is aborted."""
 
     def __init__(self, ae_title: str) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.errors import FabricError
 from gateway.fabric.wire.frames import MAX_DATA
+from gateway.fabric.wire.terms import CommandFailure
 from gateway.sdk.dimse_sender import DimseSender, NoResponse
 from gateway.sdk.handler_order import answered_first
 from gateway.sdk.peer_responses import PeerResponse
@@ -89,7 +90,9 @@ class CommandSender(DimseSender):
             return
         try:
             with closing(self._send(operation, {}, timeout=END_TIMEOUT)) as results:
-                _check(next(iter(results)))
+                result = next(iter(results))
+                if result.payload.get("kind") != CommandFailure.ENDED.value:  # else it is over
+                    _check(result)
         except FabricError as error:
             log.warning("association=%s %s: %s", self.id, operation, error)
         self._ended = state

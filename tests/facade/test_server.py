@@ -326,3 +326,18 @@ def test_a_move_whose_destination_takes_no_association(facade, destination):
         counters = status.NumberOfCompletedSuboperations, status.NumberOfFailedSuboperations
         assert counters == (0, 2)
         assert failed.FailedSOPInstanceUIDList == [instance(n).SOPInstanceUID for n in (1, 2)]
+
+
+def test_a_blank_implementation_version_name_is_sent(facade):
+    facade.ae.implementation_version_name = "  "
+    assert facade.associate(facade.serve()).send_c_echo().Status == 0x0000
+
+
+def test_a_shutdown_right_after_a_release_logs_nothing_alarming(facade, caplog):
+    server = facade.serve(("EVT_C_ECHO", lambda event: 0x0000))
+    assoc = facade.associate(server)
+    (theirs,) = server.active_associations
+    assoc.release()
+    theirs.abort()  # as a program does that looked before the release
+    facade.ae.shutdown()
+    assert [record for record in caplog.records if record.levelname != "INFO"] == []
