@@ -2,6 +2,8 @@
 
     syntaxes      the transfer syntaxes that data sets are converted between
     selection     `select_context`: the accepted context that a message is sent on
+    byte_sources  where the bytes of an encoded data set are
+    element_steps  its elements one after the other, without decoding a value
     instances     SOP instances in files and in memory: identified, and read without decoding
     deflation     deflate and inflate (PS3.5 A.5), with the limit on what is inflated
     character_sets  text in each Specific Character Set (PS3.3 C.12.1.1.2)

@@ -180,14 +180,16 @@ class TestIncomplete:
         assert not stored(running.folder)
 
     @pytest.mark.parametrize("odd", NO_KEYS)
-    def test_uids_that_no_key_can_name_are_a900_too(self, running, odd):
-        for tag, uids in (
-            (STUDY, uid(STUDY, odd) + uid(SERIES, "1.2.3.5")),
-            (SERIES, uid(STUDY, STUDY_UID) + uid(SERIES, odd)),
-        ):
-            answer = running.answer(offer(None, head("1.9") + NAMES + uids + PIXELS))
-            assert (answer.Status, answer.OffendingElement) == (0xA900, tag)
-        assert not stored(running.folder)
+    @pytest.mark.parametrize("policy", ["refuse", "keep"])
+    def test_uids_that_no_key_can_name_are_a900_in_any_case(self, tmp_path, policy, odd):
+        with Running(tmp_path, incomplete=policy) as running:
+            for tag, uids in (
+                (STUDY, uid(STUDY, odd) + uid(SERIES, "1.2.3.5")),
+                (SERIES, uid(STUDY, STUDY_UID) + uid(SERIES, odd)),
+            ):
+                answer = running.answer(offer(None, head("1.9") + NAMES + uids + PIXELS))
+                assert (answer.Status, answer.OffendingElement) == (0xA900, tag)
+        assert not stored(tmp_path)
 
     @pytest.mark.parametrize("name", LACKING)
     def test_or_kept_and_listed(self, tmp_path, ready, name):

@@ -33,12 +33,16 @@ class Incomplete(GatewayError):  # noqa: N818 - an error of the peer, answered w
         self.tag = tag
 
 
-def check_complete(sop_class_uid: str, found: Mapping[str, str]) -> None:
-    """Raise Incomplete for an instance of a patient whose study or series no key can name."""
+def check_complete(sop_class_uid: str, found: Mapping[str, str], *, keeps: bool) -> None:
+    """Raise Incomplete for an instance of a patient whose study or series no key can name.
+
+    With `keeps` the UIDs may be missing: such an instance is listed, and retrieved without them.
+    """
     if sop_class_uid in NON_PATIENT:
         return
     for attribute in REQUIRED:
-        if why := _defect(found[attribute.keyword]):
+        uid = found[attribute.keyword]
+        if (uid or not keeps) and (why := _defect(uid)):
             raise Incomplete(attribute.tag, f"{attribute.keyword} {why}")
 
 

@@ -170,8 +170,8 @@ class Intake:
         for note in found.notes:
             log.info("token=%s kept although it has %s", claim.token, note)
         _check(arrival, found)
-        if self._settings.incomplete == "refuse":
-            check_complete(arrival.sop_class_uid, found)
+        keeps = self._settings.incomplete == "keep"
+        check_complete(arrival.sop_class_uid, found, keeps=keeps)
         case.texts = found
         case.entry = IndexEntry(
             arrival.sop_instance_uid,
