@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 from gateway import log as logs
 from gateway import process
 from gateway.datasets.validation import disable_validation
-from gateway.errors import AlreadyRegistered, ConfigError
+from gateway.errors import AlreadyRegistered, ConfigError, GatewayError
 from gateway.sdk.hooks import describe
 from gateway.sdk.loading import load
 from gateway.sdk.session import Session
@@ -114,6 +114,9 @@ def _start_failed(inherited: Inherited, error: BaseException) -> int:
         case AlreadyRegistered():
             status = process.EXIT_REFUSED
             more["holder"] = error.holder
+        case GatewayError():
+            status = process.EXIT_FAILED
+            log.error("the worker cannot start: %s", error)
         case _:
             status = process.EXIT_FAILED
             log.error("the worker cannot start", exc_info=error)

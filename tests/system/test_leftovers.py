@@ -12,7 +12,7 @@ import pytest
 from tests.accountant import Accountant, read_index
 from tests.patience import PATIENCE, WALL
 from tests.peers import instances, procfs, sender
-from tests.peers.process import Gateway, run_cli
+from tests.peers.process import COMMAND, Gateway, Program, run_cli
 from tests.peers.raw import association, echo_ok
 from tests.peers.workers import STORAGE_OFF, UserWorker
 
@@ -67,9 +67,10 @@ def test_a_start_tells_orphans_strangers_and_links_apart(folder) -> None:
         log = again.program.err.text
         assert re.search(r"spool swept acceptor=0 partial=1 sealed=1 foreign=4", log), log
         assert "unfinished files deleted=1" in log
-        assert "indexed=1 first=20200101/120000000-0/" in log
-        assert "duplicates=1" in log
-        assert not any(path.exists() for path in (half, sealed, unfinished, copy))
+        assert "kind=indexed files=1 first=20200101/120000000-0/" in log
+        assert "kind=duplicates files=1" in log
+        assert not any(path.exists() for path in (half, sealed, unfinished, second))
+        assert copy.exists(), "of two files with the same content the first received one stays"
         assert all(path.read_text() == "not ours" for path in strangers)
         assert all(path.is_symlink() for path in links)
         assert precious.read_text() == "somebody's own"
@@ -170,10 +171,16 @@ def test_a_damaged_index_is_refused_and_never_made_anew(folder) -> None:
             index.unlink()
         else:
             index.write_bytes(damage)
-        done = run_cli("serve", "--port", 0, "--data", first.data)
-        assert done.popen.returncode == 2, done.report()
-        assert "archive reindex" in done.err.text
-        assert "Traceback" not in done.err.text
+        waiting = Program(COMMAND, "serve", "--port", 0, "--data", first.data)
+        try:
+            waiting.err.wait_for("child=storage-0 is waiting: .*archive reindex")
+            told = run_cli("status", "--data", first.data)
+            assert told.popen.returncode == 1
+            assert "archive reindex" in told.out.text
+        finally:
+            waiting.terminate()
+            waiting.wait()
+        assert "Traceback" not in waiting.err.text
         assert (index.read_bytes() if index.exists() else None) == damage
         assert len(list(first.archive.rglob("*.dcm"))) == 3
     assert run_cli("archive", "reindex", "--data", first.data).popen.returncode == 0

@@ -104,8 +104,8 @@ def test_stopped_storage_worker_comes_back(start_gateway) -> None:
     assert books.duplicates(gateway.archive) == {}
 
 
-def test_associations_are_refused_while_the_disk_is_nearly_full(folder) -> None:
-    """Associations are rejected with (2,3,2) until there is space again."""
+def test_associations_to_store_are_refused_while_the_disk_is_nearly_full(folder) -> None:
+    """They are rejected with (2,3,2) until there is space again; reading goes on."""
     with mounted(folder / "data", size="12m"):
         ballast = folder / "data" / "ballast"
         config = f"[spool]\nmin_free = {1 << 20}\nrefuse_below = {6 << 20}\n"
@@ -116,7 +116,8 @@ def test_associations_are_refused_while_the_disk_is_nearly_full(folder) -> None:
             refusal = wire.associate_rj(2, 3, 2)
             procfs.until(lambda: asked(gateway) == refusal, what="a refusal")
             assert asked(gateway) == refusal
-            assert gateway.program.err.text.count("associations are refused: ") == 1
+            assert gateway.program.err.text.count("associations that only store are refused: ") == 1
+            assert echo_ok(gateway.address)
             ballast.unlink()
             procfs.until(lambda: asked(gateway)[:1] == b"\x02", what="an association")
             outcome = sender.store_all(gateway.address, instances.many(3))
@@ -128,7 +129,7 @@ def test_associations_are_refused_while_the_disk_is_nearly_full(folder) -> None:
 
 
 def asked(gateway: Gateway) -> bytes:
-    """Return the answer to an A-ASSOCIATE-RQ."""
+    """Return the answer to an A-ASSOCIATE-RQ that proposes to store."""
     with RawPeer(gateway.address) as peer:
-        peer.send(wire.associate_rq(wire.context(1)))
+        peer.send(wire.associate_rq(wire.context(1, wire.CT)))
         return peer.recv_pdu()

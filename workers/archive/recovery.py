@@ -58,7 +58,9 @@ class Found:
         """Log a line for each kind, and one for each path that needs attention."""
         for kind in ("indexed", "duplicates", "conflicts", "deleted"):
             if paths := getattr(self, kind):
-                log.warning("after the last run: %s: %d, first=%s", kind, len(paths), paths[0])
+                log.warning(
+                    "after the last run kind=%s files=%d first=%s", kind, len(paths), paths[0]
+                )
         for kind in ("missing", "damaged", "foreign"):
             for path in getattr(self, kind):
                 log.error("archive %s path=%r", kind, path)
