@@ -315,7 +315,6 @@ def test_garbled_command_set_with_a_message_id_is_0212(peer: RawPeer, command: b
 NO_RESPONSE = {
     "no message ID": wire.message(3, store_command(None, drop=0x0110)),
     "no command field": wire.message(3, store_command(None, drop=0x0100)),
-    "message ID of 4 bytes": wire.message(3, store_command(None, e0110=bytes(4))),
     "no command set at all": wire.message(1, b""),
     "data set without a command": wire.p_data(wire.pdv(3, 2, INSTANCE.data_set)),
     "data set on another context": wire.p_data(wire.pdv(3, 3, wire.store_rq("1.2.3")))
