@@ -62,6 +62,13 @@ def test_levels_of_each_model(model, levels):
                 find(identifier(level, **keys), model)
 
 
+def test_a_patient_id_is_one_value_when_it_is_retrieved():
+    """A list would send the images of patients A and B to one who was told of the ID `A\\B`."""
+    made = identifier("PATIENT", PatientID="A\\B")
+    ((level, condition),) = retrieve_query(made, PATIENT, relational=False).conditions
+    assert (level, condition.values) == (Level.PATIENT, ("A\\B",))
+
+
 def test_no_model():
     with pytest.raises(ValueError, match="is not an information model"):
         Model.of("1.2.840.10008.5.1.4.31")

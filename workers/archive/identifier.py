@@ -219,9 +219,11 @@ def _combine(texts: KeyTexts, found: dict[Attribute, tuple[Condition, ...]]) -> 
 
 
 def _unique(attribute: Attribute, text: str) -> tuple[Condition, ...]:
-    """Return the condition of a unique key, in which wildcards have no meaning."""
+    """Return the condition of a unique key, in which wildcards have no meaning.
+
+    A Patient ID is one value, whatever its characters: only UIDs come in lists (PS3.4 C.2.2.2.2).
+    """
     text = text.strip()
     if attribute.vr == "LO" and text:
-        values = [form for value in text.split("\\") for form in spellings(value.strip())]
-        return (Equal(attribute.keys, tuple(map(bounded, values))),)
+        return (Equal(attribute.keys, tuple(map(bounded, spellings(text)))),)
     return conditions(attribute, text)
