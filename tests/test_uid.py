@@ -113,7 +113,7 @@ def test_names():
 
 
 @pytest.mark.parametrize(
-    "module", ["uid", "dimse.services", "dimse.assembler", "sop_class", "status", "presentation"]
+    "module", ["uid", "dimse.services", "dimse.assembler", "sop_class", "status"]
 )
 def test_imports_need_the_standard_library_only(module):
     code = f"import gateway.{module}, sys; print(*sys.modules)"

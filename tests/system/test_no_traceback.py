@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import running, short_folder
 from tests.dimse.samples import SAMPLES
+from tests.patience import PATIENCE
 from tests.peers import instances, wire
 from tests.peers.damage import SYNTAXES, damaged, data_sets, identifiers
 from tests.peers.raw import EOF, RESET, RawPeer, echo_ok
@@ -34,7 +35,7 @@ CONTEXTS = {
     for number, (name, syntax) in enumerate((n, s) for n in CLASSES for s in SYNTAXES)
 }
 LAST_ID = 0xFFF0
-CONFIG = """
+CONFIG = f"""
 [archive]
 relational = true
 combined = true
@@ -42,6 +43,11 @@ combined = true
 DOWN = "127.0.0.1:1"
 [log]
 level = "debug"
+[limits]
+data_rate_period = {2 * PATIENCE}
+[association]
+dimse_timeout = {2 * PATIENCE}
+network_timeout = {2 * PATIENCE}
 """
 WATCHER = """
 from gateway import Worker, evt
