@@ -414,7 +414,7 @@ def test_an_acceptor_that_starts_beside_another_knows_the_incumbent(run_dir: Pat
             with pytest.raises(AlreadyRegistered, match="archive"):
                 await Member(run_dir, worker="rival").start()
             await until(lambda: joining.binding("EVT_C_ECHO") == ECHO)
-            assert incumbent.client.acceptors == ["acceptor-0", "acceptor-1"]
+            await until(lambda: incumbent.client.acceptors == ["acceptor-0", "acceptor-1"])
 
     asyncio.run(scene())
 

@@ -64,6 +64,8 @@ def test_a_start_tells_orphans_strangers_and_links_apart(folder) -> None:
 
     again = Gateway(folder)
     try:
+        again.program.err.wait_for("archive foreign path='report.pdf'")
+        again.program.err.wait_for("spool swept")
         log = again.program.err.text
         assert re.search(r"spool swept acceptor=0 partial=1 sealed=1 foreign=4", log), log
         assert "unfinished files deleted=1" in log

@@ -116,6 +116,7 @@ def test_associations_to_store_are_refused_while_the_disk_is_nearly_full(folder)
             refusal = wire.associate_rj(2, 3, 2)
             procfs.until(lambda: asked(gateway) == refusal, what="a refusal")
             assert asked(gateway) == refusal
+            gateway.program.err.wait_for("associations that only store are refused: ")
             assert gateway.program.err.text.count("associations that only store are refused: ") == 1
             assert echo_ok(gateway.address)
             ballast.unlink()
