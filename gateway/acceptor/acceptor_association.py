@@ -58,7 +58,7 @@ class AcceptorAssociation:
         self.id = self.engine.id
         self.transport = self.engine.transport
         self.holder = Holder("")
-        """Who has this association: the address is known once it is connected, the title later."""
+        """The peer: its address is known once it is connected, its AE title later."""
         self._unfinished: UnfinishedAsk | None = None
         self._observer = observer
         self._description = b""
@@ -143,7 +143,7 @@ class AcceptorAssociation:
         elif not self.shared.places.find_room(self.holder):
             self.engine.reject(LOCAL_LIMIT_EXCEEDED)
         else:
-            self.shared.places.take(self)  # first: the peer may have the answer in no time
+            self.shared.places.take(self)  # before the answer, which the peer may act on at once
             self.engine.accept(outcome)
 
     def _ask_is_over(self) -> None:

@@ -1,8 +1,8 @@
 """One budget for all bytes that are gathered in memory, shared between addresses and AE titles.
 
 Gathered are identifiers, data sets of N-services, and A-ASSOCIATE-RQs that have not come to their
-end. When the budget is used up, whoever holds most gives way: a request of his that is still
-arriving is discarded and becomes a failure. If the one that asks for more holds most, it is him.
+end. When the budget is used up, the holder of most bytes gives way: its largest request that is
+still arriving is discarded and becomes a failure. That may be the request that needs more bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Gatherer(Protocol):
     def holder(self) -> Holder: ...
 
     def give_way(self) -> None:
-        """Discard what was gathered, for the sake of others, and gather no more."""
+        """Discard what was gathered and gather no more, because the budget is used up."""
 
 
 MUCH = 16 * 1024 * 1024
@@ -48,7 +48,7 @@ class Budget:
         return self._ledger.total
 
     def take(self, gatherer: Gatherer, size: int) -> bool:
-        """Count more bytes; False: there is no room, and nobody else has to give way."""
+        """Count more bytes; return False if there is no room and no other holder gives way."""
         holder = gatherer.holder
         while self._ledger.total + size > self.limit:
             victim = self._largest(self._ledger.greediest(holder, size))
@@ -64,11 +64,11 @@ class Budget:
         return True
 
     def complete(self, gatherer: Gatherer) -> None:
-        """Note that everything is there, and goes to a worker: it cannot give way any more."""
+        """Note that a request is complete and goes to a worker: it cannot give way any more."""
         self._arriving.pop(gatherer, None)
 
     def give_back(self, gatherer: Gatherer) -> None:
-        """Count nothing more for a gatherer; it may have had nothing."""
+        """Stop counting what a gatherer holds, if it holds anything."""
         self._arriving.pop(gatherer, None)
         holder, held = self._held.pop(gatherer, (None, 0))
         if holder is not None:

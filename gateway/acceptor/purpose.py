@@ -1,4 +1,4 @@
-"""What an association is for, as far as its request tells, and whether that can be done now."""
+"""The services that an A-ASSOCIATE-RQ asks for, and whether they are available now."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class WorkersPresent(Protocol):
-    """The part of the fabric that says who is there."""
+    """The part of the fabric that knows which workers are registered."""
 
     @property
     def awaits_workers(self) -> bool: ...
@@ -30,10 +30,10 @@ def only_stores(request: AAssociateRQ) -> bool:
 
 
 def cannot_be_served_yet(request: AAssociateRQ, workers: WorkersPresent) -> bool:
-    """Return whether it proposes, besides Verification, only what nobody can do at present.
+    """Return whether it proposes, besides Verification, only what no worker can do at present.
 
     That is so until the configured workers have registered for the first time, and if one died and
-    did not come back in time. What one can do, the others need not wait for.
+    did not come back in time. An association with at least one service that is available is let in.
     """
     needed = {
         uid: {EVENT_NAMES[one] for one in operations}
@@ -48,9 +48,9 @@ def cannot_be_served_yet(request: AAssociateRQ, workers: WorkersPresent) -> bool
 
 
 def _operations(request: AAssociateRQ) -> dict[str, frozenset[CommandField]]:
-    """Return the requests that each proposed class has, but for Verification.
+    """Return the requests of each proposed class except Verification.
 
-    A class that the requestor takes as SCP alone has none of them: nobody has to serve it.
+    A class that the requestor proposes as SCP only has none: no worker has to serve it.
     """
     as_scp_only = {
         role.sop_class_uid for role in request.user_information.roles if not role.scu_role

@@ -1,9 +1,9 @@
 """Fair shares: who gives way when something of which there is a limited amount runs short.
 
-While there is enough, nobody is asked how much he holds. Once there is not, a newcomer still gets
-in if another address holds more than the newcomer would then have, or, within his own address,
-another calling AE title does: the greediest gives way. An AE title alone is anybody's, so titles
-are compared within an address only.
+While there is enough, shares have no effect. Once there is not, a newcomer is still admitted if
+another address holds more than the newcomer would then have, or if another calling AE title at the
+newcomer's own address does: the greediest gives way. Any peer can claim any AE title, so titles are
+compared within an address only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _IPV6_PREFIX = 64
 
 
 class Holder(NamedTuple):
-    """Who holds something: an address, and there a calling AE title, if it is known."""
+    """A peer that holds something: an address, and a calling AE title there, if it is known."""
 
     address: str
     ae_title: str = ""
@@ -57,7 +57,7 @@ class Ledger:
         self._titles: dict[str, dict[str, int]] = {}
 
     def add(self, holder: Holder, amount: int) -> None:
-        """Count an amount for a holder, or with a negative one, count it no more."""
+        """Add an amount to what a holder has; a negative amount is subtracted."""
         self.total += amount
         address, title = holder
         if not address:
@@ -77,7 +77,7 @@ class Ledger:
         return self._titles.get(holder.address, {}).get(holder.ae_title, 0)
 
     def greediest(self, newcomer: Holder, amount: int) -> Holder | None:
-        """Return who gives way to a newcomer who wants an amount; None: nobody has more than he."""
+        """Return the holder that gives way to a newcomer; None if no other one holds more."""
         if not self._addresses:
             return None
         address = max(self._addresses, key=self._addresses.__getitem__)

@@ -76,8 +76,6 @@ class Transport(asyncio.BufferedProtocol):
         full_duplex: bool = False,
     ) -> None:
         self._upper = upper
-        self.received = 0
-        """Bytes that were read so far."""
         self.last_received = 0.0
         """The loop's time of the last read."""
         self.is_new = False
@@ -146,7 +144,8 @@ class Transport(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """Return True: the machine decides when to close; over TLS it cannot (close_notify)."""
         transport = self._transport
-        if self._kept is None:  # otherwise the connection is closed with it, and nothing is missed
+        # While bytes are kept, reading is paused: then this comes with the end of the connection.
+        if self._kept is None:
             self._lost()
         return transport is None or transport.get_extra_info("sslcontext") is None
 
