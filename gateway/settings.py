@@ -32,8 +32,8 @@ class AssociationSettings:
     send_timeout: float = 30.0
     """Abort an association whose peer does not read what is sent to it for this time."""
     max_associations: int = 1024
-    """Associations of the gateway. At the limit the address that has most of them gives way to
-    others; who has most himself is rejected (2,3,2)."""
+    """Associations of the gateway. At the limit the address that has most of them loses one to a
+    newcomer from another address; a newcomer from that address is rejected (2,3,2)."""
     max_pending: int = 2048
     """Connections of the gateway that have not yet sent their A-ASSOCIATE-RQ, TLS handshakes
     included; beyond it the address that has most of them loses its oldest."""
@@ -58,9 +58,9 @@ class LimitsSettings:
     data_rate_period: float = 20.0
     """The time over which `data_rate` is measured."""
     associations_per_address: int = 0
-    """Associations that an address may have; 0: as many as there are places."""
+    """Associations that an address may have; 0: up to `max_associations`."""
     associations_per_title: int = 0
-    """Associations that a calling AE title may have, for each address; 0: as many."""
+    """Associations that a calling AE title may have at one address; 0: up to `max_associations`."""
     trusted: tuple[str, ...] = ()
     """Networks, such as 10.0.0.0/24, whose addresses are not counted: balancers, behind which many
     peers have one address."""

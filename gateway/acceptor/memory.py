@@ -1,4 +1,4 @@
-"""Memory that a flood of peers took, and the allocator keeps."""
+"""Memory that is free after a flood of requests, but still kept by the allocator."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 def give_back_memory() -> None:
     """Return free memory to the system, with glibc; elsewhere do nothing.
 
-    The C library keeps what was allocated in pieces, for it could be needed again.
+    The C library keeps small pieces that are free, because they may be needed again.
     """
     import ctypes  # few processes ever need it
 

@@ -24,8 +24,8 @@ _ACCEPTORS = 64
 class Board:
     """The number of associations of each acceptor of a gateway, in a file that all of them map.
 
-    Each writes its own number and reads the others'. Two that let somebody in at the same instant
-    may exceed the limit by one.
+    Each writes its own number and reads the others'. Two that accept an association at the same
+    instant may exceed the limit by one.
     """
 
     def __init__(self, run_dir: Path, index: int) -> None:
@@ -41,7 +41,7 @@ class Board:
 
     @property
     def mine(self) -> int:
-        """The number of this acceptor; one that was killed leaves it to its successor to reset."""
+        """The number of this acceptor; after a kill, its successor resets it."""
         count: int = _COUNT.unpack_from(self._map, self._at)[0]
         return count
 
@@ -104,7 +104,7 @@ class Places:
             key=lambda placed: placed.transport.last_received,
         )
         silent.abort(
-            f"it gives way: {held.of_address(holder)} of {self._limit} associations are from "
+            f"aborted to make room: {held.of_address(holder)} of {self._limit} associations are from "
             f"{holder.address}"
         )
         return True

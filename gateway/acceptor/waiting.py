@@ -2,8 +2,8 @@
 
 Those that have not sent their A-ASSOCIATE-RQ yet, those in a TLS handshake, and those that were
 accepted and have not been looked at. They are counted apart from associations. If there are too
-many, the address that has most of them loses its oldest: so silent connections, however many, keep
-nobody out.
+many, the address that has most of them loses its oldest: so any number of silent connections leaves
+room for others.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class WaitingConnections:
             self._close_one(address)
 
     def remove(self, connection: Any) -> None:
-        """Count a connection no more: it waits no longer, or is closed."""
+        """Stop counting a connection, because it has gone on or is closed."""
         address = self._addresses.pop(connection, None)
         if address is not None:
             waiting = self._waiting[address]
@@ -58,7 +58,7 @@ class WaitingConnections:
 
     def _close_one(self, address: str) -> None:
         """Close the oldest connection of the address that has most, which may be this one."""
-        counted = [one for one in self._waiting if one]  # a trusted address gives way to nobody
+        counted = [one for one in self._waiting if one]  # connections of trusted networks are kept
         greedy = max(counted, key=lambda one: len(self._waiting[one]), default=address)
         if not address or len(self._waiting[greedy]) > len(self._waiting[address]):
             address = greedy
