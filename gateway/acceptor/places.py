@@ -103,8 +103,9 @@ class Places:
             (placed for placed, its in self._placed.items() if its == holder),
             key=lambda placed: placed.transport.last_received,
         )
+        held_there = held.of_address(holder)
         silent.abort(
-            f"aborted to make room: {held.of_address(holder)} of {self._limit} associations are from "
+            f"aborted to make room: {held_there} of {self._limit} associations are from "
             f"{holder.address}"
         )
         return True

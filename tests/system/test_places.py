@@ -39,7 +39,7 @@ def test_a_newcomer_gets_in_where_one_peer_has_all_places(acceptors: int) -> Non
                 assert answer[:1] == b"\x02"
                 peers.append(peer)
             assert [peer.recv_pdu() for peer in peers[:2]] == [wire.abort()] * 2
-            gateway.program.err.wait_for("it gives way: 6 of 6 associations")
+            gateway.program.err.wait_for("aborted to make room: 6 of 6 associations")
         finally:
             for peer in peers:
                 peer.close()
