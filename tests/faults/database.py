@@ -14,17 +14,17 @@ from tests.conftest import short_folder
 from tests.faults.healing import (
     FAST,
     HANG,
-    HEALED,
     Skipped,
     degraded,
     gateway,
     healthy,
+    ready_after,
     seconds_until_it_stores,
+    waiting,
 )
 from tests.faults.row import BrokenPromise
-from tests.patience import PATIENCE
 from tests.peers import procfs
-from tests.peers.process import COMMAND, READY, Program, run_cli
+from tests.peers.process import run_cli
 from tests.peers.raw import echo_ok
 
 if TYPE_CHECKING:
@@ -51,27 +51,14 @@ def late() -> str:
     with database() as server, short_folder() as folder:
         config = folder / "gateway.toml"
         config.write_text(f'{FAST}[archive]\ndsn = "{server.dsn}"\n')
-        serve = (COMMAND, "serve", "--config", config, "--port", "0", "--data", folder / "data")
-        program = Program(*serve, cwd=folder)
-        try:
+        with waiting(folder, config) as program:
             program.err.wait_for("child=storage-0 is waiting: .*the database cannot be used")
             told = run_cli("status", "--json", "--data", folder / "data")
             reasons = json.loads(told.out.text)["reasons"]
             if not any("storage-0 is waiting: archive.dsn" in why for why in reasons):
                 raise BrokenPromise(f"status says {reasons}")
             server.start()
-            begun = time.monotonic()
-            program.out.wait_for(READY)
-            took = time.monotonic() - begun
-            program.terminate()
-            if program.wait() != 0:
-                raise BrokenPromise(program.report())
-        finally:
-            if program.popen.poll() is None:
-                program.kill_all()
-    if took > HEALED * PATIENCE:
-        raise BrokenPromise(f"ready only {took:.1f} s after the database")
-    return f"ready {took:.1f} s after the database"
+            return ready_after(program, "the database")
 
 
 def stopped() -> str:

@@ -127,24 +127,36 @@ def guard_missing() -> str:
     with short_folder() as folder:
         config = folder / "gateway.toml"
         config.write_text('[gateway]\nport = 0\n[archive]\nguard = "archive/mounted"\n')
-        serve = (COMMAND, "serve", "--config", config, "--data", folder / "data")
-        program = Program(*serve, cwd=folder)
-        try:
+        with waiting(folder, config) as program:
             program.err.wait_for("cannot start yet, .*the archive's volume is not mounted")
             _not_yet(folder / "data")
             (folder / "data" / "archive" / "mounted").touch()
-            begun = time.monotonic()
-            program.out.wait_for(READY)
-            took = time.monotonic() - begun
-            program.terminate()
-            if program.wait() != 0:
-                raise BrokenPromise(program.report())
-        finally:
-            if program.popen.poll() is None:
-                program.kill_all()
+            return ready_after(program, "the volume was there")
+
+
+@contextmanager
+def waiting(folder: Path, config: Path) -> Iterator[Program]:
+    """A gateway that does not get ready until what it lacks is there."""
+    serve = (COMMAND, "serve", "--port", "0", "--config", config, "--data", folder / "data")
+    program = Program(*serve, cwd=folder)
+    try:
+        yield program
+    finally:
+        if program.popen.poll() is None:
+            program.kill_all()
+
+
+def ready_after(program: Program, cause: str) -> str:
+    """Wait until a gateway is ready, and stop it; return how long after the cause that was."""
+    begun = time.monotonic()
+    program.out.wait_for(READY)
+    took = time.monotonic() - begun
+    program.terminate()
+    if program.wait() != 0:
+        raise BrokenPromise(program.report())
     if took > HEALED * PATIENCE:
-        raise BrokenPromise(f"ready only {took:.1f} s after the volume was there")
-    return f"ready {took:.1f} s after the volume was there"
+        raise BrokenPromise(f"ready only {took:.1f} s after {cause}")
+    return f"ready {took:.1f} s after {cause}"
 
 
 def _not_yet(data: Path) -> None:
@@ -250,9 +262,7 @@ def damaged_index() -> str:
             data, archive = before.data, before.archive
         index = archive / "index.sqlite"
         index.write_bytes(bytes(index.stat().st_size))
-        serve = (COMMAND, "serve", "--port", "0", "--data", data)
-        program = Program(*serve, "--config", folder / "gateway.toml", cwd=folder)
-        try:
+        with waiting(folder, folder / "gateway.toml") as program:
             program.err.wait_for("child=storage-0 is waiting: .*damaged")
             told = run_cli("status", "--json", "--data", data)
             reasons = json.loads(told.out.text)["reasons"]
@@ -261,17 +271,10 @@ def damaged_index() -> str:
             mended = run_cli("archive", "reindex", "--data", data)
             if mended.popen.returncode != 0:
                 raise BrokenPromise(f"the gateway runs, and so: {mended.report()}")
-            begun = time.monotonic()
-            program.out.wait_for(READY)
-            took = time.monotonic() - begun
+            text = ready_after(program, "the reindex")
             if broken := books.violations(archive):
                 raise BrokenPromise(str(broken))
-            program.terminate()
-            program.wait()
-        finally:
-            if program.popen.poll() is None:
-                program.kill_all()
-    return f"ready {took:.1f} s after the reindex"
+            return text
 
 
 def full_at_the_start() -> str:
