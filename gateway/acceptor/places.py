@@ -28,8 +28,10 @@ class Board:
     instant may exceed the limit by one.
     """
 
-    def __init__(self, run_dir: Path, index: int) -> None:
+    def __init__(self, run_dir: Path, index: int, acceptors: int = 1) -> None:
         self._at = index * _COUNT.size
+        # A gateway that was killed may have had more acceptors: their numbers count no more.
+        self._end = max(acceptors, index + 1) * _COUNT.size
         run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(run_dir / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -51,7 +53,7 @@ class Board:
 
     @property
     def all(self) -> int:
-        return sum(count for (count,) in _COUNT.iter_unpack(self._map[:]))
+        return sum(count for (count,) in _COUNT.iter_unpack(self._map[: self._end]))
 
     def close(self) -> None:
         self.mine = 0

@@ -36,7 +36,8 @@ class Shared:
         """The acceptor is shutting down: nothing new is begun."""
         self.drained = False
         """An operator has new associations rejected for a while."""
-        limits, board = settings.limits, Board(Path(settings.run_dir), settings.index)
+        limits = settings.limits
+        board = Board(Path(settings.run_dir), settings.index, settings.acceptors)
         self.origins = Origins(limits.trusted)
         self.places = Places(board, settings.association.max_associations, limits)
         """The associations that are established."""

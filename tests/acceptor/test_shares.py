@@ -176,15 +176,23 @@ def seated(places: Places, holder: Holder, *heard: float) -> list[Seat]:
 
 def test_the_limit_is_that_of_all_acceptors(tmp_path: Path) -> None:
     limits = LimitsSettings()
-    one, two = (Places(Board(tmp_path / "run", n), 3, limits) for n in (0, 1))
+    one, two = (Places(Board(tmp_path / "run", n, 2), 3, limits) for n in (0, 1))
     seated(one, A, 1.0)
     seated(two, B, 1.0)
     (last,) = seated(two, C, 1.0)
     assert not one.find_room(Holder("10.0.0.9", "D"))
     two.leave(last)
     assert one.find_room(Holder("10.0.0.9", "D"))
-    again = Places(Board(tmp_path / "run", 1), 3, limits)
+    again = Places(Board(tmp_path / "run", 1, 2), 3, limits)
     assert again._board.all == 1, "what a killed acceptor had is not counted"
+
+
+def test_places_of_acceptors_that_a_killed_gateway_had_are_free(tmp_path: Path) -> None:
+    for index in range(4):
+        seated(Places(Board(tmp_path, index, 4), 100, LimitsSettings()), A, 1.0, 2.0)
+    assert Board(tmp_path, 0, 4).all == 6
+    places = Places(Board(tmp_path, 0, 1), 1, LimitsSettings())
+    assert places.find_room(B)
 
 
 def test_at_the_limit_the_one_silent_longest_of_the_greediest_gives_way(tmp_path: Path) -> None:
