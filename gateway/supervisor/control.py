@@ -94,7 +94,13 @@ def ask(run_dir: Path, what: str) -> dict[str, Any]:
 
 @contextmanager
 def _short(run_dir: Path) -> Iterator[str]:
-    """Give a path of the socket that is short enough, however long the directory's is."""
+    """Give a path of the socket that is short enough, however long the directory's is.
+
+    Without Linux's /proc it is the path itself, which then must be short.
+    """
+    if not os.path.isdir("/proc/self/fd"):
+        yield str(run_dir / NAME)
+        return
     directory = os.open(run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{directory}/{NAME}"
