@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-FAST = FabricSettings(heartbeat=0.1 * PATIENCE, lease_grace=5.0 * PATIENCE)
+FAST = FabricSettings(heartbeat=0.2 * PATIENCE, lease_grace=5.0 * PATIENCE)
 WAIT = WALL
 ECHO = Binding("EVT_C_ECHO")
 STORE = Binding("EVT_C_STORE", redeliver=True, durable=True)
