@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import shutil
 import signal
@@ -44,6 +45,8 @@ async def serve(settings: AcceptorSettings, inherited: Inherited) -> int:
     except GatewayError as error:
         inherited.report(error=str(error))
         return EXIT_CONFIG
+    gc.collect()
+    gc.freeze()  # what lives as long as the process: collections of the rest are short
     inherited.report(ready=True)
     beating = asyncio.create_task(_beat(acceptor, inherited))
     await leave.wait()

@@ -54,6 +54,23 @@ _OF_THE_CONNECTION = frozenset(
 """Errors of accept(2) that concern one connection only; the next one may succeed."""
 
 
+class _AfterHandshake(asyncio.Protocol):
+    """Stands for the protocol of a connection until its TLS handshake is complete.
+
+    Thousands of handshakes may begin and never end. What asyncio makes for one is freed as soon as
+    the connection is closed; an association is made of objects that refer to each other, and such
+    objects wait for the garbage collector, which then stops everything for a long moment.
+    """
+
+    def __init__(self, make: Callable[[], asyncio.BaseProtocol]) -> None:
+        self._make = make
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        protocol = self._make()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+
+
 class AcceptLoop:
     """Accepts the connections of a listening socket and makes a protocol for each.
 
@@ -178,9 +195,10 @@ class AcceptLoop:
             connection.close()
 
     async def _connect(self, connection: socket.socket, peer: str) -> None:
+        make = self._protocol_factory
         try:
             await self._loop.connect_accepted_socket(
-                self._protocol_factory,
+                make if self._tls is None else partial(_AfterHandshake, make),
                 connection,
                 ssl=self._tls,
                 ssl_handshake_timeout=self._handshake_timeout,

@@ -59,6 +59,8 @@ class AcceptorAssociation:
         self.transport = self.engine.transport
         self.holder = Holder("")
         """The peer: its address is known once it is connected, its AE title later."""
+        self.is_used = False
+        """A worker has given a command for this association, and may refer to it after its end."""
         self._unfinished: UnfinishedAsk | None = None
         self._observer = observer
         self._description = b""
@@ -180,6 +182,8 @@ class AcceptorAssociation:
     def closed(self) -> None:
         self._ask_is_over()
         self._observer.closed(self)
+        if not (self.is_used or self.engine.inbox.begun):
+            self.engine.dissolve()
 
     def publish(self, event: NotificationEvent, body: dict[str, Any]) -> None:
         self.shared.fabric.publish(event.name, body, self.description())

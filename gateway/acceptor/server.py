@@ -192,7 +192,10 @@ class Acceptor:
 
     def _engine_of(self, name: str) -> AssociationEngine | None:
         association = self._associations.get(name)
-        return association.engine if association is not None else None
+        if association is None:
+            return None
+        association.is_used = True
+        return association.engine
 
     def _established(self) -> list[bytes]:
         associations = self._associations.values()

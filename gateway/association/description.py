@@ -1,7 +1,8 @@
-"""The description of an association for workers and watchers: one map for all of its events."""
+"""The description of an association: a map for workers and watchers, and a line at its end."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from gateway.ul.fsm import Side
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from gateway.association.engine import AssociationEngine
     from gateway.ul.items import UserIdentityAC, UserInformation
     from gateway.ul.upper_layer import UpperLayer
+
+log = logging.getLogger("gateway.association")
 
 
 def describe(engine: AssociationEngine, *, acceptor: str, ae_title: str) -> dict[str, Any]:
@@ -99,3 +102,15 @@ def _rejected(upper: UpperLayer) -> list[list[Any]]:
         for c in upper.acceptance.presentation_contexts
         if c.result
     ]
+
+
+def log_end(engine: AssociationEngine, seconds: float) -> None:
+    """Log the end of an association that was established for so many seconds."""
+    counts, transport = engine.counts, engine.transport
+    log.info(
+        "association=%s ended=%s contexts=%d messages=%d instances=%d received=%d sent=%d "
+        "statuses=%r seconds=%.3f why=%r",
+        *(engine.name, engine.state, len(engine.upper.accepted_contexts)),
+        *(counts.messages, counts.instances, transport.received, transport.sent),
+        *(counts.statuses(), seconds, str(engine.ended)),
+    )

@@ -27,6 +27,7 @@ import logging
 import secrets
 from typing import TYPE_CHECKING
 
+from gateway.association.description import log_end
 from gateway.association.errors import Aborted, AssociationError, Rejected, Released, TimedOut
 from gateway.association.inbox import Inbox
 from gateway.association.message_counts import MessageCounts
@@ -112,10 +113,9 @@ class AssociationEngine:
         self.port = port
         self.phase = Phase.PENDING
         self.state = "connected"
-        """The association's state as workers are told it: connected, requested, established,
-        rejected, released or aborted."""
+        """For workers: connected, requested, established, rejected, released or aborted."""
         self.ended: AssociationError | None = None
-        """The reason why the association is over; None before."""
+        """Why the association is over; None before."""
         self.upper = UpperLayer(
             side,
             now=loop.time(),
@@ -203,6 +203,15 @@ class AssociationEngine:
         self.notifications.tell(EVT_CONN_CLOSE, address=list(self.transport.remote))
         self.connection_closed.set()
         self.port.closed()
+
+    def dissolve(self) -> None:
+        """Take the engine apart after the last call, if nobody will use it any more.
+
+        Otherwise the garbage collector stops everything for a while to free thousands of them.
+        """
+        self.transport.dissolve()
+        del self.upper.deliver, self.notifications, self.tracer, self.inbox, self.outbox
+        del self.in_flight, self._timer, self.port
 
     # primitives
 
@@ -378,17 +387,7 @@ class AssociationEngine:
         self.notifications.ended(error)
         self.port.association_ended(error)
         if self._established_at is not None:
-            self._log_end(self._loop.time() - self._established_at)
-
-    def _log_end(self, seconds: float) -> None:
-        counts, transport = self.counts, self.transport
-        log.info(
-            "association=%s ended=%s contexts=%d messages=%d instances=%d received=%d sent=%d "
-            "statuses=%r seconds=%.3f why=%r",
-            *(self.name, self.state, len(self.upper.accepted_contexts)),
-            *(counts.messages, counts.instances, transport.received, transport.sent),
-            *(counts.statuses(), seconds, str(self.ended)),
-        )
+            log_end(self, self._loop.time() - self._established_at)
 
     # notifications
 

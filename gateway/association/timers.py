@@ -135,7 +135,8 @@ class SilenceTimer:
         self.is_running = False
         self._engine = engine
         self._loop = asyncio.get_running_loop()
-        self._alarm = Alarm(self._loop, self._rang)
+        self._alarm: Alarm | None = None
+        """None until the timer runs: an alarm and its owner refer to each other."""
         self._asked_at = 0.0
         """The time at which this side's last A-ASSOCIATE-RQ or A-RELEASE-RQ was sent."""
         self._mark: tuple[float, int, int] | None = None
@@ -154,7 +155,9 @@ class SilenceTimer:
 
     def stop(self) -> None:
         self.is_running = False
-        self._alarm.stop()
+        if self._alarm is not None:
+            self._alarm.stop()
+            self._alarm = None
 
     def _rang(self) -> None:
         due = self._due()
@@ -169,6 +172,8 @@ class SilenceTimer:
 
     def _set(self, when: float) -> None:
         when = min(when, self._loop.time() + self._engine.timeouts.shortest)
+        if self._alarm is None:
+            self._alarm = Alarm(self._loop, self._rang)
         self._alarm.set(None if when == inf else when)
 
     def _is_too_slow(self) -> bool:

@@ -240,6 +240,10 @@ class Transport(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def dissolve(self) -> None:
+        """Forget the user; only for a connection that is closed, and of which nothing is used."""
+        del self._user, self._alarm, self._unread
+
     # what is left of a read
 
     def take_turn(self) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 class Protocol(asyncio.Protocol):
     def __init__(self, world: World) -> None:
         self.world = world
+        world.protocols += 1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.world.made.append(transport)
@@ -68,7 +69,7 @@ class World:
     def __init__(self, **how: Any) -> None:
         self.listener = Listener()
         self.made: list[asyncio.BaseTransport] = []
-        self.lost = 0
+        self.lost = self.protocols = 0
         self.peers: list[socket.socket] = []
         self.loop = AcceptLoop(self.listener, lambda: Protocol(self), **how)
         self.loop.start()
@@ -258,7 +259,7 @@ def test_a_failed_handshake_is_one_line(
         (said,) = lines(caplog)
         assert said.startswith("peer=127.0.0.1 TLS handshake failed: ")
         assert not any(record.exc_info for record in caplog.records)
-        assert world.made == []
+        assert (world.made, world.protocols) == ([], 0)
 
     run(test, tls=tls)
 
