@@ -157,8 +157,12 @@ async def ask(
 
 async def _ask(association: Asker, event: InterventionEvent, payload: dict[str, Any]) -> Any:
     try:
-        fabric = association.shared.fabric
-        answer = await fabric.ask_once(event.name, payload, assoc=association.description())
+        answer = await association.shared.fabric.ask_once(
+            event.name,
+            payload,
+            assoc=association.description(),
+            asker=association.holder.address,
+        )
     except Unanswered as error:
         if error.reason is Reason.NOBODY:
             return _NOBODY

@@ -92,6 +92,7 @@ class WorkerRequest:
             data,
             sink=self,
             sop_class=context.abstract_syntax,
+            asker=association.holder.address,
             shared=_described(context.id, context.abstract_syntax, context.transfer_syntax),
             window=window,
         )

@@ -83,7 +83,7 @@ class Session:
         self._settings = settings
         self._endings: SimpleQueue[SessionEnding] = SimpleQueue()
         self._loop = HandlerLoop()
-        self._credit = settings.concurrency or worker.concurrency
+        self._credit = _credit(settings.concurrency or worker.concurrency)
         self._routes = Routes(settings.destinations, Timeouts.of(settings.association))
         self._executor = Executor(
             self._credit,
@@ -379,3 +379,8 @@ def _unbound(event: Event) -> None:
 
 
 _UNBOUND = BoundHandler(CATALOGUE["EVT_C_ECHO"], _unbound)
+
+
+def _credit(concurrency: int) -> int:
+    """Return how many requests to take: acceptors keep the last place for one more address."""
+    return concurrency + (concurrency > 1)

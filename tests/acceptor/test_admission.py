@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.acceptor import admission
+from gateway.acceptor.shares import Holder
 from gateway.errors import Reason, Unanswered
 from gateway.events import (
     EVT_ASSOCIATE,
@@ -57,7 +58,9 @@ class Fabric:
     def is_lost(self, event: str) -> bool:
         return event in self.lost
 
-    async def ask_once(self, event: str, payload: dict[str, Any], *, assoc: bytes) -> Answer:
+    async def ask_once(
+        self, event: str, payload: dict[str, Any], *, assoc: bytes, asker: str
+    ) -> Answer:
         self.asked.append(event)
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -87,6 +90,7 @@ async def ask(event, answer: Any) -> Answers | AAssociateRJ:
     actor = SimpleNamespace(
         shared=house(Fabric(answer=answer)),
         engine=SimpleNamespace(name="test"),
+        holder=Holder("10.0.0.1"),
         description=lambda: b"",
     )
     return await admission.ask(actor, {event: {}})

@@ -125,13 +125,13 @@ class Bench:
         )
         return self.seen(self.registry.register(peer.encode(), asked, self.now, local=local))
 
-    def ask(self, event: str = "EVT_C_STORE", window: int = 0, *, sop_class: str = "") -> list[str]:
-        return self.ask_all(event, window=window, sop_class=sop_class)
+    def ask(self, event: str = "EVT_C_STORE", window: int = 0, **more: str) -> list[str]:
+        return self.ask_all(event, window=window, **more)
 
-    def ask_all(self, *events: str, window: int = 0, sop_class: str = "") -> list[str]:
-        """Ask several in one turn."""
+    def ask_all(self, *events: str, window: int = 0, **more: str) -> list[str]:
+        """Ask several in one turn; `more`: `sop_class`, `asker`."""
         asked = [
-            Intervention(event, {}, b"", sink=Deaf(), window=window, sop_class=sop_class)
+            Intervention(event, {}, b"", sink=Deaf(), window=window, **more)  # type: ignore[arg-type]
             for event in events
         ]
         self.calls += asked

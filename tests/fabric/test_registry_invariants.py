@@ -36,7 +36,11 @@ steps = st.one_of(
         st.integers(1, 3),
         st.sampled_from(BINDINGS),
     ),
-    st.tuples(st.just("ask"), st.sampled_from(["EVT_C_STORE", "EVT_C_ECHO"])),
+    st.tuples(
+        st.just("ask"),
+        st.sampled_from(["EVT_C_STORE", "EVT_C_ECHO"]),
+        st.sampled_from(["", "x", "y"]),
+    ),
     st.tuples(st.just("ask_all"), st.lists(st.sampled_from(["EVT_C_STORE", "EVT_C_ECHO"]))),
     st.tuples(st.just("stream")),
     st.tuples(st.just("answer"), peers, st.integers(0, 5), st.booleans()),
@@ -72,7 +76,7 @@ class Trial(Bench):
         registry = self.registry
         for member in registry.members.values():
             assert member.free >= 0
-            assert not set(member.in_hand) & member.unreturned
+            assert not member.in_hand.keys() & member.unreturned.keys()
             for token, call in member.in_hand.items():
                 assert call.member is member
                 assert call.token == token
@@ -100,8 +104,8 @@ class Trial(Bench):
     ) -> None:
         self.register(peer, worker, *bindings, generation=generation)
 
-    def do_ask(self, event: str) -> None:
-        self.ask(event)
+    def do_ask(self, event: str, asker: str) -> None:
+        self.ask(event, asker=asker)
 
     def do_ask_all(self, events: list[str]) -> None:
         self.ask_all(*events)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
 from tests.conftest import running
 from tests.peers import wire
 from tests.peers.raw import RawPeer
+from tests.peers.workers import UserWorker
 
 PLACES = 6
 REFUSED = wire.associate_rj(2, 3, 2)
@@ -63,3 +66,34 @@ def test_an_identifier_has_a_limit(start_gateway) -> None:
             peer.send(wire.message(1, command, level + name))
             assert peer.recv_response().status == status
         peer.release()
+
+
+SLOW_ECHO = """
+from gateway import Worker, evt
+
+worker = Worker("slow", concurrency=2)
+
+
+@worker.on(evt.EVT_C_ECHO, deadline=3600)
+def echo(event):
+    if event.assoc.requestor.ae_title == "SLOW":
+        print("begun", event.message_id, flush=True)
+        event.cancellation.wait(600)
+    return 0x0000
+"""
+
+
+def test_slow_requests_of_one_address_do_not_hold_up_a_worker(folder) -> None:
+    """The worker has one place more than its concurrency, for a peer of which it has nothing."""
+    with running() as gateway, UserWorker(folder, SLOW_ECHO, gateway.data) as worker:
+        worker.wait_ready()
+        with ExitStack() as slow:
+            for number in range(5):
+                peer = slow.enter_context(RawPeer(gateway.address, source="127.0.0.2"))
+                peer.associate(calling="SLOW")
+                peer.send(wire.message(1, wire.echo_rq(number)))
+                if number < 2:
+                    worker.out.wait_for(f"^begun {number}$")
+            with RawPeer(gateway.address, source="127.0.0.3") as other:
+                other.associate()
+                assert other.echo().status == 0x0000

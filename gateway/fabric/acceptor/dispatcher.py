@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import Reason
 from gateway.fabric.acceptor.effects import Deliver, Effect, Fail, HandOn, Post
+from gateway.fabric.acceptor.request_queue import RequestQueue
 from gateway.fabric.wire.envelopes import Cancel, Credit
 from gateway.fabric.wire.terms import CancelReason
 
@@ -35,7 +36,7 @@ class Dispatcher:
         self._out: list[Effect] = []
         self._deliveries: dict[bytes, list[Delivery]] = {}
         self._answers: list[tuple[Intervention, Answer]] | None = None
-        self._unclaimed: dict[str, dict[Intervention, None]] = {}
+        self._unclaimed: dict[str, RequestQueue[Intervention]] = {}
         """Requests for workers that are still to register."""
         self.soonest = inf
         """The earliest deadline that was set since `Registry.next_due`."""
@@ -58,7 +59,7 @@ class Dispatcher:
         """Give the request to one of the owner's members, or let it wait."""
         event = intervention.event
         _bind(intervention, owner)
-        member = None if owner.waiting else owner.pick(event)
+        member = None if owner.waiting else owner.pick(event, intervention.asker)
         if member is not None:
             self._start(intervention, now)
             self._give(intervention, member, now)
@@ -69,14 +70,14 @@ class Dispatcher:
 
     def ask_later(self, intervention: Intervention, now: float) -> None:
         """Let the request wait for a worker that registers its event."""
-        queue = self._unclaimed.setdefault(intervention.event, {})
+        queue = self._unclaimed.setdefault(intervention.event, RequestQueue())
         if self._fits(intervention, queue):
             intervention.enter(queue)
             self._start(intervention, now)
 
     def claim(self, owner: EventOwner, event: str, holders: ClassHolders, now: float) -> None:
         """Move waiting requests to their new owner, whose deadlines now hold."""
-        waiting = self._unclaimed.get(event, {})
+        waiting = self._unclaimed.get(event, ())
         for intervention in [one for one in waiting if holders[one.sop_class] is owner]:
             intervention.leave_queue()
             _bind(intervention, owner)
@@ -143,7 +144,7 @@ class Dispatcher:
         member, token = intervention.member, intervention.token
         if member is not None:
             del member.in_hand[token]
-            member.unreturned.add(token)
+            member.unreturned[token] = intervention.asker
             self._out.append(Post(member.peer, Cancel(token, why, True)))
         intervention.close()
         if reason is not None:
@@ -156,12 +157,14 @@ class Dispatcher:
             self.give_up(intervention, Reason.NOBODY, text, CancelReason.ABANDONED)
         self._unclaimed.clear()
 
-    def _fits(self, intervention: Intervention, queue: dict[Intervention, None] | None) -> bool:
+    def _fits(self, intervention: Intervention, queue: RequestQueue[Intervention] | None) -> bool:
+        """Return whether a request may wait; the peer with most that wait may have to give way."""
         if queue is None or len(queue) < self._limit:
             return True
+        victim = queue.to_give_way(intervention) or intervention
         text = f"{intervention.event}: the queue is full"
-        self.give_up(intervention, Reason.BUSY, text, CancelReason.ABANDONED)
-        return False
+        self.give_up(victim, Reason.BUSY, text, CancelReason.ABANDONED)
+        return victim is not intervention
 
     def _start(self, intervention: Intervention, now: float) -> None:
         """Start or restart the clock."""

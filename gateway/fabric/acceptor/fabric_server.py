@@ -209,14 +209,20 @@ class Server:
         self._asked.append(intervention)
 
     async def ask_once(
-        self, event: str, payload: dict[str, Any], *, assoc: bytes, data: bytes | None = None
+        self,
+        event: str,
+        payload: dict[str, Any],
+        *,
+        assoc: bytes,
+        data: bytes | None = None,
+        asker: str = "",
     ) -> Answer:
         """Return the one answer of the worker that holds the event; raises Unanswered.
 
         Cancelling the task tells the worker.
         """
         awaited = AwaitedAnswer()
-        intervention = Intervention(event, payload, assoc, data, sink=awaited)
+        intervention = Intervention(event, payload, assoc, data, sink=awaited, asker=asker)
         self.ask(intervention)
         try:
             return await awaited.future

@@ -10,6 +10,7 @@ from gateway.events import DEADLINE
 if TYPE_CHECKING:
     from gateway.errors import Unanswered
     from gateway.fabric.acceptor.lease import Member
+    from gateway.fabric.acceptor.request_queue import RequestQueue
     from gateway.fabric.wire.terms import Answer
 
 WINDOW = 16
@@ -46,7 +47,7 @@ class Intervention:
     cancelled = False
     closed = False
     """Whether it has ended: answered, failed or abandoned."""
-    queue: dict[Intervention, None] | None = None
+    queue: RequestQueue[Intervention] | None = None
     member: Member | None = None
     token = ""
 
@@ -59,6 +60,7 @@ class Intervention:
         *,
         sink: Sink,
         sop_class: str = "",
+        asker: str = "",
         shared: dict[str, Any] = _NOTHING,
         window: int = 0,
     ) -> None:
@@ -70,6 +72,9 @@ class Intervention:
         """Belongs to the asker; the registry does not look at it."""
         self.sop_class = sop_class
         """The abstract syntax of its context, which chooses the worker; empty: negotiation."""
+        self.asker = asker
+        """The address of the peer, whose requests share what a worker can do with those of others;
+        empty: it is not known, or not counted."""
         self.shared = shared
         """The part of the payload that other requests have as well, by the same object: it is sent
         once for all of them that leave together."""
@@ -79,13 +84,13 @@ class Intervention:
         self.number = next(_numbers)
         """Order of arrival."""
 
-    def enter(self, queue: dict[Intervention, None]) -> None:
+    def enter(self, queue: RequestQueue[Intervention]) -> None:
         self.queue = queue
-        queue[self] = None
+        queue.add(self)
 
     def leave_queue(self) -> None:
         if self.queue is not None:
-            self.queue.pop(self, None)
+            self.queue.remove(self)
             self.queue = None
 
     def close(self) -> None:

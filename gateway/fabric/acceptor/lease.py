@@ -6,6 +6,8 @@ from collections import deque
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
+from gateway.fabric.acceptor.request_queue import RequestQueue
+
 if TYPE_CHECKING:
     from gateway.fabric.acceptor.interventions import Intervention
     from gateway.fabric.wire.envelopes import Register
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 FAULTS = 3
 """Faults within `FAULT_WINDOW` seconds that end a lease."""
 FAULT_WINDOW = 60.0
+KEPT_OF = 3
+"""A member that takes so many requests at a time keeps the last free place for a peer of which it
+has none: slow requests of one peer never use up a worker."""
 _NAMES = 1024
 """Names whose generations are remembered."""
 
@@ -40,9 +45,9 @@ class Member:
         self.issued = 0
         """The number of tokens given to it so far."""
         self.in_hand: dict[str, Intervention] = {}
-        self.unreturned: set[str] = set()
-        """Tokens whose answer nobody awaits any more, until the member returns them: each costs a
-        credit."""
+        self.unreturned: dict[str, str] = {}
+        """Tokens whose answer nobody awaits any more, with the peer that asked, until the member
+        returns them: each costs a credit."""
         self._faults: deque[float] = deque(maxlen=FAULTS)
 
     @property
@@ -56,6 +61,12 @@ class Member:
     @property
     def busy(self) -> bool:
         return bool(self.in_hand or self.unreturned)
+
+    def works_for(self, asker: str) -> bool:
+        """Return whether it has a request of this peer, awaited or not."""
+        return asker in self.unreturned.values() or any(
+            one.asker == asker for one in self.in_hand.values()
+        )
 
     def update(self, register: Register) -> None:
         """Take a registration, the first one or a change of it."""
@@ -113,8 +124,8 @@ class EventOwner:
         """Set while no member is left after a death; requests wait meanwhile."""
         self.has_left = False
         """The last member said BYE, and the configuration says that the worker will come back."""
-        self.waiting: dict[str, dict[Intervention, None]] = {}
-        self.suspects: dict[Intervention, None] = {}
+        self.waiting: dict[str, RequestQueue[Intervention]] = {}
+        self.suspects: RequestQueue[Intervention] = RequestQueue()
         self.reserved: Member | None = None
 
     @property
@@ -139,16 +150,32 @@ class EventOwner:
             self.reserved = None
 
     def wait(self, intervention: Intervention) -> None:
-        intervention.enter(self.waiting.setdefault(intervention.event, {}))
+        queue = self.waiting.get(intervention.event)
+        if queue is None:
+            queue = self.waiting[intervention.event] = RequestQueue()
+        intervention.enter(queue)
 
-    def pick(self, event: str) -> Member | None:
-        """Return the member with the most free credit among those that take the event."""
-        best, most = None, 0
+    def pick(self, event: str, asker: str = "") -> Member | None:
+        """Return the member with the most free credit among those that take the event.
+
+        None if there is none, or if the last free place is kept for other peers than this one.
+        """
+        best, most, left = None, 0, 0
         for member in self.members:
             free = member.credit - len(member.in_hand) - len(member.unreturned)
-            if free > most and member is not self.reserved and event in member.events:
-                best, most = member, free
+            if free > 0 and member is not self.reserved and event in member.events:
+                left += free
+                if free > most:
+                    best, most = member, free
+        if left == 1 and asker and self._is_kept(event, asker):
+            return None
         return best
+
+    def _is_kept(self, event: str, asker: str) -> bool:
+        able = [member for member in self.members if event in member.events]
+        return any(member.credit >= KEPT_OF for member in able) and any(
+            member.works_for(asker) for member in able
+        )
 
     def next(self) -> tuple[Intervention, Member] | None:
         """Return a request that can go out now, and its member."""
@@ -159,12 +186,19 @@ class EventOwner:
         for event, queue in list(self.waiting.items()):
             if not queue:
                 del self.waiting[event]
-                continue
-            intervention = next(iter(queue))
-            if best is None or intervention.number < best[0].number:
-                member = self.pick(event)
-                best = best if member is None else (intervention, member)
+            elif self.pick(event) is not None:
+                pair = self._next_in_turn(event, queue)
+                if pair is not None and (best is None or pair[0].number < best[0].number):
+                    best = pair
         return best
+
+    def _next_in_turn(
+        self, event: str, queue: RequestQueue[Intervention]
+    ) -> tuple[Intervention, Member] | None:
+        for asker in queue.askers:
+            if (member := self.pick(event, asker)) is not None:
+                return queue.first(asker), member
+        return None
 
     def _next_suspect(self) -> tuple[Intervention, Member] | None:
         if not self.suspects:

@@ -378,7 +378,7 @@ class Registry:
     def _answer_unawaited(self, member: Member, token: str, answer: Answer, now: float) -> None:
         if token in member.unreturned:
             if answer.final:
-                member.unreturned.remove(token)
+                del member.unreturned[token]
         elif not member.had(token):
             self._fault(member, now)
 
