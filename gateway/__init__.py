@@ -6,6 +6,7 @@ pydicom.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,9 @@ __version__ = "0.1.0"
 
 _MODULES = frozenset(
     {
+        "_config",
+        "_globals",
+        "ae",
         "config_flags",
         "dimse_primitives",
         "dsutils",
@@ -55,25 +59,24 @@ _MODULES = frozenset(
         "pdu_primitives",
         "presentation",
         "service_class",
+        "service_class_n",
         "sop_class",
         "status",
         "utils",
     }
 )
-_OTHERS = {"_config": "config_flags", "service_class_n": "service_class"}
-"""pynetdicom's module -> the module that has its names here."""
 _ABSENT = {
-    "_globals": "its names have no meaning here",
     "_handlers": "the default for an event is a status: see gateway.evt",
     "_validators": "a peer's AE titles and UIDs are not validated by functions",
+    "_version": "use gateway.__version__",
     "acse": "use associate, release and abort, and the events EVT_ACSE_RECV and EVT_ACSE_SENT",
-    "ae": "use gateway.AE",
     "apps": "use the dicom-gateway command",
     "dimse_messages": "use gateway.dimse.message",
     "dul": "the acceptor process has it; use EVT_PDU_RECV, EVT_PDU_SENT and EVT_FSM_TRANSITION",
     "fsm": "use gateway.ul.fsm, or EVT_FSM_TRANSITION",
     "pdu": "use gateway.ul.pdu",
     "pdu_items": "use gateway.ul.items",
+    "tests": "the tests stand beside this package, in the folder tests",
     "timer": "use the timeouts of AE",
     "transport": "use AE.make_server and gateway.AssociationServer",
 }
@@ -100,13 +103,28 @@ _PUBLIC = {
 """Public name -> the module that has it."""
 
 
+def _absent(name: str) -> ImportError:
+    return ImportError(f"{__name__} has no module {name}: {_ABSENT[name]}")
+
+
+class _AbsentModules:
+    """The finder of the modules in `_ABSENT`: it finds none, and says what to use instead."""
+
+    @staticmethod
+    def find_spec(fullname: str, _path: object = None, _target: object = None) -> None:
+        package, _, name = fullname.partition(".")
+        if package == __name__ and name in _ABSENT:
+            raise _absent(name)
+
+
+sys.meta_path.append(_AbsentModules())
+
+
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         value: Any = import_module(f"{__name__}.{name}")
-    elif name in _OTHERS:
-        value = import_module(f"{__name__}.{_OTHERS[name]}")
     elif name in _ABSENT:
-        raise ImportError(f"{__name__} has no module {name}: {_ABSENT[name]}")
+        raise _absent(name)
     elif name in _PUBLIC:
         value = getattr(import_module(_PUBLIC[name]), name)
     elif name.endswith("PresentationContexts"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from gateway.dimse.status import Category, category
 from gateway.failure_statuses import ECHO, FIND, GET, MOVE, N_SERVICE, STORE
@@ -252,3 +252,11 @@ CATALOGUE: dict[str, NotificationEvent | InterventionEvent] = {
 
 NOTIFICATIONS = {n: e for n, e in CATALOGUE.items() if isinstance(e, NotificationEvent)}
 INTERVENTIONS = {n: e for n, e in CATALOGUE.items() if isinstance(e, InterventionEvent)}
+
+_IN_EVT = frozenset({"Event", "EventType", "get_default_handler", "trigger"})
+
+
+def __getattr__(name: str) -> NoReturn:
+    if name in _IN_EVT:  # pynetdicom has them in its module of this name
+        raise ImportError(f"gateway.events has no {name}: use gateway.evt")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,3 +13,16 @@ engine serves both, and what differs is behind `Port`.
     timers           silence of the peer: ACSE, DIMSE and network timeouts in one timer
     notify           what watchers are told; description: how workers are told of an association
 """
+
+from typing import NoReturn
+
+_FACADE = frozenset({"Association", "ServiceUser", "MODE_ACCEPTOR", "MODE_REQUESTOR"})
+
+
+def __getattr__(name: str) -> NoReturn:
+    if name in _FACADE:  # pynetdicom has them in its module of this name
+        raise ImportError(
+            f"gateway.association has no {name}: use `from gateway import Association`, and the "
+            "is_requestor, requestor and acceptor of an association"
+        )
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,7 +16,7 @@ from gateway.dimse.message import DataSet, Message, Request
 from gateway.dimse.statuses import STATUSES, StatusRows, find_status
 from gateway.errors import DimseError
 from gateway.table_files import read_table
-from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, name_of
+from gateway.uid import KEYWORDS, STORAGE_SOP_CLASSES, UIDS, name_of
 
 if TYPE_CHECKING:
     from gateway.dimse.status import Category
@@ -80,8 +80,9 @@ def service_of(sop_class_uid: str) -> Service:
 
 
 def serve_like(sop_class_uid: str, like: str) -> None:
-    """Give a UID that the table does not have the service of the SOP class `like`."""
-    SERVICES.setdefault(sop_class_uid, SERVICES[like])
+    """Give a UID that is not registered the service of the SOP class `like`."""
+    if sop_class_uid not in UIDS:
+        SERVICES[sop_class_uid] = SERVICES[like]
     _check.cache_clear()
 
 

@@ -8,7 +8,8 @@ the `AssociationServer` of `AE.start_server`. Modules that pynetdicom has are pu
     gateway.presentation      presentation_contexts     contexts to propose and support
     gateway.pdu_primitives    negotiation_items         items of `ext_neg`
     gateway.service_class     service_classes           arguments of `register_uid`
-    gateway.config_flags      flags                     options to assign
+    gateway.config_flags      flags                     options to assign, also gateway._config
+    gateway.ae                entity                    AE
 
 Nothing is imported here: `gateway.sop_class` alone must not load pydicom.
 """

@@ -7,9 +7,8 @@ import socket
 import warnings
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from gateway.datasets.coding import any_uid
-from gateway.facade import flags
 from gateway.facade.presentation_contexts import PresentationContext
+from gateway.facade.uid_and_byte_tools import decode_bytes, set_ae, set_uid
 from gateway.ul.negotiation import MAX_CONTEXTS
 
 if TYPE_CHECKING:
@@ -21,8 +20,6 @@ log = logging.getLogger("gateway.facade")
 
 SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
-_LONGEST_TITLE = 16
-_LONGEST_UID = 64
 _BACKLOG = 1024
 
 
@@ -31,27 +28,26 @@ def ae_title(value: Any, name: str = "ae_title") -> str:
     if isinstance(value, bytes):
         text = f"The use of bytes with '{name}' is deprecated, use an ASCII str instead"
         warnings.warn(text, DeprecationWarning, stacklevel=4)
-        value = value.decode("ascii", "replace")
-    if not isinstance(value, str):
-        raise TypeError(f"'{name}' must be str, not '{type(value).__name__}'")
-    if not value.strip():
-        raise ValueError(f"Invalid '{name}' value - must not be empty or only spaces")
-    if len(value) > _LONGEST_TITLE:
-        raise ValueError(f"Invalid '{name}' value {value!r} - at most 16 characters")
-    if not value.isascii() or not value.isprintable() or "\\" in value:
-        raise ValueError(f"Invalid '{name}' value {value!r} - printable ASCII without backslash")
-    return value
+        value = decode_bytes(value)
+    return str(set_ae(value, name, allow_empty=False, allow_none=False))
+
+
+def ae_titles(values: Any, name: str) -> list[str]:
+    """Return a list of AE titles, without spaces around them."""
+    if isinstance(values, str | bytes):
+        raise TypeError(f"'{name}' must be a list of str")
+    titles = list(values)
+    if any(isinstance(title, bytes) for title in titles):
+        text = f"The use of a list of bytes with '{name}' is deprecated, use a list of ASCII str"
+        warnings.warn(f"{text} instead", DeprecationWarning, stacklevel=4)
+        titles = [decode_bytes(t) if isinstance(t, bytes) else t for t in titles]
+    return [ae_title(title, name).strip() for title in titles]
 
 
 def uid(value: Any, name: str) -> UID:
     """Return a UID; `config_flags.ENFORCE_UID_CONFORMANCE` says how strictly it is checked."""
-    if not isinstance(value, str):
-        raise TypeError(f"'{name}' must be str or UID, not '{type(value).__name__}'")
-    if not 0 < len(value) <= _LONGEST_UID:
-        raise ValueError(f"Invalid '{name}' value - a UID has 1 to 64 characters, not {len(value)}")
-    checked = any_uid(value)
-    if flags.ENFORCE_UID_CONFORMANCE and not checked.is_valid:
-        raise ValueError(f"Invalid '{name}' value {value!r} - not a valid UID (PS3.5 9.1)")
+    checked = set_uid(value, name, allow_empty=False, allow_none=False)
+    assert checked is not None
     return checked
 
 

@@ -9,6 +9,8 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset, read_preamble
 from pydicom.filewriter import write_file_meta_info
+from pydicom.multival import MultiValue
+from pydicom.valuerep import VR
 
 from gateway.datasets import DatasetError, coding
 from gateway.uid import (
@@ -24,11 +26,20 @@ if TYPE_CHECKING:
     from io import BytesIO
     from pathlib import Path
 
+    from pydicom.dataelem import DataElement
     from pydicom.dataset import Dataset
 
 log = logging.getLogger("gateway.facade")
 
-__all__ = ["create_file_meta", "decode", "encode", "encode_file_meta", "split_dataset"]
+__all__ = [
+    "create_file_meta",
+    "decode",
+    "encode",
+    "encode_file_meta",
+    "pretty_dataset",
+    "pretty_element",
+    "split_dataset",
+]
 
 PYNETDICOM_IMPLEMENTATION_UID = coding.any_uid(IMPLEMENTATION_CLASS_UID)
 """This gateway's implementation class UID, under the name that programs write into files by."""
@@ -37,6 +48,8 @@ PYNETDICOM_UID_PREFIX = "2.25."
 """The root of UIDs made from UUIDs (PS3.5 B.2), which `pydicom.uid.generate_uid` takes, too."""
 
 _FILE_META_GROUP = 0x0002
+_SHORT_VALUE = 13
+"""The number of bytes of a binary value that are shown."""
 
 
 def create_file_meta(
@@ -99,6 +112,46 @@ def split_dataset(path: Path) -> tuple[Dataset, int]:
             stop_when=lambda tag, _vr, _length: tag.group != _FILE_META_GROUP,
         )
         return meta, file.tell()
+
+
+def pretty_dataset(ds: Dataset, indent: int = 0, indent_char: str = "  ") -> list[str]:
+    """Return a data set as lines, one for each element and each item of a sequence.
+
+    The lines have patients' data. `indent`: how often `indent_char` stands before each line.
+    """
+    lines = []
+    for element in ds:
+        lines.append(indent * indent_char + pretty_element(element))
+        if element.VR != VR.SQ:
+            continue
+        for number, item in enumerate(element.value or (), start=1):
+            lines.append(f"{(indent + 1) * indent_char}(Sequence item #{number})")
+            lines += pretty_dataset(item, indent + 2, indent_char)
+    return lines
+
+
+def pretty_element(elem: DataElement) -> str:
+    """Return an element as a line: tag, VR, value, multiplicity and keyword."""
+    tag = f"({elem.tag.group:04X},{elem.tag.element:04X})"
+    try:
+        value = _pretty_value(elem)
+    except Exception:  # a program may have assigned anything
+        value = "(the value cannot be shown)"
+    return f"{tag} {elem.VR} {value:<40} # {elem.VM} {elem.keyword}"
+
+
+def _pretty_value(elem: DataElement) -> str:
+    value = elem.value
+    if elem.VR == VR.SQ:
+        return f"(Sequence with {len(value)} item{'' if len(value) == 1 else 's'})"
+    if elem.is_empty:
+        return "(no value available)"
+    values = value if isinstance(value, list | MultiValue) else [value]
+    if isinstance(values[0], bytes):
+        size = sum(map(len, values))
+        is_short = len(values) == 1 and size <= _SHORT_VALUE
+        return f"[{values[0].hex(' ')}]" if is_short else f"({size} bytes of binary data)"
+    return f"[{chr(92).join(map(str, values))}]"
 
 
 def _syntax(implicit: bool, little: bool, deflated: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import ssl
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gateway.datasets.coding import any_uid
 from gateway.facade import argument_checks as checks
@@ -16,6 +16,7 @@ from gateway.facade.entity_contexts import EntityContexts
 from gateway.facade.entity_settings import DEFAULT_MAX_LENGTH, EntitySettings
 from gateway.facade.handlers import Handlers
 from gateway.facade.negotiation_items import proposal_options
+from gateway.facade.pynetdicom_names import no_name
 from gateway.requestor import Address, Proposal
 
 if TYPE_CHECKING:
@@ -211,6 +212,9 @@ class AE(EntitySettings, EntityContexts):
         return "\n".join([*lines, f"  Association(s): {active}/{self.maximum_associations}"])
 
 
+ApplicationEntity = AE
+
+
 def _listed(contexts: Sequence[PresentationContext]) -> list[str]:
     lines = []
     for context in contexts:
@@ -239,3 +243,7 @@ def _address(
     if tls is not None and not isinstance(tls, ssl.SSLContext):
         raise TypeError("'tls_args' must be (ssl.SSLContext, server_hostname or None)")
     return Address(addr, port, tls, name or None, bind)
+
+
+def __getattr__(name: str) -> NoReturn:
+    no_name(__name__, "ae", name)

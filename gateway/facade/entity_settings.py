@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gateway.datasets.coding import any_uid
 from gateway.facade import argument_checks as checks
+from gateway.facade.uid_and_byte_tools import set_ae
 from gateway.uid import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gateway.facade")
 
-_LONGEST_NAME = 16
 DEFAULT_MAX_LENGTH = 16382
 """pynetdicom's maximum length of a P-DATA-TF; the gateway itself receives longer ones."""
 
@@ -71,14 +71,7 @@ def _class_uid(value: Any, name: str) -> UID:
 
 
 def _version_name(value: Any, name: str) -> str | None:
-    is_blank = isinstance(value, str) and value.isspace() and len(value) <= _LONGEST_NAME
-    return value if value is None or is_blank else checks.ae_title(value, name)
-
-
-def _titles(values: Any, name: str) -> list[str]:
-    if isinstance(values, str):
-        raise TypeError(f"'{name}' must be a list of str")
-    return [checks.ae_title(value, name).strip() for value in values]
+    return set_ae(value, name, allow_empty=value != "")  # spaces only are a name
 
 
 def _number_or(default: int, least: int) -> Callable[[Any, str], int]:
@@ -106,7 +99,7 @@ class EntitySettings:
         _version_name, IMPLEMENTATION_VERSION_NAME
     )
     """The implementation version name of this side, 1 to 16 characters; None: none."""
-    require_calling_aet: _Setting[list[str]] = _Setting(_titles, [])
+    require_calling_aet: _Setting[list[str]] = _Setting(checks.ae_titles, [])
     """The calling AE titles that servers accept; empty: any."""
     maximum_associations = _Setting(_number_or(1, least=1), 10)
     """The number of associations that a server has at once; further ones are rejected."""

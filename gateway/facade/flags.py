@@ -6,6 +6,10 @@ running already is not affected. Names and defaults are pynetdicom's, but for HA
 
 from __future__ import annotations
 
+from typing import NoReturn
+
+from gateway.facade.pynetdicom_names import no_name
+
 UNRESTRICTED_STORAGE_SERVICE = False
 """True: a server accepts every storage SOP class, and unknown and private abstract syntaxes as
 storage, in any transfer syntax, beside its supported contexts."""
@@ -49,3 +53,7 @@ VALIDATORS: dict[str, object] = {}
 
 WINDOWS_TIMER_RESOLUTION: float | None = None
 """No effect: nothing here polls."""
+
+
+def __getattr__(name: str) -> NoReturn:
+    no_name(__name__, "config_flags", name)

@@ -58,5 +58,5 @@ def _context(
     context.transfer_syntax.extend(any_uid(syntax) for syntax in transfer)
     context.result = result
     if roles is not None:
-        context.as_scu, context.as_scp = roles
+        context._as_scu, context._as_scp = roles
     return context

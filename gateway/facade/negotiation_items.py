@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from gateway.facade import item_checks as check
 from gateway.facade.item_checks import CheckedItem
+from gateway.facade.pynetdicom_names import no_name
 from gateway.ul import items as ul
 
 if TYPE_CHECKING:
@@ -31,6 +32,13 @@ class AsynchronousOperationsWindowNegotiation(CheckedItem):
     }
     maximum_number_operations_invoked: int = 1
     maximum_number_operations_performed: int = 1
+
+    def __str__(self) -> str:
+        return (
+            "Asynchronous Operations Window\n"
+            f"  Maximum number operations invoked: {self.maximum_number_operations_invoked}\n"
+            f"  Maximum number operations performed: {self.maximum_number_operations_performed}\n"
+        )
 
     def item(self) -> ul.AsyncOperationsWindow:
         """Return the sub-item as it is sent; raise ValueError."""
@@ -122,6 +130,19 @@ class UserIdentityNegotiation(CheckedItem):
     server_response: bytes | None = field(default=None, repr=False)
     """The acceptor's answer."""
 
+    def __str__(self) -> str:
+        lines = ["User Identity Parameters"]
+        if self.user_identity_type is not None:
+            lines.append(f"  User identity type: {self.user_identity_type}")
+            lines.append(f"  Positive response requested: {self.positive_response_requested}")
+        secrets = {
+            "Primary field": self.primary_field,
+            "Secondary field": self.secondary_field,
+            "Server response": self.server_response,
+        }
+        lines += [f"  {name}: {len(secret)} bytes" for name, secret in secrets.items() if secret]
+        return "\n".join([*lines, ""])
+
     def item(self) -> ul.UserIdentityRQ:
         """Return the sub-item as it is sent; raise ValueError."""
         if self.user_identity_type is None or self.user_identity_type not in _TYPES:
@@ -156,6 +177,10 @@ class MaximumLengthNotification(CheckedItem):
     checks: ClassVar = {"maximum_length_received": check.number}
     maximum_length_received: int = 16382
 
+    def __str__(self) -> str:
+        length = self.maximum_length_received
+        return f"Maximum Length Negotiation\n  Maximum length received: {length} bytes\n"
+
     def option(self) -> dict[str, Any]:
         """Return the argument of a `Proposal`."""
         return {"max_pdu": self.maximum_length_received}
@@ -168,6 +193,10 @@ class ImplementationClassUIDNotification(CheckedItem):
     checks: ClassVar = {"implementation_class_uid": check.optional_uid}
     implementation_class_uid: str | None = None
 
+    def __str__(self) -> str:
+        uid = self.implementation_class_uid
+        return f"Implementation Class UID\n  Implementation class UID: {uid}\n"
+
     def option(self) -> dict[str, Any]:
         """Return the argument of a `Proposal`; raise ValueError."""
         uid = _uid(self.implementation_class_uid, "implementation_class_uid")
@@ -178,7 +207,12 @@ class ImplementationClassUIDNotification(CheckedItem):
 class ImplementationVersionNameNotification(CheckedItem):
     """The implementation version name of this side (PS3.7 D.3.3.2.3)."""
 
+    checks: ClassVar = {"implementation_version_name": check.optional_title}
     implementation_version_name: str | None = None
+
+    def __str__(self) -> str:
+        name = self.implementation_version_name
+        return f"Implementation Version Name\n  Implementation version name: {name}\n"
 
     def option(self) -> dict[str, Any]:
         """Return the argument of a `Proposal`."""
@@ -236,3 +270,7 @@ def _uid(value: str | None, name: str) -> str:
     if not value:
         raise ValueError(f"{name} is not set")
     return str(value)
+
+
+def __getattr__(name: str) -> Any:
+    no_name(__name__, "pdu_primitives", name)

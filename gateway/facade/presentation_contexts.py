@@ -6,17 +6,20 @@ SOP class of a service class and are built on first use.
 
 from __future__ import annotations
 
+import logging
+from importlib import import_module
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gateway import uid as registry
 from gateway.datasets.coding import any_uid
 from gateway.dimse.usual_storage import storage_sop_classes, usual_storage_sop_classes
-from gateway.facade import item_checks as check
 from gateway.facade.negotiation_items import SCP_SCU_RoleSelectionNegotiation
-from gateway.facade.pynetdicom_names import names
-from gateway.facade.sop_classes import SOPClass, sop_classes_of
+from gateway.facade.pynetdicom_names import names, no_name
+from gateway.facade.sop_classes import sop_classes_of
+from gateway.facade.uid_and_byte_tools import decode_bytes, set_uid, validate_uid
 from gateway.sdk.assoc import RESULTS
+from gateway.uid import UidType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,13 +37,21 @@ DEFAULT_TRANSFER_SYNTAXES: list[str] = [
 ALL_TRANSFER_SYNTAXES: list[str] = list(registry.NETWORK_TRANSFER_SYNTAXES)
 
 _LAST_ID = 255
+_ROLES = {
+    (True, True): "SCU and SCP",
+    (True, False): "SCU only",
+    (False, True): "SCP only",
+    (False, False): "(none)",
+}
+
+log = logging.getLogger("gateway.facade")
 
 
 class PresentationContextTuple(NamedTuple):
     """An accepted context as event handlers see it."""
 
     context_id: int
-    abstract_syntax: SOPClass
+    abstract_syntax: UID
     transfer_syntax: UID
 
 
@@ -49,15 +60,24 @@ class PresentationContext:
 
     def __init__(self) -> None:
         self._context_id: int | None = None
-        self._abstract_syntax: SOPClass | None = None
+        self._abstract_syntax: UID | None = None
         self._transfer_syntax: list[UID] = []
         self.result: int | None = None
         """None while proposed; then 0, accepted, to 4 (PS3.8 table 9-18)."""
         self._scu_role: bool | None = None
         self._scp_role: bool | None = None
-        self.as_scu: bool | None = None
-        self.as_scp: bool | None = None
-        """In an accepted context: the roles of this side."""
+        self._as_scu: bool | None = None
+        self._as_scp: bool | None = None
+
+    @property
+    def as_scu(self) -> bool | None:
+        """In an accepted context: whether this side is SCU. None before it is negotiated."""
+        return self._as_scu
+
+    @property
+    def as_scp(self) -> bool | None:
+        """In an accepted context: whether this side is SCP. None before it is negotiated."""
+        return self._as_scp
 
     @property
     def scu_role(self) -> bool | None:
@@ -66,7 +86,7 @@ class PresentationContext:
 
     @scu_role.setter
     def scu_role(self, value: bool | None) -> None:
-        self._scu_role = check.optional_boolean(value, "scu_role")
+        self._scu_role = _role(value, "scu_role")
 
     @property
     def scp_role(self) -> bool | None:
@@ -75,7 +95,7 @@ class PresentationContext:
 
     @scp_role.setter
     def scp_role(self, value: bool | None) -> None:
-        self._scp_role = check.optional_boolean(value, "scp_role")
+        self._scp_role = _role(value, "scp_role")
 
     @property
     def context_id(self) -> int | None:
@@ -85,17 +105,19 @@ class PresentationContext:
     @context_id.setter
     def context_id(self, value: int | None) -> None:
         if value is not None and not (1 <= value <= _LAST_ID and value % 2):
-            raise ValueError(f"a context ID must be an odd number from 1 to 255, not {value!r}")
+            raise ValueError("'context_id' must be an odd integer between 1 and 255, inclusive")
         self._context_id = value
 
     @property
-    def abstract_syntax(self) -> SOPClass | None:
+    def abstract_syntax(self) -> UID | None:
         """The UID of the SOP class or meta SOP class."""
         return self._abstract_syntax
 
     @abstract_syntax.setter
     def abstract_syntax(self, value: str | bytes) -> None:
-        self._abstract_syntax = SOPClass(_text(value))
+        self._abstract_syntax = set_uid(
+            value, "abstract_syntax", allow_empty=False, allow_none=False
+        )
 
     @property
     def transfer_syntax(self) -> list[UID]:
@@ -104,15 +126,27 @@ class PresentationContext:
 
     @transfer_syntax.setter
     def transfer_syntax(self, values: Iterable[str | bytes]) -> None:
-        if isinstance(values, str | bytes):
-            raise TypeError("transfer_syntax must be a list")
+        if not isinstance(values, list):
+            raise TypeError("'transfer_syntax' must be a list")
         self._transfer_syntax = []
         for value in values:
             self.add_transfer_syntax(value)
 
     def add_transfer_syntax(self, syntax: str | bytes | None) -> None:
-        """Append a transfer syntax that is not there yet."""
-        if syntax and (uid := any_uid(_text(syntax))) not in self._transfer_syntax:
+        """Append a transfer syntax that is not there yet.
+
+        What is neither str nor bytes is left out, with a warning; raises ValueError for what cannot
+        be a UID.
+        """
+        if not isinstance(syntax, str | bytes):
+            log.warning("'transfer_syntax' takes UIDs, not %r", syntax)
+            return
+        uid = any_uid(decode_bytes(syntax) if isinstance(syntax, bytes) else syntax)
+        if not validate_uid(uid):
+            log.error("'transfer_syntax' contains an invalid UID")
+            raise ValueError("'transfer_syntax' contains an invalid UID")
+        _warn_of_syntax(uid)
+        if uid not in self._transfer_syntax:
             self._transfer_syntax.append(uid)
 
     @property
@@ -147,18 +181,21 @@ class PresentationContext:
         if self.result is not None:
             lines.append(f"Result: {self.status}")
         if self.as_scu is not None and self.as_scp is not None:
-            roles = [name for name, has in (("SCU", self.as_scu), ("SCP", self.as_scp)) if has]
-            lines.append(f"Role: {' and '.join(roles) or '(none)'}")
+            lines.append(f"Role: {_ROLES[self.as_scu, self.as_scp]}")
         return "\n".join(lines)
 
 
-def _text(uid: str | bytes) -> str:
-    text = uid.decode("ascii") if isinstance(uid, bytes) else uid
-    if not isinstance(text, str):
-        raise TypeError(f"a UID must be a str, not {type(uid).__name__}")
-    if not 0 < len(text) <= registry.MAX_LENGTH:
-        raise ValueError(f"a UID has 1 to 64 characters, not {len(text)}")
-    return text
+def _role(value: bool | None, name: str) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise TypeError(f"'{name}' must be a bool or None")
+    return value
+
+
+def _warn_of_syntax(uid: UID) -> None:
+    if not uid.is_valid:
+        log.warning("A non-conformant UID has been added to 'transfer_syntax'")
+    elif uid in registry.UIDS and registry.UIDS[uid].kind is not UidType.TRANSFER_SYNTAX:
+        log.warning("A UID has been added to 'transfer_syntax' that is not a transfer syntax")
 
 
 def build_context(
@@ -183,7 +220,8 @@ def build_role(
     uid: str, scu_role: bool = False, scp_role: bool = False
 ) -> SCP_SCU_RoleSelectionNegotiation:
     """Return an item for `ext_neg`: roles of the requestor for a SOP class (PS3.7 D.3.3.4)."""
-    return SCP_SCU_RoleSelectionNegotiation(any_uid(_text(uid)), scu_role, scp_role)
+    checked = set_uid(uid, "uid", allow_none=False)
+    return SCP_SCU_RoleSelectionNegotiation(checked, scu_role, scp_role)
 
 
 _SERVICES = names("contexts")
@@ -212,6 +250,11 @@ _LISTS = (
     *("MediaStoragePresentationContexts", *_SERVICES),
 )
 
+_NEGOTIATION = (
+    *("negotiate_as_acceptor", "negotiate_as_requestor", "negotiate_unrestricted"),
+    *("BOTH_SCU_SCP_ROLE", "CONTEXT_REJECTED", "DEFAULT_ROLE", "INVERTED_ROLE"),
+)
+
 __all__ = [
     "ALL_TRANSFER_SYNTAXES",
     "DEFAULT_TRANSFER_SYNTAXES",
@@ -220,20 +263,17 @@ __all__ = [
     "build_context",
     "build_role",
 ]
-__all__ += _LISTS
+__all__ += [*_LISTS, *_NEGOTIATION]
 
 
-def __getattr__(name: str) -> list[PresentationContext]:
-    if name.startswith("negotiate_"):
-        raise ImportError(
-            f"gateway.presentation has no {name}: use negotiate of gateway.ul.negotiation, "
-            "or read accepted_contexts of an association"
-        )
+def __getattr__(name: str) -> Any:
+    if name in _NEGOTIATION:  # which imports this module
+        return getattr(import_module("gateway.facade.context_negotiation"), name)
     if name not in _LISTS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        no_name(__name__, "presentation", name)
     contexts = globals()[name] = _contexts(name)
     return contexts
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LISTS})
+    return sorted({*globals(), *_LISTS, *_NEGOTIATION})

@@ -31,19 +31,28 @@ def register_uid(
     Raises:
         TypeError, ValueError: an argument is not valid.
     """
-    text = str(checks.uid(uid, "uid"))
     if not keyword.isidentifier() or keywords.iskeyword(keyword):
-        raise ValueError(f"the keyword {keyword!r} is not a valid Python identifier")
-    if not (isinstance(service_class, type) and issubclass(service_class, ServiceClass)):
-        raise TypeError(f"service_class is a class of gateway.service_class, not {service_class!r}")
+        raise ValueError(
+            f"The keyword '{keyword}' is not a valid Python identifier or is a Python keyword"
+        )
+    if not isinstance(service_class, type):
+        raise TypeError("'service_class' must be a class object not a class instance")
+    if not issubclass(service_class, ServiceClass):
+        raise TypeError(
+            "'service_class' must be a ServiceClass subclass object such as 'StorageServiceClass'"
+        )
     like = service_class.like
     if service_class is known.QueryRetrieveServiceClass:
         if dimse_msg_type not in known.RETRIEVE_LIKE:
-            raise ValueError("dimse_msg_type must be 'C-FIND', 'C-GET' or 'C-MOVE'")
+            raise ValueError(
+                "'dimse_msg_type' must be 'C-FIND', 'C-GET' or 'C-MOVE' when registering a UID "
+                "with QueryRetrieveServiceClass"
+            )
         like = known.RETRIEVE_LIKE[dimse_msg_type]
     if not like:
         raise TypeError(f"{service_class.__name__} is abstract: use one of its subclasses")
-    if text not in SERVICES:
+    text = str(checks.uid(uid, "uid"))
+    if text not in SERVICES or text in SERVED_LIKE:
         SERVED_LIKE[text] = like
         serve_like(text, like)
     sop_classes.add(keyword, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.facade.pynetdicom_names import no_name
 from gateway.sdk.request_parameters import REQUESTS, RequestParameters
 
 DIMSEPrimitive = RequestParameters
@@ -14,9 +15,4 @@ __all__ = ["DIMSEPrimitive", *sorted(_TYPES)]
 
 
 def __getattr__(name: str) -> type[RequestParameters]:
-    if name == "C_CANCEL":
-        raise ImportError(
-            "gateway.dimse_primitives has no C_CANCEL: a handler reads event.is_cancelled, and "
-            "send_c_cancel sends one"
-        )
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    no_name(__name__, "dimse_primitives", name)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from gateway.dimse.services import SERVICES, service_of
-from gateway.facade.pynetdicom_names import names
+from gateway.facade.pynetdicom_names import names, no_name
 from gateway.uid import KEYWORDS
+
+STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
 
 
 class ServiceClass:
@@ -59,14 +61,19 @@ _BY_SERVICE |= dict.fromkeys(
 
 
 def service_class_of(uid: str) -> type[ServiceClass]:
-    """Return the service class of a SOP class; `ServiceClass` for one that is not known."""
+    """Return the service class of a SOP class; `ServiceClass` for one that is not known.
+
+    The UID of a service class itself, which PS3.7 D.3.3.6 uses, is known too.
+    """
+    if uid == STORAGE_SERVICE_CLASS:
+        return _CLASSES["StorageServiceClass"]
     if uid not in SERVICES:
         return ServiceClass
     return _BY_SERVICE.get(service_of(uid).name, ServiceClass)
 
 
 def __getattr__(name: str) -> type[ServiceClass]:
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    no_name(__name__, "service_class", name)
 
 
 __all__ = ["RETRIEVE_LIKE", "ServiceClass", "service_class_of"]

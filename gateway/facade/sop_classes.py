@@ -5,9 +5,12 @@ Each is a `str` that has what the registry says about it as attributes.
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 from gateway import uid as registry
 from gateway.dimse.services import SERVICES
-from gateway.facade.pynetdicom_names import names
+from gateway.facade.pynetdicom_names import names, no_name
 from gateway.facade.service_classes import ServiceClass, service_class_of
 from gateway.uid import UIDS, UidType
 
@@ -56,7 +59,8 @@ class SOPClass(UID):
 
 def uid_to_sop_class(uid: str) -> SOPClass:
     """Return a UID, registered or private, as a SOP class."""
-    return SOPClass(uid)
+    found = _NAMES.get(UIDS[uid].keyword) if uid in UIDS else None
+    return found if isinstance(found, SOPClass) else SOPClass(uid)
 
 
 def uid_to_service_class(uid: str) -> type[ServiceClass]:
@@ -90,11 +94,17 @@ def add(keyword: str, uid: str) -> None:
     _NAMES[keyword] = SOPClass(uid)
 
 
-def __getattr__(name: str) -> UID:
-    try:
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
         return _NAMES[name]
-    except KeyError:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    if name == "register_uid":  # its module imports this one
+        return import_module("gateway.facade.registered").register_uid
+    if name.startswith("_") and name.endswith("_CLASSES"):
+        raise ImportError(
+            f"gateway.sop_class has no {name}: use a list of contexts of gateway.presentation, as "
+            "AllStoragePresentationContexts, or sop_classes_of"
+        )
+    return no_name(__name__, "sop_class", name)
 
 
 def __dir__() -> list[str]:

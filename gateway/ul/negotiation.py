@@ -73,7 +73,7 @@ class Policy:
     """Returns the (SCU, SCP) roles that the requestor may have for a SOP class, if it proposes
     them; None: role selection is not answered."""
     refuse_without_role: bool = False
-    """Refuse a context if every role that is proposed for it is refused."""
+    """Refuse a context if none of the roles that the requestor would have there is granted."""
     only_served: bool = False
     """Accept a context only if the requestor has one of its `roles` there, by role selection or by
     default; role selection that grants none of them is not answered (PS3.7 D.3.3.4)."""
@@ -218,7 +218,7 @@ def _without_role(
         return answer
     granted = policy.roles(proposed.sop_class_uid)
     wanted = (proposed.scu_role, proposed.scp_role)
-    if granted is None or wanted == (False, False):
+    if granted is None:
         return answer
     if any(may and wants for may, wants in zip(granted, wanted, strict=True)):
         return answer

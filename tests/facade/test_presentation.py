@@ -73,11 +73,11 @@ def test_str_reads_as_pynetdicom_does():
 
 @pytest.mark.parametrize(
     ("scu", "scp", "text"),
-    [(True, False, "SCU"), (False, True, "SCP"), (True, True, "SCU and SCP")],
+    [(True, False, "SCU only"), (False, True, "SCP only"), (True, True, "SCU and SCP")],
 )
 def test_str_tells_the_roles(scu, scp, text):
     context = build_context("1.2.3")
-    context.as_scu, context.as_scp = scu, scp
+    context._as_scu, context._as_scp = scu, scp
     assert str(context).endswith(f"Role: {text}")
 
 
@@ -92,7 +92,7 @@ def test_an_accepted_context_is_a_tuple():
 
 @pytest.mark.parametrize("context_id", [0, 2, 256, 257, -1])
 def test_context_ids_are_odd_numbers_from_1_to_255(context_id):
-    with pytest.raises(ValueError, match="odd number"):
+    with pytest.raises(ValueError, match="odd integer"):
         PresentationContext().context_id = context_id
 
 
@@ -100,8 +100,8 @@ def test_wrong_uids_and_lists_are_refused():
     context = PresentationContext()
     with pytest.raises(ValueError, match="64 characters"):
         context.abstract_syntax = "1" * 65
-    with pytest.raises(TypeError, match="str"):
-        context.add_transfer_syntax(5)
+    context.add_transfer_syntax(5)
+    assert context.transfer_syntax == []
     with pytest.raises(TypeError, match="list"):
         context.transfer_syntax = "1.2.840.10008.1.2"
     context.abstract_syntax = b"1.2.3"
@@ -115,7 +115,7 @@ def test_equality_and_hash():
     a, b = build_context("1.2.3"), build_context("1.2.3")
     assert a == b
     assert len({a, b}) == 1
-    b.as_scp = True
+    b.scp_role = True
     assert a != b
     assert a != "1.2.3"
 
@@ -229,7 +229,7 @@ def test_transfer_syntaxes_know_themselves():
             True,
             False,
         )
-    with pytest.raises(TypeError, match="scu_role"):
+    with pytest.raises(TypeError, match="SCU Role"):
         build_role("1.2.3", scu_role=1)
 
 
