@@ -176,6 +176,11 @@ EVT_WORKER_SUPERSEDED = NotificationEvent(
 EVT_WORKER_REFUSED = NotificationEvent(
     "EVT_WORKER_REFUSED", "Worker refused: another holds its event", (*_MEMBER, "holder")
 )
+EVT_METRICS = NotificationEvent(
+    "EVT_METRICS",
+    "Totals and durations that a process of the gateway has measured",
+    ("process", "started", "metrics"),
+)
 EVT_GAP = NotificationEvent(
     "EVT_GAP",
     "Notifications were lost on the way to this watcher",

@@ -187,6 +187,9 @@ class Destination:
     """Associations of one C-MOVE at the same time."""
 
 
+STOCK_WORKERS = ("storage", "query", "retrieve", "web")
+"""The workers that run unless the configuration says otherwise."""
+
 DUPLICATES = ("keep_first", "replace", "reject")
 CONFLICT = ("warning", "failure")
 INCOMPLETE = ("refuse", "keep")
@@ -226,6 +229,26 @@ class ArchiveSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WebSettings:
+    """The `[web]` table, for the worker `web`: metrics, health and the page."""
+
+    host: str = "127.0.0.1"
+    """Address of the page; beyond loopback it needs a certificate, or `behind_proxy`."""
+    port: int = 11180
+    """Port of the page; 0: any free port."""
+    names: tuple[str, ...] = ()
+    """Further host names in addresses of the page, as of a proxy in front of it."""
+    certificate: str = ""
+    """PEM file with the page's certificate and its chain; empty: no TLS."""
+    key: str = ""
+    """PEM file with its key; empty: it is in the same file."""
+    behind_proxy: bool = False
+    """A proxy in front of the page does TLS: it may listen beyond loopback without."""
+    probes: str = ""
+    """ADDRESS:PORT for /livez, /readyz and /metrics alone, without token; empty: at the page."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration of a gateway."""
 
@@ -238,8 +261,9 @@ class Settings:
     fabric: FabricSettings = field(default_factory=FabricSettings)
     log: LogSettings = field(default_factory=LogSettings)
     archive: ArchiveSettings = field(default_factory=ArchiveSettings)
+    web: WebSettings = field(default_factory=WebSettings)
     workers: dict[str, WorkerTable] = field(
-        default_factory=lambda: {name: WorkerTable() for name in ("storage", "query", "retrieve")}
+        default_factory=lambda: {name: WorkerTable() for name in STOCK_WORKERS}
     )
     destinations: dict[str, Destination] = field(default_factory=dict)
     """Destinations by the AE title in a C-MOVE request."""

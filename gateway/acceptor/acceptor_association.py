@@ -38,7 +38,7 @@ class Observer(Protocol):
 
     def requested(self, association: AcceptorAssociation) -> None: ...
 
-    def ended(self) -> None: ...
+    def ended(self, association: AcceptorAssociation, error: AssociationError) -> None: ...
 
     def closed(self, association: AcceptorAssociation) -> None: ...
 
@@ -177,7 +177,7 @@ class AcceptorAssociation:
         self.shared.places.leave(self)
         if self._negotiating is not None and self._negotiating is not asyncio.current_task():
             self._negotiating.cancel()
-        self._observer.ended()
+        self._observer.ended(self, error)
 
     def closed(self) -> None:
         self._ask_is_over()

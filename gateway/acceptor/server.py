@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.acceptor.accepting import AcceptLoop
 from gateway.acceptor.acceptor_association import AcceptorAssociation
 from gateway.acceptor.association_commands import AssociationCommands
+from gateway.acceptor.measuring import Measuring
 from gateway.acceptor.shared import Shared
 from gateway.acceptor.waiting import WaitingConnections
 from gateway.acceptor.watermark import Watermark
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.association.engine import AssociationEngine
+    from gateway.association.errors import AssociationError
     from gateway.association.transport import Transport
     from gateway.settings import AcceptorSettings
 
@@ -83,6 +85,7 @@ class Acceptor:
             origin=self._shared.origins.of,
         )
         self._associations: dict[str, AcceptorAssociation] = {}
+        self._measuring = Measuring(self._shared, self._associations.values)
         self._pending = WaitingConnections(
             max(1, settings.association.max_pending // settings.acceptors), "silent connections"
         )
@@ -122,6 +125,7 @@ class Acceptor:
         await self._until(lambda: len(self._pending) == len(self._associations), FLUSH)
         for association in tuple(self._associations.values()):
             association.engine.transport.abort()
+        self._measuring.stop()
         await shared.fabric.stop(FLUSH)
         await shared.spool.close()
         shared.places.close()
@@ -176,14 +180,16 @@ class Acceptor:
         """Take note that the connection sent its A-ASSOCIATE-RQ."""
         self._pending.remove(association)
 
-    def ended(self) -> None:
+    def ended(self, association: AcceptorAssociation, error: AssociationError) -> None:
         """Take note that an association has ended."""
+        self._measuring.ended(association, error)
         self._changed.set()
 
     def closed(self, association: AcceptorAssociation) -> None:
         """Take note that the connection is closed."""
         self._pending.remove(association)
-        self._associations.pop(association.id, None)
+        if self._associations.pop(association.id, None) is not None:
+            self._measuring.closed(association)
         self._changed.set()
         self._accepting.connection_closed()
 
@@ -203,5 +209,6 @@ class Acceptor:
 
     def _watch(self, topics: set[str]) -> None:
         self._shared.topics = topics
+        self._measuring.watch(topics)
         for association in self._associations.values():
             association.engine.watch(topics)

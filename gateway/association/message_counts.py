@@ -28,24 +28,29 @@ class MessageCounts:
 
     @property
     def instances(self) -> int:
-        """The C-STOREs that did not fail: 0x0000 and warnings (PS3.4 B.2.3)."""
-        both = (*self.performed.items(), *self.invoked.items())
-        return sum(
-            count
-            for (command, status), count in both
-            if command == CommandField.C_STORE_RQ and (status == 0 or status >> 12 == 0xB)
-        )
+        """The C-STOREs that did not fail, in both directions."""
+        return stored_instances(self.performed) + stored_instances(self.invoked)
 
     def statuses(self) -> str:
         """Return counts by command and status: `C-ECHO:0000=1 C-STORE:0000=10`; ours with `>`."""
         return " ".join(
-            f"{mark}{_name(command)}:{status:04X}={count}"
+            f"{mark}{command_name(command)}:{status:04X}={count}"
             for mark, counts in (("", self.performed), (">", self.invoked))
             for (command, status), count in sorted(counts.items())
         )
 
 
-def _name(command: int) -> str:
+def stored_instances(counts: Counts) -> int:
+    """Return the number of C-STOREs that did not fail: 0x0000 and warnings (PS3.4 B.2.3)."""
+    return sum(
+        count
+        for (command, status), count in counts.items()
+        if command == CommandField.C_STORE_RQ and (status == 0 or status >> 12 == 0xB)
+    )
+
+
+def command_name(command: int) -> str:
+    """Return the standard's name of a request's service, as C-STORE."""
     if command == UNKNOWN:
         return "unknown"
     return CommandField(command).name.removesuffix("_RQ").replace("_", "-")

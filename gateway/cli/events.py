@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 NAME = "dicom-gateway events"
 """The name of its leases; no worker can have it, because of the space."""
-VERBOSE = ("EVT_PDU_*", "EVT_DATA_*", "EVT_FSM_*", "EVT_DIMSE_*")
+VERBOSE = ("EVT_PDU_*", "EVT_DATA_*", "EVT_FSM_*", "EVT_DIMSE_*", "EVT_METRICS")
 """Topics that are watched only if they are named."""
 _PAUSE = 0.5
 """Seconds between two checks for what causes no wake-up: a closed pipe, a gateway that has left."""

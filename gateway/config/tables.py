@@ -38,6 +38,11 @@ def _host_and_port(value: Any) -> Any:
     return {"host": host.removeprefix("[").removesuffix("]"), "port": int(port)}
 
 
+def _is_place(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    return bool(host) and port.isdecimal() and int(port) <= 65_535
+
+
 RULES: dict[type, dict[str, rules.Rule]] = {
     settings.ServeSettings: {
         "host": rules.text_that(lambda text: bool(text.strip()), "an address or host name"),
@@ -109,6 +114,16 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "guard": _FILE,
         "relational": rules.FLAG,
         "combined": rules.FLAG,
+    },
+    settings.WebSettings: {
+        "host": rules.text_that(lambda text: bool(text.strip()), "an address or host name"),
+        "port": rules.whole(0, 65_535),
+        "names": rules.texts(lambda text: bool(text.strip()), "a list of host names"),
+        **dict.fromkeys(("certificate", "key"), _FILE),
+        "behind_proxy": rules.FLAG,
+        "probes": rules.text_that(
+            lambda text: not text or _is_place(text), "ADDRESS:PORT, such as 0.0.0.0:11181"
+        ),
     },
     settings.LogSettings: {
         "level": rules.one_of(*log.LEVELS),

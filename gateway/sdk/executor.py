@@ -58,10 +58,12 @@ class Executor:
         send_many: SendMany | None = None,
         extend: Callable[[str], None] = lambda _token: None,
         routes: Routes | None = None,
+        called: Callable[[str, float], None] = lambda _event, _seconds: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._concurrency = concurrency
         self._send = send
+        self._called = called
         self._clock = clock
         self._caller = HandlerCaller(
             send, send_many, extend, routes=routes or Routes(), loop=loop, clock=clock
@@ -228,7 +230,9 @@ class Executor:
         while (work := self._queue.get()) is not None:
             call = work if isinstance(work, HandlerCall) else self._next(work)
             while call is not None:
+                begun = self._clock()
                 self._caller.perform(call)
+                self._called(call.jobs[0].event.name, self._clock() - begun)
                 self._put_down(call)
                 if call.given_up:
                     return

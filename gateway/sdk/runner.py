@@ -56,6 +56,7 @@ def main() -> NoReturn:
         _leave(_start_failed(inherited, error))
     if not has_begun:
         _leave(session.wait().status)
+    inherited.beat(beat=session.facts())
     inherited.report(
         ready=True, worker=session.name, generation=session.generation, member=settings.member
     )

@@ -43,6 +43,7 @@ from gateway.sdk.session_ending import (
 )
 from gateway.sdk.worker_bindings import WorkerBindings, watched
 from gateway.sdk.worker_context import WorkerContext
+from gateway.sdk.worker_measuring import WorkerMeasuring
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,6 +86,11 @@ class Session:
         self._loop = HandlerLoop()
         self._credit = _credit(settings.concurrency or worker.concurrency)
         self._routes = Routes(settings.destinations, Timeouts.of(settings.association))
+        self._measuring = WorkerMeasuring(
+            f"{self.name}-{settings.member}",
+            in_hand=lambda: self._executor.in_hand,
+            failures=lambda: self._executor.failures[0],
+        )
         self._executor = Executor(
             self._credit,
             self._send,
@@ -92,6 +98,7 @@ class Session:
             send_many=self._send_many,
             extend=self._extend,
             routes=self._routes,
+            called=self._measuring.called,
         )
         self._notifier = NotificationThread(worker.bound, loop=self._loop)
         self._client: Client | None = None
@@ -124,11 +131,13 @@ class Session:
         """
         self._worker.context = WorkerContext(
             data_dir=Path(self._settings.data_dir),
+            run_dir=Path(self._settings.run_dir),
             durable=self._settings.durable,
             options=self._settings.options,
             member=self._settings.member,
             troubles=self._troubles,
             facts=self._facts,
+            metrics=self._measuring.metrics,
         )
         if not call_start_hooks(self._worker.start_hooks, wait):
             return False
@@ -167,7 +176,7 @@ class Session:
             on_cancel=self._on_cancel,
             on_notification=self._on_notification,
             on_state=self._on_state,
-            on_beat=lambda: self.on_beat(self),
+            on_beat=self._beat,
         )
         self._topics = watched(self._worker)
         for topic in sorted(self._topics):
@@ -190,6 +199,11 @@ class Session:
         self._topics = topics
 
     # Called on the fabric's thread
+
+    def _beat(self) -> None:
+        self.on_beat(self)
+        if self._client is not None:
+            self._measuring.tell(self._client)
 
     def _on_requests(self, requests: list[ReceivedIntervention]) -> None:
         self._executor.submit_many([self._job(request) for request in requests])

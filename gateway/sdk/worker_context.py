@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from gateway import control_client
+from gateway.errors import GatewayError
+from gateway.metrics import Metrics
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -15,6 +19,8 @@ class WorkerContext:
 
     data_dir: Path
     """The data directory of the gateway; a worker makes its own folder in it."""
+    run_dir: Path | None = None
+    """The directory of the gateway's sockets."""
     durable: bool = True
     """Whether files are to be synced; False with `durability = "written"`."""
     options: dict[str, Any] = field(default_factory=dict)
@@ -26,3 +32,15 @@ class WorkerContext:
     shows it, and says that the gateway is degraded. Remove what is mended."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What `dicom-gateway status --json` shows of this process besides."""
+    metrics: Metrics = field(default_factory=Metrics)
+    """What this process measures: add counters, gauges and histograms of the worker's own, and
+    every watcher of EVT_METRICS, such as the stock worker `web`, gets them too."""
+
+    def gateway_status(self) -> dict[str, Any]:
+        """Return what `dicom-gateway status --json` prints; the supervisor says it.
+
+        Raises GatewayError if it does not answer within some seconds.
+        """
+        if self.run_dir is None:
+            raise GatewayError("this worker runs without a gateway")
+        return control_client.ask(self.run_dir, "status")

@@ -143,12 +143,12 @@ def members(launch: WorkerLaunch, settings: Settings, modules: ChildModules) -> 
 
 
 def _options(table: WorkerTable, target: str, settings: Settings) -> dict[str, Any]:
-    """Return the options of a worker; an installed one gets the `[archive]` table as well."""
+    """Return the options of a worker; an installed one gets `[archive]` and `[web]` as well."""
     if ":" in target:
         return table.options
     archive = to_map(settings.archive)
     archive["holder"] = archive["holder"] or settings.gateway.ae_title
-    return {"archive": archive, **table.options}
+    return {"archive": archive, "web": to_map(settings.web), **table.options}
 
 
 def is_durable(settings: Settings) -> bool:

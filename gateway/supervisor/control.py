@@ -1,8 +1,6 @@
 """The socket `run/control`, on which a running gateway says how it is and takes commands.
 
-A client sends one line of JSON, `{"do": "status"}`, and gets one line back. The socket is in the
-run directory, which belongs to one user. It is reached through a descriptor of that directory,
-because the path of a Unix socket may not be longer than 107 bytes.
+It is in the run directory, which belongs to one user; `gateway.control_client` is its other end.
 """
 
 from __future__ import annotations
@@ -12,18 +10,15 @@ import json
 import logging
 import os
 import socket
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from gateway.errors import GatewayError
+from gateway.control_client import CLIENT_LIMIT, NAME, short_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
-NAME = "control"
-CLIENT_LIMIT = 5.0
-"""Seconds that a client and the gateway wait for each other."""
 _LONGEST = 4096
 
 _log = logging.getLogger("gateway.supervisor")
@@ -42,7 +37,7 @@ class ControlSocket:
         await self.close()
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            with _short(self._run_dir) as path:
+            with short_path(self._run_dir) as path:
                 with suppress(FileNotFoundError):
                     os.unlink(path)
                 listener.bind(path)
@@ -70,39 +65,3 @@ class ControlSocket:
                     writer.write(json.dumps(self._answer(asked), default=str).encode() + b"\n")
                     await writer.drain()
         writer.close()
-
-
-def ask(run_dir: Path, what: str) -> dict[str, Any]:
-    """Have the gateway of this run directory do something, and return what it says.
-
-    Raises GatewayError if it does not answer, as one that hangs.
-    """
-    try:
-        with _short(run_dir) as path, socket.socket(socket.AF_UNIX) as peer:
-            peer.settimeout(CLIENT_LIMIT)
-            peer.connect(path)
-            peer.sendall(json.dumps({"do": what}).encode() + b"\n")
-            with peer.makefile("rb") as stream:
-                answer = json.loads(stream.readline())
-    except (OSError, ValueError) as error:
-        why = error.strerror or "no answer in time" if isinstance(error, OSError) else "no answer"
-        raise GatewayError(f"the gateway at {run_dir.parent} does not answer: {why}") from None
-    if not isinstance(answer, dict):
-        raise GatewayError(f"the gateway at {run_dir.parent} does not answer: no object")
-    return answer
-
-
-@contextmanager
-def _short(run_dir: Path) -> Iterator[str]:
-    """Give a path of the socket that is short enough, however long the directory's is.
-
-    Without Linux's /proc it is the path itself, which then must be short.
-    """
-    if not os.path.isdir("/proc/self/fd"):
-        yield str(run_dir / NAME)
-        return
-    directory = os.open(run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{directory}/{NAME}"
-    finally:
-        os.close(directory)

@@ -17,8 +17,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from gateway import control_client
 from gateway.errors import ConfigError, GatewayError
-from gateway.supervisor import control
 from gateway.supervisor.reserve import Reserve
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def find_running(data: Path) -> RunningGateway | None:
 def _ask(run_dir: Path) -> RunningGateway | None:
     """Return what the gateway says of itself; its description may be missing on a full disk."""
     with suppress(GatewayError, LookupError):
-        status = control.ask(run_dir, "status")
+        status = control_client.ask(run_dir, "status")
         host, port = status["address"]
         return RunningGateway(
             status["pid"], (host, port), status["ae_title"], status["durability"], ready=True
@@ -85,7 +85,7 @@ def ask_running(data: Path, what: str) -> dict[str, Any]:
     """
     if not _is_locked(run_directory(data)):
         raise GatewayError(f"no gateway runs on {data}")
-    return control.ask(run_directory(data), what)
+    return control_client.ask(run_directory(data), what)
 
 
 def _is_locked(run_dir: Path) -> bool:

@@ -87,6 +87,9 @@ class _Gateway:
             if not await signals.unless_told(self._start()):
                 return 0
             announce(self._ready_line())
+            for page in (k.facts.get("page") for k in self._workers.keepers):
+                if page:
+                    announce(f"page for operators: {page}")
             ending = await first_of(
                 signals.leave,
                 self._acceptors.failure(needed=True),

@@ -90,6 +90,10 @@ def _small_pipe() -> tuple[int, int]:
     return unread, pipe
 
 
+WEB = "DICOM_GATEWAY_WORKERS__WEB__ENABLED"
+"""Gateways of tests have no page, which all would want to serve at one port."""
+
+
 class Program:
     """One process with both outputs collected, or a standard error that nobody reads."""
 
@@ -180,7 +184,8 @@ class Gateway:
             path = folder / "gateway.toml"
             path.write_text(config)
             command += ["--config", str(path)]
-        self.program = Program(*command, cwd=folder, reads_err=reads_log)
+        env = {} if "[workers.web]" in config else {WEB: "false"}
+        self.program = Program(*command, cwd=folder, env=env, reads_err=reads_log)
         try:
             match = self.program.out.wait_for(READY)
         except AssertionError:

@@ -1,0 +1,97 @@
+"""Who may look at the page: whoever has its token, from a page of this server.
+
+The token is in the address that `dicom-gateway serve` prints. The first request with it gets a
+cookie and is sent on to the address without it, so that it does not stay in histories and logs. A
+`Host` of another name is refused, because a foreign page may have its own name resolve to this
+address (DNS rebinding), and so is an `Origin` that is not this server, because a browser sends the
+cookie for any page that asks it to.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import os
+import secrets
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+COOKIE = "dicom_gateway_token"
+FILE = "web-token"
+_LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
+
+
+def token_in(run_dir: Path) -> str:
+    """Return the token of this gateway, which is made when there is none yet.
+
+    It is in a file of the run directory, which belongs to one user, so that a worker that is
+    started again keeps it.
+    """
+    path = run_dir / FILE
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return path.read_text("ascii").strip()
+    token = secrets.token_urlsafe(24)
+    with os.fdopen(handle, "w", encoding="ascii") as stream:
+        stream.write(token)
+    return token
+
+
+class Access:
+    """Decides about requests; `names` are further host names that this server is reached by."""
+
+    def __init__(self, token: str, names: tuple[str, ...] = (), *, is_local: bool = True) -> None:
+        self._token = token
+        self._names = frozenset(name.lower() for name in names)
+        self._is_local = is_local
+        """Whether it listens at a loopback address only."""
+
+    def has_token(self, given: str | None) -> bool:
+        """Return whether this is the token; takes the same time for all that are not."""
+        return given is not None and hmac.compare_digest(given.encode(), self._token.encode())
+
+    def refusal(self, headers: Mapping[str, str], *, changes: bool) -> str:
+        """Return why a request is refused for where it comes from; empty: it is not.
+
+        `changes`: the request has an effect, as POST.
+        """
+        host = headers.get("host", "")
+        if not self._is_mine(host):
+            return (
+                f"{host or 'no host name'!r} is not a name of this server: use its address, "
+                f"or state the name in web.names"
+            )
+        origin = headers.get("origin")
+        if origin is not None and _parts(origin).netloc.lower() != host.lower():
+            return "the request comes from another site's page"
+        if (
+            changes
+            and origin is None
+            and headers.get("sec-fetch-site") not in (None, "same-origin")
+        ):
+            return "the request comes from another site's page"
+        return ""
+
+    def _is_mine(self, host: str) -> bool:
+        name = _parts(f"//{host}").hostname or ""
+        if name in self._names or name in _LOCAL_NAMES:
+            return True
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        # An address cannot be made to point elsewhere; beyond loopback every interface is served.
+        return address.is_loopback or not self._is_local
+
+
+def _parts(text: str) -> SplitResult:
+    """Return an address in parts; one that is not valid has none."""
+    try:
+        return urlsplit(text)
+    except ValueError:
+        return urlsplit("")

@@ -1,0 +1,115 @@
+"""An HTTP server in a thread: uvicorn on sockets that are bound here.
+
+The sockets are bound before uvicorn starts, so that an address that is taken is noticed where it
+can be told, and port 0 is known at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Generator
+
+    from starlette.types import ASGIApp
+
+BACKLOG = 128
+START_LIMIT = 10.0
+"""Seconds within which uvicorn begins to serve."""
+_STOP_LIMIT = 5.0
+
+_log = logging.getLogger("workers.web")
+
+
+class WebServer:
+    """Serves an application at an address; `tls` returns the context of each new connection."""
+
+    def __init__(
+        self, app: ASGIApp, host: str, port: int, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._listener = _listen(host, port)
+        self.address: tuple[str, int] = self._listener.getsockname()[:2]
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=1,
+            limit_concurrency=256,
+            ws="none",
+            http="h11",
+            loop="asyncio",
+        )
+        config.load()
+        config.ssl = tls
+        self._server = _Uvicorn(config)
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+
+    def start(self) -> None:
+        """Serve, from now on, in a thread of its own."""
+        self._thread.start()
+        self._server.serving.wait(START_LIMIT)
+
+    def stop(self) -> None:
+        """Close the connections and end the thread."""
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(_STOP_LIMIT)
+        self._listener.close()
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call a function on the server's event loop; nothing happens once it has ended."""
+        loop = self._server.loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(function)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._server.serve(sockets=[self._listener]))
+        except Exception:
+            _log.exception("the web server failed")
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn without signal handlers, which says when it serves."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.serving = threading.Event()
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+        self.serving.set()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a bound socket; raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,144 @@
+"""The web worker: it watches what the processes measure, and serves it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from functools import partial
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from starlette.applications import Starlette
+
+from gateway.sdk import ConfigError, Worker, evt
+from gateway.settings import TlsSettings, WebSettings, from_map
+from gateway.tls import load
+from workers.web.access import Access, token_in
+from workers.web.application import Guarded
+from workers.web.collector import Collector
+from workers.web.health import Health
+from workers.web.probes import routes
+from workers.web.web_server import WebServer
+
+if TYPE_CHECKING:
+    import ssl
+
+    from starlette.types import ASGIApp
+
+    from gateway.sdk import Event
+
+log = logging.getLogger("workers.web")
+
+worker = Worker("web", concurrency=2)
+
+RETRY = 5.0
+"""Seconds between two attempts to listen at an address that is taken."""
+
+
+class Listener(NamedTuple):
+    """An address at which an application is served."""
+
+    name: str
+    app: ASGIApp
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+    path: str = "/"
+    """The first page to open."""
+
+
+class Web:
+    """The state of the worker from its start to its stop."""
+
+    def __init__(self) -> None:
+        self.collector = Collector()
+        self._health: Health | None = None
+        self._servers: list[WebServer] = []
+        self._leave = threading.Event()
+
+    def start(self) -> None:
+        """Listen and serve; an address that is taken is told in the status, and tried again."""
+        context = worker.context
+        settings = from_map(WebSettings, context.options.get("web", {}))
+        check(settings)
+        assert context.run_dir is not None
+        self._health = health = Health(context.gateway_status)
+        health.start()
+        probes, local = routes(self.collector, health), is_loopback(settings.host)
+        token = token_in(context.run_dir)
+        access = Access(token, settings.names, is_local=local)
+        page = Guarded(Starlette(routes=probes), access, is_local=local)
+        files = TlsSettings(settings.certificate, settings.key)
+        tls = load(files) if settings.certificate else None
+        self._serve(Listener("page", page, settings.host, settings.port, tls, f"/?token={token}"))
+        if settings.probes:
+            host, _, port = settings.probes.rpartition(":")
+            self._serve(Listener("probes", Starlette(routes=probes), host.strip("[]"), int(port)))
+
+    def _serve(self, listener: Listener) -> None:
+        """Serve at an address, at once or, if it is taken, as soon as it is free."""
+        if not self._listen(listener):
+            again = partial(self._wait_for, listener)
+            threading.Thread(target=again, name=listener.name, daemon=True).start()
+
+    def _wait_for(self, listener: Listener) -> None:
+        while not self._leave.wait(RETRY):
+            if self._listen(listener):
+                return
+
+    def _listen(self, listener: Listener) -> bool:
+        context, name = worker.context, listener.name
+        try:
+            server = WebServer(listener.app, listener.host, listener.port, listener.tls)
+        except OSError as error:
+            text = f"cannot listen at {_join(listener.host, listener.port)}: {error.strerror}"
+            if context.troubles.get(name) != text:
+                context.troubles[name] = text
+                log.error("%s: %s", name, text)  # noqa: TRY400 - a traceback adds nothing
+            return False
+        server.start()
+        self._servers.append(server)
+        context.troubles.pop(name, None)
+        scheme = "https" if listener.tls else "http"
+        context.facts[name] = f"{scheme}://{_join(*server.address)}{listener.path}"
+        return True
+
+    def stop(self) -> None:
+        """Stop serving."""
+        self._leave.set()
+        for server in self._servers:
+            server.stop()
+        if self._health is not None:
+            self._health.stop()
+
+    def measured(self, event: Event) -> None:
+        """Take what a process has measured."""
+        told: Any = event
+        self.collector.take(str(told.process), float(told.started), list(told.metrics or ()))
+
+
+def check(settings: WebSettings) -> None:
+    """Raise ConfigError if the page would be readable for others on its way."""
+    if not (is_loopback(settings.host) or settings.certificate or settings.behind_proxy):
+        raise ConfigError(
+            f"web.host = {settings.host!r}: beyond loopback the page needs TLS. Set "
+            f"web.certificate, or web.behind_proxy = true if a proxy in front of it does TLS"
+        )
+
+
+def _join(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address or name is this host's own, unreachable for others."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+web = Web()
+worker.on_start(web.start)
+worker.on_stop(web.stop)
+worker.bind(evt.EVT_METRICS, web.measured)
