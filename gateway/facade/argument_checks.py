@@ -63,11 +63,14 @@ def timeout(value: Any, name: str, default: float | None) -> float | None:
 def contexts(values: Sequence[PresentationContext], limit: int = MAX_CONTEXTS) -> None:
     """Raise ValueError unless each value is a PresentationContext, and there are not too many."""
     if len(values) > limit:
-        raise ValueError(f"an association has at most {limit} contexts, not {len(values)}")
+        raise ValueError(
+            f"The maximum allowed number of requested presentation contexts is {limit}"
+        )
     for value in values:
         if not isinstance(value, PresentationContext):
             raise ValueError(
-                f"contexts must be PresentationContext items (see build_context), not {value!r:.80}"
+                "'contexts' must be a list of PresentationContext items, as build_context returns "
+                f"them, not {value!r:.80}"
             )
 
 
@@ -75,8 +78,10 @@ def roles(values: Sequence[PresentationContext]) -> None:
     """Raise ValueError if a context has one role and not the other."""
     wrong = [str(c.abstract_syntax) for c in values if (c.scu_role is None) != (c.scp_role is None)]
     if wrong:
+        names = "\n  ".join(wrong)
         raise ValueError(
-            f"scu_role and scp_role must both be None or both be bool: {', '.join(wrong)}"
+            "The following presentation contexts have inconsistent scu_role/scp_role values (if "
+            f"one is None, both must be):\n  {names}"
         )
 
 

@@ -18,6 +18,7 @@ from weakref import WeakSet
 from gateway.events import EVT_ABORTED, EVT_ESTABLISHED, EVT_RELEASED
 from gateway.facade import argument_checks as checks
 from gateway.facade import flags, registered
+from gateway.facade.address_information import AddressInformation
 from gateway.facade.entity_settings import seconds
 from gateway.facade.handlers import BindsHandlers, Handlers
 from gateway.facade.server_process import AcceptorProcess, AcceptorThread
@@ -93,8 +94,12 @@ class AssociationServer(BindsHandlers):
         self._handlers.watch(EVT_ESTABLISHED, self._established)
         self._handlers.watch(EVT_RELEASED, self._over)
         self._handlers.watch(EVT_ABORTED, self._over)
-        self.socket = checks.listener(checks.address(address, "address"))
+        where = checks.address(address, "address")
+        self.socket = checks.listener(where)
         self.server_address: Any = self.socket.getsockname()
+        self.address_info = AddressInformation(
+            self.server_address[0], self.server_address[1], *where[2:]
+        )
         self._folder: Path | None = None
         self._acceptor: RunningAcceptor | None = None
         self._session: Session | None = None

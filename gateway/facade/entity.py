@@ -208,11 +208,17 @@ class AE(EntitySettings, EntityContexts):
         if self.require_calling_aet:
             lines.append(f"  Required calling AE title(s): {', '.join(self.require_calling_aet)}")
         lines += [f"  Require called AE title: {self.require_called_aet}", ""]
-        active = len(self.active_associations)
-        return "\n".join([*lines, f"  Association(s): {active}/{self.maximum_associations}"])
+        active = self.active_associations
+        lines.append(f"  Association(s): {len(active)}/{self.maximum_associations}")
+        return "\n".join([*lines, *map(_peer, active)])
 
 
 ApplicationEntity = AE
+
+
+def _peer(assoc: Association | AssociationProxy) -> str:
+    peer: Any = assoc.acceptor if assoc.is_requestor else assoc.requestor
+    return f"\tPeer: {peer.ae_title} on {peer.address}:{peer.port}"
 
 
 def _listed(contexts: Sequence[PresentationContext]) -> list[str]:

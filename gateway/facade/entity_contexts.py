@@ -37,7 +37,10 @@ class EntityContexts:
     ) -> None:
         """Propose a context too; raise ValueError for more than 128."""
         if len(self._requested) >= MAX_CONTEXTS:
-            raise ValueError(f"an association proposes at most {MAX_CONTEXTS} contexts")
+            raise ValueError(
+                "Failed to add the requested presentation context as there are already the "
+                "maximum allowed number of requested contexts"
+            )
         self._requested.append(_context(abstract_syntax, transfer_syntax))
 
     def remove_requested_context(

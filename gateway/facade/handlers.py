@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gateway.events import INTERVENTIONS
 from gateway.facade import flags
 from gateway.sdk import bound_handler as sdk
 from gateway.sdk.bound_handler import BoundHandler
@@ -98,8 +99,12 @@ class BindsHandlers:
         return self._handlers.of(event)
 
     def get_events(self) -> list[AnyEvent]:
-        """Return the events that have handlers."""
-        return self._handlers.shown()
+        """Return the events that are answered or watched, sorted by name.
+
+        Every intervention event is among them: what has no handler has a default answer.
+        """
+        events = {event.name: event for event in self._handlers.shown()} | INTERVENTIONS
+        return [events[name] for name in sorted(events)]
 
     def _rebound(self) -> None:
         """Called after handlers were bound or unbound."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gateway.datasets.coding import any_uid
+from gateway.facade.address_information import AddressInformation
 from gateway.facade.negotiation_items import (
     AsynchronousOperationsWindowNegotiation,
     SCP_SCU_RoleSelectionNegotiation,
@@ -38,6 +39,10 @@ class ServiceUserView(HasMode):
     said: UserInformation = field(default=_UNKNOWN, repr=False)
     requested_contexts: list[PresentationContext] = field(default_factory=list, repr=False)
     supported_contexts: list[PresentationContext] = field(default_factory=list, repr=False)
+
+    @property
+    def address_info(self) -> AddressInformation:
+        return AddressInformation(self.address, self.port)
 
     @property
     def maximum_length(self) -> int | None:

@@ -87,3 +87,81 @@ def test_a_refused_connection_is_told_of(lib):
     procfs.until(lambda: "EVT_ABORTED" in told, timeout=WAIT, what="the abort")
     assert set(told) == WITHOUT_CONNECTION
     assert moved == [("Sta1", "Evt1", "AE-1", "Sta4"), ("Sta4", "Evt17", "AA-4", "Sta1")]
+
+
+def test_an_ae_lists_its_peers(pair):
+    """A server's AE and a client's show the peers of their associations."""
+    server = pair.serve([ECHO], ae_title="SERVER")
+    assoc = pair.associate(server, [ECHO], calling="CLIENT")
+    port = server.server_address[1]
+    assert str(assoc.ae).endswith(f"  Association(s): 1/10\n\tPeer: SERVER on {HOST}:{port}")
+    procfs.until(lambda: server.active_associations, timeout=WAIT, what="the association")
+    assert f"  Association(s): 1/10\n\tPeer: CLIENT on {HOST}:" in str(server.ae)
+    ends = (assoc.requestor, assoc.acceptor, server)
+    addresses = [end.address_info for end in ends]
+    assert [info.address for info in addresses] == [HOST] * 3
+    assert addresses[1].as_tuple == (HOST, port)
+    assert (addresses[2].is_ipv4, addresses[2].is_ipv6) == (True, False)
+
+
+@pytest.mark.parametrize("lib", BOTH)
+def test_an_address_of_ipv6(lib):
+    ae = lib.AE()
+    ae.add_supported_context(ECHO)
+    try:
+        server = ae.start_server(("::1", 0, 1, 0), block=False)
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    info = server.address_info
+    server.shutdown()
+    assert (info.address, info.flowinfo, info.scope_id) == ("::1", 1, 0)
+    assert (info.is_ipv6, info.address_family) == (True, socket.AF_INET6)
+    assert len(info.as_tuple) == 4
+
+
+def test_events_that_have_an_answer_or_a_watcher(pair):
+    server = pair.serve([ECHO], [("EVT_CONN_OPEN", id), ("EVT_C_ECHO", lambda _: 0)])
+    assoc = pair.associate(server, [ECHO], [("EVT_RELEASED", id)])
+    for bound_to, watched in ((server, "EVT_CONN_OPEN"), (assoc, "EVT_RELEASED")):
+        names = [event.name for event in bound_to.get_events()]
+        assert names == sorted(names)
+        assert {"EVT_C_ECHO", "EVT_C_STORE", "EVT_USER_ID", watched} <= set(names)
+        assert not {"EVT_ABORTED", "EVT_CONN_CLOSE"} & set(names)
+
+
+WRONG = {
+    "address": lambda lib, ae: ae.associate(1, 104),
+    "port": lambda lib, ae: ae.associate(HOST, "104"),
+    "called title": lambda lib, ae: ae.associate(HOST, 104, ae_title=" "),
+    "contexts": lambda lib, ae: ae.associate(HOST, 104, contexts=[ECHO]),
+    "129 contexts": lambda lib, ae: ae.associate(HOST, 104, [lib.build_context(ECHO)] * 129),
+    "no contexts": lambda lib, ae: lib.AE().associate(HOST, 104),
+    "bind address": lambda lib, ae: ae.associate(HOST, 104, bind_address=HOST),
+    "no supported contexts": lambda lib, ae: lib.AE().start_server((HOST, 0), block=False),
+    "one role": lambda lib, ae: ae.make_server(
+        (HOST, 0), contexts=[one_role(lib.build_context(ECHO))]
+    ),
+    "requested contexts": lambda lib, ae: setattr(ae, "requested_contexts", [ECHO]),
+    "129 requested contexts": lambda lib, ae: [ae.add_requested_context(ECHO) for _ in range(129)],
+    "role": lambda lib, ae: ae.add_supported_context(ECHO, scu_role=1, scp_role=True),
+}
+
+
+def one_role(context):
+    context.scu_role = True
+    return context
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_arguments_raise_the_same(name):
+    raised = []
+    for lib in BOTH:
+        ae = lib.AE()
+        ae.add_requested_context(CT)
+        ae.add_supported_context(CT)
+        with pytest.raises((TypeError, ValueError, RuntimeError)) as caught:
+            WRONG[name](lib, ae)
+        raised.append((caught.type, str(caught.value)))
+    ours, theirs = raised
+    assert ours[0] is theirs[0]
+    assert ours[1].startswith(theirs[1][:40]), raised
