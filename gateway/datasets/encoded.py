@@ -1,22 +1,20 @@
 """Encoded data sets of any transfer syntax, opened to be walked over (needs pydicom).
 
-A deflated data set is inflated first, to a file without a name if it is large, so that memory does
-not grow with it.
+A deflated data set is inflated as it is read, so that memory does not grow with it.
 """
 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections import deque
 from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from gateway.datasets.byte_sources import Buffer, BytesSource, FileSource, Source
-from gateway.datasets.deflation import MAX_INFLATED, deflate, inflated_pieces
+from gateway.datasets.deflation import deflate
 from gateway.datasets.element_steps import ElementWalk, Encoding
-from gateway.datasets.errors import DatasetError
+from gateway.datasets.inflated_source import inflated
 from gateway.datasets.reencoding import ENCODINGS, with_known_vrs
 from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
 
@@ -24,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_IN_MEMORY = 1 << 20
-"""Bytes of an inflated data set that are kept in memory."""
+    from gateway.datasets.errors import DatasetError
 
 
 class EncodedDataSet(NamedTuple):
@@ -54,8 +51,7 @@ def opened_bytes(data: bytes | memoryview, transfer_syntax: str) -> Iterator[Enc
     if transfer_syntax != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
         yield in_memory(data, transfer_syntax)
         return
-    with _inflated(BytesIO(data)) as inflated:
-        yield inflated
+    yield _inflated(BytesIO(data))
 
 
 def whole(data: Buffer, transfer_syntax: str) -> Buffer:
@@ -117,8 +113,8 @@ def opened_file(
     try:
         if transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
             os.lseek(fd, offset, os.SEEK_SET)
-            with open(fd, "rb", closefd=False) as file, _inflated(file) as inflated:
-                yield inflated
+            with open(fd, "rb", closefd=False) as file:
+                yield _inflated(file)
         else:
             size = max(0, os.fstat(fd).st_size - offset) if size is None else size
             source = FileSource(fd, offset, size)
@@ -127,21 +123,7 @@ def opened_file(
         os.close(fd)
 
 
-@contextmanager
-def _inflated(stream: BinaryIO) -> Iterator[EncodedDataSet]:
+def _inflated(stream: BinaryIO) -> EncodedDataSet:
     syntax = DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
-    encoding, fault, size = encoding_of(syntax), None, 0
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
-        try:
-            for piece in inflated_pieces(stream, MAX_INFLATED):
-                file.write(piece)
-                size += len(piece)
-        except DatasetError as error:
-            fault = error
-        if size > _IN_MEMORY:
-            file.flush()
-            source = FileSource(file.fileno(), 0, size)
-            yield EncodedDataSet(source, encoding, syntax, fault)
-        else:
-            file.seek(0)
-            yield EncodedDataSet(BytesSource(file.read()), encoding, syntax, fault)
+    source, fault = inflated(stream)
+    return EncodedDataSet(source, encoding_of(syntax), syntax, fault)

@@ -1,8 +1,8 @@
 """The encoded data set of an instance, to be read from any position.
 
-One in a file is read where it is. A deflated one is inflated first: into memory if it is small, and
-into a temporary file otherwise, so that memory does not depend on its size. The files are closed
-when nobody uses the source any more.
+One in a file is read where it is, and a deflated one is inflated as it is read, so that memory does
+not depend on its size. One that is made piece by piece is first put into a temporary file if it is
+large. The files are closed when nobody uses the source any more.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from weakref import finalize
 
 from gateway.datasets.byte_sources import BytesSource, FileSource
-from gateway.datasets.deflation import inflated_pieces
+from gateway.datasets.inflated_source import inflated
 from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ def source_of(instance: Instance, in_memory: int) -> Source:
     Raises OSError, and DatasetError for what cannot be inflated.
     """
     if instance.transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
-        with _stream(instance) as stream:
-            return _stored(inflated_pieces(stream), in_memory)
+        return _inflated(_stream(instance), in_memory)
     if instance.data is not None:
         return BytesSource(instance.data)
     if instance.path is None:
@@ -42,6 +41,18 @@ def source_of(instance: Instance, in_memory: int) -> Source:
     fd = os.open(instance.path, os.O_RDONLY | os.O_CLOEXEC)
     source = FileSource(fd, instance.offset, instance.size)
     finalize(source, os.close, fd)
+    return source
+
+
+def _inflated(stream: BinaryIO, in_memory: int) -> Source:
+    try:
+        source, fault = inflated(stream, in_memory)
+        if fault is not None:
+            raise fault
+    except BaseException:
+        stream.close()
+        raise
+    finalize(source, stream.close)
     return source
 
 

@@ -20,7 +20,7 @@ from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from gateway.datasets import encoded
+from gateway.datasets import inflated_source
 from gateway.datasets.element_steps import UnreadableDataSet
 from gateway.errors import GatewayError
 from gateway.part10 import read_file_meta
@@ -195,7 +195,7 @@ def test_deflated(tmp_path):
 
 
 def test_a_deflate_bomb(monkeypatch):
-    monkeypatch.setattr(encoded, "MAX_INFLATED", 8 << 20)
+    monkeypatch.setattr(inflated_source, "MAX_INFLATED", 8 << 20)
     bomb = deflated(encode(sample(9 << 20), EXPLICIT))
     assert "inflates to more than" in fault_of(scan(bomb, DEFLATED))
 

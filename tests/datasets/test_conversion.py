@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import struct
 import warnings
-from functools import partial
 
 import pytest
 from pydicom import dcmread
@@ -16,9 +15,8 @@ from gateway.datasets import (
     Instance,
     NoContext,
     conversion,
-    deflation,
     element_steps,
-    instance_source,
+    inflated_source,
     reencoding,
 )
 from gateway.datasets.coding import decode, decode_whole, encode, encoder
@@ -230,8 +228,7 @@ def test_a_file_that_changes_while_it_is_sent_is_an_error(tmp_path, change) -> N
 
 
 def test_what_inflates_to_too_much_is_refused(monkeypatch) -> None:
-    bounded = partial(deflation.inflated_pieces, limit=1000)
-    monkeypatch.setattr(instance_source, "inflated_pieces", bounded)
+    monkeypatch.setattr(inflated_source, "MAX_INFLATED", 1000)
     with pytest.raises(DatasetError, match="more than 1000 bytes"):
         convert(identify(TEST_FILES / "image_dfl.dcm"), wire.EXPLICIT)
 
