@@ -45,10 +45,10 @@ def select_context(
                     and fits(context.abstract_syntax, sop_class_uid)
                 ):
                     return context
-    syntax = f" in {name_of(transfer_syntaxes[0])}" if transfer_syntaxes else ""
-    raise NoContext(
-        f"No presentation context for {name_of(sop_class_uid)}{syntax} is accepted in this role"
-    )
+    text = f"No presentation context for '{name_of(sop_class_uid)}' has been accepted by the peer"
+    if transfer_syntaxes:
+        text += f" with '{name_of(transfer_syntaxes[0])}' transfer syntax"
+    raise NoContext(f"{text} for the {(role or 'scu').upper()} role")
 
 
 def _has_role(context: AcceptedContext, role: Role | None) -> bool:

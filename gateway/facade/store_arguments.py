@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gateway.facade")
 
+_ENCODINGS = {
+    (True, True): "implicit VR little endian",
+    (False, True): "explicit VR little endian",
+    (True, False): "implicit VR big endian",
+    (False, False): "explicit VR big endian",
+}
+"""Whether VRs are implicit and whether bytes are little endian -> the encoding in words."""
+
 
 def fit_argument(
     dataset: str | PathLike[str] | Dataset, contexts: Collection[AcceptedContext]
@@ -41,7 +49,7 @@ def fit_argument(
         try:
             return fit(dataset, contexts, _named_syntax(dataset))
         except DatasetError as error:
-            raise ValueError(f"Failed to encode the supplied Dataset: {error}") from error
+            raise ValueError(f"Failed to encode the supplied dataset: {error}") from error
     instance = _identify(Path(os.fspath(dataset)))
     if flags.STORE_SEND_CHUNKED_DATASET:
         own = (instance.transfer_syntax_uid,)
@@ -86,12 +94,13 @@ def _agreed(named: str, dataset: Dataset) -> str:
     if (syntax.is_implicit_VR, syntax.is_little_endian) == (implicit, little):
         return named
     real = any_uid(syntax_of(_without_meta(dataset)))
+    text = (
+        f"'dataset' is encoded as {_ENCODINGS[implicit, little]} but the file meta has a "
+        f"(0002,0010) Transfer Syntax UID of '{syntax.name}' - "
+    )
     if (implicit, little) == (False, True):
-        raise AttributeError(
-            f"'dataset' is encoded as {real.name} but its file meta information says "
-            f"{syntax.name} - please set an appropriate Transfer Syntax"
-        )
-    log.warning("the data set is encoded as %s, not %s as it says", real.name, syntax.name)
+        raise AttributeError(f"{text}please set an appropriate Transfer Syntax")
+    log.warning("%susing '%s' instead", text, real.name)
     return str(real)
 
 

@@ -228,9 +228,9 @@ class DimseSender(ABC):
 
     def _check_established(self, what: str) -> None:
         if not self.is_established:
+            sending = "prior to sending an" if what.startswith("N") else "before sending a"
             raise RuntimeError(
-                f"The association with a peer SCP must be established before sending a {what} "
-                f"request: it is not established"
+                f"The association with a peer SCP must be established {sending} {what} request"
             )
 
     def _context(self, request: Request, sop_class: str, role: Role | None) -> AcceptedContext:
@@ -245,7 +245,7 @@ class DimseSender(ABC):
         role: Role | None = "scu",
     ) -> Answers:
         context = self._context(request, sop_class, role)
-        return self._final(context, request, _encoded(dataset, context))
+        return self._final(context, request, _encoded(request, dataset, context))
 
     def _final(
         self, context: AcceptedContext, request: Request, data: bytes | Instance | None
@@ -258,7 +258,7 @@ class DimseSender(ABC):
     ) -> Iterator[Answers]:
         context = self._context(request, request.affected_sop_class_uid, "scu")
         self._log_identifier("request", dataset)
-        return self._responses(context, request, _encoded(dataset, context))
+        return self._responses(context, request, _encoded(request, dataset, context))
 
     def _responses(
         self, context: AcceptedContext, request: Request, data: bytes | Instance | None
@@ -310,10 +310,22 @@ def _check_parameters(request: Request) -> None:
         raise ValueError(str(error)) from error
 
 
-def _encoded(dataset: Dataset | None, context: AcceptedContext) -> bytes | None:
+_NOT_ENCODED: dict[type[Request], str] = {
+    dimse.CGetRQ: "Failed to encode the supplied Identifier dataset",
+    dimse.CMoveRQ: "Failed to encode the supplied Identifier dataset",
+    dimse.NEventReportRQ: "Unable to encode the supplied 'Event Information' dataset",
+    dimse.NSetRQ: "Failed to encode the supplied 'Modification List' dataset",
+    dimse.NActionRQ: "Failed to encode the supplied 'Action Information' dataset",
+    dimse.NCreateRQ: "Failed to encode the supplied 'Attribute List' dataset",
+}
+"""pynetdicom's texts of a ValueError; others are of a Dataset."""
+
+
+def _encoded(request: Request, dataset: Dataset | None, context: AcceptedContext) -> bytes | None:
     if dataset is None:
         return None
     try:
         return encode(dataset, context.transfer_syntax)
     except DatasetError as error:
-        raise ValueError(f"Failed to encode the supplied Dataset: {error}") from error
+        text = _NOT_ENCODED.get(type(request), "Failed to encode the supplied Dataset")
+        raise ValueError(f"{text}: {error}") from error
