@@ -137,7 +137,7 @@ EVT_FSM_TRANSITION = NotificationEvent(
 EVT_PDU_RECV = NotificationEvent("EVT_PDU_RECV", "PDU received", ("pdu", *_EXCERPT))
 EVT_PDU_SENT = NotificationEvent("EVT_PDU_SENT", "PDU sent", ("pdu", *_EXCERPT))
 EVT_REJECTED = NotificationEvent(
-    "EVT_REJECTED", "Association request rejected", ("result", "source", "reason")
+    "EVT_REJECTED", "Association request rejected", ("result", "source", "reason", "why")
 )
 EVT_RELEASED = NotificationEvent("EVT_RELEASED", "Association released")
 EVT_REQUESTED = NotificationEvent("EVT_REQUESTED", "Association requested")

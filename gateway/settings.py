@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from gateway.policy_settings import PolicySettings
+
 SettingsType = TypeVar("SettingsType")
 
 
@@ -64,20 +66,6 @@ class LimitsSettings:
     trusted: tuple[str, ...] = ()
     """Networks, such as 10.0.0.0/24, whose addresses are not counted: balancers, behind which many
     peers have one address."""
-
-
-@dataclass(frozen=True, slots=True)
-class PolicySettings:
-    """The `[policy]` table: which associations are accepted."""
-
-    require_called_ae_title: bool = False
-    """Reject a peer that calls another AE title than the gateway's."""
-    calling_ae_titles: tuple[str, ...] = ()
-    """Calling AE titles to accept; empty: any. A filter, not authentication."""
-    unrestricted: bool = False
-    """Also accept unknown and private abstract syntaxes, for storage."""
-    require: tuple[str, ...] = ()
-    """Reject associations (2,3,1) while no worker is registered for these events."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.acceptor import admission
+from gateway.acceptor.admission import Explained
 from gateway.acceptor.budget import UnfinishedAsk
 from gateway.acceptor.requests import decide
 from gateway.acceptor.shares import Holder
@@ -15,7 +16,7 @@ from gateway.association.engine import AssociationEngine
 from gateway.association.errors import Aborted, Rejected, Released
 from gateway.association.phase import Phase
 from gateway.fabric.wire.frames import pack
-from gateway.ul.negotiation import LOCAL_LIMIT_EXCEEDED, Answers, negotiate
+from gateway.ul.negotiation import Answers, negotiate
 from gateway.ul.pdu import AAssociateAC, AAssociateRJ
 from gateway.ul.upper_layer import Side
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from gateway.association.port import PeerRequest
     from gateway.dimse.assembler import MessageBegun
     from gateway.events import NotificationEvent
-    from gateway.ul.negotiation import AcceptedContext
+    from gateway.policy_rules import Verdict
+    from gateway.ul.negotiation import AcceptedContext, Policy
     from gateway.ul.pdu import AAssociateRQ
 
 log = logging.getLogger("gateway.acceptor")
@@ -61,6 +63,8 @@ class AcceptorAssociation:
         """The peer: its address is known once it is connected, its AE title later."""
         self.is_used = False
         """A worker has given a command for this association, and may refer to it after its end."""
+        self._verdict: Verdict | None = None
+        """What the configured policy says of the peer."""
         self._unfinished: UnfinishedAsk | None = None
         self._observer = observer
         self._description = b""
@@ -89,6 +93,11 @@ class AcceptorAssociation:
         if self.engine.phase is not Phase.PENDING:
             self.engine.abort(Aborted(why))
 
+    @property
+    def policy(self) -> Policy:
+        """The rules of negotiation with this peer, once its request has arrived."""
+        return self.shared.policy_for(self._verdict.rule if self._verdict else None)
+
     def is_idle_since(self, moment: float) -> bool:
         """Return whether the association is open, nothing is in hand, and nothing came since."""
         engine = self.engine
@@ -114,36 +123,39 @@ class AcceptorAssociation:
         self._ask_is_over()
         self.holder = self.holder._replace(ae_title=request.calling_ae_title)
         self._observer.requested(self)
-        if (rejection := admission.turn_away(self.shared, request)) is not None:
-            self.engine.reject(rejection)
+        verdict = self._verdict = admission.verdict_on(self.shared, self.engine, request)
+        if (refusal := admission.turn_away(self.shared, request, verdict)) is not None:
+            self.engine.reject(*refusal)
         elif not self.shared.knows_workers or admission.questions(self.shared, request):
             loop = asyncio.get_running_loop()
-            self._negotiating = loop.create_task(self._negotiate(request), name=self.id)
+            self._negotiating = loop.create_task(self._negotiate(request, verdict), name=self.id)
         else:
-            self._conclude(negotiate(request, self.shared.policy, Answers()))
+            self._conclude(negotiate(request, self.policy, Answers()))
 
-    async def _negotiate(self, request: AAssociateRQ) -> None:
+    async def _negotiate(self, request: AAssociateRQ, verdict: Verdict) -> None:
         try:
             if not self.shared.knows_workers:
                 await self.shared.fabric.workers_known()
             answers = await admission.ask(self, admission.questions(self.shared, request))
             # The state may have changed while the workers' answers were awaited.
-            refusal = admission.turn_away(self.shared, request)
-            if isinstance(answers, AAssociateRJ):
-                self._conclude(answers)
+            refusal = admission.turn_away(self.shared, request, verdict)
+            if isinstance(answers, Explained):
+                self._conclude(answers.rejection, answers.why)
+            elif refusal is not None:
+                self._conclude(refusal.rejection, refusal.why)
             else:
-                self._conclude(refusal or negotiate(request, self.shared.policy, answers))
+                self._conclude(negotiate(request, self.policy, answers), admission.NOT_VERIFIED)
         except Exception:
             log.exception("association=%s negotiation failed", self.engine.name)
             self.abort("negotiation failed")
 
-    def _conclude(self, outcome: AAssociateAC | AAssociateRJ) -> None:
+    def _conclude(self, outcome: AAssociateAC | AAssociateRJ, why: str = "") -> None:
         if self.engine.phase is not Phase.NEGOTIATING:
             return
         if isinstance(outcome, AAssociateRJ):
-            self.engine.reject(outcome)
+            self.engine.reject(outcome, why)
         elif not self.shared.places.find_room(self.holder):
-            self.engine.reject(LOCAL_LIMIT_EXCEEDED)
+            self.engine.reject(*admission.no_room(self.shared, self.holder))
         else:
             self.shared.places.take(self)  # before the answer, which the peer may act on at once
             self.engine.accept(outcome)
@@ -170,7 +182,7 @@ class AcceptorAssociation:
             log.warning(
                 "association=%s A-ASSOCIATE-RJ (%d,%d,%d): %s",
                 *(self.engine.name, rejection.result, rejection.source, rejection.reason),
-                rejection.describe(),
+                error.why,
             )
         elif not isinstance(error, Released):
             log.warning("association=%s %s", self.engine.name, error)

@@ -9,7 +9,7 @@ agreed.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gateway.acceptor.purpose import cannot_be_served_yet, only_stores
 from gateway.errors import Reason, Unanswered
@@ -20,6 +20,7 @@ from gateway.events import (
     EVT_SOP_EXTENDED,
     EVT_USER_ID,
 )
+from gateway.policy_rules import RequestingPeer, decide
 from gateway.ul.items import UserIdentityRQ
 from gateway.ul.negotiation import (
     LOCAL_LIMIT_EXCEEDED,
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
 
     from gateway.acceptor.asking import Asker
     from gateway.acceptor.shared import Shared
+    from gateway.acceptor.shares import Holder
+    from gateway.association.engine import AssociationEngine
     from gateway.events import InterventionEvent
+    from gateway.policy_rules import Verdict
     from gateway.ul.items import UserInformation
     from gateway.ul.pdu import AAssociateRQ
 
@@ -43,30 +47,90 @@ log = logging.getLogger("gateway.acceptor")
 REFUSED = AAssociateRJ(1, 1, 1)
 """The rejection if an admission worker answers a plain False."""
 
+NOT_VERIFIED = (
+    "the worker that answers EVT_USER_ID did not verify the peer's user identity: correct the user "
+    "at the peer, or add it to that worker"
+)
+_BY_WORKER = "the worker that answers EVT_ASSOCIATE rejected it: that worker decides"
+
 _NOBODY = object()
 """No worker is bound to the event any more: the policy decides alone."""
 _NO_ANSWER = object()
 
 
-def turn_away(shared: Shared, request: AAssociateRQ) -> AAssociateRJ | None:
-    """Return the rejection that the policy alone demands; None if there is no reason for one."""
-    if shared.draining or shared.drained:
-        return TEMPORARY_CONGESTION
-    if (rejection := check_request(request, shared.policy)) is not None:
-        return rejection
+class Explained(NamedTuple):
+    """A rejection, and a sentence for the operator that names what to change."""
+
+    rejection: AAssociateRJ
+    why: str
+
+
+def verdict_on(shared: Shared, engine: AssociationEngine, request: AAssociateRQ) -> Verdict:
+    """Return what the configured policy says of a peer."""
+    peer = RequestingPeer(
+        request.calling_ae_title,
+        request.called_ae_title,
+        engine.transport.remote[0],
+        engine.transport.tls_subject,
+        isinstance(request.user_information.user_identity, UserIdentityRQ),
+    )
+    return decide(shared.settings.policy, shared.settings.ae_title, peer)
+
+
+def turn_away(shared: Shared, request: AAssociateRQ, verdict: Verdict) -> Explained | None:
+    """Return the rejection that needs no worker's answer; None if there is no reason for one."""
+    if shared.draining:
+        return Explained(TEMPORARY_CONGESTION, "the gateway is stopping")
+    if shared.drained:
+        text = "the gateway is drained: `dicom-gateway resume` lets new associations in again"
+        return Explained(TEMPORARY_CONGESTION, text)
+    return _by_rules(shared, request, verdict) or _by_state(shared, request)
+
+
+def _by_rules(shared: Shared, request: AAssociateRQ, verdict: Verdict) -> Explained | None:
+    """Return the rejection because of what the peer is or sent."""
+    rejection = check_request(request, shared.policy)
+    if rejection is not None and rejection != verdict.rejection:
+        return Explained(rejection, rejection.describe())
+    return Explained(verdict.rejection, verdict.sentence) if verdict.rejection else None
+
+
+def _by_state(shared: Shared, request: AAssociateRQ) -> Explained | None:
+    """Return the rejection because of what is missing at present."""
     if shared.watermark.is_passed and only_stores(request):
-        return LOCAL_LIMIT_EXCEEDED
-    return TEMPORARY_CONGESTION if _lacks_worker(shared, request) else None
+        text = "less than spool.refuse_below is free on the disk: make room"
+        return Explained(LOCAL_LIMIT_EXCEEDED, text)
+    lacking = _lacks_worker(shared, request)
+    return Explained(TEMPORARY_CONGESTION, lacking) if lacking else None
 
 
-def _lacks_worker(shared: Shared, request: AAssociateRQ) -> bool:
-    """Return whether a worker is away without which nothing can be decided or done."""
+def no_room(shared: Shared, holder: Holder) -> Explained:
+    """Return the rejection of a peer for which there is no place."""
+    settings = shared.settings
+    for name in ("associations_per_address", "associations_per_title"):
+        if getattr(settings.limits, name):
+            text = f"{holder.address} has as many associations as limits.{name} lets it have"
+            break
+    else:
+        text = (
+            f"association.max_associations ({settings.association.max_associations}) are open, and "
+            f"no other address has more than {holder.address}: raise it, or see who has them"
+        )
+    return Explained(LOCAL_LIMIT_EXCEEDED, text)
+
+
+def _lacks_worker(shared: Shared, request: AAssociateRQ) -> str:
+    """Return which worker is away without which nothing can be decided or done; empty: none is."""
     fabric, settings = shared.fabric, shared.settings
-    if not all(fabric.is_held(event) for event in settings.policy.require):
-        return True
-    if any(fabric.is_lost(event.name) for event in _guards(request)):
-        return True
-    return not settings.contexts and cannot_be_served_yet(request, fabric)
+    for event in settings.policy.require:
+        if not fabric.is_held(event):
+            return f"no worker answers {event}, which policy.require names: start one"
+    for guard in _guards(request):
+        if fabric.is_lost(guard.name):
+            return f"the worker that answers {guard.name} is gone: see `dicom-gateway status`"
+    if not settings.contexts and cannot_be_served_yet(request, fabric):
+        return "no worker answers what the peer proposes at present: see `dicom-gateway status`"
+    return ""
 
 
 def _guards(request: AAssociateRQ) -> list[InterventionEvent]:
@@ -134,7 +198,7 @@ def _payloads(proposed: UserInformation) -> dict[InterventionEvent, dict[str, An
 
 async def ask(
     association: Asker, asked: dict[InterventionEvent, dict[str, Any]]
-) -> Answers | AAssociateRJ:
+) -> Answers | Explained:
     """Ask workers one after the other; return their answers, or the rejection that one gave."""
     given: dict[str, Any] = {}
     for event, payload in asked.items():
@@ -143,11 +207,12 @@ async def ask(
             continue
         understood = None if value is _NO_ANSWER else _READERS[event](value)
         if isinstance(understood, AAssociateRJ):
-            return understood
+            return Explained(understood, _BY_WORKER)
         if understood is not None:
             given |= understood
         elif event.fails_closed:
-            return TEMPORARY_CONGESTION
+            text = f"the worker that answers {event} gave no valid answer in time: see its log"
+            return Explained(TEMPORARY_CONGESTION, text)
         if value is not _NO_ANSWER and understood is None:
             log.error(
                 "association=%s the answer to %s is not valid", association.engine.name, event

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,17 @@ from gateway.acceptor.places import Board, Places
 from gateway.acceptor.policy import policy_of
 from gateway.acceptor.shares import Origins
 from gateway.association.timers import Timeouts
+from gateway.policy_rules import Permit
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from gateway.acceptor.watermark import Watermark
     from gateway.fabric.acceptor import Server
+    from gateway.policy_settings import PolicyRule
     from gateway.settings import AcceptorSettings
     from gateway.spool import Spool
+    from gateway.ul.negotiation import Policy
 
 
 class Shared:
@@ -28,6 +32,7 @@ class Shared:
     ) -> None:
         self.settings = settings
         self.policy = policy_of(settings, fabric)
+        self._policies: dict[PolicyRule, Policy] = {}
         self.timeouts = Timeouts.of(settings.association, settings.limits)
         self.fabric = fabric
         self.spool = spool
@@ -45,6 +50,17 @@ class Shared:
         """The bytes of what is gathered in memory."""
         self.topics: Collection[str] = ()
         """The notification events that somebody watches."""
+
+    def policy_for(self, rule: PolicyRule | None) -> Policy:
+        """Return the rules of negotiation with a peer that a rule of `[[policy.rules]]` let in."""
+        if rule is None:
+            return self.policy
+        if rule not in self._policies:
+            permit = Permit(rule)
+            self._policies[rule] = replace(
+                self.policy, permits=permit.roles, permitted_syntaxes=permit.syntaxes
+            )
+        return self._policies[rule]
 
     @property
     def knows_workers(self) -> bool:

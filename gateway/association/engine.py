@@ -295,11 +295,11 @@ class AssociationEngine:
         self._sent("A-ASSOCIATE", "response", acceptance)
         self._establish()
 
-    def reject(self, rejection: AAssociateRJ) -> None:
-        """Answer an A-ASSOCIATE-RQ with an A-ASSOCIATE-RJ."""
+    def reject(self, rejection: AAssociateRJ, why: str = "") -> None:
+        """Answer an A-ASSOCIATE-RQ with an A-ASSOCIATE-RJ; `why` is for this side's operator."""
         self.upper.send(AAssociateReject(rejection), self._loop.time())
         self._sent("A-ASSOCIATE", "response", rejection)
-        self.end(Rejected(rejection))
+        self.end(Rejected(rejection, why))
 
     def _establish(self) -> None:
         self.phase, self.state = Phase.ESTABLISHED, "established"

@@ -31,7 +31,7 @@ class Unreachable(AssociationError):  # noqa: N818 - a state, not only an error
 class Rejected(AssociationError):  # noqa: N818 - the standard's word
     """An A-ASSOCIATE-RJ was received or sent (PS3.8 9.3.4)."""
 
-    def __init__(self, rejection: AAssociateRJ) -> None:
+    def __init__(self, rejection: AAssociateRJ, why: str = "") -> None:
         result, source = rejection.result, rejection.source
         how = _RESULTS.get(result, "with a reserved result")
         super().__init__(
@@ -39,6 +39,8 @@ class Rejected(AssociationError):  # noqa: N818 - the standard's word
             f"{rejection.describe()} (result {result}, source {source}, reason {rejection.reason})"
         )
         self.rejection = rejection
+        self.why = why or rejection.describe()
+        """What the operator of this side can do about it, in a sentence."""
 
 
 class Aborted(AssociationError):  # noqa: N818 - the standard's word

@@ -64,7 +64,9 @@ class Notifications:
                 error.rejection.source,
                 error.rejection.reason,
             )
-            self.tell(events.EVT_REJECTED, result=result, source=source, reason=reason)
+            self.tell(
+                events.EVT_REJECTED, result=result, source=source, reason=reason, why=error.why
+            )
         else:
             source, reason = (error.source, error.reason) if isinstance(error, Aborted) else (0, 0)
             self.tell(events.EVT_ABORTED, source=source, reason=reason)

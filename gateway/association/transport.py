@@ -59,6 +59,17 @@ class TransportUser(Protocol):
         """Take note that the connection is closed; the last call."""
 
 
+_SHORT = {
+    "commonName": "CN",
+    "organizationName": "O",
+    "organizationalUnitName": "OU",
+    "countryName": "C",
+    "localityName": "L",
+    "stateOrProvinceName": "ST",
+}
+"""The short names of attributes of a certificate's subject (RFC 4514, 3)."""
+
+
 class Transport(asyncio.BufferedProtocol):
     """One connection and its protocol machine.
 
@@ -117,6 +128,14 @@ class Transport(asyncio.BufferedProtocol):
         self.last_received = self._loop.time()
         self._user.connected()
         self.flush()
+
+    @property
+    def tls_subject(self) -> str:
+        """The subject of the peer's certificate, as `CN=CT1,O=Example`; empty: it has none."""
+        transport = self._transport
+        certificate = transport.get_extra_info("peercert") if transport is not None else None
+        names = (certificate or {}).get("subject", ())
+        return ",".join(f"{_SHORT.get(key, key)}={value}" for name in names for key, value in name)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
         return self.room

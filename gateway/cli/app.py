@@ -23,6 +23,7 @@ from gateway.cli import (
     serve,
     status,
     store,
+    try_policy,
     worker,
 )
 from gateway.cli.common import settings_of
@@ -100,6 +101,8 @@ app = typer.Typer(
 _OPERATION = (events, status, drain, resume, config)
 for _module in (serve, worker, echo, store, find, get, move, load, *_OPERATION):
     app.command(_module.__name__.rpartition(".")[2])(_module.command)
+app.add_typer(try_policy.command, name="policy")
+app.add_typer(try_policy.command, name="policy")
 
 
 def _version(wanted: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway import log
 from gateway.config.rules import AE_TITLE, is_ae_title
-from gateway.config.tables import NAMED, PREFIX, RULES, TABLES, WORKER_NAME, locations
+from gateway.config.tables import LISTED, NAMED, PREFIX, RULES, TABLES, WORKER_NAME, locations
 from gateway.config.toml_text import toml_value
 
 if TYPE_CHECKING:
@@ -24,16 +24,28 @@ def explain(error: ValidationError, sources: Mapping[Location, str]) -> str:
     location = tuple(str(part) for part in first["loc"] if part != "[key]")
     named = [part for part in location if not part.isdecimal() or location[0] in NAMED]
     place = tuple(named)
-    path = log.escape(".".join(place))
+    path = log.escape(".".join(_with_number(location, place)))
     if first["type"] == "missing":
         text = f"{path} is missing: it must be {_rule(place)}"
     elif first["type"] == "extra_forbidden":
         text = f"{path} = {_shown(first['input'])}: there is no such setting{_hint(place)}"
     else:
         text = f"{path} = {_shown(first['input'])}: it must be {_rule(place)}"
-    source = next((s for at, s in sources.items() if at[: len(place)] == place), None)
+    source = next((s for at, s in sources.items() if _is_about(at, place)), None)
     more = f" (and {len(others)} more)" if others else ""
     return f"{source}: {text}{more}" if source else f"{text}{more}"
+
+
+def _with_number(location: Location, place: Location) -> Location:
+    """Return the place, with the number of the table in a list of them, from 1."""
+    if location[:2] in LISTED and len(location) > 2:
+        return (place[0], f"{place[1]}[{int(location[2]) + 1}]", *place[2:])
+    return place
+
+
+def _is_about(at: Location, place: Location) -> bool:
+    shorter = min(len(at), len(place))
+    return at[:shorter] == place[:shorter]
 
 
 def _shown(value: Any) -> str:
@@ -51,6 +63,8 @@ def _rule(place: Location) -> str:
             return named if not is_ae_title(place[1]) else '"HOST:PORT" or a table'
         rules = RULES[NAMED[place[0]]]
         return rules[place[2]].words if len(place) > 2 else "a table"
+    if len(place) > 2 and place[:2] in LISTED:
+        return RULES[LISTED[place[:2]]][place[2]].words
     return RULES[TABLES[place[0]]][place[1]].words if len(place) > 1 else "a table"
 
 
@@ -59,7 +73,8 @@ def _hint(place: Location) -> str:
     if len(place) == 1:
         neighbours = [*TABLES, *NAMED]
     else:
-        neighbours = list(RULES[NAMED.get(place[0]) or TABLES[place[0]]])
+        listed = LISTED.get(place[:2]) if len(place) > 2 else None
+        neighbours = list(RULES[listed or NAMED.get(place[0]) or TABLES[place[0]]])
     if near := difflib.get_close_matches(place[-1], neighbours, 1, 0.6):
         return f"; did you mean {'.'.join((*place[:-1], near[0]))}?"
     for table, name in locations():

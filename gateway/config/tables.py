@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_type_hints
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic import create_model as make_model
 
-from gateway import events, log, settings
+from gateway import events, log, policy_rules, policy_settings, settings
 from gateway.config import rules
 
 PREFIX = "DICOM_GATEWAY_"
@@ -42,6 +42,8 @@ def _is_place(text: str) -> bool:
     host, _, port = text.rpartition(":")
     return bool(host) and port.isdecimal() and int(port) <= 65_535
 
+
+_LIST = "a list of AE titles, in which * and ? stand for any characters"
 
 RULES: dict[type, dict[str, rules.Rule]] = {
     settings.ServeSettings: {
@@ -81,7 +83,7 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "associations_per_title": rules.whole(0, 1_000_000),
         "trusted": rules.texts(rules.is_network, "a list of networks, such as 10.0.0.0/24"),
     },
-    settings.PolicySettings: {
+    policy_settings.PolicySettings: {
         "require_called_ae_title": rules.FLAG,
         "calling_ae_titles": rules.texts(
             rules.is_ae_title, f"a list of AE titles, each {rules.AE_TITLE}"
@@ -90,6 +92,26 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "require": rules.texts(
             _is_intervention, "a list of intervention events, such as EVT_C_STORE"
         ),
+    },
+    policy_settings.PolicyRule: {
+        "name": rules.text_that(lambda text: len(text) <= 64, "a text of at most 64 characters"),
+        "calling": rules.texts(rules.is_ae_title, _LIST),
+        "called": rules.texts(rules.is_ae_title, _LIST),
+        "addresses": rules.texts(rules.is_network, "a list of networks, such as 10.0.0.0/24"),
+        "tls_subjects": rules.texts(bool, "a list of subjects, such as CN=CT1"),
+        "accept": rules.FLAG,
+        "user_identity": rules.FLAG,
+        "services": rules.texts(
+            policy_rules.SERVICE_WORDS.__contains__,
+            f"a list of services and requests: {', '.join(policy_rules.SERVICE_WORDS)}",
+        ),
+        "sop_classes": rules.texts(
+            policy_rules.is_sop_class, "a list of SOP classes, by UID or keyword"
+        ),
+        "transfer_syntaxes": rules.texts(
+            policy_rules.is_transfer_syntax, "a list of transfer syntaxes, by UID or keyword"
+        ),
+        "roles": rules.texts(policy_rules.ROLES.__contains__, "a list of scu and scp"),
     },
     settings.SpoolSettings: {
         "inline_max": rules.whole(0, 16 << 20),
@@ -150,6 +172,8 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "associations": rules.whole(1, 100),
     },
 }
+LISTED: dict[Location, type] = {("policy", "rules"): policy_settings.PolicyRule}
+"""Lists of tables."""
 NAMED: dict[str, type] = {"workers": settings.WorkerTable, "destinations": settings.Destination}
 """Tables of tables, whose names the user chooses."""
 
@@ -166,6 +190,10 @@ def _model(kind: type) -> type[BaseModel]:
     return make_model(kind.__name__, __config__=ConfigDict(extra="forbid"), **members)
 
 
+RULES[policy_settings.PolicySettings]["rules"] = rules.Rule(
+    list[_model(policy_settings.PolicyRule)],  # type: ignore[misc]
+    "a list of tables, each [[policy.rules]]",
+)
 TABLES: dict[str, type] = {
     name: kind for name, kind in get_type_hints(settings.Settings).items() if kind in RULES
 }

@@ -22,6 +22,7 @@ from gateway.facade.address_information import AddressInformation
 from gateway.facade.entity_settings import seconds
 from gateway.facade.handlers import BindsHandlers, Handlers
 from gateway.facade.server_process import AcceptorProcess, AcceptorThread
+from gateway.policy_settings import PolicySettings
 from gateway.sdk.session import Session
 from gateway.sdk.session_ending import SessionEnding, SessionEndReason
 from gateway.settings import (
@@ -30,7 +31,6 @@ from gateway.settings import (
     ContextSettings,
     LimitsSettings,
     LogSettings,
-    PolicySettings,
     SpoolSettings,
     TlsSettings,
     WorkerSettings,

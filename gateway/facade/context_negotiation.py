@@ -13,6 +13,7 @@ from gateway.datasets.coding import any_uid
 from gateway.dimse.services import service_of
 from gateway.facade.negotiation_items import SCP_SCU_RoleSelectionNegotiation
 from gateway.facade.presentation_contexts import PresentationContext
+from gateway.ul.agreement import accepted_contexts
 from gateway.ul.fsm import Side
 from gateway.ul.items import (
     PresentationContextAC,
@@ -20,7 +21,7 @@ from gateway.ul.items import (
     RoleSelection,
     UserInformation,
 )
-from gateway.ul.negotiation import Answers, Policy, accepted_contexts, negotiate
+from gateway.ul.negotiation import Answers, Policy, negotiate
 from gateway.ul.pdu import AAssociateAC, AAssociateRQ
 
 if TYPE_CHECKING:

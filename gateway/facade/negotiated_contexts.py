@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from gateway.datasets.coding import any_uid
 from gateway.facade.presentation_contexts import PresentationContext
+from gateway.ul.agreement import accepted_contexts
 from gateway.ul.fsm import Side
-from gateway.ul.negotiation import accepted_contexts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

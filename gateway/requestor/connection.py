@@ -14,8 +14,8 @@ from gateway.association.engine import AssociationEngine
 from gateway.association.errors import Aborted, AssociationError, TimedOut
 from gateway.requestor.connecting import open_connection
 from gateway.requestor.incoming import IncomingRequests
+from gateway.ul.agreement import agreed_async_ops, misplaced_answers
 from gateway.ul.fsm import Side, Trace
-from gateway.ul.negotiation import agreed_async_ops, misplaced_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

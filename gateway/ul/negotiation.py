@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import LocalProtocolError
 from gateway.uid import APPLICATION_CONTEXT, is_tolerable
-from gateway.ul.fsm import Side
 from gateway.ul.items import (
     AsyncOperationsWindow,
     ContextResult,
@@ -44,6 +43,14 @@ LOCAL_LIMIT_EXCEEDED = AAssociateRJ(2, 3, 2)
 
 def _no_syntaxes(_sop_class_uid: str) -> Collection[str]:
     return ()
+
+
+def _both_roles(_sop_class_uid: str) -> tuple[bool, bool]:
+    return True, True
+
+
+def _all_syntaxes(syntaxes: Collection[str]) -> Collection[str]:
+    return syntaxes
 
 
 def _as_proposed(_sop_class_uid: str) -> tuple[bool, bool] | None:
@@ -80,6 +87,11 @@ class Policy:
     named: Callable[[str], Collection[str]] = _no_syntaxes
     """Returns the transfer syntaxes that are accepted for an abstract syntax that `supported` does
     not have, whatever `unrestricted` says."""
+    permits: Callable[[str], tuple[bool, bool]] = _both_roles
+    """Returns whether this requestor may be (SCU, SCP) for a SOP class at all; a context in which
+    it would have none of its roles is refused by the user (PS3.8 table 9-18)."""
+    permitted_syntaxes: Callable[[Collection[str]], Collection[str]] = _all_syntaxes
+    """Returns those of the transfer syntaxes that this requestor may use."""
     max_pdu: int = field(kw_only=True)
     """The maximum length to announce (PS3.8 D.1)."""
     implementation_class_uid: str = ""
@@ -191,6 +203,9 @@ def _answer_context(
     if not acceptable:
         result = ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED
         return PresentationContextAC(context.id, result, any_syntax)
+    if not _is_served(_of_use(role), policy.permits(abstract_syntax)):
+        return PresentationContextAC(context.id, ContextResult.USER_REJECTION, any_syntax)
+    acceptable = policy.permitted_syntaxes(acceptable)
     common = [syntax for syntax in proposed if syntax in acceptable]
     if not common:
         result = ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED
@@ -199,6 +214,11 @@ def _answer_context(
     order = acceptable if is_ordered else (*policy.preference, *common)
     best = next(syntax for syntax in order if syntax in common)
     return PresentationContextAC(context.id, ContextResult.ACCEPTANCE, best)
+
+
+def _of_use(role: RoleSelection | None) -> RoleSelection | None:
+    """Return the role selection if it grants a role; else the defaults hold (PS3.7 D.3.3.4)."""
+    return role if role is not None and (role.scu_role or role.scp_role) else None
 
 
 def _is_served(role: RoleSelection | None, served: tuple[bool, bool] | None) -> bool:
@@ -261,7 +281,9 @@ def _granted_roles(proposed: Iterable[RoleSelection], policy: Policy) -> dict[st
         uid = role.sop_class_uid
         if (may := policy.roles(uid)) is None:
             continue
-        answer = RoleSelection(uid, role.scu_role and may[0], role.scp_role and may[1])
+        permitted = policy.permits(uid)
+        as_scu, as_scp = (mine and its for mine, its in zip(may, permitted, strict=True))
+        answer = RoleSelection(uid, role.scu_role and as_scu, role.scp_role and as_scp)
         if answer.scu_role or answer.scp_role or not policy.only_served:
             answers[uid] = answer
     return answers
@@ -305,89 +327,3 @@ def build_request(
     if not all(context.transfer_syntaxes for context in proposed):
         raise LocalProtocolError("a presentation context needs a transfer syntax")
     return AAssociateRQ(called_ae_title, calling_ae_title, proposed, user_information)
-
-
-def misplaced_answers(request: AAssociateRQ, acceptance: AAssociateAC) -> list[str]:
-    """Return what is wrong in an A-ASSOCIATE-AC with answers to contexts, a sentence for each.
-
-    Each costs its context, and not the association (`accepted_contexts`).
-    """
-    proposed = {context.id: context for context in request.presentation_contexts}
-    texts = []
-    for context_id, answers in _answers_by_id(acceptance).items():
-        if context_id not in proposed:
-            texts.append(f"context {context_id} was not proposed")
-        elif len(answers) > 1:
-            texts.append(f"context {context_id} has {len(answers)} different answers")
-        elif not _is_usable(proposed[context_id], answers[0]) and not answers[0].result:
-            texts.append(f"context {context_id}: its transfer syntax was not proposed")
-    return texts
-
-
-def _answers_by_id(acceptance: AAssociateAC) -> dict[int, list[PresentationContextAC]]:
-    """Return the different answers to each context: there should be one."""
-    by_id: dict[int, list[PresentationContextAC]] = {}
-    for answer in acceptance.presentation_contexts:
-        answers = by_id.setdefault(answer.id, [])
-        if answer not in answers:
-            answers.append(answer)
-    return by_id
-
-
-def _is_usable(proposed: PresentationContextRQ, answer: PresentationContextAC) -> bool:
-    is_accepted = answer.result == ContextResult.ACCEPTANCE
-    return is_accepted and answer.transfer_syntax in proposed.transfer_syntaxes
-
-
-def accepted_contexts(
-    request: AAssociateRQ, acceptance: AAssociateAC, side: Side
-) -> dict[int, AcceptedContext]:
-    """Return the accepted contexts by their ID, with the roles of `side` (PS3.7 D.3.3.4).
-
-    A context is not among them if it was not proposed, is accepted with a transfer syntax that was
-    not, or has two different answers: the peer's error costs that context only.
-    """
-    proposed = {context.id: context for context in request.presentation_contexts}
-    roles = _agreed_roles(request.user_information.roles, acceptance.user_information.roles)
-    accepted = {}
-    for context_id, answers in _answers_by_id(acceptance).items():
-        context, answer = proposed.get(context_id), answers[0]
-        if context is None or len(answers) > 1 or not _is_usable(context, answer):
-            continue
-        # Without role selection the requestor is SCU and the acceptor is SCP.
-        scu, scp = roles.get(context.abstract_syntax, (True, False))
-        if side is Side.ACCEPTOR:
-            scu, scp = scp, scu
-        accepted[answer.id] = AcceptedContext(
-            answer.id, context.abstract_syntax, answer.transfer_syntax, scu, scp
-        )
-    return accepted
-
-
-def _agreed_roles(
-    proposed: Iterable[RoleSelection], answered: Iterable[RoleSelection]
-) -> dict[str, tuple[bool, bool]]:
-    """Return the requestor's roles by SOP class: those that it proposed and was granted."""
-    granted = {role.sop_class_uid: role for role in answered}
-    return {
-        role.sop_class_uid: (
-            role.scu_role and granted[role.sop_class_uid].scu_role,
-            role.scp_role and granted[role.sop_class_uid].scp_role,
-        )
-        for role in proposed
-        if role.sop_class_uid in granted
-    }
-
-
-def agreed_async_ops(request: AAssociateRQ, acceptance: AAssociateAC) -> tuple[int, int]:
-    """Return how many operations the requestor may (invoke, perform) at once; 0: any number
-    (PS3.7 D.3.3.3).
-    """
-    proposed = request.user_information.async_ops
-    answered = acceptance.user_information.async_ops
-    if proposed is None or answered is None:
-        return 1, 1
-    return (
-        least(proposed.invoked, answered.invoked),
-        least(proposed.performed, answered.performed),
-    )

@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING, Any, assert_never
 from gateway.errors import LocalProtocolError, RemoteProtocolError
 from gateway.ul import primitives as p
 from gateway.ul.actions import ACTIONS, Artim, Issue, Send
+from gateway.ul.agreement import accepted_contexts
 from gateway.ul.encoding import UNEXPECTED_PDU
 from gateway.ul.framing import EXCERPT, Framer, Mark
 from gateway.ul.fsm import TABLE, Action, Closing, FsmEvent, Side, State, Trace, Transition
-from gateway.ul.negotiation import AcceptedContext, accepted_contexts
+from gateway.ul.negotiation import AcceptedContext
 from gateway.ul.pdu import (
     PDU,
     AAbort,

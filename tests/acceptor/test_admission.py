@@ -19,6 +19,7 @@ from gateway.events import (
     EVT_USER_ID,
 )
 from gateway.fabric import Answer, Binding
+from gateway.policy_rules import Verdict
 from gateway.ul.items import (
     AsyncOperationsWindow,
     SopClassCommonExtended,
@@ -93,7 +94,20 @@ async def ask(event, answer: Any) -> Answers | AAssociateRJ:
         holder=Holder("10.0.0.1"),
         description=lambda: b"",
     )
-    return await admission.ask(actor, {event: {}})
+    outcome = await admission.ask(actor, {event: {}})
+    if isinstance(outcome, admission.Explained):
+        assert outcome.why
+        return outcome.rejection
+    return outcome
+
+
+def turn_away(place: Any, asked: Any) -> AAssociateRJ | None:
+    """Return the rejection without asking a worker; it must be explained."""
+    refusal = admission.turn_away(place, asked, Verdict("let in"))
+    if refusal is None:
+        return None
+    assert refusal.why
+    return refusal.rejection
 
 
 @pytest.mark.parametrize("event", [EVT_ASSOCIATE, EVT_USER_ID], ids=str)
@@ -195,7 +209,7 @@ def test_only_what_is_proposed_is_asked_about_and_admission_first() -> None:
     ],
 )
 def test_turned_away_without_asking(place, rejection) -> None:
-    assert admission.turn_away(place, request()) == rejection
+    assert turn_away(place, request()) == rejection
 
 
 def test_a_low_disk_turns_away_those_that_only_store() -> None:
@@ -205,9 +219,9 @@ def test_a_low_disk_turns_away_those_that_only_store() -> None:
         [(wire.VERIFICATION, (wire.IMPLICIT,)), (wire.CT, (wire.IMPLICIT,))],
         UserInformation(16384, "1.2"),
     )
-    assert admission.turn_away(house(Fabric(), is_low=True), storing) == LOCAL_LIMIT_EXCEEDED
+    assert turn_away(house(Fabric(), is_low=True), storing) == LOCAL_LIMIT_EXCEEDED
 
 
 def test_an_identity_is_not_taken_on_trust_once_who_checked_it_was_killed() -> None:
     place = house(Fabric(lost=["EVT_USER_ID"]))
-    assert admission.turn_away(place, request(user_identity=IDENTITY)) == TEMPORARY_CONGESTION
+    assert turn_away(place, request(user_identity=IDENTITY)) == TEMPORARY_CONGESTION

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.acceptor.policy import policy_of
-from gateway.settings import AcceptorSettings, ContextSettings, PolicySettings
+from gateway.policy_settings import PolicySettings
+from gateway.settings import AcceptorSettings, ContextSettings
 from gateway.uid import KEYWORDS
 from gateway.ul.items import RoleSelection, UserInformation
 from gateway.ul.negotiation import Answers, build_request, negotiate

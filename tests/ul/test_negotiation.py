@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.errors import LocalProtocolError
+from gateway.ul.agreement import accepted_contexts, agreed_async_ops, misplaced_answers
 from gateway.ul.items import (
     AsyncOperationsWindow,
     ContextResult,
@@ -23,12 +24,9 @@ from gateway.ul.negotiation import (
     AcceptedContext,
     Answers,
     Policy,
-    accepted_contexts,
-    agreed_async_ops,
     build_request,
     check_request,
     least,
-    misplaced_answers,
     negotiate,
     provider_rejection,
 )
@@ -374,3 +372,52 @@ def test_an_empty_policy_accepts_no_context():
         c.result
         for c in accept(s.REQUEST, Policy("X", {}, max_pdu=s.MAX_PDU)).presentation_contexts
     ] == [3, 3]
+
+
+class TestPermission:
+    """What a rule of the policy leaves to a requestor."""
+
+    @staticmethod
+    def results(
+        permitted: tuple[bool, bool], role: tuple[bool, bool] | None
+    ) -> tuple[int, list[RoleSelection]]:
+        policy = replace(s.POLICY, permits=lambda _: permitted, only_served=True)
+        items = () if role is None else (RoleSelection(s.CT, *role),)
+        user = replace(s.REQUEST.user_information, roles=items)
+        request = replace(s.REQUEST, user_information=user)
+        (answer,) = (
+            answer
+            for context, answer in zip(
+                request.presentation_contexts,
+                accept(request, policy).presentation_contexts,
+                strict=True,
+            )
+            if context.abstract_syntax == s.CT
+        )
+        return int(answer.result), list(accept(request, policy).user_information.roles)
+
+    @pytest.mark.parametrize(
+        ("permitted", "role", "result", "answered"),
+        [
+            ((True, True), None, 0, []),
+            ((False, True), None, 1, []),
+            ((False, False), None, 1, []),
+            ((False, True), (False, True), 0, [(False, True)]),
+            ((False, True), (True, True), 0, [(False, True)]),
+            ((True, False), (True, True), 0, [(True, False)]),
+            ((True, False), (False, True), 0, []),
+            ((False, False), (True, True), 1, []),
+        ],
+    )
+    def test_roles(self, permitted, role, result, answered) -> None:
+        wanted = [RoleSelection(s.CT, *roles) for roles in answered]
+        assert self.results(permitted, role) == (result, wanted)
+
+    def test_transfer_syntaxes(self) -> None:
+        policy = replace(s.POLICY, permitted_syntaxes=lambda syntaxes: set(syntaxes) - {s.EXPLICIT})
+        chosen = {
+            answer.transfer_syntax
+            for answer in accept(s.REQUEST, policy).presentation_contexts
+            if answer.result == 0
+        }
+        assert chosen == {s.IMPLICIT}

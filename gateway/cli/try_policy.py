@@ -1,0 +1,94 @@
+"""`dicom-gateway policy try`: say what the policy would answer to a peer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.common import ConfigOption, DataOption, settings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gateway.policy_rules import Verdict
+    from gateway.settings import Settings
+
+command = typer.Typer(
+    help="Try the policy: who is let in, and for what.", no_args_is_help=True, add_completion=False
+)
+_Many = Annotated[
+    list[str] | None,
+    typer.Option("--sop-class", metavar="UID", help="SOP class, by UID or keyword; repeatable."),
+]
+
+
+@command.command("try")
+def try_policy(  # noqa: PLR0913, PLR0917 - what is known of a peer
+    calling: Annotated[str, typer.Option(metavar="TITLE", help="Calling AE title.")],
+    address: Annotated[str, typer.Option("--from", metavar="ADDRESS", help="The peer's address.")],
+    called: Annotated[
+        str, typer.Option(metavar="TITLE", help="Called AE title.", show_default="the gateway's")
+    ] = "",
+    sop_class: _Many = None,
+    tls_subject: Annotated[
+        str, typer.Option(metavar="SUBJECT", help='Subject of its certificate, as "CN=CT1".')
+    ] = "",
+    user: Annotated[bool, typer.Option("--user", help="It sends a user identity.")] = False,
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Say what would happen to an association request, and which rule decides.
+
+    No gateway need run. The sentence is the one that stands in the log and on the page if such a
+    peer comes. The exit status is 0 if the peer is let in with all SOP classes, and 1 if not.
+    """
+    from gateway.policy_rules import RequestingPeer, decide
+
+    settings = settings_of(config, data=data)
+    title = settings.gateway.ae_title
+    peer = RequestingPeer(calling, called or title, address, tls_subject, user)
+    verdict = decide(settings.policy, title, peer)
+    print(verdict.sentence)
+    is_refused = verdict.rejection is not None
+    if verdict.rejection is not None:
+        told = verdict.rejection
+        print(f"A-ASSOCIATE-RJ ({told.result},{told.source},{told.reason}): {told.describe()}")
+    else:
+        for uid in sop_class or ():
+            text, is_accepted = _for_class(verdict, uid)
+            is_refused = is_refused or not is_accepted
+            print(text)
+        for text in _workers(settings, peer.has_identity):
+            print(text)
+    raise typer.Exit(1 if is_refused else 0)
+
+
+def _for_class(verdict: Verdict, name: str) -> tuple[str, bool]:
+    """Return what the rule says of a SOP class, and whether it permits it."""
+    from gateway.policy_rules import Permit
+    from gateway.uid import KEYWORDS, name_of
+
+    uid = KEYWORDS.get(name, name)
+    as_scu, as_scp = Permit(verdict.rule).roles(uid) if verdict.rule else (True, True)
+    roles = " and ".join(role for role, may in (("SCU", as_scu), ("SCP", as_scp)) if may)
+    if not roles:
+        return f"{name_of(uid)}: refused (user rejection): name it in that rule", False
+    return f"{name_of(uid)}: permitted, as {roles}, if a worker serves it", True
+
+
+def _workers(settings: Settings, has_identity: bool) -> Iterator[str]:
+    """Yield which workers of the running gateway are asked besides."""
+    from gateway.errors import GatewayError
+    from gateway.supervisor import ask_running
+
+    try:
+        status = ask_running(Path(settings.gateway.data), "status")
+    except GatewayError:
+        yield "no gateway runs: workers that answer EVT_ASSOCIATE or EVT_USER_ID are not known"
+        return
+    for event in ["EVT_ASSOCIATE", *(["EVT_USER_ID"] if has_identity else [])]:
+        for worker in (*status["workers"], *status["others"]):
+            if event in worker["holds"]:
+                yield f"worker {worker['name']} is asked: it answers {event}"
