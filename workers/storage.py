@@ -11,10 +11,12 @@ import fcntl
 import logging
 import os
 import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from gateway.datasets.element_steps import UnreadableDataSet
 from gateway.sdk import DatasetError, GatewayError, Worker, evt, status, status_with_comment
+from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 from workers.archive import Archive
 from workers.archive.arrival import Arrival, Taken
 from workers.archive.completeness import Incomplete
@@ -40,6 +42,13 @@ CONFLICT_SET_ASIDE = status.COERCION_OF_DATA_ELEMENTS
 
 BATCH = 64
 """The maximum number of instances that are made durable together."""
+LARGE = 4 << 20
+"""Bytes of a data set, inflated, above which it is not stored together with others: to read it to
+its end may take seconds."""
+_CALLS = 2
+"""Calls at a time: for many instances together, and for one that may take long."""
+INFLATES = 1032
+"""How many times as long a deflate stream may become."""
 
 _STORED = Taken.STORED
 
@@ -53,7 +62,7 @@ class Storage(IndexedWorker):
         super().__init__(worker)
         self._archive: Archive | None = None
         self._intake: Intake | None = None
-        self._storing = threading.Lock()
+        self._storing = threading.BoundedSemaphore(_CALLS)
         self._is_reconciled = False
 
     @property
@@ -105,7 +114,9 @@ class Storage(IndexedWorker):
 
     def mend(self) -> None:
         """Write the index anew after its file was deleted; nothing is stored from then on."""
-        with self._storing:
+        with ExitStack() as nothing_is_stored:
+            for _ in range(_CALLS):
+                nothing_is_stored.enter_context(self._storing)
             if isinstance(self.index, SqliteIndex):
                 self.index.write_anew()
 
@@ -194,6 +205,14 @@ class Storage(IndexedWorker):
         return status.SUCCESS
 
 
+def may_take_long(event: Event) -> bool:
+    """Return whether to read the data set to its end may take much longer than usual."""
+    size = event.claim.size
+    if size * INFLATES <= LARGE or size > LARGE:  # mostly the first
+        return size > LARGE
+    return str(event.context.transfer_syntax) == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+
+
 def _arrival(event: Event) -> Arrival | Exception:
     try:
         request = event.request
@@ -265,4 +284,6 @@ def _tell_not_kept(event: Event, receipt: Receipt, archive: Archive) -> None:
 storage = Storage(worker)
 worker.on_start(storage.start)
 worker.on_stop(storage.stop)
-worker.bind(evt.EVT_C_STORE, storage.store, redeliver=True, durable=True, batch=BATCH)
+worker.bind(
+    evt.EVT_C_STORE, storage.store, redeliver=True, durable=True, batch=BATCH, alone=may_take_long
+)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     QueryHandler: TypeAlias = Callable[Concatenate[Event, ...], QueryAnswer]
     RetrieveHandler: TypeAlias = Callable[Concatenate[Event, ...], RetrieveAnswer]
     Watcher: TypeAlias = Callable[Concatenate[Event, ...], Any]
+    EventTest: TypeAlias = Callable[[Event], bool]
 
     StatusBatch: TypeAlias = (
         Sequence[Status | Exception] | Coroutine[Any, Any, Sequence[Status | Exception]]
@@ -63,6 +64,8 @@ class BoundHandler:
     """The SOP classes whose requests it takes; None: all that no other worker names."""
     sends: tuple[str, ...] = ()
     """SOP classes for which it sends requests, and need not take any."""
+    alone: EventTest | None = None
+    """Tells the events that are given to a batch handler one by one, beside the other batches."""
 
     @property
     def name(self) -> str:
@@ -87,6 +90,8 @@ def check(bound: BoundHandler) -> None:
         raise ValueError(f"the deadline of {event} must be more than 0 s, not {bound.deadline!r}")
     if bound.batch:
         _check_batch(bound)
+    elif bound.alone is not None:
+        raise ValueError(f"`alone` is for batches, and {event} comes without")
     if bound.sop_classes is not None:
         _check_sop_classes(bound, bound.sop_classes)
     _check_kind(event, function)

@@ -7,7 +7,9 @@ generator that comes back runs on the one loop while the thread waits for it. An
 `send`, which may block a stream until the acceptor wants more.
 
 A batch handler is called with all requests that wait, one call at a time. Each of the requests
-keeps its own deadline and gets its own answer.
+keeps its own deadline and gets its own answer. Requests that may take long, as the handler's
+`alone` tells, are in a queue of their own and come one by one. One that is late before its call
+begins is answered in its place: a queue may be long, although no call hangs.
 
 A thread cannot be killed. A handler that is past its deadline is *abandoned*: it is told by
 `event.is_cancelled`, a coroutine is cancelled, and its answer no longer counts. Until it returns
@@ -21,6 +23,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
+from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -71,6 +74,8 @@ class Executor:
         self._jobs: dict[str, HandlerJob] = {}
         self._batches: defaultdict[str, BatchQueue] = defaultdict(BatchQueue)
         """The queue of each event that has a batch handler."""
+        self._lonely: defaultdict[str, BatchQueue] = defaultdict(partial(BatchQueue, single=True))
+        """The queue of those that are given to such a handler alone."""
         self._changed = threading.Condition()
         self._holding_back = False
         self._queue: SimpleQueue[HandlerCall | BatchQueue | None] = SimpleQueue()
@@ -113,7 +118,7 @@ class Executor:
                 if not bound.batch:
                     due.append(HandlerCall([job]))
                     continue
-                batch = self._batches[event.name]
+                batch = (self._lonely if _is_alone(bound, event) else self._batches)[event.name]
                 batch.waiting.append(job)
                 if not batch.is_due:
                     batch.is_due = True
@@ -146,7 +151,7 @@ class Executor:
         """Begin no more requests that may be given to another member once this one is gone."""
         with self._changed:
             self._holding_back = True
-            for batch in self._batches.values():
+            for batch in (*self._batches.values(), *self._lonely.values()):
                 for job in batch.hold_back():
                     del self._jobs[job.token]
             self._changed.notify_all()
@@ -184,7 +189,19 @@ class Executor:
                     "event=%s handler=%s is past its deadline", job.event.name, job.bound.name
                 )
                 job.abandon()
-        return any(job.abandoned and now >= at + job.grace for job, at in late)
+                self._give_up_waiting(job)
+        return any(job.abandoned and now >= at + job.grace for job, at in late if job.call)
+
+    def _give_up_waiting(self, job: HandlerJob) -> None:
+        """Answer for a request that is late although its call has not begun."""
+        with self._changed:
+            if job.call is not None:
+                return
+            job.given_up = True
+            self._jobs.pop(job.token, None)
+            self._changed.notify_all()
+        job.event.close()
+        self._send(job.token, TOO_LATE)
 
     def give_up_hung(self) -> int:
         """Answer for handlers past their grace, and replace their threads; return their number.
@@ -254,3 +271,10 @@ class Executor:
             for job in call.jobs:
                 self._jobs.pop(job.token, None)
             self._changed.notify_all()
+
+
+def _is_alone(bound: BoundHandler, event: Event) -> bool:
+    try:
+        return bound.alone is not None and bool(bound.alone(event))
+    except Exception:  # the handler meets it too, and then it becomes the answer
+        return False

@@ -85,10 +85,11 @@ class BatchQueue:
     """The requests that wait for an event's batch handler, of which one call runs at a time.
 
     What arrives while a call is running is gathered for the next one. So a batch is as large as the
-    handler is slow, and no request waits for a batch to fill.
+    handler is slow, and no request waits for a batch to fill. `single`: a batch has one request.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, single: bool = False) -> None:
+        self._single = single
         self.waiting: deque[HandlerJob] = deque()
         self.is_due = False
         """Whether a thread is working on it, or will be."""
@@ -107,7 +108,8 @@ class BatchQueue:
     def _fits(self, jobs: list[HandlerJob]) -> bool:
         """Return whether a request fits the call: another handler may have been bound meanwhile."""
         first = jobs[0].bound
-        return len(jobs) < first.batch and self.waiting[0].bound is first
+        limit = 1 if self._single else first.batch
+        return len(jobs) < limit and self.waiting[0].bound is first
 
     def hold_back(self) -> list[HandlerJob]:
         """Remove and return the waiting requests that may be given to another member."""

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import re
 import threading
-from typing import TYPE_CHECKING, Any, Protocol, Required, TypedDict, TypeVar, Unpack, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    NotRequired,
+    Protocol,
+    Required,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 from gateway.events import (
     DEADLINE,
@@ -24,6 +34,7 @@ if TYPE_CHECKING:
 
     from gateway.sdk.bound_handler import (
         AnyBatchHandler,
+        EventTest,
         PairAnswer,
         PairHandler,
         QueryAnswer,
@@ -65,6 +76,7 @@ class BatchOptions(HandlerOptions):
     """The options of a batch handler's registration; see `Worker.bind`."""
 
     batch: Required[int]
+    alone: NotRequired[EventTest | None]
 
 
 class Follower(Protocol):
@@ -149,12 +161,13 @@ class Worker:
         batch: int = 0,
         sop_classes: Iterable[str] | None = None,
         sends: Iterable[str] = (),
+        alone: EventTest | None = None,
     ) -> Callable[[Any], Any]:
         """Bind the decorated function to `event`; see `bind`."""
         classes = _classes(sop_classes, sends)
 
         def decorate(handler: AnyHandler) -> AnyHandler:
-            how = redeliver, durable, deadline, batch, *classes
+            how = redeliver, durable, deadline, batch, *classes, alone
             self._add(BoundHandler(event, handler, (), *how))
             return handler
 
@@ -228,6 +241,7 @@ class Worker:
         batch: int = 0,
         sop_classes: Iterable[str] | None = None,
         sends: Iterable[str] = (),
+        alone: EventTest | None = None,
     ) -> None:
         """Call `handler(event, *args)` for each `event`; works while the worker runs, too.
 
@@ -251,11 +265,13 @@ class Worker:
                 and notifications.
             sends: UIDs of SOP classes for which the worker sends requests on the peer's
                 association, so that contexts of them are accepted although no handler takes any.
+            alone: With `batch`: a function that tells the events whose work may take long. They
+                come one by one, each in a list of its own, while batches of the others go on.
 
         Raises TypeError or ValueError for what can never work, and FabricError if the worker runs
         and another one holds the event for one of the SOP classes, or both name none.
         """
-        how = redeliver, durable, deadline, batch, *_classes(sop_classes, sends)
+        how = redeliver, durable, deadline, batch, *_classes(sop_classes, sends), alone
         self._add(BoundHandler(event, handler, tuple(args or ()), *how))
 
     def unbind(self, event: AnyEvent, handler: AnyHandler) -> None:

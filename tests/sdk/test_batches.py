@@ -329,7 +329,7 @@ def test_a_hung_call_makes_the_member_hung_and_can_be_given_up(executor, accepto
     clock.now += GRACE
     assert executor.tick() is True
     submit(executor, bound, "c")
-    assert executor.give_up_hung() == 2
+    assert executor.give_up_hung() == 1, "b waited for it, and was answered when it was late"
     replies = {token: reply.payload for token, reply in told(acceptor, 3).items()}
     assert {replies[token]["error"] for token in "ab"} == {"past its deadline"}
     assert replies["c"]["status"] == 0xB002, "another thread took over"
@@ -394,3 +394,53 @@ def test_a_test_calls_it_with_a_batch_of_one():
     worker.unbind(evt.EVT_C_ECHO, echo)
     worker.bind(evt.EVT_C_ECHO, lambda events: 0x0000, batch=16)
     assert testing.echo(worker) == 0x0000, "as the catalogue says of a C-ECHO that fails"
+
+
+def test_what_may_take_long_comes_alone_beside_the_batches(executor, acceptor):
+    gate, calls = Gate(), []
+    slow = set()
+
+    def handle(events):
+        calls.append(len(events))
+        return gate(events) if slow & set(events) else [0xB000] * len(events)
+
+    bound = BoundHandler(evt.EVT_C_ECHO, handle, batch=4, alone=lambda event: event in slow)
+    events = [(token, bound, dimse_event(evt.EVT_C_ECHO), 30.0) for token in "sabt"]
+    slow |= {events[0][2], events[3][2]}
+    executor.submit_many(events)
+    assert gate.began.wait(WAIT)
+    assert statuses(acceptor, 2) == {"a": 0xB000, "b": 0xB000}
+    gate.go.set()
+    assert statuses(acceptor, 2) == {"s": 0xB001, "t": 0xB002}
+    assert sorted(calls) == [1, 1, 2]
+
+
+def test_a_function_that_fails_to_tell_puts_it_with_the_others(executor, acceptor):
+    def fail(event):
+        raise ValueError
+
+    submit_all(
+        executor, BoundHandler(evt.EVT_C_ECHO, lambda e: [0] * len(e), batch=4, alone=fail), "a"
+    )
+    assert statuses(acceptor, 1) == {"a": 0}
+
+
+def test_one_that_is_late_before_its_call_is_answered_and_nothing_hangs(executor, acceptor, clock):
+    gate = Gate()
+    bound = bind(gate, batch=1, deadline=30.0)
+    submit(executor, bind(gate, batch=1, deadline=1000.0), "a")
+    assert gate.began.wait(WAIT)
+    submit(executor, bound, "b")
+    clock.now += 30 + GRACE
+    assert not executor.tick(), "it waits for a call that is in time"
+    assert told(acceptor, 1)["b"].payload["error"] == "past its deadline"
+    assert executor.in_hand == 1
+    gate.go.set()
+    assert statuses(acceptor, 1) == {"a": 0xB001}
+    assert gate.sizes == [1]
+
+
+def test_alone_is_for_batches() -> None:
+    worker = Worker("w")
+    with pytest.raises(ValueError, match="`alone` is for batches"):
+        worker.bind(evt.EVT_C_ECHO, lambda event: 0, alone=lambda event: True)

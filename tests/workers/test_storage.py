@@ -8,6 +8,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -29,7 +30,7 @@ from tests.workers.conftest import keep, stored
 from tests.workers.holdings import instance
 from workers.archive import header
 from workers.archive.index import SqliteIndex, updates
-from workers.storage import Storage, storage, worker
+from workers.storage import LARGE, Storage, may_take_long, storage, worker
 
 if TYPE_CHECKING:
     from gateway.spool import Claim
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 RLE = "1.2.840.10008.1.2.5"
+DEFLATED = "1.2.840.10008.1.2.1.99"
 PADDING = el(0xFFFCFFFC, b"OB", bytes(8))
 
 
@@ -634,3 +636,21 @@ class TestStarting:
     def test_before_the_start_there_is_no_archive(self):
         with pytest.raises(RuntimeError, match="not started"):
             _ = Storage(worker).archive
+
+
+@pytest.mark.parametrize(
+    ("size", "syntax", "is_alone"),
+    [
+        (4_000, DEFLATED, False),
+        (8_192, DEFLATED, True),
+        (8_192, EXPLICIT, False),
+        (512 * 1024, EXPLICIT, False),
+        (LARGE, RLE, False),
+        (LARGE + 2, RLE, True),
+    ],
+)
+def test_what_may_take_long_is_stored_alone(size: int, syntax: str, is_alone: bool) -> None:
+    event = SimpleNamespace(
+        claim=SimpleNamespace(size=size), context=SimpleNamespace(transfer_syntax=syntax)
+    )
+    assert may_take_long(event) is is_alone
