@@ -61,16 +61,20 @@ class Turns:
         self._large: dict[TurnTaker, None] = {}
         self._is_scheduled = False
         self._new = 0
+        self._began_at = 0.0
 
     def may_begin(self) -> bool:
         """Return whether a peer without an association may be looked at in this turn of the loop.
 
-        To decide on an A-ASSOCIATE-RQ takes part of a millisecond, and thousands may come at once.
+        To decide on an A-ASSOCIATE-RQ takes part of a millisecond, or several if it has thousands
+        of items, and thousands may come at once.
         """
         if not self._new:
             self._loop.call_soon(self._begin_again)
+            self._began_at = self._loop.time()
         self._new += 1
-        return self._new <= NEW_A_TURN
+        is_early = self._new == 1 or self._loop.time() - self._began_at < ALL_TURNS
+        return is_early and self._new <= NEW_A_TURN
 
     def _begin_again(self) -> None:
         self._new = 0

@@ -23,6 +23,9 @@ _UINT16 = struct.Struct("!H")
 _UINT32 = struct.Struct("!I")
 _ITEM_HEADER = struct.Struct("!BxH")
 _PADDING = b"\0 "
+MAX_ITEMS = 16_384
+"""Items and sub-items of a PDU at most: 128 contexts with all transfer syntaxes that there are have
+half as many. A megabyte could have 250,000, and to decode them would take half a second."""
 
 
 def invalid(text: str) -> RemoteProtocolError:
@@ -33,10 +36,12 @@ def invalid(text: str) -> RemoteProtocolError:
 class Reader:
     """Reads the fields of a PDU or item, one after the other."""
 
-    __slots__ = ("_data", "_position", "name")
+    __slots__ = ("_data", "_position", "_room", "name")
 
-    def __init__(self, data: bytes, name: str) -> None:
+    def __init__(self, data: bytes, name: str, room: list[int] | None = None) -> None:
         self._data = data
+        self._room = room or [MAX_ITEMS]
+        """How many more items the PDU may have: one number for all of its readers."""
         self._position = 0
         self.name = name
         """The name of the PDU or item, for error texts."""
@@ -74,9 +79,24 @@ class Reader:
 
     def items(self) -> Iterator[tuple[int, Reader]]:
         """Yield the type of each remaining item, and a reader of its value."""
+        names: dict[int, str] = {}
         while self.left:
-            kind, length = _ITEM_HEADER.unpack(self.take(_ITEM_HEADER.size))
-            yield kind, Reader(self.take(length), f"{self.name} > {kind:02X}H")
+            kind, length = _ITEM_HEADER.unpack(self.take(4))
+            self._count()
+            name = names.get(kind) or names.setdefault(kind, f"{self.name} > {kind:02X}H")
+            yield kind, Reader(self.take(length), name, self._room)
+
+    def uids(self) -> Iterator[str]:
+        """Yield the UIDs of a list that follows its 2-byte length; each counts as an item."""
+        reader = Reader(self.field(), self.name, self._room)
+        while reader.left:
+            self._count()
+            yield reader.uid()
+
+    def _count(self) -> None:
+        if self._room[0] == 0:
+            raise invalid(f"{self.name}: more than {MAX_ITEMS} items")
+        self._room[0] -= 1
 
     def end(self) -> None:
         """Raise RemoteProtocolError if bytes are left."""

@@ -197,12 +197,8 @@ class SopClassCommonExtended:
     @classmethod
     def decode(cls, reader: Reader) -> SopClassCommonExtended:
         sop_class, service_class = reader.uid(), reader.uid()
-        related = encoding.Reader(reader.field(), reader.name)
         # A reserved field may follow; it is not tested.
-        classes = []
-        while related.left:
-            classes.append(related.uid())
-        return cls(sop_class, service_class, tuple(classes))
+        return cls(sop_class, service_class, tuple(reader.uids()))
 
 
 @dataclass(frozen=True, slots=True)

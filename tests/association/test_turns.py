@@ -126,7 +126,7 @@ def test_requests_for_associations_are_looked_at_a_few_a_turn() -> None:
         def established() -> int:
             return sum(role.engine.established.done() for role in roles)
 
-        assert established() == NEW_A_TURN
+        assert 1 <= established() <= NEW_A_TURN
         await until(lambda: established() == len(roles))
         assert not any(end.is_paused for end in ends)
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import os
 import resource
-import selectors
-import socket
 import ssl
 import struct
 import sys
-import time
 import zlib
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
+from tests.faults import request_attackers
+from tests.faults.horde import Bot, Horde, established, forever, slowly
+from tests.faults.request_attackers import request
 from tests.peers import wire
 
 if TYPE_CHECKING:
@@ -27,39 +27,6 @@ if TYPE_CHECKING:
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 DEFLATED = "1.2.840.10008.1.2.1.99"
-_BOTH = selectors.EVENT_READ | selectors.EVENT_WRITE
-RETRY = 0.2
-"""Seconds between two attempts to connect."""
-
-
-class Bot:
-    """One connection of an attacker: a stream of bytes to send, and whether it reads."""
-
-    def __init__(self, sends: Iterator[bytes], *, reads: bool = True) -> None:
-        self.sends = sends
-        self.reads = reads
-        self.pending = memoryview(b"")
-        self.number = 0
-
-
-def established(
-    then: Iterator[bytes], *contexts: bytes, calling: str = "ATTACKER"
-) -> Iterator[bytes]:
-    """Yield an A-ASSOCIATE-RQ and what follows; an empty piece waits a second."""
-    yield wire.associate_rq(*(contexts or (wire.context(1),)), calling=calling)
-    yield b""
-    yield from then
-
-
-def _forever(piece: bytes) -> Iterator[bytes]:
-    while True:
-        yield piece
-
-
-def _slowly(data: bytes) -> Iterator[bytes]:
-    for byte in data:
-        yield bytes((byte,))
-        yield b""
 
 
 def _store(*then: bytes) -> Iterator[bytes]:
@@ -69,14 +36,7 @@ def _store(*then: bytes) -> Iterator[bytes]:
 
 def _identifier(data: bytes, number: int = 1) -> bytes:
     """Return a C-FIND-RQ."""
-    command = wire.command_set(
-        wire.element(0x0002, wire.uid_value(FIND)),
-        wire.element(0x0100, wire.us(0x0020)),
-        wire.element(0x0110, wire.us(number)),
-        wire.element(0x0700, wire.us(0)),
-        wire.element(0x0800, wire.us(1)),
-    )
-    return wire.message(1, command, data)
+    return request(0x0020, FIND, number, data=data)
 
 
 def element(group: int, tag: int, vr: bytes, value: bytes) -> bytes:
@@ -133,9 +93,9 @@ def pipeline() -> list[Bot]:
     ct = wire.context(1, wire.CT, wire.IMPLICIT)
     empty, tiny = wire.p_data(wire.pdv(1, 0, b"")) * 1000, wire.p_data(wire.pdv(1, 0, b"x")) * 1000
     return [
-        *(Bot(established(_forever(echo))) for _ in range(3)),
-        *(Bot(established(_forever(echo)), reads=False) for _ in range(5)),
-        Bot(established(_forever(cancel))),
+        *(Bot(established(forever(echo))) for _ in range(3)),
+        *(Bot(established(forever(echo)), reads=False) for _ in range(5)),
+        Bot(established(forever(cancel))),
         Bot(established(_store(*[empty] * 1_000_000), ct)),
         Bot(established(_store(*[tiny] * 1_000_000), ct)),
     ]
@@ -169,7 +129,7 @@ def trickle() -> list[Bot]:
     """More associations than there are places, each with a byte a second."""
     ct = wire.context(1, wire.CT, wire.IMPLICIT)
     data = wire.p_data(wire.pdv(1, 0, bytes(16000)))
-    return [Bot(established(_slowly(data), ct)) for _ in range(1_200)]
+    return [Bot(established(slowly(data), ct)) for _ in range(1_200)]
 
 
 def silent() -> list[Bot]:
@@ -205,92 +165,8 @@ ATTACKS: dict[str, Callable[[], list[Bot]]] = {
     "silent": silent,
     "stalled-tls": stalled_tls,
     "flood": flood,
+    **request_attackers.ATTACKS,
 }
-
-
-class Horde:
-    """The connections of one attack, in one thread."""
-
-    def __init__(
-        self, make: Callable[[], list[Bot]], address: tuple[str, int], source: str
-    ) -> None:
-        self._make = make
-        self._address = address
-        self._source = source
-        self._selector = selectors.DefaultSelector()
-        self._idle: list[tuple[float, Bot, socket.socket]] = []
-        self._absent: list[tuple[float, int]] = []
-        self._spare = bytearray(1 << 16)
-
-    def run(self) -> None:
-        for number in range(len(self._make())):
-            self._absent.append((0.0, number))
-        self._selector.register(sys.stdin, selectors.EVENT_READ)
-        while True:
-            for key, events in self._selector.select(0.05):
-                if key.fileobj is sys.stdin:
-                    return
-                self._go_on(key.fileobj, key.data, events)
-            now = time.monotonic()
-            self._wake(now)
-            self._connect(now)
-
-    def _connect(self, now: float) -> None:
-        due = [one for one in self._absent[:64] if one[0] <= now]
-        if not due:
-            return
-        del self._absent[: len(due)]
-        fresh = self._make()
-        for _, number in due:
-            connection = socket.socket()
-            connection.setblocking(False)
-            connection.bind((self._source, 0))
-            connection.connect_ex(self._address)
-            bot = fresh[number]
-            bot.number = number
-            self._selector.register(connection, _BOTH, bot)
-
-    def _wake(self, now: float) -> None:
-        due = [one for one in self._idle if one[0] <= now]
-        if due:
-            self._idle = [one for one in self._idle if one[0] > now]
-            for _, bot, connection in due:
-                if connection.fileno() < 0:
-                    continue
-                if bot.reads:
-                    self._selector.modify(connection, _BOTH, bot)
-                else:
-                    self._selector.register(connection, _BOTH, bot)
-
-    def _go_on(self, connection: socket.socket, bot: Bot, events: int) -> None:
-        try:
-            if (
-                events & selectors.EVENT_READ
-                and bot.reads
-                and not connection.recv_into(self._spare)
-            ):
-                raise ConnectionError
-            if events & selectors.EVENT_WRITE:
-                self._send(connection, bot)
-        except BlockingIOError:
-            return
-        except (OSError, StopIteration):
-            self._selector.unregister(connection)
-            connection.close()
-            self._absent.append((time.monotonic() + RETRY, bot.number))
-
-    def _send(self, connection: socket.socket, bot: Bot) -> None:
-        if not bot.pending:
-            bot.pending = memoryview(next(bot.sends))
-            if not bot.pending:
-                if bot.reads:
-                    self._selector.modify(connection, selectors.EVENT_READ, bot)
-                else:
-                    self._selector.unregister(connection)
-                self._idle.append((time.monotonic() + 1.0, bot, connection))
-                return
-        sent = connection.send(bot.pending)
-        bot.pending = bot.pending[sent:]
 
 
 def main() -> None:

@@ -46,6 +46,21 @@ def test_16_000_tiny_sub_items(sub_item):
     assert len(s.sent(association)) < 1000
 
 
+def test_more_items_than_any_association_needs_are_refused():
+    wide = s.item(0x20, b"\1\0\0\0" + s.item(0x30, b"1.2") + s.item(0x40, b"") * 16_000)
+    association = s.acceptor()
+    association.receive_data(s.associate_rq(contexts=wide * 3), 1.0)
+    assert association.state is State.Sta13
+    assert s.sent(association) == s.provider_abort(6)
+
+
+def test_uids_of_a_list_count_as_items():
+    common = s.item(0x57, b"\0\0\0\0" + (20_000).to_bytes(2, "big") + bytes(20_000))
+    assert request_with(common).state is State.Sta3
+    association = request_with(common * 2)
+    assert (association.state, s.sent(association)) == (State.Sta13, s.provider_abort(6))
+
+
 def test_16_000_tiny_sub_items_take_bounded_time():
     data = s.associate_rq(user_items=s.DEFAULT_USER_ITEMS + s.item(0x5A, b"") * 16_000)
     assert cpu_seconds(lambda: s.acceptor().receive_data(data, 1.0)) < 1.0

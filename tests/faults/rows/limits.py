@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from functools import partial
 from typing import TYPE_CHECKING
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING
 import trustme
 
 from tests.conftest import running, short_folder
+from tests.faults.request_attackers import NOBODY_READS
 from tests.faults.row import Result, Row
 from tests.faults.witness import watch
+from tests.peers.workers import UserWorker
 
 if TYPE_CHECKING:
     from tests.faults.row import Options
@@ -23,7 +26,27 @@ KINDS = {
     "trickle": "1,200 associations that send a byte a second",
     "silent": "3,000 connections that say nothing",
     "flood": "connections that break the protocol, again and again",
+    "bomb": "deflated instances of 0.9 MB that inflate to 900 MB",
 }
+REQUESTS = {
+    "wide-asks": "A-ASSOCIATE-RQs with 128 contexts and 2,500 user items",
+    "titles": "C-STOREs, each of another calling AE title",
+    "slow-finds": "C-FINDs for everything whose answers are not read",
+    "unanswered-gets": "C-GETs whose requestor answers no C-STORE",
+    "never-released": "100 associations that query on and never release",
+    "half-open": "1,000 connections whose peers have shut their side",
+    "resets": "connections that are reset in each phase",
+}
+COMMITS = """
+from gateway import Worker, evt
+
+worker = Worker("commits")
+
+
+@worker.on(evt.EVT_N_ACTION)
+def act(event):
+    return 0x0000, None
+"""
 
 
 def _run(attacks: list[str], options: Options) -> Result:
@@ -51,13 +74,39 @@ def _run_tls(options: Options) -> Result:
             return Result(ok=True, runs=1, text=text)
 
 
+def _n_data_sets(options: Options) -> Result:
+    with (
+        running(CONFIG) as gateway,
+        UserWorker(gateway.folder, COMMITS, gateway.data) as worker,
+    ):
+        worker.wait_ready()
+        text = watch(gateway, options.seconds, ["n-data-sets"])
+        return Result(ok=True, runs=1, text=text)
+
+
+def _moves(options: Options) -> Result:
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as unread:
+        port = unread.getsockname()[1]
+        destination = f'[destinations.{NOBODY_READS}]\nhost = "127.0.0.1"\nport = {port}\n'
+        with running(CONFIG + destination) as gateway:
+            return Result(ok=True, runs=1, text=watch(gateway, options.seconds, ["moves"]))
+
+
 ROWS = [
     Row("attack-none", "P5", "nothing: what a healthy peer takes here", partial(_run, [])),
     *(
         Row(f"attack-{name}", "P4 P5", fault, partial(_run, [name]))
-        for name, fault in KINDS.items()
+        for name, fault in {**KINDS, **REQUESTS}.items()
     ),
+    Row("attack-n-data-sets", "P4 P5", "N-ACTIONs with 31 MiB, 40 associations", _n_data_sets),
+    Row("attack-moves", "P4 P5", "C-MOVEs to a destination that never reads", _moves),
     Row("attack-stalled-tls", "P4 P5", "3,000 TLS handshakes that stop half way", _run_tls),
     Row("attack-unread-log", "P4 P5", "a flood while nobody reads the log", _unread_log),
-    Row("attack-all", "P4 P5", "all of these at once", partial(_run, list(KINDS))),
+    Row("attack-all", "P4 P5", "the first eight at once", partial(_run, list(KINDS))),
+    Row(
+        "attack-requests",
+        "P4 P5",
+        "a bomb, and all that ask too much, at once",
+        partial(_run, ["bomb", *REQUESTS]),
+    ),
 ]
