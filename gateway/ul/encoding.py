@@ -23,9 +23,9 @@ _UINT16 = struct.Struct("!H")
 _UINT32 = struct.Struct("!I")
 _ITEM_HEADER = struct.Struct("!BxH")
 _PADDING = b"\0 "
-MAX_ITEMS = 16_384
+MAX_ITEMS = 32_768
 """Items and sub-items of a PDU at most: 128 contexts with all transfer syntaxes that there are have
-half as many. A megabyte could have 250,000, and to decode them would take half a second."""
+a quarter. A megabyte could have 250,000, and to decode them would take half a second."""
 
 
 def invalid(text: str) -> RemoteProtocolError:

@@ -36,6 +36,9 @@ LAST = 0x02
 
 MAX_ASSOCIATE_LENGTH = 1024 * 1024
 """The longest A-ASSOCIATE-RQ or A-ASSOCIATE-AC that is read."""
+_CONTEXTS = 129
+"""Presentation contexts that are decoded. There are 128 IDs: one of 129 has a wrong ID, or one that
+is taken, and the request is rejected for that."""
 
 
 def _pdu(kind: int, *values: bytes) -> bytes:
@@ -77,7 +80,8 @@ class _Associate(NamedTuple):
             if kind == APPLICATION_CONTEXT:
                 names.append(encoding.decode_text(item.rest()))
             elif kind == context_kind:
-                contexts.append(item)
+                if len(contexts) < _CONTEXTS:
+                    contexts.append(item)
             elif kind == UserInformation.kind:
                 users.append(UserInformation.decode(item))
         if len(names) != 1 or len(users) != 1:

@@ -49,16 +49,16 @@ def test_16_000_tiny_sub_items(sub_item):
 def test_more_items_than_any_association_needs_are_refused():
     wide = s.item(0x20, b"\1\0\0\0" + s.item(0x30, b"1.2") + s.item(0x40, b"") * 16_000)
     association = s.acceptor()
-    association.receive_data(s.associate_rq(contexts=wide * 3), 1.0)
+    association.receive_data(s.associate_rq(contexts=wide * 4), 1.0)
     assert association.state is State.Sta13
-    assert s.sent(association) == s.provider_abort(6)
+    assert s.sent(association) == s.ABORT_BY_USER
 
 
 def test_uids_of_a_list_count_as_items():
-    common = s.item(0x57, b"\0\0\0\0" + (20_000).to_bytes(2, "big") + bytes(20_000))
+    common = s.item(0x57, b"\0\0\0\0" + (60_000).to_bytes(2, "big") + bytes(60_000))
     assert request_with(common).state is State.Sta3
-    association = request_with(common * 2)
-    assert (association.state, s.sent(association)) == (State.Sta13, s.provider_abort(6))
+    twice = s.associate_rq(contexts=s.context(1) + s.item(0x50, common), user_items=common)
+    assert "more than 32768 items" in str(s.error_of(lambda: decode_pdu(twice)))
 
 
 def test_16_000_tiny_sub_items_take_bounded_time():
