@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,6 +40,15 @@ class AnswerQueue:
         answer = self._waiting.popleft()
         self._has_more = not isinstance(answer, Exception) and _has_more(answer)
         return answer
+
+    def ahead(self, most: int) -> list[Answer]:
+        """Return the next answers that are not final, up to the first that comes in pieces."""
+        found: list[Answer] = []
+        for answer in islice(self._waiting, most):
+            if isinstance(answer, Exception) or answer.final or _has_more(answer):
+                break
+            found.append(answer)
+        return found
 
     async def pieces(self, first: Answer) -> AsyncIterator[bytes]:
         """Yield the data set that begins in an answer; raise OSError if it is not completed."""

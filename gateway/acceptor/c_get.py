@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from enum import Enum, auto
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from gateway.acceptor.answer_queue import AnswerQueue
-from gateway.acceptor.instance import Unsendable, locate
+from gateway.acceptor.instance import Unsendable, locate_all
 from gateway.acceptor.streamed import StreamedRequest
 from gateway.association.errors import AssociationError
 from gateway.datasets.failed_list import encode_failed_list
@@ -24,10 +26,21 @@ from gateway.errors import LocalProtocolError
 
 if TYPE_CHECKING:
     from gateway.acceptor.asking import ReceivedRequest
+    from gateway.acceptor.instance import Located
     from gateway.errors import Unanswered
     from gateway.fabric import Answer
 
 log = logging.getLogger("gateway.acceptor")
+
+
+AHEAD = 7
+"""Answers behind the first one whose instances are located with it."""
+
+
+def _names_file(answer: Answer) -> bool:
+    return "failed" not in answer.payload and (
+        "path" in answer.payload or "claim" in answer.payload
+    )
 
 
 class GetState(Enum):
@@ -48,6 +61,8 @@ class GetRequest(StreamedRequest):
         self.state = GetState.ASKED
         self._tally = SuboperationCounters()
         self._answers = AnswerQueue(self.consumed)
+        self._located: deque[Located | Unsendable] = deque()
+        """The instances of the next answers."""
         self._work: asyncio.Task[None] | None = None
 
     def take_answer(self, answer: Answer) -> None:
@@ -138,9 +153,8 @@ class GetRequest(StreamedRequest):
                 payload.get("error"),
             )
             return None, str(payload.get("sop_instance_uid", ""))
-        contexts = engine.upper.accepted_contexts.values()
         try:
-            context, instance = await locate(payload, answer.data, contexts)
+            context, instance = await self._locate(answer)
             sop_class, uid = instance.sop_class_uid, instance.sop_instance_uid
             request = CStoreRQ(engine.in_flight.next_message_id(), sop_class, uid)
             request.encode(has_data_set=True)
@@ -157,6 +171,26 @@ class GetRequest(StreamedRequest):
             log.warning("association=%s C-GET sub-operation: %s", association.engine.name, error)
             return None, uid
         return (await operation.final()).status, uid
+
+    async def _locate(self, answer: Answer) -> Located:
+        """Return the instance of an answer; those behind it are located in the same go.
+
+        Opening and reading files is for a thread, and a hop to it costs more than a small file.
+        """
+        if not self._located:
+            contexts = self.engine.upper.accepted_contexts.values()
+            answers = [answer]
+            if "more" not in answer.payload:
+                answers += takewhile(_names_file, self._answers.ahead(AHEAD))
+            if _names_file(answer):
+                found = await asyncio.to_thread(locate_all, answers, contexts)
+            else:
+                found = locate_all([answer], contexts)
+            self._located.extend(found)
+        located = self._located.popleft()
+        if isinstance(located, Unsendable):
+            raise located
+        return located
 
     def _end_as_answered(self, answer: Answer) -> None:
         tally = self._tally

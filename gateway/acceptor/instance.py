@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.datasets import Instance, NoContext, NotDicom, identify, select_context
+from gateway.datasets.instances import in_memory
 from gateway.errors import GatewayError
 from gateway.spool import Claim
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
+    from gateway.fabric import Answer
     from gateway.ul.negotiation import AcceptedContext
+
+
+READ_AHEAD = 128 * 1024
+"""Data sets up to this size are in memory before it is their turn; larger ones are read then."""
+
+Located: TypeAlias = "tuple[AcceptedContext, Instance]"
 
 
 class Unsendable(GatewayError):  # noqa: N818 - a state, not only an error
@@ -25,18 +32,18 @@ class Unsendable(GatewayError):  # noqa: N818 - a state, not only an error
         """Empty: unknown."""
 
 
-async def locate(
+def locate(
     payload: dict[str, Any], data: bytes | None, contexts: Collection[AcceptedContext]
-) -> tuple[AcceptedContext, Instance]:
+) -> Located:
     """Return the instance that an answer names, and the context to send it on.
 
     Raises Unsendable.
     """
     match payload:
         case {"claim": dict(claim)}:
-            return await _in_file(_path_of(claim), contexts)
+            return _in_file(_path_of(claim), contexts)
         case {"path": str(path)}:
-            return await _in_file(path, contexts)
+            return _in_file(path, contexts)
         case {
             "sop_class_uid": str(sop_class),
             "sop_instance_uid": str(sop_instance),
@@ -49,6 +56,21 @@ async def locate(
     raise Unsendable("the answer names no instance that can be sent")
 
 
+def locate_all(
+    answers: Sequence[Answer], contexts: Collection[AcceptedContext]
+) -> list[Located | Unsendable]:
+    """Return what `locate` returns or raises for each answer; small files are read at once."""
+    found: list[Located | Unsendable] = []
+    for answer in answers:
+        try:
+            context, instance = locate(answer.payload, answer.data, contexts)
+        except Unsendable as error:
+            found.append(error)
+        else:
+            found.append((context, in_memory(instance, READ_AHEAD)))
+    return found
+
+
 def _path_of(claim: dict[str, Any]) -> str:
     try:
         path = Claim.from_map(claim).path
@@ -59,11 +81,9 @@ def _path_of(claim: dict[str, Any]) -> str:
     return path
 
 
-async def _in_file(
-    path: str, contexts: Collection[AcceptedContext]
-) -> tuple[AcceptedContext, Instance]:
+def _in_file(path: str, contexts: Collection[AcceptedContext]) -> Located:
     try:
-        instance = await asyncio.to_thread(identify, Path(path))
+        instance = identify(Path(path))
     except (NotDicom, ValueError) as error:  # ValueError: a NUL in the path
         raise Unsendable(f"{path!r} cannot be read: {error}") from None
     syntaxes = (instance.transfer_syntax_uid,)

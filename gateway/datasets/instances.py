@@ -13,7 +13,7 @@ import asyncio
 import os
 import stat
 from collections.abc import AsyncIterable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -130,6 +130,20 @@ def _piece_of(file: BinaryIO, left: int) -> bytes:
     if left and not piece:
         raise OSError("the file became shorter while it was sent")
     return piece
+
+
+def in_memory(instance: Instance, most: int) -> Instance:
+    """Return an instance with its data set read from the file, if that has `most` bytes or less.
+
+    One whose file cannot be read stays as it is: the error comes when it is sent.
+    """
+    if instance.path is None or instance.make is not None or instance.size > most:
+        return instance
+    try:
+        data = instance.read() + b"\0" * instance.is_padded
+    except OSError:
+        return instance
+    return replace(instance, data=data, is_padded=False)
 
 
 def identify(path: Path) -> Instance:

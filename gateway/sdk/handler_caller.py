@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gateway.sdk")
 
+_NEGLIGIBLE = 0.01
+"""The part of a deadline by which the acceptor's may end before the one here."""
 _PART = 0.25
 """The part of a deadline after which the acceptor is told again that a handler waits."""
 
@@ -93,6 +95,7 @@ class HandlerCaller:
         wanted = self._send(job.token, answer)
         if answer.final:
             return wanted
+        job.told_at = self._clock()
         if not wanted:
             self._send(job.token, UNWANTED)
         job.deadline_at = self._clock() + job.bound.deadline
@@ -247,7 +250,7 @@ class HandlerCaller:
         """Tell the acceptor from time to time that the handler is waiting for a third party."""
         at = job.extended_at
         if at is not None and now - at >= job.bound.deadline * _PART:
-            job.extended_at = now
+            job.extended_at = job.told_at = now
             self._extend(job.token)
 
     @contextmanager
@@ -256,8 +259,9 @@ class HandlerCaller:
         if job.abandoned:
             yield
             return
-        job.deadline_at, job.extended_at = None, self._clock()
-        self._extend(job.token)
+        job.deadline_at = None
+        self._say_that_it_waits(job)
+        job.extended_at = job.told_at
         try:
             yield
         finally:
@@ -266,5 +270,12 @@ class HandlerCaller:
 
     def _start_anew(self, job: HandlerJob) -> None:
         """Restart the deadline, although the handler has not given an answer."""
-        self._extend(job.token)
+        self._say_that_it_waits(job)
         job.deadline_at = self._clock() + job.bound.deadline
+
+    def _say_that_it_waits(self, job: HandlerJob) -> None:
+        """Have the acceptor restart its deadline, unless it has just done so."""
+        now = self._clock()
+        if now - job.told_at >= job.bound.deadline * _NEGLIGIBLE:
+            job.told_at = now
+            self._extend(job.token)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ class HandlerJob:
     """None while the deadline is stopped: an answer is being sent, or the handler waits."""
     extended_at: float | None = None
     """The time at which the acceptor was last told that the handler waits for a third party."""
+    told_at = -inf
+    """The time of the last answer, or of the last message that the handler waits."""
     call: HandlerCall | None = None
     """None while the request waits for a thread."""
     abandoned = False

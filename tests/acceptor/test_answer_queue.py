@@ -74,3 +74,17 @@ def test_the_rest_of_what_is_not_sent_is_skipped() -> None:
     asyncio.run(skip())
     assert queue.number_consumed == 2
     assert not queue
+
+
+def test_what_is_ahead_ends_before_what_is_not_a_single_instance() -> None:
+    queue = AnswerQueue(lambda: None)
+    first, second, piece = ({"path": "1"}, {"path": "2"}, {"more": True})
+    for payload in (first, second, piece, {"path": "3"}):
+        queue.put(Answer(payload, final=False))
+    assert [answer.payload for answer in queue.ahead(7)] == [first, second]
+    assert [answer.payload for answer in queue.ahead(1)] == [first]
+    for answer in (first, second, piece):
+        assert queue.take().payload == answer
+    assert [answer.payload for answer in queue.ahead(7)] == [{"path": "3"}]
+    queue.put(Answer({"status": 0}))
+    assert len(queue.ahead(7)) == 1

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.acceptor.instance import Unsendable, locate
+from gateway.acceptor.instance import Unsendable, locate, locate_all
 from gateway.datasets.instances import FilePart, Instance
+from gateway.fabric import Answer
 from gateway.spool import Claim
 from gateway.ul.negotiation import AcceptedContext
 from tests.peers import instances, wire
@@ -28,7 +29,7 @@ CONTEXTS = [
 def find(
     payload: dict[str, Any], data: bytes | None = None, contexts=CONTEXTS
 ) -> tuple[int, Instance]:
-    context, instance = asyncio.run(locate(payload, data, contexts))
+    context, instance = locate(payload, data, contexts)
     return context.id, instance
 
 
@@ -99,6 +100,21 @@ def test_no_context_for_the_file_names_the_instance(file) -> None:
     with pytest.raises(Unsendable) as caught:
         find({"path": str(path)}, contexts=CONTEXTS[:2])
     assert caught.value.sop_instance_uid == one.uid
+
+
+def test_small_files_are_read_ahead_and_each_answer_has_its_result(file, tmp_path) -> None:
+    large, _ = file
+    one = instances.make(size=1000)
+    small = tmp_path / "small.dcm"
+    small.write_bytes(one.part10())
+    asked = [{"path": str(p)} for p in (small, tmp_path / "missing.dcm", large)]
+    answers = [Answer(payload, final=False) for payload in asked]
+    read, missing, located = locate_all(answers, CONTEXTS)
+    assert isinstance(missing, Unsendable)
+    assert not isinstance(read, Unsendable)
+    assert not isinstance(located, Unsendable)
+    assert (read[1].data, located[1].data) == (one.data_set, None)
+    assert located[1].path == large
 
 
 def test_a_file_is_closed_when_nobody_wants_the_rest(file) -> None:

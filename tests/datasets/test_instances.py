@@ -12,7 +12,7 @@ from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
 from gateway.datasets import NotDicom
-from gateway.datasets.instances import PIECE, FilePart, identify, walk
+from gateway.datasets.instances import PIECE, FilePart, Instance, identify, in_memory, walk
 from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN
 from tests.peers import instances, wire
 from tests.requestor.conftest import TEST_FILES
@@ -158,3 +158,15 @@ def test_empty_data_set(tmp_path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"")
     assert b"".join(read(FilePart(path, 0, 0))) == b""
+
+
+def test_in_memory_is_the_same_data_set_with_its_padding(tmp_path) -> None:
+    path = tmp_path / "one"
+    path.write_bytes(b"head" + b"data set")
+    instance = Instance("1.2", "1.3", "1.2.840.10008.1.2.1", 8, path, 4, is_padded=True)
+    assert in_memory(instance, 7) is instance
+    read = in_memory(instance, 8)
+    assert read.data_set() == b"data set\0"
+    path.write_bytes(b"head")
+    assert in_memory(instance, 8) is instance, "it says so when it is sent"
+    assert in_memory(read, 8) is read

@@ -320,6 +320,7 @@ def test_the_time_of_others_is_not_the_handlers(acceptor, loop, clock):
         clock.now += 1000
         assert not executor.tick()
         assert extended.get(timeout=WAIT) == "t", "once more"
+        clock.now += 1
         go.set()
         assert acceptor.payload()["status"] == 0x0000
         assert extended.get(timeout=WAIT) == "t", "the handler's time begins"

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from gateway.association.errors import AssociationError
 from gateway.datasets import NoContext, select_context
 from gateway.datasets.conversion import fit, instance_in, syntax_of
+from gateway.datasets.instances import in_memory
 from gateway.errors import GatewayError
 from gateway.requestor.plan import contexts_of
 from gateway.requestor.proposal import Address, Proposal
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gateway.sdk")
 
+IN_MEMORY = 1024 * 1024
+"""The longest data set that is read at once; a longer one is read while it is sent."""
 RECONNECTS = 3
 """Attempts to replace an association that the destination ended."""
 
@@ -96,6 +99,8 @@ class DestinationAssociation:
         Raises NoRoute if there is no association, and GatewayError or OSError for what cannot be
         sent.
         """
+        if not isinstance(instance, Dataset):
+            instance = in_memory(instance_in(instance), IN_MEMORY)
         association = self._association_for(_pair_of(instance))
         _, fitted = fit(instance, association.accepted_contexts.values())
         answered = association.begin_c_store(fitted, originator=originator)
@@ -150,8 +155,7 @@ class DestinationAssociation:
 def _pair_of(instance: Any) -> Pair:
     if isinstance(instance, Dataset):
         return str(instance.SOPClassUID), syntax_of(instance)
-    found = instance_in(instance)
-    return found.sop_class_uid, found.transfer_syntax_uid
+    return instance.sop_class_uid, instance.transfer_syntax_uid
 
 
 def _is_accepted(association: BlockingAssociation, pair: Pair) -> bool:

@@ -62,6 +62,8 @@ class SuboperationsInFlight:
             self._count(None, number, _uid_in(instance))
             return
         self._open[started.answered] = number, started.sop_instance_uid
+        if not route.is_full:
+            return
         with self._peer_time():
             while route.is_full:
                 waiting = [one for one in self._open if not one.done()]
