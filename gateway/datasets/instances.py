@@ -137,7 +137,7 @@ def in_memory(instance: Instance, most: int) -> Instance:
 
     One whose file cannot be read stays as it is: the error comes when it is sent.
     """
-    if instance.path is None or instance.make is not None or instance.size > most:
+    if instance.path is None or instance.data is not None or instance.size > most:
         return instance
     try:
         data = instance.read() + b"\0" * instance.is_padded
