@@ -67,8 +67,10 @@ class Turns:
         """Return whether a peer without an association may be looked at in this turn of the loop.
 
         To decide on an A-ASSOCIATE-RQ takes part of a millisecond, or several if it has thousands
-        of items, and thousands may come at once.
+        of items, and thousands may come at once. It does not pass peers that wait already.
         """
+        if self._waiting:
+            return False
         if not self._new:
             self._loop.call_soon(self._begin_again)
             self._began_at = self._loop.time()
