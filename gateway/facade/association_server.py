@@ -20,7 +20,7 @@ from gateway.facade import argument_checks as checks
 from gateway.facade import flags, registered
 from gateway.facade.address_information import AddressInformation
 from gateway.facade.entity_settings import seconds
-from gateway.facade.handlers import BindsHandlers, Handlers
+from gateway.facade.handlers import BindsHandlers, ServerHandlers, events_of
 from gateway.facade.server_process import AcceptorProcess, AcceptorThread
 from gateway.policy_settings import PolicySettings
 from gateway.sdk.session import Session
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from gateway.facade.presentation_contexts import PresentationContext
     from gateway.facade.server_process import RunningAcceptor
     from gateway.sdk.assoc import AssociationProxy
+    from gateway.sdk.bound_handler import AnyEvent, AnyHandler
     from gateway.sdk.event import Event
 
 log = logging.getLogger("gateway.facade")
@@ -89,7 +90,9 @@ class AssociationServer(BindsHandlers):
         self.ae_title = ae_title
         self.contexts = list(contexts)
         self.ssl_context = ssl_context
-        self._handlers = Handlers(evt_handlers, _concurrency(ae.maximum_associations))
+        self._handlers: ServerHandlers = ServerHandlers(
+            evt_handlers, _concurrency(ae.maximum_associations)
+        )
         self._living: dict[str, AssociationProxy] = {}
         self._handlers.watch(EVT_ESTABLISHED, self._established)
         self._handlers.watch(EVT_RELEASED, self._over)
@@ -150,7 +153,7 @@ class AssociationServer(BindsHandlers):
             association=settings.association,
         )
         self._session = Session(self._handlers, worker)
-        self._session.serve_as(self.ae)
+        self._session.serve_as(self.ae, self)
         self._session.start()
 
     def serve_forever(self, poll_interval: float = 0.5) -> None:  # noqa: ARG002 - socketserver's
@@ -208,6 +211,41 @@ class AssociationServer(BindsHandlers):
         known = self._living.pop(event.assoc.id, None)
         if known is not None:
             known.over(event.assoc.state)
+        self._handlers.ended(event.assoc.id)
+
+    # Handlers, of all associations and of one
+
+    def bind(self, event: AnyEvent, handler: AnyHandler, args: list[Any] | None = None) -> None:
+        """Call `handler(event, *args)` on all associations, also on those that are open.
+
+        An intervention event's handler replaces the last one. Raises TypeError for a handler that
+        can never be called like that.
+        """
+        for handlers in self._handlers.everywhere():
+            handlers.set(event, handler, args)
+        self._handlers.rebind()
+
+    def unbind(self, event: AnyEvent, handler: AnyHandler) -> None:
+        """Stop calling `handler` for `event` on all associations."""
+        for handlers in self._handlers.everywhere():
+            handlers.unbind(event, handler)
+        self._handlers.rebind()
+
+    def bind_on(
+        self, association: str, event: AnyEvent, handler: AnyHandler, args: list[Any] | None
+    ) -> None:
+        self._handlers.own(association).set(event, handler, args)
+        self._handlers.rebind()
+
+    def unbind_on(self, association: str, event: AnyEvent, handler: AnyHandler) -> None:
+        self._handlers.own(association).unbind(event, handler)
+        self._handlers.rebind()
+
+    def get_handlers_on(self, association: str, event: AnyEvent) -> Any:
+        return self._handlers.shown_on(association).of(event)
+
+    def get_events_on(self, association: str) -> list[AnyEvent]:
+        return events_of(self._handlers.shown_on(association))
 
     def _settings(self, folder: Path) -> AcceptorSettings:
         ae, tls = self.ae, self.ssl_context

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.events import INTERVENTIONS
+from gateway.events import INTERVENTIONS, PairEvent
 from gateway.facade import flags
 from gateway.sdk import bound_handler as sdk
+from gateway.sdk.assoc import decode
 from gateway.sdk.bound_handler import BoundHandler
 from gateway.sdk.worker_definition import Worker
 
@@ -48,8 +49,14 @@ class Handlers(Worker):
         self._own[event.name] = BoundHandler(event, handler)
 
     def bound(self, event: str) -> tuple[BoundHandler, ...]:
-        bound = super().bound(event)
-        return (self._own[event], *bound) if event in self._own else bound
+        return (*self._watching(event), *super().bound(event))
+
+    def _watching(self, event: str) -> tuple[BoundHandler, ...]:
+        return (self._own[event],) if event in self._own else ()
+
+    def take(self, other: Handlers) -> None:
+        """Bind what the program has bound there."""
+        self._bound = dict(other._bound)
 
     def get_events(self) -> list[AnyEvent]:
         own = [bound.event for bound in self._own.values()]
@@ -71,6 +78,81 @@ class Handlers(Worker):
                 self._set(new.event.name, (new,))
             elif new not in before:
                 self._set(new.event.name, (*before, new))
+
+
+class ServerHandlers(Handlers):
+    """The handlers of a server, and those of associations that have bound some of their own."""
+
+    def __init__(self, given: Iterable[EventHandler] | None = None, concurrency: int = 1) -> None:
+        super().__init__(given, concurrency)
+        self._each: dict[str, Handlers] = {}
+        self._over: set[str] = set()
+
+    def own(self, association: str) -> Handlers:
+        """Return the handlers of one association: at first, those of the server."""
+        with self._lock:
+            for ended in self._over - {association}:
+                self._each.pop(ended, None)
+            self._over &= {association}
+            if association not in self._each:
+                copy = self._each[association] = Handlers()
+                copy.take(self)
+            return self._each[association]
+
+    def shown_on(self, association: str) -> Handlers:
+        """Return the handlers that count for an association."""
+        return self._each.get(association, self)
+
+    def ended(self, association: str) -> None:
+        """Forget the handlers of an association that has ended, once its last event has passed."""
+        if association in self._each:
+            self._over.add(association)
+
+    def everywhere(self) -> tuple[Handlers, ...]:
+        """Return the server's handlers and those of each association."""
+        return (self, *self._each.values())
+
+    def rebind(self) -> None:
+        """Register the events that are bound now."""
+        if self._follower is not None:
+            self._follower.rebind()
+
+    def get_events(self) -> list[AnyEvent]:
+        events = {event.name: event for event in super().get_events()}
+        for own in tuple(self._each.values()):
+            events |= {event.name: event for event in own.shown()}
+        return sorted(events.values(), key=str)
+
+    def bound(self, event: str) -> tuple[BoundHandler, ...]:
+        found = super().bound(event)
+        if not found:
+            # what is registered of an event that only an association has a handler for
+            found = next((own.bound(event) for own in self._each.values() if own.bound(event)), ())
+        return found
+
+    def bound_for(self, event: str, assoc: bytes) -> tuple[BoundHandler, ...]:
+        if not self._each:
+            return super().bound(event)
+        own = self._each.get(decode(bytes(assoc)).id)
+        found = super().bound(event) if own is None else (*self._watching(event), *own.bound(event))
+        if not found and (default := INTERVENTIONS.get(event)) is not None:
+            return (BoundHandler(default, _nobody),)
+        return found
+
+
+def _nobody(event: Any) -> Any:
+    """Answer for an event that is bound on other associations only, as if nobody answered it."""
+    failures = event.event.failures
+    status = 0x0000 if failures is None else failures.unanswered
+    if event.event.streams:
+        return iter([(status, None)])
+    return (status, None) if isinstance(event.event, PairEvent) else status
+
+
+def events_of(handlers: Handlers) -> list[AnyEvent]:
+    """Return the events that are answered or watched, sorted by name."""
+    events = {event.name: event for event in handlers.shown()} | INTERVENTIONS
+    return [events[name] for name in sorted(events)]
 
 
 class BindsHandlers:
@@ -103,8 +185,7 @@ class BindsHandlers:
 
         Every intervention event is among them: what has no handler has a default answer.
         """
-        events = {event.name: event for event in self._handlers.shown()} | INTERVENTIONS
-        return [events[name] for name in sorted(events)]
+        return events_of(self._handlers)
 
     def _rebound(self) -> None:
         """Called after handlers were bound or unbound."""

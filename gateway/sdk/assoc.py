@@ -7,9 +7,10 @@ once here and the events share the result.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from gateway.datasets.coding import any_uid
 from gateway.fabric.wire.frames import unpack
@@ -20,9 +21,13 @@ from gateway.ul.negotiation import AcceptedContext
 if TYPE_CHECKING:
     from pydicom.uid import UID
 
+    from gateway.events import CatalogueEvent
     from gateway.sdk.command_sender import SendCommand
+    from gateway.sdk.session_commands import AssociationBindings, Handler
 
 _CACHED = 512
+_POLL = 0.02
+"""Seconds between two looks at whether an association has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +186,42 @@ class AssociationProxy(CommandSender, HasMode):
     @property
     def network_timeout(self) -> float | None:
         return getattr(self.ae, "network_timeout", None)
+
+    @property
+    def _bindings(self) -> AssociationBindings:
+        found = getattr(self._send_command, "bindings", None)
+        if found is None:
+            raise RuntimeError("handlers of a worker are bound on the Worker, for all associations")
+        return cast("AssociationBindings", found)
+
+    def bind(self, event: CatalogueEvent, handler: Handler, args: list[Any] | None = None) -> None:
+        """Call `handler(event, *args)` for events of this association alone.
+
+        It has the handlers of its server from then on, and those that it binds itself. Only
+        associations of an `AE`'s server can do so; RuntimeError for others.
+        """
+        self._bindings.bind_on(self.id, event, handler, args)
+
+    def unbind(self, event: CatalogueEvent, handler: Handler) -> None:
+        """Stop calling `handler` for `event` on this association."""
+        self._bindings.unbind_on(self.id, event, handler)
+
+    def get_handlers(self, event: CatalogueEvent) -> Any:
+        """Return the handlers of this association, as the server's `get_handlers` does."""
+        return self._bindings.get_handlers_on(self.id, event)
+
+    def get_events(self) -> list[CatalogueEvent]:
+        """Return the events that are answered or watched on this association."""
+        return self._bindings.get_events_on(self.id)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Return when the association has ended, or after `timeout` seconds.
+
+        pynetdicom's association is a thread; this one is held by the acceptor.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        while self.is_alive() and (end is None or time.monotonic() < end):
+            time.sleep(_POLL)
 
     def kill(self) -> None:
         """Abort the association."""

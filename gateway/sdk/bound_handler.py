@@ -151,3 +151,11 @@ def _check_signature(bound: BoundHandler) -> None:
         raise TypeError(
             f"{bound.name}{signature} cannot be called as {bound.name}({called}): {error}"
         ) from None
+
+
+def _unbound(event: Event) -> None:
+    raise LookupError(f"no handler is bound to {event.name} any more")
+
+
+UNBOUND = BoundHandler(events.EVT_C_ECHO, _unbound)
+"""Called for a request whose handler was unbound while it was on its way."""

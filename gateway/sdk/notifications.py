@@ -53,7 +53,7 @@ class NotificationThread:
 
     def __init__(
         self,
-        bound: Callable[[str], tuple[BoundHandler, ...]],
+        bound: Callable[[str, bytes], tuple[BoundHandler, ...]],
         *,
         loop: HandlerLoop,
         limit: int = QUEUE,
@@ -120,7 +120,7 @@ class NotificationThread:
             return self._queue.popleft()
 
     def _notify(self, notification: QueuedNotification) -> None:
-        for bound in self._bound(notification.topic):
+        for bound in self._bound(notification.topic, notification.blob):
             event = Event(
                 CATALOGUE[notification.topic],
                 notification.body,

@@ -28,20 +28,21 @@ from gateway.fabric import (
 )
 from gateway.fabric.worker import Client, next_generation
 from gateway.sdk import assoc
-from gateway.sdk.bound_handler import BoundHandler
+from gateway.sdk.bound_handler import UNBOUND
 from gateway.sdk.command_sender import END_TIMEOUT
 from gateway.sdk.event import Event
 from gateway.sdk.executor import Executor, HandlerLoop
 from gateway.sdk.hooks import call_start_hooks, call_stop_hooks
 from gateway.sdk.move.routes import Routes
 from gateway.sdk.notifications import NotificationThread, QueuedNotification
+from gateway.sdk.session_commands import SessionCommands
 from gateway.sdk.session_ending import (
     LIFELINE_DRAIN,
     SessionEnding,
     SessionEndReason,
     drain_end,
 )
-from gateway.sdk.worker_bindings import WorkerBindings, watched
+from gateway.sdk.worker_bindings import BindsEvents, WorkerBindings, watched
 from gateway.sdk.worker_context import WorkerContext
 from gateway.sdk.worker_measuring import WorkerMeasuring
 
@@ -51,7 +52,8 @@ if TYPE_CHECKING:
     from gateway.fabric import Answer
     from gateway.fabric.worker import PendingCommand
     from gateway.sdk.assoc import AssociationProxy
-    from gateway.sdk.bound_handler import AnyEvent
+    from gateway.sdk.bound_handler import BoundHandler
+    from gateway.sdk.session_commands import AssociationBindings
     from gateway.settings import WorkerSettings
 
 log = logging.getLogger("gateway.sdk")
@@ -61,7 +63,7 @@ START_TIMEOUT = 10.0
 _TICK = 0.25
 
 
-class DefinedWorker(Protocol):
+class DefinedWorker(BindsEvents, Protocol):
     """The part of a `gateway.sdk.Worker` that a session uses."""
 
     name: str
@@ -70,8 +72,7 @@ class DefinedWorker(Protocol):
     start_hooks: list[Callable[[], Any]]
     stop_hooks: list[Callable[[], Any]]
 
-    def get_events(self) -> list[AnyEvent]: ...
-    def bound(self, event: str) -> tuple[BoundHandler, ...]: ...
+    def bound_for(self, event: str, assoc: bytes) -> tuple[BoundHandler, ...]: ...
     def follow(self, follower: Session | None) -> None: ...
 
 
@@ -100,23 +101,25 @@ class Session:
             routes=self._routes,
             called=self._measuring.called,
         )
-        self._notifier = NotificationThread(worker.bound, loop=self._loop)
+        self._notifier = NotificationThread(worker.bound_for, loop=self._loop)
         self._client: Client | None = None
         self._held = WorkerBindings()
         self._topics: set[str] = set()
         self._troubles: dict[str, str] = {}
         self._facts: dict[str, Any] = {}
         self._closed = False
-        self._send_command = self._call
+        self._send_command = SessionCommands(self._call)
         """The same object each time, because associations are cached by it."""
         self.generation = settings.generation
         self.on_beat: Callable[[Session], None] = lambda _session: None
         """Called at each heartbeat, on the thread that takes requests and sends answers."""
 
-    def serve_as(self, ae: object) -> None:
-        """Let associations have this application entity as their `ae`; before `start`."""
-        self._send_command = partial(self._call)
-        self._send_command.ae = ae  # type: ignore[attr-defined]
+    def serve_as(self, ae: object, bindings: AssociationBindings) -> None:
+        """Let associations have this application entity as their `ae`, and handlers of their own.
+
+        To be called before `start`.
+        """
+        self._send_command = SessionCommands(self._call, ae, bindings)
 
     # Starting
 
@@ -209,7 +212,7 @@ class Session:
         self._executor.submit_many([self._job(request) for request in requests])
 
     def _job(self, request: ReceivedIntervention) -> tuple[str, BoundHandler, Event, float]:
-        bound = next(iter(self._worker.bound(request.event)), _UNBOUND)
+        bound = next(iter(self._worker.bound_for(request.event, request.assoc)), UNBOUND)
         event = Event(
             CATALOGUE[request.event],
             request.payload,
@@ -386,13 +389,6 @@ class Session:
     def _is_orphaned(self) -> bool:
         """Return whether the parent has gone meanwhile."""
         return not self._endings.empty() and self._endings.get().why is SessionEndReason.ORPHANED
-
-
-def _unbound(event: Event) -> None:
-    raise LookupError(f"no handler is bound to {event.name} any more")
-
-
-_UNBOUND = BoundHandler(CATALOGUE["EVT_C_ECHO"], _unbound)
 
 
 def _credit(concurrency: int) -> int:

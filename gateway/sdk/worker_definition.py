@@ -322,6 +322,10 @@ class Worker:
         """Return the handlers bound to this event, without waiting for a running bind."""
         return self._bound.get(event, ())
 
+    def bound_for(self, event: str, assoc: bytes) -> tuple[BoundHandler, ...]:  # noqa: ARG002 - all alike
+        """Return the handlers for an event on the association that `assoc` describes."""
+        return self.bound(event)
+
     def follow(self, follower: Follower | None) -> None:
         """Notify `follower` whenever another set of events is bound."""
         with self._lock:

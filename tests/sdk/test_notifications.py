@@ -25,7 +25,7 @@ def loop():
 
 @pytest.fixture
 def notifier(worker, loop):
-    notifier = NotificationThread(worker.bound, loop=loop, limit=3)
+    notifier = NotificationThread(worker.bound_for, loop=loop, limit=3)
     yield notifier
     notifier.stop(WAIT)
 
@@ -162,7 +162,7 @@ def test_stopping_does_not_wait_for_a_hung_handler(worker, loop):
         go.wait(WAIT)
 
     worker.bind(evt.EVT_RELEASED, hang)
-    notifier = NotificationThread(worker.bound, loop=loop)
+    notifier = NotificationThread(worker.bound_for, loop=loop)
     notifier.start()
     notifier.put(told(1))
     assert began.wait(WAIT)

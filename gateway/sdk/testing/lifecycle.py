@@ -64,7 +64,7 @@ def notify(
     peer = peer or Peer()
     context = (VERIFICATION, peer.contexts[0][1] if peer.contexts else IMPLICIT_VR_LITTLE_ENDIAN)
     loop = HandlerLoop()
-    notifier = NotificationThread(lambda _: bound, loop=loop)
+    notifier = NotificationThread(lambda *_: bound, loop=loop)
     blob = peer.describe(context)
     notifier.put(
         QueuedNotification(event.name, "acceptor-0-0", 1, 0.0, body, blob, peer.publish, peer.call)
