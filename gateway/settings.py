@@ -307,6 +307,9 @@ class AcceptorSettings:
     """The only abstract syntaxes to accept; empty: those that a worker serves."""
     services: dict[str, str] = field(default_factory=dict)
     """For a UID that is not registered, a SOP class with the same service."""
+    checks_data_sets: bool = True
+    """Refuse a C-STORE whose data set is none, or is not that of the command; False: its handler
+    decides."""
     implementation_class_uid: str = ""
     """Empty: the gateway's own."""
     implementation_version_name: str | None = ""

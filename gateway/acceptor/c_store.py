@@ -51,6 +51,7 @@ class StoreRequest(WorkerRequest):
     def __init__(self, received: ReceivedRequest, binding: Binding, writer: Writer) -> None:
         super().__init__(received)
         self._durable = binding.durable
+        self._is_checked = self.association.shared.settings.checks_data_sets
         self._writer = writer
         self._scan = IdentityScan(self.context.transfer_syntax)
         self._sealed: Sealed | None = None
@@ -90,7 +91,7 @@ class StoreRequest(WorkerRequest):
     # once it exists
 
     def perform(self) -> None:
-        status, elements = self._unacceptable()
+        status, elements = self._unacceptable() if self._is_checked else (SUCCESS, {})
         if status:
             self._writer.discard()
             self._end(status, elements)

@@ -260,6 +260,7 @@ class AssociationServer(BindsHandlers):
             durable=False,
             contexts=tuple(_context(context) for context in self.contexts),
             services=dict(registered.SERVED_LIKE),
+            checks_data_sets=False,
             implementation_class_uid=str(ae.implementation_class_uid),
             implementation_version_name=ae.implementation_version_name,
             tls=tls.settings if isinstance(tls, TlsContext) else TlsSettings(),

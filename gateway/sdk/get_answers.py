@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydicom.dataset import Dataset
 
 from gateway.datasets import Instance
+from gateway.datasets.bulk_data import without_bulk_data
 from gateway.datasets.conversion import fit, is_file
 from gateway.dimse.status import PENDING
 from gateway.errors import GatewayError
@@ -20,6 +21,7 @@ from gateway.fabric import Answer
 from gateway.sdk.handler_answers import SUCCEEDED, failure, raised
 from gateway.sdk.stream_values import CANCELLED, as_pair, number_answer, suboperation_pair, uid_of
 from gateway.spool import Claim
+from gateway.uid import KEYWORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from gateway.sdk.event import Event
 
 
+_WITHOUT_BULK_DATA = KEYWORDS["CompositeInstanceRetrieveWithoutBulkDataGet"]
 PIECE = 4 * 1024 * 1024
 """The most bytes of a data set in one answer."""
 
@@ -47,6 +50,7 @@ class GetAnswers:
         self._event = event
         self._state = GetHandlerState.NUMBER
         self._rest: Iterator[Answer] = iter(())
+        self._has_no_bulk_data = event.context.abstract_syntax == _WITHOUT_BULK_DATA
 
     def __call__(self, value: Any) -> Answer:
         value = as_pair(value)
@@ -95,6 +99,8 @@ class GetAnswers:
         """Do nothing: there is nothing to release."""
 
     def _suboperation(self, instance: Any) -> Answer:
+        if self._has_no_bulk_data:
+            return self._without_bulk_data(instance)
         if isinstance(instance, Claim):
             return _pending({"claim": instance.to_map()})
         if is_file(instance):
@@ -106,8 +112,16 @@ class GetAnswers:
         except (GatewayError, OSError) as error:  # this sub-operation failed, the others continue
             return _unsendable(f"{type(error).__name__}: {error}", uid_of(instance))
 
-    def _encoded(self, attached: Dataset | Instance) -> Answer:
-        context, instance = fit(attached, self._event.assoc.usable_contexts())
+    def _without_bulk_data(self, instance: Any) -> Answer:
+        if not (isinstance(instance, Dataset | Instance) or is_file(instance)):
+            return _unsendable(f"a {type(instance).__name__} cannot be sent")
+        try:
+            return self._encoded(*without_bulk_data(instance))
+        except (GatewayError, OSError) as error:
+            return _unsendable(f"{type(error).__name__}: {error}", uid_of(instance))
+
+    def _encoded(self, attached: Dataset | Instance, transfer_syntax: str | None = None) -> Answer:
+        context, instance = fit(attached, self._event.assoc.usable_contexts(), transfer_syntax)
         where = {
             "sop_class_uid": instance.sop_class_uid,
             "sop_instance_uid": instance.sop_instance_uid,
