@@ -50,3 +50,16 @@ def test_callers_in_several_threads_get_their_own_results(threads):
     for caller in callers:
         caller.join()
     assert results == {base: [base + n for n in range(20)] for base in (100, 200, 300)}
+
+
+def test_without_a_further_thread_the_work_is_done_all_the_same(threads, monkeypatch):
+    threads.map(lambda n: n, range(2))
+
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", fail)
+        assert threads.map(lambda n: n * n, range(10)) == [n * n for n in range(10)]
+    met = threading.Barrier(4)
+    threads.map(lambda _: met.wait(10), range(4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import sqlite3
@@ -162,3 +163,17 @@ def test_times_of_receipt_order_files_of_both_kinds():
     times = [received(name, changed) for name, changed in names]
     assert times == sorted(set(times))
     assert received("20260101/a/b.dcm") == ""
+
+
+def test_one_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
+    write(tmp_path, random.Random(1))
+    before = sorted(path.name for path in (tmp_path / FOLDER).iterdir())
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(SqliteIndex, "end_rebuild", fail)
+    with pytest.raises(OSError, match="No space left"):
+        list(Reindex(tmp_path, ArchiveSettings()))
+    left = {path.name for path in (tmp_path / FOLDER).iterdir()} - set(before)
+    assert left <= {"tmp", f"{INDEX}.open"}

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -27,7 +26,7 @@ from tests.peers.sender import store_all
 from tests.peers.workers import READY as WORKER_READY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -277,32 +276,20 @@ def damaged_index() -> str:
             return text
 
 
-def full_at_the_start() -> str:
-    """The disk is full to the last byte when the gateway starts: reading works, storing does not.
-
-    It needs root, for a file system of its own.
-    """
-    with short_folder() as folder:
-        data = folder / "data"
-        data.mkdir()
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "none", data])
-        if mounted.returncode != 0:
-            raise Skipped("a file system cannot be mounted here")
-        try:
-            return _full_at_the_start(folder, data)
-        finally:
-            subprocess.run(["umount", "-l", data], check=True)
-
-
 SMALL_LIMITS = "[spool]\nmin_free = 1048576\nrefuse_below = 2097152\n"
 
 
-def _full_at_the_start(folder: Path, data: Path) -> str:
+def starts_without_room(folder: Path, data: Path, use_up: Callable[[Path], None]) -> str:
+    """The disk is full at the start: reading works, storing does not until there is room.
+
+    `use_up` puts what fills the disk at a path.
+    """
+    filler = data / "filler"
     with gateway(SMALL_LIMITS, folder) as running:
         if store_status(running) != 0x0000:
             raise BrokenPromise("it does not store before")
         procfs.until((data / "reserve").exists, what="the reserve")
-    fill(data / "filler")
+    use_up(filler)
     with gateway(SMALL_LIMITS, folder) as running:
         if not echo_ok(running.address):
             raise BrokenPromise("no answer to C-ECHO")
@@ -314,7 +301,7 @@ def _full_at_the_start(folder: Path, data: Path) -> str:
         told = json.loads(run_cli("status", "--json", "--data", data).out.text)
         if told["state"] != "degraded" or not any("disk" in why for why in told["reasons"]):
             raise BrokenPromise(f"status says {told['state']}: {told['reasons']}")
-        (data / "filler").unlink()
+        shutil.rmtree(filler) if filler.is_dir() else filler.unlink()
         took = seconds_until_it_stores(running)
         healthy(running)
     return f"reads on a full disk, stored {took:.1f} s after there was room"

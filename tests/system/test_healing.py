@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults import database, healing
+from tests.faults import database, healing, shortage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ def test_what_is_deleted_under_way_is_made_again(what: str) -> None:
     assert healing.taken_away(what)
 
 
-@pytest.mark.parametrize("make", [healing.full_at_the_start, database.stopped])
+@pytest.mark.parametrize("make", [shortage.full_disk, database.stopped])
 def test_what_is_missing_or_full_stops_only_what_needs_it(make: Callable[[], str]) -> None:
     try:
         assert make()

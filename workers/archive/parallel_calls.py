@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
@@ -48,8 +49,7 @@ class ParallelCalls:
                 done.put(None)
 
         helpers = min(self._count, len(items) - 1)
-        self._start(helpers)
-        for _ in range(helpers):
+        for _ in range(self._start(helpers)):
             self._jobs.put(run)
         run()
         for _ in items:
@@ -65,14 +65,19 @@ class ParallelCalls:
         for thread in self._threads:
             thread.join()
 
-    def _start(self, count: int) -> None:
+    def _start(self, count: int) -> int:
+        """Start threads until there are so many; return how many there are, of these.
+
+        Without memory for another thread, the others do its work, and the caller's own.
+        """
         if len(self._threads) < count:
-            with self._lock:
+            with self._lock, suppress(RuntimeError, MemoryError):
                 while len(self._threads) < count:
                     name = f"{self._name}-{len(self._threads)}"
                     thread = threading.Thread(target=self._serve, name=name, daemon=True)
                     thread.start()
                     self._threads.append(thread)
+        return min(count, len(self._threads))
 
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:

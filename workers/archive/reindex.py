@@ -84,9 +84,13 @@ class Reindex:
         path = self._root / INDEX
         new = path.with_name(f"{INDEX}.new")
         with _exclusive(path):
-            with _opened(new, anew=self._anew) as sqlite:
-                yield from self._fill(sqlite)
-            _put_in_place(new, path)
+            try:
+                with _opened(new, anew=self._anew) as sqlite:
+                    yield from self._fill(sqlite)
+                _put_in_place(new, path)
+            except Exception:  # an interrupted one stays, and is continued
+                _delete(new)
+                raise
 
     def _fill(self, index: Index) -> Iterator[int]:
         archive = Archive(self._root, durable=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.faults import database, healing
+from tests.faults import database, healing, shortage
 from tests.faults.row import BrokenPromise, Result, Row
 
 if TYPE_CHECKING:
@@ -57,8 +57,39 @@ ROWS = [
         "full-start",
         "P11",
         "the disk is full at the start (root)",
-        healing.full_at_the_start,
+        shortage.full_disk,
     ),
+    _row(
+        "inodes-start",
+        "P11",
+        "no file can be made at the start (root)",
+        shortage.no_inodes,
+    ),
+    _row(
+        "full-reindex",
+        "P11",
+        "a reindex on a full disk (root)",
+        shortage.failed_reindex,
+    ),
+    *(
+        _row(
+            f"no-descriptors-{child}",
+            "P4 P11",
+            f"{child} can open nothing for 5 s under load",
+            lambda child=child: shortage.descriptors(f"{child}-0"),
+        )
+        for child in ("acceptor", "storage", "query")
+    ),
+    *(
+        _row(
+            f"no-memory-{child}",
+            "P4 P11",
+            f"{child} gets no memory and no thread for 5 s under load",
+            lambda child=child: shortage.memory(f"{child}-0"),
+        )
+        for child in ("acceptor", "storage", "query")
+    ),
+    _row("unread-log", "P4", "nobody reads the log under load", shortage.unread_log),
     _row("database-late", "P11", "PostgreSQL comes after the start", database.late),
     _row(
         "database-stopped",
