@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from gateway.events import EVT_ABORTED, EVT_ESTABLISHED, EVT_RELEASED
 from gateway.facade import argument_checks as checks
-from gateway.facade import flags, registered
+from gateway.facade import debugging, flags, registered
 from gateway.facade.address_information import AddressInformation
 from gateway.facade.entity_settings import seconds
 from gateway.facade.handlers import BindsHandlers, ServerHandlers, events_of
@@ -93,6 +93,7 @@ class AssociationServer(BindsHandlers):
         self._handlers: ServerHandlers = ServerHandlers(
             evt_handlers, _concurrency(ae.maximum_associations)
         )
+        debugging.show(self._handlers)
         self._living: dict[str, AssociationProxy] = {}
         self._handlers.watch(EVT_ESTABLISHED, self._established)
         self._handlers.watch(EVT_RELEASED, self._over)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from gateway.datasets.coding import any_uid
 from gateway.facade import argument_checks as checks
-from gateway.facade import flags
+from gateway.facade import debugging, flags
 from gateway.facade.association import Association
 from gateway.facade.association_server import AssociationServer
 from gateway.facade.entity_contexts import EntityContexts
@@ -90,7 +90,9 @@ class AE(EntitySettings, EntityContexts):
             called_ae_title=checks.ae_title(ae_title),
             **options,
         )
-        assoc = Association(self, address, proposal, Handlers(evt_handlers))
+        handlers = Handlers(evt_handlers)
+        debugging.show(handlers)
+        assoc = Association(self, address, proposal, handlers)
         with self._lock:
             self._associations = [a for a in self._associations if a.ended is None]
             self._associations.append(assoc)
