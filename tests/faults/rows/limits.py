@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from functools import partial
 from typing import TYPE_CHECKING
 
-import trustme
-
-from tests.conftest import running, short_folder
+from tests.conftest import running
 from tests.faults.request_attackers import NOBODY_READS
 from tests.faults.row import Result, Row
+from tests.faults.tls_gateway import running_with_tls
 from tests.faults.witness import watch
 from tests.peers.workers import UserWorker
 
@@ -61,17 +59,9 @@ def _unread_log(options: Options) -> Result:
 
 
 def _run_tls(options: Options) -> Result:
-    authority = trustme.CA()
-    with short_folder() as folder:
-        issued = authority.issue_cert("localhost")
-        issued.cert_chain_pems[0].write_to_path(folder / "cert.pem")
-        issued.private_key_pem.write_to_path(folder / "key.pem")
-        files = f'certificate = "{folder}/cert.pem"\nkey = "{folder}/key.pem"\n'
-        context = ssl.create_default_context()
-        authority.configure_trust(context)
-        with running(f"{CONFIG}[tls]\n{files}") as gateway:
-            text = watch(gateway, options.seconds, ["stalled-tls"], context)
-            return Result(ok=True, runs=1, text=text)
+    with running_with_tls(CONFIG) as (gateway, context):
+        text = watch(gateway, options.seconds, ["stalled-tls"], context)
+        return Result(ok=True, runs=1, text=text)
 
 
 def _n_data_sets(options: Options) -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from tests.faults import leaks, load
 from tests.faults.row import Result, Row
 
 if TYPE_CHECKING:
@@ -30,5 +31,7 @@ ROWS = [
     _row("crash", "P1 P2", "kill, or a failed call, at each system call of a store"),
     _row("power", "P1", "the power is cut at each step of a commit (root, ext4)"),
     _row("start", "P11", "kill at each call with which a start clears up"),
+    Row("leaks", "P4", "associations that end in each way, 200 times", leaks.run),
+    Row("load", "P4", "full load with faults for minutes: memory is plotted", load.run),
     _row("soak", "P4", "big objects at once, a huge one, 20,000 associations"),
 ]
