@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
+    from gateway.sdk.acse_primitives import AcsePrimitive
     from gateway.sdk.event import Event
-    from gateway.sdk.watched import AcsePrimitive, DimseMessage
+    from gateway.sdk.watched import DimseMessage
     from gateway.ul.items import UserInformation
     from gateway.ul.pdu import PDU
 

@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from gateway.facade import item_checks as check
 from gateway.facade.item_checks import CheckedItem
 from gateway.facade.pynetdicom_names import no_name
+from gateway.sdk.acse_primitives import (
+    AbortPrimitive,
+    AssociatePrimitive,
+    ProviderAbortPrimitive,
+    ReleasePrimitive,
+)
 from gateway.ul import items as ul
 
 if TYPE_CHECKING:
@@ -270,6 +276,16 @@ def _uid(value: str | None, name: str) -> str:
     if not value:
         raise ValueError(f"{name} is not set")
     return str(value)
+
+
+A_ASSOCIATE = AssociatePrimitive
+A_RELEASE = ReleasePrimitive
+A_ABORT = AbortPrimitive
+A_P_ABORT = ProviderAbortPrimitive
+
+
+class P_DATA:  # noqa: N801 - pynetdicom's
+    """P-DATA (PS3.8 7.6), as a type only: the gateway has `event.pdu` in place of the primitive."""
 
 
 def __getattr__(name: str) -> Any:

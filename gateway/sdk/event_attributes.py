@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pydicom.uid import UID
 
     from gateway.events import InterventionEvent, NotificationEvent
+    from gateway.sdk.acse_primitives import AcsePrimitive
     from gateway.sdk.event import Event
 
 T = TypeVar("T")
@@ -225,7 +226,7 @@ def pdu(event: Event) -> Any:
     return watched.pdu(event._payload)
 
 
-def primitive(event: Event) -> watched.AcsePrimitive:
+def primitive(event: Event) -> AcsePrimitive:
     return watched.primitive(event._payload)
 
 

@@ -12,6 +12,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 from gateway.datasets.coding import decode
 from gateway.dimse.message import decode_message
+from gateway.sdk import acse_primitives
 from gateway.ul.pdu import decode_pdu
 
 if TYPE_CHECKING:
@@ -20,28 +21,13 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from gateway.dimse.base import Message
+    from gateway.sdk.acse_primitives import AcsePrimitive
     from gateway.ul.pdu import PDU
 
 _P_DATA_TF = 0x04
 _PDU_HEADER = struct.Struct(">BxL")
 _PDV_HEADER = struct.Struct(">LBB")
 _PDV_LENGTH = 4
-
-
-@dataclass(frozen=True, slots=True)
-class AcsePrimitive:
-    """A service primitive of the association control service (PS3.8 7)."""
-
-    name: str
-    """A-ASSOCIATE, A-RELEASE, A-ABORT or A-P-ABORT."""
-    kind: str
-    """request, indication, response or confirmation."""
-    encoded: bytes
-    """The PDU that carried it; empty if none did."""
-
-    @property
-    def pdu(self) -> PDU | None:
-        return decode_pdu(self.encoded) if self.encoded else None
 
 
 @dataclass(frozen=True)
@@ -77,7 +63,9 @@ def pdu(payload: Mapping[str, Any]) -> PDU:
 
 
 def primitive(payload: Mapping[str, Any]) -> AcsePrimitive:
-    return AcsePrimitive(payload["primitive"], payload["kind"], bytes(payload.get("pdu") or b""))
+    return acse_primitives.make(
+        payload["primitive"], payload["kind"], bytes(payload.get("pdu") or b"")
+    )
 
 
 def message(payload: Mapping[str, Any]) -> DimseMessage:

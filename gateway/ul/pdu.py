@@ -96,6 +96,7 @@ class AAssociateRQ:
     """A-ASSOCIATE-RQ (PS3.8 9.3.2)."""
 
     kind: ClassVar[int] = 0x01
+    pdu_type: ClassVar[int] = kind
 
     called_ae_title: str
     """Without leading and trailing spaces; so is `calling_ae_title`."""
@@ -107,6 +108,11 @@ class AAssociateRQ:
     """One bit for each version; only bit 0 is defined."""
     raw_header: bytes = field(default=b"", compare=False, repr=False)
     """Bytes 11 to 74 as they were received; empty in a request that is built here."""
+
+    @property
+    def presentation_context(self) -> tuple[PresentationContextRQ, ...]:
+        """The same as `presentation_contexts`, by pynetdicom's name."""
+        return self.presentation_contexts
 
     @property
     def echo(self) -> bytes:
@@ -136,6 +142,7 @@ class AAssociateAC:
     """A-ASSOCIATE-AC (PS3.8 9.3.3)."""
 
     kind: ClassVar[int] = 0x02
+    pdu_type: ClassVar[int] = kind
 
     presentation_contexts: tuple[PresentationContextAC, ...]
     user_information: UserInformation
@@ -143,6 +150,11 @@ class AAssociateAC:
     """Bytes 11 to 74: those of the request; their receiver does not test them."""
     application_context_name: str = uid.APPLICATION_CONTEXT
     protocol_version: int = 1
+
+    @property
+    def presentation_context(self) -> tuple[PresentationContextAC, ...]:
+        """The same as `presentation_contexts`, by pynetdicom's name."""
+        return self.presentation_contexts
 
     @property
     def called_ae_title(self) -> str:
@@ -169,6 +181,7 @@ class AAssociateRJ:
     """A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
 
     kind: ClassVar[int] = 0x03
+    pdu_type: ClassVar[int] = kind
 
     result: int
     """1 rejected permanently, 2 rejected for now; a peer may send any other number as well."""
@@ -231,6 +244,7 @@ class PDataTF:
     """P-DATA-TF (PS3.8 9.3.5)."""
 
     kind: ClassVar[int] = 0x04
+    pdu_type: ClassVar[int] = kind
 
     pdvs: tuple[PDV, ...]
 
@@ -266,6 +280,7 @@ class AReleaseRQ(_Release):
     """A-RELEASE-RQ (PS3.8 9.3.6)."""
 
     kind: ClassVar[int] = 0x05
+    pdu_type: ClassVar[int] = kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +288,7 @@ class AReleaseRP(_Release):
     """A-RELEASE-RP (PS3.8 9.3.7)."""
 
     kind: ClassVar[int] = 0x06
+    pdu_type: ClassVar[int] = kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +296,7 @@ class AAbort:
     """A-ABORT (PS3.8 9.3.8). Any values are accepted: an abort is never answered with an error."""
 
     kind: ClassVar[int] = 0x07
+    pdu_type: ClassVar[int] = kind
 
     source: int
     """0 service user, 2 service provider."""

@@ -133,6 +133,7 @@ PUBLIC = {
     "dimse_primitives": "dimse_primitives",
     "dsutils": "dsutils",
     "events": "evt",
+    "pdu_primitives": "pdu_primitives",
     "presentation": "presentation",
     "service_class": "service_class",
     "service_class_n": "service_class_n",

@@ -169,3 +169,56 @@ def test_store_what_is_no_instance(pair):
     with pytest.raises(FileNotFoundError):
         assoc.send_c_store("/no/such/file.dcm")
     finish(assoc)
+
+
+def test_primitives_of_the_association(pair):
+    """What the handlers of EVT_ACSE_* read, in both roles."""
+    told = {name: Told() for name in ("server", "client")}
+
+    def note(event, who):
+        primitive = event.primitive
+        kind = type(primitive)
+        own = pair.server if who == "server" else pair.client
+        if kind is own.pdu_primitives.A_ASSOCIATE:
+            definitions = primitive.presentation_context_definition_list
+            results = primitive.presentation_context_definition_results_list
+            told[who].put(
+                (
+                    primitive.result,
+                    primitive.calling_ae_title,
+                    primitive.called_ae_title,
+                    str(primitive.application_context_name),
+                    [str(context.abstract_syntax) for context in definitions],
+                    [context.result for context in results],
+                    primitive.maximum_length_received,
+                )
+            )
+        elif kind is own.pdu_primitives.A_RELEASE:
+            told[who].put(("release", primitive.result))
+
+    def handlers(who):
+        return [(f"EVT_ACSE_{way}", note, [who]) for way in ("RECV", "SENT")]
+
+    server = pair.serve([ECHO], handlers("server"))
+    assoc = pair.associate(server, [ECHO], handlers("client"))
+    finish(assoc)
+    application = "1.2.840.10008.3.1.1.1"
+    request = (None, "CLIENT", "SERVER", application, [ECHO], [], 16382)
+    for one in told.values():
+        asked, answered, released, answer = one.take(4)
+        assert asked == request
+        assert (answered[0], answered[5]) == (0, [0])
+        assert [released, answer] == [("release", None), ("release", "affirmative")]
+
+
+def test_fields_of_pdus(pair):
+    told = Told()
+
+    def note(event):
+        pdu = event.pdu
+        if pdu.pdu_type in (1, 2):
+            told.put((pdu.pdu_type, len(pdu.presentation_context), pdu.called_ae_title.strip()))
+
+    server = pair.serve([ECHO], [("EVT_PDU_RECV", note), ("EVT_PDU_SENT", note)])
+    finish(pair.associate(server, [ECHO]))
+    assert sorted(told.take(2)) == [(1, 1, "SERVER"), (2, 1, "SERVER")]
