@@ -1,8 +1,8 @@
 """The facade beside pynetdicom, in one run: `python -m tests.bench facade`.
 
 The server and its handler run in this process, as users have them. The sender is a process of its
-own: prepared bytes for C-STORE (512 KB, 10 associations at once, one instance at a
-time on each), the server's own library for C-ECHO round trips. Rounds alternate; medians are shown.
+own: prepared bytes for C-STORE (8 KB and 512 KB, 10 associations at once, one instance at a time on
+each), the server's own library for C-ECHO round trips. Rounds alternate; medians are shown.
 Only figures come out of it: nothing here passes or fails.
 """
 
@@ -20,13 +20,13 @@ from tests.bench.sending import measure
 from tests.interop.both import CT, ECHO, HOST
 
 LIBRARIES = ("pynetdicom", "gateway")
-SIZE = 512 * 1024
+SIZES = {"8 KB": 8 * 1024, "512 KB": 512 * 1024}
 
 
-def store(port: int, associations: int, count: int) -> float:
+def store(port: int, associations: int, count: int, size: int) -> float:
     """Instances a second."""
     with scratch() as place:
-        return measure((HOST, port), associations, associations * count, place.prepared(SIZE))
+        return measure((HOST, port), associations, associations * count, place.prepared(size))
 
 
 def echo(library: str, port: int, count: int) -> float:
@@ -63,7 +63,10 @@ def one_round(library: str, associations: int, count: int) -> dict[str, float]:
     try:
         return {
             "server start, ms": started * 1000,
-            "C-STORE, instances/s": store(port, associations, count),
+            **{
+                f"C-STORE {name}, 1/s": store(port, associations, count, size)
+                for name, size in SIZES.items()
+            },
             "C-ECHO round trip, ms": echo_apart(library, port, 300),
         }
     finally:
