@@ -59,6 +59,9 @@ class LimitsSettings:
     `data_rate_period`, or the association is aborted; 0: any number."""
     data_rate_period: float = 20.0
     """The time over which `data_rate` is measured."""
+    instances_per_second: int = 0
+    """Instances that an address may store in a second, on the average; the gateway reads no faster.
+    0: any number."""
     associations_per_address: int = 0
     """Associations that an address may have; 0: up to `max_associations`."""
     associations_per_title: int = 0

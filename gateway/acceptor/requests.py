@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from gateway import events
@@ -20,6 +21,7 @@ from gateway.part10 import file_meta
 
 if TYPE_CHECKING:
     from gateway.acceptor.asking import Asker
+    from gateway.acceptor.shares import Pace
     from gateway.association.port import PeerRequest
     from gateway.dimse.assembler import MessageBegun
     from gateway.dimse.message import CStoreRQ, Request
@@ -74,5 +76,15 @@ def _store(
         )
     except SpoolError as error:
         raise DimseError(OUT_OF_RESOURCES, str(error)) from None
+    if association.shared.pace is not None:
+        _slow_down(association, association.shared.pace)
     received = ReceivedRequest(association, context, request, events.EVT_C_STORE)
     return StoreRequest(received, binding, writer)
+
+
+def _slow_down(association: Asker, pace: Pace) -> None:
+    """Read nothing more from a peer that stores faster than it may, until its time has come."""
+    loop, transport = asyncio.get_running_loop(), association.engine.transport
+    if (seconds := pace.wait(association.holder.address, loop.time())) > 0:
+        transport.pause_reading("pace")
+        loop.call_later(seconds, transport.resume_reading, "pace")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gateway.acceptor.budget import Budget
 from gateway.acceptor.places import Board, Places
 from gateway.acceptor.policy import policy_of
-from gateway.acceptor.shares import Origins
+from gateway.acceptor.shares import Origins, Pace
 from gateway.association.timers import Timeouts
 from gateway.policy_rules import Permit
 
@@ -48,6 +48,9 @@ class Shared:
         """The associations that are established."""
         self.budget = Budget(max(limits.gathered // settings.acceptors, limits.data_set))
         """The bytes of what is gathered in memory."""
+        rate = limits.instances_per_second
+        self.pace = Pace(rate / settings.acceptors) if rate else None
+        """How fast instances may come from an address; None: as fast as they can."""
         self.topics: Collection[str] = ()
         """The notification events that somebody watches."""
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_PACED = 4096
+"""Addresses after which those that have paused are forgotten."""
 _IPV6_PREFIX = 64
 """A host with an IPv6 address has all addresses of its network."""
 
@@ -91,3 +93,24 @@ class Ledger:
         if titles and titles[title] > self.of(newcomer) + amount and title != newcomer.ae_title:
             return Holder(newcomer.address, title)
         return None
+
+
+class Pace:
+    """How many steps a second each address may take: as many at once, and then one after another.
+
+    Nothing is refused: `wait` says for how long to read nothing more from the peer.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._interval = 1.0 / rate
+        self._due: dict[str, float] = {}
+        """When each address would have taken its steps one after another."""
+
+    def wait(self, address: str, now: float) -> float:
+        """Count a step; return the seconds until the next one may come, at most 0 if at once."""
+        if not address:
+            return 0.0
+        if len(self._due) >= _PACED:
+            self._due = {one: due for one, due in self._due.items() if due > now}
+        due = self._due[address] = max(self._due.get(address, now), now) + self._interval
+        return due - now - 1.0

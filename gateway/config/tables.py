@@ -79,6 +79,7 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "data_set": rules.whole(1024, 1 << 30),
         "data_rate": rules.whole(0, 1 << 30),
         "data_rate_period": rules.seconds(),
+        "instances_per_second": rules.whole(0, 1_000_000),
         "associations_per_address": rules.whole(0, 1_000_000),
         "associations_per_title": rules.whole(0, 1_000_000),
         "trusted": rules.texts(rules.is_network, "a list of networks, such as 10.0.0.0/24"),

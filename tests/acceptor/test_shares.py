@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,11 @@ import pytest
 from gateway.acceptor.budget import MUCH, Budget, UnfinishedAsk
 from gateway.acceptor.memory import give_back_memory
 from gateway.acceptor.places import Board, Places
-from gateway.acceptor.shares import Holder, Ledger, Origins
+from gateway.acceptor.requests import _slow_down
+from gateway.acceptor.shares import Holder, Ledger, Origins, Pace
 from gateway.acceptor.waiting import WaitingConnections
 from gateway.settings import LimitsSettings
+from tests.patience import WALL
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -237,3 +240,51 @@ def test_addresses_take_turns_and_within_one_the_oldest_is_first() -> None:
         waiting.add(name, name[0], lambda: None)
     assert [waiting.take() for _ in range(6)] == ["a1", "b1", "c1", "a2", "b2", "a3"]
     assert not waiting
+
+
+def test_a_pace_lets_a_second_of_steps_pass_and_then_one_after_another() -> None:
+    pace = Pace(4.0)
+    assert all(pace.wait("a", 10.0) <= 0 for _ in range(4))
+    assert [pace.wait("a", 10.0) for _ in range(3)] == [0.25, 0.5, 0.75]
+    assert pace.wait("b", 10.0) <= 0, "each address has its own"
+    assert pace.wait("a", 10.75) == 0.25, "it has waited, and took one step more"
+    assert all(pace.wait("a", 60.0) <= 0 for _ in range(4)), "no more than a second is saved"
+    assert pace.wait("a", 60.0) > 0
+
+
+def test_a_trusted_network_has_no_pace_and_old_addresses_are_forgotten() -> None:
+    pace = Pace(1.0)
+    assert [pace.wait("", 0.0) for _ in range(9)] == [0.0] * 9
+    for number in range(10_000):
+        pace.wait(str(number), float(number))
+    assert len(pace._due) <= 4096
+
+
+def test_who_stores_too_fast_is_read_more_slowly() -> None:
+    """Reading pauses, and goes on by itself; nothing is refused."""
+
+    async def run() -> list[str]:
+        seen: list[str] = []
+        resumed = asyncio.Event()
+
+        def resume(reason: str) -> None:
+            seen.append(f"on {reason}")
+            resumed.set()
+
+        transport = SimpleNamespace(
+            pause_reading=lambda reason: seen.append(f"off {reason}"), resume_reading=resume
+        )
+        peer: Any = SimpleNamespace(holder=A, engine=SimpleNamespace(transport=transport))
+        pace = Pace(1000.0)
+        for _ in range(1000):
+            _slow_down(peer, pace)
+        assert seen == []
+        for _ in range(100):
+            _slow_down(peer, pace)
+            if seen:
+                break
+        async with asyncio.timeout(WALL):
+            await resumed.wait()
+        return seen
+
+    assert asyncio.run(run()) == ["off pace", "on pace"]

@@ -104,8 +104,11 @@ class Counter:
 
 
 @contextmanager
-def counting(folder: Path, names: Sequence[str]) -> Iterator[Counter]:
-    """A gateway in `folder` that runs with the children `names` under callgrind."""
-    python = _python(f"{folder}/callgrind.%p", "--instr-atstart=no")
+def counting(folder: Path, names: Sequence[str], script: Sequence[str] = ()) -> Iterator[Counter]:
+    """A gateway in `folder` that runs with the children `names` under callgrind.
+
+    `script` starts each of them in place of the interpreter alone.
+    """
+    python = [*_python(f"{folder}/callgrind.%p", "--instr-atstart=no"), *script]
     with wrapped(folder, dict.fromkeys(names, python)) as gateway:
         yield Counter(folder, gateway)

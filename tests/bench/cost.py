@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import defaultdict
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import callgrind
+from tests.bench import callgrind, unlimited_child
 from tests.bench.figures import size_of, size_text
 from tests.bench.profiled import print_profiles
 from tests.bench.rows import show
@@ -43,6 +45,10 @@ _SLICE_ROOM = 1.05
 """What a slice may be above its budget: so few instances cost up to 3 % more or less."""
 _PROFILED = 5000
 _LIMIT = 600.0
+_COMPARED, _ROUNDS = 500, 2
+"""Instances of a run, and runs with and without limits in turn."""
+_MOST = 1.02
+"""What the limits of peers may cost."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,9 @@ def main(arguments: list[str] | None = None) -> None:
         )
         return
     callgrind.check()
+    if options.limits:
+        compare_limits(_sizes(options)[0], options.count or _COMPARED)
+        return
     with scratch() as place:
         turn = callgrind.instructions_of_a_turn(place.path)
         costs = [
@@ -86,6 +95,11 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--slice", action="store_true", help="8 KB only, and fewer instances")
     parser.add_argument("--sizes", default="8k,512k", help="of the pixels; default: 8k,512k")
     parser.add_argument("--count", type=int, help="instances that are counted, of each size")
+    parser.add_argument(
+        "--limits",
+        action="store_true",
+        help="what the limits of peers cost: with and without them, of the first size only",
+    )
     parser.add_argument(
         "--profile",
         action="store_true",
@@ -123,6 +137,39 @@ def _store(counter: Counter, plan: Plan) -> dict[str, int]:
         if outcome.reason or outcome.acknowledged != plan.count:
             raise FailedError(outcome.reason)
     return totals
+
+
+def compare_limits(size: int, count: int) -> None:
+    """Print the instructions an instance with the limits and without; exit with 1 above 2 %."""
+    without = str(Path(unlimited_child.__file__))
+    totals: dict[tuple[str, bool], int] = defaultdict(int)
+    with scratch() as place:
+        for limited in (True, False) * _ROUNDS:
+            script = () if limited else (without,)
+            with (
+                place.folder() as folder,
+                callgrind.counting(folder, [ACCEPTOR, STORAGE], script) as counter,
+            ):
+                plan = Plan(ASSOCIATIONS, count, _LIMIT, _LIMIT, place.prepared(size))
+                for name, total in _store(counter, plan).items():
+                    totals[name, limited] += total
+    names = ACCEPTOR, STORAGE
+    both = [sum(totals[name, limited] for name in names) for limited in (True, False)]
+    rows = [_compared(name, totals[name, True], totals[name, False], count) for name in names]
+    rows.append(_compared("both", *both, count))
+    show(
+        f"Instructions an instance, {size_text(size)} x{ASSOCIATIONS}",
+        ("process", "with limits", "without", "more"),
+        rows,
+    )
+    if both[0] > both[1] * _MOST:
+        sys.exit(1)
+
+
+def _compared(name: str, with_limits: int, bare: int, count: int) -> tuple[str, str, str, str]:
+    instances = count * _ROUNDS
+    more = with_limits / bare - 1
+    return name, f"{with_limits / instances:,.0f}", f"{bare / instances:,.0f}", f"{more:+.1%}"
 
 
 def _print(costs: list[Cost], turn: float) -> None:

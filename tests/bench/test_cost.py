@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.bench import cost
+from tests.bench import cost, unlimited_child
 from tests.bench.wrapped import wrapped
 from tests.conftest import short_folder
 from tests.peers import raw
@@ -36,3 +37,10 @@ def test_a_child_is_started_by_the_command_that_is_named_for_it():
         assert raw.echo_ok(gateway.address)
         (storage,) = gateway.pids.values()
         assert b"MEASURED=yes" in Path(f"/proc/{storage}/environ").read_bytes().split(b"\0")
+
+
+def test_what_a_child_without_limits_replaces_is_there() -> None:
+    child = Path(unlimited_child.__file__)
+    done = subprocess.run([sys.executable, child, "-P", "-m", "this"], capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"Zen of Python" in done.stdout
