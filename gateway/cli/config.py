@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import json
+from typing import Annotated
+
+import typer
+
 from gateway.cli.common import ConfigOption, settings_of
 
 
-def command(config: ConfigOption = None) -> None:
+def command(
+    config: ConfigOption = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print a JSON Schema of gateway.toml, for editors.")
+    ] = False,
+) -> None:
     """Check the settings and print the effective ones as TOML.
 
     Effective are the defaults, overridden by the file, and that by environment variables. The exit
     status is 2 if a setting is wrong, with one line that says which and what it must be. Passwords
     are shown as `***`.
     """
-    from gateway.config import hide_secrets, to_toml
+    from gateway.config import hide_secrets, json_schema, to_toml
 
+    if schema:
+        print(json.dumps(json_schema(), indent=2))
+        return
     settings = settings_of(config)
     print(to_toml(hide_secrets(settings)), end="")

@@ -8,7 +8,16 @@ and what it must be.
 
 from gateway.config.reading import CONFIG_VARIABLE, load
 from gateway.config.rules import AE_TITLE, is_ae_title
+from gateway.config.schema_of_settings import json_schema
 from gateway.config.secrets import hide_secrets
 from gateway.config.toml_text import to_toml
 
-__all__ = ["AE_TITLE", "CONFIG_VARIABLE", "hide_secrets", "is_ae_title", "load", "to_toml"]
+__all__ = [
+    "AE_TITLE",
+    "CONFIG_VARIABLE",
+    "hide_secrets",
+    "is_ae_title",
+    "json_schema",
+    "load",
+    "to_toml",
+]

@@ -18,6 +18,8 @@ class Rule:
 
     kind: Any
     words: str
+    choices: tuple[str, ...] = ()
+    """All valid values, if they are few."""
 
 
 def whole(low: int, high: int) -> Rule:
@@ -33,7 +35,7 @@ def seconds(low: float = 0.1, high: float = 86_400) -> Rule:
 
 def one_of(*words: str) -> Rule:
     kind = Annotated[str, AfterValidator(must(lambda text: text in words))]
-    return Rule(kind, f"{', '.join(words[:-1])} or {words[-1]}")
+    return Rule(kind, f"{', '.join(words[:-1])} or {words[-1]}", words)
 
 
 def text_that(right: Callable[[str], bool], words: str) -> Rule:
