@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from gateway.supervisor.child_keeper import ChildKeeper
 
 _FINE = (ChildState.READY, ChildState.STANDBY)
+SILENT = 4.0
+"""Seconds without a sign of life after which a process is not called well any more; it is replaced
+only after `hang_timeout`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +79,20 @@ class GatewayStatus:
             if keeper.state not in _FINE:
                 text = f": {keeper.text}" if keeper.text else ""
                 yield f"{keeper.spec.name} is {keeper.state.value}{text}"
+            elif keeper.state is ChildState.READY and self._silence(keeper) > self._longest_silence:
+                yield f"{keeper.spec.name} gave no sign of life for {self._silence(keeper):.0f} s"
             for text in keeper.facts.get("troubles", {}).values():
                 yield f"{keeper.spec.name}: {text}"
         yield from self._unanswered()
         yield from self._shortages()
+
+    @property
+    def _longest_silence(self) -> float:
+        return max(SILENT, 4 * self.settings.fabric.heartbeat)
+
+    @staticmethod
+    def _silence(keeper: ChildKeeper) -> float:
+        return time.monotonic() - keeper.heard if keeper.is_watched else 0.0
 
     def _unanswered(self) -> Iterator[str]:
         """Yield the workers without a process at some acceptor, though theirs seem well."""
