@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import re
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
     from gateway.cli.interrupt import Interrupt
     from gateway.cli.output import Output
 
-_LONGEST = 64
-"""Characters of a value that a table shows: the length of a UID."""
+_BORDERS = 3
+"""Characters of a table for each column, beside its values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,10 @@ class FindOptions(QueryOptions):
 
     only_keys: Annotated[bool, typer.Option("--only-keys")] = False
     """Ask for the given keys only, not for the usual attributes."""
+    columns: Annotated[str, typer.Option("--columns", metavar="KEYWORDS")] = ""
+    """Attributes to show, separated by commas; by default all that are answered."""
+    csv: Annotated[bool, typer.Option("--csv")] = False
+    """Print comma-separated values, with a line of keywords first."""
 
 
 @with_options(RequestorOptions, "peer", aet="FINDSCU")
@@ -54,7 +60,7 @@ def command(*, query: FindOptions, peer: RequestorOptions) -> None:
     sop_class = model(query.root, "Find")
     asked = find_identifier(query, only_keys=query.only_keys)
     output = peer.output()
-    matches = _Matches(output)
+    matches = _Matches(output, _names(query.columns), as_csv=query.csv)
 
     async def work(interrupt: Interrupt) -> int:
         async with peer.associated(((sop_class, BASIC_SYNTAXES),)) as association:
@@ -74,8 +80,11 @@ def command(*, query: FindOptions, peer: RequestorOptions) -> None:
 class _Matches:
     """Shows the matches: a table or lines of text at the end, JSON as they come."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, columns: list[str], *, as_csv: bool) -> None:
         self._output = output
+        self._wanted = columns
+        """The columns to show; empty: all."""
+        self._as_csv = as_csv
         self._rows: list[dict[str, str]] = []
         self._columns: dict[str, None] = {}
         self._count = 0
@@ -103,16 +112,22 @@ class _Matches:
         self._rows.append(row)
 
     def show(self) -> None:
-        """Print the matches so far: a table on a terminal, else lines with tabs."""
-        rows, self._rows = self._rows, []
-        if not rows:
+        """Print the matches so far, no value cut: on a terminal a table, or a block for each match
+        where that is too narrow; else lines with tabs.
+        """
+        found, self._rows = self._rows, []
+        if not found:
             return
-        if sys.stdout.isatty():
-            _table(list(self._columns), rows)
-            return
-        print("\t".join(self._columns))
-        for row in rows:
-            print("\t".join(printable(row.get(column, "")) for column in self._columns))
+        columns = self._wanted or list(self._columns)
+        rows = [[printable(row.get(column, "")) for column in columns] for row in found]
+        if self._as_csv:
+            writer = csv.writer(sys.stdout, lineterminator="\n")
+            writer.writerows([columns, *rows])
+        elif sys.stdout.isatty():
+            _show_on_terminal(columns, rows)
+        else:
+            for line in (columns, *rows):
+                print("\t".join(line))
 
     def end(self, sop_class: str, final: ReceivedResponse) -> int:
         """Print the summary and return the exit status."""
@@ -132,17 +147,33 @@ class _Matches:
         return 0 if good and not self._undecodable else 1
 
 
-def _cell(text: str) -> str:
-    text = printable(text)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+def _names(columns: str) -> list[str]:
+    """Return the keywords of `--columns`; raises BadParameter for one that does not exist."""
+    from gateway.cli import keys
+
+    names = [name.strip() for name in columns.split(",") if name.strip()]
+    for name in names:
+        for part in name.split("."):
+            keys.tag_of(re.sub(r"\[\d+\]$", "", part), name, "--columns")
+    return names
 
 
-def _table(columns: list[str], rows: list[dict[str, str]]) -> None:
+def _show_on_terminal(columns: list[str], rows: list[list[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*(printable(column) for column in columns))
+    console = Console(highlight=False)
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    if sum(widths) + _BORDERS * len(columns) + 1 <= console.width:
+        table = Table(*columns)
+        for row in rows:
+            table.add_row(*map(Text, row))
+        console.print(table)
+        return
+    widest = max(map(len, columns))
     for row in rows:
-        table.add_row(*(Text(_cell(row.get(column, ""))) for column in columns))
-    Console(highlight=False).print(table)
+        for column, value in zip(columns, row, strict=True):
+            if value:
+                print(f"{column:<{widest}}  {value}")
+        print()

@@ -90,11 +90,11 @@ def returned_by(root: Root, level: QueryLevel) -> tuple[str, ...]:
 def _put(data_set: Dataset, path: str, value: str) -> None:
     *parents, last = path.strip().split(".")
     for parent in parents:
-        tag = _tag(re.sub(r"\[0\]$", "", parent), path)
+        tag = tag_of(re.sub(r"\[0\]$", "", parent), path)
         if tag not in data_set:
             data_set.add_new(tag, "SQ", Sequence([Dataset()]))
         data_set = data_set[tag].value[0]
-    tag = _tag(last, path)
+    tag = tag_of(last, path)
     vr = _vr(tag)
     if vr == "SQ":
         if value:
@@ -116,7 +116,7 @@ def _value(vr: str, text: str) -> Any:
     if vr in ("FL", "FD"):
         return [float(part) for part in text.split("\\")]
     if vr == "AT":
-        return [_tag(part, part) for part in text.split("\\")]
+        return [tag_of(part, part) for part in text.split("\\")]
     if vr in ("OB", "OW", "UN", "OF", "OD", "OL", "OV"):
         return text.encode()
     return text.split("\\") if "\\" in text and vr not in ("LT", "ST", "UT") else text
@@ -129,19 +129,20 @@ def _vr(tag: int) -> str:
         return "LO"
 
 
-def _tag(name: str, key: str) -> int:
+def tag_of(name: str, key: str, option: str = "-k") -> int:
+    """Return the tag that a keyword or tag names; raise BadParameter about the option's `key`."""
     if match := _TAG.fullmatch(name.strip()):
         return Tag(int(match[1], 16), int(match[2], 16))
     tag = tag_for_keyword(name) if name else None
     if tag is None:
         near = difflib.get_close_matches(name, keyword_dict, n=3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise _bad(key, f"{name!r} is not a known keyword or a tag{hint}")
+        raise _bad(key, f"{name!r} is not a known keyword or a tag{hint}", option)
     return tag
 
 
-def _bad(key: str, why: str) -> typer.BadParameter:
-    return typer.BadParameter(f"{key!r}: {why}", param_hint="-k")
+def _bad(key: str, why: str, option: str = "-k") -> typer.BadParameter:
+    return typer.BadParameter(f"{key!r}: {why}", param_hint=option)
 
 
 def plain(data_set: Dataset) -> dict[str, Any]:

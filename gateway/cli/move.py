@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 @with_options(QueryOptions, "query")
 def command(
     destination: Annotated[
-        str,
-        typer.Option(
-            "--dest", metavar="AET", help="Move destination: an AE title that the peer knows."
+        str | None,
+        typer.Argument(
+            metavar="DESTINATION", help="Move destination: an AE title that the peer knows."
         ),
-    ],
+    ] = None,
+    dest: Annotated[
+        str | None, typer.Option("--dest", metavar="AET", help="The same, as an option.")
+    ] = None,
     *,
     query: QueryOptions,
     peer: RequestorOptions,
@@ -33,13 +36,18 @@ def command(
     Ctrl-C asks the peer to stop (C-CANCEL). The exit status is 0 only if everything was sent.
 
     Example:
-    dicom-gateway move 127.0.0.1 11112 --dest WORKSTATION -k StudyInstanceUID=1.2.3
+    dicom-gateway move 127.0.0.1 11112 WORKSTATION -k StudyInstanceUID=1.2.3
     """
     from gateway.cli.keys import identifier
     from gateway.cli.retrieval import RetrieveProgress
     from gateway.datasets import BASIC_SYNTAXES
     from gateway.datasets.coding import encoder
 
+    if (destination is None) == (dest is None):
+        raise typer.BadParameter(
+            "name the destination once, here or with --dest", param_hint="DESTINATION"
+        )
+    destination = destination or dest or ""
     check_titles(dest=destination)
     sop_class = model(query.root, "Move")
     asked = identifier(query.keys, query.level)

@@ -5,14 +5,14 @@ A field is an option: its annotation has the flags, and the string under it is t
 
 from __future__ import annotations
 
-import ast
 import inspect
 from dataclasses import MISSING, fields
 from functools import wraps
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from typer.models import ArgumentInfo
+
+from gateway.field_texts import field_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ def with_options(
     dataclass come before the command's own parameters, options after them. `defaults` replace
     those of the dataclass.
     """
-    hints, texts = get_type_hints(kind, include_extras=True), _help_texts(kind)
+    hints, texts = get_type_hints(kind, include_extras=True), field_texts(kind)
     added = [_parameter(one, hints[one.name], texts[one.name], defaults) for one in fields(kind)]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -69,19 +69,3 @@ def _parameter(
 
 def _is_argument(parameter: inspect.Parameter) -> bool:
     return isinstance(parameter.annotation.__metadata__[0], ArgumentInfo)
-
-
-def _help_texts(kind: type) -> dict[str, str]:
-    """Return the string under each field, of the class and of those that it inherits from."""
-    texts: dict[str, str] = {}
-    for one in kind.__mro__[:-1]:
-        (definition,) = ast.parse(inspect.getsource(one)).body
-        body = getattr(definition, "body", [])
-        for field, text in pairwise(body):
-            match field, text:
-                case (
-                    ast.AnnAssign(target=ast.Name(id=name)),
-                    ast.Expr(value=ast.Constant(value=str(words))),
-                ):
-                    texts.setdefault(name, " ".join(words.split()))
-    return texts

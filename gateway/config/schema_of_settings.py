@@ -6,15 +6,14 @@ descriptions the texts under their fields, so that nothing is stated twice.
 
 from __future__ import annotations
 
-import ast
 import inspect
 from dataclasses import MISSING, fields, is_dataclass
-from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from gateway.config.tables import LISTED, NAMED, RULES, TABLES
+from gateway.field_texts import field_texts
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _LIMITS = {"ge": "minimum", "le": "maximum"}
@@ -39,7 +38,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _table(kind: type, place: tuple[str, ...]) -> dict[str, Any]:
-    texts, defaults = _descriptions(kind), _defaults(kind)
+    texts, defaults = field_texts(kind), _defaults(kind)
     properties: dict[str, Any] = {}
     for name, rule in RULES[kind].items():
         if (listed := LISTED.get((*place, name))) is not None:
@@ -87,17 +86,3 @@ def _defaults(kind: type) -> dict[str, Any]:
 
 def _as_json(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
-
-
-@lru_cache
-def _descriptions(kind: type) -> dict[str, str]:
-    """Return the text under each field of a settings class."""
-    (module,) = ast.parse(inspect.getsource(kind)).body
-    assert isinstance(module, ast.ClassDef)
-    texts = {}
-    for field, below in zip(module.body, module.body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            match below:
-                case ast.Expr(value=ast.Constant(value=str(text))):
-                    texts[field.target.id] = " ".join(text.split())
-    return texts

@@ -343,10 +343,10 @@ def test_worklist_is_a_model_of_find() -> None:
     assert program.popen.returncode == 0
 
 
-def terminal(*arguments: object) -> tuple[int, str]:
+def terminal(*arguments: object, width: int = 160) -> tuple[int, str]:
     """Run a command with a terminal for its outputs; the exit status, and what it showed."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     shown = b""
     process = subprocess.Popen(
         [COMMAND, *map(str, arguments)],
@@ -425,3 +425,48 @@ def test_host_that_is_none(host: str) -> None:
     assert program.popen.returncode == 1
     assert f"no connection to {host}:1" in program.err.text
     assert "Traceback" not in program.err.text
+
+
+LONG_UID = "1.2.826.0.1." + "9" * 52
+
+
+def _long_match(acceptor: Acceptor) -> None:
+    acceptor.accept()
+    message = acceptor.message()
+    uid = wire.element(0x000D, LONG_UID.encode(), group=0x0020)
+    acceptor.respond(message, 0xFF00, explicit_patient_id() + _explicit(uid, b"UI"))
+    acceptor.respond(message, 0)
+    acceptor.release()
+
+
+def _explicit(element: bytes, vr: bytes) -> bytes:
+    """The element of an implicit VR data set in explicit VR."""
+    return element[:4] + vr + element[4:6] + element[8:]
+
+
+@pytest.mark.parametrize("width", [40, 160])
+def test_find_never_cuts_a_uid(width: int) -> None:
+    with scripted(_long_match) as address:
+        status, shown = terminal("find", *address, width=width)
+    assert status == 0
+    assert LONG_UID in shown
+    assert ("│" in shown) == (width == 160)
+
+
+def test_find_shows_chosen_columns_and_csv() -> None:
+    with scripted(_long_match) as address:
+        program = run_cli("find", *address, "--columns", "StudyInstanceUID,PatientID", "--csv")
+    assert program.out.lines[:2] == ["StudyInstanceUID,PatientID", f"{LONG_UID},P\\x1b1"]
+
+
+def test_a_column_that_does_not_exist() -> None:
+    program = run_cli("find", "127.0.0.1", 1, "--columns", "PatientNam")
+    assert program.popen.returncode == 2
+    assert "did you mean PatientName" in program.err.text
+
+
+def test_the_destination_of_a_move_is_named_once() -> None:
+    for wrong in ([], ["A", "--dest", "B"]):
+        program = run_cli("move", "127.0.0.1", 1, *wrong, "-k", "PatientID=1")
+        assert program.popen.returncode == 2
+        assert "name the destination once" in program.err.text
