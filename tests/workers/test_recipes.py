@@ -19,6 +19,7 @@ import workers
 from gateway import evt
 from gateway.config import load
 from gateway.sdk import testing
+from gateway.settings import STOCK_WORKERS
 from gateway.uid import KEYWORDS
 from tests.conftest import short_folder
 from tests.documents import samples, write_modules
@@ -51,7 +52,7 @@ def test_every_configuration_is_valid(sample, tmp_path):
     file = tmp_path / "gateway.toml"
     file.write_text(sample.code)
     settings = load(file, environment={})
-    (mine,) = settings.workers.keys() - {"storage", "query", "retrieve"}
+    (mine,) = settings.workers.keys() - set(STOCK_WORKERS)
     assert settings.workers[mine].worker == f"{mine}:worker"
     assert mine in RECIPES
 
