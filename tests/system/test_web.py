@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 PAGE = re.compile(r"page for operators: (?P<url>http://(?P<place>127\.0\.0\.1:\d+)/\?token=\S+)")
 DEPLOY = Path(__file__).parents[2] / "deploy/README.md"
+CONSOLE = ":CONSOLE"
+"""In each line of the browser's log that the page's console has."""
 CONFIG = "[workers.web]\nenabled = true\n[web]\nport = 0\n"
 
 
@@ -46,6 +51,27 @@ def get(url: str, **headers: str) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
+def dom_of(url: str, folder: Path) -> tuple[str, str]:
+    """The document as a browser has it after some seconds, and what it logged."""
+    browser = shutil.which("chromium")
+    assert browser is not None
+    done = subprocess.run(
+        [
+            browser,
+            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+            *("--enable-logging=stderr", "--log-level=0", "--virtual-time-budget=5000"),
+            *(f"--user-data-dir={folder / 'profile'}", "--dump-dom", url),
+        ],
+        capture_output=True,
+        timeout=WALL,
+        check=False,
+        env=os.environ | {"HOME": str(folder)},
+    )
+    said = done.stderr.decode(errors="replace")
+    assert done.returncode == 0, said
+    return done.stdout.decode(), said
+
+
 def metrics(page: re.Match) -> dict:
     _, text = get(f"http://{page['place']}/metrics")
     return {
@@ -56,15 +82,27 @@ def metrics(page: re.Match) -> dict:
 
 
 def test_serve_prints_an_address_that_opens_the_page(page: re.Match) -> None:
-    assert get(page["url"])[0] != 401
+    status, text = get(page["url"])
+    assert (status, "<title>DICOM gateway</title>" in text) == (200, True)
     assert get(f"http://{page['place']}/")[0] == 401
     assert get(f"http://{page['place']}/?token=wrong")[0] == 401
 
 
-def test_a_foreign_name_gets_nothing(page: re.Match) -> None:
-    for path in ("/metrics", "/livez", "/"):
-        status, text = get(f"http://{page['place']}{path}", Host="evil.example")
-        assert (status, "evil.example" in text) == (403, True)
+PATHS = ["/", "/status", "/static/page.js", "/metrics", "/livez", "/readyz"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_foreign_name_gets_nothing(page: re.Match, path: str) -> None:
+    status, text = get(f"http://{page['place']}{path}", Host="evil.example")
+    assert (status, "evil.example" in text) == (403, True)
+    status, _ = get(f"http://{page['place']}{path}", Origin="http://evil.example")
+    assert status == 403
+
+
+@pytest.mark.parametrize("path", PATHS[:3])
+def test_without_the_token_there_is_no_page(page: re.Match, path: str) -> None:
+    assert get(f"http://{page['place']}{path}")[0] == 401
+    assert get(f"http://{page['place']}{path}", Cookie="dicom_gateway_token=wrong")[0] == 401
 
 
 def wait_ready(page: re.Match, status: int, reasons: list[str]) -> None:
@@ -133,3 +171,18 @@ def test_the_documented_metrics_are_those_that_are_told(page: re.Match) -> None:
         assert kind == family.type
         for sample in family.samples:
             assert set(sample.labels) - {"le"} == labels
+
+
+@pytest.mark.peer("chromium")
+def test_a_browser_shows_state_processes_and_peers(
+    gateway: Gateway, page: re.Match, tmp_path: Path
+) -> None:
+    host, port = gateway.address
+    assert run_cli("echo", host, port, "--aet", '<b>CT"1').wait() == 0
+    procfs.until(lambda: '<b>CT"1' in str(metrics(page)), what="the peer in the metrics")
+    shown, said = dom_of(page["url"], tmp_path)
+    assert CONSOLE not in said, said
+    assert re.search(r'id="state" class="state good"[^>]*>ok</p>', shown), shown
+    for text in ("storage-0", "EVT_C_STORE", '&lt;b&gt;CT"1'):
+        assert text in shown
+    assert "<b>CT" not in shown

@@ -13,11 +13,11 @@ from starlette.applications import Starlette
 from gateway.sdk import ConfigError, Worker, evt
 from gateway.settings import TlsSettings, WebSettings, from_map
 from gateway.tls import load
+from workers.web import pages, probes
 from workers.web.access import Access, token_in
 from workers.web.application import Guarded
 from workers.web.collector import Collector
 from workers.web.health import Health
-from workers.web.probes import routes
 from workers.web.web_server import WebServer
 
 if TYPE_CHECKING:
@@ -64,16 +64,18 @@ class Web:
         assert context.run_dir is not None
         self._health = health = Health(context.gateway_status)
         health.start()
-        probes, local = routes(self.collector, health), is_loopback(settings.host)
+        local = is_loopback(settings.host)
+        asked = probes.routes(self.collector, health)
+        shown = [*asked, *pages.routes(self.collector, health)]
         token = token_in(context.run_dir)
         access = Access(token, settings.names, is_local=local)
-        page = Guarded(Starlette(routes=probes), access, is_local=local)
+        page = Guarded(Starlette(routes=shown), access, is_local=local)
         files = TlsSettings(settings.certificate, settings.key)
         tls = load(files) if settings.certificate else None
         self._serve(Listener("page", page, settings.host, settings.port, tls, f"/?token={token}"))
         if settings.probes:
             host, _, port = settings.probes.rpartition(":")
-            self._serve(Listener("probes", Starlette(routes=probes), host.strip("[]"), int(port)))
+            self._serve(Listener("probes", Starlette(routes=asked), host.strip("[]"), int(port)))
 
     def _serve(self, listener: Listener) -> None:
         """Serve at an address, at once or, if it is taken, as soon as it is free."""
