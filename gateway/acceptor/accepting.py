@@ -16,8 +16,8 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gateway.acceptor.memory import give_back_memory
 from gateway.acceptor.waiting import WaitingConnections
+from gateway.memory import give_back_memory
 
 if TYPE_CHECKING:
     import socket

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.acceptor.memory import give_back_memory
 from gateway.acceptor.shares import Ledger
+from gateway.memory import give_back_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -27,6 +27,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from gateway.memory import give_back_memory
 from gateway.sdk.handler_answers import TOO_LATE
 from gateway.sdk.handler_caller import HandlerCaller
 from gateway.sdk.handler_loop import HandlerLoop
@@ -62,8 +63,10 @@ class Executor:
         extend: Callable[[str], None] = lambda _token: None,
         routes: Routes | None = None,
         called: Callable[[str, float], None] = lambda _event, _seconds: None,
+        release: Callable[[], None] = give_back_memory,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._release = release
         self._concurrency = concurrency
         self._send = send
         self._called = called
@@ -71,6 +74,8 @@ class Executor:
         self._caller = HandlerCaller(
             send, send_many, extend, routes=routes or Routes(), loop=loop, clock=clock
         )
+        self._has_worked = False
+        """A handler was called since memory was given back."""
         self._jobs: dict[str, HandlerJob] = {}
         self._batches: defaultdict[str, BatchQueue] = defaultdict(BatchQueue)
         """The queue of each event that has a batch handler."""
@@ -173,6 +178,15 @@ class Executor:
         with self._changed:
             return len(self._jobs)
 
+    def rest(self) -> None:
+        """Give back the memory of large requests, if nothing is in hand; to be called regularly.
+
+        While requests follow each other it is kept, because the next ones need it.
+        """
+        if self._has_worked and not self.in_hand:
+            self._has_worked = False
+            self._release()
+
     def tick(self) -> bool:
         """Abandon requests past their deadline; return True once a handler is past its grace."""
         now = self._clock()
@@ -250,6 +264,7 @@ class Executor:
                 begun = self._clock()
                 self._caller.perform(call)
                 self._called(call.jobs[0].event.name, self._clock() - begun)
+                self._has_worked = True
                 self._put_down(call)
                 if call.given_up:
                     return

@@ -205,6 +205,7 @@ class Session:
 
     def _beat(self) -> None:
         self.on_beat(self)
+        self._executor.rest()
         if self._client is not None:
             self._measuring.tell(self._client)
 

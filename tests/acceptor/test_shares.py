@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.acceptor.budget import MUCH, Budget, UnfinishedAsk
-from gateway.acceptor.memory import give_back_memory
 from gateway.acceptor.places import Board, Places
 from gateway.acceptor.requests import _slow_down
 from gateway.acceptor.shares import Holder, Ledger, Origins, Pace
 from gateway.acceptor.waiting import WaitingConnections
+from gateway.memory import give_back_memory
 from gateway.settings import LimitsSettings
 from tests.patience import WALL
 

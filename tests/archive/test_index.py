@@ -340,6 +340,7 @@ MATCHES = [
     ("StudyTime", "1015", "101500-", True),
     ("AcquisitionDateTime", "20240131101530+0100", "20240131091530", True),
     ("AcquisitionDateTime", "20240131101530", "202401-202402", True),
+    ("AcquisitionDateTime", "20240131101530", "202401 - 202402", True),
     ("AcquisitionDateTime", "20240131101530", "20240131101531-", False),
     ("AcquisitionDateTime", "20240131101530", "-20240131101530", True),
     ("AcquisitionDateTime", "20240131101530-0500", "20240131151530", True),

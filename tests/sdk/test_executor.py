@@ -548,3 +548,23 @@ def test_a_call_waits_for_a_thread_while_the_system_has_none(acceptor, loop, clo
     assert acceptor.payload()["status"] == 0xA700
     executor.stop()
     assert executor.drain(WAIT)
+
+
+def test_memory_is_given_back_after_work_and_not_in_between(acceptor, loop):
+    given_back = queue.SimpleQueue()
+    executor = Executor(1, acceptor.send, loop=loop, release=lambda: given_back.put("once"))
+    executor.start()
+    executor.rest()
+    assert given_back.empty(), "nothing was done yet"
+    go = threading.Event()
+    submit(executor, lambda event: go.wait(WAIT) and 0x0000, event=evt.EVT_C_ECHO)
+    executor.rest()
+    assert given_back.empty(), "a request is in hand"
+    go.set()
+    assert acceptor.payload()["status"] == 0x0000
+    assert executor.drain(WAIT)
+    executor.rest()
+    executor.rest()
+    assert given_back.get_nowait() == "once"
+    assert given_back.empty()
+    executor.stop()

@@ -17,7 +17,7 @@ from workers.archive.stored_text import LONGEST, bounded, spellings
 _LISTED = frozenset({"UI", "CS"})
 """VRs whose keys may have more than one value: UIDs and, because many peers do it, codes."""
 _DT = r"\d{4,14}(?:\.\d{1,6})?(?:[+-](?:0\d|1[0-4])\d\d)?"
-_DT_RANGE = re.compile(rf"({_DT})?-({_DT})?")
+_DT_RANGE = re.compile(rf"({_DT})? *- *({_DT})?")
 _DT_SINGLE = re.compile(_DT)
 
 
