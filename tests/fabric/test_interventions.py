@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 import sys
+import threading
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -428,6 +430,33 @@ def test_a_silent_acceptor_is_not_waited_for(run_dir: Path) -> None:
             async with acceptor(run_dir, 1) as server, members(member):
                 await server.ask_once("EVT_C_ECHO", {}, assoc=b"")
                 assert member.client.acceptors == ["acceptor-1"]
+
+    asyncio.run(scene())
+
+
+def test_an_acceptor_that_was_held_up_is_joined_after_all(run_dir: Path) -> None:
+    class Told(logging.Handler):
+        def __init__(self) -> None:
+            super().__init__()
+            self.silent = threading.Event()
+
+        def emit(self, record: logging.LogRecord) -> None:
+            if "is silent" in record.getMessage():
+                self.silent.set()
+
+    async def scene() -> None:
+        member, told = Member(run_dir, reply=echo), Told()
+        logging.getLogger("gateway.fabric").addHandler(told)
+        try:
+            async with acceptor(run_dir) as server:
+                start = asyncio.create_task(member.start())
+                await asyncio.sleep(0)  # the start runs in a thread from here on
+                assert told.silent.wait(WAIT)  # meanwhile this loop, the acceptor's, stands still
+                await start
+                await server.ask_once("EVT_C_ECHO", {}, assoc=b"")
+                await member.stop()
+        finally:
+            logging.getLogger("gateway.fabric").removeHandler(told)
 
     asyncio.run(scene())
 

@@ -81,6 +81,8 @@ class Membership:
         self._heartbeat = settings.heartbeat
         self._silent: set[str] = set()
         """Acceptors that were silent. They are asked again, but delay no others."""
+        self._living = False
+        """Whether there was an acceptor that lives, silent or not, at the last look."""
         self._change: BindingChange | None = None
         self._superseded_at: float | None = None
         self._active = False
@@ -187,6 +189,7 @@ class Membership:
         for one in found:
             if one.name not in self.links and one.lives:
                 self._connect(one, now)
+        self._living = bool(self.links)
 
     def _connect(self, one: address.AcceptorAddress, now: float) -> None:
         link = Link(self._context, one, self._settings.high_water_mark, self._loop.wake)
@@ -282,7 +285,7 @@ class Membership:
         silence = MISSED * self._heartbeat
         if self._active and not self.links:
             self._tell(LeaseState.LOST, f"no acceptor is left at {self._run_dir}")
-        elif not self._active and not self.links and now - self._born >= silence:
+        elif not self._active and not self._living and now - self._born >= silence:
             self._fail(address.nobody(self._run_dir))
         if self._superseded_at is None:
             return
