@@ -248,6 +248,8 @@ class Statement:
             self._parameters += [prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)]
             start = head(column) if column in _HEADED else column
             text = f"{start} >= ? AND {start} < ? AND "
+        elif pattern.strip("*"):  # second groups of names are mostly empty
+            text = f"{column} <> '' AND "
         self._parameters.append(like(pattern))
         return f"({text}{column} LIKE ? ESCAPE '\\')"
 
