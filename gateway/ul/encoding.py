@@ -80,11 +80,25 @@ class Reader:
     def items(self) -> Iterator[tuple[int, Reader]]:
         """Yield the type of each remaining item, and a reader of its value."""
         names: dict[int, str] = {}
-        while self.left:
-            kind, length = _ITEM_HEADER.unpack(self.take(4))
-            self._count()
+        for kind, value in self.values():
             name = names.get(kind) or names.setdefault(kind, f"{self.name} > {kind:02X}H")
-            yield kind, Reader(self.take(length), name, self._room)
+            yield kind, Reader(value, name, self._room)
+
+    def values(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the type and the value of each remaining item."""
+        data, room, end = self._data, self._room, len(self._data)
+        while (begin := self._position) < end:
+            if end - begin < _ITEM_HEADER.size:
+                self.take(_ITEM_HEADER.size)  # raises
+            kind, length = _ITEM_HEADER.unpack_from(data, begin)
+            begin += _ITEM_HEADER.size
+            self._position = begin + length
+            if self._position > end:
+                raise invalid(f"{self.name}: {length} bytes are needed, {end - begin} are left")
+            if not room[0]:
+                self._count()  # raises
+            room[0] -= 1
+            yield kind, data[begin : begin + length]
 
     def uids(self) -> Iterator[str]:
         """Yield the UIDs of a list that follows its 2-byte length; each counts as an item."""

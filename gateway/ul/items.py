@@ -58,11 +58,11 @@ class PresentationContextRQ:
     def decode(cls, reader: Reader) -> PresentationContextRQ:
         context_id = reader.take(4)[0]
         abstract, transfer = [], []
-        for kind, item in reader.items():
-            if kind == ABSTRACT_SYNTAX:
-                abstract.append(encoding.decode_text(item.rest()))
-            elif kind == TRANSFER_SYNTAX:
-                transfer.append(encoding.decode_text(item.rest()))
+        for kind, value in reader.values():
+            if kind == TRANSFER_SYNTAX:
+                transfer.append(encoding.decode_text(value))
+            elif kind == ABSTRACT_SYNTAX:
+                abstract.append(encoding.decode_text(value))
         if len(abstract) != 1:
             raise encoding.invalid(f"context {context_id} has {len(abstract)} abstract syntaxes")
         return cls(context_id, abstract[0], tuple(transfer))
@@ -105,8 +105,8 @@ class PresentationContextAC:
     def decode(cls, reader: Reader) -> PresentationContextAC:
         context_id, _, code, _ = reader.take(4)
         syntaxes = [
-            encoding.decode_text(item.rest())
-            for kind, item in reader.items()
+            encoding.decode_text(value)
+            for kind, value in reader.values()
             if kind == TRANSFER_SYNTAX
         ]
         result = ContextResult(code) if code in _RESULTS else code
@@ -152,9 +152,10 @@ class RoleSelection:
 
     @classmethod
     def decode(cls, reader: Reader) -> RoleSelection:
-        role = cls(reader.uid(), reader.uint8() == 1, reader.uint8() == 1)
-        reader.end()
-        return role
+        value = reader.rest()
+        if len(value) < 4 or len(value) != 4 + int.from_bytes(value[:2], "big"):
+            raise encoding.invalid(f"{reader.name}: {len(value)} bytes are no UID and two roles")
+        return cls(encoding.decode_text(value[2:-2]), value[-2] == 1, value[-1] == 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,8 +164,9 @@ def negotiate(
     identity = _answer_identity(proposed, answers.user_identity)
     if isinstance(identity, AAssociateRJ):
         return identity
-    roles = {role.sop_class_uid: role for role in proposed.roles}
-    granted = _granted_roles(proposed.roles, policy)
+    used = {context.abstract_syntax for context in request.presentation_contexts}
+    roles = {role.sop_class_uid: role for role in proposed.roles if role.sop_class_uid in used}
+    granted = _granted_roles(roles.values(), policy)
     contexts = tuple(
         _without_role(
             _answer_context(c, policy, granted.get(c.abstract_syntax)),
@@ -277,7 +278,7 @@ def least(*limits: int) -> int:
 def _granted_roles(proposed: Iterable[RoleSelection], policy: Policy) -> dict[str, RoleSelection]:
     """Return the answers to role selection, by SOP class (PS3.7 D.3.3.4)."""
     answers = {}
-    for role in {role.sop_class_uid: role for role in proposed}.values():
+    for role in proposed:
         uid = role.sop_class_uid
         if (may := policy.roles(uid)) is None:
             continue
