@@ -1,4 +1,4 @@
-/* Associations of the sender: set up and released on blocking sockets. */
+/* Associations of the sender and the taker: set up and released on blocking sockets. */
 
 #ifndef REQUESTOR_H
 #define REQUESTOR_H
@@ -19,6 +19,8 @@ enum { CONTEXT = 1, LONGEST_PDU = 1 << 20, SHORTEST_PDU = 64, PATIENCE = 20 };
 struct target {
     int port;
     const char *sop_class, *transfer_syntax, *called;
+    uint32_t max_pdu; /* what the peer may send */
+    const char *taken, *taken_syntax; /* a SOP class of which instances come back by C-GET; or NULL */
 };
 
 static char reason[256]; /* the first thing that went wrong */
@@ -30,27 +32,48 @@ static void why(const char *format, ...) {
     va_end(values);
 }
 
+static uint8_t *put_context(uint8_t *at, int id, const char *sop_class, const char *syntax) {
+    uint8_t context[256] = {id};
+    uint8_t *end = put_item(context + 4, 0x30, sop_class, strlen(sop_class));
+    end = put_item(end, 0x40, syntax, strlen(syntax));
+    return put_item(at, 0x20, context, end - context);
+}
+
+/* The role of an SCP for a SOP class (PS3.7 D.3.3.4), at the end of the user information item. */
+static uint8_t *put_role(uint8_t *user, uint8_t *at, const char *sop_class) {
+    uint8_t role[80] = {0};
+    size_t length = strlen(sop_class);
+    put16(role, length);
+    memcpy(role + 2, sop_class, length);
+    role[length + 3] = 1;
+    at = put_item(at, 0x54, role, length + 4);
+    put16(user + 2, at - user - 4);
+    return at;
+}
+
 static size_t make_request(const struct target *to, uint8_t *pdu) {
-    uint8_t *at = pdu + PDU_HEADER, context[256] = {CONTEXT};
+    uint8_t *at = pdu + PDU_HEADER;
     memset(at, 0, 68);
     memset(at + 4, ' ', 32);
     at[1] = 1;
     memcpy(at + 4, to->called, strlen(to->called));
     memcpy(at + 20, "BENCH", 5);
     at = put_item(at + 68, 0x10, application_context, sizeof application_context - 1);
-    uint8_t *end = put_item(context + 4, 0x30, to->sop_class, strlen(to->sop_class));
-    end = put_item(end, 0x40, to->transfer_syntax, strlen(to->transfer_syntax));
-    at = put_user(put_item(at, 0x20, context, end - context), 16384);
+    at = put_context(at, CONTEXT, to->sop_class, to->transfer_syntax);
+    if (to->taken) at = put_context(at, CONTEXT + 2, to->taken, to->taken_syntax);
+    uint8_t *user = at;
+    at = put_user(at, to->max_pdu);
+    if (to->taken) at = put_role(user, at, to->taken);
     put_pdu_header(pdu, ASSOCIATE_RQ, at - pdu - PDU_HEADER);
     return at - pdu;
 }
 
-/* The maximum length of an A-ASSOCIATE-AC that accepted our context; 0: it did not. */
+/* The maximum length of an A-ASSOCIATE-AC that accepted our contexts; 0: it did not. */
 static uint32_t read_accept(const uint8_t *pdu, size_t length) {
     uint32_t limit = LONGEST_PDU;
-    bool accepted = false;
+    bool accepted = true;
     for (const uint8_t *at = pdu + 74, *end = pdu + length; at + 4 <= end; at += 4 + get16(at + 2)) {
-        if (at[0] == 0x21) accepted = at[6] == 0;
+        if (at[0] == 0x21) accepted &= at[6] == 0;
         if (at[0] != 0x50) continue;
         for (const uint8_t *sub = at + 4; sub + 8 <= end; sub += 4 + get16(sub + 2))
             if (sub[0] == 0x51 && get32(sub + 4) > 0) limit = get32(sub + 4);

@@ -1,193 +1,168 @@
-"""Instances a second of a C-GET and a C-MOVE: `python -m tests.bench retrieve`.
+"""C-GET, C-MOVE and C-FIND beside dcmqrscp and Orthanc: `python -m tests.bench retrieve`.
 
-The instances are those of one study in the archive; the peer takes them and writes nothing. With
-`--before`, a checkout of an earlier commit answers the same in turn, in the same run.
+One study is in the archive of each; each association retrieves all of it, or asks for all of its
+instances. The client takes what comes and keeps nothing, and the bare sink is the destination. With
+`--before`, a checkout of an earlier commit answers in the same run.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import threading
-import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.bench import tree
+from tests.bench.archives import DCMTK, ORTHANC, OURS, archives
 from tests.bench.figures import size_of, size_text
+from tests.bench.programs import compiled
 from tests.bench.rows import show
-from tests.conftest import running
-from tests.patience import WALL
-from tests.peers import instances, sender, wire
-from tests.peers.raw import RawAcceptor, RawPeer
-from tests.requestor.scripted import Acceptor
+from tests.bench.scratch import scratch, settle
+from tests.bench.sending import FIRST, FailedError, Plan, Sender, send
+from tests.bench.servers import sink
+from tests.peers import wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-    from tests.peers.raw import Address
+    from tests.bench.scratch import Prepared, Scratch
+    from tests.bench.servers import Running, Server
 
-MOVE, GET = "1.2.840.10008.5.1.4.1.2.2.2", "1.2.840.10008.5.1.4.1.2.2.3"
-FIELDS = {MOVE: 0x0021, GET: 0x0010}
-PENDING = 0xFF00
-_LONGEST = 1 << 20
-
-
-def take(peer: RawPeer, count: Callable[[], None]) -> int | None:
-    """Answer and count C-STOREs; return the status of a final response.
-
-    It is None if the association ends first.
-    """
-    message_id, uid = b"", b""
-    while isinstance(got := peer.recv_pdu(), bytes) and got[:1] == b"\x04":
-        for context_id, header, data in wire.parse_pdvs(got):
-            if header & 1:
-                elements = wire.parse_command(data)
-                message_id = elements.get(0x0110, b"")
-                uid = elements.get(0x1000, b"")
-                if not message_id and (status := wire.status_of(data)) != PENDING:
-                    return status
-            elif header & 2 and message_id:
-                count()
-                peer.send(wire.message(context_id, _success(message_id, uid)))
-    if got == wire.release_rq():
-        peer.send(wire.release_rp())
-    return None
-
-
-def _success(message_id: bytes, uid: bytes) -> bytes:
-    return wire.command_set(
-        wire.element(0x0002, wire.uid_value(wire.CT)),
-        wire.element(0x0100, wire.us(0x8001)),
-        wire.element(0x0120, message_id),
-        wire.element(0x0800, wire.us(wire.NO_DATA_SET)),
-        wire.element(0x0900, wire.us(0)),
-        wire.element(0x1000, uid),
-    )
-
-
-class Destination(threading.Thread):
-    """The destination of C-MOVEs: one association after the other."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.acceptor = RawAcceptor()
-        self.stored = 0
-
-    def run(self) -> None:
-        while True:
-            try:
-                peer = self.acceptor.accept()
-            except OSError:
-                return
-            with peer:
-                Acceptor(peer).accept(max_length=_LONGEST)
-                take(peer, self._count)
-
-    def _count(self) -> None:
-        self.stored += 1
-
-
-def retrieve(address: Address, model: str, study: str) -> tuple[float, int]:
-    """Return the seconds of a C-GET or C-MOVE, and the number of C-STOREs here."""
-    command = wire.command_set(
-        wire.element(0x0002, wire.uid_value(model)),
-        wire.element(0x0100, wire.us(FIELDS[model])),
-        wire.element(0x0110, wire.us(1)),
-        wire.element(0x0600, b"HERE"),
-        wire.element(0x0700, wire.us(0)),
-        wire.element(0x0800, wire.us(1)),
-    )
-    level = wire.element(0x0052, b"STUDY ", group=0x0008)
-    data = level + wire.element(0x000D, wire.uid_value(study), group=0x0020)
-    user = wire.user_information(
-        wire.maximum_length(_LONGEST), wire.implementation(), wire.role(wire.CT, 0, 1)
-    )
-    counted: list[None] = []
-    with RawPeer(address, timeout=10 * WALL) as peer:
-        contexts = wire.context(1, model), wire.context(3, wire.CT, wire.EXPLICIT)
-        peer.associate(*contexts, user=user)
-        started = time.perf_counter()
-        peer.send(wire.message(1, command, data))
-        status = take(peer, lambda: counted.append(None))
-        seconds = time.perf_counter() - started
-        if status != 0:
-            raise RuntimeError(f"the retrieval ended with status {status}")
-        peer.release()
-    return seconds, len(counted)
-
-
-@contextmanager
-def _sources(folder: str) -> Iterator[None]:
-    """Let programs that are started import the gateway from another checkout, if one is given."""
-    before = os.environ.get("PYTHONPATH")
-    if folder:
-        os.environ["PYTHONPATH"] = folder
-    try:
-        yield
-    finally:
-        os.environ.pop("PYTHONPATH", None)
-        if before is not None:
-            os.environ["PYTHONPATH"] = before
+_ROOT = "1.2.840.10008.5.1.4.1.2.2."
+OPERATIONS = {"C-GET": (f"{_ROOT}3", 0x0010), "C-MOVE": (f"{_ROOT}2", 0x0021)}
+OPERATIONS["C-FIND"] = f"{_ROOT}1", 0x0020
+LIMIT = 120.0
+"""Seconds after which a retrieval is given up."""
 
 
 class Rate(NamedTuple):
     """What one retrieval took."""
 
     instances: float
-    """Instances a second."""
+    """Instances, or matches, a second."""
     cpu: float
-    """Seconds of CPU of the whole gateway for each instance."""
+    """Seconds of CPU of the server's processes for each of them."""
+    client: float
+    """The same of the client."""
 
 
-def measure(folder: str, size: int, count: int) -> dict[str, Rate]:
-    """Return the rate of each operation, from a gateway of its own."""
-    destination = Destination()
-    host, port = destination.acceptor.address
-    config = f'[destinations.HERE]\nhost = "{host}"\nport = {port}\n'
-    with destination.acceptor, _sources(folder), running(config) as gateway:
-        destination.start()
-        made = instances.many(count, size=size)
-        if failed := sender.store_all(gateway.address, made).failed:
-            raise RuntimeError(f"{len(failed)} of {count} instances were not stored")
-        study = made[0].uid.rpartition(".")[0] + ".1"
-        rates = {}
-        retrieve(gateway.address, GET, study)  # the files are cached, and the code is warm
-        for name, model in (("C-GET", GET), ("C-MOVE", MOVE)):
-            before = tree.cpu(gateway.pid)
-            seconds, stored = retrieve(gateway.address, model, study)
-            used = tree.cpu(gateway.pid) - before
-            if (stored if model == GET else destination.stored) != count:
-                raise RuntimeError(f"{name} did not bring the {count} instances")
-            rates[name] = Rate(count / seconds, used / count)
+def identifier(operation: str, study: str) -> bytes:
+    """Return the keys of a study, or of all of its instances (C-FIND)."""
+    series = f"{study.rpartition('.')[0]}.2"
+    if operation != "C-FIND":
+        level = wire.element(0x0052, b"STUDY ", group=0x0008)
+        return level + wire.element(0x000D, wire.uid_value(study), group=0x0020)
+    keys = wire.element(0x0018, b"", group=0x0008) + wire.element(0x0052, b"IMAGE ", group=0x0008)
+    keys += wire.element(0x000D, wire.uid_value(study), group=0x0020)
+    keys += wire.element(0x000E, wire.uid_value(series), group=0x0020)
+    return keys + wire.element(0x0013, b"", group=0x0020)
+
+
+def take(server: Running, operation: str, study: str, associations: int, place: Path) -> Sender:
+    """Return a client that performs an operation on each of its associations."""
+    model, field = OPERATIONS[operation]
+    keys = place / f"keys-{operation}"
+    keys.write_bytes(identifier(operation, study))
+    options = {
+        "--port": server.address[1],
+        "--associations": associations,
+        "--model": model,
+        "--field": field,
+        "--identifier": keys,
+    }
+    arguments = (part for pair in options.items() for part in pair)
+    return Sender(compiled("taker"), *arguments, limit=LIMIT)
+
+
+def stored(server: Running, data: Prepared, count: int) -> str:
+    """Store that many instances; return the UID of their study."""
+    send(server.address, Plan(count=count, limit=LIMIT, data=data, first=FIRST))
+    return f"{data.uid.rpartition('.')[0]}.1"
+
+
+def measure(
+    server: Server, place: Scratch, size: int, count: int, associations: tuple[int, ...]
+) -> dict[tuple[str, int], Rate]:
+    """Return the rates by operation and number of associations, of a server that is started."""
+    rates = {}
+    with place.folder() as folder, server.start(folder) as running:
+        study = stored(running, place.prepared(size), count)
+        settle()
+        for operation in OPERATIONS:
+            with take(running, operation, study, 1, folder) as client:
+                client.run()  # the files are cached, and the code is warm
+            for number in associations:
+                rates[operation, number] = _one(running, operation, study, number, folder, count)
     return rates
+
+
+def _one(
+    server: Running, operation: str, study: str, associations: int, folder: Path, count: int
+) -> Rate:
+    with take(server, operation, study, associations, folder) as client:
+        before = tree.cpu(server.pid)
+        outcome = client.run()
+        used = tree.cpu(server.pid) - before
+    wanted = count * associations
+    if outcome.reason or outcome.acknowledged != wanted:
+        got = f"{operation}: {outcome.acknowledged} of {wanted}"
+        raise FailedError(f"{got} {outcome.reason}")
+    return Rate(outcome.rate, used / wanted, outcome.cpu / wanted)
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench retrieve", description=__doc__)
     parser.add_argument("--before", default="", help="a checkout of an earlier commit")
+    parser.add_argument("--only", default="", help="gateway, before, dcmqrscp, orthanc")
     parser.add_argument("--sizes", default="8k,512k")
+    parser.add_argument("--associations", default="1,10")
     parser.add_argument("--count", type=int, default=500, help="instances of the study")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args(arguments)
-    sources = {"before": options.before} if options.before else {}
-    sources["this commit"] = ""
+    numbers = tuple(int(number) for number in options.associations.split(","))
+    only = options.only.split(",") if options.only else []
+    with scratch() as place, place.folder() as folder, sink("--discard")(folder) as destination:
+        servers = [
+            server
+            for server in archives(destination.address[1], options.before)
+            if not only or server.name in only
+        ]
+        for size in map(size_of, options.sizes.split(",")):
+            found: dict[str, list[dict[tuple[str, int], Rate]]] = {}
+            for _ in range(options.rounds):
+                for server in servers:
+                    rates = measure(server, place, size, options.count, numbers)
+                    found.setdefault(server.name, []).append(rates)
+            _print(f"{size_text(size)}, {options.count} instances, {options.rounds} rounds", found)
+
+
+def _print(title: str, found: dict[str, list[dict[tuple[str, int], Rate]]]) -> None:
+    """Print a row for each operation and load: of the faster peer, and of dcmqrscp's CPU."""
+    medians = {
+        name: {key: _median([one[key] for one in rounds]) for key in rounds[0]}
+        for name, rounds in found.items()
+    }
+    heads = ["operation"]
+    for name in medians:
+        heads += [f"{name}, 1/s", "CPU, ms"]
     rows = []
-    for size in map(size_of, options.sizes.split(",")):
-        found: dict[tuple[str, str], list[Rate]] = {}
-        for _ in range(options.rounds):
-            for name, folder in sources.items():
-                for operation, rate in measure(folder, size, options.count).items():
-                    found.setdefault((operation, name), []).append(rate)
-        for (operation, name), rates in sorted(found.items()):
-            base = _median(found[operation, next(iter(sources))])
-            rate = _median(rates)
-            cells = f"{rate.instances:.0f}", f"{rate.instances / base.instances:.2f}"
-            cpu = f"{rate.cpu * 1e3:.2f}", f"{rate.cpu / base.cpu:.2f}"
-            rows.append((operation, size_text(size), name, *cells, *cpu))
-    title = f"{options.count} instances of one study, {options.rounds} rounds"
-    show(title, ("operation", "size", "commit", "instances/s", "ratio", "CPU, ms", "ratio"), rows)
+    for key in next(iter(medians.values())):
+        row = [f"{key[0]} x{key[1]}"]
+        for rates in medians.values():
+            row += [f"{rates[key].instances:.0f}", f"{rates[key].cpu * 1e3:.3f}"]
+        if OURS in medians:
+            row += _ratios(medians, key)
+        rows.append(row)
+    if OURS in medians:
+        heads += ["to the faster peer", "CPU to dcmqrscp"]
+    show(title, heads, rows)
+
+
+def _ratios(medians: dict[str, dict[tuple[str, int], Rate]], key: tuple[str, int]) -> list[str]:
+    ours = medians[OURS][key]
+    peers = [medians[name][key].instances for name in (DCMTK, ORTHANC) if name in medians]
+    speed = f"{ours.instances / max(peers):.2f}" if peers else "-"
+    cpu = f"{ours.cpu / medians[DCMTK][key].cpu:.2f}" if DCMTK in medians else "-"
+    return [speed, cpu]
 
 
 def _median(rates: list[Rate]) -> Rate:

@@ -55,6 +55,7 @@ static struct target target = {
     .sop_class = "1.2.840.10008.5.1.4.1.1.2",
     .transfer_syntax = "1.2.840.10008.1.2.1",
     .called = "ANY-SCP",
+    .max_pdu = 16384,
 };
 static int lane_count = 1;
 static unsigned first = 1000001, count = 1000;

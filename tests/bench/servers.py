@@ -119,11 +119,27 @@ def _dcmtk(folder: Path) -> AbstractContextManager[Running]:
     return _child(*command, port=port, env=os.environ | {"TCP_NODELAY": "1"})
 
 
+def dcmqrscp(folder: Path, *, max_pdu: int, destination: int) -> AbstractContextManager[Running]:
+    """DCMTK's archive, which moves to a port of this machine under the AE title HERE."""
+    database, config, port = folder / "db", folder / "dcmqrscp.cfg", free_port()
+    database.mkdir()
+    config.write_text(
+        f"NetworkTCPPort = {port}\nMaxPDUSize = {max_pdu}\nMaxAssociations = 64\n"
+        f"HostTable BEGIN\nhere = (HERE, 127.0.0.1, {destination})\nHostTable END\n"
+        "VendorTable BEGIN\nVendorTable END\n"
+        f"AETable BEGIN\nGATEWAY {database} R (10, 8192mb) ANY\n"  # asked whether it is there
+        f"ANY-SCP {database} RW (10, 8192mb) ANY\nAETable END\n"
+    )
+    command = [dcmtk.find("dcmqrscp"), "-c", config, "-dhl", "+xe", "-xe"]
+    return _child(*command, port=port, env=os.environ | {"TCP_NODELAY": "1"})
+
+
 def orthanc_program() -> str | None:
     return shutil.which("Orthanc", path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin")
 
 
-def _orthanc(folder: Path) -> AbstractContextManager[Running]:
+def orthanc(folder: Path, **more: object) -> AbstractContextManager[Running]:
+    """Orthanc with its files and index in a folder; `more` settings."""
     port = free_port()
     config = folder / "orthanc.json"
     config.write_text(
@@ -143,6 +159,7 @@ def _orthanc(folder: Path) -> AbstractContextManager[Running]:
                 "DicomAlwaysAllowEcho": True,
                 "DicomAlwaysAllowStore": True,
                 "UnknownSopClassAccepted": True,
+                **more,
             }
         )
     )
@@ -201,7 +218,7 @@ SERVERS = {
     for server in (
         Server("pynetdicom", "pynetdicom, handler writes the file", _pynetdicom, _always),
         Server("dcmtk", "DCMTK storescp +B --fork", _dcmtk, _no_dcmtk),
-        Server("orthanc", "Orthanc, indexed and synced", _orthanc, _no_orthanc),
+        Server("orthanc", "Orthanc, indexed and synced", orthanc, _no_orthanc),
         Server("sink", "bare sink", sink(), _no_sink),
         Server("sink-sync", "bare sink, synced", sink("--sync"), _no_sink),
         Server("gateway-written", "gateway, written", _gateway("written"), _always),

@@ -8,10 +8,11 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.bench import peers, retrieve
+from tests.bench.archives import archives
 from tests.bench.programs import compiled
 from tests.bench.scratch import scratch
 from tests.bench.sending import FIRST, FailedError, Plan, send, sender
-from tests.bench.servers import SERVERS, sink
+from tests.bench.servers import SERVERS, Running, sink
 from tests.peers import procfs, wire
 from tests.peers.raw import RawAcceptor, RawPeer
 
@@ -155,7 +156,43 @@ def test_the_programs_are_compiled_once():
     assert compiled("sink") == compiled("sink")
 
 
-def test_each_retrieval_brings_all_instances():
-    rates = retrieve.measure("", 1024, 20)
-    assert rates.keys() == {"C-GET", "C-MOVE"}
-    assert all(rate.instances > 0 and rate.cpu >= 0 for rate in rates.values())
+@needs_compiler
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gateway",
+        pytest.param("dcmqrscp", marks=pytest.mark.peer("dcmtk")),
+        pytest.param("orthanc", marks=pytest.mark.peer("Orthanc")),
+    ],
+)
+def test_each_archive_gives_all_instances_back(place, name):
+    with place.folder() as folder, sink("--discard")(folder) as destination:
+        (server,) = [one for one in archives(destination.address[1]) if one.name == name]
+        rates = retrieve.measure(server, place, size=1024, count=5, associations=(2,))
+    assert rates.keys() == {("C-GET", 2), ("C-MOVE", 2), ("C-FIND", 2)}
+    assert all(rate.instances > 0 for rate in rates.values())
+
+
+@needs_compiler
+def test_taker_tells_a_retrieval_that_failed(place):
+    with place.folder() as folder, RawAcceptor() as acceptor:
+        asked = retrieve.take(Running(acceptor.address, 0), "C-GET", "1.2.3.1", 1, folder)
+        with acceptor.accept() as peer:
+            peer.recv_pdu()
+            peer.send(wire.associate_ac((1, 0, wire.IMPLICIT), (3, 0, wire.EXPLICIT)))
+            with asked as client:
+                client.begin()
+                peer.recv_pdu()
+                peer.recv_pdu()
+                peer.send(wire.message(1, _failed_get()))
+                outcome = client.outcome()
+    assert (outcome.acknowledged, outcome.reason) == (0, "status 0xA702")
+
+
+def _failed_get():
+    return wire.command_set(
+        wire.element(0x0100, wire.us(0x8010)),
+        wire.element(0x0120, wire.us(1)),
+        wire.element(0x0800, wire.us(wire.NO_DATA_SET)),
+        wire.element(0x0900, wire.us(0xA702)),
+    )

@@ -1,4 +1,4 @@
-/* Bytes of PDUs and command sets, for the sink and the sender (PS3.8 9.3, PS3.7 6.3.1). */
+/* Bytes of PDUs and command sets, for the sink, the sender and the taker (PS3.8 9.3, PS3.7 6.3.1). */
 
 #ifndef WIRE_H
 #define WIRE_H
@@ -8,6 +8,7 @@
 
 enum { ASSOCIATE_RQ = 1, ASSOCIATE_AC, ASSOCIATE_RJ, P_DATA_TF, RELEASE_RQ, RELEASE_RP, ABORT };
 enum { C_STORE_RQ = 0x0001, C_ECHO_RQ = 0x0030, RESPONSE = 0x8000, NO_DATA_SET = 0x0101 };
+enum { C_GET_RQ = 0x0010, C_FIND_RQ = 0x0020, C_MOVE_RQ = 0x0021, MOVE_DESTINATION = 0x0600 };
 enum { AFFECTED_CLASS = 0x0002, COMMAND_FIELD = 0x0100, MESSAGE_ID = 0x0110 };
 enum { RESPONDED_TO = 0x0120, PRIORITY = 0x0700, DATA_SET_TYPE = 0x0800, STATUS = 0x0900 };
 enum { AFFECTED_INSTANCE = 0x1000 };
