@@ -285,6 +285,7 @@ class Executor:
         with self._changed:
             for job in call.jobs:
                 self._jobs.pop(job.token, None)
+            call.jobs = []  # call and jobs refer to each other: large requests are freed here
             self._changed.notify_all()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,14 +157,21 @@ class State:
     descriptors: dict[int, int]
     threads: dict[int, int]
     memory: dict[int, int]
+    kinds: dict[int, Counter[str]]
+    """What the descriptors are of."""
 
     @classmethod
     def of(cls, gateway: Gateway) -> State:
         family = [gateway.pid, *gateway.children()]
+        kinds = {
+            pid: Counter(re.sub(r"\d+", "N", one) for one in procfs.descriptors(pid).values())
+            for pid in family
+        }
         return cls(
-            {pid: len(procfs.descriptors(pid)) for pid in family},
+            {pid: of_one.total() for pid, of_one in kinds.items()},
             {pid: len(list(Path(f"/proc/{pid}/task").iterdir())) for pid in family},
             {pid: procfs.memory(pid) for pid in family},
+            kinds,
         )
 
     def more_than(self, before: State) -> str:
@@ -186,7 +195,11 @@ class State:
                 found.append(f"process {pid} is gone")
                 continue
             if self.descriptors[pid] > count + MORE:
-                found.append(f"{name} has {self.descriptors[pid]} descriptors, had {count}")
+                more = (self.kinds[pid] - before.kinds[pid]).items()
+                found.append(
+                    f"{name} has {self.descriptors[pid]} descriptors, had {count}; more are: "
+                    + ", ".join(f"{number} {kind}" for kind, number in more)
+                )
             if self.threads[pid] > before.threads[pid] + MORE:
                 found.append(f"{name} has {self.threads[pid]} threads, had {before.threads[pid]}")
             if self.memory[pid] > before.memory[pid] + GROWN:

@@ -1,7 +1,9 @@
 import asyncio
+import gc
 import queue
 import sys
 import threading
+import weakref
 
 import pytest
 from pydicom.dataset import Dataset
@@ -568,3 +570,18 @@ def test_memory_is_given_back_after_work_and_not_in_between(acceptor, loop):
     assert given_back.get_nowait() == "once"
     assert given_back.empty()
     executor.stop()
+
+
+def test_what_a_request_held_is_freed_when_it_is_answered(executor, acceptor):
+    gc.disable()  # without a search for cycles
+    try:
+        event = submit(executor, lambda event: 0x0000)
+        held = weakref.ref(event)
+        del event
+        assert acceptor.payload()["status"] == 0x0000
+        assert executor.drain(WAIT)
+        submit(executor, lambda event: 0x0000)  # the thread of the first has gone on
+        assert acceptor.payload()["status"] == 0x0000
+        assert held() is None
+    finally:
+        gc.enable()
