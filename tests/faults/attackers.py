@@ -1,4 +1,4 @@
-"""Peers that mean no good: `python -m tests.faults.attackers NAME HOST PORT SOURCE`.
+"""Peers that mean no good: `python -m tests.faults.attackers NAME HOST PORT SOURCE EVERY`.
 
 Each connects from the address SOURCE, goes on until its standard input is closed, and opens again
 what the gateway closes. They run in a process of their own, with low priority, so that they take no
@@ -170,11 +170,11 @@ ATTACKS: dict[str, Callable[[], list[Bot]]] = {
 
 
 def main() -> None:
-    name, host, port, source = sys.argv[1:]
+    name, host, port, source, every = sys.argv[1:]
     os.nice(10)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    Horde(ATTACKS[name], (host, int(port)), source).run()
+    Horde(lambda: ATTACKS[name]()[:: int(every)], (host, int(port)), source).run()
 
 
 if __name__ == "__main__":

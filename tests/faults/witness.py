@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.faults.attackers import FIND, LEVEL, element
+from tests.faults.request_attackers import request
 from tests.faults.row import BrokenPromise
 from tests.patience import WALL
 from tests.peers import instances, procfs, wire
-from tests.peers.raw import RawPeer
+from tests.peers.raw import RawPeer, association
 from tests.peers.sender import in_parallel, store_all
 
 if TYPE_CHECKING:
@@ -44,9 +46,10 @@ PROJECT = Path(__file__).parents[2]
 
 
 @contextmanager
-def attack(name: str, address: Address, source: str = ATTACKERS) -> Iterator[None]:
-    """Run an attack until the end of the block."""
+def attack(name: str, address: Address, source: str = ATTACKERS, every: int = 1) -> Iterator[None]:
+    """Run every so-manieth of an attack's connections until the end of the block."""
     command = [sys.executable, "-m", "tests.faults.attackers", name, *map(str, address), source]
+    command.append(str(every))
     attackers = subprocess.Popen(command, stdin=subprocess.PIPE, cwd=PROJECT)
     assert attackers.stdin is not None
     try:
@@ -209,7 +212,11 @@ class State:
 
 
 def watch(
-    gateway: Gateway, seconds: float, attacks: list[str], tls: ssl.SSLContext | None = None
+    gateway: Gateway,
+    seconds: float,
+    attacks: list[str],
+    tls: ssl.SSLContext | None = None,
+    every: int = 1,
 ) -> str:
     """Run attacks beside healthy peers; return what was measured, or raise BrokenPromise."""
     witnesses = [Witness(gateway.address, source, tls) for source in (OWN, ATTACKERS)]
@@ -217,13 +224,14 @@ def watch(
         for _ in range(5):
             witness.look()
     _fill_spool(gateway)
-    _under(gateway, min(WARM, seconds), attacks, witnesses)
+    _ask_at_length(gateway)
+    _under(gateway, min(WARM, seconds), attacks, every, witnesses)
     for witness in witnesses:
         witness.forget()
     before = _at_rest(gateway)
     for pid in before.memory:
         procfs.reset_peak(pid)
-    _under(gateway, seconds, attacks, witnesses)
+    _under(gateway, seconds, attacks, every, witnesses)
     peak = {pid: procfs.memory(pid, "VmHWM") for pid in before.memory if procfs.alive(pid)}
     for witness in witnesses:
         witness.close()
@@ -252,6 +260,14 @@ def _fill_spool(gateway: Gateway) -> None:
     in_parallel(24, batch, lambda mine: store_all(gateway.address, mine))
 
 
+def _ask_at_length(gateway: Gateway) -> None:
+    """Send a query that is long: with the first large message ZeroMQ starts threads of its own."""
+    asked = LEVEL + element(0x0010, 0x4000, b"LT", b"a" * 65_530)
+    with association(gateway.address, wire.context(1, FIND, wire.EXPLICIT)) as peer:
+        peer.send(request(0x0020, FIND, 1, data=asked))
+        peer.recv_response()
+
+
 def _at_rest(gateway: Gateway) -> State:
     """Return the state of a gateway once it has not changed for a while, or some seconds later."""
     end, before = time.monotonic() + 10, State.of(gateway)
@@ -264,10 +280,12 @@ def _at_rest(gateway: Gateway) -> State:
     return before
 
 
-def _under(gateway: Gateway, seconds: float, attacks: list[str], witnesses: list[Witness]) -> None:
+def _under(
+    gateway: Gateway, seconds: float, attacks: list[str], every: int, witnesses: list[Witness]
+) -> None:
     if attacks:
-        with attack(attacks[0], gateway.address, f"127.0.0.{1 + len(attacks)}"):
-            _under(gateway, seconds, attacks[1:], witnesses)
+        with attack(attacks[0], gateway.address, f"127.0.0.{1 + len(attacks)}", every):
+            _under(gateway, seconds, attacks[1:], every, witnesses)
         return
     end = time.monotonic() + seconds
     while time.monotonic() < end:

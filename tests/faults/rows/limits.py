@@ -47,9 +47,10 @@ def act(event):
 """
 
 
-def _run(attacks: list[str], options: Options) -> Result:
+def _run(attacks: list[str], options: Options, every: int = 1) -> Result:
     with running(CONFIG) as gateway:
-        return Result(ok=True, runs=1, text=watch(gateway, options.seconds, attacks))
+        text = watch(gateway, options.seconds, attacks, every=every)
+        return Result(ok=True, runs=1, text=text)
 
 
 def _unread_log(options: Options) -> Result:
@@ -96,7 +97,7 @@ ROWS = [
     Row(
         "attack-requests",
         "P4 P5",
-        "a bomb, and all that ask too much, at once",
-        partial(_run, ["bomb", *REQUESTS]),
+        "bombs and all that ask too much at once, each with a quarter of its peers",
+        partial(_run, ["bomb", *REQUESTS], every=4),
     ),
 ]
