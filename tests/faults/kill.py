@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.accountant import Accountant, report
 from tests.conftest import short_folder
-from tests.patience import WALL
+from tests.patience import PATIENCE, WALL
 from tests.peers import instances, procfs
 from tests.peers.process import Gateway
 from tests.peers.raw import echo_ok
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CONFIG = "[fabric]\nheartbeat = 0.2\nlease_grace = 5.0\n"
 ASSOCIATIONS = 4
 VICTIMS = ("acceptor-0", "storage-0", "query-0", "retrieve-0", "supervisor")
-ANSWERED = 1.0
+ANSWERED = 1.0 * PATIENCE
 """Seconds after the fault, or after the process was started again, for an answer to C-ECHO (I5)."""
 CHECKED = 20
 """Rounds between two readings of the whole archive."""
