@@ -13,6 +13,7 @@ import sys
 from gateway import log as logs
 from gateway.acceptor.server import Acceptor
 from gateway.errors import GatewayError
+from gateway.memory import keep_free_memory
 from gateway.process import EXIT_CONFIG, Inherited, inherit
 from gateway.settings import AcceptorSettings, from_map
 
@@ -69,6 +70,7 @@ def main() -> int:
     inherited = inherit()
     settings = from_map(AcceptorSettings, inherited.settings)
     logs.setup(settings.log, settings.name)
+    keep_free_memory()
     return asyncio.run(serve(settings, inherited))
 
 
