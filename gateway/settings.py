@@ -16,6 +16,10 @@ from gateway.policy_settings import PolicySettings
 
 SettingsType = TypeVar("SettingsType")
 
+AUTO = "auto"
+"""In place of a number of acceptors."""
+MOST_ACCEPTORS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class AssociationSettings:
@@ -123,8 +127,8 @@ class ServeSettings:
     """AE title of the gateway, 1 to 16 characters."""
     data: str = "./gateway-data"
     """Directory of the spool, the archive and run/; relative to the working directory."""
-    acceptors: int = 1
-    """Processes that accept associations on the port."""
+    acceptors: int | str = 1
+    """Processes that accept associations on the port; auto: as many as suit the machine."""
     durability: str = "durable"
     """durable: success means synced to disk; written: success means handed to the kernel."""
     drain_timeout: float = 10.0

@@ -358,3 +358,17 @@ def test_how_much_goes_to_a_destination_at_once(tmp_path: Path) -> None:
 
 def test_a_destination_has_the_name_of_an_ae_title(tmp_path: Path) -> None:
     assert "named with an AE title" in wrong(tmp_path, '[destinations]\n"A\\\\B" = "host:104"')
+
+
+@pytest.mark.parametrize(("given", "read_as"), [('"auto"', "auto"), ("4", 4), ('"4"', 4)])
+def test_a_number_of_acceptors_or_auto(tmp_path: Path, given: str, read_as: object) -> None:
+    assert read(tmp_path, f"[gateway]\nacceptors = {given}").gateway.acceptors == read_as
+    text = given.strip('"')
+    assert read(tmp_path, GATEWAY__ACCEPTORS=text).gateway.acceptors == read_as
+
+
+@pytest.mark.parametrize("given", ['"many"', "0", "65", "true", "2.5", '""'])
+def test_any_other_number_of_acceptors_is_refused(tmp_path: Path, given: str) -> None:
+    error = wrong(tmp_path, f"[gateway]\nacceptors = {given}")
+    right = "a whole number from 1 to 64, or auto"
+    assert error == f"gateway.toml: gateway.acceptors = {given}: it must be {right}"

@@ -32,8 +32,10 @@ def command(
     ] = None,
     data: DataOption = None,
     acceptors: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Processes that accept associations.", show_default="1"),
+        str | None,
+        typer.Option(
+            metavar="N", help="Processes that accept associations, or auto.", show_default="1"
+        ),
     ] = None,
 ) -> None:
     """Run a gateway until Ctrl-C or SIGTERM.

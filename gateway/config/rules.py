@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,21 @@ class Rule:
 def whole(low: int, high: int) -> Rule:
     kind = Annotated[int, BeforeValidator(_not_bool), Field(ge=low, le=high)]
     return Rule(kind, f"a whole number from {low} to {high}")
+
+
+def whole_or(word: str, low: int, high: int) -> Rule:
+    """Return the rule for a number, or one word in its place."""
+
+    def check(value: Any) -> Any:
+        number = int(value) if isinstance(value, str) and value.isdecimal() else value
+        if number != word and not (type(number) is int and low <= number <= high):
+            raise ValueError
+        return number
+
+    number = {"type": "integer", "minimum": low, "maximum": high}
+    schema = WithJsonSchema({"anyOf": [number, {"type": "string", "const": word}]})
+    kind = Annotated[int | str, BeforeValidator(check), schema]
+    return Rule(kind, f"a whole number from {low} to {high}, or {word}")
 
 
 def seconds(low: float = 0.1, high: float = 86_400) -> Rule:

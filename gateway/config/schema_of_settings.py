@@ -64,10 +64,15 @@ def _table(kind: type, place: tuple[str, ...]) -> dict[str, Any]:
 
 def _of_rule(kind: Any) -> dict[str, Any]:
     """Return the schema of a value, without what is only pydantic's."""
-    made = TypeAdapter(kind).json_schema()
-    kept = ("type", "items", "minimum", "maximum")
+    return _plain(TypeAdapter(kind).json_schema())
+
+
+def _plain(made: dict[str, Any]) -> dict[str, Any]:
+    kept = ("type", "items", "minimum", "maximum", "const")
     schema: dict[str, Any] = {key: value for key, value in made.items() if key in kept}
     schema |= {ours: made[theirs] for theirs, ours in _LIMITS.items() if theirs in made}
+    if "anyOf" in made:
+        schema["anyOf"] = [_plain(one) for one in made["anyOf"]]
     if isinstance(items := schema.get("items"), dict):
         schema["items"] = {"type": items.get("type", "string")}
     return schema

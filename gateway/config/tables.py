@@ -53,7 +53,7 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "data": rules.text_that(
             lambda text: bool(text) and "\0" not in text, "the path of a directory"
         ),
-        "acceptors": rules.whole(1, 64),
+        "acceptors": rules.whole_or(settings.AUTO, 1, settings.MOST_ACCEPTORS),
         "durability": rules.one_of("durable", "written"),
         "drain_timeout": rules.seconds(0),
         "hang_timeout": rules.seconds(0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,25 @@ class WorkerLaunch:
     durable: bool
 
 
+def acceptor_count(setting: int | str, cores: int) -> int:
+    """Return how many acceptors to start on a machine with so many usable cores.
+
+    An acceptor that receives all it can keeps one core busy, and the workers that answer it nearly
+    another one; on two cores a second acceptor makes both slower (`python -m tests.bench
+    acceptors`). More than eight were never measured.
+    """
+    if isinstance(setting, str):
+        return max(1, min(cores // 2, 8))
+    return setting
+
+
+def _usable_cores() -> int:
+    """Return the cores that this process may use, or all of them where that is not known."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def acceptors(
     settings: Settings, modules: ChildModules, data: Path, listen: int
 ) -> Iterator[ChildSpec]:
@@ -69,7 +89,8 @@ def acceptors(
     """
     expect = tuple(name for name, table in settings.workers.items() if table.enabled)
     workers = RememberedWorkers(expect, settings.fabric.lease_grace)
-    for index in range(settings.gateway.acceptors):
+    number = acceptor_count(settings.gateway.acceptors, _usable_cores())
+    for index in range(number):
         acceptor = AcceptorSettings(
             index=index,
             ae_title=settings.gateway.ae_title,
@@ -80,7 +101,7 @@ def acceptors(
             drain_timeout=settings.gateway.drain_timeout,
             durable=is_durable(settings),
             tls=_tls(settings.tls),
-            acceptors=settings.gateway.acceptors,
+            acceptors=number,
             association=settings.association,
             limits=settings.limits,
             policy=settings.policy,
