@@ -24,14 +24,16 @@ CLIENT_LIMIT = 5.0
 """Seconds that a client and the gateway wait for each other."""
 
 
-def ask(run_dir: Path, what: str) -> dict[str, Any]:
+def ask(run_dir: Path, what: str, limit: float = CLIENT_LIMIT) -> dict[str, Any]:
     """Have the gateway of this run directory do something, and return what it says.
+
+    `limit`: seconds to wait for the answer.
 
     Raises GatewayError if it does not answer, as one that hangs.
     """
     try:
         with short_path(run_dir) as path, socket.socket(socket.AF_UNIX) as peer:
-            peer.settimeout(CLIENT_LIMIT)
+            peer.settimeout(limit)
             peer.connect(path)
             peer.sendall(json.dumps({"do": what}).encode() + b"\n")
             with peer.makefile("rb") as stream:

@@ -92,12 +92,17 @@ def setup(
     handler.setFormatter(_FORMATTERS[settings.format](process))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(settings.level.upper())
+    set_level(settings)
     # pydicom puts values of data sets into its messages and warnings.
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     warnings.showwarning = _warned
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
+
+
+def set_level(settings: LogSettings) -> None:
+    """Log with another level from now on."""
+    logging.getLogger().setLevel(settings.level.upper())
 
 
 class _Text(logging.Formatter):

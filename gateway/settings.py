@@ -300,6 +300,8 @@ class AcceptorSettings:
     spool_dir: str
     data_dir: str = ""
     """Another directory whose disk must have free space; empty: none."""
+    revision: int = 1
+    """The number of the configuration: each reload adds one."""
     expect: tuple[str, ...] = ()
     """Names of the configured workers; requests wait until they have registered."""
     remembered: tuple[RememberedWorker, ...] = ()
@@ -351,6 +353,8 @@ class WorkerSettings:
     """0: one more than the highest that the acceptors know."""
     run_dir: str
     data_dir: str
+    revision: int = 1
+    """The number of the configuration: each reload adds one."""
     path: tuple[str, ...] = ()
     """Directories to put in front of sys.path."""
     concurrency: int = 0

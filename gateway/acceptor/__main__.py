@@ -9,13 +9,18 @@ import shutil
 import signal
 import socket
 import sys
+from typing import TYPE_CHECKING, Any
 
 from gateway import log as logs
 from gateway.acceptor.server import Acceptor
 from gateway.errors import GatewayError
 from gateway.memory import keep_free_memory
+from gateway.orders import ReloadOrders
 from gateway.process import EXIT_CONFIG, Inherited, inherit
 from gateway.settings import AcceptorSettings, from_map
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 log = logging.getLogger("gateway.acceptor")
 
@@ -27,6 +32,9 @@ async def serve(settings: AcceptorSettings, inherited: Inherited) -> int:
     """Serve until SIGTERM or the end of the supervisor; return the exit status."""
     loop = asyncio.get_running_loop()
     leave = asyncio.Event()
+    reloading = ReloadOrders(
+        settings.revision, inherited.report, lambda values: prepare(acceptor, values)
+    )
 
     def take_orders() -> None:
         if (orders := inherited.read_orders()) is None:
@@ -34,7 +42,10 @@ async def serve(settings: AcceptorSettings, inherited: Inherited) -> int:
             leave.set()
             return
         for order in orders:
-            acceptor.drain(bool(order.get("drain")))
+            if "drain" in order:
+                acceptor.drain(bool(order["drain"]))
+            else:
+                reloading.take(order)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leave.set)
@@ -49,7 +60,7 @@ async def serve(settings: AcceptorSettings, inherited: Inherited) -> int:
     gc.collect()
     gc.freeze()  # what lives as long as the process: collections of the rest are short
     inherited.report(ready=True)
-    beating = asyncio.create_task(_beat(acceptor, inherited))
+    beating = asyncio.create_task(_beat(acceptor, inherited, reloading))
     await leave.wait()
     await acceptor.stop()
     beating.cancel()
@@ -58,10 +69,22 @@ async def serve(settings: AcceptorSettings, inherited: Inherited) -> int:
     return 0
 
 
-async def _beat(acceptor: Acceptor, inherited: Inherited) -> None:
+def prepare(acceptor: Acceptor, values: dict[str, Any]) -> Callable[[], None]:
+    """Return a function that puts a new configuration in force; raises ConfigError."""
+    settings = from_map(AcceptorSettings, values)
+    apply = acceptor.prepare(settings)
+
+    def apply_all() -> None:
+        apply()
+        logs.set_level(settings.log)
+
+    return apply_all
+
+
+async def _beat(acceptor: Acceptor, inherited: Inherited, reloading: ReloadOrders) -> None:
     """Show the supervisor that this event loop runs, with what there is to tell."""
     while True:
-        inherited.beat(beat=acceptor.facts())
+        inherited.beat(beat={"revision": reloading.revision, **acceptor.facts()})
         await asyncio.sleep(BEAT)
 
 

@@ -90,8 +90,7 @@ class AcceptLoop:
     ) -> None:
         self._listener = listener
         self._protocol_factory = protocol_factory
-        self._tls = tls
-        self._handshake_timeout = handshake_timeout if tls is not None else None
+        self.use(tls, handshake_timeout)
         self._origin = origin
         self._loop = asyncio.get_running_loop()
         self._newcomers = WaitingConnections(NEWCOMERS, "new connections")
@@ -101,6 +100,11 @@ class AcceptLoop:
         self._had_many = False
         self._retry: asyncio.Handle | None = None
         self._is_short = False
+
+    def use(self, tls: ssl.SSLContext | None, handshake_timeout: float | None) -> None:
+        """Open connections with this TLS context from now on, or without TLS."""
+        self._tls = tls
+        self._handshake_timeout = handshake_timeout if tls is not None else None
 
     def start(self) -> None:
         self._listener.setblocking(False)

@@ -88,6 +88,10 @@ class Places:
     def close(self) -> None:
         self._board.close()
 
+    def change_limits(self, limit: int, limits: LimitsSettings) -> None:
+        """Have other limits for newcomers; associations that are open stay."""
+        self._limit, self._limits = limit, limits
+
     def find_room(self, newcomer: Holder) -> bool:
         """Return whether there is a place for a newcomer; the greediest may have to give way."""
         limits, held = self._limits, self._ledger

@@ -82,13 +82,11 @@ class Acceptor:
             tls=load(settings.tls) if settings.tls.certificate else tls,
             # ARTIM limits the time for the whole A-ASSOCIATE-RQ, which follows the handshake.
             handshake_timeout=settings.association.artim_timeout,
-            origin=self._shared.origins.of,
+            origin=lambda address: self._shared.origins.of(address),
         )
         self._associations: dict[str, AcceptorAssociation] = {}
         self._measuring = Measuring(self._shared, self._associations.values)
-        self._pending = WaitingConnections(
-            max(1, settings.association.max_pending // settings.acceptors), "silent connections"
-        )
+        self._pending = WaitingConnections(_pending_of(settings), "silent connections")
         self._changed = asyncio.Event()
         self._opening: asyncio.Task[None] | None = None
 
@@ -108,6 +106,21 @@ class Acceptor:
         await self._shared.fabric.workers_known()
         if not self._shared.draining:
             self._accepting.start()
+
+    def prepare(self, settings: AcceptorSettings) -> Callable[[], None]:
+        """Return a function that puts other settings in force, for associations that begin later.
+
+        Raises ConfigError if a certificate cannot be loaded.
+        """
+        tls = load(settings.tls) if settings.tls.certificate else None
+
+        def apply() -> None:
+            self._shared.adopt(settings)
+            self._shared.fabric.configure(settings.expect)
+            self._accepting.use(tls, settings.association.artim_timeout)
+            self._pending.limit = _pending_of(settings)
+
+        return apply
 
     def drain(self, is_drained: bool) -> None:
         """Reject new associations from now on, or accept them again; open ones go on."""
@@ -212,3 +225,7 @@ class Acceptor:
         self._measuring.watch(topics)
         for association in self._associations.values():
             association.engine.watch(topics)
+
+
+def _pending_of(settings: AcceptorSettings) -> int:
+    return max(1, settings.association.max_pending // settings.acceptors)

@@ -30,10 +30,6 @@ class Shared:
     def __init__(
         self, settings: AcceptorSettings, fabric: Server, spool: Spool, watermark: Watermark
     ) -> None:
-        self.settings = settings
-        self.policy = policy_of(settings, fabric)
-        self._policies: dict[PolicyRule, Policy] = {}
-        self.timeouts = Timeouts.of(settings.association, settings.limits)
         self.fabric = fabric
         self.spool = spool
         self.watermark = watermark
@@ -41,18 +37,29 @@ class Shared:
         """The acceptor is shutting down: nothing new is begun."""
         self.drained = False
         """An operator has new associations rejected for a while."""
-        limits = settings.limits
         board = Board(Path(settings.run_dir), settings.index, settings.acceptors)
-        self.origins = Origins(limits.trusted)
-        self.places = Places(board, settings.association.max_associations, limits)
+        self.places = Places(board, settings.association.max_associations, settings.limits)
         """The associations that are established."""
-        self.budget = Budget(max(limits.gathered // settings.acceptors, limits.data_set))
+        self.budget = Budget(0)
         """The bytes of what is gathered in memory."""
+        self.topics: Collection[str] = ()
+        """The notification events that somebody watches."""
+        self.adopt(settings)
+
+    def adopt(self, settings: AcceptorSettings) -> None:
+        """Use these settings from now on; open associations keep what they negotiated."""
+        limits = settings.limits
+        self.settings = settings
+        self.policy = policy_of(settings, self.fabric)
+        self._policies: dict[PolicyRule, Policy] = {}
+        self.timeouts = Timeouts.of(settings.association, limits)
+        self.origins = Origins(limits.trusted)
+        self.places.change_limits(settings.association.max_associations, limits)
+        self.budget.limit = max(limits.gathered // settings.acceptors, limits.data_set)
+        self.watermark.refuse_below = settings.spool.refuse_below
         rate = limits.instances_per_second
         self.pace = Pace(rate / settings.acceptors) if rate else None
         """How fast instances may come from an address; None: as fast as they can."""
-        self.topics: Collection[str] = ()
-        """The notification events that somebody watches."""
 
     def policy_for(self, rule: PolicyRule | None) -> Policy:
         """Return the rules of negotiation with a peer that a rule of `[[policy.rules]]` let in."""

@@ -21,7 +21,7 @@ class WaitingConnections:
     """Connections that wait in one way; `what` names them in the log."""
 
     def __init__(self, limit: int, what: str) -> None:
-        self._limit = limit
+        self.limit = limit
         self._what = what
         self._waiting: dict[str, dict[Any, Callable[[], object]]] = {}
         """Connections by address, the oldest first, and the functions that close them."""
@@ -35,7 +35,7 @@ class WaitingConnections:
         """Count a connection; if there are too many, close one."""
         self._addresses[connection] = address
         self._waiting.setdefault(address, {})[connection] = close
-        if len(self._addresses) > self._limit:
+        if len(self._addresses) > self.limit:
             self._close_one(address)
 
     def remove(self, connection: Any) -> None:

@@ -27,7 +27,7 @@ class Watermark:
         self, paths: Sequence[str], refuse_below: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._paths = tuple(dict.fromkeys(paths))
-        self._refuse_below = refuse_below
+        self.refuse_below = refuse_below
         self._clock = clock
         self._look_at = float("-inf")
         self._is_passed = False
@@ -35,19 +35,19 @@ class Watermark:
     @property
     def is_passed(self) -> bool:
         """Whether less space is free than is required."""
-        if self._refuse_below and (now := self._clock()) >= self._look_at:
+        if self.refuse_below and (now := self._clock()) >= self._look_at:
             self._look_at = now + LOOK
             self._look()
         return self._is_passed
 
     def _look(self) -> None:
         free, path = min((_free(path), path) for path in self._paths)
-        was_passed, self._is_passed = self._is_passed, free < self._refuse_below
+        was_passed, self._is_passed = self._is_passed, free < self.refuse_below
         if self._is_passed and not was_passed:
             log.error(
                 "associations that only store are refused: %d bytes are free at %s, "
                 "spool.refuse_below is %d",
-                *(free, path, self._refuse_below),
+                *(free, path, self.refuse_below),
             )
         elif was_passed and not self._is_passed:
             log.warning("associations to store are accepted again: %d bytes free at %s", free, path)

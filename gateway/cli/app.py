@@ -19,6 +19,7 @@ from gateway.cli import (
     get,
     load,
     move,
+    reload,
     resume,
     serve,
     status,
@@ -98,10 +99,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-_OPERATION = (events, status, drain, resume, config)
+_OPERATION = (events, status, drain, resume, reload, config)
 for _module in (serve, worker, echo, store, find, get, move, load, *_OPERATION):
     app.command(_module.__name__.rpartition(".")[2])(_module.command)
-app.add_typer(try_policy.command, name="policy")
 app.add_typer(try_policy.command, name="policy")
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli.common import ConfigOption, DataOption, announce, settings_of
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
 
 
 def command(
@@ -41,13 +44,17 @@ def command(
     """Run a gateway until Ctrl-C or SIGTERM.
 
     It prints one line when it is ready. Received instances are stored in the data directory.
+    SIGHUP and `dicom-gateway reload` put a changed configuration in force.
     Options override environment variables (DICOM_GATEWAY_TABLE__SETTING), and these override the
     file.
     """
     from gateway import log, supervisor
 
-    settings = settings_of(
-        config, host=host, port=port, ae_title=ae_title, data=data, acceptors=acceptors
-    )
+    def read() -> Settings:
+        return settings_of(
+            config, host=host, port=port, ae_title=ae_title, data=data, acceptors=acceptors
+        )
+
+    settings = read()
     log.setup(settings.log, "supervisor")
-    raise typer.Exit(asyncio.run(supervisor.serve(settings, announce)))
+    raise typer.Exit(asyncio.run(supervisor.serve(settings, announce, read=read)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gateway import log
 from gateway.config.rules import AE_TITLE, is_ae_title
 from gateway.config.tables import LISTED, NAMED, PREFIX, RULES, TABLES, WORKER_NAME, locations
+from gateway.config.toml_lines import line_of
 from gateway.config.toml_text import toml_value
 
 if TYPE_CHECKING:
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
     from gateway.config.tables import Location
 
 
-def explain(error: ValidationError, sources: Mapping[Location, str]) -> str:
-    """Return the text for the first of the errors; `sources` names the source of each setting."""
+def explain(error: ValidationError, sources: Mapping[Location, str], text_of_file: str) -> str:
+    """Return the text for the first of the errors.
+
+    `sources` names the source of each setting; one that is no variable or option is in the file.
+    """
     first, *others = error.errors(include_url=False)
     location = tuple(str(part) for part in first["loc"] if part != "[key]")
     named = [part for part in location if not part.isdecimal() or location[0] in NAMED]
@@ -32,6 +36,9 @@ def explain(error: ValidationError, sources: Mapping[Location, str]) -> str:
     else:
         text = f"{path} = {_shown(first['input'])}: it must be {_rule(place)}"
     source = next((s for at, s in sources.items() if _is_about(at, place)), None)
+    if source and not source.startswith((PREFIX, "--")):
+        line = line_of(text_of_file, location)
+        source = f"{source}:{line}" if line else source
     more = f" (and {len(others)} more)" if others else ""
     return f"{source}: {text}{more}" if source else f"{text}{more}"
 

@@ -40,7 +40,8 @@ def load(
     """
     values: dict[str, Any] = {"workers": {name: {} for name in Settings().workers}}
     sources: dict[Location, str] = {}
-    for location, value in _from_file(file):
+    text = _text_of(file) if file is not None else ""
+    for location, value in _from_text(text, file):
         _put(values, location, value)
         sources[location] = str(file)
     for name, location, value in _from_environment(environment, values["workers"]):
@@ -53,19 +54,23 @@ def load(
     try:
         model = MODEL.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(explain(error, sources)) from None
+        raise ConfigError(explain(error, sources, text)) from None
     return from_map(Settings, model.model_dump(exclude_unset=True))
 
 
-def _from_file(file: Path | None) -> Iterator[tuple[Location, Any]]:
-    if file is None:
-        return
+def _text_of(file: Path) -> str:
     try:
-        with file.open("rb") as stream:
-            tables = tomllib.load(stream)
+        return file.read_bytes().decode()
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {file}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not valid TOML: {log.escape(str(error))}") from None
+
+
+def _from_text(text: str, file: Path | None) -> Iterator[tuple[Location, Any]]:
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file} is not valid TOML: {log.escape(str(error))}") from None
     yield from _leaves((), tables)
 

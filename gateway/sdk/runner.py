@@ -9,17 +9,18 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import select
 import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gateway import log as logs
 from gateway import process
 from gateway.datasets.validation import disable_validation
 from gateway.errors import AlreadyRegistered, ConfigError, GatewayError
+from gateway.orders import ReloadOrders
 from gateway.sdk.hooks import describe
 from gateway.sdk.loading import load
 from gateway.sdk.session import Session
@@ -27,6 +28,8 @@ from gateway.sdk.session_ending import SessionEndReason
 from gateway.settings import WorkerSettings, from_map
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.process import Inherited
 
 log = logging.getLogger("gateway.sdk")
@@ -47,8 +50,13 @@ def main() -> NoReturn:
     sys.path[:0] = settings.path
     try:
         session = Session(load(settings.target), settings)
-        _listen(session, inherited)
-        session.on_beat = lambda _: inherited.beat(beat=session.facts())
+        orders = ReloadOrders(settings.revision, inherited.report, partial(_prepare, session))
+        _listen(session, inherited, orders)
+
+        def facts() -> dict[str, Any]:
+            return {"revision": orders.revision, **session.facts()}
+
+        session.on_beat = lambda _: inherited.beat(beat=facts())
         has_begun = session.start(wait=_Waiting(session, inherited))
         _spare_the_collector()
     except (Exception, SystemExit) as error:
@@ -56,7 +64,7 @@ def main() -> NoReturn:
         _leave(_start_failed(inherited, error))
     if not has_begun:
         _leave(session.wait().status)
-    inherited.beat(beat=session.facts())
+    inherited.beat(beat=facts())
     inherited.report(
         ready=True, worker=session.name, generation=session.generation, member=settings.member
     )
@@ -91,19 +99,30 @@ def _spare_the_collector() -> None:
     gc.set_threshold(10_000, 20, 20)
 
 
-def _listen(session: Session, inherited: Inherited) -> None:
-    """Let signals and the end of the lifeline end the session."""
+def _prepare(session: Session, values: dict[str, Any]) -> Callable[[], None]:
+    """Return a function that puts a new configuration in force."""
+    settings = from_map(WorkerSettings, values)
+
+    def apply() -> None:
+        session.adopt(settings)
+        logs.set_level(settings.log)
+
+    return apply
+
+
+def _listen(session: Session, inherited: Inherited, orders: ReloadOrders) -> None:
+    """Let signals and the end of the lifeline end the session, and obey the parent's orders."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: session.end(SessionEndReason.ASKED))
     threading.Thread(
-        target=_watch_lifeline, args=(inherited.lifeline, session), name="parent", daemon=True
+        target=_watch_lifeline, args=(inherited, session, orders), name="parent", daemon=True
     ).start()
 
 
-def _watch_lifeline(fd: int, session: Session) -> None:
-    poll = select.poll()
-    poll.register(fd, 0)  # POLLHUP is always reported
-    poll.poll()
+def _watch_lifeline(inherited: Inherited, session: Session, orders: ReloadOrders) -> None:
+    while (arrived := inherited.read_orders()) is not None:
+        for order in arrived:
+            orders.take(order)
     session.end(SessionEndReason.ORPHANED)
 
 

@@ -115,11 +115,13 @@ class Session:
         """Called at each heartbeat, on the thread that takes requests and sends answers."""
 
     def serve_as(self, ae: object, bindings: AssociationBindings) -> None:
-        """Let associations have this application entity as their `ae`, and handlers of their own.
-
-        To be called before `start`.
-        """
+        """Before `start`: let associations have this `ae`, and handlers of their own."""
         self._send_command = SessionCommands(self._call, ae, bindings)
+
+    def adopt(self, settings: WorkerSettings) -> None:
+        """Use the destinations, timeouts and drain timeout of these settings from now on."""
+        self._settings = settings
+        self._routes.change(settings.destinations, Timeouts.of(settings.association))
 
     # Starting
 

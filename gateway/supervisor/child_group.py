@@ -11,7 +11,7 @@ from gateway.supervisor.child_keeper import ChildEnd, ChildEndReason, ChildKeepe
 from gateway.supervisor.hang_watch import HangWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from gateway.supervisor.child_keeper import Standby
 
@@ -89,6 +89,28 @@ class ChildGroup:
         if needed and last is not None:
             return last
         return await asyncio.Future()  # never
+
+    def absorb(self, other: ChildGroup) -> None:
+        """Keep the children of another group, which are ready, from now on."""
+        if other._watching is not None:
+            other._watching.cancel()
+        self.keepers += other.keepers
+        self._tasks += other._tasks
+
+    async def dismiss(self, keepers: Collection[ChildKeeper], limit: float) -> None:
+        """Ask some of the children to leave, wait, and forget them; kill them after `limit`."""
+        those = [pair for pair in zip(self.keepers, self._tasks, strict=True) if pair[0] in keepers]
+        for keeper, _ in those:
+            keeper.leave()
+        if those:
+            await asyncio.wait([task for _, task in those], timeout=limit)
+        for keeper, task in those:
+            if keeper.child:
+                _log.warning("child=%s did not leave in time: killed", keeper.spec.name)
+                keeper.child.kill()
+            await task
+            self.keepers.remove(keeper)
+            self._tasks.remove(task)
 
     async def leave(self, limit: float, hurry: asyncio.Event) -> None:
         """Ask all to leave and wait; kill them after `limit` seconds or when `hurry` is set."""

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _log = logging.getLogger("gateway.supervisor")
+
+CHECK_LIMIT = 10.0
+"""Seconds that a child has to check a new configuration."""
 
 _REPLACED = frozenset({EXIT_REFUSED, EXIT_SUPERSEDED})
 """Exit statuses of a worker whose events another one holds."""
@@ -52,6 +55,9 @@ class ChildSpec:
     """Returns settings that are only known when the child is started, or started again."""
     on_report: Callable[[dict[str, Any]], None] = _ignore
     """Called with each report of the child."""
+
+    def with_settings(self, settings: dict[str, Any]) -> ChildSpec:
+        return replace(self, settings=settings)
 
 
 class ChildState(Enum):
@@ -144,6 +150,12 @@ class ChildKeeper:
         self._standby = standby
         self._leaving = asyncio.Event()
         self._order: dict[str, Any] = {}
+        self._run_revision = 0
+        """The revision of the configuration with which the child that runs was started."""
+        self._checked = 0
+        """The revision that the child that runs has agreed to."""
+        self._checks: dict[int, asyncio.Future[str]] = {}
+        """Who waits for the child's opinion of a revision."""
 
     @property
     def is_watched(self) -> bool:
@@ -185,6 +197,31 @@ class ChildKeeper:
         if self.child and self.state is ChildState.READY:
             self.child.order(**order)
 
+    async def check(self, spec: ChildSpec) -> str:
+        """Have the child check other settings; return what is wrong, empty if it can use them.
+
+        A child that is not ready has no opinion: it gets the settings in force when it is.
+        """
+        if self.child is None or self.state is not ChildState.READY:
+            return ""
+        revision = _revision_of(spec)
+        opinion = self._checks[revision] = asyncio.get_running_loop().create_future()
+        self.child.order(check=spec.settings, revision=revision)
+        try:
+            refused: str = await asyncio.wait_for(opinion, CHECK_LIMIT)
+            self._checked = 0 if refused else revision
+            return refused
+        except TimeoutError:
+            return f"no answer within {CHECK_LIMIT:g} s"
+        finally:
+            del self._checks[revision]
+
+    def adopt(self, spec: ChildSpec) -> None:
+        """Keep the child running with these settings, which it has checked."""
+        self.spec = spec
+        if self.child and self.state is ChildState.READY:
+            self._catch_up(self.child)
+
     def leave(self) -> None:
         """Ask the child to leave, and do not restart it."""
         self._leaving.set()
@@ -220,7 +257,8 @@ class ChildKeeper:
         if self._leaving.is_set():
             waiting.cancel()
             return False
-        self.spec = waiting.result()
+        generation = waiting.result().settings["generation"]
+        self.spec = self.spec.with_settings({**self.spec.settings, "generation": generation})
         _log.info("child=%s worker %s has left: starting it again", self.spec.name, run.holder)
         return True
 
@@ -232,7 +270,7 @@ class ChildKeeper:
             child = await spawn(spec.module, name=spec.name, settings=settings, fds=spec.fds)
         except OSError as error:
             return _ChildRun(EXIT_FAILED, f"cannot start a process: {error.strerror}", 0.0)
-        self.child = child
+        self.child, self._run_revision, self._checked = child, _revision_of(spec), 0
         if self.state is not ChildState.RESTARTING:  # that one says why it is not ready
             self.state = ChildState.STARTING
         self._on_change()
@@ -250,8 +288,7 @@ class ChildKeeper:
         healthy = time.monotonic() - ready_at if ready_at else 0.0
         if self.state is ChildState.SILENT:
             error_text = self.text
-        self.child, self.facts = None, {}
-        self._on_change()
+        self._is_gone()
         return _ChildRun(status, escape(error_text), healthy, escape(holder))
 
     def _take(self, child: Child, report: dict[str, Any]) -> None:
@@ -261,12 +298,34 @@ class ChildKeeper:
             _log.info("child=%s child_pid=%d ready", child.name, child.pid)
             if self._order:
                 child.order(**self._order)
+            self._catch_up(child)
             self._enter(ChildState.READY)
         elif text := report.get("waiting"):
             self._enter(ChildState.WAITING, escape(str(text)))
             _log.warning("child=%s is waiting: %s", child.name, self.text)
         elif isinstance(facts := report.get("beat"), dict):
             self.facts = facts
+        elif (waits := self._checks.get(report.get("checked", 0))) and not waits.done():
+            waits.set_result(escape(str(report.get("refused", ""))))
+        elif "applied" in report:
+            self.facts["revision"] = report["applied"]
+
+    def _is_gone(self) -> None:
+        self.child, self.facts = None, {}
+        for opinion in self._checks.values():
+            if not opinion.done():
+                opinion.set_result("")
+        self._on_change()
+
+    def _catch_up(self, child: Child) -> None:
+        """Have the child apply the settings in force, if it was started with others."""
+        revision = _revision_of(self.spec)
+        if self._run_revision == revision:
+            return
+        if self._checked != revision:
+            child.order(check=self.spec.settings, revision=revision)
+        child.order(apply=revision)
+        self._run_revision = revision
 
     def _enter(self, state: ChildState, text: str = "") -> None:
         self.state, self.text = state, text
@@ -279,6 +338,10 @@ class ChildKeeper:
         _log.log(_LEVELS[reason], "child=%s ended: %s", self.spec.name, text)
         self._enter(ChildState.ENDED, text)
         return ChildEnd(self.spec.name, reason, run.status, text)
+
+
+def _revision_of(spec: ChildSpec) -> int:
+    return int(spec.settings.get("revision", 1))
 
 
 _LEVELS = {

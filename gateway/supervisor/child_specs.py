@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,11 @@ from gateway.settings import (
     to_map,
 )
 from gateway.supervisor.child_keeper import ChildSpec
-from gateway.supervisor.remembered_workers import RememberedWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from gateway.supervisor.remembered_workers import RememberedWorkers
 
 
 def next_generation(run_dir: Path, name: str, settings: FabricSettings) -> int:
@@ -59,6 +61,7 @@ class WorkerLaunch:
     run_dir: Path
     data: Path
     durable: bool
+    revision: int = 1
 
 
 def acceptor_count(setting: int | str, cores: int) -> int:
@@ -73,22 +76,30 @@ def acceptor_count(setting: int | str, cores: int) -> int:
     return setting
 
 
+@cache
 def _usable_cores() -> int:
-    """Return the cores that this process may use, or all of them where that is not known."""
+    """Return the cores that this process may use, or all of them where that is not known.
+
+    A reload must find the same number of acceptors.
+    """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def acceptors(
-    settings: Settings, modules: ChildModules, data: Path, listen: int
+    settings: Settings,
+    modules: ChildModules,
+    data: Path,
+    listen: int,
+    workers: RememberedWorkers,
+    revision: int = 1,
 ) -> Iterator[ChildSpec]:
     """Yield the acceptors, which share the descriptor `listen` of the listening socket.
 
     What one of them reports of the workers is told to each that starts later.
     """
-    expect = tuple(name for name, table in settings.workers.items() if table.enabled)
-    workers = RememberedWorkers(expect, settings.fabric.lease_grace)
+    expect = enabled(settings)
     number = acceptor_count(settings.gateway.acceptors, _usable_cores())
     for index in range(number):
         acceptor = AcceptorSettings(
@@ -97,6 +108,7 @@ def acceptors(
             run_dir=str(data / "run"),
             spool_dir=str(data / "spool"),
             data_dir=str(data),
+            revision=revision,
             expect=expect,
             drain_timeout=settings.gateway.drain_timeout,
             durable=is_durable(settings),
@@ -150,6 +162,7 @@ def members(launch: WorkerLaunch, settings: Settings, modules: ChildModules) -> 
             generation=launch.generation,
             run_dir=str(launch.run_dir),
             data_dir=str(launch.data),
+            revision=launch.revision,
             path=(str(Path.cwd()),) if ":" in target else (),
             concurrency=table.concurrency,
             durable=launch.durable,
@@ -163,6 +176,18 @@ def members(launch: WorkerLaunch, settings: Settings, modules: ChildModules) -> 
         yield ChildSpec(f"{launch.name}-{member}", modules.worker, to_map(worker))
 
 
+def changed_worker(process: dict[str, Any], settings: Settings, revision: int) -> dict[str, Any]:
+    """Return the settings of a process of a worker that goes on with another configuration."""
+    return {
+        **process,
+        "revision": revision,
+        "drain_timeout": settings.gateway.drain_timeout,
+        "destinations": {name: to_map(one) for name, one in settings.destinations.items()},
+        "association": to_map(settings.association),
+        "log": to_map(settings.log),
+    }
+
+
 def _options(table: WorkerTable, target: str, settings: Settings) -> dict[str, Any]:
     """Return the options of a worker; an installed one gets `[archive]` and `[web]` as well."""
     if ":" in target:
@@ -170,6 +195,11 @@ def _options(table: WorkerTable, target: str, settings: Settings) -> dict[str, A
     archive = to_map(settings.archive)
     archive["holder"] = archive["holder"] or settings.gateway.ae_title
     return {"archive": archive, "web": to_map(settings.web), **table.options}
+
+
+def enabled(settings: Settings) -> tuple[str, ...]:
+    """Return the names of the workers that the configuration has run."""
+    return tuple(name for name, table in settings.workers.items() if table.enabled)
 
 
 def is_durable(settings: Settings) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.control_client import CLIENT_LIMIT, NAME, short_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
 _LONGEST = 4096
@@ -27,7 +27,9 @@ _log = logging.getLogger("gateway.supervisor")
 class ControlSocket:
     """Answers clients with what `answer` returns for their request."""
 
-    def __init__(self, run_dir: Path, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    def __init__(
+        self, run_dir: Path, answer: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+    ) -> None:
         self._run_dir = run_dir
         self._answer = answer
         self._server: asyncio.Server | None = None
@@ -61,7 +63,9 @@ class ControlSocket:
         with suppress(OSError, ValueError, TimeoutError):
             async with asyncio.timeout(CLIENT_LIMIT):
                 asked = json.loads(await reader.readline())
-                if isinstance(asked, dict):
-                    writer.write(json.dumps(self._answer(asked), default=str).encode() + b"\n")
+            if isinstance(asked, dict):
+                answer = await self._answer(asked)
+                async with asyncio.timeout(CLIENT_LIMIT):
+                    writer.write(json.dumps(answer, default=str).encode() + b"\n")
                     await writer.drain()
         writer.close()

@@ -78,14 +78,17 @@ def _ask(run_dir: Path) -> RunningGateway | None:
     return None
 
 
-def ask_running(data: Path, what: str) -> dict[str, Any]:
-    """Have the gateway on this data directory do `status`, `drain` or `resume`; return its status.
+def ask_running(
+    data: Path, what: str, limit: float = control_client.CLIENT_LIMIT
+) -> dict[str, Any]:
+    """Have the gateway on this data directory do `status`, `drain`, `resume` or `reload`.
 
-    Raises GatewayError if none runs there or it does not answer.
+    Return its answer within `limit` seconds: its status, or what a reload has changed. Raises
+    GatewayError if none runs there or it does not answer.
     """
     if not _is_locked(run_directory(data)):
         raise GatewayError(f"no gateway runs on {data}")
-    return control_client.ask(run_directory(data), what)
+    return control_client.ask(run_directory(data), what, limit)
 
 
 def _is_locked(run_dir: Path) -> bool:

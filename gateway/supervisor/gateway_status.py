@@ -37,6 +37,8 @@ class GatewayStatus:
     is_drained: bool = False
     troubles: tuple[str, ...] = ()
     """What the supervisor itself has found."""
+    revision: int = 1
+    """The revision of the configuration that is in force."""
 
     def as_map(self) -> dict[str, Any]:
         """Return the status as values that JSON can carry."""
@@ -52,6 +54,7 @@ class GatewayStatus:
             "data": str(self.data),
             "durability": gateway.durability,
             "drained": self.is_drained,
+            "revision": self.revision,
             "associations": self._sum("associations"),
             "connections": self._sum("connections"),
             "in_flight": self._sum("in_flight"),
@@ -81,6 +84,8 @@ class GatewayStatus:
                 yield f"{keeper.spec.name} is {keeper.state.value}{text}"
             elif keeper.state is ChildState.READY and self._silence(keeper) > self._longest_silence:
                 yield f"{keeper.spec.name} gave no sign of life for {self._silence(keeper):.0f} s"
+            if keeper.facts.get("revision", self.revision) < self.revision:
+                yield f"{keeper.spec.name} still has revision {keeper.facts['revision']}"
             for text in keeper.facts.get("troubles", {}).values():
                 yield f"{keeper.spec.name}: {text}"
         yield from self._unanswered()

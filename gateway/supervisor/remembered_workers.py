@@ -28,7 +28,7 @@ class RememberedWorkers:
         grace: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._configured = configured
+        self.configured = configured
         self._grace = grace
         self._clock = clock
         self._workers: dict[str, dict[str, Any]] = {}
@@ -43,7 +43,7 @@ class RememberedWorkers:
                 self._until.pop(name, None)
                 if len(self._workers) > _NAMES:
                     del self._workers[next(iter(self._workers))]
-            case {"left": str(name)} if name in self._workers and name not in self._configured:
+            case {"left": str(name)} if name in self._workers and name not in self.configured:
                 self._until[name] = self._clock() + self._grace
 
     def remembered(self) -> list[dict[str, Any]]:

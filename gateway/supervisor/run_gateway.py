@@ -6,11 +6,12 @@ import asyncio
 import logging
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway import spool
-from gateway.errors import GatewayError
+from gateway.errors import ConfigError, GatewayError
 from gateway.process import EXIT_FAILED
 from gateway.supervisor import child_specs
 from gateway.supervisor.child_group import STOP_MARGIN, ChildGroup, StartFailed
@@ -19,13 +20,16 @@ from gateway.supervisor.control import ControlSocket
 from gateway.supervisor.data_directory import DataDirectory, RunningGateway
 from gateway.supervisor.gateway_status import GatewayStatus
 from gateway.supervisor.listen import format_address, listen, raise_descriptor_limit
+from gateway.supervisor.reloading import Configuration
+from gateway.supervisor.remembered_workers import RememberedWorkers
 from gateway.supervisor.reserve import Reserve
+from gateway.supervisor.service_manager import ServiceManager
 from gateway.supervisor.signals import Signals, first_of
 from gateway.supervisor.succession import Succession
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from gateway.settings import Settings
     from gateway.supervisor.child_keeper import ChildSpec
@@ -37,44 +41,52 @@ _log = logging.getLogger("gateway.supervisor")
 
 
 async def serve(
-    settings: Settings, announce: Callable[[str], None], modules: ChildModules = child_specs.MODULES
+    settings: Settings,
+    announce: Callable[[str], None],
+    modules: ChildModules = child_specs.MODULES,
+    read: Callable[[], Settings] | None = None,
 ) -> int:
     """Run a gateway until SIGTERM or SIGINT; return the exit status.
+
+    `read` returns the settings that are wanted now; at SIGHUP they are put in force.
 
     `announce` is called with one line as soon as associations are accepted and every worker is
     registered. Raises ConfigError if the gateway cannot start with these settings.
     """
     data = Path(settings.gateway.data)
-    with Signals() as signals, DataDirectory.open(data) as directory:
+    with Signals(on_hangup=lambda: None) as signals, DataDirectory.open(data) as directory:
         spool.check_data_dir(directory.path)
         directory.wait_for_predecessor()
         with listen(settings.gateway.host, settings.gateway.port) as listener:
             raise_descriptor_limit()
-            gateway = _Gateway(settings, directory, listener, modules)
+            configuration = Configuration(settings, read or (lambda: settings))
+            gateway = _Gateway(configuration, directory, listener, modules)
+            signals.on_hangup = gateway.reload_soon
             return await gateway.run(signals, announce)
 
 
 class _Gateway:
     def __init__(
         self,
-        settings: Settings,
+        configuration: Configuration,
         directory: DataDirectory,
         listener: socket.socket,
         modules: ChildModules,
     ) -> None:
-        self._settings = settings
+        settings = configuration.settings
+        self._configuration = configuration
+        self._manager = ServiceManager()
+        self._reloads: set[asyncio.Task[None]] = set()
         self._directory = directory
         self._modules = modules
         self._is_ready = False
         self._address: tuple[str, int] = listener.getsockname()[:2]
-        self._succession = Succession(
-            lambda: self._acceptors.keepers,
-            [name for name, table in settings.workers.items() if table.enabled],
-            self._next_generation,
-        )
-        specs = child_specs.acceptors(settings, modules, directory.path, listener.fileno())
-        self._acceptors = self._group(specs)
-        self._workers = self._group(())
+        self._listener = listener
+        names = child_specs.enabled(settings)
+        self._remembered = RememberedWorkers(names, settings.fabric.lease_grace)
+        self._succession = Succession(lambda: self.acceptors.keepers, names, self._next_generation)
+        self.acceptors = self.group(self.acceptor_specs(settings, configuration.revision))
+        self.workers = self.group(())
         self._is_stopping = self._is_drained = False
         self._troubles: tuple[str, ...] = ()
         self._control = ControlSocket(directory.run_dir, self._obey)
@@ -82,18 +94,21 @@ class _Gateway:
     async def run(self, signals: Signals, announce: Callable[[str], None]) -> int:
         """Return 0 when a signal asked it to stop, 1 if a child cannot be kept running."""
         looking = asyncio.create_task(self._look_after_directory())
+        living = asyncio.create_task(self._manager.keep_alive())
         try:
             await self._control.open()
-            if not await signals.unless_told(self._start()):
-                return 0
+            async with self._configuration.lock:
+                if not await signals.unless_told(self._start()):
+                    return 0
             announce(self._ready_line())
-            for page in (k.facts.get("page") for k in self._workers.keepers):
+            self._manager.ready("ready")
+            for page in (k.facts.get("page") for k in self.workers.keepers):
                 if page:
                     announce(f"page for operators: {page}")
             ending = await first_of(
                 signals.leave,
-                self._acceptors.failure(needed=True),
-                self._workers.failure(needed=False),
+                self.acceptors.failure(needed=True),
+                self.workers.failure(needed=False),
             )
             if ending is None:
                 return 0
@@ -103,45 +118,63 @@ class _Gateway:
             raise failed.as_error() from None
         finally:
             self._is_stopping = True
+            self._manager.stopping()
+            for task in self._reloads:
+                task.cancel()
             end = time.monotonic() + self._settings.gateway.drain_timeout + STOP_MARGIN
-            await self._acceptors.leave(end - time.monotonic(), signals.hurry)
+            await self.acceptors.leave(end - time.monotonic(), signals.hurry)
             # Nobody asks the workers any more.
             left = max(STOP_MARGIN, end - time.monotonic())
-            await self._workers.leave(left, signals.hurry)
+            await self.workers.leave(left, signals.hurry)
             looking.cancel()
+            living.cancel()
             await self._control.close()
 
+    @property
+    def _settings(self) -> Settings:
+        """The settings in force."""
+        return self._configuration.settings
+
     async def _start(self) -> None:
-        self._acceptors.start()
-        await self._acceptors.ready()
-        specs = [
-            spec
-            for launch in await self._launches()
-            for spec in child_specs.members(launch, self._settings, self._modules)
-        ]
-        self._workers = self._group(specs)
-        self._workers.start()
-        await self._workers.ready()
+        self.acceptors.start()
+        await self.acceptors.ready()
+        settings = self._settings
+        specs = await self.worker_specs(
+            settings, child_specs.enabled(settings), self._configuration.revision
+        )
+        self.workers = self.group(specs)
+        self.workers.start()
+        await self.workers.ready()
         self._is_ready = True
         self._describe()
 
-    def _group(self, specs: Iterable[ChildSpec]) -> ChildGroup:
+    def group(self, specs: Iterable[ChildSpec]) -> ChildGroup:
         limit = child_specs.hang_limit(self._settings)
         return ChildGroup(specs, self._describe, hang_timeout=limit, standby=self._succession)
 
-    async def _launches(self) -> list[WorkerLaunch]:
-        """Return each enabled worker with its generation."""
-        directory, settings = self._directory, self._settings
-        durable = child_specs.is_durable(settings)
-        launches = []
-        for name, table in settings.workers.items():
-            if table.enabled:
-                run_dir = directory.run_dir
-                generation = await self._next_generation(name)
-                launches.append(
-                    WorkerLaunch(name, table, generation, run_dir, directory.path, durable)
-                )
-        return launches
+    def expect(self, names: Sequence[str]) -> None:
+        """Take note of the workers that are configured."""
+        self._remembered.configured = self._succession.configured = names
+
+    def acceptor_specs(self, settings: Settings, revision: int) -> Iterable[ChildSpec]:
+        """Return what the acceptors are to have."""
+        place = self._directory.path, self._listener.fileno()
+        return child_specs.acceptors(settings, self._modules, *place, self._remembered, revision)
+
+    async def worker_specs(
+        self, settings: Settings, names: Sequence[str], revision: int
+    ) -> list[ChildSpec]:
+        """Return how to start these workers, each in a generation of its own."""
+        directory, durable = self._directory, child_specs.is_durable(settings)
+        specs: list[ChildSpec] = []
+        for name in names:
+            generation = await self._next_generation(name)
+            place = directory.run_dir, directory.path
+            launch = WorkerLaunch(
+                name, settings.workers[name], generation, *place, durable, revision
+            )
+            specs += child_specs.members(launch, settings, self._modules)
+        return specs
 
     async def _next_generation(self, name: str) -> int:
         run_dir, fabric = self._directory.run_dir, self._settings.fabric
@@ -162,8 +195,37 @@ class _Gateway:
                 self._troubles = (f"{self._directory.run_dir} is gone: {error}",)
             await asyncio.sleep(LOOK)
 
-    def _obey(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Do what a client of the control socket asks for, and return the state of the gateway."""
+    def reload_soon(self) -> None:
+        """Reload; if the configuration is wrong, the log says so."""
+
+        async def reload() -> None:
+            with suppress(GatewayError):
+                await self._reload()
+
+        task = asyncio.create_task(reload(), name="reload")
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+    async def _reload(self) -> dict[str, Any]:
+        if self._is_stopping:
+            raise GatewayError("the gateway is stopping")
+        self._manager.reloading()
+        try:
+            return await self._configuration.reload(self)
+        finally:
+            self._describe()
+            self._manager.ready(f"revision {self._configuration.revision} of the configuration")
+
+    async def _obey(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Do what a client of the control socket asks for, and return the state of the gateway.
+
+        For a reload it is what has changed.
+        """
+        if asked.get("do") == "reload":
+            try:
+                return await self._reload()
+            except GatewayError as error:
+                return {"error": str(error), "is_wrong": isinstance(error, ConfigError)}
         match asked.get("do"):
             case "drain":
                 self._drain(True)
@@ -173,17 +235,18 @@ class _Gateway:
             self._settings,
             self._directory.path,
             self._address,
-            self._acceptors.keepers,
-            self._workers.keepers,
+            self.acceptors.keepers,
+            self.workers.keepers,
             is_stopping=self._is_stopping,
             is_drained=self._is_drained,
             troubles=self._troubles,
+            revision=self._configuration.revision,
         ).as_map()
 
     def _drain(self, is_drained: bool) -> None:
         """Have every acceptor, and each that will be started, turn newcomers away or not."""
         self._is_drained = is_drained
-        for keeper in self._acceptors.keepers:
+        for keeper in self.acceptors.keepers:
             keeper.stand(drain=is_drained)
         _log.warning("drained=%s", "yes" if is_drained else "no")
 
@@ -195,8 +258,8 @@ class _Gateway:
                 ae_title=self._settings.gateway.ae_title,
                 durability=self._settings.gateway.durability,
                 ready=self._is_ready,
-                acceptors=self._acceptors.pids,
-                workers=self._workers.pids,
+                acceptors=self.acceptors.pids,
+                workers=self.workers.pids,
             )
         )
 

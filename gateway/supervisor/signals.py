@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
 Result = TypeVar("Result")
@@ -18,9 +18,13 @@ _log = logging.getLogger("gateway.supervisor")
 
 
 class Signals:
-    """SIGTERM, SIGINT or SIGHUP sets `leave`, a second one `hurry`."""
+    """SIGTERM or SIGINT sets `leave`, a second one `hurry`; SIGHUP calls `on_hangup`.
 
-    def __init__(self) -> None:
+    Without `on_hangup` SIGHUP does what SIGTERM does.
+    """
+
+    def __init__(self, on_hangup: Callable[[], None] | None = None) -> None:
+        self.on_hangup = on_hangup
         self.leave = asyncio.Event()
         self.hurry = asyncio.Event()
         self._taken: list[signal.Signals] = []
@@ -39,7 +43,10 @@ class Signals:
             loop.remove_signal_handler(number)
 
     def received(self, number: signal.Signals) -> None:
-        if self.leave.is_set():
+        if number is signal.SIGHUP and self.on_hangup is not None:
+            _log.info("signal=%s reloading", number.name)
+            self.on_hangup()
+        elif self.leave.is_set():
             _log.info("signal=%s leaving without waiting", number.name)
             self.hurry.set()
         else:

@@ -43,7 +43,7 @@ class Succession:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._acceptors = acceptors
-        self._configured = configured
+        self.configured = configured
         self._generation = generation
         self._clock = clock
         self._latest: dict[str, int] = {}
@@ -52,7 +52,7 @@ class Succession:
 
     def is_for_good(self, spec: ChildSpec, holder: str) -> bool:
         """Return whether the holder will stay: another worker of the same configuration."""
-        return holder != spec.settings["name"] and holder in self._configured
+        return holder != spec.settings["name"] and holder in self.configured
 
     async def wait(self, spec: ChildSpec, holder: str) -> ChildSpec:
         """Return how to start the worker again, as soon as the holder is gone."""

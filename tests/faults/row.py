@@ -28,6 +28,7 @@ class Options:
     rounds: int = _option(20, "kill: processes killed, one after the other")
     ends: int = _option(200, "leaks: associations that end in each way")
     minutes: float = _option(10.0, "load: that the load lasts")
+    reloads: int = _option(100, "reload: under load, one after the other")
     starts: int = _option(100, "knock: servers that are started")
     syscalls: str = _option("", "crash: only these, separated by commas")
     limit: int = _option(0, "crash, start: faults at each system call; 0: all")

@@ -85,7 +85,7 @@ def test_config_prints_what_is_in_effect(tmp_path: Path) -> None:
 def test_a_typo_in_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "my.toml").write_text("[association]\nmax_pdoo = 3\n")
     assert refused("serve", "--config", "my.toml", cwd=tmp_path) == (
-        "dicom-gateway: my.toml: association.max_pdoo = 3: there is no such setting; "
+        "dicom-gateway: my.toml:2: association.max_pdoo = 3: there is no such setting; "
         "did you mean association.max_pdu?"
     )
     assert not (tmp_path / "gateway-data").exists()

@@ -112,6 +112,11 @@ class Server:
         self._running = True
         self._tick()
 
+    def configure(self, names: Sequence[str]) -> None:
+        """Take other workers as the configured ones; what they serve counts while they are away."""
+        self._expect = tuple(names)
+        self._registry.configure(names)
+
     def _bind(self, stream: str) -> None:
         router = make(self._context, zmq.ROUTER, REQUESTS_HWM)
         xpub = make(self._context, zmq.XPUB, self._settings.high_water_mark)

@@ -78,6 +78,10 @@ class Registry:
         self.owners, self.holders = holdings.owners, holdings.holders
         self.lost, self.generations = holdings.lost, holdings.generations
 
+    def configure(self, names: Sequence[str]) -> None:
+        """Take other workers as the configured ones."""
+        self._configured = self.served.configured = frozenset(names)
+
     # -- messages of members
 
     def register(

@@ -47,20 +47,20 @@ class ServedClasses:
         grace: float,
         now: float,
     ) -> None:
-        self._configured = frozenset(expect)
+        self.configured = frozenset(expect)
         self._grace = grace
         self._workers = {worker.name: _Served.by(worker, now) for worker in remembered}
 
     @property
     def unknown(self) -> frozenset[str]:
         """The configured workers of which nothing is known yet."""
-        return self._configured - self._workers.keys()
+        return self.configured - self._workers.keys()
 
     @property
     def expected(self) -> set[str]:
         """The workers that will probably register."""
         staying = {name for name, served in self._workers.items() if served.until is None}
-        return {*self._configured, *staying}
+        return {*self.configured, *staying}
 
     def serves(self, event: str, sop_class: str | None, now: float) -> bool:
         """Return whether a worker answers the event for this SOP class; None: for any."""
@@ -97,7 +97,7 @@ class ServedClasses:
     def left(self, name: str, now: float) -> None:
         """Take note that the last member of a worker has said BYE."""
         served = self._workers.get(name)
-        if served is not None and name not in self._configured:
+        if served is not None and name not in self.configured:
             served.until = now + self._grace
 
     def _counting(self, now: float) -> Iterator[_Served]:
@@ -108,4 +108,4 @@ class ServedClasses:
         for name in over:
             del self._workers[name]
         if len(self._workers) >= _NAMES:
-            del self._workers[next(n for n in self._workers if n not in self._configured)]
+            del self._workers[next(n for n in self._workers if n not in self.configured)]

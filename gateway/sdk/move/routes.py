@@ -38,10 +38,14 @@ class Routes:
         destinations: Mapping[str, Destination] | None = None,
         timeouts: Timeouts | None = None,
     ) -> None:
-        self._destinations = destinations or {}
-        self._timeouts = timeouts
+        self.change(destinations or {}, timeouts)
         self._lock = threading.Lock()
         self._requestor: Requestor | None = None
+
+    def change(self, destinations: Mapping[str, Destination], timeouts: Timeouts | None) -> None:
+        """Use another table for each C-MOVE that begins from now on."""
+        self._destinations = destinations
+        self._timeouts = timeouts
 
     def named(self, name: str) -> tuple[str, int, dict[str, Any]] | None:
         """Return host, port and options of an AE title in the table; None if it is not there."""
