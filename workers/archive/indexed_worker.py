@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from gateway.datasets.validation import disable_validation
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from gateway.sdk import Worker
     from workers.archive.index import Index
+
+log = logging.getLogger("workers.archive")
 
 
 class IndexedWorker:
@@ -79,8 +82,10 @@ class IndexedWorker:
 
 
 def _failure(index: Index) -> str:
-    """Return why the index cannot be read at present; empty: it can."""
+    """Return why the index cannot be used at present; empty: it can. End what holds it up."""
     try:
+        if ended := index.end_hung():
+            log.warning("transactions of hosts that hang ended=%d", ended)
         index.find("0")
     except IndexFailure as failure:
         return describe(failure)

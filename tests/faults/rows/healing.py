@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.faults import database, healing, shortage
+from tests.faults import database, healing, hosts, shortage
 from tests.faults.row import BrokenPromise, Result, Row
 
 if TYPE_CHECKING:
@@ -98,6 +98,12 @@ ROWS = [
         database.stopped,
     ),
     _row("database-paused", "P11", "PostgreSQL does not answer", database.paused),
+    _row(
+        "frozen-host",
+        "P11",
+        "SIGSTOP of a storage worker in its transaction; another host shares the index",
+        hosts.frozen,
+    ),
     _row("damaged-index", "P11", "the index is damaged at the start", healing.damaged_index),
     _row("exit-2", "P10", "a handler calls os._exit(2)", healing.exits_with_2),
 ]

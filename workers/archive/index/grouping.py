@@ -2,7 +2,8 @@
 
 First all of them run without savepoints, which is fastest. If a statement fails, the transaction is
 rolled back and repeated with a savepoint for each piece, so that the failure of one does not affect
-the others. A transaction that is interrupted before its commit is repeated once.
+the others. A transaction that is interrupted before its commit is repeated once, one that another
+process contests a few times.
 """
 
 from __future__ import annotations
@@ -39,6 +40,18 @@ class Interrupted(Exception):  # noqa: N818 - a state of the connection
     """The connection was lost before COMMIT was sent: the transaction had no effect."""
 
 
+class Contested(Interrupted):
+    """Another process changed the same rows at the same time: the transaction had no effect."""
+
+
+_CONTESTED = 5
+"""Attempts of a transaction that others contest, before its pieces are tried one by one."""
+
+
+def nothing(_execute: Execute) -> None:
+    """Do nothing in a transaction."""
+
+
 class _Failed(Exception):  # noqa: N818 - control flow, not an error
     """A statement failed, and with it the transaction."""
 
@@ -66,23 +79,33 @@ class Group:
     def perform(
         self,
         works: Sequence[Work[T]],
-        prepare: Work[object] = lambda _execute: None,
-        finish: Work[object] = lambda _execute: None,
+        prepare: Work[object] = nothing,
+        finish: Work[object] = nothing,
+        lock: Work[object] = nothing,
     ) -> list[T | Exception]:
         """Return the result of each piece, or its exception, when all is committed.
 
-        `prepare` runs first, and again after a rollback, `finish` last. Raises the error of the
-        database if the transaction as a whole failed.
+        `lock` begins each transaction; then `prepare` runs, and again after a rollback; `finish` is
+        the last. Raises the error of the database if the transaction as a whole failed.
         """
+
+        def begin(execute: Execute) -> None:
+            lock(execute)
+            prepare(execute)
+
         with self.lock:
-            try:
-                return self._together(works, prepare, finish)
-            except _Failed as failed:
-                if len(works) == 1:
-                    return [failed.error]
-            except Interrupted:
-                pass
-            return self._apart(works, prepare, finish)
+            for _ in range(_CONTESTED):
+                try:
+                    return self._together(works, begin, finish)
+                except _Failed as failed:
+                    if len(works) == 1:
+                        return [failed.error]
+                    break
+                except Contested:
+                    continue
+                except Interrupted:
+                    break
+            return self._apart(works, prepare, finish, lock)
 
     def _together(
         self, works: Sequence[Work[T]], prepare: Work[object], finish: Work[object]
@@ -105,7 +128,11 @@ class Group:
             raise
 
     def _apart(
-        self, works: Sequence[Work[T]], prepare: Work[object], finish: Work[object]
+        self,
+        works: Sequence[Work[T]],
+        prepare: Work[object],
+        finish: Work[object],
+        lock: Work[object],
     ) -> list[T | Exception]:
         def whole(execute: Execute, work: Work[T]) -> T:
             prepare(execute)
@@ -114,6 +141,7 @@ class Group:
             return result
 
         with self._transaction() as execute:
+            lock(execute)
             return [self._attempt(partial(whole, work=work), execute) for work in works]
 
     def _attempt(self, work: Work[T], execute: Execute) -> T | Exception:

@@ -8,15 +8,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from contextlib import nullcontext
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from gateway.sdk import ConfigError
 from workers.archive.index import rebuild, updates
 from workers.archive.index.assigning import assign
-from workers.archive.index.grouping import Execute, Group, Work
+from workers.archive.index.grouping import Execute, Group, Work, nothing
 from workers.archive.index.reader import IndexReader
 from workers.archive.index.records import AddResult, IndexEntry, IndexFailure
-from workers.archive.index.schema import MIGRATIONS, RETIRED
+from workers.archive.index.schema import MIGRATIONS, POSTGRES, RETIRED
 from workers.archive.matching import Equal
 
 if TYPE_CHECKING:
@@ -54,11 +55,21 @@ class Index(IndexReader):
 
     @abstractmethod
     def _transaction(self) -> AbstractContextManager[Execute]:
-        """Begin a transaction on the writing connection; wait for those of other processes."""
+        """Begin a transaction on the writing connection."""
+
+    def _lock_studies(self, execute: Execute, study_instance_uids: Iterable[str]) -> None:
+        """Wait for other processes' transactions on these studies, until the own one ends.
+
+        Nothing to do where there is one transaction at a time.
+        """
 
     def _pipeline(self) -> AbstractContextManager[object]:
         """Send statements without waiting for each other's results, if that is possible."""
         return nullcontext()
+
+    def end_hung(self) -> int:
+        """End the transactions of other hosts that hang; return their number."""
+        return 0
 
     @abstractmethod
     def close(self) -> None:
@@ -100,11 +111,21 @@ class Index(IndexReader):
         works = [partial(adding.add, entry=entry, texts=texts) for entry, texts in news]
         entries = [entry for entry, _ in news]
         begin = partial(adding.begin, entries=entries)
-        return self._write_all(works, begin, adding.finish)
+        studies = {texts.get("StudyInstanceUID") or "" for _, texts in news}
+        replaced = [entry.sop_instance_uid for entry in entries]
+
+        def lock(execute: Execute) -> None:
+            before = updates.studies_with(execute, replaced) if replace else ()
+            self._lock_studies(execute, studies.union(before))
+
+        return self._write_all(works, begin, adding.finish, lock)
 
     def relocate(self, entry: IndexEntry) -> None:
         """Set the file of an instance in the index to another one with the same content."""
-        self._write(lambda execute: updates.relocate(execute, entry))
+        self._write(
+            lambda execute: updates.relocate(execute, entry),
+            self._locking([entry.sop_instance_uid]),
+        )
 
     def set_aside(self, entry: IndexEntry) -> None:
         """Add a file with different content for an instance in the index."""
@@ -117,12 +138,14 @@ class Index(IndexReader):
     def remove(self, sop_instance_uids: Iterable[str]) -> list[IndexEntry]:
         """Remove instances in one transaction; their files are then to be deleted."""
         uids = list(sop_instance_uids)
-        return self._write(lambda execute: updates.remove(execute, uids))
+        return self._write(lambda execute: updates.remove(execute, uids), self._locking(uids))
 
     def forget(self, sop_instance_uid: str) -> None:
         """Remove an instance whose file is gone."""
         uids = [sop_instance_uid]
-        self._write(lambda execute: updates.remove(execute, uids, delete=False))
+        self._write(
+            lambda execute: updates.remove(execute, uids, delete=False), self._locking(uids)
+        )
 
     def deleted(self, holder: str, paths: Iterable[str]) -> None:
         """Note that files of `to_delete` have been deleted."""
@@ -135,7 +158,10 @@ class Index(IndexReader):
 
     def assign(self, assignment: Assignment) -> int:
         """Move a study to the patient of an assignment; return the number of its instances."""
-        return self._write(lambda execute: assign(execute, assignment))
+        studies = [assignment.study_instance_uid]
+        return self._write(
+            lambda execute: assign(execute, assignment), lambda e: self._lock_studies(e, studies)
+        )
 
     def restore_assignments(self, assignments: Iterable[Assignment]) -> None:
         """Make the assignments that the index does not have yet, or has in an earlier form."""
@@ -145,8 +171,24 @@ class Index(IndexReader):
                 self.assign(one)
 
     def begin_rebuild(self, holder: str, *, anew: bool) -> bool:
-        """Forget the files of a holder; return False if an earlier rebuild is to be continued."""
-        return self._write(lambda execute: rebuild.begin_rebuild(execute, holder, anew=anew))
+        """Forget the files of a holder; return False if an earlier rebuild is to be continued.
+
+        This takes a transaction for a few studies at a time, so that no other gateway waits for
+        long. After an interruption it starts over, and the files that are not in the index then
+        are found at the next start of their gateway.
+        """
+        if self.is_rebuilt(holder) and not anew:
+            return False
+        self._write(lambda execute: rebuild.forget_buckets(execute, holder))
+        after = 0
+        while found := self._write(partial(rebuild.next_studies, holder=holder, after=after)):
+            after = found[-1][0]
+            self._write(
+                partial(rebuild.forget_studies, holder=holder, studies=[one for one, _ in found]),
+                partial(self._lock_studies, study_instance_uids=[uid for _, uid in found]),
+            )
+        self._write(lambda execute: rebuild.note_begun(execute, holder))
+        return True
 
     def end_rebuild(self, holder: str) -> None:
         """Note that the files of a holder are in the index again."""
@@ -154,8 +196,12 @@ class Index(IndexReader):
 
     # for implementations
 
-    def _write(self, work: Work[T]) -> T:
-        (result,) = self._write_all([work])
+    def _locking(self, uids: Sequence[str]) -> Work[None]:
+        """Return what locks the studies of instances."""
+        return lambda execute: self._lock_studies(execute, updates.studies_with(execute, uids))
+
+    def _write(self, work: Work[T], lock: Work[object] = nothing) -> T:
+        (result,) = self._write_all([work], lock=lock)
         if isinstance(result, Exception):
             raise result
         return result
@@ -163,11 +209,12 @@ class Index(IndexReader):
     def _write_all(
         self,
         works: Sequence[Work[T]],
-        prepare: Work[object] = lambda _execute: None,
-        finish: Work[object] = lambda _execute: None,
+        prepare: Work[object] = nothing,
+        finish: Work[object] = nothing,
+        lock: Work[object] = nothing,
     ) -> list[T | Exception]:
         try:
-            results = self._group.perform(works, prepare, finish)
+            results = self._group.perform(works, prepare, finish, lock)
         except self.ERRORS as error:
             raise _failure(error) from error
         except OSError as error:  # of the lock file
@@ -186,9 +233,9 @@ class Index(IndexReader):
                 f"{where} was written by a newer dicom-gateway (schema {version}; this version "
                 f"supports {len(MIGRATIONS)}): use the newer version"
             )
-        for statements in MIGRATIONS[version:]:
-            for statement in statements:
-                execute(statement.format(**self.TYPES))
+        for statement in chain.from_iterable(MIGRATIONS[version:]):
+            if not statement.startswith(POSTGRES) or self.names_holders:
+                execute(statement.removeprefix(POSTGRES).format(**self.TYPES))
 
 
 def _failure(error: Exception) -> IndexFailure:

@@ -236,9 +236,11 @@ def studies_of(execute: Execute, study_instance_uid: str) -> set[int]:
 
 def write(execute: Execute, rows: Iterable[Newest]) -> None:
     """Write the rows that have changed, and keep their patients right."""
-    for row in rows:
-        if row.write(execute) and row.table == "study":
-            _link(execute, row)
+    changed = [row for row in rows if row.write(execute) and row.table == "study"]
+    if len(changed) > 1:  # other processes lock the same patients in this order
+        changed.sort(key=lambda study: identity(study.values))
+    for study in changed:
+        _link(execute, study)
 
 
 def recompute(execute: Execute, study: int) -> None:
@@ -302,12 +304,12 @@ def _link(execute: Execute, study: Newest) -> None:
 
 
 def _patient(execute: Execute, values: Mapping[str, str | None]) -> int:
-    key = identity(values)
-    found = execute("SELECT id FROM patient WHERE key = ?", (key,)).fetchone()
-    if found is None:
-        text = "INSERT INTO patient (key) VALUES (?) RETURNING id"
-        found = execute(text, (key,)).fetchone()
-    return int(found[0])
+    """Return the patient with this identity, whose row is locked until the transaction ends."""
+    text = (
+        "INSERT INTO patient (key) VALUES (?) "
+        "ON CONFLICT (key) DO UPDATE SET key = excluded.key RETURNING id"
+    )
+    return int(execute(text, (identity(values),)).fetchone()[0])
 
 
 def _refresh(execute: Execute, patient: int) -> None:

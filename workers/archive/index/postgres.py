@@ -1,7 +1,12 @@
 """The index in a PostgreSQL database, which several gateways can share.
 
-Transactions that write take an advisory lock first. So the sequence numbers of the journal appear
-in the order of the commits, and two hosts cannot deadlock on each other's rows.
+Transactions of several hosts run at the same time. One that changes studies first locks their UIDs,
+in one order; so it waits only for others that change the same studies, and reads what they wrote.
+Patients are locked as their rows are written. What is contested all the same - one instance at two
+hosts, a deadlock - is repeated. For the order of the journal see `journal_order`.
+
+A host that hangs in a transaction loses it after `_HUNG` seconds: those that wait for its locks end
+it (`end_hung`). The server does so too (`_LIMITS`), but not in the middle of a pipeline.
 
 When the server is restarted or a connection is lost, the first statement on the connection fails. A
 read is repeated on a new connection. A transaction that was interrupted before its COMMIT was sent
@@ -17,6 +22,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager, nullcontext, suppress
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 try:
@@ -28,19 +34,34 @@ except ImportError as error:
     raise ConfigError("archive.dsn needs psycopg: pip install 'dicom-gateway[postgres]'") from error
 
 from gateway.sdk import ConfigError, Unavailable
-from workers.archive.index.grouping import Interrupted
+from workers.archive.index.grouping import Contested, Interrupted
 from workers.archive.index.interface import Index
+from workers.archive.index.journal_order import SETTLED, order_journal
 from workers.archive.index.schema import MIGRATIONS, RETIRED, TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from workers.archive.index.grouping import Execute
     from workers.archive.index.search import Dialect
 
 _LOCK = 0x44434D49
-"""The number of the advisory lock for writing."""
+"""The class of the advisory locks, for studies by digest; without one, for the tables."""
+_LIMITS = {
+    "idle_in_transaction_session_timeout": 3_000,
+    "lock_timeout": 800,
+    "statement_timeout": 60_000,
+}
+"""Milliseconds. After the second one a transaction is repeated, a few times."""
+_HUNG = 2.0
+"""Seconds for which the server waits in a transaction until another host may end it."""
+_END_HUNG = (
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid IN (SELECT pid "
+    "FROM pg_locks WHERE locktype = 'advisory' AND classid = ? AND granted) "
+    "AND datname = current_database() AND usename = current_user AND wait_event_type = 'Client' "
+    "AND state_change < clock_timestamp() - make_interval(secs => ?)"
+)
 _TIMEOUTS: dict[str, Any] = {
     "connect_timeout": 10,
     "keepalives_idle": 30,
@@ -66,6 +87,10 @@ class _InterruptedTransaction(psycopg.OperationalError, Interrupted):
     """`Interrupted`, which is also an error of the database if it is raised again."""
 
 
+class _ContestedTransaction(_InterruptedTransaction, Contested):
+    """`Contested`, which is also an error of the database if it is raised again."""
+
+
 class PostgresIndex(Index):
     """The index in the database `dsn`.
 
@@ -83,6 +108,7 @@ class PostgresIndex(Index):
     }
     dialect: Dialect = PostgresDialect()
     names_holders = True
+    settled = SETTLED
 
     def __init__(self, dsn: str, *, durable: bool = True, anew: bool = False) -> None:
         super().__init__()
@@ -110,7 +136,17 @@ class PostgresIndex(Index):
         self._idle.clear()
         self._writer = None
 
+    def end_hung(self) -> int:
+        """End transactions for which the readers of the journal, and perhaps hosts, would wait.
+
+        A host that goes on repeats its transaction.
+        """
+        with self._reading() as execute:
+            return int(execute(_END_HUNG, (_LOCK, _HUNG)).fetchone()[0])
+
     def _open(self, execute: Execute) -> None:
+        execute("SELECT pg_advisory_xact_lock(?)", (_LOCK,))  # one creates the tables
+        execute("SET LOCAL statement_timeout = 0")
         execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
         row = execute("SELECT version FROM schema_version").fetchone()
         version = row[0] if row else 0
@@ -120,17 +156,26 @@ class PostgresIndex(Index):
             for table in TABLES:
                 execute(f"DROP TABLE IF EXISTS {table}")
         self._migrate(execute, version, "the index in PostgreSQL")
-        if is_replaced:  # after the numbers that consumers have read
-            execute(f"ALTER TABLE journal ALTER COLUMN seq RESTART WITH {int(time.time() * 1000)}")
-        execute("DELETE FROM schema_version")
-        execute("INSERT INTO schema_version VALUES (?)", (len(MIGRATIONS),))
+        # After the numbers that consumers have read.
+        order_journal(execute, int(time.time() * 1000) if is_replaced else 0)
+        if version != len(MIGRATIONS):
+            execute("DELETE FROM schema_version")
+            execute("INSERT INTO schema_version VALUES (?)", (len(MIGRATIONS),))
 
     def _connect(self) -> psycopg.Connection[Any]:
         where = make_conninfo(**(_TIMEOUTS | conninfo_to_dict(self._dsn)))
         connection = psycopg.connect(where, autocommit=True)
-        if not self._durable:
-            connection.execute("SET synchronous_commit = off")
+        settings = {**_LIMITS, **({} if self._durable else {"synchronous_commit": "off"})}
+        parts = ", ".join(
+            f"set_config('{name}', '{value}', false)" for name, value in settings.items()
+        )
+        connection.execute(f"SELECT {parts}")
         return connection
+
+    def _lock_studies(self, execute: Execute, study_instance_uids: Iterable[str]) -> None:
+        numbers = sorted({_number(uid) for uid in study_instance_uids})
+        text = "SELECT pg_advisory_xact_lock(?, number) FROM unnest(?::int[]) AS number"
+        execute(text, (_LOCK, numbers))
 
     def _executing(self, connection: Any) -> Execute:
         def execute(text: str, parameters: Any = None) -> Any:
@@ -148,19 +193,22 @@ class PostgresIndex(Index):
 
     @contextmanager
     def _transaction(self) -> Iterator[Execute]:
-        """Raises _InterruptedTransaction if the connection is lost before the COMMIT."""
+        """Raises Interrupted if the connection is lost before the COMMIT, or others contest it."""
         if self._writer is None or self._writer.closed:
             self._writer = self._connect()
         writer = self._writer
         execute = self._executing(writer)
         try:
             execute("BEGIN")
-            execute("SELECT pg_advisory_xact_lock(?)", (_LOCK,))
             yield execute
         except BaseException as error:
             if isinstance(error, psycopg.Error) and self._is_lost(writer):
                 raise _InterruptedTransaction(str(error)) from error
             _roll_back(writer)
+            if isinstance(error, psycopg.Error) and error.sqlstate in _CONTESTED:
+                with suppress(psycopg.Error):
+                    execute(_END_HUNG, (_LOCK, _HUNG))
+                raise _ContestedTransaction(str(error)) from error
             raise
         try:
             execute("COMMIT")
@@ -173,6 +221,17 @@ _WRONG = ("28", "3D", "3F", "42")
 """Classes of SQLSTATE that no waiting can mend: password, database, schema, rights."""
 _WRONG_TEXTS = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf")
 """The same for a connection that is refused, for which libpq hands on a text only."""
+
+
+_CONTESTED = ("23503", "23505", "40001", "40P01", "55P03")
+"""SQLSTATEs of rows that another transaction makes or removes: foreign key, unique, deadlock, lock
+timeout."""
+
+
+def _number(study_instance_uid: str) -> int:
+    """Return the number of the lock of a study."""
+    digest = blake2b(study_instance_uid.encode("utf-8", "replace"), digest_size=4).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 def _is_wrong(error: psycopg.Error) -> bool:

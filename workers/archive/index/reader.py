@@ -50,6 +50,8 @@ class IndexReader(ABC):
     ERRORS: tuple[type[Exception], ...]
     """The exceptions of the database."""
     dialect: Dialect
+    settled = ""
+    """A condition on lines of the journal: no other one can still appear in front of them."""
 
     def __init__(self) -> None:
         self._idle: list[Any] = []
@@ -210,7 +212,7 @@ class IndexReader(ABC):
         """Return the changes after number `after`, which a consumer stores as its position."""
         text = (
             f"SELECT seq, kind, at, study_instance_uid, series_instance_uid, {updates.ENTRY} "
-            "FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"
+            f"FROM journal WHERE seq > ? {self.settled} ORDER BY seq LIMIT ?"
         )
         with self._reading() as execute:
             rows = execute(text, (after, limit)).fetchall()

@@ -9,42 +9,63 @@ from workers.archive.index.placing import drop_empty_study, recompute
 from workers.archive.index.updates import ENTRY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from workers.archive.index.grouping import Execute
 
+_STUDIES = 50
+"""Studies that are forgotten in one transaction."""
 _ENTRY = ", ".join(f"instance.{name}" for name in ENTRY.split(", "))
-_ABOVE = (
-    "FROM instance JOIN header ON header.id = instance.header "
-    "JOIN series ON series.id = header.series JOIN study ON study.id = series.study "
-    "WHERE instance.holder = ?"
+_BELOW = (
+    "FROM series JOIN header ON header.series = series.id "
+    "JOIN instance ON instance.header = header.id "
+    "WHERE instance.holder = ? AND series.study = "
 )
 _NOTE = (
     f"INSERT INTO journal ({ENTRY}, kind, at, study_instance_uid, series_instance_uid) "
     f"SELECT {_ENTRY}, 'removed', ?, COALESCE(study.study_instance_uid, ''), "
-    f"COALESCE(series.series_instance_uid, '') {_ABOVE} ORDER BY instance.id"
+    "COALESCE(series.series_instance_uid, '') FROM study JOIN series ON series.study = study.id "
+    "JOIN header ON header.series = series.id JOIN instance ON instance.header = header.id "
+    "WHERE study.id = ? AND instance.holder = ? ORDER BY instance.id"
 )
 _EMPTY = (
-    ("header", "NOT EXISTS (SELECT 1 FROM instance WHERE instance.header = header.id)"),
-    ("series", "NOT EXISTS (SELECT 1 FROM header WHERE header.series = series.id)"),
+    "DELETE FROM header WHERE series IN (SELECT id FROM series WHERE study = ?) "
+    "AND NOT EXISTS (SELECT 1 FROM instance WHERE instance.header = header.id)",
+    "DELETE FROM series WHERE study = ? "
+    "AND NOT EXISTS (SELECT 1 FROM header WHERE header.series = series.id)",
 )
 
 
-def begin_rebuild(execute: Execute, holder: str, *, anew: bool) -> bool:
-    """Forget all files of a holder; return False if an earlier rebuild is to be continued."""
-    begun = execute("SELECT 1 FROM rebuild WHERE holder = ?", (holder,)).fetchone()
-    if begun and not anew:
-        return False
-    studies = execute(f"SELECT DISTINCT study.id {_ABOVE}", (holder,)).fetchall()
-    execute(_NOTE, (time.time(), holder))
-    execute("DELETE FROM instance WHERE holder = ?", (holder,))
-    for table, condition in _EMPTY:
-        execute(f"DELETE FROM {table} WHERE {condition}")
-    for (study,) in studies:
+def next_studies(execute: Execute, holder: str, after: int) -> list[tuple[int, str]]:
+    """Return some studies of a holder, in the order of their ids, with their UIDs."""
+    rows = execute(
+        "SELECT study.id, study.study_instance_uid FROM study WHERE study.id > ? "
+        f"AND EXISTS (SELECT 1 {_BELOW}study.id) ORDER BY study.id LIMIT ?",
+        (after, holder, _STUDIES),
+    ).fetchall()
+    return [(row[0], row[1] or "") for row in rows]
+
+
+def forget_buckets(execute: Execute, holder: str) -> None:
+    """Forget which buckets agree with the index, before it is changed."""
+    execute("DELETE FROM bucket WHERE holder = ?", (holder,))
+    execute("DELETE FROM conflict WHERE holder = ?", (holder,))
+
+
+def forget_studies(execute: Execute, holder: str, studies: Iterable[int]) -> None:
+    """Forget a holder's files of studies."""
+    for study in studies:
+        execute(_NOTE, (time.time(), study, holder))
+        execute(f"DELETE FROM instance WHERE id IN (SELECT instance.id {_BELOW}?)", (holder, study))
+        for text in _EMPTY:
+            execute(text, (study,))
         if not drop_empty_study(execute, study):
             recompute(execute, study)
-    execute("DELETE FROM conflict WHERE holder = ?", (holder,))
-    execute("DELETE FROM bucket WHERE holder = ?", (holder,))
+
+
+def note_begun(execute: Execute, holder: str) -> None:
+    """Note that all files of a holder are forgotten, and can be indexed."""
     execute("INSERT INTO rebuild VALUES (?) ON CONFLICT DO NOTHING", (holder,))
-    return True
 
 
 def end_rebuild(execute: Execute, holder: str) -> None:

@@ -23,11 +23,13 @@ _FILE = (
     "received {text} NOT NULL"
 )
 
+POSTGRES = "{postgres}"
+"""Begins a statement that is for PostgreSQL only."""
 RETIRED = 3
 """Versions up to this one are not migrated: their patients are not those of the instances."""
 TABLES = (
     *("instance", "header", "series", "study", "patient", "conflict", "journal", "to_delete"),
-    *("doomed", "bucket", "assignment", "rebuild"),
+    *("doomed", "bucket", "assignment", "rebuild", "journal_base"),
 )
 """All tables, also of retired versions, in the order in which they can be dropped."""
 

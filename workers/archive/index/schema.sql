@@ -51,3 +51,8 @@ CREATE TABLE bucket (holder {text} NOT NULL, name {text} NOT NULL, changed BIGIN
     PRIMARY KEY (holder, name));
 -- rebuild: a reindex of a holder's files that was begun and has not ended.
 CREATE TABLE rebuild (holder {text} NOT NULL PRIMARY KEY);
+
+
+-- version 5
+-- The numbers of the journal in PostgreSQL (journal_order.py), which SQLite counts by itself.
+{postgres}CREATE TABLE journal_base (base BIGINT NOT NULL);

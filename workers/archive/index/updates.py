@@ -154,6 +154,20 @@ def find_all(execute: Execute, sop_instance_uids: Sequence[str]) -> dict[str, In
     return {one[0]: entry_of(one) for one in execute(text, sop_instance_uids).fetchall()}
 
 
+def studies_with(execute: Execute, sop_instance_uids: Sequence[str]) -> set[str]:
+    """Return the UIDs of the studies that these instances are in."""
+    if not sop_instance_uids:
+        return set()
+    marks = ", ".join("?" * len(sop_instance_uids))
+    rows = execute(
+        "SELECT study.study_instance_uid FROM instance JOIN header ON header.id = instance.header "
+        "JOIN series ON series.id = header.series JOIN study ON study.id = series.study "
+        f"WHERE instance.sop_instance_uid IN ({marks})",
+        sop_instance_uids,
+    ).fetchall()
+    return {row[0] or "" for row in rows}
+
+
 def relocate(execute: Execute, entry: IndexEntry) -> None:
     """Set the file of an instance to another one with the same content."""
     execute(
