@@ -120,6 +120,14 @@ EVT_ACCEPTED = NotificationEvent("EVT_ACCEPTED", "Association request accepted")
 EVT_ABORTED = NotificationEvent("EVT_ABORTED", "Association aborted", ("source", "reason"))
 EVT_ACSE_RECV = NotificationEvent("EVT_ACSE_RECV", "ACSE received a primitive", ("primitive",))
 EVT_ACSE_SENT = NotificationEvent("EVT_ACSE_SENT", "ACSE sent a primitive", ("primitive",))
+EVT_ASSOCIATION_ENDED = NotificationEvent(
+    "EVT_ASSOCIATION_ENDED",
+    "Association ended: how, why, and what passed over it",
+    (
+        *("ended", "why", "calling", "called", "address", "seconds", "contexts"),
+        *("messages", "instances", "received", "sent", "statuses"),
+    ),
+)
 EVT_CONN_CLOSE = NotificationEvent("EVT_CONN_CLOSE", "Connection closed", ("address",))
 EVT_CONN_OPEN = NotificationEvent("EVT_CONN_OPEN", "Connection opened", ("address",))
 EVT_DATA_RECV = NotificationEvent("EVT_DATA_RECV", "PDU data received", ("data", *_EXCERPT))

@@ -11,6 +11,7 @@ from gateway.acceptor.admission import Explained
 from gateway.acceptor.budget import UnfinishedAsk
 from gateway.acceptor.requests import decide
 from gateway.acceptor.shares import Holder
+from gateway.acceptor.tracing import TOPICS
 from gateway.association.description import describe
 from gateway.association.engine import AssociationEngine
 from gateway.association.errors import Aborted, Rejected, Released
@@ -22,6 +23,7 @@ from gateway.ul.upper_layer import Side
 
 if TYPE_CHECKING:
     from gateway.acceptor.shared import Shared
+    from gateway.acceptor.tracing import TraceRecorder
     from gateway.association.errors import AssociationError
     from gateway.association.port import PeerRequest
     from gateway.dimse.assembler import MessageBegun
@@ -66,6 +68,7 @@ class AcceptorAssociation:
         self._verdict: Verdict | None = None
         """What the configured policy says of the peer."""
         self._unfinished: UnfinishedAsk | None = None
+        self._recorders: tuple[TraceRecorder, ...] = ()
         self._observer = observer
         self._description = b""
         self._described_state = ""
@@ -198,4 +201,25 @@ class AcceptorAssociation:
             self.engine.dissolve()
 
     def publish(self, event: NotificationEvent, body: dict[str, Any]) -> None:
-        self.shared.fabric.publish(event.name, body, self.description())
+        for recorder in self._recorders:
+            recorder.take(event, body)
+        if event.name in self.shared.topics:
+            self.shared.fabric.publish(event.name, body, self.description())
+
+    # what is watched
+
+    def watch(self) -> None:
+        """Tell what somebody watches of all associations, or of this one, from now on."""
+        traced = TOPICS if self._recorders else ()
+        self.engine.watch({*self.shared.topics, *traced})
+
+    def trace(self, recorder: TraceRecorder) -> None:
+        """Give a recorder what passes over this association, until `untrace`."""
+        self._recorders += (recorder,)
+        self.watch()
+
+    def untrace(self, recorder: TraceRecorder) -> None:
+        """Give it nothing any more."""
+        self._recorders = tuple(one for one in self._recorders if one is not recorder)
+        if self.engine.ended is None:
+            self.watch()

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from gateway.acceptor.overview import overview
 from gateway.acceptor.streamed import StreamedRequest
+from gateway.acceptor.tracing import trace
 from gateway.association.errors import Aborted, AssociationError, TimedOut
 from gateway.association.phase import Phase
 from gateway.dimse import message as dimse
@@ -19,8 +21,9 @@ from gateway.errors import DimseError, LocalProtocolError
 from gateway.fabric import CommandFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Collection, Coroutine
 
+    from gateway.acceptor.acceptor_association import AcceptorAssociation
     from gateway.association.engine import AssociationEngine
     from gateway.association.operation import ReceivedResponse
     from gateway.fabric.acceptor import AssociationCommand
@@ -38,22 +41,21 @@ _KINDS: dict[str, type[Request]] = {
 class AssociationCommands:
     """Takes the commands of all workers.
 
-    `find` returns the engine of a named association, `established` the descriptions of all that are
-    established.
+    `find` returns the engine of a named association, `everything` are the open connections.
     """
 
     def __init__(
         self,
         find: Callable[[str], AssociationEngine | None],
-        established: Callable[[], list[bytes]] = list,
+        everything: Collection[AcceptorAssociation] = (),
     ) -> None:
         self._find = find
-        self._established = established
+        self._everything = everything
         self._tasks: set[asyncio.Task[None]] = set()
 
     def take(self, command: AssociationCommand) -> None:
-        if command.operation == "associations":
-            command.reply({"associations": self._established()})
+        if command.operation in ("associations", "overview"):
+            command.reply(self._listed(command.operation))
             return
         engine = self._find(command.association)
         if engine is None or engine.phase is not Phase.ESTABLISHED:
@@ -68,10 +70,19 @@ class AssociationCommands:
                 self._start(_release, engine, command)
             case "request":
                 self._start(_request, engine, command)
+            case "trace":
+                self._start(_trace, engine, command)
             case other:
-                valid = "abort, release, request or associations"
+                valid = "abort, release, request, trace, associations or overview"
                 text = f"{other[:40]!r} is not a valid command: use {valid}"
                 command.fail(CommandFailure.INVALID, text)
+
+    def _listed(self, operation: str) -> dict[str, Any]:
+        if operation == "overview":
+            engines = [association.engine for association in self._everything]
+            return overview(engines, asyncio.get_running_loop().time())
+        established = [a for a in self._everything if a.engine.phase is Phase.ESTABLISHED]
+        return {"associations": [association.description() for association in established]}
 
     def _start(
         self, perform: Performer, engine: AssociationEngine, command: AssociationCommand
@@ -123,6 +134,10 @@ async def _guarded(
 async def _release(engine: AssociationEngine, command: AssociationCommand) -> None:
     await engine.release()
     command.reply({})
+
+
+async def _trace(engine: AssociationEngine, command: AssociationCommand) -> None:
+    await trace(cast("AcceptorAssociation", engine.port), command)
 
 
 async def _request(engine: AssociationEngine, command: AssociationCommand) -> None:

@@ -15,7 +15,6 @@ from gateway.acceptor.measuring import Measuring
 from gateway.acceptor.shared import Shared
 from gateway.acceptor.waiting import WaitingConnections
 from gateway.acceptor.watermark import Watermark
-from gateway.association.phase import Phase
 from gateway.dimse.services import serve_like
 from gateway.errors import GatewayError
 from gateway.fabric.acceptor import Server
@@ -72,7 +71,9 @@ class Acceptor:
             fabric.on_worker_known = lambda worker: report(known=to_map(worker))
             fabric.on_worker_left = lambda name: report(left=name)
         fabric.on_wants_changed = self._watch
-        fabric.on_command = AssociationCommands(self._engine_of, self._established).take
+        self._associations: dict[str, AcceptorAssociation] = {}
+        everything = self._associations.values()
+        fabric.on_command = AssociationCommands(self._engine_of, everything).take
         self._shared = Shared(
             settings, fabric, spool, Watermark(watched, settings.spool.refuse_below)
         )
@@ -84,7 +85,6 @@ class Acceptor:
             handshake_timeout=settings.association.artim_timeout,
             origin=lambda address: self._shared.origins.of(address),
         )
-        self._associations: dict[str, AcceptorAssociation] = {}
         self._measuring = Measuring(self._shared, self._associations.values)
         self._pending = WaitingConnections(_pending_of(settings), "silent connections")
         self._changed = asyncio.Event()
@@ -216,15 +216,11 @@ class Acceptor:
         association.is_used = True
         return association.engine
 
-    def _established(self) -> list[bytes]:
-        associations = self._associations.values()
-        return [a.description() for a in associations if a.engine.phase is Phase.ESTABLISHED]
-
     def _watch(self, topics: set[str]) -> None:
         self._shared.topics = topics
         self._measuring.watch(topics)
         for association in self._associations.values():
-            association.engine.watch(topics)
+            association.watch()
 
 
 def _pending_of(settings: AcceptorSettings) -> int:

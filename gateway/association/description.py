@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from gateway.association.errors import Rejected
+from gateway.events import EVT_ASSOCIATION_ENDED
 from gateway.ul.fsm import Side
 from gateway.ul.items import UserIdentityRQ
 
@@ -114,3 +116,33 @@ def log_end(engine: AssociationEngine, seconds: float) -> None:
         *(counts.messages, counts.instances, transport.received, transport.sent),
         *(counts.statuses(), seconds, str(engine.ended)),
     )
+
+
+def tell_end(engine: AssociationEngine, now: float) -> None:
+    """Publish EVT_ASSOCIATION_ENDED, if somebody watches it."""
+    if EVT_ASSOCIATION_ENDED.name in engine.notifications.watched:
+        engine.notifications.tell(EVT_ASSOCIATION_ENDED, **describe_end(engine, now))
+
+
+def describe_end(engine: AssociationEngine, now: float) -> dict[str, Any]:
+    """Return the body of EVT_ASSOCIATION_ENDED, which has nothing of a patient.
+
+    `why` is what the operator's log says; an association that was never established took 0 seconds.
+    """
+    counts, transport, request = engine.counts, engine.transport, engine.upper.request
+    error, began = engine.ended, engine.established_at
+    why = error.why if isinstance(error, Rejected) and error.why else str(error)
+    return {
+        "ended": engine.state,
+        "why": why,
+        "calling": request.calling_ae_title if request else "",
+        "called": request.called_ae_title if request else "",
+        "address": transport.remote[0],
+        "seconds": 0.0 if began is None else now - began,
+        "contexts": len(engine.upper.accepted_contexts),
+        "messages": counts.messages,
+        "instances": counts.instances,
+        "received": transport.received,
+        "sent": transport.sent,
+        "statuses": counts.statuses(),
+    }

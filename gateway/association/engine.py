@@ -27,7 +27,7 @@ import logging
 import secrets
 from typing import TYPE_CHECKING
 
-from gateway.association.description import log_end
+from gateway.association.description import log_end, tell_end
 from gateway.association.errors import Aborted, AssociationError, Rejected, Released, TimedOut
 from gateway.association.inbox import Inbox
 from gateway.association.message_counts import MessageCounts
@@ -139,7 +139,7 @@ class AssociationEngine:
         self.over: asyncio.Future[None] = loop.create_future()
         """Done when the association has ended."""
         self.connection_closed = asyncio.Event()
-        self._established_at: float | None = None
+        self.established_at: float | None = None
         self._timeouts = timeouts
         self._timer = SilenceTimer(self)
 
@@ -305,7 +305,7 @@ class AssociationEngine:
         self.phase, self.state = Phase.ESTABLISHED, "established"
         self._timer.start()
         self.transport.is_new = False
-        self.inbox.progress = self._established_at = self._loop.time()
+        self.inbox.progress = self.established_at = self._loop.time()
         self.established.set_result(None)
         self.port.established()
         self.notifications.tell(EVT_ACCEPTED)
@@ -385,9 +385,10 @@ class AssociationEngine:
         self.inbox.stop()
         self.in_flight.stop(error)
         self.notifications.ended(error)
+        tell_end(self, self._loop.time())
         self.port.association_ended(error)
-        if self._established_at is not None:
-            log_end(self, self._loop.time() - self._established_at)
+        if self.established_at is not None:
+            log_end(self, self._loop.time() - self.established_at)
 
     # notifications
 

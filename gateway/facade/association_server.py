@@ -203,7 +203,7 @@ class AssociationServer(BindsHandlers):
         session = self._session
         if session is None or self._closed.is_set():
             return []
-        return [assoc for assoc in session.associations() if assoc.is_established]
+        return [assoc for assoc in session.associations.established() if assoc.is_established]
 
     def _established(self, event: Event) -> None:
         self._living[event.assoc.id] = event.assoc

@@ -27,14 +27,13 @@ from gateway.fabric import (
     Registration,
 )
 from gateway.fabric.worker import Client, next_generation
-from gateway.sdk import assoc
 from gateway.sdk.bound_handler import UNBOUND
-from gateway.sdk.command_sender import END_TIMEOUT
 from gateway.sdk.event import Event
 from gateway.sdk.executor import Executor, HandlerLoop
 from gateway.sdk.hooks import call_start_hooks, call_stop_hooks
 from gateway.sdk.move.routes import Routes
 from gateway.sdk.notifications import NotificationThread, QueuedNotification
+from gateway.sdk.open_associations import OpenAssociations
 from gateway.sdk.session_commands import SessionCommands
 from gateway.sdk.session_ending import (
     LIFELINE_DRAIN,
@@ -51,7 +50,6 @@ if TYPE_CHECKING:
 
     from gateway.fabric import Answer
     from gateway.fabric.worker import PendingCommand
-    from gateway.sdk.assoc import AssociationProxy
     from gateway.sdk.bound_handler import BoundHandler
     from gateway.sdk.session_commands import AssociationBindings
     from gateway.settings import WorkerSettings
@@ -143,6 +141,7 @@ class Session:
             troubles=self._troubles,
             facts=self._facts,
             metrics=self._measuring.metrics,
+            associations=self.associations,
         )
         if not call_start_hooks(self._worker.start_hooks, wait):
             return False
@@ -292,19 +291,13 @@ class Session:
             raise FabricError("the worker has left")
         return self._client.command(*what, **more)
 
-    def associations(self) -> list[AssociationProxy]:
-        """Return the associations that are established at this moment, of all acceptors."""
-        client = self._client
-        found = []
-        for acceptor in client.acceptors if client is not None else ():
-            try:
-                with self._call(acceptor, "", "associations", {}, timeout=END_TIMEOUT) as results:
-                    blobs = next(results).payload.get("associations", ())
-            except FabricError as error:
-                log.warning("worker=%s the associations of %s: %s", self.name, acceptor, error)
-                continue
-            found += [assoc.decode(bytes(blob), self._send_command) for blob in blobs]
-        return found
+    def _acceptors(self) -> list[str]:
+        return list(self._client.acceptors) if self._client is not None else []
+
+    @property
+    def associations(self) -> OpenAssociations:
+        """The open associations of all acceptors."""
+        return OpenAssociations(self._acceptors, self._send_command)
 
     # Ending
 

@@ -12,6 +12,8 @@ from gateway.metrics import Metrics
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gateway.sdk.open_associations import OpenAssociations
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
@@ -36,11 +38,24 @@ class WorkerContext:
     """What this process measures: add counters, gauges and histograms of the worker's own, and
     every watcher of EVT_METRICS, such as the stock worker `web`, gets them too."""
 
+    associations: OpenAssociations | None = None
+    """The open associations; None in a worker that runs without a gateway."""
+
     def gateway_status(self) -> dict[str, Any]:
         """Return what `dicom-gateway status --json` prints; the supervisor says it.
 
         Raises GatewayError if it does not answer within some seconds.
         """
+        return self._ask("status")
+
+    def drain_gateway(self, is_drained: bool) -> None:
+        """Have acceptors reject new associations from now on, or accept them again.
+
+        It is what `dicom-gateway drain` and `resume` do. Raises GatewayError as `gateway_status`.
+        """
+        self._ask("drain" if is_drained else "resume")
+
+    def _ask(self, what: str) -> dict[str, Any]:
         if self.run_dir is None:
             raise GatewayError("this worker runs without a gateway")
-        return control_client.ask(self.run_dir, "status")
+        return control_client.ask(self.run_dir, what)

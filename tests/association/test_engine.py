@@ -10,7 +10,13 @@ import pytest
 from gateway.association.errors import Aborted, Released, SourceFailed, TimedOut
 from gateway.association.timers import Timeouts
 from gateway.dimse.message import CEchoRQ, CFindRQ, CGetRQ, CStoreRQ
-from gateway.events import EVT_DIMSE_RECV, EVT_DIMSE_SENT, EVT_ESTABLISHED, EVT_RELEASED
+from gateway.events import (
+    EVT_ASSOCIATION_ENDED,
+    EVT_DIMSE_RECV,
+    EVT_DIMSE_SENT,
+    EVT_ESTABLISHED,
+    EVT_RELEASED,
+)
 from gateway.ul.fsm import Side
 from tests.association.support import FIND, GET, Alone, Held, Pair, Role, run, until
 from tests.peers import wire
@@ -293,6 +299,36 @@ def test_watchers_are_told_by_either_side() -> None:
             *("EVT_DIMSE_RECV", "EVT_DIMSE_SENT", "EVT_RELEASED")
         ]
         assert EVT_ESTABLISHED.name not in dict(pair.asking.published)
+
+    joined(work)
+
+
+def test_the_end_is_told_with_the_counts_of_the_log() -> None:
+    async def work(pair: Pair) -> None:
+        engine = pair.serving.engine
+        engine.watch({EVT_ASSOCIATION_ENDED.name})
+        await echo(pair.asking)
+        await pair.asking.engine.release()
+        await engine.connection_closed.wait()
+        ((name, body),) = pair.serving.published
+        assert name == EVT_ASSOCIATION_ENDED.name
+        assert set(body) == set(EVT_ASSOCIATION_ENDED.attributes)
+        assert (body["ended"], body["why"]) == ("released", "the peer released the association")
+        assert (body["messages"], body["statuses"]) == (1, "C-ECHO:0000=1")
+        assert (body["received"], body["sent"]) == (
+            engine.transport.received,
+            engine.transport.sent,
+        )
+
+    joined(work)
+
+
+def test_an_abort_is_told_with_its_reason() -> None:
+    async def work(pair: Pair) -> None:
+        pair.serving.engine.watch({EVT_ASSOCIATION_ENDED.name})
+        pair.serving.engine.abort(Aborted("no more"))
+        ((_, body),) = pair.serving.published
+        assert (body["ended"], body["why"]) == ("aborted", "no more")
 
     joined(work)
 

@@ -66,6 +66,7 @@ QUIET = [
     "EVT_ACSE_RECV",
     "EVT_ACSE_SENT",
     "EVT_RELEASED",
+    "EVT_ASSOCIATION_ENDED",
     "EVT_CONN_CLOSE",
 ]
 
