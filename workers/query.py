@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.sdk import DatasetError, GatewayError, Worker, evt, status, status_with_comment
 from workers.archive.extended_negotiation import Agreed, answers
 from workers.archive.identifier import MODELS, FindQuery, Model, find_query, not_understood
+from workers.archive.in_batches import in_batches
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.match_writer import MatchWriter
 from workers.archive.matching import BadIdentifier
@@ -33,8 +34,8 @@ class Finder(IndexedWorker):
         if self.settings.relational or self.settings.combined:
             worker.bind(evt.EVT_SOP_EXTENDED, self.extended)
 
-    def find(self, event: Event) -> Iterator[tuple[int | Dataset, bytes | None]]:
-        """Yield a pending response for each match."""
+    def find(self, event: Event) -> Iterator[tuple[int | Dataset, list[bytes] | None]]:
+        """Yield lists of matches, each of which is a pending response."""
         index = self.index
         try:
             request = self._parse(event)
@@ -49,11 +50,11 @@ class Finder(IndexedWorker):
         write = MatchWriter(request, title, syntax).write
         pending = status.PENDING_WARNING if request.is_partial else status.PENDING
         try:
-            for row in index.search(request.query):
+            for matches in in_batches(map(write, index.search(request.query))):
                 if event.is_cancelled:
                     yield status.CANCEL, None
                     return
-                yield pending, write(row)
+                yield pending, matches
         except GatewayError as error:
             log.error("association=%s C-FIND failed: %s", event.assoc_name, error)  # noqa: TRY400 - a traceback adds nothing
             yield status_with_comment(status.OUT_OF_RESOURCES, str(error)), None

@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import stat
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 
-from gateway.datasets import DatasetError, Instance, NoContext, NotDicom, identify, select_context
+from gateway.datasets import DatasetError, Instance, NoContext, select_context
 from gateway.datasets.conversion import convert
 from gateway.datasets.syntaxes import usable_syntaxes
 from gateway.sdk import GatewayError, Worker, evt, status, status_with_comment
@@ -25,6 +26,7 @@ from workers.archive.identifier import (
     not_understood,
     retrieve_query,
 )
+from workers.archive.in_batches import in_batches
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.layout import FOLDER
 from workers.archive.matching import BadIdentifier
@@ -32,7 +34,6 @@ from workers.archive.patient_mismatch import publish_mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from gateway.sdk import Event
     from workers.archive.index import IndexEntry
@@ -45,6 +46,13 @@ worker = Worker("retrieve", concurrency=8)
 
 class Retriever(IndexedWorker):
     """The handlers of the retrieve worker."""
+
+    _root = Path()
+
+    def start(self) -> None:
+        """Open the index."""
+        super().start()
+        self._root = worker.context.data_dir.absolute() / FOLDER
 
     def get(self, event: Event) -> Iterator[Any]:
         """Yield the number of instances, then each of them."""
@@ -68,13 +76,17 @@ class Retriever(IndexedWorker):
             yield str(event.move_destination), {"expected": expected}
         yield sum(number for *_, number in kinds)
         elsewhere: Counter[str] = Counter()
-        for entry in self.index.instances(query):
+        for entries in in_batches(self.index.instances(query)):
             if event.is_cancelled:
                 yield status.CANCEL, None
                 return
-            if self._is_elsewhere(entry):
-                elsewhere[entry.holder] += 1
-            yield status.PENDING, self._instance(event, entry, converter)
+            elsewhere.update(one.holder for one in entries if self._is_elsewhere(one))
+            instances = [self._instance(event, one, converter) for one in entries]
+            if converter is not None:
+                yield status.PENDING, instances
+                continue
+            for instance in instances:
+                yield status.PENDING, instance
         if elsewhere:
             # The failures are counted all the same: this success is only of what was asked for.
             yield status_with_comment(status.SUCCESS, _held_by(elsewhere)), None
@@ -106,17 +118,20 @@ class Retriever(IndexedWorker):
 
     def _instance(
         self, event: Event, entry: IndexEntry, converter: _Converter | None
-    ) -> Path | Instance | Dataset:
+    ) -> Instance | Dataset:
         """Return what to send; a data set with only its UID makes the sub-operation fail."""
-        path = worker.context.data_dir.absolute() / FOLDER / entry.path
+        path = self._root / entry.path
         if self._is_elsewhere(entry):
             why = f"the file is at {entry.holder}, and archive.shared is false"
         elif why := _defect(path, entry):
             _publish_missing(event, entry, path)
         else:
-            return path if converter is None else converter.fit(path, entry)
+            syntax = entry.transfer_syntax_uid
+            uids = entry.sop_class_uid, entry.sop_instance_uid, syntax
+            instance = Instance(*uids, entry.size, path, entry.start)
+            return instance if converter is None else converter.fit(instance)
         log.error("association=%s sub-operation failed: %s", event.assoc_name, why)
-        return _failed(entry)
+        return _failed(entry.sop_instance_uid)
 
 
 def _failure(event: Event, error: BadIdentifier | GatewayError) -> Dataset:
@@ -136,21 +151,30 @@ class _Converter:
     def __init__(self, event: Event) -> None:
         self._id = event.assoc_name
         self._accepted = event.assoc.usable_contexts()
+        self._targets: dict[tuple[str, str], str] = {}
+        """The transfer syntax to send in, by SOP class and stored transfer syntax."""
 
-    def fit(self, path: Path, entry: IndexEntry) -> Path | Instance | Dataset:
-        """Return the file, or the converted instance if only that is accepted."""
-        syntaxes = usable_syntaxes(entry.transfer_syntax_uid)
+    def fit(self, instance: Instance) -> Instance | Dataset:
+        """Return the instance, converted if only that is accepted."""
+        kind = instance.sop_class_uid, instance.transfer_syntax_uid
+        if kind not in self._targets:
+            self._targets[kind] = self._target_of(*kind)
+        target = self._targets[kind]
+        if target == instance.transfer_syntax_uid:
+            return instance
         try:
-            target = select_context(self._accepted, entry.sop_class_uid, syntaxes).transfer_syntax
-        except NoContext:
-            return path  # the acceptor reports why it cannot be sent
-        if target == entry.transfer_syntax_uid:
-            return path
-        try:
-            return convert(identify(path), target)
-        except (DatasetError, NotDicom, OSError) as error:
+            return convert(instance, target)
+        except (DatasetError, OSError) as error:
             log.warning("association=%s instance cannot be converted: %s", self._id, error)
-            return _failed(entry)
+            return _failed(instance.sop_instance_uid)
+
+    def _target_of(self, sop_class: str, syntax: str) -> str:
+        """Return the transfer syntax to send instances in; their own if none can be accepted."""
+        try:
+            context = select_context(self._accepted, sop_class, usable_syntaxes(syntax))
+        except NoContext:
+            return syntax  # the acceptor reports why it cannot be sent
+        return context.transfer_syntax
 
 
 def _defect(path: Path, entry: IndexEntry) -> str:
@@ -174,10 +198,10 @@ def _publish_missing(event: Event, entry: IndexEntry, path: Path) -> None:
         event.publish(evt.EVT_INSTANCE_MISSING, entry.body(str(path)))
 
 
-def _failed(entry: IndexEntry) -> Dataset:
+def _failed(sop_instance_uid: str) -> Dataset:
     """Return a data set that is not sent, but whose UID is listed among the failed ones."""
     failed = Dataset()
-    failed.SOPInstanceUID = entry.sop_instance_uid
+    failed.SOPInstanceUID = sop_instance_uid
     return failed
 
 

@@ -11,20 +11,21 @@ import asyncio
 import logging
 from collections import deque
 from enum import Enum, auto
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from gateway.acceptor.answer_queue import AnswerQueue
-from gateway.acceptor.instance import Unsendable, locate_all
+from gateway.acceptor.instance import READ_AHEAD, Unsendable, length_of, locate_all
 from gateway.acceptor.streamed import StreamedRequest
 from gateway.association.errors import AssociationError
 from gateway.datasets.failed_list import encode_failed_list
 from gateway.dimse.message import CStoreRQ
 from gateway.dimse.status import CANCEL, PENDING, SUCCESS
-from gateway.dimse.suboperations import MOST, SuboperationCounters
+from gateway.dimse.suboperations import COUNTERS, MOST, PendingResponses, SuboperationCounters
 from gateway.errors import LocalProtocolError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gateway.acceptor.asking import ReceivedRequest
     from gateway.acceptor.instance import Located
     from gateway.errors import Unanswered
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("gateway.acceptor")
 
 
-AHEAD = 7
-"""Answers behind the first one whose instances are located with it."""
+AHEAD = 15
+"""Answers behind the first one at most whose instances are located with it."""
 
 
 def _names_file(answer: Answer) -> bool:
@@ -60,6 +61,7 @@ class GetRequest(StreamedRequest):
         super().__init__(received)
         self.state = GetState.ASKED
         self._tally = SuboperationCounters()
+        self._pending = PendingResponses(self.request)  # type: ignore[arg-type]
         self._answers = AnswerQueue(self.consumed)
         self._located: deque[Located | Unsendable] = deque()
         """The instances of the next answers."""
@@ -137,11 +139,19 @@ class GetRequest(StreamedRequest):
             return
         await self._answers.skip()
         self._tally.count(status, uid)
-        pending = {"status": PENDING, "elements": answer.payload.get("elements", {})}
-        _, elements = self.status(pending)
-        self.respond(PENDING, {**elements, **self._tally.elements(with_remaining=True)})
+        self._tell(answer.payload.get("elements", {}))
         await self.engine.transport.drain()
         self.consumed()
+
+    def _tell(self, elements: Any) -> None:
+        """Send the counters in a pending response, with further elements of the handler."""
+        counters = self._tally.elements(with_remaining=True)
+        if elements == {}:
+            command_set = self._pending.encode(*map(counters.__getitem__, COUNTERS))
+            self.engine.outbox.send_soon(self.context.id, command_set)
+        else:
+            _, sound = self.status({"status": PENDING, "elements": elements})
+            self.respond(PENDING, {**sound, **counters})
 
     async def _suboperation(self, answer: Answer) -> tuple[int | None, str]:
         """Send an instance; return the status of its response (None: no response) and its UID."""
@@ -157,19 +167,18 @@ class GetRequest(StreamedRequest):
             context, instance = await self._locate(answer)
             sop_class, uid = instance.sop_class_uid, instance.sop_instance_uid
             request = CStoreRQ(engine.in_flight.next_message_id(), sop_class, uid)
-            request.encode(has_data_set=True)
         except Unsendable as error:
             log.warning("association=%s C-GET sub-operation: %s", association.engine.name, error)
             return None, error.sop_instance_uid
-        except LocalProtocolError as error:  # the worker's answer does not have UIDs
-            log.error("association=%s C-GET sub-operation: %s", association.engine.name, error)  # noqa: TRY400 - no bug here
-            return None, ""
         try:
             data_set = self._answers.pieces(answer) if "more" in payload else instance.data_set()
             operation = await engine.in_flight.invoke(context, request, data_set)
         except OSError as error:
             log.warning("association=%s C-GET sub-operation: %s", association.engine.name, error)
             return None, uid
+        except LocalProtocolError as error:  # the worker's answer does not have UIDs
+            log.error("association=%s C-GET sub-operation: %s", association.engine.name, error)  # noqa: TRY400 - no bug here
+            return None, ""
         return (await operation.final()).status, uid
 
     async def _locate(self, answer: Answer) -> Located:
@@ -181,7 +190,7 @@ class GetRequest(StreamedRequest):
             contexts = self.engine.upper.accepted_contexts.values()
             answers = [answer]
             if "more" not in answer.payload:
-                answers += takewhile(_names_file, self._answers.ahead(AHEAD))
+                answers += self._ahead(READ_AHEAD - length_of(answer))
             if _names_file(answer):
                 found = await asyncio.to_thread(locate_all, answers, contexts)
             else:
@@ -191,6 +200,14 @@ class GetRequest(StreamedRequest):
         if isinstance(located, Unsendable):
             raise located
         return located
+
+    def _ahead(self, room: int) -> Iterator[Answer]:
+        """Yield answers behind the one that is being performed, while their files fit."""
+        for answer in self._answers.ahead(AHEAD):
+            room -= length_of(answer)
+            if room < 0 or not _names_file(answer):
+                return
+            yield answer
 
     def _end_as_answered(self, answer: Answer) -> None:
         tally = self._tally

@@ -6,13 +6,17 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from gateway.acceptor.streamed import StreamedRequest
-from gateway.dimse.status import CANCEL
-from gateway.dimse.suboperations import SuboperationCounters
+from gateway.dimse.status import CANCEL, PENDING
+from gateway.dimse.suboperations import COUNTERS, MOST, PendingResponses, SuboperationCounters
 
 if TYPE_CHECKING:
     from gateway.acceptor.asking import ReceivedRequest
     from gateway.errors import Unanswered
     from gateway.fabric import Answer
+
+
+_PROGRESS = {"status", "elements"}
+_KEYWORDS = set(COUNTERS)
 
 
 class MoveState(Enum):
@@ -32,12 +36,15 @@ class MoveRequest(StreamedRequest):
         self.state = MoveState.ASKED
         self._number = 0
         self._counters: dict[str, int] = {}
+        self._pending = PendingResponses(self.request)  # type: ignore[arg-type]
 
     def take_answer(self, answer: Answer) -> None:
         number = answer.payload.get("number")
         if type(number) is int and not answer.final:
             self.state, self._number = MoveState.MOVING, number
             self.consumed()
+            return
+        if self._progress(answer):
             return
         status, elements = self.status(answer.payload)
         if self.is_last(answer, status):
@@ -51,6 +58,20 @@ class MoveRequest(StreamedRequest):
             return
         self.consumed()
 
+    def _progress(self, answer: Answer) -> bool:
+        """Tell the peer the counters, if the answer is pending and has nothing else."""
+        payload = answer.payload
+        if answer.final or self.is_cancelled or payload.keys() != _PROGRESS:
+            return False
+        counters = payload["elements"]
+        if payload["status"] != PENDING or not _are_counters(counters):
+            return False
+        self._counters = counters
+        command_set = self._pending.encode(*map(counters.__getitem__, COUNTERS))
+        self.engine.outbox.send_soon(self.context.id, command_set)
+        self.consumed()
+        return True
+
     def take_failure(self, error: Unanswered) -> None:
         if self.state is MoveState.ASKED:
             super().take_failure(error)
@@ -62,6 +83,13 @@ class MoveRequest(StreamedRequest):
         comment = {"ErrorComment": str(error)}
         elements = {**comment, **tally.elements(with_remaining=False)}
         self.finish(self.failures.of("begun"), elements)
+
+
+def _are_counters(elements: object) -> bool:
+    """Return whether these are the four counters and nothing else."""
+    if not isinstance(elements, dict) or elements.keys() != _KEYWORDS:
+        return False
+    return all(type(number) is int and 0 <= number <= MOST for number in elements.values())
 
 
 def pending_counters(payload: dict[str, Any]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from gateway.ul.negotiation import AcceptedContext
 
 
-READ_AHEAD = 128 * 1024
-"""Data sets up to this size are in memory before it is their turn; larger ones are read then."""
+READ_AHEAD = 1024 * 1024
+"""Bytes of data sets that are read before it is their turn; what is longer is read while sent."""
+SMALL = 128 * 1024
+"""Data sets of files that the worker does not describe are read at once up to this size."""
 
 Located: TypeAlias = "tuple[AcceptedContext, Instance]"
 
@@ -42,24 +45,36 @@ def locate(
     match payload:
         case {"claim": dict(claim)}:
             return _in_file(_path_of(claim), contexts)
-        case {"path": str(path)}:
+        case {"path": str(path), **described} if "context_id" not in described:
             return _in_file(path, contexts)
         case {
             "sop_class_uid": str(sop_class),
             "sop_instance_uid": str(sop_instance),
             "context_id": int(context_id),
-        } if data is not None:
+        }:
             for context in contexts:
                 if context.id == context_id and context.as_scu:
-                    syntax = context.transfer_syntax
-                    return context, Instance(sop_class, sop_instance, syntax, len(data), data=data)
+                    instance = Instance(sop_class, sop_instance, context.transfer_syntax, 0)
+                    return context, _with_data(instance, payload, data)
     raise Unsendable("the answer names no instance that can be sent")
+
+
+def _with_data(instance: Instance, payload: dict[str, Any], data: bytes | None) -> Instance:
+    """Return a described instance with its data set: the one in the answer, or part of a file."""
+    match payload:
+        case {"path": str(path), "offset": int(offset), "size": int(size)} if (
+            data is None and min(offset, size) >= 0 and "\0" not in path
+        ):
+            return replace(instance, size=size, path=Path(path), offset=offset)
+    if data is None:
+        raise Unsendable("the answer names no data set", instance.sop_instance_uid)
+    return replace(instance, size=len(data), data=data)
 
 
 def locate_all(
     answers: Sequence[Answer], contexts: Collection[AcceptedContext]
 ) -> list[Located | Unsendable]:
-    """Return what `locate` returns or raises for each answer; small files are read at once."""
+    """Return what `locate` returns or raises for each answer; short data sets are read at once."""
     found: list[Located | Unsendable] = []
     for answer in answers:
         try:
@@ -67,8 +82,15 @@ def locate_all(
         except Unsendable as error:
             found.append(error)
         else:
-            found.append((context, in_memory(instance, READ_AHEAD)))
+            most = READ_AHEAD if "size" in answer.payload else SMALL
+            found.append((context, in_memory(instance, most)))
     return found
+
+
+def length_of(answer: Answer) -> int:
+    """Return how many bytes `locate_all` reads for an answer, or may read."""
+    size = answer.payload.get("size", SMALL)
+    return size if type(size) is int and size >= 0 else SMALL
 
 
 def _path_of(claim: dict[str, Any]) -> str:

@@ -105,8 +105,10 @@ class Operation:
     async def final(self) -> ReceivedResponse:
         """Return the final response; those before it are skipped. Raises AssociationError."""
         last = None
-        async for received in self:
-            last = received
+        while not self.is_over or self._responses:
+            last = await self.next()
+        if self._error is not None:
+            raise self._error
         if last is None:
             raise RuntimeError("the final response was taken before")
         return last

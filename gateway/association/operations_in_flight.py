@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 UNREAD = 256
 """Responses that may wait to be taken; beyond that nothing is read from the peer."""
 
+AT_ONCE = 128 * 1024
+"""Bytes of a data set at most that leaves in one go, if there is room; longer ones take turns."""
+
 DATA_SET_LIMIT = 64 * 1024 * 1024
 """Bytes of a response's data set at most; identifiers have a few kilobytes."""
 
@@ -127,9 +130,27 @@ class OperationsInFlight:
 
         Raises AssociationError, or OSError if the data set cannot be read at all.
         """
+        if isinstance(data_set, bytes) and len(data_set) <= AT_ONCE and self._has_room:
+            return self._invoke_at_once(context, request, data_set)
         return await self._invoke(
             context, request, partial(self._outbox.send_message, context.id, request, data_set)
         )
+
+    @property
+    def _has_room(self) -> bool:
+        """Whether a request can leave in this turn of the loop."""
+        is_first = self._ended is None and not self._waiting and not self._invocations.full
+        return is_first and self._outbox.is_free
+
+    def _invoke_at_once(
+        self, context: AcceptedContext, request: Request, data_set: bytes
+    ) -> Operation:
+        """Send a request whole, without a wait for anything."""
+        command_set = request.encode(has_data_set=True)
+        operation = self._put_in_flight(context, request)
+        self._outbox.send_command_set(context.id, command_set, data_set)
+        operation.since = self._loop.time()
+        return operation
 
     async def invoke_encoded(
         self, context: AcceptedContext, request: Request, groups: Groups
@@ -161,6 +182,9 @@ class OperationsInFlight:
             await self._room()
         if self._ended is not None:
             raise self._ended
+        return self._put_in_flight(context, request)
+
+    def _put_in_flight(self, context: AcceptedContext, request: Request) -> Operation:
         operation = Operation(self, context, request)
         self._invocations.begin(request)
         self._operations[request.message_id] = operation

@@ -69,18 +69,44 @@ class Outbox:
         """Send a message whose command set is encoded already, as `send` does."""
         if self._behind is not None:
             self._behind.append((context_id, command_set, data_set))
-        else:
-            self._put(context_id, command_set, data_set)
+        elif self._put(context_id, command_set, data_set):
+            self._engine.transport.flush()
+            self._engine.notifications.sent(context_id, command_set, data_set)
 
-    def _put(self, context_id: int, command_set: bytes, data_set: bytes | None) -> None:
+    def send_soon(self, context_id: int, command_set: bytes, data_set: bytes | None = None) -> None:
+        """Send a message as `send_command_set` does, at the end of this turn of the loop.
+
+        Many short messages of a turn are one write to the socket then.
+        """
+        if self._behind is not None:
+            self._behind.append((context_id, command_set, data_set))
+        elif self._put(context_id, command_set, data_set):
+            transport = self._engine.transport
+            if self._engine.upper.is_traced:
+                transport.flush()
+            else:
+                transport.flush_soon()
+            self._engine.notifications.sent(context_id, command_set, data_set)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a message can leave at once, and is not dropped."""
+        engine = self._engine
+        return (
+            not self.turn.locked()
+            and engine.upper.state is _DATA_TRANSFER
+            and engine.transport.is_writable
+        )
+
+    def _put(self, context_id: int, command_set: bytes, data_set: bytes | None) -> bool:
+        """Hand a message to the upper layer; return False if the association has ended."""
         engine = self._engine
         upper = engine.upper
         if upper.state is not _DATA_TRANSFER and upper.state is not State.Sta8:
-            return
+            return False
         pdus = list(fragment(context_id, command_set, data_set, upper.peer_max_length))
         upper.send_pdata(pdus, self._loop.time())
-        engine.transport.flush()
-        engine.notifications.sent(context_id, command_set, data_set)
+        return True
 
     async def send_message(
         self, context_id: int, message: Message, data_set: DataSource | None = None
@@ -118,7 +144,7 @@ class Outbox:
             finally:
                 behind, self._behind = self._behind, None
                 for waiting in behind:
-                    self._put(*waiting)
+                    self.send_command_set(*waiting)
 
     async def _send_all(self, groups: Groups) -> None:
         if not isinstance(groups, AsyncGenerator):

@@ -114,6 +114,7 @@ class Transport(asyncio.BufferedProtocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._finished = False
+        self._is_flushing_soon = False
 
     # asyncio's side
 
@@ -215,6 +216,17 @@ class Transport(asyncio.BufferedProtocol):
             self._alarm.set(upper.deadline)
         if upper.closing is not _OPEN:
             self._close(upper.closing)
+
+    def flush_soon(self) -> None:
+        """Flush at the end of this turn of the loop, with whatever else is sent until then."""
+        if not self._is_flushing_soon:
+            self._is_flushing_soon = True
+            self._loop.call_soon(self._flush_once)
+
+    def _flush_once(self) -> None:
+        self._is_flushing_soon = False
+        if self._transport is not None:
+            self.flush()
 
     def trace(self) -> None:
         """Hand over what was recorded so far, before the notifications that follow from it."""

@@ -132,6 +132,18 @@ def _piece_of(file: BinaryIO, left: int) -> bytes:
     return piece
 
 
+def read_part(path: str | Path, offset: int, size: int) -> bytes:
+    """Return part of a file, read at once; raise OSError, also if the file ends before that."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = os.pread(fd, size, offset)
+    finally:
+        os.close(fd)
+    if len(data) != size:
+        raise OSError(f"{len(data)} of {size} bytes can be read")
+    return data
+
+
 def in_memory(instance: Instance, most: int) -> Instance:
     """Return an instance with its data set read from the file, if that has `most` bytes or less.
 
@@ -140,7 +152,8 @@ def in_memory(instance: Instance, most: int) -> Instance:
     if instance.path is None or instance.data is not None or instance.size > most:
         return instance
     try:
-        data = instance.read() + b"\0" * instance.is_padded
+        data = read_part(instance.path, instance.offset, instance.size)
+        data += b"\0" * instance.is_padded
     except OSError:
         return instance
     return replace(instance, data=data, is_padded=False)

@@ -37,9 +37,15 @@ def fragment(
     no limit. `data_set` is the whole data set or its parts in order; None if the message has none.
     """
     length = len(command) + _PDV.size
+    item = _PDV.pack(len(command) + 2, context_id, _COMMAND | _LAST)
     if data_set is None and length <= (max_length or CHUNK):
-        item = _PDV.pack(len(command) + 2, context_id, _COMMAND | _LAST)
         return (b"".join((_PDU.pack(4, length), item, command)),)
+    if isinstance(data_set, bytes):  # nearly every message with a short one fits into one PDU
+        size = len(data_set)
+        if size <= (min(max_length or CHUNK, CHUNK) - length - _PDV.size) & ~1:
+            length += _PDV.size + size
+            data_item = _PDV.pack(size + 2, context_id, _LAST)
+            return (b"".join((_PDU.pack(4, length), item, command, data_item, data_set)),)
     return _fragments(Fragmenter(context_id, command, max_length), data_set)
 
 

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from struct import Struct
+from typing import TYPE_CHECKING
 
 from gateway.dimse import status as codes
 from gateway.dimse.status import Category, category
 from gateway.uid import is_tolerable
 
+if TYPE_CHECKING:
+    from gateway.dimse.message import CGetRQ, CMoveRQ
+
 MOST = 0xFFFF
 """The largest counter: VR US (PS3.7 E.1)."""
+
+COUNTERS = (
+    "NumberOfRemainingSuboperations",
+    "NumberOfCompletedSuboperations",
+    "NumberOfFailedSuboperations",
+    "NumberOfWarningSuboperations",
+)
+"""The keywords of the counters, in the order of their tags."""
+_COUNTERS = Struct("<" + "HHLH" * 4)
+"""The elements of the counters, which are the last ones of a command set."""
 
 
 @dataclass(slots=True)
@@ -72,3 +87,19 @@ class SuboperationCounters:
         if with_remaining:
             counters["NumberOfRemainingSuboperations"] = self.remaining
         return counters
+
+
+class PendingResponses:
+    """The pending responses to one C-GET or C-MOVE: command sets that differ in four counters."""
+
+    def __init__(self, request: CGetRQ | CMoveRQ) -> None:
+        counters = SuboperationCounters().elements(with_remaining=True)
+        whole = request.response(codes.PENDING, counters).encode(False)
+        self._head = whole[: -_COUNTERS.size]
+
+    def encode(self, remaining: int, completed: int, failed: int, warnings: int) -> bytes:
+        """Return a command set; the counters, 0 to `MOST`, are in the order of `COUNTERS`."""
+        return self._head + _COUNTERS.pack(
+            *(0, 0x1020, 2, remaining, 0, 0x1021, 2, completed),
+            *(0, 0x1022, 2, failed, 0, 0x1023, 2, warnings),
+        )

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     StatusAnswer: TypeAlias = Status | Coroutine[Any, Any, Status]
     PairAnswer: TypeAlias = Pair | Coroutine[Any, Any, Pair]
-    QueryAnswer: TypeAlias = Iterable[Pair] | AsyncIterator[Pair] | None
+    Matches: TypeAlias = tuple[Status, Dataset | bytes | list[Dataset] | list[bytes] | None]
+    QueryAnswer: TypeAlias = Iterable[Matches] | AsyncIterator[Matches] | None
     RetrieveAnswer: TypeAlias = Iterable[Any] | AsyncIterator[Any]
 
     StatusHandler: TypeAlias = Callable[Concatenate[Event, ...], StatusAnswer]

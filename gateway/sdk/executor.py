@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from gateway.sdk.bound_handler import BoundHandler
     from gateway.sdk.event import Event
-    from gateway.sdk.handler_caller import Send, SendMany
+    from gateway.sdk.handler_caller import Send, SendMany, SendStream
 
 __all__ = ["Executor", "HandlerLoop"]
 
@@ -49,8 +49,8 @@ log = logging.getLogger("gateway.sdk")
 class Executor:
     """The requests in hand and the threads that work on them.
 
-    `send`, `send_many` and `extend` are the ways to the acceptor (see `HandlerCaller`); `routes`
-    lead to the destinations of C-MOVE.
+    `send`, `send_many`, `send_stream` and `extend` are the ways to the acceptor (see
+    `HandlerCaller`); `routes` lead to the destinations of C-MOVE.
     """
 
     def __init__(  # noqa: PLR0913 - the ways out of a worker
@@ -60,6 +60,7 @@ class Executor:
         *,
         loop: HandlerLoop,
         send_many: SendMany | None = None,
+        send_stream: SendStream | None = None,
         extend: Callable[[str], None] = lambda _token: None,
         routes: Routes | None = None,
         called: Callable[[str, float], None] = lambda _event, _seconds: None,
@@ -72,7 +73,13 @@ class Executor:
         self._called = called
         self._clock = clock
         self._caller = HandlerCaller(
-            send, send_many, extend, routes=routes or Routes(), loop=loop, clock=clock
+            send,
+            send_many,
+            extend,
+            send_stream=send_stream,
+            routes=routes or Routes(),
+            loop=loop,
+            clock=clock,
         )
         self._has_worked = False
         """A handler was called since memory was given back."""

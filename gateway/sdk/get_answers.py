@@ -12,14 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 
-from gateway.datasets import Instance
+from gateway.datasets import Instance, NoContext, select_context
 from gateway.datasets.bulk_data import without_bulk_data
 from gateway.datasets.conversion import fit, is_file
 from gateway.dimse.status import PENDING
 from gateway.errors import GatewayError
 from gateway.fabric import Answer
 from gateway.sdk.handler_answers import SUCCEEDED, failure, raised
-from gateway.sdk.stream_values import CANCELLED, as_pair, number_answer, suboperation_pair, uid_of
+from gateway.sdk.stream_values import (
+    CANCELLED,
+    as_pair,
+    is_several,
+    number_answer,
+    suboperation_pair,
+    uid_of,
+)
 from gateway.spool import Claim
 from gateway.uid import KEYWORDS
 
@@ -50,29 +57,41 @@ class GetAnswers:
         self._event = event
         self._state = GetHandlerState.NUMBER
         self._rest: Iterator[Answer] = iter(())
+        self._pieces: Iterator[Answer] = iter(())
+        """The answers with the rest of the last data set."""
+        self._contexts: dict[tuple[str, str], int | None] = {}
+        """The context for files of each SOP class and transfer syntax, as they are."""
         self._has_no_bulk_data = event.context.abstract_syntax == _WITHOUT_BULK_DATA
 
-    def __call__(self, value: Any) -> Answer:
+    def __call__(self, value: Any) -> Answer | None:
         value = as_pair(value)
         if self._state is GetHandlerState.NUMBER:
             answer = number_answer(self._event, value)
             if not answer.final:
                 self._state = GetHandlerState.PAIRS
             return answer
-        answer, instance = suboperation_pair(self._event, value)
+        answer, attached = suboperation_pair(self._event, value)
         if answer.final:
             return answer
-        begun = self._suboperation(instance)
-        if elements := answer.payload.get("elements"):
-            return Answer({**begun.payload, "elements": elements}, begun.data, begun.final)
-        return begun
+        instances = attached if is_several(value) else [attached]
+        self._rest = self._suboperations(instances, answer.payload.get("elements"))
+        return next(self._rest, None)
 
     def rest(self) -> Iterator[Answer]:
-        """Yield the answers that have the rest of the data set in the last one."""
-        try:
-            yield from self._rest
-        except (GatewayError, OSError) as error:  # the acceptor aborts: half of it has been sent
-            yield _unsendable(f"{type(error).__name__}: {error}")
+        """Yield the answers for the rest of a data set, and for the other instances of a list."""
+        return self._rest
+
+    def _suboperations(self, instances: list[Any], elements: Any) -> Iterator[Answer]:
+        for instance in instances:
+            begun = self._suboperation(instance)
+            if elements:
+                begun = begun._replace(payload={**begun.payload, "elements": elements})
+            yield begun
+            pieces, self._pieces = self._pieces, iter(())
+            try:
+                yield from pieces
+            except (GatewayError, OSError) as error:  # the acceptor aborts: half of it is sent
+                yield _unsendable(f"{type(error).__name__}: {error}")
 
     def settle(self) -> None:
         """Do nothing: no answer is held back."""
@@ -121,14 +140,41 @@ class GetAnswers:
             return _unsendable(f"{type(error).__name__}: {error}", uid_of(instance))
 
     def _encoded(self, attached: Dataset | Instance, transfer_syntax: str | None = None) -> Answer:
+        if isinstance(attached, Instance) and (sent := self._as_it_is(attached)) is not None:
+            return sent
         context, instance = fit(attached, self._event.assoc.usable_contexts(), transfer_syntax)
-        where = {
-            "sop_class_uid": instance.sop_class_uid,
-            "sop_instance_uid": instance.sop_instance_uid,
-            "context_id": context.id,
-        }
-        self._rest = _in_pieces(where, instance.pieces())
-        return next(self._rest)
+        where = _described(instance, context.id)
+        self._pieces = _in_pieces(where, instance.pieces())
+        return next(self._pieces)
+
+    def _as_it_is(self, instance: Instance) -> Answer | None:
+        """Return the answer for a file that is sent as it is; None for anything else.
+
+        The acceptor reads it, and need not look into it before.
+        """
+        if not _is_whole_file(instance):
+            return None
+        kind = instance.sop_class_uid, instance.transfer_syntax_uid
+        if kind not in self._contexts:
+            self._contexts[kind] = self._context_for(*kind)
+        if (context_id := self._contexts[kind]) is None:
+            return None
+        path = os.path.abspath(os.fspath(instance.path))  # type: ignore[arg-type]
+        where = {"path": path, "offset": instance.offset, "size": instance.size}
+        return _pending({**where, **_described(instance, context_id)})
+
+    def _context_for(self, sop_class: str, syntax: str) -> int | None:
+        """Return the ID of the context for instances in their own transfer syntax, if any."""
+        contexts = self._event.assoc.usable_contexts()
+        try:
+            return select_context(contexts, sop_class, (syntax,)).id
+        except NoContext:
+            return None
+
+
+def _is_whole_file(instance: Instance) -> bool:
+    """Return whether an instance is part of a file, as it is there."""
+    return instance.path is not None and instance.data is None and not instance.is_padded
 
 
 def _in_pieces(where: dict[str, Any], pieces: Iterator[bytes]) -> Iterator[Answer]:
@@ -139,6 +185,14 @@ def _in_pieces(where: dict[str, Any], pieces: Iterator[bytes]) -> Iterator[Answe
         yield _pending({**where, "more": True}, data)
         where, data = {}, following
     yield _pending(where, data)
+
+
+def _described(instance: Instance, context_id: int) -> dict[str, Any]:
+    return {
+        "sop_class_uid": instance.sop_class_uid,
+        "sop_instance_uid": instance.sop_instance_uid,
+        "context_id": context_id,
+    }
 
 
 def _pending(where: dict[str, Any], data: bytes | None = None) -> Answer:

@@ -118,7 +118,11 @@ def pair_answer(event: Event, returned: Any) -> Answer:
     The data set is encoded in the transfer syntax of the event's presentation context; bytes are
     that already.
     """
-    answer, attached = split_pair(event, returned)
+    return attach(event, *split_pair(event, returned))
+
+
+def attach(event: Event, answer: Answer, attached: Any) -> Answer:
+    """Return the answer of a status with a data set, as `pair_answer` does."""
     if "failed" in answer.payload:
         return answer
     if event.event is EVT_N_CREATE and isinstance(attached, Dataset):

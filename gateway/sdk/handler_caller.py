@@ -10,6 +10,7 @@ import inspect
 import logging
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.sdk import streams
@@ -25,7 +26,7 @@ from gateway.sdk.handler_errors import log_raised
 from gateway.sdk.handler_order import answering
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from gateway.fabric import Answer
     from gateway.sdk.handler_loop import HandlerLoop
@@ -33,10 +34,15 @@ if TYPE_CHECKING:
     from gateway.sdk.move.routes import Routes
 
     Send: TypeAlias = Callable[[str, Answer], bool]
+    SendStream: TypeAlias = Callable[[str, Sequence[Answer]], bool]
     SendMany: TypeAlias = Callable[[list[tuple[str, Answer]]], None]
 
 log = logging.getLogger("gateway.sdk")
 
+TOGETHER = 32
+"""Answers that leave in one message at most."""
+TOGETHER_BYTES = 256 * 1024
+"""Bytes of data sets after which no further answer is added to a message."""
 _NEGLIGIBLE = 0.01
 """The part of a deadline by which the acceptor's may end before the one here."""
 _PART = 0.25
@@ -48,22 +54,25 @@ class HandlerCaller:
 
     `send` gives an answer to the fabric, and returns False if nobody waits for it any more.
     `send_many` gives it the final answers to several requests at once, all of them or none: it
-    raises FabricError for what cannot be encoded. `extend` restarts the acceptor's deadline of
-    a request.
+    raises FabricError for what cannot be encoded. `send_stream` gives it several answers to one
+    request, none of them final, and returns as `send` does. `extend` restarts the acceptor's
+    deadline of a request.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the ways out of a worker
         self,
         send: Send,
         send_many: SendMany | None,
         extend: Callable[[str], None],
         *,
+        send_stream: SendStream | None = None,
         routes: Routes,
         loop: HandlerLoop,
         clock: Callable[[], float],
     ) -> None:
         self._send = send
         self._send_many = send_many
+        self._send_stream = send_stream or self._one_by_one
         self._extend = extend
         self._routes = routes
         self._loop = loop
@@ -100,6 +109,21 @@ class HandlerCaller:
             self._send(job.token, UNWANTED)
         job.deadline_at = self._clock() + job.bound.deadline
         return wanted
+
+    def _answer_together(self, job: HandlerJob, answers: list[Answer]) -> bool:
+        """Send answers, of which none is final, as `answer` sends one."""
+        if len(answers) == 1 or job.abandoned:
+            return self.answer(job, answers[0])
+        job.deadline_at = None
+        wanted = self._send_stream(job.token, answers)
+        job.told_at = self._clock()
+        if not wanted:
+            self._send(job.token, UNWANTED)
+        job.deadline_at = self._clock() + job.bound.deadline
+        return wanted
+
+    def _one_by_one(self, token: str, answers: Sequence[Answer]) -> bool:
+        return all(self._send(token, answer) for answer in answers)
 
     # Batches
 
@@ -183,7 +207,7 @@ class HandlerCaller:
             answer = convert.cancelled(value) if is_cancelled else convert(value)
             if answer is None:
                 self._start_anew(job)
-            elif not self._answer_whole(job, answer, convert.rest()) or answer.final:
+            elif not self._answer_whole(job, answer, convert.rest()):
                 return
         self.answer(job, convert.end(is_cancelled=job.event.cancellation.is_set()))
 
@@ -194,12 +218,13 @@ class HandlerCaller:
         return job.token
 
     def _answer_whole(self, job: HandlerJob, answer: Answer, rest: Iterable[Answer]) -> bool:
-        """Send an answer and those with the rest of its data; return whether they are wanted."""
-        wanted = self.answer(job, answer)
-        for part in rest if wanted else ():
-            if job.unwanted or not (wanted := self.answer(job, part)):
+        """Send an answer and those that belong to it; return whether others may follow."""
+        for together in _gathered(chain((answer,), rest)):
+            if not self._answer_together(job, together) or together[-1].final:
+                return False
+            if job.unwanted:
                 break
-        return wanted
+        return True
 
     def _drive(self, job: HandlerJob, generator: Any) -> Iterator[Any]:
         """Yield the values of an asynchronous generator, which runs on the loop."""
@@ -279,3 +304,22 @@ class HandlerCaller:
         if now - job.told_at >= job.bound.deadline * _NEGLIGIBLE:
             job.told_at = now
             self._extend(job.token)
+
+
+def _gathered(answers: Iterable[Answer]) -> Iterator[list[Answer]]:
+    """Yield answers in the groups that leave together; a final one is alone, and the last."""
+    group: list[Answer] = []
+    size = 0
+    for answer in answers:
+        if answer.final:
+            if group:
+                yield group
+            yield [answer]
+            return
+        group.append(answer)
+        size += len(answer.data or b"")
+        if len(group) == TOGETHER or size >= TOGETHER_BYTES or answer.payload.get("more"):
+            yield group
+            group, size = [], 0
+    if group:
+        yield group

@@ -46,7 +46,7 @@ from gateway.sdk.worker_context import WorkerContext
 from gateway.sdk.worker_measuring import WorkerMeasuring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from gateway.fabric import Answer
     from gateway.fabric.worker import PendingCommand
@@ -95,6 +95,7 @@ class Session:
             self._send,
             loop=self._loop,
             send_many=self._send_many,
+            send_stream=self._send_stream,
             extend=self._extend,
             routes=self._routes,
             called=self._measuring.called,
@@ -268,8 +269,10 @@ class Session:
     # Called on handlers' threads
 
     def _send(self, token: str, answer: Answer) -> bool:
-        client = self._client
-        return client is not None and client.answer(token, answer)
+        return (client := self._client) is not None and client.answer(token, answer)
+
+    def _send_stream(self, token: str, answers: Sequence[Answer]) -> bool:
+        return (client := self._client) is not None and client.answer_stream(token, answers)
 
     def _send_many(self, answers: list[tuple[str, Answer]]) -> None:
         if self._client is not None:

@@ -24,6 +24,11 @@ def as_pair(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def is_several(pair: Any) -> bool:
+    """Return whether a pair has a list of matches or instances, to be sent one after the other."""
+    return isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], list)
+
+
 def early_status(event: Event, value: Any, kind: str) -> Answer:
     """Return the answer for a status in place of an earlier value: it ends the operation.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.acceptor.instance import Unsendable, locate, locate_all
+from gateway.acceptor.instance import SMALL, Unsendable, length_of, locate, locate_all
 from gateway.datasets.instances import FilePart, Instance
 from gateway.fabric import Answer
 from gateway.spool import Claim
@@ -127,3 +127,44 @@ def test_a_file_is_closed_when_nobody_wants_the_rest(file) -> None:
         return len(first)
 
     assert asyncio.run(begin()) == 1024 * 1024
+
+
+def described(path: Path, size: int, offset: int = 0, context_id: int = 5) -> dict[str, Any]:
+    uids = {"sop_class_uid": wire.CT, "sop_instance_uid": "1.2.3"}
+    where = {"path": str(path), "offset": offset, "size": size, "context_id": context_id}
+    return {**uids, **where}
+
+
+def test_a_described_file_is_sent_without_a_look_into_it(tmp_path) -> None:
+    path = tmp_path / "any"
+    path.write_bytes(b"-" * 7 + b"a data set")
+    context_id, found = find(described(path, 10, 7))
+    assert (context_id, found.sop_class_uid, found.sop_instance_uid) == (5, wire.CT, "1.2.3")
+    assert found.transfer_syntax_uid == wire.EXPLICIT
+    assert collect(found) == b"a data set"
+
+
+@pytest.mark.parametrize(
+    "change", [{"offset": -1}, {"size": -1}, {"context_id": 1}, {"path": "\0"}]
+)
+def test_a_description_that_makes_no_sense_is_refused(tmp_path, change) -> None:
+    with pytest.raises(Unsendable):
+        find({**described(tmp_path, 10), **change})
+
+
+def test_described_files_are_read_together_and_one_that_is_gone_fails_alone(tmp_path) -> None:
+    path = tmp_path / "any"
+    path.write_bytes(b"0123456789")
+    answers = [Answer(described(path, size), final=False) for size in (10, 11, 4)]
+    answers.insert(1, Answer(described(tmp_path / "gone", 4), final=False))
+    whole, gone, cut_off, part = (instance for _, instance in locate_all(answers, CONTEXTS))
+    assert (whole.data, part.data) == (b"0123456789", b"0123")
+    for missing in (gone, cut_off):
+        assert missing.data is None
+        with pytest.raises(OSError, match="No such file|became shorter"):
+            collect(missing)
+
+
+def test_the_length_of_what_is_not_described_is_assumed() -> None:
+    assert length_of(Answer({"path": "any"})) == length_of(Answer({"size": -1})) == SMALL
+    assert length_of(Answer({"size": 3_000_000})) == 3_000_000

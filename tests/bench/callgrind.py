@@ -104,11 +104,13 @@ class Counter:
 
 
 @contextmanager
-def counting(folder: Path, names: Sequence[str], script: Sequence[str] = ()) -> Iterator[Counter]:
+def counting(
+    folder: Path, names: Sequence[str], script: Sequence[str] = (), config: str = ""
+) -> Iterator[Counter]:
     """A gateway in `folder` that runs with the children `names` under callgrind.
 
-    `script` starts each of them in place of the interpreter alone.
+    `script` starts each of them in place of the interpreter alone; `config` is more configuration.
     """
     python = [*_python(f"{folder}/callgrind.%p", "--instr-atstart=no"), *script]
-    with wrapped(folder, dict.fromkeys(names, python)) as gateway:
+    with wrapped(folder, dict.fromkeys(names, python), config) as gateway:
         yield Counter(folder, gateway)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import callgrind, unlimited_child
+from tests.bench import callgrind, service_cost, unlimited_child
 from tests.bench.figures import size_of, size_text
 from tests.bench.profiled import print_profiles
 from tests.bench.rows import show
@@ -67,6 +67,9 @@ class Cost:
 
 def main(arguments: list[str] | None = None) -> None:
     options = _options(arguments)
+    if options.services is not None:
+        _services(options)
+        return
     if options.profile:
         print_profiles(
             [ACCEPTOR, STORAGE], _sizes(options)[0], options.count or _PROFILED, ASSOCIATIONS
@@ -90,11 +93,29 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
 
 
+def _services(options: argparse.Namespace) -> None:
+    chosen = options.services.split(",") if options.services else list(service_cost.SERVICES)
+    if options.profile:
+        service_cost.print_profiles(chosen)
+        return
+    callgrind.check()
+    with scratch() as place:
+        scale = callgrind.instructions_of_a_turn(place.path) / REFERENCE
+    if service_cost.print_costs(chosen, scale):
+        sys.exit(1)
+
+
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench cost", description=__doc__)
     parser.add_argument("--slice", action="store_true", help="8 KB only, and fewer instances")
     parser.add_argument("--sizes", default="8k,512k", help="of the pixels; default: 8k,512k")
     parser.add_argument("--count", type=int, help="instances that are counted, of each size")
+    parser.add_argument(
+        "--services",
+        nargs="?",
+        const="",
+        help="of these services, such as C-GET,C-FIND, in place of C-STORE; default: all others",
+    )
     parser.add_argument(
         "--limits",
         action="store_true",

@@ -22,16 +22,18 @@ _LINES = 45
 _LIMIT = 600.0
 
 
+def child_profiled_to(out: Path) -> list[str]:
+    """Return the command that starts a child and writes its profile at its end."""
+    return [sys.executable, "-P", str(_CHILD), str(out)]
+
+
 def print_profiles(names: Sequence[str], size: int, count: int, associations: int) -> None:
     """Print the functions in which each child spends most while `count` instances are stored."""
     with scratch() as place, place.folder() as folder:
         data = place.prepared(size)
         warm_up = Plan(associations, _WARM_UP, _LIMIT, _LIMIT, data, FIRST + count)
         plan = Plan(associations, count, _LIMIT, _LIMIT, data)
-        commands = {
-            name: [sys.executable, "-P", str(_CHILD), str(folder / f"{name}.profile")]
-            for name in names
-        }
+        commands = {name: child_profiled_to(folder / f"{name}.profile") for name in names}
         with wrapped(folder, commands) as gateway:
             send(gateway.address, warm_up)
             with sender(gateway.address, plan) as client:

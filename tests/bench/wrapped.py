@@ -43,11 +43,11 @@ send_timeout = 600.0
 class WrappedGateway:
     """A gateway that runs; `pids` has the children that were started by another command."""
 
-    def __init__(self, folder: Path, commands: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, folder: Path, commands: Mapping[str, Sequence[str]], more: str = "") -> None:
         script, config = folder / "start-child", folder / "gateway.toml"
         script.write_text(_script(commands))
         script.chmod(0o700)
-        config.write_text(CONFIG)
+        config.write_text(CONFIG + more)
         serve = ["serve", "--port", "0", "--data", folder / "data", "--config", config]
         self._program = Program(sys.executable, "-m", __spec__.name, script, *serve)
         try:
@@ -84,9 +84,14 @@ def _script(commands: Mapping[str, Sequence[str]]) -> str:
 
 
 @contextmanager
-def wrapped(folder: Path, commands: Mapping[str, Sequence[str]]) -> Iterator[WrappedGateway]:
-    """A gateway with the children named in `commands` started as `COMMAND -P -m MODULE NAME`."""
-    gateway = WrappedGateway(folder, commands)
+def wrapped(
+    folder: Path, commands: Mapping[str, Sequence[str]], more: str = ""
+) -> Iterator[WrappedGateway]:
+    """A gateway with the children named in `commands` started as `COMMAND -P -m MODULE NAME`.
+
+    `more` is configuration besides.
+    """
+    gateway = WrappedGateway(folder, commands, more)
     try:
         yield gateway
         gateway.stop()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.dimse.suboperations import MOST, SuboperationCounters
+from gateway.dimse.message import CGetRQ, CMoveRQ
+from gateway.dimse.suboperations import COUNTERS, MOST, PendingResponses, SuboperationCounters
 
 SUCCESS, WARNING, FAILURE, PENDING, CANCEL = 0x0000, 0xB000, 0xA700, 0xFF00, 0xFE00
 
@@ -70,3 +71,11 @@ def test_remaining_stands_only_where_it_is_asked_for() -> None:
 def test_counters_never_wrap() -> None:
     one = SuboperationCounters(MOST, completed=MOST + 5, failures=MOST + 5, warnings=MOST + 5)
     assert set(one.elements(with_remaining=True).values()) == {MOST, 0}
+
+
+@pytest.mark.parametrize("request_", [CGetRQ(7, "1.2.3"), CMoveRQ(65535, "1.2.34", "THERE")])
+@pytest.mark.parametrize("numbers", [(0, 0, 0, 0), (4, 3, 2, 1), (MOST,) * 4])
+def test_pending_responses_are_those_that_are_encoded_one_by_one(request_, numbers) -> None:
+    elements = dict(zip(COUNTERS, numbers, strict=True))
+    whole = request_.response(PENDING, elements).encode(False)
+    assert PendingResponses(request_).encode(*numbers) == whole

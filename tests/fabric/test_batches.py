@@ -331,25 +331,54 @@ def count_messages(member: Member) -> list[int]:
     return sent
 
 
+def test_answers_that_are_given_together_keep_order_and_credit(run_dir: Path) -> None:
+    many = 2 * WINDOW + 3
+
+    async def scene() -> None:
+        member = Member(run_dir, FIND)
+        parts = [Answer({"part": n}, bytes([n]), final=False) for n in range(many)]
+
+        def produce(request: ReceivedIntervention) -> None:
+            assert member.client.answer_stream(request.token, parts)
+            member.client.answer(request.token, Answer({"part": many}))
+            assert not member.client.answer_stream(request.token, parts), "it was answered"
+
+        async with (
+            acceptor(run_dir) as server,
+            members(member),
+            Stream(server, "EVT_C_FIND", {"n": 0}) as stream,
+        ):
+            request = await take(member.requests)
+            producing = asyncio.create_task(asyncio.to_thread(produce, request))
+            given = [answer async for answer in stream]
+            await producing
+        assert [answer.payload["part"] for answer in given] == list(range(many + 1))
+        assert [answer.data for answer in given[:-1]] == [bytes([n]) for n in range(many)]
+
+    asyncio.run(scene())
+
+
 def test_streams_of_one_message_have_each_their_credit(run_dir: Path) -> None:
+    many = WINDOW + 14
+
     async def scene() -> None:
         member = Member(run_dir, FIND)
         sent = [0, 0]
 
         def produce(request: ReceivedIntervention) -> None:
-            for part in range(30):
+            for part in range(many):
                 assert member.client.answer(request.token, Answer({"part": part}, final=False))
                 sent[request.payload["n"]] += 1
-            member.client.answer(request.token, Answer({"part": 30}))
+            member.client.answer(request.token, Answer({"part": many}))
 
         async with acceptor(run_dir) as server, members(member):
             first, second = (Stream(server, "EVT_C_FIND", {"n": n}) for n in range(2))
             async with first, second:
                 requests = [await take(member.requests) for _ in range(2)]
                 producing = [asyncio.create_task(asyncio.to_thread(produce, r)) for r in requests]
-                assert [a.payload["part"] async for a in second] == list(range(31))
-                await until(lambda: sent == [WINDOW, 30])
-                assert [a.payload["part"] async for a in first] == list(range(31))
+                assert [a.payload["part"] async for a in second] == list(range(many + 1))
+                await until(lambda: sent == [WINDOW, many])
+                assert [a.payload["part"] async for a in first] == list(range(many + 1))
                 await asyncio.gather(*producing)
 
     asyncio.run(scene())

@@ -235,6 +235,25 @@ def test_matches_are_what_the_peer_decodes() -> None:
     assert testing.find(handler, IDENTIFIER) == [(0xFF00, MATCH), (0x0000, None)]
 
 
+def test_a_list_of_matches_is_as_many_responses() -> None:
+    found = testing.find(yields((0xFF00, [MATCH, MATCH]), (0xFF00, []), (0xFF01, MATCH)), MATCH)
+    assert found == [(0xFF00, MATCH), (0xFF00, MATCH), (0xFF01, MATCH), (0x0000, None)]
+
+
+def test_one_of_a_list_that_cannot_be_encoded_ends_the_query() -> None:
+    found = testing.find(yields((0xFF00, [MATCH, unencodable(), MATCH]), (0xFF00, MATCH)), MATCH)
+    assert found == [(0xFF00, MATCH), (0xC312, None)]
+
+
+def test_a_list_of_instances_is_as_many_suboperations(ct_file) -> None:
+    broken = unencodable()
+    values = 5, (0xFF00, [ct_file, broken, ct()]), (0xFF00, [ct(), ct()])
+    got = testing.get(yields(*values), IDENTIFIER)
+    assert (got.status, got.number, got.completed, got.failed) == (0xB000, 5, 4, 1)
+    assert got.failed_uids == [broken.SOPInstanceUID]
+    assert got.sent[0] == ct_file
+
+
 @pytest.mark.parametrize("after", [0, 1, 3])
 def test_a_cancelled_find(after: int) -> None:
     def handler(event):

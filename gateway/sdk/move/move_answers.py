@@ -167,7 +167,8 @@ class MoveAnswers:
 
     def _suboperation(self, instance: Any) -> Answer | None:
         """Begin a sub-operation; return the counters if some were answered meanwhile."""
-        self._in_flight.begin(instance)
+        for one in instance if isinstance(instance, list) else [instance]:
+            self._in_flight.begin(one)
         return self._pending()
 
     def _pending(self) -> Answer | None:

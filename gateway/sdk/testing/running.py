@@ -89,6 +89,8 @@ def perform(
 
     def send(_token: str, answer: Answer) -> bool:
         nonlocal count
+        if cancel_after is not None and count >= cancel_after and not answer.final:
+            return True  # the acceptor sends nothing more of it
         pack(answer.payload)  # or it could not travel
         if answer.data is not None and len(answer.data) > MAX_DATA:
             raise FabricError(f"data of {len(answer.data)} bytes, {MAX_DATA} are the limit")

@@ -77,6 +77,10 @@ class SimulatedGet:
         if "failed" in payload:
             self._counters.count(None, payload.get("sop_instance_uid", ""))
             return
+        if "context_id" in payload and "path" in payload:
+            self._result.sent.append(Path(payload["path"]))
+            self._counters.count(self._peer.status, payload["sop_instance_uid"])
+            return
         if "context_id" in payload or self._begun:
             self._take_piece(answer)
             return
@@ -182,7 +186,7 @@ class _SimulatedRoute(Route):
         else:
             instance = instance_in(what)
         if instance.data is None:
-            self._result.sent.append(path_of(what))
+            self._result.sent.append(instance.path or path_of(what))
         else:
             self._result.sent.append(decode(instance.data, instance.transfer_syntax_uid))
         return instance.sop_instance_uid
