@@ -157,7 +157,7 @@ async def _request(engine: AssociationEngine, command: AssociationCommand) -> No
     # If the worker stops waiting, the peer is asked to stop as well (C-CANCEL).
     async with operation:
         async for received in operation:
-            command.reply(*_result(received), final=not received.is_pending)
+            command.reply(*_result(received), final=operation.is_exhausted)
 
 
 def _build(engine: AssociationEngine, payload: dict[str, Any], context: AcceptedContext) -> Request:

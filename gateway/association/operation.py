@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
 from gateway.dimse.command_elements import CommandField
+from gateway.dimse.operations import more_follow
 from gateway.dimse.status import Category, category, is_pending
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class ReceivedResponse:
 
     @property
     def is_pending(self) -> bool:
-        """Whether further responses follow."""
+        """Whether it tells of a match, or of a sub-operation."""
         return is_pending(self.response.status)
 
 
@@ -136,6 +137,11 @@ class Operation:
         self._carrier.responses_taken(self)
 
     @property
+    def is_exhausted(self) -> bool:
+        """Whether the final response was taken."""
+        return self.is_over and not self._responses and self._error is None
+
+    @property
     def unread(self) -> int:
         """The number of responses that have not been taken yet."""
         return len(self._responses)
@@ -143,9 +149,9 @@ class Operation:
     # the association's calls
 
     def deliver(self, received: ReceivedResponse) -> None:
-        self.is_over = not received.is_pending
         if not self.is_abandoned:
             self._responses.append(received)
+        self.is_over = not more_follow(self.request, received.status)
         self._wake()
 
     def fail(self, error: AssociationError) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from gateway.dimse.errors import abort
-from gateway.dimse.message import CCancelRQ
-from gateway.dimse.status import DUPLICATE_INVOCATION, is_pending
+from gateway.dimse.message import CCancelRQ, CFindRQ
+from gateway.dimse.status import DUPLICATE_INVOCATION, RESPONSE_LIMIT, is_pending
 from gateway.errors import DimseError, LocalProtocolError
+from gateway.uid import REPOSITORY_QUERY
 
 if TYPE_CHECKING:
     from gateway.dimse.message import Request, Response
@@ -69,6 +70,19 @@ class Operations(_InFlight[bool]):
         return self._in_flight.get(message_id, False)
 
 
+def more_follow(request: Request, status: int) -> bool:
+    """Return whether a response with this status is not the last one to the request.
+
+    Of a repository query, 0xB001 says that the limit of matches is reached, and the final response
+    is still to come.
+    """
+    return is_pending(status) or (
+        status == RESPONSE_LIMIT
+        and isinstance(request, CFindRQ)
+        and request.affected_sop_class_uid == REPOSITORY_QUERY
+    )
+
+
 class Invocations(_InFlight["Request"]):
     """The operations that the peer performs for this side."""
 
@@ -105,7 +119,7 @@ class Invocations(_InFlight["Request"]):
             raise abort(f"response to message ID {message_id}, which is not in flight")
         if response.command_field != request.command_field | 0x8000:
             raise abort(f"{response.command_field.name} to a {request.command_field.name}")
-        if not is_pending(response.status):
+        if not more_follow(request, response.status):
             del self._in_flight[message_id]
         return request
 

@@ -93,13 +93,11 @@ class RequestorSender(DimseSender):
 
     def _responses_to(self, operation: Operation) -> Generator[PeerResponse, None, None]:
         try:
-            is_final = False
-            while not is_final:
+            while not operation.is_exhausted:
                 received = self._loop.run(operation.next())
                 self._events.flush()
                 if received is None:
                     return
-                is_final = not received.is_pending
                 elements = received.response.parameters()
                 yield PeerResponse(received.status, elements, received.data_set)
         except AssociationError as error:

@@ -74,24 +74,23 @@ class PeerResponse(NamedTuple):
 def answer_of(request: Request, response: PeerResponse, transfer_syntax: str) -> Answers:
     """Return the status of a response, and its data set if it may have one.
 
-    A success or warning of a DIMSE-N service without a data set has an empty one; one that cannot
-    be decoded turns the status into 0x0110. Otherwise None stands for both.
+    A response that may have a data set and has none gets an empty one. None stands for one that
+    cannot be decoded; with a DIMSE-N service the status then becomes 0x0110.
     """
     status = Dataset()
     status.Status = response.status
     for keyword in _elements(request):
         if keyword in response.elements:
             setattr(status, keyword, response.elements[keyword])
-    is_query = isinstance(request, QUERIES)
     if not _has_data_set(request, category(response.status)):
         return status, None
     if not response.data_set:
-        return status, None if is_query else Dataset()
+        return status, Dataset()
     try:
         return status, decode(whole(response.data_set, transfer_syntax), transfer_syntax)
     except DatasetError as error:
         log.warning("the data set of a response: %s", error)
-    if not is_query:
+    if not isinstance(request, QUERIES):
         status.Status = PROCESSING_FAILURE
     return status, None
 
@@ -109,6 +108,6 @@ def _has_data_set(request: Request, status: Category) -> bool:
         case dimse.CFindRQ():
             return status is Category.PENDING
         case dimse.CGetRQ() | dimse.CMoveRQ():
-            return status not in (Category.PENDING, Category.SUCCESS)
+            return status in (Category.CANCEL, Category.FAILURE, Category.WARNING)
         case _:
             return status in (Category.SUCCESS, Category.WARNING)

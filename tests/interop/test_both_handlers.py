@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.interop.both import ECHO, Told, finish, send
+from gateway.uid import REPOSITORY_QUERY
+from tests.interop.both import ECHO, Told, data_set, finish, plain, send, yielding
 
 
 def _ignore(event, *args) -> None: ...
@@ -85,3 +86,18 @@ def test_an_event_that_only_one_association_answers(pair) -> None:
     assert told.is_empty
     finish(first)
     finish(second)
+
+
+def test_a_repository_query_goes_on_after_b001(pair):
+    match = data_set(PatientID="1")
+    handler = yielding((0xFF00, match), (0xB001, None), (0xFF00, match))
+    server = pair.serve([REPOSITORY_QUERY], [("EVT_C_FIND", handler)])
+    assoc = pair.associate(server, [REPOSITORY_QUERY])
+    answers = send(assoc, "c_find", match, REPOSITORY_QUERY)
+    assert [(status.Status, plain(found)) for status, found in answers] == [
+        (0xFF00, {"PatientID": "1"}),
+        (0xB001, None),
+        (0xFF00, {"PatientID": "1"}),
+        (0x0000, None),
+    ]
+    finish(assoc)

@@ -43,7 +43,16 @@ def test_which_responses_have_a_data_set(request_, status, expected):
 
 @pytest.mark.parametrize(
     ("request_", "status", "expected"),
-    [(FIND, 0xFF00, None), (GET, 0xB000, None), (SET, 0x0000, Dataset()), (SET, 0x0110, None)],
+    [
+        (FIND, 0xFF00, Dataset()),
+        (FIND, 0x0000, None),
+        (GET, 0xB000, Dataset()),
+        (GET, 0xFE00, Dataset()),
+        (GET, 0x0000, None),
+        (GET, 0x1234, None),
+        (SET, 0x0000, Dataset()),
+        (SET, 0x0110, None),
+    ],
 )
 def test_a_data_set_that_is_missing(request_, status, expected):
     assert answer(request_, status) == ({"Status": status}, expected)

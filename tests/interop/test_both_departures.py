@@ -1,0 +1,229 @@
+"""What the facade does otherwise on purpose: the table in gateway/facade/README.md, row by row.
+
+Each test states what a peer gets from pynetdicom and what it gets here.
+"""
+
+from __future__ import annotations
+
+import pynetdicom
+import pytest
+
+import gateway
+from tests.interop.both import (
+    CT,
+    ECHO,
+    FILM_SESSION,
+    FIND,
+    GET,
+    HOST,
+    MOVE,
+    MPPS,
+    PRINT_META,
+    PRINTER,
+    RELEVANT_PATIENT,
+    Told,
+    data_set,
+    finish,
+    instance,
+    pair_of,
+    plain,
+    returning,
+    send,
+    yielding,
+)
+from tests.interop.test_both_libraries import get
+
+
+@pytest.fixture(params=["pynetdicom", "gateway"])
+def pair(request):
+    with pair_of(request.param, "gateway") as made:
+        yield made
+
+
+def asked(pair, context, event, handler, what, *args, **options):
+    """Return the answer to one request, and how often the handler was called."""
+    called = Told()
+
+    def counted(event):
+        called.put(event)
+        return handler(event)
+
+    server = pair.serve([context], [(event, counted)])
+    assoc = pair.associate(server, [context])
+    answer = plain(send(assoc, what, *args, **options))
+    assoc.release()
+    return answer, not called.is_empty
+
+
+def statuses(answers):
+    return [status["Status"] for status, _ in answers]
+
+
+@pytest.mark.parametrize(
+    ("context", "what", "args", "theirs", "ours"),
+    [
+        (CT, "c_store", (instance(),), [0xC211], [0xA700]),
+        (FIND, "c_find", (data_set(), FIND), [0xC311], [0xA700]),
+        (GET, "c_get", (data_set(), GET), [0xC411], [0xA701]),
+        (MOVE, "c_move", (data_set(), "D", MOVE), [0xC511], [0xA701]),
+    ],
+)
+def test_nobody_bound(pair, context, what, args, theirs, ours):
+    assoc = pair.associate(pair.serve([context]), [context])
+    answer = plain(send(assoc, what, *args))
+    found = [answer["Status"]] if what == "c_store" else statuses(answer)
+    assert found == (ours if pair.is_gateway_server else theirs)
+    finish(assoc)
+
+
+def test_an_operation_that_the_service_does_not_have(pair):
+    """0x0211 (PS3.7 C.5.23); pynetdicom aborts if it is a C-STORE, and else calls the handler."""
+    sent = instance(SOPClassUID=MPPS)
+    answer, called = asked(pair, MPPS, "EVT_C_STORE", returning(0x0000), "c_store", sent)
+    assert (answer, called) == ({"Status": 0x0211} if pair.is_gateway_server else {}, False)
+
+
+@pytest.mark.parametrize(
+    ("context", "event", "what", "args"),
+    [
+        (PRINTER, "EVT_N_SET", "n_set", (data_set(PatientID="1"), PRINTER, "1.2.3")),
+        (FILM_SESSION, "EVT_N_GET", "n_get", ([0x00100020], FILM_SESSION, "1.2.3")),
+        (PRINTER, "EVT_N_DELETE", "n_delete", (PRINTER, "1.2.3")),
+    ],
+)
+def test_an_operation_that_the_sop_class_does_not_have(pair, context, event, what, args):
+    handler = returning(0x0000 if what == "n_delete" else (0x0000, data_set(PatientID="1")))
+    answer, called = asked(pair, context, event, handler, what, *args)
+    status = answer if what == "n_delete" else answer[0]
+    ours = (0x0211, False)
+    assert (status["Status"], called) == (ours if pair.is_gateway_server else (0x0000, True))
+
+
+def test_a_sop_class_that_its_meta_sop_class_does_not_have(pair):
+    answer, called = asked(
+        *(pair, PRINT_META, "EVT_N_CREATE", returning((0x0000, None)), "n_create"),
+        *(data_set(Modality="CT"), MPPS, "1.2.3"),
+        meta_uid=PRINT_META,
+    )
+    ours = (0x0122, False)
+    assert (answer[0]["Status"], called) == (ours if pair.is_gateway_server else (0x0000, True))
+
+
+@pytest.mark.parametrize("status", [0xA900, 0xC123, 0xFE00])
+def test_a_final_failure_without_failed_uids(pair, status):
+    """pynetdicom's identifier has an empty FailedSOPInstanceUIDList."""
+    seen, identifier, _ = get(pair, yielding(1, (status, None)))
+    assert [one[0] for one in seen] == [status]
+    theirs = {"FailedSOPInstanceUIDList": ""}
+    assert identifier == ({} if pair.is_gateway_server else theirs)
+
+
+@pytest.mark.parametrize(
+    ("announced", "sent", "theirs", "ours"),
+    [
+        (3, 1, (0x0000, 2, 1, 0, 0), (0xB000, None, 1, 2, 0)),
+        (1, 2, (0x0000, 0, 1, 0, 0), (0xB000, None, 2, 0, 0)),
+    ],
+    ids=["fewer", "more"],
+)
+def test_another_number_of_data_sets_than_announced(pair, announced, sent, theirs, ours):
+    data_sets = [(0xFF00, instance(number)) for number in range(sent)]
+    seen, _, _ = get(pair, yielding(announced, *data_sets))
+    assert seen[-1] == (ours if pair.is_gateway_server else theirs)
+
+
+@pytest.mark.parametrize(("what", "theirs"), [("c_get", 0xC413), ("c_move", 0xC514)])
+def test_a_handler_that_returns_none(pair, what, theirs):
+    model, event = (GET, "EVT_C_GET") if what == "c_get" else (MOVE, "EVT_C_MOVE")
+    args = (data_set(), model) if what == "c_get" else (data_set(), "D", model)
+    answer, _ = asked(pair, model, event, returning(None), what, *args)
+    assert statuses(answer) == [0xC002 if pair.is_gateway_server else theirs]
+
+
+PATIENT = data_set(PatientID="1")
+
+
+@pytest.mark.parametrize(
+    ("yielded", "theirs", "ours"),
+    [
+        ([(0xFF00, PATIENT)] * 2, [0xFF00, 0x0000], [0xFF00, 0xFF00, 0x0000]),
+        ([(0xFF00, PATIENT), (0xA700, None)], [0xFF00, 0x0000], [0xFF00, 0xA700]),
+        ([(0xFF00, PATIENT), ValueError()], [0xFF00, 0x0000], [0xFF00, 0xC311]),
+    ],
+    ids=["two", "failure", "raises"],
+)
+def test_what_a_relevant_patient_handler_yields_is_sent(pair, yielded, theirs, ours):
+    answer, _ = asked(
+        *(pair, RELEVANT_PATIENT, "EVT_C_FIND", yielding(*yielded), "c_find"),
+        *(PATIENT, RELEVANT_PATIENT),
+    )
+    assert statuses(answer) == (ours if pair.is_gateway_server else theirs)
+
+
+def test_a_move_whose_destination_rejects_the_association(pair):
+    """As in pynetdicom; here the instance that was to be sent counts as failed."""
+    destination = pair.serve([CT], ae_title="OTHER", require_called_aet=True)
+
+    def move(event):
+        port = destination.server_address[1]
+        yield HOST, port, {"contexts": [pair.server.build_context(CT)]}
+        yield 1
+        yield 0xFF00, instance(1)
+
+    answer, _ = asked(pair, MOVE, "EVT_C_MOVE", move, "c_move", data_set(), "D", MOVE)
+    assert statuses(answer) == [0xA801]
+    failed = {"FailedSOPInstanceUIDList": "1.2.826.0.1.99.1"}
+    assert answer[-1][1] == (failed if pair.is_gateway_server else {})
+
+
+def test_a_c_cancel_on_a_context_that_is_not_accepted():
+    """A protocol error (PS3.8 9.3.2.2, 9.3.5.1); pynetdicom takes no notice of it."""
+    with pair_of("pynetdicom", "pynetdicom") as pair:
+        assoc = pair.associate(pair.serve([ECHO]), [ECHO])
+        assoc.send_c_cancel(1, context_id=7)
+        assert send(assoc, "c_echo").Status == 0x0000
+    with pair_of("gateway", "pynetdicom") as pair:
+        ended = Told()
+        server = pair.serve([ECHO], [("EVT_ABORTED", lambda event: ended.put(True))])
+        assoc = pair.associate(server, [ECHO])
+        assoc.send_c_cancel(1, context_id=7)
+        assert ended.next()
+    with pair_of("gateway", "gateway") as pair:
+        assoc = pair.associate(pair.serve([ECHO]), [ECHO])
+        with pytest.raises(ValueError, match="context_id"):
+            assoc.send_c_cancel(1, context_id=7)
+        finish(assoc)
+
+
+def test_settings_of_an_ae_do_not_change_a_server_that_runs(pair):
+    server = pair.serve([ECHO])
+    server.ae.require_calling_aet = ["FRIEND"]
+    assoc = pair.associate(server, [ECHO], must=False)
+    assert assoc.is_established == pair.is_gateway_server
+    assoc.abort()
+
+
+@pytest.mark.parametrize("lib", [pynetdicom, gateway])
+def test_a_file_in_chunks_without_uids_in_its_file_meta(lib, tmp_path, monkeypatch):
+    """pynetdicom raises for what it does not find there; here the data set says what it is."""
+    config = pynetdicom._config if lib is pynetdicom else gateway.config_flags
+    monkeypatch.setattr(config, "STORE_SEND_CHUNKED_DATASET", True)
+    stored = Told()
+
+    def store(event):
+        stored.put(str(event.request.AffectedSOPInstanceUID))
+        return 0x0000
+
+    sent, path = instance(1), tmp_path / "sent.dcm"
+    sent.preamble = bytes(128)
+    sent.save_as(path, enforce_file_format=False)
+    with pair_of("gateway", lib.__name__) as pair:
+        assoc = pair.associate(
+            pair.serve([CT], [("EVT_C_STORE", store)]), [(CT, "1.2.840.10008.1.2.1")]
+        )
+        if lib is pynetdicom:
+            with pytest.raises(AttributeError, match="MediaStorageSOPClassUID"):
+                assoc.send_c_store(path)
+        else:
+            assert assoc.send_c_store(path).Status == 0x0000
+            assert stored.next() == sent.SOPInstanceUID
