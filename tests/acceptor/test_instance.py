@@ -161,7 +161,7 @@ def test_described_files_are_read_together_and_one_that_is_gone_fails_alone(tmp_
     assert (whole.data, part.data) == (b"0123456789", b"0123")
     for missing in (gone, cut_off):
         assert missing.data is None
-        with pytest.raises(OSError, match="No such file|became shorter"):
+        with pytest.raises(OSError, match=r"No such file|became shorter"):
             collect(missing)
 
 
