@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from gateway.policy_settings import PolicySettings
+from gateway.tls_settings import TlsSettings as TlsSettings
 
 SettingsType = TypeVar("SettingsType")
 
@@ -138,21 +139,6 @@ class ServeSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class TlsSettings:
-    """The `[tls]` table: certificates of the listening socket, as PEM files (PS3.15 B)."""
-
-    certificate: str = ""
-    """The certificate with its chain; empty: no TLS."""
-    key: str = ""
-    """The key of the certificate; empty: it is in the same file."""
-    ca: str = ""
-    """The authority that signs the peers' certificates; empty: peers need none."""
-    require_client_certificate: bool = True
-    """With `ca`; false: accept peers without a certificate too. An invalid one is never accepted.
-    """
-
-
-@dataclass(frozen=True, slots=True)
 class WorkerTable:
     """A `[workers.NAME]` table; NAME is the name of the worker's lease."""
 
@@ -180,6 +166,17 @@ class Destination:
     1: propose no window."""
     associations: int = 1
     """Associations of one C-MOVE at the same time."""
+    tls: bool = False
+    """Speak TLS, with the profile of `[tls]`."""
+    tls_name: str = ""
+    """The host name that its certificate must have; empty: `host`."""
+    tls_ca: str = ""
+    """The authority that signed its certificate; empty: `tls.ca`, or those that the system trusts.
+    """
+    tls_certificate: str = ""
+    """Our certificate there; empty: `tls.certificate`."""
+    tls_key: str = ""
+    """Its key; empty: it is in the same file."""
 
 
 STOCK_WORKERS = ("storage", "query", "retrieve", "web")
@@ -365,6 +362,7 @@ class WorkerSettings:
     """The options of the worker in the configuration."""
     destinations: dict[str, Destination] = field(default_factory=dict)
     """The destinations of C-MOVE, by AE title."""
+    tls: TlsSettings = field(default_factory=TlsSettings)
     association: AssociationSettings = field(default_factory=AssociationSettings)
     """The timeouts of the associations with them."""
     fabric: FabricSettings = field(default_factory=FabricSettings)

@@ -7,14 +7,33 @@ was made from, so that an acceptor process can load them again.
 from __future__ import annotations
 
 import ssl
+import time
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from gateway.errors import ConfigError
-from gateway.settings import TlsSettings
+from gateway.tls_settings import PROFILES, TlsSettings
+from gateway.tls_words import wrong_file
+
+if TYPE_CHECKING:
+    from gateway.settings import Destination
 
 StrPath: TypeAlias = str | PathLike[str]
+
+SOON = 30 * 86_400
+"""Seconds before its end from which on a certificate is warned of."""
+
+_FORWARD_SECRET = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL"
+_RETIRED = f"{_FORWARD_SECRET}:DHE+AESGCM:ECDHE+AES:DHE+AES:!SHA1"
+_SUITES = {
+    "bcp195-rfc8996": _FORWARD_SECRET,
+    "bcp195-rfc8996-modified": "ECDHE+AESGCM:!aNULL",
+    "bcp195": _RETIRED,
+    "bcp195-non-downgrading": _RETIRED,
+    "bcp195-extended": "ECDHE+AESGCM:DHE+AESGCM:!aNULL",
+}
+"""The suites of TLS 1.2 by profile; all of TLS 1.3 are good in each."""
 
 
 class TlsContext(ssl.SSLContext):
@@ -40,7 +59,8 @@ def load(settings: TlsSettings) -> TlsContext:
     """Return the context of a server with these settings; raises ConfigError."""
     context = TlsContext(ssl.PROTOCOL_TLS_SERVER)
     context.settings = settings
-    _fill(context, settings.certificate, settings.key, settings.ca)
+    _fill(context, settings.certificate, settings.key, settings.ca, settings.profile)
+    context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
     if settings.ca:
         required = settings.require_client_certificate
         context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
@@ -48,7 +68,10 @@ def load(settings: TlsSettings) -> TlsContext:
 
 
 def client_context(
-    certificate: StrPath | None = None, key: StrPath | None = None, ca: StrPath | None = None
+    certificate: StrPath | None = None,
+    key: StrPath | None = None,
+    ca: StrPath | None = None,
+    profile: str = PROFILES[0],
 ) -> ssl.SSLContext:
     """Return the TLS context of a client, for TLS 1.2 or later, from PEM files.
 
@@ -56,23 +79,59 @@ def client_context(
     Raises ConfigError, which names the file.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    _fill(context, *(fspath(path) if path else "" for path in (certificate, key, ca)))
-    if ca is None:
+    files = [fspath(path) if path else "" for path in (certificate, key, ca)]
+    _fill(context, files[0], files[1], files[2], profile)
+    if not ca:
         context.load_default_certs()
     return context
 
 
-def _fill(context: ssl.SSLContext, certificate: str, key: str, ca: str) -> None:
+def destination_context(destination: Destination, tls: TlsSettings) -> ssl.SSLContext | None:
+    """Return the context for a destination, None if it is reached without TLS.
+
+    What it does not state is that of `[tls]`. Raises ConfigError, which names the file.
+    """
+    if not destination.tls:
+        return None
+    own = bool(destination.tls_certificate)
+    return client_context(
+        destination.tls_certificate or tls.certificate,
+        destination.tls_key if own else tls.key,
+        destination.tls_ca or tls.ca,
+        tls.profile,
+    )
+
+
+def end_of(certificate: str) -> float:
+    """Return when a certificate in a PEM file ends, in seconds since the epoch; 0.0: unknown."""
+    try:
+        decoded = ssl._ssl._test_decode_cert(certificate)  # type: ignore[attr-defined]
+        return float(ssl.cert_time_to_seconds(decoded["notAfter"]))
+    except (OSError, KeyError, ValueError, AttributeError):
+        return 0.0
+
+
+def warning_about(certificate: str) -> str:
+    """Return a sentence if a certificate has ended or soon will; else nothing."""
+    end, now = end_of(certificate), time.time()
+    if not end or end - now > SOON:
+        return ""
+    day = time.strftime("%Y-%m-%d", time.gmtime(end))
+    if end <= now:
+        return f"TLS certificate {certificate} expired on {day}: peers refuse it; renew it, reload"
+    return f"TLS certificate {certificate} expires on {day}: renew it, then reload"
+
+
+def _fill(context: ssl.SSLContext, certificate: str, key: str, ca: str, profile: str) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_SUITES[profile])
     try:
         if certificate:
             context.load_cert_chain(certificate, key or None, _no_passphrase)
         if ca:
             context.load_verify_locations(ca)
     except OSError as error:  # ssl.SSLError is one
-        names = ", ".join(p for p in (certificate, key, ca) if p)
-        why = getattr(error, "reason", None) or error.strerror or error
-        raise ConfigError(f"cannot load TLS certificate or key from {names}: {why}") from None
+        raise ConfigError(wrong_file(certificate, key, ca, error)) from None
 
 
 def _no_passphrase() -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from gateway.acceptor.waiting import WaitingConnections
 from gateway.memory import give_back_memory
+from gateway.tls_words import explain_handshake
 
 if TYPE_CHECKING:
     import socket
@@ -208,5 +209,5 @@ class AcceptLoop:
                 ssl_handshake_timeout=self._handshake_timeout,
             )
         except OSError as error:
-            log.warning("peer=%s TLS handshake failed: %s", peer, error)
+            log.warning("peer=%s TLS handshake failed: %s", peer, explain_handshake(error))
             self.connection_closed()

@@ -151,6 +151,12 @@ class Measuring:
             ("requests_in_flight", "Requests that wait or are with a worker.", self._in_flight),
         ):
             metrics.gauge(f"dicom_gateway_{gauge}", text, "process").set(value, self._name)
+        if shared.certificate_end:
+            metrics.gauge(
+                "dicom_gateway_certificate_end_timestamp_seconds",
+                "When the certificate of the DICOM port ends, in seconds since the epoch.",
+                "process",
+            ).set(shared.certificate_end, self._name)
         metrics.counter(
             "dicom_gateway_spool_failures_total",
             "Spool files that could not be written or synced.",

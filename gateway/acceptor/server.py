@@ -172,6 +172,7 @@ class Acceptor:
             "spool_failures": self._shared.spool.failures,
             "associations": len(self._shared.places),
             "connections": len(self._associations),
+            "certificate_end": self._shared.certificate_end,
             **self._shared.fabric.facts(),
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from gateway.acceptor.policy import policy_of
 from gateway.acceptor.shares import Origins, Pace
 from gateway.association.timers import Timeouts
 from gateway.policy_rules import Permit
+from gateway.tls import end_of, warning_about
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from gateway.settings import AcceptorSettings
     from gateway.spool import Spool
     from gateway.ul.negotiation import Policy
+
+
+log = logging.getLogger("gateway.acceptor")
 
 
 class Shared:
@@ -56,6 +61,11 @@ class Shared:
         self.origins = Origins(limits.trusted)
         self.places.change_limits(settings.association.max_associations, limits)
         self.budget.limit = max(limits.gathered // settings.acceptors, limits.data_set)
+        certificate = settings.tls.certificate
+        self.certificate_end = end_of(certificate) if certificate else 0.0
+        """When the certificate ends, in seconds since the epoch; 0.0: there is none."""
+        if certificate and (text := warning_about(certificate)):
+            log.warning("%s", text)
         self.watermark.refuse_below = settings.spool.refuse_below
         rate = limits.instances_per_second
         self.pace = Pace(rate / settings.acceptors) if rate else None

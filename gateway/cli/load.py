@@ -7,6 +7,7 @@ import random
 import shlex
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +20,7 @@ from gateway.cli.load_report import LoadReport
 from gateway.cli.options import with_options
 from gateway.cli.output import Output
 from gateway.cli.peer_options import ConnectionOptions
+from gateway.cli.security import TlsOptions
 from gateway.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,7 +40,14 @@ _NO_END = 1e9
 @with_options(ConnectionOptions, "connection", aet="LOAD")
 @with_options(QueryOptions, "query")
 @with_options(LoadOptions, "options")
-def command(*, options: LoadOptions, query: QueryOptions, connection: ConnectionOptions) -> None:
+@with_options(TlsOptions, "tls")
+def command(
+    *,
+    options: LoadOptions,
+    query: QueryOptions,
+    connection: ConnectionOptions,
+    tls: TlsOptions,
+) -> None:
     """Put a DICOM server under load and measure its latency and throughput.
 
     Without --rate or --ramp each association performs one operation after the other (closed loop).
@@ -58,7 +67,8 @@ def command(*, options: LoadOptions, query: QueryOptions, connection: Connection
 
     _check(options, query)
     terms = _parsed("--slo", objectives.parse, options.slo) or ()
-    plan = _plan(options, query, connection)
+    tls.check_files()
+    plan = replace(_plan(options, query, connection), tls=_tls(tls))
     report = LoadReport(options.json_file, options.html_file, options.every)
     report.check_files()
     run(Output(False), lambda interrupt: _load(plan, interrupt, terms, options.verify, report))
@@ -140,6 +150,16 @@ def _plan(options: LoadOptions, query: QueryOptions, connection: ConnectionOptio
         root=new_root(),
         seed=options.seed or random.SystemRandom().randrange(1, 1 << 31),
     )
+
+
+def _tls(options: TlsOptions) -> tuple[str, str, str, str] | None:
+    if not options.uses_tls:
+        return None
+    cert, key, ca = (
+        str(path.absolute()) if path else ""
+        for path in (options.tls_cert, options.tls_key, options.tls_ca)
+    )
+    return cert, key, ca, options.tls_name or ""
 
 
 T = TypeVar("T")

@@ -27,8 +27,8 @@ _USERNAME, _USERNAME_AND_PASSCODE = 1, 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class SecurityOptions:
-    """The options of TLS and user identity."""
+class TlsOptions:
+    """The options of TLS."""
 
     tls: Annotated[bool, typer.Option("--tls")] = False
     """Use TLS, and trust the authorities that this system trusts; implied by --tls-*."""
@@ -42,6 +42,31 @@ class SecurityOptions:
         str | None, typer.Option("--tls-name", metavar="NAME", show_default="HOST")
     ] = None
     """The host name that the peer's certificate must have."""
+
+    @property
+    def uses_tls(self) -> bool:
+        return bool(self.tls or self.tls_name or self.tls_cert or self.tls_key or self.tls_ca)
+
+    def check_files(self) -> None:
+        """Raise BadParameter or ConfigError for files that cannot be used."""
+        if self.tls_key and not self.tls_cert:
+            raise typer.BadParameter("--tls-key needs --tls-cert", param_hint="--tls-key")
+        _ = self.tls_context
+
+    @cached_property
+    def tls_context(self) -> ssl.SSLContext | None:
+        """The context of the connection; None without TLS."""
+        if not self.uses_tls:
+            return None
+        from gateway.tls import client_context
+
+        return client_context(self.tls_cert, self.tls_key, self.tls_ca)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecurityOptions(TlsOptions):
+    """The options of TLS and user identity."""
+
     user: Annotated[str | None, typer.Option("--user", metavar="NAME")] = None
     """User name for user identity."""
     password: Annotated[str | None, typer.Option("--password", metavar="PASSCODE")] = None
@@ -50,23 +75,12 @@ class SecurityOptions:
 
     def check(self) -> None:
         """Raise BadParameter for options that do not go together or cannot be used."""
-        if self.tls_key and not self.tls_cert:
-            raise typer.BadParameter("--tls-key needs --tls-cert", param_hint="--tls-key")
+        self.check_files()
         if self.password is not None and self.user is None:
             raise typer.BadParameter("--password needs --user", param_hint="--password")
         if self.password not in (None, "-"):
             print(_VISIBLE, file=sys.stderr)
-        _ = self.tls_context, self.identity
-
-    @cached_property
-    def tls_context(self) -> ssl.SSLContext | None:
-        """The context of the connection; None without TLS."""
-        files = self.tls_cert, self.tls_key, self.tls_ca
-        if not (self.tls or self.tls_name or any(files)):
-            return None
-        from gateway.tls import client_context
-
-        return client_context(*files)
+        _ = self.identity
 
     @cached_property
     def identity(self) -> UserIdentityRQ | None:

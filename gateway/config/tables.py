@@ -10,6 +10,7 @@ from pydantic import create_model as make_model
 
 from gateway import events, log, policy_rules, policy_settings, settings
 from gateway.config import rules
+from gateway.tls_settings import PROFILES
 
 PREFIX = "DICOM_GATEWAY_"
 """The prefix of environment variables."""
@@ -61,6 +62,7 @@ RULES: dict[type, dict[str, rules.Rule]] = {
     settings.TlsSettings: {
         **dict.fromkeys(("certificate", "key", "ca"), _FILE),
         "require_client_certificate": rules.FLAG,
+        "profile": rules.one_of(*PROFILES),
     },
     settings.AssociationSettings: {
         "max_pdu": rules.whole(1024, 0x7FFF_FFFF),
@@ -171,6 +173,9 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         ),
         "operations": rules.whole(1, 1000),
         "associations": rules.whole(1, 100),
+        "tls": rules.FLAG,
+        "tls_name": rules.text_that(lambda text: "\0" not in text, "a host name"),
+        **dict.fromkeys(("tls_ca", "tls_certificate", "tls_key"), _FILE),
     },
 }
 LISTED: dict[Location, type] = {("policy", "rules"): policy_settings.PolicyRule}

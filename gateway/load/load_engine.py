@@ -21,7 +21,7 @@ from gateway.load.load_plan import KEEP, STORE, share
 from gateway.load.performer import UNFINISHED, OperationPerformer
 from gateway.load.recorder import Recorder, ReportFunction
 from gateway.load.timer import Timer
-from gateway.requestor.proposal import Address, Proposal
+from gateway.requestor.proposal import Proposal
 
 if TYPE_CHECKING:
     from gateway.load.instance_identity import InstanceIdentity
@@ -43,7 +43,7 @@ class Engine:
         self.operations: OperationSource = RepeatedMessage(plan)
         if plan.operation == STORE:
             self.operations = StoreSequence(plan, templates)
-        self.address = Address(plan.host, plan.port)
+        self.address = plan.address()
         self.proposal = Proposal(self.operations.contexts, plan.aet, plan.aec, plan.max_pdu)
         self.timeouts = Timeouts.all(plan.timeout)
         self.failure = ""

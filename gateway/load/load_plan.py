@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from gateway.requestor.proposal import Address
 from gateway.settings import AssociationSettings
+from gateway.tls import client_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -56,6 +58,9 @@ class Plan:
     operation: str = STORE
     aet: str = "LOAD"
     aec: str = "ANY-SCP"
+    tls: tuple[str, str, str, str] | None = None
+    """Certificate, key and authority, as files, and the name of the peer's certificate, each of
+    which may be empty; None: no TLS."""
     timeout: float = AssociationSettings().dimse_timeout
     max_pdu: int = AssociationSettings().max_pdu
     associations: int = 1
@@ -92,6 +97,13 @@ class Plan:
     slice: float = 0.5
     """Seconds between two reports of a child."""
 
+    def address(self) -> Address:
+        """Return the peer's address; raises ConfigError for a file that cannot be used."""
+        if self.tls is None:
+            return Address(self.host, self.port)
+        *files, name = self.tls
+        return Address(self.host, self.port, client_context(*files), name or None)
+
     def to_map(self) -> dict[str, Any]:
         """Return the plan as values that JSON can carry."""
         return asdict(self)
@@ -104,6 +116,7 @@ class Plan:
         values["rate"] = rate and Rate(**rate)
         values["study"] = study and tuple(study)
         values["files"] = tuple(values["files"])
+        values["tls"] = values.get("tls") and tuple(values["tls"])
         return cls(**values)
 
 

@@ -18,7 +18,7 @@ from gateway.datasets.instances import identify, walk
 from gateway.load import journal
 from gateway.load.load_operations import templates_of
 from gateway.part10.elements import LITTLE, text_of
-from gateway.requestor.proposal import Address, Proposal
+from gateway.requestor.proposal import Proposal
 from gateway.requestor.requestor_association import associate
 from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN, KEYWORDS
 
@@ -164,7 +164,7 @@ class Verifier:
         plan = self._plan
         contexts = ((_STUDY_ROOT_FIND, (IMPLICIT_VR_LITTLE_ENDIAN,)),)
         proposal = Proposal(contexts, plan.aet, plan.aec)
-        address = Address(plan.host, plan.port)
+        address = plan.address()
         return await associate(address, proposal, timeouts=Timeouts.all(plan.timeout))
 
     async def _instances(

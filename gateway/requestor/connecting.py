@@ -9,6 +9,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from gateway.association.errors import Unreachable
+from gateway.tls_words import explain_handshake
 
 if TYPE_CHECKING:
     from gateway.association.transport import Transport
@@ -32,7 +33,7 @@ async def open_connection(address: Address, transport: Transport, within: float)
     except TimeoutError:
         raise Unreachable(f"{address} did not take a connection in {within:g} s") from None
     except ssl.SSLError as error:
-        raise Unreachable(f"no TLS connection to {address}: {error.reason or error}") from None
+        raise Unreachable(f"no TLS connection to {address}: {explain_handshake(error)}") from None
     except (OSError, UnicodeError) as error:
         raise Unreachable(f"no connection to {address}: {_reason(error)}") from None
 

@@ -26,6 +26,7 @@ from gateway.sdk.loading import load
 from gateway.sdk.session import Session
 from gateway.sdk.session_ending import SessionEndReason
 from gateway.settings import WorkerSettings, from_map
+from gateway.tls import destination_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,6 +103,8 @@ def _spare_the_collector() -> None:
 def _prepare(session: Session, values: dict[str, Any]) -> Callable[[], None]:
     """Return a function that puts a new configuration in force."""
     settings = from_map(WorkerSettings, values)
+    for destination in settings.destinations.values():
+        destination_context(destination, settings.tls)  # raises ConfigError
 
     def apply() -> None:
         session.adopt(settings)

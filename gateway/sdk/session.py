@@ -80,11 +80,11 @@ class Session:
     def __init__(self, worker: DefinedWorker, settings: WorkerSettings) -> None:
         self.name = settings.name or worker.name
         self._worker = worker
-        self._settings = settings
         self._endings: SimpleQueue[SessionEnding] = SimpleQueue()
         self._loop = HandlerLoop()
         self._credit = _credit(settings.concurrency or worker.concurrency)
-        self._routes = Routes(settings.destinations, Timeouts.of(settings.association))
+        self._routes = Routes()
+        self.adopt(settings)
         self._measuring = WorkerMeasuring(
             f"{self.name}-{settings.member}",
             in_hand=lambda: self._executor.in_hand,
@@ -119,8 +119,8 @@ class Session:
 
     def adopt(self, settings: WorkerSettings) -> None:
         """Use the destinations, timeouts and drain timeout of these settings from now on."""
+        self._routes.change(settings.destinations, Timeouts.of(settings.association), settings.tls)
         self._settings = settings
-        self._routes.change(settings.destinations, Timeouts.of(settings.association))
 
     # Starting
 

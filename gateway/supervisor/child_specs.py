@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.errors import ConfigError
 from gateway.settings import (
     AcceptorSettings,
+    Destination,
     FabricSettings,
     Settings,
     TlsSettings,
@@ -136,15 +137,28 @@ def _tls(settings: TlsSettings) -> TlsSettings:
     if not settings.certificate and (settings.key or settings.ca):
         raise ConfigError("tls.certificate is empty: tls.key and tls.ca need it")
 
-    def absolute(path: str) -> str:
-        return str(Path(path).absolute()) if path else ""
-
     return replace(
         settings,
-        certificate=absolute(settings.certificate),
-        key=absolute(settings.key),
-        ca=absolute(settings.ca),
+        certificate=_absolute(settings.certificate),
+        key=_absolute(settings.key),
+        ca=_absolute(settings.ca),
     )
+
+
+def _destinations(settings: Settings) -> dict[str, Destination]:
+    return {
+        name: replace(
+            one,
+            tls_ca=_absolute(one.tls_ca),
+            tls_certificate=_absolute(one.tls_certificate),
+            tls_key=_absolute(one.tls_key),
+        )
+        for name, one in settings.destinations.items()
+    }
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).absolute()) if path else ""
 
 
 def members(launch: WorkerLaunch, settings: Settings, modules: ChildModules) -> Iterator[ChildSpec]:
@@ -168,7 +182,8 @@ def members(launch: WorkerLaunch, settings: Settings, modules: ChildModules) -> 
             durable=launch.durable,
             drain_timeout=settings.gateway.drain_timeout,
             options=_options(table, target, settings),
-            destinations=settings.destinations,
+            destinations=_destinations(settings),
+            tls=_tls(settings.tls),
             association=settings.association,
             fabric=settings.fabric,
             log=settings.log,
@@ -182,7 +197,8 @@ def changed_worker(process: dict[str, Any], settings: Settings, revision: int) -
         **process,
         "revision": revision,
         "drain_timeout": settings.gateway.drain_timeout,
-        "destinations": {name: to_map(one) for name, one in settings.destinations.items()},
+        "destinations": {name: to_map(one) for name, one in _destinations(settings).items()},
+        "tls": to_map(_tls(settings.tls)),
         "association": to_map(settings.association),
         "log": to_map(settings.log),
     }

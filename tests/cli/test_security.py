@@ -265,3 +265,50 @@ def test_the_plain_port_of_a_plain_gateway_is_as_it_was(start_gateway):
     with RawPeer(gateway.address) as peer:
         peer.send(b"\x16\x03\x01\x00\x05hello")
         assert peer.recv_pdu() == wire.abort()
+
+
+def test_load_speaks_tls(strict, known, ca):
+    count = "--count", 5, "--operation", "echo"
+    status, text = told("load", *strict.address, *count, *known)
+    assert status == 0, text
+    status, text = told("load", *strict.address, *count, "--tls-ca", ca, "--give-up", "0.2")
+    assert status == 1, text
+    status, text = told("load", *strict.address, *count, "--tls-ca", "none.pem")
+    assert (status, "certificate none.pem: No such file" in text) == (2, True), text
+
+
+def test_a_destination_with_tls(server, client, ca, start_gateway, file):
+    listening = f'[tls]\ncertificate = "{server.both}"\nca = "{ca}"\n'
+    there = start_gateway(listening)
+    place = f'host = "{HOST}", port = {there.address[1]}, ae_title = "GATEWAY"'
+    here = start_gateway(
+        f"[destinations]\nSAFE = {{{place}, tls = true, tls_ca = '{ca}', "
+        f"tls_certificate = '{client.certificate}', tls_key = '{client.key}'}}\n"
+        f"BARE = {{{place}}}\nUNKNOWN = {{{place}, tls = true, tls_ca = '{ca}'}}\n"
+    )
+    assert told("store", *here.address, file)[0] == 0
+    study = "-k", f"StudyInstanceUID={instances._PREFIX}.1"
+    assert told("move", *here.address, "SAFE", *study)[0] == 0
+    for destination in ("BARE", "UNKNOWN"):
+        assert told("move", *here.address, destination, *study)[0] == 1
+    there.program.err.wait_for("the peer has shown no certificate")
+
+
+def test_openssl_and_why_it_is_turned_away(strict, client, ca):
+    def connect(*options: object) -> int:
+        where = f"{strict.address[0]}:{strict.address[1]}"
+        command = ["openssl", "s_client", "-connect", where, "-CAfile", ca, *options]
+        done = subprocess.run(
+            [str(part) for part in command], input=b"Q\n", capture_output=True, timeout=WALL
+        )
+        return done.returncode
+
+    certificate = "-cert", client.certificate, "-key", client.key, "-verify_return_error"
+    assert connect(*certificate) == 0
+    assert connect(*certificate, "-tls1_2") == 0
+    assert connect(*certificate, "-tls1_1", "-cipher", "ALL:@SECLEVEL=0") != 0
+    strict.program.err.wait_for("the peer offers no version of TLS from 1.2 on")
+    assert connect(*certificate, "-tls1_2", "-cipher", "AES128-SHA") != 0
+    strict.program.err.wait_for("the peer offers no cipher suite of the profile")
+    connect()
+    strict.program.err.wait_for("the peer has shown no certificate, and tls.ca demands one")

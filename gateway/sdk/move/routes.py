@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from gateway.requestor.proposal import Address
 from gateway.requestor.sync import Requestor
 from gateway.sdk.move.destination import DestinationAssociation, NoRoute, StartedStore
-from gateway.settings import Destination
+from gateway.settings import Destination, TlsSettings
+from gateway.tls import destination_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,22 +38,39 @@ class Routes:
         self,
         destinations: Mapping[str, Destination] | None = None,
         timeouts: Timeouts | None = None,
+        tls: TlsSettings | None = None,
     ) -> None:
-        self.change(destinations or {}, timeouts)
+        self.change(destinations or {}, timeouts, tls)
         self._lock = threading.Lock()
         self._requestor: Requestor | None = None
 
-    def change(self, destinations: Mapping[str, Destination], timeouts: Timeouts | None) -> None:
-        """Use another table for each C-MOVE that begins from now on."""
-        self._destinations = destinations
-        self._timeouts = timeouts
+    def change(
+        self,
+        destinations: Mapping[str, Destination],
+        timeouts: Timeouts | None,
+        tls: TlsSettings | None = None,
+    ) -> None:
+        """Use another table for each C-MOVE that begins from now on.
+
+        Raises ConfigError, and changes nothing, if a certificate cannot be loaded.
+        """
+        ours = tls or TlsSettings()
+        contexts = {
+            name: destination_context(one, ours) for name, one in destinations.items() if one.tls
+        }
+        self._contexts, self._destinations, self._timeouts = contexts, destinations, timeouts
 
     def named(self, name: str) -> tuple[str, int, dict[str, Any]] | None:
         """Return host, port and options of an AE title in the table; None if it is not there."""
         found = self._destinations.get(name.strip())
         if found is None:
             return None
-        options = {"associations": found.associations, "operations": found.operations}
+        options: dict[str, Any] = {
+            "associations": found.associations,
+            "operations": found.operations,
+        }
+        if found.tls:
+            options["tls_args"] = self._contexts[name.strip()], found.tls_name or found.host
         return found.host, found.port, {"ae_title": found.ae_title or name.strip(), **options}
 
     def to(
