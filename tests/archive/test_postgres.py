@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 
 import pytest
 
 from tests.archive.conftest import entry, kept
 from tests.archive.test_index import query
+from tests.patience import WALL
 from workers.archive.attributes import Level
 from workers.archive.index import AddOutcome, IndexFailure
 
@@ -138,3 +140,69 @@ def test_the_dsn_may_say_how_long_to_wait(postgres_schema):
         parameters = said.info.get_parameters()
         said.close()
     assert (parameters["keepalives_idle"], parameters["tcp_user_timeout"]) == ("7", "30000")
+
+
+@pytest.fixture
+def away(index, monkeypatch):
+    """A server that is out of reach; gives a function that says for how many attempts."""
+    import psycopg
+
+    from workers.archive.index import postgres
+
+    connect, left = index._connect_once, [0]
+    monkeypatch.setattr(postgres, "_PAUSE", 0.0)
+
+    def connect_once():
+        if left[0]:
+            left[0] -= 1
+            raise psycopg.OperationalError("connection refused")
+        return connect()
+
+    monkeypatch.setattr(index, "_connect_once", connect_once)
+
+    def away(attempts: int) -> None:
+        left[0] = attempts
+
+    return away
+
+
+def test_a_request_waits_for_a_server_that_comes_back(index, drop, away):
+    index.add(entry("1.1"), kept("1.1"))
+    index.patience = WALL
+    drop()
+    away(10)
+    assert index.add(entry("1.2"), kept("1.2")).outcome is AddOutcome.ADDED
+    drop()
+    away(10)
+    assert index.find("1.2") is not None
+
+
+def test_but_no_longer_than_its_patience_from_the_beginning_of_the_outage(index, drop, away):
+    index.patience = WALL
+    index._away_since = time.monotonic() - WALL
+    drop()
+    away(1)
+    with pytest.raises(IndexFailure, match="refused") as failed:
+        index.add(entry("1.1"), kept("1.1"))
+    assert failed.value.is_outage
+    # and the next outage is another one
+    index.find("1.1")
+    drop()
+    away(1)
+    assert index.find("1.1") is None
+
+
+def test_the_check_does_not_wait(index, away):
+    index.patience = WALL
+    index.check()
+    index._checking.close()
+    away(1)
+    with pytest.raises(IndexFailure, match="refused"):
+        index.check()
+    index.check()
+
+
+def test_an_error_that_waiting_does_not_mend_is_no_outage(index):
+    with pytest.raises(IndexFailure) as failed, index._reading() as execute:
+        execute("SELECT nothing FROM nowhere")
+    assert not failed.value.is_outage

@@ -14,6 +14,7 @@ from tests.conftest import short_folder
 from tests.faults.healing import (
     FAST,
     HANG,
+    HEALED,
     Skipped,
     degraded,
     gateway,
@@ -23,12 +24,16 @@ from tests.faults.healing import (
     waiting,
 )
 from tests.faults.row import BrokenPromise
-from tests.peers import procfs
+from tests.faults.steady_load import Load
+from tests.patience import PATIENCE
+from tests.peers import procfs, wire
 from tests.peers.process import run_cli
-from tests.peers.raw import echo_ok
+from tests.peers.raw import RawPeer, echo_ok
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.peers.process import Gateway
 
 
 @contextmanager
@@ -99,3 +104,47 @@ def paused() -> str:
                     os.kill(pid, signal.SIGCONT)
             took = seconds_until_it_stores(running)
     return f"stored {took:.1f} s after the database went on"
+
+
+def restarted(seconds: float = 6.0) -> str:
+    """PostgreSQL is away for seconds under load: everybody waits, and nobody is refused."""
+    with database() as server:
+        server.start()
+        with gateway(f'{FAST}[archive]\ndsn = "{server.dsn}"\n') as running:
+            seconds_until_it_stores(running)
+            with Load(running) as load:
+                load.until_stored(20)
+                server.stop()
+                time.sleep(seconds)
+                server.start()
+                load.forget()
+                load.until_stored(20)
+            if load.failures:
+                raise BrokenPromise(f"{len(load.failures)} were refused: {load.failures[:3]}")
+    return f"{seconds:.0f} s without a database: none of {load.sent} was refused"
+
+
+def away() -> str:
+    """PostgreSQL stays away: who wants to store is turned away at A-ASSOCIATE, until it is back."""
+    with database() as server:
+        server.start()
+        with gateway(f'{FAST}[archive]\ndsn = "{server.dsn}"\n') as running:
+            seconds_until_it_stores(running)
+            server.stop()
+            running.program.err.wait_for("the index was out of reach for .*: this process is repl")
+            running.program.err.wait_for("child=storage-0 is waiting: .*the database cannot be us")
+            until = time.monotonic() + HEALED * PATIENCE
+            while (answer := _answer_to_a_storer(running)) != wire.associate_rj(2, 3, 1):
+                if time.monotonic() > until:
+                    raise BrokenPromise(f"who wants to store is answered {answer.hex()}")
+                time.sleep(0.2)
+            server.start()
+            took = seconds_until_it_stores(running)
+            healthy(running)
+    return f"(2,3,1) meanwhile, stored {took:.1f} s after the database was back"
+
+
+def _answer_to_a_storer(running: Gateway) -> bytes:
+    with RawPeer(running.address) as peer:
+        peer.send(wire.associate_rq(wire.context(1, wire.CT, wire.EXPLICIT)))
+        return peer.recv_pdu()

@@ -69,13 +69,13 @@ class ArchiveWatch:
         root, file = self._look_at_places()
         if root != self._known[0]:
             if root is not None and self._file is not None and file is not None:
-                self._leave(f"another directory is at {self._root}")
+                self.leave(f"another directory is at {self._root}")
             else:
                 self._tell(f"the directory {self._root} is gone, or another one is in its place")
         elif file == self._known[1]:
             self._tell("")
         elif file is not None:
-            self._leave(f"another file is at {self._file}")
+            self.leave(f"another file is at {self._file}")
         elif self._mend is None:
             self._tell(f"the index {self._file} is gone")
         else:
@@ -89,7 +89,7 @@ class ArchiveWatch:
         except (GatewayError, OSError) as error:
             self._tell(f"the index {self._file} is gone and cannot be written anew: {error}")
         else:
-            self._leave(f"the index {self._file} was written anew")
+            self.leave(f"the index {self._file} was written anew")
 
     def _tell(self, trouble: str) -> None:
         if trouble and trouble != self.trouble:
@@ -98,7 +98,8 @@ class ArchiveWatch:
             log.warning("the archive is as it was")
         self.trouble = trouble
 
-    def _leave(self, why: str) -> None:
+    def leave(self, why: str) -> None:
+        """Have this process replaced, for a reason that is logged."""
         self._tell(f"{why}: this process is replaced")
         self._ended.set()
         self._restart()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import time
 from typing import TYPE_CHECKING
 
 from gateway.datasets.validation import disable_validation
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from gateway.sdk import Worker
     from workers.archive.index import Index
 
-log = logging.getLogger("workers.archive")
+OUTAGE = 20.0
+"""Seconds without a database for which requests wait, which is less than their deadline. After that
+the process is replaced by one that waits for the database, and until then peers are turned away."""
 
 
 class IndexedWorker:
@@ -29,6 +31,7 @@ class IndexedWorker:
         self._worker = worker
         self._index: Index | None = None
         self._watch: ArchiveWatch | None = None
+        self._away_since: float | None = None
         self.settings = ArchiveSettings()
 
     @property
@@ -48,6 +51,7 @@ class IndexedWorker:
         self._watch.on_look = self._tell
         self._watch.start()
         self._tell()
+        index.patience = OUTAGE
 
     mend: Callable[[], None] | None = None
     """Writes an index anew that was deleted under way; None: this worker does not."""
@@ -62,6 +66,7 @@ class IndexedWorker:
         if (index := self._index) is None:
             return
         context, failure = self._worker.context, _failure(index)
+        self._leave_after_outage(index, failure)
         for name, trouble in (("archive", self.trouble), ("index", failure)):
             if trouble:
                 context.troubles[name] = trouble
@@ -70,6 +75,12 @@ class IndexedWorker:
         place = context.data_dir / FOLDER / INDEX if index.is_file else "PostgreSQL"
         state = self.trouble or failure or "ok"
         context.facts["index"] = {"place": str(place), "state": state}
+
+    def _leave_after_outage(self, index: Index, failure: str) -> None:
+        now = time.monotonic()
+        self._away_since = (self._away_since or now) if failure and not index.is_file else None
+        if self._away_since and now - self._away_since >= OUTAGE and self._watch is not None:
+            self._watch.leave(f"the index was out of reach for {OUTAGE:.0f} s ({failure})")
 
     def stop(self) -> None:
         """Close the index."""
@@ -82,11 +93,9 @@ class IndexedWorker:
 
 
 def _failure(index: Index) -> str:
-    """Return why the index cannot be used at present; empty: it can. End what holds it up."""
+    """Return why the index cannot be read at present; empty: it can."""
     try:
-        if ended := index.end_hung():
-            log.warning("transactions of hosts that hang ended=%d", ended)
-        index.find("0")
+        index.check()
     except IndexFailure as failure:
         return describe(failure)
     return ""

@@ -124,13 +124,8 @@ class Intake:
                 case.result = name
 
     def _add_all(self, cases: list[Case]) -> None:
-        news = [(case.entry, case.texts) for case in cases]
         try:
-            added = self._index.add_all(
-                news,
-                replace=self._settings.duplicates == "replace",
-                refuse=self._settings.patient_mismatch == "refuse",
-            )
+            added = self._add(cases)
         except IndexFailure as error:
             _fail(cases, error)
             return
@@ -149,6 +144,20 @@ class Intake:
                 )
             if isinstance(case.result, Receipt) and isinstance(result, AddResult):
                 case.result = _with_patients(case.result, case, result)
+
+    def _add(self, cases: list[Case]) -> list[AddResult | Exception]:
+        add = partial(
+            self._index.add_all,
+            [(case.entry, case.texts) for case in cases],
+            replace=self._settings.duplicates == "replace",
+            refuse=self._settings.patient_mismatch == "refuse",
+        )
+        try:
+            return add()
+        except IndexFailure as failure:
+            if not failure.is_outage:
+                raise
+        return add()  # the first may have been committed: then these are the same instances
 
     def _attempt(self, case: Case, work: Callable[[Case], Receipt | None]) -> None:
         try:

@@ -99,6 +99,13 @@ ROWS = [
     ),
     _row("database-paused", "P11", "PostgreSQL does not answer", database.paused),
     _row(
+        "database-restarted",
+        "P4 P11",
+        "PostgreSQL is away for 6 s under load",
+        database.restarted,
+    ),
+    _row("database-away", "P11", "PostgreSQL stays away", database.away),
+    _row(
         "frozen-host",
         "P11",
         "SIGSTOP of a storage worker in its transaction; another host shares the index",

@@ -16,7 +16,6 @@ from workers.archive.index import rebuild, updates
 from workers.archive.index.assigning import assign
 from workers.archive.index.grouping import Execute, Group, Work, nothing
 from workers.archive.index.reader import IndexReader
-from workers.archive.index.records import AddResult, IndexEntry, IndexFailure
 from workers.archive.index.schema import MIGRATIONS, POSTGRES, RETIRED
 from workers.archive.matching import Equal
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from workers.archive.assignments import Assignment
     from workers.archive.attributes import Level
+    from workers.archive.index.records import AddResult, IndexEntry
     from workers.archive.index.updates import Texts
 
 T = TypeVar("T")
@@ -49,6 +49,8 @@ class Index(IndexReader):
 
     def __init__(self) -> None:
         super().__init__()
+        self.patience = 0.0
+        """Seconds of an outage of the database for which a request waits."""
         self._group = Group(self._transaction, self._pipeline)
 
     # implementations define
@@ -67,9 +69,9 @@ class Index(IndexReader):
         """Send statements without waiting for each other's results, if that is possible."""
         return nullcontext()
 
-    def end_hung(self) -> int:
-        """End the transactions of other hosts that hang; return their number."""
-        return 0
+    def check(self) -> None:
+        """Raise IndexFailure if the index cannot be read at present."""
+        self.find("0")
 
     @abstractmethod
     def close(self) -> None:
@@ -216,10 +218,13 @@ class Index(IndexReader):
         try:
             results = self._group.perform(works, prepare, finish, lock)
         except self.ERRORS as error:
-            raise _failure(error) from error
+            raise self._failure("written to", error) from error
         except OSError as error:  # of the lock file
-            raise _failure(error) from error
-        return [_failure(one) if isinstance(one, self.ERRORS) else one for one in results]
+            raise self._failure("written to", error) from error
+        return [
+            self._failure("written to", one) if isinstance(one, self.ERRORS) else one
+            for one in results
+        ]
 
     def _migrate(self, execute: Execute, version: int, where: str) -> None:
         """Bring the tables from this version to the newest; raises ConfigError."""
@@ -236,12 +241,6 @@ class Index(IndexReader):
         for statement in chain.from_iterable(MIGRATIONS[version:]):
             if not statement.startswith(POSTGRES) or self.names_holders:
                 execute(statement.removeprefix(POSTGRES).format(**self.TYPES))
-
-
-def _failure(error: Exception) -> IndexFailure:
-    failure = IndexFailure(f"the index cannot be written to: {error}")
-    failure.__cause__ = error
-    return failure
 
 
 def one_of(level: Level, column: str, values: Iterable[str]) -> tuple[Level, Equal]:

@@ -20,6 +20,7 @@ journal. Its file is not deleted in the meantime.
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import contextmanager, nullcontext, suppress
 from hashlib import blake2b
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from workers.archive.index.grouping import Execute
     from workers.archive.index.search import Dialect
 
+log = logging.getLogger("workers.archive")
+
 _LOCK = 0x44434D49
 """The class of the advisory locks, for studies by digest; without one, for the tables."""
 _LIMITS = {
@@ -54,6 +57,8 @@ _LIMITS = {
     "statement_timeout": 60_000,
 }
 """Milliseconds. After the second one a transaction is repeated, a few times."""
+_PAUSE = 0.2
+"""Seconds between two attempts to connect to a server that is away."""
 _HUNG = 2.0
 """Seconds for which the server waits in a transaction until another host may end it."""
 _END_HUNG = (
@@ -115,6 +120,8 @@ class PostgresIndex(Index):
         self._dsn = dsn
         self._anew = anew
         self._durable = durable
+        self._away_since: float | None = None
+        self._checking: psycopg.Connection[Any] | None = None
         self._writer: psycopg.Connection[Any] | None = None
         try:
             with self._transaction() as execute:
@@ -129,17 +136,30 @@ class PostgresIndex(Index):
             raise
 
     def close(self) -> None:
-        writer = [self._writer] if self._writer is not None else []
-        for connection in (*self._idle, *writer):
-            with suppress(psycopg.Error):
-                connection.close()
+        for connection in (*self._idle, self._writer, self._checking):
+            if connection is not None:
+                with suppress(psycopg.Error):
+                    connection.close()
         self._idle.clear()
-        self._writer = None
+        self._writer = self._checking = None
+
+    def check(self) -> None:
+        """Raise IndexFailure, at once, if the server is away; end what holds up other hosts."""
+        try:
+            if self._checking is None or self._checking.closed:
+                self._checking = self._connect_once()
+            self._executing(self._checking)("SELECT 1 FROM instance LIMIT 1")
+        except psycopg.Error as error:
+            self._away_since = self._away_since or time.monotonic()
+            raise self._failure("read", error) from error
+        self._away_since = None
+        if ended := self.end_hung():
+            log.warning("transactions of other hosts that hang ended=%d", ended)
 
     def end_hung(self) -> int:
         """End transactions for which the readers of the journal, and perhaps hosts, would wait.
 
-        A host that goes on repeats its transaction.
+        Returns their number. A host that goes on repeats its transaction.
         """
         with self._reading() as execute:
             return int(execute(_END_HUNG, (_LOCK, _HUNG)).fetchone()[0])
@@ -163,6 +183,20 @@ class PostgresIndex(Index):
             execute("INSERT INTO schema_version VALUES (?)", (len(MIGRATIONS),))
 
     def _connect(self) -> psycopg.Connection[Any]:
+        while True:
+            try:
+                connection = self._connect_once()
+            except psycopg.Error as error:
+                self._away_since = self._away_since or time.monotonic()
+                away = time.monotonic() - self._away_since
+                if away >= self.patience or not self._is_outage(error):
+                    raise
+                time.sleep(_PAUSE)
+            else:
+                self._away_since = None
+                return connection
+
+    def _connect_once(self) -> psycopg.Connection[Any]:
         where = make_conninfo(**(_TIMEOUTS | conninfo_to_dict(self._dsn)))
         connection = psycopg.connect(where, autocommit=True)
         settings = {**_LIMITS, **({} if self._durable else {"synchronous_commit": "off"})}
@@ -187,6 +221,11 @@ class PostgresIndex(Index):
         if self._writer is None or not psycopg.Pipeline.is_supported():
             return nullcontext()
         return self._writer.pipeline()
+
+    def _is_outage(self, error: Exception) -> bool:
+        if not isinstance(error, psycopg.OperationalError) or _is_wrong(error):
+            return False
+        return error.sqlstate is None or error.sqlstate.startswith(_AWAY)
 
     def _is_lost(self, connection: psycopg.Connection[Any]) -> bool:
         return connection.closed
@@ -223,6 +262,8 @@ _WRONG_TEXTS = ("authentication failed", "no password supplied", "does not exist
 """The same for a connection that is refused, for which libpq hands on a text only."""
 
 
+_AWAY = ("08", "57P")
+"""SQLSTATEs of a server that is being stopped, started, or out of reach."""
 _CONTESTED = ("23503", "23505", "40001", "40P01", "55P03")
 """SQLSTATEs of rows that another transaction makes or removes: foreign key, unique, deadlock, lock
 timeout."""

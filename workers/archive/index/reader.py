@@ -71,6 +71,16 @@ class IndexReader(ABC):
         """Return whether a connection has ended by itself."""
         return False
 
+    def _is_outage(self, error: Exception) -> bool:  # noqa: ARG002 - for implementations
+        """Return whether an error says that the database is out of reach."""
+        return False
+
+    def _failure(self, what: str, error: Exception) -> IndexFailure:
+        failure = IndexFailure(f"the index cannot be {what}: {error}")
+        failure.is_outage = self._is_outage(error)
+        failure.__cause__ = error
+        return failure
+
     # reading
 
     def find_all(self, sop_instance_uids: Sequence[str]) -> dict[str, IndexEntry]:
@@ -291,6 +301,6 @@ class IndexReader(ABC):
                 used[0].close()
                 raise
         except self.ERRORS as error:
-            raise IndexFailure(f"the index cannot be read: {error}") from error
+            raise self._failure("read", error) from error
         with self._lock:
             self._idle.append(used[0])

@@ -12,6 +12,9 @@ from gateway.sdk import Unavailable
 class IndexFailure(Unavailable):
     """A request to the index failed: it had no effect, or its whole effect (see `Index`)."""
 
+    is_outage = False
+    """Whether the database was out of reach, so that the same request may succeed later."""
+
 
 class IndexEntry(NamedTuple):
     """A file: the instance that it contains, and where and what its data set is."""

@@ -1,0 +1,72 @@
+"""A load that goes on through a fault, and tells what was stored and what failed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Self
+
+from tests.faults.row import BrokenPromise
+from tests.patience import WALL
+from tests.peers import instances
+from tests.peers.sender import store_all
+
+if TYPE_CHECKING:
+    from tests.peers.process import Gateway
+
+_SENDERS = 4
+
+
+class Load:
+    """Stores at a gateway without pause, on a few associations, until the block ends."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._last = 0.0
+        self._threads = [threading.Thread(target=self._send) for _ in range(_SENDERS)]
+        self.sent = 0
+        self.failures: list[str] = []
+        """In words."""
+        self.stored = 0
+        """Since `forget`."""
+        self.longest = 0.0
+        """Seconds without a success, since `forget`."""
+
+    def __enter__(self) -> Self:
+        self.forget()
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(WALL)
+
+    def forget(self) -> None:
+        """Count and measure from now on."""
+        with self._lock:
+            self._last, self.longest, self.stored = time.monotonic(), 0.0, 0
+
+    def until_stored(self, number: int) -> None:
+        """Wait until so many are stored; raise BrokenPromise if that takes too long."""
+        until = time.monotonic() + WALL
+        while self.stored < number:
+            if time.monotonic() > until:
+                raise BrokenPromise(f"{self.stored} stored, failed: {self.failures[:3]}")
+            time.sleep(0.05)
+
+    def _send(self) -> None:
+        while not self._ended.is_set():
+            told = store_all(self._gateway.address, instances.many(5), timeout=WALL)
+            now = time.monotonic()
+            with self._lock:
+                self.sent += len(told.statuses)
+                self.failures += [f"0x{one[0]:04X}" for one in told.failed.values()] + told.errors
+                stored = len(told.statuses) - len(told.failed)
+                if stored:
+                    self.stored += stored
+                    self.longest = max(self.longest, now - self._last)
+                    self._last = now
