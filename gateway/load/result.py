@@ -193,7 +193,7 @@ class LoadResult:
         }
 
     def _plan(self) -> dict[str, Any]:
-        plan = self.plan.to_map()
+        plan = self.plan.to_map() | {"tls": self.plan.tls is not None}
         for private in ("process", "journal", "slice", "give_up", "drain"):
             del plan[private]
         return plan
