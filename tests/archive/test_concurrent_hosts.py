@@ -10,6 +10,7 @@ import pytest
 
 from tests.archive.conftest import entry, kept
 from tests.patience import WALL
+from tests.peers import procfs
 from workers.archive.attributes import Level
 from workers.archive.index import AddOutcome, updates
 from workers.archive.index.journal_order import BITS, order_journal
@@ -80,13 +81,15 @@ def test_one_that_hangs_is_ended_although_nobody_waits_for_its_locks(opened, mon
     """The readers of the journal do wait for it."""
     from workers.archive.index import postgres
 
+    monkeypatch.setattr(postgres, "_HUNG", WALL)
+    monkeypatch.setitem(postgres._LIMITS, "idle_in_transaction_session_timeout", 0)
     hung, other = opened(), opened()
     with ExitStack() as hanging:
         hanging.enter_context(added_without_commit(hung, "1.1", study="1.3"))
         other.add(entry("2.1"), kept("2.1", "2.2", "2.3", PatientID="P2"))
         assert other.end_hung() == 0  # not so soon
         monkeypatch.setattr(postgres, "_HUNG", -1.0)
-        assert other.end_hung() == 1
+        procfs.until(lambda: other.end_hung() == 1, what="a backend that waits for its client")
         assert kinds(other) == ["2.1"]
         with pytest.raises(postgres.psycopg.Error):
             hanging.close()
