@@ -165,8 +165,12 @@ class Storage(IndexedWorker):
             troubles.pop("storing", None)
 
     def _recover(self, archive: Archive) -> None:
-        """Reconcile archive and index; one process at a time, because members start together."""
-        fd = os.open(archive.root / "tmp", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        """Reconcile archive and index; one process at a time, because members start together.
+
+        The archive may be shared with other gateways, which are not waited for.
+        """
+        place = self._worker.context.data_dir
+        fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
             Recovery(archive, self.index, self.settings).run().report()

@@ -58,7 +58,7 @@ class Server:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres")
-        self._folder, self._data = folder, folder / "data"
+        self.folder, self._data = folder, folder / "data"
         _run(
             *(programs / "initdb", "-D", self._data, "-U", "postgres", "-A", "trust"),
             *("-E", "UTF8", "-N"),
@@ -67,8 +67,8 @@ class Server:
         self.dsn = f"host={folder} user=postgres dbname=postgres"
 
     def start(self) -> None:
-        options = f"-c listen_addresses='' -k {self._folder} -c fsync=off"
-        _run(*self._control, "-l", self._folder / "log", "-o", options, "start")
+        options = f"-c listen_addresses='' -k {self.folder} -c fsync=off"
+        _run(*self._control, "-l", self.folder / "log", "-o", options, "start")
 
     def stop(self) -> None:
         _run(*self._control, "-m", "immediate", "stop")

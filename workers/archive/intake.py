@@ -15,6 +15,7 @@ each directory, and one transaction for all.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from functools import partial
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("workers.archive")
 
+_NOTED = 64
+"""Buckets that are remembered as noted."""
 _GUARDED = 1.0
 """Seconds for which the volume is considered mounted after a check."""
 
@@ -80,6 +83,7 @@ class Intake:
         self._settings = settings
         self._guard = Guard(guard_of(data_dir, settings))
         self._duplicates = Duplicates(archive, index, settings)
+        self._noted: set[str] = set()
 
     def take(self, arrivals: Sequence[Arrival]) -> list[Receipt | Exception]:
         """Store and index arrivals; return a receipt for each when all are durable.
@@ -118,10 +122,26 @@ class Intake:
                 self._attempt(case, partial(self._duplicates.compare, before=before))
 
     def _keep_all(self, cases: list[Case]) -> None:
+        if self._settings.shared:
+            try:
+                self._note_buckets(cases)
+            except IndexFailure as error:
+                _fail(cases, error)
+                return
         kept = self._archive.keep([case.offer for case in cases])
         for case, name in zip(cases, kept, strict=True):
             if isinstance(name, Exception):
                 case.result = name
+
+    def _note_buckets(self, cases: list[Case]) -> None:
+        """Let other gateways know whose the buckets are, before files are there."""
+        names = {os.path.dirname(case.entry.path) for case in cases} - self._noted
+        if names:
+            aside = {f"{layout.CONFLICTS}/{name}" for name in names}
+            self._index.note_buckets(
+                self._settings.holder_of_files, dict.fromkeys(names | aside, 0)
+            )
+            self._noted = names | (self._noted if len(self._noted) < _NOTED else set())
 
     def _add_all(self, cases: list[Case]) -> None:
         try:

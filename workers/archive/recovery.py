@@ -1,8 +1,9 @@
 """Reconcile files and index when the storage worker starts; report what cannot be reconciled.
 
-Only buckets that have changed since they last agreed with the index are compared, so the time of a
-start does not grow with the archive. Anything that is not part of the archive - other names, links,
-directories - is named in the log, and never followed or deleted.
+Only buckets that have changed since they last agreed with the index are compared, and in a shared
+archive only those of this gateway, so the time of a start does not grow with the archive. Anything
+that is not part of the archive - other names, links, directories - is named in the log, and never
+followed or deleted.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from workers.archive.assignments import read_assignments
 from workers.archive.index import AddOutcome, IndexEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gateway.settings import ArchiveSettings
@@ -73,6 +74,7 @@ class Recovery:
         self._archive = archive
         self._index = index
         self._holder = settings.holder_of_files
+        self._is_shared = settings.shared
         self._newest_wins = settings.duplicates == "replace"
         self.found = Found()
 
@@ -83,6 +85,8 @@ class Recovery:
         self._index.restore_assignments(read_assignments(root))
         known = self._index.buckets(self._holder)
         present = {bucket.name: bucket for bucket in layout.buckets(root)}
+        if self._is_shared:
+            present = self._own(present, known)
         agree: dict[str, int] = {}
         for name in sorted({*known, *present}):
             bucket = present.get(name)
@@ -96,6 +100,20 @@ class Recovery:
         self._index.end_rebuild(self._holder)
         return self.found
 
+    def _own(self, present: Mapping[str, Bucket], known: Mapping[str, int]) -> dict[str, Bucket]:
+        """Return the buckets of a shared archive that are not another gateway's.
+
+        A gateway notes a bucket before it puts the first file there. One that nobody has noted is
+        whose files are in it.
+        """
+        others = self._index.buckets_of_others(self._holder)
+        return {
+            name: bucket
+            for name, bucket in present.items()
+            if name in known
+            or (name not in others and self._index.has_only_files_of(self._holder, name))
+        }
+
     def _finish_deletions(self) -> None:
         to_delete = self._index.to_delete(self._holder)
         for path in to_delete:
@@ -108,13 +126,11 @@ class Recovery:
     def _reconcile(self, bucket: str) -> bool:
         """Compare a bucket with the index; return whether they already agreed."""
         content = layout.content(self._archive.root, bucket)
-        rows = {
-            known.entry.path: known.entry
-            for known in self._index.below(bucket)
-            if known.entry.holder == self._holder
-        }
+        every = [known.entry for known in self._index.below(bucket)]
+        rows = {entry.path: entry for entry in every if entry.holder == self._holder}
+        others = {entry.path for entry in every if self._is_shared} - set(rows)
         self.found.foreign += content.foreign
-        new = sorted(set(content.files) - set(rows))
+        new = sorted(set(content.files) - set(rows) - others)
         if new:
             self._archive.settle(bucket)
         self.adopt(examine_all(self._archive.root, new, self._holder))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.faults import database, healing, hosts, shortage
 from tests.faults.row import BrokenPromise, Result, Row
+from tests.faults.shared_start import shared_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,9 +15,13 @@ if TYPE_CHECKING:
 
 
 def _row(name: str, promise: str, fault: str, make: Callable[[], str]) -> Row:
-    def run(_options: Options) -> Result:
+    return _row_with(name, promise, fault, lambda _options: make())
+
+
+def _row_with(name: str, promise: str, fault: str, make: Callable[[Options], str]) -> Row:
+    def run(options: Options) -> Result:
         try:
-            return Result(ok=True, runs=1, text=make())
+            return Result(ok=True, runs=1, text=make(options))
         except healing.Skipped as reason:
             return Result(ok=None, runs=0, text=str(reason))
         except (BrokenPromise, AssertionError) as broken:
@@ -110,6 +115,12 @@ ROWS = [
         "P11",
         "SIGSTOP of a storage worker in its transaction; another host shares the index",
         hosts.frozen,
+    ),
+    _row_with(
+        "shared-start",
+        "P11",
+        "a shared archive has --foreign files of another host at the start",
+        lambda options: shared_start(options.foreign),
     ),
     _row("damaged-index", "P11", "the index is damaged at the start", healing.damaged_index),
     _row("exit-2", "P10", "a handler calls os._exit(2)", healing.exits_with_2),

@@ -240,6 +240,21 @@ class IndexReader(ABC):
         with self._reading() as execute:
             return {row[0]: row[1] for row in execute(text, (holder,)).fetchall()}
 
+    def buckets_of_others(self, holder: str) -> set[str]:
+        """Return the buckets that other holders have noted."""
+        with self._reading() as execute:
+            rows = execute("SELECT name FROM bucket WHERE holder <> ?", (holder,)).fetchall()
+        return {row[0] for row in rows}
+
+    def has_only_files_of(self, holder: str, bucket: str) -> bool:
+        """Return whether no file in a bucket is in the index as that of another holder."""
+        with self._reading() as execute:
+            for table in ("instance", "conflict"):
+                text = f"SELECT 1 FROM {table} WHERE path > ? AND path < ? AND holder <> ? LIMIT 1"
+                if execute(text, (f"{bucket}/", f"{bucket}0", holder)).fetchone():
+                    return False
+        return True
+
     def studies(self, *, mismatched: bool = False) -> Iterator[StudySummary]:
         """Yield every study with its counts; or only those with several Patient IDs."""
         others = _OTHERS if mismatched else ""
