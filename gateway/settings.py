@@ -14,6 +14,8 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from gateway.policy_settings import PolicySettings
 from gateway.tls_settings import TlsSettings as TlsSettings
+from gateway.worker_settings import CommitmentSettings as CommitmentSettings
+from gateway.worker_settings import WebSettings as WebSettings
 
 SettingsType = TypeVar("SettingsType")
 
@@ -179,7 +181,7 @@ class Destination:
     """Its key; empty: it is in the same file."""
 
 
-STOCK_WORKERS = ("storage", "query", "retrieve", "web")
+STOCK_WORKERS = ("storage", "query", "retrieve", "commitment", "web")
 """The workers that run unless the configuration says otherwise."""
 
 DUPLICATES = ("keep_first", "replace", "reject")
@@ -221,26 +223,6 @@ class ArchiveSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class WebSettings:
-    """The `[web]` table, for the worker `web`: metrics, health and the page."""
-
-    host: str = "127.0.0.1"
-    """Address of the page; beyond loopback it needs a certificate, or `behind_proxy`."""
-    port: int = 11180
-    """Port of the page; 0: any free port."""
-    names: tuple[str, ...] = ()
-    """Further host names in addresses of the page, as of a proxy in front of it."""
-    certificate: str = ""
-    """PEM file with the page's certificate and its chain; empty: no TLS."""
-    key: str = ""
-    """PEM file with its key; empty: it is in the same file."""
-    behind_proxy: bool = False
-    """A proxy in front of the page does TLS: it may listen beyond loopback without."""
-    probes: str = ""
-    """ADDRESS:PORT for /livez, /readyz and /metrics alone, without token; empty: at the page."""
-
-
-@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration of a gateway."""
 
@@ -254,6 +236,7 @@ class Settings:
     log: LogSettings = field(default_factory=LogSettings)
     archive: ArchiveSettings = field(default_factory=ArchiveSettings)
     web: WebSettings = field(default_factory=WebSettings)
+    commitment: CommitmentSettings = field(default_factory=CommitmentSettings)
     workers: dict[str, WorkerTable] = field(
         default_factory=lambda: {name: WorkerTable() for name in STOCK_WORKERS}
     )

@@ -33,7 +33,7 @@ def wrong(tmp_path: Path, text: str = "", **environment: str) -> str:
 
 def test_nothing_given_means_the_defaults() -> None:
     assert load(None, environment={}) == Settings()
-    stock = "storage", "query", "retrieve", "web"
+    stock = "storage", "query", "retrieve", "commitment", "web"
     assert Settings().workers == dict.fromkeys(stock, WorkerTable())
 
 

@@ -7,7 +7,6 @@ uncompressed transfer syntax, it is converted; in any other case the sub-operati
 from __future__ import annotations
 
 import logging
-import stat
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +30,7 @@ from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.layout import FOLDER
 from workers.archive.matching import BadIdentifier
 from workers.archive.patient_mismatch import publish_mismatch
+from workers.archive.present import defect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,7 +123,7 @@ class Retriever(IndexedWorker):
         path = self._root / entry.path
         if self._is_elsewhere(entry):
             why = f"the file is at {entry.holder}, and archive.shared is false"
-        elif why := _defect(path, entry):
+        elif why := defect(path, entry):
             _publish_missing(event, entry, path)
         else:
             syntax = entry.transfer_syntax_uid
@@ -175,16 +175,6 @@ class _Converter:
         except NoContext:
             return syntax  # the acceptor reports why it cannot be sent
         return context.transfer_syntax
-
-
-def _defect(path: Path, entry: IndexEntry) -> str:
-    """Return why a file cannot be sent; empty if it can."""
-    try:
-        found = path.lstat()
-    except OSError:
-        return f"the file {entry.path} is gone"
-    is_whole = stat.S_ISREG(found.st_mode) and found.st_size == entry.start + entry.size
-    return "" if is_whole else f"the file {entry.path} is not the one that was stored"
 
 
 def _held_by(holders: Counter[str]) -> str:

@@ -150,6 +150,10 @@ RULES: dict[type, dict[str, rules.Rule]] = {
             lambda text: not text or _is_place(text), "ADDRESS:PORT, such as 0.0.0.0:11181"
         ),
     },
+    settings.CommitmentSettings: {
+        "keep_for": rules.seconds(0, 31_536_000),
+        "most_open": rules.whole(1, 1_000_000),
+    },
     settings.LogSettings: {
         "level": rules.one_of(*log.LEVELS),
         "format": rules.one_of(*log.FORMATS),

@@ -6,6 +6,7 @@ not asked for must not cost anything.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from gateway.sdk.command_sender import SendCommand
     from gateway.ul.pdu import PDU
+
+log = logging.getLogger("gateway.sdk")
 
 Publish: TypeAlias = Callable[[str, dict[str, Any]], None]
 """Sends a notification: topic and body."""
@@ -103,6 +106,9 @@ class Event:
     fsm_event = EventAttribute[str]()
     action = EventAttribute[str]()
     next_state = EventAttribute[str]()
+
+    _after: tuple[Callable[[], None], ...] = ()
+    """What follows the answer; a default of the class, because most events have nothing."""
 
     def __init__(  # noqa: PLR0913 - what an envelope carries
         self,
@@ -218,8 +224,22 @@ class Event:
             )
         return self._payload.get(name)
 
+    def after_answer(self, call: Callable[[], None]) -> None:
+        """Call a function once the handler's answer has been handed over, on the same thread.
+
+        What it sends on the association follows the response. It is called as well if the answer
+        was not wanted any more; what it raises is logged.
+        """
+        self._after = (*self._after, call)
+
     def close(self) -> None:
-        """Remove files that were made only for the handler."""
+        """Call what was to follow the answer, and remove files made only for the handler."""
+        after, self._after = self._after, ()
+        for call in after:
+            try:
+                call()
+            except Exception:
+                log.exception("event=%s after its answer", self.name)
         if self._temporary is not None:
             self._temporary.unlink(missing_ok=True)
             self._temporary = None

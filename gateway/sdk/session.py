@@ -143,6 +143,7 @@ class Session:
             facts=self._facts,
             metrics=self._measuring.metrics,
             associations=self.associations,
+            destination=self._routes.destination,
         )
         if not call_start_hooks(self._worker.start_hooks, wait):
             return False

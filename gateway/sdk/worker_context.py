@@ -10,9 +10,15 @@ from gateway.errors import GatewayError
 from gateway.metrics import Metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from gateway.sdk.open_associations import OpenAssociations
+    from gateway.settings import Destination
+
+
+def _unknown(_title: str) -> None:
+    """Stand for the table of destinations where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,8 @@ class WorkerContext:
     metrics: Metrics = field(default_factory=Metrics)
     """What this process measures: add counters, gauges and histograms of the worker's own, and
     every watcher of EVT_METRICS, such as the stock worker `web`, gets them too."""
+    destination: Callable[[str], Destination | None] = _unknown
+    """Returns the entry of `[destinations]` with an AE title, as the configuration is now."""
 
     associations: OpenAssociations | None = None
     """The open associations; None in a worker that runs without a gateway."""

@@ -205,12 +205,17 @@ def changed_worker(process: dict[str, Any], settings: Settings, revision: int) -
 
 
 def _options(table: WorkerTable, target: str, settings: Settings) -> dict[str, Any]:
-    """Return the options of a worker; an installed one gets `[archive]` and `[web]` as well."""
+    """Return the options of a worker; an installed one gets the stock workers' tables as well."""
     if ":" in target:
         return table.options
     archive = to_map(settings.archive)
     archive["holder"] = archive["holder"] or settings.gateway.ae_title
-    return {"archive": archive, "web": to_map(settings.web), **table.options}
+    return {
+        "archive": archive,
+        "commitment": to_map(settings.commitment),
+        "web": to_map(settings.web),
+        **table.options,
+    }
 
 
 def enabled(settings: Settings) -> tuple[str, ...]:

@@ -90,8 +90,9 @@ def _small_pipe() -> tuple[int, int]:
     return unread, pipe
 
 
-WEB = "DICOM_GATEWAY_WORKERS__WEB__ENABLED"
-"""Gateways of tests have no page, which all would want to serve at one port."""
+UNASKED = ("web", "commitment")
+"""Stock workers that gateways of tests have only if their configuration names them: all would want
+to serve the page at one port, and few need either."""
 
 
 class Program:
@@ -184,7 +185,11 @@ class Gateway:
             path = folder / "gateway.toml"
             path.write_text(config)
             command += ["--config", str(path)]
-        env = {} if "[workers.web]" in config else {WEB: "false"}
+        env = {
+            f"DICOM_GATEWAY_WORKERS__{name.upper()}__ENABLED": "false"
+            for name in UNASKED
+            if f"[workers.{name}]" not in config
+        }
         self.program = Program(*command, cwd=folder, env=env, reads_err=reads_log)
         try:
             match = self.program.out.wait_for(READY)

@@ -60,9 +60,13 @@ class Routes:
         }
         self._contexts, self._destinations, self._timeouts = contexts, destinations, timeouts
 
+    def destination(self, name: str) -> Destination | None:
+        """Return the entry of an AE title in the table; None if it is not there."""
+        return self._destinations.get(name.strip())
+
     def named(self, name: str) -> tuple[str, int, dict[str, Any]] | None:
         """Return host, port and options of an AE title in the table; None if it is not there."""
-        found = self._destinations.get(name.strip())
+        found = self.destination(name)
         if found is None:
             return None
         options: dict[str, Any] = {

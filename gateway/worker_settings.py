@@ -1,0 +1,35 @@
+"""The tables of stock workers that have one of their own, with their defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """The `[web]` table, for the worker `web`: metrics, health and the page."""
+
+    host: str = "127.0.0.1"
+    """Address of the page; beyond loopback it needs a certificate, or `behind_proxy`."""
+    port: int = 11180
+    """Port of the page; 0: any free port."""
+    names: tuple[str, ...] = ()
+    """Further host names in addresses of the page, as of a proxy in front of it."""
+    certificate: str = ""
+    """PEM file with the page's certificate and its chain; empty: no TLS."""
+    key: str = ""
+    """PEM file with its key; empty: it is in the same file."""
+    behind_proxy: bool = False
+    """A proxy in front of the page does TLS: it may listen beyond loopback without."""
+    probes: str = ""
+    """ADDRESS:PORT for /livez, /readyz and /metrics alone, without token; empty: at the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentSettings:
+    """The `[commitment]` table, for the worker `commitment` (PS3.4 annex J)."""
+
+    keep_for: float = 604_800.0
+    """Time for which a report that the peer did not confirm is tried again; then it is dropped."""
+    most_open: int = 10_000
+    """Transactions without a confirmed report; one more is refused (status 0213)."""

@@ -1,0 +1,115 @@
+"""What is asked for in an N-ACTION, and the N-EVENT-REPORT that answers it (PS3.4 J.3)."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from gateway.sdk import GatewayError
+from workers.archive.layout import FOLDER
+from workers.archive.present import defect
+from workers.commitment.transactions import Transaction
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workers.archive.index import Index, IndexEntry
+
+ALL_COMMITTED, SOME_FAILED = 1, 2
+"""Event types (PS3.4 J.3.3.1)."""
+
+NO_SUCH_OBJECT_INSTANCE = 0x0112
+CLASS_INSTANCE_CONFLICT = 0x0119
+PROCESSING_FAILURE = 0x0110
+"""Failure reasons (PS3.3 C.14)."""
+
+_PAGE = 500
+"""Instances that are looked up at once."""
+
+
+class InvalidRequest(GatewayError, ValueError):  # noqa: N818 - what the peer asked for
+    """An N-ACTION whose data set names no transaction, or no instances; says what is missing."""
+
+
+def transaction_of(information: Dataset | None, peer: str, local: str) -> Transaction:
+    """Return the transaction of an N-ACTION's action information; raises InvalidRequest."""
+    if information is None:
+        raise InvalidRequest("no action information")
+    uid = str(information.get("TransactionUID") or "").strip()
+    if not uid:
+        raise InvalidRequest("no Transaction UID (0008,1195)")
+    items = information.get("ReferencedSOPSequence")
+    if not isinstance(items, Sequence) or not items:
+        raise InvalidRequest("no Referenced SOP Sequence (0008,1199)")
+    references = []
+    for number, item in enumerate(items, 1):
+        pair = [
+            str(item.get(name) or "").strip()
+            for name in ("ReferencedSOPClassUID", "ReferencedSOPInstanceUID")
+        ]
+        if not all(pair):
+            raise InvalidRequest(f"item {number} of (0008,1199) has no SOP Class or Instance UID")
+        references.append((pair[0], pair[1]))
+    return Transaction(uid, peer, local, time.time(), tuple(references))
+
+
+class Report(NamedTuple):
+    """An N-EVENT-REPORT: its event type and event information."""
+
+    event_type: int
+    information: Dataset
+    failed: int
+    """The number of instances that are not committed to."""
+
+
+class CommittableInstances:
+    """The instances that this gateway can commit to."""
+
+    def __init__(self, data_dir: Path, index: Index, holder: str, *, shared: bool) -> None:
+        self._files = data_dir.absolute() / FOLDER
+        self._index = index
+        self._holder = holder
+        self._is_shared = shared
+        """Whether the files of other gateways are here too."""
+
+    def report(self, transaction: Transaction) -> Report:
+        """Look at index and files, and return what is so now; raises IndexFailure.
+
+        The file of each instance is looked at, save where another gateway has it: its row in the
+        index, which that gateway removes with the file, stands for it.
+        """
+        committed, failed = [], []
+        references = transaction.references
+        for begin in range(0, len(references), _PAGE):
+            some = references[begin : begin + _PAGE]
+            found = self._index.find_all([uid for _, uid in some])
+            for sop_class, uid in some:
+                item = Dataset()
+                item.ReferencedSOPClassUID = sop_class
+                item.ReferencedSOPInstanceUID = uid
+                if reason := self._failure(found.get(uid), sop_class):
+                    item.FailureReason = reason
+                    failed.append(item)
+                else:
+                    committed.append(item)
+        information = Dataset()
+        information.TransactionUID = transaction.transaction_uid
+        information.RetrieveAETitle = transaction.local
+        if committed:
+            information.ReferencedSOPSequence = committed
+        if failed:
+            information.FailedSOPSequence = failed
+        return Report(SOME_FAILED if failed else ALL_COMMITTED, information, len(failed))
+
+    def _failure(self, entry: IndexEntry | None, sop_class: str) -> int:
+        """Return why an instance is not committed to; 0: it is."""
+        if entry is None:
+            return NO_SUCH_OBJECT_INSTANCE
+        if entry.sop_class_uid != sop_class:
+            return CLASS_INSTANCE_CONFLICT
+        if entry.holder != self._holder and not self._is_shared:
+            return 0
+        return PROCESSING_FAILURE if defect(self._files / entry.path, entry) else 0

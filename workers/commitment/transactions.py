@@ -1,0 +1,110 @@
+"""Transactions: requests for storage commitment whose result the peer does not have yet.
+
+Each is a file of its own, synced before the request is answered, so that a report which could not
+be delivered outlives the worker and the gateway. A process that delivers a report holds a lock on
+the file meanwhile, so that several processes may share the folder.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from workers.archive.file_system import sync_folder, write_new
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FOLDER = "commitment"
+"""The folder of the transactions, in the data directory."""
+
+log = logging.getLogger("workers.commitment")
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A request for storage commitment."""
+
+    transaction_uid: str
+    peer: str
+    """The AE title that asked."""
+    local: str
+    """The AE title that it called."""
+    received: float
+    """The time of the request, in seconds of the epoch."""
+    references: tuple[tuple[str, str], ...]
+    """SOP Class UID and SOP Instance UID of each instance that was asked for."""
+
+    @property
+    def name(self) -> str:
+        """The name of its file: the same for the same transaction of the same peer."""
+        text = f"{self.peer}\0{self.transaction_uid}".encode()
+        return f"{hashlib.blake2b(text, digest_size=16).hexdigest()}.json"
+
+
+class TransactionFolder:
+    """The transactions whose result is to be reported."""
+
+    def __init__(self, data_dir: Path, *, durable: bool) -> None:
+        self._path = data_dir / FOLDER
+        self._durable = durable
+        self._path.mkdir(mode=0o700, exist_ok=True)
+        for draft in self._path.glob("*.part"):  # of a process that was killed
+            with suppress(FileNotFoundError):
+                draft.unlink()
+
+    def names(self) -> list[str]:
+        """Return the names of the transactions that are open."""
+        return sorted(path.name for path in self._path.glob("*.json"))
+
+    def add(self, transaction: Transaction) -> None:
+        """Keep a transaction, in place of one that was asked for before; raises OSError."""
+        target = self._path / transaction.name
+        draft = target.with_suffix(f".{os.getpid()}.part")
+        draft.unlink(missing_ok=True)
+        write_new(draft, json.dumps(asdict(transaction)).encode(), sync=self._durable)
+        draft.replace(target)
+        if self._durable:
+            sync_folder(self._path)
+
+    def read(self, name: str) -> Transaction | None:
+        """Return a transaction; None if it is not open any more, or its file is not readable."""
+        try:
+            values = json.loads((self._path / name).read_bytes())
+            references = tuple(
+                (str(sop_class), str(uid)) for sop_class, uid in values["references"]
+            )
+            return Transaction(**{**values, "references": references})
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            log.warning("transaction=%s cannot be read: %s", name, error)
+            return None
+
+    @contextmanager
+    def claimed(self, name: str) -> Iterator[Transaction | None]:
+        """Hold a transaction; None if it is not open any more, or another process holds it."""
+        try:
+            fd = os.open(self._path / name, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            yield None
+            return
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield self.read(name)
+        except BlockingIOError:
+            yield None
+        finally:
+            os.close(fd)
+
+    def remove(self, transaction: Transaction) -> None:
+        """Forget a transaction, unless the peer has asked for it again meanwhile."""
+        if self.read(transaction.name) == transaction:
+            (self._path / transaction.name).unlink(missing_ok=True)
