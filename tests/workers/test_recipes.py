@@ -166,36 +166,6 @@ def test_mpps(recipe, tmp_path):
         assert testing.n_set(recipe.worker, step("COMPLETED"), MPPS, "1.2.3")[0] == 0x0110
 
 
-def test_commitment(recipe, tmp_path, monkeypatch):
-    def wanted(*uids):
-        information = Dataset()
-        information.TransactionUID = "1.2.9"
-        information.ReferencedSOPSequence = []
-        for uid in uids:
-            item = Dataset()
-            item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = CTImageStorage, uid
-            information.ReferencedSOPSequence.append(item)
-        return information
-
-    def reported(*uids):
-        peer = testing.Peer()
-        with ThreadPoolExecutor(1) as reports:
-            monkeypatch.setattr(recipe, "reports", reports)
-            assert testing.n_action(recipe.worker, wanted(*uids), peer=peer) == (0x0000, None)
-        ((kind, parameters, result),) = peer.requests
-        assert kind == "NEventReportRQ"
-        assert result.TransactionUID == "1.2.9"
-        kept = [i.ReferencedSOPInstanceUID for i in result.get("ReferencedSOPSequence", [])]
-        lost = [i.ReferencedSOPInstanceUID for i in result.get("FailedSOPSequence", [])]
-        return parameters["event_type_id"], kept, lost
-
-    with testing.started(recipe.worker, tmp_path):
-        testing.notify(recipe.worker, evt.EVT_INSTANCE_STORED, sop_instance_uid="1.2.3")
-        assert reported("1.2.3") == (1, ["1.2.3"], [])
-        assert reported("1.2.3", "1.2.4") == (2, ["1.2.3"], ["1.2.4"])
-        assert testing.n_action(recipe.worker, wanted("1.2.3"), action_type=2)[0] == 0x0123
-
-
 def test_anonymise(recipe, tmp_path):
     instance = ct(PatientBirthDate="19700101", AccessionNumber="A1", Modality="CT")
     instance.add_new(0x00091001, "LO", "private")
