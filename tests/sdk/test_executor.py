@@ -585,3 +585,20 @@ def test_what_a_request_held_is_freed_when_it_is_answered(executor, acceptor):
         assert held() is None
     finally:
         gc.enable()
+
+
+def test_what_is_to_follow_the_answer_follows_it(executor, acceptor, caplog):
+    order = queue.SimpleQueue()
+
+    def handler(event):
+        event.after_answer(lambda: order.put(acceptor.replies.qsize()))
+        event.after_answer(lambda: 1 / 0)
+        event.after_answer(lambda: order.put("next"))
+        return 0x0000
+
+    submit(executor, handler)
+    assert order.get(timeout=WAIT) == 1, "the answer was not sent yet"
+    assert order.get(timeout=WAIT) == "next"
+    assert acceptor.payload()["status"] == 0x0000
+    assert executor.drain(WAIT)
+    assert "after its answer" in caplog.text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sqlite3
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from pynetdicom import AE
 from pynetdicom import evt as theirs
 
 import workers
-from gateway import evt
 from gateway.config import load
 from gateway.sdk import testing
 from gateway.settings import STOCK_WORKERS
