@@ -81,12 +81,7 @@ class Retriever(IndexedWorker):
                 yield status.CANCEL, None
                 return
             elsewhere.update(one.holder for one in entries if self._is_elsewhere(one))
-            instances = [self._instance(event, one, converter) for one in entries]
-            if converter is not None:
-                yield status.PENDING, instances
-                continue
-            for instance in instances:
-                yield status.PENDING, instance
+            yield status.PENDING, [self._instance(event, one, converter) for one in entries]
         if elsewhere:
             # The failures are counted all the same: this success is only of what was asked for.
             yield status_with_comment(status.SUCCESS, _held_by(elsewhere)), None

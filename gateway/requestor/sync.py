@@ -194,6 +194,12 @@ class BlockingAssociation:
     n_create = _blocking(RequestorAssociation.n_create)
     n_delete = _blocking(RequestorAssociation.n_delete)
 
+    def begin(
+        self, make: Callable[[RequestorAssociation], Coroutine[Any, Any, Result]]
+    ) -> Future[Result]:
+        """Start a coroutine over the association in its thread, without waiting for its result."""
+        return self._requestor.begin(make(self._association))
+
     def begin_c_store(
         self, instance: Instance, *, priority: int = 0, originator: tuple[str, int] | None = None
     ) -> Future[ReceivedResponse]:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from gateway.sdk.bound_handler import BoundHandler
     from gateway.sdk.event import Event
-    from gateway.sdk.handler_caller import Send, SendMany, SendStream
+    from gateway.sdk.handler_caller import Offer, Send, SendMany, SendStream
 
 __all__ = ["Executor", "HandlerLoop"]
 
@@ -61,6 +61,7 @@ class Executor:
         loop: HandlerLoop,
         send_many: SendMany | None = None,
         send_stream: SendStream | None = None,
+        offer: Offer | None = None,
         extend: Callable[[str], None] = lambda _token: None,
         routes: Routes | None = None,
         called: Callable[[str, float], None] = lambda _event, _seconds: None,
@@ -77,6 +78,7 @@ class Executor:
             send_many,
             extend,
             send_stream=send_stream,
+            offer=offer,
             routes=routes or Routes(),
             loop=loop,
             clock=clock,

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     Send: TypeAlias = Callable[[str, Answer], bool]
     SendStream: TypeAlias = Callable[[str, Sequence[Answer]], bool]
+    Offer: TypeAlias = Callable[[str, Sequence[Answer]], int]
     SendMany: TypeAlias = Callable[[list[tuple[str, Answer]]], None]
 
 log = logging.getLogger("gateway.sdk")
@@ -55,7 +56,8 @@ class HandlerCaller:
     `send` gives an answer to the fabric, and returns False if nobody waits for it any more.
     `send_many` gives it the final answers to several requests at once, all of them or none: it
     raises FabricError for what cannot be encoded. `send_stream` gives it several answers to one
-    request, none of them final, and returns as `send` does. `extend` restarts the acceptor's
+    request, none of them final, and returns as `send` does. `offer` does that without a wait for
+    credit, and returns how many there was credit for. `extend` restarts the acceptor's
     deadline of a request.
     """
 
@@ -66,6 +68,7 @@ class HandlerCaller:
         extend: Callable[[str], None],
         *,
         send_stream: SendStream | None = None,
+        offer: Offer | None = None,
         routes: Routes,
         loop: HandlerLoop,
         clock: Callable[[], float],
@@ -73,6 +76,7 @@ class HandlerCaller:
         self._send = send
         self._send_many = send_many
         self._send_stream = send_stream or self._one_by_one
+        self._offer = offer or self._offer_all
         self._extend = extend
         self._routes = routes
         self._loop = loop
@@ -122,8 +126,18 @@ class HandlerCaller:
         job.deadline_at = self._clock() + job.bound.deadline
         return wanted
 
+    def _offer_for(self, job: HandlerJob, answers: Sequence[Answer]) -> int:
+        """Send answers that are not final, as far as there is credit; return how many."""
+        if job.abandoned or job.unwanted:
+            return 0
+        job.told_at = self._clock()
+        return self._offer(job.token, answers)
+
     def _one_by_one(self, token: str, answers: Sequence[Answer]) -> bool:
         return all(self._send(token, answer) for answer in answers)
+
+    def _offer_all(self, token: str, answers: Sequence[Answer]) -> int:
+        return len([self._send(token, answer) for answer in answers])
 
     # Batches
 
@@ -183,7 +197,8 @@ class HandlerCaller:
     def _stream(self, job: HandlerJob, returned: Any) -> None:
         """Send what the handler yields; an exception's meaning depends on the values so far."""
         values = self._drive(job, returned) if hasattr(returned, "__aiter__") else iter(returned)
-        convert = streams.converter(job.event, self._routes, partial(self._peer_time, job))
+        times, offer = partial(self._peer_time, job), partial(self._offer_for, job)
+        convert = streams.converter(job.event, self._routes, times, offer)
         try:
             with answering(partial(self._settle, job, convert)):
                 self._send_values(job, convert, values)

@@ -96,6 +96,7 @@ class Session:
             loop=self._loop,
             send_many=self._send_many,
             send_stream=self._send_stream,
+            offer=self._offer,
             extend=self._extend,
             routes=self._routes,
             called=self._measuring.called,
@@ -274,6 +275,9 @@ class Session:
 
     def _send_stream(self, token: str, answers: Sequence[Answer]) -> bool:
         return (client := self._client) is not None and client.answer_stream(token, answers)
+
+    def _offer(self, token: str, answers: Sequence[Answer]) -> int:
+        return 0 if (client := self._client) is None else client.offer(token, answers)
 
     def _send_many(self, answers: list[tuple[str, Answer]]) -> None:
         if self._client is not None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gateway.fabric import Answer
     from gateway.sdk.event import Event
     from gateway.sdk.move.in_flight import PeerTime
+    from gateway.sdk.move.progress import Offer
     from gateway.sdk.move.routes import Routes
 
 
@@ -50,10 +51,13 @@ class StreamAnswers(Protocol):
         """Release resources: there will be no more values."""
 
 
-def converter(event: Event, routes: Routes, peer_time: PeerTime) -> StreamAnswers:
+def converter(
+    event: Event, routes: Routes, peer_time: PeerTime, offer: Offer = len
+) -> StreamAnswers:
     """Return a new converter for the values of one request's handler.
 
-    `routes` lead to the destinations of C-MOVE; the converter waits for them within `peer_time()`.
+    `routes` lead to the destinations of C-MOVE; the converter waits for them within `peer_time()`,
+    and gives `offer` the counters meanwhile (`gateway.sdk.move.progress`).
     """
     if event.name == "EVT_C_FIND":
         return FindAnswers(event)
@@ -61,7 +65,7 @@ def converter(event: Event, routes: Routes, peer_time: PeerTime) -> StreamAnswer
         return GetAnswers(event)
     from gateway.sdk.move.move_answers import MoveAnswers
 
-    return MoveAnswers(event, routes, peer_time)
+    return MoveAnswers(event, routes, peer_time, offer)
 
 
 def stream_failure(event: Event, returned: Any) -> Answer | None:

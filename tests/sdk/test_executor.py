@@ -304,7 +304,7 @@ def test_the_time_of_others_is_not_the_handlers(acceptor, loop, clock):
                 assert go.wait(WAIT)
             return super().__call__(value)
 
-    def converter(event, routes, peer_time):
+    def converter(event, routes, peer_time, offer):
         made = Slow(event)
         made.peer_time = peer_time
         return made

@@ -105,6 +105,13 @@ class Client:
         """
         return self._membership.received.answer_stream(token, answers)
 
+    def offer(self, token: str, answers: Sequence[terms.Answer]) -> int:
+        """Give answers to one request, none of them final, as far as there is credit at once.
+
+        Returns how many were given. Raises FabricError as `answer` does.
+        """
+        return self._membership.received.offer(token, answers)
+
     def answer_many(self, answers: Sequence[tuple[str, terms.Answer]]) -> None:
         """Give the final answers to several requests, those of one acceptor in one message.
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gateway.requestor.plan import Pair
     from gateway.requestor.proposal import Contexts
     from gateway.requestor.sync import BlockingAssociation
+    from gateway.sdk.move.store_queue import Originator, StoreQueue
 
 log = logging.getLogger("gateway.sdk")
 
@@ -74,24 +75,41 @@ class DestinationAssociation:
         """The SOP classes and syntaxes to be sent, shared by a route's associations."""
         self._proposed: set[Pair] = set()
         self._association: BlockingAssociation | None = None
-        self._sent: set[Future[ReceivedResponse]] = set()
+        self._sent: set[Future[Any]] = set()
+        """C-STOREs without a response, and lanes of a queue."""
         self._chances = RECONNECTS + 1
         self.was_reached = False
         """Whether an association was established at some time."""
 
     @property
     def in_flight(self) -> int:
-        """The number of C-STORE requests without a response."""
+        """The number of C-STORE requests without a response; a lane has one, too."""
         self._sent = {one for one in self._sent if not one.done()}
         return len(self._sent)
 
     @property
     def is_full(self) -> bool:
         """Whether one more would have to wait."""
+        return self.in_flight >= self._agreed
+
+    @property
+    def _agreed(self) -> int:
+        """How many C-STOREs may be in flight."""
         association = self._association
         most: int = self._proposal["async_ops"][0] if self._proposal.get("async_ops") else 1
-        agreed = min(association.window or most, most) if association is not None else 1
-        return self.in_flight >= agreed
+        return min(association.window or most, most) if association is not None else 1
+
+    def drain(self, queue: StoreQueue, pair: Pair, originator: Originator) -> None:
+        """Start lanes, at most as many as C-STOREs may be in flight, for instances of this kind.
+
+        Raises NoRoute if there is no association.
+        """
+        association = self._association_for(pair)
+        for _ in range(min(self._agreed - self.in_flight, queue.unattended)):
+            queue.begin_lane()
+            lane = association.begin(lambda over: queue.send_over(over, originator))
+            self._sent.add(lane)
+            lane.add_done_callback(lambda _: queue.end_lane())
 
     def begin(self, instance: Any, originator: tuple[str, int] | None) -> StartedStore:
         """Send a data set, file or claim by C-STORE, without waiting for the response.
@@ -101,7 +119,7 @@ class DestinationAssociation:
         """
         if not isinstance(instance, Dataset):
             instance = in_memory(instance_in(instance), IN_MEMORY)
-        association = self._association_for(_pair_of(instance))
+        association = self._association_for(pair_of(instance))
         _, fitted = fit(instance, association.accepted_contexts.values())
         answered = association.begin_c_store(fitted, originator=originator)
         self._sent.add(answered)
@@ -152,7 +170,7 @@ class DestinationAssociation:
         return association
 
 
-def _pair_of(instance: Any) -> Pair:
+def pair_of(instance: Any) -> Pair:
     if isinstance(instance, Dataset):
         return str(instance.SOPClassUID), syntax_of(instance)
     return instance.sop_class_uid, instance.transfer_syntax_uid

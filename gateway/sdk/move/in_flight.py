@@ -8,6 +8,7 @@ then: it has to stay until the handler is closed.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import AbstractContextManager
@@ -17,16 +18,20 @@ from pydicom.dataset import Dataset
 
 from gateway.datasets import DatasetError, Instance
 from gateway.datasets.conversion import instance_in, is_file
+from gateway.datasets.instances import in_memory
 from gateway.dimse.command_set import is_ae_title
 from gateway.dimse.suboperations import SuboperationCounters
 from gateway.errors import GatewayError
-from gateway.sdk.move.destination import NoRoute, StartedStore
+from gateway.sdk.move.destination import IN_MEMORY, NoRoute, StartedStore, pair_of
+from gateway.sdk.move.store_queue import FEW, QueuedStore, StoreQueue
 from gateway.sdk.stream_values import uid_of
 
 if TYPE_CHECKING:
     from gateway.association.operation import ReceivedResponse
+    from gateway.requestor.plan import Pair
     from gateway.sdk.event import Event
     from gateway.sdk.move.routes import Route
+    from gateway.sdk.move.store_queue import Outcome
 
 PeerTime: TypeAlias = Callable[[], AbstractContextManager[None]]
 """A context in which the handler's deadline is stopped, for waits for the destination."""
@@ -37,8 +42,15 @@ log = logging.getLogger("gateway.sdk")
 class SuboperationsInFlight:
     """Begins sub-operations over a route, and counts their responses in any order."""
 
-    def __init__(self, event: Event, peer_time: PeerTime) -> None:
+    def __init__(
+        self, event: Event, peer_time: PeerTime, counted: Callable[[], None] = lambda: None
+    ) -> None:
+        """`counted` is called for instances of lists, mostly in the associations' thread."""
         self.counters = SuboperationCounters()
+        self._counted = counted
+        self._counting = threading.Lock()
+        self._queue = StoreQueue(self._queued_counted, lambda: event.is_cancelled)
+        self._originator = _originator(event)
         self.route: Route | None = None
         self.is_unreachable = False
         """Whether the destination did not accept even one association."""
@@ -54,10 +66,91 @@ class SuboperationsInFlight:
 
         At a destination that cannot be reached all of them fail, and are listed as failed.
         """
-        if (route := self.route) is None:
-            raise RuntimeError("a sub-operation without a destination")
-        started = None if self.is_unreachable else self._started(route, instance)
+        self.wait_for_lists()
+        self._begin(self._next_number(), instance)
+
+    def begin_all(self, instances: list[Any]) -> None:
+        """Begin those of a list, and wait until few are left.
+
+        What is not in memory or a file as it is to be sent is begun as `begin` does, in its turn.
+        """
+        kind: Pair | None = None
+        for instance in instances:
+            if self._event.is_cancelled:
+                return
+            if not self._can_be_queued(instance):
+                self.begin(instance)
+                if self.count_answered():
+                    self._counted()
+                continue
+            if self._queue.is_full or kind not in (None, pair_of(instance)):
+                self._drain(most=FEW)
+            kind = pair_of(instance)
+            self._queue.put(QueuedStore(self._next_number(), in_memory(instance, IN_MEMORY)))
+        self._drain(most=FEW)
+
+    def wait_for_lists(self) -> None:
+        """Wait until everything of the lists so far has been counted."""
+        self._drain(most=0)
+
+    def _can_be_queued(self, instance: Any) -> bool:
+        if not isinstance(instance, Instance) or instance.make is not None:
+            return False
+        return self._the_route.takes_lists and not self.is_unreachable
+
+    def _drain(self, most: int) -> None:
+        """Have instances taken out of the queue until at most so many are left."""
+        queue = self._queue
+        while True:
+            if len(queue):
+                self._start_lanes()
+            if queue.is_attended:
+                with self._peer_time():
+                    queue.wait_until(most)
+            for store in queue.take_unfit():
+                self._begin(store.number, store.instance)
+            if queue.is_attended:
+                if most:
+                    return
+            elif not len(queue):
+                return
+
+    def _start_lanes(self) -> None:
+        """Start lanes; without an association, what is in the queue fails."""
+        first = self._queue.first
+        if first is None:
+            return
+        try:
+            with self._peer_time():
+                self._the_route.drain(self._queue, pair_of(first.instance), self._originator)
+        except Exception as error:  # errors of the handler's options, or of the destination
+            self._warn(error)
+            if isinstance(error, NoRoute) and not self._the_route.was_reached:
+                self.is_unreachable = True
+            for store in self._queue.take_all():
+                self._count(None, store.number, store.instance.sop_instance_uid)
+
+    def _queued_counted(self, store: QueuedStore, outcome: Outcome) -> None:
+        """Count an instance of a list; in the associations' thread."""
+        if isinstance(outcome, Exception):
+            self._warn(outcome)
+        status = None if isinstance(outcome, Exception) else outcome
+        self._count(status, store.number, store.instance.sop_instance_uid)
+        self._counted()
+
+    def _next_number(self) -> int:
         number, self._number_begun = self._number_begun, self._number_begun + 1
+        return number
+
+    @property
+    def _the_route(self) -> Route:
+        if self.route is None:
+            raise RuntimeError("a sub-operation without a destination")
+        return self.route
+
+    def _begin(self, number: int, instance: Any) -> None:
+        route = self._the_route
+        started = None if self.is_unreachable else self._started(route, instance)
         if started is None:
             self._count(None, number, _uid_in(instance))
             return
@@ -83,12 +176,14 @@ class SuboperationsInFlight:
         return bool(over)
 
     def _count(self, status: int | None, number: int, uid: str) -> None:
-        known = len(self.counters.failed)
-        self.counters.count(status, uid)
-        self._failed += [(number, failed) for failed in self.counters.failed[known:]]
+        with self._counting:
+            known = len(self.counters.failed)
+            self.counters.count(status, uid)
+            self._failed += [(number, failed) for failed in self.counters.failed[known:]]
 
     def wait(self) -> None:
         """Wait for the open sub-operations."""
+        self.wait_for_lists()
         with self._peer_time():
             wait(self._open)
 
@@ -116,7 +211,7 @@ class SuboperationsInFlight:
             if isinstance(instance, Dataset) and "SOPClassUID" not in instance:
                 raise DatasetError("a data set without SOPClassUID is not sent")
             with self._peer_time():
-                return route.begin(instance, _originator(self._event))
+                return route.begin(instance, self._originator)
         except Exception as error:
             # errors of the handler, the destination, the file or pydicom
             if isinstance(error, NoRoute) and not route.was_reached:

@@ -21,10 +21,12 @@ from gateway.fabric import Answer
 from gateway.sdk import stream_values
 from gateway.sdk.handler_answers import MAX_COMMENT, SUCCEEDED, failure, raised
 from gateway.sdk.move.in_flight import SuboperationsInFlight
+from gateway.sdk.move.progress import Progress
 
 if TYPE_CHECKING:
     from gateway.sdk.event import Event
     from gateway.sdk.move.in_flight import PeerTime
+    from gateway.sdk.move.progress import Offer
     from gateway.sdk.move.routes import Routes
 
 log = logging.getLogger("gateway.sdk")
@@ -54,7 +56,9 @@ class MoveHandlerState(Enum):
 class MoveAnswers:
     """Converts the values of a C-MOVE handler."""
 
-    def __init__(self, event: Event, routes: Routes, peer_time: PeerTime) -> None:
+    def __init__(
+        self, event: Event, routes: Routes, peer_time: PeerTime, offer: Offer = len
+    ) -> None:
         self._event = event
         self._routes = routes
         self._state = MoveHandlerState.DESTINATION
@@ -62,7 +66,8 @@ class MoveAnswers:
         """The status if the destination accepts no association."""
         self._elements: dict[str, Any] = {}
         """Of the handler's last pending status."""
-        self._in_flight = SuboperationsInFlight(event, peer_time)
+        self._in_flight = SuboperationsInFlight(event, peer_time, self._counted)
+        self._progress = Progress(offer)
 
     def __call__(self, value: Any) -> Answer | None:
         value = stream_values.as_pair(value)
@@ -86,6 +91,10 @@ class MoveAnswers:
         self._in_flight.wait()
         return self._pending()
 
+    def _counted(self) -> None:
+        """Tell the counters while the handler does something else; in another thread."""
+        self._progress.tell(self._counters())
+
     def cancelled(self, value: Any) -> Answer:
         if self._state is MoveHandlerState.PAIRS:
             answer, _ = stream_values.suboperation_pair(self._event, stream_values.as_pair(value))
@@ -96,6 +105,7 @@ class MoveAnswers:
     def end(self, *, is_cancelled: bool = False) -> Answer:
         if self._state is MoveHandlerState.PAIRS:
             self._in_flight.finish()
+            is_cancelled |= self._event.is_cancelled  # the rest of a list may not have been sent
             is_cancelled = is_cancelled and self._in_flight.counters.remaining > 0
             return self._final(stream_values.CANCELLED if is_cancelled else SUCCEEDED)
         if is_cancelled:
@@ -113,6 +123,7 @@ class MoveAnswers:
         return self._final(Answer({"status": status, "elements": comment}))
 
     def close(self) -> None:
+        self._progress.close()
         self._in_flight.abort()
 
     def _destination(self, value: Any) -> Answer | None:
@@ -166,14 +177,20 @@ class MoveAnswers:
         return answer
 
     def _suboperation(self, instance: Any) -> Answer | None:
-        """Begin a sub-operation; return the counters if some were answered meanwhile."""
-        for one in instance if isinstance(instance, list) else [instance]:
-            self._in_flight.begin(one)
+        """Begin sub-operations; return the counters if some were answered meanwhile."""
+        if isinstance(instance, list):
+            self._in_flight.begin_all(instance)
+        else:
+            self._in_flight.begin(instance)
         return self._pending()
 
     def _pending(self) -> Answer | None:
         if not self._in_flight.count_answered():
             return None
+        self._progress.flush()  # counters never go back
+        return self._counters()
+
+    def _counters(self) -> Answer:
         counters = self._in_flight.counters.elements(with_remaining=True)
         elements = {**self._elements, **counters}
         return Answer({"status": codes.PENDING, "elements": elements}, final=False)
@@ -181,6 +198,7 @@ class MoveAnswers:
     def _final(self, answer: Answer) -> Answer:
         """Return the last answer with its counters, once the associations are released."""
         self._in_flight.finish()
+        self._progress.close()
         if "failed" in answer.payload:
             return answer
         counters, data = self._in_flight.counters, answer.data

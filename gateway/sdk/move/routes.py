@@ -14,12 +14,13 @@ from gateway.settings import Destination, TlsSettings
 from gateway.tls import destination_context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from gateway.association.timers import Timeouts
     from gateway.requestor.plan import Pair
     from gateway.requestor.proposal import Contexts, Proposal
     from gateway.requestor.sync import BlockingAssociation
+    from gateway.sdk.move.store_queue import Originator, StoreQueue
 
 __all__ = ["NoRoute", "Route", "Routes", "StartedStore"]
 
@@ -153,6 +154,9 @@ class Route:
         """Whether one more C-STORE would have to wait."""
         return not self._more and all(one.is_full for one in self._associations)
 
+    takes_lists = True
+    """Whether `drain` can be called."""
+
     def begin(self, instance: Any, originator: tuple[str, int] | None) -> StartedStore:
         """Send a data set, file or claim by C-STORE; a file is read until the response has arrived.
 
@@ -164,12 +168,38 @@ class Route:
             try:
                 return association.begin(instance, originator)
             except NoRoute as error:
-                if len(self._associations) == 1:
-                    raise
-                log.warning("C-MOVE goes on with one association less: %s", error)
-                self._was_reached |= association.was_reached
-                self._associations.remove(association)
-                self._more = 0
+                self._do_without(association, error)
+
+    def drain(self, queue: StoreQueue, pair: Pair, originator: Originator) -> None:
+        """Let the associations take instances out of a queue; `pair` is the kind of the first one.
+
+        Raises NoRoute if there is no association.
+        """
+        for association in self._for_lanes(queue):
+            try:
+                association.drain(queue, pair, originator)
+            except NoRoute as error:
+                self._do_without(association, error)
+
+    def _for_lanes(self, queue: StoreQueue) -> Iterator[DestinationAssociation]:
+        """Yield associations, and further ones, as long as there are instances without a lane."""
+        for association in tuple(self._associations):
+            if queue.unattended <= 0:
+                return
+            yield association
+        while self._more and queue.unattended > 0:
+            self._more -= 1
+            self._associations.append(DestinationAssociation(*self._arguments))
+            yield self._associations[-1]
+
+    def _do_without(self, association: DestinationAssociation, error: NoRoute) -> None:
+        """Go on with one association less; raise the error if it was the only one."""
+        if len(self._associations) == 1:
+            raise error
+        log.warning("C-MOVE goes on with one association less: %s", error)
+        self._was_reached |= association.was_reached
+        self._associations.remove(association)
+        self._more = 0
 
     def _next(self) -> DestinationAssociation:
         """Return the association for the next C-STORE: the least busy one, or a new one."""

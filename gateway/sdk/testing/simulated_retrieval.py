@@ -166,6 +166,8 @@ class SimulatedRoutes(Routes):
 class _SimulatedRoute(Route):
     """A route to a destination that accepts everything."""
 
+    takes_lists = False
+
     def __init__(self, routes: Routes, result: Retrieval, peer: Peer) -> None:
         super().__init__(routes, None, {}, None)  # type: ignore[arg-type]
         self._result = result
