@@ -124,7 +124,7 @@ EVT_ASSOCIATION_ENDED = NotificationEvent(
     "EVT_ASSOCIATION_ENDED",
     "Association ended: how, why, and what passed over it",
     (
-        *("ended", "why", "calling", "called", "address", "seconds", "contexts"),
+        *("ended", "why", "calling", "called", "host", "seconds", "contexts"),
         *("messages", "instances", "received", "sent", "statuses"),
     ),
 )

@@ -137,7 +137,7 @@ def describe_end(engine: AssociationEngine, now: float) -> dict[str, Any]:
         "why": why,
         "calling": request.calling_ae_title if request else "",
         "called": request.called_ae_title if request else "",
-        "address": transport.remote[0],
+        "host": transport.remote[0],
         "seconds": 0.0 if began is None else now - began,
         "contexts": len(engine.upper.accepted_contexts),
         "messages": counts.messages,

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -14,19 +11,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from tests.conftest import running
 from tests.patience import WALL
-from tests.peers import procfs
+from tests.peers import procfs, wire
+from tests.peers.browser import Browser
 from tests.peers.process import Gateway, run_cli
+from tests.peers.raw import association
+from workers.web.pages import Pages
+from workers.web.views import Views
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGE = re.compile(r"page for operators: (?P<url>http://(?P<place>127\.0\.0\.1:\d+)/\?token=\S+)")
 DEPLOY = Path(__file__).parents[2] / "deploy/README.md"
-CONSOLE = ":CONSOLE"
-"""In each line of the browser's log that the page's console has."""
 CONFIG = "[workers.web]\nenabled = true\n[web]\nport = 0\n"
 
 
@@ -51,27 +53,6 @@ def get(url: str, **headers: str) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-def dom_of(url: str, folder: Path) -> tuple[str, str]:
-    """The document as a browser has it after some seconds, and what it logged."""
-    browser = shutil.which("chromium")
-    assert browser is not None
-    done = subprocess.run(
-        [
-            browser,
-            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
-            *("--enable-logging=stderr", "--log-level=0", "--virtual-time-budget=5000"),
-            *(f"--user-data-dir={folder / 'profile'}", "--dump-dom", url),
-        ],
-        capture_output=True,
-        timeout=WALL,
-        check=False,
-        env=os.environ | {"HOME": str(folder)},
-    )
-    said = done.stderr.decode(errors="replace")
-    assert done.returncode == 0, said
-    return done.stdout.decode(), said
-
-
 def metrics(page: re.Match) -> dict:
     _, text = get(f"http://{page['place']}/metrics")
     return {
@@ -88,10 +69,23 @@ def test_serve_prints_an_address_that_opens_the_page(page: re.Match) -> None:
     assert get(f"http://{page['place']}/?token=wrong")[0] == 401
 
 
-PATHS = ["/", "/status", "/static/page.js", "/metrics", "/livez", "/readyz"]
+PROBES = ["/metrics", "/livez", "/readyz"]
+PAGES = ["/", "/associations", "/history", "/senders", "/workers", "/archive", "/health"]
+PATHS = [
+    *PAGES,
+    *(f"/live/{name}" for name in ("now", *(page[1:] for page in PAGES[1:]))),
+    *("/static/page.js", "/rates/day", "/trace/acceptor-0/0", "/search/studies"),
+    *("/do/abort", "/do/drain", "/do/resume"),
+]
 
 
-@pytest.mark.parametrize("path", PATHS)
+def test_every_route_of_the_page_is_tried_here() -> None:
+    asked = {path.split("/")[1] for path in PATHS}
+    routes = Pages(Views(None)).routes()  # type: ignore[arg-type] - nothing is asked of it
+    assert {route.path.split("/")[1] for route in routes} == asked
+
+
+@pytest.mark.parametrize("path", [*PATHS, *PROBES])
 def test_a_foreign_name_gets_nothing(page: re.Match, path: str) -> None:
     status, text = get(f"http://{page['place']}{path}", Host="evil.example")
     assert (status, "evil.example" in text) == (403, True)
@@ -99,7 +93,7 @@ def test_a_foreign_name_gets_nothing(page: re.Match, path: str) -> None:
     assert status == 403
 
 
-@pytest.mark.parametrize("path", PATHS[:3])
+@pytest.mark.parametrize("path", PATHS)
 def test_without_the_token_there_is_no_page(page: re.Match, path: str) -> None:
     assert get(f"http://{page['place']}{path}")[0] == 401
     assert get(f"http://{page['place']}{path}", Cookie="dicom_gateway_token=wrong")[0] == 401
@@ -173,16 +167,115 @@ def test_the_documented_metrics_are_those_that_are_told(page: re.Match) -> None:
             assert set(sample.labels) - {"le"} == labels
 
 
+def operator(page: re.Match) -> urllib.request.OpenerDirector:
+    """Somebody who has opened the address with the token."""
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    opener.open(page["url"], timeout=WALL).close()
+    return opener
+
+
+def messages(opener: urllib.request.OpenerDirector, page: re.Match, path: str) -> Iterator[dict]:
+    with opener.open(f"http://{page['place']}{path}", timeout=WALL) as stream:
+        for line in stream:
+            if line.startswith(b"data: "):
+                yield json.loads(line[6:])
+
+
+def test_a_foreign_page_can_change_nothing(gateway: Gateway, page: re.Match) -> None:
+    opener = operator(page)
+    for headers in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        asked = urllib.request.Request(
+            f"http://{page['place']}/do/drain", method="POST", headers=headers, data=b"{}"
+        )
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            opener.open(asked, timeout=WALL)
+    status = json.loads(run_cli("status", "--json", "--data", gateway.data).out.text)
+    assert not status["drained"]
+
+
+def test_an_association_is_seen_followed_and_aborted(gateway: Gateway, page: re.Match) -> None:
+    opener = operator(page)
+    with association(gateway.address, wire.context(1, wire.VERIFICATION), calling="SEEN") as peer:
+        live = messages(opener, page, "/live/associations?search=seen")
+        (row,) = next(told["rows"] for told in live if told["rows"])
+        assert (row["calling"], row["state"]) == ("SEEN", "Sta6")
+        assert row["waits_for"] == "the peer's next request"
+        live.close()
+        trace = messages(opener, page, f"/trace/{row['acceptor']}/{row['id']}")
+        next(trace)
+        assert peer.echo().status == 0
+        records: list[dict] = []
+        while "C-ECHO-RSP 1, status 0000" not in [one["text"] for one in records]:
+            records += next(trace)["records"]
+        assert records[0] | {"time": 0} == {
+            "time": 0,
+            "event": "EVT_FSM_TRANSITION",
+            "text": "Sta6 Evt10 DT-2 Sta6",
+            "state": "Sta6",
+        }
+        body = json.dumps({"acceptor": row["acceptor"], "id": row["id"]}).encode()
+        opener.open(f"http://{page['place']}/do/abort", body, timeout=WALL).close()
+        assert peer.recv_pdu()[:1] == b"\x07", "an A-ABORT"
+        assert any("over" in told for told in trace)
+    ended = messages(opener, page, "/live/history?search=seen")
+    (row,) = next(told["rows"] for told in ended if told["rows"])
+    assert (row["ended"], row["statuses"]) == ("aborted", "C-ECHO:0000=1")
+    assert row["why"] == "a worker aborted the association"
+    ended.close()
+
+
+def test_an_association_that_is_over_cannot_be_followed(page: re.Match) -> None:
+    (told,) = messages(operator(page), page, "/trace/acceptor-0/0123456789ab")
+    assert told == {"error": "the association does not exist, or is over"}
+
+
+def write_hostile(path: Path) -> None:
+    made = Dataset()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made.SpecificCharacterSet = "ISO_IR 192"
+    made.SOPClassUID, made.SOPInstanceUID = CTImageStorage, "1.2.3.4"
+    made.StudyInstanceUID, made.SeriesInstanceUID = "1.2.3", "1.2.3.1"
+    made.PatientName, made.PatientID = '<img src=x onerror="x">', "\u202eright to left"
+    dcmwrite(path, made, enforce_file_format=True)
+
+
+HOSTILE = "<b>\"&'"
+"""An AE title, which has at most 16 characters."""
+
+
 @pytest.mark.peer("chromium")
-def test_a_browser_shows_state_processes_and_peers(
-    gateway: Gateway, page: re.Match, tmp_path: Path
-) -> None:
-    host, port = gateway.address
-    assert run_cli("echo", host, port, "--aet", '<b>CT"1').wait() == 0
-    procfs.until(lambda: '<b>CT"1' in str(metrics(page)), what="the peer in the metrics")
-    shown, said = dom_of(page["url"], tmp_path)
-    assert CONSOLE not in said, said
-    assert re.search(r'id="state" class="state good"[^>]*>ok</p>', shown), shown
-    for text in ("storage-0", "EVT_C_STORE", '&lt;b&gt;CT"1'):
-        assert text in shown
-    assert "<b>CT" not in shown
+def test_a_browser_opens_every_page(gateway: Gateway, page: re.Match, tmp_path: Path) -> None:
+    image = tmp_path / "image.dcm"
+    write_hostile(image)
+    for command in (("echo",), ("store", image)):
+        done = run_cli(
+            command[0], *gateway.address, *command[1:], "--aet", HOSTILE, "--aec", "GATEWAY"
+        )
+        assert done.wait() == 0, done.report()
+    host = f"http://{page['place']}"
+    wanted = {
+        "": ("Requests in flight", HOSTILE),
+        "associations": ("1 open", HOSTILE, "Sta6: 1"),
+        "history": (HOSTILE, "released", "C-STORE:0000=1"),
+        "senders": (HOSTILE, "1 known"),
+        "workers": ("storage-0", "EVT_C_STORE", "● answers"),
+        "archive": ('<img src=x onerror="x">', "\\u202eright to left", "No file was set aside"),
+        "health": ("acceptor-0", "It can accept associations and store instances."),
+    }
+    with (
+        association(gateway.address, wire.context(1, wire.VERIFICATION), calling=HOSTILE),
+        Browser(tmp_path) as browser,
+    ):
+        browser.open(page["url"])
+        for name, texts in wanted.items():
+            browser.wait_for("document.querySelector('#state').textContent === 'ok'")
+            browser.open(f"{host}/{name}")
+            for text in texts:
+                browser.wait_for(f"document.body.innerText.includes({json.dumps(text)})")
+            assert not browser.run("document.querySelector('main b, main img') !== null")
+        browser.open(f"{host}/associations")
+        browser.wait_for("document.querySelector('tbody button') !== null")
+        browser.run("document.querySelector('tbody button').click()")
+        browser.wait_for("document.querySelector('.machine .lit').textContent.includes('Sta6')")
+        assert not browser.errors

@@ -1,109 +1,199 @@
-"""The page for operators: its files, and the figures that it asks for every second."""
+"""The pages for operators: files, streams of what they show, and what they may change.
+
+Each page is the same document with another name; a script for each fills it. A stream sends one
+message a second while it is open, and nothing is asked of the gateway for pages that nobody has
+open.
+"""
 
 from __future__ import annotations
 
-import time
-from collections import defaultdict
+import asyncio
+import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from gateway.metrics import Distribution
+from gateway.sdk import GatewayError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
     from starlette.requests import Request
 
-    from gateway.metrics import Metric
-    from workers.web.collector import Collector
-    from workers.web.health import Health
+    from workers.web.views import Views
+
+log = logging.getLogger("workers.web")
 
 STATIC = Path(__file__).with_name("static")
-FILES = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
-MOST_PEERS = 100
-"""Peers that are shown, those with most traffic first."""
-
-_TOTALS = {
-    "instances": "dicom_gateway_instances_received_total",
-    "requests": "dicom_gateway_requests_total",
-    "received": "dicom_gateway_received_bytes_total",
-    "sent": "dicom_gateway_sent_bytes_total",
-}
+TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+PERIOD = 1.0
+"""Seconds between two messages of a stream."""
+MOST_STREAMS = 64
+_NO_STORE = {"Cache-Control": "no-store"}
+_EVENTS = {**_NO_STORE, "X-Accel-Buffering": "no"}
+_MOST_BODY = 4096
+"""Bytes of a request's body."""
 
 
-def routes(collector: Collector, health: Health) -> list[Route]:
-    """Return the routes of the page."""
+class Pages:
+    """The handlers of the pages' routes."""
 
-    async def index(_: Request) -> Response:
-        return FileResponse(STATIC / "index.html")
+    def __init__(self, views: Views) -> None:
+        self._views = views
+        self._streams = 0
+        self._files = {path.name: path for path in STATIC.iterdir() if path.suffix in TYPES}
 
-    async def file(request: Request) -> Response:
-        name = request.path_params["name"]
-        if name not in FILES:
-            return Response("there is no such file\n", 404)
-        return FileResponse(STATIC / name, media_type=FILES[name])
+    def routes(self) -> list[Route]:
+        """Return all routes of the pages."""
+        post = ["POST"]
+        return [
+            Route("/", self.document),
+            *(Route(f"/{name}", self.document) for name in self._views.by_name if name != "now"),
+            Route("/static/{name}", self.file),
+            Route("/live/{name}", self.live),
+            Route("/rates/{span}", self.rates),
+            Route("/trace/{acceptor}/{association}", self.trace),
+            Route("/search/{what}", self.search),
+            Route("/do/abort", self.abort, methods=post),
+            Route("/do/drain", self.drain, methods=post),
+            Route("/do/resume", self.drain, methods=post),
+        ]
 
-    async def status(_: Request) -> Response:
-        body = figures(collector.metrics(), health)
-        return JSONResponse(body, headers={"Cache-Control": "no-store"})
+    async def document(self, _: Request) -> Response:
+        return FileResponse(STATIC / "index.html", headers=_NO_STORE)
 
-    return [
-        Route("/", index),
-        Route("/static/{name}", file),
-        Route("/status", status),
-    ]
+    async def file(self, request: Request) -> Response:
+        path = self._files.get(request.path_params["name"])
+        if path is None:
+            return _not_found()
+        return FileResponse(
+            path, media_type=TYPES[path.suffix], headers={"Cache-Control": "no-cache"}
+        )
 
+    async def live(self, request: Request) -> Response:
+        """Stream what a page shows, as server-sent events."""
+        name, wanted = request.path_params["name"], dict(request.query_params)
+        if name not in self._views.by_name:
+            return _not_found()
 
-def figures(metrics: list[Metric], health: Health) -> dict[str, Any]:
-    """Return what the page shows; the token of its own address is left out."""
-    by_name = {metric.name: metric for metric in metrics}
-    peers = _peers(by_name)
-    peers.sort(key=lambda peer: (-peer["received"] - peer["sent"], peer["calling"], peer["called"]))
-    return {
-        "time": time.monotonic(),
-        "alive": health.is_alive,
-        "reasons": health.reasons(),
-        "status": _without_addresses(health.status),
-        "totals": {name: _sum(by_name.get(metric)) for name, metric in _TOTALS.items()},
-        "peers": peers[:MOST_PEERS],
-        "more": max(0, len(peers) - MOST_PEERS),
-    }
+        async def messages() -> AsyncIterator[dict[str, Any]]:
+            while True:
+                yield await run_in_threadpool(self._views.look, name, wanted)
+                await asyncio.sleep(PERIOD)
 
+        return self._stream(messages())
 
-def _sum(metric: Metric | None) -> float:
-    return sum(_numbers(metric).values())
+    async def rates(self, request: Request) -> Response:
+        points = self._views.sources.rates.points(request.path_params["span"])
+        return JSONResponse(points, headers=_NO_STORE)
 
+    async def trace(self, request: Request) -> Response:
+        """Stream what passes over one association."""
+        associations = self._views.sources.context.associations
+        if associations is None:
+            return _not_found()
+        path = request.path_params
+        return self._stream(_in_threads(associations.trace(path["acceptor"], path["association"])))
 
-def _numbers(metric: Metric | None) -> dict[tuple[str, ...], float]:
-    if metric is None:
-        return {}
-    return {k: v for k, v in metric.series.items() if not isinstance(v, Distribution)}
-
-
-def _peers(by_name: dict[str, Metric]) -> list[dict[str, Any]]:
-    """Return the totals of each pair of calling and called AE title."""
-    found: dict[tuple[str, str], dict[str, Any]] = defaultdict(
-        lambda: dict.fromkeys((*_TOTALS, "failed"), 0.0)
-    )
-    for name, metric in _TOTALS.items():
-        for (calling, called, *rest), number in _numbers(by_name.get(metric)).items():
-            peer = found[calling, called]
-            peer[name] += number
-            if name == "requests" and rest[-1][:1] not in ("0", "B"):
-                peer["failed"] += number
-    return [{"calling": k[0], "called": k[1], **peer} for k, peer in found.items()]
-
-
-def _without_addresses(status: dict[str, Any]) -> dict[str, Any]:
-    workers = [
-        {
-            **worker,
-            "processes": [
-                {key: value for key, value in one.items() if key not in ("page", "probes")}
-                for one in worker.get("processes", [])
-            ],
+    async def search(self, request: Request) -> Response:
+        """Search the archive: its studies, the series of one, the instances of one, conflicts."""
+        archive, wanted = self._views.sources.archive, dict(request.query_params)
+        skip = wanted.pop("skip", "0")
+        number = int(skip) if skip.isdecimal() and len(skip) < 6 else 0
+        uid = wanted.get("uid", "")
+        ways: dict[str, Callable[[], dict[str, Any]]] = {
+            "studies": lambda: archive.studies(wanted, number),
+            "series": lambda: archive.series(uid, number),
+            "instances": lambda: archive.instances(uid, number),
+            "conflicts": archive.conflicts,
         }
-        for worker in status.get("workers", [])
-    ]
-    return {**status, "workers": workers}
+        way = ways.get(request.path_params["what"])
+        if way is None:
+            return _not_found()
+        return JSONResponse(await run_in_threadpool(way), headers=_NO_STORE)
+
+    async def abort(self, request: Request) -> Response:
+        """Abort an association that is named in the body."""
+        told = await _body(request)
+        acceptor, name = str(told.get("acceptor", "")), str(told.get("id", ""))
+        associations = self._views.sources.context.associations
+        if associations is None or not (acceptor and name):
+            return JSONResponse({"error": "name an association"}, 400)
+        log.warning("association=%r is aborted by an operator, from the page", name)
+        return await _done(lambda: associations.abort(acceptor, name))
+
+    async def drain(self, request: Request) -> Response:
+        """Reject new associations, or accept them again."""
+        is_drained = request.url.path.endswith("drain")
+        log.warning("the gateway is %s from the page", "drained" if is_drained else "resumed")
+        return await _done(lambda: self._views.sources.context.drain_gateway(is_drained))
+
+    def _stream(self, messages: AsyncIterator[dict[str, Any]]) -> Response:
+        if self._streams >= MOST_STREAMS:
+            return JSONResponse({"error": "too many pages are open"}, 503)
+
+        async def encoded() -> AsyncIterator[str]:
+            self._streams += 1
+            try:
+                async for message in messages:
+                    yield f"data: {json.dumps(message)}\n\n"
+            finally:
+                self._streams -= 1
+
+        return StreamingResponse(encoded(), media_type="text/event-stream", headers=_EVENTS)
+
+
+async def _in_threads(results: Iterator[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+    """Yield what a generator yields that blocks; close it once nobody wants more."""
+    step: asyncio.Future[dict[str, Any] | None] | None = None
+    try:
+        while True:
+            step = asyncio.ensure_future(asyncio.to_thread(next, results, None))
+            try:
+                told = await asyncio.shield(step)
+            except GatewayError as error:
+                yield {"error": str(error)}
+                return
+            if told is None:
+                yield {"over": True}
+                return
+            yield told
+    finally:
+        if step is None or step.done():
+            _close(results)
+        else:  # it cannot be closed while a thread waits in it
+            step.add_done_callback(lambda _: _close(results))
+
+
+def _close(results: Any) -> None:
+    results.close()
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    """Return the object in a request's body; empty for anything else."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST_BODY:
+            return {}
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+async def _done(work: Callable[[], None]) -> Response:
+    try:
+        await run_in_threadpool(work)
+    except GatewayError as error:
+        return JSONResponse({"error": str(error)}, 503)
+    return JSONResponse({})
+
+
+def _not_found() -> Response:
+    return Response("there is no such page\n", 404)

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.applications import Starlette
 
-from gateway.sdk import ConfigError, Worker, evt
+from gateway.sdk import ConfigError, GatewayError, Worker, evt
 from gateway.settings import TlsSettings, WebSettings, from_map
 from gateway.tls import load
-from workers.web import pages, probes
+from workers.archive.layout import FOLDER as ARCHIVE
+from workers.archive.opening import archive_settings, open_index
+from workers.web import probes
 from workers.web.access import Access, token_in
 from workers.web.application import Guarded
+from workers.web.archive_view import ArchiveView
 from workers.web.collector import Collector
 from workers.web.health import Health
+from workers.web.history import COLUMNS, History
+from workers.web.pages import Pages
+from workers.web.rates import Rates
+from workers.web.senders import Senders
+from workers.web.views import Sources, Views
 from workers.web.web_server import WebServer
 
 if TYPE_CHECKING:
@@ -25,12 +34,19 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from gateway.sdk import Event
+    from gateway.sdk import Event, WorkerContext
+    from workers.archive.index import Index
 
 log = logging.getLogger("workers.web")
 
 worker = Worker("web", concurrency=2)
 
+FOLDER = "web"
+"""The worker's directory below the data directory."""
+PERIOD = 1.0
+"""Seconds between two points of the rates."""
+WRITE_EVERY = 60.0
+"""Seconds between two writings of the rates to disk."""
 RETRY = 5.0
 """Seconds between two attempts to listen at an address that is taken."""
 
@@ -52,6 +68,7 @@ class Web:
 
     def __init__(self) -> None:
         self.collector = Collector()
+        self._sources: Sources | None = None
         self._health: Health | None = None
         self._servers: list[WebServer] = []
         self._leave = threading.Event()
@@ -64,9 +81,11 @@ class Web:
         assert context.run_dir is not None
         self._health = health = Health(context.gateway_status)
         health.start()
+        self._sources = sources = self._open(health)
+        threading.Thread(target=self._watch, args=(sources,), name="rates", daemon=True).start()
         local = is_loopback(settings.host)
         asked = probes.routes(self.collector, health)
-        shown = [*asked, *pages.routes(self.collector, health)]
+        shown = [*asked, *Pages(Views(sources)).routes()]
         token = token_in(context.run_dir)
         access = Access(token, settings.names, is_local=local)
         page = Guarded(Starlette(routes=shown), access, is_local=local)
@@ -76,6 +95,28 @@ class Web:
         if settings.probes:
             host, _, port = settings.probes.rpartition(":")
             self._serve(Listener("probes", Starlette(routes=asked), host.strip("[]"), int(port)))
+
+    def _open(self, health: Health) -> Sources:
+        """Return what the pages are made of, with what an earlier process of this worker kept."""
+        context, folder = worker.context, worker.context.data_dir / FOLDER
+        archive = ArchiveView(lambda: open_archive(context))
+        rates, senders = Rates(folder / "rates.json"), Senders(folder / "senders.json")
+        rates.read()
+        senders.read()
+        history = History(folder / "history.sqlite")
+        return Sources(context, self.collector, health, rates, history, senders, archive)
+
+    def _watch(self, sources: Sources) -> None:
+        """Take note of rates, senders and ends once a second; write them down."""
+        written = time.monotonic()
+        while not self._leave.wait(PERIOD):
+            metrics, now = self.collector.metrics(), time.time()
+            sources.rates.look(metrics, now)
+            sources.senders.look(metrics, now)
+            sources.history.write()
+            if time.monotonic() - written > WRITE_EVERY:
+                written = time.monotonic()
+                _write(sources)
 
     def _serve(self, listener: Listener) -> None:
         """Serve at an address, at once or, if it is taken, as soon as it is free."""
@@ -112,11 +153,37 @@ class Web:
             server.stop()
         if self._health is not None:
             self._health.stop()
+        if self._sources is not None:
+            self._sources.history.write()
+            _write(self._sources)
+            self._sources.archive.close()
 
     def measured(self, event: Event) -> None:
         """Take what a process has measured."""
         told: Any = event
         self.collector.take(str(told.process), float(told.started), list(told.metrics or ()))
+
+    def ended(self, event: Event) -> None:
+        """Take note of an association that has ended."""
+        if self._sources is not None:
+            told = {name: getattr(event, name) for name in COLUMNS[1:]}
+            self._sources.history.take(event.timestamp.timestamp(), told)
+            self._sources.senders.ended(str(told["calling"]), str(told["host"]))
+
+
+def _write(sources: Sources) -> None:
+    try:
+        sources.rates.write()
+        sources.senders.write()
+    except OSError as error:
+        log.warning("the rates and senders cannot be written: %s", error)
+
+
+def open_archive(context: WorkerContext) -> Index:
+    """Return the index of the archive; raises GatewayError if there is none."""
+    if not (context.data_dir / ARCHIVE).exists() and not archive_settings(context.options).dsn:
+        raise GatewayError("there is no archive yet")
+    return open_index(context.data_dir, archive_settings(context.options), durable=False)
 
 
 def check(settings: WebSettings) -> None:
@@ -144,3 +211,4 @@ web = Web()
 worker.on_start(web.start)
 worker.on_stop(web.stop)
 worker.bind(evt.EVT_METRICS, web.measured)
+worker.bind(evt.EVT_ASSOCIATION_ENDED, web.ended)

@@ -1,19 +1,12 @@
-"""What the page is told: totals, peers, and nothing that opens it for others."""
+"""What the pages take from the metrics: totals of peers, delays, and nothing that opens a page."""
 
 from __future__ import annotations
 
 from gateway.metrics import Metrics
-from workers.web.health import Health
-from workers.web.pages import FILES, MOST_PEERS, STATIC, figures
+from workers.web.figures import MOST_PEERS, loop_delays, peers, without_addresses
 
 PEER = ("calling", "called")
 HOSTILE = '<script>alert(1)</script>"'
-
-
-def health(**more: object) -> Health:
-    found = Health(lambda: {"state": "ok", "reasons": [], "workers": [], **more})
-    found.look()
-    return found
 
 
 def measured() -> Metrics:
@@ -29,14 +22,11 @@ def measured() -> Metrics:
     return made
 
 
-def test_totals_and_peers() -> None:
-    told = figures(list(measured()), health())
-    assert told["totals"] == {"instances": 4, "requests": 7, "received": 10, "sent": 5}
-    first, second = told["peers"]
+def test_the_totals_of_peers() -> None:
+    (first, second), more = peers(measured())
     assert (first["calling"], first["received"], first["failed"]) == ("MR", 10, 0)
     assert (second["calling"], second["requests"], second["failed"]) == (HOSTILE, 6, 2)
-    assert told["more"] == 0
-    assert told["alive"]
+    assert more == 0
 
 
 def test_many_peers_are_counted_and_the_busiest_are_shown() -> None:
@@ -44,19 +34,22 @@ def test_many_peers_are_counted_and_the_busiest_are_shown() -> None:
     received = made.counter("dicom_gateway_received_bytes_total", "", *PEER)
     for number in range(MOST_PEERS + 7):
         received.add(number, f"AE{number}", "GATEWAY")
-    told = figures(list(made), health())
-    assert (len(told["peers"]), told["more"]) == (MOST_PEERS, 7)
-    assert told["peers"][0]["calling"] == f"AE{MOST_PEERS + 6}"
+    rows, more = peers(made)
+    assert (len(rows), more) == (MOST_PEERS, 7)
+    assert rows[0]["calling"] == f"AE{MOST_PEERS + 6}"
+
+
+def test_delays_of_event_loops() -> None:
+    made = Metrics()
+    delays = made.histogram("dicom_gateway_event_loop_delay_seconds", "", "process")
+    for _ in range(100):
+        delays.observe(0.001, "acceptor-0")
+    told = loop_delays(made)["acceptor-0"]
+    assert 0.0005 < told["median"] == told["p99"] < 0.002
+    assert loop_delays(Metrics()) == {}
 
 
 def test_the_address_with_the_token_is_not_told() -> None:
     process = {"name": "web-0", "page": "http://127.0.0.1:1/?token=secret", "probes": "http://x/"}
-    told = figures([], health(workers=[{"name": "web", "processes": [process]}]))
-    assert "secret" not in str(told)
-    assert told["status"]["workers"][0]["processes"] == [{"name": "web-0"}]
-
-
-def test_every_file_of_the_page_is_there_and_has_no_markup_of_others() -> None:
-    assert {path.name for path in STATIC.iterdir()} == {*FILES, "index.html"}
-    script = (STATIC / "page.js").read_text()
-    assert not [word for word in ("innerHTML", "outerHTML", "document.write") if word in script]
+    told = without_addresses({"workers": [{"name": "web", "processes": [process]}]})
+    assert told["workers"][0]["processes"] == [{"name": "web-0"}]

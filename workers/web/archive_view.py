@@ -1,0 +1,134 @@
+"""What is in the archive, for the page: patients' studies, their series, and conflicts.
+
+The index is opened when somebody first looks, and is only read.
+"""
+
+from __future__ import annotations
+
+import threading
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from gateway.sdk import GatewayError
+from workers.archive.attributes import BY_KEYWORD, Level
+from workers.archive.index.search import COMPUTED, Query
+from workers.archive.matching import BadIdentifier, conditions
+from workers.archive.stored_text import readable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from workers.archive.index import Index
+    from workers.archive.matching import Condition
+
+PAGE = 50
+"""Rows of one answer."""
+FURTHEST = 1000
+"""Rows that can be paged through; a narrower search finds the others."""
+MOST_CONFLICTS = 100
+SHOWN = {
+    Level.STUDY: (
+        *("PatientName", "PatientID", "StudyDate", "StudyDescription", "AccessionNumber"),
+        "StudyInstanceUID",
+    ),
+    Level.SERIES: ("Modality", "SeriesNumber", "SeriesDescription", "SeriesInstanceUID"),
+    Level.IMAGE: ("InstanceNumber", "SOPClassUID", "SOPInstanceUID"),
+}
+COUNTED = {
+    Level.STUDY: (
+        *("ModalitiesInStudy", "NumberOfStudyRelatedSeries"),
+        "NumberOfStudyRelatedInstances",
+    ),
+    Level.SERIES: ("NumberOfSeriesRelatedInstances",),
+    Level.IMAGE: (),
+}
+SEARCHED = ("PatientName", "PatientID", "StudyDate", "AccessionNumber")
+_STARTS = frozenset({"PatientName", "PatientID", "AccessionNumber"})
+"""Attributes of which the beginning is enough."""
+
+
+class ArchiveView:
+    """Searches the index that `open_index` returns; `open_index` raises GatewayError."""
+
+    def __init__(self, open_index: Callable[[], Index]) -> None:
+        self._open_index = open_index
+        self._index: Index | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def index(self) -> Index:
+        """The open index; raises GatewayError."""
+        with self._lock:
+            if self._index is None:
+                self._index = self._open_index()
+            return self._index
+
+    def close(self) -> None:
+        """Close the index."""
+        with self._lock:
+            if self._index is not None:
+                self._index.close()
+                self._index = None
+
+    def studies(self, wanted: Mapping[str, str], skip: int = 0) -> dict[str, Any]:
+        """Return a page of the studies that match; `wanted` is by the keywords of `SEARCHED`."""
+        try:
+            found = tuple(_conditions(wanted))
+        except BadIdentifier as error:
+            return {"rows": [], "more": False, "error": str(error)}
+        return self._page(Level.STUDY, found, skip)
+
+    def series(self, study: str, skip: int = 0) -> dict[str, Any]:
+        """Return a page of the series of a study."""
+        return self._page(Level.SERIES, _named(Level.STUDY, "StudyInstanceUID", study), skip)
+
+    def instances(self, series: str, skip: int = 0) -> dict[str, Any]:
+        """Return a page of the instances of a series."""
+        return self._page(Level.IMAGE, _named(Level.SERIES, "SeriesInstanceUID", series), skip)
+
+    def conflicts(self) -> dict[str, Any]:
+        """Return the files that were set aside, and their number."""
+        try:
+            found = self.index.conflicts()
+        except GatewayError as error:
+            return {"rows": [], "total": 0, "error": str(error)}
+        rows = [
+            {"SOPInstanceUID": one.sop_instance_uid, "size": one.size, "received": one.received}
+            for one in found[:MOST_CONFLICTS]
+        ]
+        return {"rows": rows, "total": len(found)}
+
+    def _page(
+        self, level: Level, found: tuple[tuple[Level, Condition], ...], skip: int
+    ) -> dict[str, Any]:
+        names = (*SHOWN[level], *COUNTED[level])
+        query = Query(
+            level,
+            tuple(BY_KEYWORD[name] for name in SHOWN[level]),
+            tuple(COMPUTED[name] for name in COUNTED[level]),
+            found,
+        )
+        skip = min(max(skip, 0), FURTHEST)
+        try:
+            rows = list(islice(self.index.search(query), skip, skip + PAGE + 1))
+        except GatewayError as error:
+            return {"rows": [], "more": False, "error": str(error)}
+        told = [dict(zip(names, map(_plain, row), strict=True)) for row in rows[:PAGE]]
+        return {"rows": told, "more": len(rows) > PAGE and skip + PAGE <= FURTHEST}
+
+
+def _conditions(wanted: Mapping[str, str]) -> Iterator[tuple[Level, Condition]]:
+    for keyword in SEARCHED:
+        attribute, text = BY_KEYWORD[keyword], wanted.get(keyword, "").strip()
+        if text and keyword in _STARTS and "*" not in text:
+            text += "*"
+        for condition in conditions(attribute, text):
+            yield attribute.level, condition
+
+
+def _named(level: Level, keyword: str, uid: str) -> tuple[tuple[Level, Condition], ...]:
+    return tuple((level, condition) for condition in conditions(BY_KEYWORD[keyword], uid or "0"))
+
+
+def _plain(value: Any) -> Any:
+    return readable(value) if isinstance(value, str) else value

@@ -1,0 +1,81 @@
+// Studies, series and instances of the archive, with search; and files that were set aside.
+import { ask, badge, button, bytes, field, fill, made, table, theirs, whole } from "./common.js";
+
+const ROWS = 50;
+const LEVELS = {
+  studies: { title: "Studies", nothing: "No study matches.", key: "StudyInstanceUID", next: "series",
+    columns: [["Patient's name", "PatientName", "wide"], ["Patient ID", "PatientID"], ["Date", "StudyDate"],
+      ["Description", "StudyDescription", "wide"], ["Modalities", "ModalitiesInStudy"],
+      ["Series", "NumberOfStudyRelatedSeries", "number"], ["Instances", "NumberOfStudyRelatedInstances", "number"],
+      ["Accession number", "AccessionNumber"], ["Study Instance UID", "StudyInstanceUID", "uid"]] },
+  series: { title: "Series", nothing: "No series.", key: "SeriesInstanceUID", next: "instances",
+    columns: [["Modality", "Modality"], ["Number", "SeriesNumber", "number"], ["Description", "SeriesDescription", "wide"],
+      ["Instances", "NumberOfSeriesRelatedInstances", "number"], ["Series Instance UID", "SeriesInstanceUID", "uid"]] },
+  instances: { title: "Instances", nothing: "No instance.",
+    columns: [["Number", "InstanceNumber", "number"], ["SOP Class UID", "SOPClassUID", "uid"],
+      ["SOP Instance UID", "SOPInstanceUID", "uid"]] },
+};
+
+function date(text) {
+  return /^\d{8}$/.test(text) ? `${text.slice(0, 4)}-${text.slice(4, 6)}-${text.slice(6)}` : theirs(text);
+}
+
+function cell(row, [, keyword, kind], act) {
+  const value = row[keyword];
+  if (keyword === "StudyDate") return date(value || "");
+  if (keyword === "ModalitiesInStudy") return theirs((value || "").replaceAll("\\", ", "));
+  if (typeof value === "number") return whole(value);
+  return act && kind === "uid" ? button(theirs(value), act, "link") : theirs(value);
+}
+
+export function open(content) {
+  const storage = made("p", "", { className: "quiet" });
+  const inputs = { PatientName: "Patient's name", PatientID: "Patient ID", StudyDate: "Study date",
+    AccessionNumber: "Accession number" };
+  for (const [keyword, label] of Object.entries(inputs)) {
+    inputs[keyword] = { label, input: made("input", undefined, { type: "search", name: keyword,
+      placeholder: keyword === "StudyDate" ? "20260101-20261231" : "" }) };
+  }
+  const form = made("form", [...Object.values(inputs).map(({ label, input }) => field(label, input)),
+    made("button", "Search", { type: "submit" })]);
+  const places = { studies: made("section"), series: made("section"), instances: made("section") };
+  const conflicts = made("section");
+  fill(content, storage, form, ...Object.values(places), conflicts);
+
+  async function load(level, parameters, skip = 0) {
+    const { title, nothing, columns, key, next } = LEVELS[level];
+    const told = await ask(`/search/${level}`, { ...parameters, skip });
+    const list = table(title, columns.map(([name, , kind]) => [name, kind]), nothing);
+    list.update(told.rows.map((row) => columns.map((column) =>
+      cell(row, column, next && column[1] === key ? () => load(next, { uid: row[key] }) : null))));
+    const back = button("Previous", () => load(level, parameters, skip - ROWS));
+    const on = button("Next", () => load(level, parameters, skip + ROWS));
+    back.disabled = !skip;
+    on.disabled = !told.more;
+    fill(places[level], made("h2", title), told.error ? badge(told.error, "bad") : "", list.element,
+      skip || told.more ? made("div", [back, on], { className: "bar" }) : "");
+    if (level === "studies") fill(places.series);
+    if (level !== "instances") fill(places.instances);
+  }
+  const find = () => load("studies", Object.fromEntries(new FormData(form)));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    find();
+  });
+  find();
+  ask("/search/conflicts").then((told) => {
+    const list = table("Conflicts", [["SOP Instance UID", "uid"], ["Size", "number"], ["Received"]],
+      "No file was set aside.");
+    list.update(told.rows.map((row) => [theirs(row.SOPInstanceUID), bytes(row.size), theirs(row.received)]));
+    fill(conflicts, made("h2", "Conflicts"), made("p", "Other content that came for an instance that is stored; " +
+      `${whole(told.total)} files were set aside.`, { className: "quiet" }), list.element);
+  });
+
+  function show(told) {
+    const disk = told.disk || {};
+    const index = told.index || {};
+    storage.textContent = (disk.size ? `${bytes(disk.free)} of ${bytes(disk.size)} are free at ${disk.path}. ` : "") +
+      (index.place ? `Index: ${index.state}.` : "");
+  }
+  return { parameters: () => ({}), show };
+}
