@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 UNREAD = 256
 """Responses that may wait to be taken; beyond that nothing is read from the peer."""
 
-AT_ONCE = 128 * 1024
+AT_ONCE = 1024 * 1024
 """Bytes of a data set at most that leaves in one go, if there is room; longer ones take turns."""
 
 DATA_SET_LIMIT = 64 * 1024 * 1024

@@ -15,7 +15,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.association.errors import AssociationError, Released, SourceFailed
-from gateway.dimse.fragmenter import CHUNK, Fragmenter, fragment
+from gateway.dimse.fragmenter import CHUNK, Fragmenter, fragment, pieces
 from gateway.ul.fsm import State
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ Groups = Iterable[list[bytes]] | AsyncGenerator[list[bytes], None]
 """Groups of P-DATA-TF PDUs, each of about 1 MiB unless a part is longer."""
 
 
+UNCOPIED = 32 * 1024
+"""Bytes of a data set above which it is written from where it is, and not copied into PDUs."""
 _DATA_TRANSFER = State.Sta6
 
 
@@ -104,8 +106,12 @@ class Outbox:
         upper = engine.upper
         if upper.state is not _DATA_TRANSFER and upper.state is not State.Sta8:
             return False
-        pdus = list(fragment(context_id, command_set, data_set, upper.peer_max_length))
-        upper.send_pdata(pdus, self._loop.time())
+        limit = upper.peer_max_length
+        if data_set is not None and len(data_set) > UNCOPIED and not upper.is_traced:
+            upper.send_pieces(pieces(context_id, command_set, data_set, limit))
+        else:
+            pdus = list(fragment(context_id, command_set, data_set, limit))
+            upper.send_pdata(pdus, self._loop.time())
         return True
 
     async def send_message(

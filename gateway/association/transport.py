@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -32,6 +33,8 @@ WRITE_HIGH = 64 * 1024
 _OPEN = Closing.NO
 _TURN_ONLY = frozenset({"turn"})
 
+_MOST_PIECES = 1024
+"""What one call takes (IOV_MAX)."""
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 """Absent outside Linux: there the peer's Nagle algorithm may wait for a delayed acknowledgement."""
 
@@ -104,6 +107,8 @@ class Transport(asyncio.BufferedProtocol):
         self._alarm = Alarm(self._loop, self._deadline_passed)
         self._unread = Alarm(self._loop, user.not_read)
         self._socket: socket.socket | None = None
+        self._fd = -1
+        """Of the socket, where nothing lies between; -1: TLS, or not connected."""
         self._transport: asyncio.Transport | None = None
         self._pauses: set[str] = set()
         self._paused_at = 0.0
@@ -122,6 +127,8 @@ class Transport(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=WRITE_HIGH)
         self._socket = transport.get_extra_info("socket")
+        if self._socket is not None and transport.get_extra_info("sslcontext") is None:
+            self._fd = self._socket.fileno()
         self.remote = _address(transport.get_extra_info("peername"))
         self.local = _address(transport.get_extra_info("sockname"))
         if self._socket is not None and self._socket.family != socket.AF_UNIX:
@@ -177,6 +184,7 @@ class Transport(asyncio.BufferedProtocol):
         self._unread.stop()
         self._writable.set()
         self._transport = self._socket = None
+        self._fd = -1
         self._user.closed()
 
     def pause_writing(self) -> None:
@@ -207,15 +215,38 @@ class Transport(asyncio.BufferedProtocol):
         upper = self._upper
         output = upper.bytes_to_send()
         if output and self._transport is not None and not self._finished:
-            data = output[0] if len(output) == 1 else b"".join(output)
-            self.sent += len(data)
-            self._transport.write(data)
+            self._write(output)
         if upper.is_traced:
             self.trace()
         if upper.deadline is not self._alarm.deadline:
             self._alarm.set(upper.deadline)
         if upper.closing is not _OPEN:
             self._close(upper.closing)
+
+    def _write(self, output: list[bytes | memoryview]) -> None:
+        """Write what is there; what the socket takes at once is not joined before."""
+        transport = self._transport
+        assert transport is not None
+        is_open = self._fd >= 0 and not transport.is_closing()
+        if len(output) > 1 and is_open and not transport.get_write_buffer_size():
+            output = self._written_at_once(output)
+        if output:
+            data = output[0] if len(output) == 1 else b"".join(output)
+            self.sent += len(data)
+            transport.write(data)
+
+    def _written_at_once(self, output: list[bytes | memoryview]) -> list[bytes | memoryview]:
+        """Give the socket what it takes; return the rest."""
+        try:
+            written = os.writev(self._fd, output[:_MOST_PIECES])
+        except OSError:  # full, or the connection is gone: that is for asyncio to find out
+            return output
+        self.sent += written
+        for number, piece in enumerate(output):
+            if written < len(piece):
+                return [memoryview(piece)[written:], *output[number + 1 :]]
+            written -= len(piece)
+        return []
 
     def flush_soon(self) -> None:
         """Flush at the end of this turn of the loop, with whatever else is sent until then."""

@@ -49,6 +49,25 @@ def fragment(
     return _fragments(Fragmenter(context_id, command, max_length), data_set)
 
 
+def pieces(
+    context_id: int, command: bytes, data_set: bytes, max_length: int
+) -> list[bytes | memoryview]:
+    """Return what `fragment` returns joined together, in pieces: the data set is not copied.
+
+    Headers alternate with views of the data set.
+    """
+    fragmenter = Fragmenter(context_id, command, max_length)
+    found: list[bytes | memoryview] = list(fragmenter.commands())
+    view, begin = memoryview(data_set), 0
+    while True:
+        part = view[begin : begin + fragmenter.room]
+        begin += len(part)
+        is_last = begin == len(view)
+        found += fragmenter.headers(len(part), last=is_last), part
+        if is_last:
+            return found
+
+
 def _fragments(fragmenter: Fragmenter, data_set: Data | Iterable[Data] | None) -> Iterator[bytes]:
     if data_set is not None:
         if isinstance(data_set, bytes | bytearray | memoryview):
@@ -79,14 +98,14 @@ class Fragmenter:
         view = memoryview(data).cast("B") if isinstance(data, memoryview) else memoryview(data)
         if not len(view):
             return
-        yield from self._commands()
-        room = self._room()
+        yield from self.commands()
+        room = self.room
         offset = room - self._held
         if len(view) <= offset:
             self._hold(view)
             return
         yield self._data_pdu([*self._parts, view[:offset]], room, last=False)
-        self._parts, self._held, room = [], 0, self._room()
+        self._parts, self._held, room = [], 0, self.room
         while len(view) - offset > room:
             yield self._data_pdu([view[offset : offset + room]], room, last=False)
             offset += room
@@ -95,9 +114,9 @@ class Fragmenter:
     def finish(self, *, has_data_set: bool = True) -> Iterator[bytes]:
         """Yield the remaining PDUs, with the last fragment."""
         if not has_data_set:
-            yield from self._commands(alone=True)
+            yield from self.commands(alone=True)
             return
-        yield from self._commands()
+        yield from self.commands()
         yield self._data_pdu(self._parts, self._held, last=True)
         self._parts, self._held = [], 0
 
@@ -105,25 +124,36 @@ class Fragmenter:
         self._parts.append(view)
         self._held += len(view)
 
-    def _room(self) -> int:
-        """Return the bytes of data in the next PDU: an even number, at least two."""
+    @property
+    def room(self) -> int:
+        """The bytes of data that fit into the next PDU: an even number, at least two."""
         begun = len(self._command) + _PDV.size if self._command else 0
         return (self._limit - begun - _PDV.size) & ~1
 
-    def _commands(self, *, alone: bool = False) -> Iterator[bytes]:
+    def commands(self, *, alone: bool = False) -> Iterator[bytes]:
         """Yield PDUs of the command set, except for a rest that shares its PDU with data."""
         room = (self._limit - _PDV.size) & ~1
-        while self._command and (alone or self._room() <= 0):
+        while self._command and (alone or self.room <= 0):
             piece, self._command = self._command[:room], self._command[room:]
             header = _COMMAND if self._command else _COMMAND | _LAST
             yield self._pdu([self._item(len(piece), header), piece])
 
-    def _data_pdu(self, parts: list[memoryview], length: int, *, last: bool) -> bytes:
+    def headers(self, length: int, *, last: bool) -> bytes:
+        """Return what stands before that many bytes of data in the next PDU."""
+        before = self._before(length, last=last)
+        size = sum(map(len, before)) + length
+        return b"".join((_PDU.pack(4, size), *before))
+
+    def _before(self, length: int, *, last: bool) -> list[bytes | memoryview]:
+        """Return the header of the data's PDV, and the command set if it shares the PDU."""
         item = self._item(length, _LAST if last else 0)
         if not self._command:
-            return self._pdu([item, *parts])
+            return [item]
         command, self._command = self._command, memoryview(b"")
-        return self._pdu([self._item(len(command), _COMMAND | _LAST), command, item, *parts])
+        return [self._item(len(command), _COMMAND | _LAST), command, item]
+
+    def _data_pdu(self, parts: list[memoryview], length: int, *, last: bool) -> bytes:
+        return self._pdu([*self._before(length, last=last), *parts])
 
     def _item(self, length: int, header: int) -> bytes:
         return _PDV.pack(length + 2, self._context_id, header)

@@ -124,7 +124,7 @@ class UpperLayer:
         self._primitives: deque[p.Primitive] = deque()
         self.deliver: Callable[[p.Primitive], None] = self._primitives.append
         """Takes each indication or confirmation as it arises; by default a queue does."""
-        self._output: list[bytes] = []
+        self._output: list[bytes | memoryview] = []
         self.trace = trace
         self._records: list[Transition | p.PduTraced] = []
         if side is Side.ACCEPTOR:
@@ -203,7 +203,7 @@ class UpperLayer:
         if self.deadline is not None and now >= self.deadline:
             self._process(FsmEvent.Evt18, None, now)
 
-    def bytes_to_send(self) -> list[bytes]:
+    def bytes_to_send(self) -> list[bytes | memoryview]:
         """Return the bytes to write, in order, and forget them."""
         self.has_news = False
         output, self._output = self._output, []
@@ -246,6 +246,17 @@ class UpperLayer:
             for data in pdus:
                 self._record_transition(FsmEvent.Evt9, action, self.state)
                 self._record_pdu(data, sent=True)
+
+    def send_pieces(self, pieces: list[bytes | memoryview]) -> None:
+        """Send P-DATA-TF PDUs of which headers and data are pieces; only while nothing is traced.
+
+        Raises:
+            LocalProtocolError: the state is neither Sta6 nor Sta8.
+        """
+        if self.state is not _DATA_TRANSFER:
+            self._action(FsmEvent.Evt9)
+        self._output += pieces
+        self.has_news = True
 
     # Traces
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.dimse.assembler import Assembler, MessageEnded
-from gateway.dimse.fragmenter import CHUNK, Fragmenter, fragment
+from gateway.dimse.fragmenter import CHUNK, Fragmenter, fragment, pieces
 from gateway.dimse.message import CEchoRQ, CStoreRQ
 
 from .wire import pdvs, receive
@@ -123,3 +123,11 @@ def test_pushed_data():
 def test_each_max_length_is_obeyed_by_a_command_set_alone():
     for max_length in range(8, 2 * len(ECHO)):
         check(list(fragment(3, ECHO, None, max_length)), None, max_length)
+
+
+@pytest.mark.parametrize("max_length", LENGTHS)
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 100, 101, 1000, 40_000])
+def test_pieces_are_the_same_bytes(max_length, size):
+    data = bytes(i % 251 for i in range(size))
+    whole = b"".join(fragment(3, STORE, data, max_length))
+    assert b"".join(pieces(3, STORE, data, max_length)) == whole
