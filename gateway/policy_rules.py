@@ -34,6 +34,14 @@ if TYPE_CHECKING:
 
 ROLES = ("scu", "scp")
 
+DRAINED = "the gateway is drained: `dicom-gateway resume` lets new associations in again"
+"""Why a peer is rejected for now that the policy lets in."""
+
+
+def lacks_required(event: str) -> str:
+    """Return why a peer is rejected while no worker answers an event of `policy.require`."""
+    return f"no worker answers {event}, which policy.require names: start one"
+
 
 class RequestingPeer(NamedTuple):
     """What is known of a peer that requests an association."""

@@ -20,7 +20,7 @@ from gateway.events import (
     EVT_SOP_EXTENDED,
     EVT_USER_ID,
 )
-from gateway.policy_rules import RequestingPeer, decide
+from gateway.policy_rules import DRAINED, RequestingPeer, decide, lacks_required
 from gateway.ul.items import UserIdentityRQ
 from gateway.ul.negotiation import (
     LOCAL_LIMIT_EXCEEDED,
@@ -82,8 +82,7 @@ def turn_away(shared: Shared, request: AAssociateRQ, verdict: Verdict) -> Explai
     if shared.draining:
         return Explained(TEMPORARY_CONGESTION, "the gateway is stopping")
     if shared.drained:
-        text = "the gateway is drained: `dicom-gateway resume` lets new associations in again"
-        return Explained(TEMPORARY_CONGESTION, text)
+        return Explained(TEMPORARY_CONGESTION, DRAINED)
     return _by_rules(shared, request, verdict) or _by_state(shared, request)
 
 
@@ -124,7 +123,7 @@ def _lacks_worker(shared: Shared, request: AAssociateRQ) -> str:
     fabric, settings = shared.fabric, shared.settings
     for event in settings.policy.require:
         if not fabric.is_held(event):
-            return f"no worker answers {event}, which policy.require names: start one"
+            return lacks_required(event)
     for guard in _guards(request):
         if fabric.is_lost(guard.name):
             return f"the worker that answers {guard.name} is gone: see `dicom-gateway status`"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -41,15 +42,17 @@ def try_policy(  # noqa: PLR0913, PLR0917 - what is known of a peer
 ) -> None:
     """Say what would happen to an association request, and which rule decides.
 
-    No gateway need run. The sentence is the one that stands in the log and on the page if such a
-    peer comes. The exit status is 0 if the peer is let in with all SOP classes, and 1 if not.
+    No gateway need run; if one does, its state counts too. The sentence is the one that stands in
+    the log and on the page if such a peer comes. The exit status is 0 if the peer is let in with
+    all SOP classes, and 1 if not.
     """
     from gateway.policy_rules import RequestingPeer, decide
 
     settings = settings_of(config, data=data)
     title = settings.gateway.ae_title
     peer = RequestingPeer(calling, called or title, address, tls_subject, user)
-    verdict = decide(settings.policy, title, peer)
+    status = _status(settings)
+    verdict = _for_now(settings, status, decide(settings.policy, title, peer))
     print(verdict.sentence)
     is_refused = verdict.rejection is not None
     if verdict.rejection is not None:
@@ -60,7 +63,7 @@ def try_policy(  # noqa: PLR0913, PLR0917 - what is known of a peer
             text, is_accepted = _for_class(verdict, uid)
             is_refused = is_refused or not is_accepted
             print(text)
-        for text in _workers(settings, peer.has_identity):
+        for text in _workers(status, peer.has_identity):
             print(text)
     raise typer.Exit(1 if is_refused else 0)
 
@@ -78,14 +81,37 @@ def _for_class(verdict: Verdict, name: str) -> tuple[str, bool]:
     return f"{name_of(uid)}: permitted, as {roles}, if a worker serves it", True
 
 
-def _workers(settings: Settings, has_identity: bool) -> Iterator[str]:
-    """Yield which workers of the running gateway are asked besides."""
+def _status(settings: Settings) -> dict[str, Any] | None:
+    """Return the status of the gateway that runs; None if none does."""
     from gateway.errors import GatewayError
     from gateway.supervisor import ask_running
 
     try:
-        status = ask_running(Path(settings.gateway.data), "status")
+        return ask_running(Path(settings.gateway.data), "status")
     except GatewayError:
+        return None
+
+
+def _for_now(settings: Settings, status: dict[str, Any] | None, verdict: Verdict) -> Verdict:
+    """Return the verdict on a peer that comes at this moment."""
+    from gateway.policy_rules import DRAINED, lacks_required
+    from gateway.ul.negotiation import TEMPORARY_CONGESTION
+
+    if status is None:
+        return verdict
+    if status["drained"]:
+        return replace(verdict, sentence=DRAINED, rejection=TEMPORARY_CONGESTION)
+    held = {event for one in (*status["workers"], *status["others"]) for event in one["holds"]}
+    for event in settings.policy.require if verdict.rejection is None else ():
+        if event not in held:
+            text = lacks_required(event)
+            return replace(verdict, sentence=text, rejection=TEMPORARY_CONGESTION)
+    return verdict
+
+
+def _workers(status: dict[str, Any] | None, has_identity: bool) -> Iterator[str]:
+    """Yield which workers of the running gateway are asked besides."""
+    if status is None:
         yield "no gateway runs: workers that answer EVT_ASSOCIATE or EVT_USER_ID are not known"
         return
     for event in ["EVT_ASSOCIATE", *(["EVT_USER_ID"] if has_identity else [])]:
