@@ -53,6 +53,8 @@ class RequestingPeer(NamedTuple):
     """The subject of its certificate; empty: it has none."""
     has_identity: bool = False
     """It sent a user identity."""
+    has_plain_passcode: bool = False
+    """Its user identity has a passcode, and the connection is not TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,12 @@ def decide(settings: PolicySettings, ae_title: str, peer: RequestingPeer) -> Ver
         )
     if not settings.rules:
         return Verdict(f"{who} is let in: there are no rules in policy.rules")
+    if peer.has_plain_passcode and not settings.allow_plain_passwords:
+        return Verdict(
+            f"{who} sends a passcode without TLS, which others on the way can read: use TLS at the "
+            f"peer, or set policy.allow_plain_passwords = true",
+            rejection=USER_IDENTITY_FAILED,
+        )
     for number, rule in enumerate(settings.rules, 1):
         if not any(_unmet(rule, peer)):
             return _by_rule(rule, _title(number, rule), who, peer)

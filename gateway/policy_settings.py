@@ -46,6 +46,8 @@ class PolicySettings:
     """Calling AE titles to accept; empty: any. A filter, not authentication."""
     unrestricted: bool = False
     """Also accept unknown and private abstract syntaxes, for storage."""
+    allow_plain_passwords: bool = False
+    """With rules: let in who sends a passcode without TLS, which others on the way can read."""
     require: tuple[str, ...] = ()
     """Reject associations (2,3,1) while no worker is registered for these events."""
     rules: tuple[PolicyRule, ...] = ()

@@ -53,6 +53,9 @@ NOT_VERIFIED = (
 )
 _BY_WORKER = "the worker that answers EVT_ASSOCIATE rejected it: that worker decides"
 
+_PASSCODE = 2
+"""The user identity type of username and passcode."""
+
 _NOBODY = object()
 """No worker is bound to the event any more: the policy decides alone."""
 _NO_ANSWER = object()
@@ -67,12 +70,15 @@ class Explained(NamedTuple):
 
 def verdict_on(shared: Shared, engine: AssociationEngine, request: AAssociateRQ) -> Verdict:
     """Return what the configured policy says of a peer."""
+    identity = request.user_information.user_identity
+    kind = identity.type if isinstance(identity, UserIdentityRQ) else 0
     peer = RequestingPeer(
         request.calling_ae_title,
         request.called_ae_title,
         engine.transport.remote[0],
         engine.transport.tls_subject,
-        isinstance(request.user_information.user_identity, UserIdentityRQ),
+        kind > 0,
+        kind == _PASSCODE and not engine.transport.is_tls,
     )
     return decide(shared.settings.policy, shared.settings.ae_title, peer)
 

@@ -138,6 +138,11 @@ class Transport(asyncio.BufferedProtocol):
         self.flush()
 
     @property
+    def is_tls(self) -> bool:
+        transport = self._transport
+        return transport is not None and transport.get_extra_info("sslcontext") is not None
+
+    @property
     def tls_subject(self) -> str:
         """The subject of the peer's certificate, as `CN=CT1,O=Example`; empty: it has none."""
         transport = self._transport

@@ -37,6 +37,9 @@ def try_policy(  # noqa: PLR0913, PLR0917 - what is known of a peer
         str, typer.Option(metavar="SUBJECT", help='Subject of its certificate, as "CN=CT1".')
     ] = "",
     user: Annotated[bool, typer.Option("--user", help="It sends a user identity.")] = False,
+    passcode: Annotated[
+        bool, typer.Option("--plain-passcode", help="It sends a passcode, and no TLS.")
+    ] = False,
     data: DataOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -50,7 +53,9 @@ def try_policy(  # noqa: PLR0913, PLR0917 - what is known of a peer
 
     settings = settings_of(config, data=data)
     title = settings.gateway.ae_title
-    peer = RequestingPeer(calling, called or title, address, tls_subject, user)
+    peer = RequestingPeer(
+        calling, called or title, address, tls_subject, user or passcode, passcode
+    )
     status = _status(settings)
     verdict = _for_now(settings, status, decide(settings.policy, title, peer))
     print(verdict.sentence)

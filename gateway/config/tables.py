@@ -92,6 +92,7 @@ RULES: dict[type, dict[str, rules.Rule]] = {
             rules.is_ae_title, f"a list of AE titles, each {rules.AE_TITLE}"
         ),
         "unrestricted": rules.FLAG,
+        "allow_plain_passwords": rules.FLAG,
         "require": rules.texts(
             _is_intervention, "a list of intervention events, such as EVT_C_STORE"
         ),
