@@ -75,11 +75,11 @@ def _column(keyword: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", keyword).lower()
 
 
-def _attribute(keyword: str, level: Level) -> Attribute:
-    tag, vr, column = Tag(keyword), dictionary_VR(keyword), _column(keyword)
-    kind = _KINDS.get(vr, MatchingKind.TEXT)
+def attribute_of(keyword: str, tag: int, vr: str, level: Level = Level.PATIENT) -> Attribute:
+    """Return an attribute with the names that its columns have, or would have."""
+    column, kind = _column(keyword), _KINDS.get(vr, MatchingKind.TEXT)
     keys = tuple(f"{column}_key{n + 1}" for n in range(_KEYS.get(kind, 0)))
-    return Attribute(keyword, int(tag), vr, level, kind, column, keys or (column,))
+    return Attribute(keyword, tag, vr, level, kind, column, keys or (column,))
 
 
 _KINDS = {
@@ -111,7 +111,7 @@ _KEYWORDS = {
 }
 
 ATTRIBUTES = tuple(
-    _attribute(keyword, level)
+    attribute_of(keyword, int(Tag(keyword)), dictionary_VR(keyword), level)
     for level, keywords in _KEYWORDS.items()
     for keyword in keywords.split()
 )

@@ -30,8 +30,10 @@ _DATE_AND_TIME = re.compile(r"(\d{8})(\d[\d.]*)")
 class KeyTexts:
     """The keys of an identifier as text."""
 
-    def __init__(self, identifier: Dataset) -> None:
+    def __init__(self, identifier: Dataset, outer: KeyTexts | None = None) -> None:
+        """`outer`: the keys around those of a sequence's item, whose character sets hold there."""
         self._identifier = identifier
+        self._outer = outer
         self._sets: CharacterSets | None = None
 
     def tags(self) -> list[int]:
@@ -79,6 +81,8 @@ class KeyTexts:
         return text if is_text(text) else unread(raw)
 
     def _character_sets(self) -> CharacterSets:
+        if self._outer is not None and "SpecificCharacterSet" not in self._identifier:
+            return self._outer._character_sets()
         if self._sets is None:
             self._sets = declared_sets(self._identifier)
         return self._sets

@@ -1,0 +1,1 @@
+"""Modality worklist from the files of a folder (PS3.4 annex K)."""
