@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.datasets import Instance, NoContext, NotDicom, identify, select_context
-from gateway.datasets.instances import in_memory
+from gateway.datasets.instances import in_memory, read_part
 from gateway.errors import GatewayError
 from gateway.spool import Claim
 
@@ -54,21 +54,27 @@ def locate(
         }:
             for context in contexts:
                 if context.id == context_id and context.as_scu:
-                    instance = Instance(sop_class, sop_instance, context.transfer_syntax, 0)
-                    return context, _with_data(instance, payload, data)
+                    uids = sop_class, sop_instance, context.transfer_syntax
+                    return context, _described(uids, payload, data)
     raise Unsendable("the answer names no instance that can be sent")
 
 
-def _with_data(instance: Instance, payload: dict[str, Any], data: bytes | None) -> Instance:
-    """Return a described instance with its data set: the one in the answer, or part of a file."""
+def _described(uids: tuple[str, str, str], payload: dict[str, Any], data: bytes | None) -> Instance:
+    """Return an instance with the data set in its answer, or in part of a file.
+
+    A short one is read at once. If that fails, the error comes when it is sent.
+    """
+    if data is not None:
+        return Instance(*uids, len(data), data=data)
     match payload:
         case {"path": str(path), "offset": int(offset), "size": int(size)} if (
-            data is None and min(offset, size) >= 0 and "\0" not in path
+            min(offset, size) >= 0 and "\0" not in path
         ):
-            return replace(instance, size=size, path=Path(path), offset=offset)
-    if data is None:
-        raise Unsendable("the answer names no data set", instance.sop_instance_uid)
-    return replace(instance, size=len(data), data=data)
+            if size <= READ_AHEAD:
+                with suppress(OSError):
+                    return Instance(*uids, size, data=read_part(path, offset, size))
+            return Instance(*uids, size, Path(path), offset)
+    raise Unsendable("the answer names no data set", uids[1])
 
 
 def locate_all(
@@ -82,8 +88,7 @@ def locate_all(
         except Unsendable as error:
             found.append(error)
         else:
-            most = READ_AHEAD if "size" in answer.payload else SMALL
-            found.append((context, in_memory(instance, most)))
+            found.append((context, in_memory(instance, SMALL)))
     return found
 
 

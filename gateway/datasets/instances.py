@@ -13,7 +13,7 @@ import asyncio
 import os
 import stat
 from collections.abc import AsyncIterable, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -156,7 +156,8 @@ def in_memory(instance: Instance, most: int) -> Instance:
         data += b"\0" * instance.is_padded
     except OSError:
         return instance
-    return replace(instance, data=data, is_padded=False)
+    uids = instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid
+    return Instance(*uids, instance.size, instance.path, instance.offset, data)
 
 
 def identify(path: Path) -> Instance:

@@ -35,7 +35,7 @@ from gateway.dimse.command_elements import (
 from gateway.dimse.command_elements import CommandField as Cmd
 from gateway.dimse.command_set import DECODERS, LIMIT, split
 from gateway.dimse.errors import MessageError, RespondTo, abort
-from gateway.uid import MAX_LENGTH, VERIFICATION
+from gateway.uid import MAX_LENGTH, VERIFICATION, is_tolerable
 
 if TYPE_CHECKING:
     from gateway.errors import RemoteProtocolError
@@ -73,6 +73,21 @@ class CStoreRQ(Request, command=Cmd.C_STORE_RQ, data_set=DataSet.REQUIRED):
     move_originator_ae_title: str | None = None
     move_originator_message_id: int | None = None
 
+    def encode(self, has_data_set: bool = False) -> bytes:
+        """Return what `Message.encode` does; most of it is known from earlier ones."""
+        sop_class, instance = self.affected_sop_class_uid, self.affected_sop_instance_uid
+        message_id = self.message_id
+        is_usual = type(sop_class) is str and type(instance) is str and is_tolerable(instance)
+        if not is_usual or type(message_id) is not int or not 0 <= message_id <= _MOST:
+            return Request.encode(self, has_data_set)
+        rest = self.priority, self.move_originator_ae_title, self.move_originator_message_id
+        try:
+            before, between, after = _store_request(sop_class, len(instance), *rest, has_data_set)
+        except TypeError:  # a value that no element can have: that is told in one place
+            return Request.encode(self, has_data_set)
+        number = message_id.to_bytes(2, "little")
+        return b"".join((before, number, between, instance.encode("ascii"), after))
+
     def plain_response(self, status: int) -> bytes:
         """Return what `Request.plain_response` does; most of it is known from earlier ones."""
         sop_class, instance = self.affected_sop_class_uid, self.affected_sop_instance_uid
@@ -81,6 +96,29 @@ class CStoreRQ(Request, command=Cmd.C_STORE_RQ, data_set=DataSet.REQUIRED):
         before, between, after = _store_response(sop_class, status, len(instance))
         message_id = self.message_id.to_bytes(2, "little")
         return b"".join((before, message_id, between, instance.encode("ascii"), after))
+
+
+@lru_cache(256)
+def _store_request(
+    sop_class: str,
+    length: int,
+    priority: int,
+    title: str | None,
+    originator: int | None,
+    has_data_set: bool,
+) -> tuple[bytes, bytes, bytes]:
+    """Return a C-STORE-RQ without its message ID and its instance UID, which has that length."""
+    request = CStoreRQ(0, sop_class, "1" * length, priority, title, originator)
+    whole = Request.encode(request, has_data_set)
+    message_id = whole.index(_MESSAGE_ID) + len(_MESSAGE_ID)
+    header = Struct("<HHL").pack(0, 0x1000, length + length % 2)
+    uid = whole.index(header) + len(header)
+    return whole[:message_id], whole[message_id + 2 : uid], whole[uid + length :]
+
+
+_MOST = 0xFFFF
+_MESSAGE_ID = Struct("<HHL").pack(0, 0x0110, 2)
+"""The header of (0000,0110), Message ID."""
 
 
 @lru_cache(256)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.dimse.base import encode_message
 from gateway.dimse.command_elements import CommandField
 from gateway.dimse.command_set import LIMIT
 from gateway.dimse.command_set import decode as decode_set
@@ -539,3 +540,32 @@ def test_event_reports_carry_affected_uids():
 @pytest.mark.parametrize("status", [0x0000, 0xA700])
 def test_a_plain_response_is_the_response_with_nothing_but_a_status(request_, status) -> None:
     assert request_.plain_response(status) == request_.response(status).encode()
+
+
+@pytest.mark.parametrize("instance", ["1.2", "1.2.3", "1", "1" * 64, "1.02"])
+@pytest.mark.parametrize("originator", [(None, None), ("1", 7), ("MODALITY", 65535)])
+@pytest.mark.parametrize("message_id", [0, 1, 0x0110, 65535])
+def test_a_store_request_is_encoded_as_any_request(instance, originator, message_id):
+    request = CStoreRQ(message_id, "1.2.840.10008.5.1.4.1.1.2", instance, 1, *originator)
+    assert request.encode(True) == encode_message(request, request.command_field, True)
+    decoded = decode_message(request.encode(True))
+    assert decoded == request
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"message_id": 65536},
+        {"message_id": "1"},
+        {"affected_sop_instance_uid": "1..x"},
+        {"affected_sop_instance_uid": ""},
+        {"affected_sop_class_uid": "none"},
+        {"priority": [1]},
+        {"priority": "high"},
+        {"move_originator_ae_title": "\\"},
+    ],
+)
+def test_a_store_request_that_cannot_be_sent_is_refused(wrong):
+    request = replace(CStoreRQ(1, "1.2.3", "1.2.3.4"), **wrong)
+    with pytest.raises(LocalProtocolError):
+        request.encode(True)
