@@ -22,7 +22,7 @@ _MAX_PDU = 128 * 1024
 
 
 @contextmanager
-def _sources(folder: str) -> Iterator[None]:
+def sources(folder: str) -> Iterator[None]:
     """Let programs that are started import the gateway from another checkout, if one is given."""
     before = os.environ.get("PYTHONPATH")
     if folder:
@@ -38,7 +38,7 @@ def _sources(folder: str) -> Iterator[None]:
 @contextmanager
 def _gateway(folder: Path, port: int, checkout: str = "") -> Iterator[Running]:
     config = f'[destinations.HERE]\nhost = "127.0.0.1"\nport = {port}\n'
-    with _sources(checkout), gateway(folder, config) as running:
+    with sources(checkout), gateway(folder, config) as running:
         yield running
 
 

@@ -94,13 +94,15 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _services(options: argparse.Namespace) -> None:
-    chosen = options.services.split(",") if options.services else list(service_cost.SERVICES)
+    default = service_cost.SLICE if options.slice else tuple(service_cost.SERVICES)
+    chosen = options.services.split(",") if options.services else default
     if options.profile:
         service_cost.print_profiles(chosen)
         return
     callgrind.check()
     with scratch() as place:
         scale = callgrind.instructions_of_a_turn(place.path) / REFERENCE
+    scale *= service_cost.SLICE_ROOM if options.slice else 1
     if service_cost.print_costs(chosen, scale):
         sys.exit(1)
 

@@ -11,9 +11,11 @@ import pstats
 import signal
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.bench import callgrind, retrieve
+from tests.bench import callgrind, normalized, retrieve
+from tests.bench.archives import sources
 from tests.bench.profiled import child_profiled_to
 from tests.bench.rows import show
 from tests.bench.scratch import scratch
@@ -23,12 +25,14 @@ from tests.bench.wrapped import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from tests.bench.scratch import Scratch
 
 ACCEPTOR, QUERY, RETRIEVE = "acceptor-0", "query-0", "retrieve-0"
+NORMALIZED = f"{normalized.NAME}-0"
 _LINES = 45
+_FEW = 20
+_CHECKOUT = str(Path(__file__).parents[2])
 
 
 class Service(NamedTuple):
@@ -45,9 +49,32 @@ SERVICES = {
     "C-FIND": Service(QUERY, 1024, 500),
     "C-GET": Service(RETRIEVE, 8 * 1024, 500),
     "C-MOVE": Service(RETRIEVE, 8 * 1024, 500),
+    **dict.fromkeys(normalized.OPERATIONS, Service(NORMALIZED, 0, 300)),
 }
-BUDGETS: dict[tuple[str, str], int] = {}
+BUDGETS = {
+    ("C-ECHO", ACCEPTOR): 198_000,
+    ("C-FIND", ACCEPTOR): 64_000,
+    ("C-FIND", QUERY): 75_000,
+    ("C-GET", ACCEPTOR): 463_000,
+    ("C-GET", RETRIEVE): 164_000,
+    ("C-MOVE", ACCEPTOR): 150_000,
+    ("C-MOVE", RETRIEVE): 540_000,
+    ("N-GET", ACCEPTOR): 544_000,
+    ("N-GET", NORMALIZED): 257_000,
+    ("N-SET", ACCEPTOR): 583_000,
+    ("N-SET", NORMALIZED): 269_000,
+    ("N-ACTION", ACCEPTOR): 569_000,
+    ("N-ACTION", NORMALIZED): 260_000,
+    ("N-CREATE", ACCEPTOR): 580_000,
+    ("N-CREATE", NORMALIZED): 270_000,
+    ("N-DELETE", ACCEPTOR): 483_000,
+    ("N-DELETE", NORMALIZED): 243_000,
+}
 """Instructions at most, by the service and the process."""
+SLICE = ("C-FIND", "C-GET", "C-MOVE")
+"""What is counted in a slice."""
+SLICE_ROOM = 1.1
+"""What a slice may be above its budget: it matters how many answers come together."""
 
 
 def names_of(service: Service) -> list[str]:
@@ -62,6 +89,10 @@ def performing(name: str, address: tuple[str, int], place: Scratch) -> Iterator[
     if name == "C-ECHO":
         send(address, Plan(1, 100))
         yield lambda: _echo(address, service.count)
+        return
+    if name in normalized.OPERATIONS:
+        normalized.perform(address, name, _FEW, retrieve.LIMIT)
+        yield lambda: normalized.perform(address, name, service.count, retrieve.LIMIT)
         return
     study = retrieve.stored(server, place.prepared(service.size), service.count)
     with place.folder() as folder:
@@ -88,8 +119,11 @@ def costs(chosen: Sequence[str]) -> dict[tuple[str, str], float]:
         for name in chosen:
             service = SERVICES[name]
             with (
+                sources(_CHECKOUT),
                 place.folder() as folder,
-                callgrind.counting(folder, names_of(service), config=_config(destination)) as one,
+                callgrind.counting(
+                    folder, names_of(service), config=_config(name, destination)
+                ) as one,
                 performing(name, one.gateway.address, place) as perform,
                 one.counted() as totals,
             ):
@@ -99,9 +133,10 @@ def costs(chosen: Sequence[str]) -> dict[tuple[str, str], float]:
     return found
 
 
-def _config(destination: Running) -> str:
+def _config(name: str, destination: Running) -> str:
     host, port = destination.address
-    return f'[destinations.HERE]\nhost = "{host}"\nport = {port}\n'
+    here = f'[destinations.HERE]\nhost = "{host}"\nport = {port}\n'
+    return here + (normalized.CONFIG if name in normalized.OPERATIONS else "")
 
 
 def print_costs(chosen: Sequence[str], scale: float) -> bool:
@@ -123,10 +158,10 @@ def print_profiles(chosen: Sequence[str]) -> None:
     with scratch() as place, place.folder() as empty, sink("--discard")(empty) as destination:
         for name in chosen:
             names = names_of(SERVICES[name])
-            with place.folder() as folder:
+            with place.folder() as folder, sources(_CHECKOUT):
                 commands = {one: child_profiled_to(folder / f"{one}.profile") for one in names}
                 with (
-                    wrapped(folder, commands, _config(destination)) as gateway,
+                    wrapped(folder, commands, _config(name, destination)) as gateway,
                     performing(name, gateway.address, place) as perform,
                 ):
                     for pid in gateway.pids.values():

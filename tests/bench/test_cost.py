@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import cost, unlimited_child
+from tests.bench import cost, normalized, service_cost, unlimited_child
+from tests.bench.archives import sources
 from tests.bench.wrapped import wrapped
 from tests.conftest import short_folder
 from tests.peers import raw
@@ -44,3 +45,31 @@ def test_what_a_child_without_limits_replaces_is_there() -> None:
     done = subprocess.run([sys.executable, child, "-P", "-m", "this"], capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"Zen of Python" in done.stdout
+
+
+@pytest.mark.parametrize(("instructions", "is_over"), [(100.0, False), (100.1, True)])
+def test_a_service_above_its_scaled_budget_is_told(monkeypatch, capsys, instructions, is_over):
+    monkeypatch.setattr(service_cost, "costs", lambda chosen: {(chosen[0], "any-0"): instructions})
+    monkeypatch.setattr(service_cost, "BUDGETS", {("C-GET", "any-0"): 50})
+    assert service_cost.print_costs(["C-GET"], 2.0) is is_over
+    assert ("over" if is_over else "within") in capsys.readouterr().out
+
+
+def test_each_normalized_service_is_performed():
+    checkout = str(Path(__file__).parents[2])
+    with (
+        short_folder() as folder,
+        sources(checkout),
+        wrapped(folder, {}, normalized.CONFIG) as gateway,
+    ):
+        for name in normalized.OPERATIONS:
+            normalized.perform(gateway.address, name, 2, timeout=60)
+
+
+def test_each_service_has_budgets_for_its_processes():
+    counted = {
+        (name, process)
+        for name, service in service_cost.SERVICES.items()
+        for process in service_cost.names_of(service)
+    }
+    assert counted == service_cost.BUDGETS.keys()
