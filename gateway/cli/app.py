@@ -24,6 +24,7 @@ from gateway.cli import (
     serve,
     status,
     store,
+    top,
     try_policy,
     worker,
 )
@@ -99,7 +100,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-_OPERATION = (events, status, drain, resume, reload, config)
+_OPERATION = (events, status, top, drain, resume, reload, config)
 for _module in (serve, worker, echo, store, find, get, move, load, *_OPERATION):
     app.command(_module.__name__.rpartition(".")[2])(_module.command)
 app.add_typer(try_policy.command, name="policy")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import json
-import os
 import select
 import signal
 import sys
@@ -20,6 +19,7 @@ from gateway.cli.common import ConfigOption, DataOption, settings_of
 from gateway.cli.interrupt import discard_output
 from gateway.cli.notification_queue import ConnectionChange, NotificationQueue
 from gateway.cli.options import with_options
+from gateway.cli.watching import watcher
 from gateway.errors import ConfigError, FabricError
 from gateway.events import CATALOGUE, EVT_GAP, NOTIFICATIONS
 
@@ -122,24 +122,15 @@ class Tail:
 
     def run(self, topics: list[str], last: int) -> None:
         """Watch these topics; raises FabricError if no gateway runs, or when it has left."""
-        from gateway.fabric import Registration
-        from gateway.fabric.worker import Client
-        from gateway.supervisor import find_running
-        from gateway.supervisor.data_directory import not_running, run_directory
-
-        if find_running(self._data) is None:
-            raise FabricError(not_running(self._data))
-        client = Client(
-            run_directory(self._data),
-            Registration(NAME, 1, os.getpid(), 1),
-            settings=self._settings,
-            on_requests=lambda _: None,
+        client = watcher(
+            self._data,
+            self._settings,
+            NAME,
+            topics,
             on_notification=self._received,
             on_state=lambda state, detail: self._queue.put(ConnectionChange(state, detail)),
             history=last,
         )
-        for topic in topics:
-            client.subscribe(topic)
         began = time.time()
         client.start()
         try:

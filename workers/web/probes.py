@@ -13,7 +13,7 @@ from workers.web.exposition import encode
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from workers.web.collector import Collector
+    from gateway.collector import Collector
     from workers.web.health import Health
 
 PATHS = ("/livez", "/readyz", "/metrics")

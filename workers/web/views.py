@@ -13,9 +13,9 @@ from workers.web.figures import loop_delays, peers, without_addresses
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from gateway.collector import Collector
     from gateway.sdk import WorkerContext
     from workers.web.archive_view import ArchiveView
-    from workers.web.collector import Collector
     from workers.web.health import Health
     from workers.web.history import History
     from workers.web.rates import Rates

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.applications import Starlette
 
+from gateway.collector import Collector
 from gateway.sdk import ConfigError, GatewayError, Worker, evt
 from gateway.settings import TlsSettings, WebSettings, from_map
 from gateway.tls import load
@@ -20,7 +21,6 @@ from workers.web import probes
 from workers.web.access import Access, token_in
 from workers.web.application import Guarded
 from workers.web.archive_view import ArchiveView
-from workers.web.collector import Collector
 from workers.web.health import Health
 from workers.web.history import COLUMNS, History
 from workers.web.pages import Pages

@@ -13,12 +13,12 @@ export function open(content, look) {
     ...Array.from({ length: 13 }, (_, at) => made("option", `Sta${at + 1}`))]);
   const back = button("Previous", () => turn(-ROWS));
   const on = button("Next", () => turn(ROWS));
-  const list = table("Open associations", [["Calling AE title"], ["Called"], ["Address"], ["State"],
+  const list = table("Open associations", [[""], ["Calling AE title"], ["Called"], ["Address"], ["State"],
     ["Waits for", "wide"], ["For", "number"], ["Instances", "number"], ["Requests", "number"],
-    ["Received", "number"], ["Sent", "number"], [""]], "No association is open.");
+    ["Received", "number"], ["Sent", "number"]], "No association is open.");
   const detail = made("section");
-  fill(content, summary, drawing.element,
-    made("div", [field("Search", search), field("State", state), back, on], { className: "bar" }), list.element, detail);
+  fill(content, summary, drawing.element, detail,
+    made("div", [field("Search", search), field("State", state), back, on], { className: "bar" }), list.element);
   let skip = 0;
   let chosen = null;
   let trace = null;
@@ -59,9 +59,9 @@ export function open(content, look) {
     list.update(told.rows.map((row) => {
       const view = button(row.id === chosen ? "Shown" : "Show", () => choose(row));
       view.setAttribute("aria-label", `Show what passes over the association of ${row.calling || "a new peer"}`);
-      const cells = [theirs(row.calling, "not said yet"), theirs(row.called), `${row.address[0]}:${row.address[1]}`,
+      const cells = [view, theirs(row.calling, "not said yet"), theirs(row.called), `${row.address[0]}:${row.address[1]}`,
         row.state, row.waits_for, duration(row.seconds), whole(row.instances), whole(row.messages),
-        bytes(row.received), bytes(row.sent), view];
+        bytes(row.received), bytes(row.sent)];
       cells.chosen = row.id === chosen;
       cells.key = row.id;
       return cells;

@@ -11,16 +11,16 @@ const PLOTS = [
 ];
 
 function plot(place, series, format) {
-  const style = getComputedStyle(document.documentElement);
-  const color = (variable) => style.getPropertyValue(variable).trim();
+  const color = (variable) => () => getComputedStyle(document.documentElement).getPropertyValue(variable).trim();
   const axis = { stroke: color("--quiet"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false } };
+  const clock = (_, ticks) => ticks.map((tick) => moment(tick).slice(11, ticks[1] - ticks[0] < 60 ? 19 : 16));
   const lines = [["--lit", []], ["--warn", [6, 3]]];
   return new uPlot({
     width: place.clientWidth || 400, height: 170, cursor: { y: false },
     scales: { x: { time: true }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
-    axes: [{ ...axis, size: 28, values: (_, ticks) => ticks.map((tick) => moment(tick).slice(11, 16)) }, { ...axis, size: 70, values: (_, ticks) => ticks.map(format) }],
+    axes: [{ ...axis, size: 28, values: clock }, { ...axis, size: 70, values: (_, ticks) => ticks.map(format) }],
     series: [{ label: "at", value: (_, at) => (at ? moment(at).slice(11) : "–") }, ...series.map(([, label], at) => ({
-      label, stroke: color(lines[at][0]), dash: lines[at][1], width: 2,
+      label, stroke: color(lines[at][0]), dash: lines[at][1], width: 2, points: { show: false },
       value: (_, value) => (value === null || value === undefined ? "–" : format(value)) }))],
   }, [[], ...series.map(() => [])], place);
 }
@@ -55,6 +55,9 @@ export function open(content) {
   span.addEventListener("change", load);
   new ResizeObserver(() => drawn.forEach(({ chart, place }) =>
     chart.setSize({ width: place.clientWidth, height: 170 }))).observe(plots);
+  const again = () => drawn.forEach(({ chart }) => chart.redraw(false, true));
+  new MutationObserver(again).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
   load();
 
   function show(told) {

@@ -1,7 +1,7 @@
 """Totals over processes that come, go and start anew."""
 
+from gateway.collector import SILENCE, Collector
 from gateway.metrics import Distribution, Metrics
-from workers.web.collector import SILENCE, Collector
 
 
 class Clock:
