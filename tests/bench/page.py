@@ -154,12 +154,23 @@ def photograph(browser: Browser, name: str) -> None:
     """Write the screenshots of the page that is open."""
     FIGURES.mkdir(exist_ok=True)
     if name == "associations":
-        browser.run("document.querySelector('tbody button').click()")
+        follow_one_that_sends(browser)
     for size, (width, height) in SIZES.items():
         browser.show(width, height, dark=size == "dark")
         time.sleep(_SETTLED)
         (FIGURES / f"{name}-{size}.png").write_bytes(browser.screenshot())
     browser.show(*SIZES["light"])
+
+
+def follow_one_that_sends(browser: Browser) -> None:
+    """Choose an association that is under load, and wait until something has passed over it."""
+    browser.run(
+        "{ const field = document.querySelector('input[type=search]'); field.value = 'LOAD'; "
+        "field.dispatchEvent(new Event('input')) }"
+    )
+    browser.wait_for("document.querySelector('tbody tr').innerText.includes('LOAD')")
+    browser.run("document.querySelector('tbody button').click()")
+    browser.wait_for("document.querySelectorAll('.lanes li').length > 12")
 
 
 if __name__ == "__main__":

@@ -8,4 +8,5 @@ look, and `web_worker.py` serves it all over HTTP, in a thread beside the fabric
 each page (`views.py` makes its messages), and what an operator may change. Three things are kept on
 disk below the data directory, each bounded: `rates.py`, `history.py` and `senders.py`.
 `archive_view.py` reads the index. Everything that a page shows is asked for only while it is open.
+`figures/` has screenshots; `python -m tests.bench page --figures` makes them anew.
 """

@@ -44,7 +44,7 @@ export function open(content) {
 
   async function load(level, parameters, skip = 0) {
     const { title, nothing, columns, key, next } = LEVELS[level];
-    const told = await ask(`/search/${level}`, { ...parameters, skip });
+    const told = await ask(`search/${level}`, { ...parameters, skip });
     const list = table(title, columns.map(([name, , kind]) => [name, kind]), nothing);
     list.update(told.rows.map((row) => columns.map((column) =>
       cell(row, column, next && column[1] === key ? () => load(next, { uid: row[key] }) : null))));
@@ -63,7 +63,7 @@ export function open(content) {
     find();
   });
   find();
-  ask("/search/conflicts").then((told) => {
+  ask("search/conflicts").then((told) => {
     const list = table("Conflicts", [["SOP Instance UID", "uid"], ["Size", "number"], ["Received"]],
       "No file was set aside.");
     list.update(told.rows.map((row) => [theirs(row.SOPInstanceUID), bytes(row.size), theirs(row.received)]));

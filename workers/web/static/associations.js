@@ -40,7 +40,7 @@ export function open(content, look) {
       trace = timeline(row.acceptor, row.id);
       const abort = button("Abort this association", async () => {
         if (confirm(`Send an A-ABORT to ${row.calling}? What it is sending fails.`)) {
-          await post("/do/abort", { acceptor: row.acceptor, id: row.id });
+          await post("do/abort", { acceptor: row.acceptor, id: row.id });
         }
       }, "danger");
       fill(detail, made("h2", ["Association ", theirs(row.id), " of ", theirs(row.calling)]),

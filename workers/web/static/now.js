@@ -49,7 +49,7 @@ export function open(content) {
     }
   }
   async function load() {
-    points = await (await fetch(`/rates/${span.value}`)).json();
+    points = await (await fetch(`rates/${span.value}`)).json();
     draw();
   }
   span.addEventListener("change", load);

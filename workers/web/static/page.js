@@ -5,10 +5,11 @@ const PAGES = ["now", "associations", "history", "senders", "workers", "archive"
 const TITLES = { now: "Now", associations: "Associations", history: "History", senders: "Senders",
   workers: "Workers", archive: "Archive", health: "Health" };
 const byId = (id) => document.getElementById(id);
-const name = PAGES.includes(location.pathname.slice(1)) ? location.pathname.slice(1) : "now";
+const last = location.pathname.split("/").at(-1);
+const name = PAGES.includes(last) ? last : "now";
 
 fill(byId("pages"), PAGES.map((page) => {
-  const link = made("a", TITLES[page], { href: page === "now" ? "/" : `/${page}` });
+  const link = made("a", TITLES[page], { href: page === "now" ? "./" : page });
   if (page === name) link.setAttribute("aria-current", "page");
   return made("li", link);
 }));
@@ -48,7 +49,7 @@ function look() {
   source?.close();
   source = null;
   if (document.hidden) return;
-  source = new EventSource(`/live/${name}?${new URLSearchParams(view.parameters())}`);
+  source = new EventSource(`live/${name}?${new URLSearchParams(view.parameters())}`);
   source.onmessage = (message) => {
     const told = JSON.parse(message.data);
     frame(told);

@@ -24,7 +24,7 @@ export function timeline(acceptor, association) {
     .map((text) => made("span", text, { className: "head" })));
   const list = made("ol", head, { className: "lanes", tabIndex: 0, ariaLabel: "What passes over this association" });
   const said = made("p", "Waiting for something to pass over it.", { className: "quiet", role: "status" });
-  const source = new EventSource(`/trace/${encodeURIComponent(acceptor)}/${encodeURIComponent(association)}`);
+  const source = new EventSource(`trace/${encodeURIComponent(acceptor)}/${encodeURIComponent(association)}`);
   source.onmessage = (message) => {
     const told = JSON.parse(message.data);
     if (told.error || told.over) {

@@ -4,7 +4,7 @@ import { badge, button, fill, made, post, table, theirs, whole } from "./common.
 export function open(content) {
   const drain = button("Drain", () => {
     const text = "Reject new associations from now on? Open ones go on.";
-    if (isDrained || confirm(text)) post(isDrained ? "/do/resume" : "/do/drain");
+    if (isDrained || confirm(text)) post(isDrained ? "do/resume" : "do/drain");
   });
   let isDrained = false;
   const said = made("p", "", { className: "quiet", role: "status" });
