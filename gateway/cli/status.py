@@ -58,6 +58,8 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
     yield f"spool: {spool['ready']} for workers, {spool['quarantine']} in quarantine"
     if index:
         yield f"index {index['place']}: {index['state']}"
+        if number := index.get("conflicts"):
+            yield f"{number} instances set aside: `dicom-gateway archive conflicts ls`"
     for acceptor in status["acceptors"]:
         yield _process(acceptor)
     for worker in status["workers"]:

@@ -205,3 +205,25 @@ def test_an_archive_that_is_not_there(tmp_path):
     program = run_cli("archive", "reindex", "--data", tmp_path / "no")
     assert program.popen.returncode == 2
     assert "there is no archive" in program.err.text
+
+
+def test_ls_in_words_with_filters_and_paths(archive):
+    def ls(*options: str) -> list[str]:
+        return run_cli("archive", "ls", *options, "--data", archive.data).out.lines
+
+    head, study, last = ls()
+    assert head.split() == ["DATE", "MOD", "SERIES", "INSTANCES", "SIZE", "STUDY", "PATIENT"]
+    assert study.split()[1:4] == ["CT", "1", "10"]
+    assert " kB" in last
+    assert ls("--modality", "CT") == ls("--patient", "*") == [head, study, last]
+    nothing = ["0 studies, 0 instances, 0 B"]
+    assert ls("--modality", "MR") == ls("--patient", "nobody?") == nothing
+    paths = ls("--paths")
+    assert len(paths) == 10
+    assert str(archive.path(0)) in paths
+
+
+def test_rm_of_nothing_says_so(archive):
+    program = run_cli("archive", "rm", "9.9.9", "--data", archive.data)
+    assert program.popen.returncode == 1
+    assert program.err.lines == ["nothing in the archive has any of these UIDs"]

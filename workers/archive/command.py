@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import asdict
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.datasets.validation import disable_validation
-from workers.archive import upkeep
-from workers.archive.layout import FOLDER
-from workers.archive.opening import archive_settings, open_index
+from workers.archive import conflicts_command, upkeep
+from workers.archive.command_options import (
+    ConfigOption,
+    DataOption,
+    JsonOption,
+    locate,
+    print_json,
+    printable,
+)
 from workers.archive.patients import assign_study, patient_attributes
 from workers.archive.progress_rate import ProgressRate
 from workers.archive.reindex import Reindex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from rich.progress import Progress, TaskID
 
-    from gateway.settings import ArchiveSettings
     from workers.archive.index import Index, IndexEntry
     from workers.archive.index.records import StudySummary
 
@@ -34,50 +38,11 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-
-DataOption = Annotated[
-    str | None,
-    typer.Option(
-        "--data",
-        metavar="DIR",
-        help="Data directory of the gateway.",
-        show_default="./gateway-data",
-    ),
-]
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config", metavar="FILE", envvar="DICOM_GATEWAY_CONFIG", help="Configuration file (TOML)."
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
-
-
-@dataclass(frozen=True, slots=True)
-class ArchiveLocation:
-    """The archive that a command works on."""
-
-    data_dir: Path
-    settings: ArchiveSettings
-
-    @property
-    def root(self) -> Path:
-        return self.data_dir.absolute() / FOLDER
-
-    def open_index(self) -> Index:
-        return open_index(self.data_dir, self.settings)
-
-
-def _locate(context: typer.Context, config: Path | None, data: str | None) -> ArchiveLocation:
-    disable_validation()
-    settings = context.find_root().obj(config, data=data)
-    table = asdict(settings.archive)
-    table["holder"] = table["holder"] or settings.gateway.ae_title
-    return ArchiveLocation(Path(settings.gateway.data), archive_settings({"archive": table}))
+app.add_typer(conflicts_command.app, name="conflicts")
 
 
 @app.command("ls")
-def ls(
+def ls(  # noqa: PLR0913, PLR0917 - the options of a command
     context: typer.Context,
     data: DataOption = None,
     config: ConfigOption = None,
@@ -86,13 +51,33 @@ def ls(
         bool,
         typer.Option("--incomplete", help="List the instances without a study or series instead."),
     ] = False,
+    patient: Annotated[
+        str, typer.Option("--patient", metavar="ID", help="Of this Patient ID; with * and ?.")
+    ] = "*",
+    modality: Annotated[
+        str, typer.Option("--modality", metavar="CS", help="With series of this modality.")
+    ] = "",
+    paths: Annotated[
+        bool, typer.Option("--paths", help="List the files of the instances instead.")
+    ] = False,
 ) -> None:
     """List the studies, with their numbers of series and instances and their size."""
-    with _locate(context, config, data).open_index() as index:
+    archive = locate(context, config, data)
+    with archive.open_index() as index:
+        studies = (
+            study
+            for study in index.studies()
+            if fnmatchcase(study.patient_id, patient)
+            and (not modality or modality in study.modalities.split("\\"))
+        )
         if incomplete:
             _print_incomplete(index, as_json)
+        elif paths:
+            uids = [study.study_instance_uid for study in studies]
+            found = upkeep.matching(index, uids).values()
+            _print_paths(archive.root, found, as_json)
         else:
-            _print_studies(index.studies(), as_json)
+            _print_studies(studies, as_json)
 
 
 @app.command("mismatches")
@@ -103,7 +88,7 @@ def mismatches(
     as_json: JsonOption = False,
 ) -> None:
     """List the studies that have instances under several Patient IDs, a line for each ID."""
-    with _locate(context, config, data).open_index() as index:
+    with locate(context, config, data).open_index() as index:
         found = sorted(
             index.studies(mismatched=True), key=lambda s: (s.study_instance_uid, s.patient_id)
         )
@@ -136,14 +121,14 @@ def assign(  # noqa: PLR0913, PLR0917 - the arguments of a command
     """
     if undo == (patient is not None):
         raise typer.BadParameter("give either PATIENT or --undo")
-    archive = _locate(context, config, data)
+    archive = locate(context, config, data)
     with archive.open_index() as index:
         attributes = None if patient is None else patient_attributes(index, study, patient, name)
         number = assign_study(archive.root, index, study, attributes)
     if as_json:
-        _print_json({"event": "summary", "study": study, "instances": number})
+        print_json({"event": "summary", "study": study, "instances": number})
     else:
-        print(f"{number} instances of study {_printable(study)}")
+        print(f"{number} instances of study {printable(study)}")
     raise typer.Exit(0 if number else 1)
 
 
@@ -154,7 +139,7 @@ def _print_incomplete(index: Index, as_json: bool) -> None:
         if as_json:
             study, series = one.study_instance_uid, one.series_instance_uid
             uids = {"uid": uid, "sop_class_uid": sop_class, "study": study, "series": series}
-            _print_json({"event": "instance", **uids, "path": one.entry.path})
+            print_json({"event": "instance", **uids, "path": one.entry.path})
         else:
             above = " and ".join(
                 f"without a {name} Instance UID"
@@ -164,32 +149,53 @@ def _print_incomplete(index: Index, as_json: bool) -> None:
                 )
                 if not text
             )
-            print(f"{_printable(uid)}  {_printable(sop_class)}  {one.entry.path}  {above}")
+            print(f"{printable(uid)}  {printable(sop_class)}  {one.entry.path}  {above}")
     if as_json:
-        _print_json({"event": "summary", "instances": number})
+        print_json({"event": "summary", "instances": number})
     else:
         print(f"{number} incomplete instances")
+
+
+def _print_paths(root: Path, entries: Iterable[IndexEntry], as_json: bool) -> None:
+    for entry in entries:
+        path = str(root / entry.path)
+        if as_json:
+            print_json({"event": "instance", "uid": entry.sop_instance_uid, "path": path})
+        else:
+            print(path)
+
+
+def _size(number: int) -> str:
+    """Return a number of bytes in the unit that fits."""
+    amount, units = float(number), ["B", "kB", "MB", "GB", "TB"]
+    while amount >= 1000 and len(units) > 1:
+        amount, units = amount / 1000, units[1:]
+    return f"{amount:.0f} B" if units[0] == "B" else f"{amount:.1f} {units[0]}"
 
 
 def _print_studies(studies: Iterable[StudySummary], as_json: bool) -> None:
     total: Counter[str] = Counter()
     for study in studies:
+        if not as_json and not total:
+            print(
+                f"{'DATE':<8} {'MOD':<6} {'SERIES':>6} {'INSTANCES':>9} {'SIZE':>9}  STUDY  PATIENT"
+            )
         total.update(studies=1, instances=study.instances, size=study.size)
         if as_json:
-            _print_json({"event": "study", **asdict(study)})
+            print_json({"event": "study", **asdict(study)})
         else:
             date, modalities = study.study_date or "-", study.modalities or "-"
-            counts = f"{study.series:>4} series {study.instances:>7} instances"
-            size = f"{study.size / 1e6:>10.1f} MB"
-            name = _printable(f"{study.patient_id}  {study.patient_name}")
-            uid = _printable(study.study_instance_uid)
+            counts = f"{study.series:>6} {study.instances:>9}"
+            size = f"{_size(study.size):>9}"
+            name = printable(f"{study.patient_id}  {study.patient_name}")
+            uid = printable(study.study_instance_uid)
             print(f"{date:<8} {modalities:<6} {counts} {size}  {uid}  {name}")
     keys = ("studies", "instances", "size")
     if as_json:
-        _print_json({"event": "summary", **{key: total[key] for key in keys}})
+        print_json({"event": "summary", **{key: total[key] for key in keys}})
     else:
-        megabytes = total["size"] / 1e6
-        print(f"{total['studies']} studies, {total['instances']} instances, {megabytes:.1f} MB")
+        size = _size(total["size"])
+        print(f"{total['studies']} studies, {total['instances']} instances, {size}")
 
 
 @app.command("verify")
@@ -204,7 +210,7 @@ def verify(
     The exit status is 1 if a file is missing, damaged, not in the index or foreign, or if the index
     has other attributes than the files.
     """
-    archive = _locate(context, config, data)
+    archive = locate(context, config, data)
     checked = problems = size = 0
     with archive.open_index() as index, _progress(as_json) as progress:
         task = progress.add_task("verify", total=upkeep.count_files(archive.root))
@@ -215,18 +221,18 @@ def verify(
                 continue
             problems += 1
             if as_json:
-                _print_json({"event": "problem", **asdict(step.problem)})
+                print_json({"event": "problem", **asdict(step.problem)})
             else:
                 found = step.problem
-                uid = f" {_printable(found.sop_instance_uid)}" if found.sop_instance_uid else ""
+                uid = f" {printable(found.sop_instance_uid)}" if found.sop_instance_uid else ""
                 progress.console.print(
-                    f"{found.kind}: {_printable(found.path)}{uid}: {found.text}",
+                    f"{found.kind}: {printable(found.path)}{uid}: {found.text}",
                     markup=False,
                     highlight=False,
                     soft_wrap=True,
                 )
     if as_json:
-        _print_json({"event": "summary", "checked": checked, "problems": problems, "size": size})
+        print_json({"event": "summary", "checked": checked, "problems": problems, "size": size})
     else:
         print(f"{checked} checked, {size / 1e6:.1f} MB, {problems} problems")
     raise typer.Exit(1 if problems else 0)
@@ -252,7 +258,7 @@ def reindex(
     indexed: run it at each gateway that shares the index. The exit status is 1 if a file cannot be
     indexed.
     """
-    archive = _locate(context, config, data)
+    archive = locate(context, config, data)
     total = upkeep.count_files(archive.root)
     work = Reindex(archive.data_dir, archive.settings, processes=processes, anew=anew)
     rate = ProgressRate(total)
@@ -266,10 +272,10 @@ def reindex(
     numbers = {kind: len(paths) for kind, paths in kinds.items()}
     if as_json:
         extra = {"continued": work.continued, "rate": round(rate.rate, 1)}
-        _print_json({"event": "summary", **numbers, **extra})
+        print_json({"event": "summary", **numbers, **extra})
     for kind in ("damaged", "foreign"):
         for path in kinds[kind]:
-            print(f"{kind}: {_printable(path)}", file=sys.stderr)
+            print(f"{kind}: {printable(path)}", file=sys.stderr)
     if not as_json:
         counts = ", ".join(f"{numbers[k]} {k}" for k in ("indexed", "duplicates", "damaged"))
         before = f", {work.continued} before it was interrupted" if work.continued else ""
@@ -291,7 +297,7 @@ def rm(
     as_json: JsonOption = False,
 ) -> None:
     """Remove studies, series or instances. The exit status is 1 if nothing has any of the UIDs."""
-    archive = _locate(context, config, data)
+    archive = locate(context, config, data)
     holder = archive.settings.holder_of_files
     with archive.open_index() as index:
         found = [e for e in upkeep.matching(index, uids).values() if e.holder == holder]
@@ -301,10 +307,12 @@ def rm(
     _print_entries(found, as_json)
     if as_json:
         removed = 0 if dry_run else len(found)
-        _print_json({"event": "summary", "removed": removed, "found": len(found)})
+        print_json({"event": "summary", "removed": removed, "found": len(found)})
+    elif not found:
+        print("nothing in the archive has any of these UIDs", file=sys.stderr)
     else:
         done = "would be removed" if dry_run else "removed"
-        print(f"{len(found)} instances, {size / 1e6:.1f} MB {done}")
+        print(f"{len(found)} instances, {_size(size)} {done}")
     raise typer.Exit(0 if found else 1)
 
 
@@ -312,9 +320,9 @@ def _print_entries(entries: list[IndexEntry], as_json: bool) -> None:
     for entry in entries:
         uid = entry.sop_instance_uid
         if as_json:
-            _print_json({"event": "instance", "uid": uid, "path": entry.path})
+            print_json({"event": "instance", "uid": uid, "path": entry.path})
         else:
-            print(f"{_printable(uid)}  {entry.path}")
+            print(f"{printable(uid)}  {entry.path}")
 
 
 @contextmanager
@@ -334,12 +342,3 @@ def _progress(hidden: bool) -> Iterator[Progress]:
         disable=hidden or not console.is_terminal,
     ) as progress:
         yield progress
-
-
-def _print_json(values: dict[str, Any]) -> None:
-    print(json.dumps(values))
-
-
-def _printable(text: str) -> str:
-    """Return text of a peer without characters that control the terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)

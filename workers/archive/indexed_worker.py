@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.datasets.validation import disable_validation
 from gateway.settings import ArchiveSettings
@@ -74,7 +74,10 @@ class IndexedWorker:
                 context.troubles.pop(name, None)
         place = context.data_dir / FOLDER / INDEX if index.is_file else "PostgreSQL"
         state = self.trouble or failure or "ok"
-        context.facts["index"] = {"place": str(place), "state": state}
+        known: dict[str, Any] = {"place": str(place), "state": state}
+        if not failure:
+            known["conflicts"] = _conflicts(index)
+        context.facts["index"] = known
 
     def _leave_after_outage(self, index: Index, failure: str) -> None:
         now = time.monotonic()
@@ -90,6 +93,14 @@ class IndexedWorker:
         if self._index is not None:
             self._index.close()
             self._index = None
+
+
+def _conflicts(index: Index) -> int:
+    """Return how many instances were set aside; 0 if that cannot be read."""
+    try:
+        return index.conflict_count()
+    except IndexFailure:
+        return 0
 
 
 def _failure(index: Index) -> str:

@@ -134,3 +134,6 @@ class Health:
         if index := self.status.get("index"):
             up = metrics.gauge("dicom_gateway_index_up", "1 if the index can be used.")
             up.set(float(index.get("state") == "ok"))
+            metrics.gauge("dicom_gateway_conflicts", "Instances that were set aside.").set(
+                float(index.get("conflicts", 0))
+            )

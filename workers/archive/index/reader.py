@@ -198,6 +198,11 @@ class IndexReader(ABC):
             text = f"SELECT {updates.ENTRY} FROM conflict ORDER BY id"
             return [updates.entry_of(row) for row in execute(text).fetchall()]
 
+    def conflict_count(self) -> int:
+        """Return how many files were set aside."""
+        with self._reading() as execute:
+            return int(execute("SELECT count(*) FROM conflict").fetchone()[0])
+
     def conflicts_of(self, sop_instance_uid: str) -> list[IndexEntry]:
         """Return the files that were set aside under this UID."""
         with self._reading() as execute:

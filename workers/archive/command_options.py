@@ -1,0 +1,67 @@
+"""What the commands of `dicom-gateway archive` share: options, the archive, how they print."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.datasets.validation import disable_validation
+from workers.archive.layout import FOLDER
+from workers.archive.opening import archive_settings, open_index
+
+if TYPE_CHECKING:
+    from gateway.settings import ArchiveSettings
+    from workers.archive.index import Index
+
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="Data directory of the gateway.",
+        show_default="./gateway-data",
+    ),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", envvar="DICOM_GATEWAY_CONFIG", help="Configuration file (TOML)."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveLocation:
+    """The archive that a command works on."""
+
+    data_dir: Path
+    settings: ArchiveSettings
+
+    @property
+    def root(self) -> Path:
+        return self.data_dir.absolute() / FOLDER
+
+    def open_index(self) -> Index:
+        return open_index(self.data_dir, self.settings)
+
+
+def locate(context: typer.Context, config: Path | None, data: str | None) -> ArchiveLocation:
+    disable_validation()
+    settings = context.find_root().obj(config, data=data)
+    table = asdict(settings.archive)
+    table["holder"] = table["holder"] or settings.gateway.ae_title
+    return ArchiveLocation(Path(settings.gateway.data), archive_settings({"archive": table}))
+
+
+def print_json(values: dict[str, Any]) -> None:
+    print(json.dumps(values))
+
+
+def printable(text: str) -> str:
+    """Return text of a peer without characters that control the terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)

@@ -1,0 +1,124 @@
+"""Instances that were set aside, because other content is stored under their UID.
+
+To accept one makes it the instance, in place of the stored one; to drop one deletes it. In both
+the row is changed before a file is deleted, so that a crash leaves a file too many, which the next
+start of the storage worker finds, and never a row without its file.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from gateway.errors import GatewayError
+from workers.archive import layout
+from workers.archive.file_system import sync_folder
+from workers.archive.recovery import examine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from workers.archive.index import Index, IndexEntry
+
+LONGEST_VALUE = 64
+"""Characters of a value that are shown."""
+
+
+class Difference(NamedTuple):
+    """An element that is not the same in both; an empty text: it is not there."""
+
+    element: str
+    stored: str
+    aside: str
+
+
+def conflict_named(index: Index, holder: str, name: str) -> IndexEntry:
+    """Return the file that was set aside with this path, the end of its name, or this UID.
+
+    Raises GatewayError if there is none, or if there are several.
+    """
+    own = [entry for entry in index.conflicts() if entry.holder == holder]
+    found = [
+        entry
+        for entry in own
+        if name in (entry.path, entry.sop_instance_uid)
+        or (len(name) >= 4 and _stem(entry).endswith(name))
+    ]
+    if not found:
+        raise GatewayError(f"nothing was set aside as {name!r}: see `archive conflicts ls`")
+    if len(found) > 1:
+        names = ", ".join(label(entry) for entry in found)
+        raise GatewayError(f"{len(found)} were set aside as {name!r}: name one of {names}")
+    return found[0]
+
+
+def label(entry: IndexEntry) -> str:
+    """Return the short name of a file that was set aside."""
+    return _stem(entry)[-12:]
+
+
+def _stem(entry: IndexEntry) -> str:
+    return os.path.basename(entry.path).removesuffix(".dcm")
+
+
+def accept(root: Path, index: Index, conflict: IndexEntry) -> None:
+    """Make a file that was set aside the instance, and delete the one that is stored.
+
+    Raises GatewayError if the file cannot be read.
+    """
+    examined = examine(root, conflict.path, conflict.holder)
+    if examined.entry is None or examined.error or examined.entry.digest != conflict.digest:
+        why = examined.error or "its content has changed"
+        raise GatewayError(f"{conflict.path} cannot be accepted: {why}")
+    new = conflict.path.removeprefix(f"{layout.CONFLICTS}/")
+    target = root / new
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):  # an earlier attempt
+        os.link(root / conflict.path, target, follow_symlinks=False)
+    for folder in (target.parent, target.parent.parent, root):
+        sync_folder(folder)
+    before = index.find(conflict.sop_instance_uid)
+    index.add(examined.entry._replace(path=new), examined.texts, replace=True)
+    index.drop_conflict(conflict)
+    (root / conflict.path).unlink(missing_ok=True)
+    if before is not None and before.holder == conflict.holder and before.path != new:
+        (root / before.path).unlink(missing_ok=True)
+        index.deleted(before.holder, [before.path])
+
+
+def drop(root: Path, index: Index, conflict: IndexEntry) -> None:
+    """Delete a file that was set aside."""
+    index.drop_conflict(conflict)
+    (root / conflict.path).unlink(missing_ok=True)
+
+
+def differences(stored: Path, aside: Path) -> Iterator[Difference]:
+    """Yield the elements of the top level that differ between two files."""
+    from pydicom import dcmread
+
+    one, other = (dcmread(path, force=True) for path in (stored, aside))
+    for tag in sorted(one.keys() | other.keys()):
+        texts = [_text(data_set, tag) for data_set in (one, other)]
+        raw = [data_set.get_item(tag) for data_set in (one, other)]
+        if texts[0] == texts[1] and _bytes(raw[0]) == _bytes(raw[1]):
+            continue
+        keyword = (one.get(tag) or other.get(tag)).keyword or "private"
+        yield Difference(f"{tag} {keyword}", *texts)
+
+
+def _text(data_set: object, tag: int) -> str:
+    element = data_set.get(tag)  # type: ignore[attr-defined]
+    if element is None:
+        return ""
+    if element.VR == "SQ":
+        return f"{len(element.value)} items"
+    if isinstance(element.value, bytes):
+        return f"{len(element.value)} bytes"
+    text = str(element.value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
+
+
+def _bytes(element: object) -> object:
+    return getattr(element, "value", None)

@@ -1,0 +1,130 @@
+"""`dicom-gateway archive conflicts`: list, show, accept and drop what was set aside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workers.archive import conflicts
+from workers.archive.command_options import (
+    ConfigOption,
+    DataOption,
+    JsonOption,
+    locate,
+    print_json,
+    printable,
+)
+
+if TYPE_CHECKING:
+    from workers.archive.index import IndexEntry
+
+app = typer.Typer(
+    help="Instances that were set aside, because other content is stored under their UID.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+_Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="As `ls` shows it: the end of its name, its path, or a SOP Instance UID.",
+    ),
+]
+
+
+@app.command("ls")
+def ls(
+    context: typer.Context,
+    data: DataOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what was set aside, the oldest first."""
+    archive = locate(context, config, data)
+    with archive.open_index() as index:
+        found = [e for e in index.conflicts() if e.holder == archive.settings.holder_of_files]
+    if found and not as_json:
+        print(f"{'NAME':<12}  {'BYTES':>12}  SOP INSTANCE UID")
+    for entry in found:
+        _print(entry, as_json)
+    if as_json:
+        print_json({"event": "summary", "conflicts": len(found)})
+    else:
+        print(f"{len(found)} set aside")
+
+
+@app.command("show")
+def show(
+    context: typer.Context,
+    name: _Name,
+    data: DataOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how it differs from the instance that is stored, element by element."""
+    archive = locate(context, config, data)
+    with archive.open_index() as index:
+        entry = conflicts.conflict_named(index, archive.settings.holder_of_files, name)
+        stored = index.find(entry.sop_instance_uid)
+    _print(entry, as_json)
+    if stored is None:
+        print("nothing is stored under its UID any more: accept it, or drop it")
+        return
+    if not as_json:
+        print(f"stored: {archive.root / stored.path}\naside:  {archive.root / entry.path}")
+    for one in conflicts.differences(archive.root / stored.path, archive.root / entry.path):
+        if as_json:
+            print_json({"event": "difference", **one._asdict()})
+        else:
+            values = (printable(text) or "(absent)" for text in (one.stored, one.aside))
+            print(f"{one.element}: {' -> '.join(values)}")
+
+
+@app.command("accept")
+def accept(
+    context: typer.Context,
+    name: _Name,
+    data: DataOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make it the instance, and delete the one that is stored. The gateway may run."""
+    archive = locate(context, config, data)
+    with archive.open_index() as index:
+        entry = conflicts.conflict_named(index, archive.settings.holder_of_files, name)
+        conflicts.accept(archive.root, index, entry)
+    _done(entry, "accepted", as_json)
+
+
+@app.command("drop")
+def drop(
+    context: typer.Context,
+    name: _Name,
+    data: DataOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete it; the instance that is stored stays. The gateway may run."""
+    archive = locate(context, config, data)
+    with archive.open_index() as index:
+        entry = conflicts.conflict_named(index, archive.settings.holder_of_files, name)
+        conflicts.drop(archive.root, index, entry)
+    _done(entry, "dropped", as_json)
+
+
+def _print(entry: IndexEntry, as_json: bool) -> None:
+    name, uid = conflicts.label(entry), entry.sop_instance_uid
+    if as_json:
+        values = {"name": name, "uid": uid, "path": entry.path, "size": entry.size}
+        print_json({"event": "conflict", **values})
+    else:
+        print(f"{name:<12}  {entry.size:>12}  {printable(uid)}")
+
+
+def _done(entry: IndexEntry, what: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"event": "summary", "uid": entry.sop_instance_uid, "done": what})
+    else:
+        print(f"{printable(entry.sop_instance_uid)}: {what}")
