@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class History:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         database = sqlite3.connect(self._path, timeout=5.0)
         database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = OFF")
+        database.execute("PRAGMA synchronous = NORMAL")
         known = [row[1] for row in database.execute("PRAGMA table_info(ended)")]
         if known and known != ["id", *COLUMNS]:  # of another version
             database.execute("DROP TABLE ended")
@@ -119,6 +119,16 @@ class History:
         if text != self.trouble:
             log.error("%s", text)
         self.trouble = text
+        is_damaged = isinstance(error, sqlite3.DatabaseError)
+        if is_damaged and not isinstance(error, sqlite3.OperationalError):
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Set a damaged file aside: a history that begins now is better than none."""
+        with suppress(OSError):
+            self._path.replace(self._path.with_suffix(".damaged"))
+            for suffix in ("-wal", "-shm"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
 
 
 def _short(value: Any) -> str | int | float:

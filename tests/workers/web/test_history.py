@@ -72,3 +72,17 @@ def test_a_file_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     history.write()
     assert history.trouble.startswith("the history of associations: ")
     assert history.search() == []
+
+
+def test_a_damaged_file_is_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    path.write_bytes(b"not a database" * 1000)
+    history = History(path)
+    history.take(0.0, ended(1))
+    history.write()
+    assert "not a database" in history.trouble
+    history.take(1.0, ended(2))
+    history.write()
+    assert [row["calling"] for row in history.search()] == ["AE2"]
+    assert not history.trouble
+    assert path.with_suffix(".damaged").exists()
