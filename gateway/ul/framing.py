@@ -54,6 +54,8 @@ class _Mode(IntEnum):
 
 _HEADER, _DATA = _Mode.HEADER, _Mode.DATA
 _P_DATA_TF = PDataTF.kind
+_MORE_DATA = 0
+"""The message control header of a data set fragment that is not the last one (PS3.8 E.2)."""
 
 
 class Framer:
@@ -123,7 +125,9 @@ class Framer:
         """Return the next part of a PDV and the position after it, if its headers are complete.
 
         Nearly all data is read this way, without units and generators. Without a part, `receive`
-        must continue from the position. Both give the same parts, except where a chunk ends.
+        must continue from the position. Both give the same parts, except where a chunk ends, and
+        that whole PDVs of one data set become one part here: their data is moved together in the
+        view, if that can be written to.
         """
         if self._mode > _DATA or self._head or self.excerpt:
             return position, None
@@ -139,17 +143,18 @@ class Framer:
                 and not length > self.max_pdu > 0
                 and context_id in self.contexts
             ):
-                command, last = control & COMMAND != 0, control & LAST != 0
+                if control == _MORE_DATA:
+                    return self._joined(view, position + _BOTH_SIZE, stop, context_id)
                 data = view[position + _BOTH_SIZE : stop]
-                return stop, PDataPart(context_id, command, last, data)
+                return stop, PDataPart(
+                    context_id, control & COMMAND != 0, control & LAST != 0, data
+                )
         if not self._pdv_left:
             position = self._open_pdv(view, position)
         pdv_left, left = self._pdv_left, self._left
         if not pdv_left or 0 < left - pdv_left < HEADER_SIZE or position == end:
             return position, None
-        stop = position + pdv_left
-        if stop > end:
-            stop = end
+        stop = min(position + pdv_left, end)
         taken = stop - position
         self._pdv_left = pdv_left = pdv_left - taken
         self._left = left = left - taken
@@ -157,6 +162,33 @@ class Framer:
             self._mode = _HEADER
         last = self._last and not pdv_left
         return stop, PDataPart(self._context_id, self._command, last, view[position:stop])
+
+    def _joined(
+        self, view: memoryview, start: int, filled: int, context_id: int
+    ) -> tuple[int, PDataPart]:
+        """Return a part that begins at `start`, and the position after it.
+
+        The data of the PDVs that follow is moved to `filled` while they continue its data set and
+        fill their PDUs.
+        """
+        unpack, position, last = _BOTH.unpack_from, filled, False
+        end = 0 if view.readonly else len(view)
+        while not last and end - position >= _BOTH_SIZE:
+            kind, length, pdv_length, other_id, control = unpack(view, position)
+            begin, stop = position + _BOTH_SIZE, position + HEADER_SIZE + length
+            if (
+                kind != _P_DATA_TF
+                or not 2 < pdv_length == length - 4
+                or stop > end
+                or length > self.max_pdu > 0
+                or other_id != context_id
+                or control & COMMAND
+            ):
+                break
+            position, last = stop, control & LAST != 0
+            view[filled : filled + stop - begin] = view[begin:stop]
+            filled += stop - begin
+        return position, PDataPart(context_id, False, last, view[start:filled])
 
     def _open_pdv(self, view: memoryview, position: int) -> int:
         """Take the headers of a PDV item, and of the P-DATA-TF that it begins, and go past them.

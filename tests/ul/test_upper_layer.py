@@ -523,8 +523,27 @@ def test_the_short_way_of_p_data_gives_what_the_general_one_does(stream, sizes, 
 
     general = outcome([stream[n : n + 1] for n in range(len(stream))])
     assert outcome([stream]) == general
+    assert outcome([bytearray(stream)]) == general
     assert outcome([stream], Trace.PDUS) == general
     assert outcome(pieces_of(stream, sizes)) == general
+    assert outcome(bytearray(piece) for piece in pieces_of(stream, sizes)) == general
+
+
+def test_fragments_of_one_data_set_in_one_read_become_one_part():
+    """Where the read can be written to; the first of another message does not belong to them."""
+    first, *others = [s.p_data(s.pdv(3, control, data)) for control, data in FRAGMENTS]
+    association = s.established(Side.ACCEPTOR)
+    association.receive_data(bytearray(b"".join([first, *others])), 1.0)
+    found = read(association)
+    assert [(unit[2], unit[3]) for unit in found] == [
+        (True, b"command"),
+        (True, b"onetwothree"),
+        (True, b"next"),
+        (False, b"more"),
+    ]
+
+
+FRAGMENTS = [(3, b"command"), (0, b"one"), (0, b"two"), (2, b"three"), (3, b"next"), (0, b"more")]
 
 
 def pieces_of(stream, sizes):
