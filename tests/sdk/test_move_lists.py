@@ -7,6 +7,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittle
 
 from gateway.datasets.conversion import encoded_instance
 from gateway.fabric import Answer
+from gateway.sdk.move import store_queue
 from gateway.sdk.move.progress import TOGETHER, Progress
 from tests.peers import wire
 from tests.peers.scp import free_port
@@ -152,6 +153,24 @@ def test_several_associations_share_a_list(mover):
         assert 1 < len(them.titles) <= 3
     completed = [counters[0] for counters in pending(told)]
     assert completed == sorted(completed)
+
+
+def test_few_bytes_are_in_memory_however_long_the_list(mover, monkeypatch):
+    monkeypatch.setattr(store_queue, "MOST_BYTES", 1)
+    most = 0
+    put = store_queue.StoreQueue.put
+
+    def watched(queue, store):
+        nonlocal most
+        put(queue, store)
+        most = max(most, len(queue))
+
+    monkeypatch.setattr(store_queue.StoreQueue, "put", watched)
+    with scp() as them:
+        told = mover.move(them.address, 40, (0xFF00, some(*range(1, 41))))
+        assert told[-1][:2] == (0x0000, [40, 0, 0, None])
+        assert [uid for uid, _, _ in them.stored] == uids(*range(1, 41))
+    assert most == 1
 
 
 def answers(*numbers):

@@ -154,9 +154,10 @@ class StoreQueue:
                 self._waiting.clear()
             if not self._waiting:
                 return None
-            store = self._waiting.popleft()
+            was_full, store = self.is_full, self._waiting.popleft()
             self._bytes -= _bytes_of(store)
-            if len(self._waiting) == FEW or not self.is_full:
+            left = len(self._waiting)
+            if left == FEW or (left < FEW and was_full):  # else nobody waits, or not for this
                 self._changed.notify_all()
         return store
 
