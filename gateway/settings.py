@@ -207,6 +207,9 @@ class ArchiveSettings:
     """Connection string of a PostgreSQL index; empty: an SQLite file in the archive."""
     holder: str = ""
     """AE title from which peers retrieve these instances; empty: gateway.ae_title."""
+    fetch_address: str = ""
+    """HOST or HOST:PORT at which gateways that share one index fetch files from this one; empty:
+    the address from which it connects to the database, and the port that it listens on."""
     shared: bool = False
     """The gateways that share one index can read each other's files under the same paths."""
     guard: str = ""

@@ -46,7 +46,7 @@ class Finder(IndexedWorker):
             log.warning("association=%s C-FIND refused: %s", event.assoc_name, error)
             yield not_understood(error), None
             return
-        title, syntax = event.assoc.ae.ae_title, event.context.transfer_syntax
+        title, syntax = self._title(event), event.context.transfer_syntax
         write = MatchWriter(request, title, syntax).write
         pending = status.PENDING_WARNING if request.is_partial else status.PENDING
         try:
@@ -64,6 +64,15 @@ class Finder(IndexedWorker):
         app_info: dict[str, bytes] = getattr(event, "app_info")  # noqa: B009 - of this event alone
         return answers(self.settings, app_info)
 
+    def _title(self, event: Event) -> str:
+        """Return the AE title from which the peer can retrieve what matches.
+
+        Each of the gateways that share an index gives back everything, so it is the one that was
+        called: perhaps that of a balancer.
+        """
+        called = event.assoc.acceptor.ae_title if self.index.names_holders else ""
+        return called.strip() or event.assoc.ae.ae_title
+
     def _parse(self, event: Event) -> FindQuery:
         sop_class = str(event.request.AffectedSOPClassUID)
         agreed = Agreed.of(sop_class, event.assoc.acceptor.sop_class_extended)
@@ -72,7 +81,6 @@ class Finder(IndexedWorker):
             Model.of(sop_class),
             relational=agreed.relational,
             combined=agreed.combined,
-            with_holders=self.index.names_holders,
         )
 
 

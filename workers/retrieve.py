@@ -1,13 +1,13 @@
 """The retrieve worker: answers C-GET and C-MOVE with files of the archive (PS3.4 annex C).
 
 Data sets are sent byte for byte. If the peer accepts an uncompressed instance only in another
-uncompressed transfer syntax, it is converted; in any other case the sub-operation fails.
+uncompressed transfer syntax, it is converted; in any other case the sub-operation fails. Files of
+other gateways that share the index are fetched from there (`workers.archive.fetching`).
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,9 @@ from gateway.datasets import DatasetError, Instance, NoContext, select_context
 from gateway.datasets.conversion import convert
 from gateway.datasets.syntaxes import usable_syntaxes
 from gateway.sdk import GatewayError, Worker, evt, status, status_with_comment
+from workers.archive.attributes import Level
 from workers.archive.extended_negotiation import Agreed
+from workers.archive.fetching import Elsewhere, Fetcher, fetched_uids
 from workers.archive.identifier import (
     MODELS,
     Model,
@@ -26,6 +28,8 @@ from workers.archive.identifier import (
     retrieve_query,
 )
 from workers.archive.in_batches import in_batches
+from workers.archive.index.interface import one_of
+from workers.archive.index.search import Query
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.layout import FOLDER
 from workers.archive.matching import BadIdentifier
@@ -33,11 +37,10 @@ from workers.archive.patient_mismatch import publish_mismatch
 from workers.archive.present import defect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from gateway.sdk import Event
     from workers.archive.index import IndexEntry
-    from workers.archive.index.search import Query
 
 log = logging.getLogger("workers.retrieve")
 
@@ -47,12 +50,31 @@ worker = Worker("retrieve", concurrency=8)
 class Retriever(IndexedWorker):
     """The handlers of the retrieve worker."""
 
-    _root = Path()
+    def __init__(self, worker: Worker) -> None:
+        super().__init__(worker)
+        self._root = Path()
+        self._fetcher: Fetcher | None = None
 
     def start(self) -> None:
-        """Open the index."""
+        """Open the index, and get ready to fetch from the gateways that share it."""
         super().start()
-        self._root = worker.context.data_dir.absolute() / FOLDER
+        context, title = worker.context, self.settings.holder_of_files
+        self._root = context.data_dir.absolute() / FOLDER
+        if self.index.names_holders and not self.settings.shared:
+            self._fetcher = Fetcher(self.index, context.data_dir.absolute(), title, context.tls)
+
+    def stop(self) -> None:
+        """End the associations with other gateways, and close the index."""
+        if self._fetcher is not None:
+            self._fetcher.close()
+            self._fetcher = None
+        super().stop()
+
+    def look(self) -> None:
+        """Delete fetched files of long ago."""
+        super().look()
+        if self._fetcher is not None:
+            self._fetcher.sweep()
 
     def get(self, event: Event) -> Iterator[Any]:
         """Yield the number of instances, then each of them."""
@@ -75,16 +97,17 @@ class Retriever(IndexedWorker):
             expected = [(sop_class, syntax) for sop_class, syntax, _ in kinds]
             yield str(event.move_destination), {"expected": expected}
         yield sum(number for *_, number in kinds)
-        elsewhere: Counter[str] = Counter()
+        elsewhere = Elsewhere()
         for entries in in_batches(self.index.instances(query)):
             if event.is_cancelled:
                 yield status.CANCEL, None
                 return
-            elsewhere.update(one.holder for one in entries if self._is_elsewhere(one))
-            yield status.PENDING, [self._instance(event, one, converter) for one in entries]
-        if elsewhere:
+            found = self._found(event, entries, elsewhere)
+            pairs = zip(entries, found, strict=True)
+            yield status.PENDING, [self._fit(event, *pair, converter) for pair in pairs]
+        if elsewhere.why:
             # The failures are counted all the same: this success is only of what was asked for.
-            yield status_with_comment(status.SUCCESS, _held_by(elsewhere)), None
+            yield status_with_comment(status.SUCCESS, "; ".join(elsewhere.why)), None
 
     def _warn_of_patients(self, event: Event, query: Query) -> None:
         """Warn if a study is sent whose instances have several Patient IDs."""
@@ -100,6 +123,8 @@ class Retriever(IndexedWorker):
         return entry.holder != self.settings.holder_of_files and not self.settings.shared
 
     def _query(self, event: Event) -> Query:
+        if uids := fetched_uids(event.identifier):
+            return Query(Level.IMAGE, conditions=(one_of(Level.IMAGE, "sop_instance_uid", uids),))
         sop_class = str(event.request.AffectedSOPClassUID)
         agreed = Agreed.of(sop_class, event.assoc.acceptor.sop_class_extended)
         model, identifier = Model.of(sop_class), event.identifier
@@ -111,22 +136,40 @@ class Retriever(IndexedWorker):
                 raise
             return query
 
-    def _instance(
-        self, event: Event, entry: IndexEntry, converter: _Converter | None
+    def _own(self, event: Event, entry: IndexEntry) -> Instance | str:
+        """Return an instance whose file is here, or why it cannot be sent."""
+        path = self._root / entry.path
+        if why := defect(path, entry):
+            _publish_missing(event, entry, path)
+            return why
+        uids = entry.sop_class_uid, entry.sop_instance_uid, entry.transfer_syntax_uid
+        return Instance(*uids, entry.size, path, entry.start)
+
+    def _found(
+        self, event: Event, entries: list[IndexEntry], elsewhere: Elsewhere
+    ) -> list[Instance | str]:
+        """Return the instance of each entry, or why it cannot be sent."""
+        found: Mapping[str, Instance | str] = {}
+        if foreign := [one for one in entries if self._is_elsewhere(one)]:
+            if self._fetcher is None or fetched_uids(event.identifier):
+                found = {one.sop_instance_uid: f"the file is at {one.holder}" for one in foreign}
+            else:
+                found = self._fetcher.fetch(foreign, elsewhere.lent)
+            elsewhere.why |= dict.fromkeys(one for one in found.values() if isinstance(one, str))
+        return [found.get(one.sop_instance_uid) or self._own(event, one) for one in entries]
+
+    def _fit(
+        self,
+        event: Event,
+        entry: IndexEntry,
+        found: Instance | str,
+        converter: _Converter | None,
     ) -> Instance | Dataset:
         """Return what to send; a data set with only its UID makes the sub-operation fail."""
-        path = self._root / entry.path
-        if self._is_elsewhere(entry):
-            why = f"the file is at {entry.holder}, and archive.shared is false"
-        elif why := defect(path, entry):
-            _publish_missing(event, entry, path)
-        else:
-            syntax = entry.transfer_syntax_uid
-            uids = entry.sop_class_uid, entry.sop_instance_uid, syntax
-            instance = Instance(*uids, entry.size, path, entry.start)
-            return instance if converter is None else converter.fit(instance)
-        log.error("association=%s sub-operation failed: %s", event.assoc_name, why)
-        return _failed(entry.sop_instance_uid)
+        if isinstance(found, str):
+            log.error("association=%s sub-operation failed: %s", event.assoc_name, found)
+            return _failed(entry.sop_instance_uid)
+        return found if converter is None else converter.fit(found)
 
 
 def _failure(event: Event, error: BadIdentifier | GatewayError) -> Dataset:
@@ -170,12 +213,6 @@ class _Converter:
         except NoContext:
             return syntax  # the acceptor reports why it cannot be sent
         return context.transfer_syntax
-
-
-def _held_by(holders: Counter[str]) -> str:
-    """Return an Error Comment: the AE titles from which the peer can retrieve the rest."""
-    held = ", ".join(f"{holder} ({number})" for holder, number in holders.most_common())
-    return f"Not here but at {held}"
 
 
 def _publish_missing(event: Event, entry: IndexEntry, path: Path) -> None:

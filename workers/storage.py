@@ -21,6 +21,7 @@ from workers.archive import Archive
 from workers.archive.arrival import Arrival, Taken
 from workers.archive.completeness import Incomplete
 from workers.archive.file_system import is_full, not_writable
+from workers.archive.gateways import SharedIndexMember
 from workers.archive.index import IndexFailure, SqliteIndex
 from workers.archive.indexed_worker import IndexedWorker, describe
 from workers.archive.intake import Intake, Mismatch, PatientMismatch
@@ -64,6 +65,7 @@ class Storage(IndexedWorker):
         self._intake: Intake | None = None
         self._storing = threading.BoundedSemaphore(_CALLS)
         self._is_reconciled = False
+        self._membership: SharedIndexMember | None = None
 
     @property
     def archive(self) -> Archive:
@@ -84,6 +86,9 @@ class Storage(IndexedWorker):
         super().start()
         context = worker.context
         try:
+            if self.index.names_holders:
+                self._membership = SharedIndexMember(self.index, self.settings, context)
+                self._membership.enter()
             self._archive = archive = Archive(context.data_dir / "archive", context.durable)
             self._is_reconciled = self._reconcile()
         except BaseException:
@@ -100,7 +105,7 @@ class Storage(IndexedWorker):
         if self._archive is not None:
             self._archive.close()
         super().stop()
-        self._archive = self._intake = None
+        self._archive = self._intake = self._membership = None
 
     def store(self, events: list[Event]) -> list[int | Dataset | Exception]:
         """Store and index the instances; return a status for each.
@@ -111,6 +116,12 @@ class Storage(IndexedWorker):
             if (trouble := self.trouble or self._unreconciled()) != "":
                 return [_failure(status.OUT_OF_RESOURCES, event, trouble) for event in events]
             return self._store(events)
+
+    def look(self) -> None:
+        """Let the gateways that share the index know that this one is alive."""
+        super().look()
+        if self._membership is not None:
+            self._membership.beat()
 
     def mend(self) -> None:
         """Write the index anew after its file was deleted; nothing is stored from then on."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gateway import control_client
 from gateway.errors import GatewayError
 from gateway.metrics import Metrics
+from gateway.tls_settings import TlsSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,9 @@ class WorkerContext:
     every watcher of EVT_METRICS, such as the stock worker `web`, gets them too."""
     destination: Callable[[str], Destination | None] = _unknown
     """Returns the entry of `[destinations]` with an AE title, as the configuration is now."""
+
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    """The `[tls]` table of the gateway."""
 
     associations: OpenAssociations | None = None
     """The open associations; None in a worker that runs without a gateway."""

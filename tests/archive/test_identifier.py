@@ -41,7 +41,7 @@ def identifier(level: str | None = "STUDY", **keys) -> Dataset:
 
 
 def find(made: Dataset, model: Model = STUDY, *, relational: bool = False):
-    return find_query(made, model, relational=relational, with_holders=False)
+    return find_query(made, model, relational=relational)
 
 
 @pytest.mark.parametrize(

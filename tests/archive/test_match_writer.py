@@ -28,12 +28,12 @@ TEXTS = [value for _, value, _ in (*SINGLE, *EXTENDED, *STAND_ALONE)]
 ODD = st.one_of(st.binary(max_size=20), st.sampled_from(TEXTS), st.none())
 
 
-def everything(*, with_holders: bool = False) -> FindQuery:
+def everything() -> FindQuery:
     asked = Dataset()
     asked.QueryRetrieveLevel = "IMAGE"
     for attribute in ATTRIBUTES:
         setattr(asked, attribute.keyword, None)
-    return find_query(asked, MODEL, relational=True, with_holders=with_holders)
+    return find_query(asked, MODEL, relational=True)
 
 
 def written(request: FindQuery, texts: Mapping[str, str | None], *more: str) -> dict[int, bytes]:
@@ -78,12 +78,6 @@ def test_any_record(sets, values):
             text = decode(expected, declared, is_name=is_name)
             assert decode(value, answered, is_name=is_name) == text.rstrip("\0 ").lstrip(" ")
             assert b"\x1b" not in value
-
-
-def test_the_holders_of_a_shared_archive():
-    request = everything(with_holders=True)
-    assert written(request, {}, "ONE\\TWO")[TITLE] == b"ONE\\TWO "
-    assert written(request, {}, "")[TITLE] == b""
 
 
 @pytest.mark.parametrize("text", ["70000", "-1", "many", "1\\x", "\uef01"])

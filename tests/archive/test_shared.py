@@ -11,9 +11,10 @@ from pynetdicom.presentation import build_role
 
 from gateway.uid import KEYWORDS
 from tests.interop.test_archive import answered
-from tests.peers import instances, wire
+from tests.peers import instances, procfs, wire
 from tests.peers.process import run_cli
 from tests.peers.sender import store_all
+from workers.archive.fetching import fetch_identifier
 
 FIND = KEYWORDS["StudyRootQueryRetrieveInformationModelFind"]
 GET = KEYWORDS["StudyRootQueryRetrieveInformationModelGet"]
@@ -31,7 +32,7 @@ def query(one: instances.Instance) -> Dataset:
 
 
 def found(gateway, one: instances.Instance) -> str:
-    """Return which gateway has it, by this gateway's answer."""
+    """Return from where the peer can retrieve it, by this gateway's answer."""
     ae = AE()
     ae.add_requested_context(FIND)
     assoc = ae.associate(*gateway.address)
@@ -42,7 +43,7 @@ def found(gateway, one: instances.Instance) -> str:
     return match.RetrieveAETitle
 
 
-def get(gateway, one: instances.Instance) -> tuple[int, list, Dataset | None]:
+def get(gateway, one: instances.Instance, asked=None) -> tuple[int, list, Dataset | None]:
     got = []
     ae = AE()
     ae.add_requested_context(GET)
@@ -50,33 +51,58 @@ def get(gateway, one: instances.Instance) -> tuple[int, list, Dataset | None]:
     handlers = [(evt.EVT_C_STORE, lambda event: got.append(event.dataset) or 0x0000)]
     role = [build_role(wire.CT, scp_role=True)]
     assoc = ae.associate(*gateway.address, ext_neg=role, evt_handlers=handlers)
-    *_, (final, identifier) = assoc.send_c_get(query(one), GET)
+    identifier = query(one) if asked is None else asked([one.uid])
+    *_, (final, identifier) = assoc.send_c_get(identifier, GET)
     assoc.release()
     return final.Status, got, identifier
 
 
-def test_they_answer_each_others_queries(postgres_schema, start_gateway):
+def get_when_alive(gateway, one: instances.Instance) -> list[Dataset]:
+    """Retrieve an instance of a gateway that has said where it is within a second or two."""
+    status, got, _ = procfs.until(
+        lambda: (done := get(gateway, one))[0] == 0x0000 and done, what="a retrieved instance"
+    )
+    assert status == 0x0000
+    return got
+
+
+def test_each_gives_back_what_the_other_one_has(postgres_schema, start_gateway):
+    import psycopg
+
     config = f'[archive]\ndsn = "{postgres_schema}"\n'
     gateways = {title: start_gateway(config, "--ae-title", title) for title in ("ONE", "TWO")}
     stored = {title: instances.make() for title in gateways}
     for title, one in stored.items():
         assert store_all(gateways[title].address, [one]).failed == {}
-    for holder, one in stored.items():
+    for one in stored.values():
         for gateway in gateways.values():
-            assert found(gateway, one) == holder
-    status, got, _ = get(gateways["ONE"], stored["ONE"])
-    assert (status, len(got)) == (0x0000, 1)
-    status, got, identifier = get(gateways["ONE"], stored["TWO"])
-    assert (status, got) == (0xA702, [])
-    assert identifier.FailedSOPInstanceUIDList == stored["TWO"].uid
-    gateways["ONE"].program.err.wait_for("the file is at TWO, and archive.shared is false")
+            assert found(gateway, one) == "ANY-SCP"  # as it was called
+            (got,) = get_when_alive(gateway, one)
+            assert got == dcmread(BytesIO(one.part10()))
     # the same instance again at the other one is a success, and still one copy
     assert store_all(gateways["TWO"].address, [stored["ONE"]]).failed == {}
-    assert found(gateways["TWO"], stored["ONE"]) == "ONE"
+    # a fetch is answered from own files only
+    status, got, identifier = get(gateways["ONE"], stored["TWO"], fetch_identifier)
+    assert (status, got) == (0xA702, [])
+    assert identifier.FailedSOPInstanceUIDList == stored["TWO"].uid
+    gateways["ONE"].program.err.wait_for("sub-operation failed: the file is at TWO")
+    status, got, _ = get(gateways["TWO"], stored["TWO"], fetch_identifier)
+    assert (status, len(got)) == (0x0000, 1)
     for gateway in gateways.values():
         options = "--data", gateway.data, "--config", gateway.folder / "gateway.toml"
         program = run_cli("archive", "verify", *options)
         assert program.popen.returncode in (0, 1), program.report()
+    # what is not as the index describes it is not passed on
+    with psycopg.connect(postgres_schema, autocommit=True) as connection:
+        connection.execute("UPDATE instance SET digest = 'other' WHERE holder = 'TWO'")
+    status, got, _ = get(gateways["ONE"], stored["TWO"])
+    assert (status, got) == (0xA702, [])
+    gateways["ONE"].program.err.wait_for("TWO did not send the file as the index describes it")
+    # one that is down is named
+    gateways["TWO"].stop()
+    status, got, _ = get(gateways["ONE"], stored["TWO"])
+    assert (status, got) == (0xA702, [])
+    gateways["ONE"].program.err.wait_for("the file cannot be fetched: TWO at 127.0.0.1:")
 
 
 def test_a_database_that_is_not_there(start_gateway, tmp_path):

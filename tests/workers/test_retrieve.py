@@ -262,7 +262,7 @@ def test_the_response_says_where_the_rest_is(worker, event, request_, monkeypatc
     asked = SimulatedRequest(event, request_, request_.affected_sop_class_uid)
     routes = testing.simulated_retrieval.SimulatedRoutes(testing.Peer(), THERE)
     answer = asked.answers(worker, (), testing.Peer(), asked.encode(STUDY), routes=routes)[-1]
-    assert answer.payload["elements"]["ErrorComment"] == "Not here but at OTHER (2), FAR (1)"
+    assert answer.payload["elements"]["ErrorComment"] == "the file is at OTHER; the file is at FAR"
 
 
 def test_a_compressed_instance_that_the_peer_does_not_take(holdings):

@@ -109,7 +109,6 @@ def find_query(
     *,
     relational: bool = False,
     combined: bool = False,
-    with_holders: bool = False,
 ) -> FindQuery:
     """Return the query of a C-FIND; raises BadIdentifier.
 
@@ -135,7 +134,7 @@ def find_query(
     if combined:
         _combine(texts, found)
     wanted = tuple((one.level, condition) for one, each in found.items() for condition in each)
-    query = Query(level, tuple(attributes), tuple(computed), wanted, modalities, with_holders)
+    query = Query(level, tuple(attributes), tuple(computed), wanted, modalities)
     keywords = (*(a.keyword for a in attributes), *(c.keyword for c in computed))
     extra = {k for k in ("RetrieveAETitle", "InstanceAvailability") if k in identifier}
     if (

@@ -48,9 +48,9 @@ class IndexedWorker:
         self.settings = archive_settings(context.options)
         self._index = index = open_index(context.data_dir, self.settings, durable=context.durable)
         self._watch = ArchiveWatch(context.data_dir, index, self.mend)
-        self._watch.on_look = self._tell
+        self._watch.on_look = self.look
         self._watch.start()
-        self._tell()
+        self.look()
         index.patience = OUTAGE
 
     mend: Callable[[], None] | None = None
@@ -61,7 +61,7 @@ class IndexedWorker:
         """What is wrong with the archive at present, in words; empty: nothing."""
         return self._watch.trouble if self._watch is not None else ""
 
-    def _tell(self) -> None:
+    def look(self) -> None:
         """Let `dicom-gateway status` show whether archive and index can be used."""
         if (index := self._index) is None:
             return

@@ -60,7 +60,6 @@ class MatchWriter:
         self._columns = [
             _Column(at, tag, dictionary_VR(tag), order[tag]) for at, tag in enumerate(tags)
         ]
-        self._holders_slot = order.get(_TITLE) if request.query.holders else None
         self._sets = {
             name: self._writer.element(SPECIFIC_CHARACTER_SET, "CS", name)
             for name in (_UTF_8, _LATIN_1)
@@ -71,8 +70,6 @@ class MatchWriter:
         element = self._writer.element
         pieces = self._template.copy()
         texts = ["" if value is None else str(value) for value in row]
-        if self._holders_slot is not None:
-            pieces[self._holders_slot] = element(_TITLE, "AE", _raw(texts[-1]))
         character_set = b""
         if not "".join(texts).isascii():
             character_set = self._character_set(texts)

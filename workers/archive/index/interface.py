@@ -5,6 +5,7 @@ An implementation connects to its database and begins transactions; the statemen
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from contextlib import nullcontext
 from functools import partial
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from workers.archive.assignments import Assignment
     from workers.archive.attributes import Level
-    from workers.archive.index.records import AddResult, IndexEntry
+    from workers.archive.index.records import AddResult, IndexEntry, SharingGateway
     from workers.archive.index.updates import Texts
 
 T = TypeVar("T")
@@ -72,6 +73,21 @@ class Index(IndexReader):
     def check(self) -> None:
         """Raise IndexFailure if the index cannot be read at present."""
         self.find("0")
+
+    def clock(self) -> float:
+        """Return the time of the database, in seconds since 1970."""
+        return time.time()
+
+    def gateways(self) -> dict[str, SharingGateway]:
+        """Return the gateways that share the index, by holder; none if nobody can share it."""
+        return {}
+
+    def note_gateway(self, own: SharingGateway, silent: float) -> bool:  # noqa: ARG002
+        """Note that a gateway is alive, and where; without an address, as it connects from.
+
+        Returns False if another one of this name was alive within the last `silent` seconds.
+        """
+        return True
 
     @abstractmethod
     def close(self) -> None:

@@ -38,6 +38,7 @@ from gateway.sdk import ConfigError, Unavailable
 from workers.archive.index.grouping import Contested, Interrupted
 from workers.archive.index.interface import Index
 from workers.archive.index.journal_order import SETTLED, order_journal
+from workers.archive.index.records import SharingGateway
 from workers.archive.index.schema import MIGRATIONS, RETIRED, TABLES
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ _LIMITS = {
     "statement_timeout": 60_000,
 }
 """Milliseconds. After the second one a transaction is repeated, a few times."""
+_NOW = "extract(epoch FROM clock_timestamp())::double precision"
 _PAUSE = 0.2
 """Seconds between two attempts to connect to a server that is away."""
 _HUNG = 2.0
@@ -129,7 +131,8 @@ class PostgresIndex(Index):
         except psycopg.Error as error:
             self.close()
             why = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
-            text = f"archive.dsn: the database cannot be used: {why}"
+            hint = _RIGHTS if (error.sqlstate or "").startswith(("3F", "42501")) else ""
+            text = f"archive.dsn: the database cannot be used: {why}{hint}"
             raise (ConfigError if _is_wrong(error) else Unavailable)(text) from None
         except ConfigError:
             self.close()
@@ -155,6 +158,37 @@ class PostgresIndex(Index):
         self._away_since = None
         if ended := self.end_hung():
             log.warning("transactions of other hosts that hang ended=%d", ended)
+
+    def clock(self) -> float:
+        with self._reading() as execute:
+            return float(execute(f"SELECT {_NOW}").fetchone()[0])
+
+    def gateways(self) -> dict[str, SharingGateway]:
+        text = (
+            "SELECT holder, identity, ae_title, address, port, tls, "
+            f"{_NOW} - heartbeat FROM gateway"
+        )
+        with self._reading() as execute:
+            rows = execute(text).fetchall()
+        return {
+            holder: SharingGateway(holder, identity, title, address, port, bool(tls), float(age))
+            for holder, identity, title, address, port, tls, age in rows
+        }
+
+    def note_gateway(self, own: SharingGateway, silent: float) -> bool:
+        where = own.holder, own.identity, own.ae_title, own.address, own.port, int(own.tls)
+        with self._reading() as execute:
+            done = execute(
+                "INSERT INTO gateway VALUES (?, ?, ?, COALESCE(NULLIF(?, ''), "
+                f"host(inet_client_addr()), '127.0.0.1'), ?, ?, {_NOW}) "
+                "ON CONFLICT (holder) DO UPDATE SET identity = excluded.identity, "
+                "ae_title = excluded.ae_title, address = excluded.address, "
+                "port = excluded.port, tls = excluded.tls, heartbeat = excluded.heartbeat "
+                "WHERE gateway.identity = excluded.identity "
+                "OR gateway.heartbeat < excluded.heartbeat - ?",
+                (*where, silent),
+            )
+            return done.rowcount > 0
 
     def end_hung(self) -> int:
         """End transactions for which the readers of the journal, and perhaps hosts, would wait.
@@ -256,6 +290,7 @@ class PostgresIndex(Index):
             raise
 
 
+_RIGHTS = ": grant its user USAGE and CREATE on the schema, and all rights on the tables there"
 _WRONG = ("28", "3D", "3F", "42")
 """Classes of SQLSTATE that no waiting can mend: password, database, schema, rights."""
 _WRONG_TEXTS = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf")

@@ -117,3 +117,20 @@ class StudySummary:
     series: int
     instances: int
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class SharingGateway:
+    """A gateway that shares the index."""
+
+    holder: str
+    identity: str
+    """Of its data directory."""
+    ae_title: str
+    address: str
+    """Where the others reach it; empty: not known yet."""
+    port: int
+    """0: not known yet."""
+    tls: bool
+    age: float = 0.0
+    """Seconds since it was last alive, by the database's clock."""

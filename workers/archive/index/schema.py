@@ -29,7 +29,7 @@ RETIRED = 3
 """Versions up to this one are not migrated: their patients are not those of the instances."""
 TABLES = (
     *("instance", "header", "series", "study", "patient", "conflict", "journal", "to_delete"),
-    *("doomed", "bucket", "assignment", "rebuild", "journal_base"),
+    *("doomed", "bucket", "assignment", "rebuild", "journal_base", "gateway"),
 )
 """All tables, also of retired versions, in the order in which they can be dropped."""
 

@@ -56,3 +56,8 @@ CREATE TABLE rebuild (holder {text} NOT NULL PRIMARY KEY);
 -- version 5
 -- The numbers of the journal in PostgreSQL (journal_order.py), which SQLite counts by itself.
 {postgres}CREATE TABLE journal_base (base BIGINT NOT NULL);
+-- Gateways that share the index: where the others fetch their files, and when they were last alive.
+-- `identity` is that of the data directory.
+{postgres}CREATE TABLE gateway (holder {text} NOT NULL PRIMARY KEY, identity {text} NOT NULL,
+    ae_title {text} NOT NULL, address {text} NOT NULL, port BIGINT NOT NULL, tls BIGINT NOT NULL,
+    heartbeat {real} NOT NULL);

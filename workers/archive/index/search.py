@@ -88,12 +88,6 @@ COMPUTED = {
 }
 """Additional query/retrieve attributes (PS3.4 C.3.4)."""
 
-HOLDERS = {
-    Level.PATIENT: _IMAGES_OF_PATIENT,
-    Level.STUDY: IMAGES_OF_STUDY,
-    Level.SERIES: _OF_SERIES,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -106,8 +100,6 @@ class Query:
     conditions: tuple[tuple[Level, Condition], ...] = ()
     modalities: tuple[Condition, ...] = field(default=())
     """Conditions that a series of the study must match (ModalitiesInStudy)."""
-    holders: bool = False
-    """Return the AE titles of the gateways that have the instances, as the last value."""
 
 
 def head(column: str) -> str:
@@ -186,13 +178,6 @@ class Statement:
         query = self._query
         given = [f"{self._table(a.level)}.{a.column}" for a in query.attributes]
         given += [self._expression(one) for one in query.computed]
-        if query.holders:
-            image = query.level is Level.IMAGE
-            given.append(
-                "instance.holder"
-                if image
-                else self._dialect.joined("c.holder", HOLDERS[query.level])
-            )
         return given
 
     def _expression(self, one: Computed) -> str:
