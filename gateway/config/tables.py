@@ -21,6 +21,7 @@ WORKER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TARGET = re.compile(r"([A-Za-z0-9._-]+|[\w.]+:[\w.]+)?")
 _AE = rules.text_that(rules.is_ae_title, rules.AE_TITLE)
 _FILE = rules.text_that(lambda text: "\0" not in text, "the path of a file")
+_FETCH_ADDRESS = re.compile(r"(?:\[[^\[\]]+\]|[^:\[\]\s]+)(?::[0-9]{1,5})?")
 _TIB = 1 << 40
 
 
@@ -136,6 +137,10 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "incomplete": rules.one_of(*settings.INCOMPLETE),
         "dsn": rules.text_that(lambda text: "\0" not in text, "a PostgreSQL connection string"),
         "holder": rules.text_that(lambda text: not text or rules.is_ae_title(text), rules.AE_TITLE),
+        "fetch_address": rules.text_that(
+            lambda text: not text or _FETCH_ADDRESS.fullmatch(text) is not None,
+            "HOST or HOST:PORT",
+        ),
         "shared": rules.FLAG,
         "guard": _FILE,
         "relational": rules.FLAG,

@@ -193,11 +193,10 @@ class Session:
 
     def rebind(self) -> None:
         """Register what is bound now; raises FabricError if that is refused."""
-        client, held = self._client, WorkerBindings.of(self._worker)
-        topics = watched(self._worker)
+        client, topics = self._client, watched(self._worker)
         if client is None:
             return
-        if held != self._held:
+        if (held := WorkerBindings.of(self._worker)) != self._held:
             client.register(*held)
             self._held = held
         for topic in sorted(topics - self._topics):
