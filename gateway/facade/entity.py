@@ -178,6 +178,11 @@ class AE(EntitySettings, EntityContexts):
         if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
             raise TypeError(f"'ssl_context' must be ssl.SSLContext, not {ssl_context!r:.80}")
         title = checks.ae_title(ae_title or self.ae_title)
+        if "request_handler" in kwargs and server_class is None:
+            raise TypeError(
+                "make_server has no request_handler: connections are accepted by another process; "
+                "bind handlers to EVT_CONN_OPEN and the like"
+            )
         server = (server_class or AssociationServer)(
             self, address, title, supported, ssl_context, evt_handlers, **kwargs
         )

@@ -154,6 +154,7 @@ def test_idle_for_too_long(facade):
     facade.ae.network_timeout = 0.4 * PATIENCE
     server = facade.serve()
     assoc = facade.associate(server, ("EVT_ABORTED", told.put))
+    assoc.network_timeout_response = "A-RELEASE"  # pynetdicom's, without effect here
     assert told.next().assoc is assoc
     assert assoc.is_aborted
 

@@ -214,3 +214,10 @@ def test_code_to_status():
     assert gateway.status.code_to_status(0xA700).Status == 0xA700
     with pytest.raises(ValueError, match="positive"):
         gateway.status.code_to_status(-1)
+
+
+def test_a_request_handler_is_refused_with_the_reason():
+    ae = gateway.AE()
+    ae.add_supported_context("1.2.840.10008.1.1")
+    with pytest.raises(TypeError, match="accepted by another process"):
+        ae.make_server(("127.0.0.1", 0), request_handler=object)
