@@ -90,7 +90,7 @@ def test_one_that_hangs_is_ended_although_nobody_waits_for_its_locks(opened, mon
         assert other.end_hung() == 0  # not so soon
         monkeypatch.setattr(postgres, "_HUNG", -1.0)
         procfs.until(lambda: other.end_hung() == 1, what="a backend that waits for its client")
-        assert kinds(other) == ["2.1"]
+        procfs.until(lambda: kinds(other) == ["2.1"], what="the end of that transaction")
         with pytest.raises(postgres.psycopg.Error):
             hanging.close()
 

@@ -500,6 +500,38 @@ class TestVersions:
         with pytest.raises(ConfigError, match="newer dicom-gateway"):
             open_index()
 
+    @pytest.mark.parametrize("is_additive", [True, False])
+    def test_a_newer_one_that_has_only_additions_is_used(
+        self, open_index, monkeypatch, is_additive
+    ):
+        """So that an upgrade can be taken back; and the newer version goes on afterwards."""
+        step = ("CREATE TABLE later (name {text})",)
+        if not is_additive:
+            number = len(schema.MIGRATIONS) + 1
+            step += (f"UPDATE readable_from SET version = {number}",)
+        with monkeypatch.context() as newer:
+            for module in ("interface", "sqlite", "postgres"):
+                newer.setattr(
+                    f"workers.archive.index.{module}.MIGRATIONS",
+                    (*schema.MIGRATIONS, step),
+                    raising=False,
+                )
+            open_index().add(entry("1.1"), kept("1.1"))
+        if not is_additive:
+            with pytest.raises(ConfigError, match="newer dicom-gateway"):
+                open_index()
+            return
+        older = open_index()
+        assert older.add(entry("1.2"), kept("1.2")).outcome is AddOutcome.ADDED
+        assert older.find("1.1") == entry("1.1")
+        for module in ("interface", "sqlite", "postgres"):
+            monkeypatch.setattr(
+                f"workers.archive.index.{module}.MIGRATIONS",
+                (*schema.MIGRATIONS, step),
+                raising=False,
+            )
+        assert open_index().find("1.2") == entry("1.2")  # the step is not made a second time
+
     def test_one_with_digests_of_another_kind_is_refused_in_words(self, open_index, monkeypatch):
         open_index().close()
         monkeypatch.setattr("workers.archive.index.interface.RETIRED", 99)

@@ -250,6 +250,9 @@ class Index(IndexReader):
                 "it anew with `dicom-gateway archive reindex`, at each gateway that shares it"
             )
         if version > len(MIGRATIONS):
+            (oldest,) = execute("SELECT version FROM readable_from").fetchone()
+            if oldest <= len(MIGRATIONS):  # only additions, which this version does without
+                return
             raise ConfigError(
                 f"{where} was written by a newer dicom-gateway (schema {version}; this version "
                 f"supports {len(MIGRATIONS)}): use the newer version"

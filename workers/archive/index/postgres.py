@@ -212,7 +212,7 @@ class PostgresIndex(Index):
         self._migrate(execute, version, "the index in PostgreSQL")
         # After the numbers that consumers have read.
         order_journal(execute, int(time.time() * 1000) if is_replaced else 0)
-        if version != len(MIGRATIONS):
+        if version < len(MIGRATIONS):
             execute("DELETE FROM schema_version")
             execute("INSERT INTO schema_version VALUES (?)", (len(MIGRATIONS),))
 

@@ -61,3 +61,6 @@ CREATE TABLE rebuild (holder {text} NOT NULL PRIMARY KEY);
 {postgres}CREATE TABLE gateway (holder {text} NOT NULL PRIMARY KEY, identity {text} NOT NULL,
     ae_title {text} NOT NULL, address {text} NOT NULL, port BIGINT NOT NULL, tls BIGINT NOT NULL,
     heartbeat {real} NOT NULL);
+-- The oldest version whose program can use the tables as they are. A step that only adds leaves it.
+CREATE TABLE readable_from (version BIGINT NOT NULL);
+INSERT INTO readable_from VALUES (5);
