@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated
 
 import typer
@@ -19,13 +20,15 @@ def command(
     """Check the settings and print the effective ones as TOML.
 
     Effective are the defaults, overridden by the file, and that by environment variables. The exit
-    status is 2 if a setting is wrong, with one line that says which and what it must be. Passwords
-    are shown as `***`.
+    status is 2 if a setting is wrong, or a file or worker that it names does not exist, with one
+    line that says which and what it must be. Passwords are shown as `***`.
     """
-    from gateway.config import hide_secrets, json_schema, to_toml
+    from gateway.config import check_existing, hide_secrets, json_schema, to_toml
 
     if schema:
         print(json.dumps(json_schema(), indent=2))
         return
     settings = settings_of(config)
+    for warning in check_existing(settings):
+        print(f"dicom-gateway: warning: {warning}", file=sys.stderr)
     print(to_toml(hide_secrets(settings)), end="")

@@ -56,7 +56,9 @@ class RetrieveProgress:
             self._bar.update(self._task, completed=done, total=done + remaining)
         elif (remaining, done) != self._last:
             self._last = (remaining, done)
-            text = f"{done} of {done + remaining} {self._verb}"
+            good, failed = numbers["completed"] + numbers["warning"], numbers["failed"]
+            text = f"{good} of {done + remaining} {self._verb}"
+            text += f", {failed} failed" if failed else ""
             self._output.event("progress", text, **numbers)
 
     def end(

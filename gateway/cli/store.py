@@ -61,7 +61,8 @@ def command(*, options: StoreOptions, peer: RequestorOptions) -> None:
     converter = _converter() if options.convert else None
     report = _StoreReport(output, options.ignore_other)
 
-    async def work(_: Interrupt) -> int:
+    async def work(interrupt: Interrupt) -> int:
+        report.interrupt = interrupt
         instances = await _identify(options.paths, report)
         sender = Sender(peer.address, proposal, peer.timeouts, report.sent, report.note, converter)
         try:
@@ -120,6 +121,8 @@ class _StoreReport:
         self._bytes = 0
         self._started = time.perf_counter()
         self._bar: _Bar | None = None
+        self.interrupt: Interrupt | None = None
+        """Says whether Ctrl-C was pressed: then files that are not sent are only counted."""
 
     @property
     def _stored(self) -> int:
@@ -162,7 +165,9 @@ class _StoreReport:
             how = f"converted from {names[0]} to {names[1]}, which the peer accepts"
             reason = f"{how}; {reason}" if reason else how
         text = f"{outcome.kind}: {instance.path}" + (f": {reason}" if reason else "")
-        if self._output.interactive and outcome.kind is Kind.STORED and not reason:
+        is_over = self.interrupt is not None and self.interrupt.pressed
+        is_plain = self._output.interactive and outcome.kind is Kind.STORED and not reason
+        if is_plain or (is_over and outcome.kind is Kind.NOT_SENT):
             text = ""
         self._output.event(
             "file",

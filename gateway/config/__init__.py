@@ -6,6 +6,7 @@ once. Any error is a `ConfigError` of one line: the source, the path and the val
 and what it must be.
 """
 
+from gateway.config.existing import check_existing
 from gateway.config.reading import CONFIG_VARIABLE, load
 from gateway.config.rules import AE_TITLE, is_ae_title
 from gateway.config.schema_of_settings import json_schema
@@ -15,6 +16,7 @@ from gateway.config.toml_text import to_toml
 __all__ = [
     "AE_TITLE",
     "CONFIG_VARIABLE",
+    "check_existing",
     "hide_secrets",
     "is_ae_title",
     "json_schema",

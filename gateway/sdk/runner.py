@@ -130,20 +130,21 @@ def _watch_lifeline(inherited: Inherited, session: Session, orders: ReloadOrders
 
 
 def _start_failed(inherited: Inherited, error: BaseException) -> int:
-    more = {}
+    more, hint = {}, ""
     match error:
         case ConfigError():
             status = process.EXIT_CONFIG
         case AlreadyRegistered():
             status = process.EXIT_REFUSED
             more["holder"] = error.holder
+            hint = f": end that one, or set enabled = false in [workers.{error.holder}] and reload"
         case GatewayError():
             status = process.EXIT_FAILED
             log.error("the worker cannot start: %s", error)
         case _:
             status = process.EXIT_FAILED
             log.error("the worker cannot start", exc_info=error)
-    inherited.report(error=describe(error), **more)
+    inherited.report(error=f"{describe(error)}{hint}", **more)
     return status
 
 

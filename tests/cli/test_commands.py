@@ -258,9 +258,11 @@ def test_second_ctrl_c_does_not_wait(name: str, tmp_path) -> None:
     assert status == 130
 
 
-def test_ctrl_c_of_store_has_a_true_summary(tmp_path) -> None:
+@pytest.mark.parametrize("as_json", [True, False])
+def test_ctrl_c_of_store_has_a_true_summary(tmp_path, as_json: bool) -> None:
     class Script:
-        ready: list[Program] = []  # noqa: RUF012 - one test only
+        def __init__(self) -> None:
+            self.ready: list[Program] = []
 
         def __call__(self, acceptor: Acceptor) -> None:
             acceptor.accept()
@@ -270,8 +272,13 @@ def test_ctrl_c_of_store_has_a_true_summary(tmp_path) -> None:
             hang(acceptor)
 
     folder = instances.write_folder(tmp_path, instances.many(5))
-    status, text = interrupted("store", Script(), folder, "--json")
+    status, text = interrupted("store", Script(), folder, *(["--json"] if as_json else []))
     assert status == 130
+    if not as_json:
+        *lines, last = text.splitlines()
+        assert last.startswith("1 file stored, 1 failed, 3 not sent; ")
+        assert not [line for line in lines if line.startswith("not sent")]
+        return
     summary = peers.summary(text)
     assert (summary["stored"], summary["failed"], summary["not_sent"]) == (1, 1, 3)
     assert len(peers.events(text, "file")) == 5

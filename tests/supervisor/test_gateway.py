@@ -80,7 +80,8 @@ def test_a_worker_beside_it_and_its_rival(bench: Bench, monkeypatch: pytest.Monk
     echo(bench, port)
     rival = worker(bench, "rival")
     assert rival.wait() == 2
-    assert rival.errors.endswith("dicom-gateway: rival-0: EVT_C_ECHO is held by worker 'mine'\n")
+    held = "dicom-gateway: rival-0: EVT_C_ECHO is held by worker 'mine': end that one, or set"
+    assert f"{held} enabled = false in [workers.mine] and reload\n" in rival.errors
     newer = worker(bench, "worker")
     assert "generation 2" in newer.line(), newer.errors
     assert mine.wait() == 4

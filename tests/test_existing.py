@@ -1,0 +1,50 @@
+"""`dicom-gateway config` looks whether the files and workers that are named exist."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.config import check_existing
+from gateway.errors import ConfigError
+from gateway.settings import Destination, Settings, TlsSettings, WebSettings, WorkerTable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BASE = Settings()
+
+
+def with_worker(name: str, **table: object) -> Settings:
+    return replace(BASE, workers=BASE.workers | {name: WorkerTable(**table)})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (replace(BASE, tls=TlsSettings("none.pem")), "certificate none.pem: No such file"),
+        (replace(BASE, tls=TlsSettings(ca="ca.pem")), "tls.certificate is empty"),
+        (replace(BASE, web=WebSettings(certificate="x.pem")), "certificate x.pem: No such file"),
+        (
+            replace(BASE, destinations={"PACS": Destination("a", 104, tls=True, tls_ca="c.pem")}),
+            "destinations.PACS: TLS authority's certificate c.pem: No such file",
+        ),
+        (with_worker("stroage"), "no worker 'stroage' is installed; there are "),
+        (with_worker("mine", worker="quary"), "no worker 'quary' is installed"),
+        (with_worker("mine", worker="none_such.x:worker"), "there is no module none_such.x in"),
+    ],
+)
+def test_what_does_not_exist_is_named(settings: Settings, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_existing(settings)
+    assert words in str(caught.value)
+
+
+def test_what_exists_or_is_switched_off_is_right(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "here_is_one.py").write_text("raise RuntimeError('it is not imported')")
+    monkeypatch.chdir(tmp_path)
+    assert check_existing(BASE) == []
+    assert check_existing(with_worker("mine", worker="here_is_one:worker")) == []
+    assert check_existing(with_worker("mine", worker="none:x", enabled=False)) == []
