@@ -94,7 +94,7 @@ class Storage(IndexedWorker):
         except BaseException:
             self.stop()
             raise
-        self._intake = Intake(archive, self.index, self.settings, context.data_dir)
+        self._intake = Intake(archive, self.index, self.settings, context.data_dir, context.metrics)
         if not context.durable:
             log.warning("durability=written: instances are not synced to disk")
         if archive.swept:

@@ -244,6 +244,22 @@ HOSTILE = "<b>\"&'"
 """An AE title, which has at most 16 characters."""
 
 
+def test_the_time_of_syncs_and_commits_is_measured(
+    gateway: Gateway, page: re.Match, tmp_path: Path
+) -> None:
+    image = tmp_path / "image.dcm"
+    write_hostile(image)
+    stored = run_cli("store", *gateway.address, image, "--aec", "GATEWAY")
+    assert stored.wait() == 0, stored.report()
+
+    def both() -> bool:
+        told = metrics(page)
+        names = ("dicom_gateway_storage_sync_seconds", "dicom_gateway_storage_commit_seconds")
+        return all(told.get((f"{name}_count",), 0) >= 1 for name in names)
+
+    procfs.until(both, what="a sync and a commit in the metrics")
+
+
 @pytest.mark.peer("chromium")
 def test_a_browser_opens_every_page(gateway: Gateway, page: re.Match, tmp_path: Path) -> None:
     image = tmp_path / "image.dcm"
@@ -258,7 +274,7 @@ def test_a_browser_opens_every_page(gateway: Gateway, page: re.Match, tmp_path: 
         "": ("Requests in flight", HOSTILE),
         "associations": ("1 open", HOSTILE, "Sta6: 1"),
         "history": (HOSTILE, "released", "C-STORE:0000=1"),
-        "senders": (HOSTILE, "1 known"),
+        "senders": (HOSTILE, " known, 0 silent."),
         "workers": ("storage-0", "EVT_C_STORE", "● answers"),
         "archive": ('<img src=x onerror="x">', "\\u202eright to left", "No file was set aside"),
         "health": ("acceptor-0", "It can accept associations and store instances."),

@@ -21,6 +21,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gateway.metrics import Metrics
 from gateway.sdk import GatewayError, SpoolError
 from workers.archive import header, layout
 from workers.archive.arrival import Case, Receipt, Taken, opened
@@ -76,7 +77,12 @@ class Intake:
     """Puts arrivals into an archive and its index; safe for several threads and processes."""
 
     def __init__(
-        self, archive: Archive, index: Index, settings: ArchiveSettings, data_dir: Path
+        self,
+        archive: Archive,
+        index: Index,
+        settings: ArchiveSettings,
+        data_dir: Path,
+        metrics: Metrics | None = None,
     ) -> None:
         self._archive = archive
         self._index = index
@@ -84,6 +90,15 @@ class Intake:
         self._guard = Guard(guard_of(data_dir, settings))
         self._duplicates = Duplicates(archive, index, settings)
         self._noted: set[str] = set()
+        metrics = metrics or Metrics()
+        self._keeping = metrics.histogram(
+            "dicom_gateway_storage_sync_seconds",
+            "Time in which the files of a batch were put into the archive and synced.",
+        ).distribution()
+        self._committing = metrics.histogram(
+            "dicom_gateway_storage_commit_seconds",
+            "Time in which the rows of a batch were committed to the index.",
+        ).distribution()
 
     def take(self, arrivals: Sequence[Arrival]) -> list[Receipt | Exception]:
         """Store and index arrivals; return a receipt for each when all are durable.
@@ -128,7 +143,9 @@ class Intake:
             except IndexFailure as error:
                 _fail(cases, error)
                 return
+        began = time.monotonic()
         kept = self._archive.keep([case.offer for case in cases])
+        self._keeping.observe(time.monotonic() - began)
         for case, name in zip(cases, kept, strict=True):
             if isinstance(name, Exception):
                 case.result = name
@@ -144,11 +161,13 @@ class Intake:
             self._noted = names | (self._noted if len(self._noted) < _NOTED else set())
 
     def _add_all(self, cases: list[Case]) -> None:
+        began = time.monotonic()
         try:
             added = self._add(cases)
         except IndexFailure as error:
             _fail(cases, error)
             return
+        self._committing.observe(time.monotonic() - began)
         for case, result in zip(cases, added, strict=True):
             if isinstance(result, Exception):
                 case.result = result
