@@ -1,0 +1,45 @@
+"""Rules and dashboard name metrics that exist, and every alert fires in its test."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from tests.deploy import queries
+from tests.patience import WALL
+
+README = (queries.DEPLOY / "README.md").read_text()
+TOLD = set(re.findall(r"^\| `(dicom_gateway_\w+)` \|", README, re.MULTILINE))
+
+
+@pytest.mark.parametrize(("name", "query"), [*queries.alerts().items(), *queries.panels().items()])
+def test_a_query_names_metrics_that_are_documented(name: str, query: str) -> None:
+    assert metrics_are_known(query), name
+
+
+def metrics_are_known(query: str) -> bool:
+    return queries.metrics_of(query) <= TOLD and ("dicom_gateway_" in query or "up{" in query)
+
+
+def test_every_alert_has_a_test_in_which_it_fires() -> None:
+    tests = (queries.DEPLOY / "prometheus-rules-test.yml").read_text()
+    assert re.findall(r"alertname: (\w+)", tests) == list(queries.alerts())
+    assert tests.count("exp_labels") == len(queries.alerts()) > 10
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+@pytest.mark.parametrize("command", [["check", "rules"], ["test", "rules"]])
+def test_promtool_agrees(command: list[str]) -> None:
+    file = "prometheus-rules.yml" if command[0] == "check" else "prometheus-rules-test.yml"
+    done = subprocess.run(
+        ["promtool", *command, file],
+        cwd=queries.DEPLOY,
+        capture_output=True,
+        text=True,
+        timeout=WALL,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
