@@ -57,7 +57,7 @@ BUDGETS = {
     ("C-FIND", QUERY): 75_000,
     ("C-GET", ACCEPTOR): 463_000,
     ("C-GET", RETRIEVE): 164_000,
-    ("C-MOVE", ACCEPTOR): 150_000,
+    ("C-MOVE", ACCEPTOR): 218_000,  # if each counter comes alone
     ("C-MOVE", RETRIEVE): 540_000,
     ("N-GET", ACCEPTOR): 544_000,
     ("N-GET", NORMALIZED): 257_000,
