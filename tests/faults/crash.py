@@ -40,11 +40,11 @@ KINDS = ("inline", "spooled", "bucket", "checkpoint")
 ERRORS = ("EIO", "ENOSPC")
 DISK = (
     *("openat", "mkdir", "mkdirat", "write", "writev", "pwrite64", "pread64", "preadv2"),
-    *("fdatasync", "fsync", "rename", "renameat", "renameat2", "link", "linkat"),
+    *("fdatasync", "fsync", "syncfs", "rename", "renameat", "renameat2", "link", "linkat"),
     *("unlink", "unlinkat", "ftruncate", "flock"),
 )
 CALLS = (*DISK, "read", "fcntl", "close", "newfstatat", "sync_file_range", "sendto", "recvfrom")
-CHANGES = ("write", "writev", "pwrite64", "fdatasync", "fsync", "rename", "renameat2")
+CHANGES = ("write", "writev", "pwrite64", "fdatasync", "fsync", "syncfs", "rename", "renameat2")
 """Calls that are also made to fail every time, for as long as the fault lasts."""
 
 REFUSALS = (0xA700, 0x0110)

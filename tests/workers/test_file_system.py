@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -77,3 +79,43 @@ class TestWrite:
         with pytest.raises(OSError, match="exists"):
             write_new(tmp_path / "a", b"x", sync=False)
         assert not (tmp_path / "b").exists()
+
+
+class TestFileSystem:
+    def test_a_sync_of_all_files(self, tmp_path):
+        with file_system.opened_folder(tmp_path) as fd:
+            (tmp_path / "a").write_bytes(b"x")
+            file_system.sync_file_system(fd)
+
+    def test_a_sync_that_fails_raises(self):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            file_system.sync_file_system(-1)
+
+    @pytest.mark.parametrize(
+        ("release", "kind", "is_reliable"),
+        [
+            ("6.1.0-18-amd64", 0xEF53, True),
+            ("5.8.0", 0x58465342, True),
+            ("5.10.0", 0x9123683E, True),
+            ("5.7.19-generic", 0xEF53, False),
+            ("4.19.0", 0xEF53, False),
+            ("6.1.0", 0x01021994, False),  # tmpfs
+            ("6.1.0", 0x6969, False),  # NFS
+            ("odd", 0xEF53, False),
+        ],
+    )
+    def test_only_tested_ones_are_synced_as_a_whole(
+        self, tmp_path, monkeypatch, release, kind, is_reliable
+    ):
+        class Libc:
+            @staticmethod
+            def statfs(path, filled):
+                filled[:8] = kind.to_bytes(8, sys.byteorder)
+                return 0
+
+        monkeypatch.setattr(file_system, "_libc", Libc)
+        monkeypatch.setattr(file_system.os, "uname", lambda: SimpleNamespace(release=release))
+        assert file_system.reports_unwritten(tmp_path) is is_reliable
+
+    def test_a_folder_that_is_missing(self, tmp_path):
+        assert not file_system.reports_unwritten(tmp_path / "missing")

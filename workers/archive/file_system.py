@@ -5,13 +5,15 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from contextlib import suppress
+import re
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from gateway.free_space import free_space
 from gateway.sdk import ConfigError, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from gateway.sdk import GatewayError
@@ -21,7 +23,14 @@ _RENAME_NOREPLACE = 1
 _UNSUPPORTED = (errno.ENOSYS, errno.EINVAL)
 """The errors of an old kernel, and of a file system without support for the flag."""
 
-_renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+_SYNCED_TOGETHER = (0xEF53, 0x58465342, 0x9123683E)
+"""The file systems with which `sync_file_system` is tested: ext4, XFS, Btrfs (statfs(2))."""
+_REPORTING = (5, 8)
+"""The version of Linux from which on syncfs(2) reports data that could not be written."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_renameat2 = getattr(_libc, "renameat2", None)
+_syncfs = getattr(_libc, "syncfs", None)
 
 
 def rename_new(source: str | Path, target: str | Path) -> None:
@@ -68,11 +77,41 @@ def sync_file(path: str | Path) -> None:
         os.close(fd)
 
 
+def sync_file_system(fd: int) -> None:
+    """Sync all files of the file system of `fd`; raises OSError.
+
+    An error is reported once to each descriptor that was open when data could not be written. So
+    `fd` must have been opened before the first of the files was written, and after an error a
+    second attempt proves nothing.
+    """
+    if _syncfs is None or _syncfs(fd) != 0:
+        number = ctypes.get_errno() if _syncfs is not None else errno.ENOSYS
+        raise OSError(number, os.strerror(number))
+
+
+def reports_unwritten(path: str | Path) -> bool:
+    """Return whether `sync_file_system` is known to be reliable for this file system."""
+    found = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    if _syncfs is None or found is None or (int(found[1]), int(found[2])) < _REPORTING:
+        return False
+    filled = ctypes.create_string_buffer(256)  # struct statfs, which begins with the type
+    if _libc.statfs(os.fsencode(path), filled) != 0:
+        return False
+    return ctypes.c_long.from_buffer(filled).value in _SYNCED_TOGETHER
+
+
 def sync_folder(path: str | Path) -> None:
     """Sync the entries of a directory; raises OSError."""
+    with opened_folder(path) as fd:
+        os.fsync(fd)
+
+
+@contextmanager
+def opened_folder(path: str | Path) -> Iterator[int]:
+    """A descriptor of a directory; raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(fd)
+        yield fd
     finally:
         os.close(fd)
 

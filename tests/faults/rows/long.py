@@ -29,7 +29,7 @@ def _row(name: str, promise: str, fault: str) -> Row:
 ROWS = [
     _row("kill", "P1 P11", "kill -9 of any process at a random moment under load"),
     _row("crash", "P1 P2", "kill, or a failed call, at each system call of a store"),
-    _row("power", "P1", "the power is cut at each step of a commit (root, ext4)"),
+    _row("power", "P1", "the power is cut at each step of a commit (root; ext4, XFS, Btrfs)"),
     _row("start", "P11", "kill at each call with which a start clears up"),
     Row("leaks", "P4", "associations that end in each way, 200 times", leaks.run),
     Row("load", "P4", "full load with faults for minutes: memory is plotted", load.run),
