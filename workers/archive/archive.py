@@ -58,7 +58,7 @@ class Offer(NamedTuple):
     attempt: int = 1
 
 
-class _Written(NamedTuple):
+class _UnsyncedFile(NamedTuple):
     """A file that is written but not synced."""
 
     name: str
@@ -239,20 +239,20 @@ class Archive:
 
         No file gets its final name before the sync, and none of the batch if it fails.
         """
-        begun: list[_Written | str | Refusal | None] = []
+        begun: list[_UnsyncedFile | str | Refusal | None] = []
         try:
             with opened_folder(self._unfinished.path) as fd:  # before the first write
                 begun += (self._begin(offer, aside) for offer in offers)
                 sync_file_system(fd)
         except OSError as error:
             for one in begun:
-                if isinstance(one, _Written):
+                if isinstance(one, _UnsyncedFile):
                     with suppress(OSError):
                         os.unlink(one.unfinished)
             return [error] * len(offers)
         return [self._finish(offer, one, aside) for offer, one in zip(offers, begun, strict=True)]
 
-    def _begin(self, offer: Offer, aside: bool) -> _Written | str | Refusal | None:
+    def _begin(self, offer: Offer, aside: bool) -> _UnsyncedFile | str | Refusal | None:
         """Write an instance, unsynced; None if it has a file already that only must be moved."""
         claim = offer.claim
         if claim.path is not None:
@@ -270,15 +270,15 @@ class Archive:
             with suppress(OSError):
                 os.unlink(unfinished)
             return error
-        return _Written(name, unfinished)
+        return _UnsyncedFile(name, unfinished)
 
     def _finish(
-        self, offer: Offer, begun: _Written | str | Refusal | None, aside: bool
+        self, offer: Offer, begun: _UnsyncedFile | str | Refusal | None, aside: bool
     ) -> str | Refusal:
         """Give a file that is synced its final name."""
         if begun is None:
             return self._keep(offer, aside, [])
-        if not isinstance(begun, _Written):
+        if not isinstance(begun, _UnsyncedFile):
             return begun
         try:
             self._rename(begun.unfinished, self.path(begun.name), offer.claim)
