@@ -58,6 +58,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_configure() -> None:
+    """Let gateways of tests take SIGHUP, also if the tests run under nohup and it is ignored."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Accept pyproject's options of pytest-xdist without pytest-xdist, for `-p no:xdist`."""
     if not pluginmanager.hasplugin("xdist"):
