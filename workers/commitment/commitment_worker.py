@@ -85,7 +85,11 @@ class Committer(IndexedWorker):
                 *(event.assoc_name, delivery.waiting),
             )
             return _refused(RESOURCE_LIMITATION, "Too many transactions are open")
-        self._folder.add(transaction)
+        try:
+            self._folder.add(transaction)
+        except OSError as error:
+            log.error("association=%s N-ACTION refused: %s", event.assoc_name, error.strerror)  # noqa: TRY400 - no defect
+            return _refused(RESOURCE_LIMITATION, "The request cannot be kept on disk")
         event.after_answer(partial(delivery.begin, transaction.name, assoc))
         return 0x0000, None
 

@@ -12,6 +12,8 @@ import hashlib
 import json
 import logging
 import os
+import secrets
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 FOLDER = "commitment"
 """The folder of the transactions, in the data directory."""
+
+ABANDONED = 3600.0
+"""Seconds after which a file that nobody finished is one of a process that was killed."""
 
 log = logging.getLogger("workers.commitment")
 
@@ -56,9 +61,10 @@ class TransactionFolder:
         self._path = data_dir / FOLDER
         self._durable = durable
         self._path.mkdir(mode=0o700, exist_ok=True)
-        for draft in self._path.glob("*.part"):  # of a process that was killed
-            with suppress(FileNotFoundError):
-                draft.unlink()
+        for draft in self._path.glob("*.part"):
+            with suppress(OSError):
+                if time.time() - draft.stat().st_mtime > ABANDONED:
+                    draft.unlink()
 
     def names(self) -> list[str]:
         """Return the names of the transactions that are open."""
@@ -67,8 +73,7 @@ class TransactionFolder:
     def add(self, transaction: Transaction) -> None:
         """Keep a transaction, in place of one that was asked for before; raises OSError."""
         target = self._path / transaction.name
-        draft = target.with_suffix(f".{os.getpid()}.part")
-        draft.unlink(missing_ok=True)
+        draft = target.with_suffix(f".{secrets.token_hex(8)}.part")
         write_new(draft, json.dumps(asdict(transaction)).encode(), sync=self._durable)
         draft.replace(target)
         if self._durable:
@@ -97,10 +102,12 @@ class TransactionFolder:
             yield None
             return
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield self.read(name)
-        except BlockingIOError:
-            yield None
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                is_mine = True
+            except BlockingIOError:
+                is_mine = False
+            yield self.read(name) if is_mine else None
         finally:
             os.close(fd)
 

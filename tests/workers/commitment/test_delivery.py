@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from dataclasses import replace
@@ -187,3 +188,21 @@ def test_a_damaged_file_is_passed_over_and_named(tmp_path, caplog):
     (tmp_path / "commitment" / ASKED.name).write_text("{")
     assert folder.read(ASKED.name) is None
     assert ASKED.name in caplog.text
+
+
+def test_an_error_of_a_delivery_that_holds_a_transaction_is_its_own(world):
+    world.folder.add(ASKED)
+    with pytest.raises(BlockingIOError), world.folder.claimed(ASKED.name):
+        raise BlockingIOError
+    with world.folder.claimed(ASKED.name) as mine:
+        assert mine == ASKED
+
+
+def test_a_file_that_another_process_is_writing_stays(tmp_path):
+    TransactionFolder(tmp_path, durable=False)
+    writing, left = (tmp_path / "commitment" / f"{name}.part" for name in ("new", "old"))
+    for one in (writing, left):
+        one.write_text("{")
+    os.utime(left, (0, 0))
+    TransactionFolder(tmp_path, durable=False)
+    assert [one.exists() for one in (writing, left)] == [True, False]
