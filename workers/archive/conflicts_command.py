@@ -17,7 +17,11 @@ from workers.archive.command_options import (
 )
 
 if TYPE_CHECKING:
-    from workers.archive.index import IndexEntry
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from workers.archive.command_options import ArchiveLocation
+    from workers.archive.index import Index, IndexEntry
 
 app = typer.Typer(
     help="Instances that were set aside, because other content is stored under their UID.",
@@ -91,10 +95,7 @@ def accept(
     as_json: JsonOption = False,
 ) -> None:
     """Make it the instance, and delete the one that is stored. The gateway may run."""
-    archive = locate(context, config, data)
-    with archive.open_index() as index:
-        entry = conflicts.conflict_named(index, archive.settings.holder_of_files, name)
-        conflicts.accept(archive.root, index, entry)
+    entry = _settle(locate(context, config, data), name, conflicts.accept)
     _done(entry, "accepted", as_json)
 
 
@@ -107,10 +108,7 @@ def drop(
     as_json: JsonOption = False,
 ) -> None:
     """Delete it; the instance that is stored stays. The gateway may run."""
-    archive = locate(context, config, data)
-    with archive.open_index() as index:
-        entry = conflicts.conflict_named(index, archive.settings.holder_of_files, name)
-        conflicts.drop(archive.root, index, entry)
+    entry = _settle(locate(context, config, data), name, conflicts.drop)
     _done(entry, "dropped", as_json)
 
 
@@ -121,6 +119,16 @@ def _print(entry: IndexEntry, as_json: bool) -> None:
         print_json({"event": "conflict", **values})
     else:
         print(f"{name:<12}  {entry.size:>12}  {printable(uid)}")
+
+
+def _settle(
+    archive: ArchiveLocation, name: str, how: Callable[[Path, Index, IndexEntry], object]
+) -> IndexEntry:
+    """Accept or drop what was set aside under a name; return it."""
+    with archive.open_index() as index:
+        entry = conflicts.conflict_named(index, archive.settings.holder_of_files, name)
+        how(archive.root, index, entry)
+    return entry
 
 
 def _done(entry: IndexEntry, what: str, as_json: bool) -> None:
