@@ -98,7 +98,7 @@ class EventAttribute(Generic[T]):
 
 def request(event: Event) -> RequestParameters:
     encoded = partial(encoded_bytes, event._payload, event._data, include_meta=False)
-    return REQUESTS.get(event.name, RequestParameters)(event._payload["request"], encoded)
+    return REQUESTS[event.name](event._payload["request"], encoded)
 
 
 def context(event: Event) -> RequestContext:

@@ -90,7 +90,6 @@ ABSENT = [
     ("_globals", "MODE_REQUESTOR"),
     ("presentation", "DEFAULT_MAX_LENGTH"),
     ("pdu_primitives", "ServiceParameter"),
-    ("dimse_primitives", "C_CANCEL"),
     ("sop_class", "_STORAGE_CLASSES"),
     ("service_class", "attempt"),
     ("utils", "make_target"),
