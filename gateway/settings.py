@@ -15,6 +15,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from gateway.policy_settings import PolicySettings
 from gateway.tls_settings import TlsSettings as TlsSettings
 from gateway.worker_settings import CommitmentSettings as CommitmentSettings
+from gateway.worker_settings import RetentionSettings as RetentionSettings
 from gateway.worker_settings import WebSettings as WebSettings
 
 SettingsType = TypeVar("SettingsType")
@@ -240,6 +241,7 @@ class Settings:
     archive: ArchiveSettings = field(default_factory=ArchiveSettings)
     web: WebSettings = field(default_factory=WebSettings)
     commitment: CommitmentSettings = field(default_factory=CommitmentSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     workers: dict[str, WorkerTable] = field(
         default_factory=lambda: {name: WorkerTable() for name in STOCK_WORKERS}
     )

@@ -33,3 +33,17 @@ class CommitmentSettings:
     """Time for which a report that the peer did not confirm is tried again; then it is dropped."""
     most_open: int = 10_000
     """Transactions without a confirmed report; one more is refused (status 0213)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    """The `[retention]` table, for the worker `retention` and `dicom-gateway archive retention`."""
+
+    max_age: float = 0.0
+    """Delete a study this long after it received its last instance; 0: never for its age."""
+    min_free: int = 0
+    """Delete the oldest studies while fewer bytes of the disk are free; 0: never."""
+    min_age: float = 86_400.0
+    """Keep a study that received something within this time, whatever the other settings say."""
+    every: float = 3600.0
+    """Time between two looks of the worker."""

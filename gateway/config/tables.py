@@ -160,6 +160,12 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "keep_for": rules.seconds(0, 31_536_000),
         "most_open": rules.whole(1, 1_000_000),
     },
+    settings.RetentionSettings: {
+        "max_age": rules.seconds(0, 10_000_000_000),
+        "min_free": rules.whole(0, 1 << 60),
+        "min_age": rules.seconds(0, 10_000_000_000),
+        "every": rules.seconds(1, 31_536_000),
+    },
     settings.LogSettings: {
         "level": rules.one_of(*log.LEVELS),
         "format": rules.one_of(*log.FORMATS),

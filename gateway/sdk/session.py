@@ -163,7 +163,7 @@ class Session:
 
     def _register(self, timeout: float) -> None:
         run_dir, fabric = Path(self._settings.run_dir), self._settings.fabric
-        if not self._worker.get_events():
+        if not self._worker.get_events() and not self._worker.start_hooks:
             raise ConfigError(f"worker {self.name}: no handler is bound to any event")
         if not self.generation:
             self.generation = next_generation(run_dir, self.name, fabric)

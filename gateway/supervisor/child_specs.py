@@ -213,6 +213,7 @@ def _options(table: WorkerTable, target: str, settings: Settings) -> dict[str, A
     return {
         "archive": archive,
         "commitment": to_map(settings.commitment),
+        "retention": to_map(settings.retention),
         "web": to_map(settings.web),
         **table.options,
     }

@@ -247,6 +247,14 @@ def test_nothing_bound(server, session_of, worker):
         session_of(worker)
 
 
+def test_a_worker_may_only_do_work_of_its_own(server, session_of, worker):
+    begun = []
+    worker.on_start(lambda: begun.append(True))
+    session_of(worker)
+    assert begun == [True]
+    assert "mine" in str(server.call(server.server.facts))
+
+
 def test_hooks_are_called_before_and_after(server, session_of, worker, tmp_path, caplog):
     calls = []
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workers.archive import conflicts_command, upkeep
+from workers.archive import conflicts_command, export_command, retention_command, upkeep
 from workers.archive.command_options import (
     ConfigOption,
     DataOption,
@@ -19,6 +19,7 @@ from workers.archive.command_options import (
     locate,
     print_json,
     printable,
+    size_text,
 )
 from workers.archive.patients import assign_study, patient_attributes
 from workers.archive.progress_rate import ProgressRate
@@ -34,11 +35,14 @@ if TYPE_CHECKING:
     from workers.archive.index.records import StudySummary
 
 app = typer.Typer(
-    help="List, verify, reindex, assign or remove stored instances.",
+    help="List, verify, reindex, assign, export or remove stored instances.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 app.add_typer(conflicts_command.app, name="conflicts")
+app.command("retention")(retention_command.delete_old)
+app.command("path")(export_command.path)
+app.command("export")(export_command.export_instances)
 
 
 @app.command("ls")
@@ -165,14 +169,6 @@ def _print_paths(root: Path, entries: Iterable[IndexEntry], as_json: bool) -> No
             print(path)
 
 
-def _size(number: int) -> str:
-    """Return a number of bytes in the unit that fits."""
-    amount, units = float(number), ["B", "kB", "MB", "GB", "TB"]
-    while amount >= 1000 and len(units) > 1:
-        amount, units = amount / 1000, units[1:]
-    return f"{amount:.0f} B" if units[0] == "B" else f"{amount:.1f} {units[0]}"
-
-
 def _print_studies(studies: Iterable[StudySummary], as_json: bool) -> None:
     total: Counter[str] = Counter()
     for study in studies:
@@ -186,7 +182,7 @@ def _print_studies(studies: Iterable[StudySummary], as_json: bool) -> None:
         else:
             date, modalities = study.study_date or "-", study.modalities or "-"
             counts = f"{study.series:>6} {study.instances:>9}"
-            size = f"{_size(study.size):>9}"
+            size = f"{size_text(study.size):>9}"
             name = printable(f"{study.patient_id}  {study.patient_name}")
             uid = printable(study.study_instance_uid)
             print(f"{date:<8} {modalities:<6} {counts} {size}  {uid}  {name}")
@@ -194,7 +190,7 @@ def _print_studies(studies: Iterable[StudySummary], as_json: bool) -> None:
     if as_json:
         print_json({"event": "summary", **{key: total[key] for key in keys}})
     else:
-        size = _size(total["size"])
+        size = size_text(total["size"])
         print(f"{total['studies']} studies, {total['instances']} instances, {size}")
 
 
@@ -312,7 +308,7 @@ def rm(
         print("nothing in the archive has any of these UIDs", file=sys.stderr)
     else:
         done = "would be removed" if dry_run else "removed"
-        print(f"{len(found)} instances, {_size(size)} {done}")
+        print(f"{len(found)} instances, {size_text(size)} {done}")
     raise typer.Exit(0 if found else 1)
 
 

@@ -14,8 +14,8 @@ from workers.archive.layout import FOLDER
 from workers.archive.opening import archive_settings, open_index
 
 if TYPE_CHECKING:
-    from gateway.settings import ArchiveSettings
-    from workers.archive.index import Index
+    from gateway.settings import ArchiveSettings, RetentionSettings
+    from workers.archive.index import Index, IndexEntry
 
 DataOption = Annotated[
     str | None,
@@ -41,10 +41,15 @@ class ArchiveLocation:
 
     data_dir: Path
     settings: ArchiveSettings
+    retention: RetentionSettings
 
     @property
     def root(self) -> Path:
         return self.data_dir.absolute() / FOLDER
+
+    def is_elsewhere(self, entry: IndexEntry) -> bool:
+        """Return whether only another gateway, which shares the index, has the file."""
+        return entry.holder != self.settings.holder_of_files and not self.settings.shared
 
     def open_index(self) -> Index:
         return open_index(self.data_dir, self.settings)
@@ -55,7 +60,8 @@ def locate(context: typer.Context, config: Path | None, data: str | None) -> Arc
     settings = context.find_root().obj(config, data=data)
     table = asdict(settings.archive)
     table["holder"] = table["holder"] or settings.gateway.ae_title
-    return ArchiveLocation(Path(settings.gateway.data), archive_settings({"archive": table}))
+    known = archive_settings({"archive": table})
+    return ArchiveLocation(Path(settings.gateway.data), known, settings.retention)
 
 
 def print_json(values: dict[str, Any]) -> None:
@@ -65,3 +71,11 @@ def print_json(values: dict[str, Any]) -> None:
 def printable(text: str) -> str:
     """Return text of a peer without characters that control the terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def size_text(number: int) -> str:
+    """Return a number of bytes in the unit that fits."""
+    amount, units = float(number), ["B", "kB", "MB", "GB", "TB"]
+    while amount >= 1000 and len(units) > 1:
+        amount, units = amount / 1000, units[1:]
+    return f"{amount:.0f} B" if units[0] == "B" else f"{amount:.1f} {units[0]}"

@@ -118,6 +118,11 @@ def matching(index: Index, uids: list[str]) -> dict[str, IndexEntry]:
 def remove(root: Path, index: Index, holder: str, entries: list[IndexEntry]) -> None:
     """Remove instances: first their rows, then their files, so that a crash leaves no row."""
     removed = index.remove(entry.sop_instance_uid for entry in entries)
+    delete_files(root, index, holder, removed)
+
+
+def delete_files(root: Path, index: Index, holder: str, removed: list[IndexEntry]) -> None:
+    """Delete the files of a holder whose rows were removed."""
     own = [entry.path for entry in removed if entry.holder == holder]
     for path in own:
         if layout.is_archive_name(path):

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from gateway.sdk import ConfigError
-from workers.archive.index import rebuild, updates
+from workers.archive.index import holds, rebuild, updates
 from workers.archive.index.assigning import assign
 from workers.archive.index.grouping import Execute, Group, Work, nothing
 from workers.archive.index.reader import IndexReader
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from workers.archive.index.updates import Texts
 
 T = TypeVar("T")
+
+_PAGE = 500
+"""Instances that are held in one transaction."""
 
 
 class Index(IndexReader):
@@ -157,6 +160,40 @@ class Index(IndexReader):
         """Remove instances in one transaction; their files are then to be deleted."""
         uids = list(sop_instance_uids)
         return self._write(lambda execute: updates.remove(execute, uids), self._locking(uids))
+
+    def remove_unused(
+        self, study_instance_uid: str, holder: str, before: str, most: int
+    ) -> list[IndexEntry]:
+        """Remove up to `most` instances of a holder from a study, whose files are to be deleted.
+
+        No instance is removed if the study received something at `before` (`layout.received`) or
+        later, or if a worker needs one of them.
+        """
+        study = study_instance_uid
+        return self._write(
+            lambda execute: holds.remove_unused(execute, study, holder, before, most),
+            lambda execute: self._lock_studies(execute, [study]),
+        )
+
+    def hold(self, owner: str, sop_instance_uids: Iterable[str]) -> None:
+        """Note under a name that instances are needed: retention does not delete them."""
+        uids = list(sop_instance_uids)
+        for begin in range(0, len(uids), _PAGE):
+            some = uids[begin : begin + _PAGE]
+            self._write(
+                partial(holds.hold, owner=owner, sop_instance_uids=some), self._locking(some)
+            )
+
+    def let_go(self, owner: str) -> None:
+        """Note that what is held under a name is not needed any more."""
+        self._write(lambda execute: holds.let_go(execute, owner))
+
+    def read_to(self, reader: str, seq: int | None) -> None:
+        """Note how far a reader of the journal is: retention does not delete what comes after.
+
+        None: it reads the journal no more.
+        """
+        self._write(lambda execute: holds.read_to(execute, reader, seq))
 
     def forget(self, sop_instance_uid: str) -> None:
         """Remove an instance whose file is gone."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from workers.archive.attributes import BY_KEYWORD, Level, of_level
-from workers.archive.index import updates
+from workers.archive.index import holds, updates
 from workers.archive.index.newest import PATIENT, differences
 from workers.archive.index.records import (
     IncompleteInstance,
@@ -273,6 +273,20 @@ class IndexReader(ABC):
         )
         rows = self._pages(lambda last: (text, [last, PAGE]))
         return (updates.summary_of(row) for row in rows)
+
+    def newest_of_studies(self) -> Iterator[tuple[str, str]]:
+        """Yield the UID of every study, and when it received its newest instance.
+
+        The time is as `layout.received` writes it. A study with several patients comes once for
+        each of them.
+        """
+        rows = self._pages(lambda last: (holds.NEWEST_OF_STUDIES, [last, PAGE]))
+        return ((str(uid), newest or "") for uid, newest in rows)
+
+    def study_state(self, study_instance_uid: str, holder: str) -> holds.StudyState:
+        """Return what decides whether a holder may delete its instances of a study."""
+        with self._reading() as execute:
+            return holds.state_of(execute, study_instance_uid, holder)
 
     def _pages(
         self, statement: Callable[[int], tuple[str, list[Any]]]

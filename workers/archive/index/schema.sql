@@ -64,3 +64,11 @@ CREATE TABLE rebuild (holder {text} NOT NULL PRIMARY KEY);
 -- The oldest version whose program can use the tables as they are. A step that only adds leaves it.
 CREATE TABLE readable_from (version BIGINT NOT NULL);
 INSERT INTO readable_from VALUES (5);
+
+-- version 6
+-- hold: instances that a worker needs, so that they are not deleted; `owner` is a name of its choice.
+CREATE TABLE hold (owner {text} NOT NULL, sop_instance_uid {text} NOT NULL, at {real} NOT NULL,
+    PRIMARY KEY (owner, sop_instance_uid));
+CREATE INDEX hold_by_uid ON hold ({head:sop_instance_uid});
+-- journal_reader: how far those who read the journal are.
+CREATE TABLE journal_reader (name {text} NOT NULL PRIMARY KEY, seq BIGINT NOT NULL);

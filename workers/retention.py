@@ -1,0 +1,87 @@
+"""The retention worker: deletes old studies, as `[retention]` says.
+
+It is not started until the configuration has a table for it, `[workers.retention]`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from gateway.sdk import ConfigError, Worker
+from gateway.settings import RetentionSettings
+from workers.archive import old_studies
+from workers.archive.index.records import IndexFailure
+from workers.archive.indexed_worker import IndexedWorker
+from workers.archive.layout import FOLDER
+from workers.archive.old_studies import HELD, Retention
+
+log = logging.getLogger("workers.retention")
+
+worker = Worker("retention", concurrency=1)
+
+
+class Keeper(IndexedWorker):
+    """Looks at the archive again and again, in a thread of its own."""
+
+    def open(self) -> None:
+        """Open the index and begin; raises ConfigError, or Unavailable and can be called again."""
+        settings = _settings(worker.context.options)
+        if why := old_studies.check(settings):
+            raise ConfigError(why)
+        super().start()
+        root = worker.context.data_dir.absolute() / FOLDER
+        self._over = threading.Event()
+        self._retention = Retention(root, self.index, self.settings.holder_of_files, settings)
+        self._thread = threading.Thread(target=self._work, name="retention", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End after the transaction under way, and close the index."""
+        self._over.set()
+        self._thread.join()
+        super().stop()
+
+    def _work(self) -> None:
+        while not self._over.is_set():
+            trouble = ""
+            try:
+                self._look()
+            except (IndexFailure, OSError) as error:
+                trouble = str(error)
+                log.warning("retention failed: %s", error)
+            if trouble:
+                worker.context.troubles["retention"] = trouble
+            else:
+                worker.context.troubles.pop("retention", None)
+            self._over.wait(self._retention.settings.every)
+
+    def _look(self) -> None:
+        """Delete what is due, and tell."""
+        studies = size = held = 0
+        for study in self._retention.run():
+            if self._over.is_set():
+                return
+            if study.why == HELD:
+                held += 1
+                continue
+            studies, size = studies + 1, size + study.size
+            log.info(
+                "study=%s deleted for its %s: %d instances, %d bytes",
+                *(study.study_instance_uid, study.why, study.instances, study.size),
+            )
+        facts: dict[str, Any] = {"deleted_studies": studies, "deleted_bytes": size, "held": held}
+        worker.context.facts["retention"] = facts
+
+
+def _settings(options: dict[str, Any]) -> RetentionSettings:
+    try:
+        return RetentionSettings(**options.get("retention", {}))
+    except TypeError as error:
+        raise ConfigError(f"retention: {error}") from None
+
+
+keeper = Keeper(worker)
+worker.on_start(keeper.open)
+worker.on_stop(keeper.close)
