@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from gateway.metrics import Metrics
     from gateway.settings import LogSettings
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -98,6 +99,25 @@ def setup(
     warnings.showwarning = _warned
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
+
+
+def measure(metrics: Metrics, process: str) -> None:
+    """Set the counters of the lines that this process has not written; for `before_told`."""
+    handlers = [one for one in logging.getLogger().handlers if isinstance(one, QueuedHandler)]
+    for name, text, number in (
+        (
+            "dropped",
+            "Log lines that were lost because standard error was not read.",
+            sum(one.dropped for one in handlers),
+        ),
+        (
+            "suppressed",
+            "Log lines that were left out because there were many of their kind.",
+            sum(one.suppressed for one in handlers),
+        ),
+    ):
+        counter = metrics.counter(f"dicom_gateway_log_lines_{name}_total", text, "process")
+        counter.set(number, process)
 
 
 def set_level(settings: LogSettings) -> None:

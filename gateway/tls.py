@@ -17,6 +17,7 @@ from gateway.tls_settings import PROFILES, TlsSettings
 from gateway.tls_words import wrong_file
 
 if TYPE_CHECKING:
+    from gateway.metrics import Metrics
     from gateway.settings import Destination
 
 StrPath: TypeAlias = str | PathLike[str]
@@ -109,6 +110,16 @@ def end_of(certificate: str) -> float:
         return float(ssl.cert_time_to_seconds(decoded["notAfter"]))
     except (OSError, KeyError, ValueError, AttributeError):
         return 0.0
+
+
+def measure_certificate(metrics: Metrics, process: str, end: float) -> None:
+    """Set the gauge of a process's certificate, which ends at `end`; 0.0: it has none."""
+    if end:
+        metrics.gauge(
+            "dicom_gateway_certificate_end_timestamp_seconds",
+            "When the certificate that a process shows ends, in seconds since the epoch.",
+            "process",
+        ).set(end, process)
 
 
 def warning_about(certificate: str) -> str:

@@ -18,6 +18,7 @@ from pydicom import uid
 from pydicom.config import RAISE
 
 from gateway import log, log_handler
+from gateway.metrics import Metrics
 from gateway.settings import LogSettings
 from tests.patience import WALL
 
@@ -303,6 +304,12 @@ def test_who_logs_never_waits_and_what_is_lost_is_told(pipe: Pipe) -> None:
     text = drained(handler, pipe)
     assert f"dropped={handler.dropped} lines" in text
     assert text.count(line) + handler.dropped == 2 * log_handler.QUEUE // len(line)
+    metrics = Metrics()
+    log.measure(metrics, "acceptor-1")
+    assert {metric.name: metric.series for metric in metrics} == {
+        "dicom_gateway_log_lines_dropped_total": {("acceptor-1",): handler.dropped},
+        "dicom_gateway_log_lines_suppressed_total": {("acceptor-1",): 0},
+    }
 
 
 def test_lines_are_whole_in_every_write() -> None:

@@ -52,10 +52,16 @@ class WorkerRequest:
     which it arrives.
     """
 
+    arrived = 0.0
+    asked: Intervention | None = None
+    """The request to a worker, from its beginning on."""
+
     def __init__(self, received: ReceivedRequest) -> None:
         self.association, self.context, self.request, self.event = received
         self.message_id: int | None = self.request.message_id
         self.engine = self.association.engine
+        self.began = self.engine.transport.last_received
+        """The loop's time at which its command set arrived."""
         self.failures = failures_of(self.event)
         self._intervention: Intervention | None = None
         """The request to a worker, until its final answer."""
@@ -85,7 +91,7 @@ class WorkerRequest:
     def ask(self, data: bytes | None, *, window: int = 0, **payload: Any) -> None:
         """Ask the worker that holds the event; `window`: answers that may be under way at once."""
         context, association = self.context, self.association
-        self._intervention = Intervention(
+        self.asked = self._intervention = Intervention(
             self.event.name,
             {"request": self.request.parameters(), "message_id": self.message_id, **payload},
             association.description(),
@@ -96,7 +102,7 @@ class WorkerRequest:
             shared=_described(context.id, context.abstract_syntax, context.transfer_syntax),
             window=window,
         )
-        association.shared.fabric.ask(self._intervention)
+        association.shared.fabric.ask(self.asked)
 
     # as the fabric calls it
 
@@ -144,6 +150,9 @@ class WorkerRequest:
         """Send the final response; tell a worker that is still busy with the request."""
         self.respond(status, elements, data_set)
         self._put_down()
+        given_at = self.asked.given_at if self.asked is not None else 0.0
+        stages = self.association.shared.stages
+        stages.finished(self.event.name, self.began, self.arrived, given_at)
         self.engine.inbox.finished(self, self.request.command_field, status)
 
     def _put_down(self) -> None:

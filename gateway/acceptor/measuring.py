@@ -11,10 +11,11 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
+from gateway import log
 from gateway.association.errors import Rejected
 from gateway.association.message_counts import command_name, stored_instances
 from gateway.events import EVT_METRICS
-from gateway.metrics import Metrics
+from gateway.tls import measure_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -41,8 +42,8 @@ class Measuring:
         self._started = time.time()
         self._timer: asyncio.TimerHandle | None = None
         self._probe: asyncio.TimerHandle | None = None
-        metrics = self.metrics = Metrics()
-        metrics.before_told.append(self._look_around)
+        metrics = self.metrics = shared.metrics
+        metrics.before_told += [self._look_around, lambda: log.measure(metrics, self._name)]
         peer = ("calling", "called")
         self._ended = metrics.counter(
             "dicom_gateway_associations_total",
@@ -145,27 +146,30 @@ class Measuring:
 
     def _look_around(self) -> None:
         shared, metrics = self._shared, self.metrics
+        told = shared.fabric.facts()
         for gauge, text, value in (
             ("associations_open", "Associations that are established.", len(shared.places)),
             ("connections_open", "Connections of peers.", len(self._associations())),
-            ("requests_in_flight", "Requests that wait or are with a worker.", self._in_flight),
+            ("requests_in_flight", "Requests that wait or are with a worker.", told["in_flight"]),
         ):
             metrics.gauge(f"dicom_gateway_{gauge}", text, "process").set(value, self._name)
-        if shared.certificate_end:
-            metrics.gauge(
-                "dicom_gateway_certificate_end_timestamp_seconds",
-                "When the certificate of the DICOM port ends, in seconds since the epoch.",
-                "process",
-            ).set(shared.certificate_end, self._name)
+        self._look_at_workers(told["workers"])
+        measure_certificate(metrics, self._name, shared.certificate_end)
         metrics.counter(
             "dicom_gateway_spool_failures_total",
             "Spool files that could not be written or synced.",
             "process",
         ).set(shared.spool.failures, self._name)
 
-    @property
-    def _in_flight(self) -> int:
-        return int(self._shared.fabric.facts()["in_flight"])
+    def _look_at_workers(self, workers: dict[str, dict[str, Any]]) -> None:
+        for name, key, text in (
+            ("requests_waiting", "waiting", "Requests that wait until a worker has room."),
+            ("worker_credit", "credit", "Requests more that a worker takes at present."),
+        ):
+            gauge = self.metrics.gauge(f"dicom_gateway_{name}", text, "process", "worker")
+            gauge.series.clear()  # a worker that has left has no series any more
+            for worker, told in workers.items():
+                gauge.set(told[key], self._name, worker)
 
 
 def _peer(association: AcceptorAssociation) -> tuple[str, str]:

@@ -11,7 +11,9 @@ from gateway.acceptor.budget import Budget
 from gateway.acceptor.places import Board, Places
 from gateway.acceptor.policy import policy_of
 from gateway.acceptor.shares import Origins, Pace
+from gateway.acceptor.stages import StageTimes
 from gateway.association.timers import Timeouts
+from gateway.metrics import Metrics
 from gateway.policy_rules import Permit
 from gateway.tls import end_of, warning_about
 
@@ -47,6 +49,9 @@ class Shared:
         """The associations that are established."""
         self.budget = Budget(0)
         """The bytes of what is gathered in memory."""
+        self.metrics = Metrics()
+        """What this acceptor measures."""
+        self.stages = StageTimes(self.metrics)
         self.topics: Collection[str] = ()
         """The notification events that somebody watches."""
         self.adopt(settings)

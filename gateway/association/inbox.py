@@ -67,6 +67,8 @@ class Receiving(Protocol):
 class Prepared:
     """A request whose response follows from its command set; a data set is discarded."""
 
+    arrived = 0.0
+
     def __init__(
         self, inbox: Inbox, message_id: int | None, context_id: int, response: Response
     ) -> None:
@@ -236,7 +238,7 @@ class Inbox:
         if request.message_id is None:  # it takes no part in the window
             request.perform()
             return
-        self.progress = self._engine.transport.last_received
+        self.progress = request.arrived = self._engine.transport.last_received
         self._waiting.append(request)
         self._start()
 

@@ -41,6 +41,7 @@ class ArrivingResponse:
     """A response of the peer that is still arriving."""
 
     message_id = None
+    arrived = 0.0
 
     def __init__(
         self, owner: OperationsInFlight, operation: Operation, begun: MessageBegun

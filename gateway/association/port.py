@@ -25,6 +25,9 @@ class PeerRequest(Protocol):
     def message_id(self) -> int | None:
         """None: it does not count in the window, and needs no `finished`."""
 
+    arrived: float
+    """The loop's time at which its last fragment arrived; the inbox sets it before `perform`."""
+
     def fragment(self, data: memoryview) -> None:
         """Take a piece of the data set; the view is valid until `read_done` has returned."""
 

@@ -140,6 +140,8 @@ class IncomingRequests:
 class HandledRequest:
     """A request without a response so far: it has a receiver, or a reply already."""
 
+    arrived = 0.0
+
     def __init__(
         self,
         owner: IncomingRequests,

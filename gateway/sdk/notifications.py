@@ -66,8 +66,8 @@ class NotificationThread:
         self._changed = threading.Condition()
         self._running = False
         self._busy = False
-        self.dropped = 0
-        """Notifications that were lost because the queue was full."""
+        self.lost = 0
+        """Notifications that were lost: the queue was full, or they did not arrive."""
 
     def start(self) -> None:
         self._running = True
@@ -87,12 +87,14 @@ class NotificationThread:
     def put(self, notification: QueuedNotification) -> None:
         """Queue a notification, or count it as lost. Never blocks."""
         with self._changed:
+            if notification.topic == EVT_GAP.name:
+                self.lost += notification.body["last"] - notification.body["first"] + 1
             if len(self._queue) < self._limit:
                 self._queue.extend(self._take_gaps())
                 self._queue.append(notification)
                 self._changed.notify_all()
                 return
-            self.dropped += 1
+            self.lost += 1
             first, _ = self._gaps.get(
                 (notification.stream, notification.topic), (notification.seq, 0)
             )

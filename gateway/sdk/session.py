@@ -82,13 +82,16 @@ class Session:
         self._worker = worker
         self._endings: SimpleQueue[SessionEnding] = SimpleQueue()
         self._loop = HandlerLoop()
-        self._credit = _credit(settings.concurrency or worker.concurrency)
+        concurrency = settings.concurrency or worker.concurrency
+        # Acceptors keep the last place for one more address.
+        self._credit = concurrency + (concurrency > 1)
         self._routes = Routes()
         self.adopt(settings)
         self._measuring = WorkerMeasuring(
             f"{self.name}-{settings.member}",
             in_hand=lambda: self._executor.in_hand,
             failures=lambda: self._executor.failures[0],
+            lost=lambda: self._notifier.lost,
         )
         self._executor = Executor(
             self._credit,
@@ -288,8 +291,8 @@ class Session:
             self._client.extend(token)
 
     def _publish(self, acceptor: str, blob: bytes, topic: str, body: dict[str, Any]) -> None:
-        if self._client is not None:
-            self._client.publish(acceptor, topic, body, blob)
+        if (client := self._client) is not None and not client.publish(acceptor, topic, body, blob):
+            self._measuring.unpublished()
 
     def _is_watched(self, acceptor: str, topic: str) -> bool:
         return self._client is not None and self._client.is_watched(acceptor, topic)
@@ -393,8 +396,3 @@ class Session:
     def _is_orphaned(self) -> bool:
         """Return whether the parent has gone meanwhile."""
         return not self._endings.empty() and self._endings.get().why is SessionEndReason.ORPHANED
-
-
-def _credit(concurrency: int) -> int:
-    """Return how many requests to take: acceptors keep the last place for one more address."""
-    return concurrency + (concurrency > 1)

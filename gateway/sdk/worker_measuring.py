@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from gateway import log
 from gateway.events import EVT_METRICS
 from gateway.metrics import Metrics
 
@@ -19,12 +20,19 @@ class WorkerMeasuring:
     """The metrics of a worker process; its author adds others to `metrics`."""
 
     def __init__(
-        self, process: str, in_hand: Callable[[], int], failures: Callable[[], int]
+        self,
+        process: str,
+        *,
+        in_hand: Callable[[], int],
+        failures: Callable[[], int],
+        lost: Callable[[], int],
     ) -> None:
         self.metrics = Metrics()
         self._process = process
         self._in_hand = in_hand
         self._failures = failures
+        self._lost = lost
+        self._unpublished = 0
         self._started = time.time()
         self._lock = threading.Lock()
         self._handlers = self.metrics.histogram(
@@ -38,6 +46,11 @@ class WorkerMeasuring:
         """Count a call of a handler; from any thread."""
         with self._lock:
             self._handlers.observe(seconds, self._process, event)
+
+    def unpublished(self) -> None:
+        """Count a notification that left this process in vain; from any thread."""
+        with self._lock:
+            self._unpublished += 1
 
     def tell(self, client: Client) -> None:
         """Publish what was measured, through one of the acceptors, if anybody watches."""
@@ -53,6 +66,12 @@ class WorkerMeasuring:
         return {"process": self._process, "started": self._started, "metrics": told}
 
     def _look_around(self) -> None:
+        log.measure(self.metrics, self._process)
+        self.metrics.counter(
+            "dicom_gateway_notifications_lost_total",
+            "Notifications that a worker process watched or published, and that were lost.",
+            "process",
+        ).set(self._unpublished + self._lost(), self._process)
         self.metrics.gauge(
             "dicom_gateway_requests_in_hand", "Requests that a worker process has.", "process"
         ).set(self._in_hand(), self._process)

@@ -27,7 +27,8 @@ def test_an_association_that_ends_before_the_sealing_begins_leaves_nothing(tmp_p
         chunks = spool._context.chunks
         settings = AcceptorSettings(0, "GATEWAY", run_dir="", spool_dir="")
         shared = SimpleNamespace(spool=spool, settings=settings)
-        association = SimpleNamespace(id="a1", shared=shared, engine=None)
+        engine = SimpleNamespace(transport=SimpleNamespace(last_received=0.0))
+        association = SimpleNamespace(id="a1", shared=shared, engine=engine)
         request = CStoreRQ(1, CT, "1.2.3")
         context = AcceptedContext(1, CT, EXPLICIT_VR_LITTLE_ENDIAN, as_scu=True, as_scp=True)
         received = ReceivedRequest(association, context, request, EVT_C_STORE)

@@ -726,3 +726,29 @@ def test_the_next_due_time_is_never_later_than_a_heartbeat() -> None:
     bench.ask("EVT_C_ECHO")
     assert bench.registry.next_due(bench.now) == bench.now + 0.25
     assert bench.registry.next_deadline() == bench.now + 0.25
+
+
+# -- what is told
+
+
+def test_the_queue_and_the_credit_of_a_worker_are_told() -> None:
+    bench = Bench()
+    bench.register("a", credit=2)
+    assert bench.registry.describe()["w"] | {"generation": 0} == {
+        "generation": 0,
+        "members": 1,
+        "waiting": 0,
+        "credit": 2,
+        "left": False,
+        "events": ["EVT_C_STORE"],
+    }
+    bench.ask_all(*["EVT_C_STORE"] * 5)
+    told = bench.registry.describe()["w"]
+    assert (told["waiting"], told["credit"]) == (3, 0)
+    assert [call.given_at for call in bench.calls] == [bench.now] * 2 + [0.0] * 3
+    bench.now += 4
+    bench.answer("a", 0)
+    assert bench.calls[2].given_at == bench.now
+    bench.die("a")
+    told = bench.registry.describe()["w"]
+    assert (told["members"], told["waiting"], told["credit"]) == (0, 4, 0)

@@ -122,11 +122,19 @@ def test_overflow_is_counted_and_told_in_its_place(worker, notifier, caplog):
     )
     for seq in range(1, 7):  # three are kept, three are lost
         notifier.put(told(seq))
-    assert notifier.dropped == 3
+    assert notifier.lost == 3
     run(notifier)
     first = told(1).timestamp % 60
     assert seen == [first, first + 1, first + 2, ("s", "EVT_RELEASED", 4, 6)]
     assert "topic=EVT_RELEASED stream=s first=4 last=6 lost" in caplog.text
+
+
+def test_what_did_not_arrive_is_counted_as_lost(worker, notifier):
+    seen = []
+    worker.bind(evt.EVT_GAP, lambda event: seen.append((event.first, event.last)))
+    gap = {"stream": "s", "topic": "EVT_RELEASED", "first": 3, "last": 9}
+    run(notifier, QueuedNotification("EVT_GAP", "s", 0, 0.0, gap))
+    assert (seen, notifier.lost) == ([(3, 9)], 7)
 
 
 def test_a_gap_stands_before_what_came_after_it(worker, notifier):

@@ -244,7 +244,7 @@ HOSTILE = "<b>\"&'"
 """An AE title, which has at most 16 characters."""
 
 
-def test_the_time_of_syncs_and_commits_is_measured(
+def test_the_time_of_each_stage_is_measured(
     gateway: Gateway, page: re.Match, tmp_path: Path
 ) -> None:
     image = tmp_path / "image.dcm"
@@ -252,12 +252,22 @@ def test_the_time_of_syncs_and_commits_is_measured(
     stored = run_cli("store", *gateway.address, image, "--aec", "GATEWAY")
     assert stored.wait() == 0, stored.report()
 
-    def both() -> bool:
+    def all_told() -> bool:
         told = metrics(page)
-        names = ("dicom_gateway_storage_sync_seconds", "dicom_gateway_storage_commit_seconds")
-        return all(told.get((f"{name}_count",), 0) >= 1 for name in names)
+        names = [("storage_sync",), ("storage_commit",), ("handler", "EVT_C_STORE", "storage-0")]
+        names += [(name, "C-STORE") for name in ("receive", "wait", "response")]
+        return all(
+            told.get((f"dicom_gateway_{name}_seconds_count", *labels), 0) >= 1
+            for name, *labels in names
+        )
 
-    procfs.until(both, what="a sync and a commit in the metrics")
+    procfs.until(all_told, what="every stage in the metrics")
+    told = metrics(page)
+    assert told["dicom_gateway_requests_waiting", "acceptor-0", "storage"] == 0
+    assert told["dicom_gateway_worker_credit", "acceptor-0", "storage"] >= 1
+    for process in ("acceptor-0", "storage-0", "web-0"):
+        assert told["dicom_gateway_log_lines_dropped_total", process] == 0
+    assert told["dicom_gateway_notifications_lost_total", "web-0"] == 0
 
 
 @pytest.mark.peer("chromium")

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from gateway.collector import Collector
 from gateway.sdk import ConfigError, GatewayError, Worker, evt
 from gateway.settings import TlsSettings, WebSettings, from_map
-from gateway.tls import load
+from gateway.tls import end_of, load, measure_certificate
 from workers.archive.layout import FOLDER as ARCHIVE
 from workers.archive.opening import archive_settings, open_index
 from workers.web import probes
@@ -91,6 +91,9 @@ class Web:
         page = Guarded(Starlette(routes=shown), access, is_local=local)
         files = TlsSettings(settings.certificate, settings.key)
         tls = load(files) if settings.certificate else None
+        if settings.certificate:
+            name, end = f"{worker.name}-{context.member}", end_of(settings.certificate)
+            measure_certificate(context.metrics, name, end)
         self._serve(Listener("page", page, settings.host, settings.port, tls, f"/?token={token}"))
         if settings.probes:
             host, _, port = settings.probes.rpartition(":")

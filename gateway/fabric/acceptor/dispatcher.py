@@ -176,6 +176,7 @@ class Dispatcher:
         if intervention.queue is not None:
             intervention.leave_queue()
         intervention.member = member
+        intervention.given_at = now
         intervention.token = token = member.issue()
         member.in_hand[token] = intervention
         deliveries = self._deliveries.get(member.peer)

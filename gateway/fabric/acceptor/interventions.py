@@ -50,6 +50,8 @@ class Intervention:
     queue: RequestQueue[Intervention] | None = None
     member: Member | None = None
     token = ""
+    given_at = 0.0
+    """The time at which it was given to a member, the last one if several died with it."""
 
     def __init__(  # noqa: PLR0913 - everything that is asked
         self,

@@ -140,6 +140,8 @@ class EventOwner:
         return {
             "generation": self.generation,
             "members": len(self.members),
+            "waiting": len(self.suspects) + sum(map(len, self.waiting.values())),
+            "credit": sum(max(member.free, 0) for member in self.members),
             "left": self.has_left,
             "events": sorted(self.bindings),
         }
