@@ -3,12 +3,47 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
 import socket
+from typing import TYPE_CHECKING
 
 from gateway.errors import ConfigError
 
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
 BACKLOG = 1024
+_FIRST_PASSED = 3
+"""The descriptor of the first socket of a service manager (sd_listen_fds(3))."""
+
+
+def passed_on(
+    environment: MutableMapping[str, str] = os.environ, first: int = _FIRST_PASSED
+) -> socket.socket | None:
+    """Return the listening socket that systemd passed to this process; None: it passed none.
+
+    The variables are removed, so that no child takes them for its own. Raises ConfigError if there
+    are several sockets, or if it is not a stream socket of TCP that listens.
+    """
+    count, owner = environment.pop("LISTEN_FDS", ""), environment.pop("LISTEN_PID", "")
+    environment.pop("LISTEN_FDNAMES", None)
+    if owner != str(os.getpid()) or not count.isdecimal() or count == "0":
+        return None
+    if count != "1":
+        raise ConfigError(f"the socket unit passes {count} sockets: let it pass one")
+    try:
+        listener = socket.socket(fileno=first)
+        is_listening = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        is_tcp = listener.family in (socket.AF_INET, socket.AF_INET6)
+    except OSError as error:
+        raise ConfigError(f"the socket unit passes no socket: {error.strerror}") from None
+    if not (is_tcp and is_listening and listener.type == socket.SOCK_STREAM):
+        listener.close()
+        raise ConfigError("the socket unit passes a socket that is not one of TCP that listens")
+    os.set_inheritable(listener.fileno(), False)
+    listener.setblocking(False)
+    return listener
 
 
 def listen(host: str, port: int) -> socket.socket:

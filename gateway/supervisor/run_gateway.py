@@ -19,7 +19,7 @@ from gateway.supervisor.child_specs import ChildModules, WorkerLaunch
 from gateway.supervisor.control import ControlSocket
 from gateway.supervisor.data_directory import DataDirectory, RunningGateway
 from gateway.supervisor.gateway_status import GatewayStatus
-from gateway.supervisor.listen import format_address, listen, raise_descriptor_limit
+from gateway.supervisor.listen import format_address, listen, passed_on, raise_descriptor_limit
 from gateway.supervisor.reloading import Configuration
 from gateway.supervisor.remembered_workers import RememberedWorkers
 from gateway.supervisor.reserve import Reserve
@@ -57,7 +57,7 @@ async def serve(
     with Signals(on_hangup=lambda: None) as signals, DataDirectory.open(data) as directory:
         spool.check_data_dir(directory.path)
         directory.wait_for_predecessor()
-        with listen(settings.gateway.host, settings.gateway.port) as listener:
+        with passed_on() or listen(settings.gateway.host, settings.gateway.port) as listener:
             raise_descriptor_limit()
             configuration = Configuration(settings, read or (lambda: settings))
             gateway = _Gateway(configuration, directory, listener, modules)

@@ -87,3 +87,35 @@ def server(folder: Path) -> Iterator[str]:
         yield one.dsn
     finally:
         one.stop()
+
+
+def dump(dsn: str, schema: str) -> str:
+    """Return a dump of a schema, as `pg_dump` makes it."""
+    programs = _folder()
+    assert programs is not None
+    done = subprocess.run(
+        [programs / "pg_dump", "--dbname", dsn, "--schema", schema],
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT,
+        check=True,
+    )
+    return done.stdout
+
+
+def restore(dsn: str, schema: str, text: str) -> None:
+    """Put a dump in place of a schema."""
+    import psycopg
+
+    programs = _folder()
+    assert programs is not None
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f"DROP SCHEMA {schema} CASCADE")
+    subprocess.run(
+        [programs / "psql", "--quiet", "--set", "ON_ERROR_STOP=1", "--dbname", dsn],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT,
+        check=True,
+    )

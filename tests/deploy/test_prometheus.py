@@ -43,3 +43,10 @@ def test_promtool_agrees(command: list[str]) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_is_explained() -> None:
+    told = re.findall(
+        r"^\| `(DicomGateway\w+)` \|", (queries.DEPLOY / "OPERATING.md").read_text(), re.MULTILINE
+    )
+    assert told == list(queries.alerts())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 import pytest
 
-UNIT = Path(__file__).parents[2] / "deploy" / "dicom-gateway.service"
+UNIT = Path(__file__).parents[2] / "deploy" / "systemd" / "dicom-gateway.service"
 
 
 @pytest.fixture
