@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -30,7 +29,7 @@ def test_every_alert_has_a_test_in_which_it_fires() -> None:
     assert tests.count("exp_labels") == len(queries.alerts()) > 10
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+@pytest.mark.peer("promtool")
 @pytest.mark.parametrize("command", [["check", "rules"], ["test", "rules"]])
 def test_promtool_agrees(command: list[str]) -> None:
     file = "prometheus-rules.yml" if command[0] == "check" else "prometheus-rules-test.yml"
