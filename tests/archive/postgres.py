@@ -52,7 +52,7 @@ def _run(*command: object) -> None:
 class Server:
     """A server below `folder`, which can be started and stopped."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
         programs = _folder()
         assert programs is not None
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -64,10 +64,11 @@ class Server:
             *("-E", "UTF8", "-N"),
         )
         self._control = programs / "pg_ctl", "-D", self._data, "-w", "-t", _TIMEOUT
+        self._fsync = "on" if durable else "off"
         self.dsn = f"host={folder} user=postgres dbname=postgres"
 
     def start(self) -> None:
-        options = f"-c listen_addresses='' -k {self.folder} -c fsync=off"
+        options = f"-c listen_addresses='' -k {self.folder} -c fsync={self._fsync}"
         _run(*self._control, "-l", self.folder / "log", "-o", options, "start")
 
     def stop(self) -> None:
@@ -79,9 +80,9 @@ class Server:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[str]:
+def server(folder: Path, *, durable: bool = False) -> Iterator[str]:
     """Start one below `folder`; gives the DSN."""
-    one = Server(folder)
+    one = Server(folder, durable=durable)
     one.start()
     try:
         yield one.dsn

@@ -14,6 +14,7 @@ from tests.peers import procfs
 from workers.archive.attributes import Level
 from workers.archive.index import AddOutcome, updates
 from workers.archive.index.journal_order import BITS, order_journal
+from workers.archive.index.placing import above_of
 from workers.archive.index.search import Query
 
 if TYPE_CHECKING:
@@ -41,10 +42,11 @@ def opened(postgres_schema) -> Iterator[Callable[[], PostgresIndex]]:
 def added_without_commit(index: PostgresIndex, uid: str, **texts: str) -> Iterator[None]:
     """An instance is added by a host that hangs in its transaction until the block ends."""
     with index._transaction() as execute:
-        adding = updates.Adding()
+        adding = updates.Adding(index.dialect, index._insert)
+        above = above_of(kept(uid, **texts))
         index._lock_studies(execute, [texts.get("study", "1.3")])
-        adding.begin(execute, [entry(uid)])
-        adding.add(execute, entry(uid), kept(uid, **texts))
+        adding.begin(execute, [entry(uid)], {above})
+        adding.add(execute, entry(uid), kept(uid, **texts), above)
         adding.finish(execute)
         yield
 

@@ -11,7 +11,7 @@ from tests.archive.conftest import entry, kept
 from tests.archive.test_index import query
 from tests.patience import WALL
 from workers.archive.attributes import Level
-from workers.archive.index import AddOutcome, IndexFailure
+from workers.archive.index import AddOutcome, IndexFailure, updates
 
 SELF = "SELECT pg_terminate_backend(pg_backend_pid())"
 
@@ -152,7 +152,7 @@ def away(index, monkeypatch):
     connect, left = index._connect_once, [0]
     monkeypatch.setattr(postgres, "_PAUSE", 0.0)
 
-    def connect_once():
+    def connect_once(*_):
         if left[0]:
             left[0] -= 1
             raise psycopg.OperationalError("connection refused")
@@ -206,3 +206,39 @@ def test_an_error_that_waiting_does_not_mend_is_no_outage(index):
     with pytest.raises(IndexFailure) as failed, index._reading() as execute:
         execute("SELECT nothing FROM nowhere")
     assert not failed.value.is_outage
+
+
+def test_the_statements_of_a_batch_do_not_grow_with_its_instances(index, monkeypatch):
+    index.add(entry("1.1"), kept("1.1"))
+    statements: list[str] = []
+    executing = index._executing
+
+    def noted(connection):
+        execute = executing(connection)
+        return lambda text, *rest: (statements.append(text.split()[0]), execute(text, *rest))[1]
+
+    monkeypatch.setattr(index, "_executing", noted)
+    index.add_all([(entry(f"2.{n}"), kept(f"2.{n}")) for n in range(50)])
+    assert statements == ["BEGIN", "SELECT", "SELECT", "SELECT", "WITH", "COMMIT"]
+    assert index.count(query(Level.IMAGE)) == 51
+
+
+def test_instances_are_found_by_their_key_although_the_plan_is_from_when_there_were_few(index):
+    """A plan that reads the whole table would be kept until the server counts its rows again."""
+    for number in range(12):  # then psycopg has prepared the statement, and the server its plan
+        index.add(entry(f"1.{number}"), kept(f"1.{number}"))
+    index.add_all([(entry(f"2.{n}"), kept(f"2.{n}")) for n in range(2000)])
+
+    def read(execute) -> int:
+        text = (
+            "SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'instance' "
+            "AND schemaname = current_schema()"
+        )
+        return execute(text).fetchone()[0]
+
+    def look_up(execute) -> int:
+        before = read(execute)
+        assert len(updates.find_all(execute, index.dialect, ["2.1", "2.1999"])) == 2
+        return read(execute) - before
+
+    assert index._write(look_up) == 0

@@ -21,6 +21,7 @@ from tests.bench import (
     programs,
     reindex,
     retrieve,
+    with_index,
 )
 
 BENCHES = {
@@ -40,6 +41,7 @@ BENCHES = {
     "reindex": reindex.main,
     "retrieve": retrieve.main,
     "sink": programs.sink,
+    "with-index": with_index.main,
 }
 
 

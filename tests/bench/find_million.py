@@ -21,7 +21,7 @@ from gateway.requestor import Proposal, Timeouts, associate
 from gateway.uid import EXPLICIT_VR_LITTLE_ENDIAN, KEYWORDS
 from tests.conftest import short_folder
 from tests.peers.process import Gateway
-from workers.archive.index import IndexEntry, SqliteIndex, updates
+from workers.archive.index import IndexEntry, SqliteIndex
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,11 +40,11 @@ def fill(path: Path, count: int) -> None:
     index = SqliteIndex(path, durable=False)
     for start in range(0, count, _BATCH):
         numbers = range(start, min(count, start + _BATCH))
-        index._write(lambda execute, numbers=numbers: [_add(execute, n) for n in numbers])
+        index.add_all([_instance(number) for number in numbers])
     index.close()
 
 
-def _add(execute, number: int) -> None:
+def _instance(number: int) -> tuple[IndexEntry, dict[str, str]]:
     series = number // IMAGES
     study = series // SERIES
     patient = study // STUDIES
@@ -67,9 +67,7 @@ def _add(execute, number: int) -> None:
     entry = IndexEntry(
         uid, "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1", path, 300, 1000, digest, ""
     )
-    adding = updates.Adding()
-    adding.add(execute, entry, texts)
-    adding.finish(execute)
+    return entry, texts
 
 
 QUERIES = {

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gateway.settings import ArchiveSettings
     from workers.archive.archive import Archive
     from workers.archive.index import AddResult, Index
-    from workers.archive.index.updates import Texts
+    from workers.archive.index.records import Texts
     from workers.archive.layout import Bucket
 
 log = logging.getLogger("workers.archive")

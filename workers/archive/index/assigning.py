@@ -14,7 +14,8 @@ from workers.archive.index.placing import (
     recompute,
     studies_of,
 )
-from workers.archive.index.updates import ENTRY, entry_of, note
+from workers.archive.index.records import ENTRY
+from workers.archive.index.updates import entry_of, note
 
 if TYPE_CHECKING:
     from workers.archive.assignments import Assignment

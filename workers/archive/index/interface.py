@@ -16,6 +16,7 @@ from gateway.sdk import ConfigError
 from workers.archive.index import holds, rebuild, updates
 from workers.archive.index.assigning import assign
 from workers.archive.index.grouping import Execute, Group, Work, nothing
+from workers.archive.index.placing import above_of
 from workers.archive.index.reader import IndexReader
 from workers.archive.index.schema import MIGRATIONS, POSTGRES, RETIRED
 from workers.archive.matching import Equal
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
     from workers.archive.assignments import Assignment
     from workers.archive.attributes import Level
-    from workers.archive.index.records import AddResult, IndexEntry, SharingGateway
-    from workers.archive.index.updates import Texts
+    from workers.archive.index.insertion import NewInstance
+    from workers.archive.index.records import AddResult, IndexEntry, SharingGateway, Texts
 
 T = TypeVar("T")
 
@@ -68,6 +69,10 @@ class Index(IndexReader):
 
         Nothing to do where there is one transaction at a time.
         """
+
+    @abstractmethod
+    def _insert(self, execute: Execute, new: Sequence[NewInstance]) -> None:
+        """Write the rows of new instances, and lines in the journal, in a transaction."""
 
     def _pipeline(self) -> AbstractContextManager[object]:
         """Send statements without waiting for each other's results, if that is possible."""
@@ -128,10 +133,14 @@ class Index(IndexReader):
 
         An exception in place of a result is the failure of that instance only.
         """
-        adding = updates.Adding(replace=replace, refuse=refuse)
-        works = [partial(adding.add, entry=entry, texts=texts) for entry, texts in news]
+        adding = updates.Adding(self.dialect, self._insert, replace=replace, refuse=refuse)
+        above = [above_of(texts) for _, texts in news]
+        works = [
+            partial(adding.add, entry=entry, texts=texts, above=values)
+            for (entry, texts), values in zip(news, above, strict=True)
+        ]
         entries = [entry for entry, _ in news]
-        begin = partial(adding.begin, entries=entries)
+        begin = partial(adding.begin, entries=entries, above=set(above))
         studies = {texts.get("StudyInstanceUID") or "" for _, texts in news}
         replaced = [entry.sop_instance_uid for entry in entries]
 

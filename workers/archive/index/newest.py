@@ -42,6 +42,7 @@ _SET = {
 PATIENT = tuple(attribute.keyword for attribute in of_level(Level.PATIENT))
 
 
+_NONE: Mapping[str, str | None] = {}
 _NEWEST = (
     "(SELECT received || ' ' || sop_instance_uid FROM instance WHERE instance.header = ? "
     "ORDER BY received DESC, sop_instance_uid DESC LIMIT 1)"
@@ -121,6 +122,10 @@ class Newest:
             if self.values.get(keyword) != texts[keyword]:
                 self.values[keyword] = texts[keyword]
                 self.is_changed = True
+
+    def begin(self, values: Mapping[str, str | None] = _NONE) -> None:
+        """Set the values of a row that was just made, which need not be read then."""
+        self.values = {**dict.fromkeys(KEYWORDS[self.table]), **values}
 
     def read(self, execute: Execute) -> None:
         """Read the values, unless they have been read."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from workers.archive.attributes import Level, of_level
 from workers.archive.comparison_keys import date_key, name_keys, names
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from workers.archive.index.grouping import Execute
+    from workers.archive.index.search import Dialect
 
+Above: TypeAlias = "tuple[str, ...]"
+"""The values of a header, in the order of `ABOVE`."""
 ABOVE = tuple(
     attribute.keyword
     for level in Level
@@ -39,9 +42,9 @@ ABOVE = tuple(
 """The attributes of a header."""
 
 _FIND = (
-    "SELECT header.id, series.id, series.sources, study.id, study.sources, study.assigned "
-    "FROM header JOIN series ON series.id = header.series "
-    "JOIN study ON study.id = series.study WHERE header.key = ?"
+    "SELECT header.key, header.id, series.id, series.sources, study.id, study.sources, "
+    "study.assigned FROM header JOIN series ON series.id = header.series "
+    "JOIN study ON study.id = series.study WHERE "
 )
 _PATIENT = ", ".join(names(Level.PATIENT))
 _REPRESENTATIVE = (
@@ -94,29 +97,35 @@ class Placing:
 
     def __init__(self, *, refuse: bool = False) -> None:
         self._refuse = refuse
-        self._headers: dict[tuple[str | None, ...], Header] = {}
+        self._headers: dict[Above, Header] = {}
+        self._missing: set[Above] = set()
+        """Values for which there was no header."""
         self._rows: dict[tuple[str, int], Newest] = {}
 
-    def clear(self) -> None:
-        """Forget the rows, as for a new transaction."""
-        self._headers.clear()
-        self._rows.clear()
+    def begin(self, execute: Execute, dialect: Dialect, above: Iterable[Above]) -> None:
+        """Forget the rows, as for a new transaction, and find those for all of these values."""
+        self._forget()
+        keys = {digest(*values): values for values in above}
+        if keys:
+            condition, parameters = dialect.among("header.key", list(keys))
+            for key, *found in execute(_FIND + condition, parameters).fetchall():
+                self._found(found, keys[bytes(key)])
+            self._missing = set(keys.values()) - self._headers.keys()
 
-    def header(
-        self, execute: Execute, texts: Mapping[str, str | None], replaced: str = ""
-    ) -> Header:
+    def header(self, execute: Execute, above: Above, replaced: str = "") -> Header:
         """Return the header for these values; raises Mismatched if mismatches are refused.
 
         `replaced` is the UID of an instance that is being replaced: its patient does not count.
         """
-        values = tuple(map(texts.get, ABOVE))
-        header = self._headers.get(values)
+        header = self._headers.get(above)
         if header is None:
-            own = {k: text or "" for k, text in zip(ABOVE, values, strict=True)}
-            key = digest(*own.values())
-            found = execute(_FIND, (key,)).fetchone()
-            header = self._found(found, own) if found else self._made(execute, key, own, replaced)
-            self._headers[values] = header
+            key = digest(*above)
+            found = None
+            if above not in self._missing:
+                found = execute(f"{_FIND}header.key = ?", (key,)).fetchone()
+            if found is not None:
+                return self._found(found[1:], above)
+            header = self._headers[above] = self._made(execute, key, _by_keyword(above), replaced)
         return header
 
     def finish(self, execute: Execute) -> None:
@@ -129,13 +138,20 @@ class Placing:
                         one.read(execute)
                         one.set(taken, header.texts)
         write(execute, self._rows.values())
-        self.clear()
+        self._forget()
 
-    def _found(self, found: Any, own: Mapping[str, str]) -> Header:
+    def _forget(self) -> None:
+        self._headers.clear()
+        self._missing.clear()
+        self._rows.clear()
+
+    def _found(self, found: Any, above: Above) -> Header:
         number, series, series_sources, study, study_sources, assigned = found
         row = self._row("series", series, series_sources)
         whole = self._row("study", study, study_sources)
-        return Header(number, row, whole, overlaid(own, assigned))
+        texts = overlaid(_by_keyword(above), assigned)
+        header = self._headers[above] = Header(number, row, whole, texts)
+        return header
 
     def _made(self, execute: Execute, key: bytes, own: Mapping[str, str], replaced: str) -> Header:
         assigned = assignment_of(execute, own["StudyInstanceUID"])
@@ -176,6 +192,7 @@ class Placing:
             raise Mismatched(others)
         (number,) = execute(_NEW_STUDY, (key, uid, patient, assigned)).fetchone()
         row = self._row("study", number)
+        row.begin({"StudyInstanceUID": uid, "PatientID": patient})
         row.is_changed = True
         return row, others
 
@@ -186,7 +203,9 @@ class Placing:
             return self._rows.get(("series", found[0])) or self._stored(execute, "series", found[0])
         text = "INSERT INTO series (key, study, sources) VALUES (?, ?, '{}') RETURNING id"
         (number,) = execute(text, (key, study.number)).fetchone()
-        return self._row("series", number)
+        row = self._row("series", number)
+        row.begin()
+        return row
 
     def _row(self, table: str, number: int, sources: str = "{}") -> Newest:
         row = self._rows.get((table, number))
@@ -199,6 +218,15 @@ class Placing:
         return row
 
 
+def above_of(texts: Mapping[str, str | None]) -> Above:
+    """Return the values of an instance that its header has; an absent one is empty."""
+    return tuple([texts.get(keyword) or "" for keyword in ABOVE])
+
+
+def _by_keyword(above: Above) -> dict[str, str]:
+    return dict(zip(ABOVE, above, strict=True))
+
+
 def digest(*texts: str) -> bytes:
     """Return a key of limited length for texts of any length."""
     return blake2b("\0".join(texts).encode("utf-8", "replace"), digest_size=16).digest()
@@ -206,7 +234,7 @@ def digest(*texts: str) -> bytes:
 
 def key_of(texts: Mapping[str, str | None]) -> bytes:
     """Return the key of the header with these values."""
-    return digest(*[texts.get(keyword) or "" for keyword in ABOVE])
+    return digest(*above_of(texts))
 
 
 def assignment_of(execute: Execute, study_instance_uid: str) -> str | None:

@@ -23,6 +23,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import contextmanager, nullcontext, suppress
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -36,16 +37,18 @@ except ImportError as error:
 
 from gateway.sdk import ConfigError, Unavailable
 from workers.archive.index.grouping import Contested, Interrupted
+from workers.archive.index.insertion import insert_at_once
 from workers.archive.index.interface import Index
 from workers.archive.index.journal_order import SETTLED, order_journal
 from workers.archive.index.records import SharingGateway
 from workers.archive.index.schema import MIGRATIONS, RETIRED, TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from workers.archive.index.grouping import Execute
+    from workers.archive.index.insertion import NewInstance
     from workers.archive.index.search import Dialect
 
 log = logging.getLogger("workers.archive")
@@ -58,6 +61,12 @@ _LIMITS = {
     "statement_timeout": 60_000,
 }
 """Milliseconds. After the second one a transaction is repeated, a few times."""
+_READING = {"plan_cache_mode": "force_custom_plan"}
+_WRITING = {"enable_seqscan": "off"}
+"""Settings for statements that are prepared while a table is small: a plan that reads all of it
+would be kept until the server has counted its rows again, minutes later. What is written is looked
+up by keys only.
+"""
 _NOW = "extract(epoch FROM clock_timestamp())::double precision"
 _PAUSE = 0.2
 """Seconds between two attempts to connect to a server that is away."""
@@ -84,6 +93,9 @@ class PostgresDialect:
 
     def is_one_of(self, column: str, values: Sequence[str]) -> tuple[str, Any]:
         return f"{column} = ANY(?)", list(values)
+
+    def among(self, column: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
+        return f"{column} = ANY(?)", [list(values)]
 
     def joined(self, column: str, source: str) -> str:
         inner = f"SELECT DISTINCT {column} AS v FROM {source}"
@@ -216,10 +228,10 @@ class PostgresIndex(Index):
             execute("DELETE FROM schema_version")
             execute("INSERT INTO schema_version VALUES (?)", (len(MIGRATIONS),))
 
-    def _connect(self) -> psycopg.Connection[Any]:
+    def _connect(self, more: Mapping[str, str] = _READING) -> psycopg.Connection[Any]:
         while True:
             try:
-                connection = self._connect_once()
+                connection = self._connect_once(more)
             except psycopg.Error as error:
                 self._away_since = self._away_since or time.monotonic()
                 away = time.monotonic() - self._away_since
@@ -230,10 +242,10 @@ class PostgresIndex(Index):
                 self._away_since = None
                 return connection
 
-    def _connect_once(self) -> psycopg.Connection[Any]:
+    def _connect_once(self, more: Mapping[str, str] = _READING) -> psycopg.Connection[Any]:
         where = make_conninfo(**(_TIMEOUTS | conninfo_to_dict(self._dsn)))
         connection = psycopg.connect(where, autocommit=True)
-        settings = {**_LIMITS, **({} if self._durable else {"synchronous_commit": "off"})}
+        settings = {**_LIMITS, **more, **({} if self._durable else {"synchronous_commit": "off"})}
         parts = ", ".join(
             f"set_config('{name}', '{value}', false)" for name, value in settings.items()
         )
@@ -245,9 +257,12 @@ class PostgresIndex(Index):
         text = "SELECT pg_advisory_xact_lock(?, number) FROM unnest(?::int[]) AS number"
         execute(text, (_LOCK, numbers))
 
+    def _insert(self, execute: Execute, new: Sequence[NewInstance]) -> None:
+        insert_at_once(execute, new)
+
     def _executing(self, connection: Any) -> Execute:
         def execute(text: str, parameters: Any = None) -> Any:
-            return connection.execute(text.replace("%", "%%").replace("?", "%s"), parameters or ())
+            return connection.execute(_with_marks(text), parameters or ())
 
         return execute
 
@@ -268,12 +283,11 @@ class PostgresIndex(Index):
     def _transaction(self) -> Iterator[Execute]:
         """Raises Interrupted if the connection is lost before the COMMIT, or others contest it."""
         if self._writer is None or self._writer.closed:
-            self._writer = self._connect()
+            self._writer = self._connect(_WRITING)
         writer = self._writer
         execute = self._executing(writer)
         try:
-            execute("BEGIN")
-            yield execute
+            yield _beginning(execute)
         except BaseException as error:
             if isinstance(error, psycopg.Error) and self._is_lost(writer):
                 raise _InterruptedTransaction(str(error)) from error
@@ -302,6 +316,26 @@ _AWAY = ("08", "57P")
 _CONTESTED = ("23503", "23505", "40001", "40P01", "55P03")
 """SQLSTATEs of rows that another transaction makes or removes: foreign key, unique, deadlock, lock
 timeout."""
+
+
+def _beginning(execute: Execute) -> Execute:
+    """Return what begins a transaction with its first statement, in the same pipeline."""
+    has_begun = False
+
+    def execute_begun(text: str, parameters: Any = None) -> Any:
+        nonlocal has_begun
+        if not has_begun:
+            has_begun = True
+            execute("BEGIN")
+        return execute(text, parameters)
+
+    return execute_begun
+
+
+@lru_cache(256)
+def _with_marks(text: str) -> str:
+    """Return a statement with the marks of psycopg for its parameters."""
+    return text.replace("%", "%%").replace("?", "%s")
 
 
 def _number(study_instance_uid: str) -> int:

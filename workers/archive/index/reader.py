@@ -11,6 +11,7 @@ from workers.archive.attributes import BY_KEYWORD, Level, of_level
 from workers.archive.index import holds, updates
 from workers.archive.index.newest import PATIENT, differences
 from workers.archive.index.records import (
+    ENTRY,
     IncompleteInstance,
     IndexedFile,
     IndexEntry,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from workers.archive.index.grouping import Cursor, Execute
     from workers.archive.index.search import Dialect
 
-_ENTRY = ", ".join(f"instance.{name}" for name in updates.ENTRY.split(", "))
+_ENTRY = ", ".join(f"instance.{name}" for name in ENTRY.split(", "))
 _OTHERS = (
     "AND EXISTS (SELECT 1 FROM study o WHERE o.id <> study.id "
     f"AND {head('o.study_instance_uid')} = {head('study.study_instance_uid')} "
@@ -86,7 +87,7 @@ class IndexReader(ABC):
     def find_all(self, sop_instance_uids: Sequence[str]) -> dict[str, IndexEntry]:
         """Return those of a batch of instances that are in the index, by UID."""
         with self._reading_before_write() as execute:
-            return updates.find_all(execute, sop_instance_uids)
+            return updates.find_all(execute, self.dialect, sop_instance_uids)
 
     def find(self, sop_instance_uid: str) -> IndexEntry | None:
         with self._reading() as execute:
@@ -99,7 +100,7 @@ class IndexReader(ABC):
     def instances(self, query: Query) -> Iterator[IndexEntry]:
         """Yield the files of a query at image level."""
         statement = Statement(query, self.dialect)
-        columns = ", ".join(f"instance.{name}" for name in updates.ENTRY.split(", "))
+        columns = ", ".join(f"instance.{name}" for name in ENTRY.split(", "))
         rows = self._pages(lambda last: statement.files(columns, last))
         return (updates.entry_of(row) for row in rows)
 
@@ -195,7 +196,7 @@ class IndexReader(ABC):
     def conflicts(self) -> list[IndexEntry]:
         """Return the files that were set aside."""
         with self._reading() as execute:
-            text = f"SELECT {updates.ENTRY} FROM conflict ORDER BY id"
+            text = f"SELECT {ENTRY} FROM conflict ORDER BY id"
             return [updates.entry_of(row) for row in execute(text).fetchall()]
 
     def conflict_count(self) -> int:
@@ -208,7 +209,7 @@ class IndexReader(ABC):
         with self._reading() as execute:
             uid = sop_instance_uid
             text = (
-                f"SELECT {updates.ENTRY} FROM conflict WHERE {head('sop_instance_uid')} = "
+                f"SELECT {ENTRY} FROM conflict WHERE {head('sop_instance_uid')} = "
                 f"{head('?')} AND sop_instance_uid || '' = ? ORDER BY id"
             )
             return [updates.entry_of(row) for row in execute(text, (uid, uid)).fetchall()]
@@ -218,7 +219,7 @@ class IndexReader(ABC):
         found = []
         with self._reading() as execute:
             for table in ("instance", "conflict"):
-                text = f"SELECT {updates.ENTRY} FROM {table} WHERE path > ? AND path < ?"
+                text = f"SELECT {ENTRY} FROM {table} WHERE path > ? AND path < ?"
                 rows = execute(text, (f"{folder}/", f"{folder}0")).fetchall()
                 found += [IndexedFile(updates.entry_of(row), table == "conflict") for row in rows]
         return found
@@ -226,7 +227,7 @@ class IndexReader(ABC):
     def journal(self, after: int = 0, limit: int = PAGE) -> list[JournalEntry]:
         """Return the changes after number `after`, which a consumer stores as its position."""
         text = (
-            f"SELECT seq, kind, at, study_instance_uid, series_instance_uid, {updates.ENTRY} "
+            f"SELECT seq, kind, at, study_instance_uid, series_instance_uid, {ENTRY} "
             f"FROM journal WHERE seq > ? {self.settled} ORDER BY seq LIMIT ?"
         )
         with self._reading() as execute:

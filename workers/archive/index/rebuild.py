@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from workers.archive.index.placing import drop_empty_study, recompute
-from workers.archive.index.updates import ENTRY
+from workers.archive.index.records import ENTRY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from gateway.sdk import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Texts: TypeAlias = "Mapping[str, str | None]"
+"""Cleaned values of elements by keyword."""
+
+FILE = "transfer_syntax, path, start, size, digest, holder, received"
+ENTRY = f"sop_instance_uid, sop_class_uid, {FILE}"
+"""The columns of an `IndexEntry`; those of its file are in `FILE`."""
 
 
 class IndexFailure(Unavailable):

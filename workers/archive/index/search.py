@@ -40,6 +40,10 @@ class Dialect(Protocol):
         """Return the condition that a column is one of many values, and its parameter."""
         ...
 
+    def among(self, column: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
+        """Return the same for the few values of a batch, of any type, and the parameters."""
+        ...
+
     def joined(self, column: str, source: str) -> str:
         """Return an expression for the distinct values of a column, joined by backslashes."""
         ...

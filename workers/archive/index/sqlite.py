@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.sdk import ConfigError, GatewayError, Unavailable
 from workers.archive.file_system import is_full, not_writable, rename_new, sync_file, sync_folder
+from workers.archive.index.insertion import insert_prepared
 from workers.archive.index.interface import Index
 from workers.archive.index.records import IndexFailure
 from workers.archive.index.schema import MIGRATIONS
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workers.archive.index.grouping import Execute
+    from workers.archive.index.insertion import NewInstance
     from workers.archive.index.search import Dialect
 
 REBUILD = "stop the gateway and run `dicom-gateway archive reindex`"
@@ -47,6 +49,9 @@ class SqliteDialect:
 
     def is_one_of(self, column: str, values: Sequence[str]) -> tuple[str, Any]:
         return f"{column} IN (SELECT value FROM json_each(?))", json.dumps(list(values))
+
+    def among(self, column: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
+        return f"{column} IN ({', '.join('?' * len(values))})", list(values)
 
     def joined(self, column: str, source: str) -> str:
         inner = f"SELECT DISTINCT {column} AS v FROM {source} ORDER BY v"
@@ -209,6 +214,9 @@ class SqliteIndex(Index):
             yield
         finally:
             fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
+
+    def _insert(self, _execute: Execute, new: Sequence[NewInstance]) -> None:
+        insert_prepared(self._writer.executemany, new)
 
     @contextmanager
     def _transaction(self) -> Iterator[Execute]:

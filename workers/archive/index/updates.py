@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from functools import lru_cache
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from workers.archive.attributes import Level, MatchingKind, of_level
-from workers.archive.comparison_keys import names, row
+from workers.archive.index.insertion import NOTE, NewInstance
 from workers.archive.index.newest import rank_of
 from workers.archive.index.placing import Mismatched, Placing, recompute, settle
 from workers.archive.index.records import (
+    ENTRY,
     AddOutcome,
     AddResult,
     IndexEntry,
@@ -21,22 +19,16 @@ from workers.archive.index.records import (
 from workers.archive.stored_text import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from workers.archive.index.grouping import Execute
-    from workers.archive.index.placing import Header
+    from workers.archive.index.grouping import Cursor, Execute
+    from workers.archive.index.placing import Above
+    from workers.archive.index.records import Texts
+    from workers.archive.index.search import Dialect
 
-    Texts: TypeAlias = Mapping[str, str | None]
-    """Cleaned values of elements by keyword."""
+Insert: TypeAlias = "Callable[[Execute, Sequence[NewInstance]], None]"
 
-FILE = "transfer_syntax, path, start, size, digest, holder, received"
-ENTRY = f"sop_instance_uid, sop_class_uid, {FILE}"
 _MARKS = ", ".join("?" * 9)
-_DIGEST = IndexEntry._fields.index("digest")
-_NOTE = (
-    f"INSERT INTO journal ({ENTRY}, kind, at, study_instance_uid, series_instance_uid) "
-    f"VALUES ({_MARKS}, ?, ?, ?, ?)"
-)
 
 
 def entry_of(row: Any) -> IndexEntry:
@@ -58,52 +50,33 @@ def summary_of(row: Any) -> StudySummary:
     return StudySummary(study, patient, name, date, modalities, series, instances, size)
 
 
-_NAMES = names(Level.IMAGE)
-_INSTANCE, _CLASS = map(_NAMES.index, ("sop_instance_uid", "sop_class_uid"))
-"""The columns for which the UIDs of the command override those of the data set."""
-_COLUMNS = ("header", *FILE.split(", "), *_NAMES)
-
-
-@lru_cache(256)
-def _insertion(keywords: tuple[str, ...]) -> tuple[str, itemgetter[Any]]:
-    """Return the statement that inserts an instance with values of these elements.
-
-    And what selects its parameters from the values of `_COLUMNS`. Columns of absent elements are
-    left out: to pass a NULL takes much longer than to pass a value.
-    """
-    absent = {
-        name
-        for attribute in of_level(Level.IMAGE)
-        if attribute.keyword not in keywords and attribute.kind is not MatchingKind.NAME
-        for name in (attribute.column, *attribute.keys)
-    }
-    absent -= {_NAMES[_INSTANCE], _NAMES[_CLASS]}
-    places = [n for n, name in enumerate(_COLUMNS) if name not in absent]
-    columns, marks = ", ".join(_COLUMNS[n] for n in places), ", ".join("?" * len(places))
-    return f"INSERT INTO instance ({columns}) VALUES ({marks})", itemgetter(*places)
-
-
-def find(execute: Execute, sop_instance_uid: str) -> IndexEntry | None:
-    return find_all(execute, [sop_instance_uid]).get(sop_instance_uid)
-
-
 class Adding:
-    """Adds entries in one transaction; call `begin` first, with all entries, and `finish` last.
+    """Adds entries in one transaction; call `begin` first, with all of them, and `finish` last.
 
-    With `refuse` an instance is not added whose study is stored under another Patient ID alone.
+    `insert` writes the rows of many. With `refuse` an instance is not added whose study is stored
+    under another Patient ID alone.
     """
 
-    def __init__(self, *, replace: bool = False, refuse: bool = False) -> None:
+    def __init__(
+        self, dialect: Dialect, insert: Insert, *, replace: bool = False, refuse: bool = False
+    ) -> None:
+        self._dialect = dialect
+        self._insert = insert
         self._replace = replace
         self._stored: dict[str, IndexEntry] = {}
         self._placing = Placing(refuse=refuse)
+        self._new: list[NewInstance] = []
+        """Those that were added and are not written yet."""
 
-    def begin(self, execute: Execute, entries: Iterable[IndexEntry]) -> None:
-        """Find existing rows for all entries with one statement."""
-        self._stored = find_all(execute, [entry.sop_instance_uid for entry in entries])
-        self._placing.clear()
+    def begin(self, execute: Execute, entries: Sequence[IndexEntry], above: set[Above]) -> None:
+        """Find existing rows for all entries, and those above them, with one statement each."""
+        self._new = []
+        uids = [entry.sop_instance_uid for entry in entries]
+        stored = _search(execute, self._dialect, uids)
+        self._placing.begin(execute, self._dialect, above)  # both are asked before either answers
+        self._stored = _entries(stored)
 
-    def add(self, execute: Execute, entry: IndexEntry, texts: Texts) -> AddResult:
+    def add(self, execute: Execute, entry: IndexEntry, texts: Texts, above: Above) -> AddResult:
         """Add an instance with the rows above it, and a line in the journal."""
         before = self._stored.get(entry.sop_instance_uid)
         if before is not None and before.holds_the_same(entry) and before.path == entry.path:
@@ -111,47 +84,67 @@ class Adding:
         if before is not None and not self._replace:
             same = before.holds_the_same(entry)
             return AddResult(AddOutcome.SAME if same else AddOutcome.DIFFERENT, before)
+        if before is not None:
+            self._write(execute)  # it may be one of them
         try:
             replaced = "" if before is None else before.sop_instance_uid
-            header = self._placing.header(execute, texts, replaced)
+            header = self._placing.header(execute, above, replaced)
         except Mismatched as error:
             patients = (*error.patients, texts.get("PatientID") or "")
             return AddResult(AddOutcome.MISMATCH, before, patients)
         patients = () if header.is_used else header.patients
-        gone = _delete(execute, entry.sop_instance_uid) if before is not None else None
-        self._insert(execute, entry, header, texts)
-        if before is not None and gone is not None:
+        header.is_used = True
+        kind = "stored" if before is None else "replaced"
+        new = NewInstance(header.number, entry, texts, kind)
+        self._stored[entry.sop_instance_uid] = entry
+        if before is None:
+            self._new.append(new)
+            return AddResult(AddOutcome.ADDED, None, patients)
+        self._put_in_place(execute, new, before)
+        return AddResult(AddOutcome.REPLACED, before, patients)
+
+    def finish(self, execute: Execute) -> None:
+        """Write the rows, and set studies and series to the attributes of their newest ones."""
+        self._write(execute)
+        self._placing.finish(execute)
+
+    def _put_in_place(self, execute: Execute, new: NewInstance, before: IndexEntry) -> None:
+        """Write an instance in place of the one before."""
+        gone = _delete(execute, before.sop_instance_uid)
+        self._insert(execute, [new])
+        if gone is not None:
             plan_deletion(execute, before)
             self._placing.finish(execute)
             settle(execute, {gone.header: [gone.rank]})
-        self._stored[entry.sop_instance_uid] = entry
-        outcome = AddOutcome.ADDED if before is None else AddOutcome.REPLACED
-        return AddResult(outcome, before, patients)
 
-    def finish(self, execute: Execute) -> None:
-        """Set the attributes of studies and series to those of their newest instances."""
-        self._placing.finish(execute)
-
-    def _insert(self, execute: Execute, entry: IndexEntry, header: Header, texts: Texts) -> None:
-        image = row(Level.IMAGE, texts)
-        image[_INSTANCE], image[_CLASS] = entry.sop_instance_uid, entry.sop_class_uid
-        text, present = _insertion(tuple(texts))
-        # SQLite looks for an adapter of bytes, which takes long, but for none of a bytearray.
-        values = (*entry[:_DIGEST], bytearray(entry.digest), *entry[_DIGEST + 1 :])
-        execute(text, present((header.number, *values[2:], *image)))
-        header.is_used = True
-        kind = "replaced" if entry.sop_instance_uid in self._stored else "stored"
-        uids = texts.get("StudyInstanceUID") or "", texts.get("SeriesInstanceUID") or ""
-        note(execute, kind, values, uids)
+    def _write(self, execute: Execute) -> None:
+        if self._new:
+            self._insert(execute, self._new)
+            self._new = []
 
 
-def find_all(execute: Execute, sop_instance_uids: Sequence[str]) -> dict[str, IndexEntry]:
+def find(execute: Execute, sop_instance_uid: str) -> IndexEntry | None:
+    text = f"SELECT {ENTRY} FROM instance WHERE sop_instance_uid = ?"
+    found = execute(text, (sop_instance_uid,)).fetchone()
+    return None if found is None else entry_of(found)
+
+
+def find_all(
+    execute: Execute, dialect: Dialect, sop_instance_uids: Sequence[str]
+) -> dict[str, IndexEntry]:
     """Return those of a batch that are in the index, by UID."""
     if not sop_instance_uids:
         return {}
-    marks = ", ".join("?" * len(sop_instance_uids))
-    text = f"SELECT {ENTRY} FROM instance WHERE sop_instance_uid IN ({marks})"
-    return {one[0]: entry_of(one) for one in execute(text, sop_instance_uids).fetchall()}
+    return _entries(_search(execute, dialect, sop_instance_uids))
+
+
+def _search(execute: Execute, dialect: Dialect, sop_instance_uids: Sequence[str]) -> Cursor:
+    condition, values = dialect.among("sop_instance_uid", sop_instance_uids)
+    return execute(f"SELECT {ENTRY} FROM instance WHERE {condition}", values)
+
+
+def _entries(found: Cursor) -> dict[str, IndexEntry]:
+    return {one[0]: entry_of(one) for one in found.fetchall()}
 
 
 def studies_with(execute: Execute, sop_instance_uids: Sequence[str]) -> set[str]:
@@ -244,7 +237,7 @@ def drop_conflict(execute: Execute, entry: IndexEntry) -> None:
 
 def note(execute: Execute, kind: str, entry: Sequence[Any], uids: tuple[str, str]) -> None:
     """Add a line to the journal, in the transaction of the change."""
-    execute(_NOTE, (*entry, kind, time.time(), *uids))
+    execute(NOTE, (*entry, kind, time.time(), *uids))
 
 
 def plan_deletion(execute: Execute, entry: IndexEntry) -> None:
