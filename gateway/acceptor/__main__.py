@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from gateway import log as logs
+from gateway import spans
 from gateway.acceptor.server import Acceptor
 from gateway.errors import GatewayError
 from gateway.memory import keep_free_memory
@@ -93,6 +94,7 @@ def main() -> int:
     inherited = inherit()
     settings = from_map(AcceptorSettings, inherited.settings)
     logs.setup(settings.log, settings.name)
+    spans.start(settings.name)
     keep_free_memory()
     return asyncio.run(serve(settings, inherited))
 

@@ -6,7 +6,9 @@ import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from gateway import spans
 from gateway.acceptor.answer_status import failures_of, status_of
+from gateway.acceptor.request_span import RequestSpan
 from gateway.fabric.acceptor import Intervention
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from gateway.errors import Unanswered
     from gateway.events import InterventionEvent
     from gateway.fabric import Answer
+    from gateway.spans import SpanRecorder
     from gateway.ul.negotiation import AcceptedContext
 
 log = logging.getLogger("gateway.acceptor")
@@ -53,6 +56,8 @@ class WorkerRequest:
     """
 
     arrived = 0.0
+    span: RequestSpan | None = None
+    """None: no spans are recorded, or no worker was asked."""
     asked: Intervention | None = None
     """The request to a worker, from its beginning on."""
 
@@ -82,6 +87,9 @@ class WorkerRequest:
 
     def discard(self) -> None:
         self._put_down()
+        if self.span is not None:
+            self.span.drop()
+            self.span = None
 
     def stop(self) -> None:
         self.discard()
@@ -91,6 +99,8 @@ class WorkerRequest:
     def ask(self, data: bytes | None, *, window: int = 0, **payload: Any) -> None:
         """Ask the worker that holds the event; `window`: answers that may be under way at once."""
         context, association = self.context, self.association
+        if spans.recorder is not None:
+            payload |= self._begin_span(spans.recorder)
         self.asked = self._intervention = Intervention(
             self.event.name,
             {"request": self.request.parameters(), "message_id": self.message_id, **payload},
@@ -103,6 +113,13 @@ class WorkerRequest:
             window=window,
         )
         association.shared.fabric.ask(self.asked)
+
+    def _begin_span(self, recorder: SpanRecorder) -> dict[str, Any]:
+        """Begin the span of this request; return what the worker is told of it."""
+        service = self.event.name.removeprefix("EVT_").replace("_", "-")
+        self.span = RequestSpan(recorder, service, self.began, self.arrived)
+        self.span.describe(self.engine.name, self.request, self.context.abstract_syntax)
+        return self.span.payload
 
     # as the fabric calls it
 
@@ -148,11 +165,16 @@ class WorkerRequest:
         self, status: int, elements: dict[str, Any] | None = None, data_set: bytes | None = None
     ) -> None:
         """Send the final response; tell a worker that is still busy with the request."""
+        if self.span is not None:
+            self.span.answered()
         self.respond(status, elements, data_set)
         self._put_down()
         given_at = self.asked.given_at if self.asked is not None else 0.0
         stages = self.association.shared.stages
         stages.finished(self.event.name, self.began, self.arrived, given_at)
+        if self.span is not None:
+            self.span.end(status, given_at)
+            self.span = None
         self.engine.inbox.finished(self, self.request.command_field, status)
 
     def _put_down(self) -> None:

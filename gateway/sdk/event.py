@@ -176,6 +176,11 @@ class Event:
             made.set()
 
     @property
+    def trace_headers(self) -> object:
+        """The W3C Trace Context of the request, if the acceptor records its trace; else None."""
+        return self._payload.get("trace")
+
+    @property
     def assoc(self) -> assoc.AssociationProxy:
         """The association, which is decoded once for all of its events."""
         return assoc.decode(self._blob, self._send_command)  # type: ignore[arg-type]

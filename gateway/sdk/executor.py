@@ -27,6 +27,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from gateway import spans
 from gateway.memory import give_back_memory
 from gateway.sdk.handler_answers import TOO_LATE
 from gateway.sdk.handler_caller import HandlerCaller
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from gateway.sdk.bound_handler import BoundHandler
     from gateway.sdk.event import Event
     from gateway.sdk.handler_caller import Offer, Send, SendMany, SendStream
+    from gateway.spans import SpanRecorder
 
 __all__ = ["Executor", "HandlerLoop"]
 
@@ -271,7 +273,10 @@ class Executor:
             call = work if isinstance(work, HandlerCall) else self._next(work)
             while call is not None:
                 begun = self._clock()
-                self._caller.perform(call)
+                if spans.recorder is None:
+                    self._caller.perform(call)
+                else:
+                    self._perform_recorded(spans.recorder, call)
                 self._called(call.jobs[0].event.name, self._clock() - begun)
                 self._has_worked = True
                 self._put_down(call)
@@ -280,6 +285,12 @@ class Executor:
                 call = None if call.batch is None else self._next(call.batch)
             with self._changed:
                 self._free += 1
+
+    def _perform_recorded(self, recorder: SpanRecorder, call: HandlerCall) -> None:
+        first = call.jobs[0]
+        named = {"dicom_gateway.handler": first.bound.name, "dicom_gateway.batch": len(call.jobs)}
+        with recorder.handling([job.event.trace_headers for job in call.jobs], named):
+            self._caller.perform(call)
 
     def _next(self, batch: BatchQueue) -> HandlerCall | None:
         with self._changed:

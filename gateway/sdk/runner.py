@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gateway import log as logs
-from gateway import process
+from gateway import process, spans
 from gateway.datasets.validation import disable_validation
 from gateway.errors import AlreadyRegistered, ConfigError, GatewayError
 from gateway.orders import ReloadOrders
@@ -50,7 +50,9 @@ def main() -> NoReturn:
     disable_validation()
     sys.path[:0] = settings.path
     try:
-        session = Session(load(settings.target), settings)
+        worker = load(settings.target)
+        spans.start(inherited.name)
+        session = Session(worker, settings)
         orders = ReloadOrders(settings.revision, inherited.report, partial(_prepare, session))
         _listen(session, inherited, orders)
 

@@ -21,6 +21,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gateway import spans
 from gateway.metrics import Metrics
 from gateway.sdk import GatewayError, SpoolError
 from workers.archive import header, layout
@@ -146,6 +147,8 @@ class Intake:
         began = time.monotonic()
         kept = self._archive.keep([case.offer for case in cases])
         self._keeping.observe(time.monotonic() - began)
+        if spans.recorder is not None:
+            spans.recorder.stage("sync", began)
         for case, name in zip(cases, kept, strict=True):
             if isinstance(name, Exception):
                 case.result = name
@@ -168,6 +171,8 @@ class Intake:
             _fail(cases, error)
             return
         self._committing.observe(time.monotonic() - began)
+        if spans.recorder is not None:
+            spans.recorder.stage("commit", began)
         for case, result in zip(cases, added, strict=True):
             if isinstance(result, Exception):
                 case.result = result
