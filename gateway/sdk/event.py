@@ -237,6 +237,11 @@ class Event:
         """
         self._after = (*self._after, call)
 
+    @property
+    def has_followers(self) -> bool:
+        """Whether `close` has anything to do."""
+        return bool(self._after) or self._temporary is not None
+
     def close(self) -> None:
         """Call what was to follow the answer, and remove files made only for the handler."""
         after, self._after = self._after, ()

@@ -1,10 +1,14 @@
 """Runs intervention handlers: one thread for each call, one loop for `async def`.
 
 Theory of operation. The fabric gives a member as many requests as it has credit, and there may be
-as many threads, so a request never waits for a thread while all handlers keep their deadlines;
-threads are made when they are needed. A thread calls the handler; a coroutine or asynchronous
-generator that comes back runs on the one loop while the thread waits for it. Answers go out through
-`send`, which may block a stream until the acceptor wants more.
+as many threads, so a request never waits for a thread while all handlers keep their deadlines
+(`HandlerThreads`). A thread calls the handler; a coroutine or asynchronous generator that comes
+back runs on the one loop while the thread waits for it. Answers go out through `send`, which may
+block a stream until the acceptor wants more.
+
+If a handler returned at once and other calls wait, its answer is held and leaves with the next one:
+a message costs more than such a handler. Another thread has been woken by then. If the next handler
+blocks, that thread sends what is held.
 
 A batch handler is called with all requests that wait, one call at a time. Each of the requests
 keeps its own deadline and gets its own answer. Requests that may take long, as the handler's
@@ -24,28 +28,37 @@ import threading
 import time
 from collections import defaultdict
 from functools import partial
-from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from gateway import spans
 from gateway.memory import give_back_memory
 from gateway.sdk.handler_answers import TOO_LATE
 from gateway.sdk.handler_caller import HandlerCaller
 from gateway.sdk.handler_loop import HandlerLoop
+from gateway.sdk.handler_threads import HandlerThreads
 from gateway.sdk.jobs import BatchQueue, HandlerCall, HandlerJob
 from gateway.sdk.move.routes import Routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from gateway.fabric import Answer
     from gateway.sdk.bound_handler import BoundHandler
     from gateway.sdk.event import Event
     from gateway.sdk.handler_caller import Offer, Send, SendMany, SendStream
     from gateway.spans import SpanRecorder
 
+    AnsweredCall: TypeAlias = tuple[HandlerCall, Answer | None]
+    """A call that was performed; None: its answers have been sent."""
+
 __all__ = ["Executor", "HandlerLoop"]
 
 log = logging.getLogger("gateway.sdk")
+
+SHORT = 0.0001
+"""Seconds that a call may take whose answer leaves with the next one."""
+MAX_HELD = 16
+"""Answers that leave in one message at most."""
 
 
 class Executor:
@@ -71,7 +84,6 @@ class Executor:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._release = release
-        self._concurrency = concurrency
         self._send = send
         self._called = called
         self._clock = clock
@@ -94,26 +106,18 @@ class Executor:
         """The queue of those that are given to such a handler alone."""
         self._changed = threading.Condition()
         self._holding_back = False
-        self._queue: SimpleQueue[HandlerCall | BatchQueue | None] = SimpleQueue()
-        self._threads = 0
-        self._free = 0
-        """The number of idle threads, minus the number of calls that wait for one."""
-        self._running = False
-        self._is_short = False
-        """The system has no thread to give."""
+        self._held: list[AnsweredCall] = []
+        """Answers that leave with the next one. A thread is about to look here."""
+        self._threads = HandlerThreads(concurrency, self._work)
 
     def start(self) -> None:
         with self._changed:
-            self._running = True
-            for _ in range(min(self._concurrency, max(1, -self._free))):
-                self._start_thread()
+            self._threads.start()
 
     def stop(self) -> None:
         """End each thread once it has nothing to do."""
         with self._changed:
-            self._running = False
-            for _ in range(self._threads):
-                self._queue.put(None)
+            self._threads.stop()
 
     def submit(self, token: str, bound: BoundHandler, event: Event, deadline: float) -> None:
         """Take a request in hand; `deadline` is in seconds from now. Never blocks."""
@@ -125,43 +129,20 @@ class Executor:
         Each is (token, handler, event, seconds from now to its deadline). Never blocks.
         """
         now = self._clock()
-        due: list[HandlerCall | BatchQueue] = []
         with self._changed:
             for token, bound, event, deadline in requests:
                 if self._holding_back and bound.redeliver:
                     continue
                 self._jobs[token] = job = HandlerJob(token, bound, event, now + deadline)
                 if not bound.batch:
-                    due.append(HandlerCall([job]))
+                    self._threads.put(HandlerCall([job]))
                     continue
                 batch = (self._lonely if _is_alone(bound, event) else self._batches)[event.name]
                 batch.waiting.append(job)
                 if not batch.is_due:
                     batch.is_due = True
-                    due.append(batch)
-            for work in due:
-                self._hand_over(work)
-
-    def _hand_over(self, work: HandlerCall | BatchQueue) -> None:
-        """Give a call to a thread; the lock is held."""
-        self._free -= 1
-        if self._free < 0 and self._running and self._threads < self._concurrency:
-            self._start_thread()
-        self._queue.put(work)
-
-    def _start_thread(self) -> None:
-        """Start a thread; without one, calls wait for those that there are, and for `tick`."""
-        name = f"handler-{self._threads}"
-        try:
-            threading.Thread(target=self._work, name=name, daemon=True).start()
-        except RuntimeError as error:
-            if not self._is_short:
-                self._is_short = True
-                log.warning("%d of %d threads: %s", self._threads, self._concurrency, error)
-            return
-        self._is_short = False
-        self._threads += 1
-        self._free += 1
+                    self._threads.put(batch)
+            self._threads.summon()
 
     def hold_back(self) -> None:
         """Begin no more requests that may be given to another member once this one is gone."""
@@ -202,8 +183,7 @@ class Executor:
         """Abandon requests past their deadline; return True once a handler is past its grace."""
         now = self._clock()
         with self._changed:
-            if self._free < 0 and self._running and self._threads < self._concurrency:
-                self._start_thread()
+            self._threads.summon()
             waiting = [j for j in self._jobs.values() if j.extended_at is not None]
             late = [(j, j.deadline_at) for j in self._jobs.values() if j.deadline_at is not None]
         for job in waiting:
@@ -254,10 +234,9 @@ class Executor:
     def _replace(self, call: HandlerCall) -> None:
         """Start another thread in place of the one that hangs; the lock is held."""
         call.given_up = True
-        self._threads -= 1
-        self._start_thread()
         if call.batch is not None:
-            self._hand_over(call.batch)
+            self._threads.put(call.batch)
+        self._threads.replace()
 
     def drain(self, timeout: float) -> bool:
         """Wait until nothing is in hand but hung handlers; False if that takes too long."""
@@ -268,45 +247,81 @@ class Executor:
         with self._changed:
             return self._changed.wait_for(finished, timeout)
 
-    def _work(self) -> None:
-        while (work := self._queue.get()) is not None:
-            call = work if isinstance(work, HandlerCall) else self._next(work)
-            while call is not None:
-                begun = self._clock()
-                if spans.recorder is None:
-                    self._caller.perform(call)
-                else:
-                    self._perform_recorded(spans.recorder, call)
-                self._called(call.jobs[0].event.name, self._clock() - begun)
-                self._has_worked = True
-                self._put_down(call)
-                if call.given_up:
-                    return
-                call = None if call.batch is None else self._next(call.batch)
-            with self._changed:
-                self._free += 1
+    # In the threads
 
-    def _perform_recorded(self, recorder: SpanRecorder, call: HandlerCall) -> None:
+    def _work(self) -> None:
+        going_on = True
+        while going_on:
+            going_on = self._threads.wait()
+            with self._changed:
+                self._threads.looks()
+                held, self._held = self._held, []
+            call = self._finish(held)
+            while call is not None:
+                last = call
+                call = self._perform(last)
+                if last.given_up:
+                    return
+
+    def _perform(self, call: HandlerCall) -> HandlerCall | None:
+        """Perform a call; return the next one."""
+        begun = self._clock()
+        if spans.recorder is None:
+            answer = self._caller.perform(call)
+        else:
+            answer = self._perform_recorded(spans.recorder, call)
+        seconds = self._clock() - begun
+        self._called(call.jobs[0].event.name, seconds)
+        self._has_worked = True
+        with self._changed:
+            if answer is not None and seconds < SHORT and self._may_hold(call):
+                self._held.append((call, answer))
+                return self._threads.take()
+            held, self._held = self._held, []
+        return self._finish([*held, (call, answer)])
+
+    def _perform_recorded(self, recorder: SpanRecorder, call: HandlerCall) -> Answer | None:
         first = call.jobs[0]
         named = {"dicom_gateway.handler": first.bound.name, "dicom_gateway.batch": len(call.jobs)}
         with recorder.handling([job.event.trace_headers for job in call.jobs], named):
-            self._caller.perform(call)
+            return self._caller.perform(call)
 
-    def _next(self, batch: BatchQueue) -> HandlerCall | None:
-        with self._changed:
-            return batch.take()
+    def _may_hold(self, call: HandlerCall) -> bool:
+        """Whether an answer may leave with the next one: if that is late, another thread sends it.
 
-    def _put_down(self, call: HandlerCall) -> None:
-        for job in call.jobs:
-            try:
-                job.event.close()
-            except OSError:
-                log.exception("event=%s its temporary file stays", job.event.name)
-        with self._changed:
+        The lock is held.
+        """
+        return (
+            self._threads.has_due
+            and len(self._held) < MAX_HELD
+            and not call.jobs[0].event.has_followers
+            and self._threads.summon()
+        )
+
+    def _finish(self, calls: list[AnsweredCall]) -> HandlerCall | None:
+        """Send answers, put their requests down and return the next call."""
+        if answers := [(call.jobs[0], answer) for call, answer in calls if answer is not None]:
+            self._caller.answer_many(answers)
+        for call, _ in calls:
             for job in call.jobs:
-                self._jobs.pop(job.token, None)
-            call.jobs = []  # call and jobs refer to each other: large requests are freed here
+                try:
+                    job.event.close()
+                except OSError:
+                    log.exception("event=%s its temporary file stays", job.event.name)
+        with self._changed:
+            for call, _ in calls:
+                for job in call.jobs:
+                    self._jobs.pop(job.token, None)
+                call.jobs = []  # call and jobs refer to each other: large requests are freed here
             self._changed.notify_all()
+            return self._following(calls[-1][0] if calls else None)
+
+    def _following(self, last: HandlerCall | None) -> HandlerCall | None:
+        """Return the call that a thread performs next; the lock is held."""
+        if last is not None and last.given_up:
+            return None
+        following = None if last is None or last.batch is None else last.batch.take()
+        return following or self._threads.take()
 
 
 def _is_alone(bound: BoundHandler, event: Event) -> bool:

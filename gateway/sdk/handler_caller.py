@@ -86,8 +86,12 @@ class HandlerCaller:
         self.last_exception = ""
         """The last time, without the exception's text, which may be a patient's data."""
 
-    def perform(self, call: HandlerCall) -> None:
-        """Call the handler, and answer each request of the call."""
+    def perform(self, call: HandlerCall) -> Answer | None:
+        """Call the handler, and answer each request of the call.
+
+        Returns the answer instead if there is one request and it has one answer, which the caller
+        sends by `answer_many`: its deadline is stopped.
+        """
         wanted = []
         for job in call.jobs:
             if job.unwanted:
@@ -97,7 +101,8 @@ class HandlerCaller:
         if wanted and call.batch is not None:
             self._call_batch(call, wanted)
         elif wanted:
-            self._call(wanted[0])
+            return self._call(wanted[0])
+        return None
 
     def answer(self, job: HandlerJob, answer: Answer) -> bool:
         """Send an answer; the deadline is stopped meanwhile, and restarted for the next value."""
@@ -152,10 +157,10 @@ class HandlerCaller:
             log_raised(error, bound.event.name, bound.name, f" for a batch of {number}")
             wrong = raised(error)
         if wrong is not None:
-            self._answer_many([(job, wrong) for job in jobs])
+            self.answer_many([(job, wrong) for job in jobs])
         else:
             pairs = zip(jobs, returned, strict=True)
-            self._answer_many([(job, self._answer_in_batch(job, one)) for job, one in pairs])
+            self.answer_many([(job, self._answer_in_batch(job, one)) for job, one in pairs])
 
     def _answer_in_batch(self, job: HandlerJob, returned: Any) -> Answer:
         try:
@@ -165,7 +170,8 @@ class HandlerCaller:
         except (Exception, SystemExit) as error:
             return self._raised(job, error)
 
-    def _answer_many(self, answers: list[tuple[HandlerJob, Answer]]) -> None:
+    def answer_many(self, answers: list[tuple[HandlerJob, Answer]]) -> None:
+        """Send the final answers to several requests, or a failure for one that cannot be sent."""
         if self._send_many is not None and len(answers) > 1:
             try:
                 self._send_many(
@@ -180,7 +186,8 @@ class HandlerCaller:
 
     # One by one
 
-    def _call(self, job: HandlerJob) -> None:
+    def _call(self, job: HandlerJob) -> Answer | None:
+        """Return the answer that is to be sent, or None: all are sent."""
         try:
             returned = self._resolve(job.call, job.bound.function(job.event, *job.bound.args))
             if not getattr(job.event.event, "streams", False):
@@ -189,10 +196,14 @@ class HandlerCaller:
                 answer = wrong
             else:
                 self._stream(job, returned)
-                return
+                return None
         except (Exception, SystemExit) as error:
             answer = self._raised(job, error)
-        self._try_to_answer(job, answer)
+        if job.abandoned:
+            self._try_to_answer(job, answer)
+            return None
+        job.deadline_at = None
+        return answer
 
     def _stream(self, job: HandlerJob, returned: Any) -> None:
         """Send what the handler yields; an exception's meaning depends on the values so far."""

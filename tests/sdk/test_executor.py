@@ -1,5 +1,6 @@
 import asyncio
 import gc
+import itertools
 import queue
 import sys
 import threading
@@ -602,3 +603,75 @@ def test_what_is_to_follow_the_answer_follows_it(executor, acceptor, caplog):
     assert acceptor.payload()["status"] == 0x0000
     assert executor.drain(WAIT)
     assert "after its answer" in caplog.text
+
+
+def quick(executor, tokens, handler=lambda event: 0x0000):
+    """Submit calls of a handler that returns at once, all of them in one message."""
+    bound = BoundHandler(evt.EVT_C_ECHO, handler, ())
+    executor.submit_many([(t, bound, dimse_event(evt.EVT_C_ECHO), 30.0) for t in tokens])
+
+
+def test_answers_of_handlers_that_return_at_once_leave_together(acceptor, loop, clock):
+    together = []
+    executor = Executor(
+        4, acceptor.send, loop=loop, clock=clock, send_many=lambda answers: together.append(answers)
+    )
+    for turn in range(50):
+        quick(executor, [f"{turn}-{number}" for number in range(8)])
+    executor.start()
+    assert executor.drain(WAIT)
+    alone = [acceptor.next()[0] for _ in range(acceptor.replies.qsize())]
+    grouped = [token for answers in together for token, _ in answers]
+    assert sorted([*alone, *grouped]) == sorted(f"{t}-{n}" for t in range(50) for n in range(8))
+    assert max(map(len, together)) > 1
+    executor.stop()
+
+
+@pytest.mark.parametrize("concurrency", [2, 3])
+def test_an_answer_does_not_wait_for_a_handler_that_blocks(acceptor, loop, clock, concurrency):
+    executor = Executor(concurrency, acceptor.send, loop=loop, clock=clock)
+    goes_on = threading.Event()
+    blocks = BoundHandler(evt.EVT_C_ECHO, lambda event: goes_on.wait(WAIT) and 0xA700, ())
+    quick(executor, ["first"])
+    executor.submit("blocks", blocks, dimse_event(evt.EVT_C_ECHO), 30.0)
+    quick(executor, ["last"])
+    executor.start()
+    assert {acceptor.next()[0] for _ in range(2)} == {"first", "last"}
+    goes_on.set()
+    assert acceptor.next()[0] == "blocks"
+    assert executor.drain(WAIT)
+    executor.stop()
+
+
+def test_nothing_is_held_where_no_other_thread_could_send_it(acceptor, loop, clock):
+    together = []
+    executor = Executor(
+        1, acceptor.send, loop=loop, clock=clock, send_many=lambda answers: together.append(answers)
+    )
+
+    def count_sent(event):
+        return acceptor.replies.qsize()
+
+    quick(executor, ["first", "second", "third"], count_sent)
+    executor.start()
+    assert [acceptor.payload()["status"] for _ in range(3)] == [0, 1, 2]
+    assert executor.drain(WAIT)
+    assert together == []
+    executor.stop()
+
+
+def test_the_answer_of_a_handler_that_takes_its_time_is_not_held(acceptor, loop):
+    together, seconds = [], itertools.count()
+    executor = Executor(
+        2,
+        acceptor.send,
+        loop=loop,
+        clock=lambda: float(next(seconds)),
+        send_many=lambda answers: together.append(answers),
+    )
+    quick(executor, ["a", "b", "c"])
+    executor.start()
+    assert {acceptor.next()[0] for _ in range(3)} == {"a", "b", "c"}
+    assert executor.drain(WAIT)
+    assert together == []
+    executor.stop()
