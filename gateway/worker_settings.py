@@ -32,7 +32,9 @@ class CommitmentSettings:
     keep_for: float = 604_800.0
     """Time for which a report that the peer did not confirm is tried again; then it is dropped."""
     most_open: int = 10_000
-    """Transactions without a confirmed report; one more is refused (status 0213)."""
+    """Transactions without a confirmed report: one peer may have a third (else 0213)."""
+    most_bytes: int = 268_435_456
+    """Their bytes on disk, shared in the same way."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,8 @@ RULES: dict[type, dict[str, rules.Rule]] = {
     },
     settings.CommitmentSettings: {
         "keep_for": rules.seconds(0, 31_536_000),
-        "most_open": rules.whole(1, 1_000_000),
+        "most_open": rules.whole(3, 1_000_000),
+        "most_bytes": rules.whole(1 << 20, _TIB),
     },
     settings.RetentionSettings: {
         "max_age": rules.seconds(0, 10_000_000_000),

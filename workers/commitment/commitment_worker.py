@@ -17,7 +17,7 @@ from gateway.sop_class import StorageCommitmentPushModel, StorageCommitmentPushM
 from workers.archive.indexed_worker import IndexedWorker
 from workers.commitment.delivery import Delivery, NotReached
 from workers.commitment.report import CommittableInstances, InvalidRequest, transaction_of
-from workers.commitment.transactions import TransactionFolder
+from workers.commitment.transactions import TooMany, TransactionFolder, limits
 
 if TYPE_CHECKING:
     from gateway.sdk import Event
@@ -49,7 +49,8 @@ class Committer(IndexedWorker):
         self._table = _settings(context.options)
         holder = settings.holder_of_files
         archive = CommittableInstances(context.data_dir, self.index, holder, shared=settings.shared)
-        self._folder = TransactionFolder(context.data_dir, durable=context.durable)
+        bounds = limits(self._table.most_open, self._table.most_bytes)
+        self._folder = TransactionFolder(context.data_dir, durable=context.durable, limits=bounds)
         self._delivery = Delivery(
             self._folder, archive.report, _on, _to, self._table.keep_for, changed=self._show
         )
@@ -74,19 +75,19 @@ class Committer(IndexedWorker):
         try:
             assoc = event.assoc
             transaction = transaction_of(
-                event.action_information, assoc.requestor.ae_title, assoc.acceptor.ae_title
+                event.action_information,
+                assoc.requestor.ae_title,
+                assoc.acceptor.ae_title,
+                assoc.requestor.address or "",
             )
         except InvalidRequest as error:
             log.warning("association=%s N-ACTION refused: %s", event.assoc_name, error)
             return _refused(INVALID_ARGUMENT_VALUE, f"{error}"[:64].capitalize())
-        if delivery.waiting >= self._table.most_open:
-            log.error(
-                "association=%s N-ACTION refused: %d transactions are open",
-                *(event.assoc_name, delivery.waiting),
-            )
-            return _refused(RESOURCE_LIMITATION, "Too many transactions are open")
         try:
             self._folder.add(transaction)
+        except TooMany as error:
+            log.warning("association=%s N-ACTION refused: %s", event.assoc_name, error)
+            return _refused(RESOURCE_LIMITATION, "Too much of this peer waits for its report")
         except OSError as error:
             log.error("association=%s N-ACTION refused: %s", event.assoc_name, error.strerror)  # noqa: TRY400 - no defect
             return _refused(RESOURCE_LIMITATION, "The request cannot be kept on disk")

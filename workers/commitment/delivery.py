@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.sdk import GatewayError
+from workers.commitment.transactions import address_of, is_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0
 PATIENCE = 5.0
 """Seconds that the end of the worker waits for attempts under way; they are made again later."""
 THREADS = 4
-"""Reports on their way at once; a peer that does not answer occupies one."""
+"""Reports on their way at once; peers at an address that do not answer occupy one."""
 
 Reporter: TypeAlias = "Callable[[Report], int | None]"
 """Sends a report; returns the status that the peer answered, or None. Raises GatewayError."""
@@ -109,11 +110,9 @@ class Delivery:
     def associated(self, peer: str, association: Any) -> None:
         """Report all that is open for a peer on an association that it has opened."""
         with self._changed:
-            names = list(self._open)
+            names = [name for name in self._open if is_of(name, peer)]
         for name in names:
-            transaction = self.folder.read(name)
-            if transaction is not None and transaction.peer == peer:
-                self.begin(name, association)
+            self.begin(name, association)
 
     def _work(self) -> None:
         while (taken := self._next()) is not None:
@@ -139,7 +138,12 @@ class Delivery:
         """Wait for a transaction that is due; None at the end."""
         with self._changed:
             while not self._is_over:
-                idle = [(one.due, name) for name, one in self._open.items() if not one.is_busy]
+                busy = {address_of(name) for name, one in self._open.items() if one.is_busy}
+                idle = [
+                    (one.due, name)
+                    for name, one in self._open.items()
+                    if address_of(name) not in busy
+                ]
                 due, name = min(idle, default=(float("inf"), ""))
                 left = due - self.clock()
                 if left <= 0:

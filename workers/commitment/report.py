@@ -34,7 +34,9 @@ class InvalidRequest(GatewayError, ValueError):  # noqa: N818 - what the peer as
     """An N-ACTION whose data set names no transaction, or no instances; says what is missing."""
 
 
-def transaction_of(information: Dataset | None, peer: str, local: str) -> Transaction:
+def transaction_of(
+    information: Dataset | None, peer: str, local: str, address: str = ""
+) -> Transaction:
     """Return the transaction of an N-ACTION's action information; raises InvalidRequest."""
     if information is None:
         raise InvalidRequest("no action information")
@@ -53,7 +55,7 @@ def transaction_of(information: Dataset | None, peer: str, local: str) -> Transa
         if not all(pair):
             raise InvalidRequest(f"item {number} of (0008,1199) has no SOP Class or Instance UID")
         references.append((pair[0], pair[1]))
-    return Transaction(uid, peer, local, time.time(), tuple(references))
+    return Transaction(uid, peer, local, time.time(), tuple(references), address)
 
 
 class Report(NamedTuple):

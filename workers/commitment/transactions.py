@@ -3,6 +3,9 @@
 Each is a file of its own, synced before the request is answered, so that a report which could not
 be delivered outlives the worker and the gateway. A process that delivers a report holds a lock on
 the file meanwhile, so that several processes may share the folder.
+
+A file's name begins with digests of the peer's address and AE title: what each peer has open is
+known from the names and sizes alone.
 """
 
 from __future__ import annotations
@@ -13,15 +16,17 @@ import json
 import logging
 import os
 import secrets
+import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from gateway.sdk import GatewayError
 from workers.archive.file_system import sync_folder, write_new
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 FOLDER = "commitment"
@@ -46,20 +51,68 @@ class Transaction:
     """The time of the request, in seconds of the epoch."""
     references: tuple[tuple[str, str], ...]
     """SOP Class UID and SOP Instance UID of each instance that was asked for."""
+    address: str = ""
+    """The address that asked."""
 
     @property
     def name(self) -> str:
         """The name of its file: the same for the same transaction of the same peer."""
-        text = f"{self.peer}\0{self.transaction_uid}".encode()
-        return f"{hashlib.blake2b(text, digest_size=16).hexdigest()}.json"
+        parts = _digest(self.address), _digest(self.peer), _digest(self.transaction_uid)
+        return f"{'-'.join(parts)}.json"
+
+
+def address_of(name: str) -> str:
+    """Return the digest of the address whose transaction a file has."""
+    return name.partition("-")[0]
+
+
+def is_of(name: str, peer: str) -> bool:
+    """Return whether a file has a transaction of this AE title."""
+    return name.split("-")[1:2] == [_digest(peer)]
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+
+
+class TooMany(GatewayError):  # noqa: N818 - a state of the folder
+    """A peer has as much open as it may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How much may be open in all, of which no peer gets so much that others get nothing.
+
+    An address may hold as much as is left for the others, and an AE title as much as is left of
+    that for the other titles of its address. So one alone gets a third of the whole, and whoever
+    comes later still gets a part, without a number of peers that somebody would have to configure.
+    """
+
+    most: int
+    unit: str
+    count: Callable[[list[int]], int]
+    """Returns what files of these sizes count."""
+
+    def admits(self, new: int, total: int, of_address: int, of_peer: int) -> bool:
+        """Return whether one may be added to what is open."""
+        for_others = self.most - total - new
+        for_other_titles = for_others - of_address - new
+        return of_address + new <= for_others and of_peer + new <= for_other_titles
+
+
+def limits(transactions: int, size: int) -> tuple[Limit, ...]:
+    """Return the limits of a number of transactions, and of their bytes on disk."""
+    return Limit(transactions, "transactions", len), Limit(size, "bytes", sum)
 
 
 class TransactionFolder:
     """The transactions whose result is to be reported."""
 
-    def __init__(self, data_dir: Path, *, durable: bool) -> None:
+    def __init__(self, data_dir: Path, *, durable: bool, limits: tuple[Limit, ...] = ()) -> None:
         self._path = data_dir / FOLDER
         self._durable = durable
+        self._limits = limits
+        self._adding = threading.Lock()
         self._path.mkdir(mode=0o700, exist_ok=True)
         for draft in self._path.glob("*.part"):
             with suppress(OSError):
@@ -71,13 +124,46 @@ class TransactionFolder:
         return sorted(path.name for path in self._path.glob("*.json"))
 
     def add(self, transaction: Transaction) -> None:
-        """Keep a transaction, in place of one that was asked for before; raises OSError."""
+        """Keep a transaction, in place of one that was asked for before.
+
+        Raises TooMany if that is more than the share of the peer, and OSError.
+        """
+        data = json.dumps(asdict(transaction)).encode()
         target = self._path / transaction.name
         draft = target.with_suffix(f".{secrets.token_hex(8)}.part")
-        write_new(draft, json.dumps(asdict(transaction)).encode(), sync=self._durable)
-        draft.replace(target)
+        with self._adding:
+            self._check(transaction.name, len(data))
+            try:
+                write_new(draft, data, sync=self._durable)
+                draft.replace(target)
+            except OSError:
+                with suppress(OSError):
+                    draft.unlink()
+                raise
         if self._durable:
             sync_folder(self._path)
+
+    def _check(self, name: str, size: int) -> None:
+        """Raise TooMany if a file of this name and size is more than the share of the peer."""
+        sizes = self._sizes()
+        sizes.pop(name, None)
+        address, peer, _ = name.split("-")
+        of_address = [of for one, of in sizes.items() if one.startswith(f"{address}-")]
+        of_peer = [of for one, of in sizes.items() if one.startswith(f"{address}-{peer}-")]
+        for limit in self._limits:
+            count = limit.count
+            held = tuple(count(some) for some in (list(sizes.values()), of_address, of_peer))
+            if not limit.admits(count([size]), *held):
+                raise TooMany(f"the peer has {held[2]} {limit.unit} open, its address {held[1]}")
+
+    def _sizes(self) -> dict[str, int]:
+        found = {}
+        with os.scandir(self._path) as entries:
+            for entry in entries:
+                if entry.name.endswith(".json"):
+                    with suppress(FileNotFoundError):  # it was delivered meanwhile
+                        found[entry.name] = entry.stat().st_size
+        return found
 
     def read(self, name: str) -> Transaction | None:
         """Return a transaction; None if it is not open any more, or its file is not readable."""

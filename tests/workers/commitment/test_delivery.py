@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import queue
-import threading
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -130,25 +129,6 @@ def test_what_nobody_confirmed_in_time_is_given_up(world, caplog):
     assert world.sent.empty()
     assert world.folder.names() == []
     assert "given up" in caplog.text
-
-
-def test_a_peer_that_does_not_answer_keeps_no_other_waiting(world):
-    go, asked = threading.Event(), threading.Event()
-
-    def silent(told: Report) -> int:
-        asked.set()
-        go.wait(WALL)
-        return 0x0000
-
-    world.answers["destination"] = 0x0000
-    world.delivery.on = lambda association: silent
-    world.delivery.start()
-    world.ask(association="silent")
-    assert asked.wait(WALL)
-    world.ask(replace(ASKED, peer="OTHER"))
-    assert world.left() == 1
-    go.set()
-    assert world.left() == 0
 
 
 def test_an_exception_costs_one_attempt_only(world, caplog):
