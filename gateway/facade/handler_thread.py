@@ -95,7 +95,7 @@ class HandlerThread:
                 return
             try:
                 future.set_result(_result(bound, event))
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
                 # a handler may raise anything
                 log_raised(error, event.name, bound.name, log=log)
                 future.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
@@ -134,7 +134,7 @@ class HandlerThread:
 def _notify(bound: BoundHandler, event: LocalEvent) -> None:
     try:
         _result(bound, event)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         # a handler may raise anything, and the other handlers are called all the same
         log_raised(error, event.name, bound.name, log=log)
 

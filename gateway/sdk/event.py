@@ -248,7 +248,7 @@ class Event:
         for call in after:
             try:
                 call()
-            except Exception:
+            except BaseException:
                 log.exception("event=%s after its answer", self.name)
         if self._temporary is not None:
             self._temporary.unlink(missing_ok=True)

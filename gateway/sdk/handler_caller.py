@@ -153,7 +153,7 @@ class HandlerCaller:
         try:
             returned = self._resolve(call, bound.function([job.event for job in jobs], *bound.args))
             wrong = batch_failure(bound.event, returned, number)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             log_raised(error, bound.event.name, bound.name, f" for a batch of {number}")
             wrong = raised(error)
         if wrong is not None:
@@ -164,10 +164,10 @@ class HandlerCaller:
 
     def _answer_in_batch(self, job: HandlerJob, returned: Any) -> Answer:
         try:
-            if isinstance(returned, Exception | SystemExit):
+            if isinstance(returned, BaseException):
                 raise returned
             return answer_to(job.event, returned)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             return self._raised(job, error)
 
     def answer_many(self, answers: list[tuple[HandlerJob, Answer]]) -> None:
@@ -197,7 +197,7 @@ class HandlerCaller:
             else:
                 self._stream(job, returned)
                 return None
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             answer = self._raised(job, error)
         if job.abandoned:
             self._try_to_answer(job, answer)
@@ -213,7 +213,7 @@ class HandlerCaller:
         try:
             with answering(partial(self._settle, job, convert)):
                 self._send_values(job, convert, values)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             self._raised(job, error)
             self._try_to_answer(job, convert.raised(error))
         finally:

@@ -20,13 +20,14 @@ class HandlerLoop:
         self._thread: LoopThread | None = None
 
     def submit(self, awaitable: Awaitable[Any]) -> Future[Any]:
-        """Run what a handler returned; its SystemExit becomes a RuntimeError."""
+        """Run what a handler returned; an exit or interrupt becomes a RuntimeError."""
 
         async def wait() -> Any:
             try:
                 return await awaitable
-            except SystemExit as error:  # would end the loop and all other handlers
-                raise RuntimeError(f"a handler must not exit: {error}") from error
+            except (SystemExit, KeyboardInterrupt) as error:
+                # would end the loop and all other handlers
+                raise RuntimeError(f"a handler must not exit: {error!r}") from error
 
         with self._lock:
             if self._thread is None:

@@ -135,7 +135,7 @@ class NotificationThread:
                 result = bound.function(event, *bound.args)
                 if inspect.isawaitable(result):
                     self._loop.submit(result).result()
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
                 # an error of one handler: the others must still be called
                 log_raised(error, notification.topic, bound.name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 
@@ -108,6 +109,26 @@ def test_bind_while_it_lives(facade):
     assoc.unbind(evt.EVT_DIMSE_RECV, watch)
     assert assoc.send_c_echo().Status == 0
     assert told.is_empty
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
+def test_whatever_a_handler_raises_does_not_stop_the_others(facade, error):
+    told = Told()
+
+    def fail(event):
+        raise error
+
+    async def fail_later(event):
+        raise error
+
+    def watch(event):
+        told.put(event.name)
+
+    failing = [("EVT_PDU_SENT", handler) for handler in (fail, fail_later, watch)]
+    assoc = facade.associate(facade.serve(), *failing)
+    names_of(told)
+    assert assoc.send_c_echo().Status == 0
+    assert names_of(told) == ["EVT_PDU_SENT"]
 
 
 def test_a_handler_may_use_its_association(facade):

@@ -121,6 +121,40 @@ def test_an_exit_of_a_handler_is_an_error_of_the_handler(executor, acceptor):
     assert acceptor.payload() == {"failed": "raised", "error": "LookupError"}
 
 
+class Outcome(BaseException):
+    """As a test framework or another event loop has it."""
+
+
+ODD_ERRORS = [Outcome, SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError]
+
+
+@pytest.mark.parametrize("kind", ["returns", "coroutine", "yields"])
+@pytest.mark.parametrize("error", ODD_ERRORS)
+def test_whatever_a_handler_raises_is_its_own_failure(acceptor, loop, error, kind):
+    def returns(event):
+        raise error
+
+    async def coroutine(event):
+        raise error
+
+    def yields(event):
+        yield 0xFF00, Dataset()
+        raise error
+
+    executor = Executor(1, acceptor.send, loop=loop)
+    executor.start()
+    handler = {"returns": returns, "coroutine": coroutine, "yields": yields}[kind]
+    event = evt.EVT_C_FIND if kind == "yields" else evt.EVT_C_ECHO
+    submit(executor, handler, event=event)
+    if kind == "yields":
+        acceptor.next()
+    assert "failed" in acceptor.payload()
+    submit(executor, lambda event: 0xB000)
+    assert acceptor.payload()["status"] == 0xB000
+    executor.stop()
+    assert executor.drain(WAIT)
+
+
 def test_requests_run_beside_each_other(executor, acceptor):
     meet = threading.Barrier(2)
     for token in "ab":

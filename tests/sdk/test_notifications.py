@@ -97,6 +97,22 @@ def test_an_exception_does_not_keep_the_other_handlers_from_it(worker, notifier,
     assert caplog.text.count("fail_later raised") == 2
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
+def test_whatever_a_handler_raises_does_not_keep_the_others_from_it(worker, notifier, error):
+    seen = []
+
+    def fail(event):
+        raise error
+
+    async def fail_later(event):
+        raise error
+
+    for handler in (fail, fail_later, lambda event: seen.append(event.name)):
+        worker.bind(evt.EVT_RELEASED, handler)
+    run(notifier, told(1), told(2))
+    assert seen == ["EVT_RELEASED"] * 2
+
+
 def test_a_coroutine_is_waited_for(worker, notifier):
     seen = []
 
