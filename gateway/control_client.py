@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 NAME = "control"
 CLIENT_LIMIT = 5.0
 """Seconds that a client and the gateway wait for each other."""
+REPLACE_LIMIT = 120.0
+"""Seconds for a reload, restart or swap: workers are started, and others finish their work."""
 
 
-def ask(run_dir: Path, what: str, limit: float = CLIENT_LIMIT) -> dict[str, Any]:
+def ask(run_dir: Path, what: str, limit: float = CLIENT_LIMIT, **more: str) -> dict[str, Any]:
     """Have the gateway of this run directory do something, and return what it says.
 
-    `limit`: seconds to wait for the answer.
+    `limit`: seconds to wait for the answer. `more` is what the order needs, as `name`.
 
     Raises GatewayError if it does not answer, as one that hangs.
     """
@@ -35,7 +37,7 @@ def ask(run_dir: Path, what: str, limit: float = CLIENT_LIMIT) -> dict[str, Any]
         with short_path(run_dir) as path, socket.socket(socket.AF_UNIX) as peer:
             peer.settimeout(limit)
             peer.connect(path)
-            peer.sendall(json.dumps({"do": what}).encode() + b"\n")
+            peer.sendall(json.dumps({"do": what, **more}).encode() + b"\n")
             with peer.makefile("rb") as stream:
                 answer = json.loads(stream.readline())
     except (OSError, ValueError) as error:

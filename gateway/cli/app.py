@@ -20,6 +20,7 @@ from gateway.cli import (
     load,
     move,
     reload,
+    restart,
     resume,
     serve,
     status,
@@ -100,7 +101,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-_OPERATION = (events, status, top, drain, resume, reload, config)
+_OPERATION = (events, status, top, drain, resume, reload, restart, config)
 for _module in (serve, worker, echo, store, find, get, move, load, *_OPERATION):
     app.command(_module.__name__.rpartition(".")[2])(_module.command)
 app.add_typer(try_policy.command, name="policy")

@@ -6,9 +6,6 @@ from pathlib import Path
 
 from gateway.cli.common import ConfigOption, DataOption, settings_of
 
-LIMIT = 120.0
-"""Seconds for a reload, in which workers may be started and others finish their work."""
-
 
 def command(data: DataOption = None, config: ConfigOption = None) -> None:
     """Have the gateway that runs read its configuration again.
@@ -17,11 +14,12 @@ def command(data: DataOption = None, config: ConfigOption = None) -> None:
     takes effect is printed, and what needs a restart. If anything is wrong, nothing changes and the
     exit status is 2.
     """
+    from gateway.control_client import REPLACE_LIMIT
     from gateway.errors import ConfigError, GatewayError
     from gateway.supervisor import ask_running
 
     place = Path(settings_of(config, data=data).gateway.data)
-    told = ask_running(place, "reload", LIMIT)
+    told = ask_running(place, "reload", REPLACE_LIMIT)
     if "error" in told:
         kind = ConfigError if told["is_wrong"] else GatewayError
         raise kind(f"nothing has changed: {told['error']}")

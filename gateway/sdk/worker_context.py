@@ -67,7 +67,22 @@ class WorkerContext:
         """
         self._ask("drain" if is_drained else "resume")
 
-    def _ask(self, what: str) -> dict[str, Any]:
+    def restart(self, name: str, *, swap: bool = False) -> list[str]:
+        """Have a process, or all of a worker one after the other, end and start again.
+
+        With `swap` a new generation of the worker takes over first. It is what `dicom-gateway
+        restart` does; return the names of the processes that are ready. Raises GatewayError if that
+        cannot be done.
+        """
+        what = "swap" if swap else "restart"
+        answer = self._ask(what, control_client.REPLACE_LIMIT, name=name)
+        if "error" in answer:
+            raise GatewayError(answer["error"])
+        return list(answer["done"])
+
+    def _ask(
+        self, what: str, limit: float = control_client.CLIENT_LIMIT, **more: str
+    ) -> dict[str, Any]:
         if self.run_dir is None:
             raise GatewayError("this worker runs without a gateway")
-        return control_client.ask(self.run_dir, what)
+        return control_client.ask(self.run_dir, what, limit, **more)

@@ -16,7 +16,7 @@ _AT_START = frozenset(
 )
 """Settings and tables that processes read when they start, and never again."""
 
-_WEB = "web"
+HAS_A_PORT = "web"
 """The worker whose port a successor could not open while it is there."""
 
 
@@ -69,8 +69,8 @@ def _flat(settings: Settings) -> dict[str, Any]:
 
 
 def _has_to_wait(name: str, old: Settings, new: Settings) -> bool:
-    if name == f"workers.{_WEB}":
-        return _WEB in _running(old) and _WEB in _running(new)
+    if name == f"workers.{HAS_A_PORT}":
+        return HAS_A_PORT in _running(old) and HAS_A_PORT in _running(new)
     return name in _AT_START or name.partition(".")[0] in _AT_START
 
 

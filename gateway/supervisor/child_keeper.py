@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
+from gateway.errors import GatewayError
 from gateway.log import escape
 from gateway.process import (
     EXIT_CONFIG,
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("gateway.supervisor")
 
+RESTART_LIMIT = 30.0
+"""Seconds in which a child that was killed for a restart has to be ready again."""
+RESTARTED = "restarted by an operator"
 CHECK_LIMIT = 10.0
 """Seconds that a child has to check a new configuration."""
 
@@ -74,6 +78,9 @@ class ChildState(Enum):
     STANDBY = "standby"
     """Another worker holds its events; it is started again once that has left."""
     ENDED = "ended"
+
+
+_SETTLED = (ChildState.READY, ChildState.WAITING, ChildState.STANDBY, ChildState.ENDED)
 
 
 class ChildEndReason(Enum):
@@ -147,6 +154,9 @@ class ChildKeeper:
         self.facts: dict[str, Any] = {}
         """What it said of itself in its last sign of life."""
         self._on_change = on_change
+        self._settled = asyncio.Event()
+        """Set when it is ready again, or is in a state in which it stays."""
+        self._is_to_restart = False
         self._standby = standby
         self._leaving = asyncio.Event()
         self._order: dict[str, Any] = {}
@@ -166,7 +176,7 @@ class ChildKeeper:
         """Run the child, again and again if it dies; return why it is not restarted."""
         restarts = Restarts()
         while True:
-            run = await self._run_once()
+            run = await self._run_until_it_ends()
             if self._leaving.is_set():
                 return self._end(ChildEndReason.ASKED, run)
             if run.status in _REPLACED:
@@ -228,6 +238,30 @@ class ChildKeeper:
         if self.child:
             self.child.terminate()
 
+    async def restart(self, limit: float) -> None:
+        """Have the child leave, and start it again; return when it is ready.
+
+        It is killed if it does not leave within `limit` seconds. Raises GatewayError if it does not
+        run, or does not become ready.
+        """
+        before = self.child
+        if before is None and self.state is not ChildState.RESTARTING:
+            raise GatewayError(f"{self.spec.name} is {self.state.value}: {self.text}")
+        self._settled.clear()
+        if before is not None:
+            self._is_to_restart = True
+            before.terminate()
+        try:
+            await asyncio.wait_for(self._settled.wait(), limit)
+        except TimeoutError:
+            if before is not None and self.child is before:
+                _log.warning("child=%s did not leave in time: killed", self.spec.name)
+                before.kill()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._settled.wait(), RESTART_LIMIT)
+        if self.state is not ChildState.READY:
+            raise GatewayError(f"{self.spec.name} is {self.state.value}: {self.text}")
+
     def replace(self, text: str) -> None:
         """Kill a child that is silent; `text` says for how long."""
         if self.child:
@@ -261,6 +295,16 @@ class ChildKeeper:
         self.spec = self.spec.with_settings({**self.spec.settings, "generation": generation})
         _log.info("child=%s worker %s has left: starting it again", self.spec.name, run.holder)
         return True
+
+    async def _run_until_it_ends(self) -> _ChildRun:
+        """Run the child, and once more each time that it was restarted on request."""
+        while True:
+            run = await self._run_once()
+            if not self._is_to_restart or self._leaving.is_set():
+                return run
+            self._is_to_restart = False
+            self.restarts, self.last_end = self.restarts + 1, RESTARTED
+            self._enter(ChildState.RESTARTING, RESTARTED)
 
     async def _run_once(self) -> _ChildRun:
         spec = self.spec
@@ -329,6 +373,8 @@ class ChildKeeper:
 
     def _enter(self, state: ChildState, text: str = "") -> None:
         self.state, self.text = state, text
+        if state in _SETTLED:
+            self._settled.set()
         self._on_change()
 
     def _end(self, reason: ChildEndReason, run: _ChildRun) -> ChildEnd:

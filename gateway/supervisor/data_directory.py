@@ -79,16 +79,17 @@ def _ask(run_dir: Path) -> RunningGateway | None:
 
 
 def ask_running(
-    data: Path, what: str, limit: float = control_client.CLIENT_LIMIT
+    data: Path, what: str, limit: float = control_client.CLIENT_LIMIT, **more: str
 ) -> dict[str, Any]:
     """Have the gateway on this data directory do `status`, `drain`, `resume` or `reload`.
 
-    Return its answer within `limit` seconds: its status, or what a reload has changed. Raises
-    GatewayError if none runs there or it does not answer.
+    `restart` and `swap` need the `name` of a worker. Return its answer within `limit` seconds: its
+    status, what a reload has changed, or what was replaced. Raises GatewayError if none runs there
+    or it does not answer.
     """
     if not _is_locked(run_directory(data)):
         raise GatewayError(f"no gateway runs on {data}")
-    return control_client.ask(run_directory(data), what, limit)
+    return control_client.ask(run_directory(data), what, limit, **more)
 
 
 def _is_locked(run_dir: Path) -> bool:

@@ -90,7 +90,8 @@ class Configuration:
         gone = [k for k in processes.workers.keepers if _name_of(k) in way.removed + way.replaced]
         processes.expect(child_specs.enabled(way.settings))
         try:
-            started = await _start(processes, way, revision)
+            names = way.added + way.replaced
+            started = await start_workers(processes, way.settings, names, revision)
         except GatewayError:
             processes.expect(child_specs.enabled(self.settings))
             raise
@@ -129,10 +130,11 @@ async def _check(changes: Iterable[_Change]) -> None:
             raise ConfigError(f"{keeper.spec.name}: {refused}")
 
 
-async def _start(processes: Processes, way: ChangedSettings, revision: int) -> ChildGroup:
-    """Start the workers that are new; raises GatewayError if one does not become ready."""
-    names = way.added + way.replaced
-    group = processes.group(await processes.worker_specs(way.settings, names, revision))
+async def start_workers(
+    processes: Processes, settings: Settings, names: Sequence[str], revision: int
+) -> ChildGroup:
+    """Start these workers in a new generation; raises GatewayError if one does not become ready."""
+    group = processes.group(await processes.worker_specs(settings, names, revision))
     group.start()
     try:
         await asyncio.wait_for(group.ready(), START_LIMIT)

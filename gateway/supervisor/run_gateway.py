@@ -22,6 +22,7 @@ from gateway.supervisor.gateway_status import GatewayStatus
 from gateway.supervisor.listen import format_address, listen, passed_on, raise_descriptor_limit
 from gateway.supervisor.reloading import Configuration
 from gateway.supervisor.remembered_workers import RememberedWorkers
+from gateway.supervisor.replacing import replace
 from gateway.supervisor.reserve import Reserve
 from gateway.supervisor.service_manager import ServiceManager
 from gateway.supervisor.signals import Signals, first_of
@@ -219,7 +220,7 @@ class _Gateway:
     async def _obey(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Do what a client of the control socket asks for, and return the state of the gateway.
 
-        For a reload it is what has changed.
+        For a reload it is what has changed, for a restart or swap what was replaced.
         """
         if asked.get("do") == "reload":
             try:
@@ -227,6 +228,8 @@ class _Gateway:
             except GatewayError as error:
                 return {"error": str(error), "is_wrong": isinstance(error, ConfigError)}
         match asked.get("do"):
+            case "restart" | "swap":
+                return await replace(self, self._configuration, asked)
             case "drain":
                 self._drain(True)
             case "resume":
