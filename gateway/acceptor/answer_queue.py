@@ -25,7 +25,7 @@ class AnswerQueue:
         self._consumed = consumed
         self._waiting: deque[Answer | Unanswered] = deque()
         self._arrived = asyncio.Event()
-        self._has_more = False
+        self.has_more = False
         """Whether pieces of the data set that was begun are still to come."""
 
     def __bool__(self) -> bool:
@@ -35,17 +35,22 @@ class AnswerQueue:
         self._waiting.append(answer)
         self._arrived.set()
 
+    @property
+    def first(self) -> Answer | Unanswered:
+        """The next answer; raises IndexError if there is none."""
+        return self._waiting[0]
+
     def take(self) -> Answer | Unanswered:
         """Return the next answer; raise IndexError if there is none."""
         answer = self._waiting.popleft()
-        self._has_more = not isinstance(answer, Exception) and _has_more(answer)
+        self.has_more = not isinstance(answer, Exception) and has_more(answer)
         return answer
 
-    def ahead(self, most: int) -> list[Answer]:
-        """Return the next answers that are not final, up to the first that comes in pieces."""
+    def ahead(self, most: int, begin: int = 0) -> list[Answer]:
+        """Return answers from number `begin` on that are not final, up to one in pieces."""
         found: list[Answer] = []
-        for answer in islice(self._waiting, most):
-            if isinstance(answer, Exception) or answer.final or _has_more(answer):
+        for answer in islice(self._waiting, begin, begin + most):
+            if isinstance(answer, Exception) or answer.final or has_more(answer):
                 break
             found.append(answer)
         return found
@@ -53,7 +58,7 @@ class AnswerQueue:
     async def pieces(self, first: Answer) -> AsyncIterator[bytes]:
         """Yield the data set that begins in an answer; raise OSError if it is not completed."""
         yield first.data or b""
-        while self._has_more:
+        while self.has_more:
             piece = await self._next_piece()
             if piece is None or piece.data is None:
                 raise OSError("the worker did not send the rest of it")
@@ -61,7 +66,7 @@ class AnswerQueue:
 
     async def skip(self) -> None:
         """Drop the pieces that are still to come of a data set that is not sent."""
-        while self._has_more:
+        while self.has_more:
             await self._next_piece()
 
     async def _next_piece(self) -> Answer | None:
@@ -72,12 +77,13 @@ class AnswerQueue:
             await self._arrived.wait()
         answer = self._waiting[0]
         if isinstance(answer, Exception) or answer.final:
-            self._has_more = False
+            self.has_more = False
             return None
         self._waiting.popleft()
-        self._has_more = _has_more(answer)
+        self.has_more = has_more(answer)
         return answer
 
 
-def _has_more(answer: Answer) -> bool:
+def has_more(answer: Answer) -> bool:
+    """Return whether the answers behind this one have the rest of its data set."""
     return answer.payload.get("more") is True and not answer.final

@@ -1,8 +1,9 @@
 """C-GET (PS3.4 C.4.3): sub-operations go out on the same association.
 
-So the acceptor performs them, one after the other, and keeps the counters. Reading files and
-waiting for the peer's C-STORE-RSP is what takes time here: one task works off the worker's answers
-while there are any.
+So the acceptor performs them, one after the other, and keeps the counters. The usual one costs no
+task: its file was read in a thread together with others, while those before were sent; it leaves in
+the turn of the loop in which the response to the one before arrives (`_go_on`). A task is for what
+takes time: a long data set, one that comes in several answers, a peer that reads slowly.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import asyncio
 import logging
 from collections import deque
 from enum import Enum, auto
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gateway.acceptor.answer_queue import AnswerQueue
+from gateway.acceptor.answer_queue import AnswerQueue, has_more
 from gateway.acceptor.instance import READ_AHEAD, Unsendable, length_of, locate_all
 from gateway.acceptor.streamed import StreamedRequest
 from gateway.association.errors import AssociationError
@@ -24,18 +26,23 @@ from gateway.dimse.suboperations import COUNTERS, MOST, PendingResponses, Subope
 from gateway.errors import LocalProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Coroutine, Iterator
 
     from gateway.acceptor.asking import ReceivedRequest
     from gateway.acceptor.instance import Located
+    from gateway.association.outbox import DataSource
+    from gateway.datasets import Instance
     from gateway.errors import Unanswered
     from gateway.fabric import Answer
+    from gateway.ul.negotiation import AcceptedContext
 
 log = logging.getLogger("gateway.acceptor")
 
 
-AHEAD = 15
-"""Answers behind the first one at most whose instances are located with it."""
+AHEAD = 16
+"""Answers at most whose instances are located together."""
+FEW = 8
+"""Located instances at most that are left when the next ones are located."""
 
 
 def _names_file(answer: Answer) -> bool:
@@ -65,58 +72,112 @@ class GetRequest(StreamedRequest):
         self._answers = AnswerQueue(self.consumed)
         self._located: deque[Located | Unsendable] = deque()
         """The instances of the next answers."""
+        self._is_locating = False
+        self._is_waiting = False
+        """Whether the next answer has to wait: for a response, files, or the task."""
+        self._awaits_files = False
         self._work: asyncio.Task[None] | None = None
+        self._rested: asyncio.Future[None] | None = None
 
     def take_answer(self, answer: Answer) -> None:
-        self._enqueue(answer)
+        self._answers.put(answer)
+        self._go_on()
 
     def take_failure(self, error: Unanswered) -> None:
-        self._enqueue(error)
+        self._answers.put(error)
+        self._go_on()
 
     def discard(self) -> None:
         super().discard()
         self.state = GetState.OVER
         if self._work is not None:
             self._work.cancel()
+        self._is_waiting = False
+        self._rest()
 
     async def answers_performed(self) -> None:
-        if self._work is not None:
-            await asyncio.wait([self._work])
+        if self._is_waiting:
+            self._rested = self._rested or asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._rested)
 
-    def _enqueue(self, answer: Answer | Unanswered) -> None:
-        self._answers.put(answer)
-        if self._work is None:
-            self._work = asyncio.get_running_loop().create_task(
-                self._work_off(), name=self.association.id
-            )
+    def _rest(self) -> None:
+        """Let `answers_performed` return."""
+        if self._rested is not None and not self._rested.done():
+            self._rested.set_result(None)
+        self._rested = None
 
-    async def _work_off(self) -> None:
+    def _go_on(self) -> None:
+        """Work off answers in this turn of the loop, up to one that has to wait."""
+        if self._is_waiting:
+            return
         try:
-            while self._answers and self.state is not GetState.OVER:
-                answer = self._answers.take()
-                if isinstance(answer, Exception):
-                    self._end_unanswered(answer)
-                else:
-                    await self._one(answer)
+            while self._answers and not self._is_waiting and self.state is not GetState.OVER:
+                self._next(self._answers.first)
+        except Exception:
+            log.exception("association=%s an operation failed", self.engine.name)
+            self.engine.fail()
+        if not self._is_waiting:
+            self._rest()
+
+    def _resume(self) -> None:
+        """Go on after a wait."""
+        self._is_waiting = False
+        self._go_on()
+
+    def _wait_for(self, work: Coroutine[Any, Any, None]) -> None:
+        """Go on when this is done."""
+        self._is_waiting = True
+        loop = asyncio.get_running_loop()
+        self._work = loop.create_task(self._until_done(work), name=self.association.id)
+
+    async def _until_done(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
         except Exception:
             log.exception("association=%s an operation failed", self.engine.name)
             self.engine.fail()
         finally:
             self._work = None
+        self._resume()
 
-    async def _one(self, answer: Answer) -> None:
-        if self.state is GetState.ASKED:
+    def _next(self, answer: Answer | Unanswered) -> None:
+        """Take the next answer, or wait for what it needs."""
+        if isinstance(answer, Exception):
+            self._answers.take()
+            self._end_unanswered(answer)
+        elif self.state is GetState.ASKED:
+            self._answers.take()
             self._begin(answer)
         elif answer.final:
+            self._answers.take()
             self._end_as_answered(answer)
         elif self.is_cancelled:
-            if self.is_unheeded():
-                self._end(CANCEL)
-            else:
-                await self._answers.skip()
-                self.consumed()
+            self._answers.take()
+            self._pass_over()
+        elif "failed" in answer.payload:
+            self._answers.take()
+            error = answer.payload.get("error")
+            log.error("association=%s C-GET sub-operation: %s", self.engine.name, error)
+            self._count(answer, None, str(answer.payload.get("sop_instance_uid", "")))
+        elif has_more(answer):
+            self._answers.take()
+            self._wait_for(self._send_in_pieces(answer))
+        elif self._is_located():
+            self._answers.take()
+            self._send(answer, self._located.popleft())
+
+    def _pass_over(self) -> None:
+        """Send no instance for an answer that comes after a C-CANCEL."""
+        if self.is_unheeded():
+            self._end(CANCEL)
+        elif self._answers.has_more:
+            self._wait_for(self._skip())
         else:
-            await self._send(answer)
+            self.consumed()
+
+    async def _skip(self) -> None:
+        await self._answers.skip()
+        self.consumed()
 
     def _begin(self, answer: Answer) -> None:
         """Take the number of sub-operations, or a status that ends it before it began."""
@@ -130,18 +191,92 @@ class GetRequest(StreamedRequest):
             return
         self._over(*self.status(answer.payload))
 
-    async def _send(self, answer: Answer) -> None:
-        """Perform one sub-operation and tell the peer the counters."""
+    # sub-operations
+
+    def _send(self, answer: Answer, located: Located | Unsendable) -> None:
+        """Perform a sub-operation, and go on when it is answered."""
+        self._locate()
         try:
-            status, uid = await self._suboperation(answer)
+            if isinstance(located, Unsendable):
+                raise located
+            context, instance = located
+            request = self._request(instance)
+            data_set = instance.data_set()
+            if isinstance(data_set, bytes):
+                answered = partial(self._answered, answer, instance.sop_instance_uid)
+                self._is_waiting = True
+                if self.engine.in_flight.invoke_now(context, request, data_set, answered):
+                    return
+            self._wait_for(self._perform(answer, context, request, data_set))
+        except (Unsendable, LocalProtocolError) as error:
+            self._is_waiting = False
+            self._not_sent(answer, error)
+
+    def _request(self, instance: Instance) -> CStoreRQ:
+        message_id = self.engine.in_flight.next_message_id()
+        return CStoreRQ(message_id, instance.sop_class_uid, instance.sop_instance_uid)
+
+    def _answered(self, answer: Answer, uid: str, status: int | AssociationError) -> None:
+        """Count a sub-operation, and go on."""
+        if self.state is GetState.OVER:
+            return
+        if isinstance(status, AssociationError):
+            self.is_cancelled = True
+        else:
+            self._count(answer, status, uid)
+        if self.engine.transport.is_writable:
+            self._resume()
+        else:
+            self._wait_for(self.engine.transport.drain())
+
+    def _not_sent(
+        self, answer: Answer, error: Unsendable | LocalProtocolError | OSError, uid: str = ""
+    ) -> None:
+        """Count a sub-operation that cannot be performed as failed."""
+        is_ours = isinstance(error, LocalProtocolError)  # the worker's answer does not have UIDs
+        level = logging.ERROR if is_ours else logging.WARNING
+        log.log(level, "association=%s C-GET sub-operation: %s", self.engine.name, error)
+        if isinstance(error, Unsendable):
+            uid = error.sop_instance_uid
+        self._count(answer, None, uid)
+
+    def _count(self, answer: Answer, status: int | None, uid: str) -> None:
+        """Count a sub-operation, and tell the peer the counters."""
+        self._tally.count(status, uid)
+        self._tell(answer.payload.get("elements", {}))
+        self.consumed()
+
+    async def _send_in_pieces(self, answer: Answer) -> None:
+        """Perform a sub-operation with a data set that comes in several answers."""
+        located = locate_all([answer], self._contexts)[0]
+        try:
+            if isinstance(located, Unsendable):
+                raise located
+            context, instance = located
+            request = self._request(instance)
+            await self._perform(answer, context, request, self._answers.pieces(answer))
+        except (Unsendable, LocalProtocolError) as error:
+            self._not_sent(answer, error)
+        await self._answers.skip()
+
+    async def _perform(
+        self, answer: Answer, context: AcceptedContext, request: CStoreRQ, data_set: DataSource
+    ) -> None:
+        """Perform a sub-operation that takes more than one turn of the loop."""
+        uid = request.affected_sop_instance_uid
+        try:
+            operation = await self.engine.in_flight.invoke(context, request, data_set)
+            status = (await operation.final()).status
+        except LocalProtocolError as error:
+            self._not_sent(answer, error)
+        except OSError as error:
+            self._not_sent(answer, error, uid)
         except AssociationError:
             self.is_cancelled = True  # in Sta8 there may still be a final response
             return
-        await self._answers.skip()
-        self._tally.count(status, uid)
-        self._tell(answer.payload.get("elements", {}))
+        else:
+            self._count(answer, status, uid)
         await self.engine.transport.drain()
-        self.consumed()
 
     def _tell(self, elements: Any) -> None:
         """Send the counters in a pending response, with further elements of the handler."""
@@ -153,59 +288,55 @@ class GetRequest(StreamedRequest):
             _, sound = self.status({"status": PENDING, "elements": elements})
             self.respond(PENDING, {**sound, **counters})
 
-    async def _suboperation(self, answer: Answer) -> tuple[int | None, str]:
-        """Send an instance; return the status of its response (None: no response) and its UID."""
-        payload, association, engine = answer.payload, self.association, self.engine
-        if "failed" in payload:
-            log.error(
-                "association=%s C-GET sub-operation: %s",
-                association.engine.name,
-                payload.get("error"),
-            )
-            return None, str(payload.get("sop_instance_uid", ""))
-        try:
-            context, instance = await self._locate(answer)
-            sop_class, uid = instance.sop_class_uid, instance.sop_instance_uid
-            request = CStoreRQ(engine.in_flight.next_message_id(), sop_class, uid)
-        except Unsendable as error:
-            log.warning("association=%s C-GET sub-operation: %s", association.engine.name, error)
-            return None, error.sop_instance_uid
-        try:
-            data_set = self._answers.pieces(answer) if "more" in payload else instance.data_set()
-            operation = await engine.in_flight.invoke(context, request, data_set)
-        except OSError as error:
-            log.warning("association=%s C-GET sub-operation: %s", association.engine.name, error)
-            return None, uid
-        except LocalProtocolError as error:  # the worker's answer does not have UIDs
-            log.error("association=%s C-GET sub-operation: %s", association.engine.name, error)  # noqa: TRY400 - no bug here
-            return None, ""
-        return (await operation.final()).status, uid
+    # the instances of the next answers
 
-    async def _locate(self, answer: Answer) -> Located:
-        """Return the instance of an answer; those behind it are located in the same go.
+    @property
+    def _contexts(self) -> Collection[AcceptedContext]:
+        return self.engine.upper.accepted_contexts.values()
+
+    def _is_located(self) -> bool:
+        """Return whether the next answer has its instance; otherwise go on when it has."""
+        if not self._located:
+            self._locate()
+            self._is_waiting = self._awaits_files = not self._located
+        return not self._is_waiting
+
+    def _locate(self) -> None:
+        """Locate the instances of the next answers, unless enough of them are located.
 
         Opening and reading files is for a thread, and a hop to it costs more than a small file.
         """
-        if not self._located:
-            contexts = self.engine.upper.accepted_contexts.values()
-            answers = [answer]
-            if "more" not in answer.payload:
-                answers += self._ahead(READ_AHEAD - length_of(answer))
-            if _names_file(answer):
-                found = await asyncio.to_thread(locate_all, answers, contexts)
-            else:
-                found = locate_all([answer], contexts)
-            self._located.extend(found)
-        located = self._located.popleft()
-        if isinstance(located, Unsendable):
-            raise located
-        return located
+        if self._is_locating or len(self._located) > FEW:
+            return
+        answers = list(self._ahead())
+        if not any(map(_names_file, answers)):
+            self._located += locate_all(answers, self._contexts)
+            return
+        self._is_locating = True
+        loop = asyncio.get_running_loop()
+        found = loop.run_in_executor(None, locate_all, answers, tuple(self._contexts))
+        found.add_done_callback(self._take_located)
 
-    def _ahead(self, room: int) -> Iterator[Answer]:
-        """Yield answers behind the one that is being performed, while their files fit."""
-        for answer in self._answers.ahead(AHEAD):
+    def _take_located(self, found: asyncio.Future[list[Located | Unsendable]]) -> None:
+        self._is_locating = False
+        if self.state is GetState.OVER or found.cancelled():
+            return
+        try:
+            self._located += found.result()
+        except Exception:
+            log.exception("association=%s an operation failed", self.engine.name)
+            self.engine.fail()
+        else:
+            if self._awaits_files:
+                self._awaits_files = False
+                self._resume()
+
+    def _ahead(self) -> Iterator[Answer]:
+        """Yield answers behind those that are located, while their files fit."""
+        room = READ_AHEAD
+        for number, answer in enumerate(self._answers.ahead(AHEAD, len(self._located))):
             room -= length_of(answer)
-            if room < 0 or not _names_file(answer):
+            if (room < 0 and number) or "failed" in answer.payload:
                 return
             yield answer
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 
 from gateway.dimse.command_elements import CommandField
 from gateway.dimse.operations import more_follow
 from gateway.dimse.status import Category, category, is_pending
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.association.errors import AssociationError
     from gateway.dimse.message import Request, Response
     from gateway.ul.negotiation import AcceptedContext
@@ -41,6 +43,9 @@ class ReceivedResponse:
         return is_pending(self.response.status)
 
 
+Answered: TypeAlias = "Callable[[int | AssociationError], None]"
+
+
 class Carrier(Protocol):
     """The part of the association that an operation uses."""
 
@@ -61,9 +66,11 @@ class Operation:
         "_error",
         "_responses",
         "_waiter",
+        "answered",
         "context",
         "is_abandoned",
         "is_over",
+        "likely",
         "request",
         "since",
     )
@@ -76,6 +83,10 @@ class Operation:
         self.is_over = False
         """Whether the final response has arrived, or never will."""
         self.is_abandoned = False
+        self.answered: Answered | None = None
+        """Called with the status of the response, or the error that the association ended with."""
+        self.likely = b""
+        """The command set of the response that is most likely; empty: none is."""
         self._carrier = carrier
         self._responses: deque[ReceivedResponse] = deque()
         self._waiter: asyncio.Future[None] | None = None
@@ -149,7 +160,7 @@ class Operation:
     # the association's calls
 
     def deliver(self, received: ReceivedResponse) -> None:
-        if not self.is_abandoned:
+        if not self.is_abandoned and self.answered is None:
             self._responses.append(received)
         self.is_over = not more_follow(self.request, received.status)
         self._wake()
@@ -158,6 +169,8 @@ class Operation:
         self.is_over = True
         self._error = error
         self._wake()
+        if self.answered is not None:
+            self.answered(error)
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None

@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING
 
 from gateway.association.operation import Operation, ReceivedResponse
 from gateway.dimse.errors import abort
-from gateway.dimse.message import DataSet, Response
+from gateway.dimse.likely_response import LikelyResponse
+from gateway.dimse.message import CStoreRQ, CStoreRSP, DataSet, Response
 from gateway.dimse.operations import Invocations
+from gateway.dimse.status import SUCCESS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from gateway.association.errors import AssociationError
     from gateway.association.message_counts import MessageCounts
+    from gateway.association.operation import Answered
     from gateway.association.outbox import DataSource, Groups, Outbox
     from gateway.association.transport import Transport
     from gateway.dimse.assembler import MessageBegun
@@ -96,6 +99,9 @@ class OperationsInFlight:
         self._invocations = Invocations()
         self._operations: dict[int, Operation] = {}
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._form = LikelyResponse()
+        self.likely: dict[bytes, Operation] = {}
+        """Operations by the command set of the response that is most likely."""
         self._ended: AssociationError | None = None
 
     @property
@@ -136,6 +142,24 @@ class OperationsInFlight:
         return await self._invoke(
             context, request, partial(self._outbox.send_message, context.id, request, data_set)
         )
+
+    def invoke_now(
+        self, context: AcceptedContext, request: Request, data_set: bytes, answered: Answered
+    ) -> bool:
+        """Send a request with a single response in this turn of the loop, if there is room for it.
+
+        Returns whether it was sent. `answered` is then called with the status in the turn in which
+        the response arrives, or with the error if the association ends: no task waits. Raises
+        LocalProtocolError for a request that cannot be encoded.
+        """
+        if len(data_set) > AT_ONCE or not self._has_room:
+            return False
+        operation = self._invoke_at_once(context, request, data_set)
+        operation.answered = answered
+        if isinstance(request, CStoreRQ) and (likely := self._form.to(request)):
+            operation.likely = likely
+            self.likely[likely] = operation
+        return True
 
     @property
     def _has_room(self) -> bool:
@@ -197,6 +221,8 @@ class OperationsInFlight:
         if self._operations.get(message_id) is operation:
             del self._operations[message_id]
             self._invocations.end(message_id)
+            if operation.likely:
+                self.likely.pop(operation.likely, None)
             self._let_in()
             self._settle()
 
@@ -241,7 +267,22 @@ class OperationsInFlight:
         operation = self._operations[request.message_id]
         if operation.context.id != context.id:
             raise abort("response on another context than its request")
+        if operation.answered is not None and isinstance(begun.message, CStoreRSP):
+            assert isinstance(request, CStoreRQ)
+            self._form.learn(request, begun.message, begun.command_set)
         return ArrivingResponse(self, operation, begun)
+
+    def take_likely(self, context_id: int, command_set: bytes) -> bool:
+        """Take a response as it was expected; return False if it is to be decoded."""
+        operation = self.likely.get(command_set)
+        if operation is None or operation.context.id != context_id or operation.answered is None:
+            return False
+        operation.is_over = True
+        self._counts.invoked[operation.request.command_field, SUCCESS] += 1
+        self._move_up(operation)
+        self.forget(operation)
+        operation.answered(SUCCESS)
+        return True
 
     def heard(self, operation: Operation) -> None:
         operation.since = self._loop.time()
@@ -253,6 +294,8 @@ class OperationsInFlight:
             self._counts.invoked[operation.request.command_field, received.status] += 1
             self._move_up(operation)
             self.forget(operation)
+            if operation.answered is not None:
+                operation.answered(received.status)
         elif operation.since is not None:
             operation.since = self._loop.time()
         if operation.unread > UNREAD:
@@ -270,6 +313,7 @@ class OperationsInFlight:
     def stop(self, error: AssociationError) -> None:
         """End all operations: the association has ended."""
         self._ended = error
+        self.likely.clear()
         operations, self._operations = list(self._operations.values()), {}
         for operation in operations:
             operation.fail(error)

@@ -83,6 +83,7 @@ def test_what_is_ahead_ends_before_what_is_not_a_single_instance() -> None:
         queue.put(Answer(payload, final=False))
     assert [answer.payload for answer in queue.ahead(7)] == [first, second]
     assert [answer.payload for answer in queue.ahead(1)] == [first]
+    assert [answer.payload for answer in queue.ahead(7, 1)] == [second]
     for answer in (first, second, piece):
         assert queue.take().payload == answer
     assert [answer.payload for answer in queue.ahead(7)] == [{"path": "3"}]
