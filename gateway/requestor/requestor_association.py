@@ -20,7 +20,7 @@ from gateway.uid import VERIFICATION, name_of
 from gateway.ul.items import ContextResult
 
 if TYPE_CHECKING:
-    from gateway.association.operation import Operation, ReceivedResponse
+    from gateway.association.operation import Answered, Operation, ReceivedResponse
     from gateway.association.outbox import DataSource, Groups
     from gateway.datasets.instances import Instance
     from gateway.requestor.connection import Tracer
@@ -46,6 +46,11 @@ class RequestorAssociation(RequestorConnection):
     over. All raise AssociationError: NotAccepted leaves the association as it was, any other means
     that it is over. A response that reports a failure is not an error here.
     """
+
+    def __init__(self, request: AAssociateRQ, timeouts: Timeouts, handler: Handler) -> None:
+        super().__init__(request, timeouts, handler)
+        self._chosen: dict[tuple[str, str], AcceptedContext] = {}
+        """The contexts of instances that were sent, by SOP class and transfer syntax."""
 
     def context_for(
         self, abstract_syntax: str, transfer_syntax: str | None = None, *, as_scp: bool = False
@@ -131,6 +136,29 @@ class RequestorAssociation(RequestorConnection):
         )
         operation = await self.invoke(context, request, instance.data_set())
         return await operation.final()
+
+    def c_store_now(
+        self,
+        instance: Instance,
+        answered: Answered,
+        *,
+        originator: tuple[str, int] | None = None,
+    ) -> bool:
+        """Send an instance that is in memory in this turn of the loop, if there is room for it.
+
+        Returns whether it was sent; for `answered`, see `OperationsInFlight.invoke_now`. Raises
+        NotAccepted, and LocalProtocolError for UIDs that cannot be sent.
+        """
+        data = instance.data
+        if data is None or self.ended is not None:
+            return False
+        kind = instance.sop_class_uid, instance.transfer_syntax_uid
+        context = self._chosen.get(kind)
+        if context is None:
+            context = self._chosen[kind] = self.context_for(*kind)
+        uids = instance.sop_class_uid, instance.sop_instance_uid
+        request = dimse.CStoreRQ(self.next_message_id(), *uids, 0, *(originator or (None, None)))
+        return self.engine.in_flight.invoke_now(context, request, data, answered)
 
     async def c_find(
         self, sop_class_uid: str, identifier: Identifier, *, priority: int = 0

@@ -1,5 +1,6 @@
 """C-MOVE with lists of instances: sent in order, and counted as they are answered."""
 
+import asyncio
 import threading
 
 import pytest
@@ -8,7 +9,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittle
 from gateway.datasets.conversion import encoded_instance
 from gateway.fabric import Answer
 from gateway.sdk.move import store_queue
-from gateway.sdk.move.progress import TOGETHER, Progress
+from gateway.sdk.move.progress import EACH, Progress
 from tests.peers import wire
 from tests.peers.scp import free_port
 from tests.sdk.test_move import WAIT, Mover, failed_list, image, scp
@@ -173,24 +174,47 @@ def test_few_bytes_are_in_memory_however_long_the_list(mover, monkeypatch):
     assert most == 1
 
 
-def answers(*numbers):
-    return [Answer({"n": number}, final=False) for number in numbers]
+class Counters:
+    """What is told: the number of instances that were counted."""
+
+    def __init__(self, credit: int) -> None:
+        self.credit = credit
+        self.counted = 0
+        self.given: list[int] = []
+        self.progress = Progress(self.offer, self.current)
+
+    def current(self) -> Answer:
+        return Answer({"n": self.counted}, final=False)
+
+    def offer(self, held: list[Answer]) -> int:
+        self.given += [answer.payload["n"] for answer in held[: self.credit]]
+        return min(self.credit, len(held))
+
+    def count(self) -> None:
+        self.counted += 1
+        self.progress.tell()
 
 
 def test_counters_that_find_no_credit_give_way_to_later_ones():
-    credit, given = 1, []
+    counters = Counters(1)
+    counters.count()
+    counters.count()
+    counters.credit = 0
+    counters.count()
+    counters.count()
+    counters.credit = 16
+    counters.progress.close()
+    counters.count()
+    assert counters.given == [1, 2, 4], "and nothing once it is closed"
 
-    def offer(held):
-        given.extend(held[:credit])
-        return min(credit, len(held))
 
-    progress = Progress(offer)
-    for one in answers(1, 2):
-        progress.tell(one)
-    credit = 0
-    for one in answers(3, 4):
-        progress.tell(one)
-    credit = TOGETHER
-    progress.close()
-    progress.tell(answers(5)[0])
-    assert [answer.payload["n"] for answer in given] == [1, 2, 4], "and nothing once it is closed"
+def test_the_first_are_told_each_and_later_ones_of_a_moment_together():
+    async def count() -> None:
+        for _ in range(EACH + 50):
+            counters.count()
+        assert counters.given == []
+        counters.progress.flush()
+
+    counters = Counters(1000)
+    asyncio.run(count())
+    assert counters.given == [*range(1, EACH + 1), EACH + 50]

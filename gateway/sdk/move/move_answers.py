@@ -67,7 +67,7 @@ class MoveAnswers:
         self._elements: dict[str, Any] = {}
         """Of the handler's last pending status."""
         self._in_flight = SuboperationsInFlight(event, peer_time, self._counted)
-        self._progress = Progress(offer)
+        self._progress = Progress(offer, self._counters)
 
     def __call__(self, value: Any) -> Answer | None:
         value = stream_values.as_pair(value)
@@ -93,7 +93,7 @@ class MoveAnswers:
 
     def _counted(self) -> None:
         """Tell the counters while the handler does something else; in another thread."""
-        self._progress.tell(self._counters())
+        self._progress.tell()
 
     def cancelled(self, value: Any) -> Answer:
         if self._state is MoveHandlerState.PAIRS:

@@ -1,7 +1,7 @@
 """The instances of lists that a C-MOVE handler yields: sent in the thread of the associations.
 
-The handler's thread puts them in and goes on to the next list. Lanes take them out: coroutines in
-the associations' thread, as many for each association as C-STOREs may be in flight on it. So an
+The handler's thread puts them in and goes on to the next list. Lanes take them out in the
+associations' thread, as many for each association as C-STOREs may be in flight on it. So an
 instance follows the response to the one before in the same turn of the loop, and no thread waits
 for each. A lane ends when the queue is empty or its association has ended; the handler's thread
 then starts others (`gateway.sdk.move.in_flight`).
@@ -9,11 +9,13 @@ then starts others (`gateway.sdk.move.in_flight`).
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from gateway.association.errors import NotAccepted
+from gateway.errors import LocalProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,9 +127,51 @@ class StoreQueue:
     # the associations' thread
 
     async def send_over(self, association: RequestorAssociation, originator: Originator) -> None:
-        """Send one after the other, until there are none or the association has ended."""
-        while association.ended is None and (store := self._take()) is not None:
+        """Send one after the other, until there are none or the association has ended.
+
+        What is in memory leaves in the turn of the loop in which the response to the one before
+        arrives; this coroutine goes on only for what takes longer.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            rest: asyncio.Future[QueuedStore | None] = loop.create_future()
+            self._send_next(association, originator, rest)
+            store = await rest
+            if store is None:
+                return
             await self._send(association, store, originator)
+
+    def _send_next(
+        self,
+        association: RequestorAssociation,
+        originator: Originator,
+        rest: asyncio.Future[QueuedStore | None],
+    ) -> None:
+        """Send the next instance at once, and go on with its response.
+
+        `rest` gets one that cannot be sent at once; None: there are no more.
+        """
+
+        def answered(outcome: Outcome) -> None:
+            try:
+                self._counted(store, outcome)
+                self._send_next(association, originator, rest)
+            except Exception as error:
+                if not rest.done():
+                    rest.set_exception(error)
+                raise
+
+        while association.ended is None and (found := self._take()) is not None:
+            store = found
+            try:
+                if not association.c_store_now(store.instance, answered, originator=originator):
+                    _give(rest, store)
+                return
+            except NotAccepted:
+                self._unfit.append(store)
+            except LocalProtocolError as error:  # this sub-operation failed, the others continue
+                self._counted(store, error)
+        _give(rest, None)
 
     def end_lane(self) -> None:
         """Count a lane that has ended, for whatever reason."""
@@ -160,6 +204,11 @@ class StoreQueue:
             if left == FEW or (left < FEW and was_full):  # else nobody waits, or not for this
                 self._changed.notify_all()
         return store
+
+
+def _give(rest: asyncio.Future[QueuedStore | None], store: QueuedStore | None) -> None:
+    if not rest.done():  # cancelled
+        rest.set_result(store)
 
 
 def _bytes_of(store: QueuedStore) -> int:
