@@ -21,7 +21,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gateway.spool.digest import Digest
+from gateway.spool.digest import running_digest
 from tests.peers.sender import Listener
 
 if TYPE_CHECKING:
@@ -235,13 +235,13 @@ def read_stored(path: Path) -> Stored:
         meta = file.read(length)
         if len(meta) != length:
             raise ValueError(f"file meta of {length} bytes is cut off at {len(meta)}")
-        digest, size = Digest(), 0
+        digest, size = running_digest(), 0
         while chunk := file.read(1 << 20):
             digest.update(chunk)
             size += len(chunk)
     uids = _meta_elements(meta)
     values = (uids[tag].rstrip(b"\0 ").decode("ascii") for tag in (0x0002, 0x0003, 0x0010))
-    return Stored(path, *values, digest.hexdigest(), size)
+    return Stored(path, *values, digest.digest().hex(), size)
 
 
 def _meta_elements(meta: bytes) -> dict[int, bytes]:

@@ -18,7 +18,7 @@ from gateway.part10 import file_meta
 from gateway.requestor import Reply
 from gateway.sdk import handler_answers
 from gateway.spool.claim import Claim, Tokens
-from gateway.spool.digest import Digest
+from gateway.spool.digest import running_digest
 
 if TYPE_CHECKING:
     from gateway.fabric import Answer
@@ -72,7 +72,7 @@ class RequestReceiver:
         self._assoc = assoc
         self._received = bytearray()
         self._file: Any = None
-        self._digest = Digest()
+        self._digest = running_digest()
         self._prefix = b""
         self._size = 0
         request = incoming.request

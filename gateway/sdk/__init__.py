@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from gateway.sdk.worker_context import WorkerContext as WorkerContext
     from gateway.sdk.worker_definition import Worker as Worker
     from gateway.spool import Claim as Claim
-    from gateway.spool.digest import Digest as Digest
+    from gateway.spool.digest import can_be_equal as can_be_equal
+    from gateway.spool.digest import digest_like as digest_like
     from gateway.spool.digest import digest_of as digest_of
+    from gateway.spool.digest import matches as matches
+    from gateway.spool.digest import running_digest as running_digest
 
     evt = event_names
 
@@ -30,14 +33,17 @@ _PUBLIC = {
     "Claim": "gateway.spool",
     "ConfigError": "gateway.errors",
     "DatasetError": "gateway.datasets",
-    "Digest": "gateway.spool.digest",
     "Event": "gateway.sdk.event",
     "GatewayError": "gateway.errors",
     "SpoolError": "gateway.errors",
     "Unavailable": "gateway.errors",
     "Worker": "gateway.sdk.worker_definition",
     "WorkerContext": "gateway.sdk.worker_context",
+    "can_be_equal": "gateway.spool.digest",
+    "digest_like": "gateway.spool.digest",
     "digest_of": "gateway.spool.digest",
+    "matches": "gateway.spool.digest",
+    "running_digest": "gateway.spool.digest",
     "status_with_comment": "gateway.sdk.status_comment",
 }
 _MODULES = {"evt": "gateway.sdk.event_names", "status": "gateway.dimse.status"}

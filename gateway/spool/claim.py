@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gateway.errors import SpoolError
-from gateway.spool.digest import LENGTH
+from gateway.spool.digest import is_valid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -96,7 +96,7 @@ class Claim(NamedTuple):
     size: int
     """Bytes of the data set."""
     digest: bytes
-    """BLAKE3 digest of the data set; empty if no worker asked for durable data."""
+    """Digest of the data set (`spool.digest`); empty if no worker asked for durable data."""
     synced: bool = False
     """The data is on disk; if not, a worker must sync the file before it reports success."""
 
@@ -137,6 +137,6 @@ class Claim(NamedTuple):
             and (type(self.offset) is int and self.offset >= 0)
             and (type(self.size) is int and self.size >= 0)
             and isinstance(self.digest, bytes)
-            and len(self.digest) in (0, LENGTH)
+            and (not self.digest or is_valid(self.digest))
             and isinstance(self.synced, bool)
         )

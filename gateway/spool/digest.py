@@ -1,19 +1,96 @@
-"""The digest of a data set: BLAKE3, 32 bytes.
+"""The digest of a data set, which names its algorithm.
 
-SHA-256 was the most expensive part of a C-STORE, even on processors with instructions for it.
-BLAKE3 is as hard to forge and takes a fifth of the time. `b3sum` computes the same digest.
+It tells a damaged file from a whole one, and two data sets apart. That two with equal digests are
+the same is found by a comparison of their bytes, so the algorithm need not be hard to forge, but
+fast: every byte that arrives passes through it.
+
+XXH3-128 takes a tenth of the time of BLAKE3, which takes a fifth of that of SHA-256. Digests of
+earlier versions are BLAKE3; so are new ones where the package xxhash is missing, as after an
+upgrade of the code alone. `digest_like` makes the one to compare a known digest with.
 """
 
 from __future__ import annotations
 
-from blake3 import blake3 as Digest  # noqa: N812 - it is a class
+from typing import Protocol
 
-LENGTH = 32
+from blake3 import blake3
+
+from gateway.errors import SpoolError
+
+try:
+    import xxhash
+except ImportError:
+    xxhash = None  # type: ignore[assignment]
+
+XXH3_128 = b"\x01"
+"""The first byte of a digest by XXH3-128; the 16 bytes of the hash follow, big endian."""
+BLAKE3_LENGTH = 32
+"""The bytes of a digest by BLAKE3, which has no name before it."""
+LENGTHS = frozenset((len(XXH3_128) + 16, BLAKE3_LENGTH))
+"""The lengths of a digest."""
 
 
-def digest_of(data: bytes | memoryview) -> bytes:
+class RunningDigest(Protocol):
+    """A digest that is fed piece by piece."""
+
+    def update(self, data: bytes | bytearray | memoryview, /) -> object: ...
+
+    def digest(self) -> bytes: ...
+
+
+class _Xxh3:
+    """The XXH3-128 of the bytes fed so far."""
+
+    __slots__ = ("_state", "update")
+
+    def __init__(self) -> None:
+        self._state = xxhash.xxh3_128()
+        self.update = self._state.update
+
+    def digest(self) -> bytes:
+        return XXH3_128 + self._state.digest()
+
+
+def running_digest() -> RunningDigest:
+    """Return a digest of no bytes so far, of the kind that new data sets get."""
+    return blake3() if xxhash is None else _Xxh3()
+
+
+def digest_of(data: bytes | bytearray | memoryview) -> bytes:
     """Return the digest of bytes in memory."""
-    return Digest(data).digest()
+    if xxhash is None:
+        return blake3(data).digest()
+    return XXH3_128 + xxhash.xxh3_128_digest(data)
 
 
-__all__ = ["LENGTH", "Digest", "digest_of"]
+def digest_like(known: bytes) -> RunningDigest:
+    """Return a digest of no bytes so far, of the algorithm of a known one.
+
+    Raises SpoolError for one of no known algorithm, or whose package is missing.
+    """
+    if len(known) == BLAKE3_LENGTH:
+        return blake3()
+    if not is_valid(known):
+        raise SpoolError(f"a digest of {len(known)} bytes is of no known algorithm")
+    if xxhash is None:
+        raise SpoolError("a digest by XXH3-128 cannot be checked: install the package xxhash")
+    return _Xxh3()
+
+
+def is_valid(digest: bytes) -> bool:
+    """Return whether the bytes are a digest of a known algorithm."""
+    return len(digest) == BLAKE3_LENGTH or (len(digest) in LENGTHS and digest.startswith(XXH3_128))
+
+
+def matches(data: bytes | memoryview, known: bytes) -> bool:
+    """Return whether bytes in memory have this digest, of whatever algorithm."""
+    if known.startswith(XXH3_128) and len(known) != BLAKE3_LENGTH and xxhash is not None:
+        return digest_of(data) == known
+    running = digest_like(known)
+    running.update(data)
+    return running.digest() == known
+
+
+def can_be_equal(one: bytes, other: bytes) -> bool:
+    """Return whether data sets with these digests may be the same: not if they prove it wrong."""
+    return one == other or len(one) != len(other)

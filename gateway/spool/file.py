@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gateway.spool.digest import Digest
+from gateway.spool.digest import running_digest
 from gateway.spool.disk import start_write_back, write_all
 from gateway.spool.threads import Strand
 
@@ -40,7 +40,7 @@ class SpoolFile:
         """Bytes passed to `write`; counted by the event loop."""
         self._written = 0
         """Bytes that were written or discarded; counted by the threads."""
-        self._digest = None if offset is None else Digest()
+        self._digest = None if offset is None else running_digest()
         self._undigested = offset or 0
         """Bytes to skip before the digest starts."""
         self._dropped = False

@@ -7,10 +7,13 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
+from blake3 import blake3
 
+from gateway.spool.digest import BLAKE3_LENGTH
 from tests.peers.process import run_cli
 from tests.workers.holdings import instance
 from tests.workers.test_storage import Running, of_patient, offer
+from workers.archive.conflicts import accept
 from workers.archive.index import SqliteIndex
 
 if TYPE_CHECKING:
@@ -78,6 +81,26 @@ def test_verify_names_each_kind_of_problem(archive):
         archive.offers[n].uid for n in (0, 1)
     }
     assert summary["problems"] == 5
+
+
+def test_verify_and_conflicts_know_digests_of_earlier_versions(tmp_path):
+    first, second = offer(None), offer(None)
+    other = offer(None, first.whole[first.claim.offset : -1] + b"?", first.uid)
+    with Running(tmp_path) as running:
+        for one in (first, second, other):
+            earlier = one.claim._replace(digest=blake3(one.whole[one.claim.offset :]).digest())
+            running.answer(one._replace(claim=earlier))
+        index = running.storage.index
+        assert len(index.find(second.uid).digest) == BLAKE3_LENGTH
+        damaged = tmp_path / "archive" / index.find(second.uid).path
+        (conflict,) = index.conflicts_of(first.uid)
+        accept(tmp_path / "archive", index, conflict)
+        assert index.find(first.uid).size == len(other.whole) - other.claim.offset
+    verify = ("archive", "verify", "--data", tmp_path, "--json")
+    assert run_cli(*verify).popen.returncode == 0
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    program = run_cli(*verify)
+    assert json.loads(program.out.lines[0])["kind"] == "damaged"
 
 
 def test_verify_in_words(archive):

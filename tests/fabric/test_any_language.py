@@ -48,7 +48,7 @@ def test_it_is_short_and_foreign() -> None:
     source = SOURCE.read_text()
     assert sum(1 for line in source.splitlines() if line.strip()) <= 70
     imported = re.findall(r"^(?:import|from) (\w+)", source, re.MULTILINE)
-    assert {"zmq", "msgpack", "blake3"} == set(imported) - set(sys.stdlib_module_names)
+    assert {"zmq", "msgpack", "xxhash"} == set(imported) - set(sys.stdlib_module_names)
 
 
 def test_echo(without_storage: Gateway, foreigner: Foreigner) -> None:

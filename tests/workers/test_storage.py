@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from blake3 import blake3
 from pydicom.dataset import Dataset
 
 from gateway.datasets.byte_sources import BytesSource
@@ -273,6 +274,29 @@ class TestDuplicates:
                 all_ = [first, *(offer(ready_or_not, body, first.uid) for _ in range(7))]
                 assert set(pool.map(running.ask, all_)) == {0x0000}
             assert len(stored(tmp_path)) == 10
+
+    def test_equal_digests_do_not_make_other_content_the_same(self, running):
+        first = offer(running.folder / "spool/ready")
+        assert running.ask(first) == 0x0000
+        body = first.whole[first.claim.offset : -1] + b"?"
+        other = offer(running.folder / "spool/ready", body, first.uid)
+        forged = other.claim._replace(digest=first.claim.digest)
+        assert running.answer(other._replace(claim=forged)).Status == 0xB000
+        aside = stored(running.folder / "archive/conflicts")
+        assert [whole.endswith(body) for whole in aside.values()] == [True]
+
+    @pytest.mark.parametrize("policy", ["keep_first", "replace", "reject"])
+    def test_the_same_as_a_row_of_an_earlier_version_is_stored_once(
+        self, tmp_path, ready_or_not, policy
+    ):
+        with Running(tmp_path, duplicates=policy) as running:
+            first = offer(ready_or_not)
+            body = first.whole[first.claim.offset :]
+            earlier = first.claim._replace(digest=blake3(body).digest())
+            assert running.ask(first._replace(claim=earlier)) == 0x0000
+            assert running.ask(offer(ready_or_not, body, first.uid)) == 0x0000
+            assert running.row(first.uid).digest == earlier.digest
+            assert list(stored(tmp_path).values()) == [first.whole]
 
     def test_another_content_is_set_aside_once(self, running, ready_or_not):
         first = offer(ready_or_not)

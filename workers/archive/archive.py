@@ -19,7 +19,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from gateway.sdk import SpoolError, digest_of
+from gateway.sdk import SpoolError, matches
 from workers.archive.file_system import (
     not_writable,
     opened_folder,
@@ -361,6 +361,6 @@ def _checked_data(offer: Offer) -> bytes:
     if data is None:
         raise SpoolError("the claim has no data set")
     body = memoryview(data)[claim.offset :]
-    if len(data) != claim.offset + claim.size or digest_of(body) != claim.digest:
+    if len(data) != claim.offset + claim.size or not matches(body, claim.digest):
         raise SpoolError("the data set is not the one that was claimed")
     return data

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from enum import Enum
+from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.datasets.encoded import opened_bytes, opened_file
 from workers.archive.archive import Offer
+from workers.archive.same_bytes import open_data_set
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
+    from typing import BinaryIO
 
     from gateway.datasets.encoded import EncodedDataSet
     from gateway.sdk import Claim
@@ -80,7 +83,18 @@ def opened(arrival: Arrival, archive: Archive) -> AbstractContextManager[Encoded
     claim, syntax = arrival.claim, arrival.transfer_syntax_uid
     if arrival.data is not None:
         return opened_bytes(memoryview(arrival.data)[claim.offset :], syntax)
+    return opened_file(_path_of(claim, archive), claim.offset, syntax)
+
+
+def arrived_bytes(arrival: Arrival, archive: Archive) -> BinaryIO:
+    """Open the bytes of the data set of an arrival, as `opened` opens its elements."""
+    claim = arrival.claim
+    if arrival.data is not None:
+        return BytesIO(memoryview(arrival.data)[claim.offset :])
+    return open_data_set(_path_of(claim, archive), claim.offset)
+
+
+def _path_of(claim: Claim, archive: Archive) -> str:
     final = archive.path(archive.place(claim))
     aside = archive.path(archive.place(claim, aside=True))
-    found = next((path for path in (claim.path or "", final) if os.path.exists(path)), aside)
-    return opened_file(found, claim.offset, syntax)
+    return next((path for path in (claim.path or "", final) if os.path.exists(path)), aside)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gateway.errors import GatewayError
 from workers.archive import layout
 from workers.archive.file_system import sync_folder
-from workers.archive.recovery import examine
+from workers.archive.recovery import examine, measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,13 +63,18 @@ def _stem(entry: IndexEntry) -> str:
     return os.path.basename(entry.path).removesuffix(".dcm")
 
 
+def _is_unchanged(root: Path, conflict: IndexEntry) -> bool:
+    found = measure(root / conflict.path, conflict.start, conflict.digest)
+    return found == (conflict.size, conflict.digest)
+
+
 def accept(root: Path, index: Index, conflict: IndexEntry) -> None:
     """Make a file that was set aside the instance, and delete the one that is stored.
 
     Raises GatewayError if the file cannot be read.
     """
     examined = examine(root, conflict.path, conflict.holder)
-    if examined.entry is None or examined.error or examined.entry.digest != conflict.digest:
+    if examined.entry is None or examined.error or not _is_unchanged(root, conflict):
         why = examined.error or "its content has changed"
         raise GatewayError(f"{conflict.path} cannot be accepted: {why}")
     new = conflict.path.removeprefix(f"{layout.CONFLICTS}/")

@@ -1,7 +1,8 @@
 """The duplicates policy: what happens to an instance under a UID that is stored already.
 
-The same content is stored once, whatever its encoding: routers encode anew what they pass on. So
-where digests differ, elements are compared (`gateway.datasets.comparison`). For different content
+The same content is stored once, whatever its encoding: routers encode anew what they pass on.
+Where digests are equal, the bytes are compared, because digests can be forged. Where they differ,
+elements are compared (`gateway.datasets.comparison`). For different content
 the setting `duplicates` decides: the stored instance stays and the new one is set aside
 (`keep_first`), or replaces it (`replace`), or is refused (`reject`). A stored instance whose file
 is missing is replaced, whatever the policy.
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from gateway.datasets.comparison import Likeness, compare
 from gateway.datasets.encoded import opened_file
-from workers.archive.arrival import Receipt, Taken, opened
+from workers.archive.arrival import Receipt, Taken, arrived_bytes, opened
 from workers.archive.index import AddOutcome
+from workers.archive.same_bytes import open_data_set, same_bytes
 
 if TYPE_CHECKING:
     from gateway.settings import ArchiveSettings
@@ -68,10 +70,20 @@ class Duplicates:
 
     def _same(self, case: Case, before: IndexEntry) -> Receipt | None:
         """Return the receipt of an instance that is stored already; None if it is another one."""
-        if before.holds_the_same(case.entry):
+        if before.may_hold_the_same(case.entry) and self._has_its_bytes(case, before):
             return Receipt(Taken.SAME, before, before)
         taken = _TAKEN.get(self._likeness(case, before))
         return None if taken is None else Receipt(taken, before, before)
+
+    def _has_its_bytes(self, case: Case, before: IndexEntry) -> bool:
+        """Compare the bytes of an arrival with the file of an entry; by digest, if out of reach."""
+        if not self._archive.holds(before.path, before.start + before.size):
+            return before.holds_the_same(case.entry)
+        with (
+            arrived_bytes(case.arrival, self._archive) as arrived,
+            open_data_set(self._archive.path(before.path), before.start) as stored,
+        ):
+            return same_bytes(stored, arrived)
 
     def _likeness(self, case: Case, before: IndexEntry) -> Likeness:
         """Compare an arrival with the file of an entry; a file out of reach is different."""

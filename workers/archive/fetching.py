@@ -293,7 +293,7 @@ def _same(path: Path | None, entry: IndexEntry | None) -> Instance | None:
         return None
     try:
         found = identify(path)
-        size, digest = measure(path, found.offset)
+        size, digest = measure(path, found.offset, entry.digest)
     except (NotDicom, GatewayError, OSError):
         return None
     is_same = (size, digest) == (entry.size, entry.digest)

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gateway.requestor import identify
-from gateway.sdk import Digest, GatewayError
+from gateway.sdk import GatewayError, digest_like, running_digest
 from workers.archive import header, layout
 from workers.archive.assignments import read_assignments
 from workers.archive.index import AddOutcome, IndexEntry
+from workers.archive.same_bytes import open_data_set, same_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -177,13 +178,24 @@ class Recovery:
             self._replace(entry, texts, before)
         elif not self._archive.is_alone:
             pass  # another process may be storing it, and will resolve this
-        elif result.outcome is AddOutcome.SAME:
+        elif self._is_copy(entry, before):
             self._drop_copy(entry, before)
         elif before.holder == self._holder and self._is_preferred(entry, before):
             self._set_aside(before)
             self._replace(entry, texts, before)
         else:
             self._set_aside(entry)
+
+    def _is_copy(self, entry: IndexEntry, before: IndexEntry) -> bool:
+        """Return whether both files have the same data set; by its digest if one is elsewhere."""
+        if not before.may_hold_the_same(entry) or before.holder != self._holder:
+            return before.holds_the_same(entry)
+        path = self._archive.path
+        with (
+            open_data_set(path(entry.path), entry.start) as one,
+            open_data_set(path(before.path), before.start) as other,
+        ):
+            return same_bytes(one, other)
 
     def _is_preferred(self, entry: IndexEntry, before: IndexEntry) -> bool:
         is_older = (entry.received, entry.path) < (before.received, before.path)
@@ -262,9 +274,13 @@ def examine(root: Path, path: str, holder: str) -> Examined:
     return Examined(path, entry, dict(texts), str(texts.fault or ""))
 
 
-def measure(path: Path, start: int) -> tuple[int, bytes]:
-    """Return the size and the digest of the data set that begins at `start`."""
-    size, digest = 0, Digest()
+def measure(path: Path, start: int, like: bytes = b"") -> tuple[int, bytes]:
+    """Return the size and the digest of the data set that begins at `start`.
+
+    `like`: a digest to compare it with, which says by its algorithm how to compute it. Raises
+    SpoolError if that is not possible.
+    """
+    size, digest = 0, digest_like(like) if like else running_digest()
     with path.open("rb", buffering=0) as file:
         file.seek(start)
         while piece := file.read(_PIECE):

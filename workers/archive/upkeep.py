@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.sdk import GatewayError
 from workers.archive import layout
 from workers.archive.attributes import UNIQUE, Level, of_level
 from workers.archive.index.interface import one_of
@@ -79,8 +80,8 @@ def _compare(root: Path, entry: IndexEntry) -> Step | None:
     if path.is_symlink() or not path.is_file():
         return Step(problem=Problem("missing", entry.path, uid, "the file is missing"))
     try:
-        size, digest = measure(path, entry.start)
-    except OSError as error:
+        size, digest = measure(path, entry.start, entry.digest)
+    except (GatewayError, OSError) as error:
         return Step(problem=Problem("damaged", entry.path, uid, f"cannot be read: {error}"))
     if size != entry.size:
         text = f"its data set has {size} bytes instead of {entry.size}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from gateway.sdk import Unavailable
+from gateway.sdk import Unavailable, can_be_equal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,7 @@ class IndexEntry(NamedTuple):
     size: int
     """Bytes of the data set."""
     digest: bytes
-    """BLAKE3 digest of the data set."""
+    """Digest of the data set, which names its algorithm."""
     holder: str = ""
     """The AE title of the gateway that has the file."""
     received: str = ""
@@ -57,8 +57,16 @@ class IndexEntry(NamedTuple):
         }
 
     def holds_the_same(self, other: IndexEntry) -> bool:
-        """Return whether both have the same data set in the same transfer syntax."""
-        return (self.digest, self.transfer_syntax_uid) == (other.digest, other.transfer_syntax_uid)
+        """Return whether both have equal digests, and so most probably the same data set."""
+        return (self.digest, self.size, self.transfer_syntax_uid) == (
+            *(other.digest, other.size, other.transfer_syntax_uid),
+        )
+
+    def may_hold_the_same(self, other: IndexEntry) -> bool:
+        """Return whether both may have the same bytes; those have to be compared."""
+        return (self.size, self.transfer_syntax_uid) == (
+            *(other.size, other.transfer_syntax_uid),
+        ) and can_be_equal(self.digest, other.digest)
 
 
 class AddOutcome(Enum):
