@@ -32,6 +32,8 @@ from tests.interop.both import (
     yielding,
 )
 from tests.interop.test_both_libraries import get
+from tests.peers import wire
+from tests.peers.raw import RawPeer
 
 
 @pytest.fixture(params=["pynetdicom", "gateway"])
@@ -227,3 +229,71 @@ def test_a_file_in_chunks_without_uids_in_its_file_meta(lib, tmp_path, monkeypat
         else:
             assert assoc.send_c_store(path).Status == 0x0000
             assert stored.next() == sent.SOPInstanceUID
+
+
+def moved(pair, *yielded, store=lambda event: 0x0000):
+    """Return the answers to a C-MOVE to another server, and the C-STOREs that arrived there."""
+    stored = Told()
+
+    def keep(event):
+        stored.put(event.request.MessageID)
+        return store(event)
+
+    destination = pair.serve([CT], [("EVT_C_STORE", keep)], ae_title="DEST")
+
+    def move(event):
+        contexts = {"contexts": [pair.server.build_context(CT)]}
+        yield HOST, destination.server_address[1], contexts
+        yield from yielded
+
+    args = (data_set(), "DEST", MOVE)
+    answers, _ = asked(pair, MOVE, "EVT_C_MOVE", move, "c_move", *args, msg_id=7)
+    return answers, stored
+
+
+def test_message_ids_of_sub_operations(pair):
+    """They are the sender's own: no other request of it may have the same at that time."""
+    instances = [(0xFF00, instance(number)) for number in range(2)]
+    _, stored = moved(pair, 2, *instances)
+    assert stored.take(2) == ([1, 2] if pair.is_gateway_server else [8, 9])
+
+
+def test_a_warning_of_the_handler_before_anything_is_stored(pair):
+    """What was announced and not sent has failed: with nothing stored, that is A702."""
+    answers, _ = moved(pair, 2, (0xB000, data_set()))
+    assert statuses(answers) == [0xA702 if pair.is_gateway_server else 0xB000]
+    assert answers[0][0]["NumberOfFailedSuboperations"] == 2
+
+
+@pytest.mark.parametrize("status", [0xFE00, 0xB000])
+def test_a_cancel_or_warning_without_failed_uids(pair, status):
+    """pynetdicom's identifier has an empty FailedSOPInstanceUIDList."""
+    yielded = [(0xFF00, instance(1))] if status == 0xB000 else [(0xFE00, None)]
+    answers, _ = moved(pair, 1, *yielded, store=returning(status))
+    assert statuses(answers)[-1] == status
+    assert answers[-1][1] == ({} if pair.is_gateway_server else {"FailedSOPInstanceUIDList": ""})
+
+
+def test_an_association_whose_peer_has_released_it(pair):
+    """It does not count any more, although its connection is still there."""
+    server = pair.serve([ECHO])
+    with RawPeer((HOST, server.server_address[1])) as peer:
+        peer.associate(wire.context(1, ECHO, wire.IMPLICIT))
+        assert len(server.active_associations) == 1
+        peer.send(wire.release_rq())
+        assert peer.recv_pdu() == wire.release_rp()
+        assert len(server.active_associations) == (0 if pair.is_gateway_server else 1)
+
+
+def test_a_data_set_that_is_larger_than_1_mib_is_on_disk():
+    told = Told()
+
+    def store(event):
+        told.put(event.claim.path is not None)
+        return 0x0000
+
+    with pair_of("gateway", "pynetdicom") as pair:
+        assoc = pair.associate(pair.serve([CT], [("EVT_C_STORE", store)]), [CT])
+        for size in (1000, 1100 * 1024):
+            assert send(assoc, "c_store", instance(1, PixelData=bytes(size))).Status == 0x0000
+    assert told.take(2) == [False, True]
