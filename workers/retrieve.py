@@ -8,7 +8,6 @@ other gateways that share the index are fetched from there (`workers.archive.fet
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
@@ -52,14 +51,14 @@ class Retriever(IndexedWorker):
 
     def __init__(self, worker: Worker) -> None:
         super().__init__(worker)
-        self._root = Path()
+        self._root = ""
         self._fetcher: Fetcher | None = None
 
     def start(self) -> None:
         """Open the index, and get ready to fetch from the gateways that share it."""
         super().start()
         context, title = worker.context, self.settings.holder_of_files
-        self._root = context.data_dir.absolute() / FOLDER
+        self._root = str(context.data_dir.absolute() / FOLDER)
         if self.index.names_holders and not self.settings.shared:
             self._fetcher = Fetcher(self.index, context.data_dir.absolute(), title, context.tls)
 
@@ -138,7 +137,7 @@ class Retriever(IndexedWorker):
 
     def _own(self, event: Event, entry: IndexEntry) -> Instance | str:
         """Return an instance whose file is here, or why it cannot be sent."""
-        path = self._root / entry.path
+        path = f"{self._root}/{entry.path}"
         if why := defect(path, entry):
             _publish_missing(event, entry, path)
             return why
@@ -215,9 +214,9 @@ class _Converter:
         return context.transfer_syntax
 
 
-def _publish_missing(event: Event, entry: IndexEntry, path: Path) -> None:
+def _publish_missing(event: Event, entry: IndexEntry, path: str) -> None:
     if event.is_watched(evt.EVT_INSTANCE_MISSING):
-        event.publish(evt.EVT_INSTANCE_MISSING, entry.body(str(path)))
+        event.publish(evt.EVT_INSTANCE_MISSING, entry.body(path))
 
 
 def _failed(sop_instance_uid: str) -> Dataset:

@@ -73,7 +73,7 @@ def _described(uids: tuple[str, str, str], payload: dict[str, Any], data: bytes 
             if size <= READ_AHEAD:
                 with suppress(OSError):
                     return Instance(*uids, size, data=read_part(path, offset, size))
-            return Instance(*uids, size, Path(path), offset)
+            return Instance(*uids, size, path, offset)
     raise Unsendable("the answer names no data set", uids[1])
 
 

@@ -59,7 +59,7 @@ def _inflated(stream: BinaryIO, in_memory: int) -> Source:
 def _stream(instance: Instance) -> BinaryIO:
     if instance.path is None:
         return BytesIO(instance.read())
-    stream = instance.path.open("rb")
+    stream = open(instance.path, "rb")  # noqa: SIM115 - the source closes it
     stream.seek(instance.offset)
     return stream
 

@@ -40,7 +40,7 @@ class Instance:
     transfer_syntax_uid: str
     size: int
     """Bytes of the data set; of one that is deflated as it is sent, before that."""
-    path: Path | None = None
+    path: Path | str | None = None
     offset: int = 0
     """Bytes of the file before the data set."""
     data: bytes | None = None
@@ -74,7 +74,7 @@ class Instance:
             yield self.data
             return
         assert self.path is not None
-        with self.path.open("rb", buffering=0) as file:
+        with open(self.path, "rb", buffering=0) as file:
             file.seek(self.offset)
             left = self.size
             while left:
@@ -89,7 +89,7 @@ class FilePart(AsyncIterable[bytes]):
     Raises OSError, also if the file has become shorter: what is sent would not be the instance.
     """
 
-    def __init__(self, path: Path, offset: int, size: int, after: bytes = b"") -> None:
+    def __init__(self, path: Path | str, offset: int, size: int, after: bytes = b"") -> None:
         self._path, self._offset, self._size, self._after = path, offset, size, after
 
     async def __aiter__(self) -> AsyncIterator[bytes]:

@@ -159,9 +159,16 @@ class GetAnswers:
             self._contexts[kind] = self._context_for(*kind)
         if (context_id := self._contexts[kind]) is None:
             return None
-        path = os.path.abspath(os.fspath(instance.path))  # type: ignore[arg-type]
-        where = {"path": path, "offset": instance.offset, "size": instance.size}
-        return _pending({**where, **_described(instance, context_id)})
+        path = os.fspath(instance.path)  # type: ignore[arg-type]
+        where = {
+            "status": PENDING,
+            "elements": {},
+            "path": path if os.path.isabs(path) else os.path.abspath(path),
+            "offset": instance.offset,
+            "size": instance.size,
+            **_described(instance, context_id),
+        }
+        return Answer(where, final=False)
 
     def _context_for(self, sop_class: str, syntax: str) -> int | None:
         """Return the ID of the context for instances in their own transfer syntax, if any."""

@@ -55,10 +55,10 @@ BUDGETS = {
     ("C-ECHO", ACCEPTOR): 198_000,
     ("C-FIND", ACCEPTOR): 64_000,
     ("C-FIND", QUERY): 75_000,
-    ("C-GET", ACCEPTOR): 376_000,
-    ("C-GET", RETRIEVE): 164_000,
+    ("C-GET", ACCEPTOR): 368_000,
+    ("C-GET", RETRIEVE): 125_000,
     ("C-MOVE", ACCEPTOR): 218_000,  # if each counter comes alone
-    ("C-MOVE", RETRIEVE): 420_000,
+    ("C-MOVE", RETRIEVE): 380_000,
     ("N-GET", ACCEPTOR): 544_000,
     ("N-GET", NORMALIZED): 257_000,
     ("N-SET", ACCEPTOR): 583_000,

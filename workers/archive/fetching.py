@@ -18,6 +18,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydicom.dataset import Dataset
@@ -35,7 +36,6 @@ from workers.archive.recovery import measure
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from gateway.requestor import Instance
     from gateway.requestor.received import Received
@@ -164,7 +164,7 @@ class Fetcher:
                     text = f"the file cannot be fetched: {error}"
                 uids = [entry.sop_instance_uid for entry in group]
                 found |= {uid: instances.get(uid, text) for uid in uids}
-                lent.extend(one.path for one in instances.values() if one.path is not None)
+                lent.extend(Path(one.path) for one in instances.values() if one.path is not None)
         return found
 
     def sweep(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,10 @@ if TYPE_CHECKING:
     from workers.archive.index import IndexEntry
 
 
-def defect(path: Path, entry: IndexEntry) -> str:
+def defect(path: str | Path, entry: IndexEntry) -> str:
     """Return why the file of an instance cannot be given out; empty if it can."""
     try:
-        found = path.lstat()
+        found = os.lstat(path)
     except OSError:
         return f"the file {entry.path} is gone"
     is_whole = stat.S_ISREG(found.st_mode) and found.st_size == entry.start + entry.size

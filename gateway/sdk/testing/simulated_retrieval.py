@@ -188,7 +188,7 @@ class _SimulatedRoute(Route):
         else:
             instance = instance_in(what)
         if instance.data is None:
-            self._result.sent.append(instance.path or path_of(what))
+            self._result.sent.append(Path(instance.path) if instance.path else path_of(what))
         else:
             self._result.sent.append(decode(instance.data, instance.transfer_syntax_uid))
         return instance.sop_instance_uid
