@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
 from gateway.events import EVT_ABORTED, EVT_ESTABLISHED, EVT_RELEASED
+from gateway.fabric.wire.frames import MAX_DATA
 from gateway.facade import argument_checks as checks
 from gateway.facade import debugging, flags, registered
 from gateway.facade.address_information import AddressInformation
@@ -61,6 +62,8 @@ MIN_FREE = 64 * 1024 * 1024
 INLINE_MAX = 1024 * 1024
 """Bytes of a data set that is sent with the request itself: nothing has to be durable here, and
 a file costs more than the copies."""
+GATHERED = 8 * MAX_DATA
+"""Bytes of identifiers and data sets of N-services, as the films of a print server, at a time."""
 CONCURRENCY = range(8, 65)
 """Handlers that run at once: one for each association, within these limits."""
 
@@ -274,7 +277,9 @@ class AssociationServer(BindsHandlers):
                 network_timeout=seconds(ae.network_timeout),
                 max_associations=ae.maximum_associations,
             ),
-            limits=LimitsSettings(identifier=LimitsSettings().data_set, data_rate=0),
+            limits=LimitsSettings(
+                identifier=MAX_DATA, data_set=MAX_DATA, gathered=GATHERED, data_rate=0
+            ),
             policy=PolicySettings(
                 require_called_ae_title=ae.require_called_aet,
                 calling_ae_titles=tuple(ae.require_calling_aet),

@@ -16,6 +16,7 @@ from tests.interop.both import (
     FIND,
     GET,
     HOST,
+    IMAGE_BOX,
     MOVE,
     MPPS,
     PRINT_META,
@@ -297,3 +298,19 @@ def test_a_data_set_that_is_larger_than_1_mib_is_on_disk():
         for size in (1000, 1100 * 1024):
             assert send(assoc, "c_store", instance(1, PixelData=bytes(size))).Status == 0x0000
     assert told.take(2) == [False, True]
+
+
+@pytest.mark.parametrize(("mebibytes", "status"), [(40, 0x0000), (65, 0x0213)])
+def test_a_film_may_have_64_mib(mebibytes, status):
+    def change(event):
+        (image,) = event.modification_list.BasicGrayscaleImageSequence
+        return (0x0000 if len(image.PixelData) == mebibytes << 20 else 0x0110), None
+
+    image = data_set(PixelData=bytes(mebibytes << 20))
+    image["PixelData"].VR = "OW"
+    film = data_set(ImageBoxPosition=1, BasicGrayscaleImageSequence=[image])
+    with pair_of("gateway", "gateway") as pair:
+        assoc = pair.associate(pair.serve([IMAGE_BOX], [("EVT_N_SET", change)]), [IMAGE_BOX])
+        answer, _ = assoc.send_n_set(film, IMAGE_BOX, "1.2.3")
+        assert answer.Status == status
+        finish(assoc)
