@@ -15,6 +15,8 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from gateway.policy_settings import PolicySettings
 from gateway.tls_settings import TlsSettings as TlsSettings
 from gateway.worker_settings import CommitmentSettings as CommitmentSettings
+from gateway.worker_settings import ForwardRoute as ForwardRoute
+from gateway.worker_settings import ForwardSettings as ForwardSettings
 from gateway.worker_settings import RetentionSettings as RetentionSettings
 from gateway.worker_settings import WebSettings as WebSettings
 
@@ -180,6 +182,13 @@ class Destination:
     """Our certificate there; empty: `tls.certificate`."""
     tls_key: str = ""
     """Its key; empty: it is in the same file."""
+    order: str = ""
+    """series: the worker `forward` sends the instances there one by one, in the order of receipt.
+    """
+    bandwidth: int = 0
+    """Bytes a second that the worker `forward` sends there, on the average; 0: any number."""
+    hours: tuple[str, ...] = ()
+    """When the worker `forward` sends there, such as "Mon-Fri 19:00-07:00"; empty: always."""
 
 
 STOCK_WORKERS = ("storage", "query", "retrieve", "commitment", "web")
@@ -242,6 +251,7 @@ class Settings:
     web: WebSettings = field(default_factory=WebSettings)
     commitment: CommitmentSettings = field(default_factory=CommitmentSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    forward: ForwardSettings = field(default_factory=ForwardSettings)
     workers: dict[str, WorkerTable] = field(
         default_factory=lambda: {name: WorkerTable() for name in STOCK_WORKERS}
     )

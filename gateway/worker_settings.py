@@ -49,3 +49,51 @@ class RetentionSettings:
     """Keep a study that received something within this time, whatever the other settings say."""
     every: float = 3600.0
     """Time between two looks of the worker."""
+
+
+PRIORITIES = ("high", "normal", "low")
+"""Of a route: what waits for a destination is sent in this order."""
+ALL, FAIL_OVER, ROUND_ROBIN = MODES = ("all", "fail_over", "round_robin")
+"""What several destinations of a route are for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardRoute:
+    """An entry of `[[routes]]`: which stored instances are sent, and where to.
+
+    Every route whose condition holds is followed.
+    """
+
+    name: str = ""
+    """Shown where the route decides; empty: its number."""
+    when: str = ""
+    """The condition, such as 'Modality == "CT" and calling like "CT*"'; empty: every instance."""
+    destinations: tuple[str, ...] = ()
+    """Names in `[destinations]`."""
+    mode: str = ALL
+    """all: to each of them; fail_over: to the first that can be reached; round_robin: in turn."""
+    priority: str = "normal"
+    """high, normal or low."""
+    delay: float = 0.0
+    """Time that an instance waits before it is sent."""
+    hook: str = ""
+    """MODULE:FUNCTION, called with an instance for which the condition holds; it returns names of
+    destinations in place of those here, True for those here, or False for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardSettings:
+    """The `[forward]` table, for the worker `forward`: how instances of `[[routes]]` are sent."""
+
+    calling_ae_title: str = ""
+    """The AE title under which instances are sent; empty: that of the archive."""
+    first_pause: float = 5.0
+    """Time before the second attempt; each further pause is twice as long."""
+    longest_pause: float = 300.0
+    """The longest time between two attempts."""
+    attempts: int = 10
+    """An instance that a destination fails so often is parked, until an operator decides."""
+    keep_for: float = 2_592_000.0
+    """An instance that was not delivered within this time is parked; 0: never for that reason."""
+    routes: tuple[ForwardRoute, ...] = ()
+    """Written as [[routes]]: which instances are sent, and where to."""

@@ -81,6 +81,11 @@ class AcceptorAssociation:
         request = self.engine.upper.request
         return request.calling_ae_title if request is not None else ""
 
+    @property
+    def called_ae_title(self) -> str:
+        request = self.engine.upper.request
+        return request.called_ae_title if request is not None else ""
+
     def description(self) -> bytes:
         """Return the association's description for workers, encoded once for each of its states."""
         if self._described_state != self.engine.state:

@@ -36,6 +36,9 @@ class Asker(Protocol):
     @property
     def calling_ae_title(self) -> str: ...
 
+    @property
+    def called_ae_title(self) -> str: ...
+
     def description(self) -> bytes: ...
 
 

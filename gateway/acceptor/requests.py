@@ -70,7 +70,9 @@ def _store(
                 request.affected_sop_class_uid,
                 request.affected_sop_instance_uid,
                 context.transfer_syntax,
-                source_ae_title=association.calling_ae_title,
+                association.calling_ae_title,
+                association.called_ae_title,
+                association.engine.transport.remote[0],
             ),
             digest=binding.durable,
         )

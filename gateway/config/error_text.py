@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from gateway import log
 from gateway.config.rules import AE_TITLE, is_ae_title
-from gateway.config.tables import LISTED, NAMED, PREFIX, RULES, TABLES, WORKER_NAME, locations
+from gateway.config.tables import (
+    LISTED,
+    NAMED,
+    PREFIX,
+    ROUTES,
+    RULES,
+    TABLES,
+    WORKER_NAME,
+    locations,
+)
 from gateway.config.toml_lines import line_of
 from gateway.config.toml_text import toml_value
 
@@ -37,7 +46,8 @@ def explain(error: ValidationError, sources: Mapping[Location, str], text_of_fil
         text = f"{path} = {_shown(first['input'])}: it must be {_rule(place)}"
     source = next((s for at, s in sources.items() if _is_about(at, place)), None)
     if source and not source.startswith((PREFIX, "--")):
-        line = line_of(text_of_file, location)
+        written = location[1:] if location[:2] == ROUTES else location
+        line = line_of(text_of_file, written)
         source = f"{source}:{line}" if line else source
     more = f" (and {len(others)} more)" if others else ""
     return f"{source}: {text}{more}" if source else f"{text}{more}"
@@ -46,7 +56,8 @@ def explain(error: ValidationError, sources: Mapping[Location, str], text_of_fil
 def _with_number(location: Location, place: Location) -> Location:
     """Return the place, with the number of the table in a list of them, from 1."""
     if location[:2] in LISTED and len(location) > 2:
-        return (place[0], f"{place[1]}[{int(location[2]) + 1}]", *place[2:])
+        numbered = (place[0], f"{place[1]}[{int(location[2]) + 1}]", *place[2:])
+        return numbered[1:] if location[:2] == ROUTES else numbered
     return place
 
 
@@ -83,7 +94,8 @@ def _hint(place: Location) -> str:
         listed = LISTED.get(place[:2]) if len(place) > 2 else None
         neighbours = list(RULES[listed or NAMED.get(place[0]) or TABLES[place[0]]])
     if near := difflib.get_close_matches(place[-1], neighbours, 1, 0.6):
-        return f"; did you mean {'.'.join((*place[:-1], near[0]))}?"
+        shown = place[1:] if place[:2] == ROUTES else place
+        return f"; did you mean {'.'.join((*shown[:-1], near[0]))}?"
     for table, name in locations():
         if name == place[-1]:
             return f"; did you mean {table}.{name}?"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.errors import ConfigError
+from gateway.route_rules import check_routes
 from gateway.settings import STOCK_WORKERS
 from gateway.tls import destination_context, load, warning_about
 from gateway.tls_settings import TlsSettings
@@ -42,7 +43,17 @@ def check_existing(settings: Settings) -> list[str]:
     for name, table in settings.workers.items():
         if table.enabled and (table.worker or name not in STOCK_WORKERS):
             _check_worker(name, table.worker)
+    _check_hooks(settings)
     return list(_warnings(settings))
+
+
+def _check_hooks(settings: Settings) -> None:
+    for number, route in enumerate(settings.forward.routes, 1):
+        if route.hook and not _exists(route.hook.partition(":")[0]):
+            raise ConfigError(
+                f'routes[{number}].hook = "{route.hook}": there is no such module in {Path.cwd()} '
+                "or among the installed ones"
+            )
 
 
 def _check_worker(name: str, target: str) -> None:
@@ -74,6 +85,7 @@ def _exists(module: str) -> bool:
 
 
 def _warnings(settings: Settings) -> Iterator[str]:
+    yield from check_routes(settings.forward.routes, settings.destinations)
     own = [one.tls_certificate for one in settings.destinations.values() if one.tls]
     for certificate in dict.fromkeys((settings.tls.certificate, settings.web.certificate, *own)):
         if certificate and (text := warning_about(certificate)):

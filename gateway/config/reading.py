@@ -10,8 +10,10 @@ from pydantic import ValidationError
 
 from gateway import log
 from gateway.config.error_text import explain, unknown_variable
-from gateway.config.tables import MODEL, PREFIX, locations
+from gateway.config.tables import MODEL, PREFIX, ROUTES, locations
+from gateway.config.toml_lines import line_of
 from gateway.errors import ConfigError
+from gateway.route_rules import check_routes
 from gateway.settings import Settings, from_map
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ def load(
     for location, value in _from_text(text, file):
         _put(values, location, value)
         sources[location] = str(file)
+    if values.get("forward", {}).get("routes"):
+        _put(values, ("workers", "forward"), values["workers"].get("forward", {}))
     for name, location, value in _from_environment(environment, values["workers"]):
         _put(values, location, value)
         sources[location] = name
@@ -55,7 +59,19 @@ def load(
         model = MODEL.model_validate(values)
     except ValidationError as error:
         raise ConfigError(explain(error, sources, text)) from None
-    return from_map(Settings, model.model_dump(exclude_unset=True))
+    settings = from_map(Settings, model.model_dump(exclude_unset=True))
+    _check_routes(settings, file, text)
+    return settings
+
+
+def _check_routes(settings: Settings, file: Path | None, text: str) -> None:
+    """Raise ConfigError, with the line, for a route that cannot be meant."""
+    try:
+        check_routes(settings.forward.routes, settings.destinations)
+    except ConfigError as error:
+        found = re.match(r"routes\[(\d+)\]\.(\w+)", str(error))
+        line = found and line_of(text, ("routes", str(int(found[1]) - 1), found[2]))
+        raise ConfigError(f"{file}:{line}: {error}" if line else str(error)) from None
 
 
 def _text_of(file: Path) -> str:
@@ -72,7 +88,10 @@ def _from_text(text: str, file: Path | None) -> Iterator[tuple[Location, Any]]:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file} is not valid TOML: {log.escape(str(error))}") from None
+    routes = tables.pop("routes", None)
     yield from _leaves((), tables)
+    if routes is not None:
+        yield ROUTES, routes
 
 
 def _leaves(location: Location, value: Any) -> Iterator[tuple[Location, Any]]:

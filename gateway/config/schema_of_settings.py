@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from gateway.config.tables import LISTED, NAMED, RULES, TABLES
+from gateway.config.tables import LISTED, NAMED, ROUTES, RULES, TABLES
 from gateway.field_texts import field_texts
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -28,6 +28,8 @@ def json_schema() -> dict[str, Any]:
             place = {"type": "string", "description": "HOST:PORT"}
             entry = {"anyOf": [place, entry]}
         tables[name] = {"type": "object", "additionalProperties": entry}
+    table, key = ROUTES
+    tables[key] = tables[table]["properties"][key]
     return {
         "$schema": DIALECT,
         "title": "gateway.toml",

@@ -8,8 +8,9 @@ from typing import Annotated, Any, get_type_hints
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic import create_model as make_model
 
-from gateway import events, log, policy_rules, policy_settings, settings
+from gateway import events, log, policy_rules, policy_settings, settings, worker_settings
 from gateway.config import rules
+from gateway.sending_hours import is_hours
 from gateway.tls_settings import PROFILES
 
 PREFIX = "DICOM_GATEWAY_"
@@ -167,6 +168,24 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "min_age": rules.seconds(0, 10_000_000_000),
         "every": rules.seconds(1, 31_536_000),
     },
+    settings.ForwardSettings: {
+        "calling_ae_title": rules.text_that(
+            lambda text: not text or rules.is_ae_title(text), rules.AE_TITLE
+        ),
+        "first_pause": rules.seconds(),
+        "longest_pause": rules.seconds(),
+        "attempts": rules.whole(1, 1_000_000),
+        "keep_for": rules.seconds(0, 10_000_000_000),
+    },
+    settings.ForwardRoute: {
+        "name": rules.text_that(lambda text: len(text) <= 64, "a text of at most 64 characters"),
+        "when": rules.text_that(lambda text: len(text) <= 4096, "a condition"),
+        "destinations": rules.texts(rules.is_ae_title, "a list of names in [destinations]"),
+        "mode": rules.one_of(*worker_settings.MODES),
+        "priority": rules.one_of(*worker_settings.PRIORITIES),
+        "delay": rules.seconds(0, 31_536_000),
+        "hook": rules.text_that(lambda text: "\0" not in text, "MODULE:FUNCTION"),
+    },
     settings.LogSettings: {
         "level": rules.one_of(*log.LEVELS),
         "format": rules.one_of(*log.FORMATS),
@@ -193,9 +212,17 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "tls": rules.FLAG,
         "tls_name": rules.text_that(lambda text: "\0" not in text, "a host name"),
         **dict.fromkeys(("tls_ca", "tls_certificate", "tls_key"), _FILE),
+        "order": rules.text_that(lambda text: text in ("", "series"), "series, or empty"),
+        "bandwidth": rules.whole(0, _TIB),
+        "hours": rules.texts(is_hours, 'a list of times, such as "Mon-Fri 19:00-07:00"'),
     },
 }
-LISTED: dict[Location, type] = {("policy", "rules"): policy_settings.PolicyRule}
+ROUTES: Location = ("forward", "routes")
+"""The place of `[[routes]]`, which is written without `forward`."""
+LISTED: dict[Location, type] = {
+    ("policy", "rules"): policy_settings.PolicyRule,
+    ROUTES: settings.ForwardRoute,
+}
 """Lists of tables."""
 NAMED: dict[str, type] = {"workers": settings.WorkerTable, "destinations": settings.Destination}
 """Tables of tables, whose names the user chooses."""
@@ -216,6 +243,10 @@ def _model(kind: type) -> type[BaseModel]:
 RULES[policy_settings.PolicySettings]["rules"] = rules.Rule(
     list[_model(policy_settings.PolicyRule)],  # type: ignore[misc]
     "a list of tables, each [[policy.rules]]",
+)
+RULES[settings.ForwardSettings]["routes"] = rules.Rule(
+    list[_model(settings.ForwardRoute)],  # type: ignore[misc]
+    "a list of tables, each [[routes]]",
 )
 TABLES: dict[str, type] = {
     name: kind for name, kind in get_type_hints(settings.Settings).items() if kind in RULES

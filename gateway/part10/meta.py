@@ -18,15 +18,22 @@ class Part10Error(GatewayError):
 
 
 def file_meta(
-    sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, source_ae_title: str = ""
+    sop_class_uid: str,
+    sop_instance_uid: str,
+    transfer_syntax_uid: str,
+    source_ae_title: str = "",
+    receiving_ae_title: str = "",
+    source_address: str = "",
 ) -> bytes:
     """Return preamble, prefix and File Meta Information, to stand before a data set.
 
-    The result is well formed whatever the texts are. One that is not a UID is replaced by a UID
-    derived from it, which cannot be mistaken for that of another instance; an AE title keeps its
-    legal characters.
+    The titles are those of the association that it came on, and `source_address` its peer's. The
+    result is well formed whatever the texts are. One that is not a UID is replaced by a UID derived
+    from it, which cannot be mistaken for that of another instance; an AE title keeps its legal
+    characters.
     """
-    before, after = _around_instance(sop_class_uid, transfer_syntax_uid, source_ae_title)
+    sources = source_ae_title, receiving_ae_title, source_address
+    before, after = _around_instance(sop_class_uid, transfer_syntax_uid, sources)
     instance = _uid(sop_instance_uid)
     if len(instance) % 2:
         instance += b"\0"
@@ -35,13 +42,17 @@ def file_meta(
     return b"".join((_START, length, before, length_of_instance, instance, after))
 
 
+_SCHEME = "dicom://"
 _START = PREAMBLE + encode_element(0x00020000, b"UL", bytes(4))[:-4]
 """Everything up to the value of File Meta Information Group Length."""
 
 
 @lru_cache(maxsize=256)
-def _around_instance(sop_class_uid: str, transfer_syntax: str, title: str) -> tuple[bytes, bytes]:
+def _around_instance(
+    sop_class_uid: str, transfer_syntax: str, sources: tuple[str, str, str]
+) -> tuple[bytes, bytes]:
     """Return what stands before the length of the SOP Instance UID, and behind its value."""
+    calling, called, address = sources
     before = [
         encode_element(0x00020001, b"OB", b"\x00\x01"),
         encode_element(0x00020002, b"UI", _uid(sop_class_uid)),
@@ -52,8 +63,15 @@ def _around_instance(sop_class_uid: str, transfer_syntax: str, title: str) -> tu
         encode_element(0x00020012, b"UI", IMPLEMENTATION_CLASS_UID.encode("ascii")),
         encode_element(0x00020013, b"SH", IMPLEMENTATION_VERSION_NAME.encode("ascii")),
     ]
-    if source := _ae_title(title):
+    if source := _ae_title(calling):
         after.append(encode_element(0x00020016, b"AE", source))
+    if receiving := _ae_title(called):
+        after.append(encode_element(0x00020018, b"AE", receiving))
+    if address:
+        host = f"[{address}]" if ":" in address else address
+        after.append(
+            encode_element(0x00020026, b"UR", f"{_SCHEME}{host}".encode("ascii", "replace"))
+        )
     return b"".join(before), b"".join(after)
 
 
@@ -84,6 +102,9 @@ class FileMeta:
     implementation_class_uid: str
     offset: int
     """Bytes of the file before the data set."""
+    receiving_ae_title: str = ""
+    source_address: str = ""
+    """The host that it came from; empty: unknown."""
 
 
 def read_file_meta(source: str | Path | BinaryIO) -> FileMeta:
@@ -108,6 +129,8 @@ def read_file_meta(source: str | Path | BinaryIO) -> FileMeta:
         source_ae_title=values.get(0x0016, ""),
         implementation_class_uid=values.get(0x0012, ""),
         offset=offset,
+        receiving_ae_title=values.get(0x0018, ""),
+        source_address=values.get(0x0026, "").removeprefix(_SCHEME).strip("[]"),
     )
 
 

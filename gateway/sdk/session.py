@@ -148,6 +148,7 @@ class Session:
             metrics=self._measuring.metrics,
             associations=self.associations,
             destination=self._routes.destination,
+            routes=self._routes,
             tls=self._settings.tls,
         )
         if not call_start_hooks(self._worker.start_hooks, wait):

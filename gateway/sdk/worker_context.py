@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from gateway.sdk.move.routes import Routes
     from gateway.sdk.open_associations import OpenAssociations
     from gateway.settings import Destination
 
@@ -46,6 +47,10 @@ class WorkerContext:
     every watcher of EVT_METRICS, such as the stock worker `web`, gets them too."""
     destination: Callable[[str], Destination | None] = _unknown
     """Returns the entry of `[destinations]` with an AE title, as the configuration is now."""
+
+    routes: Routes | None = None
+    """The associations to entries of `[destinations]`, with the timeouts and certificates that the
+    configuration states for them now; None in a worker that runs without a gateway."""
 
     tls: TlsSettings = field(default_factory=TlsSettings)
     """The `[tls]` table of the gateway."""

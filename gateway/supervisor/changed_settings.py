@@ -16,6 +16,7 @@ _AT_START = frozenset(
 )
 """Settings and tables that processes read when they start, and never again."""
 
+_FORWARD = "forward"
 HAS_A_PORT = "web"
 """The worker whose port a successor could not open while it is there."""
 
@@ -55,8 +56,17 @@ def compare(old: Settings, new: Settings) -> ChangedSettings:
         waiting=tuple(waiting),
         added=tuple(name for name in will if name not in was),
         removed=tuple(name for name in was if name not in will),
-        replaced=tuple(name for name in will if name in was and will[name] != was[name]),
+        replaced=tuple(
+            name
+            for name in will
+            if name in was and (will[name] != was[name] or _has_new_table(name, old, effective))
+        ),
     )
+
+
+def _has_new_table(name: str, old: Settings, new: Settings) -> bool:
+    """Return whether a worker takes another table of its own by being replaced."""
+    return name == _FORWARD and old.forward != new.forward
 
 
 def _flat(settings: Settings) -> dict[str, Any]:

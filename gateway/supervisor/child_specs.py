@@ -214,6 +214,7 @@ def _options(table: WorkerTable, target: str, settings: Settings) -> dict[str, A
         "archive": archive,
         "commitment": to_map(settings.commitment),
         "retention": to_map(settings.retention),
+        "forward": to_map(settings.forward),
         "web": to_map(settings.web),
         **table.options,
     }

@@ -73,5 +73,5 @@ def test_each_setting_is_decided() -> None:
     tables = {one.name for one in fields(Settings)}
     assert tables == {
         *("gateway", "tls", "association", "limits", "policy", "spool", "fabric", "log"),
-        *("archive", "commitment", "retention", "web", "workers", "destinations"),
+        *("archive", "commitment", "forward", "retention", "web", "workers", "destinations"),
     }

@@ -124,9 +124,12 @@ class _FetchAssociation(NamedTuple):
 class Fetcher:
     """Fetches files from the gateways that hold them; safe for several threads."""
 
-    def __init__(self, index: Index, data_dir: Path, title: str, tls: TlsSettings) -> None:
+    def __init__(
+        self, index: Index, data_dir: Path, title: str, tls: TlsSettings, folder: str = "fetched"
+    ) -> None:
+        """`folder`: that of the files in the data directory, for this fetcher alone."""
         self._index = index
-        self._root = data_dir / "fetched"
+        self._root = data_dir / folder
         self._title = title
         self._tls = tls
         self._requestor = Requestor()

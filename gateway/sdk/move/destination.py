@@ -99,6 +99,11 @@ class DestinationAssociation:
         most: int = self._proposal["async_ops"][0] if self._proposal.get("async_ops") else 1
         return min(association.window or most, most) if association is not None else 1
 
+    @property
+    def is_open(self) -> bool:
+        """Whether an association is established."""
+        return self._association is not None and self._association.ended is None
+
     def drain(self, queue: StoreQueue, pair: Pair, originator: Originator) -> None:
         """Start lanes, at most as many as C-STOREs may be in flight, for instances of this kind.
 

@@ -107,6 +107,20 @@ class Routes:
         own, expected = _own(options.get("contexts")), _pairs(options.get("expected"))
         return Route(self, where, proposal, own, associations, expected)
 
+    def association(self, name: str, calling: str, operations: int = 0) -> DestinationAssociation:
+        """Return an association to an AE title in the table, established when it is needed.
+
+        `operations`: C-STOREs in flight; 0: as in the table. Raises LookupError if the title is not
+        in the table.
+        """
+        found = self.named(name)
+        if found is None:
+            raise LookupError(f"[destinations] has no {name!r}")
+        host, port, options = found
+        if operations:
+            options["operations"] = operations
+        return self.to((host, port), options, (calling, name)).another()
+
     def associate(self, address: Address, proposal: Proposal) -> BlockingAssociation:
         with self._lock:
             if self._requestor is None:
@@ -153,6 +167,10 @@ class Route:
     def is_full(self) -> bool:
         """Whether one more C-STORE would have to wait."""
         return not self._more and all(one.is_full for one in self._associations)
+
+    def another(self) -> DestinationAssociation:
+        """Return a further association to the destination, which the caller uses alone."""
+        return DestinationAssociation(*self._arguments)
 
     takes_lists = True
     """Whether `drain` can be called."""

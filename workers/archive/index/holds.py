@@ -88,7 +88,12 @@ def state_of(execute: Execute, study_instance_uid: str, holder: str) -> StudySta
         "WHERE journal.seq > journal_reader.seq AND journal.study_instance_uid = ?)",
         (study_instance_uid,),
     ).fetchall()
-    held_by = sorted({str(row[0]) for row in (*owners, *readers)})
+    queued = execute(
+        f"SELECT DISTINCT 'outbox' FROM outbox WHERE {head('study_instance_uid')} = {head('?')} "
+        "AND study_instance_uid || '' = ?",
+        uids,
+    ).fetchall()
+    held_by = sorted({str(row[0]) for row in (*owners, *readers, *queued)})
     return StudyState(newest or "", int(instances or 0), int(size or 0), tuple(held_by))
 
 

@@ -204,6 +204,10 @@ class Index(IndexReader):
         """
         self._write(lambda execute: holds.read_to(execute, reader, seq))
 
+    def change(self, work: Work[T]) -> T:
+        """Perform statements on tables of a worker's own in one transaction; see `outbox`."""
+        return self._write(work)
+
     def forget(self, sop_instance_uid: str) -> None:
         """Remove an instance whose file is gone."""
         uids = [sop_instance_uid]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from workers.archive.attributes import BY_KEYWORD, Level, of_level
 from workers.archive.index import holds, updates
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from workers.archive.index.grouping import Cursor, Execute
     from workers.archive.index.search import Dialect
+
+T = TypeVar("T")
 
 _ENTRY = ", ".join(f"instance.{name}" for name in ENTRY.split(", "))
 _OTHERS = (
@@ -83,6 +85,11 @@ class IndexReader(ABC):
         return failure
 
     # reading
+
+    def ask(self, work: Callable[[Execute], T]) -> T:
+        """Perform reading statements on tables of a worker's own; see `Index.change`."""
+        with self._reading() as execute:
+            return work(execute)
 
     def find_all(self, sop_instance_uids: Sequence[str]) -> dict[str, IndexEntry]:
         """Return those of a batch of instances that are in the index, by UID."""

@@ -30,7 +30,7 @@ RETIRED = 3
 TABLES = (
     *("instance", "header", "series", "study", "patient", "conflict", "journal", "to_delete"),
     *("doomed", "bucket", "assignment", "rebuild", "journal_base", "gateway"),
-    *("readable_from", "hold", "journal_reader"),
+    *("readable_from", "hold", "journal_reader", "outbox", "outbox_control"),
 )
 """All tables, also of retired versions, in the order in which they can be dropped."""
 

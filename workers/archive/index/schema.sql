@@ -72,3 +72,19 @@ CREATE TABLE hold (owner {text} NOT NULL, sop_instance_uid {text} NOT NULL, at {
 CREATE INDEX hold_by_uid ON hold ({head:sop_instance_uid});
 -- journal_reader: how far those who read the journal are.
 CREATE TABLE journal_reader (name {text} NOT NULL PRIMARY KEY, seq BIGINT NOT NULL);
+
+-- version 7
+-- outbox: instances to be sent, one row for each destination. `due` is when a row may be taken: a
+-- sender that takes it moves it into the future, so that a row whose sender died comes back.
+CREATE TABLE outbox (id {id}, destination {text} NOT NULL, holder {text} NOT NULL,
+    state {text} NOT NULL, priority BIGINT NOT NULL, due {real} NOT NULL, owner {text} NOT NULL,
+    alternatives {text} NOT NULL, route {text} NOT NULL, attempts BIGINT NOT NULL,
+    queued {real} NOT NULL, reason {text} NOT NULL, sop_instance_uid {text} NOT NULL,
+    sop_class_uid {text} NOT NULL, study_instance_uid {text} NOT NULL,
+    series_instance_uid {text} NOT NULL, transfer_syntax {text} NOT NULL, path {text} NOT NULL,
+    start BIGINT NOT NULL, size BIGINT NOT NULL, digest {blob} NOT NULL, received {text} NOT NULL);
+CREATE INDEX outbox_by_due ON outbox (destination, holder, state, priority, due, id);
+CREATE INDEX outbox_by_study ON outbox ({head:study_instance_uid});
+-- outbox_control: what an operator, or a sender of instances in their order, says of a destination.
+CREATE TABLE outbox_control (destination {text} NOT NULL PRIMARY KEY, suspended BIGINT NOT NULL,
+    owner {text} NOT NULL, until {real} NOT NULL);

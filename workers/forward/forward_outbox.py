@@ -1,0 +1,224 @@
+"""The outbox: instances that are to be sent, one row for each destination, in the index's database.
+
+A sender takes rows by moving the time at which they are due into the future, and renews that while
+it lives; so the rows of a sender that died are due again by themselves, on any host. All statements
+use the index `outbox_by_due`, and cost the same however many rows there are.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from workers.forward.outbox_rows import COLUMNS, MARKS, RANKS, WAITING, QueuedInstance, of_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from workers.archive.index import Index
+    from workers.archive.index.grouping import Execute
+
+LEASE = 15.0
+"""Seconds for which a sender has the rows that it took, unless it renews that."""
+
+
+class ForwardOutbox:
+    """The rows, read and changed; safe for several threads, processes and hosts."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._skip = " FOR UPDATE SKIP LOCKED" if index.names_holders else ""
+        self._ahead = 0.0
+        self._measured = float("-inf")
+
+    def now(self) -> float:
+        """Return the time by the clock of the database, which all hosts share."""
+        if time.monotonic() - self._measured > 60.0:
+            self._ahead = self._index.clock() - time.time()
+            self._measured = time.monotonic()
+        return time.time() + self._ahead
+
+    # filling
+
+    def position(self, reader: str) -> int:
+        """Return how far a reader of the journal is; at first, the end of the journal."""
+
+        def work(execute: Execute) -> int:
+            text = "SELECT seq FROM journal_reader WHERE name = ?"
+            if (row := execute(text, (reader,)).fetchone()) is not None:
+                return int(row[0])
+            (end,) = execute("SELECT COALESCE(MAX(seq), 0) FROM journal").fetchone()
+            execute(
+                "INSERT INTO journal_reader VALUES (?, ?) ON CONFLICT (name) DO NOTHING",
+                (reader, end),
+            )
+            return int(execute(text, (reader,)).fetchone()[0])
+
+        return self._index.change(work)
+
+    def put(self, reader: str, before: int, after: int, news: Sequence[QueuedInstance]) -> bool:
+        """Move a reader of the journal on, and put in what it has found, in one transaction.
+
+        Returns False if another process has moved it meanwhile: then nothing is put in.
+        """
+
+        def work(execute: Execute) -> bool:
+            moved = execute(
+                "UPDATE journal_reader SET seq = ? WHERE name = ? AND seq = ? RETURNING seq",
+                (after, reader, before),
+            ).fetchone()
+            if moved is None:
+                return False
+            self._insert(execute, news)
+            return True
+
+        return self._index.change(work)
+
+    def add(self, news: Sequence[QueuedInstance]) -> None:
+        """Put in rows that no reader of the journal has found."""
+        self._index.change(lambda execute: self._insert(execute, news))
+
+    def _insert(self, execute: Execute, news: Iterable[QueuedInstance]) -> None:
+        for one in news:
+            execute(f"INSERT INTO outbox ({COLUMNS}) VALUES ({MARKS})", one.row())
+
+    # sending
+
+    def take(
+        self, destination: str, holders: Sequence[str], owner: str, most: int, late: float = 0.0
+    ) -> list[QueuedInstance]:
+        """Return rows that are due, which nobody else gets before the lease is over.
+
+        `late`: only those that have been due for so many seconds.
+        """
+        now = self.now()
+        taken: list[QueuedInstance] = []
+        for holder in holders:
+            for rank in sorted(RANKS):
+                if (room := most - len(taken)) <= 0:
+                    return taken
+                where = (destination, holder, WAITING, rank, now - late)
+                if self._index.ask(partial(_is_due, where=where)):
+                    claim = partial(self._claim, where=where, owner=owner, most=room)
+                    taken += self._index.change(partial(claim, until=now + LEASE))
+        return taken
+
+    def _claim(
+        self,
+        execute: Execute,
+        *,
+        where: tuple[Any, ...],
+        owner: str,
+        until: float,
+        most: int,
+        extra: str = "",
+    ) -> list[QueuedInstance]:
+        rows = execute(
+            f"SELECT id, {COLUMNS} FROM outbox WHERE {_DUE} {extra} "
+            f"ORDER BY due, id LIMIT ?{self._skip}",
+            (*where, most),
+        ).fetchall()
+        if rows:
+            marks = ", ".join("?" * len(rows))
+            execute(
+                f"UPDATE outbox SET due = ?, owner = ? WHERE id IN ({marks})",
+                (until, owner, *(row[0] for row in rows)),
+            )
+        taken = [of_row(row) for row in rows]
+        for one in taken:
+            one.owner = owner
+        return taken
+
+    def first(self, destination: str, holders: Sequence[str], most: int) -> list[QueuedInstance]:
+        """Return rows that are due, in their order, without taking them (see `lead`)."""
+        text = f"SELECT id, {COLUMNS} FROM outbox WHERE {_DUE} ORDER BY due, id LIMIT ?"
+        now = self.now()
+
+        def work(execute: Execute) -> list[QueuedInstance]:
+            return [
+                of_row(row)
+                for rank in sorted(RANKS)
+                for holder in holders
+                for row in execute(text, (destination, holder, WAITING, rank, now, most)).fetchall()
+            ]
+
+        return self._index.ask(work)[:most]
+
+    def take_divertible(
+        self, destination: str, holders: Sequence[str], owner: str, most: int
+    ) -> list[QueuedInstance]:
+        """Return rows that are due and that another destination may get; taken as by `take`."""
+        until = self.now() + LEASE
+        taken: list[QueuedInstance] = []
+        for holder in holders:
+            for rank in sorted(RANKS):
+                where = (destination, holder, WAITING, rank, self.now())
+                claim = partial(self._claim, where=where, owner=owner, most=most, until=until)
+                taken += self._index.change(partial(claim, extra="AND alternatives <> ''"))
+        return taken
+
+    def renew(self, ids: Sequence[int], owner: str) -> None:
+        """Keep rows that were taken for another lease."""
+        until = self.now() + LEASE
+
+        def work(execute: Execute) -> None:
+            for some in _pages(ids):
+                marks = ", ".join("?" * len(some))
+                execute(
+                    f"UPDATE outbox SET due = ? WHERE id IN ({marks}) AND owner = ?",
+                    (until, *some, owner),
+                )
+
+        self._index.change(work)
+
+    def settle(self, gone: Sequence[int], changed: Sequence[QueuedInstance]) -> None:
+        """Remove rows, and give others back as they are now, in one transaction."""
+
+        def work(execute: Execute) -> None:
+            for some in _pages(gone):
+                execute(f"DELETE FROM outbox WHERE id IN ({', '.join('?' * len(some))})", some)
+            for one in changed:
+                execute(
+                    "UPDATE outbox SET destination = ?, state = ?, due = ?, owner = '', "
+                    "alternatives = ?, attempts = ?, reason = ? WHERE id = ? AND owner = ?",
+                    (
+                        *(one.destination, one.state, one.due, "\n".join(one.alternatives)),
+                        *(one.attempts, one.reason, one.id, one.owner),
+                    ),
+                )
+
+        self._index.change(work)
+
+    def lead(self, destination: str, owner: str) -> bool:
+        """Become, or stay, the only one that sends to a destination; False: another one is."""
+        now = self.now()
+
+        def work(execute: Execute) -> bool:
+            make_control(execute, destination)
+            led = execute(
+                "UPDATE outbox_control SET owner = ?, until = ? WHERE destination = ? "
+                "AND (owner = ? OR until < ?) RETURNING destination",
+                (owner, now + LEASE, destination, owner, now),
+            ).fetchone()
+            return led is not None
+
+        return self._index.change(work)
+
+
+_DUE = "destination = ? AND holder = ? AND state = ? AND priority = ? AND due <= ?"
+
+
+def _is_due(execute: Execute, *, where: tuple[Any, ...]) -> bool:
+    return execute(f"SELECT 1 FROM outbox WHERE {_DUE} LIMIT 1", where).fetchone() is not None
+
+
+def make_control(execute: Execute, destination: str) -> None:
+    execute(
+        "INSERT INTO outbox_control VALUES (?, 0, '', 0) ON CONFLICT (destination) DO NOTHING",
+        (destination,),
+    )
+
+
+def _pages(ids: Sequence[int], page: int = 500) -> Iterable[Sequence[int]]:
+    return (ids[begin : begin + page] for begin in range(0, len(ids), page))

@@ -1,0 +1,113 @@
+"""The forward worker: sends stored instances on to other AEs, as `[[routes]]` says.
+
+It is not started until the configuration has routes, or a table for it:
+
+    [destinations]
+    PACS = "10.0.0.7:104"
+
+    [[routes]]
+    when = 'Modality == "CT"'
+    destinations = ["PACS"]
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import Any
+
+from gateway.sdk import ConfigError, Worker
+from gateway.settings import ForwardSettings, from_map
+from workers.archive.fetching import Fetcher
+from workers.archive.gateways import SILENT
+from workers.archive.indexed_worker import IndexedWorker
+from workers.archive.layout import FOLDER
+from workers.forward.filling import Filling, RouteTable
+from workers.forward.forward_outbox import ForwardOutbox
+from workers.forward.forwarder import Forwarder
+from workers.forward.forwarding_shared import ForwardingCounters, ForwardingShared
+from workers.forward.outcome_recorder import OutcomeRecorder
+from workers.forward.queued_file import Opener
+
+worker = Worker("forward", concurrency=1)
+
+
+class ForwardWorker(IndexedWorker):
+    """The state of the worker from its start to its stop."""
+
+    _forwarder: Forwarder | None = None
+    _fetcher: Fetcher | None = None
+    _told: frozenset[str] = frozenset()
+
+    def open(self) -> None:
+        """Open the index and begin; raises ConfigError, or Unavailable and can be called again."""
+        context = worker.context
+        forward = forward_settings(context.options)
+        table = RouteTable(forward.routes, lambda name: context.destination(name) is not None)
+        super().start()
+        routes, settings = context.routes, self.settings
+        if routes is None:
+            raise ConfigError("the worker forward needs a gateway to run in")
+        root, holder = context.data_dir.absolute() / FOLDER, settings.holder_of_files
+        title = forward.calling_ae_title or settings.holder
+        if self.index.names_holders and not settings.shared:
+            data, name = context.data_dir.absolute(), f"fetched-to-forward-{context.member}"
+            self._fetcher = Fetcher(self.index, data, holder, context.tls, name)
+        outbox = ForwardOutbox(self.index)
+        shared = ForwardingShared(
+            forward,
+            outbox,
+            OutcomeRecorder(outbox),
+            Opener(self.index, root, holder, settings.shared, self._fetcher),
+            owner=f"{holder or os.uname().nodename}-{secrets.token_hex(6)}",
+            destination=context.destination,
+            associate=lambda name, operations: routes.association(name, title, operations),
+            counters=ForwardingCounters(context.metrics),
+            alive=self._alive,
+        )
+        filling = Filling(self.index, outbox, table, root, holder)
+        self._forwarder = Forwarder(self.index, shared, filling)
+        self._forwarder.start()
+
+    def close(self) -> None:
+        """End after the responses under way, and close the index."""
+        if self._forwarder is not None:
+            self._forwarder.stop()
+            self._forwarder = None
+        if self._fetcher is not None:
+            self._fetcher.close()
+            self._fetcher = None
+        super().stop()
+
+    def _alive(self) -> tuple[str, ...]:
+        """Return the gateways that share the index and that answer."""
+        gateways = self.index.gateways().values()
+        return tuple(sorted(one.holder for one in gateways if one.age <= SILENT))
+
+    def look(self) -> None:
+        """Let `dicom-gateway status` show how the destinations are."""
+        super().look()
+        if (forwarder := self._forwarder) is None:
+            return
+        context = worker.context
+        context.facts["outbox"] = forwarder.facts()
+        troubles = forwarder.troubles()
+        for name in self._told - troubles.keys():
+            context.troubles.pop(name, None)
+        context.troubles.update(troubles)
+        self._told = frozenset(troubles)
+        if self._fetcher is not None:
+            self._fetcher.sweep()
+
+
+def forward_settings(options: dict[str, Any]) -> ForwardSettings:
+    """Return the settings in the options of the worker; raises ConfigError for an invalid one."""
+    try:
+        return from_map(ForwardSettings, options.get("forward", {}))
+    except (TypeError, AttributeError) as error:
+        raise ConfigError(f"forward: {error}") from None
+
+
+forwarding = ForwardWorker(worker)
+worker.on_start(forwarding.open)
+worker.on_stop(forwarding.close)

@@ -1,0 +1,233 @@
+"""`dicom-gateway outbox`: what waits for destinations, and what an operator does with it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway import control_client
+from gateway.sdk import ConfigError, GatewayError
+from workers.archive.command_options import (
+    ConfigOption,
+    DataOption,
+    JsonOption,
+    locate,
+    print_json,
+    printable,
+)
+from workers.forward.outbox_control import OutboxControl
+from workers.forward.outbox_rows import QueueState, Selection
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workers.forward.outbox_rows import QueuedInstance
+
+app = typer.Typer(
+    help="What is to be sent to destinations: list, retry, drop, suspend and resume.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+_PAGE = 1000
+
+_To = Annotated[str, typer.Option("--to", metavar="NAME", help="For this destination.")]
+_Study = Annotated[str, typer.Option("--study", metavar="UID", help="Of this study.")]
+_Instance = Annotated[str, typer.Option("--instance", metavar="UID", help="This instance.")]
+_State = Annotated[str, typer.Option("--state", metavar="STATE", help="waiting or parked.")]
+_Numbers = Annotated[list[int] | None, typer.Argument(metavar="[NUMBER]...", help="As listed.")]
+_All = Annotated[bool, typer.Option("--all", help="Everything, if nothing else is said.")]
+_Destination = Annotated[str, typer.Argument(metavar="NAME", help="Its name in [destinations].")]
+
+
+@app.command("ls")
+def ls(  # noqa: PLR0913, PLR0917 - the options of a command
+    context: typer.Context,
+    to: _To = "",
+    study: _Study = "",
+    state: _State = "",
+    rows: Annotated[bool, typer.Option("--rows", help="List each instance.")] = False,
+    data: DataOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the destinations with what waits for each; or the instances, with any option of them."""
+    with locate(context, config, data).open_index() as index:
+        control = OutboxControl(index)
+        if rows or study or state:
+            _print_rows(control, _selection(to, study, "", state), as_json)
+            return
+        states = [one for one in control.states().values() if to in ("", one.destination)]
+        told = _told_by_gateway(locate(context, config, data).data_dir)
+    for one in sorted(states, key=lambda one: one.destination):
+        _print_state(one, told.get(one.destination, ""), as_json)
+    if not states and not as_json:
+        print("the outbox is empty")
+
+
+def _told_by_gateway(data_dir: Path) -> dict[str, str]:
+    """Return what the running gateway says of each destination; nothing if none runs."""
+    try:
+        status = control_client.ask(data_dir / "run", "status")
+    except GatewayError:
+        return {}
+    found: dict[str, str] = {}
+    for facts in _facts_in(status):
+        for name, one in facts.get("destinations", {}).items():
+            found[name] = str(one.get("state", ""))
+    return found
+
+
+def _facts_in(status: dict[str, Any]) -> list[dict[str, Any]]:
+    processes = [one for worker in status.get("workers", ()) for one in worker["processes"]]
+    return [one["outbox"] for one in processes if "outbox" in one]
+
+
+def _print_state(one: QueueState, told: str, as_json: bool) -> None:
+    age = max(0.0, time.time() - one.oldest) if one.oldest else 0.0
+    state = "suspended" if one.suspended else told
+    if as_json:
+        values = {"waiting": one.waiting, "parked": one.parked, "attempted": one.attempted}
+        print_json({"destination": one.destination, **values, "oldest": age, "state": state})
+        return
+    text = f"{one.destination:<16}  {one.waiting:>9} waiting  {one.parked:>6} parked"
+    text += f"  oldest {age:.0f} s" if one.waiting else ""
+    print(f"{text}  {printable(state)}".rstrip())
+
+
+def _print_rows(control: OutboxControl, selection: Selection, as_json: bool) -> None:
+    after, number = 0, 0
+    while page := control.rows(selection, _PAGE, after):
+        for row in page:
+            _print_row(row, as_json)
+        number, after = number + len(page), page[-1].id
+    if not as_json:
+        print(f"{number} listed")
+
+
+def _print_row(row: QueuedInstance, as_json: bool) -> None:
+    if as_json:
+        print_json(_values(row))
+        return
+    reason = f"  {printable(row.reason)}" if row.reason else ""
+    print(
+        f"{row.id:>9}  {row.destination:<16}  {row.state:<7}  {row.attempts:>3} failed  "
+        f"{printable(row.entry.sop_instance_uid)}{reason}"
+    )
+
+
+def _values(row: QueuedInstance) -> dict[str, Any]:
+    return {
+        "number": row.id,
+        "destination": row.destination,
+        "state": row.state,
+        "route": row.route,
+        "attempts": row.attempts,
+        "queued": row.queued,
+        "due": row.due,
+        "reason": row.reason,
+        "alternatives": list(row.alternatives),
+        "study": row.study_instance_uid,
+        "series": row.series_instance_uid,
+        "instance": row.entry.sop_instance_uid,
+        "sop_class": row.entry.sop_class_uid,
+        "path": row.entry.path,
+        "size": row.entry.size,
+    }
+
+
+@app.command("show")
+def show(
+    context: typer.Context,
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="As listed.")],
+    data: DataOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show all that is known of one instance in the outbox."""
+    with locate(context, config, data).open_index() as index:
+        found = OutboxControl(index).rows(Selection(ids=(number,)), 1)
+    if not found:
+        raise ConfigError(f"the outbox has no {number}: it is sent, or was dropped")
+    if as_json:
+        print_json(_values(found[0]))
+        return
+    for name, value in _values(found[0]).items():
+        print(f"{name:<12}  {printable(str(value))}")
+
+
+@app.command("retry")
+def retry(  # noqa: PLR0913, PLR0917 - the options of a command
+    context: typer.Context,
+    numbers: _Numbers = None,
+    to: _To = "",
+    study: _Study = "",
+    instance: _Instance = "",
+    state: _State = "",
+    everything: _All = False,
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Send instances as soon as possible, parked ones too, as if they had been put in now."""
+    selection = _restricted(_selection(to, study, instance, state, numbers), everything)
+    with locate(context, config, data).open_index() as index:
+        print(f"{OutboxControl(index).retry(selection)} are tried again")
+
+
+@app.command("drop")
+def drop(  # noqa: PLR0913, PLR0917 - the options of a command
+    context: typer.Context,
+    numbers: _Numbers = None,
+    to: _To = "",
+    study: _Study = "",
+    instance: _Instance = "",
+    state: _State = "",
+    everything: _All = False,
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Take instances out of the outbox: they are not sent. They stay in the archive."""
+    selection = _restricted(_selection(to, study, instance, state, numbers), everything)
+    with locate(context, config, data).open_index() as index:
+        print(f"{OutboxControl(index).drop(selection)} dropped")
+
+
+@app.command("suspend")
+def suspend(
+    context: typer.Context,
+    destination: _Destination,
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Send nothing more to a destination, from any host; instances wait in the outbox."""
+    with locate(context, config, data).open_index() as index:
+        OutboxControl(index).suspend(destination, True)
+    print(f"{destination}: suspended")
+
+
+@app.command("resume")
+def resume(
+    context: typer.Context,
+    destination: _Destination,
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Send to a destination again."""
+    with locate(context, config, data).open_index() as index:
+        OutboxControl(index).suspend(destination, False)
+    print(f"{destination}: resumed")
+
+
+def _selection(
+    to: str, study: str, instance: str, state: str, numbers: list[int] | None = None
+) -> Selection:
+    if state not in ("", "waiting", "parked"):
+        raise ConfigError(f"--state {state}: it must be waiting or parked")
+    return Selection(to, study, instance, state, tuple(numbers or ()))
+
+
+def _restricted(selection: Selection, everything: bool) -> Selection:
+    if selection == Selection() and not everything:
+        raise ConfigError("say which: NUMBER, --to, --study, --instance, --state, or --all")
+    return selection

@@ -1,0 +1,91 @@
+"""Writes what became of instances to the outbox, those of all lanes together."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from workers.archive.index.records import IndexFailure
+
+if TYPE_CHECKING:
+    from workers.forward.forward_outbox import ForwardOutbox
+    from workers.forward.outbox_rows import QueuedInstance
+
+_PAUSE = 0.5
+"""Seconds after a failure of the database."""
+_ATTEMPTS = 4
+"""Attempts to write the last ones when the worker stops."""
+
+log = logging.getLogger("workers.forward")
+
+
+class OutcomeRecorder:
+    """A thread that writes outcomes as they come, in one transaction for all that have come.
+
+    A row that is not written yet must not be sent again, although it may be due again after an
+    outage of the database: `is_unsettled` tells.
+    """
+
+    def __init__(self, outbox: ForwardOutbox) -> None:
+        self._outbox = outbox
+        self._changed = threading.Condition()
+        self._gone: list[int] = []
+        self._kept: list[QueuedInstance] = []
+        self._unsettled: set[int] = set()
+        self._is_over = False
+        self._thread = threading.Thread(target=self._work, name="outbox", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is left, and end."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify()
+        self._thread.join()
+
+    def is_unsettled(self, number: int) -> bool:
+        """Return whether the outcome of a row is not written yet."""
+        with self._changed:
+            return number in self._unsettled
+
+    def remove(self, row: QueuedInstance) -> None:
+        """Have a row removed: it is done."""
+        with self._changed:
+            self._gone.append(row.id)
+            self._unsettled.add(row.id)
+            self._changed.notify()
+
+    def give_back(self, row: QueuedInstance) -> None:
+        """Have a row written as it is now, for whoever takes it next."""
+        with self._changed:
+            self._kept.append(row)
+            self._unsettled.add(row.id)
+            self._changed.notify()
+
+    def _work(self) -> None:
+        attempts = 0
+        while True:
+            with self._changed:
+                while not (self._gone or self._kept or self._is_over):
+                    self._changed.wait()
+                gone, self._gone = self._gone, []
+                kept, self._kept = self._kept, []
+            if not gone and not kept:
+                return
+            try:
+                self._outbox.settle(gone, kept)
+            except IndexFailure as error:
+                attempts += 1
+                log.warning("outcomes=%d not written yet: %s", len(gone) + len(kept), error)
+                with self._changed:
+                    self._gone, self._kept = gone + self._gone, kept + self._kept
+                    if self._is_over and attempts >= _ATTEMPTS:
+                        return  # they are due again when their lease is over
+                    self._changed.wait(_PAUSE)
+                continue
+            attempts = 0
+            with self._changed:
+                self._unsettled.difference_update(gone, (row.id for row in kept))
