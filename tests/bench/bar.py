@@ -34,17 +34,21 @@ class Term:
 
 
 _STORED = (SMALL, CT)
+DURABLE, WRITTEN = "gateway-durable", "gateway-written"
 TERMS = (
-    Term("gateway-durable", "pynetdicom", 5, sizes=_STORED, associations=(10,)),
-    Term("gateway-written", "pynetdicom", 12, sizes=_STORED, associations=(10,)),
-    Term("gateway-durable", "orthanc", 3),
-    Term("gateway-durable", "dcmtk", 0.7, associations=(10,)),
-    Term("gateway-durable", "dcmtk", 1, associations=(100,)),
-    Term("gateway-written", "dcmtk", 1.2, associations=(10, 100)),
-    Term("gateway-durable", "dcmtk", 10, "storescu", _STORED, (1, 10)),
-    Term("gateway-written", "dcmtk", 15, "storescu", _STORED, (1, 10)),
-    Term("gateway-durable", "sink-sync", 0.6, sizes=(CT,)),
-    Term("gateway-written", "sink", 0.6, sizes=(CT,)),
+    Term(DURABLE, "pynetdicom", 6, sizes=(SMALL,), associations=(10,)),
+    Term(DURABLE, "pynetdicom", 7, sizes=(CT,), associations=(10,)),
+    Term(WRITTEN, "pynetdicom", 12, sizes=(SMALL,), associations=(10,)),
+    Term(WRITTEN, "pynetdicom", 9, sizes=(CT,), associations=(10,)),
+    Term(DURABLE, "orthanc", 15, sizes=_STORED, associations=(10,)),
+    Term(DURABLE, "orthanc", 4, sizes=_STORED, associations=(100,)),
+    Term(DURABLE, "dcmtk", 0.65, sizes=(CT,), associations=(10,)),
+    Term(DURABLE, "dcmtk", 0.7, sizes=(CT,), associations=(100,)),
+    Term(WRITTEN, "dcmtk", 0.9, sizes=(CT,), associations=(10, 100)),
+    Term(DURABLE, "sink-sync", 0.55, sizes=(CT,), associations=(10,)),
+    Term(DURABLE, "sink-sync", 0.5, sizes=(SMALL,), associations=(100,)),
+    Term(DURABLE, "dcmtk", 10, "storescu", _STORED, (1, 10)),
+    Term(WRITTEN, "dcmtk", 15, "storescu", _STORED, (1, 10)),
 )
 
 

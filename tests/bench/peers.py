@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import plot, tables
+from tests.bench import document, plot, tables
 from tests.bench.clients import CLIENTS, Load, Measured
 from tests.bench.figures import Case, Figures, size_of
 from tests.bench.scratch import Scratch, scratch, settle
@@ -100,11 +100,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="one load, one round, within a minute")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="write a chart there")
+    parser.add_argument(
+        "--document",
+        action="store_true",
+        help="measure with prepared bytes, and write tables and chart into README.md and figures/",
+    )
     parser.add_argument("--read", type=Path, metavar="FILE", help="show the figures of a --json")
     return parser
 
 
 def _measure(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Figures:
+    if options.document:
+        options.clients = document.CLIENT
     if options.quick:
         options.rounds, options.seconds = 1, min(options.seconds, 0.5)
         options.sizes, options.associations = "512k", "10"
@@ -132,6 +139,8 @@ def main(arguments: list[str] | None = None) -> None:
         figures = _measure(parser, options)
     if options.json:
         options.json.write_text(json.dumps(figures.to_json(), indent=1))
+    if options.document:
+        document.write(figures)
     if options.svg:
         options.svg.write_text(plot.svg(figures))
     tables.show(figures)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from tests.bench import bar, plot
+from tests.bench import bar, document, plot
 from tests.bench.bar import CT, LARGE, SMALL, Term, judge
 from tests.bench.clients import Measured
 from tests.bench.figures import Case, Figures, size_of, size_text
@@ -47,14 +48,14 @@ def test_a_peer_that_fails_is_passed_and_a_gateway_that_fails_is_not():
 
 def test_what_was_not_measured_is_not_judged():
     assert judge(lambda case, server: None) == []
-    assert judge(lambda case, server: 1.0 if server != "dcmtk" else None, [bar.TERMS[3]]) == []
+    assert judge(lambda case, server: 1.0 if server != "dcmtk" else None, [bar.TERMS[6]]) == []
 
 
 def test_every_term_speaks_of_servers_that_there_are():
     for term in bar.TERMS:
         assert {term.ours, term.theirs, bar.SINKS[term.ours]} <= set(SERVERS)
     judged = judge(lambda case, server: 1.0)
-    assert len({(one.term, one.case) for one in judged}) == len(judged) == 2 * 2 + 9 + 12 + 8 + 6
+    assert len({(one.term, one.case) for one in judged}) == len(judged) == 4 + 2 * 2 + 4 + 2 + 2 * 4
 
 
 def figures(*rates_of_rounds, server="sink"):
@@ -109,3 +110,30 @@ def test_servers_are_chosen_by_name():
     assert absent == {}
     with pytest.raises(ValueError, match="no server dicom"):
         chosen("dicom")
+
+
+def test_the_document_has_the_figures_between_its_marks(tmp_path):
+    found = Figures({"rounds": 3, "cores": 2})
+    for server, rate in (("pynetdicom", 392.4), ("gateway-durable", 2086.1)):
+        found.add(CASE, server, Measured(rate=rate, count=9, server_cpu=0.00123))
+    (tmp_path / "tests/bench/figures").mkdir(parents=True)
+    documents = tmp_path / "README.md", tmp_path / "tests/bench/README.md"
+    for one in documents:
+        one.write_text("before\n<!-- peers: begin -->\nold\n<!-- peers: end -->\nafter\n")
+    for _ in range(2):  # what it writes, it finds again
+        document.write(found, tmp_path)
+    summary, tables = (one.read_text() for one in documents)
+    assert summary.startswith("before\n<!-- peers: begin -->\nC-STORE of 512 KB")
+    assert "pynetdicom 392, Orthanc -, " in summary
+    assert "| **gateway, durable** | 2086 |" in tables
+    assert "| **gateway, durable** | 1.23 |" in tables
+    assert "old" not in summary + tables
+    assert tables.endswith("<!-- peers: end -->\nafter\n")
+    ElementTree.fromstring((tmp_path / "tests/bench/figures/peers.svg").read_text())
+
+
+def test_the_documents_of_this_checkout_have_the_marks():
+    checkout = Path(__file__).parents[2]
+    for name in ("README.md", "tests/bench/README.md"):
+        text = (checkout / name).read_text()
+        assert text.count("<!-- peers: begin -->") == text.count("<!-- peers: end -->") == 1
