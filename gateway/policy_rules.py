@@ -158,7 +158,7 @@ def _called(rule: PolicyRule, peer: RequestingPeer) -> tuple[str, str, bool]:
 
 
 def _address(rule: PolicyRule, peer: RequestingPeer) -> tuple[str, str, bool]:
-    return "addresses", peer.address, _is_in(rule.addresses, peer.address)
+    return "addresses", peer.address, is_in(rule.addresses, peer.address)
 
 
 def _subject(rule: PolicyRule, peer: RequestingPeer) -> tuple[str, str, bool]:
@@ -187,7 +187,7 @@ def _matches(patterns: Collection[str], value: str) -> bool:
     return not patterns or any(fnmatchcase(value, pattern) for pattern in patterns)
 
 
-def _is_in(networks: Collection[str], host: str) -> bool:
+def is_in(networks: Collection[str], host: str) -> bool:
     if not networks:
         return True
     try:

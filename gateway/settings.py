@@ -78,7 +78,7 @@ class LimitsSettings:
     """Associations that a calling AE title may have at one address; 0: up to `max_associations`."""
     trusted: tuple[str, ...] = ()
     """Networks, such as 10.0.0.0/24, whose addresses are not counted: balancers, behind which many
-    peers have one address."""
+    peers have one address, and which send no PROXY protocol header (`gateway.balancers`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +135,10 @@ class ServeSettings:
     """Directory of the spool, the archive and run/; relative to the working directory."""
     acceptors: int | str = 1
     """Processes that accept associations on the port; auto: as many as suit the machine."""
+    balancers: tuple[str, ...] = ()
+    """Networks, such as 10.0.0.5/32, of balancers that send a PROXY protocol header (v1, v2), which
+    is then required: the peer that it names takes the balancer's place in limits, policy and log.
+    """
     durability: str = "durable"
     """durable: success means synced to disk; written: success means handed to the kernel."""
     drain_timeout: float = 10.0
@@ -323,6 +327,8 @@ class AcceptorSettings:
     """A directory for this acceptor alone, which it removes when it exits."""
     acceptors: int = 1
     """The number of acceptors of the gateway, which share its limits."""
+    balancers: tuple[str, ...] = ()
+    """Networks of balancers that send a PROXY protocol header."""
     association: AssociationSettings = field(default_factory=AssociationSettings)
     limits: LimitsSettings = field(default_factory=LimitsSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)

@@ -12,6 +12,8 @@ _SEALED = re.compile(
     rb"-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED", re.MULTILINE
 )
 
+NOT_TLS = "the other side does not speak TLS"
+
 _FAILED = {
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": (
         "the peer has shown no certificate, and tls.ca demands one of that authority: install one "
@@ -27,10 +29,10 @@ _FAILED = {
         "the peer found no common cipher suite, or demands a certificate: see the peer's settings"
     ),
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the peer demands a certificate, and none was shown to it",
-    "WRONG_VERSION_NUMBER": "the other side does not speak TLS",
+    "WRONG_VERSION_NUMBER": NOT_TLS,
     "HTTP_REQUEST": "the other side speaks HTTP",
-    "RECORD_LAYER_FAILURE": "the other side does not speak TLS",
-    "PACKET_LENGTH_TOO_LONG": "the other side does not speak TLS",
+    "RECORD_LAYER_FAILURE": NOT_TLS,
+    "PACKET_LENGTH_TOO_LONG": NOT_TLS,
     "TLSV1_ALERT_UNKNOWN_CA": (
         "the peer does not know the authority of our certificate: give it that authority's"
     ),

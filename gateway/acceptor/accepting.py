@@ -14,11 +14,13 @@ import asyncio
 import errno
 import logging
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from gateway.acceptor.balancers import Balancers
+from gateway.acceptor.proxy_header import ProxyHeaderError
 from gateway.acceptor.waiting import WaitingConnections
 from gateway.memory import give_back_memory
-from gateway.tls_words import explain_handshake
+from gateway.tls_words import NOT_TLS, explain_handshake
 
 if TYPE_CHECKING:
     import socket
@@ -45,6 +47,8 @@ MANY_HANDSHAKES = 32
 
 RETRY = 0.25
 """Seconds after which a stopped loop tries again."""
+
+_PERHAPS_A_BALANCER = "; a balancer that sends a PROXY protocol header must be in gateway.balancers"
 
 _OF_THE_CONNECTION = frozenset(
     {
@@ -75,36 +79,46 @@ class _AfterHandshake(asyncio.Protocol):
 class AcceptLoop:
     """Accepts the connections of a listening socket and makes a protocol for each.
 
-    `handshake_timeout`: seconds for a TLS handshake. `origin` returns the address to count a peer's
-    by, when there are too many handshakes.
+    `protocol_factory` is called with address and port of the peer if a balancer named them, else
+    with None. `origin` returns the address to count a peer's by, when there are too many
+    handshakes.
     """
 
     def __init__(
         self,
         listener: socket.socket,
-        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        protocol_factory: Callable[[tuple[str, int] | None], asyncio.BaseProtocol],
         *,
-        tls: ssl.SSLContext | None = None,
-        handshake_timeout: float | None = None,
         origin: Callable[[str], str] = str,
         max_handshakes: int = MAX_HANDSHAKES,
     ) -> None:
         self._listener = listener
         self._protocol_factory = protocol_factory
-        self.use(tls, handshake_timeout)
+        self.use(None)
         self._origin = origin
         self._loop = asyncio.get_running_loop()
         self._newcomers = WaitingConnections(NEWCOMERS, "new connections")
         self._opens: asyncio.Handle | None = None
         self._opening: set[asyncio.Task[None]] = set()
         self._handshakes = WaitingConnections(max_handshakes, "TLS handshakes")
+        self._headers = WaitingConnections(NEWCOMERS, "connections without a PROXY protocol header")
         self._had_many = False
         self._retry: asyncio.Handle | None = None
         self._is_short = False
 
-    def use(self, tls: ssl.SSLContext | None, handshake_timeout: float | None) -> None:
-        """Open connections with this TLS context from now on, or without TLS."""
+    def use(
+        self,
+        tls: ssl.SSLContext | None,
+        handshake_timeout: float | None = None,
+        balancers: Balancers | None = None,
+    ) -> None:
+        """Open connections with this TLS context from now on, or without TLS.
+
+        `handshake_timeout` is in seconds. The connections of `balancers` begin with a header of the
+        PROXY protocol, in front of TLS.
+        """
         self._tls = tls
+        self._balancers = balancers or Balancers()
         self._handshake_timeout = handshake_timeout if tls is not None else None
 
     def start(self) -> None:
@@ -186,12 +200,20 @@ class AcceptLoop:
         task = self._loop.create_task(self._connect(connection, peer))
         self._opening.add(task)
         task.add_done_callback(partial(self._opened, connection))
+        if self._balancers.include(peer):
+            self._headers.add(task, self._origin(peer), task.cancel)
+        else:
+            self._begin_handshake(task, peer)
+
+    def _begin_handshake(self, task: asyncio.Task[None], peer: str) -> None:
+        """Count a handshake that is about to begin."""
         if self._tls is not None:
             self._handshakes.add(task, self._origin(peer), task.cancel)
             self._had_many = self._had_many or len(self._handshakes) > MANY_HANDSHAKES
 
     def _opened(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
         self._opening.discard(task)
+        self._headers.remove(task)
         self._handshakes.remove(task)
         if self._had_many and not self._handshakes:
             self._had_many = False
@@ -200,7 +222,25 @@ class AcceptLoop:
             connection.close()
 
     async def _connect(self, connection: socket.socket, peer: str) -> None:
-        make = self._protocol_factory
+        source = None
+        if self._balancers.include(peer):
+            try:
+                source = await self._balancers.source(connection)
+            except (ProxyHeaderError, OSError) as error:  # OSError: the connection is gone
+                if isinstance(error, ProxyHeaderError):
+                    log.warning("peer=%s is in gateway.balancers, and refused: %s", peer, error)
+                connection.close()
+                self.connection_closed()
+                return
+            task = cast("asyncio.Task[None]", asyncio.current_task())
+            self._headers.remove(task)
+            peer = source[0] if source else peer
+            self._begin_handshake(task, peer)
+        await self._hand_over(connection, peer, partial(self._protocol_factory, source))
+
+    async def _hand_over(
+        self, connection: socket.socket, peer: str, make: Callable[[], asyncio.BaseProtocol]
+    ) -> None:
         try:
             await self._loop.connect_accepted_socket(
                 make if self._tls is None else partial(_AfterHandshake, make),
@@ -209,5 +249,7 @@ class AcceptLoop:
                 ssl_handshake_timeout=self._handshake_timeout,
             )
         except OSError as error:
-            log.warning("peer=%s TLS handshake failed: %s", peer, explain_handshake(error))
+            text = explain_handshake(error)
+            hint = _PERHAPS_A_BALANCER if text.startswith(NOT_TLS) else ""
+            log.warning("peer=%s TLS handshake failed: %s%s", peer, text, hint)
             self.connection_closed()

@@ -185,7 +185,10 @@ class AcceptorAssociation:
         return decide(self, context, begun)
 
     def association_ended(self, error: AssociationError) -> None:
-        if isinstance(error, Rejected):
+        is_balancer = not self.holder.address
+        if is_balancer and self.shared.health_checks.is_routine(self.engine):
+            self.engine.counts.log_level = logging.DEBUG
+        elif isinstance(error, Rejected):
             rejection = error.rejection
             log.warning(
                 "association=%s A-ASSOCIATE-RJ (%d,%d,%d): %s",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.acceptor.accepting import AcceptLoop
 from gateway.acceptor.acceptor_association import AcceptorAssociation
 from gateway.acceptor.association_commands import AssociationCommands
+from gateway.acceptor.balancers import Balancers
 from gateway.acceptor.measuring import Measuring
 from gateway.acceptor.shared import Shared
 from gateway.acceptor.waiting import WaitingConnections
@@ -80,11 +81,9 @@ class Acceptor:
         self._accepting = AcceptLoop(
             listener,
             self._connection,
-            tls=load(settings.tls) if settings.tls.certificate else tls,
-            # ARTIM limits the time for the whole A-ASSOCIATE-RQ, which follows the handshake.
-            handshake_timeout=settings.association.artim_timeout,
             origin=lambda address: self._shared.origins.of(address),
         )
+        self._open_with(settings, load(settings.tls) if settings.tls.certificate else tls)
         self._measuring = Measuring(self._shared, self._associations.values)
         self._pending = WaitingConnections(_pending_of(settings), "silent connections")
         self._changed = asyncio.Event()
@@ -117,10 +116,15 @@ class Acceptor:
         def apply() -> None:
             self._shared.adopt(settings)
             self._shared.fabric.configure(settings.expect)
-            self._accepting.use(tls, settings.association.artim_timeout)
+            self._open_with(settings, tls)
             self._pending.limit = _pending_of(settings)
 
         return apply
+
+    def _open_with(self, settings: AcceptorSettings, tls: ssl.SSLContext | None) -> None:
+        # ARTIM limits the time for the whole A-ASSOCIATE-RQ, and also for what precedes it.
+        timeout = settings.association.artim_timeout
+        self._accepting.use(tls, timeout, Balancers(settings.balancers, timeout))
 
     def drain(self, is_drained: bool) -> None:
         """Reject new associations from now on, or accept them again; open ones go on."""
@@ -207,8 +211,11 @@ class Acceptor:
         self._changed.set()
         self._accepting.connection_closed()
 
-    def _connection(self) -> Transport:
-        return AcceptorAssociation(self._shared, self).engine.transport
+    def _connection(self, source: tuple[str, int] | None) -> Transport:
+        transport = AcceptorAssociation(self._shared, self).transport
+        if source is not None:  # a balancer named the peer
+            transport.remote = source
+        return transport
 
     def _engine_of(self, name: str) -> AssociationEngine | None:
         association = self._associations.get(name)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.acceptor.balancers import HealthChecks
 from gateway.acceptor.budget import Budget
 from gateway.acceptor.places import Board, Places
 from gateway.acceptor.policy import policy_of
@@ -52,6 +53,7 @@ class Shared:
         self.metrics = Metrics()
         """What this acceptor measures."""
         self.stages = StageTimes(self.metrics)
+        self.health_checks = HealthChecks(settings.acceptors)
         self.topics: Collection[str] = ()
         """The notification events that somebody watches."""
         self.adopt(settings)
@@ -63,7 +65,7 @@ class Shared:
         self.policy = policy_of(settings, self.fabric)
         self._policies: dict[PolicyRule, Policy] = {}
         self.timeouts = Timeouts.of(settings.association, limits)
-        self.origins = Origins(limits.trusted)
+        self.origins = Origins((*limits.trusted, *settings.balancers))
         self.places.change_limits(settings.association.max_associations, limits)
         self.budget.limit = max(limits.gathered // settings.acceptors, limits.data_set)
         certificate = settings.tls.certificate

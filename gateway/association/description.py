@@ -109,7 +109,8 @@ def _rejected(upper: UpperLayer) -> list[list[Any]]:
 def log_end(engine: AssociationEngine, seconds: float) -> None:
     """Log the end of an association that was established for so many seconds."""
     counts, transport = engine.counts, engine.transport
-    log.info(
+    log.log(
+        counts.log_level,
         "association=%s ended=%s contexts=%d messages=%d instances=%d received=%d sent=%d "
         "statuses=%r seconds=%.3f why=%r",
         *(engine.name, engine.state, len(engine.upper.accepted_contexts)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 
 from gateway.dimse.command_elements import CommandField
@@ -20,6 +21,8 @@ class MessageCounts:
         """Requests of the peer."""
         self.invoked: Counts = Counter()
         """Requests of this side."""
+        self.log_level = logging.INFO
+        """The level of that line."""
 
     @property
     def messages(self) -> int:

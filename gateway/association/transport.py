@@ -39,8 +39,7 @@ _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 """Absent outside Linux: there the peer's Nagle algorithm may wait for a delayed acknowledgement."""
 
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES = 30, 10, 3
-"""Seconds of silence until TCP asks whether the peer is there, between questions, and their number.
-"""
+"""Seconds of silence until TCP asks for the peer, between two questions, and their number."""
 
 
 class TransportUser(Protocol):
@@ -99,7 +98,7 @@ class Transport(asyncio.BufferedProtocol):
         self.received = self.sent = 0
         """Bytes that passed, of PDUs."""
         self.local: tuple[str, int] = ("", 0)
-        self.remote: tuple[str, int] = ("", 0)
+        self.remote: tuple[str, int] = ("", 0)  # kept, if a balancer named it
         self._user = user
         self.send_timeout = send_timeout
         self._full_duplex = full_duplex
@@ -129,7 +128,8 @@ class Transport(asyncio.BufferedProtocol):
         self._socket = transport.get_extra_info("socket")
         if self._socket is not None and transport.get_extra_info("sslcontext") is None:
             self._fd = self._socket.fileno()
-        self.remote = _address(transport.get_extra_info("peername"))
+        if not self.remote[0]:
+            self.remote = _address(transport.get_extra_info("peername"))
         self.local = _address(transport.get_extra_info("sockname"))
         if self._socket is not None and self._socket.family != socket.AF_UNIX:
             _set_options(self._socket, self.send_timeout)

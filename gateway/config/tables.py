@@ -57,6 +57,7 @@ RULES: dict[type, dict[str, rules.Rule]] = {
             lambda text: bool(text) and "\0" not in text, "the path of a directory"
         ),
         "acceptors": rules.whole_or(settings.AUTO, 1, settings.MOST_ACCEPTORS),
+        "balancers": rules.texts(rules.is_network, "a list of networks, such as 10.0.0.5/32"),
         "durability": rules.one_of("durable", "written"),
         "drain_timeout": rules.seconds(0),
         "hang_timeout": rules.seconds(0),

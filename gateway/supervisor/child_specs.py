@@ -115,6 +115,7 @@ def acceptors(
             durable=is_durable(settings),
             tls=_tls(settings.tls),
             acceptors=number,
+            balancers=settings.gateway.balancers,
             association=settings.association,
             limits=settings.limits,
             policy=settings.policy,

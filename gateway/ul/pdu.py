@@ -348,6 +348,13 @@ def pdu_name(kind: int) -> str:
     return _NAMES_AND_DECODERS[kind][0] if kind in _NAMES_AND_DECODERS else f"PDU {kind:02X}H"
 
 
+_FOREIGN = {
+    PDU_HEADER.unpack(begin): "a PROXY protocol header from a peer that gateway.balancers lacks"
+    for begin in (b"PROXY ", b"\r\n\r\n\0\r")
+}
+"""What other protocols begin with, as type and length of a PDU."""
+
+
 def check_header(kind: int, length: int, max_pdu: int = 0) -> None:
     """Check the six bytes of a header, before any of the body is stored.
 
@@ -362,9 +369,8 @@ def check_header(kind: int, length: int, max_pdu: int = 0) -> None:
     elif kind in _NAMES_AND_DECODERS:
         good = length == 4
     else:
-        raise RemoteProtocolError(
-            f"PDU type {kind:02X}H", source=2, reason=encoding.UNRECOGNIZED_PDU
-        )
+        text = _FOREIGN.get((kind, length), f"PDU type {kind:02X}H")
+        raise RemoteProtocolError(text, source=2, reason=encoding.UNRECOGNIZED_PDU)
     if not good:
         raise encoding.invalid(f"{pdu_name(kind)} of length {length}")
 

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ import trustme
 
 from gateway.acceptor import accepting
 from gateway.acceptor.accepting import OPENS_A_TURN, AcceptLoop
+from gateway.acceptor.balancers import Balancers
 from tests.patience import WALL
 
 if TYPE_CHECKING:
@@ -22,12 +24,16 @@ if TYPE_CHECKING:
 
 
 class Protocol(asyncio.Protocol):
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, source: tuple[str, int] | None) -> None:
         self.world = world
         world.protocols += 1
+        world.sources.append(source)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.world.made.append(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.world.received += data
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.world.lost += 1
@@ -69,9 +75,13 @@ class World:
     def __init__(self, **how: Any) -> None:
         self.listener = Listener()
         self.made: list[asyncio.BaseTransport] = []
+        self.received = b""
+        self.sources: list[tuple[str, int] | None] = []
         self.lost = self.protocols = 0
         self.peers: list[socket.socket] = []
-        self.loop = AcceptLoop(self.listener, lambda: Protocol(self), **how)
+        used = {key: how.pop(key, None) for key in ("tls", "handshake_timeout", "balancers")}
+        self.loop = AcceptLoop(self.listener, lambda source: Protocol(self, source), **how)
+        self.loop.use(**used)
         self.loop.start()
 
     def connect(self) -> socket.socket:
@@ -295,3 +305,104 @@ def test_one_handshake_too_many_closes_the_one_that_began_first(
         ]
 
     run(test, tls=tls, max_handshakes=2)
+
+
+# balancers
+
+
+HEADER = b"PROXY TCP4 192.0.2.7 192.0.2.1 50000 104\r\n"
+HERE = Balancers(("127.0.0.1/32",))
+
+
+@pytest.mark.parametrize("size", [1, 5, 1000])
+def test_a_balancer_names_the_peer_and_what_follows_is_left(size: int) -> None:
+    async def test(world: World) -> None:
+        peer = world.connect()
+        for start in range(0, len(HEADER), size):
+            peer.sendall(HEADER[start : start + size])
+            await turns(3)
+        peer.sendall(b"follows")
+        await until(lambda: world.received == b"follows")
+        assert world.sources == [("192.0.2.7", 50_000)]
+
+    run(test, balancers=HERE)
+
+
+def test_a_header_stands_in_front_of_the_tls_handshake(
+    tls: ssl.SSLContext, authority: trustme.CA
+) -> None:
+    async def test(world: World) -> None:
+        client = ssl.create_default_context()
+        authority.configure_trust(client)
+        peer = world.connect()
+        peer.sendall(HEADER)
+        peer.setblocking(False)
+        _, writer = await asyncio.open_connection(
+            sock=peer, ssl=client, server_hostname="127.0.0.1"
+        )
+        await until(lambda: len(world.made) == 1)
+        assert world.made[0].get_extra_info("sslcontext") is tls
+        assert world.sources == [("192.0.2.7", 50_000)]
+        writer.transport.abort()
+        await until(lambda: world.lost == 1)
+
+    run(test, tls=tls, balancers=HERE)
+
+
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        (b"\1\0\0\0\0\x44", "it does not begin with a PROXY protocol header"),
+        (HEADER[:-2], "it closed the connection within its PROXY protocol header"),
+    ],
+)
+def test_a_balancer_without_a_header_is_refused_in_one_line(
+    sent: bytes, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(world: World) -> None:
+        peer = world.connect()
+        peer.sendall(sent)
+        peer.shutdown(socket.SHUT_WR)
+        peer.setblocking(False)
+        with suppress(ConnectionResetError):
+            assert await asyncio.get_running_loop().sock_recv(peer, 1) == b""
+        assert lines(caplog) == [f"peer=127.0.0.1 is in gateway.balancers, and refused: {why}"]
+        assert world.protocols == 0
+
+    run(test, balancers=HERE)
+
+
+def test_a_balancer_that_sends_nothing_is_refused_after_a_while(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def test(world: World) -> None:
+        peer = world.connect()
+        peer.setblocking(False)
+        assert await asyncio.get_running_loop().sock_recv(peer, 1) == b""
+        (line,) = lines(caplog)
+        assert line.endswith("it sends no PROXY protocol header")
+
+    run(test, balancers=Balancers(("127.0.0.0/8",), timeout=0.01))
+
+
+def test_a_balancer_that_only_connects_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(world: World) -> None:
+        world.connect().close()
+        await until(lambda: world.listener.calls > 0)
+        await turns(20)
+        assert lines(caplog) == []
+
+    run(test, balancers=HERE)
+
+
+@pytest.mark.parametrize("sent", [HEADER, b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12)])
+def test_a_header_of_another_in_front_of_tls_is_explained(
+    tls: ssl.SSLContext, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(world: World) -> None:
+        world.connect().sendall(sent)
+        await until(lambda: lines(caplog) != [])
+        (line,) = lines(caplog)
+        assert "a balancer that sends a PROXY protocol header must be in gateway.balancers" in line
+
+    run(test, tls=tls, balancers=Balancers(("192.0.2.0/24",)))

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
 import subprocess
-from contextlib import suppress
 from io import BytesIO
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -21,13 +17,12 @@ from tests.conftest import PEERS_REQUIRED
 from tests.interop.test_archive import answered
 from tests.patience import WALL
 from tests.peers import instances, procfs, wire
+from tests.peers.balancer import LISTED, SHIPPED, balancer, configuration, free_port, program
 from tests.peers.process import run_cli
-from tests.peers.raw import echo_ok
 from tests.peers.sender import store_all
 from workers.archive.fetching import fetch_identifier
 
 FIND = KEYWORDS["StudyRootQueryRetrieveInformationModelFind"]
-BALANCER = Path(__file__).parents[2] / "deploy" / "haproxy.cfg"
 GET = KEYWORDS["StudyRootQueryRetrieveInformationModelGet"]
 
 
@@ -116,15 +111,9 @@ def test_each_gives_back_what_the_other_one_has(postgres_schema, start_gateway):
     gateways["ONE"].program.err.wait_for("the file cannot be fetched: TWO at 127.0.0.1:")
 
 
-def answers(address: tuple[str, int]) -> bool:
-    with suppress(ConnectionError):
-        return echo_ok(address)
-    return False
-
-
 @pytest.fixture
 def haproxy() -> str:
-    found = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+    found = program()
     if found is None:
         if PEERS_REQUIRED:
             pytest.fail(
@@ -135,7 +124,7 @@ def haproxy() -> str:
 
 
 def test_the_configuration_of_the_balancer_is_valid(haproxy, tmp_path):
-    text = BALANCER.read_text()
+    text = SHIPPED.read_text()
     for number in (1, 2):  # names that are known where it is used
         text = text.replace(f"gateway{number}:11112", f"192.0.2.{number}:11112")
     (tmp_path / "haproxy.cfg").write_text(text)
@@ -148,31 +137,19 @@ def test_the_configuration_of_the_balancer_is_valid(haproxy, tmp_path):
 def test_each_retrieval_through_a_balancer_succeeds(
     postgres_schema, start_gateway, haproxy, tmp_path
 ):
-    config = f'[archive]\ndsn = "{postgres_schema}"\n'
+    config = f'{LISTED}[archive]\ndsn = "{postgres_schema}"\n'
     gateways = [start_gateway(config, "--ae-title", title) for title in ("ONE", "TWO")]
     one = instances.make()
     assert store_all(gateways[0].address, [one]).failed == {}
     get_when_alive(gateways[1], one)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    text = BALANCER.read_text().replace(":11112\n    default", f"127.0.0.1:{port}\n    default")
-    text = text.replace("check port 11181 inter 2s fall 2 rise 2", "").replace(
-        "leastconn", "roundrobin"
-    )
-    for number, gateway in enumerate(gateways, 1):
-        text = text.replace(f"gateway{number}:11112", f"127.0.0.1:{gateway.address[1]}")
-    (tmp_path / "haproxy.cfg").write_text(text)
-    balancer = subprocess.Popen([haproxy, "-db", "-f", tmp_path / "haproxy.cfg"])
-    try:
+    port = free_port()
+    text = configuration(port, [gateway.address for gateway in gateways])
+    with balancer(tmp_path, text, port):
         behind = SimpleNamespace(address=("127.0.0.1", port))
-        procfs.until(lambda: answers(behind.address), what="the balancer")
         for _ in range(4):
             status, got, _ = get(behind, one)
             assert (status, len(got)) == (0x0000, 1)
             assert found(behind, one) == "ANY-SCP"
-    finally:
-        balancer.terminate()
-        balancer.wait(WALL)
 
 
 def test_a_database_that_is_not_there(start_gateway, tmp_path):
