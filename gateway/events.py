@@ -175,6 +175,11 @@ EVT_PATIENT_MISMATCH = NotificationEvent(
     "Study under several Patient IDs was stored, refused or retrieved",
     ("outcome", "study_instance_uid", "patient_ids"),
 )
+EVT_PROCEDURE_STEP = NotificationEvent(
+    "EVT_PROCEDURE_STEP",
+    "Performed procedure step created or changed at the mpps worker",
+    ("sop_instance_uid", "state", "study_instance_uids", "series_instance_uids"),
+)
 _MEMBER = ("worker", "generation", "member", "events", "sop_classes", "sends")
 EVT_WORKER_UP = NotificationEvent("EVT_WORKER_UP", "Worker registered", _MEMBER)
 EVT_WORKER_LOST = NotificationEvent("EVT_WORKER_LOST", "Worker died", _MEMBER)

@@ -15,9 +15,10 @@ from gateway.sdk import ConfigError, Worker, evt, status_with_comment
 from gateway.settings import CommitmentSettings
 from gateway.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 from workers.archive.indexed_worker import IndexedWorker
+from workers.archive.peer_shares import TooMany, limits
 from workers.commitment.delivery import Delivery, NotReached
 from workers.commitment.report import CommittableInstances, InvalidRequest, transaction_of
-from workers.commitment.transactions import TooMany, TransactionFolder, limits
+from workers.commitment.transactions import TransactionFolder
 
 if TYPE_CHECKING:
     from gateway.sdk import Event
@@ -49,7 +50,7 @@ class Committer(IndexedWorker):
         self._table = _settings(context.options)
         holder = settings.holder_of_files
         archive = CommittableInstances(context.data_dir, self.index, holder, shared=settings.shared)
-        bounds = limits(self._table.most_open, self._table.most_bytes)
+        bounds = limits(self._table.most_open, "transactions", self._table.most_bytes)
         self._folder = TransactionFolder(context.data_dir, durable=context.durable, limits=bounds)
         self._delivery = Delivery(
             self._folder, archive.report, _on, _to, self._table.keep_for, changed=self._show

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.sdk import GatewayError
-from workers.commitment.transactions import address_of, is_of
+from workers.archive.peer_shares import address_of, is_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,6 @@ known from the names and sizes alone.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import logging
 import os
@@ -22,12 +21,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from gateway.sdk import GatewayError
 from workers.archive.file_system import sync_folder, write_new
+from workers.archive.peer_shares import check_share, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from workers.archive.peer_shares import Limit
 
 FOLDER = "commitment"
 """The folder of the transactions, in the data directory."""
@@ -57,52 +58,8 @@ class Transaction:
     @property
     def name(self) -> str:
         """The name of its file: the same for the same transaction of the same peer."""
-        parts = _digest(self.address), _digest(self.peer), _digest(self.transaction_uid)
+        parts = digest(self.address), digest(self.peer), digest(self.transaction_uid)
         return f"{'-'.join(parts)}.json"
-
-
-def address_of(name: str) -> str:
-    """Return the digest of the address whose transaction a file has."""
-    return name.partition("-")[0]
-
-
-def is_of(name: str, peer: str) -> bool:
-    """Return whether a file has a transaction of this AE title."""
-    return name.split("-")[1:2] == [_digest(peer)]
-
-
-def _digest(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
-
-
-class TooMany(GatewayError):  # noqa: N818 - a state of the folder
-    """A peer has as much open as it may have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """How much may be open in all, of which no peer gets so much that others get nothing.
-
-    An address may hold as much as is left for the others, and an AE title as much as is left of
-    that for the other titles of its address. So one alone gets a third of the whole, and whoever
-    comes later still gets a part, without a number of peers that somebody would have to configure.
-    """
-
-    most: int
-    unit: str
-    count: Callable[[list[int]], int]
-    """Returns what files of these sizes count."""
-
-    def admits(self, new: int, total: int, of_address: int, of_peer: int) -> bool:
-        """Return whether one may be added to what is open."""
-        for_others = self.most - total - new
-        for_other_titles = for_others - of_address - new
-        return of_address + new <= for_others and of_peer + new <= for_other_titles
-
-
-def limits(transactions: int, size: int) -> tuple[Limit, ...]:
-    """Return the limits of a number of transactions, and of their bytes on disk."""
-    return Limit(transactions, "transactions", len), Limit(size, "bytes", sum)
 
 
 class TransactionFolder:
@@ -132,7 +89,7 @@ class TransactionFolder:
         target = self._path / transaction.name
         draft = target.with_suffix(f".{secrets.token_hex(8)}.part")
         with self._adding:
-            self._check(transaction.name, len(data))
+            check_share(self._path, transaction.name, len(data), self._limits)
             try:
                 write_new(draft, data, sync=self._durable)
                 draft.replace(target)
@@ -142,28 +99,6 @@ class TransactionFolder:
                 raise
         if self._durable:
             sync_folder(self._path)
-
-    def _check(self, name: str, size: int) -> None:
-        """Raise TooMany if a file of this name and size is more than the share of the peer."""
-        sizes = self._sizes()
-        sizes.pop(name, None)
-        address, peer, _ = name.split("-")
-        of_address = [of for one, of in sizes.items() if one.startswith(f"{address}-")]
-        of_peer = [of for one, of in sizes.items() if one.startswith(f"{address}-{peer}-")]
-        for limit in self._limits:
-            count = limit.count
-            held = tuple(count(some) for some in (list(sizes.values()), of_address, of_peer))
-            if not limit.admits(count([size]), *held):
-                raise TooMany(f"the peer has {held[2]} {limit.unit} open, its address {held[1]}")
-
-    def _sizes(self) -> dict[str, int]:
-        found = {}
-        with os.scandir(self._path) as entries:
-            for entry in entries:
-                if entry.name.endswith(".json"):
-                    with suppress(FileNotFoundError):  # it was delivered meanwhile
-                        found[entry.name] = entry.stat().st_size
-        return found
 
     def read(self, name: str) -> Transaction | None:
         """Return a transaction; None if it is not open any more, or its file is not readable."""

@@ -14,24 +14,20 @@ from pydicom.dataset import Dataset
 from gateway.sdk import testing
 from tests.patience import WALL
 from workers.archive import file_system
+from workers.archive.peer_shares import TooMany, address_of, is_of, limits
 from workers.commitment import commitment_worker, transactions
 from workers.commitment.delivery import Delivery
 from workers.commitment.report import ALL_COMMITTED, Report
-from workers.commitment.transactions import (
-    TooMany,
-    Transaction,
-    TransactionFolder,
-    address_of,
-    is_of,
-    limits,
-)
+from workers.commitment.transactions import Transaction, TransactionFolder
 
 ASKED = Transaction("1.2.3", "CT1", "GATEWAY", 1000.0, (("1.2.4", "1.2.5"),), "10.0.0.1")
 MANY, PLENTY = 1_000_000, 1 << 40
 
 
 def folder(tmp_path, transactions: int = MANY, size: int = PLENTY) -> TransactionFolder:
-    return TransactionFolder(tmp_path, durable=False, limits=limits(transactions, size))
+    return TransactionFolder(
+        tmp_path, durable=False, limits=limits(transactions, "transactions", size)
+    )
 
 
 def fill(into: TransactionFolder, **peer: str) -> int:

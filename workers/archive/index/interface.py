@@ -16,6 +16,7 @@ from gateway.sdk import ConfigError
 from workers.archive.index import holds, rebuild, updates
 from workers.archive.index.assigning import assign
 from workers.archive.index.grouping import Execute, Group, Work, nothing
+from workers.archive.index.notes import add_note, add_note_once
 from workers.archive.index.placing import above_of
 from workers.archive.index.reader import IndexReader
 from workers.archive.index.schema import MIGRATIONS, POSTGRES, RETIRED
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from workers.archive.assignments import Assignment
     from workers.archive.attributes import Level
     from workers.archive.index.insertion import NewInstance
+    from workers.archive.index.notes import StudyNote
     from workers.archive.index.records import AddResult, IndexEntry, SharingGateway, Texts
 
 T = TypeVar("T")
@@ -223,6 +225,21 @@ class Index(IndexReader):
     def note_buckets(self, holder: str, buckets: Mapping[str, int]) -> None:
         """Note that buckets agree with the index, with their times of change in nanoseconds."""
         self._write(lambda execute: updates.note_buckets(execute, holder, buckets))
+
+    def note(self, note: StudyNote) -> None:
+        """Add a line about a study to the journal."""
+        self._write(lambda execute: add_note(execute, note))
+
+    def note_once(self, note: StudyNote, after: int) -> bool:
+        """Add a line about a study, unless there is the same after number `after` of the journal.
+
+        Returns whether it was added. Of several processes that do this, one adds it.
+        """
+        studies = [note.study_instance_uid]
+        return self._write(
+            lambda execute: add_note_once(execute, note, after),
+            lambda execute: self._lock_studies(execute, studies),
+        )
 
     def assign(self, assignment: Assignment) -> int:
         """Move a study to the patient of an assignment; return the number of its instances."""

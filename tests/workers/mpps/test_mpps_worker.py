@@ -1,0 +1,234 @@
+"""The states of a step, what is kept of it, and who is told."""
+
+from __future__ import annotations
+
+import errno
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.sdk import ConfigError, testing
+from gateway.sop_class import (
+    ModalityPerformedProcedureStep,
+    ModalityPerformedProcedureStepNotification,
+    ModalityPerformedProcedureStepRetrieve,
+)
+from tests.workers.mpps.steps import creation, end, item, series
+from workers.archive import procedure_steps
+from workers.archive.index import IndexFailure
+from workers.archive.procedure_steps import StepFolder
+from workers.mpps.mpps_worker import performer, worker
+from workers.mpps.step_notices import StepNotices
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+UID = "1.2.3.99"
+
+
+def create(attributes: Dataset | None = None, uid: str | None = UID, **peer):
+    return testing.n_create(
+        worker, attributes or creation(), ModalityPerformedProcedureStep, uid, **peer
+    )
+
+
+def change(modifications: Dataset, uid: str = UID, **peer):
+    return testing.n_set(worker, modifications, ModalityPerformedProcedureStep, uid, **peer)
+
+
+def get(*tags: int, uid: str = UID):
+    return testing.n_get(worker, tags, ModalityPerformedProcedureStepRetrieve, uid)
+
+
+@pytest.fixture
+def running(tmp_path):
+    with testing.started(worker, tmp_path):
+        yield tmp_path
+
+
+def again(**given):
+    """A request that is given to the worker for the second time."""
+    requestor = SimpleNamespace(ae_title="SCU", address="127.0.0.1")
+    return SimpleNamespace(
+        request=SimpleNamespace(AffectedSOPInstanceUID=UID, RequestedSOPInstanceUID=UID),
+        assoc=SimpleNamespace(requestor=requestor),
+        assoc_name="1",
+        attempt=2,
+        publish=lambda *_: None,
+        **given,
+    )
+
+
+def kinds() -> list[tuple[str, str, str]]:
+    return [
+        (one.kind, one.study_instance_uid, one.entry.sop_instance_uid)
+        for one in performer.index.journal()
+    ]
+
+
+def test_a_step_goes_from_in_progress_to_completed_and_no_further(running):
+    assert create()[0] == 0x0000
+    assert change(item(PerformedProcedureStepDescription="HEAD"))[0] == 0x0000
+    assert change(end("COMPLETED", series("1.2.3.1", "1.2.3.1.1")))[0] == 0x0000
+    for later in (item(PerformedProcedureStepStatus="IN PROGRESS"), end("DISCONTINUED"), end()):
+        assert change(later)[0] == 0x0110
+    step = StepFolder(running).find(UID)
+    assert (step.state, step.studies) == ("COMPLETED", ["1.2.3"])
+    assert step.instances == {"1.2.3.1": ["1.2.3.1.1"]}
+    assert step.data_set().PerformedProcedureStepDescription == "HEAD"
+    assert kinds() == [
+        ("step_in_progress", "1.2.3", UID),
+        ("step_completed", "1.2.3", UID),
+    ]
+
+
+def test_the_last_refusal_has_the_error_id_of_the_standard(running):
+    create()
+    change(end("DISCONTINUED"))
+    answer, _ = performer.change(again(modification_list=end("COMPLETED", series("1.2.3.7"))))
+    assert (answer.Status, answer.ErrorID) == (0x0110, 0xA710)
+    assert answer.ErrorComment == "Performed Procedure Step Object may no longer be updated"
+
+
+def test_what_is_wrong_has_its_status(running):
+    assert create(uid=None)[0] == 0x0120
+    assert create(creation(PerformedProcedureStepStatus="COMPLETED"))[0] == 0x0106
+    assert change(end())[0] == 0x0112
+    assert get()[0] == 0x0112
+    assert create()[0] == 0x0000
+    assert create()[0] == 0x0111
+    assert create(address="10.0.0.66")[0] == 0x0111
+    assert change(item(PerformedProcedureStepStatus="COMPLETED"))[0] == 0x0121
+    assert change(item(PatientID="OTHER"))[0] == 0x0106
+    assert change(item(AdmissionID="1"))[0] == 0x0106
+    assert change(item(CommentsOnThePerformedProcedureStep="x"))[0] == 0x0105
+    assert StepFolder(running).find(UID).state == "IN PROGRESS"
+
+
+def test_a_value_that_is_none_is_refused_and_nothing_is_logged_of_it(running, caplog):
+    step = creation()
+    step.add_new(0x00101030, "DS", "12")
+    step[0x00101030]._value = b"SECRET"
+    assert create(step)[0] in (0x0106, 0x0110)
+    assert "SECRET" not in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_get_returns_what_is_asked_for(running):
+    create(creation(PatientName="DÖE^JANE", SpecificCharacterSet="ISO_IR 100"))
+    status, found = get(0x00100020, 0x00400252)
+    assert status == 0x0000
+    assert (found.PatientID, found.PerformedProcedureStepStatus) == ("P1", "IN PROGRESS")
+    status, found = get(0x00100020, 0x00380010)
+    assert (status, found.PatientID, "AdmissionID" in found) == (0x0001, "P1", False)
+    status, found = get()
+    assert (status, found.Modality, str(found.PatientName)) == (0x0000, "CT", "DÖE^JANE")
+    assert found.SpecificCharacterSet == "ISO_IR 192"
+
+
+def test_character_sets_of_creation_and_change_are_joined(running):
+    create(creation(PatientName="DÖE^JANE", SpecificCharacterSet="ISO_IR 100"))
+    given = item(SpecificCharacterSet="ISO_IR 144", PerformedProcedureStepDescription="Голова")
+    assert change(given)[0] == 0x0000
+    _, found = get()
+    assert str(found.PatientName) == "DÖE^JANE"
+    assert found.PerformedProcedureStepDescription == "Голова"
+
+
+def test_a_request_that_comes_again_after_a_death_is_answered_alike(running):
+    assert create()[0] == 0x0000
+    assert performer.create(again(attribute_list=creation()))[0] == 0x0000
+    assert performer.create(again(attribute_list=creation(PatientID="P2")))[0].Status == 0x0111
+    assert change(end())[0] == 0x0000
+    assert performer.change(again(modification_list=end()))[0] == 0x0000
+    assert performer.change(again(modification_list=end("DISCONTINUED")))[0].Status == 0x0110
+
+
+def test_one_peer_cannot_fill_the_folder(tmp_path):
+    with testing.started(worker, tmp_path, most_steps=9):
+        codes = [create(uid=f"1.2.3.{number}")[0] for number in range(5)]
+        assert codes == [0x0000] * 3 + [0x0213] * 2
+        assert create(uid="1.2.3.77", address="10.0.0.2")[0] == 0x0000
+        assert change(end(), uid="1.2.3.0")[0] == 0x0000, "what is there may change"
+
+
+def test_a_full_disk_is_told(running, monkeypatch, caplog):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(procedure_steps, "write_new", full)
+    assert create()[0] == 0x0213
+    assert "No space left on device" in caplog.text
+    assert StepFolder(running).steps() == []
+
+
+def test_what_the_journal_did_not_get_it_gets_at_the_next_start(tmp_path, monkeypatch):
+    with testing.started(worker, tmp_path):
+        create()
+
+        def fail(note):
+            raise IndexFailure("planted")
+
+        monkeypatch.setattr(performer.index, "note", fail)
+        assert change(end())[0] == 0x0000
+        assert [kind for kind, *_ in kinds()] == ["step_in_progress"]
+    with testing.started(worker, tmp_path):
+        assert [kind for kind, *_ in kinds()] == ["step_in_progress", "step_completed"]
+    with testing.started(worker, tmp_path):
+        assert len(kinds()) == 2
+
+
+def test_old_steps_go(tmp_path):
+    with testing.started(worker, tmp_path):
+        create()
+    with testing.started(worker, tmp_path, keep_for=0):
+        assert get()[0] == 0x0112
+
+
+def test_watchers_are_told(running):
+    peer = testing.Peer()
+    create(peer=peer)
+    change(end("COMPLETED", series("1.2.3.1", "1.2.3.1.1")), peer=peer)
+    assert [body["state"] for _, body in peer.published] == ["IN PROGRESS", "COMPLETED"]
+    assert peer.published[1][1]["series_instance_uids"] == ["1.2.3.1"]
+
+
+def test_a_wrong_option_is_named(tmp_path):
+    for wrong in ({"lenient": 1}, {"keepfor": 1}, {"most_steps": -1}):
+        with pytest.raises(ConfigError, match="mpps: "), testing.started(worker, tmp_path, **wrong):
+            pass
+
+
+class Listener:
+    """An association with a context for the Notification SOP class."""
+
+    def __init__(self, number: int, told: list, failing: bool = False) -> None:
+        self.id = str(number)
+        self.told, self.failing = told, failing
+        context = SimpleNamespace(abstract_syntax=ModalityPerformedProcedureStepNotification)
+        self.accepted_contexts = [context]
+
+    def send_n_event_report(self, information, event_type, sop_class, uid):
+        assert information is None
+        assert sop_class == ModalityPerformedProcedureStepNotification
+        if self.failing:
+            raise RuntimeError("it is over")
+        self.told.append((self.id, event_type, uid))
+        return item(Status=0), None
+
+
+def test_those_that_asked_get_an_event_report(running, monkeypatch):
+    told: list = []
+    deaf = SimpleNamespace(id="3", accepted_contexts=[])
+    associations = [Listener(1, told, failing=True), Listener(2, told), deaf]
+    notices = StepNotices(lambda: associations)
+    monkeypatch.setattr(performer, "_notices", notices)
+    create()
+    change(item(PerformedProcedureStepDescription="HEAD"))
+    change(end("DISCONTINUED"))
+    deadline = time.monotonic() + 60
+    while len(told) < 3 and time.monotonic() < deadline:
+        notices._pool.submit(int).result()
+    assert sorted(told) == [("2", 1, UID), ("2", 3, UID), ("2", 4, UID)]

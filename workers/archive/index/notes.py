@@ -1,0 +1,53 @@
+"""Lines of the journal that are about a study, not about a file.
+
+Kinds: `complete`, `step_in_progress`, `step_completed`, `step_discontinued`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from workers.archive.index.insertion import NOTE
+from workers.archive.index.records import IndexEntry
+
+if TYPE_CHECKING:
+    from workers.archive.index.grouping import Execute
+
+COMPLETE = "complete"
+
+
+class StudyNote(NamedTuple):
+    """What is noted about a study, or about a series of it."""
+
+    kind: str
+    study_instance_uid: str
+    series_instance_uid: str = ""
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    """Of what the study is noted for: a performed procedure step."""
+    reason: str = ""
+    """In the column `path`, which is free where there is no file."""
+    holder: str = ""
+    """The gateway that notes it."""
+
+
+def add_note(execute: Execute, note: StudyNote) -> None:
+    """Add the line."""
+    entry = IndexEntry(
+        *(note.sop_instance_uid, note.sop_class_uid, "", note.reason, 0, 0, b"", note.holder)
+    )
+    uids = note.study_instance_uid, note.series_instance_uid
+    execute(NOTE, (*entry, note.kind, time.time(), *uids))
+
+
+def add_note_once(execute: Execute, note: StudyNote, after: int) -> bool:
+    """Add the line, unless there is the same after number `after`; return whether it was added."""
+    known = execute(
+        "SELECT 1 FROM journal WHERE seq > ? AND kind = ? AND study_instance_uid = ? "
+        "AND series_instance_uid = ? LIMIT 1",
+        (after, note.kind, note.study_instance_uid, note.series_instance_uid),
+    ).fetchone()
+    if known is None:
+        add_note(execute, note)
+    return known is None
