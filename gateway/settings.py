@@ -15,6 +15,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from gateway.policy_settings import PolicySettings
 from gateway.tls_settings import TlsSettings as TlsSettings
 from gateway.worker_settings import CommitmentSettings as CommitmentSettings
+from gateway.worker_settings import DicomWebSettings as DicomWebSettings
 from gateway.worker_settings import ForwardRoute as ForwardRoute
 from gateway.worker_settings import ForwardSettings as ForwardSettings
 from gateway.worker_settings import RetentionSettings as RetentionSettings
@@ -256,6 +257,7 @@ class Settings:
     commitment: CommitmentSettings = field(default_factory=CommitmentSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     forward: ForwardSettings = field(default_factory=ForwardSettings)
+    dicomweb: DicomWebSettings = field(default_factory=DicomWebSettings)
     workers: dict[str, WorkerTable] = field(
         default_factory=lambda: {name: WorkerTable() for name in STOCK_WORKERS}
     )

@@ -97,3 +97,27 @@ class ForwardSettings:
     """An instance that was not delivered within this time is parked; 0: never for that reason."""
     routes: tuple[ForwardRoute, ...] = ()
     """Written as [[routes]]: which instances are sent, and where to."""
+
+
+@dataclass(frozen=True, slots=True)
+class DicomWebSettings:
+    """The `[dicomweb]` table, for the worker `dicomweb` (PS3.18)."""
+
+    host: str = "127.0.0.1"
+    """Address of the service; beyond loopback it needs a certificate, or `behind_proxy`."""
+    port: int = 11190
+    """Port of the service; 0: any free port."""
+    names: tuple[str, ...] = ()
+    """Further host names in addresses of the service."""
+    certificate: str = ""
+    """PEM file with the service's certificate and its chain; empty: no TLS."""
+    key: str = ""
+    """PEM file with its key; empty: it is in the same file."""
+    behind_proxy: bool = False
+    """A proxy in front of the service does TLS: it may listen beyond loopback without."""
+    token: str = ""
+    """The token that clients send as `Authorization: Bearer`; empty: the one of the page."""
+    ae_title: str = "DICOMWEB"
+    """Calling AE title with which instances that arrive are stored."""
+    longest: int = 4_294_967_296
+    """Longest instance to receive, in bytes."""

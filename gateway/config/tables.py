@@ -163,6 +163,19 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "most_open": rules.whole(3, 1_000_000),
         "most_bytes": rules.whole(1 << 20, _TIB),
     },
+    settings.DicomWebSettings: {
+        "host": rules.text_that(lambda text: bool(text.strip()), "an address or host name"),
+        "port": rules.whole(0, 65_535),
+        "names": rules.texts(lambda text: bool(text.strip()), "a list of host names"),
+        **dict.fromkeys(("certificate", "key"), _FILE),
+        "behind_proxy": rules.FLAG,
+        "token": rules.text_that(
+            lambda text: not text or (len(text) >= 16 and text.isascii() and text.isprintable()),
+            "at least 16 printable characters of ASCII",
+        ),
+        "ae_title": rules.text_that(rules.is_ae_title, rules.AE_TITLE),
+        "longest": rules.whole(1, 1 << 50),
+    },
     settings.RetentionSettings: {
         "max_age": rules.seconds(0, 10_000_000_000),
         "min_free": rules.whole(0, 1 << 60),

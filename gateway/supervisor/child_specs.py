@@ -216,6 +216,7 @@ def _options(table: WorkerTable, target: str, settings: Settings) -> dict[str, A
         "commitment": to_map(settings.commitment),
         "retention": to_map(settings.retention),
         "forward": to_map(settings.forward),
+        "dicomweb": to_map(settings.dicomweb),
         "web": to_map(settings.web),
         **table.options,
     }

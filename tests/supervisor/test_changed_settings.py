@@ -73,5 +73,6 @@ def test_each_setting_is_decided() -> None:
     tables = {one.name for one in fields(Settings)}
     assert tables == {
         *("gateway", "tls", "association", "limits", "policy", "spool", "fabric", "log"),
-        *("archive", "commitment", "forward", "retention", "web", "workers", "destinations"),
+        *("archive", "commitment", "dicomweb", "forward", "retention", "web", "workers"),
+        "destinations",
     }

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse
 
-from workers.web.access import COOKIE
+from workers.http.access import COOKIE
 from workers.web.probes import PATHS
 
 if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from workers.web.access import Access
+    from workers.http.access import Access
 
 _SAFE = frozenset({"GET", "HEAD"})
 HEADERS = (

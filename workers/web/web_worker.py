@@ -6,19 +6,19 @@ import logging
 import threading
 import time
 from functools import partial
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.applications import Starlette
 
 from gateway.collector import Collector
-from gateway.sdk import ConfigError, GatewayError, Worker, evt
+from gateway.sdk import GatewayError, Worker, evt
 from gateway.settings import TlsSettings, WebSettings, from_map
 from gateway.tls import end_of, load, measure_certificate
 from workers.archive.layout import FOLDER as ARCHIVE
 from workers.archive.opening import archive_settings, open_index
+from workers.http.access import Access, check_exposure, is_loopback, joined, token_in
+from workers.http.web_server import WebServer
 from workers.web import probes
-from workers.web.access import Access, token_in
 from workers.web.application import Guarded
 from workers.web.archive_view import ArchiveView
 from workers.web.health import Health
@@ -27,7 +27,6 @@ from workers.web.pages import Pages
 from workers.web.rates import Rates
 from workers.web.senders import Senders
 from workers.web.views import Sources, Views
-from workers.web.web_server import WebServer
 
 if TYPE_CHECKING:
     import ssl
@@ -77,7 +76,7 @@ class Web:
         """Listen and serve; an address that is taken is told in the status, and tried again."""
         context = worker.context
         settings = from_map(WebSettings, context.options.get("web", {}))
-        check(settings)
+        check_exposure("web", settings)
         assert context.run_dir is not None
         self._health = health = Health(context.gateway_status)
         health.start()
@@ -137,7 +136,7 @@ class Web:
         try:
             server = WebServer(listener.app, listener.host, listener.port, listener.tls)
         except OSError as error:
-            text = f"cannot listen at {_join(listener.host, listener.port)}: {error.strerror}"
+            text = f"cannot listen at {joined(listener.host, listener.port)}: {error.strerror}"
             if context.troubles.get(name) != text:
                 context.troubles[name] = text
                 log.error("%s: %s", name, text)  # noqa: TRY400 - a traceback adds nothing
@@ -146,7 +145,7 @@ class Web:
         self._servers.append(server)
         context.troubles.pop(name, None)
         scheme = "https" if listener.tls else "http"
-        context.facts[name] = f"{scheme}://{_join(*server.address)}{listener.path}"
+        context.facts[name] = f"{scheme}://{joined(*server.address)}{listener.path}"
         return True
 
     def stop(self) -> None:
@@ -187,27 +186,6 @@ def open_archive(context: WorkerContext) -> Index:
     if not (context.data_dir / ARCHIVE).exists() and not archive_settings(context.options).dsn:
         raise GatewayError("there is no archive yet")
     return open_index(context.data_dir, archive_settings(context.options), durable=False)
-
-
-def check(settings: WebSettings) -> None:
-    """Raise ConfigError if the page would be readable for others on its way."""
-    if not (is_loopback(settings.host) or settings.certificate or settings.behind_proxy):
-        raise ConfigError(
-            f"web.host = {settings.host!r}: beyond loopback the page needs TLS. Set "
-            f"web.certificate, or web.behind_proxy = true if a proxy in front of it does TLS"
-        )
-
-
-def _join(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether an address or name is this host's own, unreachable for others."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 web = Web()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.web.access import Access, token_in
+from workers.http.access import Access, token_in
 
 LOCAL = "127.0.0.1:11180"
 

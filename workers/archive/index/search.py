@@ -185,9 +185,12 @@ class Statement:
         return given
 
     def _expression(self, one: Computed) -> str:
+        joins = one.joins
+        if self._query.level is not Level.PATIENT:  # then there is no row of the patient
+            joins = joins.replace("patient.id", "study.patient")
         if one.column:
-            return self._dialect.joined(f"c.{one.column}", one.joins)
-        return f"(SELECT COUNT(*) FROM {one.joins})"
+            return self._dialect.joined(f"c.{one.column}", joins)
+        return f"(SELECT COUNT(*) FROM {joins})"
 
     def _conditions(self) -> list[str]:
         found = [self._put(self._table(level), c) for level, c in self._query.conditions]

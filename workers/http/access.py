@@ -1,4 +1,4 @@
-"""Who may look at the page: whoever has its token, from a page of this server.
+"""Who may look: whoever has the token, from a page of this server.
 
 The token is in the address that `dicom-gateway serve` prints. The first request with it gets a
 cookie and is sent on to the address without it, so that it does not stay in histories and logs. A
@@ -16,9 +16,13 @@ import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
+from gateway.sdk import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from gateway.settings import DicomWebSettings, WebSettings
 
 COOKIE = "dicom_gateway_token"
 FILE = "web-token"
@@ -64,7 +68,7 @@ class Access:
         if not self._is_mine(host):
             return (
                 f"{host or 'no host name'!r} is not a name of this server: use its address, "
-                f"or state the name in web.names"
+                f"or state the name in the setting `names`"
             )
         origin = headers.get("origin")
         if origin is not None and _parts(origin).netloc.lower() != host.lower():
@@ -87,6 +91,28 @@ class Access:
             return False
         # An address cannot be made to point elsewhere; beyond loopback every interface is served.
         return address.is_loopback or not self._is_local
+
+
+def check_exposure(table: str, settings: WebSettings | DicomWebSettings) -> None:
+    """Raise ConfigError if what a worker serves would be readable for others on its way."""
+    if not (is_loopback(settings.host) or settings.certificate or settings.behind_proxy):
+        raise ConfigError(
+            f"{table}.host = {settings.host!r}: beyond loopback it needs TLS. Set "
+            f"{table}.certificate, or {table}.behind_proxy = true if a proxy in front does TLS"
+        )
+
+
+def joined(host: str, port: int) -> str:
+    """Return HOST:PORT, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address or name is this host's own, unreachable for others."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _parts(text: str) -> SplitResult:

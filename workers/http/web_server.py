@@ -26,7 +26,7 @@ START_LIMIT = 10.0
 """Seconds within which uvicorn begins to serve."""
 _STOP_LIMIT = 5.0
 
-_log = logging.getLogger("workers.web")
+_log = logging.getLogger("workers.http")
 
 
 class WebServer:

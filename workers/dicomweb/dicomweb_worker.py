@@ -1,0 +1,207 @@
+"""The DICOMweb worker: STOW-RS, QIDO-RS and WADO-RS on the archive (PS3.18).
+
+It is not started until the configuration has a table for it, `[workers.dicomweb]`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.requestor import Address
+from gateway.sdk import ConfigError, GatewayError, Worker
+from gateway.settings import DicomWebSettings, TlsSettings, from_map
+from gateway.tls import client_context, load
+from workers.archive.attributes import Level
+from workers.archive.indexed_worker import IndexedWorker
+from workers.dicomweb import media
+from workers.dicomweb.archive_reader import ArchiveReader
+from workers.dicomweb.guard import HttpError, TokenGuard, error_response
+from workers.dicomweb.json_model import to_xml
+from workers.dicomweb.parts import multipart, parts_of
+from workers.dicomweb.qido import Search
+from workers.dicomweb.stow import FOLDER, OwnGateway, Store, store
+from workers.dicomweb.wado import ArchiveResources
+from workers.http.access import Access, check_exposure, is_loopback, joined, token_in
+from workers.http.web_server import WebServer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+log = logging.getLogger("workers.dicomweb")
+
+worker = Worker("dicomweb", concurrency=2)
+
+ROOT = "/dicom-web"
+"""What the paths of the resources begin with."""
+_STUDY, _SERIES = "/studies/{study}", "/studies/{study}/series/{series}"
+_INSTANCE = f"{_SERIES}/instances/{{instance}}"
+_EXTRA = "pip install 'dicom-gateway[dicomweb]'"
+
+
+class DicomWeb(IndexedWorker):
+    """The state of the worker from its start to its stop."""
+
+    _server: WebServer | None = None
+    _archive: ArchiveReader | None = None
+    _table = DicomWebSettings()
+
+    def open(self) -> None:
+        """Open the index and listen; raises ConfigError, or OSError and can be called again."""
+        context = worker.context
+        try:
+            import python_multipart  # noqa: F401 - is it there
+        except ImportError:
+            raise ConfigError(f"dicomweb needs more packages: {_EXTRA}") from None
+        self._table = table = from_map(DicomWebSettings, context.options.get("dicomweb", {}))
+        check_exposure("dicomweb", table)
+        super().start()
+        # It logs the values of elements, and tracebacks of what it cannot decode.
+        logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+        shutil.rmtree(context.data_dir / FOLDER, ignore_errors=True)
+        (context.data_dir / FOLDER).mkdir(mode=0o700)
+        self._archive = ArchiveReader(context, self.index, self.settings)
+        assert context.run_dir is not None
+        token = table.token or token_in(context.run_dir)
+        access = Access(token, table.names, is_local=is_loopback(table.host))
+        tls = load(TlsSettings(table.certificate, table.key)) if table.certificate else None
+        app = TokenGuard(Starlette(routes=self._routes()), access)
+        self._server = WebServer(app, table.host, table.port, tls)
+        self._server.start()
+        scheme = "https" if tls else "http"
+        context.facts["dicomweb"] = f"{scheme}://{joined(*self._server.address)}{ROOT}"
+
+    def close(self) -> None:
+        """Stop serving, and close the index."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+        if self._archive is not None:
+            self._archive.close()
+            self._archive = None
+        super().stop()
+
+    def look(self) -> None:
+        """Delete fetched files of long ago."""
+        super().look()
+        if self._archive is not None:
+            self._archive.sweep()
+
+    def _routes(self) -> list[Route]:
+        assert self._archive is not None
+        found = ArchiveResources(self._archive)
+        gets: dict[str, Callable[[Request, str], Awaitable[Response]]] = {
+            "/studies": _at(self._search, Level.STUDY),
+            "/series": _at(self._search, Level.SERIES),
+            "/instances": _at(self._search, Level.IMAGE),
+            f"{_STUDY}/series": _at(self._search, Level.SERIES),
+            f"{_STUDY}/instances": _at(self._search, Level.IMAGE),
+            f"{_SERIES}/instances": _at(self._search, Level.IMAGE),
+        }
+        for place in (_STUDY, _SERIES, _INSTANCE):
+            gets[place] = found.instances
+            gets[f"{place}/metadata"] = found.metadata
+            gets[f"{place}/thumbnail"] = found.thumbnail
+        gets[f"{_INSTANCE}/rendered"] = found.rendered
+        gets[f"{_INSTANCE}/frames/{{frames}}"] = found.frame_list
+        gets[f"{_INSTANCE}/frames/{{frames}}/rendered"] = found.rendered
+        gets[f"{_INSTANCE}/frames/{{frames}}/thumbnail"] = found.thumbnail
+        gets[f"{_INSTANCE}/bulkdata/{{path:path}}"] = found.bulk_data
+        posts = {"/studies": self._store, _STUDY: self._store}
+        return [
+            Route(ROOT + path, _answering(make), methods=[method])
+            for method, table in (("GET", gets), ("POST", posts))
+            for path, make in table.items()
+        ]
+
+    async def _search(self, request: Request, base: str, level: Level) -> Response:
+        chosen = media.choose(request, (media.JSON, media.XML, "application/json"))
+        search = Search(level, request.path_params, request.query_params.multi_items())
+        title = self.settings.holder_of_files or worker.context.options["archive"]["holder"]
+        found = await run_in_threadpool(search.run, self.index, base, title)
+        headers = {"Warning": ", ".join(f'299 dicom-gateway "{w}"' for w in found.warnings)}
+        if not found.warnings:
+            headers = {}
+        if not found.matches:
+            return Response(None, 204, headers)
+        if chosen.name == media.XML:
+            response = multipart(
+                parts_of([to_xml(one) for one in found.matches], {"Content-Type": media.XML}),
+                media.XML,
+            )
+            response.headers.update(headers)
+            return response
+        return Response(json.dumps(found.matches), 200, headers, media.JSON)
+
+    async def _store(self, request: Request, base: str) -> Response:
+        peer = await run_in_threadpool(_this_gateway)
+        folder, table = worker.context.data_dir / FOLDER, self._table
+        return await store(
+            request, base, lambda study: Store(folder, peer, table.ae_title, table.longest, study)
+        )
+
+
+def _at(search: Any, level: Level) -> Callable[[Request, str], Awaitable[Response]]:
+    return lambda request, base: search(request, base, level)
+
+
+def _answering(
+    make: Callable[[Request, str], Awaitable[Response]],
+) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint of a resource: its errors become responses."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await make(request, _base_of(request))
+        except ClientDisconnect:
+            log.info("an upload was cut")
+            return error_response(400, "the body was cut")
+        except HttpError as error:
+            return error_response(error.status, str(error))
+        except GatewayError as error:
+            log.error("%s failed: %s", request.method, error)  # noqa: TRY400 - a traceback adds nothing
+            return error_response(503, str(error), {"Retry-After": "5"})
+
+    return answer
+
+
+def _base_of(request: Request) -> str:
+    """Return the address of the service, as the client knows it."""
+    host = request.headers.get("host", "")
+    server = request.scope.get("server")
+    is_proxied = worker.context.options.get("dicomweb", {}).get("behind_proxy", False)
+    if not is_proxied and server is not None and not re.search(r":\d+$", host):
+        host = f"{host}:{server[1]}"  # some clients leave the port out
+    return f"{request.url.scheme}://{host}{ROOT}"
+
+
+def _this_gateway() -> OwnGateway:
+    """Return where this gateway listens; raises GatewayError."""
+    context = worker.context
+    status = context.gateway_status()
+    host, port = status["address"]
+    if host in ("", "0.0.0.0"):
+        host = "127.0.0.1"
+    elif host == "::":
+        host = "::1"
+    tls = context.tls
+    secured = (
+        client_context(tls.certificate, tls.key, tls.ca, tls.profile) if tls.certificate else None
+    )
+    return OwnGateway(Address(str(host), int(port), secured), str(status["ae_title"]))
+
+
+dicomweb = DicomWeb(worker)
+worker.on_start(dicomweb.open)
+worker.on_stop(dicomweb.close)

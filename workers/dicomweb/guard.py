@@ -1,0 +1,63 @@
+"""Who is let in, and errors as responses (PS3.18 8.6)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.sdk import GatewayError
+from workers.http.access import COOKIE
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from workers.http.access import Access
+
+log = logging.getLogger("workers.dicomweb")
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class HttpError(GatewayError):
+    """A request that is answered with a status and a text that says why."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def error_response(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
+    """Return the response to a request that failed: the reason, as JSON."""
+    body = json.dumps({"status": status, "error": text})
+    return Response(body, status, headers, "application/json")
+
+
+class TokenGuard:
+    """Lets requests through that have the token, and answers errors in words."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(Request(scope))
+        await (refusal or self._app)(scope, receive, send)
+
+    def _refusal(self, request: Request) -> Response | None:
+        changes = request.method not in _SAFE
+        if why := self._access.refusal(request.headers, changes=changes):
+            return error_response(403, why)
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and self._access.has_token(token.strip()):
+            return None
+        if self._access.has_token(request.cookies.get(COOKIE)):
+            return None
+        text = "send the token: `Authorization: Bearer TOKEN` (dicomweb.token, or that of the page)"
+        return error_response(401, text, {"WWW-Authenticate": 'Bearer realm="dicomweb"'})

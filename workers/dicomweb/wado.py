@@ -1,0 +1,315 @@
+"""WADO-RS: instances, metadata, frames, rendered images and bulk data (PS3.18 10.4, 10.5)."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from pydicom.datadict import keyword_for_tag
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.responses import FileResponse, Response, StreamingResponse
+
+from gateway.datasets import UNCOMPRESSED, DatasetError, Instance
+from gateway.datasets.conversion import convert
+from gateway.part10 import file_meta
+from workers.dicomweb import media, pixel_frames
+from workers.dicomweb.archive_reader import NotHere
+from workers.dicomweb.guard import HttpError, log
+from workers.dicomweb.json_model import Json, to_json, to_xml
+from workers.dicomweb.parts import Part, multipart, once, parts_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from starlette.requests import Request
+
+    from workers.archive.index import IndexEntry
+    from workers.dicomweb.archive_reader import ArchiveReader
+
+EXPLICIT = "1.2.840.10008.1.2.1"
+"""The default transfer syntax of instances and frames (PS3.18 8.7.3.2)."""
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+class ArchiveResources:
+    """The resources of the archive; `base` is the address of the service in a request."""
+
+    def __init__(self, archive: ArchiveReader) -> None:
+        self._archive = archive
+
+    # whole instances
+
+    async def instances(self, request: Request, base: str) -> Response:  # noqa: ARG002 - as the others
+        """Return the instances of a study or series, or one, as DICOM files."""
+        accepted = [one for one in media.accepted(request) if one.covers(media.DICOM)]
+        if not accepted:
+            raise media.not_acceptable([f'{media.MULTIPART}; type="{media.DICOM}"', media.DICOM])
+        entries = await self._entries(request)
+        first = await run_in_threadpool(self._fitted, entries[0], accepted)
+        is_single = len(entries) == 1 and "instance" in request.path_params
+        if is_single and not accepted[0].is_multipart and accepted[0].name != media.ANY:
+            return self._file(first)
+        return multipart(self._parts(entries, accepted), media.DICOM)
+
+    def _file(self, instance: Instance) -> Response:
+        headers = {"Content-Type": f"{media.DICOM}; transfer-syntax={instance.transfer_syntax_uid}"}
+        if instance.path is not None and instance.data is None and instance.make is None:
+            return FileResponse(instance.path, headers=headers)
+        return StreamingResponse(_file_pieces(instance), headers=headers)
+
+    async def _parts(
+        self, entries: Sequence[IndexEntry], accepted: Sequence[media.MediaType]
+    ) -> AsyncIterator[Part]:
+        """Yield each instance as a part; one that cannot be had is left out and logged."""
+        for entry in entries:
+            try:
+                instance = await run_in_threadpool(self._fitted, entry, accepted)
+            except HttpError as error:
+                log.warning("an instance was left out of a response: %s", error)
+                continue
+            kind = f"{media.DICOM}; transfer-syntax={instance.transfer_syntax_uid}"
+            yield Part({"Content-Type": kind}, _file_pieces(instance))
+
+    def _fitted(self, entry: IndexEntry, accepted: Sequence[media.MediaType]) -> Instance:
+        """Return an instance in the transfer syntax that is liked best; raises HttpError."""
+        try:
+            instance = self._archive.open(entry)
+        except NotHere as error:
+            raise HttpError(410, str(error)) from None
+        failure: HttpError | None = None
+        for one in accepted:
+            try:
+                return _converted(instance, one.transfer_syntax or EXPLICIT)
+            except HttpError as error:
+                failure = failure or error
+        assert failure is not None
+        raise failure
+
+    # metadata
+
+    async def metadata(self, request: Request, base: str) -> Response:
+        """Return the data sets without their long values, in the JSON or the Native DICOM model."""
+        chosen = media.choose(request, (media.JSON, media.XML, "application/json"))
+        entries = await self._entries(request)
+        if chosen.name == media.XML:
+            return multipart(self._xml_parts(entries, base), media.XML)
+        return StreamingResponse(
+            iterate_in_threadpool(self._json_pieces(entries, base)), media_type=media.JSON
+        )
+
+    def _json_pieces(self, entries: Sequence[IndexEntry], base: str) -> Iterator[bytes]:
+        before = b"["
+        for entry in entries:
+            model = self._model(entry, base)
+            if model is not None:
+                yield before + json.dumps(model).encode()
+                before = b","
+        yield b"[]" if before == b"[" else b"]"
+
+    async def _xml_parts(self, entries: Sequence[IndexEntry], base: str) -> AsyncIterator[Part]:
+        for entry in entries:
+            model = await run_in_threadpool(self._model, entry, base)
+            if model is not None:
+                yield Part({"Content-Type": media.XML}, once(to_xml(model)))
+
+    def _model(self, entry: IndexEntry, base: str) -> Json | None:
+        try:
+            instance = self._archive.open(entry)
+        except NotHere as error:
+            log.warning("an instance was left out of metadata: %s", error)
+            return None
+        data_set = pixel_frames.read(instance)
+        study, series = (str(data_set.get(f"{n}InstanceUID") or "") for n in ("Study", "Series"))
+        uid = instance.sop_instance_uid
+        where = f"{base}/studies/{study}/series/{series}/instances/{uid}/bulkdata/"
+        model = to_json(data_set, lambda path: where + path)
+        model["00083002"] = {"vr": "UI", "Value": [instance.transfer_syntax_uid]}
+        return dict(sorted(model.items()))
+
+    # frames
+
+    async def frame_list(self, request: Request, base: str) -> Response:  # noqa: ARG002
+        """Return frames, as they are stored or decoded."""
+        instance, data_set = await self._one(request)
+        indices = pixel_frames.check_numbers(request.path_params["frames"], data_set)
+        stored = pixel_frames.media_type_of(instance.transfer_syntax_uid)
+        is_compressed = instance.transfer_syntax_uid not in UNCOMPRESSED
+        offered = (media.OCTETS, stored) if is_compressed else (media.OCTETS,)
+        for one in media.accepted(request):
+            is_stored = is_compressed and _wants_stored(one, stored, instance)
+            if is_stored:
+                found = await run_in_threadpool(
+                    pixel_frames.stored_frames, instance, data_set, indices
+                )
+                kind = f"{stored}; transfer-syntax={instance.transfer_syntax_uid}"
+            elif one.covers(media.OCTETS) and one.transfer_syntax in ("", EXPLICIT, "*"):
+                found = await run_in_threadpool(
+                    pixel_frames.decoded_frames, instance, data_set, indices
+                )
+                kind = f"{media.OCTETS}; transfer-syntax={EXPLICIT}"
+            else:
+                continue
+            if len(found) == 1 and not one.is_multipart and one.name != media.ANY:
+                return Response(found[0], headers={"Content-Type": kind})
+            parts = parts_of(found, {"Content-Type": kind})
+            return multipart(parts, kind.partition(";")[0])
+        raise media.not_acceptable(offered)
+
+    async def rendered(self, request: Request, base: str) -> Response:  # noqa: ARG002
+        """Return an instance's first frame, or the one that is named, as a picture."""
+        return await self._rendered(request, None)
+
+    async def thumbnail(self, request: Request, base: str) -> Response:  # noqa: ARG002
+        """Return a small picture of an instance, or of the first image of a series or study."""
+        return await self._rendered(request, pixel_frames.THUMBNAIL)
+
+    async def _rendered(self, request: Request, size: tuple[int, int] | None) -> Response:
+        chosen = media.choose(request, pixel_frames.RENDERED)
+        window = _window(request, size)
+        if "instance" in request.path_params:
+            instance, data_set = await self._one(request)
+            text = request.path_params.get("frames", "1")
+            index = pixel_frames.check_numbers(text, data_set)[0]
+        else:
+            instance, data_set = await run_in_threadpool(
+                self._first_image, dict(request.path_params)
+            )
+            index = 0
+        body = await run_in_threadpool(
+            pixel_frames.render, instance, data_set, index, window, chosen.name
+        )
+        return Response(body, media_type=chosen.name)
+
+    def _first_image(self, uids: dict[str, str]) -> tuple[Instance, Any]:
+        entries = list(self._archive.entries(uids))
+        if not entries:
+            raise HttpError(404, "nothing in the archive has these UIDs")
+        for entry in entries:
+            try:
+                instance = self._archive.open(entry)
+            except NotHere:
+                continue
+            data_set = pixel_frames.read(instance)
+            if "PixelData" in data_set:
+                return instance, data_set
+        raise HttpError(404, "there is no image among these instances")
+
+    # bulk data
+
+    async def bulk_data(self, request: Request, base: str) -> Response:  # noqa: ARG002
+        """Return a value, or part of it, in little endian as it is in the data set."""
+        _, data_set = await self._one(request)
+        value = await run_in_threadpool(_bulk_value, data_set, request.path_params["path"])
+        headers = {"Accept-Ranges": "bytes", "Content-Type": media.OCTETS}
+        wanted = media.choose(request, (media.OCTETS,))
+        if asked := request.headers.get("range"):
+            first, last = _range_of(asked, len(value))
+            headers["Content-Range"] = f"bytes {first}-{last}/{len(value)}"
+            return Response(value[first : last + 1], 206, headers)
+        if wanted.is_multipart:
+            return multipart(parts_of([value], {"Content-Type": media.OCTETS}), media.OCTETS)
+        return Response(value, headers=headers)
+
+    # for all of them
+
+    async def _entries(self, request: Request) -> list[IndexEntry]:
+        found = await run_in_threadpool(
+            lambda: list(self._archive.entries(dict(request.path_params)))
+        )
+        if not found:
+            raise HttpError(404, "nothing in the archive has these UIDs")
+        return found
+
+    async def _one(self, request: Request) -> tuple[Instance, Any]:
+        uids = dict(request.path_params)
+        instance = await run_in_threadpool(self._archive.one, uids)
+        return instance, await run_in_threadpool(pixel_frames.read, instance)
+
+
+def _converted(instance: Instance, syntax: str) -> Instance:
+    """Return an instance in a transfer syntax; raises HttpError 406 if that is not possible."""
+    own = instance.transfer_syntax_uid
+    if syntax in ("*", own):
+        return instance
+    try:
+        if syntax in UNCOMPRESSED and own in UNCOMPRESSED:
+            return convert(instance, syntax)
+        if syntax == EXPLICIT:
+            data = pixel_frames.decompressed(instance)
+            uids = instance.sop_class_uid, instance.sop_instance_uid, EXPLICIT
+            return Instance(*uids, len(data), data=data)
+    except (DatasetError, OSError) as error:
+        raise HttpError(406, f"the instance cannot be converted: {error}") from None
+    raise HttpError(406, f"the instance is in {own} and is not converted to {syntax[:64]}")
+
+
+async def _file_pieces(instance: Instance) -> AsyncIterator[bytes]:
+    """Yield a file: meta information and data set."""
+    uids = instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid
+    yield file_meta(*uids)
+    async for piece in iterate_in_threadpool(instance.pieces()):
+        yield piece
+
+
+def _wants_stored(wanted: media.MediaType, stored: str, instance: Instance) -> bool:
+    """Return whether frames are asked for as they are stored."""
+    if wanted.name == media.ANY or not wanted.covers(stored):
+        return wanted.transfer_syntax == instance.transfer_syntax_uid
+    return wanted.transfer_syntax in ("", "*", instance.transfer_syntax_uid)
+
+
+def _bulk_value(data_set: Any, path: str) -> bytes:
+    """Return the value of an element by its path: TAG, or TAG/ITEM/TAG; raises HttpError 404."""
+    parts = path.strip("/").split("/")
+    found: Any = data_set
+    try:
+        for number, part in enumerate(parts):
+            found = found[int(part, 16)].value if number % 2 == 0 else found[int(part) - 1]
+    except Exception:
+        raise HttpError(404, f"there is no bulk data {path[:80]!r}") from None
+    if not isinstance(found, (bytes, bytearray)):
+        name = keyword_for_tag(int(parts[-1], 16)) or parts[-1]
+        raise HttpError(404, f"{name} is not bulk data: its value is in the metadata")
+    return bytes(found)
+
+
+def _range_of(text: str, size: int) -> tuple[int, int]:
+    """Return the first and last byte that are asked for (RFC 9110 14.1); raises HttpError 416."""
+    found = _RANGE.fullmatch(text.strip())
+    if found is None or not (found[1] or found[2]):
+        raise HttpError(416, f"{text[:64]!r} is not a single range of bytes")
+    if not found[1]:
+        first, last = max(0, size - int(found[2])), size - 1
+    else:
+        first, last = int(found[1]), min(int(found[2] or size - 1), size - 1)
+    if first > last:
+        raise HttpError(416, f"the value has {size} bytes")
+    return first, last
+
+
+def _window(request: Request, size: tuple[int, int] | None) -> pixel_frames.Window:
+    """Return what the query asks of a picture; raises HttpError 400 (PS3.18 8.3.5.1)."""
+    query = request.query_params
+    try:
+        center, width, function = None, 0.0, "LINEAR"
+        if text := query.get("window"):
+            parts = text.split(",")
+            center, width = float(parts[0]), float(parts[1])
+            function = {"linear-exact": "LINEAR_EXACT", "sigmoid": "SIGMOID"}.get(
+                parts[2].lower() if len(parts) > 2 else "", "LINEAR"
+            )
+            if width <= 0:
+                raise ValueError(text)
+        if text := query.get("viewport"):
+            across, down, *_ = text.split(",")
+            size = int(across), int(down)
+            if min(size) < 1 or max(size) > 16_384:
+                raise ValueError(text)
+        quality = int(query.get("quality", "90"))
+        if not 1 <= quality <= 100:
+            raise ValueError(quality)
+    except (ValueError, IndexError):
+        text = "window=CENTER,WIDTH[,FUNCTION], viewport=WIDTH,HEIGHT and quality=1..100"
+        raise HttpError(400, f"what is asked of the picture is not valid: {text}") from None
+    return pixel_frames.Window(center, width, function, size, quality)

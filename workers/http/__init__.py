@@ -1,0 +1,1 @@
+"""What workers that serve HTTP share: who may look (`access`), the server (`web_server`)."""
