@@ -14,6 +14,11 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from gateway.policy_settings import PolicySettings
 from gateway.tls_settings import TlsSettings as TlsSettings
+from gateway.worker_settings import CONFLICT as CONFLICT
+from gateway.worker_settings import DUPLICATES as DUPLICATES
+from gateway.worker_settings import INCOMPLETE as INCOMPLETE
+from gateway.worker_settings import PATIENT_MISMATCH as PATIENT_MISMATCH
+from gateway.worker_settings import ArchiveSettings as ArchiveSettings
 from gateway.worker_settings import CommitmentSettings as CommitmentSettings
 from gateway.worker_settings import DicomWebSettings as DicomWebSettings
 from gateway.worker_settings import ForwardRoute as ForwardRoute
@@ -198,46 +203,6 @@ class Destination:
 
 STOCK_WORKERS = ("storage", "query", "retrieve", "commitment", "web")
 """The workers that run unless the configuration says otherwise."""
-
-DUPLICATES = ("keep_first", "replace", "reject")
-CONFLICT = ("warning", "failure")
-INCOMPLETE = ("refuse", "keep")
-PATIENT_MISMATCH = ("separate", "refuse")
-
-
-@dataclass(frozen=True, slots=True)
-class ArchiveSettings:
-    """The `[archive]` table, which the installed workers get among their options."""
-
-    duplicates: str = "keep_first"
-    """Policy for different content under the UID of a stored instance: keep_first, replace, reject.
-    """
-    incomplete: str = "refuse"
-    """refuse, or keep: what happens to an instance without a Study or Series Instance UID."""
-    conflict: str = "warning"
-    """keep_first sets the other content aside, and answers with a warning or a failure."""
-    patient_mismatch: str = "separate"
-    """Policy for a study under another Patient ID than before: separate (both are told), refuse."""
-    dsn: str = ""
-    """Connection string of a PostgreSQL index; empty: an SQLite file in the archive."""
-    holder: str = ""
-    """AE title from which peers retrieve these instances; empty: gateway.ae_title."""
-    fetch_address: str = ""
-    """HOST or HOST:PORT at which gateways that share one index fetch files from this one; empty:
-    the address from which it connects to the database, and the port that it listens on."""
-    shared: bool = False
-    """The gateways that share one index can read each other's files under the same paths."""
-    guard: str = ""
-    """A file that exists only while the volume of the archive is mounted; empty: none."""
-    relational: bool = False
-    """Accept relational queries in extended negotiation (PS3.4 C.5.1.1)."""
-    combined: bool = False
-    """Accept combined date and time matching in extended negotiation (PS3.4 C.5.1.1)."""
-
-    @property
-    def holder_of_files(self) -> str:
-        """The name of this gateway in rows of the index; empty in an index of its own."""
-        return self.holder if self.dsn else ""
 
 
 @dataclass(frozen=True, slots=True)
