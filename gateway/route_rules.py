@@ -110,7 +110,10 @@ Term = tuple[tuple[ValueTest, bool], ...]
 
 
 def terms_of(condition: Condition, *, holds: bool = True) -> list[Term]:
-    """Return the alternatives of a condition, each of comparisons; too many are cut off."""
+    """Return the alternatives of a condition, each of comparisons.
+
+    A part that has too many of them is taken for one that may hold.
+    """
     match condition:
         case ValueTest():
             return [((condition, holds),)]
@@ -119,9 +122,11 @@ def terms_of(condition: Condition, *, holds: bool = True) -> list[Term]:
         case Every() | Either():
             parts = [terms_of(part, holds=holds) for part in condition.parts]
             if isinstance(condition, Either) == holds:
-                return [term for part in parts for term in part][:_MOST_TERMS]
-            products = itertools.islice(itertools.product(*parts), _MOST_TERMS)
-            return [tuple(itertools.chain.from_iterable(one)) for one in products]
+                found = [term for part in parts for term in part]
+            else:
+                products = itertools.islice(itertools.product(*parts), _MOST_TERMS + 1)
+                found = [tuple(itertools.chain.from_iterable(one)) for one in products]
+            return found if len(found) <= _MOST_TERMS else [()]
 
 
 def conflict_in(term: Term) -> str:
