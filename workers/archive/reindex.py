@@ -26,6 +26,7 @@ from workers.archive.archive import Archive
 from workers.archive.assignments import read_assignments
 from workers.archive.file_system import sync_folder
 from workers.archive.index import SqliteIndex
+from workers.archive.index.carrying_over import carry_over, pass_over, readers_before
 from workers.archive.index.sqlite import open_mark
 from workers.archive.layout import FOLDER, INDEX
 from workers.archive.opening import check_guard
@@ -79,7 +80,9 @@ class Reindex:
             from workers.archive.index.postgres import PostgresIndex
 
             with PostgresIndex(self._settings.dsn, anew=True) as index:
+                readers = index.ask(lambda execute: readers_before(execute, f" {self._holder}"))
                 yield from self._fill(index)
+                index.change(lambda execute: pass_over(execute, readers))
             return
         path = self._root / INDEX
         new = path.with_name(f"{INDEX}.new")
@@ -87,6 +90,8 @@ class Reindex:
             try:
                 with _opened(new, anew=self._anew) as sqlite:
                     yield from self._fill(sqlite)
+                    if path.exists():
+                        carry_over(path, sqlite)
                 _put_in_place(new, path)
             except Exception:  # an interrupted one stays, and is continued
                 _delete(new)

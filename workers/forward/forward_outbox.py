@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from workers.forward.outbox_rows import COLUMNS, MARKS, RANKS, WAITING, QueuedInstance, of_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from workers.archive.index import Index
     from workers.archive.index.grouping import Execute
@@ -189,6 +189,22 @@ class ForwardOutbox:
                 )
 
         self._index.change(work)
+
+    def release(self, owners: str, is_dead: Callable[[str], bool]) -> int:
+        """Make rows due that were taken by senders that are dead; return how many.
+
+        `owners`: what the names of these senders begin with.
+        """
+
+        def work(execute: Execute) -> int:
+            text = "SELECT DISTINCT owner FROM outbox WHERE owner <> ''"
+            found = [row[0] for row in execute(text).fetchall()]
+            dead = [name for name in found if name.startswith(owners) and is_dead(name)]
+            text = "UPDATE outbox SET due = ?, owner = '' WHERE owner = ? RETURNING id"
+            now = self.now()
+            return sum(len(execute(text, (now, name)).fetchall()) for name in dead)
+
+        return self._index.change(work)
 
     def lead(self, destination: str, owner: str) -> bool:
         """Become, or stay, the only one that sends to a destination; False: another one is."""

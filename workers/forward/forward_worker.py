@@ -13,13 +13,12 @@ It is not started until the configuration has routes, or a table for it:
 from __future__ import annotations
 
 import os
-import secrets
 from typing import Any
 
 from gateway.sdk import ConfigError, Worker
 from gateway.settings import ForwardSettings, from_map
 from workers.archive.fetching import Fetcher
-from workers.archive.gateways import SILENT
+from workers.archive.gateways import SILENT, identity_of
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.layout import FOLDER
 from workers.forward.filling import Filling, RouteTable
@@ -54,12 +53,14 @@ class ForwardWorker(IndexedWorker):
             data, name = context.data_dir.absolute(), f"fetched-to-forward-{context.member}"
             self._fetcher = Fetcher(self.index, data, holder, context.tls, name)
         outbox = ForwardOutbox(self.index)
+        here = f"{identity_of(context.data_dir)}/"
+        outbox.release(here, _is_dead)
         shared = ForwardingShared(
             forward,
             outbox,
             OutcomeRecorder(outbox),
             Opener(self.index, root, holder, settings.shared, self._fetcher),
-            owner=f"{holder or os.uname().nodename}-{secrets.token_hex(6)}",
+            owner=f"{here}{os.getpid()}",
             destination=context.destination,
             associate=lambda name, operations: routes.association(name, title, operations),
             counters=ForwardingCounters(context.metrics),
@@ -98,6 +99,20 @@ class ForwardWorker(IndexedWorker):
         self._told = frozenset(troubles)
         if self._fetcher is not None:
             self._fetcher.sweep()
+
+
+def _is_dead(owner: str) -> bool:
+    """Return whether a process of this gateway that had taken rows is gone; or was this one."""
+    pid = int(owner.rpartition("/")[2])
+    if pid == os.getpid():
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def forward_settings(options: dict[str, Any]) -> ForwardSettings:

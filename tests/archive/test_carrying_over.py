@@ -1,0 +1,66 @@
+"""A rebuild of the index keeps the outbox, and has readers of the journal read nothing twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.settings import ArchiveSettings
+from tests.workers.holdings import instance
+from workers.archive.layout import FOLDER
+from workers.archive.opening import open_index
+from workers.archive.reindex import Reindex
+from workers.forward.forward_outbox import ForwardOutbox
+from workers.forward.outbox_control import OutboxControl
+from workers.forward.outbox_rows import QueuedInstance, Selection
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def settings(request) -> ArchiveSettings:
+    if request.param == "sqlite":
+        return ArchiveSettings()
+    return ArchiveSettings(dsn=request.getfixturevalue("postgres_schema"), holder="HERE")
+
+
+def write(data: Path, uid: str) -> None:
+    name = f"20260101-093000123-0-{int(uid[-1]):024x}.dcm"
+    path = data / FOLDER / "20260101/093000123-0" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = instance(SOPInstanceUID=uid, StudyInstanceUID="3.1", SeriesInstanceUID="2.1")
+    path.write_bytes(made.part10())
+
+
+def reindex(data: Path, settings: ArchiveSettings) -> None:
+    for _ in Reindex(data, settings, processes=1, anew=True):
+        pass
+
+
+def test_the_outbox_and_the_place_in_the_journal_outlive_a_rebuild(
+    tmp_path: Path, settings: ArchiveSettings
+) -> None:
+    reader = f"forward {settings.holder_of_files}".strip()
+    for uid in ("1.1", "1.2"):
+        write(tmp_path, uid)
+    reindex(tmp_path, settings)
+    with open_index(tmp_path, settings) as index:
+        outbox = ForwardOutbox(index)
+        first, _ = index.journal()
+        begin = outbox.position(reader)
+        index.read_to(reader, first.seq)  # the second one is not read yet
+        row = QueuedInstance(first.entry, "PACS", "all", "3.1", "2.1", queued=1.0)
+        assert outbox.put(reader, first.seq, first.seq, [replace(row)])
+        assert begin > first.seq
+        OutboxControl(index).suspend("PACS", True)
+    reindex(tmp_path, settings)
+    with open_index(tmp_path, settings) as index:
+        control, outbox = OutboxControl(index), ForwardOutbox(index)
+        (kept,) = control.rows(Selection(), 10)
+        assert (kept.entry, kept.destination) == (first.entry, "PACS")
+        assert control.suspended() == {"PACS"}
+        unread = index.journal(outbox.position(reader))
+        assert [line.entry.sop_instance_uid for line in unread] == ["1.2"]
