@@ -40,6 +40,8 @@ class Options:
     objects: int = _option(100, "soak: big ones at the same moment")
     size: int = _option(100, "soak: MB of each")
     shrink: int = _option(1, "soak: divides the huge one, of 4.1 GiB")
+    forwarded: int = _option(1000, "forward: instances that are stored and sent on")
+    forward_kills: int = _option(6, "forward: kills while the destination receives")
     cycles: int = _option(20_000, "soak: of associate and abort")
 
 
