@@ -8,6 +8,8 @@ the loop has to do - the requests of other peers, answers of workers, timers - c
 
 What is kept is bounded by the size of a read. Few peers at a time have large reads: those that
 filled a small one with pieces of data sets, which are processed as they come and need not be kept.
+They share what is read in a turn of the event loop, so that a C-ECHO waits no longer for many of
+them than for a few.
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ SMALL_READ = 64 * 1024
 """Bytes of a read for a peer that has not filled one, or has sent more than a turn's work."""
 LARGE_READS = 64
 """Peers that have large reads at a time."""
+LARGE_TOGETHER = 2 * 1024 * 1024
+"""Bytes that large reads together take in a turn of the event loop, as far as they are not small:
+others wait for all of them."""
 
 TURN = 0.001
 """Seconds of a turn of one peer."""
@@ -98,14 +103,25 @@ class Turns:
 
     def make_large(self, peer: TurnTaker) -> None:
         """Let a peer have large reads, in place of the one that has had them longest."""
-        peer.room = buffer
+        if peer in self._large:
+            return
         self._large[peer] = None
         if len(self._large) > LARGE_READS:
             self.make_small(next(iter(self._large)))
+        self._share()
 
     def make_small(self, peer: TurnTaker) -> None:
         peer.room = small_buffer
-        self._large.pop(peer, None)
+        if peer in self._large:
+            del self._large[peer]
+            self._share()
+
+    def _share(self) -> None:
+        """Let large reads be shorter, the more peers have them."""
+        size = max(SMALL_READ, LARGE_TOGETHER // max(len(self._large), 1))
+        room = buffer[:size]
+        for peer in self._large:
+            peer.room = room
 
     def _schedule(self) -> None:
         if not self._is_scheduled:

@@ -8,6 +8,7 @@ from typing import Any
 from gateway.association import turns
 from gateway.association.turns import (
     LARGE_READS,
+    LARGE_TOGETHER,
     NEW_A_TURN,
     READ_SIZE,
     SMALL_READ,
@@ -102,15 +103,22 @@ def test_reads_are_large_only_for_few_peers_that_fill_them() -> None:
             await asyncio.sleep(0)
         rooms = [peer.engine.transport for peer in peers]
         assert {len(transport.room) for transport in rooms} == {SMALL_READ}
-        for peer in peers:
+        peers[0].end.feed(data[: 2 * SMALL_READ])
+        await peers[0].settle()
+        assert len(rooms[0].room) == READ_SIZE
+        for peer in peers[1:]:
             peer.end.feed(data[: 2 * SMALL_READ])
             await peer.settle()
-        assert [len(transport.room) for transport in rooms] == [
-            SMALL_READ,
-            *[READ_SIZE] * LARGE_READS,
+        assert {len(transport.room) for transport in rooms} == {SMALL_READ}, "of all together"
+        for transport in rooms[6:]:
+            transport.connection_lost(None)
+        assert [len(transport.room) for transport in rooms[:6]] == [
+            SMALL_READ,  # there was one too many, and it had large reads first
+            *[LARGE_TOGETHER // 5] * 5,
         ]
         peers[1].end.feed(data[2 * SMALL_READ :] + ECHOES)
         assert len(rooms[1].room) == SMALL_READ, "it sends many messages"
+        assert len(rooms[2].room) == READ_SIZE
 
     run(work)
 
