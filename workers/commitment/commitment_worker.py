@@ -17,6 +17,7 @@ from gateway.sop_class import StorageCommitmentPushModel, StorageCommitmentPushM
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.peer_shares import TooMany, limits
 from workers.commitment.delivery import Delivery, NotReached
+from workers.commitment.held_instances import HeldInstances
 from workers.commitment.report import CommittableInstances, InvalidRequest, transaction_of
 from workers.commitment.transactions import TransactionFolder
 
@@ -52,8 +53,12 @@ class Committer(IndexedWorker):
         archive = CommittableInstances(context.data_dir, self.index, holder, shared=settings.shared)
         bounds = limits(self._table.most_open, "transactions", self._table.most_bytes)
         self._folder = TransactionFolder(context.data_dir, durable=context.durable, limits=bounds)
+        self._held = HeldInstances(self.index, f"commitment {holder}".strip())
+        self._held.keep_only(self._folder.names())
         self._delivery = Delivery(
-            self._folder, archive.report, _on, _to, self._table.keep_for, changed=self._show
+            *(self._folder, self._held.then(archive.report), _on, _to, self._table.keep_for),
+            changed=self._show,
+            over=self._held.let_go,
         )
         self._delivery.start()
         self._show()

@@ -67,6 +67,8 @@ class Delivery:
     """Returns how to report at the peer's destination; raises NotReached if it has none."""
     keep_for: float
     changed: Callable[[], None] = lambda: None
+    over: Callable[[str], None] = lambda _name: None
+    """Called with the name of a transaction whose report is delivered, or given up."""
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     _open: dict[str, _Open] = field(default_factory=dict)
@@ -131,7 +133,10 @@ class Delivery:
                 else:
                     one.due = self.clock() + one.pause * random.uniform(0.9, 1.1)
                     one.pause = min(one.pause * 2, LONGEST_PAUSE)
+                is_gone = name not in self._open
                 self._changed.notify_all()
+            if is_gone:
+                self.over(name)
             self.changed()
 
     def _next(self) -> tuple[str, _Open, Any] | None:

@@ -291,6 +291,12 @@ class IndexReader(ABC):
         rows = self._pages(lambda last: (holds.NEWEST_OF_STUDIES, [last, PAGE]))
         return ((str(uid), newest or "") for uid, newest in rows)
 
+    def hold_names(self, beginning: str) -> list[str]:
+        """Return the names that begin so and under which instances are held."""
+        with self._reading() as execute:
+            rows = execute("SELECT DISTINCT owner FROM hold").fetchall()
+        return sorted(row[0] for row in rows if row[0].startswith(beginning))
+
     def study_state(self, study_instance_uid: str, holder: str) -> holds.StudyState:
         """Return what decides whether a holder may delete its instances of a study."""
         with self._reading() as execute:
