@@ -6,6 +6,7 @@ import sys
 
 from tests.bench import (
     acceptors,
+    append_file,
     associations,
     convert,
     cost,
@@ -26,6 +27,7 @@ from tests.bench import (
 
 BENCHES = {
     "acceptors": acceptors.main,
+    "append-file": append_file.main,
     "associations": associations.main,
     "convert": convert.main,
     "cost": cost.main,
