@@ -330,6 +330,11 @@ class Launched:
         self._lifeline = lifeline
         self._rest = b""
 
+    def order(self, **fields: Any) -> None:
+        """Send an order to the child; ignored if the child is gone."""
+        with suppress(BrokenPipeError):
+            _write(self._lifeline, json.dumps(fields).encode() + b"\n")
+
     def next_report(self, timeout: float) -> dict[str, Any] | None:
         """Return the next report, None if the child is gone; raises TimeoutError."""
         until = time.monotonic() + timeout

@@ -83,7 +83,9 @@ class Acceptor:
             self._connection,
             origin=lambda address: self._shared.origins.of(address),
         )
-        self._open_with(settings, load(settings.tls) if settings.tls.certificate else tls)
+        self._own_tls = tls
+        """The caller's own, where the settings have no certificate."""
+        self._open_with(settings, self._tls_of(settings))
         self._measuring = Measuring(self._shared, self._associations.values)
         self._pending = WaitingConnections(_pending_of(settings), "silent connections")
         self._changed = asyncio.Event()
@@ -111,7 +113,7 @@ class Acceptor:
 
         Raises ConfigError if a certificate cannot be loaded.
         """
-        tls = load(settings.tls) if settings.tls.certificate else None
+        tls = self._tls_of(settings)
 
         def apply() -> None:
             self._shared.adopt(settings)
@@ -125,6 +127,9 @@ class Acceptor:
         # ARTIM limits the time for the whole A-ASSOCIATE-RQ, and also for what precedes it.
         timeout = settings.association.artim_timeout
         self._accepting.use(tls, timeout, Balancers(settings.balancers, timeout))
+
+    def _tls_of(self, settings: AcceptorSettings) -> ssl.SSLContext | None:
+        return load(settings.tls) if settings.tls.certificate else self._own_tls
 
     def drain(self, is_drained: bool) -> None:
         """Reject new associations from now on, or accept them again; open ones go on."""

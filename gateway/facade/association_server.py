@@ -217,6 +217,12 @@ class AssociationServer(BindsHandlers):
             known.over(event.assoc.state)
         self._handlers.ended(event.assoc.id)
 
+    def adopt_settings(self) -> None:
+        """Use what is set in the AE now, for associations that begin later."""
+        acceptor, folder = self._acceptor, self._folder
+        if acceptor is not None and folder is not None and not self._closed.is_set():
+            acceptor.adopt(self._settings(folder))
+
     # Handlers, of all associations and of one
 
     def bind(self, event: AnyEvent, handler: AnyHandler, args: list[Any] | None = None) -> None:

@@ -34,15 +34,16 @@ log = logging.getLogger("gateway.facade")
 class AE(EntitySettings, EntityContexts):
     """A DICOM application entity: service class user, service class provider, or both.
 
-    Titles, limits and contexts hold for associations and servers that are made afterwards.
+    Titles, limits and timeouts hold for associations that begin afterwards, also those of servers
+    that run already; contexts and the title of a server are those of its start.
     """
 
     def __init__(self, ae_title: str = "PYNETDICOM") -> None:
-        EntitySettings.__init__(self, ae_title)
-        EntityContexts.__init__(self)
         self._associations: list[Association] = []
         self._servers: list[AssociationServer] = []
         self._lock = threading.Lock()
+        EntitySettings.__init__(self, ae_title)
+        EntityContexts.__init__(self)
 
     def associate(  # noqa: PLR0913, PLR0917 - pynetdicom's
         self,
@@ -109,6 +110,10 @@ class AE(EntitySettings, EntityContexts):
     def _requested_associations(self) -> list[Association]:
         with self._lock:
             return [assoc for assoc in self._associations if assoc.is_established]
+
+    def _tell_servers(self) -> None:
+        for server in tuple(self._servers):
+            server.adopt_settings()
 
     @property
     def active_associations(self) -> list[Association | AssociationProxy]:

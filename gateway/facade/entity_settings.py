@@ -41,7 +41,10 @@ class _Setting(Generic[Value]):
         return value
 
     def __set__(self, entity: Any, value: Any) -> None:
-        entity._settings[self._name] = self._check(value, self._name)
+        before = self.__get__(entity)
+        entity._settings[self._name] = after = self._check(value, self._name)
+        if after != before:
+            entity._tell_servers()
 
 
 class _EntityTimeout(_Setting[float | None]):
@@ -101,6 +104,8 @@ class EntitySettings:
     """The implementation version name of this side, 1 to 16 characters; None: none."""
     require_calling_aet: _Setting[list[str]] = _Setting(checks.ae_titles, [])
     """The calling AE titles that servers accept; empty: any."""
+    require_called_aet: _Setting[bool] = _Setting(lambda value, _name: bool(value), False)
+    """Servers reject an association whose called AE title is not theirs."""
     maximum_associations = _Setting(_number_or(1, least=1), 10)
     """The number of associations that a server has at once; further ones are rejected."""
     maximum_pdu_size = _Setting(_number_or(DEFAULT_MAX_LENGTH, least=0), DEFAULT_MAX_LENGTH)
@@ -118,8 +123,9 @@ class EntitySettings:
         self._settings: dict[str, Any] = {}
         self.ae_title = ae_title
         self.require_calling_aet = []
-        self.require_called_aet = False
-        """Servers reject an association whose called AE title is not theirs."""
+
+    def _tell_servers(self) -> None:
+        """Have servers that run use another value of a setting."""
 
     def _requested_associations(self) -> Sequence[object]:
         return ()

@@ -43,6 +43,9 @@ class RunningAcceptor(Protocol):
     def restart_if_dead(self) -> None:
         """Start the acceptor again if it has died."""
 
+    def adopt(self, settings: AcceptorSettings) -> None:
+        """Return when other settings hold for associations that begin later."""
+
 
 class AcceptorProcess:
     """`python -m gateway.acceptor`, exec'ed."""
@@ -53,6 +56,7 @@ class AcceptorProcess:
         self._child: Launched | None = None
         self._lock = threading.Lock()
         self._stopped = False
+        self._revision = settings.revision
 
     @property
     def pid(self) -> int | None:
@@ -87,6 +91,26 @@ class AcceptorProcess:
                 self.start()
             except RuntimeError:
                 log.exception("the acceptor cannot be started again")
+
+    def adopt(self, settings: AcceptorSettings) -> None:
+        with self._lock:
+            self._settings = settings
+            self._revision += 1
+            if (child := self._child) is not None:
+                child.order(check=to_map(settings), revision=self._revision)
+                child.order(apply=self._revision)
+                self._wait_until_applied(child)
+
+    def _wait_until_applied(self, child: Launched) -> None:
+        try:
+            while (report := child.next_report(START_TIMEOUT)) is not None:
+                if why := report.get("refused"):
+                    log.error("the acceptor does not take other settings: %s", why)
+                    return
+                if report.get("applied") == self._revision:
+                    return
+        except TimeoutError as error:
+            log.error("other settings are not in force yet: %s", error)  # noqa: TRY400 - no bug here
 
     def stop(self) -> None:
         with self._lock:
@@ -141,6 +165,10 @@ class AcceptorThread:
 
     def restart_if_dead(self) -> None:
         """A thread does not die by itself."""
+
+    def adopt(self, settings: AcceptorSettings) -> None:
+        if self._thread is not None and self._acceptor is not None:
+            self._thread.call(self._acceptor.prepare(settings))
 
     def stop(self) -> None:
         if self._thread is None:

@@ -198,14 +198,6 @@ def test_a_c_cancel_on_a_context_that_is_not_accepted():
         finish(assoc)
 
 
-def test_settings_of_an_ae_do_not_change_a_server_that_runs(pair):
-    server = pair.serve([ECHO])
-    server.ae.require_calling_aet = ["FRIEND"]
-    assoc = pair.associate(server, [ECHO], must=False)
-    assert assoc.is_established == pair.is_gateway_server
-    assoc.abort()
-
-
 @pytest.mark.parametrize("lib", [pynetdicom, gateway])
 def test_a_file_in_chunks_without_uids_in_its_file_meta(lib, tmp_path, monkeypatch):
     """pynetdicom raises for what it does not find there; here the data set says what it is."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
 import socket
 
 import pynetdicom
 import pytest
 
 import gateway
-from tests.interop.both import CT, ECHO, HOST, WAIT, bound
+from tests.interop.both import CT, ECHO, HOST, WAIT, bound, pair_of, send
 from tests.peers import procfs
 
 BOTH = (gateway, pynetdicom)
@@ -169,3 +171,48 @@ def test_wrong_arguments_raise_the_same(name):
     ours, theirs = raised
     assert ours[0] is theirs[0]
     assert ours[1].startswith(theirs[1][:40]), raised
+
+
+REJECTING = {
+    "require_calling_aet": (["FRIEND"], []),
+    "require_called_aet": (True, False),
+    "maximum_associations": (1, 10),
+}
+
+
+@pytest.mark.parametrize("setting", REJECTING)
+def test_a_server_that_runs_rejects_by_what_is_set_now(pair, setting):
+    server = pair.serve([ECHO])
+    before = pair.associate(server, [ECHO])
+    rejecting, accepting = REJECTING[setting]
+    setattr(server.ae, setting, rejecting)
+    assert pair.associate(server, [ECHO], called="OTHER", must=False).is_rejected
+    assert send(before, "c_echo").Status == 0x0000
+    setattr(server.ae, setting, accepting)
+    assert pair.associate(server, [ECHO], called="OTHER").is_established
+
+
+def test_a_server_that_runs_says_what_is_set_now(pair):
+    server = pair.serve([ECHO])
+    server.ae.maximum_pdu_size = 20_000
+    server.ae.implementation_version_name = "LATER"
+    server.ae.implementation_class_uid = "1.2.826.0.1.7"
+    peer = pair.associate(server, [ECHO]).acceptor
+    assert (peer.maximum_length, peer.implementation_version_name) == (20_000, "LATER")
+    assert peer.implementation_class_uid == "1.2.826.0.1.7"
+
+
+def test_an_acceptor_that_is_started_again_has_what_is_set_now():
+    with pair_of("gateway", "gateway") as pair:
+        server = pair.serve([ECHO])
+        server.ae.require_called_aet = True
+        os.kill(server._acceptor.pid, signal.SIGKILL)
+        server.ae.require_calling_aet = ["FRIEND"]  # there is nobody to tell
+        procfs.until(
+            lambda: not pair.associate(server, [ECHO], must=False).is_aborted,
+            timeout=WAIT,
+            what="another acceptor",
+        )
+        assert pair.associate(server, [ECHO], must=False).is_rejected
+        assert pair.associate(server, [ECHO], calling="FRIEND").is_established
+        assert pair.associate(server, [ECHO], calling="FRIEND", called="X", must=False).is_rejected

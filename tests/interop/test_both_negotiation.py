@@ -288,6 +288,9 @@ def test_tls(pair, authority, certificate):
     assert send(assoc, "c_store", large).Status == 0x0000
     assert told.next() == "P1"
     finish(assoc)
+    server.ae.require_called_aet = True
+    other = {"called": "OTHER", "must": False}
+    assert pair.associate(server, [CT], tls_args=(ours, "127.0.0.1"), **other).is_rejected
 
 
 def test_tls_with_a_stranger(pair, certificate):
