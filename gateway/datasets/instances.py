@@ -14,6 +14,7 @@ import os
 import stat
 from collections.abc import AsyncIterable, Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -168,26 +169,36 @@ def identify(path: Path) -> Instance:
         raise NotDicom(f"cannot be read: {error.strerror or error}") from None
 
 
+def identify_bytes(file: bytes) -> Instance:
+    """Return the instance in the bytes of a file; raise NotDicom if it cannot be sent."""
+    found = _instance_in(BytesIO(file), len(file), None)
+    uids = found.sop_class_uid, found.sop_instance_uid, found.transfer_syntax_uid
+    return Instance(*uids, found.size, data=file[found.offset :])
+
+
 def _identify(path: Path) -> Instance:
     if not stat.S_ISREG(path.stat().st_mode):
         raise NotDicom("not a regular file")
     with path.open("rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size == 0:
-            raise NotDicom("empty")
-        try:
-            meta = read_file_meta(file)
-        except Part10Error as error:
-            return _headerless(path, file, size, str(error))
-        scan = _scan(file, meta.offset, meta.transfer_syntax_uid)
-        sop_class = scan.sop_class_uid or meta.sop_class_uid
-        instance = scan.sop_instance_uid or meta.sop_instance_uid
+        return _instance_in(file, os.fstat(file.fileno()).st_size, path)
+
+
+def _instance_in(file: BinaryIO, size: int, path: Path | None) -> Instance:
+    if size == 0:
+        raise NotDicom("empty")
+    try:
+        meta = read_file_meta(file)
+    except Part10Error as error:
+        return _headerless(path, file, size, str(error))
+    scan = _scan(file, meta.offset, meta.transfer_syntax_uid)
+    sop_class = scan.sop_class_uid or meta.sop_class_uid
+    instance = scan.sop_instance_uid or meta.sop_instance_uid
     syntax = meta.transfer_syntax_uid
     _check(sop_class, instance, syntax)
     return Instance(sop_class, instance, syntax, size - meta.offset, path, meta.offset)
 
 
-def _headerless(path: Path, file: BinaryIO, size: int, why: str) -> Instance:
+def _headerless(path: Path | None, file: BinaryIO, size: int, why: str) -> Instance:
     scan = _scan(file, 0, IMPLICIT_VR_LITTLE_ENDIAN)
     sop_class, instance = scan.sop_class_uid or "", scan.sop_instance_uid or ""
     if not (is_valid(sop_class) and is_valid(instance)):

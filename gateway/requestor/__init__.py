@@ -16,7 +16,7 @@ from gateway.association.errors import (
 )
 from gateway.association.operation import Operation, ReceivedResponse
 from gateway.association.timers import Timeouts
-from gateway.datasets import BASIC_SYNTAXES, Instance, NotDicom, identify
+from gateway.datasets import BASIC_SYNTAXES, Instance, NotDicom, identify, identify_bytes
 from gateway.requestor.c_echo import EchoResult, echo
 from gateway.requestor.incoming import Collect, Handler, IncomingRequest, Receiver, Reply
 from gateway.requestor.proposal import Address, Proposal
@@ -29,6 +29,6 @@ __all__ = [
     "IncomingRequest", "Instance", "NotAccepted", "NotDicom", "Operation", "Proposal",
     "ReceivedResponse", "Receiver", "Rejected", "Released", "Reply", "RequestorAssociation",
     "SourceFailed", "TimedOut", "Timeouts", "Unreachable", "associate", "describe_status", "echo",
-    "identify",
+    "identify", "identify_bytes",
 ]
 # fmt: on

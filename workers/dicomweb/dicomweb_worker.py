@@ -27,9 +27,10 @@ from workers.dicomweb import media
 from workers.dicomweb.archive_reader import ArchiveReader
 from workers.dicomweb.guard import HttpError, TokenGuard, error_response
 from workers.dicomweb.json_model import to_xml
+from workers.dicomweb.own_gateway import OwnAssociations, OwnGateway
 from workers.dicomweb.parts import multipart, parts_of
 from workers.dicomweb.qido import Search
-from workers.dicomweb.stow import FOLDER, OwnGateway, Store, store
+from workers.dicomweb.stow import FOLDER, Store, store
 from workers.dicomweb.wado import ArchiveResources
 from workers.http.access import Access, check_exposure, is_loopback, joined, token_in
 from workers.http.web_server import WebServer
@@ -76,6 +77,7 @@ class DicomWeb(IndexedWorker):
         token = table.token or token_in(context.run_dir)
         access = Access(token, table.names, is_local=is_loopback(table.host))
         tls = load(TlsSettings(table.certificate, table.key)) if table.certificate else None
+        self._associations = OwnAssociations(_this_gateway, table.ae_title)
         app = TokenGuard(Starlette(routes=self._routes()), access)
         self._server = WebServer(app, table.host, table.port, tls)
         self._server.start()
@@ -145,10 +147,9 @@ class DicomWeb(IndexedWorker):
         return Response(json.dumps(found.matches), 200, headers, media.JSON)
 
     async def _store(self, request: Request, base: str) -> Response:
-        peer = await run_in_threadpool(_this_gateway)
-        folder, table = worker.context.data_dir / FOLDER, self._table
+        folder, longest = worker.context.data_dir / FOLDER, self._table.longest
         return await store(
-            request, base, lambda study: Store(folder, peer, table.ae_title, table.longest, study)
+            request, base, lambda study: Store(folder, self._associations, longest, study)
         )
 
 

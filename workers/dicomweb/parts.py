@@ -34,9 +34,12 @@ def multipart(parts: AsyncIterable[Part], kind: str) -> StreamingResponse:
 async def _body(parts: AsyncIterable[Part], boundary: str) -> AsyncIterator[bytes]:
     async for part in parts:
         lines = "".join(f"{name}: {value}\r\n" for name, value in part.headers.items())
-        yield f"\r\n--{boundary}\r\n{lines}\r\n".encode()
+        head = f"\r\n--{boundary}\r\n{lines}\r\n".encode()
         async for piece in part.content:
-            yield piece
+            yield head + piece
+            head = b""
+        if head:
+            yield head
     yield f"\r\n--{boundary}--\r\n".encode()
 
 

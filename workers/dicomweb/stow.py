@@ -1,8 +1,8 @@
 """STOW-RS: instances that arrive by HTTP (PS3.18 10.5).
 
-Each part is written to a file while it arrives, and then stored as any other peer's would be: by
-C-STORE on an association with this gateway. So durability, policy, duplicates and events are the
-same, and what the response says of an instance is the status of that C-STORE.
+A part is taken into memory, or into a file if it is long, and then stored as any other peer's would
+be: by C-STORE on an association with this gateway. So durability, policy, duplicates and events are
+the same, and what the response says of an instance is the status of that C-STORE.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydicom import dcmread
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -25,14 +24,15 @@ from gateway.requestor import (
     AssociationError,
     NotAccepted,
     NotDicom,
-    Proposal,
-    Timeouts,
-    associate,
     identify,
+    identify_bytes,
 )
+from gateway.sdk import GatewayError
+from workers.archive import header
 from workers.dicomweb import media
 from workers.dicomweb.guard import HttpError, log
 from workers.dicomweb.json_model import to_xml
+from workers.dicomweb.own_gateway import AT_ONCE
 from workers.dicomweb.parts import Begun, Data, PartsReader
 
 if TYPE_CHECKING:
@@ -41,29 +41,23 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from gateway.requestor import Address, Instance, RequestorAssociation
+    from gateway.requestor import Instance
     from workers.dicomweb.json_model import Json
+    from workers.dicomweb.own_gateway import Kind, OpenAssociation, OwnAssociations
 
 FOLDER = "dicomweb"
 """The directory of what arrives, in the data directory."""
-AT_ONCE = 16
-"""Instances of one request that are being stored at a time."""
+IN_MEMORY = 1 << 20
+"""Bytes of a part up to which it is not written to a file."""
 MIN_FREE = 256 << 20
 """Free bytes of the disk below which nothing more is written."""
 _LOOK_EVERY = 16 << 20
 """Bytes after which the free space is looked at again."""
-_MOST_CONTEXTS = 128
-_TIMEOUT = 60.0
+MOST_CONTEXTS = 128
+"""Of an association (PS3.8 9.3.2.2)."""
 PROCESSING_FAILURE, CLASS_NOT_SUPPORTED = 0x0110, 0x0122
 OUT_OF_RESOURCES, MISMATCH, CANNOT_UNDERSTAND = 0xA700, 0xA900, 0xC000
 """Failure reasons (PS3.18 I.2.2)."""
-
-
-class OwnGateway(NamedTuple):
-    """This gateway as instances are sent to it."""
-
-    address: Address
-    ae_title: str
 
 
 class Kept(NamedTuple):
@@ -80,14 +74,13 @@ class Store:
     """Takes the parts of one request."""
 
     folder: Path
-    peer: OwnGateway
-    calling: str
+    associations: OwnAssociations
     longest: int
     study: str = ""
     """The study that the request is for; empty: any."""
     kept: list[Kept] = field(default_factory=list)
-    _kinds: list[tuple[str, str]] = field(default_factory=list)
-    _association: RequestorAssociation | None = None
+    _kinds: frozenset[Kind] = frozenset()
+    _open: OpenAssociation | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
@@ -118,8 +111,10 @@ class Store:
             self._drop(part, Kept(None, part.failure))
             return
         try:
-            instance = await run_in_threadpool(identify, part.path)
-            where = await run_in_threadpool(_uids_above, part.path)
+            if part.is_in_memory:
+                instance, where = part.identified()
+            else:
+                instance, where = await run_in_threadpool(part.identified)
         except NotDicom as error:
             log.warning("a part is not an instance: %s", error)
             self._drop(part, Kept(None, CANNOT_UNDERSTAND))
@@ -128,9 +123,8 @@ class Store:
             self._drop(part, Kept(instance, MISMATCH, where))
             return
         await self._room.acquire()
-        kind = instance.sop_class_uid, instance.transfer_syntax_uid
-        association = await self._association_for(kind)
-        task = asyncio.create_task(self._store(part, instance, where, association))
+        await self._propose((instance.sop_class_uid, instance.transfer_syntax_uid))
+        task = asyncio.create_task(self._store(part, instance, where, self._open))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -143,12 +137,12 @@ class Store:
         part: _Arriving,
         instance: Instance,
         where: tuple[str, str],
-        association: RequestorAssociation | None,
+        association: OpenAssociation | None,
     ) -> None:
         status = OUT_OF_RESOURCES
         try:
             if association is not None:
-                status = (await association.c_store(instance)).status
+                status = (await association.association.c_store(instance)).status
         except NotAccepted:
             status = CLASS_NOT_SUPPORTED
         except (AssociationError, OSError) as error:
@@ -157,70 +151,72 @@ class Store:
             self._room.release()
             self._drop(part, Kept(instance, status, where))
 
-    async def _association_for(self, kind: tuple[str, str]) -> RequestorAssociation | None:
-        """Return an association with a context for a kind; None if there is none."""
-        association = self._association
-        if kind in self._kinds and association is not None and association.ended is None:
-            return association
-        if kind not in self._kinds:
-            self._kinds = [*self._kinds, kind][-_MOST_CONTEXTS:]
+    async def _propose(self, kind: Kind) -> None:
+        """See to it that the association has a context for a kind, if there can be one."""
+        taken = self._open
+        if taken is not None and kind in taken.kinds and taken.association.ended is None:
+            return
         await self._settle()
-        proposal = Proposal(
-            tuple((sop_class, (syntax,)) for sop_class, syntax in self._kinds),
-            calling_ae_title=self.calling,
-            called_ae_title=self.peer.ae_title,
-            async_ops=(AT_ONCE, 1),
-        )
+        self._kinds |= {kind}
+        if len(self._kinds) > MOST_CONTEXTS:
+            self._kinds = frozenset({kind})
         try:
-            timeouts = Timeouts.all(_TIMEOUT)
-            self._association = await associate(self.peer.address, proposal, timeouts=timeouts)
-        except AssociationError as error:
+            self._open = await self.associations.take(self._kinds)
+        except GatewayError as error:
             log.warning("no association with the gateway itself: %s", error)
-            self._association = None
-        return self._association
 
     async def _settle(self) -> None:
-        """Wait for what is being stored, and end the association."""
+        """Wait for what is being stored, and give the association back."""
         if self._tasks:
             await asyncio.wait(self._tasks)
-        if self._association is not None:
-            with suppress(AssociationError):
-                await self._association.release()
-            self._association = None
+        if self._open is not None:
+            taken, self._open = self._open, None
+            await self.associations.give_back(taken)
 
 
 class _Arriving:
-    """A part while it arrives: a file."""
+    """A part while it arrives: in memory, or in a file if it is long."""
 
     def __init__(self, folder: Path, headers: dict[str, str], longest: int) -> None:
-        self.path = folder / f"{secrets.token_hex(12)}.part"
+        self._path = folder / f"{secrets.token_hex(12)}.part"
         self.failure = 0
         self._left, self._until_look = longest, 0
+        self._held = bytearray()
+        self._file: Any = None
         kind = media.parse(headers.get("content-type", media.DICOM)).name
         if kind != media.DICOM:
             raise HttpError(415, f"a part is {kind}: only {media.DICOM} is stored")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        try:
-            self._file: Any = os.fdopen(os.open(self.path, flags, 0o600), "wb", buffering=1 << 18)
-        except OSError as error:
-            raise _out_of_room(error) from None
+
+    @property
+    def is_in_memory(self) -> bool:
+        return self._file is None
 
     async def write(self, content: bytes) -> None:
-        """Write some bytes; after a failure they are thrown away."""
+        """Take some bytes; after a failure they are thrown away."""
         if self.failure:
             return
         self._left -= len(content)
-        self._until_look -= len(content)
         if self._left < 0:
             log.warning("a part is longer than dicomweb.longest")
             self.failure = OUT_OF_RESOURCES
             return
+        self._held += content
+        if len(self._held) > IN_MEMORY:
+            await self._spill()
+
+    async def _spill(self) -> None:
+        """Write what is held to the file."""
+        held, self._held = self._held, bytearray()
         try:
+            if self._file is None:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                self._file = os.fdopen(os.open(self._path, flags, 0o600), "wb", buffering=0)
+            self._until_look -= len(held)
             if self._until_look <= 0:
                 self._until_look = _LOOK_EVERY
-                if free_space(self.path.parent).free < MIN_FREE:
+                if free_space(self._path.parent).free < MIN_FREE:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            await run_in_threadpool(self._file.write, content)
+            await run_in_threadpool(self._file.write, held)
         except OSError as error:
             log.error("a part cannot be written: %s", error.strerror)
             self.failure = OUT_OF_RESOURCES
@@ -228,28 +224,32 @@ class _Arriving:
     def close(self) -> None:
         """End the file."""
         try:
-            self._file.close()
+            if self._file is not None:
+                self._file.write(self._held)
+                self._file.close()
         except OSError:
             self.failure = OUT_OF_RESOURCES
 
+    def identified(self) -> tuple[Instance, tuple[str, str]]:
+        """Return the instance, and its Study and Series Instance UID; raises NotDicom."""
+        held = bytes(self._held)
+        instance = identify_bytes(held) if self.is_in_memory else identify(self._path)
+        syntax = instance.transfer_syntax_uid
+        try:
+            if instance.data is not None:
+                values = header.scan(instance.data, syntax)
+            else:
+                values = header.read(self._path, instance.offset, syntax)
+        except (GatewayError, OSError):  # the storage worker says what is wrong with it
+            return instance, ("", "")
+        return instance, (values["StudyInstanceUID"], values["SeriesInstanceUID"])
+
     def discard(self) -> None:
         """Delete the file."""
-        with suppress(OSError):
-            self._file.close()
-        self.path.unlink(missing_ok=True)
-
-
-def _out_of_room(error: OSError) -> HttpError:
-    return HttpError(507, f"there is no room for what arrives: {error.strerror}")
-
-
-def _uids_above(path: Path) -> tuple[str, str]:
-    tags = ["StudyInstanceUID", "SeriesInstanceUID"]
-    try:
-        found = dcmread(path, stop_before_pixels=True, specific_tags=tags, force=True)
-        return str(found.get(tags[0]) or ""), str(found.get(tags[1]) or "")
-    except Exception:
-        return "", ""
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+            self._path.unlink(missing_ok=True)
 
 
 async def store(request: Request, base: str, make: Callable[[str], Store]) -> Response:

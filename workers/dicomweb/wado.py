@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 
 from gateway.datasets import UNCOMPRESSED, DatasetError, Instance
 from gateway.datasets.conversion import convert
+from gateway.datasets.instances import in_memory
 from gateway.part10 import file_meta
 from workers.dicomweb import media, pixel_frames
 from workers.dicomweb.archive_reader import NotHere
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from workers.archive.index import IndexEntry
     from workers.dicomweb.archive_reader import ArchiveReader
 
+_AT_ONCE = 1 << 20
+"""Bytes of a data set up to which it is read at once."""
 EXPLICIT = "1.2.840.10008.1.2.1"
 """The default transfer syntax of instances and frames (PS3.18 8.7.3.2)."""
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -45,26 +48,35 @@ class ArchiveResources:
         accepted = [one for one in media.accepted(request) if one.covers(media.DICOM)]
         if not accepted:
             raise media.not_acceptable([f'{media.MULTIPART}; type="{media.DICOM}"', media.DICOM])
-        entries = await self._entries(request)
-        first = await run_in_threadpool(self._fitted, entries[0], accepted)
-        is_single = len(entries) == 1 and "instance" in request.path_params
+        uids = dict(request.path_params)
+        entries, first = await run_in_threadpool(self._found, uids, accepted)
+        is_single = len(entries) == 1 and "instance" in uids
         if is_single and not accepted[0].is_multipart and accepted[0].name != media.ANY:
             return self._file(first)
-        return multipart(self._parts(entries, accepted), media.DICOM)
+        return multipart(self._parts(entries, first, accepted), media.DICOM)
+
+    def _found(
+        self, uids: dict[str, str], accepted: Sequence[media.MediaType]
+    ) -> tuple[list[IndexEntry], Instance]:
+        """Return the instances of a path, and the first of them ready to be sent."""
+        entries = self._of(uids)
+        return entries, self._fitted(entries[0], accepted)
 
     def _file(self, instance: Instance) -> Response:
         headers = {"Content-Type": f"{media.DICOM}; transfer-syntax={instance.transfer_syntax_uid}"}
-        if instance.path is not None and instance.data is None and instance.make is None:
+        if instance.path is not None and instance.make is None:
             return FileResponse(instance.path, headers=headers)
         return StreamingResponse(_file_pieces(instance), headers=headers)
 
     async def _parts(
-        self, entries: Sequence[IndexEntry], accepted: Sequence[media.MediaType]
+        self, entries: Sequence[IndexEntry], first: Instance, accepted: Sequence[media.MediaType]
     ) -> AsyncIterator[Part]:
         """Yield each instance as a part; one that cannot be had is left out and logged."""
-        for entry in entries:
+        for number, entry in enumerate(entries):
             try:
-                instance = await run_in_threadpool(self._fitted, entry, accepted)
+                instance = first
+                if number:
+                    instance = await run_in_threadpool(self._fitted, entry, accepted)
             except HttpError as error:
                 log.warning("an instance was left out of a response: %s", error)
                 continue
@@ -80,7 +92,8 @@ class ArchiveResources:
         failure: HttpError | None = None
         for one in accepted:
             try:
-                return _converted(instance, one.transfer_syntax or EXPLICIT)
+                fitted = _converted(instance, one.transfer_syntax or EXPLICIT)
+                return in_memory(fitted, _AT_ONCE)
             except HttpError as error:
                 failure = failure or error
         assert failure is not None
@@ -214,9 +227,10 @@ class ArchiveResources:
     # for all of them
 
     async def _entries(self, request: Request) -> list[IndexEntry]:
-        found = await run_in_threadpool(
-            lambda: list(self._archive.entries(dict(request.path_params)))
-        )
+        return await run_in_threadpool(self._of, dict(request.path_params))
+
+    def _of(self, uids: dict[str, str]) -> list[IndexEntry]:
+        found = list(self._archive.entries(uids))
         if not found:
             raise HttpError(404, "nothing in the archive has these UIDs")
         return found
@@ -247,7 +261,11 @@ def _converted(instance: Instance, syntax: str) -> Instance:
 async def _file_pieces(instance: Instance) -> AsyncIterator[bytes]:
     """Yield a file: meta information and data set."""
     uids = instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid
-    yield file_meta(*uids)
+    meta = file_meta(*uids)
+    if instance.data is not None:
+        yield meta + instance.data
+        return
+    yield meta
     async for piece in iterate_in_threadpool(instance.pieces()):
         yield piece
 
