@@ -10,23 +10,19 @@ from __future__ import annotations
 import os
 import signal
 import time
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
-
-from pynetdicom import AE, evt
 
 from tests.conftest import short_folder
 from tests.faults.database import database
 from tests.faults.row import BrokenPromise
 from tests.patience import PATIENCE, WALL
-from tests.peers import instances, procfs, wire
+from tests.peers import instances, procfs
+from tests.peers.destination import Destination
 from tests.peers.process import Gateway
-from tests.peers.scp import free_port
 from tests.peers.sender import store_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.archive.postgres import Server
@@ -35,32 +31,6 @@ AT_A_KILL = 1.5 * PATIENCE
 """Seconds before a kill within which something can have been on its way, or not written down."""
 MOST_TWICE = 32
 """Instances that a lane takes at once, and so may send again after a kill."""
-
-
-@dataclass
-class Destination:
-    """A storage SCP that counts what comes, while it is there."""
-
-    port: int = field(default_factory=free_port)
-    got: dict[str, list[float]] = field(default_factory=dict)
-    """When each instance came, by its UID."""
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        ae = AE(ae_title="STRANGER")
-        ae.maximum_associations = 100
-        ae.add_supported_context(wire.CT, [wire.IMPLICIT, wire.EXPLICIT])
-        server = ae.start_server(
-            ("127.0.0.1", self.port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._take)]
-        )
-        try:
-            yield
-        finally:
-            server.shutdown()
-
-    def _take(self, event) -> int:
-        self.got.setdefault(str(event.request.AffectedSOPInstanceUID), []).append(time.monotonic())
-        return 0x0000
 
 
 def config(port: int, title: str, dsn: str) -> str:

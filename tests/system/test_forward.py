@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from pynetdicom import AE, evt
 
+from tests.bench.servers import orthanc
 from tests.conftest import short_folder
 from tests.peers import instances, procfs, wire
+from tests.peers.destination import Destination
 from tests.peers.process import COMMAND, Gateway, Program
-from tests.peers.scp import dcmtk_storescp, free_port
+from tests.peers.scp import dcmtk_storescp
 from tests.peers.sender import store_all
 
 if TYPE_CHECKING:
@@ -85,38 +88,164 @@ def test_what_is_stored_goes_on_to_dcmtk_byte_for_byte(tmp_path: Path) -> None:
         assert all(any(data.endswith(one.data_set) for data in whole) for one in sent)
 
 
-def test_a_destination_that_was_down_gets_everything_when_it_returns(tmp_path: Path) -> None:
-    sent, port = instances.many(30), free_port()
-    with running(routes(PACS=f"127.0.0.1:{port}")) as gateway:
+def test_a_destination_that_was_down_gets_everything_when_it_returns() -> None:
+    sent, pacs = instances.many(30), Destination()
+    with running(routes(PACS=pacs.place)) as gateway:
         store(gateway, sent)
         listed = command(gateway, "outbox", "ls", "--rows", "--json").splitlines()
         assert {json.loads(line)["instance"] for line in listed} == {one.uid for one in sent}
-        status = procfs.until(lambda: told(gateway, "Connect"), what="a status that names it")
-        assert "PACS" in status
-        with stopped_scp(tmp_path, port):
-            assert {file.stem for file in arrived(tmp_path, len(sent))} == {s.uid for s in sent}
+        procfs.until(lambda: "PACS: failing" in status_of(gateway), what="a status that says so")
+        with pacs.running():
+            assert set(pacs.wait_for(30)) == {one.uid for one in sent}
             wait_empty(gateway)
+        assert pacs.data_sets == {one.uid: one.data_set for one in sent}
+        assert set(pacs.associations) == {("GATEWAY", "PACS")}
 
 
-def told(gateway: Gateway, word: str) -> str:
+def status_of(gateway: Gateway) -> str:
     program = Program(COMMAND, "status", "--data", gateway.data)
     program.wait()
-    return program.out.text if word.lower() in program.out.text.lower() else ""
+    return program.out.text
 
 
-@contextmanager
-def stopped_scp(folder: Path, port: int) -> Iterator[None]:
-    ae = AE(ae_title="STRANGER")
-    ae.add_supported_context(wire.CT, [wire.IMPLICIT, wire.EXPLICIT])
+def rows_of(gateway: Gateway, *options: str) -> list[dict]:
+    lines = command(gateway, "outbox", "ls", "--rows", "--json", *options).splitlines()
+    return [json.loads(line) for line in lines]
 
-    def take(event) -> int:
-        (folder / f"{event.request.AffectedSOPInstanceUID}.dcm").write_bytes(b"")
-        return 0x0000
 
-    server = ae.start_server(
-        ("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, take)]
+def test_what_a_destination_refuses_is_parked_and_the_rest_goes_on() -> None:
+    pacs = Destination(sop_classes=(wire.MR,))
+    refusing = Destination(answer=lambda uid: 0xA900 if uid.endswith(last) else 0x0000)
+    sent = instances.many(5)
+    last = sent[2].uid
+    config = routes(PACS=pacs.place, OTHER=refusing.place)
+    with pacs.running(), refusing.running(), running(config) as gateway:
+        store(gateway, sent)
+        parked = procfs.until(
+            lambda: rows if len(rows := rows_of(gateway, "--state", "parked")) == 6 else None,
+            what="six parked rows",
+        )
+        refused = [row for row in parked if row["destination"] == "OTHER"]
+        assert [row["instance"] for row in refused] == [last]
+        assert "A900" in refused[0]["reason"]
+        assert "CT Image Storage" in parked[0]["reason"]
+        assert len(refusing.wait_for(5)) == 5
+        procfs.until(lambda: "5 instances are parked" in status_of(gateway), what="a status")
+        refusing.answer = lambda _uid: 0x0000
+        assert command(gateway, "outbox", "retry", "--instance", last, "--to", "OTHER") == (
+            "1 are tried again"
+        )
+        procfs.until(lambda: len(refusing.got[last]) == 2, what="another attempt")
+        assert command(gateway, "outbox", "drop", "--to", "PACS") == "5 dropped"
+        wait_empty(gateway)
+
+
+def test_a_full_destination_is_waited_for_and_a_failing_instance_is_parked_in_the_end() -> None:
+    answers = iter([0xA700, 0xA701, 0x0213])
+    sent = instances.many(3)
+    bad = sent[1].uid
+    full = Destination(answer=lambda uid: next(answers, 0xC001 if uid == bad else 0x0000))
+    config = routes(PACS=full.place).replace("[forward]\n", "[forward]\nattempts = 2\n")
+    with full.running(), running(config) as gateway:
+        store(gateway, sent)
+        (row,) = procfs.until(lambda: rows_of(gateway, "--state", "parked"), what="a parked row")
+        assert (row["instance"], row["attempts"]) == (bad, 2)
+        assert "C001" in row["reason"]
+        assert set(full.wait_for(3)) == {one.uid for one in sent}
+
+
+def test_a_suspended_destination_gets_nothing_until_it_is_resumed() -> None:
+    pacs = Destination()
+    with pacs.running(), running(routes(PACS=pacs.place)) as gateway:
+        assert command(gateway, "outbox", "suspend", "PACS") == "PACS: suspended"
+        procfs.until(lambda: "suspended" in command(gateway, "outbox", "ls"), what="suspension")
+        gateway.program.err.wait_for("destination=PACS suspended")
+        store(gateway, instances.many(3))
+        procfs.until(lambda: len(rows_of(gateway)) == 3, what="three rows")
+        assert not pacs.got
+        command(gateway, "outbox", "resume", "PACS")
+        pacs.wait_for(3)
+
+
+def test_conditions_decide_and_can_be_tried_and_reloaded() -> None:
+    pacs = Destination()
+    when = 'when = \'Modality == "CT" and calling == "CT1" and called == "GATEWAY" and address in'
+    config = routes(f'{when} ["127.0.0.0/8"]\'', PACS=pacs.place)
+    with pacs.running(), running(config) as gateway:
+        yes, no = instances.many(2)
+        store(gateway, [no], calling="CT2")
+        store(gateway, [yes], calling="CT1")
+        assert pacs.wait_for(1) == [yes.uid]
+        tried = command(gateway, "route", "try", yes.uid)
+        assert tried.startswith('route 1: matches to PACS (all): Modality is "CT", address is')
+        program = Program(
+            *(COMMAND, "route", "try", no.uid, "--data", gateway.data),
+            *("--config", gateway.folder / "gateway.toml"),
+        )
+        assert program.wait() == 1
+        assert 'does not match: Modality is "CT"' in program.out.text
+        file = gateway.folder / "gateway.toml"
+        file.write_text(file.read_text().replace('"CT1"', '"CT2"'))
+        command(gateway, "reload")
+        store(gateway, [third := instances.make()], calling="CT2")
+        assert pacs.wait_for(2)[1:] == [third.uid]
+        file.write_text(file.read_text().replace("Modality", "modality"))
+        program = Program(COMMAND, "reload", "--data", gateway.data)
+        assert program.wait() != 0
+        assert "did you mean Modality?" in program.report()
+
+
+def test_the_next_destination_takes_over_and_instances_are_dealt_out() -> None:
+    first, second = Destination(), Destination()
+    config = routes('mode = "fail_over"', A=first.place, B=second.place)
+    config += '[[routes]]\nname = "turns"\nwhen = \'calling == "RR"\'\n'
+    config += 'destinations = ["C", "D"]\nmode = "round_robin"\n'
+    third, fourth = Destination(), Destination()
+    places = f'C = "{third.place}"\nD = "{fourth.place}"\n'
+    config = config.replace("[destinations]\n", f"[destinations]\n{places}")
+    with second.running(), third.running(), fourth.running(), running(config) as gateway:
+        sent = instances.many(6)
+        store(gateway, sent, calling="RR")
+        assert set(second.wait_for(6)) == {one.uid for one in sent}
+        assert {*third.wait_for(3), *fourth.wait_for(3)} == {one.uid for one in sent}
+        assert not first.got
+
+
+def test_an_ordered_destination_gets_instances_in_order_over_a_failure() -> None:
+    sent = instances.many(12)
+    failing = iter([0x0110])
+    pacs = Destination(answer=lambda uid: next(failing, 0) if uid == sent[5].uid else 0)
+    config = routes(PACS=pacs.place).replace(
+        f'PACS = "{pacs.place}"',
+        f'PACS = {{host = "127.0.0.1", port = {pacs.port}, order = "series", associations = 4}}',
     )
-    try:
-        yield
-    finally:
-        server.shutdown()
+    with pacs.running(), running(config) as gateway:
+        store(gateway, sent)
+        assert pacs.wait_for(12) == [one.uid for one in sent]
+        wait_empty(gateway)
+        assert len(pacs.got[sent[5].uid]) == 2
+
+
+@pytest.mark.parametrize("victims", [("forward-0",), ("storage-0", "acceptor-0", "forward-0")])
+def test_after_a_kill_everything_arrives(victims: tuple[str, ...]) -> None:
+    sent, pacs = instances.many(60), Destination()
+    with running(routes(PACS=pacs.place)) as gateway:
+        store(gateway, sent)
+        with pacs.running():
+            pacs.wait_for(10)
+            for name in victims:
+                os.kill(gateway.child(name), signal.SIGKILL)
+            assert set(pacs.wait_for(60)) == {one.uid for one in sent}
+            wait_empty(gateway)
+    assert sum(len(times) > 1 for times in pacs.got.values()) <= 32
+
+
+@pytest.mark.peer("Orthanc")
+def test_orthanc_keeps_what_is_sent_on(tmp_path: Path) -> None:
+    sent = instances.many(5)
+    with orthanc(tmp_path) as server, running(routes(PACS=at(server.address))) as gateway:
+        store(gateway, sent)
+        wait_empty(gateway)
+        files = [path for path in (tmp_path / "storage").rglob("*") if path.is_file()]
+        whole = [path.read_bytes() for path in files]
+        assert all(any(data.endswith(one.data_set) for data in whole) for one in sent)

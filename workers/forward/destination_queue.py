@@ -78,6 +78,13 @@ class DestinationQueue:
         if self.is_ordered:
             self._is_leading = self._shared.outbox.lead(self.name, self._shared.owner)
 
+    def set_suspended(self, is_suspended: bool) -> None:
+        """Send nothing more, or go on, as an operator says."""
+        if is_suspended != self.is_suspended:
+            log.info("destination=%s %s", self.name, "suspended" if is_suspended else "resumed")
+            self.is_suspended = is_suspended
+            self.wake()
+
     def stop(self) -> None:
         """End the lanes, after the responses under way."""
         for lane in self._lanes:

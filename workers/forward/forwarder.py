@@ -108,7 +108,7 @@ class Forwarder:
             queue = self._queues.get(name)
             if queue is None:
                 queue = self._queues[name] = DestinationQueue(name, shared)
-            queue.is_suspended = name in suspended
+            queue.set_suspended(name in suspended)
             queue.adjust()
             while queue.divert_all(_DIVERTED) == _DIVERTED and not self._over.is_set():
                 pass
