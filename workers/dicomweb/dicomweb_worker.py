@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from gateway.requestor import Address
@@ -23,7 +23,7 @@ from gateway.settings import DicomWebSettings, TlsSettings, from_map
 from gateway.tls import client_context, load
 from workers.archive.attributes import Level
 from workers.archive.indexed_worker import IndexedWorker
-from workers.dicomweb import media
+from workers.dicomweb import media, viewer
 from workers.dicomweb.archive_reader import ArchiveReader
 from workers.dicomweb.guard import HttpError, TokenGuard, error_response
 from workers.dicomweb.json_model import to_xml
@@ -74,11 +74,11 @@ class DicomWeb(IndexedWorker):
         (context.data_dir / FOLDER).mkdir(mode=0o700)
         self._archive = ArchiveReader(context, self.index, self.settings)
         assert context.run_dir is not None
-        token = table.token or token_in(context.run_dir)
-        access = Access(token, table.names, is_local=is_loopback(table.host))
+        is_local, page = is_loopback(table.host), token_in(context.run_dir)
+        access = Access(table.token or page, table.names, is_local=is_local)
         tls = load(TlsSettings(table.certificate, table.key)) if table.certificate else None
         self._associations = OwnAssociations(_this_gateway, table.ae_title)
-        app = TokenGuard(Starlette(routes=self._routes()), access)
+        app = TokenGuard(Starlette(routes=self._routes()), access, Access(page))
         self._server = WebServer(app, table.host, table.port, tls)
         self._server.start()
         scheme = "https" if tls else "http"
@@ -120,6 +120,8 @@ class DicomWeb(IndexedWorker):
         gets[f"{_INSTANCE}/frames/{{frames}}/rendered"] = found.rendered
         gets[f"{_INSTANCE}/frames/{{frames}}/thumbnail"] = found.thumbnail
         gets[f"{_INSTANCE}/bulkdata/{{path:path}}"] = found.bulk_data
+        gets["/view/{study}"] = self._view
+        gets["/viewer.css"] = _style
         posts = {"/studies": self._store, _STUDY: self._store}
         return [
             Route(ROOT + path, _answering(make), methods=[method])
@@ -146,6 +148,11 @@ class DicomWeb(IndexedWorker):
             return response
         return Response(json.dumps(found.matches), 200, headers, media.JSON)
 
+    async def _view(self, request: Request, base: str) -> Response:
+        study = request.path_params["study"]
+        text = await run_in_threadpool(viewer.page, self.index, base, ROOT, study)
+        return HTMLResponse(text, headers={"Content-Security-Policy": viewer.POLICY})
+
     async def _store(self, request: Request, base: str) -> Response:
         folder, longest = worker.context.data_dir / FOLDER, self._table.longest
         return await store(
@@ -155,6 +162,10 @@ class DicomWeb(IndexedWorker):
 
 def _at(search: Any, level: Level) -> Callable[[Request, str], Awaitable[Response]]:
     return lambda request, base: search(request, base, level)
+
+
+async def _style(_request: Request, _base: str) -> Response:
+    return Response(viewer.STYLE, media_type="text/css")
 
 
 def _answering(

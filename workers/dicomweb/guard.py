@@ -39,9 +39,11 @@ def error_response(status: int, text: str, headers: dict[str, str] | None = None
 class TokenGuard:
     """Lets requests through that have the token, and answers errors in words."""
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: Access, page: Access) -> None:
+        """`page` has the token of the page for operators, which browsers send in its cookie."""
         self._app = app
         self._access = access
+        self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -57,7 +59,7 @@ class TokenGuard:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self._access.has_token(token.strip()):
             return None
-        if self._access.has_token(request.cookies.get(COOKIE)):
+        if self._page.has_token(request.cookies.get(COOKIE)):
             return None
         text = "send the token: `Authorization: Bearer TOKEN` (dicomweb.token, or that of the page)"
         return error_response(401, text, {"WWW-Authenticate": 'Bearer realm="dicomweb"'})

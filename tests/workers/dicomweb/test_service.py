@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from io import BytesIO
 from pathlib import Path
@@ -190,6 +191,36 @@ def test_thumbnails_at_every_level(service, stored):
         answered = service.get(f"{place}/thumbnail")
         assert answered.status_code == 200
         assert max(Image.open(BytesIO(answered.content)).size) <= 128
+
+
+def test_a_page_of_thumbnails(service, stored):
+    study = resource(NAMED["CT_small.dcm"]).split("/")[2]
+    answered = service.get(f"/view/{study}")
+    assert answered.headers["Content-Type"].startswith("text/html")
+    assert "img-src 'self'" in answered.headers["Content-Security-Policy"]
+    sources = re.findall(r'src="([^"]+)"', answered.text)
+    assert sources
+    for one in sources:
+        assert service.get(one.removeprefix(service.base)).headers["Content-Type"] == "image/jpeg"
+    assert service.get("/viewer.css").status_code == 200
+    assert service.get("/view/9.9").status_code == 404
+
+
+def test_text_of_a_peer_is_no_markup_on_it(service):
+    texts = {"PatientName": "<script>x</script>", "SeriesDescription": '"><img src=x>'}
+    sent = instance(SOPInstanceUID="1.3.1", StudyInstanceUID="1.3", **texts)
+    assert service.post(body(whole(sent))).status_code == 200
+    page = service.get("/view/1.3").text
+    assert "&lt;script&gt;" in page
+    assert "<script" not in page
+    assert "<img src=x" not in page
+
+
+def test_the_cookie_of_the_page_is_enough(service):
+    token = (service.gateway.data / "run" / "web-token").read_text()
+    cookies = {"dicom_gateway_token": token}
+    answered = requests.get(f"{service.base}/studies", cookies=cookies, timeout=60)
+    assert answered.status_code in (200, 204)
 
 
 @pytest.mark.parametrize(
