@@ -175,6 +175,11 @@ EVT_PATIENT_MISMATCH = NotificationEvent(
     "Study under several Patient IDs was stored, refused or retrieved",
     ("outcome", "study_instance_uid", "patient_ids"),
 )
+EVT_STUDY_COMPLETE = NotificationEvent(
+    "EVT_STUDY_COMPLETE",
+    "Study, or series of it, told complete by the complete worker",
+    ("study_instance_uid", "series_instance_uid", "reason"),
+)
 EVT_PROCEDURE_STEP = NotificationEvent(
     "EVT_PROCEDURE_STEP",
     "Performed procedure step created or changed at the mpps worker",

@@ -35,12 +35,8 @@ from gateway.sdk.move.routes import Routes
 from gateway.sdk.notifications import NotificationThread, QueuedNotification
 from gateway.sdk.open_associations import OpenAssociations
 from gateway.sdk.session_commands import SessionCommands
-from gateway.sdk.session_ending import (
-    LIFELINE_DRAIN,
-    SessionEnding,
-    SessionEndReason,
-    drain_end,
-)
+from gateway.sdk.session_ending import LIFELINE_DRAIN, SessionEnding, SessionEndReason, drain_end
+from gateway.sdk.unbound_publisher import UnboundPublisher
 from gateway.sdk.worker_bindings import BindsEvents, WorkerBindings, watched
 from gateway.sdk.worker_context import WorkerContext
 from gateway.sdk.worker_measuring import WorkerMeasuring
@@ -150,6 +146,7 @@ class Session:
             destination=self._routes.destination,
             routes=self._routes,
             tls=self._settings.tls,
+            publish=UnboundPublisher(self._acceptors, self._is_watched, self._publish),
         )
         if not call_start_hooks(self._worker.start_hooks, wait):
             return False

@@ -11,9 +11,10 @@ from gateway.metrics import Metrics
 from gateway.tls_settings import TlsSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from gateway.events import NotificationEvent
     from gateway.sdk.move.routes import Routes
     from gateway.sdk.open_associations import OpenAssociations
     from gateway.settings import Destination
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 def _unknown(_title: str) -> None:
     """Stand for the table of destinations where there is none."""
+
+
+def _unheard(_event: object, _body: object) -> None:
+    """Stand for publishing where there is no gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,10 @@ class WorkerContext:
 
     associations: OpenAssociations | None = None
     """The open associations; None in a worker that runs without a gateway."""
+
+    publish: Callable[[NotificationEvent | str, Mapping[str, Any]], None] = _unheard
+    """Sends a notification that is about no association to the watchers of an event, without
+    waiting; `Event.publish` sends one about the association of the event."""
 
     def gateway_status(self) -> dict[str, Any]:
         """Return what `dicom-gateway status --json` prints; the supervisor says it.

@@ -30,7 +30,7 @@ def options_of(kind: type[T], options: Mapping[str, Any], worker: str) -> T:
     for name, value in given.items():
         if name not in known:
             raise ConfigError(f"{worker}: there is no option {name!r}; known: {', '.join(known)}")
-        expected = type(known[name])
+        expected = dict if known[name] is None else type(known[name])
         if not _fits(value, expected):
             words = _WORDS.get(expected, f"a {expected.__name__}")
             raise ConfigError(f"{worker}: {name} = {value!r}: it must be {words}")

@@ -62,7 +62,7 @@ def test_items_are_looked_at_too():
     assert refused(check_creation, step) == (0x0120, "ProtocolName")
 
 
-@pytest.mark.parametrize("state", ["COMPLETED", "DISCONTINUED", "in progress", "SCHEDULED"])
+@pytest.mark.parametrize("state", ["COMPLETED", "DISCONTINUED", "STARTED", "SCHEDULED"])
 def test_a_step_begins_in_progress(state):
     step = creation(PerformedProcedureStepStatus=state)
     assert refused(check_creation, step) == (0x0106, "PerformedProcedureStepStatus")

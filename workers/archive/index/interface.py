@@ -16,7 +16,7 @@ from gateway.sdk import ConfigError
 from workers.archive.index import holds, rebuild, updates
 from workers.archive.index.assigning import assign
 from workers.archive.index.grouping import Execute, Group, Work, nothing
-from workers.archive.index.notes import add_note, add_note_once
+from workers.archive.index.notes import add_completion, add_note
 from workers.archive.index.placing import above_of
 from workers.archive.index.reader import IndexReader
 from workers.archive.index.schema import MIGRATIONS, POSTGRES, RETIRED
@@ -230,14 +230,15 @@ class Index(IndexReader):
         """Add a line about a study to the journal."""
         self._write(lambda execute: add_note(execute, note))
 
-    def note_once(self, note: StudyNote, after: int) -> bool:
-        """Add a line about a study, unless there is the same after number `after` of the journal.
+    def complete(self, note: StudyNote, after: int) -> bool:
+        """Add a line that a study is complete, unless line `after` of the journal is out of date.
 
-        Returns whether it was added. Of several processes that do this, one adds it.
+        Returns whether it was added: not if after that number there is such a line, or something
+        has arrived. Of several processes that do this, one adds it.
         """
         studies = [note.study_instance_uid]
         return self._write(
-            lambda execute: add_note_once(execute, note, after),
+            lambda execute: add_completion(execute, note, after),
             lambda execute: self._lock_studies(execute, studies),
         )
 

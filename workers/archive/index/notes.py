@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from workers.archive.index.grouping import Execute
 
 COMPLETE = "complete"
+ARRIVED = ("stored", "replaced")
+"""The kinds of lines about an instance that has arrived."""
 
 
 class StudyNote(NamedTuple):
@@ -41,12 +43,20 @@ def add_note(execute: Execute, note: StudyNote) -> None:
     execute(NOTE, (*entry, note.kind, time.time(), *uids))
 
 
-def add_note_once(execute: Execute, note: StudyNote, after: int) -> bool:
-    """Add the line, unless there is the same after number `after`; return whether it was added."""
+def add_completion(execute: Execute, note: StudyNote, after: int) -> bool:
+    """Add the line that a study or series is complete; return whether it was added.
+
+    It is not if after number `after` of the journal there is such a line, or something arrived.
+    """
+    of_series = "AND series_instance_uid = ?" if note.series_instance_uid else ""
+    marks = ", ".join("?" * len(ARRIVED))
     known = execute(
-        "SELECT 1 FROM journal WHERE seq > ? AND kind = ? AND study_instance_uid = ? "
-        "AND series_instance_uid = ? LIMIT 1",
-        (after, note.kind, note.study_instance_uid, note.series_instance_uid),
+        "SELECT 1 FROM journal WHERE seq > ? AND study_instance_uid = ? AND ("
+        f"(kind = ? AND series_instance_uid = ?) OR (kind IN ({marks}) {of_series})) LIMIT 1",
+        (
+            *(after, note.study_instance_uid, COMPLETE, note.series_instance_uid, *ARRIVED),
+            *((note.series_instance_uid,) if note.series_instance_uid else ()),
+        ),
     ).fetchone()
     if known is None:
         add_note(execute, note)

@@ -1,0 +1,1 @@
+"""Study complete: tell that a study has arrived, once, to whoever waits for that."""
