@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
-from pydicom.datadict import keyword_for_tag
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import FileResponse, Response, StreamingResponse
 
@@ -14,7 +12,7 @@ from gateway.datasets import UNCOMPRESSED, DatasetError, Instance
 from gateway.datasets.conversion import convert
 from gateway.datasets.instances import in_memory
 from gateway.part10 import file_meta
-from workers.dicomweb import media, pixel_frames
+from workers.dicomweb import bulk_values, media, pixel_frames
 from workers.dicomweb.archive_reader import NotHere
 from workers.dicomweb.guard import HttpError, log
 from workers.dicomweb.json_model import Json, to_json, to_xml
@@ -32,7 +30,6 @@ _AT_ONCE = 1 << 20
 """Bytes of a data set up to which it is read at once."""
 EXPLICIT = "1.2.840.10008.1.2.1"
 """The default transfer syntax of instances and frames (PS3.18 8.7.3.2)."""
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 class ArchiveResources:
@@ -212,17 +209,21 @@ class ArchiveResources:
 
     async def bulk_data(self, request: Request, base: str) -> Response:  # noqa: ARG002
         """Return a value, or part of it, in little endian as it is in the data set."""
-        _, data_set = await self._one(request)
-        value = await run_in_threadpool(_bulk_value, data_set, request.path_params["path"])
+        instance, data_set = await self._one(request)
+        path = request.path_params["path"]
+        value = await run_in_threadpool(bulk_values.find, instance, data_set, path)
         headers = {"Accept-Ranges": "bytes", "Content-Type": media.OCTETS}
         wanted = media.choose(request, (media.OCTETS,))
         if asked := request.headers.get("range"):
-            first, last = _range_of(asked, len(value))
-            headers["Content-Range"] = f"bytes {first}-{last}/{len(value)}"
-            return Response(value[first : last + 1], 206, headers)
+            first, last = bulk_values.range_of(asked, value.size)
+            headers["Content-Range"] = f"bytes {first}-{last}/{value.size}"
+            headers["Content-Length"] = str(last + 1 - first)
+            return StreamingResponse(value.between(first, last), 206, headers)
         if wanted.is_multipart:
-            return multipart(parts_of([value], {"Content-Type": media.OCTETS}), media.OCTETS)
-        return Response(value, headers=headers)
+            part = Part({"Content-Type": media.OCTETS}, value.whole())
+            return multipart(_only(part), media.OCTETS)
+        headers["Content-Length"] = str(value.size)
+        return StreamingResponse(value.whole(), headers=headers)
 
     # for all of them
 
@@ -270,40 +271,15 @@ async def _file_pieces(instance: Instance) -> AsyncIterator[bytes]:
         yield piece
 
 
+async def _only(part: Part) -> AsyncIterator[Part]:
+    yield part
+
+
 def _wants_stored(wanted: media.MediaType, stored: str, instance: Instance) -> bool:
     """Return whether frames are asked for as they are stored."""
     if wanted.name == media.ANY or not wanted.covers(stored):
         return wanted.transfer_syntax == instance.transfer_syntax_uid
     return wanted.transfer_syntax in ("", "*", instance.transfer_syntax_uid)
-
-
-def _bulk_value(data_set: Any, path: str) -> bytes:
-    """Return the value of an element by its path: TAG, or TAG/ITEM/TAG; raises HttpError 404."""
-    parts = path.strip("/").split("/")
-    found: Any = data_set
-    try:
-        for number, part in enumerate(parts):
-            found = found[int(part, 16)].value if number % 2 == 0 else found[int(part) - 1]
-    except Exception:
-        raise HttpError(404, f"there is no bulk data {path[:80]!r}") from None
-    if not isinstance(found, (bytes, bytearray)):
-        name = keyword_for_tag(int(parts[-1], 16)) or parts[-1]
-        raise HttpError(404, f"{name} is not bulk data: its value is in the metadata")
-    return bytes(found)
-
-
-def _range_of(text: str, size: int) -> tuple[int, int]:
-    """Return the first and last byte that are asked for (RFC 9110 14.1); raises HttpError 416."""
-    found = _RANGE.fullmatch(text.strip())
-    if found is None or not (found[1] or found[2]):
-        raise HttpError(416, f"{text[:64]!r} is not a single range of bytes")
-    if not found[1]:
-        first, last = max(0, size - int(found[2])), size - 1
-    else:
-        first, last = int(found[1]), min(int(found[2] or size - 1), size - 1)
-    if first > last:
-        raise HttpError(416, f"the value has {size} bytes")
-    return first, last
 
 
 def _window(request: Request, size: tuple[int, int] | None) -> pixel_frames.Window:

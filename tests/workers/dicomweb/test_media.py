@@ -6,8 +6,8 @@ import pytest
 from starlette.requests import Request
 
 from workers.dicomweb import media
+from workers.dicomweb.bulk_values import range_of
 from workers.dicomweb.guard import HttpError
-from workers.dicomweb.wado import _range_of
 
 DICOM = 'multipart/related; type="application/dicom"'
 
@@ -67,7 +67,7 @@ def test_what_is_no_media_type_is_400(text):
     [("bytes=0-0", 0, 0), ("bytes=5-", 5, 9), ("bytes=-3", 7, 9), ("bytes=2-99", 2, 9)],
 )
 def test_a_range(text, first, last):
-    assert _range_of(text, 10) == (first, last)
+    assert range_of(text, 10) == (first, last)
 
 
 @pytest.mark.parametrize(
@@ -75,5 +75,5 @@ def test_a_range(text, first, last):
 )
 def test_a_range_that_cannot_be_had_is_416(text):
     with pytest.raises(HttpError) as caught:
-        _range_of(text, 10)
+        range_of(text, 10)
     assert caught.value.status == 416

@@ -20,6 +20,8 @@ from pydicom.pixels.processing import apply_modality_lut
 
 from gateway.part10 import file_meta
 from tests.conftest import running
+from tests.peers import procfs
+from tests.peers.instances import big_ct
 from tests.peers.process import run_cli
 from tests.workers.dicomweb.conftest import TOKEN, Service, body
 from tests.workers.holdings import instance
@@ -162,6 +164,36 @@ def test_bulk_data_with_ranges(service, stored):
     assert part.headers["Content-Range"] == f"bytes 10-19/{len(pixels)}"
     assert service.get(f"{path}/bulkdata/00990099").status_code == 404
     assert "not bulk data" in service.get(f"{path}/bulkdata/00100020").json()["error"]
+
+
+def test_bulk_data_of_a_big_endian_instance_is_in_little_endian(service, stored):
+    file = NAMED["MR_small_bigendian.dcm"]
+    sent = dcmread(file)
+    sent.SOPInstanceUID = sent.file_meta.MediaStorageSOPInstanceUID = "1.2.1"
+    out = BytesIO()
+    sent.save_as(out)
+    assert service.post(body(out.getvalue())).status_code == 200
+    path = f"/studies/{sent.StudyInstanceUID}/series/{sent.SeriesInstanceUID}/instances/1.2.1"
+    got = service.get(f"{path}/bulkdata/7FE00010", "application/octet-stream").content
+    assert got == sent.pixel_array.astype("<i2").tobytes()
+
+
+def test_a_long_instance_passes_both_ways_in_flat_memory(service):
+    size = 19_000_000
+    uid, pieces, _ = big_ct(size)
+    sent = file_meta(CT, uid, EXPLICIT) + b"".join(pieces)
+    child = procfs.find_child(service.gateway.pid, "dicomweb-0")
+    assert child is not None
+    procfs.reset_peak(child)
+    before = procfs.memory(child, "VmHWM")
+    stem = uid.rpartition(".")[0]
+    assert service.post(body(sent)).status_code == 200
+    path = f"/studies/{stem}.1/series/{stem}.2/instances/{uid}"
+    (part,) = parts_of(service.get(path, ANY_SYNTAX))
+    assert data_set_of(part) == data_set_of(sent)
+    value = service.get(f"{path}/bulkdata/7FE00010", "application/octet-stream").content
+    assert value == sent[-size:]
+    assert procfs.memory(child, "VmHWM") - before < size
 
 
 def test_metadata_of_a_series_in_xml(service, stored):

@@ -1,0 +1,98 @@
+"""Long values: given out from where they are in a file, without being read as a whole."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataelem import RawDataElement
+
+from gateway.datasets.instances import FilePart
+from gateway.uid import EXPLICIT_VR_BIG_ENDIAN
+from workers.dicomweb.guard import HttpError
+from workers.dicomweb.parts import once
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable
+
+    from gateway.datasets import Instance
+
+_UNDEFINED = 0xFFFFFFFF
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_UNITS = {"OW": "H", "OF": "I", "OL": "I", "OD": "Q", "OV": "Q"}
+"""How long the numbers of a value are, by VR."""
+
+
+@dataclass(frozen=True, slots=True)
+class BulkValue:
+    """A value: in memory, or part of a file."""
+
+    size: int
+    data: bytes | None = None
+    instance: Instance | None = None
+    offset: int = 0
+    """In the file."""
+
+    def between(self, first: int, last: int) -> AsyncIterable[bytes]:
+        """Return the bytes from the first to the last one."""
+        if self.data is not None:
+            return once(self.data[first : last + 1])
+        assert self.instance is not None
+        assert self.instance.path is not None
+        return FilePart(self.instance.path, self.offset + first, last + 1 - first)
+
+    def whole(self) -> AsyncIterable[bytes]:
+        """Return all of it."""
+        return self.between(0, self.size - 1)
+
+
+def find(instance: Instance, data_set: Any, path: str) -> BulkValue:
+    """Return the value of an element by its path: TAG, or TAG/ITEM/TAG; raises HttpError 404.
+
+    Numbers are in little endian.
+    """
+    parts = path.strip("/").split("/")
+    is_big = instance.transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN
+    try:
+        if len(parts) == 1 and not is_big:
+            raw = data_set.get_item(int(parts[0], 16), keep_deferred=True)
+            is_long = isinstance(raw, RawDataElement) and raw.value is None
+            if is_long and raw.length != _UNDEFINED:
+                return BulkValue(raw.length, instance=instance, offset=raw.value_tell)
+        found: Any = data_set
+        for number, part in enumerate(parts):
+            found = found[int(part, 16)] if number % 2 == 0 else found.value[int(part) - 1]
+        value, vr = found.value, str(found.VR)
+    except Exception:
+        raise HttpError(404, f"there is no bulk data {path[:80]!r}") from None
+    if not isinstance(value, (bytes, bytearray)):
+        name = keyword_for_tag(int(parts[-1], 16)) or parts[-1]
+        raise HttpError(404, f"{name} is not bulk data: its value is in the metadata")
+    data = _swapped(bytes(value), vr) if is_big else bytes(value)
+    return BulkValue(len(data), data)
+
+
+def _swapped(value: bytes, vr: str) -> bytes:
+    unit = _UNITS.get("OW" if " or " in vr else vr)
+    if unit is None or len(value) % array(unit).itemsize:
+        return value
+    numbers = array(unit, value)
+    numbers.byteswap()
+    return numbers.tobytes()
+
+
+def range_of(text: str, size: int) -> tuple[int, int]:
+    """Return the first and last byte that are asked for (RFC 9110 14.1); raises HttpError 416."""
+    found = _RANGE.fullmatch(text.strip())
+    if found is None or not (found[1] or found[2]):
+        raise HttpError(416, f"{text[:64]!r} is not a single range of bytes")
+    if not found[1]:
+        first, last = max(0, size - int(found[2])), size - 1
+    else:
+        first, last = int(found[1]), min(int(found[2] or size - 1), size - 1)
+    if first > last:
+        raise HttpError(416, f"the value has {size} bytes")
+    return first, last
