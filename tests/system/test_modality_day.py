@@ -1,0 +1,119 @@
+"""A modality's day: from the worklist to the copies in two other archives, on one gateway."""
+
+from __future__ import annotations
+
+import json
+import queue
+
+import pynetdicom
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pynetdicom import evt
+
+from tests.conftest import short_folder
+from tests.patience import WALL
+from tests.peers import instances, procfs
+from tests.peers.destination import Destination
+from tests.peers.process import Gateway
+from tests.peers.sender import store_all
+from tests.system.test_commitment import COMMITMENT, ask, asked
+from tests.workers.mpps.steps import creation, end, series
+from workers.archive.index import SqliteIndex
+
+WORKLIST, MPPS = "1.2.840.10008.5.1.4.31", "1.2.840.10008.3.1.2.3.3"
+STEP = "1.2.3.77"
+CONFIG = """
+[workers.worklist]
+options = {{folder = "{worklist}"}}
+[workers.mpps]
+options = {{lenient = true}}
+[workers.commitment]
+[workers.complete]
+options = {{mpps = true, quiet = 86400.0}}
+[[routes]]
+name = "CT"
+when = 'Modality == "CT"'
+destinations = ["PACS", "RESEARCH"]
+[destinations]
+PACS = "{pacs}"
+RESEARCH = "{research}"
+"""
+SCHEDULED = {
+    "00100010": {"vr": "PN", "Value": [{"Alphabetic": "DOE^JANE"}]},
+    "00100020": {"vr": "LO", "Value": ["P1"]},
+    "0020000D": {"vr": "UI", "Value": ["1.2.3"]},
+    "00400100": {
+        "vr": "SQ",
+        "Value": [
+            {
+                "00080060": {"vr": "CS", "Value": ["CT"]},
+                "00400002": {"vr": "DA", "Value": ["20261128"]},
+            }
+        ],
+    },
+}
+
+
+def query() -> Dataset:
+    keys = Dataset()
+    keys.PatientName = keys.PatientID = keys.StudyInstanceUID = ""
+    step = Dataset()
+    step.Modality, step.ScheduledProcedureStepStartDate = "CT", "20261128"
+    keys.ScheduledProcedureStepSequence = [step]
+    return keys
+
+
+def test_from_the_worklist_to_two_other_archives(tmp_path):
+    (tmp_path / "item.json").write_text(json.dumps(SCHEDULED))
+    images, reports = instances.many(4), queue.Queue()
+    uids = [one.uid for one in images]
+    pacs, research = Destination(), Destination()
+
+    def reported(event):
+        reports.put(event.event_information)
+        return 0x0000, None
+
+    config = CONFIG.format(worklist=tmp_path, pacs=pacs.place, research=research.place)
+    with short_folder() as folder, pacs.running(), research.running():
+        gateway = Gateway(folder, config=config)
+        try:
+            ae = pynetdicom.AE("CT1")
+            for sop_class in (WORKLIST, MPPS, COMMITMENT):
+                ae.add_requested_context(sop_class)
+            handlers = [(evt.EVT_N_EVENT_REPORT, reported)]
+            assoc = ae.associate(*gateway.address, evt_handlers=handlers)
+            assert len(assoc.accepted_contexts) == 3
+
+            (_, scheduled), (last, _) = assoc.send_c_find(query(), WORKLIST)
+            assert (last.Status, scheduled.PatientName) == (0x0000, "DOE^JANE")
+
+            store_all(gateway.address, images[:1])
+            study = dcmread(next(gateway.archive.rglob("*.dcm"))).StudyInstanceUID
+            assert assoc.send_n_create(creation(study), MPPS, STEP)[0].Status == 0x0000
+            store_all(gateway.address, images[1:])
+
+            assert ask(assoc, asked(*uids)) == 0x0000
+            report = reports.get(timeout=WALL)
+            assert {i.ReferencedSOPInstanceUID for i in report.ReferencedSOPSequence} == set(uids)
+            assert "FailedSOPSequence" not in report
+
+            made = series("1.2.3.1", *uids)
+            assert assoc.send_n_set(end("COMPLETED", made), MPPS, STEP)[0].Status == 0x0000
+            assoc.release()
+
+            assert set(pacs.wait_for(4)) == set(research.wait_for(4)) == set(uids)
+            assert pacs.data_sets == research.data_sets
+            with SqliteIndex(gateway.archive / "index.sqlite") as index:
+                procfs.until(
+                    lambda: "complete" in {line.kind for line in index.journal()},
+                    what="the study to be told complete",
+                )
+                kinds = [line.kind for line in index.journal()]
+            assert kinds.count("stored") == 4
+            assert [k for k in kinds if k != "stored"] == [
+                *("step_in_progress", "step_completed", "complete"),
+            ]
+            assert gateway.stop() == 0, gateway.program.report()
+            assert "Traceback" not in gateway.program.err.text
+        finally:
+            gateway.close()
