@@ -150,6 +150,25 @@ EVT_REJECTED = NotificationEvent(
 EVT_RELEASED = NotificationEvent("EVT_RELEASED", "Association released")
 EVT_REQUESTED = NotificationEvent("EVT_REQUESTED", "Association requested")
 
+_OPERATION = (
+    *("operation", "sop_class_uid", "transfer_syntax_uid", "parameters", "message_id"),
+    *("query", *_EXCERPT),
+)
+EVT_OPERATION_BEGUN = NotificationEvent(
+    "EVT_OPERATION_BEGUN", "DIMSE request, other than C-STORE, goes to a worker", _OPERATION
+)
+EVT_OPERATION_ENDED = NotificationEvent(
+    "EVT_OPERATION_ENDED",
+    "DIMSE request, other than C-STORE, was answered for the last time",
+    (
+        *("operation", "sop_class_uid", "parameters", "message_id"),
+        *("status", "completed", "failed", "warnings"),
+    ),
+)
+EVT_TLS_FAILED = NotificationEvent(
+    "EVT_TLS_FAILED", "TLS handshake of a peer failed", ("host", "why")
+)
+
 EVT_INSTANCE_STORED = NotificationEvent(
     "EVT_INSTANCE_STORED",
     "Instance stored by the storage worker",

@@ -96,6 +96,8 @@ class AcceptLoop:
         self._protocol_factory = protocol_factory
         self.use(None)
         self._origin = origin
+        self.tls_failed: Callable[[str, str], None] | None = None
+        """Called with the address of a peer whose TLS handshake failed, and the reason."""
         self._loop = asyncio.get_running_loop()
         self._newcomers = WaitingConnections(NEWCOMERS, "new connections")
         self._opens: asyncio.Handle | None = None
@@ -252,4 +254,6 @@ class AcceptLoop:
             text = explain_handshake(error)
             hint = _PERHAPS_A_BALANCER if text.startswith(NOT_TLS) else ""
             log.warning("peer=%s TLS handshake failed: %s%s", peer, text, hint)
+            if self.tls_failed is not None:
+                self.tls_failed(peer, text)
             self.connection_closed()

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.acceptor.answer_status import status_of_whole
 from gateway.acceptor.asking import WorkerRequest
+from gateway.association.message_counts import command_name
 from gateway.dimse.status import PROCESSING_FAILURE, RESOURCE_LIMITATION, has_data_set
+from gateway.events import EVT_OPERATION_BEGUN, EVT_OPERATION_ENDED, EXCERPT
 
 if TYPE_CHECKING:
     from gateway.acceptor.asking import ReceivedRequest
@@ -73,6 +75,8 @@ class GatheredRequest(WorkerRequest):
             return
         self._budget.complete(self)
         data, self._data = bytes(self._data), bytearray()
+        if EVT_OPERATION_BEGUN.name in self.engine.notifications.watched:
+            self.engine.notifications.tell(EVT_OPERATION_BEGUN, **self._begun(data))
         self.ask(data or None, window=self.window)
 
     def take_answer(self, answer: Answer) -> None:
@@ -83,4 +87,35 @@ class GatheredRequest(WorkerRequest):
         self, status: int, elements: dict[str, Any] | None = None, data_set: bytes | None = None
     ) -> None:
         self._let_go()
+        if EVT_OPERATION_ENDED.name in self.engine.notifications.watched:
+            self.engine.notifications.tell(EVT_OPERATION_ENDED, **self._ended(status, elements))
         super().finish(status, elements, data_set)
+
+    # notifications
+
+    def _operation(self) -> dict[str, Any]:
+        return {
+            "operation": command_name(self.request.command_field),
+            "sop_class_uid": self.context.abstract_syntax,
+            "parameters": self.request.parameters(),
+            "message_id": self.message_id,
+        }
+
+    def _begun(self, data: bytes) -> dict[str, Any]:
+        return {
+            **self._operation(),
+            "transfer_syntax_uid": self.context.transfer_syntax,
+            "query": data[:EXCERPT],
+            "length": len(data),
+            "truncated": len(data) > EXCERPT,
+        }
+
+    def _ended(self, status: int, elements: dict[str, Any] | None) -> dict[str, Any]:
+        told = elements or {}
+        return {
+            **self._operation(),
+            "status": status,
+            "completed": told.get("NumberOfCompletedSuboperations", 0),
+            "failed": told.get("NumberOfFailedSuboperations", 0),
+            "warnings": told.get("NumberOfWarningSuboperations", 0),
+        }

@@ -18,6 +18,7 @@ from gateway.acceptor.waiting import WaitingConnections
 from gateway.acceptor.watermark import Watermark
 from gateway.dimse.services import serve_like
 from gateway.errors import GatewayError
+from gateway.events import EVT_TLS_FAILED
 from gateway.fabric.acceptor import Server
 from gateway.settings import to_map
 from gateway.spool import Spool
@@ -83,6 +84,7 @@ class Acceptor:
             self._connection,
             origin=lambda address: self._shared.origins.of(address),
         )
+        self._accepting.tls_failed = self._tls_failed
         self._own_tls = tls
         """The caller's own, where the settings have no certificate."""
         self._open_with(settings, self._tls_of(settings))
@@ -215,6 +217,9 @@ class Acceptor:
             self._measuring.closed(association)
         self._changed.set()
         self._accepting.connection_closed()
+
+    def _tls_failed(self, host: str, why: str) -> None:
+        self._shared.fabric.publish(EVT_TLS_FAILED.name, {"host": host, "why": why})
 
     def _connection(self, source: tuple[str, int] | None) -> Transport:
         transport = AcceptorAssociation(self._shared, self).transport

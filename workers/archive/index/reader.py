@@ -241,6 +241,12 @@ class IndexReader(ABC):
             rows = execute(text, (after, limit)).fetchall()
         return [updates.journal_entry_of(row) for row in rows]
 
+    def end_of_journal(self) -> int:
+        """Return the number of the last change, after which a new consumer begins."""
+        with self._reading() as execute:
+            text = f"SELECT COALESCE(MAX(seq), 0) FROM journal WHERE seq > 0 {self.settled}"
+            return int(execute(text).fetchone()[0])
+
     def to_delete(self, holder: str) -> list[str]:
         """Return the files that are to be deleted, because their rows are gone."""
         with self._reading() as execute:
