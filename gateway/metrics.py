@@ -11,10 +11,12 @@ seconds: a histogram is two or three cheap operations for each duration, and at 
 from __future__ import annotations
 
 import math
+from collections import Counter
+from math import frexp
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MOST_SERIES = 500
 """Combinations of labels that one metric has; what comes later is counted under `OTHER`."""
@@ -63,6 +65,16 @@ class Distribution:
         self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
         self.count += 1
         self.total += seconds
+
+    def observe_all(self, durations: Sequence[float]) -> None:
+        """Count many durations, at a fraction of what `observe` takes for each."""
+        halves = [frexp(seconds or _TINY) for seconds in durations]
+        found = Counter([2 * exponent + (mantissa >= 0.75) for mantissa, exponent in halves])
+        for bucket, number in found.items():
+            within = min(max(bucket, _SMALLEST), _LARGEST)
+            self.buckets[within] = self.buckets.get(within, 0) + number
+        self.count += len(durations)
+        self.total += sum(durations)
 
     def merge(self, other: Distribution) -> None:
         """Add the counts of another distribution."""

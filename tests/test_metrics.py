@@ -102,3 +102,13 @@ def test_a_name_stands_for_one_metric() -> None:
         made.gauge("c_total", "Some.", "a")
     with pytest.raises(ValueError, match="c_total is a counter with the labels"):
         made.counter("c_total", "Some.", "b")
+
+
+def test_many_durations_are_counted_together_as_one_by_one():
+    durations = [0.0, 1e-9, 1e-5, 0.003, 0.003, 0.75, 1.0, 63.9, 1e6]
+    one_by_one, together = Distribution(), Distribution()
+    for seconds in durations:
+        one_by_one.observe(seconds)
+    together.observe_all(durations)
+    assert together.buckets == one_by_one.buckets
+    assert (together.count, together.total) == (one_by_one.count, one_by_one.total)

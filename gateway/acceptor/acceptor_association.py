@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from gateway.acceptor import admission
 from gateway.acceptor.admission import Explained
 from gateway.acceptor.budget import UnfinishedAsk
+from gateway.acceptor.plain_store import PlainStores
 from gateway.acceptor.requests import decide
 from gateway.acceptor.shares import Holder
 from gateway.acceptor.tracing import TOPICS
@@ -63,6 +64,8 @@ class AcceptorAssociation:
         self.transport = self.engine.transport
         self.holder = Holder("")
         """The peer: its address is known once it is connected, its AE title later."""
+        self.plain: PlainStores | None = None
+        """Takes C-STOREs that come whole and plain, once the association is established."""
         self.is_used = False
         """A worker has given a command for this association, and may refer to it after its end."""
         self._verdict: Verdict | None = None
@@ -174,6 +177,8 @@ class AcceptorAssociation:
             self._unfinished = None
 
     def established(self) -> None:
+        self.plain = PlainStores(self)
+        self.engine.upper.take_whole = self.plain.take
         self.engine.inbox.takes_reports = bool(self.shared.settings.contexts)
         acceptance = self.engine.upper.acceptance
         window = acceptance.user_information.async_ops if acceptance is not None else None
@@ -206,6 +211,7 @@ class AcceptorAssociation:
         self._ask_is_over()
         self._observer.closed(self)
         if not (self.is_used or self.engine.inbox.begun):
+            self.plain = self.engine.upper.take_whole = None
             self.engine.dissolve()
 
     def publish(self, event: NotificationEvent, body: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from gateway.acceptor.request_span import RequestSpan
 from gateway.fabric.acceptor import Intervention
 
 if TYPE_CHECKING:
+    from gateway.acceptor.plain_store import PlainStores
     from gateway.acceptor.shared import Shared
     from gateway.acceptor.shares import Holder
     from gateway.association.engine import AssociationEngine
@@ -32,6 +33,9 @@ class Asker(Protocol):
     shared: Shared
     engine: AssociationEngine
     holder: Holder
+
+    @property
+    def plain(self) -> PlainStores | None: ...
 
     @property
     def calling_ae_title(self) -> str: ...

@@ -13,11 +13,11 @@ from gateway.acceptor.c_get import GetRequest
 from gateway.acceptor.c_move import MoveRequest
 from gateway.acceptor.c_store import StoreRequest
 from gateway.acceptor.gathered import GatheredRequest
+from gateway.acceptor.store_template import meta_of
 from gateway.association.inbox import Prepared
 from gateway.dimse import message as dimse
 from gateway.dimse.status import OUT_OF_RESOURCES, SUCCESS
 from gateway.errors import DimseError, SpoolError
-from gateway.part10 import file_meta
 
 if TYPE_CHECKING:
     from gateway.acceptor.asking import Asker
@@ -49,7 +49,10 @@ def decide(association: Asker, context: AcceptedContext, begun: MessageBegun) ->
     event = EVENT_OF[type(request)]
     binding = association.shared.fabric.binding(event.name, context.abstract_syntax)
     if isinstance(request, dimse.CStoreRQ) and binding is not None:
-        return _store(association, context, request, binding)
+        store = _store(association, context, request, binding)
+        if association.plain is not None:
+            association.plain.learn(context, begun.command_set, request)
+        return store
     if binding is not None:
         received = ReceivedRequest(association, context, request, event)
         return _KIND_OF.get(event, GatheredRequest)(received)
@@ -66,14 +69,7 @@ def _store(
     try:
         spool.admit()
         writer = spool.create(
-            file_meta(
-                request.affected_sop_class_uid,
-                request.affected_sop_instance_uid,
-                context.transfer_syntax,
-                association.calling_ae_title,
-                association.called_ae_title,
-                association.engine.transport.remote[0],
-            ),
+            meta_of(association, context, request),
             digest=binding.durable,
         )
     except SpoolError as error:

@@ -1,16 +1,21 @@
 """How long the requests of peers were in each stage: received, waiting for a worker, answered.
 
 The stamps are there for other reasons, except the one of the final response; so a stored instance
-costs three entries in a histogram.
+costs three numbers, which are put by and counted together.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from gateway.metrics import Distribution, Metrics
+
+    _Times: TypeAlias = tuple[list[float], list[float], list[float]]
+
+_MANY = 256
+"""Requests of a service whose durations are counted together."""
 
 
 class StageTimes:
@@ -32,7 +37,10 @@ class StageTimes:
             "Time from a request's last fragment to its final response.",
             "service",
         )
-        self._by_event: dict[str, tuple[Distribution, Distribution, Distribution]] = {}
+        self._distributions: dict[str, tuple[Distribution, Distribution, Distribution]] = {}
+        self._times: dict[str, _Times] = {}
+        """The durations that are not in them yet."""
+        metrics.before_told.append(self.settle)
 
     def finished(self, event: str, began: float, arrived: float, given_at: float) -> None:
         """Count a request whose final response has just been sent; times are the loop's.
@@ -40,17 +48,28 @@ class StageTimes:
         `began`, `arrived`: when its command set and its last fragment came; `given_at`: when a
         worker process was asked, 0.0 if none was.
         """
-        receive, wait, response = self._by_event.get(event) or self._add(event)
-        receive.observe(arrived - began)
+        times = self._times.get(event) or self._add(event)
+        receive, wait, response = times
+        receive.append(arrived - began)
         if given_at:
-            wait.observe(given_at - arrived)
-        response.observe(time.monotonic() - arrived)
+            wait.append(given_at - arrived)
+        response.append(time.monotonic() - arrived)
+        if len(receive) >= _MANY:
+            self.settle()
 
-    def _add(self, event: str) -> tuple[Distribution, Distribution, Distribution]:
+    def settle(self) -> None:
+        """Count what has been put by."""
+        for event, times in self._times.items():
+            for durations, distribution in zip(times, self._distributions[event], strict=True):
+                distribution.observe_all(durations)
+                durations.clear()
+
+    def _add(self, event: str) -> _Times:
         service = event.removeprefix("EVT_").replace("_", "-")
-        found = self._by_event[event] = (
+        self._distributions[event] = (
             self._receive.distribution(service),
             self._wait.distribution(service),
             self._response.distribution(service),
         )
+        found = self._times[event] = ([], [], [])
         return found

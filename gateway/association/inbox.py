@@ -22,6 +22,7 @@ from gateway.dimse.message import CCancelRQ, Request, Response, UnrecognizedRSP,
 from gateway.dimse.operations import Operations
 from gateway.dimse.services import check_request
 from gateway.errors import DimseError
+from gateway.ul.fsm import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from gateway.ul.upper_layer import UpperLayer
 
 log = logging.getLogger("gateway.association")
+
+_DATA_TRANSFER = State.Sta6
 
 QUEUE = 8
 """Requests that wait for room in the window, until reading pauses at a further data set."""
@@ -172,6 +175,22 @@ class Inbox:
         self.begun += 1
         return True
 
+    def has_room_for(self, message_id: int) -> bool:
+        """Return whether a request with this message ID can be performed at once."""
+        return (
+            len(self._running) < self.window
+            and not self._waiting
+            and not self._assembler.is_open
+            and message_id not in self._operations
+        )
+
+    def begin_whole(self, request: PeerRequest, message_id: int) -> None:
+        """Take a request that is complete and performed already; only while `has_room_for` it."""
+        self.begun += 1
+        self.progress = self._engine.transport.last_received
+        self._operations.add(message_id)
+        self._running[request] = None
+
     def read_done(self) -> None:
         """Take note that the views of what was read are about to become invalid."""
         if self._arriving is not None:
@@ -289,7 +308,8 @@ class Inbox:
             self._start()
         if engine.transport.is_paused and len(self._waiting) < QUEUE:
             engine.transport.resume_reading("queue")
-        engine.settle()
+        if engine.upper.state is not _DATA_TRANSFER:  # otherwise no release waits for it
+            engine.settle()
 
     def respond(self, context_id: int, response: Response, data_set: bytes | None = None) -> None:
         """Send a response; once the association has ended, it is dropped."""

@@ -23,6 +23,7 @@ _PDU_TOPICS = {
         events.EVT_DATA_SENT,
     )
 }
+_MESSAGE_TOPICS = {events.EVT_DIMSE_RECV.name, events.EVT_DIMSE_SENT.name}
 
 
 def trace_wanted(topics: Collection[str]) -> Trace:
@@ -44,11 +45,21 @@ class Notifications:
         watched: Collection[str],
     ) -> None:
         self.watched = watched
-        """The names of the events that somebody watches."""
         self._publish = publish
         self._data_set: bytearray | None = None
         """The start of the message that is being received, up to the excerpt; None: not watched."""
         self._length = 0
+
+    @property
+    def watched(self) -> Collection[str]:
+        """The names of the events that somebody watches."""
+        return self._watched
+
+    @watched.setter
+    def watched(self, watched: Collection[str]) -> None:
+        self._watched = watched
+        self.has_messages = not _MESSAGE_TOPICS.isdisjoint(watched)
+        """Somebody watches messages; an attribute, because it is checked with each of them."""
 
     def tell(self, event: events.NotificationEvent, **body: Any) -> None:
         if event.name in self.watched:

@@ -91,6 +91,11 @@ class Outbox:
             self._engine.notifications.sent(context_id, command_set, data_set)
 
     @property
+    def is_streaming(self) -> bool:
+        """Whether a message that comes in parts is being sent, and others leave behind it."""
+        return self._behind is not None
+
+    @property
     def is_free(self) -> bool:
         """Whether a message can leave at once, and is not dropped."""
         engine = self._engine

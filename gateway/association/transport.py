@@ -17,6 +17,7 @@ import socket
 from typing import TYPE_CHECKING, Protocol, cast
 
 from gateway.association.alarm import Alarm
+from gateway.association.certificate_subject import subject_of
 from gateway.association.turns import SMALL_READ, STEPS, TURN, buffer, small_buffer, turns_of
 from gateway.ul.upper_layer import Closing
 
@@ -59,17 +60,6 @@ class TransportUser(Protocol):
 
     def closed(self) -> None:
         """Take note that the connection is closed; the last call."""
-
-
-_SHORT = {
-    "commonName": "CN",
-    "organizationName": "O",
-    "organizationalUnitName": "OU",
-    "countryName": "C",
-    "localityName": "L",
-    "stateOrProvinceName": "ST",
-}
-"""The short names of attributes of a certificate's subject (RFC 4514, 3)."""
 
 
 class Transport(asyncio.BufferedProtocol):
@@ -146,9 +136,7 @@ class Transport(asyncio.BufferedProtocol):
     def tls_subject(self) -> str:
         """The subject of the peer's certificate, as `CN=CT1,O=Example`; empty: it has none."""
         transport = self._transport
-        certificate = transport.get_extra_info("peercert") if transport is not None else None
-        names = (certificate or {}).get("subject", ())
-        return ",".join(f"{_SHORT.get(key, key)}={value}" for name in names for key, value in name)
+        return subject_of(transport.get_extra_info("peercert") if transport is not None else None)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
         return self.room
@@ -227,6 +215,16 @@ class Transport(asyncio.BufferedProtocol):
             self._alarm.set(upper.deadline)
         if upper.closing is not _OPEN:
             self._close(upper.closing)
+
+    def send(self, pdu: bytes) -> None:
+        """Send a P-DATA-TF after what the machine has to send; only in Sta6, untraced."""
+        transport = self._transport
+        if self._upper.has_news or transport is None or self._finished:
+            self._upper.send_pdata(pdu, self.last_received)
+            self.flush()
+        else:
+            self.sent += len(pdu)
+            transport.write(pdu)
 
     def _write(self, output: list[bytes | memoryview]) -> None:
         """Write what is there; what the socket takes at once is not joined before."""

@@ -55,6 +55,10 @@ class Operations(_InFlight[bool]):
             )
         self._in_flight[request.message_id] = False
 
+    def add(self, message_id: int) -> None:
+        """Add a request whose message ID is known not to be in flight."""
+        self._in_flight[message_id] = False
+
     def cancel(self, message_id: int) -> bool:
         """Process a C-CANCEL-RQ; return whether the operation is in flight.
 

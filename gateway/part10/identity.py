@@ -78,6 +78,18 @@ def _remember(explicit: bool, first: ElementHeader, headers: list[tuple[int, byt
     )
 
 
+def uids_at(view: memoryview, *, explicit: bool) -> tuple[bytes, ...] | None:
+    """Return SOP Class UID, if there is one, and SOP Instance UID of a data set in little endian.
+
+    They are values as encoded. None: it does not begin as one before it, and an `IdentityScan` is
+    needed.
+    """
+    start = _starts.get((explicit, bytes(view[:8])))
+    if start is None or len(view) < start.size or start.headers(view) != start.expected:
+        return None
+    return start.values(view)
+
+
 class IdentityScan:
     """Finds SOP Class UID and SOP Instance UID at the start of a data set.
 
@@ -152,14 +164,14 @@ class IdentityScan:
         """
         if self._layout is not LITTLE:
             return False
-        start = _starts.get((self._explicit, bytes(view[:8])))
-        if start is not None and len(view) >= start.size and start.headers(view) == start.expected:
-            *sop_class, instance = start.values(view)
-            self._first, self.done = start.first, True
-            self.sop_class_uid = text_of(sop_class[0]) if sop_class else None
-            self.sop_instance_uid = text_of(instance)
-            return True
-        return self._look(view)
+        found = uids_at(view, explicit=self._explicit)
+        if found is None:
+            return self._look(view)
+        self._first, self.done = _starts[self._explicit, bytes(view[:8])].first, True
+        *sop_class, instance = found
+        self.sop_class_uid = text_of(sop_class[0]) if sop_class else None
+        self.sop_instance_uid = text_of(instance)
+        return True
 
     def _look(self, view: memoryview) -> bool:
         """Do what `_glance` does, element by element, and remember where the UIDs are."""

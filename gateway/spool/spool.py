@@ -112,6 +112,15 @@ class Spool:
         """
         return Writer(self._tokens.draw(), meta, self._context, digest=digest)
 
+    @property
+    def inline_max(self) -> int:
+        """Bytes of a data set, at most, that travels with its claim."""
+        return self._context.inline_max
+
+    def draw_token(self) -> str:
+        """Return the token of a data set that is inline without a writer."""
+        return self._tokens.draw()
+
     def seal_inline(self, writer: Writer) -> Sealed | None:
         """End a data set that travels inline and make it ready to be offered.
 

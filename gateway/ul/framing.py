@@ -15,12 +15,11 @@ Between two units the consumer can refuse the rest of a P-DATA-TF (`skip`) or of
 from __future__ import annotations
 
 from enum import Enum, IntEnum, auto
-from struct import Struct
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from gateway.errors import RemoteProtocolError
 from gateway.ul import encoding
-from gateway.ul.pdu import COMMAND, LAST, PDU_HEADER, PDV_HEADER, PDataTF, check_header
+from gateway.ul.pdu import COMMAND, LAST, PDU_AND_PDV, PDU_HEADER, PDV_HEADER, PDataTF, check_header
 from gateway.ul.primitives import PDataPart
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 HEADER_SIZE = PDU_HEADER.size
 """The size of a PDU header and also of a PDV item header, so the same code collects both."""
-_BOTH = Struct("!BxIIBB")
+_BOTH = PDU_AND_PDV
 _BOTH_SIZE = _BOTH.size
 EXCERPT = 64 * 1024
 """The maximum number of bytes of a traced P-DATA-TF that are stored."""
@@ -90,7 +89,7 @@ class Framer:
     @property
     def is_open(self) -> bool:
         """Whether a PDU has begun and has not ended."""
-        return self._mode is not _Mode.HEADER or bool(self._head)
+        return self._mode is not _HEADER or bool(self._head)
 
     @property
     def stored(self) -> int:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 PDU_HEADER = struct.Struct("!BxI")
 """Type, reserved byte, length of what follows (PS3.8 9.3.1)."""
+PDU_AND_PDV = struct.Struct("!BxIIBB")
+"""The header of a PDU and that of the PDV at its beginning."""
 PDV_HEADER = struct.Struct("!IBB")
 """Length of what follows, context ID, message control header (PS3.8 9.3.5.1, annex E)."""
 COMMAND = 0x01

@@ -26,17 +26,15 @@ from gateway.ul import primitives as p
 from gateway.ul.actions import ACTIONS, Artim, Issue, Send
 from gateway.ul.agreement import accepted_contexts
 from gateway.ul.encoding import UNEXPECTED_PDU
+from gateway.ul.event_tables import PDU_EVENTS, REQUEST_EVENTS
 from gateway.ul.framing import EXCERPT, Framer, Mark
 from gateway.ul.fsm import TABLE, Action, Closing, FsmEvent, Side, State, Trace, Transition
 from gateway.ul.negotiation import AcceptedContext
 from gateway.ul.pdu import (
     PDU,
-    AAbort,
     AAssociateAC,
     AAssociateRJ,
     AAssociateRQ,
-    AReleaseRP,
-    AReleaseRQ,
     PDataTF,
     decode_pdu,
     pdu_name,
@@ -59,24 +57,6 @@ _LEARNS = (Action.AE_3, Action.AE_4, Action.AE_6)
 _DATA_STATES = (State.Sta6, State.Sta7)
 _DATA_TRANSFER = State.Sta6
 """The member itself: to look one up in its enumeration takes as long as a call."""
-
-_PDU_EVENTS: Mapping[type[PDU], FsmEvent] = {
-    AAssociateAC: FsmEvent.Evt3,
-    AAssociateRJ: FsmEvent.Evt4,
-    AAssociateRQ: FsmEvent.Evt6,
-    AReleaseRQ: FsmEvent.Evt12,
-    AReleaseRP: FsmEvent.Evt13,
-    AAbort: FsmEvent.Evt16,
-}
-_REQUEST_EVENTS: Mapping[type[p.Request], FsmEvent] = {
-    p.AAssociateRequest: FsmEvent.Evt1,
-    p.TransportConnected: FsmEvent.Evt2,
-    p.AAssociateAccept: FsmEvent.Evt7,
-    p.AAssociateReject: FsmEvent.Evt8,
-    p.AReleaseRequest: FsmEvent.Evt11,
-    p.AReleaseResponse: FsmEvent.Evt14,
-    p.AAbortRequest: FsmEvent.Evt15,
-}
 
 
 class UpperLayer:
@@ -121,6 +101,9 @@ class UpperLayer:
         self.accepted_contexts: Mapping[int, AcceptedContext] = MappingProxyType({})
         self._artim_timeout = artim_timeout
         self._framer = Framer(max_pdu)
+        self.take_whole: Callable[[memoryview, int], int] | None = None
+        """Takes a whole message at a position of a read in Sta6, while nothing is traced, and
+        returns the position behind it; or leaves all as it is, and returns the same position."""
         self._primitives: deque[p.Primitive] = deque()
         self.deliver: Callable[[p.Primitive], None] = self._primitives.append
         """Takes each indication or confirmation as it arises; by default a queue does."""
@@ -144,7 +127,12 @@ class UpperLayer:
         The first loop is for what nearly every read of an established association brings: pieces
         of PDVs. All else goes through the framer's units.
         """
-        deliver, take_part, begin, end = self.deliver, self._framer.take_part, position, len(view)
+        take_whole, framer = self.take_whole, self._framer
+        if take_whole is not None and self.state is _DATA_TRANSFER and not self.is_traced:
+            after = position if framer.is_open else take_whole(view, position)
+            if after > position:
+                return after
+        deliver, take_part, begin, end = self.deliver, framer.take_part, position, len(view)
         for _ in _FEW:
             if position == end or self.state is not _DATA_TRANSFER or self.is_traced:
                 break
@@ -182,6 +170,11 @@ class UpperLayer:
         for part in parts:
             self.deliver(part)
         parts.clear()
+
+    @property
+    def max_pdu(self) -> int:
+        """The largest P-DATA-TF PDU that this side receives; 0: no limit."""
+        return self._framer.max_pdu
 
     @property
     def unfinished(self) -> int:
@@ -222,7 +215,7 @@ class UpperLayer:
             LocalProtocolError: the state does not allow it (a blank cell of Table 9-10).
         """
         cause: p.Request | AAssociateRQ | None = primitive
-        event = _REQUEST_EVENTS[type(primitive)]
+        event = REQUEST_EVENTS[type(primitive)]
         self._action(event)
         match primitive:
             case p.AAssociateRequest(request):
@@ -341,7 +334,7 @@ class UpperLayer:
         except RemoteProtocolError as error:
             self._bad_pdu(error, now)
             return
-        self._remote_event(_PDU_EVENTS[type(pdu)], pdu, pdu.kind, now)
+        self._remote_event(PDU_EVENTS[type(pdu)], pdu, pdu.kind, now)
 
     def _remote_event(self, event: FsmEvent, pdu: PDU | None, kind: int, now: float) -> None:
         """Process a valid PDU; if Table 9-10 asks for an A-ABORT, it is in the wrong state."""

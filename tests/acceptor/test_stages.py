@@ -15,6 +15,7 @@ def finished(times: StageTimes, event: InterventionEvent, *, waited: float = 0.0
 
 
 def counted(metrics: Metrics) -> dict[tuple[str, str], tuple[int, int]]:
+    metrics.tell()
     return {
         (metric.name.split("_")[2], service): (value.count, round(value.total))
         for metric in metrics
@@ -46,3 +47,13 @@ def test_a_request_that_reached_no_worker_waited_for_none() -> None:
     finished(times, EVT_C_STORE)
     assert counted(metrics)["wait", "C-STORE"] == (0, 0)
     assert counted(metrics)["response", "C-STORE"] == (2, 6)
+
+
+def test_many_requests_are_counted_before_anybody_asks() -> None:
+    metrics = Metrics()
+    times = StageTimes(metrics)
+    for _ in range(1000):
+        finished(times, EVT_C_STORE, waited=1.0)
+    receive = next(metric for metric in metrics if metric.name == "dicom_gateway_receive_seconds")
+    assert receive.distribution("C-STORE").count > 500
+    assert counted(metrics)["receive", "C-STORE"] == (1000, 10_000)

@@ -225,8 +225,19 @@ class Alone:
     """An established engine, and a peer that is bytes: fed in, and recorded."""
 
     def __init__(self, side: Side, **how: Any) -> None:
-        self.role = requestor(**how) if side is Side.REQUESTOR else acceptor(**how)
-        self.engine = self.role.engine
+        self.establish(requestor(**how) if side is Side.REQUESTOR else acceptor(**how))
+
+    @classmethod
+    def of(cls, role: Role) -> Alone:
+        """Return the established engine of a role."""
+        alone = cls.__new__(cls)
+        alone.establish(role)
+        return alone
+
+    def establish(self, role: Role) -> None:
+        """Let the peer and the role agree on an association."""
+        self.role, side = role, role.engine.side
+        self.engine = role.engine
         self.end = End(self.engine.transport, lambda _: None)
         self.end.open()
         if side is Side.REQUESTOR:

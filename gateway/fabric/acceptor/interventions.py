@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 WINDOW = 32
 """Answers of one stream that may be on their way."""
-_numbers = count()
+next_number = count().__next__
 _NOTHING: dict[str, Any] = {}
 
 
@@ -83,7 +83,7 @@ class Intervention:
         self.window = self.owed = window
         """Answers of a stream that may be under way at once, and that the member may still send;
         0: there is one answer only."""
-        self.number = next(_numbers)
+        self.number = next_number()
         """Order of arrival."""
 
     def enter(self, queue: RequestQueue[Intervention]) -> None:
