@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.process import Inherited
+    from gateway.sdk.worker_definition import Worker
 
 log = logging.getLogger("gateway.sdk")
 
@@ -53,7 +54,9 @@ def main() -> NoReturn:
         worker = load(settings.target)
         spans.start(inherited.name)
         session = Session(worker, settings)
-        orders = ReloadOrders(settings.revision, inherited.report, partial(_prepare, session))
+        orders = ReloadOrders(
+            settings.revision, inherited.report, partial(_prepare, session, worker)
+        )
         _listen(session, inherited, orders)
 
         def facts() -> dict[str, Any]:
@@ -102,14 +105,17 @@ def _spare_the_collector() -> None:
     gc.set_threshold(10_000, 20, 20)
 
 
-def _prepare(session: Session, values: dict[str, Any]) -> Callable[[], None]:
+def _prepare(session: Session, worker: Worker, values: dict[str, Any]) -> Callable[[], None]:
     """Return a function that puts a new configuration in force."""
     settings = from_map(WorkerSettings, values)
     for destination in settings.destinations.values():
         destination_context(destination, settings.tls)  # raises ConfigError
+    changes = [hook(settings.options) for hook in worker.reload_hooks]
 
     def apply() -> None:
         session.adopt(settings)
+        for change in changes:
+            change()
         logs.set_level(settings.log)
 
     return apply

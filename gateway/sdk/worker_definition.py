@@ -10,6 +10,7 @@ from typing import (
     NotRequired,
     Protocol,
     Required,
+    TypeAlias,
     TypedDict,
     TypeVar,
     Unpack,
@@ -29,7 +30,7 @@ from gateway.sdk import bound_handler
 from gateway.sdk.bound_handler import AnyEvent, AnyHandler, BoundHandler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from os import PathLike
 
     from gateway.sdk.bound_handler import (
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     StatusBatchH = TypeVar("StatusBatchH", bound=StatusBatchHandler)
     BatchH = TypeVar("BatchH", bound=AnyBatchHandler)
     Hook = TypeVar("Hook", bound=Callable[[], Any])
+    ReloadHook: TypeAlias = Callable[[Mapping[str, Any]], Callable[[], None]]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MAX_CONCURRENCY = 1024
@@ -106,6 +108,7 @@ class Worker:
         """Requests that each of its processes may have in hand at once."""
         self.start_hooks: list[Callable[[], Any]] = []
         self.stop_hooks: list[Callable[[], Any]] = []
+        self.reload_hooks: list[ReloadHook] = []
         self._context: WorkerContext | None = None
         self._bound: dict[str, tuple[BoundHandler, ...]] = {}
         self._lock = threading.RLock()
@@ -300,6 +303,16 @@ class Worker:
     def on_stop(self, hook: Hook) -> Hook:
         """Call the decorated function after the last answer; not if a handler still runs then."""
         self.stop_hooks.append(hook)
+        return hook
+
+    def on_reload(self, hook: ReloadHook) -> ReloadHook:
+        """Call the decorated function with the options that another configuration has.
+
+        It checks them, and raises ConfigError if the worker cannot work with them: then the whole
+        configuration is refused. It returns a function that puts them in force. A worker whose own
+        table has changed is replaced instead; the tables of stock workers are what is left.
+        """
+        self.reload_hooks.append(hook)
         return hook
 
     def run(

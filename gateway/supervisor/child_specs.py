@@ -193,9 +193,14 @@ def members(launch: WorkerLaunch, settings: Settings, modules: ChildModules) -> 
 
 
 def changed_worker(process: dict[str, Any], settings: Settings, revision: int) -> dict[str, Any]:
-    """Return the settings of a process of a worker that goes on with another configuration."""
+    """Return the settings of a process of a worker that goes on with another configuration.
+
+    Its own table is as before, or it would be replaced.
+    """
+    table = settings.workers[process["name"]]
     return {
         **process,
+        "options": _options(table, process["target"], settings),
         "revision": revision,
         "drain_timeout": settings.gateway.drain_timeout,
         "destinations": {name: to_map(one) for name, one in _destinations(settings).items()},

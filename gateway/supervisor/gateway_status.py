@@ -141,6 +141,11 @@ class GatewayStatus:
         places = [one.facts.get("workers", {}).get(name) for one in self.acceptors]
         return next((place for place in places if place), {})
 
+    def _waiting(self, name: str) -> int:
+        """Return how many requests wait for a worker, at all acceptors."""
+        told = [one.facts.get("workers", {}).get(name, {}) for one in self.acceptors]
+        return sum(int(one.get("waiting", 0)) for one in told)
+
     def _worker(self, name: str) -> dict[str, Any]:
         mine = [one for one in self.workers if one.spec.settings["name"] == name]
         exceptions = [text for one in mine if (text := one.facts.get("last_exception"))]
@@ -158,6 +163,7 @@ class GatewayStatus:
             "holds": place.get("events", []),
             "generation": place.get("generation", 0),
             "members": place.get("members", 0),
+            "waiting": self._waiting(name),
         }
 
     def _disk(self) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from tests.bench import (
     programs,
     reindex,
     retrieve,
+    watching,
     with_index,
 )
 
@@ -47,6 +48,7 @@ BENCHES = {
     "reindex": reindex.main,
     "retrieve": retrieve.main,
     "sink": programs.sink,
+    "watching": watching.main,
     "with-index": with_index.main,
 }
 

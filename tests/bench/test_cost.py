@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.bench import cost, normalized, service_cost, unlimited_child
+from tests.bench import cost, normalized, service_cost, unlimited_child, unmeasured_child
 from tests.bench.archives import sources
 from tests.bench.wrapped import wrapped
 from tests.conftest import short_folder
@@ -40,9 +41,13 @@ def test_a_child_is_started_by_the_command_that_is_named_for_it():
         assert b"MEASURED=yes" in Path(f"/proc/{storage}/environ").read_bytes().split(b"\0")
 
 
-def test_what_a_child_without_limits_replaces_is_there() -> None:
-    child = Path(unlimited_child.__file__)
-    done = subprocess.run([sys.executable, child, "-P", "-m", "this"], capture_output=True)
+@pytest.mark.parametrize("module", [unlimited_child, unmeasured_child])
+def test_what_a_child_without_something_replaces_is_there(module) -> None:
+    child = Path(module.__file__)
+    checkout = {**os.environ, "PYTHONPATH": str(child.parents[2])}
+    done = subprocess.run(
+        [sys.executable, child, "-P", "-m", "this"], env=checkout, capture_output=True
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"Zen of Python" in done.stdout
 

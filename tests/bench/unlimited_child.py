@@ -12,6 +12,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.association.transport import Transport
     from gateway.fabric.acceptor.lease import EventOwner, Member
 
@@ -43,7 +45,7 @@ def _lift_limits() -> None:
     def never(*_: Any) -> bool:
         return False
 
-    replaced: tuple[tuple[Any, str, Any], ...] = (
+    replace_all(
         (transport, "small_buffer", turns.buffer),
         (transport, "SMALL_READ", 0),
         (transport.Transport, "_continue", _continue),
@@ -53,21 +55,25 @@ def _lift_limits() -> None:
         (Places, "find_room", always),
         (executor, "_is_alone", never),
     )
+
+
+def replace_all(*replaced: tuple[Any, str, Any]) -> None:
+    """Replace attributes: (owner, name, double)."""
     for owner, name, double in replaced:
         if not hasattr(owner, name):
             raise AttributeError(f"{owner} has no {name}: this double is out of date")
         setattr(owner, name, double)
 
 
-def main() -> None:
-    """Do as the interpreter would with these arguments."""
+def run_module(prepare: Callable[[], None]) -> None:
+    """Do as the interpreter would with these arguments, after `prepare`."""
     safe_path, option, module, *rest = sys.argv[1:]
     if (safe_path, option) != ("-P", "-m"):
         raise SystemExit(f"not -P -m: {sys.argv[1:]}")
-    _lift_limits()
+    prepare()
     sys.argv = [module, *rest]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
-    main()
+    run_module(_lift_limits)

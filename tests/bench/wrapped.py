@@ -29,7 +29,7 @@ CONFIG = """
 [gateway]
 drain_timeout = 60.0
 [fabric]
-heartbeat = 60.0
+heartbeat = {heartbeat}
 [association]
 artim_timeout = 600.0
 acse_timeout = 600.0
@@ -43,11 +43,13 @@ send_timeout = 600.0
 class WrappedGateway:
     """A gateway that runs; `pids` has the children that were started by another command."""
 
-    def __init__(self, folder: Path, commands: Mapping[str, Sequence[str]], more: str = "") -> None:
+    def __init__(
+        self, folder: Path, commands: Mapping[str, Sequence[str]], more: str, heartbeat: float
+    ) -> None:
         script, config = folder / "start-child", folder / "gateway.toml"
         script.write_text(_script(commands))
         script.chmod(0o700)
-        config.write_text(CONFIG + more)
+        config.write_text(CONFIG.format(heartbeat=heartbeat) + more)
         serve = ["serve", "--port", "0", "--data", folder / "data", "--config", config]
         self._program = Program(sys.executable, "-m", __spec__.name, script, *serve)
         try:
@@ -57,6 +59,11 @@ class WrappedGateway:
         except AssertionError as error:
             self._program.kill_all()
             raise FailedError(f"the gateway did not start: {error}") from None
+
+    @property
+    def page(self) -> str:
+        """The address of the page, with its token."""
+        return self._program.out.wait_for(r"page for operators: (\S+)", timeout=PATIENCE)[1]
 
     def stop(self) -> None:
         """Have it leave; raises FailedError if it fails to."""
@@ -85,13 +92,17 @@ def _script(commands: Mapping[str, Sequence[str]]) -> str:
 
 @contextmanager
 def wrapped(
-    folder: Path, commands: Mapping[str, Sequence[str]], more: str = ""
+    folder: Path,
+    commands: Mapping[str, Sequence[str]],
+    more: str = "",
+    *,
+    heartbeat: float = 60.0,
 ) -> Iterator[WrappedGateway]:
     """A gateway with the children named in `commands` started as `COMMAND -P -m MODULE NAME`.
 
     `more` is configuration besides.
     """
-    gateway = WrappedGateway(folder, commands, more)
+    gateway = WrappedGateway(folder, commands, more, heartbeat)
     try:
         yield gateway
         gateway.stop()

@@ -15,6 +15,7 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
+from gateway.supervisor import ask_running
 from tests.conftest import running
 from tests.patience import WALL
 from tests.peers import procfs, wire
@@ -75,7 +76,7 @@ PATHS = [
     *PAGES,
     *(f"/live/{name}" for name in ("now", *(page[1:] for page in PAGES[1:]))),
     *("/static/page.js", "/rates/day", "/trace/acceptor-0/0", "/search/studies"),
-    *("/do/abort", "/do/drain", "/do/resume"),
+    *(f"/do/{what}" for what in ("abort", "drain", "resume", "restart", "swap", "accept", "drop")),
 ]
 
 
@@ -224,19 +225,68 @@ def test_an_association_is_seen_followed_and_aborted(gateway: Gateway, page: re.
     ended.close()
 
 
+def do(opener: urllib.request.OpenerDirector, page: re.Match, what: str, **body: str) -> dict:
+    """What the page answers when something is to be done."""
+    asked = urllib.request.Request(
+        f"http://{page['place']}/do/{what}", json.dumps(body).encode(), method="POST"
+    )
+    try:
+        with opener.open(asked, timeout=WALL) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        return json.load(error) | {"status": error.code}
+
+
+def process_of(gateway: Gateway, name: str) -> dict:
+    told = ask_running(gateway.data, "status")
+    return next(one for w in told["workers"] for one in w["processes"] if one["name"] == name)
+
+
+def test_a_worker_is_restarted_and_swapped(gateway: Gateway, page: re.Match) -> None:
+    opener = operator(page)
+    first = process_of(gateway, "query-0")
+    assert do(opener, page, "restart", name="query-0") == {}
+    second = process_of(gateway, "query-0")
+    assert (second["restarts"], second["state"]) == (first["restarts"] + 1, "ready")
+    assert do(opener, page, "swap", name="query") == {}
+    third = process_of(gateway, "query-0")
+    assert len({one["pid"] for one in (first, second, third)}) == 3
+    procfs.until(
+        lambda: ask_running(gateway.data, "status")["state"] == "ok", what="a gateway that is ok"
+    )
+    session = r"session=[0-9a-f]{8} host=127\.0\.0\.1 asks for: "
+    gateway.program.err.wait_for(session + "restart 'query-0'")
+    gateway.program.err.wait_for(session + "swap 'query'")
+
+
+def test_what_cannot_be_done_is_refused_in_words(page: re.Match) -> None:
+    opener = operator(page)
+    assert do(opener, page, "restart") == {"error": "name a worker or a process", "status": 400}
+    told = do(opener, page, "restart", name="<b>")
+    assert told["error"].startswith("there is no process or worker '<b>'; there are acceptor-0")
+    assert told["status"] == 503
+    told = do(opener, page, "swap", name="web")
+    assert told["error"] == "web keeps its port until it has left: restart it"
+    told = do(opener, page, "drop", path="../../etc/passwd")
+    assert "nothing was set aside as '../../etc/passwd'" in told["error"]
+    assert do(opener, page, "accept") == {"error": "name a file that was set aside", "status": 400}
+
+
 def test_an_association_that_is_over_cannot_be_followed(page: re.Match) -> None:
     (told,) = messages(operator(page), page, "/trace/acceptor-0/0123456789ab")
     assert told == {"error": "the association does not exist, or is over"}
 
 
-def write_hostile(path: Path) -> None:
+def write_hostile(path: Path, uid: str = "1.2.3.4", **more: str) -> None:
     made = Dataset()
     made.file_meta = FileMetaDataset()
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     made.SpecificCharacterSet = "ISO_IR 192"
-    made.SOPClassUID, made.SOPInstanceUID = CTImageStorage, "1.2.3.4"
+    made.SOPClassUID, made.SOPInstanceUID = CTImageStorage, uid
     made.StudyInstanceUID, made.SeriesInstanceUID = "1.2.3", "1.2.3.1"
     made.PatientName, made.PatientID = '<img src=x onerror="x">', "\u202eright to left"
+    for keyword, value in more.items():
+        setattr(made, keyword, value)
     dcmwrite(path, made, enforce_file_format=True)
 
 
@@ -268,6 +318,44 @@ def test_the_time_of_each_stage_is_measured(
     for process in ("acceptor-0", "storage-0", "web-0"):
         assert told["dicom_gateway_log_lines_dropped_total", process] == 0
     assert told["dicom_gateway_notifications_lost_total", "web-0"] == 0
+
+
+def store_conflicts(gateway: Gateway, tmp_path: Path, uid: str) -> None:
+    """An instance, and two others under its UID."""
+    for name in ("Stored^First", "Aside^One", "Aside^Two"):
+        path = tmp_path / f"{uid}-{name}.dcm"
+        more = {"StudyInstanceUID": f"{uid}.1", "SeriesInstanceUID": f"{uid}.2"}
+        write_hostile(path, uid=uid, PatientName=name, **more)
+        stored = run_cli("store", *gateway.address, path, "--aec", "GATEWAY")
+        assert stored.wait() in (0, 1), stored.report()
+
+
+def searched(opener: urllib.request.OpenerDirector, page: re.Match, what: str) -> dict:
+    with opener.open(f"http://{page['place']}/search/{what}", timeout=WALL) as answer:
+        return json.load(answer)
+
+
+def test_conflicts_are_compared_accepted_and_dropped(
+    gateway: Gateway, page: re.Match, tmp_path: Path
+) -> None:
+    opener, uid = operator(page), "1.2.3.40"
+    store_conflicts(gateway, tmp_path, uid)
+
+    def aside() -> list[dict]:
+        rows = searched(opener, page, "conflicts")["rows"]
+        return [row for row in rows if row["SOPInstanceUID"] == uid]
+
+    one, two = aside()
+    found = searched(opener, page, f"differences?uid={one['path']}")
+    names = {"element": "(0010,0010) PatientName", "stored": "Stored^First", "aside": "Aside^One"}
+    assert found == {"rows": [names], "more": False}
+    assert do(opener, page, "accept", path=one["path"]) == {}
+    found = searched(opener, page, f"differences?uid={two['path']}")
+    assert found["rows"] == [names | {"stored": "Aside^One", "aside": "Aside^Two"}]
+    assert do(opener, page, "drop", path=two["path"]) == {}
+    assert aside() == []
+    verified = run_cli("archive", "verify", "--data", gateway.data)
+    assert verified.wait() == 0, verified.report()
 
 
 @pytest.mark.peer("chromium")
@@ -304,4 +392,50 @@ def test_a_browser_opens_every_page(gateway: Gateway, page: re.Match, tmp_path: 
         browser.wait_for("document.querySelector('tbody button') !== null")
         browser.run("document.querySelector('tbody button').click()")
         browser.wait_for("document.querySelector('.machine .lit').textContent.includes('Sta6')")
+        store_conflicts(gateway, tmp_path, "1.2.3.50")
+        browser.open(f"{host}/archive")
+        browser.wait_for(f"{FIRST_OF}('Compare') !== undefined")
+        browser.run("window.confirm = () => true")
+        browser.run(f"{FIRST_OF}('Compare').click()")
+        browser.wait_for("document.body.innerText.includes('Aside^One')")
+        browser.run(f"{FIRST_OF}('Drop').click()")
+        browser.wait_for("document.body.innerText.includes('1 file was set aside')")
+        browser.open(f"{host}/workers")
+        browser.wait_for(f"{FIRST_OF}('Restart') !== undefined")
+        browser.run("window.confirm = () => true")
+        label = json.dumps("Restart the process query-0")
+        browser.run(f"document.querySelector('[aria-label={label}]').click()")
+        browser.wait_for("document.body.innerText.includes('query-0 was restarted.')")
         assert not browser.errors
+
+
+FIRST_OF = (
+    "((text) => [...document.querySelectorAll('button')].find((b) => b.textContent === text))"
+)
+"""A function of the page that returns the first button with a text."""
+
+
+def test_settings_of_the_page_change_while_it_runs(start_gateway) -> None:
+    gateway = start_gateway(CONFIG)
+    page = gateway.program.out.wait_for(PAGE)
+    pid = process_of(gateway, "web-0")["pid"]
+
+    def reload(text: str) -> tuple[int, str]:
+        (gateway.folder / "gateway.toml").write_text(CONFIG + text)
+        program = run_cli("reload", "--data", gateway.data)
+        return program.popen.returncode, program.out.text + program.err.text
+
+    assert get(f"http://{page['place']}/livez", Host="pacs.example")[0] == 403
+    status, text = reload('names = ["pacs.example"]\nprobes = "127.0.0.1:0"\n')
+    assert (status, "changed: web.names, web.probes" in text) == (0, True), text
+
+    def new_page() -> str:
+        told = process_of(gateway, "web-0")
+        return told["page"].split("/?")[0] if "probes" in told else ""
+
+    where = procfs.until(new_page, what="the page at its new address")
+    assert get(f"{where}/livez", Host="pacs.example")[0] == 200
+    status, text = reload('host = "0.0.0.0"\n')
+    assert (status, "nothing has changed: web-0: web.host" in text) == (2, True), text
+    assert get(f"{where}/livez", Host="pacs.example")[0] == 200
+    assert process_of(gateway, "web-0")["pid"] == pid

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import os
+import re
 import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from gateway.settings import DicomWebSettings, WebSettings
 
 COOKIE = "dicom_gateway_token"
+SESSION = "dicom_gateway_session"
+"""The cookie with the name of a session, for the log."""
+_SESSION = re.compile(r"[0-9a-f]{8}")
 FILE = "web-token"
 _LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
 
@@ -44,6 +48,17 @@ def token_in(run_dir: Path) -> str:
     with os.fdopen(handle, "w", encoding="ascii") as stream:
         stream.write(token)
     return token
+
+
+def new_session() -> str:
+    """Return a name for a browser that has shown the token."""
+    return secrets.token_hex(4)
+
+
+def session_of(cookies: Mapping[str, str]) -> str:
+    """Return the name of the session that a request belongs to; "none" if it is not valid."""
+    name = cookies.get(SESSION, "")
+    return name if _SESSION.fullmatch(name) else "none"
 
 
 class Access:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse
 
-from workers.http.access import COOKIE
+from workers.http.access import COOKIE, SESSION, new_session, session_of
 from workers.web.probes import PATHS
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from workers.http.access import Access
+
+_log = logging.getLogger("workers.web")
 
 _SAFE = frozenset({"GET", "HEAD"})
 HEADERS = (
@@ -66,11 +69,17 @@ class Guarded:
 
     def _welcome(self, request: Request) -> Response:
         response = RedirectResponse(request.url.path, HTTPStatus.SEE_OTHER)
-        response.set_cookie(
-            COOKIE,
-            request.query_params["token"],
-            httponly=True,
-            samesite="strict",
-            secure=request.url.scheme == "https",
-        )
+        session = session_of(request.cookies)
+        if session == "none":
+            session = new_session()
+            host = request.client.host if request.client is not None else "?"
+            _log.info("session=%s host=%s has opened the page", session, host)
+        for name, value in ((COOKIE, request.query_params["token"]), (SESSION, session)):
+            response.set_cookie(
+                name,
+                value,
+                httponly=True,
+                samesite="strict",
+                secure=request.url.scheme == "https",
+            )
         return response

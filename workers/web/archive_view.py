@@ -1,22 +1,25 @@
 """What is in the archive, for the page: patients' studies, their series, and conflicts.
 
-The index is opened when somebody first looks, and is only read.
+The index is opened when somebody first looks, and is only read; what an operator decides about a
+conflict is written by another connection, which is closed at once.
 """
 
 from __future__ import annotations
 
 import threading
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.sdk import GatewayError
 from workers.archive.attributes import BY_KEYWORD, Level
+from workers.archive.conflicts import accept, conflict_named, differences, drop, label
 from workers.archive.index.search import COMPUTED, Query
 from workers.archive.matching import BadIdentifier, conditions
 from workers.archive.stored_text import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from workers.archive.index import Index
     from workers.archive.matching import Condition
@@ -26,6 +29,7 @@ PAGE = 50
 FURTHEST = 1000
 """Rows that can be paged through; a narrower search finds the others."""
 MOST_CONFLICTS = 100
+MOST_DIFFERENCES = 200
 SHOWN = {
     Level.STUDY: (
         *("PatientName", "PatientID", "StudyDate", "StudyDescription", "AccessionNumber"),
@@ -47,11 +51,19 @@ _STARTS = frozenset({"PatientName", "PatientID", "AccessionNumber"})
 """Attributes of which the beginning is enough."""
 
 
-class ArchiveView:
-    """Searches the index that `open_index` returns; `open_index` raises GatewayError."""
+class OpenIndex(Protocol):
+    """Opens the index; raises GatewayError. `durable`: to write something."""
 
-    def __init__(self, open_index: Callable[[], Index]) -> None:
+    def __call__(self, *, durable: bool = False) -> Index: ...
+
+
+class ArchiveView:
+    """Searches an index; `root` is the archive's folder, `holder` whose files are in it."""
+
+    def __init__(self, open_index: OpenIndex, root: Path, holder: str) -> None:
         self._open_index = open_index
+        self._root = root
+        self._holder = holder
         self._index: Index | None = None
         self._lock = threading.Lock()
 
@@ -93,10 +105,39 @@ class ArchiveView:
         except GatewayError as error:
             return {"rows": [], "total": 0, "error": str(error)}
         rows = [
-            {"SOPInstanceUID": one.sop_instance_uid, "size": one.size, "received": one.received}
+            {
+                "SOPInstanceUID": readable(one.sop_instance_uid),
+                "size": one.size,
+                "received": one.received,
+                "path": one.path,
+                "name": label(one),
+                "holder": "" if one.holder == self._holder else one.holder,
+            }
             for one in found[:MOST_CONFLICTS]
         ]
         return {"rows": rows, "total": len(found)}
+
+    def differences(self, path: str) -> dict[str, Any]:
+        """Return the elements in which a file that was set aside differs from what is stored."""
+        try:
+            aside = conflict_named(self.index, self._holder, path)
+            stored = self.index.find(aside.sop_instance_uid)
+            if stored is None:
+                return {"rows": [], "error": "nothing is stored under its UID any more"}
+            found = differences(self._root / stored.path, self._root / aside.path)
+            rows = [one._asdict() for one in islice(found, MOST_DIFFERENCES + 1)]
+        except (GatewayError, OSError) as error:
+            return {"rows": [], "error": str(error)}
+        return {"rows": rows[:MOST_DIFFERENCES], "more": len(rows) > MOST_DIFFERENCES}
+
+    def settle(self, path: str, *, is_accepted: bool) -> None:
+        """Accept or drop a file that was set aside, as `archive conflicts` does; GatewayError."""
+        try:
+            with self._open_index(durable=True) as index:
+                conflict = conflict_named(index, self._holder, path)
+                (accept if is_accepted else drop)(self._root, index, conflict)
+        except OSError as error:
+            raise GatewayError(f"{path}: {error.strerror}") from None
 
     def _page(
         self, level: Level, found: tuple[tuple[Level, Condition], ...], skip: int

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from gateway.sdk import GatewayError
+from workers.web.operator_actions import Actions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from workers.web.views import Views
 
-log = logging.getLogger("workers.web")
-
 STATIC = Path(__file__).with_name("static")
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 PERIOD = 1.0
@@ -35,8 +33,6 @@ PERIOD = 1.0
 MOST_STREAMS = 64
 _NO_STORE = {"Cache-Control": "no-store"}
 _EVENTS = {**_NO_STORE, "X-Accel-Buffering": "no"}
-_MOST_BODY = 4096
-"""Bytes of a request's body."""
 
 
 class Pages:
@@ -49,7 +45,6 @@ class Pages:
 
     def routes(self) -> list[Route]:
         """Return all routes of the pages."""
-        post = ["POST"]
         return [
             Route("/", self.document),
             *(Route(f"/{name}", self.document) for name in self._views.by_name if name != "now"),
@@ -58,9 +53,7 @@ class Pages:
             Route("/rates/{span}", self.rates),
             Route("/trace/{acceptor}/{association}", self.trace),
             Route("/search/{what}", self.search),
-            Route("/do/abort", self.abort, methods=post),
-            Route("/do/drain", self.drain, methods=post),
-            Route("/do/resume", self.drain, methods=post),
+            *Actions(self._views.sources).routes(),
         ]
 
     async def document(self, _: Request) -> Response:
@@ -110,27 +103,12 @@ class Pages:
             "series": lambda: archive.series(uid, number),
             "instances": lambda: archive.instances(uid, number),
             "conflicts": archive.conflicts,
+            "differences": lambda: archive.differences(uid),
         }
         way = ways.get(request.path_params["what"])
         if way is None:
             return _not_found()
         return JSONResponse(await run_in_threadpool(way), headers=_NO_STORE)
-
-    async def abort(self, request: Request) -> Response:
-        """Abort an association that is named in the body."""
-        told = await _body(request)
-        acceptor, name = str(told.get("acceptor", "")), str(told.get("id", ""))
-        associations = self._views.sources.context.associations
-        if associations is None or not (acceptor and name):
-            return JSONResponse({"error": "name an association"}, 400)
-        log.warning("association=%r is aborted by an operator, from the page", name)
-        return await _done(lambda: associations.abort(acceptor, name))
-
-    async def drain(self, request: Request) -> Response:
-        """Reject new associations, or accept them again."""
-        is_drained = request.url.path.endswith("drain")
-        log.warning("the gateway is %s from the page", "drained" if is_drained else "resumed")
-        return await _done(lambda: self._views.sources.context.drain_gateway(is_drained))
 
     def _stream(self, messages: AsyncIterator[dict[str, Any]]) -> Response:
         if self._streams >= MOST_STREAMS:
@@ -171,28 +149,6 @@ async def _in_threads(results: Iterator[dict[str, Any]]) -> AsyncIterator[dict[s
 
 def _close(results: Any) -> None:
     results.close()
-
-
-async def _body(request: Request) -> dict[str, Any]:
-    """Return the object in a request's body; empty for anything else."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MOST_BODY:
-            return {}
-    try:
-        told = json.loads(body)
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) else {}
-
-
-async def _done(work: Callable[[], None]) -> Response:
-    try:
-        await run_in_threadpool(work)
-    except GatewayError as error:
-        return JSONResponse({"error": str(error)}, 503)
-    return JSONResponse({})
 
 
 def _not_found() -> Response:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from workers.web.rates import Rates
     from workers.web.senders import Senders
 
+WORKER = "web"
+"""The name of the worker that shows the pages."""
 ROWS = 100
 """Associations that are sent at once."""
 MOST_SENDERS = 200
@@ -37,6 +39,11 @@ class Sources:
     history: History
     senders: Senders
     archive: ArchiveView
+
+    @property
+    def own_names(self) -> tuple[str, str]:
+        """The names of this worker and of its process."""
+        return WORKER, f"{WORKER}-{self.context.member}"
 
 
 class Views:

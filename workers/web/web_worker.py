@@ -26,10 +26,11 @@ from workers.web.history import COLUMNS, History
 from workers.web.pages import Pages
 from workers.web.rates import Rates
 from workers.web.senders import Senders
-from workers.web.views import Sources, Views
+from workers.web.views import WORKER, Sources, Views
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable, Mapping
 
     from starlette.types import ASGIApp
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("workers.web")
 
-worker = Worker("web", concurrency=2)
+worker = Worker(WORKER, concurrency=2)
 
 FOLDER = "web"
 """The worker's directory below the data directory."""
@@ -71,37 +72,72 @@ class Web:
         self._health: Health | None = None
         self._servers: list[WebServer] = []
         self._leave = threading.Event()
+        self._settings = WebSettings()
+        self._serving = threading.Event()
+        """Set when what is served at present is no longer to be."""
 
     def start(self) -> None:
         """Listen and serve; an address that is taken is told in the status, and tried again."""
         context = worker.context
         settings = from_map(WebSettings, context.options.get("web", {}))
-        check_exposure("web", settings)
-        assert context.run_dir is not None
+        tls = _checked(settings)
         self._health = health = Health(context.gateway_status)
         health.start()
         self._sources = sources = self._open(health)
         threading.Thread(target=self._watch, args=(sources,), name="rates", daemon=True).start()
+        self._serve(settings, tls)
+
+    def reload(self, options: Mapping[str, Any]) -> Callable[[], None]:
+        """Return a function that serves with other settings; raises ConfigError."""
+        settings = from_map(WebSettings, options.get("web", {}))
+        tls = _checked(settings)
+
+        def apply() -> None:
+            if settings != self._settings or tls is not None:
+                self._stop_serving()
+                self._serve(settings, tls)
+
+        return apply
+
+    def _serve(self, settings: WebSettings, tls: ssl.SSLContext | None) -> None:
+        """Serve the pages, and the probes if they have an address of their own."""
+        context, sources, health = worker.context, self._sources, self._health
+        assert context.run_dir is not None
+        assert sources is not None
+        assert health is not None
+        self._settings, self._serving = settings, threading.Event()
+        if settings.certificate:
+            name, end = f"{worker.name}-{context.member}", end_of(settings.certificate)
+            measure_certificate(context.metrics, name, end)
         local = is_loopback(settings.host)
         asked = probes.routes(self.collector, health)
         shown = [*asked, *Pages(Views(sources)).routes()]
         token = token_in(context.run_dir)
         access = Access(token, settings.names, is_local=local)
         page = Guarded(Starlette(routes=shown), access, is_local=local)
-        files = TlsSettings(settings.certificate, settings.key)
-        tls = load(files) if settings.certificate else None
-        if settings.certificate:
-            name, end = f"{worker.name}-{context.member}", end_of(settings.certificate)
-            measure_certificate(context.metrics, name, end)
-        self._serve(Listener("page", page, settings.host, settings.port, tls, f"/?token={token}"))
+        self._begin(Listener("page", page, settings.host, settings.port, tls, f"/?token={token}"))
         if settings.probes:
             host, _, port = settings.probes.rpartition(":")
-            self._serve(Listener("probes", Starlette(routes=asked), host.strip("[]"), int(port)))
+            self._begin(Listener("probes", Starlette(routes=asked), host.strip("[]"), int(port)))
+
+    def _stop_serving(self) -> None:
+        self._serving.set()
+        for server in self._servers:
+            server.stop()
+        self._servers.clear()
+        for name in ("page", "probes"):
+            worker.context.facts.pop(name, None)
+            worker.context.troubles.pop(name, None)
 
     def _open(self, health: Health) -> Sources:
         """Return what the pages are made of, with what an earlier process of this worker kept."""
         context, folder = worker.context, worker.context.data_dir / FOLDER
-        archive = ArchiveView(lambda: open_archive(context))
+        settings = archive_settings(context.options)
+        archive = ArchiveView(
+            partial(open_archive, context),
+            context.data_dir.absolute() / ARCHIVE,
+            settings.holder_of_files,
+        )
         rates, senders = Rates(folder / "rates.json"), Senders(folder / "senders.json")
         rates.read()
         senders.read()
@@ -120,14 +156,14 @@ class Web:
                 written = time.monotonic()
                 _write(sources)
 
-    def _serve(self, listener: Listener) -> None:
+    def _begin(self, listener: Listener) -> None:
         """Serve at an address, at once or, if it is taken, as soon as it is free."""
         if not self._listen(listener):
-            again = partial(self._wait_for, listener)
+            again = partial(self._wait_for, listener, self._serving)
             threading.Thread(target=again, name=listener.name, daemon=True).start()
 
-    def _wait_for(self, listener: Listener) -> None:
-        while not self._leave.wait(RETRY):
+    def _wait_for(self, listener: Listener, over: threading.Event) -> None:
+        while not over.wait(RETRY):
             if self._listen(listener):
                 return
 
@@ -151,8 +187,7 @@ class Web:
     def stop(self) -> None:
         """Stop serving."""
         self._leave.set()
-        for server in self._servers:
-            server.stop()
+        self._stop_serving()
         if self._health is not None:
             self._health.stop()
         if self._sources is not None:
@@ -181,15 +216,25 @@ def _write(sources: Sources) -> None:
         log.warning("the rates and senders cannot be written: %s", error)
 
 
-def open_archive(context: WorkerContext) -> Index:
-    """Return the index of the archive; raises GatewayError if there is none."""
+def open_archive(context: WorkerContext, *, durable: bool = False) -> Index:
+    """Return the index of the archive; raises GatewayError if there is none.
+
+    `durable`: something will be written.
+    """
     if not (context.data_dir / ARCHIVE).exists() and not archive_settings(context.options).dsn:
         raise GatewayError("there is no archive yet")
-    return open_index(context.data_dir, archive_settings(context.options), durable=False)
+    return open_index(context.data_dir, archive_settings(context.options), durable=durable)
+
+
+def _checked(settings: WebSettings) -> ssl.SSLContext | None:
+    """Return the TLS context of the page, if it has one; raises ConfigError."""
+    check_exposure("web", settings)
+    return load(TlsSettings(settings.certificate, settings.key)) if settings.certificate else None
 
 
 web = Web()
 worker.on_start(web.start)
 worker.on_stop(web.stop)
+worker.on_reload(web.reload)
 worker.bind(evt.EVT_METRICS, web.measured)
 worker.bind(evt.EVT_ASSOCIATION_ENDED, web.ended)

@@ -1,5 +1,6 @@
 // Studies, series and instances of the archive, with search; and files that were set aside.
 import { ask, badge, button, bytes, field, fill, made, table, theirs, whole } from "./common.js";
+import { showConflicts } from "./conflicts.js";
 
 const ROWS = 50;
 const LEVELS = {
@@ -63,13 +64,7 @@ export function open(content) {
     find();
   });
   find();
-  ask("search/conflicts").then((told) => {
-    const list = table("Conflicts", [["SOP Instance UID", "uid"], ["Size", "number"], ["Received"]],
-      "No file was set aside.");
-    list.update(told.rows.map((row) => [theirs(row.SOPInstanceUID), bytes(row.size), theirs(row.received)]));
-    fill(conflicts, made("h2", "Conflicts"), made("p", "Other content that came for an instance that is stored; " +
-      `${whole(told.total)} files were set aside.`, { className: "quiet" }), list.element);
-  });
+  showConflicts(conflicts);
 
   function show(told) {
     const disk = told.disk || {};

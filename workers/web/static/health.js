@@ -1,12 +1,14 @@
 // Whether the gateway can work, and how each of its parts is.
 import { badge, bytes, duration, fill, made, table, theirs, tiles, whole } from "./common.js";
+import { restartButton } from "./restart.js";
 
 export function open(content) {
   const ready = made("p");
   const figures = made("div");
   const list = table("Processes", [["Process"], ["State"], ["Process ID", "number"], ["Restarts", "number"],
-    ["Loop delay, half below", "number"], ["99 % below", "number"], ["Last end or exception", "wide"]], "");
-  fill(content, ready, figures, made("h2", "Processes"), list.element);
+    ["Loop delay, half below", "number"], ["99 % below", "number"], ["Last end or exception", "wide"], [""]], "");
+  const said = made("p", "", { className: "quiet", role: "status" });
+  fill(content, ready, figures, made("h2", "Processes"), said, list.element);
   function show(told) {
     const isReady = !told.not_ready.length;
     fill(ready, badge(isReady ? "ready" : "not ready", isReady ? "good" : "bad"), " ",
@@ -22,9 +24,13 @@ export function open(content) {
       ["Processes that are ready", `${all.filter((one) => one.state === "ready").length} of ${all.length}`],
       ["Configuration", told.revision ? `revision ${told.revision}` : "as at the start"],
     ]));
-    list.update(all.map((one) => [one.name, badge(one.state), one.pid ?? "–", whole(one.restarts),
-      duration(told.delays[one.name]?.median), duration(told.delays[one.name]?.p99),
-      theirs(one.text || one.last_exception || one.last_end)]));
+    list.update(all.map((one) => {
+      const cells = [one.name, badge(one.state), one.pid ?? "–", whole(one.restarts),
+        duration(told.delays[one.name]?.median), duration(told.delays[one.name]?.p99),
+        theirs(one.text || one.last_exception || one.last_end), restartButton(one.name, said)];
+      cells.key = one.name;
+      return cells;
+    }));
   }
   return { parameters: () => ({}), show };
 }
