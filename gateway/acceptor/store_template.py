@@ -39,7 +39,7 @@ _MEDIA_INSTANCE = b"\x02\x00\x03\x00UI"
 _ANY_ID = 0x5A5A
 
 
-class Sender(Protocol):
+class StoringPeer(Protocol):
     """The association that a request came on, as far as a template depends on it."""
 
     engine: AssociationEngine
@@ -82,7 +82,7 @@ class StoreTemplate:
 
 
 def template_of(
-    association: Sender, context: AcceptedContext, command_set: bytes, request: CStoreRQ
+    association: StoringPeer, context: AcceptedContext, command_set: bytes, request: CStoreRQ
 ) -> StoreTemplate | None:
     """Return the template of a valid request; None if those like it need the general way.
 
@@ -123,7 +123,7 @@ def template_of(
     )
 
 
-def meta_of(association: Sender, context: AcceptedContext, request: CStoreRQ) -> bytes:
+def meta_of(association: StoringPeer, context: AcceptedContext, request: CStoreRQ) -> bytes:
     """Return what stands before the data set of a request in its file."""
     return file_meta(
         request.affected_sop_class_uid,
