@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.patience import PATIENCE
-from tests.peers import dcmtk, instances, reencoders
+from tests.peers import dcmtk, instances, orthanc, reencoders
 from tests.peers.process import Gateway
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def _absent(peer: str) -> str:
         return f"DCMTK is not installed (no {', '.join(missing)})" if missing else ""
     if peer == "dcmjs-dimse":
         return "" if reencoders.node_modules() else "dcmjs-dimse is not installed (npm)"
+    if peer == "orthanc-dicomweb":
+        return "" if orthanc.PLUGIN.exists() else "Orthanc's DICOMweb plugin is not installed"
     return "" if shutil.which(peer) else f"{peer} is not installed"
 
 

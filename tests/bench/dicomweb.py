@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import os
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from tests.bench.scratch import scratch, settle
 from tests.bench.sending import FailedError
 from tests.bench.servers import gateway, orthanc, orthanc_program
 from tests.peers import wire
+from tests.peers.orthanc import PLUGIN, settings
 from tests.peers.scp import free_port
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from tests.bench.servers import Running
 
-PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 TOKEN = "the-token-of-this-bench"
 IN_REQUEST = 10
 _TYPE = 'multipart/related; type="application/dicom"; boundary=edge'
@@ -62,15 +61,7 @@ def ours(folder: Path) -> Iterator[Site]:
 @contextmanager
 def theirs(folder: Path) -> Iterator[Site]:
     port = free_port()
-    settings = {
-        "HttpServerEnabled": True,
-        "HttpPort": port,
-        "AuthenticationEnabled": False,
-        "Plugins": [PLUGIN],
-        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
-        "HttpThreadsCount": 50,
-    }
-    with orthanc(folder, **settings) as running:
+    with orthanc(folder, **settings(port)) as running:
         yield Site(running, port, "/dicom-web")
 
 
@@ -172,7 +163,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args(arguments)
     sites = {"gateway": ours}
-    if orthanc_program() and os.path.exists(PLUGIN):
+    if orthanc_program() and PLUGIN.exists():
         sites["Orthanc"] = theirs
     rows = []
     with scratch() as place:

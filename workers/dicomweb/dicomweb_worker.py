@@ -180,6 +180,8 @@ def _answering(
             log.info("an upload was cut")
             return error_response(400, "the body was cut")
         except HttpError as error:
+            host = request.client.host if request.client else "?"
+            log.info("peer=%s %s refused: %d %s", host, request.method, error.status, error)
             return error_response(error.status, str(error))
         except GatewayError as error:
             log.error("%s failed: %s", request.method, error)  # noqa: TRY400 - a traceback adds nothing

@@ -55,6 +55,7 @@ class OwnAssociations:
     calling: str
     _idle: list[tuple[float, OpenAssociation]] = field(default_factory=list)
     _gateway: OwnGateway | None = None
+    _sweeping: asyncio.Task[None] | None = None
 
     async def take(self, kinds: frozenset[Kind]) -> OpenAssociation:
         """Return an association for these kinds; raises GatewayError.
@@ -76,8 +77,12 @@ class OwnAssociations:
         """Keep an association for later, or release it."""
         if one.association.ended is None and len(self._idle) < _MOST_IDLE:
             self._idle.append((time.monotonic(), one))
+            asyncio.get_running_loop().call_later(_IDLE_FOR + 0.1, self._sweep_soon)
         else:
             await _release(one)
+
+    def _sweep_soon(self) -> None:
+        self._sweeping = asyncio.create_task(self._sweep())
 
     async def _sweep(self) -> None:
         """Release what has been idle for long, and forget what has ended."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 
 _PIECE = 1 << 20
+_BOUNDARY = 256
+"""Characters of a boundary: RFC 2046 allows 70, and Orthanc sends more."""
 _HEADERS = 16_384
 """Bytes of the headers of a part."""
 
@@ -78,8 +80,8 @@ class PartsReader:
     def __init__(self, boundary: str) -> None:
         from python_multipart.multipart import MultipartParser
 
-        if not boundary or len(boundary) > 70:
-            raise HttpError(400, "the Content-Type has no boundary of 1 to 70 characters")
+        if not boundary or len(boundary) > _BOUNDARY:
+            raise HttpError(400, f"the Content-Type has no boundary of 1 to {_BOUNDARY} characters")
         self._found: list[Begun | Data | Ended] = []
         self._headers: dict[str, str] = {}
         self._name = self._value = ""

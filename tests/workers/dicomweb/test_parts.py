@@ -63,7 +63,7 @@ def test_what_is_cut_or_wrong_is_400(data):
     assert caught.value.status == 400
 
 
-@pytest.mark.parametrize("boundary", ["", "x" * 71])
+@pytest.mark.parametrize("boundary", ["", "x" * 257])
 def test_a_boundary_that_cannot_be_is_400(boundary):
     with pytest.raises(HttpError):
         PartsReader(boundary)
