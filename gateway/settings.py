@@ -197,6 +197,9 @@ class Destination:
     """
     bandwidth: int = 0
     """Bytes a second that the worker `forward` sends there, on the average; 0: any number."""
+    confirm: str = ""
+    """find, commitment: the worker `forward` asks by C-FIND or by storage commitment whether the
+    destination keeps an instance; empty: the response of the C-STORE says so."""
     hours: tuple[str, ...] = ()
     """When the worker `forward` sends there, such as "Mon-Fri 19:00-07:00"; empty: always."""
 

@@ -70,9 +70,16 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
             f"worker {worker['name']}: generation {generation}, holds {holds}, "
             f"restarts {restarts}{failed}"
         )
-        yield from (f"  {_process(one)}" for one in worker["processes"])
+        processes = worker["processes"]
+        yield from (line for one in processes for line in (f"  {_process(one)}", *_sent_by(one)))
     for other in status["others"]:
         yield f"worker {other['name']} (started from outside): holds {' '.join(other['holds'])}"
+
+
+def _sent_by(one: dict[str, Any]) -> Iterator[str]:
+    """Yield what a forwarding process says of each destination."""
+    for name, told in one.get("outbox", {}).get("destinations", {}).items():
+        yield f"    to {name}: {told['waiting']} waiting, {told['parked']} parked, {told['state']}"
 
 
 def _process(one: dict[str, Any]) -> str:

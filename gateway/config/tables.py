@@ -227,6 +227,9 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "tls_name": rules.text_that(lambda text: "\0" not in text, "a host name"),
         **dict.fromkeys(("tls_ca", "tls_certificate", "tls_key"), _FILE),
         "order": rules.text_that(lambda text: text in ("", "series"), "series, or empty"),
+        "confirm": rules.text_that(
+            lambda text: text in ("", "find", "commitment"), "find, commitment, or empty"
+        ),
         "bandwidth": rules.whole(0, _TIB),
         "hours": rules.texts(is_hours, 'a list of times, such as "Mon-Fri 19:00-07:00"'),
     },

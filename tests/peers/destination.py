@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pynetdicom import AE, evt
+from pynetdicom.sop_class import (
+    StorageCommitmentPushModel,
+    StudyRootQueryRetrieveInformationModelFind,
+)
 
 from tests.peers import procfs, wire
 from tests.peers.scp import free_port
@@ -24,6 +28,8 @@ class Destination:
     sop_classes: tuple[str, ...] = (wire.CT,)
     answer: Callable[[str], int] = lambda _uid: 0x0000
     """Gives the status for an instance."""
+    more: list[tuple] = field(default_factory=list)
+    """Handlers of other events."""
     got: dict[str, list[float]] = field(default_factory=dict)
     """When each instance came, by its UID, in order of their first coming."""
     data_sets: dict[str, bytes] = field(default_factory=dict)
@@ -40,7 +46,9 @@ class Destination:
         ae.maximum_associations = 100
         for sop_class in self.sop_classes:
             ae.add_supported_context(sop_class, [wire.IMPLICIT, wire.EXPLICIT])
-        handlers = [(evt.EVT_C_STORE, self._take), (evt.EVT_ACCEPTED, self._accepted)]
+        ae.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
+        ae.add_supported_context(StorageCommitmentPushModel)
+        handlers = [(evt.EVT_C_STORE, self._take), (evt.EVT_ACCEPTED, self._accepted), *self.more]
         server = ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)
         try:
             yield self

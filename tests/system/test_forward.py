@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from pydicom.dataset import Dataset
+from pynetdicom import AE, build_role, evt
 
 from tests.bench.servers import orthanc
 from tests.conftest import short_folder
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from tests.peers.raw import Address
 
+COMMITMENT, INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
 QUICK = "[forward]\nfirst_pause = 0.2\nlongest_pause = 0.5\n"
 
 
@@ -95,6 +99,10 @@ def test_a_destination_that_was_down_gets_everything_when_it_returns() -> None:
         listed = command(gateway, "outbox", "ls", "--rows", "--json").splitlines()
         assert {json.loads(line)["instance"] for line in listed} == {one.uid for one in sent}
         procfs.until(lambda: "PACS: failing" in status_of(gateway), what="a status that says so")
+        assert "to PACS: 30 waiting, 0 parked, failing" in procfs.until(
+            lambda: text if "to PACS: 30" in (text := status_of(gateway)) else "",
+            what="a count of what waits",
+        )
         with pacs.running():
             assert set(pacs.wait_for(30)) == {one.uid for one in sent}
             wait_empty(gateway)
@@ -249,3 +257,74 @@ def test_orthanc_keeps_what_is_sent_on(tmp_path: Path) -> None:
         files = [path for path in (tmp_path / "storage").rglob("*") if path.is_file()]
         whole = [path.read_bytes() for path in files]
         assert all(any(data.endswith(one.data_set) for data in whole) for one in sent)
+
+
+def confirming(pacs: Destination, how: str) -> str:
+    place = f'PACS = {{host = "127.0.0.1", port = {pacs.port}, confirm = "{how}"}}'
+    return routes(PACS=pacs.place).replace(f'PACS = "{pacs.place}"', place)
+
+
+def test_what_a_destination_does_not_find_is_sent_again() -> None:
+    sent, pacs = instances.many(4), Destination()
+    lost = sent[1].uid
+
+    def find(event):
+        for uid in event.identifier.SOPInstanceUID:
+            if uid != lost or len(pacs.got[lost]) > 1:
+                match = Dataset()
+                match.SOPInstanceUID = uid
+                yield 0xFF00, match
+
+    pacs.more = [(evt.EVT_C_FIND, find)]
+    with pacs.running(), running(confirming(pacs, "find")) as gateway:
+        store(gateway, sent)
+        procfs.until(lambda: len(pacs.got.get(lost, ())) == 2, what="another attempt")
+        wait_empty(gateway)
+        assert [len(pacs.got[one.uid]) for one in sent] == [1, 2, 1, 1]
+
+
+@pytest.mark.parametrize("where", ["the same association", "another one"])
+def test_what_a_destination_does_not_commit_to_is_sent_again(where: str) -> None:
+    sent, pacs = instances.many(4), Destination()
+    lost = sent[1].uid
+    gateways: list[Gateway] = []
+
+    def act(event):
+        asked = event.action_information
+        report = Dataset()
+        report.TransactionUID = asked.TransactionUID
+        kept = [
+            item
+            for item in asked.ReferencedSOPSequence
+            if item.ReferencedSOPInstanceUID != lost or len(pacs.got[lost]) > 1
+        ]
+        report.ReferencedSOPSequence = kept
+        missing = [item for item in asked.ReferencedSOPSequence if item not in kept]
+        for item in missing:
+            item.FailureReason = 0x0112
+        if missing:
+            report.FailedSOPSequence = missing
+        threading.Thread(target=tell, args=(event.assoc, report)).start()
+        return 0x0000, None
+
+    def tell(assoc, report: Dataset) -> None:
+        what = report, 2 if "FailedSOPSequence" in report else 1, COMMITMENT, INSTANCE
+        if where == "the same association":
+            assoc.send_n_event_report(*what)
+            return
+        ae = AE("PACS")
+        ae.add_requested_context(COMMITMENT)
+        role = build_role(COMMITMENT, scp_role=True)
+        other = ae.associate(*gateways[0].address, ext_neg=[role])
+        assert other.is_established
+        status, _ = other.send_n_event_report(*what)
+        assert status.Status == 0x0000
+        other.release()
+
+    pacs.more = [(evt.EVT_N_ACTION, act)]
+    with pacs.running(), running(confirming(pacs, "commitment")) as gateway:
+        gateways.append(gateway)
+        store(gateway, sent)
+        procfs.until(lambda: len(pacs.got.get(lost, ())) == 2, what="another attempt")
+        wait_empty(gateway)
+        assert [len(pacs.got[one.uid]) for one in sent] == [1, 2, 1, 1]

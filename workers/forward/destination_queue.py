@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gateway.sending_hours import parse_hours, seconds_until
 from workers.forward.breaker import Breaker, pause_after
 from workers.forward.lane import Lane
-from workers.forward.outbox_rows import PARKED, WAITING
+from workers.forward.outbox_rows import PARKED, SENT, WAITING
 from workers.forward.outcomes import SendVerdict
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ PATIENCE = 5.0
 """Seconds that the end of the worker waits for responses under way."""
 LATE = 60.0
 """Seconds after which rows of other gateways are sent, whose own worker does not send them."""
+
+CONFIRM_AFTER = 1.0
+"""Seconds after which a destination is asked whether it keeps an instance, with all until then."""
 
 log = logging.getLogger("workers.forward")
 
@@ -185,7 +188,7 @@ class DestinationQueue:
             log.warning("destination=%s it responds again", self.name)
             self.wake()
         if verdict in (SendVerdict.DONE, SendVerdict.GONE):
-            shared.recorder.remove(row)
+            self._done(row, verdict)
             return
         if verdict is SendVerdict.LATER:
             self.give_back(row)
@@ -194,6 +197,15 @@ class DestinationQueue:
         if verdict in (SendVerdict.LOST, SendVerdict.FULL, SendVerdict.NO_ROUTE):
             self._failed(outcome)
         self._keep(row, verdict)
+
+    def _done(self, row: QueuedInstance, verdict: SendVerdict) -> None:
+        """Remove a row, or have the destination asked whether it keeps the instance."""
+        found, recorder = self._destination, self._shared.recorder
+        if verdict is SendVerdict.GONE or found is None or not found.confirm:
+            recorder.remove(row)
+            return
+        row.state, row.due = SENT, self._shared.outbox.now() + CONFIRM_AFTER
+        recorder.give_back(row)
 
     def _failed(self, outcome: SendOutcome) -> None:
         if not self.breaker.is_open:

@@ -86,7 +86,14 @@ class ForwardOutbox:
     # sending
 
     def take(
-        self, destination: str, holders: Sequence[str], owner: str, most: int, late: float = 0.0
+        self,
+        destination: str,
+        holders: Sequence[str],
+        owner: str,
+        most: int,
+        late: float = 0.0,
+        *,
+        state: str = WAITING,
     ) -> list[QueuedInstance]:
         """Return rows that are due, which nobody else gets before the lease is over.
 
@@ -98,7 +105,7 @@ class ForwardOutbox:
             for rank in sorted(RANKS):
                 if (room := most - len(taken)) <= 0:
                     return taken
-                where = (destination, holder, WAITING, rank, now - late)
+                where = (destination, holder, state, rank, now - late)
                 if self._index.ask(partial(_is_due, where=where)):
                     claim = partial(self._claim, where=where, owner=owner, most=room)
                     taken += self._index.change(partial(claim, until=now + LEASE))
@@ -189,6 +196,26 @@ class ForwardOutbox:
                 )
 
         self._index.change(work)
+
+    def assign(self, rows: Sequence[QueuedInstance], transaction: str) -> None:
+        """Note that a transaction of storage commitment was asked for; it owns the rows then."""
+
+        def work(execute: Execute) -> None:
+            for one in rows:
+                execute(
+                    "UPDATE outbox SET state = ?, due = ?, owner = ? WHERE id = ? AND owner = ?",
+                    (one.state, one.due, transaction, one.id, one.owner),
+                )
+
+        self._index.change(work)
+        for one in rows:
+            one.owner = transaction
+
+    def asked(self, transaction: str) -> list[QueuedInstance]:
+        """Return the rows of a transaction of storage commitment."""
+        text = f"SELECT id, {COLUMNS} FROM outbox WHERE state = 'asked' AND owner = ?"
+        rows = self._index.ask(lambda execute: execute(text, (transaction,)).fetchall())
+        return [of_row(row) for row in rows]
 
     def release(self, owners: str, is_dead: Callable[[str], bool]) -> int:
         """Make rows due that were taken by senders that are dead; return how many.

@@ -12,15 +12,18 @@ It is not started until the configuration has routes, or a table for it:
 
 from __future__ import annotations
 
+import logging
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gateway.sdk import ConfigError, Worker
+from gateway.sdk import ConfigError, Worker, evt
 from gateway.settings import ForwardSettings, from_map
+from gateway.sop_class import StorageCommitmentPushModel
 from workers.archive.fetching import Fetcher
 from workers.archive.gateways import SILENT, identity_of
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.layout import FOLDER
+from workers.forward.confirmation import report_of
 from workers.forward.filling import Filling, RouteTable
 from workers.forward.forward_outbox import ForwardOutbox
 from workers.forward.forwarder import Forwarder
@@ -28,7 +31,12 @@ from workers.forward.forwarding_shared import ForwardingCounters, ForwardingShar
 from workers.forward.outcome_recorder import OutcomeRecorder
 from workers.forward.queued_file import Opener
 
-worker = Worker("forward", concurrency=1)
+if TYPE_CHECKING:
+    from gateway.sdk import Event
+
+log = logging.getLogger("workers.forward")
+
+worker = Worker("forward", concurrency=2)
 
 
 class ForwardWorker(IndexedWorker):
@@ -63,12 +71,25 @@ class ForwardWorker(IndexedWorker):
             owner=f"{here}{os.getpid()}",
             destination=context.destination,
             associate=lambda name, operations: routes.association(name, title, operations),
+            connect=lambda name, contexts, handler: routes.connect(name, title, contexts, handler),
             counters=ForwardingCounters(context.metrics),
             alive=self._alive,
         )
         filling = Filling(self.index, outbox, table, root, holder)
         self._forwarder = Forwarder(self.index, shared, filling)
         self._forwarder.start()
+
+    def reported(self, event: Event) -> tuple[int, None]:
+        """Take a report of storage commitment (PS3.4 J.3.3) that a destination has sent."""
+        forwarder = self._forwarder
+        assert forwarder is not None
+        report = report_of(event.event_information)
+        number = forwarder.confirmer.take_report(report)
+        log.info(
+            "association=%s storage commitment transaction=%s: %d instances, %d failed",
+            *(event.assoc_name, report.transaction_uid, number, len(report.failed)),
+        )
+        return 0x0000, None
 
     def close(self) -> None:
         """End after the responses under way, and close the index."""
@@ -126,3 +147,9 @@ def forward_settings(options: dict[str, Any]) -> ForwardSettings:
 forwarding = ForwardWorker(worker)
 worker.on_start(forwarding.open)
 worker.on_stop(forwarding.close)
+worker.bind(
+    evt.EVT_N_EVENT_REPORT,
+    forwarding.reported,
+    sop_classes=[StorageCommitmentPushModel],
+    redeliver=True,
+)

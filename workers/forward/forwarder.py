@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from workers.archive.index.records import IndexFailure
+from workers.forward.confirmer import Confirmer
 from workers.forward.destination_queue import DestinationQueue
 from workers.forward.forward_outbox import LEASE
 from workers.forward.outbox_control import OutboxControl
@@ -40,6 +41,7 @@ class Forwarder:
         self._filling = filling
         self._control = OutboxControl(index)
         self._queues: dict[str, DestinationQueue] = {}
+        self.confirmer = Confirmer(shared)
         self._over = threading.Event()
         self._states: dict[str, QueueState] = {}
         self._counted = float("-inf")
@@ -47,7 +49,11 @@ class Forwarder:
         self._pause = _COUNTED
         self._threads = [
             threading.Thread(target=self._repeat, args=(step,), name=name, daemon=True)
-            for name, step in (("journal", self._fill), ("destinations", self._look_after))
+            for name, step in (
+                ("journal", self._fill),
+                ("destinations", self._look_after),
+                ("confirmation", self._confirm),
+            )
         ]
         self.trouble = ""
         """Why the outbox cannot be used at present; empty: it can."""
@@ -95,6 +101,10 @@ class Forwarder:
 
     # destinations
 
+    def _confirm(self) -> float:
+        """Ask destinations whether they keep what was sent; return the seconds until the next."""
+        return 0.0 if sum([self.confirmer.step(name) for name in tuple(self._queues)]) else TICK
+
     def _look_after(self) -> float:
         shared, now = self._shared, time.monotonic()
         if now - self._renewed > LEASE / 3:
@@ -135,6 +145,7 @@ class Forwarder:
             state = self._states.get(name)
             counters.queued.set(state.waiting if state else 0, name, "waiting")
             counters.queued.set(state.parked if state else 0, name, "parked")
+            counters.queued.set(state.unconfirmed if state else 0, name, "unconfirmed")
             oldest = now - state.oldest if state and state.oldest else 0.0
             counters.oldest.set(oldest, name)
 

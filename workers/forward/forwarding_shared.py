@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.metrics import Metrics
+    from gateway.requestor import Handler
+    from gateway.requestor.proposal import Contexts
+    from gateway.requestor.sync import BlockingAssociation
     from gateway.sdk.move.destination import DestinationAssociation
     from gateway.settings import Destination, ForwardSettings
     from workers.forward.forward_outbox import ForwardOutbox
@@ -33,6 +36,8 @@ class ForwardingShared:
     destination: Callable[[str], Destination | None]
     associate: Callable[[str, int], DestinationAssociation]
     """Returns an association to a destination with so many C-STOREs in flight; 0: as configured."""
+    connect: Callable[[str, Contexts, Handler | None], BlockingAssociation]
+    """Returns an established association to a destination with these contexts."""
     counters: ForwardingCounters
     is_down: Callable[[str], bool] = lambda _name: False
     """Whether nothing can be sent to a destination at present."""

@@ -18,7 +18,7 @@ from workers.archive.command_options import (
     printable,
 )
 from workers.forward.outbox_control import OutboxControl
-from workers.forward.outbox_rows import QueueState, Selection
+from workers.forward.outbox_rows import STATES, QueueState, Selection
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,9 @@ _PAGE = 1000
 _To = Annotated[str, typer.Option("--to", metavar="NAME", help="For this destination.")]
 _Study = Annotated[str, typer.Option("--study", metavar="UID", help="Of this study.")]
 _Instance = Annotated[str, typer.Option("--instance", metavar="UID", help="This instance.")]
-_State = Annotated[str, typer.Option("--state", metavar="STATE", help="waiting or parked.")]
+_State = Annotated[
+    str, typer.Option("--state", metavar="STATE", help=f"{', '.join(STATES[:-1])} or {STATES[-1]}.")
+]
 _Numbers = Annotated[list[int] | None, typer.Argument(metavar="[NUMBER]...", help="As listed.")]
 _All = Annotated[bool, typer.Option("--all", help="Everything, if nothing else is said.")]
 _Destination = Annotated[str, typer.Argument(metavar="NAME", help="Its name in [destinations].")]
@@ -89,9 +91,11 @@ def _print_state(one: QueueState, told: str, as_json: bool) -> None:
     state = "suspended" if one.suspended else told
     if as_json:
         values = {"waiting": one.waiting, "parked": one.parked, "attempted": one.attempted}
+        values["unconfirmed"] = one.unconfirmed
         print_json({"destination": one.destination, **values, "oldest": age, "state": state})
         return
     text = f"{one.destination:<16}  {one.waiting:>9} waiting  {one.parked:>6} parked"
+    text += f"  {one.unconfirmed} not confirmed" if one.unconfirmed else ""
     text += f"  oldest {age:.0f} s" if one.waiting else ""
     print(f"{text}  {printable(state)}".rstrip())
 
@@ -222,8 +226,8 @@ def resume(
 def _selection(
     to: str, study: str, instance: str, state: str, numbers: list[int] | None = None
 ) -> Selection:
-    if state not in ("", "waiting", "parked"):
-        raise ConfigError(f"--state {state}: it must be waiting or parked")
+    if state not in ("", *STATES):
+        raise ConfigError(f"--state {state}: it must be one of {', '.join(STATES)}")
     return Selection(to, study, instance, state, tuple(numbers or ()))
 
 

@@ -45,7 +45,8 @@ class OutboxControl:
                 "SELECT destination, COUNT(CASE WHEN state = 'waiting' THEN 1 END), "
                 "COUNT(CASE WHEN state = 'parked' THEN 1 END), "
                 "MIN(CASE WHEN state = 'waiting' THEN queued END), "
-                "COUNT(CASE WHEN state = 'waiting' AND attempts > 0 THEN 1 END) "
+                "COUNT(CASE WHEN state = 'waiting' AND attempts > 0 THEN 1 END), "
+                "COUNT(CASE WHEN state IN ('sent', 'asked') THEN 1 END) "
                 "FROM outbox GROUP BY destination"
             ).fetchall()
         )
@@ -54,8 +55,9 @@ class OutboxControl:
             name: QueueState(
                 *(name, int(waiting), int(parked), float(oldest or 0.0), int(attempted)),
                 suspended=name in suspended,
+                unconfirmed=int(unconfirmed),
             )
-            for name, waiting, parked, oldest, attempted in rows
+            for name, waiting, parked, oldest, attempted, unconfirmed in rows
         }
         return {name: QueueState(name, suspended=True) for name in suspended} | found
 
@@ -70,8 +72,8 @@ class OutboxControl:
         """Make rows due now, parked ones too; return their number. Those under way stay so."""
         where, values = selection.where()
         text = (
-            "UPDATE outbox SET state = 'waiting', attempts = 0, due = ?, queued = ? "
-            f"WHERE {where} AND (owner = '' OR due <= ?) RETURNING id"
+            "UPDATE outbox SET state = 'waiting', owner = '', attempts = 0, due = ?, queued = ? "
+            f"WHERE {where} AND (owner = '' OR due <= ? OR state = 'asked') RETURNING id"
         )
         now = self._outbox.now()
         given = (now, now, *values, now)

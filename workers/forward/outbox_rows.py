@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 WAITING, PARKED = "waiting", "parked"
 """States of a row: it is sent when it is due, or not before an operator says so."""
+SENT, ASKED = "sent", "asked"
+"""States of a row that the destination has not confirmed; the owner of one that storage commitment
+was asked for is the transaction."""
+STATES = (WAITING, PARKED, SENT, ASKED)
 LOWEST, NORMAL, HIGHEST = RANKS = (2, 1, 0)
 RANK_OF = {"high": HIGHEST, "normal": NORMAL, "low": LOWEST}
 """Priorities of `[[routes]]`, as they stand in rows: a lower number goes first."""
@@ -97,6 +101,8 @@ class QueueState:
     attempted: int = 0
     """Those that wait for another attempt."""
     suspended: bool = False
+    unconfirmed: int = 0
+    """Those that were sent, and that the destination has not confirmed."""
 
 
 @dataclass(slots=True)

@@ -7,7 +7,8 @@ import threading
 from operator import index
 from typing import TYPE_CHECKING, Any
 
-from gateway.requestor.proposal import Address
+from gateway.requestor.incoming import refuse
+from gateway.requestor.proposal import Address, Proposal
 from gateway.requestor.sync import Requestor
 from gateway.sdk.move.destination import DestinationAssociation, NoRoute, StartedStore
 from gateway.settings import Destination, TlsSettings
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from gateway.association.timers import Timeouts
+    from gateway.requestor.incoming import Handler
     from gateway.requestor.plan import Pair
-    from gateway.requestor.proposal import Contexts, Proposal
+    from gateway.requestor.proposal import Contexts
     from gateway.requestor.sync import BlockingAssociation
     from gateway.sdk.move.store_queue import Originator, StoreQueue
 
@@ -121,12 +123,32 @@ class Routes:
             options["operations"] = operations
         return self.to((host, port), options, (calling, name)).another()
 
-    def associate(self, address: Address, proposal: Proposal) -> BlockingAssociation:
+    def connect(
+        self, name: str, calling: str, contexts: Contexts, handler: Handler | None = None
+    ) -> BlockingAssociation:
+        """Return an established association to an AE title in the table.
+
+        Raises LookupError if the title is not in the table, and AssociationError.
+        """
+        found = self.named(name)
+        if found is None:
+            raise LookupError(f"[destinations] has no {name!r}")
+        host, port, options = found
+        context, server_name = options.get("tls_args") or (None, None)
+        proposal = Proposal(contexts, calling, str(options["ae_title"]))
+        address = Address(host, port, context, server_name)
+        return self.associate(address, proposal, handler)
+
+    def associate(
+        self, address: Address, proposal: Proposal, handler: Handler | None = None
+    ) -> BlockingAssociation:
         with self._lock:
             if self._requestor is None:
                 self._requestor = Requestor()
             requestor = self._requestor
-        return requestor.associate(address, proposal, timeouts=self._timeouts)
+        return requestor.associate(
+            address, proposal, timeouts=self._timeouts, handler=handler or refuse
+        )
 
     def close(self) -> None:
         """End the thread; associations that are still open are lost."""
