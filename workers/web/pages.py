@@ -100,7 +100,7 @@ class Pages:
         uid = wanted.get("uid", "")
         ways: dict[str, Callable[[], dict[str, Any]]] = {
             "studies": lambda: archive.studies(wanted, number),
-            "series": lambda: archive.series(uid, number),
+            "series": lambda: {**archive.series(uid, number), "viewer": self._viewer()},
             "instances": lambda: archive.instances(uid, number),
             "conflicts": archive.conflicts,
             "differences": lambda: archive.differences(uid),
@@ -109,6 +109,12 @@ class Pages:
         if way is None:
             return _not_found()
         return JSONResponse(await run_in_threadpool(way), headers=_NO_STORE)
+
+    def _viewer(self) -> str:
+        """Return the address of the worker `dicomweb`, which shows thumbnails; empty: none runs."""
+        workers = self._views.sources.health.status.get("workers", [])
+        processes = (one for worker in workers for one in worker["processes"])
+        return next((one["dicomweb"] for one in processes if one.get("dicomweb")), "")
 
     def _stream(self, messages: AsyncIterator[dict[str, Any]]) -> Response:
         if self._streams >= MOST_STREAMS:

@@ -29,6 +29,13 @@ function cell(row, [, keyword, kind], act) {
   return act && kind === "uid" ? button(theirs(value), act, "link") : theirs(value);
 }
 
+function thumbnails(viewer, uid) {
+  if (!viewer) return "";
+  const address = new URL(`${viewer}/view/${encodeURIComponent(uid)}`);
+  address.hostname = location.hostname;
+  return made("a", "Thumbnails", { href: address.href, target: "_blank", rel: "noopener" });
+}
+
 export function open(content) {
   const storage = made("p", "", { className: "quiet" });
   const inputs = { PatientName: "Patient's name", PatientID: "Patient ID", StudyDate: "Study date",
@@ -53,7 +60,7 @@ export function open(content) {
     const on = button("Next", () => load(level, parameters, skip + ROWS));
     back.disabled = !skip;
     on.disabled = !told.more;
-    fill(places[level], made("h2", title), told.error ? badge(told.error, "bad") : "", list.element,
+    fill(places[level], made("h2", title), thumbnails(told.viewer, parameters.uid), told.error ? badge(told.error, "bad") : "", list.element,
       skip || told.more ? made("div", [back, on], { className: "bar" }) : "");
     if (level === "studies") fill(places.series);
     if (level !== "instances") fill(places.instances);
