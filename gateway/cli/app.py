@@ -19,7 +19,9 @@ from gateway.cli import (
     get,
     load,
     move,
+    record,
     reload,
+    replay,
     restart,
     resume,
     serve,
@@ -102,9 +104,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 _OPERATION = (events, status, top, drain, resume, reload, restart, config)
-for _module in (serve, worker, echo, store, find, get, move, load, *_OPERATION):
+for _module in (serve, worker, echo, store, find, get, move, load, replay, *_OPERATION):
     app.command(_module.__name__.rpartition(".")[2])(_module.command)
 app.add_typer(try_policy.command, name="policy")
+app.add_typer(record.app, name="record")
 
 
 def _version(wanted: bool) -> None:
