@@ -26,15 +26,19 @@ SOON = 30 * 86_400
 """Seconds before its end from which on a certificate is warned of."""
 
 _FORWARD_SECRET = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL"
-_RETIRED = f"{_FORWARD_SECRET}:DHE+AESGCM:ECDHE+AES:DHE+AES:!SHA1"
+_RETIRED = f"{_FORWARD_SECRET}:DHE+AESGCM:ECDHE+AES:DHE+AES:!SHA1:!aDSS:!AESCCM"
 _SUITES = {
     "bcp195-rfc8996": _FORWARD_SECRET,
     "bcp195-rfc8996-modified": "ECDHE+AESGCM:!aNULL",
     "bcp195": _RETIRED,
     "bcp195-non-downgrading": _RETIRED,
-    "bcp195-extended": "ECDHE+AESGCM:DHE+AESGCM:!aNULL",
+    "bcp195-extended": "ECDHE+AESGCM:DHE+AESGCM:!aNULL:!aDSS",
 }
 """The suites of TLS 1.2 by profile; all of TLS 1.3 are good in each."""
+
+
+_DH_GROUP = Path(__file__).with_name("ffdhe2048.pem")
+"""The group of RFC 7919, without which a server can use no DHE suite."""
 
 
 class TlsContext(ssl.SSLContext):
@@ -62,6 +66,8 @@ def load(settings: TlsSettings) -> TlsContext:
     context.settings = settings
     _fill(context, settings.certificate, settings.key, settings.ca, settings.profile)
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
+    if "DHE" in _SUITES[settings.profile].replace("ECDHE", ""):
+        context.load_dh_params(_DH_GROUP)
     if settings.ca:
         required = settings.require_client_certificate
         context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
