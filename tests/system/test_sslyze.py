@@ -24,7 +24,10 @@ def test_sslyze_agrees_with_the_profile(tmp_path: Path) -> None:
     own, port = tmp_path / "own.pem", free_port()
     made = trustme.CA().issue_cert("127.0.0.1", "localhost")
     made.private_key_and_cert_chain_pem.write_to_path(own)
-    config = f'[tls]\ncertificate = "{own}"\n[workers.web]\n[web]\nport = {port}\ncertificate = "{own}"\n'
+    config = (
+        f'[tls]\ncertificate = "{own}"\n'
+        f'[workers.web]\n[web]\nport = {port}\ncertificate = "{own}"\n'
+    )
     with running(config) as gateway:
         host, dicom_port = gateway.address
         gateway.program.out.wait_for("page for operators: https://")
