@@ -173,6 +173,12 @@ def test_a_suspended_destination_gets_nothing_until_it_is_resumed() -> None:
         assert not pacs.got
         command(gateway, "outbox", "resume", "PACS")
         pacs.wait_for(3)
+        wait_empty(gateway)
+        again = next(iter(pacs.got))
+        assert command(gateway, "outbox", "send", again, "--to", "PACS") == (
+            "1 are to be sent to PACS"
+        )
+        procfs.until(lambda: len(pacs.got[again]) == 2, what="another sending")
 
 
 def test_conditions_decide_and_can_be_tried_and_reloaded() -> None:

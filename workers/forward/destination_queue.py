@@ -120,7 +120,7 @@ class DestinationQueue:
             rows = outbox.first(self.name, shared.holders(), most + 1)
         else:
             rows = outbox.take(self.name, shared.holders(), shared.owner, most)
-            if not rows and time.monotonic() - self._looked_late > LATE and shared.others():
+            if not rows and time.monotonic() - self._looked_late > LATE:
                 rows = outbox.take(self.name, shared.others(), shared.owner, most, LATE)
                 self._looked_late = 0.0 if rows else time.monotonic()
         rows = [row for row in rows if not shared.recorder.is_unsettled(row.id)][:most]

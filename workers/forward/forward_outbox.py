@@ -229,6 +229,10 @@ class ForwardOutbox:
             dead = [name for name in found if name.startswith(owners) and is_dead(name)]
             text = "UPDATE outbox SET due = ?, owner = '' WHERE owner = ? RETURNING id"
             now = self.now()
+            leaders = execute("SELECT owner FROM outbox_control WHERE owner <> ''").fetchall()
+            for (name,) in leaders:
+                if name.startswith(owners) and is_dead(name):
+                    execute("UPDATE outbox_control SET until = 0 WHERE owner = ?", (name,))
             return sum(len(execute(text, (now, name)).fetchall()) for name in dead)
 
         return self._index.change(work)

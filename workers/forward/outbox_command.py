@@ -17,13 +17,17 @@ from workers.archive.command_options import (
     print_json,
     printable,
 )
+from workers.archive.upkeep import matching
+from workers.forward.forward_outbox import ForwardOutbox
 from workers.forward.outbox_control import OutboxControl
-from workers.forward.outbox_rows import STATES, QueueState, Selection
+from workers.forward.outbox_rows import STATES, QueuedInstance, QueueState, Selection
+from workers.forward.provenance import facts_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from workers.forward.outbox_rows import QueuedInstance
+    from workers.archive.index import Index, IndexEntry
 
 app = typer.Typer(
     help="What is to be sent to destinations: list, retry, drop, suspend and resume.",
@@ -159,6 +163,46 @@ def show(
         return
     for name, value in _values(found[0]).items():
         print(f"{name:<12}  {printable(str(value))}")
+
+
+@app.command("send")
+def send(
+    context: typer.Context,
+    uid: Annotated[str, typer.Argument(metavar="UID", help="Of a study, series or instance.")],
+    to: Annotated[str, typer.Option("--to", metavar="NAME", help="Its name in [destinations].")],
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Put stored instances into the outbox, whatever the routes say."""
+    settings = context.find_root().obj(config, data=data)
+    if to not in settings.destinations:
+        known = ", ".join(sorted(settings.destinations)) or "nothing"
+        raise ConfigError(f"there is no {to!r} in [destinations], which has {known}")
+    archive = locate(context, config, data)
+    with archive.open_index() as index:
+        entries = list(matching(index, [uid]).values())
+        if not entries:
+            raise ConfigError(f"nothing is stored under {uid}")
+        for begin in range(0, len(entries), _PAGE):
+            _put_in(index, archive.root, entries[begin : begin + _PAGE], to)
+    print(f"{len(entries)} are to be sent to {to}")
+
+
+def _put_in(index: Index, root: Path, entries: Sequence[IndexEntry], to: str) -> None:
+    outbox = ForwardOutbox(index)
+    now = outbox.now()
+    facts = facts_of(index, root, entries, ("StudyInstanceUID", "SeriesInstanceUID"))
+    outbox.add(
+        [
+            QueuedInstance(
+                *(entry, to, "sent by hand"),
+                *(one.get("StudyInstanceUID", ""), one.get("SeriesInstanceUID", "")),
+                due=now,
+                queued=now,
+            )
+            for entry, one in zip(entries, facts, strict=True)
+        ]
+    )
 
 
 @app.command("retry")
