@@ -98,7 +98,8 @@ class JournalEntry:
 
     seq: int
     kind: str
-    """stored, replaced, removed, conflict, or assigned to another patient."""
+    """stored, replaced, removed, conflict, assigned to another patient, or a note about a study
+    (`notes.py`)."""
     at: float
     """Seconds since 1970."""
     entry: IndexEntry
