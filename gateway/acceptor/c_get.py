@@ -22,11 +22,11 @@ from gateway.association.errors import AssociationError
 from gateway.datasets.failed_list import encode_failed_list
 from gateway.dimse.message import CStoreRQ
 from gateway.dimse.status import CANCEL, PENDING, SUCCESS
-from gateway.dimse.suboperations import COUNTERS, MOST, PendingResponses, SuboperationCounters
+from gateway.dimse.suboperations import MOST, PendingResponses, SuboperationCounters
 from gateway.errors import LocalProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Coroutine, Iterator
+    from collections.abc import Coroutine, Iterator, Mapping
 
     from gateway.acceptor.asking import ReceivedRequest
     from gateway.acceptor.instance import Located
@@ -280,19 +280,17 @@ class GetRequest(StreamedRequest):
 
     def _tell(self, elements: Any) -> None:
         """Send the counters in a pending response, with further elements of the handler."""
-        counters = self._tally.elements(with_remaining=True)
         if elements == {}:
-            command_set = self._pending.encode(*map(counters.__getitem__, COUNTERS))
-            self.engine.outbox.send_soon(self.context.id, command_set)
+            self.engine.outbox.send_soon(self.context.id, self._pending.of(self._tally))
         else:
             _, sound = self.status({"status": PENDING, "elements": elements})
-            self.respond(PENDING, {**sound, **counters})
+            self.respond(PENDING, {**sound, **self._tally.elements(with_remaining=True)})
 
     # the instances of the next answers
 
     @property
-    def _contexts(self) -> Collection[AcceptedContext]:
-        return self.engine.upper.accepted_contexts.values()
+    def _contexts(self) -> Mapping[int, AcceptedContext]:
+        return self.engine.upper.accepted_contexts
 
     def _is_located(self) -> bool:
         """Return whether the next answer has its instance; otherwise go on when it has."""
@@ -314,7 +312,7 @@ class GetRequest(StreamedRequest):
             return
         self._is_locating = True
         loop = asyncio.get_running_loop()
-        found = loop.run_in_executor(None, locate_all, answers, tuple(self._contexts))
+        found = loop.run_in_executor(None, locate_all, answers, self._contexts)
         found.add_done_callback(self._take_located)
 
     def _take_located(self, found: asyncio.Future[list[Located | Unsendable]]) -> None:

@@ -12,7 +12,7 @@ from gateway.errors import GatewayError
 from gateway.spool import Claim
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gateway.fabric import Answer
     from gateway.ul.negotiation import AcceptedContext
@@ -36,26 +36,23 @@ class Unsendable(GatewayError):  # noqa: N818 - a state, not only an error
 
 
 def locate(
-    payload: dict[str, Any], data: bytes | None, contexts: Collection[AcceptedContext]
+    payload: dict[str, Any], data: bytes | None, contexts: Mapping[int, AcceptedContext]
 ) -> Located:
     """Return the instance that an answer names, and the context to send it on.
 
     Raises Unsendable.
     """
-    match payload:
-        case {"claim": dict(claim)}:
-            return _in_file(_path_of(claim), contexts)
-        case {"path": str(path), **described} if "context_id" not in described:
-            return _in_file(path, contexts)
-        case {
-            "sop_class_uid": str(sop_class),
-            "sop_instance_uid": str(sop_instance),
-            "context_id": int(context_id),
-        }:
-            for context in contexts:
-                if context.id == context_id and context.as_scu:
-                    uids = sop_class, sop_instance, context.transfer_syntax
-                    return context, _described(uids, payload, data)
+    context_id, claim, path = map(payload.get, ("context_id", "claim", "path"))
+    if isinstance(claim, dict):
+        return _in_file(_path_of(claim), contexts)
+    if isinstance(path, str) and "context_id" not in payload:
+        return _in_file(path, contexts)
+    sop_class, instance = payload.get("sop_class_uid"), payload.get("sop_instance_uid")
+    if type(context_id) is int and isinstance(sop_class, str) and isinstance(instance, str):
+        context = contexts.get(context_id)
+        if context is not None and context.as_scu:
+            uids = sop_class, instance, context.transfer_syntax
+            return context, _described(uids, payload, data)
     raise Unsendable("the answer names no instance that can be sent")
 
 
@@ -66,19 +63,19 @@ def _described(uids: tuple[str, str, str], payload: dict[str, Any], data: bytes 
     """
     if data is not None:
         return Instance(*uids, len(data), data=data)
-    match payload:
-        case {"path": str(path), "offset": int(offset), "size": int(size)} if (
-            min(offset, size) >= 0 and "\0" not in path
-        ):
-            if size <= READ_AHEAD:
-                with suppress(OSError):
-                    return Instance(*uids, size, data=read_part(path, offset, size))
-            return Instance(*uids, size, path, offset)
-    raise Unsendable("the answer names no data set", uids[1])
+    part: Iterator[Any] = map(payload.get, ("path", "offset", "size"))
+    path, offset, size = part
+    are_sound = isinstance(path, str) and isinstance(offset, int) and isinstance(size, int)
+    if not are_sound or min(offset, size) < 0 or "\0" in path:
+        raise Unsendable("the answer names no data set", uids[1])
+    if size <= READ_AHEAD:
+        with suppress(OSError):
+            return Instance(*uids, size, data=read_part(path, offset, size))
+    return Instance(*uids, size, path, offset)
 
 
 def locate_all(
-    answers: Sequence[Answer], contexts: Collection[AcceptedContext]
+    answers: Sequence[Answer], contexts: Mapping[int, AcceptedContext]
 ) -> list[Located | Unsendable]:
     """Return what `locate` returns or raises for each answer; short data sets are read at once."""
     found: list[Located | Unsendable] = []
@@ -108,13 +105,13 @@ def _path_of(claim: dict[str, Any]) -> str:
     return path
 
 
-def _in_file(path: str, contexts: Collection[AcceptedContext]) -> Located:
+def _in_file(path: str, contexts: Mapping[int, AcceptedContext]) -> Located:
     try:
         instance = identify(Path(path))
     except (NotDicom, ValueError) as error:  # ValueError: a NUL in the path
         raise Unsendable(f"{path!r} cannot be read: {error}") from None
     syntaxes = (instance.transfer_syntax_uid,)
     try:
-        return select_context(contexts, instance.sop_class_uid, syntaxes), instance
+        return select_context(contexts.values(), instance.sop_class_uid, syntaxes), instance
     except NoContext as error:
         raise Unsendable(str(error), instance.sop_instance_uid) from None

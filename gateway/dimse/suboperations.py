@@ -97,6 +97,15 @@ class PendingResponses:
         whole = request.response(codes.PENDING, counters).encode(False)
         self._head = whole[: -_COUNTERS.size]
 
+    def of(self, counters: SuboperationCounters) -> bytes:
+        """Return the command set with these counters."""
+        return self.encode(
+            counters.remaining,
+            min(counters.completed, MOST),
+            min(counters.failures, MOST),
+            min(counters.warnings, MOST),
+        )
+
     def encode(self, remaining: int, completed: int, failed: int, warnings: int) -> bytes:
         """Return a command set; the counters, 0 to `MOST`, are in the order of `COUNTERS`."""
         return self._head + _COUNTERS.pack(

@@ -26,10 +26,14 @@ CONTEXTS = [
 ]
 
 
+def by_id(contexts: list[AcceptedContext]) -> dict[int, AcceptedContext]:
+    return {context.id: context for context in contexts}
+
+
 def find(
     payload: dict[str, Any], data: bytes | None = None, contexts=CONTEXTS
 ) -> tuple[int, Instance]:
-    context, instance = locate(payload, data, contexts)
+    context, instance = locate(payload, data, by_id(contexts))
     return context.id, instance
 
 
@@ -109,7 +113,7 @@ def test_small_files_are_read_ahead_and_each_answer_has_its_result(file, tmp_pat
     small.write_bytes(one.part10())
     asked = [{"path": str(p)} for p in (small, tmp_path / "missing.dcm", large)]
     answers = [Answer(payload, final=False) for payload in asked]
-    read, missing, located = locate_all(answers, CONTEXTS)
+    read, missing, located = locate_all(answers, by_id(CONTEXTS))
     assert isinstance(missing, Unsendable)
     assert not isinstance(read, Unsendable)
     assert not isinstance(located, Unsendable)
@@ -157,7 +161,7 @@ def test_described_files_are_read_together_and_one_that_is_gone_fails_alone(tmp_
     path.write_bytes(b"0123456789")
     answers = [Answer(described(path, size), final=False) for size in (10, 11, 4)]
     answers.insert(1, Answer(described(tmp_path / "gone", 4), final=False))
-    whole, gone, cut_off, part = (instance for _, instance in locate_all(answers, CONTEXTS))
+    whole, gone, cut_off, part = (instance for _, instance in locate_all(answers, by_id(CONTEXTS)))
     assert (whole.data, part.data) == (b"0123456789", b"0123")
     for missing in (gone, cut_off):
         assert missing.data is None

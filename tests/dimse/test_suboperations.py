@@ -79,3 +79,11 @@ def test_pending_responses_are_those_that_are_encoded_one_by_one(request_, numbe
     elements = dict(zip(COUNTERS, numbers, strict=True))
     whole = request_.response(PENDING, elements).encode(False)
     assert PendingResponses(request_).encode(*numbers) == whole
+
+
+def test_a_pending_response_has_the_counters_and_none_wraps() -> None:
+    pending = PendingResponses(CGetRQ(7, "1.2.3"))
+    one = tally(6, SUCCESS, SUCCESS, WARNING, FAILURE)
+    assert pending.of(one) == pending.encode(2, 2, 1, 1)
+    many = SuboperationCounters(MOST, completed=MOST + 5, failures=MOST + 5, warnings=MOST + 5)
+    assert pending.of(many) == pending.encode(0, MOST, MOST, MOST)
