@@ -37,7 +37,7 @@ _SUITES = {
 """The suites of TLS 1.2 by profile; all of TLS 1.3 are good in each."""
 
 
-_DH_GROUP = Path(__file__).with_name("ffdhe2048.pem")
+_DH_GROUP = str(Path(__file__).with_name("ffdhe2048.pem"))
 """The group of RFC 7919, without which a server can use no DHE suite."""
 
 
