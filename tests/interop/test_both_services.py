@@ -231,9 +231,8 @@ def normalized_handlers(told, status):
     return [(f"EVT_{what.upper()}", answering(what)) for what in ARGUMENTS]
 
 
-@pytest.mark.parametrize("status", [0x0000, 0x0110], ids=["success", "failure"])
-@pytest.mark.parametrize("service", OPERATIONS)
-def test_every_operation_of_each_service(pair, service, status):
+def perform_all(pair, service, status):
+    """Perform all operations of a service, whose handlers return a status."""
     operations = [
         (what, *uids(pair, [sop_class, meta or sop_class]))
         for what, sop_class, meta in OPERATIONS[service]
@@ -250,6 +249,16 @@ def test_every_operation_of_each_service(pair, service, status):
         assert plain(answer) == expected, what
         assert told.next() == (what, sop_class, INSTANCE, context, EXPECTED[what])
     finish(assoc)
+
+
+@pytest.mark.parametrize("service", OPERATIONS)
+def test_every_operation_of_each_service(pair, service):
+    perform_all(pair, service, 0x0000)
+
+
+@pytest.mark.parametrize("service", ["performed-procedure-step", "rt-machine"])
+def test_every_operation_that_fails(pair, service):
+    perform_all(pair, service, 0x0110)
 
 
 # reports
