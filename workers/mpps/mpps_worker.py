@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,11 @@ class MppsOptions:
 class Performer(IndexedWorker):
     """The handlers of the MPPS worker."""
 
+    def __init__(self, worker: Worker) -> None:
+        super().__init__(worker)
+        self._unnoted: set[str] = set()
+        """UIDs of steps whose state the journal does not have."""
+
     _folder: StepFolder
     _notices: StepNotices | None = None
     _options = MppsOptions()
@@ -83,6 +89,17 @@ class Performer(IndexedWorker):
         with self._folder.changing():
             for step in self._folder.steps():
                 self._settle(step)
+
+    def look(self) -> None:
+        """Note what could not be noted, as soon as the index is back."""
+        super().look()
+        with suppress(OSError):
+            for uid in list(self._unnoted):
+                with self._folder.changing():
+                    step = self._folder.find(uid)
+                    if step is not None and not self._note(step):
+                        return
+                self._unnoted.discard(uid)
 
     def close(self) -> None:
         """Close the index."""
@@ -184,10 +201,10 @@ class Performer(IndexedWorker):
             return _refused(RESOURCE_LIMITATION, "The step cannot be kept on disk")
         return SUCCESS, None
 
-    def _note(self, step: ProcedureStep) -> None:
-        """Add the state of a step to the journal; at the next start if that fails now."""
+    def _note(self, step: ProcedureStep) -> bool:
+        """Add the state of a step to the journal; return False if that has to be done later."""
         if step.is_noted:
-            return
+            return True
         kind, uids = NOTES[step.state], (ModalityPerformedProcedureStep, step.uid)
         holder = self.settings.holder_of_files
         try:
@@ -196,6 +213,9 @@ class Performer(IndexedWorker):
             self._folder.put(replace(step, is_noted=True))
         except (IndexFailure, OSError) as error:
             log.warning("step=%s is not in the journal yet: %s", step.uid, error)
+            self._unnoted.add(step.uid)
+            return False
+        return True
 
     def _tell(self, event: Event, step: ProcedureStep, event_type: int) -> None:
         if self._notices is not None:

@@ -180,6 +180,22 @@ def test_what_the_journal_did_not_get_it_gets_at_the_next_start(tmp_path, monkey
         assert len(kinds()) == 2
 
 
+def test_or_as_soon_as_the_index_is_back(running, monkeypatch):
+    create()
+
+    def fail(note):
+        raise IndexFailure("planted")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(performer.index, "note", fail)
+        change(end())
+        performer.look()
+        assert [kind for kind, *_ in kinds()] == ["step_in_progress"]
+    performer.look()
+    performer.look()
+    assert [kind for kind, *_ in kinds()] == ["step_in_progress", "step_completed"]
+
+
 def test_old_steps_go(tmp_path):
     with testing.started(worker, tmp_path):
         create()
