@@ -52,7 +52,7 @@ def _run(*command: object) -> None:
 class Server:
     """A server below `folder`, which can be started and stopped."""
 
-    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False, listen: str = "") -> None:
         programs = _folder()
         assert programs is not None
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -65,10 +65,15 @@ class Server:
         )
         self._control = programs / "pg_ctl", "-D", self._data, "-w", "-t", _TIMEOUT
         self._fsync = "on" if durable else "off"
+        self._listen = listen
         self.dsn = f"host={folder} user=postgres dbname=postgres"
+        if listen:  # by TCP as well, at this address
+            self.dsn = self.dsn.replace(str(folder), listen)
+            with (self._data / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all all trust\n")
 
     def start(self) -> None:
-        options = f"-c listen_addresses='' -k {self.folder} -c fsync={self._fsync}"
+        options = f"-c listen_addresses='{self._listen}' -k {self.folder} -c fsync={self._fsync}"
         _run(*self._control, "-l", self.folder / "log", "-o", options, "start")
 
     def stop(self) -> None:

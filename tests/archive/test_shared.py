@@ -17,8 +17,9 @@ from tests.conftest import PEERS_REQUIRED
 from tests.interop.test_archive import answered
 from tests.patience import WALL
 from tests.peers import instances, procfs, wire
-from tests.peers.balancer import LISTED, SHIPPED, balancer, configuration, free_port, program
+from tests.peers.balancer import LISTED, SHIPPED, balancer, configuration, program
 from tests.peers.process import run_cli
+from tests.peers.scp import free_port
 from tests.peers.sender import store_all
 from workers.archive.fetching import fetch_identifier
 

@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def database() -> Iterator[postgres.Server]:
+def database(listen: str = "") -> Iterator[postgres.Server]:
     """A PostgreSQL server that is not started yet, and is stopped at the end."""
     if reason := postgres.absent():
         raise Skipped(reason)
     with short_folder() as folder:
         folder.chmod(0o755)
-        server = postgres.Server(folder / "pg")
+        server = postgres.Server(folder / "pg", listen=listen)
         try:
             yield server
         finally:

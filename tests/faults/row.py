@@ -30,6 +30,7 @@ class Options:
     minutes: float = _option(10.0, "load: that the load lasts")
     reloads: int = _option(100, "reload: under load, one after the other")
     starts: int = _option(100, "knock: servers that are started")
+    hosts: int = _option(2, "topology: gateways that share the index")
     foreign: int = _option(100_000, "shared-start: files of another host")
     syscalls: str = _option("", "crash: only these, separated by commas")
     limit: int = _option(0, "crash, start: faults at each system call; 0: all")

@@ -13,6 +13,7 @@ from tests.peers.sender import store_all
 
 if TYPE_CHECKING:
     from tests.peers.process import Gateway
+    from tests.peers.sender import Listener
 
 _SENDERS = 4
 
@@ -20,8 +21,9 @@ _SENDERS = 4
 class Load:
     """Stores at a gateway without pause, on a few associations, until the block ends."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, listener: Listener | None = None) -> None:
         self._gateway = gateway
+        self._listener = listener
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._last = 0.0
@@ -60,7 +62,12 @@ class Load:
 
     def _send(self) -> None:
         while not self._ended.is_set():
-            told = store_all(self._gateway.address, instances.many(5), timeout=WALL)
+            told = store_all(
+                self._gateway.address,
+                instances.many(5),
+                timeout=WALL,
+                listener=self._listener,
+            )
             now = time.monotonic()
             with self._lock:
                 self.sent += len(told.statuses)

@@ -30,18 +30,13 @@ def program() -> str | None:
     return shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
-
-
 def configuration(
     port: int,
     gateways: Sequence[Address],
     *,
     probes: Sequence[int] = (),
     send: str = "send-proxy-v2",
+    source: str = SOURCE,
 ) -> str:
     """Return the shipped configuration for gateways at these addresses.
 
@@ -55,7 +50,7 @@ def configuration(
     text = re.sub(r"^    server gateway\d.*\n", "", text, flags=re.MULTILINE)
     for number, (host, at) in enumerate(gateways):
         asked = f" check port {probes[number]}" if probes else ""
-        text += f"    server gateway{number + 1} {host}:{at} source {SOURCE}{asked}\n"
+        text += f"    server gateway{number + 1} {host}:{at} source {source}{asked}\n"
     return text
 
 

@@ -33,6 +33,8 @@ TRANSFER_SYNTAXES = {
     "deflated": wire.DEFLATED,
 }
 _PREFIX = f"2.25.{int.from_bytes(os.urandom(7), 'big') + 10**17}"
+STUDY, SERIES = f"{_PREFIX}.1", f"{_PREFIX}.2"
+"""The one study and the one series of all instances that a process makes."""
 _counter = itertools.count(1_000_001)
 _PLACEHOLDER = f"{_PREFIX}.{1_000_000}"
 
@@ -92,8 +94,8 @@ def _data_set(size: int) -> Dataset:
     ds.PatientBirthDate = "19700101"
     ds.PatientSex = "O"
     ds.KVP = "120"
-    ds.StudyInstanceUID = f"{_PREFIX}.1"
-    ds.SeriesInstanceUID = f"{_PREFIX}.2"
+    ds.StudyInstanceUID = STUDY
+    ds.SeriesInstanceUID = SERIES
     ds.StudyID = "1"
     ds.SeriesNumber = 1
     ds.InstanceNumber = 1

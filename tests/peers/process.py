@@ -177,10 +177,13 @@ class Gateway:
         config: str = "",
         options: tuple[str, ...] = (),
         reads_log: bool = True,
+        within: tuple[str, ...] = (),
+        modules: Path | None = None,
     ) -> None:
+        """Start it: by the command `within`, with the program's modules in the folder `modules`."""
         self.folder = folder
         self.data = folder / "data"
-        command = [COMMAND, "serve", "--port", "0", "--data", str(self.data), *options]
+        command = [*within, COMMAND, "serve", "--port", "0", "--data", str(self.data), *options]
         if config:
             path = folder / "gateway.toml"
             path.write_text(config)
@@ -190,6 +193,8 @@ class Gateway:
             for name in UNASKED
             if f"[workers.{name}]" not in config
         }
+        if modules is not None:
+            env["PYTHONPATH"] = str(modules)
         self.program = Program(*command, cwd=folder, env=env, reads_err=reads_log)
         try:
             match = self.program.out.wait_for(READY)

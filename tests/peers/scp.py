@@ -27,7 +27,7 @@ TRANSFER_SYNTAXES = [wire.IMPLICIT, wire.EXPLICIT, wire.BIG_ENDIAN, wire.DEFLATE
 
 
 @contextmanager
-def pynetdicom_storescp(folder: Path) -> Iterator[Address]:
+def pynetdicom_storescp(folder: Path, address: Address = ("127.0.0.1", 0)) -> Iterator[Address]:
     """pynetdicom in threads of this process; its handler writes the file as it came."""
     pynetdicom_config.USE_SHORT_DIMSE_AET = False
 
@@ -40,7 +40,7 @@ def pynetdicom_storescp(folder: Path) -> Iterator[Address]:
     ae.maximum_associations = 200
     ae.add_supported_context(wire.VERIFICATION)
     ae.add_supported_context(wire.CT, TRANSFER_SYNTAXES)
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
+    server = ae.start_server(address, block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
     try:
         yield server.socket.getsockname()
     finally:

@@ -12,8 +12,9 @@ import pytest
 from tests.conftest import PEERS_REQUIRED
 from tests.patience import WALL
 from tests.peers import instances, procfs, wire
-from tests.peers.balancer import LISTED, SOURCE, balancer, configuration, free_port, program
+from tests.peers.balancer import LISTED, SOURCE, balancer, configuration, program
 from tests.peers.raw import RawPeer, echo_ok
+from tests.peers.scp import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,226 @@
+"""What may happen to a site of several hosts under load, and what must be true afterwards.
+
+Each event happens while a client stores through the balancer; where others could be held up, a
+second load at another host measures for how long.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tests.accountant import leftovers, read_archive, report
+from tests.conftest import short_folder
+from tests.faults.retrying import RetryingClient
+from tests.faults.row import BrokenPromise
+from tests.faults.steady_load import Load
+from tests.patience import PATIENCE, WALL
+from tests.peers import instances, procfs
+from tests.peers.process import run_cli
+from tests.peers.scp import pynetdicom_storescp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.faults.site import Host, Site
+    from tests.peers.process import Program
+    from tests.peers.raw import Address
+
+STALL = 5.0
+"""Seconds that a host may wait because of another."""
+LASTS = 8.0
+"""Seconds that a fault lasts."""
+
+
+@contextmanager
+def _others_go_on(site: Site) -> Iterator[None]:
+    """Check that the last host stores throughout, with no pause longer than `STALL`."""
+    with Load(site.hosts[-1].gateway, site.books) as load:
+        load.until_stored(1)
+        load.forget()
+        yield
+        longest, stored = load.longest, load.stored
+        if load.failures or longest > STALL * PATIENCE or not stored:
+            raise BrokenPromise(
+                f"the other host: {stored} stored, {longest:.1f} s at most without, "
+                f"failed: {load.failures[:3]}"
+            )
+
+
+def frozen(site: Site) -> None:
+    """SIGSTOP of all processes of a host, and SIGCONT."""
+    with _others_go_on(site):
+        site.hosts[0].freeze()
+        try:
+            time.sleep(LASTS)
+        finally:
+            site.hosts[0].thaw()
+
+
+def killed(site: Site) -> None:
+    """SIGKILL of all processes of a host, which is started again."""
+    with _others_go_on(site):
+        site.hosts[0].kill()
+        time.sleep(LASTS / 2)
+        site.hosts[0].start()
+
+
+def cut_off(site: Site) -> None:
+    """The cable of a host is unplugged."""
+    if not site.network.has_plugs:
+        return
+    with _others_go_on(site):
+        site.hosts[0].place.unplug()
+        try:
+            time.sleep(LASTS)
+        finally:
+            site.hosts[0].place.plug_in()
+
+
+def database_restarted(site: Site) -> None:
+    """PostgreSQL is stopped at once, and comes back."""
+    site.database.stop()
+    time.sleep(LASTS / 4)
+    site.database.start()
+
+
+def drained(site: Site) -> None:
+    """A host is drained, and resumed once it has no association any more."""
+    host = site.hosts[0]
+    _command(host, "drain")
+    time.sleep(LASTS / 2)
+    _command(host, "resume")
+
+
+def balancer_restarted(site: Site) -> None:
+    """HAProxy is stopped, and starts again."""
+    site.stop_balancer()
+    time.sleep(LASTS / 8)
+    site.start_balancer()
+
+
+def moved_to(modules: Path | None) -> Callable[[Site], None]:
+    """Return the event in which host by host gets the program in `modules`; None: that of now."""
+
+    def rolled(site: Site) -> None:
+        for host in site.hosts:
+            if status := host.gateway.stop():
+                raise BrokenPromise(f"{host.title}: exit status {status}")
+            host.start(modules)
+            time.sleep(LASTS / 4)
+
+    return rolled
+
+
+EVENTS: dict[str, Callable[[Site], None]] = {
+    "frozen": frozen,
+    "killed": killed,
+    "cut off": cut_off,
+    "database restarted": database_restarted,
+    "drained": drained,
+    "balancer restarted": balancer_restarted,
+}
+
+
+def under_load(site: Site, events: dict[str, Callable[[Site], None]]) -> str:
+    """Let events happen, one after the other; return what was seen."""
+    seen = []
+    with RetryingClient(site.front, site.books) as client:
+        for name, event in events.items():
+            client.longest = 0.0
+            event(site)
+            client.until_stored(20)
+            seen.append(f"{name}: {client.longest:.1f} s")
+    if client.lost:
+        raise BrokenPromise(f"{len(client.lost)} were not stored: {client.lost[:3]}")
+    return f"{client.stored} stored, {client.repeated} tried again; longest {', '.join(seen)}"
+
+
+def check(site: Site) -> str:
+    """Check that all that was acknowledged is there once, and comes back from each host."""
+    procfs.until(
+        lambda: not [one for host in site.hosts for one in leftovers(host.gateway.spool)],
+        what="empty spools",
+        timeout=WALL,
+    )
+    rows, files = _rows(site), _files(site)
+    wrong = [f"{uid} has {number} files" for uid, number in _more_than_once(files)]
+    for uid in site.books.acknowledged:
+        row = rows.get(uid)
+        if row is None:
+            wrong.append(f"{uid} was acknowledged, and is not in the index")
+        elif (row, uid) not in files:
+            wrong.append(f"{uid} was acknowledged, and is not at {row[0]} as {row[1]}")
+        elif files[row, uid] not in site.books.accounts[uid].digests:
+            wrong.append(f"{uid} at {row[0]} is not what was sent")
+    wrong += [f"{uid} is in the index, and not sent" for uid in rows.keys() - site.books.accounts]
+    if wrong:
+        raise BrokenPromise(f"{len(wrong)} wrong: {wrong[:5]}")
+    for host in site.hosts:
+        _comes_back(host, set(rows), site.sink)
+    return f"{len(rows)} instances come back from each of {len(site.hosts)} hosts"
+
+
+def _more_than_once(files: dict[tuple[tuple[str, str], str], str]) -> list[tuple[str, int]]:
+    counts = Counter(uid for _, uid in files)
+    return [(uid, number) for uid, number in counts.items() if number > 1]
+
+
+def _rows(site: Site) -> dict[str, tuple[str, str]]:
+    """Return holder and path by SOP Instance UID."""
+    import psycopg
+
+    with psycopg.connect(site.database.dsn) as connection:
+        found = connection.execute("SELECT sop_instance_uid, holder, path FROM instance")
+        return {uid: (holder, path) for uid, holder, path in found}
+
+
+def _files(site: Site) -> dict[tuple[tuple[str, str], str], str]:
+    """Return the digest of each file by holder, path and SOP Instance UID."""
+    files = {}
+    for host in site.hosts:
+        archive = host.gateway.archive
+        stored, bad = read_archive(archive)
+        if bad:
+            raise BrokenPromise(report(bad))
+        for one in stored:
+            files[(host.title, str(one.path.relative_to(archive))), one.uid] = one.digest
+    return files
+
+
+def _comes_back(host: Host, uids: set[str], sink: Address) -> None:
+    """Check C-FIND, C-GET and C-MOVE of every instance at one host."""
+    keys = ("-k", f"StudyInstanceUID={instances.STUDY}")
+    with short_folder() as folder, pynetdicom_storescp(folder, sink):
+        every = "-k", f"SeriesInstanceUID={instances.SERIES}", "-k", "SOPInstanceUID"
+        found = _asked(host, "find", "--level", "image", *keys, *every, "--json")
+        if (number := sum(uid in found for uid in uids)) != len(uids):
+            raise BrokenPromise(f"{host.title} finds {number} of {len(uids)}")
+        (folder / "got").mkdir()
+        _asked(host, "get", *keys, "-o", folder / "got")
+        _asked(host, "move", "SINK", *keys)
+        for what, place in (("C-GET", folder / "got"), ("C-MOVE", folder)):
+            came = {path.stem for path in place.glob("*.dcm")}
+            if came != uids:
+                raise BrokenPromise(f"{host.title}: {what} of {len(came)} of {len(uids)}")
+
+
+def _asked(host: Host, command: str, *words: object) -> str:
+    address, port = host.address
+    return _done(host, run_cli(command, address, port, *words, "--timeout", WALL))
+
+
+def _command(host: Host, command: str) -> None:
+    _done(host, run_cli(command, "--data", host.gateway.data))
+
+
+def _done(host: Host, program: Program) -> str:
+    """Return the output of a command that succeeded."""
+    if program.popen.returncode != 0:
+        lines = [one for one in host.gateway.program.err.text.splitlines() if " info " not in one]
+        told = program.out.text.splitlines()[-1:], program.err.text.splitlines()[-1:]
+        raise BrokenPromise(f"{host.title}: {program.command[1]}: {told}; log: {lines[-5:]}")
+    return program.out.text
