@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 from io import BytesIO
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
@@ -19,9 +21,12 @@ from tests.patience import WALL
 from tests.peers import instances, procfs, wire
 from tests.peers.balancer import LISTED, SHIPPED, balancer, configuration, program
 from tests.peers.process import run_cli
-from tests.peers.scp import free_port
+from tests.peers.scp import free_port, pynetdicom_storescp
 from tests.peers.sender import store_all
 from workers.archive.fetching import fetch_identifier
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FIND = KEYWORDS["StudyRootQueryRetrieveInformationModelFind"]
 GET = KEYWORDS["StudyRootQueryRetrieveInformationModelGet"]
@@ -110,6 +115,63 @@ def test_each_gives_back_what_the_other_one_has(postgres_schema, start_gateway):
     status, got, _ = get(gateways["ONE"], stored["TWO"])
     assert (status, got) == (0xA702, [])
     gateways["ONE"].program.err.wait_for("the file cannot be fetched: TWO at 127.0.0.1:")
+
+
+RULES = """
+[[policy.rules]]
+name = "modalities"
+calling = ["*SCU"]
+[[policy.rules]]
+name = "gateways"
+calling = ["ONE", "TWO"]
+addresses = ["127.0.0.1/32"]
+"""
+
+
+def pems(folder: Path) -> tuple[Path, Path]:
+    """Return a certificate with its key, for 127.0.0.1, and its authority."""
+    authority = trustme.CA(key_type=trustme.KeyType.RSA)
+    made = authority.issue_cert("127.0.0.1", key_type=trustme.KeyType.RSA)
+    both, ca = folder / "both.pem", folder / "ca.pem"
+    made.private_key_and_cert_chain_pem.write_to_path(both)
+    authority.cert_pem.write_to_path(ca)
+    return both, ca
+
+
+def test_gateways_let_each_other_in_by_a_rule_over_tls(postgres_schema, start_gateway, tmp_path):
+    """C-GET and C-MOVE of what another one has; without the rule, it is said who refused."""
+    both, ca = pems(tmp_path)
+    (tmp_path / "sink").mkdir()
+    with pynetdicom_storescp(tmp_path / "sink") as sink:
+        shared = (
+            f'[tls]\ncertificate = "{both}"\nca = "{ca}"\n[archive]\ndsn = "{postgres_schema}"\n'
+            f'[destinations]\nSINK = "{sink[0]}:{sink[1]}"\n'
+        )
+        strict = RULES.replace('"ONE", "TWO"', '"TWO"')
+        one = start_gateway(shared + RULES, "--ae-title", "ONE")
+        two = start_gateway(shared + strict, "--ae-title", "TWO")
+        options = "--tls-cert", both, "--tls-ca", ca
+        stored = {title: instances.make() for title in ("ONE", "TWO")}
+        for gateway, instance in zip((one, two), stored.values(), strict=True):
+            (file := tmp_path / f"{instance.uid}.dcm").write_bytes(instance.part10())
+            assert run_cli("store", *gateway.address, file, *options).popen.returncode == 0
+        keys = "-k", f"StudyInstanceUID={instances.STUDY}"
+
+        def came(command: str, gateway, place: Path, *words: object) -> set[str]:
+            run_cli(command, *gateway.address, *words, *keys, *options)
+            return {path.stem for path in place.glob("*.dcm")}
+
+        every = {instance.uid for instance in stored.values()}
+        got = tmp_path / "got"
+        procfs.until(
+            lambda: came("get", two, got, "-o", got) == every, what="what both have", every=0.5
+        )
+        assert came("move", two, tmp_path / "sink", "SINK") == every
+        # the other one is not let in
+        own = {stored["ONE"].uid}
+        assert came("get", one, tmp_path / "few", "-o", tmp_path / "few") == own
+    one.program.err.wait_for(r"the file cannot be fetched: TWO at 127.0.0.1:\d+: .*rejected")
+    two.program.err.wait_for(r"calling='ONE' .*A-ASSOCIATE-RJ \(1,1,3\)")
 
 
 @pytest.fixture

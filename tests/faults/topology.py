@@ -18,8 +18,7 @@ from tests.faults.row import BrokenPromise
 from tests.faults.steady_load import Load
 from tests.patience import PATIENCE, WALL
 from tests.peers import instances, procfs
-from tests.peers.process import run_cli
-from tests.peers.scp import pynetdicom_storescp
+from tests.peers.process import Gateway, run_cli
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -192,20 +191,34 @@ def _files(site: Site) -> dict[tuple[tuple[str, str], str], str]:
 
 
 def _comes_back(host: Host, uids: set[str], sink: Address) -> None:
-    """Check C-FIND, C-GET and C-MOVE of every instance at one host."""
+    """Check C-FIND, C-GET and C-MOVE of every instance at one host; another gateway takes them."""
     keys = ("-k", f"StudyInstanceUID={instances.STUDY}")
-    with short_folder() as folder, pynetdicom_storescp(folder, sink):
-        every = "-k", f"SeriesInstanceUID={instances.SERIES}", "-k", "SOPInstanceUID"
-        found = _asked(host, "find", "--level", "image", *keys, *every, "--json")
-        if (number := sum(uid in found for uid in uids)) != len(uids):
-            raise BrokenPromise(f"{host.title} finds {number} of {len(uids)}")
-        (folder / "got").mkdir()
-        _asked(host, "get", *keys, "-o", folder / "got")
-        _asked(host, "move", "SINK", *keys)
-        for what, place in (("C-GET", folder / "got"), ("C-MOVE", folder)):
-            came = {path.stem for path in place.glob("*.dcm")}
+    every = "-k", f"SeriesInstanceUID={instances.SERIES}", "-k", "SOPInstanceUID"
+    found = _asked(host, "find", "--level", "image", *keys, *every, "--json")
+    with short_folder() as folder, short_folder() as place:
+        _asked(host, "get", *keys, "-o", folder)
+        with taker(place, sink) as taking:
+            _asked(host, "move", "SINK", *keys)
+            moved = {one.uid for one in read_archive(taking.archive)[0]}
+        for what, came in (
+            ("C-FIND", {uid for uid in uids if uid in found}),
+            ("C-GET", {path.stem for path in folder.glob("*.dcm")}),
+            ("C-MOVE", moved),
+        ):
             if came != uids:
                 raise BrokenPromise(f"{host.title}: {what} of {len(came)} of {len(uids)}")
+
+
+@contextmanager
+def taker(folder: Path, address: Address) -> Iterator[Gateway]:
+    """A gateway at an address, to which C-MOVE sends."""
+    host, port = address
+    running = Gateway(folder, config=f'[gateway]\nhost = "{host}"\n', options=("--port", str(port)))
+    try:
+        yield running
+    finally:
+        running.stop()
+        running.close()
 
 
 def _asked(host: Host, command: str, *words: object) -> str:
@@ -220,7 +233,7 @@ def _command(host: Host, command: str) -> None:
 def _done(host: Host, program: Program) -> str:
     """Return the output of a command that succeeded."""
     if program.popen.returncode != 0:
-        lines = [one for one in host.gateway.program.err.text.splitlines() if " info " not in one]
+        lines = [one for one in host.gateway.program.err.text.splitlines() if "operation" in one]
         told = program.out.text.splitlines()[-1:], program.err.text.splitlines()[-1:]
-        raise BrokenPromise(f"{host.title}: {program.command[1]}: {told}; log: {lines[-5:]}")
+        raise BrokenPromise(f"{host.title}: {program.command[1]}: {told}; log: {lines[:4]}")
     return program.out.text
