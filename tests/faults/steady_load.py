@@ -21,13 +21,15 @@ _SENDERS = 4
 class Load:
     """Stores at a gateway without pause, on a few associations, until the block ends."""
 
-    def __init__(self, gateway: Gateway, listener: Listener | None = None) -> None:
+    def __init__(
+        self, gateway: Gateway, listener: Listener | None = None, senders: int = _SENDERS
+    ) -> None:
         self._gateway = gateway
         self._listener = listener
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._last = 0.0
-        self._threads = [threading.Thread(target=self._send) for _ in range(_SENDERS)]
+        self._threads = [threading.Thread(target=self._send) for _ in range(senders)]
         self.sent = 0
         self.failures: list[str] = []
         """In words."""

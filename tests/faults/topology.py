@@ -37,7 +37,7 @@ LASTS = 8.0
 @contextmanager
 def _others_go_on(site: Site) -> Iterator[None]:
     """Check that the last host stores throughout, with no pause longer than `STALL`."""
-    with Load(site.hosts[-1].gateway, site.books) as load:
+    with Load(site.hosts[-1].gateway, site.books, senders=1) as load:
         load.until_stored(1)
         load.forget()
         yield

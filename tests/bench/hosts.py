@@ -1,0 +1,173 @@
+"""Stored instances a second of gateways that share an index: `python -m tests.bench hosts`.
+
+Hosts are gateways with data directories of their own, all on this machine: they share cores with
+PostgreSQL and the clients. So each row has, beside the rate, the processor time that an instance
+took everywhere, and the rate at which that would fill all cores; what more hosts bring on machines
+of their own cannot be seen here once a row is near that limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import threading
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.archive import postgres
+from tests.bench import tree
+from tests.bench.figures import size_of, size_text
+from tests.bench.index import POSTGRES, SQLITE
+from tests.bench.rows import show
+from tests.bench.scratch import scratch, settle
+from tests.bench.sending import FIRST, FailedError, Plan, sender
+from tests.bench.servers import gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.bench.scratch import Scratch
+    from tests.bench.sending import Outcome, Sender
+    from tests.bench.servers import Running
+
+_APART = 1_000_000
+"""Numbers between the UIDs of two hosts."""
+_WARM = 20
+_COUNT = 6000
+_LIMIT = 60.0
+
+
+class _Kind(NamedTuple):
+    """What is compared: an index, hosts, and acceptors of each."""
+
+    index: str
+    hosts: int
+    acceptors: int
+
+
+class _Found(NamedTuple):
+    rate: float
+    cpu: float
+    """Seconds of an instance, in all processes."""
+    p99: float
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench hosts", description=__doc__)
+    parser.add_argument("--hosts", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--acceptors", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--size", default="8k")
+    parser.add_argument("--associations", type=int, default=20, help="of all hosts together")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement")
+    options = parser.parse_args(arguments)
+    found: dict[_Kind, list[_Found]] = {}
+    for _ in range(options.rounds):
+        for kind in _kinds(options):
+            try:
+                found.setdefault(kind, []).append(_measure(kind, options))
+            except FailedError as error:
+                print(f"{kind}: {error}")
+    _print(found, options)
+
+
+def _kinds(options: argparse.Namespace) -> Iterator[_Kind]:
+    for acceptors in options.acceptors:
+        yield _Kind(SQLITE, 1, acceptors)
+    if postgres.absent():
+        return
+    for hosts in options.hosts:
+        for acceptors in options.acceptors:
+            yield _Kind(POSTGRES, hosts, acceptors)
+
+
+def _measure(kind: _Kind, options: argparse.Namespace) -> _Found:
+    with scratch() as place, ExitStack() as stack:
+        table, database = "", 0
+        if kind.index == POSTGRES:
+            place.path.chmod(0o755)  # for the server's own user
+            server = postgres.Server(place.path / "pg", durable=True)
+            server.start()
+            stack.callback(server.stop)
+            table, database = f'[archive]\ndsn = "{server.dsn}"\n', server.pid
+        running = []
+        for number in range(kind.hosts):
+            config = f'[gateway]\nacceptors = {kind.acceptors}\nae_title = "HOST{number}"\n{table}'
+            folder = stack.enter_context(place.folder())
+            running.append(stack.enter_context(gateway(folder, config)))
+        return _load(running, database, place, options)
+
+
+def _load(
+    running: list[Running], database: int, place: Scratch, options: argparse.Namespace
+) -> _Found:
+    """Send to all hosts at the same time, after each has stored a few."""
+    data = place.prepared(size_of(options.size))
+    warm = Plan(2, _WARM, data=data)
+    share = max(1, options.associations // len(running))
+    plan = Plan(share, _COUNT, options.seconds, _LIMIT, data)
+    firsts = [FIRST + number * _APART for number in range(len(running))]
+    _at_once(running, [replace(warm, first=first) for first in firsts])
+    settle()
+    roots = [host.pid for host in running] + ([database] if database else [])
+    before = sum(map(tree.cpu, roots))
+    told = _at_once(running, [replace(plan, first=first + _WARM) for first in firsts])
+    spent = sum(map(tree.cpu, roots)) - before + sum(one.cpu for one in told)
+    for one in told:
+        if one.reason or one.failed or not one.acknowledged:
+            raise FailedError(one.reason or "nothing was acknowledged")
+    count = sum(one.acknowledged for one in told)
+    return _Found(sum(one.rate for one in told), spent / count, max(one.p99 for one in told))
+
+
+def _at_once(running: list[Running], plans: list[Plan]) -> list[Outcome]:
+    with ExitStack() as stack:
+        senders: list[Sender] = [
+            stack.enter_context(sender(host.address, plan))
+            for host, plan in zip(running, plans, strict=True)
+        ]
+        told: dict[int, Outcome] = {}
+        threads = [
+            threading.Thread(target=partial(_run, one, told, number))
+            for number, one in enumerate(senders)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    if len(told) < len(senders):
+        raise FailedError("a sender gave no result")
+    return [told[number] for number in range(len(senders))]
+
+
+def _run(one: Sender, told: dict[int, Outcome], number: int) -> None:
+    told[number] = one.run()
+
+
+def _print(found: dict[_Kind, list[_Found]], options: argparse.Namespace) -> None:
+    cores = os.cpu_count() or 1
+    rows, base = [], 0.0
+    for kind, rounds in found.items():
+        rate, cpu, p99 = (statistics.median(each) for each in zip(*rounds, strict=True))
+        base = base or rate
+        rows.append(
+            (
+                kind.index,
+                *(str(kind.hosts), str(kind.acceptors), f"{rate:.0f}", f"{rate / base:.2f}"),
+                *(f"{cpu * 1e3:.2f}", f"{cores / cpu:.0f}", f"{p99 * 1e3:.1f}"),
+            )
+        )
+    heads = ("index", "hosts", "acceptors", "instances/s", "ratio")
+    show(
+        f"{size_text(size_of(options.size))}, {options.associations} associations, durable, "
+        f"{options.rounds} rounds; hosts, database and clients share {cores} cores",
+        (*heads, "CPU of all, ms", "limit by CPU, 1/s", "p99, ms"),
+        rows,
+    )
+
+
+if __name__ == "__main__":
+    main()
