@@ -13,7 +13,6 @@ from tests.conftest import short_folder
 from tests.faults.database import database
 from tests.faults.healing import Skipped
 from tests.faults.network import Network, Place, network
-from tests.patience import WALL
 from tests.peers import procfs
 from tests.peers.balancer import balancer, configuration, program
 from tests.peers.process import Gateway
@@ -58,7 +57,7 @@ class Host:
     def kill(self) -> None:
         """SIGKILL of every process, as if the host had lost its power."""
         self._signal(signal.SIGKILL)
-        self.gateway.program.popen.wait(WALL)
+        self.gateway.program.wait()
 
     def freeze(self) -> None:
         self._signal(signal.SIGSTOP)
