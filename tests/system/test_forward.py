@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socketserver
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, build_role, evt
 
 from tests.bench.servers import orthanc
-from tests.conftest import short_folder
+from tests.conftest import FAST_ASSOCIATION, short_folder
 from tests.peers import instances, procfs, wire
 from tests.peers.destination import Destination
 from tests.peers.process import COMMAND, Gateway, Program
@@ -162,6 +163,48 @@ def test_a_full_destination_is_waited_for_and_a_failing_instance_is_parked_in_th
         assert set(full.wait_for(3)) == {one.uid for one in sent}
 
 
+class Odd(socketserver.BaseRequestHandler):
+    """Answers an A-ASSOCIATE-RQ with what is not DICOM, or not at all."""
+
+    def handle(self) -> None:
+        self.request.recv(4096)
+        if self.server.answer:
+            self.request.sendall(self.server.answer)
+        else:
+            self.request.recv(4096)
+
+
+@contextmanager
+def odd_destination(answer: bytes) -> Iterator[Address]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Odd) as server:
+        server.answer, server.daemon_threads = answer, True
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield server.server_address
+        server.shutdown()
+
+
+def test_a_destination_that_answers_garbage_or_nothing_holds_up_nobody_else() -> None:
+    pacs, sent = Destination(), instances.many(4)
+    with (
+        pacs.running(),
+        odd_destination(b"HTTP/1.1 400 Bad Request\r\n\r\n") as garbage,
+        odd_destination(b"") as silent,
+    ):
+        places = {"PACS": pacs.place, "GARBAGE": at(garbage), "SILENT": at(silent)}
+        with running(f"{FAST_ASSOCIATION}{routes(**places)}") as gateway:
+            store(gateway, sent)
+            assert set(pacs.wait_for(4)) == {one.uid for one in sent}
+
+            def told() -> bool:
+                lines = command(gateway, "outbox", "ls").splitlines()
+                failing = {line.split()[0] for line in lines if "failing: " in line}
+                return failing == {"GARBAGE", "SILENT"}
+
+            procfs.until(told, what="both named")
+            assert all(row["attempts"] == 0 for row in rows_of(gateway))
+            assert "Traceback" not in gateway.program.err.text
+
+
 def test_a_suspended_destination_gets_nothing_until_it_is_resumed() -> None:
     pacs = Destination()
     with pacs.running(), running(routes(PACS=pacs.place)) as gateway:
@@ -203,6 +246,12 @@ def test_conditions_decide_and_can_be_tried_and_reloaded() -> None:
         command(gateway, "reload")
         store(gateway, [third := instances.make()], calling="CT2")
         assert pacs.wait_for(2)[1:] == [third.uid]
+        moved = Destination()
+        file.write_text(file.read_text().replace(pacs.place, moved.place))
+        with moved.running():
+            command(gateway, "reload")
+            store(gateway, [fourth := instances.make()], calling="CT2")
+            assert moved.wait_for(1) == [fourth.uid]
         file.write_text(file.read_text().replace("Modality", "modality"))
         program = Program(COMMAND, "reload", "--data", gateway.data)
         assert program.wait() != 0

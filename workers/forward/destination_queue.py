@@ -45,6 +45,8 @@ class DestinationQueue:
         self.breaker = Breaker(settings.first_pause, settings.longest_pause)
         self.is_suspended = False
         self._is_leading = True
+        self._seen: Destination | None = None
+        """The entry that the lanes were told of."""
         self._wake = threading.Condition()
         self._lanes: list[Lane] = []
         self._free_at = 0.0
@@ -71,6 +73,10 @@ class DestinationQueue:
     def adjust(self) -> None:
         """Have as many lanes as the configuration says; none if the destination is gone."""
         found = self._destination
+        if found != self._seen:
+            self._seen = found
+            for lane in self._lanes:
+                lane.is_stale = True
         wanted = 0 if found is None else 1 if self.is_ordered else found.associations
         while len(self._lanes) < wanted:
             self._lanes.append(Lane(self, len(self._lanes)))

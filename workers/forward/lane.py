@@ -35,6 +35,8 @@ class Lane:
         self.taken: dict[int, QueuedInstance] = {}
         """The rows that it has, whose lease is renewed meanwhile."""
         self.is_over = False
+        self.is_stale = False
+        """Whether the destination has another entry in the configuration than its association."""
         self._thread = threading.Thread(
             target=self._work, name=f"{queue.name}-{number}", daemon=True
         )
@@ -57,6 +59,9 @@ class Lane:
             except IndexFailure as error:
                 log.warning("destination=%s the outbox cannot be read: %s", self._queue.name, error)
                 rows = []
+            if self.is_stale:
+                self.is_stale = False
+                self._let_go()
             if rows:
                 idle = 0.0
                 self.taken = {row.id: row for row in rows}
