@@ -37,7 +37,16 @@ class FreeSpace(NamedTuple):
     def __str__(self) -> str:
         if self.has_few_files:
             return f"{self.free_files} inodes are free on the disk of {self.path}"
-        return f"{self.free} of {self.size} bytes are free on the disk of {self.path}"
+        free, size = size_text(self.free), size_text(self.size)
+        return f"{free} of {size} are free on the disk of {self.path}"
+
+
+def size_text(number: float) -> str:
+    """Return a number of bytes in the unit that fits, as 73.1 GB."""
+    amount, units = float(number), ["B", "kB", "MB", "GB", "TB"]
+    while amount >= 1000 and len(units) > 1:
+        amount, units = amount / 1000, units[1:]
+    return f"{amount:.0f} B" if units[0] == "B" else f"{amount:.1f} {units[0]}"
 
 
 def free_space(path: str | Path) -> FreeSpace:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gateway.free_space import free_space
+from gateway.free_space import free_space, size_text
 from gateway.supervisor.child_keeper import ChildState
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class GatewayStatus:
                 text = f": {keeper.text}" if keeper.text else ""
                 yield f"{keeper.spec.name} is {keeper.state.value}{text}"
             elif keeper.state is ChildState.READY and self._silence(keeper) > self._longest_silence:
-                yield f"{keeper.spec.name} gave no sign of life for {self._silence(keeper):.0f} s"
+                yield self._silent(keeper)
             if keeper.facts.get("revision", self.revision) < self.revision:
                 yield f"{keeper.spec.name} still has revision {keeper.facts['revision']}"
             for text in keeper.facts.get("troubles", {}).values():
@@ -94,6 +94,11 @@ class GatewayStatus:
     @property
     def _longest_silence(self) -> float:
         return max(SILENT, 4 * self.settings.fabric.heartbeat)
+
+    def _silent(self, keeper: ChildKeeper) -> str:
+        text = f"{keeper.spec.name} gave no sign of life for {self._silence(keeper):.0f} s"
+        limit = self.settings.gateway.hang_timeout
+        return f"{text}; after {limit:g} s it is replaced" if limit else text
 
     @staticmethod
     def _silence(keeper: ChildKeeper) -> float:
@@ -120,9 +125,11 @@ class GatewayStatus:
         if space.has_few_files:
             yield f"disk: {space}: no instance can be stored"
         elif space.free < spool.min_free:
-            yield f"disk: {space}, less than spool.min_free: C-STORE is answered with A700"
+            text = f"disk: {space}, less than spool.min_free ({size_text(spool.min_free)})"
+            yield f"{text}: C-STORE is answered with A700"
         elif space.free < spool.refuse_below:
-            yield f"disk: {space}, less than spool.refuse_below: associations to store are rejected"
+            text = f"disk: {space}, less than spool.refuse_below ({size_text(spool.refuse_below)})"
+            yield f"{text}: associations to store are rejected"
 
     # parts
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.datasets.validation import disable_validation
+from gateway.free_space import size_text as size_text
 from workers.archive.layout import FOLDER
 from workers.archive.opening import archive_settings, open_index
 
@@ -71,11 +72,3 @@ def print_json(values: dict[str, Any]) -> None:
 def printable(text: str) -> str:
     """Return text of a peer without characters that control the terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)
-
-
-def size_text(number: int) -> str:
-    """Return a number of bytes in the unit that fits."""
-    amount, units = float(number), ["B", "kB", "MB", "GB", "TB"]
-    while amount >= 1000 and len(units) > 1:
-        amount, units = amount / 1000, units[1:]
-    return f"{amount:.0f} B" if units[0] == "B" else f"{amount:.1f} {units[0]}"

@@ -1,7 +1,7 @@
 // Files that were set aside, because other content is stored under their UID: to compare, accept or drop.
 import { ask, badge, button, bytes, fill, made, post, table, theirs, whole } from "./common.js";
 
-const COLUMNS = [["Name"], ["SOP Instance UID", "uid"], ["Size", "number"], ["Received"], [""]];
+const COLUMNS = [["Name"], ["SOP Instance UID", "uid"], ["Size", "number"], ["Received"], ["Action"]];
 
 export async function showConflicts(place) {
   const told = await ask("search/conflicts");

@@ -3,10 +3,10 @@ import { badge, bytes, duration, fill, made, table, theirs, tiles, whole } from 
 import { restartButton } from "./restart.js";
 
 export function open(content) {
-  const ready = made("p");
+  const ready = made("p", "", { className: "wide" });
   const figures = made("div");
   const list = table("Processes", [["Process"], ["State"], ["Process ID", "number"], ["Restarts", "number"],
-    ["Loop delay, half below", "number"], ["99 % below", "number"], ["Last end or exception", "wide"], [""]], "");
+    ["Loop delay, half below", "number"], ["99 % below", "number"], ["Last end or exception", "wide"], ["Action"]], "");
   const said = made("p", "", { className: "quiet", role: "status" });
   fill(content, ready, figures, made("h2", "Processes"), said, list.element);
   function show(told) {

@@ -12,7 +12,7 @@ export function open(content) {
   const said = made("p", "", { className: "quiet", role: "status" });
   const matrix = made("div");
   const list = table("Processes of workers", [["Process"], ["State"], ["Process ID", "number"], ["Generation", "number"],
-    ["In hand", "number"], ["Waiting", "number"], ["Restarts", "number"], ["Last exception or end", "wide"], [""]],
+    ["In hand", "number"], ["Waiting", "number"], ["Restarts", "number"], ["Last exception or end", "wide"], ["Action"]],
   "No worker is configured.");
   fill(content, made("div", [drain, drained, said], { className: "bar" }), made("h2", "Who answers what"), matrix,
     made("h2", "Processes"), list.element);
