@@ -16,7 +16,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from gateway.sdk import ConfigError, Worker, evt
+from gateway.sdk import ConfigError, GatewayError, Worker, evt
 from gateway.settings import ForwardSettings, from_map
 from gateway.sop_class import StorageCommitmentPushModel
 from workers.archive.fetching import Fetcher
@@ -52,7 +52,14 @@ class ForwardWorker(IndexedWorker):
         forward = forward_settings(context.options)
         table = RouteTable(forward.routes, lambda name: context.destination(name) is not None)
         super().start()
-        routes, settings = context.routes, self.settings
+        try:
+            self._begin(forward, table)
+        except GatewayError:  # it is called again, if that may help
+            self.close()
+            raise
+
+    def _begin(self, forward: ForwardSettings, table: RouteTable) -> None:
+        context, routes, settings = worker.context, worker.context.routes, self.settings
         if routes is None:
             raise ConfigError("the worker forward needs a gateway to run in")
         root, holder = context.data_dir.absolute() / FOLDER, settings.holder_of_files
@@ -76,8 +83,9 @@ class ForwardWorker(IndexedWorker):
             alive=self._alive,
         )
         filling = Filling(self.index, outbox, table, root, holder)
-        self._forwarder = Forwarder(self.index, shared, filling)
-        self._forwarder.start()
+        forwarder = Forwarder(self.index, shared, filling)
+        forwarder.start()
+        self._forwarder = forwarder
 
     def reported(self, event: Event) -> tuple[int, None]:
         """Take a report of storage commitment (PS3.4 J.3.3) that a destination has sent."""
