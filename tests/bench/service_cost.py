@@ -55,8 +55,8 @@ BUDGETS = {
     ("C-ECHO", ACCEPTOR): 198_000,
     ("C-FIND", ACCEPTOR): 64_000,
     ("C-FIND", QUERY): 75_000,
-    ("C-GET", ACCEPTOR): 368_000,
-    ("C-GET", RETRIEVE): 125_000,
+    ("C-GET", ACCEPTOR): 355_000,
+    ("C-GET", RETRIEVE): 133_000,
     ("C-MOVE", ACCEPTOR): 218_000,  # if each counter comes alone
     ("C-MOVE", RETRIEVE): 380_000,
     ("N-GET", ACCEPTOR): 544_000,
