@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from gateway import __version__
 from gateway.cli import (
@@ -69,7 +72,8 @@ class _Plugin(TyperCommand):
     def __init__(self, point: EntryPoint) -> None:
         self._point = point
         self._origin = point.dist.name if point.dist else point.value
-        super().__init__(point.name, help=f"Command of {self._origin}.")
+        told = _summary(point.module)
+        super().__init__(point.name, help=told or f"Command of {self._origin}.")
 
     def load(self) -> Any:
         try:
@@ -86,8 +90,30 @@ class _Plugin(TyperCommand):
         return typer.main.get_command(found)
 
 
+def _summary(module: str) -> str:
+    """Return what the first line of a module says of its command, without importing it."""
+    try:
+        spec = find_spec(module)
+        text = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+        first = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+    except (ImportError, OSError, SyntaxError, ValueError):
+        return ""
+    told = first.partition(": ")[2]
+    return told[:1].upper() + told[1:]
+
+
 def _plugins() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def _choices(argument: Any, ctx: Any) -> str | None:
+    """Return the choices of an argument, which stand behind its name in help texts."""
+    is_choice = argument.type_descriptor.is_choice
+    return str(argument.display_type(ctx)) if is_choice else None
+
+
+# Typer shows the Python type there, as <str>, which tells a user nothing.
+TyperArgument.display_type_rich = _choices  # type: ignore[method-assign,assignment]
 
 
 app = typer.Typer(
@@ -99,7 +125,6 @@ app = typer.Typer(
         "Start here: `dicom-gateway serve`, then `dicom-gateway echo 127.0.0.1 11112`."
     ),
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )

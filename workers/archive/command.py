@@ -107,7 +107,8 @@ def assign(  # noqa: PLR0913, PLR0917 - the arguments of a command
         str | None, typer.Argument(help="Patient ID.", metavar="PATIENT", show_default=False)
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="Which patient, if several have this ID.")
+        str | None,
+        typer.Option("--name", metavar="NAME", help="Which patient, if several have this ID."),
     ] = None,
     undo: Annotated[
         bool, typer.Option("--undo", help="Return the instances to the patients in their files.")
@@ -239,7 +240,13 @@ def reindex(
     context: typer.Context,
     processes: Annotated[
         int | None,
-        typer.Option("--processes", min=1, help="Processes that read.", show_default="one a core"),
+        typer.Option(
+            "--processes",
+            metavar="N",
+            min=1,
+            help="Processes that read.",
+            show_default="one a core",
+        ),
     ] = None,
     anew: Annotated[
         bool, typer.Option("--anew", help="Start over although an earlier one was interrupted.")
