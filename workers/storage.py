@@ -230,15 +230,7 @@ def may_take_long(event: Event) -> bool:
 
 def _arrival(event: Event) -> Arrival | Exception:
     try:
-        request = event.request
-        return Arrival(
-            event.claim,
-            event.claim_data,
-            event.attempt,
-            str(request.AffectedSOPClassUID),
-            str(request.AffectedSOPInstanceUID),
-            str(event.context.transfer_syntax),
-        )
+        return Arrival(event.claim, event.claim_data, event.attempt, *event.stored_uids)
     except Exception as error:  # fails this request only
         return error
 

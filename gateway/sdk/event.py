@@ -62,6 +62,8 @@ class Event:
     """A function that returns the exact bytes, with file meta unless `include_meta=False`."""
     claim = EventAttribute(make.claim)
     """The place of the data set in the spool, its size and digest."""
+    stored_uids = EventAttribute(make.stored_uids)
+    """UIDs of SOP class, SOP instance and transfer syntax, as plain texts."""
     claim_data = EventAttribute(make.claim_data)
     """The Part 10 file's bytes if it is not in the spool (up to 64 KiB); else None."""
 

@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 _BASE = ("assoc", "event", "name", "description", "timestamp", "publish", "is_watched")
 _INTERVENTION = ("attempt", "is_cancelled")
-_EXTRA = {"EVT_C_STORE": ("claim", "claim_data")}
+_EXTRA = {"EVT_C_STORE": ("claim", "claim_data", "stored_uids")}
 """Attributes that belong to this gateway, not to the event itself."""
 _KNOWN: dict[str, frozenset[str]] = {}
 """Names of attributes by event, once one of them was asked for."""
@@ -136,6 +136,13 @@ def claim_data(event: Event) -> bytes | None:
     if event.claim.path is not None or event._data is None:
         return None
     return bytes(event._data)
+
+
+def stored_uids(event: Event) -> tuple[str, str, str]:
+    payload = event._payload
+    asked = payload["request"]
+    instance, context = asked["AffectedSOPInstanceUID"], payload["context"]
+    return str(asked["AffectedSOPClassUID"]), str(instance), str(context[2])
 
 
 def stored(event: Event) -> Dataset:

@@ -20,11 +20,12 @@ from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from gateway.datasets import inflated_source
+from gateway.datasets import encoded, inflated_source
 from gateway.datasets.element_steps import UnreadableDataSet
 from gateway.errors import GatewayError
 from gateway.part10 import read_file_meta
 from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN as DEFLATED
+from tests.peers import instances
 from workers.archive import header
 from workers.archive.attributes import ATTRIBUTES
 from workers.archive.header import HeaderValues, read, scan
@@ -262,3 +263,42 @@ def test_character_sets_of_pydicom():
         path = DATA / "charset_files" / name
         meta = read_file_meta(path)
         assert read(path, meta.offset, meta.transfer_syntax_uid)["PatientName"].startswith(start)
+
+
+class TestTheUsualDataSet:
+    """What is read in one step has the values, and the faults, of the walk over its elements."""
+
+    @staticmethod
+    def walked(data: bytes, syntax: str) -> HeaderValues:
+        return header.values_of(encoded.in_memory(data, syntax))
+
+    @pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT])
+    @pytest.mark.parametrize("size", [50, 3000, 40_000])
+    def test_is_read_in_one_step(self, syntax: str, size: int) -> None:
+        one = instances.make(syntax, size=size)
+        scan(one.data_set, syntax)  # its runs are known from now on
+        found = header._usual_values(one.data_set, encoded.encoding_of(syntax))
+        assert found == self.walked(one.data_set, syntax)
+        assert found is not None
+        assert found["SOPInstanceUID"] == one.uid
+
+    @given(
+        st.sampled_from([IMPLICIT, EXPLICIT]),
+        st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 255)), max_size=3),
+        st.integers(-60, 60),
+    )
+    def test_no_other_one_is(self, syntax: str, flips: list[tuple[int, int]], longer: int) -> None:
+        one = instances.make(syntax, size=1000)
+        data = bytearray(one.data_set)
+        for at, value in flips:
+            data[at % len(data)] = value
+        data = data[:longer] if longer < 0 else data + bytes(longer)
+        found, walked = (
+            scan(bytes(data), one.transfer_syntax),
+            self.walked(bytes(data), one.transfer_syntax),
+        )
+        assert (found, str(found.fault), found.notes) == (
+            walked,
+            str(walked.fault),
+            walked.notes,
+        )

@@ -55,6 +55,12 @@ def test_the_exact_bytes_of_a_store(instance, where, syntax):
     assert event.encoded_dataset(False) == whole[offset:]
     assert event.request.DataSet.getvalue() == whole[offset:]
     assert event.claim_data == (None if where else whole)
+    request = event.request
+    assert event.stored_uids == (
+        request.AffectedSOPClassUID,
+        request.AffectedSOPInstanceUID,
+        syntax,
+    )
 
 
 def test_a_received_file_can_be_saved_as_in_pynetdicom(instance, where, tmp_path):

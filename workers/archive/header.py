@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 from gateway.datasets import encoded
 from gateway.datasets.character_sets import ESCAPE, character_sets_of
-from gateway.datasets.element_steps import IMPLICIT, ElementWalk, Encoding, Token, UnreadableDataSet
+from gateway.datasets.element_steps import (
+    FIRST_WINDOW,
+    IMPLICIT,
+    ElementWalk,
+    Encoding,
+    Token,
+    UnreadableDataSet,
+)
 from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 from workers.archive import element_runs
 from workers.archive.attributes import ATTRIBUTES, BY_KEYWORD, BY_TAG, MatchingKind
@@ -44,7 +51,13 @@ _NUMBERS = tuple(attribute.keyword for attribute in ATTRIBUTES if attribute.vr =
 _INSTANCE = BY_KEYWORD["SOPInstanceUID"].tag
 _UIDS = tuple(a.keyword for a in ATTRIBUTES if a.kind is MatchingKind.UID)
 _US = Struct("<H").unpack_from
+_UL = Struct("<L").unpack_from
 _VALUE = Token.VALUE
+_PIXEL_DATA = b"\xe0\x7f\x10\x00"
+_PIXEL_DATA_HEADERS = frozenset(_PIXEL_DATA + vr + b"\0\0" for vr in (b"OW", b"OB"))
+"""In explicit VR, up to the length."""
+_FEW = 2
+"""Values that tell that a data set is an instance."""
 
 
 class HeaderValues(dict[str, str]):
@@ -71,9 +84,43 @@ def read(path: str | Path, offset: int, transfer_syntax: str) -> HeaderValues:
 def scan(data: bytes | memoryview, transfer_syntax: str) -> HeaderValues:
     """Return the values of an encoded data set."""
     if transfer_syntax != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:  # the usual case, and faster
-        return values_of(encoded.in_memory(data, transfer_syntax))
+        found = _usual_values(data, encoded.encoding_of(transfer_syntax))
+        return found or values_of(encoded.in_memory(data, transfer_syntax))
     with encoded.opened_bytes(data, transfer_syntax) as data_set:
         return values_of(data_set)
+
+
+def _usual_values(data: bytes | memoryview, encoding: Encoding) -> HeaderValues | None:
+    """Return the values of a data set of known runs, followed by native pixel data to its end.
+
+    None, if anything about it is not usual: then `ElementWalk` says what it is.
+    """
+    runs = _RUNS.get(encoding)
+    if runs is None:
+        return None
+    raw: dict[str, bytes] = {}
+    window = bytes(data[:FIRST_WINDOW])
+    at, _ = runs.skim(raw, window, 0, 0)
+    head = window[at : at + 12]
+    if len(head) < 12:
+        return None
+    if encoding.is_explicit:
+        length, begin = _UL(head, 8)[0], at + 12
+        is_pixel_data = head[:8] in _PIXEL_DATA_HEADERS
+    else:
+        length, begin = _UL(head, 4)[0], at + 8
+        is_pixel_data = head.startswith(_PIXEL_DATA)
+    if not is_pixel_data or begin + length != len(data) or len(raw) < _FEW:
+        return None
+    return _with_uids(_texts(raw, is_little=True))
+
+
+def _with_uids(found: HeaderValues) -> HeaderValues:
+    """Return the values with all UIDs, without what surrounds them."""
+    for keyword in _UIDS:
+        # Empty UIDs are in the index too. Some writers end a UID with a space or a line feed.
+        found[keyword] = found.get(keyword, "").strip()
+    return found
 
 
 def values_of(data_set: EncodedDataSet) -> HeaderValues:
@@ -89,10 +136,7 @@ def values_of(data_set: EncodedDataSet) -> HeaderValues:
             raise UnreadableDataSet(_INSTANCE, "and all else that tells an instance is missing")
     except UnreadableDataSet as error:
         fault = fault or error
-    found = _texts(raw, is_little=encoding.is_little)
-    for keyword in _UIDS:
-        # Empty UIDs are in the index too. Some writers end a UID with a space or a line feed.
-        found[keyword] = found.get(keyword, "").strip()
+    found = _with_uids(_texts(raw, is_little=encoding.is_little))
     if walk.notes:
         found.notes = tuple(walk.notes)
     if fault is not None:
