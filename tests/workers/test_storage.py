@@ -522,15 +522,16 @@ class TestBatches:
     @pytest.mark.parametrize("kind", ["database", "mistake"])
     def test_a_row_that_fails_fails_its_own(self, running, monkeypatch, kind):
         offers = [offer(None) for _ in range(3)]
-        insert, failing = updates.Adding._insert, offers[1].uid
+        write, failing = updates.Adding._write, offers[1].uid
 
-        def broken(self, execute, entry, *values):
-            insert(self, execute, entry, *values)
-            if entry.sop_instance_uid == failing and kind == "database":
+        def broken(self, execute):
+            fails = failing in [new.entry.sop_instance_uid for new in self._new]
+            write(self, execute)
+            if fails and kind == "database":
                 execute("INSERT INTO nowhere VALUES (1)")
-            assert entry.sop_instance_uid != failing
+            assert not fails
 
-        monkeypatch.setattr(updates.Adding, "_insert", broken)
+        monkeypatch.setattr(updates.Adding, "_write", broken)
         first, second, third = (status_of(answer) for answer in running.answers(offers))
         assert (first, third) == (0x0000, 0x0000)
         assert second == 0xA700 if kind == "database" else isinstance(second, AssertionError)
