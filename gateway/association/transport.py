@@ -1,8 +1,8 @@
 """The asyncio shell of an `UpperLayer`: feed it, write, arm its timer, pause reading.
 
-All connections of a process read into one buffer: what a read brought is handed on as views and
-used up before the call returns. So memory does not depend on the number of connections, and a data
-set's bytes are not copied on their way. The exception is a peer that sends more messages than a
+All connections of a loop read into one buffer: what a read brought is handed on as views and used
+up before the call returns. So memory does not depend on the number of connections, and a data set's
+bytes are not copied on their way. The exception is a peer that sends more messages than a
 turn allows (module `turns`): the rest of its read is kept, and reading pauses until it is used up.
 The engine that owns the association gets its primitives from the UpperLayer and never sees the
 socket.
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from gateway.association.alarm import Alarm
 from gateway.association.certificate_subject import subject_of
-from gateway.association.turns import SMALL_READ, STEPS, TURN, buffer, small_buffer, turns_of
+from gateway.association.turns import SMALL_READ, STEPS, TURN, turns_of
 from gateway.ul.upper_layer import Closing
 
 if TYPE_CHECKING:
@@ -83,7 +83,9 @@ class Transport(asyncio.BufferedProtocol):
         """The loop's time of the last read."""
         self.is_new = False
         """The peer has yet to ask for an association."""
-        self.room = small_buffer
+        self._turns = turns_of(asyncio.get_running_loop())
+        self._buffer = self._turns.buffer
+        self.room = self._turns.small_buffer
         """The buffer for the next read."""
         self.received = self.sent = 0
         """Bytes that passed, of PDUs."""
@@ -102,7 +104,6 @@ class Transport(asyncio.BufferedProtocol):
         self._pauses: set[str] = set()
         self._paused_at = 0.0
         self._paused_for = 0.0
-        self._turns = turns_of(self._loop)
         self._kept: memoryview | None = None
         """What was read and has to wait for a turn."""
         self._writable = asyncio.Event()
@@ -144,7 +145,7 @@ class Transport(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         now = self.last_received = self._loop.time()
         self.received += nbytes
-        upper, view = self._upper, buffer[:nbytes]
+        upper, view = self._upper, self._buffer[:nbytes]
         if self.is_new and not self._turns.may_begin():
             self._keep(view)
             return
@@ -339,7 +340,7 @@ class Transport(asyncio.BufferedProtocol):
         self._keep(view[position:])
 
     def _keep(self, rest: memoryview) -> None:
-        self._kept = memoryview(bytes(rest)) if rest.obj is buffer.obj else rest
+        self._kept = memoryview(bytes(rest)) if rest.obj is self._buffer.obj else rest
         self._turns.make_small(self)
         self.pause_reading("turn")
         if self._pauses == _TURN_ONLY:

@@ -40,10 +40,6 @@ ALL_TURNS = 0.002
 NEW_A_TURN = 4
 """Reads of peers without an association that are processed at once in a turn of the event loop."""
 
-buffer = memoryview(bytearray(READ_SIZE))
-"""The buffer that all connections of a process read into."""
-small_buffer = buffer[:SMALL_READ]
-
 
 class TurnTaker(Protocol):
     """A connection, as far as it takes turns."""
@@ -61,6 +57,10 @@ class Turns:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self.buffer = memoryview(bytearray(READ_SIZE))
+        """What all connections of this loop read into. Other loops run in other threads: a read
+        there must not replace what was read here and is not processed yet."""
+        self.small_buffer = self.buffer[:SMALL_READ]
         self._waiting: dict[str, dict[TurnTaker, None]] = {}
         """By address, in the order of their turns."""
         self._large: dict[TurnTaker, None] = {}
@@ -111,7 +111,7 @@ class Turns:
         self._share()
 
     def make_small(self, peer: TurnTaker) -> None:
-        peer.room = small_buffer
+        peer.room = self.small_buffer
         if peer in self._large:
             del self._large[peer]
             self._share()
@@ -119,7 +119,7 @@ class Turns:
     def _share(self) -> None:
         """Let large reads be shorter, the more peers have them."""
         size = max(SMALL_READ, LARGE_TOGETHER // max(len(self._large), 1))
-        room = buffer[:size]
+        room = self.buffer[:size]
         for peer in self._large:
             peer.room = room
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from gateway.association import turns
 from gateway.association.turns import (
     LARGE_READS,
     LARGE_TOGETHER,
@@ -14,6 +13,7 @@ from gateway.association.turns import (
     SMALL_READ,
     STEPS,
     Turns,
+    turns_of,
 )
 from gateway.ul.fsm import Side
 from tests.association.support import PROPOSAL, Alone, End, Held, acceptor, run, until
@@ -144,7 +144,7 @@ def test_requests_for_associations_are_looked_at_a_few_a_turn() -> None:
 class Asking:
     """A peer that always has more to do."""
 
-    room = turns.small_buffer
+    room = memoryview(b"")
 
     def __init__(self, address: str, turns: Turns, order: list[str]) -> None:
         self.remote = (address, 1)
@@ -187,3 +187,17 @@ def test_every_turn_of_the_loop_leaves_time_for_others() -> None:
         assert order
 
     run(work)
+
+
+def test_loops_that_run_at_the_same_time_read_into_buffers_of_their_own() -> None:
+    """Else a read of one thread would replace what another one has not processed yet."""
+    loops = [asyncio.new_event_loop() for _ in range(2)]
+    try:
+        one, other = (turns_of(loop) for loop in loops)
+        assert one is turns_of(loops[0])
+        one.buffer[:3] = b"one"
+        other.buffer[:3] = other.small_buffer[:3] = b"two"
+        assert bytes(one.small_buffer[:3]) == b"one"
+    finally:
+        for loop in loops:
+            loop.close()

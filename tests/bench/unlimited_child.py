@@ -46,7 +46,7 @@ def _lift_limits() -> None:
         return False
 
     replace_all(
-        (transport, "small_buffer", turns.buffer),
+        (turns, "SMALL_READ", turns.READ_SIZE),
         (transport, "SMALL_READ", 0),
         (transport.Transport, "_continue", _continue),
         (turns.Turns, "may_begin", always),
