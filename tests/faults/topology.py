@@ -32,6 +32,8 @@ STALL = 5.0
 """Seconds that a host may wait because of another."""
 LASTS = 8.0
 """Seconds that a fault lasts."""
+RISES = 8.0
+"""Seconds until HAProxy sends peers to a host again: its probes start, and two checks succeed."""
 
 
 @contextmanager
@@ -129,6 +131,8 @@ def under_load(site: Site, events: dict[str, Callable[[Site], None]]) -> str:
     seen = []
     with RetryingClient(site.front, site.books) as client:
         for name, event in events.items():
+            if seen:
+                time.sleep(RISES)
             client.longest = 0.0
             event(site)
             client.until_stored(20)
