@@ -222,7 +222,7 @@ def test_an_association_has_its_peer_in_fields(setup: Setup) -> None:
     }
 
 
-_LOGGED = re.compile(r'\b_?(?:log\w*\.\w+|_record)\(\s*(?:_LEVELS\[reason\], )?((?:\s*"[^"]*")+)')
+_LOGGED = re.compile(r'\b_?(?:log\w*\.\w+|_record)\(\s*(?:[\w.\[\]]+,\s*)?((?:\s*"[^"]*")+)')
 
 
 def test_each_key_of_a_message_is_documented() -> None:

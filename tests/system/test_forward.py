@@ -97,8 +97,8 @@ def test_a_destination_that_was_down_gets_everything_when_it_returns() -> None:
     sent, pacs = instances.many(30), Destination()
     with running(routes(PACS=pacs.place)) as gateway:
         store(gateway, sent)
-        listed = command(gateway, "outbox", "ls", "--rows", "--json").splitlines()
-        assert {json.loads(line)["instance"] for line in listed} == {one.uid for one in sent}
+        procfs.until(lambda: len(rows_of(gateway)) == len(sent), what="a full outbox")
+        assert {one["instance"] for one in rows_of(gateway)} == {one.uid for one in sent}
         procfs.until(lambda: "PACS: failing" in status_of(gateway), what="a status that says so")
         assert "to PACS: 30 waiting, 0 parked, failing" in procfs.until(
             lambda: text if "to PACS: 30" in (text := status_of(gateway)) else "",
@@ -228,25 +228,11 @@ def test_conditions_decide_and_can_be_tried_and_reloaded() -> None:
     pacs = Destination()
     when = 'when = \'Modality == "CT" and calling == "CT1" and called == "GATEWAY" and address in'
     config = routes(f'{when} ["127.0.0.0/8"]\'', PACS=pacs.place)
-    with pacs.running(), running(config) as gateway:
-        yes, no = instances.many(2)
-        store(gateway, [no], calling="CT2")
-        store(gateway, [yes], calling="CT1")
-        assert pacs.wait_for(1) == [yes.uid]
-        tried = command(gateway, "route", "try", yes.uid)
-        assert tried.startswith('route 1: matches to PACS (all): Modality is "CT", address is')
-        program = Program(
-            *(COMMAND, "route", "try", no.uid, "--data", gateway.data),
-            *("--config", gateway.folder / "gateway.toml"),
-        )
-        assert program.wait() == 1
-        assert 'does not match: Modality is "CT"' in program.out.text
-        file = gateway.folder / "gateway.toml"
-        file.write_text(file.read_text().replace('"CT1"', '"CT2"'))
-        command(gateway, "reload")
-        store(gateway, [third := instances.make()], calling="CT2")
-        assert pacs.wait_for(2)[1:] == [third.uid]
+    with running(config) as gateway:
+        with pacs.running():
+            _decided(gateway, pacs)
         moved = Destination()
+        file = gateway.folder / "gateway.toml"
         file.write_text(file.read_text().replace(pacs.place, moved.place))
         with moved.running():
             command(gateway, "reload")
@@ -256,6 +242,26 @@ def test_conditions_decide_and_can_be_tried_and_reloaded() -> None:
         program = Program(COMMAND, "reload", "--data", gateway.data)
         assert program.wait() != 0
         assert "did you mean Modality?" in program.report()
+
+
+def _decided(gateway: Gateway, pacs: Destination) -> None:
+    yes, no = instances.many(2)
+    store(gateway, [no], calling="CT2")
+    store(gateway, [yes], calling="CT1")
+    assert pacs.wait_for(1) == [yes.uid]
+    tried = command(gateway, "route", "try", yes.uid)
+    assert tried.startswith('route 1: matches to PACS (all): Modality is "CT", address is')
+    program = Program(
+        *(COMMAND, "route", "try", no.uid, "--data", gateway.data),
+        *("--config", gateway.folder / "gateway.toml"),
+    )
+    assert program.wait() == 1
+    assert 'does not match: Modality is "CT"' in program.out.text
+    file = gateway.folder / "gateway.toml"
+    file.write_text(file.read_text().replace('"CT1"', '"CT2"'))
+    command(gateway, "reload")
+    store(gateway, [third := instances.make()], calling="CT2")
+    assert pacs.wait_for(2)[1:] == [third.uid]
 
 
 def test_the_next_destination_takes_over_and_instances_are_dealt_out() -> None:

@@ -108,6 +108,8 @@ class NatsStream:
             self._servers,
             connect_timeout=int(TIMEOUT),
             allow_reconnect=False,  # the deliverer tries again
+            max_reconnect_attempts=1,  # also the limit of attempts to connect to each server
+            reconnect_time_wait=0,
             error_cb=_ignore,
             **given,
         )
