@@ -223,8 +223,9 @@ def watch(
     for witness in witnesses:  # what is started and loaded with the first use
         for _ in range(5):
             witness.look()
-    _fill_spool(gateway)
-    _ask_at_length(gateway)
+    if tls is None:
+        _fill_spool(gateway)
+        _ask_at_length(gateway)
     _under(gateway, min(WARM, seconds), attacks, every, witnesses)
     for witness in witnesses:
         witness.forget()
