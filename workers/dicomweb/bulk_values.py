@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gateway.datasets import Instance
 
 _UNDEFINED = 0xFFFFFFFF
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _UNITS = {"OW": "H", "OF": "I", "OL": "I", "OD": "Q", "OV": "Q"}
 """How long the numbers of a value are, by VR."""
 
@@ -66,7 +66,7 @@ def find(instance: Instance, data_set: Any, path: str) -> BulkValue:
         for number, part in enumerate(parts):
             found = found[int(part, 16)] if number % 2 == 0 else found.value[int(part) - 1]
         value, vr = found.value, str(found.VR)
-    except Exception:
+    except Exception:  # what is not there, or does not convert
         raise HttpError(404, f"there is no bulk data {path[:80]!r}") from None
     if not isinstance(value, (bytes, bytearray)):
         name = keyword_for_tag(int(parts[-1], 16)) or parts[-1]

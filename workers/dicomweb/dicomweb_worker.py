@@ -186,6 +186,10 @@ def _answering(
         except GatewayError as error:
             log.error("%s failed: %s", request.method, error)  # noqa: TRY400 - a traceback adds nothing
             return error_response(503, str(error), {"Retry-After": "5"})
+        except Exception as error:  # its text may have values of a data set
+            kind = type(error).__name__
+            log.error("%s failed: %s", request.method, kind)  # noqa: TRY400 - the same
+            return error_response(500, f"this cannot be answered: {kind}")
 
     return answer
 

@@ -50,7 +50,7 @@ def _to_json(data_set: Dataset, address: Callable[[str], str], above: str) -> Js
 def _element(data_set: Dataset, tag: Any, address: Callable[[str], str], path: str) -> Json:
     try:
         element = data_set[tag]
-    except Exception:
+    except Exception:  # whatever pydicom raises for a value that it does not convert
         return {"vr": "UN"}
     if element.VR == VR.SQ:
         items = [
@@ -62,7 +62,7 @@ def _element(data_set: Dataset, tag: Any, address: Callable[[str], str], path: s
         return _binary(element, address, path)
     try:
         return cast("Json", element.to_json_dict(None, 0))
-    except Exception:
+    except Exception:  # the same
         return _as_text(element)
 
 

@@ -6,6 +6,7 @@ of the extra `dicomweb`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,10 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.uid import UID
 
-from gateway.part10 import read_file_meta
-from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+from gateway.datasets import DatasetError
+from gateway.datasets.deflation import inflate
+from gateway.part10 import file_meta, read_file_meta
+from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
 from workers.dicomweb.guard import HttpError
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
     from gateway.datasets import Instance
 
+INFLATED_MOST = 256 << 20
+"""Bytes of a deflated data set that is inflated."""
 DECODED_MOST = 1 << 30
 """Bytes of one frame, or of a whole instance, that is decoded."""
 _LONG = 64 * 1024
@@ -72,17 +77,41 @@ def media_type_of(transfer_syntax: str) -> str:
 def read(instance: Instance) -> Any:
     """Return a data set whose long values are not read; raises HttpError 500 if it is none."""
     assert instance.path is not None
-    is_deflated = instance.transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
     try:
-        return dcmread(instance.path, defer_size=None if is_deflated else _LONG, force=True)
-    except Exception as error:
+        if instance.transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+            return _inflated(instance)
+        return dcmread(instance.path, defer_size=_LONG, force=True)
+    except DatasetError as error:
+        raise HttpError(406, str(error)) from None
+    except Exception as error:  # whatever pydicom raises
         raise HttpError(500, f"the file cannot be read: {type(error).__name__}") from error
+
+
+def _inflated(instance: Instance) -> Any:
+    """Return a deflated data set, of which a small file may be very long: within a bound."""
+    assert instance.path is not None
+    with open(instance.path, "rb") as file:
+        file.seek(instance.offset)
+        data = inflate(file, INFLATED_MOST)
+    uids = instance.sop_class_uid, instance.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN
+    return dcmread(BytesIO(file_meta(*uids) + data), force=True)
+
+
+def _size_of_frame(data_set: Any) -> int:
+    """Return the bytes of a decoded frame; raises HttpError 406."""
+    try:
+        samples = int(data_set.get("SamplesPerPixel") or 1)
+        bits = int(data_set.get("BitsAllocated") or 8)
+        pixels = int(data_set.get("Rows") or 0) * int(data_set.get("Columns") or 0)
+    except (TypeError, ValueError):
+        raise HttpError(406, "Rows, Columns, Samples or Bits Allocated are not numbers") from None
+    return pixels * samples * bits // 8
 
 
 def check_numbers(text: str, data_set: Any) -> list[int]:
     """Return the indices, from 0, of a list of frames; raises HttpError 400 or 404."""
     parts = text.replace("%2C", ",").split(",")
-    if not all(part.strip().isdecimal() and int(part) for part in parts):
+    if not all(re.fullmatch(r" ?0{0,9}[1-9][0-9]{0,8}", part) for part in parts):
         raise HttpError(400, f"{text[:64]!r} is not a list of frames: numbers from 1 on")
     if "PixelData" not in data_set and not {"FloatPixelData", "DoubleFloatPixelData"} & set(
         data_set.dir()
@@ -135,11 +164,9 @@ def _arrays(
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.utils import iter_pixels
 
-    bits = int(data_set.get("BitsAllocated") or 8)
-    samples = int(data_set.get("SamplesPerPixel") or 1)
-    size = int(data_set.get("Rows") or 0) * int(data_set.get("Columns") or 0) * samples * bits // 8
+    size = _size_of_frame(data_set) * len(indices)
     if size > DECODED_MOST:
-        raise HttpError(406, f"a frame has {size} bytes: more than are decoded here")
+        raise HttpError(406, f"the frames have {size} bytes: more than are decoded at once")
     syntax, path = UID(instance.transfer_syntax_uid), instance.path
     assert path is not None
     try:
@@ -147,9 +174,11 @@ def _arrays(
         if not decoder.is_available:
             missing = "; ".join(decoder.missing_dependencies)
             raise HttpError(406, f"{syntax.name} is not decoded here ({missing})")
+        if instance.transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+            return list(iter_pixels(data_set, ds_out=out, indices=indices))
         try:
             return list(iter_pixels(path, ds_out=out, indices=indices))
-        except (ValueError, AttributeError):  # deflated, or fragments that it does not find so
+        except (ValueError, AttributeError):  # fragments that it does not find in a file
             return list(iter_pixels(dcmread(path, force=True), ds_out=out, indices=indices))
     except HttpError:
         raise
@@ -165,10 +194,8 @@ def decompressed(instance: Instance) -> bytes:
     assert path is not None
     syntax = UID(instance.transfer_syntax_uid)
     data_set = dcmread(path, force=True)
-    frame = int(data_set.get("Rows") or 0) * int(data_set.get("Columns") or 0)
-    samples = int(data_set.get("SamplesPerPixel") or 1)
-    samples *= int(data_set.get("BitsAllocated") or 8) // 8
-    if frame * samples * _count(data_set) > DECODED_MOST:
+    size = _size_of_frame(data_set) * _count(data_set)
+    if size > DECODED_MOST:
         raise HttpError(406, "decompressed it would be more than 1 GiB: ask for transfer-syntax=*")
     try:
         data_set.decompress(as_rgb=False, generate_instance_uid=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
@@ -293,7 +294,7 @@ def _window(request: Request, size: tuple[int, int] | None) -> pixel_frames.Wind
             function = {"linear-exact": "LINEAR_EXACT", "sigmoid": "SIGMOID"}.get(
                 parts[2].lower() if len(parts) > 2 else "", "LINEAR"
             )
-            if width <= 0:
+            if not (isfinite(center) and 0 < width < inf):
                 raise ValueError(text)
         if text := query.get("viewport"):
             across, down, *_ = text.split(",")
