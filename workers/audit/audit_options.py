@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gateway.sdk import ConfigError
+from workers.archive.worker_options import options_of
 
 SMALLEST = 65_536
 """Bytes from which on a file may be rotated."""
-_WORDS = {str: "a text", int: "a number"}
 _PORTS = 65_535
 
 
@@ -42,15 +42,7 @@ class AuditOptions:
     @classmethod
     def of(cls, options: dict[str, Any]) -> AuditOptions:
         """Return the options of the table; raises ConfigError for one that is wrong."""
-        known = {one.name: type(one.default) for one in fields(cls)}
-        tables = {name for name, value in options.items() if isinstance(value, dict)} - set(known)
-        given = {name: value for name, value in options.items() if name not in tables}
-        for name, value in given.items():
-            if name not in known:
-                raise ConfigError(f"audit: there is no option {name!r}; known: {', '.join(known)}")
-            if type(value) is not known[name]:
-                raise ConfigError(f"audit: {name} = {value!r}: it must be {_WORDS[known[name]]}")
-        found = cls(**given)
+        found = options_of(cls, options, "audit")
         found.check()
         return found
 

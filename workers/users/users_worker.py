@@ -8,11 +8,12 @@ is refused; Kerberos and SAML are not known.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.sdk import ConfigError, Worker, evt
+from workers.archive.worker_options import options_of
 
 if TYPE_CHECKING:
     from gateway.sdk import Event
@@ -43,16 +44,7 @@ class UsersOptions:
     @classmethod
     def of(cls, options: dict[str, Any]) -> UsersOptions:
         """Return the options of the table; raises ConfigError for one that is wrong."""
-        known = {one.name: type(one.default) for one in fields(cls)}
-        tables = {name for name, value in options.items() if isinstance(value, dict)} - set(known)
-        given = {name: value for name, value in options.items() if name not in tables}
-        for name, value in given.items():
-            if name not in known:
-                raise ConfigError(f"users: there is no option {name!r}; known: {', '.join(known)}")
-            if not isinstance(value, known[name]):
-                kind = "true or false" if known[name] is bool else "a text"
-                raise ConfigError(f"users: {name} = {value!r}: it must be {kind}")
-        return cls(**given)
+        return options_of(cls, options, "users")
 
 
 class Users:

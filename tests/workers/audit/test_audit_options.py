@@ -14,8 +14,8 @@ from workers.audit.audit_options import AuditOptions
     ("options", "words"),
     [
         ({"fodler": "x"}, "there is no option 'fodler'; known: folder, rotate_at"),
-        ({"keep": "5"}, "keep = '5': it must be a number"),
-        ({"keep": True}, "keep = True: it must be a number"),
+        ({"keep": "5"}, "keep = '5': it must be a whole number"),
+        ({"keep": True}, "keep = True: it must be a whole number"),
         ({"keep": 1}, "keep = 1: it must be 2 or more"),
         ({"rotate_at": 1000}, "rotate_at = 1000: it must be 65536 or more"),
         ({"folder": 7}, "folder = 7: it must be a text"),
