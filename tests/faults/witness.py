@@ -224,7 +224,7 @@ def watch(
         for _ in range(5):
             witness.look()
     if tls is None:
-        _fill_spool(gateway)
+        _fill_pools(gateway)
         _ask_at_length(gateway)
     _under(gateway, min(WARM, seconds), attacks, every, witnesses)
     for witness in witnesses:
@@ -255,10 +255,19 @@ def watch(
     return text
 
 
-def _fill_spool(gateway: Gateway) -> None:
-    """Store many instances at once, so that all threads are there that write to the spool."""
-    batch = instances.many(96, size=200_000)
-    in_parallel(24, batch, lambda mine: store_all(gateway.address, mine))
+def _fill_pools(gateway: Gateway) -> None:
+    """Store many instances at once, until no more threads come that write, sync and rename files.
+
+    A batch has a thread for each of its files, up to a limit, and what it has is what arrived
+    during the one before.
+    """
+    for _ in range(5):
+        before = State.of(gateway)
+        for size in (200_000, 8_000):
+            batch = instances.many(192, size=size)
+            in_parallel(48, batch, lambda mine: store_all(gateway.address, mine))
+        if State.of(gateway).threads == before.threads:
+            return
 
 
 def _ask_at_length(gateway: Gateway) -> None:
