@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gateway import Worker, evt
-from workers.archive.archive import Archive, Offer
+from workers.archive import Archive
+from workers.archive.batch_writer import Offer
 
 BATCH = 64
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from tests.workers.test_storage import Running, offer, status_of
-from workers.archive import archive
+from workers.archive import batch_writer
 
 
 def main() -> None:
@@ -21,10 +21,10 @@ def main() -> None:
     ready = folder / "spool/ready"
     offers = [offer(None if n % 2 or kind != "each" else ready, synced=False) for n in range(count)]
     if kind == "unsynced":
-        archive.sync_file_system = lambda _: None
+        batch_writer.sync_file_system = lambda _: None
     os.path.exists("/begin")
     running = Running(folder)
-    if kind != "each" and not running.storage.archive._can_sync_together:
+    if kind != "each" and not running.storage.archive._writer._can_sync_together:
         raise SystemExit(f"files are not synced together in {folder}")
     for batch in [[one] for one in offers] if kind == "each" else [offers]:
         for one, answer in zip(batch, running.answers(batch), strict=True):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from gateway.spool import Claim, Tokens
 from gateway.spool.digest import digest_of
 from workers.archive import Archive
-from workers.archive import archive as archive_module
+from workers.archive.batch_writer import Offer as KeptOffer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,7 @@ def offer(ready: Path | None, body: bytes = b"d" * 5000, *, synced: bool = True)
 
 def keep(archive: Archive, claim: Claim, data: bytes | None, attempt: int = 1) -> Path:
     """Return the file of a stored claim; raise the reason if it is not stored."""
-    (kept,) = archive.keep([archive_module.Offer(claim, data, attempt)])
+    (kept,) = archive.keep([KeptOffer(claim, data, attempt)])
     if isinstance(kept, Exception):
         raise kept
     return archive.root / kept
@@ -47,6 +48,15 @@ def keep(archive: Archive, claim: Claim, data: bytes | None, attempt: int = 1) -
 def stored(root: Path) -> dict[str, bytes]:
     """Everything under a final name."""
     return {p.name: p.read_bytes() for p in root.rglob("*.dcm")}
+
+
+def fails(number: int):
+    """A function that fails with this error of the operating system."""
+
+    def fail(*_: object, **__: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    return fail
 
 
 def unfinished(root: Path) -> list[Path]:

@@ -28,7 +28,8 @@ KEEP = """
 import os, pathlib, sys
 import msgpack
 from gateway.spool import Claim
-from workers.archive.archive import Archive, Offer
+from workers.archive import Archive
+from workers.archive.batch_writer import Offer
 root, request = sys.argv[1:]
 values, data = msgpack.unpackb(pathlib.Path(request).read_bytes())
 claim = Claim.from_map(values)

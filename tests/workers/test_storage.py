@@ -29,8 +29,7 @@ from tests.peers.elements import ITEM, SEQUENCE_END, UNDEFINED, el, implicit
 from tests.workers import conftest
 from tests.workers.conftest import keep, stored
 from tests.workers.holdings import instance
-from workers.archive import archive as archive_module
-from workers.archive import header
+from workers.archive import batch_writer, header
 from workers.archive.index import SqliteIndex, updates
 from workers.storage import LARGE, Storage, may_take_long, storage, worker
 
@@ -478,16 +477,16 @@ class TestBatches:
         for name in ("fsync", "fdatasync"):
             real = getattr(os, name)
             monkeypatch.setattr(os, name, lambda fd, n=name, r=real: (calls.append(n), r(fd))[1])
-        monkeypatch.setattr(archive_module, "sync_file_system", lambda _: calls.append("syncfs"))
-        running.storage.archive._can_sync_together = together
+        monkeypatch.setattr(batch_writer, "sync_file_system", lambda _: calls.append("syncfs"))
+        running.storage.archive._writer._can_sync_together = together
         assert running.answers([offer(None) for _ in range(10)]) == [0x0000] * 10
         assert calls == (["syncfs"] if together else ["fdatasync"] * 10) + ["fsync"]
 
     def test_on_a_slow_disk_files_are_synced_side_by_side(self, running, monkeypatch):
         met = threading.Barrier(4)
         running.ask(offer(None))
-        running.storage.archive._is_slow = True
-        running.storage.archive._can_sync_together = False
+        running.storage.archive._writer._is_slow = True
+        running.storage.archive._writer._can_sync_together = False
         monkeypatch.setattr(os, "fdatasync", lambda _fd: met.wait(WALL))
         offers = [offer(None) for _ in range(4)]
         assert running.answers(offers) == [0x0000] * 4
@@ -496,7 +495,7 @@ class TestBatches:
     def test_a_sync_that_fails_fails_its_own_and_a_folder_fails_all_in_it(
         self, running, monkeypatch
     ):
-        running.storage.archive._can_sync_together = False
+        running.storage.archive._writer._can_sync_together = False
         offers = [offer(None) for _ in range(3)]
         real, failing = os.fdatasync, offers[1].claim.token
 
