@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.datasets.encoded import opened_bytes, opened_file
-from workers.archive.archive import Offer
+from workers.archive.batch_writer import Offer
 from workers.archive.same_bytes import open_data_set
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ class Case:
         self.result: Receipt | Exception | None = None
         self.entry: IndexEntry
         self.texts: Mapping[str, str]
+        self.is_absent: bool
+        """Whether its UID was not in the index when it was compared."""
 
     @property
     def offer(self) -> Offer:

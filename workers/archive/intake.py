@@ -134,6 +134,7 @@ class Intake:
             return
         for case in cases:
             before = stored.get(case.entry.sop_instance_uid)
+            case.is_absent = before is None
             if before is not None and before.path != case.entry.path:
                 self._attempt(case, partial(self._duplicates.compare, before=before))
 
@@ -195,6 +196,7 @@ class Intake:
             [(case.entry, case.texts) for case in cases],
             replace=self._settings.duplicates == "replace",
             refuse=self._settings.patient_mismatch == "refuse",
+            absent=frozenset(case.entry.sop_instance_uid for case in cases if case.is_absent),
         )
         try:
             return add()

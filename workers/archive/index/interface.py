@@ -130,12 +130,17 @@ class Index(IndexReader):
         *,
         replace: bool = False,
         refuse: bool = False,
+        absent: frozenset[str] = frozenset(),
     ) -> list[AddResult | Exception]:
         """Add instances as `add` does, in one transaction; return the result of each.
 
-        An exception in place of a result is the failure of that instance only.
+        An exception in place of a result is the failure of that instance only. `absent`: UIDs that
+        were not in the index a moment ago, and are not looked for at first. If one of them has been
+        added meanwhile, its constraint fails, and the transaction is repeated with all looked up.
         """
-        adding = updates.Adding(self.dialect, self._insert, replace=replace, refuse=refuse)
+        adding = updates.Adding(
+            self.dialect, self._insert, replace=replace, refuse=refuse, absent=absent
+        )
         above = [above_of(texts) for _, texts in news]
         works = [
             partial(adding.add, entry=entry, texts=texts, above=values)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.sdk import ConfigError, GatewayError, Unavailable
 from workers.archive.file_system import is_full, not_writable, rename_new, sync_file, sync_folder
+from workers.archive.index.grouping import Contested
 from workers.archive.index.insertion import insert_prepared
 from workers.archive.index.interface import Index
 from workers.archive.index.records import IndexFailure
@@ -226,11 +227,22 @@ class SqliteIndex(Index):
             try:
                 yield execute
                 execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
                 if self._writer.in_transaction:
                     with suppress(sqlite3.Error):
                         execute("ROLLBACK")
+                if isinstance(error, sqlite3.IntegrityError) and _is_taken_key(error):
+                    raise _TakenKey(str(error)) from error
                 raise
+
+
+class _TakenKey(sqlite3.IntegrityError, Contested):
+    """`Contested`, which is also an error of the database if it is raised again."""
+
+
+def _is_taken_key(error: sqlite3.Error) -> bool:
+    """Return whether another process has added what must be there once."""
+    return error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_UNIQUE
 
 
 def _refusal(path: Path, error: sqlite3.Error | OSError) -> GatewayError:

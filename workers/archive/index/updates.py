@@ -54,15 +54,22 @@ class Adding:
     """Adds entries in one transaction; call `begin` first, with all of them, and `finish` last.
 
     `insert` writes the rows of many. With `refuse` an instance is not added whose study is stored
-    under another Patient ID alone.
+    under another Patient ID alone. UIDs that are `absent` are not looked for at the first attempt.
     """
 
     def __init__(
-        self, dialect: Dialect, insert: Insert, *, replace: bool = False, refuse: bool = False
+        self,
+        dialect: Dialect,
+        insert: Insert,
+        *,
+        replace: bool = False,
+        refuse: bool = False,
+        absent: frozenset[str] = frozenset(),
     ) -> None:
         self._dialect = dialect
         self._insert = insert
         self._replace = replace
+        self._absent = absent
         self._stored: dict[str, IndexEntry] = {}
         self._placing = Placing(refuse=refuse)
         self._new: list[NewInstance] = []
@@ -71,10 +78,11 @@ class Adding:
     def begin(self, execute: Execute, entries: Sequence[IndexEntry], above: set[Above]) -> None:
         """Find existing rows for all entries, and those above them, with one statement each."""
         self._new = []
-        uids = [entry.sop_instance_uid for entry in entries]
-        stored = _search(execute, self._dialect, uids)
+        absent, self._absent = self._absent, frozenset()
+        uids = [uid for entry in entries if (uid := entry.sop_instance_uid) not in absent]
+        stored = _search(execute, self._dialect, uids) if uids else None
         self._placing.begin(execute, self._dialect, above)  # both are asked before either answers
-        self._stored = _entries(stored)
+        self._stored = {} if stored is None else _entries(stored)
 
     def add(self, execute: Execute, entry: IndexEntry, texts: Texts, above: Above) -> AddResult:
         """Add an instance with the rows above it, and a line in the journal."""
