@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.config import check_existing
+from gateway.config import check_existing, load
 from gateway.errors import ConfigError
 from gateway.settings import Destination, Settings, TlsSettings, WebSettings, WorkerTable
 
@@ -40,6 +40,34 @@ def test_what_does_not_exist_is_named(settings: Settings, words: str) -> None:
     with pytest.raises(ConfigError) as caught:
         check_existing(settings)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "number"),
+    [
+        (("[tls]", "# those of the modality", 'certificate = "none.pem"'), 3),
+        (("[tls]", 'ca = "ca.pem"'), 1),
+        (("[web]", "port = 0", 'certificate = "x.pem"'), 3),
+        (("[destinations.A]", 'host = "a"', "port = 1", "tls = true", 'tls_ca = "c.pem"'), 5),
+        (("[destinations]", 'A = "a:1"', "[workers.mine]", 'worker = "none_such:worker"'), 4),
+        (
+            (
+                "[destinations]",
+                'A = "a:1"',
+                "[[routes]]",
+                'destinations = ["A"]',
+                'hook = "none_such:x"',
+            ),
+            5,
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_with_the_line_of_its_setting(tmp_path, lines, number) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text("\n".join(lines))
+    with pytest.raises(ConfigError) as caught:
+        check_existing(load(file, environment={}), file)
+    assert str(caught.value).startswith(f"{file}:{number}: ")
 
 
 def test_what_exists_or_is_switched_off_is_right(tmp_path: Path, monkeypatch) -> None:

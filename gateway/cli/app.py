@@ -14,6 +14,7 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from gateway import __version__
 from gateway.cli import (
+    compare,
     config,
     drain,
     echo,
@@ -129,7 +130,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 _OPERATION = (events, status, top, drain, resume, reload, restart, config)
-for _module in (serve, worker, echo, store, find, get, move, load, replay, *_OPERATION):
+for _module in (serve, worker, echo, store, find, get, move, load, compare, replay, *_OPERATION):
     app.command(_module.__name__.rpartition(".")[2])(_module.command)
 app.add_typer(try_policy.command, name="policy")
 app.add_typer(record.app, name="record")

@@ -1,35 +1,15 @@
-"""The options for the configuration, which several commands share, and how it is loaded."""
+"""What commands share: how the configuration is loaded, and the line that says ready."""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gateway.settings import Settings
+    from pathlib import Path
 
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        metavar="FILE",
-        envvar="DICOM_GATEWAY_CONFIG",
-        help="Configuration file (TOML); deploy/gateway.toml documents every setting.",
-    ),
-]
-DataOption = Annotated[
-    str | None,
-    typer.Option(
-        "--data",
-        metavar="DIR",
-        help="Data directory of the gateway.",
-        show_default="./gateway-data",
-    ),
-]
+    from gateway.settings import Settings
 
 
 def settings_of(config: Path | None, **gateway: Any) -> Settings:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.common import ConfigOption, settings_of
+from gateway.cli.common import settings_of
+from gateway.command_options import ConfigOption
 
 
 def command(
@@ -29,6 +30,6 @@ def command(
         print(json.dumps(json_schema(), indent=2))
         return
     settings = settings_of(config)
-    for warning in check_existing(settings):
+    for warning in check_existing(settings, config):
         print(f"dicom-gateway: warning: {warning}", file=sys.stderr)
     print(to_toml(hide_secrets(settings)), end="")

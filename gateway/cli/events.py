@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.common import ConfigOption, DataOption, settings_of
+from gateway.cli.common import settings_of
 from gateway.cli.interrupt import discard_output
 from gateway.cli.notification_queue import ConnectionChange, NotificationQueue
 from gateway.cli.options import with_options
 from gateway.cli.watching import watcher
+from gateway.command_options import ConfigOption, DataOption
 from gateway.errors import ConfigError, FabricError
 from gateway.events import CATALOGUE, EVT_GAP, NOTIFICATIONS
 

@@ -7,7 +7,7 @@ import random
 import shlex
 import sys
 import tempfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +15,7 @@ import typer
 
 from gateway.cli.information_models import QueryOptions, model
 from gateway.cli.interrupt import run
+from gateway.cli.load_cleanup import clean_up
 from gateway.cli.load_options import LoadOperation, LoadOptions
 from gateway.cli.load_report import LoadReport
 from gateway.cli.options import with_options
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
 _BY_FIND = "find"
 _DEFAULT_DURATION = "10s"
+_ONE_ASSOCIATION = (
+    "note: one association performs one operation at a time, so that it limits the rate; "
+    "more: --associations N"
+)
 _NO_END = 1e9
 """Seconds of a rate whose end is a number of operations."""
 
@@ -62,6 +67,8 @@ def command(
     dicom-gateway load 127.0.0.1 11112 --ramp 50:2000:30s --slo "p99<250ms,errors<0.1%"
 
     dicom-gateway load 127.0.0.1 11112 --count 1000 --mix ct=70,mr=20,dx=10 --verify gateway-data
+
+    `dicom-gateway compare` sets two reports (--json) side by side.
     """
     from gateway.load import objectives
 
@@ -71,7 +78,16 @@ def command(
     plan = replace(_plan(options, query, connection), tls=_tls(tls))
     report = LoadReport(options.json_file, options.html_file, options.every)
     report.check_files()
-    run(Output(False), lambda interrupt: _load(plan, interrupt, terms, options.verify, report))
+    after = _Afterwards(options.verify, options.cleanup)
+    run(Output(False), lambda interrupt: _load(plan, interrupt, terms, after, report))
+
+
+@dataclass(frozen=True, slots=True)
+class _Afterwards:
+    """What is done with the instances once the load is over."""
+
+    verify: str | None
+    cleanup: Path | None
 
 
 def _check(options: LoadOptions, query: QueryOptions) -> None:
@@ -99,6 +115,16 @@ def _check(options: LoadOptions, query: QueryOptions) -> None:
             "needs --operation find",
         ),
         (verify is not None and not is_store, "--verify", "needs --operation store"),
+        (
+            options.cleanup is not None and (not is_store or options.keep_uids),
+            "--cleanup",
+            "needs --operation store, and cannot be combined with --keep-uids",
+        ),
+        (
+            options.cleanup is not None and not options.cleanup.is_dir(),
+            "--cleanup",
+            f"{options.cleanup} is not a directory: give the data directory of the gateway",
+        ),
         (
             options.processes > options.associations,
             "--processes",
@@ -197,13 +223,13 @@ async def _load(
     plan: Plan,
     interrupt: Interrupt,
     terms: tuple[Objective, ...],
-    verify: str | None,
+    after: _Afterwards,
     report: LoadReport,
 ) -> int:
     from gateway.load.coordinator import Coordinator
 
     with tempfile.TemporaryDirectory(prefix="dicom-gateway-load-") as folder:
-        journals = Path(folder) if verify is not None else None
+        journals = Path(folder) if after.verify or after.cleanup else None
         coordinator = Coordinator(plan, report.update, report.line, journals)
         result = coordinator.result
         result.objectives = terms
@@ -213,14 +239,18 @@ async def _load(
             coordinator.stop()
 
         interrupt.ask = stop
+        if plan.rate is not None and plan.associations == 1:
+            report.line(_ONE_ASSOCIATION)
         try:
             with report.progress(result):
                 await coordinator.run()
         except asyncio.CancelledError:
             report.write(result)
             raise
-        if verify is not None and journals is not None:
-            result.verification = await _verify(plan, journals, verify)
+        if after.verify is not None and journals is not None:
+            result.verification = await _verify(plan, journals, after.verify)
+        if after.cleanup is not None and journals is not None:
+            result.cleanup = await clean_up(plan, journals, after.cleanup)
     report.write(result)
     return result.status
 

@@ -71,6 +71,9 @@ class LoadOptions:
     verify: Annotated[str | None, typer.Option("--verify", metavar="DIR|find")] = None
     """Afterwards compare what was acknowledged with the files below a directory (such as a
     gateway's data directory) byte for byte, or query the peer by C-FIND."""
+    cleanup: Annotated[Path | None, typer.Option("--cleanup", metavar="DIR")] = None
+    """Afterwards remove what this run stored from the archive of the gateway with this data
+    directory."""
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE")] = None
     """Write the result to this file as JSON."""
     html_file: Annotated[Path | None, typer.Option("--html", metavar="FILE")] = None

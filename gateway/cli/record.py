@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.common import ConfigOption, DataOption, announce, settings_of
+from gateway.cli.common import (
+    announce,
+    settings_of,
+)
 from gateway.cli.options import with_options
+from gateway.command_options import ConfigOption, DataOption
 from gateway.errors import FabricError, GatewayError
 
 if TYPE_CHECKING:

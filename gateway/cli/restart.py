@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.common import ConfigOption, DataOption, settings_of
+from gateway.cli.common import settings_of
+from gateway.command_options import ConfigOption, DataOption
 
 
 def command(

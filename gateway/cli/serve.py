@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.common import ConfigOption, DataOption, announce, settings_of
+from gateway.cli.common import (
+    announce,
+    settings_of,
+)
+from gateway.command_options import ConfigOption, DataOption
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
@@ -49,11 +53,14 @@ def command(
     file.
     """
     from gateway import log, supervisor
+    from gateway.config import check_tls_files
 
     def read() -> Settings:
-        return settings_of(
+        settings = settings_of(
             config, host=host, port=port, ae_title=ae_title, data=data, acceptors=acceptors
         )
+        check_tls_files(settings, config)
+        return settings
 
     settings = read()
     log.setup(settings.log, "supervisor")

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.common import ConfigOption, DataOption, settings_of
+from gateway.cli.common import settings_of
 from gateway.cli.watching import watcher
 from gateway.collector import Collector
+from gateway.command_options import ConfigOption, DataOption
 from gateway.events import EVT_METRICS
 from gateway.metrics import Distribution
 from gateway.requestor.status_text import printable

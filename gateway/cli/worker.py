@@ -9,7 +9,11 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.common import ConfigOption, DataOption, announce, settings_of
+from gateway.cli.common import (
+    announce,
+    settings_of,
+)
+from gateway.command_options import ConfigOption, DataOption
 
 
 def command(

@@ -6,7 +6,7 @@ once. Any error is a `ConfigError` of one line: the source, the path and the val
 and what it must be.
 """
 
-from gateway.config.existing import check_existing
+from gateway.config.existing import check_existing, check_tls_files
 from gateway.config.reading import CONFIG_VARIABLE, load
 from gateway.config.rules import AE_TITLE, is_ae_title
 from gateway.config.schema_of_settings import json_schema
@@ -17,6 +17,7 @@ __all__ = [
     "AE_TITLE",
     "CONFIG_VARIABLE",
     "check_existing",
+    "check_tls_files",
     "hide_secrets",
     "is_ae_title",
     "json_schema",

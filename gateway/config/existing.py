@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.config.toml_lines import line_of
 from gateway.errors import ConfigError
 from gateway.route_rules import check_routes
 from gateway.settings import STOCK_WORKERS
@@ -15,45 +17,74 @@ from gateway.tls import destination_context, load, warning_about
 from gateway.tls_settings import TlsSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from gateway.config.tables import Location
     from gateway.settings import Settings
 
 WORKERS = "dicom_gateway.workers"
 """The group of entry points for installed workers."""
 
 
-def check_existing(settings: Settings) -> list[str]:
+def check_existing(settings: Settings, file: Path | None = None) -> list[str]:
     """Return warnings; raises ConfigError for a file or worker that is not there or wrong.
 
     Files are searched for in the working directory, as by `serve`. No worker is imported.
+    `file` is the configuration, whose line is told.
     """
-    tls, web = settings.tls, settings.web
-    if tls.certificate:
-        load(tls)
-    elif tls.key or tls.ca:
-        raise ConfigError("tls.certificate is empty: tls.key and tls.ca need it")
-    if web.certificate:
-        load(TlsSettings(web.certificate, web.key))
-    for name, destination in settings.destinations.items():
-        try:
-            destination_context(destination, tls)
-        except ConfigError as error:
-            raise ConfigError(f"destinations.{name}: {error}") from None
+    check_tls_files(settings, file)
     for name, table in settings.workers.items():
         if table.enabled and (table.worker or name not in STOCK_WORKERS):
-            _check_worker(name, table.worker)
-    _check_hooks(settings)
+            with _told_with_line(file, ("workers", name), {"worker": table.worker}):
+                _check_worker(name, table.worker)
+    _check_hooks(settings, file)
     return list(_warnings(settings))
 
 
-def _check_hooks(settings: Settings) -> None:
-    for number, route in enumerate(settings.forward.routes, 1):
+def check_tls_files(settings: Settings, file: Path | None = None) -> None:
+    """Raise ConfigError for a file of TLS that is not there or wrong, with the setting's line."""
+    tls, web = settings.tls, settings.web
+    named = {"certificate": tls.certificate, "key": tls.key, "ca": tls.ca}
+    with _told_with_line(file, ("tls",), named):
+        if tls.certificate:
+            load(tls)
+        elif tls.key or tls.ca:
+            raise ConfigError("tls.certificate is empty: tls.key and tls.ca need it")
+    with _told_with_line(file, ("web",), {"certificate": web.certificate, "key": web.key}):
+        if web.certificate:
+            load(TlsSettings(web.certificate, web.key))
+    for name, destination in settings.destinations.items():
+        named = {key: getattr(destination, key) for key in ("tls_certificate", "tls_key", "tls_ca")}
+        with _told_with_line(file, ("destinations", name), named):
+            try:
+                destination_context(destination, tls)
+            except ConfigError as error:
+                raise ConfigError(f"destinations.{name}: {error}") from None
+
+
+@contextmanager
+def _told_with_line(
+    file: Path | None, table: Location, files: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    """Put file and line before an error: those of the setting whose value it names, if any."""
+    try:
+        yield
+    except ConfigError as error:
+        text = str(error)
+        key = next((key for key, value in (files or {}).items() if value and value in text), None)
+        place = (*table, key) if key else table
+        line = line_of(file.read_text(), place) if file is not None else None
+        raise ConfigError(f"{file}:{line}: {text}" if line else text) from None
+
+
+def _check_hooks(settings: Settings, file: Path | None) -> None:
+    for number, route in enumerate(settings.forward.routes):
         if route.hook and not _exists(route.hook.partition(":")[0]):
-            raise ConfigError(
-                f'routes[{number}].hook = "{route.hook}": there is no such module in {Path.cwd()} '
-                "or among the installed ones"
-            )
+            with _told_with_line(file, ("routes", str(number), "hook")):
+                raise ConfigError(
+                    f'routes[{number + 1}].hook = "{route.hook}": there is no such module in '
+                    f"{Path.cwd()} or among the installed ones"
+                )
 
 
 def _check_worker(name: str, target: str) -> None:

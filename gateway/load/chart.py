@@ -24,6 +24,8 @@ class Series:
     name: str
     colour: str
     points: Sequence[tuple[float, float]]
+    is_broad: bool = False
+    """Drawn as a broad pale line, so that another one with the same values can be seen on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ def lines(x: Axis, y: Axis, series: Sequence[Series]) -> str:
     shapes = []
     for one in series:
         path = " ".join(f"{_x(x, at):.1f},{_y(y, value):.1f}" for at, value in one.points)
-        shapes.append(f'<polyline points="{path}" stroke="{one.colour}"/>')
+        broad = ' class="broad"' if one.is_broad else ""
+        shapes.append(f'<polyline{broad} points="{path}" stroke="{one.colour}"/>')
         if len(one.points) <= 40:
             shapes += [
                 f'<circle cx="{_x(x, at):.1f}" cy="{_y(y, value):.1f}" r="2" fill="{one.colour}"/>'

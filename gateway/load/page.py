@@ -45,11 +45,15 @@ def page(result: LoadResult) -> str:
 
 def _tiles(result: LoadResult) -> str:
     totals = result.totals
+    word, is_good = result_text.verdict(result)
     tiles = [
+        ("verdict", f'<span class="{"good" if is_good else "bad"}">{escape(word)}</span>'),
         ("answered a second", result_text.number(result.rate)),
+        ("MB/s", result_text.number(result.bytes_a_second / 1e6)),
         ("answered", f"{totals.answered:,}"),
         ("acknowledged", f"{totals.acknowledged:,}"),
         ("errors", f"{totals.errors:,}"),
+        ("unfinished", f"{max(result.in_flight, 0):,}"),
         *((name, result_text.span(totals.latency.percentile(p))) for name, p in result_text.SHOWN),
         ("max", result_text.span(totals.latency.largest)),
     ]
@@ -67,6 +71,10 @@ def _charts(result: LoadResult) -> list[str]:
         '<p class="soft">From when an operation should have started; logarithmic scale.</p>',
         "<h2>Offered and achieved load</h2>",
         _load(result),
+        "<h2>Errors and unfinished operations</h2>",
+        _troubles(result),
+        '<p class="soft">Unfinished: in flight, or due and not started, at the end of each '
+        "interval.</p>",
         "<h2>Distribution of latency</h2>",
         _distribution(result.totals),
         *_knee(result),
@@ -85,36 +93,52 @@ def _latency(result: LoadResult) -> str:
     low = min(value for value in values if value >= 0) or 1e-6
     high = max(t.latency.largest for _, t in answered)
     y = Axis(low * 0.7, max(high * 1.3, low * 2), "latency", result_text.span, logarithmic=True)
-    kinds = (("p50", 50.0, _BLUE), ("p99", 99.0, _ORANGE), ("max", 100.0, _RED))
+    kinds = (("max", 100.0, _RED), ("p99", 99.0, _ORANGE), ("p50", 50.0, _BLUE))
     series = [
         Series(
             name,
             colour,
             [((i + 0.5) * width, max(t.latency.percentile(p), 1e-6)) for i, t in answered],
+            is_broad=name == "max",
         )
         for name, p, colour in kinds
     ]
     return lines(_time(result), y, series)
 
 
-def _load(result: LoadResult) -> str:
+def _rates(result: LoadResult, name: str) -> list[tuple[float, float]]:
+    """Return the numbers a second of a count, at the middle of each slice."""
     width, end = result.slice_width, result.seconds
     # The last slice may be cut short: a small part of one says nothing about a rate.
     spans = [(i, min(width, end - i * width)) for i in range(max(result.slices) + 1)]
     whole = [(i, span) for i, span in spans if span > width / 4] or [(0, max(end, 1e-3))]
+    return [
+        ((i + 0.5) * width, getattr(result.slices.get(i, Tally()), name) / span)
+        for i, span in whole
+    ]
 
-    def rates(name: str) -> list[tuple[float, float]]:
-        return [
-            ((i + 0.5) * width, getattr(result.slices.get(i, Tally()), name) / span)
-            for i, span in whole
-        ]
 
-    kinds = (("offered", _ORANGE), ("answered", _BLUE), ("errors", _RED))
-    series = [Series(name, colour, rates(name)) for name, colour in kinds]
+def _load(result: LoadResult) -> str:
+    kinds = (("offered", _ORANGE), ("answered", _BLUE))
+    series = [
+        Series(name, colour, _rates(result, name), name == "offered") for name, colour in kinds
+    ]
+    return _numbers(result, "a second", series)
+
+
+def _troubles(result: LoadResult) -> str:
+    width = result.slice_width
+    unfinished = [((i + 1) * width, float(n)) for i, n in enumerate(result.unfinished())]
+    series = [
+        Series("unfinished", _ORANGE, unfinished),
+        Series("errors a second", _RED, _rates(result, "errors")),
+    ]
+    return _numbers(result, "operations", series)
+
+
+def _numbers(result: LoadResult, label: str, series: Sequence[Series]) -> str:
     high = max(value for one in series for _, value in one.points)
-    return lines(
-        _time(result), Axis(0.0, high * 1.1 or 1.0, "a second", result_text.number), series
-    )
+    return lines(_time(result), Axis(0.0, high * 1.1 or 1.0, label, result_text.number), series)
 
 
 def _distribution(totals: Tally) -> str:

@@ -50,6 +50,16 @@ class Cost:
         return self.user + self.system
 
 
+@dataclass(slots=True)
+class Cleanup:
+    """What was removed from an archive after a load."""
+
+    removed: int = 0
+    """Instances."""
+    failure: str = ""
+    """Why not all of them; empty: all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Knee:
     """The highest offered load of a ramp that the peer kept up with."""
@@ -76,6 +86,7 @@ class LoadResult:
     """Why the load stopped early; empty: it did not."""
     is_interrupted: bool = False
     verification: Verification | None = None
+    cleanup: Cleanup | None = None
     started: float = 0.0
     """Seconds since 1970."""
     start: float = 0.0
@@ -113,6 +124,18 @@ class LoadResult:
     def in_flight(self) -> int:
         """Operations without a response, including those that have not started."""
         return self.totals.offered - self.totals.answered - self.totals.unanswered
+
+    def unfinished(self) -> list[int]:
+        """Return the number of operations without an end, at the end of each slice.
+
+        In an open loop these are also the ones that are due and have not started.
+        """
+        open_ones, found = 0, []
+        for index in range(max(self.slices, default=-1) + 1):
+            tally = self.slices.get(index, Tally())
+            open_ones += tally.offered - tally.answered - tally.unanswered
+            found.append(max(open_ones, 0))
+        return found
 
     @property
     def knee(self) -> Knee | None:
@@ -161,10 +184,17 @@ class LoadResult:
             return EXIT_FAILED
         if self.verification is not None and not self.verification.is_good:
             return EXIT_FAILED
+        if self.cleanup is not None and self.cleanup.failure:
+            return EXIT_FAILED
         if self.objectives:
             met = all(one.is_met(self.totals, self.seconds) for one in self.objectives)
             return EXIT_OK if met else EXIT_MISSED
         return EXIT_FAILED if self.totals.errors else EXIT_OK
+
+    @property
+    def bytes_a_second(self) -> float:
+        """Bytes of the operations that were answered."""
+        return self.totals.sent / self.seconds if self.seconds else 0.0
 
     def document(self) -> dict[str, Any]:
         """Return the result as values that JSON can carry; durations are in seconds."""
@@ -182,13 +212,14 @@ class LoadResult:
             },
             "seconds": self.seconds,
             "rate": self.rate,
-            "bytes_per_second": self.totals.sent / self.seconds if self.seconds else 0.0,
+            "bytes_per_second": self.bytes_a_second,
             "precision": PRECISION,
             "totals": tally_document(self.totals, buckets=True),
             "slices": self._slices(),
             "ramp": self._ramp(),
             "objectives": self._objectives(),
             "verification": self.verification.document() if self.verification else None,
+            "cleanup": asdict(self.cleanup) if self.cleanup else None,
             "generator": self._generator(),
         }
 
@@ -200,8 +231,14 @@ class LoadResult:
 
     def _slices(self) -> list[dict[str, Any]]:
         width = self.slice_width
+        unfinished = self.unfinished()
         return [
-            {"from": i * width, "to": (i + 1) * width, **tally_document(self.slices[i])}
+            {
+                "from": i * width,
+                "to": (i + 1) * width,
+                "unfinished": unfinished[i],
+                **tally_document(self.slices[i]),
+            }
             for i in sorted(self.slices)
         ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.load.load_plan import ECHO, FIND
+from gateway.load.result import EXIT_MISSED, EXIT_OK
 
 if TYPE_CHECKING:
     from gateway.load.load_plan import Plan
@@ -39,6 +40,20 @@ def volume(size: float) -> str:
     return f"{size:.1f} GB"
 
 
+def verdict(result: LoadResult) -> tuple[str, bool]:
+    """Return what came of a load in a few words, and whether that is good."""
+    status = result.status
+    if result.failure:
+        return "stopped early", False
+    if result.is_interrupted:
+        return "interrupted", status == EXIT_OK
+    if status == EXIT_MISSED:
+        return "objective missed", False
+    if status != EXIT_OK:
+        return "failed", False
+    return ("objectives met" if result.objectives else "passed"), True
+
+
 def kind(plan: Plan) -> str:
     """Return a description of the load in one line."""
     name = _NAMES.get(plan.operation, "C-STORE")
@@ -56,7 +71,7 @@ def summary(result: LoadResult) -> list[str]:
     totals, latency = result.totals, result.totals.latency
     found = [
         f"{totals.answered:,} answered in {result.seconds:.2f} s: {number(result.rate)} a second"
-        + (f", {volume(totals.sent / result.seconds)}/s" if result.seconds and totals.sent else "")
+        + (f", {volume(result.bytes_a_second)}/s" if totals.sent else "")
         + f"; {totals.acknowledged:,} acknowledged, {totals.errors:,} errors",
         "latency "
         + ", ".join(f"{name} {span(latency.percentile(percent))}" for name, percent in SHOWN)
@@ -100,6 +115,9 @@ def _judgements(result: LoadResult) -> list[str]:
         )
         found += [f"  {problem}" for problem in checked.problems]
         found += [f"not verified: {checked.failure}"] if checked.failure else []
+    if (cleaned := result.cleanup) is not None:
+        found.append(f"cleanup: {cleaned.removed:,} instances removed")
+        found += [f"not cleaned up: {cleaned.failure}"] if cleaned.failure else []
     return found
 
 

@@ -11,6 +11,7 @@ from gateway.load.histogram import PRECISION
 from gateway.load.load_plan import Rate
 from tests.load.fake import ABORT, SILENT, Script, serving
 from tests.patience import PATIENCE, WALL
+from tests.peers.process import run_cli
 
 
 def test_every_operation_is_counted_once(load) -> None:
@@ -239,6 +240,16 @@ def test_a_ramp_ends_above_what_the_peer_answers(load) -> None:
     assert len(steps) == 10
     assert not steps[-1]["keeps_up"]
     assert steps[-1]["achieved_rate"] < 0.7 * steps[-1]["offered_rate"]
+
+
+def test_a_rate_on_one_association_is_told_to_be_limited_by_it() -> None:
+    with serving(Script()) as server:
+        at = ("127.0.0.1", server.port, "--operation", "echo", "--count", 5)
+        alone = run_cli("load", *at, "--rate", 100)
+        two = run_cli("load", *at, "--rate", 100, "--associations", 2)
+        closed = run_cli("load", *at)
+    assert "--associations N" in alone.out.text
+    assert "--associations N" not in two.out.text + closed.out.text
 
 
 def test_files_that_cannot_be_sent_are_a_wrong_argument(load, tmp_path) -> None:

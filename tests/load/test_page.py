@@ -63,6 +63,7 @@ def test_the_page_has_everything(text) -> None:
     for title in (
         "Latency over time",
         "Offered and achieved load",
+        "Errors and unfinished operations",
         "Distribution of latency",
         "Ramp",
         "Statuses",
@@ -72,7 +73,25 @@ def test_the_page_has_everything(text) -> None:
     assert "dicom-gateway load &lt;host&gt; 104 --ramp &#x27;20:200:2s&#x27; &amp; more" in text
     assert "failure (status 0xA700)" in text
     assert "local limit exceeded" in text
-    assert text.count("<svg") == 3
+    assert text.count("<svg") == 4
+    for tile in ("verdict", "MB/s", "unfinished", "max"):
+        assert f"</b>{tile}</div>" in text
+    assert '<b><span class="bad">failed</span></b>verdict' in text
+
+
+def test_the_highest_latency_is_drawn_below_the_others_and_broader(text) -> None:
+    chart = text.partition("Latency over time")[2].partition("</svg>")[0]
+    kinds = re.findall(r"<polyline( class=\"broad\")? ", chart)
+    assert [bool(one) for one in kinds] == [True, False, False]
+
+
+def test_unfinished_operations_are_those_at_the_end_of_each_slice() -> None:
+    result = LoadResult(Plan("h", 1))
+    result.slices = {
+        0: Tally(offered=10, answered=7),
+        2: Tally(offered=1, answered=1, unanswered=2),
+    }
+    assert result.unfinished() == [3, 3, 1]
 
 
 def test_the_page_is_whole_and_self_contained(text) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pydicom
 import pytest
 
 from gateway.load import journal, verification
@@ -13,8 +14,9 @@ from gateway.uid import KEYWORDS
 from tests.cli import peers
 from tests.load.conftest import validate
 from tests.load.fake import serving
-from tests.peers import scp
+from tests.peers import instances, scp
 from tests.peers.process import run_cli
+from tests.peers.sender import store_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +55,26 @@ def test_this_gateway_has_what_it_acknowledged(gateway_process, tmp_path) -> Non
     assert totals["acknowledged"] == checked["acknowledged"] == checked["found"] == stored == 200
     assert checked["good"]
     assert checked["different"] == checked["twice"] == checked["unacknowledged"] == 0
+
+
+def test_what_a_load_stored_is_removed_afterwards(gateway_process, tmp_path) -> None:
+    store_all(gateway_process.address, [kept := instances.make()])
+    document = report(
+        tmp_path,
+        gateway_process.address,
+        *("--associations", 2, "--count", 12, *MIXED, "--cleanup", gateway_process.data),
+    )
+    assert document["cleanup"] == {"removed": 12, "failure": ""}
+    left = [path for path in gateway_process.archive.rglob("*") if path.suffix == ".dcm"]
+    assert [pydicom.dcmread(path).SOPInstanceUID for path in left] == [kept.uid]
+
+
+def test_a_cleanup_where_nothing_is_fails_in_words(gateway_process, tmp_path) -> None:
+    place = ("--count", 1, "--cleanup", tmp_path)
+    program = run_cli("load", *gateway_process.address, "--size", "8k", *place)
+    assert program.popen.returncode == 1
+    assert "not cleaned up: " in program.out.text
+    assert "Traceback" not in program.report()
 
 
 @pytest.mark.peer("dcmtk")

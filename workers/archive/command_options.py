@@ -1,13 +1,11 @@
-"""What the commands of `dicom-gateway archive` share: options, the archive, how they print."""
+"""What the commands of `dicom-gateway archive` share: the archive, and how they print."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from gateway.datasets.validation import disable_validation
 from gateway.free_space import size_text as size_text
@@ -15,25 +13,10 @@ from workers.archive.layout import FOLDER
 from workers.archive.opening import archive_settings, open_index
 
 if TYPE_CHECKING:
+    import typer
+
     from gateway.settings import ArchiveSettings, RetentionSettings
     from workers.archive.index import Index, IndexEntry
-
-DataOption = Annotated[
-    str | None,
-    typer.Option(
-        "--data",
-        metavar="DIR",
-        help="Data directory of the gateway.",
-        show_default="./gateway-data",
-    ),
-]
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config", metavar="FILE", envvar="DICOM_GATEWAY_CONFIG", help="Configuration file (TOML)."
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.command_options import ConfigOption, DataOption, JsonOption
 from workers.archive import old_studies
 from workers.archive.command_options import (
-    ConfigOption,
-    DataOption,
-    JsonOption,
     locate,
     print_json,
     printable,

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway import control_client
+from gateway.command_options import ConfigOption, DataOption, JsonOption
 from gateway.sdk import ConfigError, GatewayError
 from workers.archive.command_options import (
-    ConfigOption,
-    DataOption,
-    JsonOption,
     locate,
     print_json,
     printable,

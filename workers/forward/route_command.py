@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.command_options import ConfigOption, DataOption
 from gateway.datasets.instances import identify
 from gateway.route_rules import compile_routes
 from gateway.sdk import ConfigError, GatewayError
 from workers.archive import header
-from workers.archive.command_options import ConfigOption, DataOption, locate, printable
+from workers.archive.command_options import (
+    locate,
+    printable,
+)
 from workers.forward.provenance import facts_of, peer_facts
 
 if TYPE_CHECKING:

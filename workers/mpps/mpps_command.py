@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gateway.command_options import ConfigOption, DataOption, JsonOption
 from gateway.errors import GatewayError
 from workers.archive.command_options import (
-    ConfigOption,
-    DataOption,
-    JsonOption,
     locate,
     print_json,
     printable,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.command_options import ConfigOption, DataOption
 from gateway.errors import ConfigError, GatewayError
 from workers.users.users_worker import EXTRA, UsersOptions
 
@@ -31,15 +32,6 @@ _File = Annotated[
         show_default="of [workers.users], or `users` in the data directory",
     ),
 ]
-_Data = Annotated[
-    str | None, typer.Option("--data", metavar="DIR", help="Data directory of the gateway.")
-]
-_Config = Annotated[
-    Path | None,
-    typer.Option(
-        "--config", metavar="FILE", envvar="DICOM_GATEWAY_CONFIG", help="Configuration file (TOML)."
-    ),
-]
 
 
 @app.command()
@@ -47,8 +39,8 @@ def add(
     context: typer.Context,
     name: _Name,
     file: _File = None,
-    data: _Data = None,
-    config: _Config = None,
+    data: DataOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Add a user, or change the passcode, which is prompted for or read from standard input.
 
@@ -63,8 +55,8 @@ def rm(
     context: typer.Context,
     name: _Name,
     file: _File = None,
-    data: _Data = None,
-    config: _Config = None,
+    data: DataOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Remove a user; the exit status is 1 if there is none of this name."""
     users = _users(context, file, data, config)
@@ -75,7 +67,7 @@ def rm(
 
 @app.command()
 def ls(
-    context: typer.Context, file: _File = None, data: _Data = None, config: _Config = None
+    context: typer.Context, file: _File = None, data: DataOption = None, config: ConfigOption = None
 ) -> None:
     """List the users, one a line."""
     for name in _users(context, file, data, config).names():
@@ -87,8 +79,8 @@ def check(
     context: typer.Context,
     name: _Name,
     file: _File = None,
-    data: _Data = None,
-    config: _Config = None,
+    data: DataOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Say whether a passcode is a user's; the exit status is 1 if not."""
     if not _users(context, file, data, config).is_right(name, _passcode(name, twice=False)):
