@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.common import settings_of
-from gateway.command_options import ConfigOption
+from gateway.shared_options import ConfigOption
 
 
 def command(

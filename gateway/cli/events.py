@@ -20,9 +20,9 @@ from gateway.cli.interrupt import discard_output
 from gateway.cli.notification_queue import ConnectionChange, NotificationQueue
 from gateway.cli.options import with_options
 from gateway.cli.watching import watcher
-from gateway.command_options import ConfigOption, DataOption
 from gateway.errors import ConfigError, FabricError
 from gateway.events import CATALOGUE, EVT_GAP, NOTIFICATIONS
+from gateway.shared_options import ConfigOption, DataOption
 
 if TYPE_CHECKING:
     from gateway.fabric import Notification

@@ -17,8 +17,8 @@ from gateway.cli.common import (
     settings_of,
 )
 from gateway.cli.options import with_options
-from gateway.command_options import ConfigOption, DataOption
 from gateway.errors import FabricError, GatewayError
+from gateway.shared_options import ConfigOption, DataOption
 
 if TYPE_CHECKING:
     from gateway.cli.recording import RecordingWriter

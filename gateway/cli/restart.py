@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.common import settings_of
-from gateway.command_options import ConfigOption, DataOption
+from gateway.shared_options import ConfigOption, DataOption
 
 
 def command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gateway.cli.common import settings_of
-from gateway.command_options import ConfigOption, DataOption
+from gateway.shared_options import ConfigOption, DataOption
 
 
 def command(data: DataOption = None, config: ConfigOption = None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.common import settings_of
-from gateway.command_options import ConfigOption, DataOption
+from gateway.shared_options import ConfigOption, DataOption
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,10 +13,10 @@ import typer
 from gateway.cli.common import settings_of
 from gateway.cli.watching import watcher
 from gateway.collector import Collector
-from gateway.command_options import ConfigOption, DataOption
 from gateway.events import EVT_METRICS
 from gateway.metrics import Distribution
 from gateway.requestor.status_text import printable
+from gateway.shared_options import ConfigOption, DataOption
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -13,7 +13,7 @@ from gateway.cli.common import (
     announce,
     settings_of,
 )
-from gateway.command_options import ConfigOption, DataOption
+from gateway.shared_options import ConfigOption, DataOption
 
 
 def command(

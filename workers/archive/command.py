@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.command_options import ConfigOption, DataOption, JsonOption
+from gateway.shared_options import ConfigOption, DataOption, JsonOption
 from workers.archive import conflicts_command, export_command, retention_command, upkeep
 from workers.archive.command_options import (
     locate,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.command_options import ConfigOption, DataOption, JsonOption
+from gateway.shared_options import ConfigOption, DataOption, JsonOption
 from workers.archive import upkeep
 from workers.archive.command_options import (
     locate,

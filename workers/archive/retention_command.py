@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.command_options import ConfigOption, DataOption, JsonOption
+from gateway.shared_options import ConfigOption, DataOption, JsonOption
 from workers.archive import old_studies
 from workers.archive.command_options import (
     locate,

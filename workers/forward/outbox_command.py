@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway import control_client
-from gateway.command_options import ConfigOption, DataOption, JsonOption
 from gateway.sdk import ConfigError, GatewayError
+from gateway.shared_options import ConfigOption, DataOption, JsonOption
 from workers.archive.command_options import (
     locate,
     print_json,

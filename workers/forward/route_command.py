@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.command_options import ConfigOption, DataOption
 from gateway.datasets.instances import identify
 from gateway.route_rules import compile_routes
 from gateway.sdk import ConfigError, GatewayError
+from gateway.shared_options import ConfigOption, DataOption
 from workers.archive import header
 from workers.archive.command_options import (
     locate,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.command_options import ConfigOption, DataOption, JsonOption
 from gateway.errors import GatewayError
+from gateway.shared_options import ConfigOption, DataOption, JsonOption
 from workers.archive.command_options import (
     locate,
     print_json,

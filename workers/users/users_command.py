@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.command_options import ConfigOption, DataOption
 from gateway.errors import ConfigError, GatewayError
+from gateway.shared_options import ConfigOption, DataOption
 from workers.users.users_worker import EXTRA, UsersOptions
 
 if TYPE_CHECKING:
