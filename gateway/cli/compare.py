@@ -9,10 +9,11 @@ import typer
 
 from gateway.requestor.status_text import printable
 
-_Report = Annotated[Path, typer.Argument(help="A report that `load --json` wrote.")]
+_Before = Annotated[Path, typer.Argument(metavar="BEFORE", help="A report of `load --json`.")]
+_After = Annotated[Path, typer.Argument(metavar="AFTER", help="The report of another load.")]
 
 
-def command(before: _Report, after: _Report) -> None:
+def command(before: _Before, after: _After) -> None:
     """Compare two reports of `dicom-gateway load --json`: each figure with its ratio.
 
     Below the table stands in what the two loads differ. Example:
