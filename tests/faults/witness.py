@@ -34,8 +34,9 @@ KEPT, FRESH = 0.050, 0.250
 MEMORY = 300_000_000
 """Bytes of any process."""
 WARM = 5.0
-"""Seconds of the attack that come before: pools of threads, with their connections to the index,
-are filled as they are needed, and stay. What comes on top of that in a longer attack is a leak."""
+"""Seconds of the attack that come before, with all of its peers: pools of threads, with their
+connections to the index, are filled as they are needed, and stay. What comes on top of that in a
+longer attack is a leak."""
 GROWN = 35_000_000
 """Bytes that a process may have more after the attack than before: pieces that the allocator keeps
 where connections were that are gone."""
@@ -226,7 +227,7 @@ def watch(
     if tls is None:
         _fill_pools(gateway)
         _ask_at_length(gateway)
-    _under(gateway, min(WARM, seconds), attacks, every, witnesses)
+    _under(gateway, min(WARM, seconds), attacks, 1, witnesses)
     for witness in witnesses:
         witness.forget()
     before = _at_rest(gateway)
