@@ -7,22 +7,20 @@ twice.
 
 from __future__ import annotations
 
-import importlib
 import logging
-import sys
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.route_rules import CompiledRoute, compile_routes, matching_routes
-from gateway.sdk import ConfigError
 from gateway.worker_settings import FAIL_OVER, ROUND_ROBIN
+from workers.archive.function_names import load_function
 from workers.forward.outbox_rows import RANK_OF, QueuedInstance
 from workers.forward.provenance import Facts, facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from gateway.settings import ForwardRoute
     from workers.archive.index import Index
@@ -43,7 +41,11 @@ class RouteTable:
 
     def __init__(self, routes: Sequence[ForwardRoute], is_known: Callable[[str], bool]) -> None:
         self.compiled = compile_routes(routes)
-        self._hooks = {one.number: _load(one) for one in self.compiled if one.route.hook}
+        self._hooks: dict[int, Hook] = {
+            one.number: load_function(one.route.hook, f"routes[{one.number}].hook")
+            for one in self.compiled
+            if one.route.hook
+        }
         self._is_known = is_known
         self._turns = {one.number: count() for one in self.compiled}
         self.names: frozenset[str] = frozenset().union(*(one.names for one in self.compiled))
@@ -84,21 +86,6 @@ class RouteTable:
         if unknown := [name for name in named if not self._is_known(name)]:
             log.error("route=%r its hook names %r, not in [destinations]", one.title, unknown[0])
         return tuple(name for name in named if self._is_known(name))
-
-
-def _load(one: CompiledRoute) -> Hook:
-    """Return the function of a hook, from the working directory first; raise ConfigError."""
-    module, _, name = one.route.hook.partition(":")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except Exception as error:
-        text = f"routes[{one.number}].hook = {one.route.hook!r} cannot be loaded: "
-        raise ConfigError(f"{text}{type(error).__name__}: {error}") from error
-    if not callable(found):
-        raise ConfigError(f"routes[{one.number}].hook = {one.route.hook!r} is not a function")
-    return found  # type: ignore[no-any-return]
 
 
 @dataclass(slots=True)

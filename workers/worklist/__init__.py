@@ -1,1 +1,1 @@
-"""Modality worklist from the files of a folder (PS3.4 annex K)."""
+"""Modality worklist (PS3.4 annex K) from a folder, a database, or a function."""

@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydicom.dataset import Dataset
 
@@ -20,17 +20,18 @@ from gateway.datasets.coding import decode_whole, encode
 from gateway.part10 import Part10Error, read_file_meta
 from gateway.sdk import Unavailable
 from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN
+from workers.worklist.worklist_keys import UTF_8
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from workers.worklist.worklist_match import WorklistQuery
+
 LOOKED = 1.0
 """Seconds for which the folder is not looked at again."""
 LARGEST = 16 * 1024 * 1024
 """Bytes of a file; a longer one is no worklist."""
-UTF_8 = "ISO_IR 192"
-"""What JSON is in, and so the responses."""
 _DICOM = (".wl", ".dcm")
 
 log = logging.getLogger("workers.worklist")
@@ -54,7 +55,17 @@ class WorklistFolder:
         self._looked = float("-inf")
         self._lock = threading.Lock()
 
-    def items(self) -> list[Dataset]:
+    def check(self) -> None:
+        """Raise Unavailable if the folder cannot be read."""
+        self.all_items()
+
+    def facts(self) -> dict[str, Any]:
+        return {"items": sum(len(file.items) for file in self._files.values())}
+
+    def items(self, _query: WorklistQuery, _identifier: Dataset) -> list[Dataset]:
+        return self.all_items()
+
+    def all_items(self) -> list[Dataset]:
         """Return the items of all files, in the order of the files' names.
 
         Raises Unavailable if the folder cannot be read.
@@ -68,7 +79,8 @@ class WorklistFolder:
     @property
     def trouble(self) -> str:
         """What is wrong with the files at present, in words; empty: nothing."""
-        found = [f"{name}: {file.trouble}" for name, file in self._files.items() if file.trouble]
+        files = self._files
+        found = [f"{name}: {file.trouble}" for name, file in files.items() if file.trouble]
         more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
         return "; ".join(sorted(found)[:3]) + more
 

@@ -1,9 +1,9 @@
 """The worklist worker: SCP of the Modality Worklist Information Model (PS3.4 annex K).
 
-It is not started until the configuration has a table for it:
+It is not started until the configuration has a table for it, which names one source of items:
 
     [workers.worklist]
-    options = {folder = "/srv/worklist"}
+    options = {folder = "/srv/worklist"}   # or database = {...}, or hook = "module:function"
 """
 
 from __future__ import annotations
@@ -25,15 +25,21 @@ from gateway.sdk import (
 from gateway.sop_class import ModalityWorklistInformationFind
 from workers.archive.identifier import not_understood
 from workers.archive.matching import BadIdentifier
+from workers.worklist.worklist_database import database_of
 from workers.worklist.worklist_folder import WorklistFolder
+from workers.worklist.worklist_hook import WorklistHook
 from workers.worklist.worklist_match import WorklistQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pydicom.dataset import Dataset
 
     from gateway.sdk import Event
+    from workers.worklist.worklist_source import WorklistSource
+
+OPTIONS = ("folder", "database", "hook")
+"""The options that name a source, of which one is given."""
 
 log = logging.getLogger("workers.worklist")
 
@@ -43,62 +49,83 @@ worker = Worker("worklist", concurrency=8)
 class Scheduler:
     """The handlers of the worklist worker."""
 
-    _folder: WorklistFolder | None = None
+    _source: WorklistSource | None = None
+    _passed_over = 0
 
     def start(self) -> None:
-        """Read the folder; raises ConfigError, or Unavailable and can then be called again."""
+        """Open the source; raises ConfigError, or Unavailable and can then be called again."""
         disable_validation()
-        folder = worker.context.options.get("folder")
-        if not isinstance(folder, str) or not folder:
-            raise ConfigError(
-                "workers.worklist.options needs a folder: the path of the worklist's files"
-            )
-        found = WorklistFolder(Path(folder))
-        found.items()
-        self._folder = found
+        source = source_of(worker.context.options, worker.context.data_dir)
+        source.check()
+        self._source = source
         self._tell()
 
     def find(self, event: Event) -> Iterator[tuple[int | Dataset, Dataset | None]]:
-        """Yield a pending response for each item that matches."""
-        folder = self._folder
-        assert folder is not None
+        """Yield a pending response for each scheduled procedure step that matches."""
+        source = self._source
+        assert source is not None
         try:
-            query = WorklistQuery(event.identifier)
-            items = folder.items()
+            identifier = event.identifier
+            query = WorklistQuery(identifier)
+            for found in self._responses(event, query, source.items(query, identifier)):
+                if event.is_cancelled:
+                    yield status.CANCEL, None
+                    return
+                if found is not None:
+                    yield status.PENDING, found
         except BadIdentifier as error:
             yield status_with_comment(status.DATA_SET_DOES_NOT_MATCH, str(error), error.tag), None
-            return
         except DatasetError as error:
             log.warning("association=%s C-FIND refused: %s", event.assoc_name, error)
             yield not_understood(error), None
-            return
         except Unavailable as error:
             log.warning("association=%s C-FIND failed: %s", event.assoc_name, error)
-            worker.context.troubles["worklist"] = str(error)
+            self._tell(str(error))
             yield status_with_comment(status.OUT_OF_RESOURCES, "The worklist is away"), None
-            return
-        self._tell(items)
-        for item in items:
-            if event.is_cancelled:
-                yield status.CANCEL, None
-                return
-            try:
-                found = query.response(item)
-            except BadIdentifier as error:  # an element of the item that is not what it should be
-                log.warning("association=%s an item is passed over: %s", event.assoc_name, error)
-                continue
-            if found is not None:
-                yield status.PENDING, found
+        else:
+            self._tell()
 
-    def _tell(self, items: list[Any] | None = None) -> None:
-        """Let `dicom-gateway status` show how many items there are, and which file is wrong."""
-        folder, context = self._folder, worker.context
-        assert folder is not None
-        context.facts["worklist"] = {"items": len(folder.items() if items is None else items)}
-        if folder.trouble:
-            context.troubles["worklist"] = folder.trouble
+    def _responses(
+        self, event: Event, query: WorklistQuery, items: Iterable[Dataset]
+    ) -> Iterator[Dataset | None]:
+        """Yield the responses for all items, and None for one without any."""
+        for item in items:
+            yield None
+            try:
+                yield from query.responses(item)
+            except BadIdentifier as error:  # an element of the item that is not what it should be
+                self._passed_over += 1
+                log.warning("association=%s an item is passed over: %s", event.assoc_name, error)
+
+    def _tell(self, failure: str = "") -> None:
+        """Let `dicom-gateway status` show how many items there are, and what is wrong."""
+        source, context = self._source, worker.context
+        assert source is not None
+        passed_over = {"passed_over": self._passed_over} if self._passed_over else {}
+        context.facts["worklist"] = {**source.facts(), **passed_over}
+        if trouble := failure or source.trouble:
+            context.troubles["worklist"] = trouble
         else:
             context.troubles.pop("worklist", None)
+
+
+def source_of(options: dict[str, Any], data_dir: Path) -> WorklistSource:
+    """Return the source that the options of the worker name; raises ConfigError."""
+    given = [name for name in OPTIONS if options.get(name) not in (None, "")]
+    if len(given) != 1:
+        raise ConfigError(
+            "workers.worklist.options needs a folder: the path of the worklist's files; "
+            "or a database, or a hook" + (f"; not {' and '.join(given)}" if given else "")
+        )
+    (name,) = given
+    value = options[name]
+    if name == "database":
+        return database_of(value, options, data_dir)
+    if not isinstance(value, str):
+        raise ConfigError(f"workers.worklist.options.{name} = {value!r}: it must be a text")
+    if name == "hook":
+        return WorklistHook(value)
+    return WorklistFolder(Path(value))
 
 
 scheduler = Scheduler()

@@ -120,7 +120,7 @@ ITEMS = {
         ({"Modality": "CT", "ScheduledStationAETitle": "CT2"}, "John"),
         ({"Modality": "MR", "ScheduledStationAETitle": "CT2"}, ""),
         ({"ScheduledProcedureStepStartDate": "20261128"}, "JANE RICHARD"),
-        ({"ScheduledProcedureStepStartDate": "20261129-"}, "John"),
+        ({"ScheduledProcedureStepStartDate": "20261129-"}, "John John"),
         ({"ScheduledProcedureStepStartDate": "-20261128"}, "JANE RICHARD"),
         ({"ScheduledProcedureStepStartDate": "20261128-20261129"}, "JANE John RICHARD"),
         ({"ScheduledProcedureStepStartTime": "08-0900"}, "JANE"),
@@ -157,13 +157,14 @@ def test_a_response_has_what_was_asked_for_and_no_more(folder, tmp_path):
 
 
 @pytest.mark.parametrize("inner", [[], [Dataset()]])
-def test_an_empty_sequence_asks_for_the_whole_one(folder, tmp_path, inner):
+def test_an_empty_sequence_asks_for_every_step_each_in_a_response(folder, tmp_path, inner):
     write(folder, "b.wl", ITEMS["b.wl"])
     query = step(PatientName="")
     query.ScheduledProcedureStepSequence = inner
     with started(folder, tmp_path):
-        (found,), _ = ask(query)
-    assert [one.Modality for one in found.ScheduledProcedureStepSequence] == ["MR", "CT"]
+        found, _ = ask(query)
+    steps = [one.ScheduledProcedureStepSequence for one in found]
+    assert [[one.Modality for one in items] for items in steps] == [["MR"], ["CT"]]
 
 
 def test_json_files_have_one_item_or_a_list(folder, tmp_path):
@@ -244,4 +245,4 @@ def test_a_folder_is_needed(tmp_path):
     with pytest.raises(ConfigError, match="needs a folder"), started("", tmp_path):
         pass
     with pytest.raises(Unavailable, match="No such file"):
-        WorklistFolder(tmp_path / "missing").items()
+        WorklistFolder(tmp_path / "missing").check()
