@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, NoReturn
 
 from gateway.dimse.status import Category, category
-from gateway.failure_statuses import ECHO, FIND, GET, MOVE, N_SERVICE, STORE
+from gateway.failure_statuses import ECHO, FIND, GET, MOVE, N_SERVICE, STORE, TRANSFORM
 
 if TYPE_CHECKING:
     from gateway.failure_statuses import Failures
@@ -72,6 +72,8 @@ class InterventionEvent(CatalogueEvent):
     """The categories of status that are followed by another answer to the same request."""
     fails_closed: bool = False
     """The association is rejected (2,3,1) if the answer is missing, late or invalid."""
+    is_held_by_name: bool = False
+    """Each worker that binds it holds it, and a request names the worker that it is for."""
 
     is_intervention = True
 
@@ -96,6 +98,11 @@ class NegotiationEvent(InterventionEvent):
 @dataclass(frozen=True, slots=True)
 class StatusEvent(InterventionEvent):
     """An event whose handler returns a status."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransformEvent(InterventionEvent):
+    """An event whose handler returns a data set, or a status: keep it as it is, or refuse it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +257,16 @@ EVT_C_STORE = StatusEvent(
     "C-STORE request received",
     (*_DIMSE, "dataset", "dataset_path", "encoded_dataset", "file_meta"),
     STORE,
+)
+EVT_STORE_TRANSFORM = TransformEvent(
+    "EVT_STORE_TRANSFORM",
+    "Instance is about to be kept, or sent: what is to be kept or sent in its place",
+    (
+        *("context", "dataset", "dataset_path", "encoded_dataset", "file_meta"),
+        *("calling_ae_title", "called_ae_title"),
+    ),
+    TRANSFORM,
+    is_held_by_name=True,
 )
 _QUERY = (*_DIMSE, "identifier", "is_cancelled")
 EVT_C_FIND = QueryEvent(

@@ -1,6 +1,7 @@
 """Commands of workers to associations: a request to the peer, a release, an abort; and their list.
 
-Only the acceptor may touch an association; a worker sends a command and is told the results.
+Only the acceptor may touch an association; a worker sends a command and is told the results. With
+`transform` a worker has another one asked.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from gateway.acceptor.overview import overview
 from gateway.acceptor.streamed import StreamedRequest
 from gateway.acceptor.tracing import trace
+from gateway.acceptor.transform_command import transform
 from gateway.association.errors import Aborted, AssociationError, TimedOut
 from gateway.association.phase import Phase
 from gateway.dimse import message as dimse
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from gateway.acceptor.acceptor_association import AcceptorAssociation
     from gateway.association.engine import AssociationEngine
     from gateway.association.operation import ReceivedResponse
-    from gateway.fabric.acceptor import AssociationCommand
+    from gateway.fabric.acceptor import AssociationCommand, Server
     from gateway.ul.negotiation import AcceptedContext
 
     Performer = Callable[[AssociationEngine, AssociationCommand], Coroutine[None, None, None]]
@@ -41,22 +43,32 @@ _KINDS: dict[str, type[Request]] = {
 class AssociationCommands:
     """Takes the commands of all workers.
 
-    `find` returns the engine of a named association, `everything` are the open connections.
+    `find` returns the engine of a named association, `everything` are the open connections, and
+    `fabric` is where other workers are asked.
     """
 
     def __init__(
         self,
         find: Callable[[str], AssociationEngine | None],
         everything: Collection[AcceptorAssociation] = (),
+        fabric: Server | None = None,
     ) -> None:
         self._find = find
         self._everything = everything
+        self._fabric = fabric
         self._tasks: set[asyncio.Task[None]] = set()
 
     def take(self, command: AssociationCommand) -> None:
-        if command.operation in ("associations", "overview"):
-            command.reply(self._listed(command.operation))
-            return
+        match command.operation:
+            case "associations" | "overview":
+                command.reply(self._listed(command.operation))
+            case "transform" if self._fabric is not None:
+                transform(self._fabric, command, self._description_of(command.association))
+            case _:
+                self._take_for_one(command)
+
+    def _take_for_one(self, command: AssociationCommand) -> None:
+        """Take a command about one association."""
         engine = self._find(command.association)
         if engine is None or engine.phase is not Phase.ESTABLISHED:
             command.fail(CommandFailure.ENDED, "the association does not exist, or is over")
@@ -73,7 +85,7 @@ class AssociationCommands:
             case "trace":
                 self._start(_trace, engine, command)
             case other:
-                valid = "abort, release, request, trace, associations or overview"
+                valid = "abort, release, request, trace, transform, associations or overview"
                 text = f"{other[:40]!r} is not a valid command: use {valid}"
                 command.fail(CommandFailure.INVALID, text)
 
@@ -83,6 +95,11 @@ class AssociationCommands:
             return overview(engines, asyncio.get_running_loop().time())
         established = [a for a in self._everything if a.engine.phase is Phase.ESTABLISHED]
         return {"associations": [association.description() for association in established]}
+
+    def _description_of(self, association: str) -> bytes:
+        """Return the description of an association; empty if it is none, or over."""
+        engine = self._find(association) if association else None
+        return b"" if engine is None else cast("AcceptorAssociation", engine.port).description()
 
     def _start(
         self, perform: Performer, engine: AssociationEngine, command: AssociationCommand

@@ -75,7 +75,7 @@ class Acceptor:
         fabric.on_wants_changed = self._watch
         self._associations: dict[str, AcceptorAssociation] = {}
         everything = self._associations.values()
-        fabric.on_command = AssociationCommands(self._engine_of, everything).take
+        fabric.on_command = AssociationCommands(self._engine_of, everything, fabric).take
         self._shared = Shared(
             settings, fabric, spool, Watermark(watched, settings.spool.refuse_below)
         )

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from gateway.sdk import event_names
     from gateway.sdk.event import Event as Event
     from gateway.sdk.status_comment import status_with_comment as status_with_comment
+    from gateway.sdk.transforming import InstanceFile as InstanceFile
+    from gateway.sdk.transforming import NotTransformed as NotTransformed
     from gateway.sdk.worker_context import WorkerContext as WorkerContext
     from gateway.sdk.worker_definition import Worker as Worker
     from gateway.spool import Claim as Claim
@@ -35,6 +37,8 @@ _PUBLIC = {
     "DatasetError": "gateway.datasets",
     "Event": "gateway.sdk.event",
     "GatewayError": "gateway.errors",
+    "InstanceFile": "gateway.sdk.transforming",
+    "NotTransformed": "gateway.sdk.transforming",
     "SpoolError": "gateway.errors",
     "Unavailable": "gateway.errors",
     "Worker": "gateway.sdk.worker_definition",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 AnyEvent: TypeAlias = events.NotificationEvent | events.InterventionEvent
 AnyHandler: TypeAlias = Callable[..., Any]
+_ANSWERED_ONCE = events.StatusEvent | events.PairEvent | events.TransformEvent
 
 if TYPE_CHECKING:
     Status: TypeAlias = int | Dataset
@@ -113,7 +114,7 @@ def _check_sop_classes(bound: BoundHandler, sop_classes: Sequence[str]) -> None:
     event = bound.event
     if not sop_classes:
         raise ValueError(f"the sop_classes of {event} are empty: it would never be called")
-    if getattr(event, "failures", None) is None:
+    if getattr(event, "failures", None) is None or getattr(event, "is_held_by_name", False):
         raise ValueError(f"{event} is not about a SOP class")
     operation = CommandField[f"{event.name.removeprefix('EVT_')}_RQ"]
     for uid in sop_classes:
@@ -134,7 +135,7 @@ def _check_batch(bound: BoundHandler) -> None:
 
 def _check_kind(event: AnyEvent, function: AnyHandler) -> None:
     generates = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
-    if generates and isinstance(event, events.StatusEvent | events.PairEvent):
+    if generates and isinstance(event, _ANSWERED_ONCE):
         raise TypeError(f"{describe(function)} is a generator, but {event} has one answer")
 
 

@@ -67,6 +67,11 @@ class Event:
     claim_data = EventAttribute(make.claim_data)
     """The Part 10 file's bytes if it is not in the spool (up to 64 KiB); else None."""
 
+    # EVT_STORE_TRANSFORM has these as well
+    calling_ae_title = EventAttribute[str]()
+    """Of the association that the instance came on; empty: unknown."""
+    called_ae_title = EventAttribute[str]()
+
     # EVT_C_FIND, EVT_C_GET, EVT_C_MOVE
     identifier = EventAttribute(make.identifier)
     """Raises DatasetError if it cannot be decoded, or is out of the bounds of `datasets.bounded`.

@@ -16,6 +16,7 @@ from gateway.datasets import DatasetError
 from gateway.datasets.bounded import DATA_SET, IDENTIFIER, decode_bounded
 from gateway.datasets.coding import any_uid, decode, decode_file_meta
 from gateway.datasets.encoded import whole, whole_file
+from gateway.events import EVT_STORE_TRANSFORM
 from gateway.sdk import assoc, watched
 from gateway.sdk.request_parameters import (
     REQUESTS,
@@ -41,7 +42,8 @@ T = TypeVar("T")
 
 _BASE = ("assoc", "event", "name", "description", "timestamp", "publish", "is_watched")
 _INTERVENTION = ("attempt", "is_cancelled")
-_EXTRA = {"EVT_C_STORE": ("claim", "claim_data", "stored_uids")}
+_CLAIMED = ("claim", "claim_data", "stored_uids")
+_EXTRA = {"EVT_C_STORE": _CLAIMED, "EVT_STORE_TRANSFORM": _CLAIMED}
 """Attributes that belong to this gateway, not to the event itself."""
 _KNOWN: dict[str, frozenset[str]] = {}
 """Names of attributes by event, once one of them was asked for."""
@@ -146,12 +148,19 @@ def stored_uids(event: Event) -> tuple[str, str, str]:
 
 
 def stored(event: Event) -> Dataset:
-    """Return the data set of a C-STORE; raise DatasetError if it cannot be read to its end."""
+    """Return the data set of an instance; raise DatasetError if it cannot be read to its end.
+
+    For a transform it has `file_meta`, because the answer is to have it, too.
+    """
     syntax, offset = event.context.transfer_syntax, event.claim.offset
     if (data := event.claim_data) is not None:
-        return decode(whole(memoryview(data)[offset:], syntax), syntax)
-    with whole_file(_spooled(event.claim), offset, syntax) as file:
-        return decode(file, syntax)
+        decoded = decode(whole(memoryview(data)[offset:], syntax), syntax)
+    else:
+        with whole_file(_spooled(event.claim), offset, syntax) as file:
+            decoded = decode(file, syntax)
+    if event.event is EVT_STORE_TRANSFORM:
+        decoded.file_meta = event.file_meta
+    return decoded
 
 
 def file_meta(event: Event) -> FileMetaDataset:

@@ -27,6 +27,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -40,7 +41,7 @@ from gateway.sdk.jobs import BatchQueue, HandlerCall, HandlerJob
 from gateway.sdk.move.routes import Routes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from gateway.fabric import Answer
     from gateway.sdk.bound_handler import BoundHandler
@@ -169,6 +170,17 @@ class Executor:
     def in_hand(self) -> int:
         with self._changed:
             return len(self._jobs)
+
+    @contextmanager
+    def waiting(self, events: Sequence[Event]) -> Iterator[None]:
+        """Stop the deadlines of requests while their handler waits for others; tell acceptors."""
+        wanted = {id(event) for event in events}
+        with self._changed:
+            jobs = [job for job in self._jobs.values() if id(job.event) in wanted]
+        with ExitStack() as stack:
+            for job in jobs:
+                stack.enter_context(self._caller.peer_time(job))
+            yield
 
     def rest(self) -> None:
         """Give back the memory of large requests, if nothing is in hand; to be called regularly.

@@ -15,10 +15,17 @@ from pydicom.dataset import Dataset
 
 from gateway.datasets import DatasetError
 from gateway.datasets.coding import encode
-from gateway.dimse.status import SUCCESS
-from gateway.events import EVT_N_CREATE, Fate, InterventionEvent, PairEvent, StatusEvent
+from gateway.dimse.status import SUCCESS, Category, category
+from gateway.events import (
+    EVT_N_CREATE,
+    Fate,
+    InterventionEvent,
+    PairEvent,
+    StatusEvent,
+    TransformEvent,
+)
 from gateway.fabric import Answer
-from gateway.sdk import negotiation_answers
+from gateway.sdk import negotiation_answers, transform_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,6 +68,8 @@ def answer_to(event: Event, returned: Any) -> Answer:
             return status_answer(event.event, returned)
         case PairEvent():
             return pair_answer(event, returned)
+        case TransformEvent():
+            return transform_answer(event, returned)
         case _:
             return negotiation_answer(event, returned)
 
@@ -102,6 +111,21 @@ def status_answer(event: InterventionEvent, returned: Any) -> Answer:
         return failure("forbidden", f"{event}: the service has no status 0x{int(status):04X}")
     payload = {"status": int(status), "elements": elements}
     return Answer(payload, final=fate is Fate.ENDS)
+
+
+def transform_answer(event: Event, returned: Any) -> Answer:
+    """Return the answer of a transform: a data set; success, keep it as it is; or a refusal."""
+    if isinstance(returned, Dataset) and "Status" not in returned:
+        try:
+            return Answer(*transform_answers.file_answer(event, returned))
+        except DatasetError as error:
+            log.error("event=%s association=%s %s", event.name, event.assoc_name, error)  # noqa: TRY400
+            return failure("encoding", str(error))
+    answer = status_answer(event.event, returned)  # type: ignore[arg-type]
+    status = answer.payload.get("status")
+    if status and category(status) is not Category.FAILURE:
+        return failure("forbidden", f"{event.name}: the status 0x{status:04X} is not a refusal")
+    return answer
 
 
 def split_pair(event: Event, returned: Any) -> tuple[Answer, Any]:

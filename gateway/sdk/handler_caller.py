@@ -208,7 +208,7 @@ class HandlerCaller:
     def _stream(self, job: HandlerJob, returned: Any) -> None:
         """Send what the handler yields; an exception's meaning depends on the values so far."""
         values = self._drive(job, returned) if hasattr(returned, "__aiter__") else iter(returned)
-        times, offer = partial(self._peer_time, job), partial(self._offer_for, job)
+        times, offer = partial(self.peer_time, job), partial(self._offer_for, job)
         convert = streams.converter(job.event, self._routes, times, offer)
         try:
             with answering(partial(self._settle, job, convert)):
@@ -305,7 +305,7 @@ class HandlerCaller:
             self._extend(job.token)
 
     @contextmanager
-    def _peer_time(self, job: HandlerJob) -> Iterator[None]:
+    def peer_time(self, job: HandlerJob) -> Iterator[None]:
         """Stop the deadline while the handler is waiting for a third party; tell the acceptor."""
         if job.abandoned:
             yield

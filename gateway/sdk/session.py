@@ -36,6 +36,7 @@ from gateway.sdk.notifications import NotificationThread, QueuedNotification
 from gateway.sdk.open_associations import OpenAssociations
 from gateway.sdk.session_commands import SessionCommands
 from gateway.sdk.session_ending import LIFELINE_DRAIN, SessionEnding, SessionEndReason, drain_end
+from gateway.sdk.transforming import Transforms
 from gateway.sdk.unbound_publisher import UnboundPublisher
 from gateway.sdk.worker_bindings import BindsEvents, WorkerBindings, watched
 from gateway.sdk.worker_context import WorkerContext
@@ -143,6 +144,8 @@ class Session:
             facts=self._facts,
             metrics=self._measuring.metrics,
             associations=self.associations,
+            transforms=Transforms(self._acceptors, self._send_command),
+            waiting=self._executor.waiting,
             destination=self._routes.destination,
             routes=self._routes,
             tls=self._settings.tls,

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gateway import control_client
 from gateway.errors import GatewayError
 from gateway.metrics import Metrics
+from gateway.sdk.transforming import LIMIT, NotTransformed
 from gateway.tls_settings import TlsSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from gateway.events import NotificationEvent
+    from gateway.sdk.event import Event
     from gateway.sdk.move.routes import Routes
     from gateway.sdk.open_associations import OpenAssociations
+    from gateway.sdk.transforming import InstanceFile, Outcome, Transforms
     from gateway.settings import Destination
 
 
 def _unknown(_title: str) -> None:
     """Stand for the table of destinations where there is none."""
+
+
+def _not_waiting(_events: object) -> AbstractContextManager[None]:
+    """Stand for deadlines where there are none."""
+    return nullcontext()
 
 
 def _unheard(_event: object, _body: object) -> None:
@@ -63,9 +73,38 @@ class WorkerContext:
     associations: OpenAssociations | None = None
     """The open associations; None in a worker that runs without a gateway."""
 
+    transforms: Transforms | None = None
+    """Asks other workers what is to be kept or sent in place of instances (EVT_STORE_TRANSFORM);
+    None in a worker that runs without a gateway."""
+
+    waiting: Callable[[Sequence[Event]], AbstractContextManager[None]] = _not_waiting
+    """A context manager: within it a handler's deadlines for these events do not run, because it
+    waits for others. The acceptors are told."""
+
     publish: Callable[[NotificationEvent | str, Mapping[str, Any]], None] = _unheard
     """Sends a notification that is about no association to the watchers of an event, without
     waiting; `Event.publish` sends one about the association of the event."""
+
+    def transform(
+        self,
+        workers: Sequence[str],
+        instances: Sequence[InstanceFile],
+        folder: Path,
+        *,
+        limit: int = LIMIT,
+    ) -> list[Outcome]:
+        """Have instances transformed by workers, by names and in this order.
+
+        Returns for each instance the file to keep or send in its place: the same object if it is
+        to stay as it is. A NotTransformed, returned and not raised, has the status for the peer:
+        then the instance must be neither kept nor sent. Results of more than 64 KiB are files in
+        `folder`, which the caller moves or deletes. A data set of more than `limit` bytes is not
+        taken.
+        """
+        if self.transforms is None:
+            error = "this worker runs without a gateway"
+            return [NotTransformed(workers[0], error, kind="unanswered") for _ in instances]
+        return self.transforms.transform(workers, instances, folder, limit=limit)
 
     def gateway_status(self) -> dict[str, Any]:
         """Return what `dicom-gateway status --json` prints; the supervisor says it.

@@ -25,6 +25,7 @@ from gateway.events import (
     QueryEvent,
     RetrieveEvent,
     StatusEvent,
+    TransformEvent,
 )
 from gateway.sdk import bound_handler
 from gateway.sdk.bound_handler import AnyEvent, AnyHandler, BoundHandler
@@ -130,7 +131,7 @@ class Worker:
 
     @overload
     def on(
-        self, event: StatusEvent, **how: Unpack[HandlerOptions]
+        self, event: StatusEvent | TransformEvent, **how: Unpack[HandlerOptions]
     ) -> Callable[[StatusH], StatusH]: ...
     @overload
     def on(self, event: PairEvent, **how: Unpack[HandlerOptions]) -> Callable[[PairH], PairH]: ...
@@ -148,7 +149,7 @@ class Worker:
     ) -> Callable[[WatcherH], WatcherH]: ...
     @overload
     def on(
-        self, event: StatusEvent, **how: Unpack[BatchOptions]
+        self, event: StatusEvent | TransformEvent, **how: Unpack[BatchOptions]
     ) -> Callable[[StatusBatchH], StatusBatchH]: ...
     @overload
     def on(
@@ -179,7 +180,7 @@ class Worker:
     @overload
     def bind(
         self,
-        event: StatusEvent,
+        event: StatusEvent | TransformEvent,
         handler: Callable[..., StatusAnswer],
         args: Sequence[Any] | None = None,
         **how: Unpack[HandlerOptions],
@@ -219,7 +220,7 @@ class Worker:
     @overload
     def bind(
         self,
-        event: StatusEvent,
+        event: StatusEvent | TransformEvent,
         handler: Callable[..., StatusBatch],
         args: Sequence[Any] | None = None,
         **how: Unpack[BatchOptions],

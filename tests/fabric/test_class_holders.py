@@ -90,11 +90,21 @@ def test_what_waits_for_expected_workers_goes_to_the_one_that_names_it() -> None
         (find("1" * 65), ()),
         (find(""), ()),
         (Binding("EVT_ASSOCIATE", sop_classes=(STUDY,)), ()),
+        (Binding("EVT_STORE_TRANSFORM", sop_classes=(STUDY,)), ()),
         (find(*(f"1.{n}" for n in range(2049))), ()),
         (FIND, tuple(f"1.{n}" for n in range(2049))),
         (FIND, ("",)),
     ],
-    ids=["empty", "long", "empty UID", "negotiation", "many", "many sent", "empty sent"],
+    ids=[
+        "empty",
+        "long",
+        "empty UID",
+        "negotiation",
+        "transform",
+        "many",
+        "many sent",
+        "empty sent",
+    ],
 )
 def test_lists_that_are_wrong(binding: Binding, sends: tuple[str, ...]) -> None:
     assert Bench().register("a", "w", binding, sends=sends) == ["a<REFUSE invalid"]
@@ -105,3 +115,16 @@ def test_what_is_kept_for_private_classes_is_bounded() -> None:
     holders.add(owner, FIND)
     assert all(holders[f"1.2.{n}"] is owner for n in range(2000))
     assert len(holders) < 1000
+
+
+def test_several_workers_hold_an_event_each_under_its_own_name() -> None:
+    bench = Bench()
+    transform = Binding("EVT_STORE_TRANSFORM")
+    assert "a<GRANT" in bench.register("a", "coerce", transform)
+    assert "b<GRANT" in bench.register("b", "deidentify", transform)
+    assert bench.ask("EVT_STORE_TRANSFORM", sop_class="deidentify") == ["b<REQUEST1"]
+    assert bench.ask("EVT_STORE_TRANSFORM", sop_class="coerce") == ["a<REQUEST1"]
+    assert bench.ask("EVT_STORE_TRANSFORM", sop_class="other") == ["fail NOBODY"]
+    assert bench.ask("EVT_STORE_TRANSFORM", sop_class="") == ["fail NOBODY"]
+    bench.bye("a")
+    assert bench.ask("EVT_STORE_TRANSFORM", sop_class="coerce") == ["fail NOBODY"]

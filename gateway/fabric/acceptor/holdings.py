@@ -17,6 +17,7 @@ from gateway.uid import MAX_LENGTH, name_of
 
 if TYPE_CHECKING:
     from gateway.fabric.acceptor.dispatcher import Dispatcher
+    from gateway.fabric.wire.terms import Binding
 
 
 MAX_SOP_CLASSES = 2048
@@ -46,7 +47,8 @@ class Holdings:
             return _refuse(asked, Refusal.SUPERSEDED, text, holder=asked.worker)
         for binding in asked.bindings:
             event, holders = binding.event, self.holders.get(binding.event)
-            rival = None if holders is None else holders.rival_of(binding, asked.worker)
+            keyed = keyed_by_name(binding, asked.worker)
+            rival = None if holders is None else holders.rival_of(keyed, asked.worker)
             if rival is not None:
                 owner, sop_class = rival
                 of = f" for {name_of(sop_class)}" if sop_class else ""
@@ -77,7 +79,7 @@ class Holdings:
         self._discard(owner)
         for event, binding in owner.bindings.items():
             holders = self.holders.setdefault(event, ClassHolders())
-            holders.add(owner, binding)
+            holders.add(owner, keyed_by_name(binding, owner.name))
             self.lost.discard(event)
             self._dispatcher.claim(owner, event, holders, now)
 
@@ -112,6 +114,16 @@ class Holdings:
         self._dispatcher.add(Tell(EVT_WORKER_SUPERSEDED.name, member.describe()))
 
 
+def keyed_by_name(binding: Binding, worker: str) -> Binding:
+    """Return the binding with what its requests are addressed to in place of SOP classes.
+
+    For an event that several workers hold, each under its own name, that is the worker's name.
+    """
+    if not INTERVENTIONS[binding.event].is_held_by_name:
+        return binding
+    return binding._replace(sop_classes=(worker,))
+
+
 def _refuse(
     asked: Register, why: Refusal, text: str, *, event: str = "", holder: str = ""
 ) -> Refuse:
@@ -137,7 +149,7 @@ def _wrong_classes(asked: Register) -> str:
     for event, uids in lists:
         if not uids:
             return f"{event} names no SOP class"
-        if INTERVENTIONS[event].failures is None:
+        if INTERVENTIONS[event].failures is None or INTERVENTIONS[event].is_held_by_name:
             return f"{event} is not about a SOP class"
     named = [uid for uids in (*(uids for _, uids in lists), asked.sends) for uid in uids]
     if len(named) > MAX_SOP_CLASSES:

@@ -73,7 +73,8 @@ class Intervention:
         self.sink = sink
         """Belongs to the asker; the registry does not look at it."""
         self.sop_class = sop_class
-        """The abstract syntax of its context, which chooses the worker; empty: negotiation."""
+        """The abstract syntax of its context, which chooses the worker; empty: negotiation. Of an
+        event that is held by name, the worker's name."""
         self.asker = asker
         """The address of the peer, whose requests share what a worker can do with those of others;
         empty: it is not known, or not counted."""

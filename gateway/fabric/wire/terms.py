@@ -134,3 +134,5 @@ class CommandFailure(Enum):
     """The command itself is invalid."""
     REFUSED = "refused"
     """The worker has no lease, too many commands are open, or this acceptor takes none."""
+    UNANSWERED = "unanswered"
+    """The worker that was to be asked is missing, lost, busy or late."""

@@ -65,11 +65,12 @@ from gateway.sdk.testing.dimse_services import (
 from gateway.sdk.testing.lifecycle import notify, started
 from gateway.sdk.testing.simulated_peer import Peer
 from gateway.sdk.testing.simulated_retrieval import Retrieval
+from gateway.sdk.testing.simulated_transform import transform
 
 # fmt: off
 __all__ = [
     "Peer", "Retrieval", "associate", "async_ops", "echo", "find", "get", "move", "n_action",
     "n_create", "n_delete", "n_event_report", "n_get", "n_set", "notify", "sop_common",
-    "sop_extended", "started", "store", "user_id",
+    "sop_extended", "started", "store", "transform", "user_id",
 ]
 # fmt: on
