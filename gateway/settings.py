@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from gateway.destination_settings import Destination as Destination  # noqa: TC001 - for from_map
 from gateway.policy_settings import PolicySettings
 from gateway.tls_settings import TlsSettings as TlsSettings
 from gateway.worker_settings import CONFLICT as CONFLICT
@@ -168,42 +169,6 @@ class WorkerTable:
     """The options of the worker itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """An entry of `[destinations]`: an AE to which C-MOVE sends."""
-
-    host: str
-    port: int
-    ae_title: str = ""
-    """Its AE title; empty: the name of the entry."""
-    operations: int = 8
-    """C-STORE requests in flight on an association, if the AE accepts an operations window;
-    1: propose no window."""
-    associations: int = 1
-    """Associations of one C-MOVE at the same time."""
-    tls: bool = False
-    """Speak TLS, with the profile of `[tls]`."""
-    tls_name: str = ""
-    """The host name that its certificate must have; empty: `host`."""
-    tls_ca: str = ""
-    """The authority that signed its certificate; empty: `tls.ca`, or those that the system trusts.
-    """
-    tls_certificate: str = ""
-    """Our certificate there; empty: `tls.certificate`."""
-    tls_key: str = ""
-    """Its key; empty: it is in the same file."""
-    order: str = ""
-    """series: the worker `forward` sends the instances there one by one, in the order of receipt.
-    """
-    bandwidth: int = 0
-    """Bytes a second that the worker `forward` sends there, on the average; 0: any number."""
-    confirm: str = ""
-    """find, commitment: the worker `forward` asks by C-FIND or by storage commitment whether the
-    destination keeps an instance; empty: the response of the C-STORE says so."""
-    hours: tuple[str, ...] = ()
-    """When the worker `forward` sends there, such as "Mon-Fri 19:00-07:00"; empty: always."""
-
-
 STOCK_WORKERS = ("storage", "query", "retrieve", "commitment", "web")
 """The workers that run unless the configuration says otherwise."""
 
@@ -230,7 +195,7 @@ class Settings:
         default_factory=lambda: {name: WorkerTable() for name in STOCK_WORKERS}
     )
     destinations: dict[str, Destination] = field(default_factory=dict)
-    """Destinations by the AE title in a C-MOVE request."""
+    """Destinations by the AE title in a C-MOVE request, and by name in `[[routes]]`."""
 
 
 @dataclass(frozen=True, slots=True)

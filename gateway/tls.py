@@ -10,13 +10,15 @@ import ssl
 import time
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.errors import ConfigError
 from gateway.tls_settings import PROFILES, TlsSettings
 from gateway.tls_words import wrong_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gateway.metrics import Metrics
     from gateway.settings import Destination
 
@@ -98,7 +100,7 @@ def destination_context(destination: Destination, tls: TlsSettings) -> ssl.SSLCo
 
     What it does not state is that of `[tls]`. Raises ConfigError, which names the file.
     """
-    if not destination.tls:
+    if not destination.is_tls:
         return None
     own = bool(destination.tls_certificate)
     return client_context(
@@ -115,6 +117,15 @@ def end_of(certificate: str) -> float:
         decoded = ssl._ssl._test_decode_cert(certificate)  # type: ignore[attr-defined]
         return float(ssl.cert_time_to_seconds(decoded["notAfter"]))
     except (OSError, KeyError, ValueError, AttributeError):
+        return 0.0
+
+
+def end_of_shown(certificate: Mapping[str, Any] | None) -> float:
+    """Return when a certificate in the form of `SSLSocket.getpeercert` ends, as `end_of`."""
+    end = (certificate or {}).get("notAfter")
+    try:
+        return float(ssl.cert_time_to_seconds(end)) if isinstance(end, str) else 0.0
+    except ValueError:
         return 0.0
 
 

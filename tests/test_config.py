@@ -322,8 +322,8 @@ def test_destinations_are_named_by_ae_titles(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ('A = "host"', 'destinations.A = "host": it must be "HOST:PORT" or a table'),
-        ("A = 104", 'destinations.A = 104: it must be "HOST:PORT" or a table'),
+        ('A = "host"', 'destinations.A = "host": it must be "HOST:PORT", a URL or a table'),
+        ("A = 104", 'destinations.A = 104: it must be "HOST:PORT", a URL or a table'),
         (
             'A = "host:70000"',
             "destinations.A.port = 70000: it must be a whole number from 1 to 65535",
@@ -335,6 +335,18 @@ def test_destinations_are_named_by_ae_titles(tmp_path: Path) -> None:
         (
             'A = {host = "x", port = 1, title = "B"}',
             'destinations.A.title = "B": there is no such setting',
+        ),
+        ('A = "ftp://x/y"', 'destinations.A.url = "ftp://x/y": it must be http://HOST/... or'),
+        ('A = {url = "https://me:secret@x/"}', "without name, password, query and fragment"),
+        ('A = {url = "https://x/y", port = 104}', "destinations.A.url is in place of host and"),
+        ('A = {host = "x", port = 1, user = "u"}', "destinations.A.user needs url: a DICOM"),
+        ('A = {url = "https://x", confirm = "find"}', "destinations.A.confirm needs an assoc"),
+        ('A = {url = "http://x", tls = true}', "destinations.A.tls = true needs a url that"),
+        ('A = {url = "http://x", user = "u"}', "A.user and password_file need each other"),
+        ('A = {url = "http://x", oauth_scope = "u"}', "oauth_secret_file need each other"),
+        (
+            'A = {url = "http://x", user = "u", password_file = "p", token_file = "t"}',
+            "destinations.A.token_file excludes user: one of them is sent",
         ),
     ],
 )
@@ -354,6 +366,25 @@ def test_how_much_goes_to_a_destination_at_once(tmp_path: Path) -> None:
     assert settings.destinations == {"FAST": Destination("a", 104, operations=1, associations=4)}
     text = "[destinations]\nA = {host = 'a', port = 1, associations = 0}"
     assert "must be a whole number from 1 to 100" in wrong(tmp_path, text)
+
+
+def test_a_destination_can_be_a_dicomweb_service(tmp_path: Path) -> None:
+    settings = read(
+        tmp_path,
+        """
+        [destinations]
+        WEB = "https://pacs.example/dicom-web/"
+        [destinations.MORE]
+        url = "http://[::1]:8042/dicom-web"
+        token_file = "token"
+        """,
+    )
+    web, more = settings.destinations["WEB"], settings.destinations["MORE"]
+    assert (web.host, web.port, web.is_tls) == ("pacs.example", 443, True)
+    assert web.service.place + web.service.path == "https://pacs.example:443/dicom-web"
+    assert (more.host, more.port, more.is_tls) == ("::1", 8042, False)
+    assert more.service.place == "http://[::1]:8042"
+    assert read(tmp_path, to_toml(settings)) == settings
 
 
 def test_a_destination_has_the_name_of_an_ae_title(tmp_path: Path) -> None:
@@ -383,6 +414,7 @@ def test_any_other_number_of_acceptors_is_refused(tmp_path: Path, given: str) ->
         ("[destinations]\nPACS = 'a:104'\n[destinations.'MY AE']\nhost = 'a'\nport = 0", 5),
         ("[workers.storage]\n\nprocesses = 0", 3),
         ("asociation = {max_pdu = 3}", 1),
+        ("[destinations.'MY AE']\nurl = 'https://a'\n\nconfirm = 'find'", 4),
     ],
 )
 def test_an_error_in_the_file_names_the_line(tmp_path: Path, text: str, line: int) -> None:

@@ -54,6 +54,7 @@ def test_it_refuses_what_the_program_refuses(text: str, tmp_path: Path) -> None:
     [
         '[[policy.rules]]\ncalling = ["CT*"]\nservices = ["storage"]',
         'destinations = {A = "host:104", B = {host = "h", port = 1}}',
+        'destinations = {A = "https://h/dicom-web", B = {url = "http://h", token_file = "t"}}',
         '[workers.mine]\nworker = "module:worker"\n[workers.mine.options]\nx = 1',
     ],
 )

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+<<<<<<< HEAD
 from gateway.config import check_existing, load
+=======
+from gateway.config import check_existing
+from gateway.destination_settings import service_at
+>>>>>>> 7450834 (Send to DICOMweb services by STOW-RS, with TLS, passwords, tokens and OAuth 2.0)
 from gateway.errors import ConfigError
 from gateway.settings import Destination, Settings, TlsSettings, WebSettings, WorkerTable
 
@@ -31,6 +36,12 @@ def with_worker(name: str, **table: object) -> Settings:
             replace(BASE, destinations={"PACS": Destination("a", 104, tls=True, tls_ca="c.pem")}),
             "destinations.PACS: TLS authority's certificate c.pem: No such file",
         ),
+        (
+            replace(
+                BASE, destinations={"PACS": Destination("a", 80, url="http://a", token_file="none")}
+            ),
+            "destinations.PACS: token_file none: No such file",
+        ),
         (with_worker("stroage"), "no worker 'stroage' is installed; there are "),
         (with_worker("mine", worker="quary"), "no worker 'quary' is installed"),
         (with_worker("mine", worker="none_such.x:worker"), "there is no module none_such.x in"),
@@ -42,6 +53,7 @@ def test_what_does_not_exist_is_named(settings: Settings, words: str) -> None:
     assert words in str(caught.value)
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize(
     ("lines", "number"),
     [
@@ -68,6 +80,18 @@ def test_what_is_wrong_is_told_with_the_line_of_its_setting(tmp_path, lines, num
     with pytest.raises(ConfigError) as caught:
         check_existing(load(file, environment={}), file)
     assert str(caught.value).startswith(f"{file}:{number}: ")
+=======
+def test_secrets_that_go_out_in_plain_text_are_warned_of(tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("a-secret\n")
+    for url, count in (("http://a", 1), ("http://127.0.0.1:8042", 0), ("https://a", 0)):
+        service = service_at(url)
+        one = Destination(service.host, service.port, url=url, token_file=str(secret))
+        assert len(check_existing(replace(BASE, destinations={"PACS": one}))) == count
+    secret.write_text("two\nlines")
+    with pytest.raises(ConfigError, match="one line with the secret"):
+        check_existing(replace(BASE, destinations={"PACS": one}))
+>>>>>>> 7450834 (Send to DICOMweb services by STOW-RS, with TLS, passwords, tokens and OAuth 2.0)
 
 
 def test_what_exists_or_is_switched_off_is_right(tmp_path: Path, monkeypatch) -> None:

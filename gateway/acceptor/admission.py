@@ -12,6 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gateway.acceptor.purpose import cannot_be_served_yet, only_stores
+from gateway.association.certificate_subject import subject_of
 from gateway.errors import Reason, Unanswered
 from gateway.events import (
     EVT_ASSOCIATE,
@@ -76,7 +77,7 @@ def verdict_on(shared: Shared, engine: AssociationEngine, request: AAssociateRQ)
         request.calling_ae_title,
         request.called_ae_title,
         engine.transport.remote[0],
-        engine.transport.tls_subject,
+        subject_of(engine.transport.peer_certificate),
         kind > 0,
         kind == _PASSCODE and not engine.transport.is_tls,
     )

@@ -14,15 +14,14 @@ import asyncio
 import contextlib
 import os
 import socket
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from gateway.association.alarm import Alarm
-from gateway.association.certificate_subject import subject_of
 from gateway.association.turns import SMALL_READ, STEPS, TURN, turns_of
 from gateway.ul.upper_layer import Closing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from gateway.ul.fsm import Transition
     from gateway.ul.primitives import PduTraced
@@ -134,10 +133,10 @@ class Transport(asyncio.BufferedProtocol):
         return transport is not None and transport.get_extra_info("sslcontext") is not None
 
     @property
-    def tls_subject(self) -> str:
-        """The subject of the peer's certificate, as `CN=CT1,O=Example`; empty: it has none."""
+    def peer_certificate(self) -> Mapping[str, Any] | None:
+        """The peer's certificate as `SSLSocket.getpeercert` gives it; None: it has none."""
         transport = self._transport
-        return subject_of(transport.get_extra_info("peercert") if transport is not None else None)
+        return transport.get_extra_info("peercert") if transport is not None else None
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
         return self.room

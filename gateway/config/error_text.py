@@ -77,8 +77,8 @@ def _rule(place: Location) -> str:
         if len(place) == 2 and place[0] == "workers" and not WORKER_NAME.fullmatch(place[1]):
             return "named with letters, digits, dots, dashes and underscores, 64 at most"
         if len(place) == 2 and place[0] == "destinations":
-            named = f'"HOST:PORT" or a table, named with an AE title ({AE_TITLE})'
-            return named if not is_ae_title(place[1]) else '"HOST:PORT" or a table'
+            named = f'"HOST:PORT", a URL or a table, named with an AE title ({AE_TITLE})'
+            return named if not is_ae_title(place[1]) else '"HOST:PORT", a URL or a table'
         rules = RULES[NAMED[place[0]]]
         return rules[place[2]].words if len(place) > 2 else "a table"
     if len(place) > 2 and place[:2] in LISTED:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.config.toml_lines import line_of
+from gateway.destination_settings import FILES, SECRETS, check_destinations, read_secret
 from gateway.errors import ConfigError
 from gateway.route_rules import check_routes
 from gateway.settings import STOCK_WORKERS
@@ -42,7 +43,7 @@ def check_existing(settings: Settings, file: Path | None = None) -> list[str]:
 
 
 def check_tls_files(settings: Settings, file: Path | None = None) -> None:
-    """Raise ConfigError for a file of TLS that is not there or wrong, with the setting's line."""
+    """Raise ConfigError for a file of TLS, or with a secret, that is not there or wrong, with the setting's line."""
     tls, web = settings.tls, settings.web
     named = {"certificate": tls.certificate, "key": tls.key, "ca": tls.ca}
     with _told_with_line(file, ("tls",), named):
@@ -54,10 +55,13 @@ def check_tls_files(settings: Settings, file: Path | None = None) -> None:
         if web.certificate:
             load(TlsSettings(web.certificate, web.key))
     for name, destination in settings.destinations.items():
-        named = {key: getattr(destination, key) for key in ("tls_certificate", "tls_key", "tls_ca")}
+        named = {key: getattr(destination, key) for key in FILES}
         with _told_with_line(file, ("destinations", name), named):
             try:
                 destination_context(destination, tls)
+                for key in SECRETS:
+                    if path := getattr(destination, key):
+                        read_secret(path, key)
             except ConfigError as error:
                 raise ConfigError(f"destinations.{name}: {error}") from None
 
@@ -117,7 +121,8 @@ def _exists(module: str) -> bool:
 
 def _warnings(settings: Settings) -> Iterator[str]:
     yield from check_routes(settings.forward.routes, settings.destinations)
-    own = [one.tls_certificate for one in settings.destinations.values() if one.tls]
+    yield from check_destinations(settings.destinations)
+    own = [one.tls_certificate for one in settings.destinations.values() if one.is_tls]
     for certificate in dict.fromkeys((settings.tls.certificate, settings.web.certificate, *own)):
         if certificate and (text := warning_about(certificate)):
             yield text

@@ -12,6 +12,7 @@ from gateway import log
 from gateway.config.error_text import explain, unknown_variable
 from gateway.config.tables import MODEL, PREFIX, ROUTES, locations
 from gateway.config.toml_lines import line_of
+from gateway.destination_settings import check_destinations
 from gateway.errors import ConfigError
 from gateway.route_rules import check_routes
 from gateway.settings import Settings, from_map
@@ -60,18 +61,27 @@ def load(
     except ValidationError as error:
         raise ConfigError(explain(error, sources, text)) from None
     settings = from_map(Settings, model.model_dump(exclude_unset=True))
-    _check_routes(settings, file, text)
+    _check_sending(settings, file, text)
     return settings
 
 
-def _check_routes(settings: Settings, file: Path | None, text: str) -> None:
-    """Raise ConfigError, with the line, for a route that cannot be meant."""
+def _check_sending(settings: Settings, file: Path | None, text: str) -> None:
+    """Raise ConfigError, with the line, for a destination or route that cannot be meant."""
     try:
+        check_destinations(settings.destinations)
         check_routes(settings.forward.routes, settings.destinations)
     except ConfigError as error:
-        found = re.match(r"routes\[(\d+)\]\.(\w+)", str(error))
-        line = found and line_of(text, ("routes", str(int(found[1]) - 1), found[2]))
+        line = line_of(text, place) if (place := _place_in(str(error))) else None
         raise ConfigError(f"{file}:{line}: {error}" if line else str(error)) from None
+
+
+def _place_in(error: str) -> Location:
+    """Return the place of the setting that an error begins with; empty: it is not known."""
+    if found := re.match(r"routes\[(\d+)\]\.(\w+)", error):
+        return "routes", str(int(found[1]) - 1), found[2]
+    if found := re.match(r"destinations\.(.{1,16}?)\.(\w+)", error):
+        return "destinations", found[1], found[2]
+    return ()
 
 
 def _text_of(file: Path) -> str:

@@ -25,8 +25,9 @@ def json_schema() -> dict[str, Any]:
     for name, kind in NAMED.items():
         entry = _table(kind, (name,))
         if name == "destinations":
-            place = {"type": "string", "description": "HOST:PORT"}
-            entry = {"anyOf": [place, entry]}
+            place = {"type": "string", "description": "HOST:PORT, or a URL"}
+            either = [{"required": ["host", "port"]}, {"required": ["url"]}]
+            entry = {"anyOf": [place, {**entry, "anyOf": either}]}
         tables[name] = {"type": "object", "additionalProperties": entry}
     table, key = ROUTES
     tables[key] = tables[table]["properties"][key]

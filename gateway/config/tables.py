@@ -10,6 +10,7 @@ from pydantic import create_model as make_model
 
 from gateway import events, log, policy_rules, policy_settings, settings, worker_settings
 from gateway.config import rules
+from gateway.destination_settings import FILES, is_service_url, service_at
 from gateway.sending_hours import is_hours
 from gateway.tls_settings import PROFILES
 
@@ -23,6 +24,11 @@ _TARGET = re.compile(r"([A-Za-z0-9._-]+|[\w.]+:[\w.]+)?")
 _AE = rules.text_that(rules.is_ae_title, rules.AE_TITLE)
 _FILE = rules.text_that(lambda text: "\0" not in text, "the path of a file")
 _FETCH_ADDRESS = re.compile(r"(?:\[[^\[\]]+\]|[^:\[\]\s]+)(?::[0-9]{1,5})?")
+_LINE = rules.text_that(str.isprintable, "a text in one line")
+_URL = rules.text_that(
+    lambda text: not text or is_service_url(text),
+    "http://HOST/... or https://HOST/..., without name, password, query and fragment",
+)
 _TIB = 1 << 40
 
 
@@ -32,7 +38,13 @@ def _is_intervention(name: str) -> bool:
 
 
 def _host_and_port(value: Any) -> Any:
-    """Return the table for a destination that is written as HOST:PORT."""
+    """Return the table for a destination that is written as HOST:PORT or URL, or that has a URL."""
+    if isinstance(value, str) and "://" in value:
+        value = {"url": value}
+    if isinstance(value, dict) and isinstance(url := value.get("url"), str) and url:
+        is_right = is_service_url(url)  # if not, that is what is told
+        service = service_at(url) if is_right else service_at("http://none")
+        return {"host": service.host, "port": service.port} | value
     if not isinstance(value, str):
         return value
     host, _, port = value.rpartition(":")
@@ -225,13 +237,18 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "associations": rules.whole(1, 100),
         "tls": rules.FLAG,
         "tls_name": rules.text_that(lambda text: "\0" not in text, "a host name"),
-        **dict.fromkeys(("tls_ca", "tls_certificate", "tls_key"), _FILE),
+        **dict.fromkeys(FILES, _FILE),
         "order": rules.text_that(lambda text: text in ("", "series"), "series, or empty"),
         "confirm": rules.text_that(
             lambda text: text in ("", "find", "commitment"), "find, commitment, or empty"
         ),
         "bandwidth": rules.whole(0, _TIB),
         "hours": rules.texts(is_hours, 'a list of times, such as "Mon-Fri 19:00-07:00"'),
+        **dict.fromkeys(("url", "oauth_url"), _URL),
+        "user": rules.text_that(
+            lambda text: text.isprintable() and ":" not in text, "a name without a colon"
+        ),
+        **dict.fromkeys(("oauth_client", "oauth_scope"), _LINE),
     },
 }
 ROUTES: Location = ("forward", "routes")

@@ -14,6 +14,7 @@ from gateway.association.engine import AssociationEngine
 from gateway.association.errors import Aborted, AssociationError, TimedOut
 from gateway.requestor.connecting import open_connection
 from gateway.requestor.incoming import IncomingRequests
+from gateway.tls import end_of_shown
 from gateway.ul.agreement import agreed_async_ops, misplaced_answers
 from gateway.ul.fsm import Side, Trace
 
@@ -95,6 +96,11 @@ class RequestorConnection:
     def remote(self) -> tuple[str, int]:
         """The peer's address."""
         return self.engine.transport.remote
+
+    @property
+    def certificate_end(self) -> float:
+        """When the peer's certificate ends, in seconds since the epoch; 0.0: it has none."""
+        return end_of_shown(self.engine.transport.peer_certificate)
 
     @property
     def ended(self) -> AssociationError | None:

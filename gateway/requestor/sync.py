@@ -174,6 +174,11 @@ class BlockingAssociation:
         return self._association.ended
 
     @property
+    def certificate_end(self) -> float:
+        """When the peer's certificate ends, in seconds since the epoch; 0.0: it has none."""
+        return self._association.certificate_end
+
+    @property
     def window(self) -> int:
         """Operations that may be in flight at once; 0: any number."""
         return self._association.window

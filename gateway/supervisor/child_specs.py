@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gateway.destination_settings import FILES
 from gateway.errors import ConfigError
 from gateway.settings import (
     AcceptorSettings,
@@ -149,10 +150,7 @@ def _tls(settings: TlsSettings) -> TlsSettings:
 def _destinations(settings: Settings) -> dict[str, Destination]:
     return {
         name: replace(
-            one,
-            tls_ca=_absolute(one.tls_ca),
-            tls_certificate=_absolute(one.tls_certificate),
-            tls_key=_absolute(one.tls_key),
+            one, **dict[str, Any]((file, _absolute(getattr(one, file))) for file in FILES)
         )
         for name, one in settings.destinations.items()
     }

@@ -11,10 +11,10 @@ from gateway.settings import ArchiveSettings
 from tests.workers.holdings import instance
 from workers.archive.layout import FOLDER
 from workers.archive.opening import open_index
+from workers.archive.outbox_control import OutboxControl
+from workers.archive.outbox_rows import QueuedInstance, Selection
 from workers.archive.reindex import Reindex
 from workers.forward.forward_outbox import ForwardOutbox
-from workers.forward.outbox_control import OutboxControl
-from workers.forward.outbox_rows import QueuedInstance, Selection
 
 if TYPE_CHECKING:
     from pathlib import Path

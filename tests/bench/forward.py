@@ -20,9 +20,9 @@ from tests.bench.sending import Plan, send
 from tests.bench.servers import gateway, sink
 from workers.archive.index import IndexEntry, SqliteIndex
 from workers.archive.layout import FOLDER, INDEX
+from workers.archive.outbox_control import OutboxControl
+from workers.archive.outbox_rows import QueuedInstance
 from workers.forward.forward_outbox import ForwardOutbox
-from workers.forward.outbox_control import OutboxControl
-from workers.forward.outbox_rows import QueuedInstance
 
 if TYPE_CHECKING:
     from pathlib import Path

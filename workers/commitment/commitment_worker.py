@@ -136,8 +136,8 @@ def _to(transaction: Transaction) -> Reporter:
     """Report at the destination of the peer, in the role of SCP."""
     peer = transaction.peer
     found = worker.context.destination(peer)
-    if found is None:
-        raise NotReached(f"[destinations] has no {peer!r}, and it has no association")
+    if found is None or found.url:
+        raise NotReached(f"[destinations] has no AE {peer!r}, and it has no association")
 
     def report(told: Report) -> int | None:
         ae = AE(transaction.local)

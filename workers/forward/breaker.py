@@ -60,8 +60,11 @@ class Breaker:
                 self._probe = lane
             return 0.0 if self._probe is lane else self.first
 
-    def failed(self, reason: str) -> None:
-        """Note that the destination failed: begin a pause, unless one has begun already."""
+    def failed(self, reason: str, at_least: float = 0.0) -> None:
+        """Note that the destination failed: begin a pause, unless one has begun already.
+
+        `at_least`: seconds that the destination has asked for.
+        """
         with self._lock:
             if self.failures and self.clock() < self._until:
                 return
@@ -69,7 +72,8 @@ class Breaker:
                 self.since = time.time()
             self.failures += 1
             self.reason = reason
-            self._until = self.clock() + pause_after(self.failures, self.first, self.longest)
+            pause = pause_after(self.failures, self.first, self.longest)
+            self._until = self.clock() + max(pause, at_least)
             self._probe = None
 
     def responded(self) -> bool:

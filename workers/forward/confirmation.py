@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from gateway.requestor import IncomingRequest
     from gateway.requestor.sync import BlockingAssociation
-    from workers.forward.outbox_rows import QueuedInstance
+    from workers.archive.outbox_rows import QueuedInstance
 
 FIND = KEYWORDS["StudyRootQueryRetrieveInformationModelFind"]
 COMMITMENT = KEYWORDS["StorageCommitmentPushModel"]

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 from gateway.datasets import BASIC_SYNTAXES
 from gateway.sdk import GatewayError
+from workers.archive.outbox_rows import ASKED, PARKED, SENT, WAITING
 from workers.forward.breaker import pause_after
 from workers.forward.confirmation import COMMITMENT, FIND, CommitmentRequest, found_by
-from workers.forward.outbox_rows import ASKED, PARKED, SENT, WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from workers.archive.outbox_rows import QueuedInstance
     from workers.forward.confirmation import CommitmentReport
     from workers.forward.forwarding_shared import ForwardingShared
-    from workers.forward.outbox_rows import QueuedInstance
 
 MOST = 256
 """Instances that are asked for at once."""

@@ -9,16 +9,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gateway.sending_hours import parse_hours, seconds_until
+from workers.archive.outbox_rows import PARKED, SENT, WAITING
 from workers.forward.breaker import Breaker, pause_after
 from workers.forward.lane import Lane
-from workers.forward.outbox_rows import PARKED, SENT, WAITING
 from workers.forward.outcomes import SendVerdict
 
 if TYPE_CHECKING:
-    from gateway.sdk.move.destination import DestinationAssociation
     from gateway.settings import Destination
+    from workers.archive.outbox_rows import QueuedInstance
+    from workers.forward.destination_links import DestinationLink
     from workers.forward.forwarding_shared import ForwardingShared
-    from workers.forward.outbox_rows import QueuedInstance
     from workers.forward.outcomes import SendOutcome
     from workers.forward.queued_file import Opener
 
@@ -52,6 +52,10 @@ class DestinationQueue:
         self._free_at = 0.0
         """When the bandwidth permits the next instance."""
         self._looked_late = 0.0
+        self.last_error = ""
+        """Why the last attempt failed that did; empty: none has, since this process began."""
+        self.last_error_at = 0.0
+        """When that was, in seconds since 1970."""
 
     @property
     def opener(self) -> Opener:
@@ -61,6 +65,14 @@ class DestinationQueue:
     def _destination(self) -> Destination | None:
         """The entry of `[destinations]` as it is now."""
         return self._shared.destination(self.name)
+
+    @property
+    def place(self) -> str:
+        """Where it is, as an operator knows it; empty: it is not in `[destinations]`."""
+        found = self._destination
+        if found is None:
+            return ""
+        return found.url or f"{found.ae_title or self.name} at {found.host}:{found.port}"
 
     @property
     def is_ordered(self) -> bool:
@@ -170,8 +182,8 @@ class DestinationQueue:
             while (left := begin - time.monotonic()) > 0 and not lane.is_over:
                 self._wake.wait(left)
 
-    def connect(self) -> DestinationAssociation:
-        """Return an association for a lane; raises LookupError if there is no such destination."""
+    def connect(self) -> DestinationLink:
+        """Return a way there for a lane; raises LookupError if there is no such destination."""
         return self._shared.associate(self.name, 1 if self.is_ordered else 0)
 
     def is_late(self, row: QueuedInstance) -> bool:
@@ -199,7 +211,8 @@ class DestinationQueue:
         if verdict is SendVerdict.LATER:
             self.give_back(row)
             return
-        row.reason = outcome.reason[:500]
+        row.reason = self.last_error = outcome.reason[:500]
+        self.last_error_at = time.time()
         if verdict in (SendVerdict.LOST, SendVerdict.FULL, SendVerdict.NO_ROUTE):
             self._failed(outcome)
         self._keep(row, verdict)
@@ -216,7 +229,7 @@ class DestinationQueue:
     def _failed(self, outcome: SendOutcome) -> None:
         if not self.breaker.is_open:
             log.warning("destination=%s %s", self.name, outcome.reason)
-        self.breaker.failed(outcome.reason)
+        self.breaker.failed(outcome.reason, outcome.pause)
 
     def _keep(self, row: QueuedInstance, verdict: SendVerdict) -> None:
         settings, shared = self._shared.settings, self._shared

@@ -11,7 +11,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from workers.forward.outbox_rows import COLUMNS, MARKS, RANKS, WAITING, QueuedInstance, of_row
+from workers.archive.outbox_control import make_control
+from workers.archive.outbox_rows import COLUMNS, MARKS, RANKS, WAITING, QueuedInstance, of_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -258,13 +259,6 @@ _DUE = "destination = ? AND holder = ? AND state = ? AND priority = ? AND due <=
 
 def _is_due(execute: Execute, *, where: tuple[Any, ...]) -> bool:
     return execute(f"SELECT 1 FROM outbox WHERE {_DUE} LIMIT 1", where).fetchone() is not None
-
-
-def make_control(execute: Execute, destination: str) -> None:
-    execute(
-        "INSERT INTO outbox_control VALUES (?, 0, '', 0) ON CONFLICT (destination) DO NOTHING",
-        (destination,),
-    )
 
 
 def _pages(ids: Sequence[int], page: int = 500) -> Iterable[Sequence[int]]:

@@ -24,6 +24,7 @@ from workers.archive.gateways import SILENT, identity_of
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.layout import FOLDER
 from workers.forward.confirmation import report_of
+from workers.forward.destination_links import DestinationLinks
 from workers.forward.filling import Filling, RouteTable
 from workers.forward.forward_outbox import ForwardOutbox
 from workers.forward.forwarder import Forwarder
@@ -77,9 +78,10 @@ class ForwardWorker(IndexedWorker):
             Opener(self.index, root, holder, settings.shared, self._fetcher),
             owner=f"{here}{os.getpid()}",
             destination=context.destination,
-            associate=lambda name, operations: routes.association(name, title, operations),
+            associate=DestinationLinks(routes, title).open,
             connect=lambda name, contexts, handler: routes.connect(name, title, contexts, handler),
             counters=ForwardingCounters(context.metrics),
+            certificate_end=routes.certificate_end,
             alive=self._alive,
         )
         filling = Filling(self.index, outbox, table, root, holder)

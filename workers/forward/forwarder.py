@@ -8,18 +8,18 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from workers.archive.index.records import IndexFailure
+from workers.archive.outbox_control import OutboxControl
 from workers.forward.confirmer import Confirmer
 from workers.forward.destination_queue import DestinationQueue
 from workers.forward.forward_outbox import LEASE
-from workers.forward.outbox_control import OutboxControl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from workers.archive.index import Index
+    from workers.archive.outbox_rows import QueueState
     from workers.forward.filling import Filling
     from workers.forward.forwarding_shared import ForwardingShared
-    from workers.forward.outbox_rows import QueueState
 
 TICK = 0.5
 """Seconds between two looks at the journal, and at what operators say."""
@@ -148,20 +148,28 @@ class Forwarder:
             counters.queued.set(state.unconfirmed if state else 0, name, "unconfirmed")
             oldest = now - state.oldest if state and state.oldest else 0.0
             counters.oldest.set(oldest, name)
+            counters.show_certificate(name, self._shared.certificate_end(name))
 
     def facts(self) -> dict[str, Any]:
         """Return what `dicom-gateway status --json` shows."""
+        queues = tuple(self._queues.items())
         return {
-            "destinations": {
-                name: {
-                    "state": queue.text(),
-                    "waiting": state.waiting if (state := self._states.get(name)) else 0,
-                    "parked": state.parked if state else 0,
-                    "oldest": state.oldest if state else 0.0,
-                }
-                for name, queue in tuple(self._queues.items())
-            },
+            "destinations": {name: self._facts_of(name, queue) for name, queue in queues},
             "matched": dict(self._filling.matched),
+        }
+
+    def _facts_of(self, name: str, queue: DestinationQueue) -> dict[str, Any]:
+        state = self._states.get(name)
+        return {
+            "state": queue.text(),
+            "place": queue.place,
+            "waiting": state.waiting if state else 0,
+            "parked": state.parked if state else 0,
+            "unconfirmed": state.unconfirmed if state else 0,
+            "oldest": state.oldest if state else 0.0,
+            "error": queue.last_error,
+            "error_at": queue.last_error_at,
+            "certificate_end": self._shared.certificate_end(name),
         }
 
     def troubles(self) -> dict[str, str]:

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from gateway.requestor import Handler
     from gateway.requestor.proposal import Contexts
     from gateway.requestor.sync import BlockingAssociation
-    from gateway.sdk.move.destination import DestinationAssociation
     from gateway.settings import Destination, ForwardSettings
+    from workers.archive.outbox_rows import QueuedInstance
+    from workers.forward.destination_links import DestinationLink
     from workers.forward.forward_outbox import ForwardOutbox
-    from workers.forward.outbox_rows import QueuedInstance
     from workers.forward.outcome_recorder import OutcomeRecorder
     from workers.forward.outcomes import SendOutcome
     from workers.forward.queued_file import Opener
@@ -34,11 +34,13 @@ class ForwardingShared:
     owner: str
     """The name under which this process takes rows."""
     destination: Callable[[str], Destination | None]
-    associate: Callable[[str, int], DestinationAssociation]
-    """Returns an association to a destination with so many C-STOREs in flight; 0: as configured."""
+    associate: Callable[[str, int], DestinationLink]
+    """Returns a way to a destination with so many instances in flight; 0: as configured."""
     connect: Callable[[str, Contexts, Handler | None], BlockingAssociation]
     """Returns an established association to a destination with these contexts."""
     counters: ForwardingCounters
+    certificate_end: Callable[[str], float] = lambda _name: 0.0
+    """Returns when the certificate that a destination has shown last ends; 0.0: none was shown."""
     is_down: Callable[[str], bool] = lambda _name: False
     """Whether nothing can be sent to a destination at present."""
     alive: Callable[[], tuple[str, ...]] = lambda: ()
@@ -93,3 +95,14 @@ class ForwardingCounters:
             "The time for which the oldest instance has waited; 0: none waits.",
             "destination",
         )
+        self._certificate = metrics.gauge(
+            "dicom_gateway_forward_certificate_end_timestamp_seconds",
+            "When the certificate that a destination has shown last ends, in seconds since the "
+            "epoch.",
+            "destination",
+        )
+
+    def show_certificate(self, destination: str, end: float) -> None:
+        """Take note of when the certificate of a destination ends; 0.0: it has none."""
+        if end:
+            self._certificate.set(end, destination)

@@ -1,4 +1,4 @@
-"""A lane: a thread that sends queued instances over an association of its own."""
+"""A lane: a thread that sends queued instances over an association or link of its own."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from workers.archive.index.records import IndexFailure
 from workers.forward.outcomes import SendOutcome, SendVerdict, of_error, of_status
 
 if TYPE_CHECKING:
-    from gateway.sdk.move.destination import DestinationAssociation
+    from workers.archive.outbox_rows import QueuedInstance
+    from workers.forward.destination_links import DestinationLink
     from workers.forward.destination_queue import DestinationQueue
-    from workers.forward.outbox_rows import QueuedInstance
 
 MOST = 32
 """Rows that a lane takes at once."""
@@ -30,7 +30,7 @@ class Lane:
     def __init__(self, queue: DestinationQueue, number: int) -> None:
         self._queue = queue
         self._number = number
-        self._link: DestinationAssociation | None = None
+        self._link: DestinationLink | None = None
         self._in_flight: dict[Future[Any], QueuedInstance] = {}
         self.taken: dict[int, QueuedInstance] = {}
         """The rows that it has, whose lease is renewed meanwhile."""
@@ -129,7 +129,9 @@ class Lane:
         for future in [one for one in self._in_flight if one.done()]:
             row = self._in_flight.pop(future)
             try:
-                outcome = of_status(future.result().status)
+                answered = future.result()
+                is_outcome = isinstance(answered, SendOutcome)
+                outcome = answered if is_outcome else of_status(answered.status)
             except Exception as error:
                 outcome = of_error(error)
             self._settle(row, outcome)

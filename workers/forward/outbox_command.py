@@ -15,10 +15,10 @@ from workers.archive.command_options import (
     print_json,
     printable,
 )
+from workers.archive.outbox_control import OutboxControl
+from workers.archive.outbox_rows import STATES, QueuedInstance, QueueState, Selection
 from workers.archive.upkeep import matching
 from workers.forward.forward_outbox import ForwardOutbox
-from workers.forward.outbox_control import OutboxControl
-from workers.forward.outbox_rows import STATES, QueuedInstance, QueueState, Selection
 from workers.forward.provenance import facts_of
 
 if TYPE_CHECKING:

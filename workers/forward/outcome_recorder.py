@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from workers.archive.index.records import IndexFailure
 
 if TYPE_CHECKING:
+    from workers.archive.outbox_rows import QueuedInstance
     from workers.forward.forward_outbox import ForwardOutbox
-    from workers.forward.outbox_rows import QueuedInstance
 
 _PAUSE = 0.5
 """Seconds after a failure of the database."""

@@ -53,6 +53,8 @@ class SendOutcome(NamedTuple):
     reason: str = ""
     responded: bool = False
     """Whether the destination has responded, so that it is not down."""
+    pause: float = 0.0
+    """Seconds for which the destination asks not to be tried again."""
 
 
 def of_status(status: int) -> SendOutcome:

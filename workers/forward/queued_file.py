@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from workers.archive.fetching import Fetcher
     from workers.archive.index import Index, IndexEntry
-    from workers.forward.outbox_rows import QueuedInstance
+    from workers.archive.outbox_rows import QueuedInstance
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from gateway.settings import Destination, TlsSettings
 from gateway.tls import destination_context
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterable, Iterator, Mapping
 
     from gateway.association.timers import Timeouts
@@ -45,6 +46,8 @@ class Routes:
     ) -> None:
         self.change(destinations or {}, timeouts, tls)
         self._lock = threading.Lock()
+        self._ends: dict[tuple[str, int], float] = {}
+        """When the certificates of destinations end, by their address."""
         self._requestor: Requestor | None = None
 
     def change(
@@ -59,7 +62,7 @@ class Routes:
         """
         ours = tls or TlsSettings()
         contexts = {
-            name: destination_context(one, ours) for name, one in destinations.items() if one.tls
+            name: destination_context(one, ours) for name, one in destinations.items() if one.is_tls
         }
         self._contexts, self._destinations, self._timeouts = contexts, destinations, timeouts
 
@@ -68,9 +71,12 @@ class Routes:
         return self._destinations.get(name.strip())
 
     def named(self, name: str) -> tuple[str, int, dict[str, Any]] | None:
-        """Return host, port and options of an AE title in the table; None if it is not there."""
+        """Return host, port and options of an AE title in the table; None if it is not there.
+
+        Nor is a DICOMweb service: no association leads there.
+        """
         found = self.destination(name)
-        if found is None:
+        if found is None or found.url:
             return None
         options: dict[str, Any] = {
             "associations": found.associations,
@@ -79,6 +85,15 @@ class Routes:
         if found.tls:
             options["tls_args"] = self._contexts[name.strip()], found.tls_name or found.host
         return found.host, found.port, {"ae_title": found.ae_title or name.strip(), **options}
+
+    def tls_of(self, name: str) -> ssl.SSLContext | None:
+        """Return the TLS context for an entry of the table; None if it is reached without TLS."""
+        return self._contexts.get(name.strip())
+
+    @property
+    def timeouts(self) -> Timeouts | None:
+        """The limits on waits for destinations; None: the defaults."""
+        return self._timeouts
 
     def to(
         self, address: tuple[str, int], options: dict[str, Any], titles: tuple[str, str]
@@ -146,9 +161,26 @@ class Routes:
             if self._requestor is None:
                 self._requestor = Requestor()
             requestor = self._requestor
-        return requestor.associate(
+        association = requestor.associate(
             address, proposal, timeouts=self._timeouts, handler=handler or refuse
         )
+        if address.tls is not None:
+            self._ends[address.host, address.port] = association.certificate_end
+        return association
+
+    def certificate_end(self, name: str) -> float:
+        """Return when the certificate that a destination has shown last ends.
+
+        In seconds since the epoch; 0.0: it has shown none to this process.
+        """
+        found = self.destination(name)
+        return self._ends.get((found.host, found.port), 0.0) if found is not None else 0.0
+
+    def show_certificate(self, name: str, end: float) -> None:
+        """Take note of when the certificate of a destination ends; 0.0: it has none."""
+        found = self.destination(name)
+        if found is not None:
+            self._ends[found.host, found.port] = end
 
     def close(self) -> None:
         """End the thread; associations that are still open are lost."""

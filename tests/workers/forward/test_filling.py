@@ -11,10 +11,10 @@ from gateway.part10 import file_meta
 from gateway.sdk import ConfigError
 from gateway.settings import ForwardRoute as Route
 from tests.archive.conftest import entry, kept
+from workers.archive.outbox_control import OutboxControl
+from workers.archive.outbox_rows import HIGHEST, Selection
 from workers.forward.filling import Filling, RouteTable
 from workers.forward.forward_outbox import ForwardOutbox
-from workers.forward.outbox_control import OutboxControl
-from workers.forward.outbox_rows import HIGHEST, Selection
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.archive.conftest import entry, kept
+from workers.archive.outbox_control import OutboxControl
+from workers.archive.outbox_rows import HIGHEST, LOWEST, PARKED, QueuedInstance, Selection
 from workers.forward.forward_outbox import LEASE, ForwardOutbox
-from workers.forward.outbox_control import OutboxControl
-from workers.forward.outbox_rows import HIGHEST, LOWEST, PARKED, QueuedInstance, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ import pytest
 from gateway.datasets import Instance
 from tests.archive.conftest import entry, kept
 from workers.archive.index import SqliteIndex
-from workers.forward.outbox_rows import QueuedInstance
+from workers.archive.outbox_rows import QueuedInstance
 from workers.forward.outcomes import SendOutcome, SendVerdict
 from workers.forward.queued_file import Opener
 

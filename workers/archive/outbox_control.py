@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workers.forward.forward_outbox import ForwardOutbox, make_control
-from workers.forward.outbox_rows import COLUMNS, QueueState, of_row
+from workers.archive.outbox_rows import COLUMNS, QueueState, of_row
 
 if TYPE_CHECKING:
     from workers.archive.index import Index
     from workers.archive.index.grouping import Execute
-    from workers.forward.outbox_rows import QueuedInstance, Selection
+    from workers.archive.outbox_rows import QueuedInstance, Selection
 
 
 class OutboxControl:
@@ -18,7 +17,6 @@ class OutboxControl:
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self._outbox = ForwardOutbox(index)
 
     def suspend(self, destination: str, is_suspended: bool) -> None:
         """Send nothing more to a destination, or go on."""
@@ -75,7 +73,7 @@ class OutboxControl:
             "UPDATE outbox SET state = 'waiting', owner = '', attempts = 0, due = ?, queued = ? "
             f"WHERE {where} AND (owner = '' OR due <= ? OR state = 'asked') RETURNING id"
         )
-        now = self._outbox.now()
+        now = self._index.clock()
         given = (now, now, *values, now)
         return self._index.change(lambda execute: len(execute(text, given).fetchall()))
 
@@ -84,3 +82,11 @@ class OutboxControl:
         where, values = selection.where()
         text = f"DELETE FROM outbox WHERE {where} RETURNING id"
         return self._index.change(lambda execute: len(execute(text, values).fetchall()))
+
+
+def make_control(execute: Execute, destination: str) -> None:
+    """Have a row of `outbox_control` for a destination."""
+    execute(
+        "INSERT INTO outbox_control VALUES (?, 0, '', 0) ON CONFLICT (destination) DO NOTHING",
+        (destination,),
+    )

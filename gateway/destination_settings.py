@@ -1,0 +1,193 @@
+"""The settings of `[destinations]`: where instances are sent, by DIMSE or by STOW-RS."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from gateway.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PORTS = {"http": 80, "https": 443}
+
+
+class ServiceAddress(NamedTuple):
+    """The parts of the URL of an HTTP service."""
+
+    is_tls: bool
+    host: str
+    port: int
+    path: str
+    """Without a slash at the end."""
+
+    @property
+    def place(self) -> str:
+        """The service in messages: scheme, host and port."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.is_tls else 'http'}://{host}:{self.port}"
+
+
+def service_at(url: str) -> ServiceAddress:
+    """Return the parts of a URL; raises ValueError if it is not one of a service.
+
+    A name and a password in it are refused: they would be shown wherever the URL is.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("it must be http://HOST/... or https://HOST/...")
+    if parts.query or parts.fragment or not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("it must be printable ASCII, without a query or fragment")
+    port = parts.port or _PORTS[parts.scheme]
+    return ServiceAddress(parts.scheme == "https", parts.hostname, port, parts.path.rstrip("/"))
+
+
+def is_service_url(text: str) -> bool:
+    """Return whether a text is the URL of an HTTP service."""
+    try:
+        service_at(text)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """An entry of `[destinations]`: an AE, or with `url` a DICOMweb service."""
+
+    host: str = ""
+    port: int = 0
+    ae_title: str = ""
+    """Its AE title; empty: the name of the entry."""
+    operations: int = 8
+    """C-STORE requests in flight on an association, if the AE accepts an operations window;
+    1: propose no window. With `url`: instances of one request."""
+    associations: int = 1
+    """Associations of one C-MOVE, or of the worker `forward`, at the same time."""
+    tls: bool = False
+    """Speak TLS, with the profile of `[tls]`."""
+    tls_name: str = ""
+    """The host name that its certificate must have; empty: `host`."""
+    tls_ca: str = ""
+    """The authority that signed its certificate; empty: `tls.ca`, or those that the system trusts.
+    """
+    tls_certificate: str = ""
+    """Our certificate there; empty: `tls.certificate`."""
+    tls_key: str = ""
+    """Its key; empty: it is in the same file."""
+    order: str = ""
+    """series: the worker `forward` sends the instances there one by one, in the order of receipt.
+    """
+    bandwidth: int = 0
+    """Bytes a second that the worker `forward` sends there, on the average; 0: any number."""
+    confirm: str = ""
+    """find, commitment: the worker `forward` asks by C-FIND or by storage commitment whether the
+    destination keeps an instance; empty: the response of the C-STORE says so."""
+    hours: tuple[str, ...] = ()
+    """When the worker `forward` sends there, such as "Mon-Fri 19:00-07:00"; empty: always."""
+    url: str = ""
+    """A DICOMweb service in place of host and port, such as https://pacs.example/dicom-web: the
+    worker `forward` sends there by STOW-RS (PS3.18 10.5)."""
+    user: str = ""
+    """The user name of basic authentication at `url`."""
+    password_file: str = ""
+    """A file with the password of `user`."""
+    token_file: str = ""
+    """A file with the token that is sent to `url` as `Authorization: Bearer`."""
+    oauth_url: str = ""
+    """Where a token for `url` is asked for with client credentials (RFC 6749 4.4)."""
+    oauth_client: str = ""
+    """The client identifier there."""
+    oauth_secret_file: str = ""
+    """A file with the client secret."""
+    oauth_scope: str = ""
+    """The scope to ask for; empty: none."""
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether TLS is spoken there."""
+        return self.tls or "https:" in (self.url[:6], self.oauth_url[:6])
+
+    @property
+    def service(self) -> ServiceAddress:
+        """The parts of `url`."""
+        return service_at(self.url)
+
+
+SECRETS = ("password_file", "token_file", "oauth_secret_file")
+"""The settings of a destination that name files with one secret each."""
+FILES = ("tls_ca", "tls_certificate", "tls_key", *SECRETS)
+"""The settings of a destination that name files."""
+_OF_URL = ("user", "password_file", "token_file", "oauth_url")
+
+
+def check_destinations(destinations: Mapping[str, Destination]) -> list[str]:
+    """Return warnings; raises ConfigError for settings of one destination that exclude each other.
+
+    The files that they name are not looked at.
+    """
+    for name, one in destinations.items():
+        if text := _contradiction(one):
+            raise ConfigError(f"destinations.{name}.{text}")
+    return [
+        f"destinations.{name}: a secret goes to {service_at(url).place} without TLS: use https"
+        for name, one in destinations.items()
+        for url in (one.url, one.oauth_url)
+        if url and _is_open(one, url)
+    ]
+
+
+def _contradiction(one: Destination) -> str:
+    """Return which setting cannot be meant, and why; empty: all can."""
+    if not one.url:
+        given = next((name for name in _OF_URL if getattr(one, name)), "")
+        return f"{given} needs url: a DICOM association has no such thing" if given else ""
+    service = one.service
+    if (one.host, one.port) != (service.host, service.port):
+        return "url is in place of host and port: state one of them"
+    if one.confirm:
+        return "confirm needs an association: the response of STOW-RS says what is stored"
+    if one.tls and not service.is_tls:
+        return "tls = true needs a url that begins with https"
+    return _wrong_credentials(one)
+
+
+def _wrong_credentials(one: Destination) -> str:
+    ways = [name for name in ("user", "token_file", "oauth_url") if getattr(one, name)]
+    if len(ways) > 1:
+        return f"{ways[1]} excludes {ways[0]}: one of them is sent"
+    if bool(one.user) != bool(one.password_file):
+        return "user and password_file need each other"
+    oauth = one.oauth_url, one.oauth_client, one.oauth_secret_file
+    if any((*oauth, one.oauth_scope)) and not all(oauth):
+        return "oauth_url, oauth_client and oauth_secret_file need each other"
+    return ""
+
+
+def _is_open(one: Destination, url: str) -> bool:
+    """Return whether secrets would go over a network in plain text."""
+    service = service_at(url)
+    has_secret = one.password_file or one.token_file or one.oauth_secret_file
+    if service.is_tls or not has_secret:
+        return False
+    try:
+        return not ipaddress.ip_address(service.host).is_loopback
+    except ValueError:
+        return service.host != "localhost"
+
+
+def read_secret(path: str, what: str) -> str:
+    """Return the secret in a file, without white space around it; raises ConfigError."""
+    try:
+        text = Path(path).read_text("utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"{what} {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{what} {path}: it is not text in UTF-8") from None
+    if not text or not text.isprintable():
+        raise ConfigError(f"{what} {path}: it must have one line with the secret")
+    return text

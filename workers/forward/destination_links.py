@@ -1,0 +1,85 @@
+"""Ways to destinations, for lanes: an association, or a connection to a DICOMweb service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from workers.forward.http_credentials import credentials_of
+from workers.forward.stow_link import StowLink
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from typing import Any
+
+    from gateway.datasets import Instance
+    from gateway.sdk.move.routes import Routes
+    from gateway.settings import Destination
+    from workers.forward.http_credentials import Credentials
+
+
+class Started(Protocol):
+    """An instance on its way."""
+
+    @property
+    def answered(self) -> Future[Any]:
+        """The response of a C-STORE, or the SendOutcome."""
+        ...
+
+
+class DestinationLink(Protocol):
+    """What a lane sends over."""
+
+    @property
+    def is_open(self) -> bool: ...
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one more would have to wait."""
+        ...
+
+    def begin(self, instance: Instance, originator: None, /) -> Started:
+        """Send an instance, without waiting for the answer; raises NoRoute."""
+        ...
+
+    def release(self) -> None:
+        """Close it, after the last answer."""
+        ...
+
+    def abort(self) -> None:
+        """Close it at once, from any thread."""
+        ...
+
+
+@dataclass
+class DestinationLinks:
+    """Opens links; all links of a destination share its credentials."""
+
+    routes: Routes
+    calling: str
+    """The AE title under which instances are sent."""
+    _credentials: dict[str, tuple[Destination, Credentials]] = field(default_factory=dict)
+
+    def open(self, name: str, operations: int) -> DestinationLink:
+        """Return a link with so many instances in flight; 0: as configured.
+
+        Raises LookupError if the destination is not in the table.
+        """
+        entry = self.routes.destination(name)
+        if entry is None or not entry.url:
+            return self.routes.association(name, self.calling, operations)
+        tls, timeouts = self.routes.tls_of(name), self.routes.timeouts
+        known, credentials = self._credentials.get(name, (None, None))
+        if known != entry or credentials is None:
+            credentials = credentials_of(entry, tls, timeouts)
+            self._credentials[name] = entry, credentials
+        link = StowLink(
+            entry,
+            credentials,
+            tls,
+            timeouts,
+            shown=lambda end: self.routes.show_certificate(name, end),
+        )
+        if operations:
+            link.most = operations
+        return link
