@@ -71,11 +71,14 @@ def test_serve_prints_an_address_that_opens_the_page(page: re.Match) -> None:
 
 
 PROBES = ["/metrics", "/livez", "/readyz"]
-PAGES = ["/", "/associations", "/history", "/senders", "/workers", "/archive", "/health"]
+NAMES = ("associations", "history", "senders", "destinations", "workers", "archive", "health")
+PAGES = ["/", *(f"/{name}" for name in NAMES)]
 PATHS = [
     *PAGES,
     *(f"/live/{name}" for name in ("now", *(page[1:] for page in PAGES[1:]))),
-    *("/static/page.js", "/rates/day", "/trace/acceptor-0/0", "/search/studies"),
+    *("/static/page.js", "/rates/day", "/trace/acceptor-0/0", "/search/studies", "/search/queue"),
+    *(f"/do/{what}-destination" for what in ("suspend", "resume")),
+    *(f"/do/{what}-queued" for what in ("retry", "drop")),
     *(f"/do/{what}" for what in ("abort", "drain", "resume", "restart", "swap", "accept", "drop")),
 ]
 
@@ -269,6 +272,9 @@ def test_what_cannot_be_done_is_refused_in_words(page: re.Match) -> None:
     assert told["error"] == "web keeps its port until it has left: restart it"
     told = do(opener, page, "drop", path="../../etc/passwd")
     assert "nothing was set aside as '../../etc/passwd'" in told["error"]
+    assert do(opener, page, "drop-queued") == {"error": "name a destination", "status": 400}
+    told = do(opener, page, "retry-queued", destination="PACS", number="1 OR 1")
+    assert told == {"error": "name a destination", "status": 400}
     assert do(opener, page, "accept") == {"error": "name a file that was set aside", "status": 400}
 
 
@@ -373,6 +379,7 @@ def test_a_browser_opens_every_page(gateway: Gateway, page: re.Match, tmp_path: 
         "associations": ("1 open", HOSTILE, "Sta6: 1"),
         "history": (HOSTILE, "released", "C-STORE:0000=1"),
         "senders": (HOSTILE, " known, 0 silent."),
+        "destinations": ("Nothing is sent on",),
         "workers": ("storage-0", "EVT_C_STORE", "● answers"),
         "archive": ('<img src=x onerror="x">', "\\u202eright to left", "No file was set aside"),
         "health": ("acceptor-0", "It can accept associations and store instances."),

@@ -82,6 +82,10 @@ class ArchiveView:
                 self._index.close()
                 self._index = None
 
+    def to_change(self) -> Index:
+        """Return an index of its own, to write something; raises GatewayError."""
+        return self._open_index(durable=True)
+
     def studies(self, wanted: Mapping[str, str], skip: int = 0) -> dict[str, Any]:
         """Return a page of the studies that match; `wanted` is by the keywords of `SEARCHED`."""
         try:

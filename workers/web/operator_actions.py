@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from gateway.sdk import GatewayError
 from workers.http.access import session_of
+from workers.web.destinations import QueueView
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +48,10 @@ class Actions:
             "swap": self.restart,
             "accept": self.settle,
             "drop": self.settle,
+            "suspend-destination": self.destination,
+            "resume-destination": self.destination,
+            "retry-queued": self.destination,
+            "drop-queued": self.destination,
         }
         return [Route(f"/do/{name}", way, methods=["POST"]) for name, way in ways.items()]
 
@@ -93,6 +98,22 @@ class Actions:
             return _wrong("name a file that was set aside")
         _note(request, f"{what} {path!r}, which was set aside")
         return await _done(lambda: archive.settle(path, is_accepted=what == "accept"))
+
+    async def destination(self, request: Request) -> Response:
+        """Suspend or resume a destination, or send or drop what is queued for it."""
+        what, told = _what(request), await _body(request)
+        name, number = told.get("destination"), told.get("number", 0)
+        if not (isinstance(name, str) and name and type(number) is int and number >= 0):
+            return _wrong("name a destination")
+        _note(request, f"{what} {name!r}" + (f" number {number}" if number else ""))
+        queues = QueueView(self._sources.archive)
+        ways: dict[str, Callable[[], None]] = {
+            "suspend-destination": lambda: queues.suspend(name, True),
+            "resume-destination": lambda: queues.suspend(name, False),
+            "retry-queued": lambda: queues.retry(name, number),
+            "drop-queued": lambda: queues.drop(name, number),
+        }
+        return await _done(ways[what])
 
 
 def _what(request: Request) -> str:

@@ -17,6 +17,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from gateway.sdk import GatewayError
+from workers.web.destinations import QueueView
 from workers.web.operator_actions import Actions
 
 if TYPE_CHECKING:
@@ -96,13 +97,16 @@ class Pages:
         """Search the archive: its studies, the series of one, the instances of one, conflicts."""
         archive, wanted = self._views.sources.archive, dict(request.query_params)
         skip = wanted.pop("skip", "0")
-        number = int(skip) if skip.isdecimal() and len(skip) < 6 else 0
+        number = int(skip) if skip.isascii() and skip.isdecimal() and len(skip) < 16 else 0
         uid = wanted.get("uid", "")
         ways: dict[str, Callable[[], dict[str, Any]]] = {
             "studies": lambda: archive.studies(wanted, number),
             "series": lambda: {**archive.series(uid, number), "viewer": self._viewer()},
             "instances": lambda: archive.instances(uid, number),
             "conflicts": archive.conflicts,
+            "queue": lambda: QueueView(archive).rows(
+                wanted.get("destination", ""), wanted.get("state", ""), number
+            ),
             "differences": lambda: archive.differences(uid),
         }
         way = ways.get(request.path_params["what"])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gateway.sdk import evt
+from workers.web.destinations import destinations
 from workers.web.figures import loop_delays, peers, without_addresses
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Views:
             "associations": self._associations,
             "history": self._history,
             "senders": self._senders,
+            "destinations": self._destinations,
             "workers": self._workers,
             "archive": self._archive,
             "health": self._health,
@@ -114,6 +116,11 @@ class Views:
     def _senders(self, _: Mapping[str, str]) -> dict[str, Any]:
         rows = self.sources.senders.rows(time.time())
         return {"rows": rows[:MOST_SENDERS], "total": len(rows)}
+
+    def _destinations(self, _: Mapping[str, str]) -> dict[str, Any]:
+        status = self.sources.health.status
+        running = [worker["name"] for worker in status.get("workers", [])]
+        return {"rows": destinations(status), "is_on": "forward" in running}
 
     def _workers(self, _: Mapping[str, str]) -> dict[str, Any]:
         status = without_addresses(self.sources.health.status)
