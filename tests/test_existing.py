@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-<<<<<<< HEAD
 from gateway.config import check_existing, load
-=======
-from gateway.config import check_existing
 from gateway.destination_settings import service_at
->>>>>>> 7450834 (Send to DICOMweb services by STOW-RS, with TLS, passwords, tokens and OAuth 2.0)
 from gateway.errors import ConfigError
 from gateway.settings import Destination, Settings, TlsSettings, WebSettings, WorkerTable
 
@@ -53,7 +49,6 @@ def test_what_does_not_exist_is_named(settings: Settings, words: str) -> None:
     assert words in str(caught.value)
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(
     ("lines", "number"),
     [
@@ -80,7 +75,8 @@ def test_what_is_wrong_is_told_with_the_line_of_its_setting(tmp_path, lines, num
     with pytest.raises(ConfigError) as caught:
         check_existing(load(file, environment={}), file)
     assert str(caught.value).startswith(f"{file}:{number}: ")
-=======
+
+
 def test_secrets_that_go_out_in_plain_text_are_warned_of(tmp_path: Path) -> None:
     secret = tmp_path / "token"
     secret.write_text("a-secret\n")
@@ -91,7 +87,6 @@ def test_secrets_that_go_out_in_plain_text_are_warned_of(tmp_path: Path) -> None
     secret.write_text("two\nlines")
     with pytest.raises(ConfigError, match="one line with the secret"):
         check_existing(replace(BASE, destinations={"PACS": one}))
->>>>>>> 7450834 (Send to DICOMweb services by STOW-RS, with TLS, passwords, tokens and OAuth 2.0)
 
 
 def test_what_exists_or_is_switched_off_is_right(tmp_path: Path, monkeypatch) -> None:

@@ -43,7 +43,7 @@ def check_existing(settings: Settings, file: Path | None = None) -> list[str]:
 
 
 def check_tls_files(settings: Settings, file: Path | None = None) -> None:
-    """Raise ConfigError for a file of TLS, or with a secret, that is not there or wrong, with the setting's line."""
+    """Raise ConfigError, with the line, for a file of TLS or a secret that is missing or wrong."""
     tls, web = settings.tls, settings.web
     named = {"certificate": tls.certificate, "key": tls.key, "ca": tls.ca}
     with _told_with_line(file, ("tls",), named):

@@ -14,12 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.route_rules import CompiledRoute, compile_routes, matching_routes
 from gateway.worker_settings import FAIL_OVER, ROUND_ROBIN
-<<<<<<< HEAD
 from workers.archive.function_names import load_function
-from workers.forward.outbox_rows import RANK_OF, QueuedInstance
-=======
 from workers.archive.outbox_rows import RANK_OF, QueuedInstance
->>>>>>> 7450834 (Send to DICOMweb services by STOW-RS, with TLS, passwords, tokens and OAuth 2.0)
 from workers.forward.provenance import Facts, facts_of
 
 if TYPE_CHECKING:
