@@ -34,7 +34,6 @@ MAX_LENGTH = 64
 """The maximum number of characters of a UID (PS3.5 9.1)."""
 
 _UID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
-_TOLERABLE = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 
 
 class UidType(StrEnum):
@@ -74,7 +73,14 @@ def is_tolerable(uid: str) -> bool:
 
     Instances with such UIDs exist in every archive, and would be lost if they were refused.
     """
-    return len(uid) <= MAX_LENGTH and _TOLERABLE.fullmatch(uid) is not None
+    digits = uid.replace(".", "")  # each request has one: this is a fifth of a regular expression
+    return (
+        digits.isdigit()
+        and digits.isascii()
+        and len(uid) <= MAX_LENGTH
+        and ".." not in uid
+        and uid[0] != "." != uid[-1]
+    )
 
 
 def name_of(uid: str) -> str:
