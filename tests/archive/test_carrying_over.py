@@ -13,8 +13,10 @@ from workers.archive.layout import FOLDER
 from workers.archive.opening import open_index
 from workers.archive.outbox_control import OutboxControl
 from workers.archive.outbox_rows import QueuedInstance, Selection
+from workers.archive.procedure_steps import ProcedureStep, StepTable, insert
 from workers.archive.reindex import Reindex
 from workers.forward.forward_outbox import ForwardOutbox
+from workers.mpps.step_outbox import CREATE, StepOutbox, put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,11 +58,16 @@ def test_the_outbox_and_the_place_in_the_journal_outlive_a_rebuild(
         assert outbox.put(reader, first.seq, first.seq, [replace(row)])
         assert begin > first.seq
         OutboxControl(index).suspend("PACS", True)
+        step = ProcedureStep("9.9", "CT1", "", 1.0, 1.0, {}, 1)
+        StepTable(index).change("9.9", lambda execute, _: insert(execute, step))
+        index.change(lambda execute: put(execute, ("RIS",), ("9.9", 1), CREATE, {"x": 1}, 1.0))
     reindex(tmp_path, settings)
     with open_index(tmp_path, settings) as index:
         control, outbox = OutboxControl(index), ForwardOutbox(index)
         (kept,) = control.rows(Selection(), 10)
         assert (kept.entry, kept.destination) == (first.entry, "PACS")
         assert control.suspended() == {"PACS"}
+        assert StepTable(index).find("9.9").peer == "CT1"
+        assert [one.uid for one in StepOutbox(index).rows()] == ["9.9"]
         unread = index.journal(outbox.position(reader))
         assert [line.entry.sop_instance_uid for line in unread] == ["1.2"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gateway.sdk import GatewayError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
 SUFFIX = ".json"
@@ -78,6 +78,25 @@ def check_share(folder: Path, name: str, size: int, bounds: Iterable[Limit]) -> 
         held = tuple(count(some) for some in (list(sizes.values()), of_address, of_peer))
         if not limit.admits(count([size]), *held):
             raise TooMany(f"the peer has {held[2]} {limit.unit} open, its address {held[1]}")
+
+
+def check_totals(
+    bounds: Sequence[Limit],
+    size: int,
+    held: Mapping[tuple[str, str], tuple[int, int]],
+    owner: tuple[str, str],
+) -> None:
+    """Raise TooMany if one thing of this size is more than the share of its owner.
+
+    `held`: the number and the bytes of what there is, by address and AE title; `bounds` are those
+    of `limits`.
+    """
+    for limit, at, new in zip(bounds, (0, 1), (1, size), strict=False):
+        total = sum(one[at] for one in held.values())
+        of_address = sum(one[at] for (address, _), one in held.items() if address == owner[0])
+        of_peer = held.get(owner, (0, 0))[at]
+        if not limit.admits(new, total, of_address, of_peer):
+            raise TooMany(f"the peer has {of_peer} {limit.unit}, its address {of_address}")
 
 
 def _sizes(folder: Path) -> dict[str, int]:

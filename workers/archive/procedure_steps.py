@@ -1,34 +1,26 @@
-"""Performed procedure steps on disk: a file for each, in the DICOM JSON model (PS3.18 F).
+"""Performed procedure steps in the index, with their attributes in the DICOM JSON model (PS3.18 F).
 
 The worker `mpps` writes them; others read here what a modality says that it made.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
-import logging
-import os
-import secrets
-import threading
-import time
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 
-from workers.archive.file_system import sync_folder, write_new
-from workers.archive.peer_shares import check_share, digest
+from workers.archive.peer_shares import check_totals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
 
+    from workers.archive.index import Index
+    from workers.archive.index.grouping import Execute
     from workers.archive.peer_shares import Limit
 
-FOLDER = "mpps"
-"""The folder of the steps, in the data directory."""
 IN_PROGRESS, COMPLETED, DISCONTINUED = "IN PROGRESS", "COMPLETED", "DISCONTINUED"
 """Values of Performed Procedure Step Status (0040,0252)."""
 NOTES = {
@@ -37,15 +29,12 @@ NOTES = {
     DISCONTINUED: "step_discontinued",
 }
 """The kind of the journal's line about a step that came to a state."""
-ABANDONED = 3600.0
-"""Seconds after which a file that nobody finished is one of a process that was killed."""
+_PAGE = 500
 
 _STATUS, _SCHEDULED, _SERIES = "00400252", "00400270", "00400340"
 _STUDY_UID, _SERIES_UID, _INSTANCE_UID = "0020000D", "0020000E", "00081155"
 _REFERENCES = ("00081140", "00400220")
 """Referenced Image Sequence, Referenced Non-Image Composite SOP Instance Sequence."""
-
-log = logging.getLogger("workers.mpps")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +52,8 @@ class ProcedureStep:
     changed: float
     attributes: dict[str, Any]
     """In the DICOM JSON model."""
-    is_noted: bool = False
-    """Whether the journal tells of its state."""
-
-    @property
-    def name(self) -> str:
-        """The name of its file."""
-        return f"{digest(self.address)}-{digest(self.peer)}-{digest(self.uid)}.json"
+    messages: int = 0
+    """How often it was created and changed."""
 
     @property
     def state(self) -> str:
@@ -101,77 +85,102 @@ class ProcedureStep:
         return _text(self.attributes, tag)
 
 
-class StepFolder:
-    """The performed procedure steps of a gateway; safe for several threads and processes."""
+class StepTable:
+    """The performed procedure steps in the index, of all gateways that share it.
 
-    def __init__(
-        self, data_dir: Path, *, durable: bool = True, limits: tuple[Limit, ...] = ()
-    ) -> None:
-        self._path = data_dir / FOLDER
-        self._durable = durable
-        self._limits = limits
-        self._changing = threading.Lock()
+    All methods raise IndexFailure.
+    """
 
-    def create(self) -> None:
-        """Make the folder, and remove what a process that was killed left in it."""
-        self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for draft in self._path.glob("*.part"):
-            with suppress(OSError):
-                if time.time() - draft.stat().st_mtime > ABANDONED:
-                    draft.unlink()
-
-    @contextmanager
-    def changing(self) -> Iterator[None]:
-        """Keep all others from changing steps meanwhile; raises OSError."""
-        with self._changing:
-            fd = os.open(self._path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX)
-                yield
-            finally:
-                os.close(fd)
+    def __init__(self, index: Index) -> None:
+        self._index = index
 
     def find(self, uid: str) -> ProcedureStep | None:
         """Return the step with a SOP Instance UID; None if there is none."""
-        for path in self._path.glob(f"*-{digest(uid)}.json"):
-            if (step := self._read(path)) is not None and step.uid == uid:
-                return step
-        return None
+        return self._index.ask(lambda execute: _find(execute, uid))
 
-    def put(self, step: ProcedureStep) -> None:
-        """Write a new step, or a changed one; raises OSError, and TooMany for a new one."""
-        data = json.dumps(asdict(step)).encode()
-        target = self._path / step.name
-        if not target.exists():
-            check_share(self._path, step.name, len(data), self._limits)
-        draft = target.with_suffix(f".{secrets.token_hex(8)}.part")
-        try:
-            write_new(draft, data, sync=self._durable)
-            draft.replace(target)
-        except OSError:
-            with suppress(OSError):
-                draft.unlink()
-            raise
-        if self._durable:
-            sync_folder(self._path)
+    def change(self, uid: str, work: Callable[[Execute, ProcedureStep | None], Any]) -> None:
+        """Call `work` with a step, which nobody else changes meanwhile, in one transaction.
 
-    def remove(self, step: ProcedureStep) -> None:
-        """Delete the file of a step; raises OSError."""
-        (self._path / step.name).unlink(missing_ok=True)
+        It may be called again if the transaction is repeated. What it raises has no effect.
+        """
+        lock = " FOR UPDATE" if self._index.names_holders else ""
+        self._index.change(lambda execute: work(execute, _find(execute, uid, lock)))
 
-    def steps(self) -> list[ProcedureStep]:
-        """Return all steps in the order of their creation."""
-        found = (self._read(path) for path in self._path.glob("*.json"))
-        return sorted((one for one in found if one is not None), key=lambda one: one.created)
+    def steps(self) -> Iterator[ProcedureStep]:
+        """Yield all steps in the order of their creation, a page at a time."""
+        text = (
+            f"SELECT {_COLUMNS} FROM step WHERE created > ? OR (created = ? AND uid > ?) "
+            "ORDER BY created, uid LIMIT ?"
+        )
+        last: tuple[float, str] = (float("-inf"), "")
+        while True:
+            where = (last[0], *last, _PAGE)
+            rows = self._index.ask(partial(_rows, text=text, where=where))
+            for row in rows:
+                yield _of_row(row)
+            if len(rows) < _PAGE:
+                return
+            last = (float(rows[-1][3]), str(rows[-1][0]))
 
-    def _read(self, path: Path) -> ProcedureStep | None:
-        try:
-            return ProcedureStep(**json.loads(path.read_bytes()))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, TypeError) as error:
-            log.warning("path=%s cannot be read: %s", path, type(error).__name__)
-            return None
+    def forget(self, before: float) -> int:
+        """Remove the steps that were last changed before a time; return their number."""
+
+        def work(execute: Execute) -> int:
+            text = "DELETE FROM step WHERE changed < ? RETURNING uid"
+            gone = execute(text, (before,)).fetchall()
+            for (uid,) in gone:
+                execute("DELETE FROM step_message WHERE uid = ?", (uid,))
+            return len(gone)
+
+        return self._index.change(work)
+
+
+def insert(execute: Execute, step: ProcedureStep, bounds: Sequence[Limit] = ()) -> None:
+    """Add a new step; raises TooMany if its peer has as many as it may have."""
+    data = json.dumps(step.attributes)
+    held = {
+        (address, peer): (int(number), int(size))
+        for address, peer, number, size in execute(
+            "SELECT address, peer, COUNT(*), SUM(size) FROM step GROUP BY address, peer"
+        ).fetchall()
+    }
+    check_totals(bounds, len(data), held, (step.address, step.peer))
+    execute(
+        f"INSERT INTO step ({_COLUMNS}, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(step.uid, step.peer, step.address, step.created, step.changed),
+            *(step.messages, data, len(data)),
+        ),
+    )
+
+
+def update(execute: Execute, step: ProcedureStep) -> None:
+    """Write a step that has changed."""
+    data = json.dumps(step.attributes)
+    execute(
+        "UPDATE step SET changed = ?, messages = ?, attributes = ?, size = ? WHERE uid = ?",
+        (step.changed, step.messages, data, len(data), step.uid),
+    )
+
+
+def _rows(execute: Execute, *, text: str, where: tuple[Any, ...]) -> list[Any]:
+    return execute(text, where).fetchall()
+
+
+_COLUMNS = "uid, peer, address, created, changed, messages, attributes"
+
+
+def _find(execute: Execute, uid: str, lock: str = "") -> ProcedureStep | None:
+    row = execute(f"SELECT {_COLUMNS} FROM step WHERE uid = ?{lock}", (uid,)).fetchone()
+    return _of_row(row) if row is not None else None
+
+
+def _of_row(row: Sequence[Any]) -> ProcedureStep:
+    uid, peer, address, created, changed, messages, attributes = row
+    return ProcedureStep(
+        *(uid, peer, address, float(created), float(changed)),
+        *(json.loads(attributes), int(messages)),
+    )
 
 
 def _items(item: dict[str, Any], tag: str) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ from workers.archive.index.records import IndexFailure
 from workers.archive.index.search import Query
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.layout import FOLDER as ARCHIVE
-from workers.archive.procedure_steps import NOTES, StepFolder
+from workers.archive.procedure_steps import NOTES, StepTable
 from workers.archive.worker_options import options_of
 from workers.complete.completion import QUIET, Completion, StudyPart
 from workers.complete.deliverer import LOOK, Deliverer
@@ -89,7 +89,7 @@ class Completer(IndexedWorker):
             self.index,
             context.data_dir.absolute() / ARCHIVE,
             holder,
-            StepFolder(context.data_dir),
+            StepTable(self.index),
             options.counts,
             options.mpps,
         )
@@ -121,10 +121,13 @@ class Completer(IndexedWorker):
         super().stop()
 
     def _work(self) -> None:
-        self._expected.load()
+        is_loaded = False
         while not self._over.is_set():
             trouble = ""
             try:
+                if not is_loaded:
+                    self._expected.load()
+                    is_loaded = True
                 self.step(time.time())
             except (IndexFailure, OSError) as error:
                 trouble = str(error)

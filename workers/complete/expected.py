@@ -17,7 +17,7 @@ from pydicom.tag import Tag
 from workers.archive.attributes import Level
 from workers.archive.index.interface import one_of
 from workers.archive.index.search import Query
-from workers.archive.procedure_steps import IN_PROGRESS, StepFolder
+from workers.archive.procedure_steps import IN_PROGRESS, StepTable
 from workers.complete.completion import COUNT, MPPS
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Expected:
     root: Path
     """The archive of this gateway."""
     holder: str
-    steps: StepFolder
+    steps: StepTable
     counts: bool = True
     """Whether the numbers in instances are used."""
     mpps: bool = True
@@ -48,7 +48,7 @@ class Expected:
     _steps_of: dict[str, set[str]] = field(default_factory=dict)
 
     def load(self) -> None:
-        """Take note of the steps that there are."""
+        """Take note of the steps that there are; raises IndexFailure."""
         for step in self.steps.steps() if self.mpps else ():
             for study in step.studies:
                 self.note(study, step.uid)
@@ -73,7 +73,7 @@ class Expected:
         uids: list[str] = []
         for uid in self._steps_of.get(part.study, ()):
             step = self.steps.find(uid)
-            if step is None:  # another gateway has it, or it is gone
+            if step is None:  # it is gone
                 continue
             if step.state == IN_PROGRESS:
                 return False

@@ -6,23 +6,15 @@ is twice as long, up to a limit; if it gets a response, all lanes go on.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from workers.archive.pauses import pause_after
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-JITTER = 0.1
-"""The share by which pauses vary, so that hosts do not come all at once."""
-
-
-def pause_after(failures: int, first: float, longest: float) -> float:
-    """Return the pause after so many failures in a row, from 1, varied by a tenth."""
-    exponent = min(failures - 1, 60)
-    return min(first * 2.0**exponent, longest) * random.uniform(1 - JITTER, 1 + JITTER)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gateway.datasets import BASIC_SYNTAXES
 from gateway.sdk import GatewayError
 from workers.archive.outbox_rows import ASKED, PARKED, SENT, WAITING
-from workers.forward.breaker import pause_after
+from workers.archive.pauses import pause_after
 from workers.forward.confirmation import COMMITMENT, FIND, CommitmentRequest, found_by
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from gateway.sending_hours import parse_hours, seconds_until
 from workers.archive.outbox_rows import PARKED, SENT, WAITING
-from workers.forward.breaker import Breaker, pause_after
+from workers.archive.pauses import pause_after
+from workers.forward.breaker import Breaker
 from workers.forward.lane import Lane
 from workers.forward.outcomes import SendVerdict
 

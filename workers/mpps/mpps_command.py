@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.errors import GatewayError
+from gateway.errors import ConfigError, GatewayError
 from gateway.shared_options import ConfigOption, DataOption, JsonOption
 from workers.archive.command_options import (
     locate,
     print_json,
     printable,
 )
-from workers.archive.procedure_steps import StepFolder
+from workers.archive.procedure_steps import StepTable
+from workers.mpps.step_outbox import SENT, StepOutbox
 
 if TYPE_CHECKING:
     from workers.archive.index import Index
     from workers.archive.procedure_steps import ProcedureStep
+    from workers.mpps.step_outbox import StepMessage
 
 app = typer.Typer(
     help="List or show performed procedure steps.", no_args_is_help=True, rich_markup_mode=None
@@ -40,7 +42,7 @@ def ls(
     """List the steps: state, AE title, modality, start, instances in the archive, study, UID."""
     archive = locate(context, config, data)
     with archive.open_index() as index:
-        for step in StepFolder(archive.data_dir).steps():
+        for step in StepTable(index).steps():
             if state and step.state != state.upper():
                 continue
             values = _summary(step, index)
@@ -63,10 +65,10 @@ def show(
     The exit status is 1 if there is none with this UID.
     """
     archive = locate(context, config, data)
-    step = StepFolder(archive.data_dir).find(uid)
-    if step is None:
-        raise GatewayError(f"there is no performed procedure step {uid}")
     with archive.open_index() as index:
+        step = StepTable(index).find(uid)
+        if step is None:
+            raise GatewayError(f"there is no performed procedure step {uid}")
         values = _summary(step, index)
     if as_json:
         print_json({**values, "attributes": step.attributes})
@@ -74,6 +76,92 @@ def show(
     print(_line(values))
     for line in str(step.data_set()).splitlines():
         print(printable(line))
+
+
+_Numbers = Annotated[
+    list[int] | None, typer.Argument(metavar="NUMBER...", help="As listed by `mpps outbox`.")
+]
+_To = Annotated[str, typer.Option("--to", metavar="NAME", help="Those for this destination.")]
+_All = Annotated[bool, typer.Option("--all", help="All that are not sent.")]
+
+
+@app.command("outbox")
+def outbox(
+    context: typer.Context,
+    to: _To = "",
+    state: Annotated[str, typer.Option("--state", help="waiting, parked or sent.")] = "",
+    data: DataOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the messages that are to be passed on, with the reason of the last failure."""
+    with locate(context, config, data).open_index() as index:
+        rows, after, number = StepOutbox(index), 0, 0
+        while page := rows.rows(to, state, after):
+            for one in page:
+                if one.state == SENT and state != SENT:
+                    continue
+                number += 1
+                _print_message(one, as_json)
+            after = page[-1].id
+    if not as_json:
+        print(f"{number} listed")
+
+
+@app.command("retry")
+def retry(
+    context: typer.Context,
+    numbers: _Numbers = None,
+    to: _To = "",
+    everything: _All = False,
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Pass messages on as soon as possible, parked ones too."""
+    _check_selection(numbers, to, everything)
+    with locate(context, config, data).open_index() as index:
+        print(f"{StepOutbox(index).retry(to, numbers or ())} are tried again")
+
+
+@app.command("drop")
+def drop(
+    context: typer.Context,
+    numbers: _Numbers = None,
+    to: _To = "",
+    everything: _All = False,
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Pass messages on no more, so that what follows them for their steps is."""
+    _check_selection(numbers, to, everything)
+    with locate(context, config, data).open_index() as index:
+        print(f"{StepOutbox(index).drop(to, numbers or ())} dropped")
+
+
+def _check_selection(numbers: list[int] | None, to: str, everything: bool) -> None:
+    if not numbers and not to and not everything:
+        raise ConfigError("say which: NUMBER, --to, or --all")
+
+
+def _print_message(one: StepMessage, as_json: bool) -> None:
+    values = {
+        "number": one.id,
+        "destination": one.destination,
+        "state": one.state,
+        "operation": one.operation,
+        "attempts": one.attempts,
+        "queued": one.queued,
+        "sop_instance_uid": one.uid,
+        "reason": one.reason,
+    }
+    if as_json:
+        print_json(values)
+        return
+    reason = f"  {printable(one.reason)}" if one.reason else ""
+    print(
+        f"{one.id:>9}  {one.destination:<16}  {one.state:<7}  {one.operation:<8}  "
+        f"{one.attempts:>3} failed  {printable(one.uid)}{reason}"
+    )
 
 
 def _summary(step: ProcedureStep, index: Index) -> dict[str, Any]:

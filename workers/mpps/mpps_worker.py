@@ -15,28 +15,33 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 
-from gateway.sdk import DatasetError, Worker, evt, status_with_comment
+from gateway.sdk import ConfigError, DatasetError, Worker, evt, status_with_comment
 from gateway.sop_class import (
     ModalityPerformedProcedureStep,
     ModalityPerformedProcedureStepNotification,
     ModalityPerformedProcedureStepRetrieve,
 )
 from workers.archive.index import IndexFailure
-from workers.archive.index.notes import StudyNote
+from workers.archive.index.notes import StudyNote, add_note
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.peer_shares import TooMany, limits
 from workers.archive.procedure_steps import (
     IN_PROGRESS,
     NOTES,
     ProcedureStep,
-    StepFolder,
+    StepTable,
+    insert,
+    update,
 )
 from workers.archive.worker_options import options_of
 from workers.mpps import step_rules as rules
 from workers.mpps.step_notices import EVENT_TYPES, IS_UPDATED, StepNotices
+from workers.mpps.step_outbox import CREATE, SET, StepOutbox, put
+from workers.mpps.step_sender import SenderCounters, StepSender
 
 if TYPE_CHECKING:
     from gateway.sdk import Event
+    from workers.archive.index.grouping import Execute
 
 SUCCESS, NOT_ALL_ATTRIBUTES = 0x0000, 0x0001
 DUPLICATE, NO_SUCH_INSTANCE, RESOURCE_LIMITATION = 0x0111, 0x0112, 0x0213
@@ -44,6 +49,8 @@ DUPLICATE, NO_SUCH_INSTANCE, RESOURCE_LIMITATION = 0x0111, 0x0112, 0x0213
 NO_LONGER, NO_LONGER_ID = "Performed Procedure Step Object may no longer be updated", 0xA710
 """Error Comment and Error ID of PS3.4 Table F.7.2-2."""
 UTF_8 = "ISO_IR 192"
+FORGET_EVERY = 3600.0
+"""Seconds between two removals of old steps."""
 
 log = logging.getLogger("workers.mpps")
 
@@ -61,59 +68,78 @@ class MppsOptions:
     most_steps: int = 100_000
     """Steps that are kept; one peer may have a third of them."""
     most_bytes: int = 1_073_741_824
-    """Their bytes on disk, shared in the same way."""
+    """Their bytes in the index, shared in the same way."""
+    send_to: tuple[str, ...] = ()
+    """Names in `[destinations]` that each N-CREATE and N-SET is passed on to."""
+    attempts: int = 10
+    """A message that a destination fails so often is parked."""
 
 
 class Performer(IndexedWorker):
     """The handlers of the MPPS worker."""
 
-    def __init__(self, worker: Worker) -> None:
-        super().__init__(worker)
-        self._unnoted: set[str] = set()
-        """UIDs of steps whose state the journal does not have."""
-
-    _folder: StepFolder
+    _steps: StepTable
     _notices: StepNotices | None = None
+    _sender: StepSender | None = None
     _options = MppsOptions()
+    _told: frozenset[str] = frozenset()
+    _forgot = float("-inf")
 
     def open(self) -> None:
-        """Open index and folder, and note what the last run did not."""
+        """Open the index, and begin to pass on what is to be passed on."""
         context = worker.context
         self._options = options = options_of(MppsOptions, context.options, "mpps")
+        for name in options.send_to:
+            if not isinstance(name, str) or context.destination(name) is None:
+                raise ConfigError(f"mpps: send_to names {name!r}, which is not in [destinations]")
         super().start()
-        bounds = limits(options.most_steps, "steps", options.most_bytes)
-        self._folder = StepFolder(context.data_dir, durable=context.durable, limits=bounds)
-        self._folder.create()
+        self._steps = StepTable(self.index)
+        with suppress(IndexFailure):  # later, then
+            self._forget()
         known = context.associations
         self._notices = StepNotices(known.established if known is not None else list)
-        with self._folder.changing():
-            for step in self._folder.steps():
-                self._settle(step)
+        if options.send_to and (routes := context.routes) is not None:
+            connect, title = routes.connect, self.settings.holder
+            self._sender = StepSender(
+                StepOutbox(self.index),
+                lambda name, contexts: connect(name, title, contexts),
+                options.send_to,
+                options.attempts,
+                SenderCounters(context.metrics),
+            )
+            self._sender.start()
+
+    def _forget(self) -> None:
+        """Remove steps that are old; raises IndexFailure."""
+        self._forgot = time.monotonic()
+        number = self._steps.forget(time.time() - self._options.keep_for)
+        if number:
+            log.info("forgot %d steps that are older than keep_for", number)
 
     def look(self) -> None:
-        """Note what could not be noted, as soon as the index is back."""
+        """Let `dicom-gateway status` show what waits, and forget steps that are old."""
         super().look()
-        with suppress(OSError):
-            for uid in list(self._unnoted):
-                with self._folder.changing():
-                    step = self._folder.find(uid)
-                    if step is not None and not self._note(step):
-                        return
-                self._unnoted.discard(uid)
+        context, sender = worker.context, self._sender
+        with suppress(IndexFailure):
+            if self._notices is not None and time.monotonic() - self._forgot > FORGET_EVERY:
+                self._forget()
+            if sender is None:
+                return
+            context.facts["mpps"], troubles = sender.look()
+            for name in self._told - troubles.keys():
+                context.troubles.pop(name, None)
+            context.troubles.update(troubles)
+            self._told = frozenset(troubles)
 
     def close(self) -> None:
         """Close the index."""
+        if self._sender is not None:
+            self._sender.stop()
+            self._sender = None
         if self._notices is not None:
             self._notices.close()
             self._notices = None
         super().stop()
-
-    def _settle(self, step: ProcedureStep) -> None:
-        """Forget a step that is old, and note one that the journal does not have."""
-        if time.time() - step.changed > self._options.keep_for:
-            self._folder.remove(step)
-        elif not step.is_noted:
-            self._note(step)
 
     def create(self, event: Event) -> tuple[Any, Dataset | None]:
         """Keep a new step (PS3.4 F.7.2.1)."""
@@ -123,21 +149,25 @@ class Performer(IndexedWorker):
         return self._answer(event, lambda: self._create(event, str(uid)))
 
     def _create(self, event: Event, uid: str) -> None:
-        attributes = event.attribute_list
-        rules.check_creation(attributes, is_lenient=self._options.lenient)
+        attributes, options = event.attribute_list, self._options
+        rules.check_creation(attributes, is_lenient=options.lenient)
         requestor = event.assoc.requestor
         now = time.time()
         step = ProcedureStep(
-            *(uid, requestor.ae_title, requestor.address or "", now, now, _json_of(attributes))
+            *(uid, requestor.ae_title, requestor.address or "", now, now, _json_of(attributes), 1)
         )
-        with self._folder.changing():
-            known = self._folder.find(uid)
+        bounds = limits(options.most_steps, "steps", options.most_bytes)
+
+        def work(execute: Execute, known: ProcedureStep | None) -> None:
             if known is not None:
                 if event.attempt > 1 and known.attributes == step.attributes:
                     return  # kept by a process that died before it could answer
                 raise rules.Refused(DUPLICATE, "There is a step with this UID")
-            self._folder.put(step)
-            self._note(step)
+            insert(execute, step, bounds)
+            self._note(execute, step)
+            put(execute, options.send_to, (uid, 1), CREATE, step.attributes, now)
+
+        self._steps.change(uid, work)
         self._tell(event, step, EVENT_TYPES[IN_PROGRESS])
 
     def change(self, event: Event) -> tuple[Any, Dataset | None]:
@@ -147,29 +177,53 @@ class Performer(IndexedWorker):
 
     def _change(self, event: Event, uid: str) -> None:
         given = event.modification_list
-        with self._folder.changing():
-            known = self._folder.find(uid)
+        made: list[ProcedureStep] = []
+
+        def work(execute: Execute, known: ProcedureStep | None) -> None:
+            made.clear()
             if known is None:
                 raise rules.Refused(NO_SUCH_INSTANCE, "There is no step with this UID")
-            before, is_lenient = known.data_set(), self._options.lenient
-            if known.state != IN_PROGRESS:
-                if event.attempt > 1 and _is_in(given, before):
-                    return  # changed by a process that died before it could answer
-                raise rules.Refused(rules.PROCESSING_FAILURE, NO_LONGER)
-            changed = rules.check_change(before, given, is_lenient=is_lenient)
-            before.update(changed)
-            if (state := rules.state_of(before)) != IN_PROGRESS:
-                rules.check_final(before, is_lenient=is_lenient)
-            is_noted = known.is_noted and state == known.state
-            attributes = _json_of(before)
-            step = replace(known, attributes=attributes, changed=time.time(), is_noted=is_noted)
-            self._folder.put(step)
-            self._note(step)
-        self._tell(event, step, IS_UPDATED if state == IN_PROGRESS else EVENT_TYPES[state])
+            changed = self._changed(event, known, given)
+            if changed is None:
+                made.append(known)
+                return
+            step, message = changed
+            update(execute, step)
+            if step.state != known.state:
+                self._note(execute, step)
+            where = uid, step.messages
+            put(execute, self._options.send_to, where, SET, message, step.changed)
+            made.append(step)
+
+        self._steps.change(uid, work)
+        (step,) = made
+        is_updated = step.state == IN_PROGRESS
+        self._tell(event, step, IS_UPDATED if is_updated else EVENT_TYPES[step.state])
+
+    def _changed(
+        self, event: Event, known: ProcedureStep, given: Dataset
+    ) -> tuple[ProcedureStep, dict[str, Any]] | None:
+        """Return a step with the changes of an N-SET, and these; None if it has them already."""
+        before, is_lenient = known.data_set(), self._options.lenient
+        if known.state != IN_PROGRESS:
+            if event.attempt > 1 and _is_in(given, before):
+                return None  # changed by a process that died before it could answer
+            raise rules.Refused(rules.PROCESSING_FAILURE, NO_LONGER)
+        changed = rules.check_change(before, given, is_lenient=is_lenient)
+        before.update(changed)
+        if rules.state_of(before) != IN_PROGRESS:
+            rules.check_final(before, is_lenient=is_lenient)
+        attributes, number = _json_of(before), known.messages + 1
+        step = replace(known, attributes=attributes, changed=time.time(), messages=number)
+        return step, _json_of(changed)
 
     def get(self, event: Event) -> tuple[Any, Dataset | None]:
         """Return the attributes that are asked for (PS3.4 F.8.2.1)."""
-        step = self._folder.find(str(event.request.RequestedSOPInstanceUID))
+        try:
+            step = self._steps.find(str(event.request.RequestedSOPInstanceUID))
+        except IndexFailure as error:
+            log.warning("association=%s N-GET failed: %s", event.assoc_name, error)
+            return _refused(RESOURCE_LIMITATION, "The steps cannot be read")
         if step is None:
             return _refused(NO_SUCH_INSTANCE, "There is no step with this UID")
         attributes, asked = step.data_set(), event.attribute_identifiers
@@ -196,26 +250,17 @@ class Performer(IndexedWorker):
         except TooMany as error:
             log.warning("association=%s step refused: %s", event.assoc_name, error)
             return _refused(RESOURCE_LIMITATION, "Too many steps of this peer are kept")
-        except OSError as error:
-            log.error("association=%s step refused: %s", event.assoc_name, error.strerror)  # noqa: TRY400 - no defect
-            return _refused(RESOURCE_LIMITATION, "The step cannot be kept on disk")
+        except IndexFailure as error:
+            log.error("association=%s step refused: %s", event.assoc_name, error)  # noqa: TRY400 - no defect
+            return _refused(RESOURCE_LIMITATION, "The step cannot be kept")
         return SUCCESS, None
 
-    def _note(self, step: ProcedureStep) -> bool:
-        """Add the state of a step to the journal; return False if that has to be done later."""
-        if step.is_noted:
-            return True
+    def _note(self, execute: Execute, step: ProcedureStep) -> None:
+        """Add the state of a step to the journal."""
         kind, uids = NOTES[step.state], (ModalityPerformedProcedureStep, step.uid)
-        holder = self.settings.holder_of_files
-        try:
-            for study in step.studies:
-                self.index.note(StudyNote(kind, study, "", *uids, "", holder))
-            self._folder.put(replace(step, is_noted=True))
-        except (IndexFailure, OSError) as error:
-            log.warning("step=%s is not in the journal yet: %s", step.uid, error)
-            self._unnoted.add(step.uid)
-            return False
-        return True
+        for study in step.studies:
+            holder = self.settings.holder_of_files
+            add_note(execute, StudyNote(kind, study, "", *uids, "", holder))
 
     def _tell(self, event: Event, step: ProcedureStep, event_type: int) -> None:
         if self._notices is not None:

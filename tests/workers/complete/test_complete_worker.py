@@ -13,7 +13,7 @@ from gateway.sop_class import ModalityPerformedProcedureStep as Step
 from tests.workers.complete.journals import CT, completions, opened, store
 from tests.workers.mpps.steps import creation, end, series
 from workers.archive.index.notes import StudyNote
-from workers.archive.procedure_steps import NOTES, ProcedureStep, StepFolder
+from workers.archive.procedure_steps import NOTES, ProcedureStep, StepTable, insert, update
 from workers.complete import complete_worker
 from workers.complete.complete_worker import Completer, worker
 from workers.complete.completion import Completion
@@ -39,7 +39,7 @@ class Teller(Completer):
         self._cursor = JournalCursor(data / "studies.json")
         self._completion = Completion(quiet, with_series)
         self._completion.position = self._cursor.load(index)
-        root, steps = data / "archive", StepFolder(data)
+        root, steps = data / "archive", StepTable(index)
         self._expected = Expected(index, root, "", steps)
         self._expected.load()
 
@@ -147,8 +147,10 @@ def step(state: str, *uids: str) -> ProcedureStep:
     return ProcedureStep("9.9", "CT1", "", 1.0, 1.0, _json_of(attributes))
 
 
-def put(index, folder: StepFolder, one: ProcedureStep) -> None:
-    folder.put(one)
+def put(index, one: ProcedureStep) -> None:
+    StepTable(index).change(
+        one.uid, lambda execute, known: (update if known else insert)(execute, one)
+    )
     index.note(StudyNote(NOTES[one.state], "1.2", "", Step, one.uid))
 
 
@@ -156,9 +158,7 @@ def put(index, folder: StepFolder, one: ProcedureStep) -> None:
 def test_a_study_with_all_that_its_step_lists_is_told_at_once(
     index, tmp_path, teller, is_step_last
 ):
-    folder = StepFolder(tmp_path, durable=False)
-    folder.create()
-    put(index, folder, step("IN PROGRESS"))
+    put(index, step("IN PROGRESS"))
     store(index, "1.2.1.1")
     teller.step(time.time())
     ended = step("COMPLETED", "1.2.1.1", "1.2.1.2")
@@ -166,9 +166,9 @@ def test_a_study_with_all_that_its_step_lists_is_told_at_once(
         store(index, "1.2.1.2")
         teller.step(time.time())
         assert completions(index) == []
-        put(index, folder, ended)
+        put(index, ended)
     else:
-        put(index, folder, ended)
+        put(index, ended)
         teller.step(time.time())
         assert completions(index) == []
         store(index, "1.2.1.2")

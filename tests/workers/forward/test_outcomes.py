@@ -8,7 +8,8 @@ from gateway.datasets import DatasetError, NoContext
 from gateway.requestor import SourceFailed, TimedOut
 from gateway.sdk.move.destination import NoRoute
 from workers.archive.index.records import IndexFailure
-from workers.forward.breaker import Breaker, pause_after
+from workers.archive.pauses import pause_after
+from workers.forward.breaker import Breaker
 from workers.forward.outcomes import SendVerdict, of_error, of_status
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -16,9 +15,9 @@ from gateway.sop_class import (
     ModalityPerformedProcedureStepRetrieve,
 )
 from tests.workers.mpps.steps import creation, end, item, series
-from workers.archive import procedure_steps
 from workers.archive.index import IndexFailure
-from workers.archive.procedure_steps import StepFolder
+from workers.archive.procedure_steps import StepTable
+from workers.mpps import mpps_worker
 from workers.mpps.mpps_worker import performer, worker
 from workers.mpps.step_notices import StepNotices
 
@@ -74,7 +73,7 @@ def test_a_step_goes_from_in_progress_to_completed_and_no_further(running):
     assert change(end("COMPLETED", series("1.2.3.1", "1.2.3.1.1")))[0] == 0x0000
     for later in (item(PerformedProcedureStepStatus="IN PROGRESS"), end("DISCONTINUED"), end()):
         assert change(later)[0] == 0x0110
-    step = StepFolder(running).find(UID)
+    step = StepTable(performer.index).find(UID)
     assert (step.state, step.studies) == ("COMPLETED", ["1.2.3"])
     assert step.instances == {"1.2.3.1": ["1.2.3.1.1"]}
     assert step.data_set().PerformedProcedureStepDescription == "HEAD"
@@ -104,7 +103,7 @@ def test_what_is_wrong_has_its_status(running):
     assert change(item(PatientID="OTHER"))[0] == 0x0106
     assert change(item(AdmissionID="1"))[0] == 0x0106
     assert change(item(CommentsOnThePerformedProcedureStep="x"))[0] == 0x0105
-    assert StepFolder(running).find(UID).state == "IN PROGRESS"
+    assert StepTable(performer.index).find(UID).state == "IN PROGRESS"
 
 
 def test_a_value_that_is_none_is_refused_and_nothing_is_logged_of_it(running, caplog):
@@ -154,45 +153,34 @@ def test_one_peer_cannot_fill_the_folder(tmp_path):
         assert change(end(), uid="1.2.3.0")[0] == 0x0000, "what is there may change"
 
 
-def test_a_full_disk_is_told(running, monkeypatch, caplog):
-    def full(*_, **__):
-        raise OSError(errno.ENOSPC, "No space left on device")
+def test_an_index_that_fails_is_told(running, monkeypatch, caplog):
+    def fail(*_, **__):
+        raise IndexFailure("the index cannot be written to: disk full")
 
-    monkeypatch.setattr(procedure_steps, "write_new", full)
-    assert create()[0] == 0x0213
-    assert "No space left on device" in caplog.text
-    assert StepFolder(running).steps() == []
-
-
-def test_what_the_journal_did_not_get_it_gets_at_the_next_start(tmp_path, monkeypatch):
-    with testing.started(worker, tmp_path):
-        create()
-
-        def fail(note):
-            raise IndexFailure("planted")
-
-        monkeypatch.setattr(performer.index, "note", fail)
-        assert change(end())[0] == 0x0000
-        assert [kind for kind, *_ in kinds()] == ["step_in_progress"]
-    with testing.started(worker, tmp_path):
-        assert [kind for kind, *_ in kinds()] == ["step_in_progress", "step_completed"]
-    with testing.started(worker, tmp_path):
-        assert len(kinds()) == 2
+    with monkeypatch.context() as broken:
+        broken.setattr(performer.index, "change", fail)
+        broken.setattr(performer.index, "ask", fail)
+        assert create()[0] == 0x0213
+        assert get()[0] == 0x0213
+    assert "disk full" in caplog.text
+    assert "Traceback" not in caplog.text
+    assert list(StepTable(performer.index).steps()) == []
+    assert create()[0] == 0x0000
 
 
-def test_or_as_soon_as_the_index_is_back(running, monkeypatch):
+def test_a_step_and_its_line_in_the_journal_are_one_transaction(running, monkeypatch):
     create()
 
-    def fail(note):
+    def fail(*_):
         raise IndexFailure("planted")
 
     with monkeypatch.context() as broken:
-        broken.setattr(performer.index, "note", fail)
-        change(end())
-        performer.look()
-        assert [kind for kind, *_ in kinds()] == ["step_in_progress"]
-    performer.look()
-    performer.look()
+        broken.setattr(mpps_worker, "add_note", fail)
+        assert change(end())[0] == 0x0213
+        assert create(uid="1.2.3.4")[0] == 0x0213
+    assert StepTable(performer.index).find(UID).state == "IN PROGRESS"
+    assert StepTable(performer.index).find("1.2.3.4") is None
+    assert change(end())[0] == 0x0000
     assert [kind for kind, *_ in kinds()] == ["step_in_progress", "step_completed"]
 
 
@@ -212,7 +200,10 @@ def test_watchers_are_told(running):
 
 
 def test_a_wrong_option_is_named(tmp_path):
-    for wrong in ({"lenient": 1}, {"keepfor": 1}, {"most_steps": -1}):
+    for wrong in (
+        *({"lenient": 1}, {"keepfor": 1}, {"most_steps": -1}),
+        *({"send_to": ["NOBODY"]}, {"send_to": [1]}, {"send_to": "RIS"}),
+    ):
         with pytest.raises(ConfigError, match="mpps: "), testing.started(worker, tmp_path, **wrong):
             pass
 

@@ -1,4 +1,4 @@
-"""What a rebuild of the index must not lose: the outbox, and how far readers of the journal are.
+"""What a rebuild of the index must not lose: outbox, steps, how far readers of the journal are.
 
 A rebuild writes a line into the journal for each file, as if it had arrived. Readers that had read
 the journal before go on after these lines; what they had not read yet is written once more.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from workers.archive.index.grouping import Execute
     from workers.archive.index.interface import Index
 
-_COPIED = ("outbox", "outbox_control", "hold")
+_COPIED = ("outbox", "outbox_control", "hold", "step", "step_message")
 _LINE = f"kind, at, study_instance_uid, series_instance_uid, {ENTRY}"
 _MARKS = ", ".join("?" * len(_LINE.split(", ")))
 _PAGE = 1000
@@ -71,8 +71,10 @@ def carry_over(old: Path, index: Index) -> None:
             if known.fetchone() is None:  # of an earlier version
                 return
             readers = readers_before(source.execute)
+            tables = {name for (name,) in source.execute("SELECT name FROM sqlite_master")}
             for table in _COPIED:
-                _copy(source, table, index)
+                if table in tables:  # of an earlier version: without it
+                    _copy(source, table, index)
     except sqlite3.Error as error:
         log.warning("the outbox of the index before cannot be read and is lost: %s", error)
         return

@@ -88,3 +88,17 @@ CREATE INDEX outbox_by_study ON outbox ({head:study_instance_uid});
 -- outbox_control: what an operator, or a sender of instances in their order, says of a destination.
 CREATE TABLE outbox_control (destination {text} NOT NULL PRIMARY KEY, suspended BIGINT NOT NULL,
     owner {text} NOT NULL, until {real} NOT NULL);
+
+-- version 8
+-- step: performed procedure steps (MPPS), with their attributes in the DICOM JSON model.
+CREATE TABLE step (uid {text} NOT NULL PRIMARY KEY, peer {text} NOT NULL, address {text} NOT NULL,
+    created {real} NOT NULL, changed {real} NOT NULL, messages BIGINT NOT NULL,
+    attributes {text} NOT NULL, size BIGINT NOT NULL);
+CREATE INDEX step_by_peer ON step (address, peer, size);
+CREATE INDEX step_by_change ON step (changed);
+-- step_message: N-CREATEs and N-SETs to be passed on, in the order of `number` for each step.
+CREATE TABLE step_message (id {id}, destination {text} NOT NULL, uid {text} NOT NULL,
+    number BIGINT NOT NULL, operation {text} NOT NULL, attributes {text} NOT NULL,
+    state {text} NOT NULL, queued {real} NOT NULL, due {real} NOT NULL, owner {text} NOT NULL,
+    attempts BIGINT NOT NULL, reason {text} NOT NULL, UNIQUE (uid, destination, number));
+CREATE INDEX step_message_by_due ON step_message (destination, state, due, id);
