@@ -77,7 +77,7 @@ def _python(out: str, *options: str) -> list[str]:
         "--tool=callgrind",
         f"--callgrind-out-file={out}",
     ]
-    return [*valgrind, *options, sys.executable]
+    return ["env", _COPIES, *valgrind, *options, sys.executable]
 
 
 def _total(out: Path) -> int:
