@@ -36,8 +36,9 @@ def sources(folder: str) -> Iterator[None]:
 
 
 @contextmanager
-def _gateway(folder: Path, port: int, checkout: str = "") -> Iterator[Running]:
+def _gateway(folder: Path, port: int, checkout: str = "", acceptors: int = 1) -> Iterator[Running]:
     config = f'[destinations.HERE]\nhost = "127.0.0.1"\nport = {port}\n'
+    config += f"[gateway]\nacceptors = {acceptors}\n"
     with sources(checkout), gateway(folder, config) as running:
         yield running
 
@@ -58,10 +59,14 @@ def _orthanc(folder: Path, port: int) -> AbstractContextManager[Running]:
     )
 
 
-def archives(port: int, before: str = "") -> list[Server]:
-    """Return the archives that can be started here; `port` is the destination of their C-MOVEs."""
+def archives(port: int, before: str = "", acceptors: int = 1) -> list[Server]:
+    """Return the archives that can be started here; `port` is the destination of their C-MOVEs.
+
+    `acceptors` are those of this gateway, of which each has a core; dcmqrscp and Orthanc use all.
+    """
+    start_ours = lambda folder: _gateway(folder, port, acceptors=acceptors)  # noqa: E731
     found = [
-        Server(OURS, "gateway", lambda folder: _gateway(folder, port), lambda: ""),
+        Server(OURS, "gateway", start_ours, lambda: ""),
         Server(DCMTK, "dcmqrscp", lambda folder: _dcmqrscp(folder, port), _no_dcmqrscp),
         Server(ORTHANC, "Orthanc", lambda folder: _orthanc(folder, port), _no_orthanc),
     ]

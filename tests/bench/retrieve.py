@@ -117,13 +117,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--associations", default="1,10")
     parser.add_argument("--count", type=int, default=500, help="instances of the study")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--acceptors", type=int, default=1, help="of this gateway")
     options = parser.parse_args(arguments)
     numbers = tuple(int(number) for number in options.associations.split(","))
     only = options.only.split(",") if options.only else []
     with scratch() as place, place.folder() as folder, sink("--discard")(folder) as destination:
         servers = [
             server
-            for server in archives(destination.address[1], options.before)
+            for server in archives(destination.address[1], options.before, options.acceptors)
             if not only or server.name in only
         ]
         for size in map(size_of, options.sizes.split(",")):
