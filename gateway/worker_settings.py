@@ -34,6 +34,11 @@ class ArchiveSettings:
     """The gateways that share one index can read each other's files under the same paths."""
     guard: str = ""
     """A file that exists only while the volume of the archive is mounted; empty: none."""
+    transform: tuple[str, ...] = ()
+    """Workers that are asked, in this order, what to keep in place of an instance that arrived;
+    if one of them does not answer, nothing is kept."""
+    transform_limit: int = 2_147_483_648
+    """Bytes that a data set may have after a transform."""
     relational: bool = False
     """Accept relational queries in extended negotiation (PS3.4 C.5.1.1)."""
     combined: bool = False

@@ -15,7 +15,15 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from gateway.datasets.element_steps import UnreadableDataSet
-from gateway.sdk import DatasetError, GatewayError, Worker, evt, status, status_with_comment
+from gateway.sdk import (
+    DatasetError,
+    GatewayError,
+    NotTransformed,
+    Worker,
+    evt,
+    status,
+    status_with_comment,
+)
 from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 from workers.archive import Archive
 from workers.archive.arrival import Arrival, Taken
@@ -27,6 +35,7 @@ from workers.archive.indexed_worker import IndexedWorker, describe
 from workers.archive.intake import Intake, Mismatch, PatientMismatch
 from workers.archive.patient_mismatch import publish_mismatch
 from workers.archive.recovery import Recovery
+from workers.archive.transformed_intake import TransformedIntake
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,6 +72,8 @@ class Storage(IndexedWorker):
         super().__init__(worker)
         self._archive: Archive | None = None
         self._intake: Intake | None = None
+        self._transformed: TransformedIntake | None = None
+        """None: instances are kept as they are."""
         self._storing = threading.BoundedSemaphore(_CALLS)
         self._is_reconciled = False
         self._membership: SharedIndexMember | None = None
@@ -95,6 +106,10 @@ class Storage(IndexedWorker):
             self.stop()
             raise
         self._intake = Intake(archive, self.index, self.settings, context.data_dir, context.metrics)
+        if self.settings.transform:
+            self._transformed = TransformedIntake(
+                *(self._intake, archive, self.index, self.settings, context)
+            )
         if not context.durable:
             log.warning("durability=written: instances are not synced to disk")
         if archive.swept:
@@ -105,7 +120,7 @@ class Storage(IndexedWorker):
         if self._archive is not None:
             self._archive.close()
         super().stop()
-        self._archive = self._intake = self._membership = None
+        self._archive = self._intake = self._membership = self._transformed = None
 
     def store(self, events: list[Event]) -> list[int | Dataset | Exception]:
         """Store and index the instances; return a status for each.
@@ -158,7 +173,11 @@ class Storage(IndexedWorker):
 
     def _store(self, events: list[Event]) -> list[int | Dataset | Exception]:
         arrivals = [_arrival(event) for event in events]
-        taken = self.intake.take([a for a in arrivals if isinstance(a, Arrival)])
+        if self._transformed is None:
+            taken = self.intake.take([a for a in arrivals if isinstance(a, Arrival)])
+        else:
+            pairs = zip(events, arrivals, strict=True)
+            taken = self._transformed.take([(e, a) for e, a in pairs if isinstance(a, Arrival)])
         self._note_failures(taken)
         receipts = iter(taken)
         return [
@@ -247,11 +266,25 @@ def _exception_status(event: Event, error: Exception) -> Dataset | Exception:
         case DatasetError():
             return _failure(status.CANNOT_UNDERSTAND, event, f"Cannot understand: {error}")
         case OSError() | GatewayError():
-            why = str(error) if isinstance(error, GatewayError) else error.strerror
-            why = f"Out of resources: {why or 'input/output error'}"
-            return _failure(status.OUT_OF_RESOURCES, event, why)
+            return _out_of_resources(event, error)
         case _:
             return error
+
+
+def _out_of_resources(event: Event, error: OSError | GatewayError) -> Dataset:
+    if isinstance(error, NotTransformed) and error.kind == "refused":
+        return _refusal(event, error)
+    why = str(error) if isinstance(error, GatewayError) else error.strerror
+    why = f"Out of resources: {why or 'input/output error'}"
+    return _failure(status.OUT_OF_RESOURCES, event, why)
+
+
+def _refusal(event: Event, error: NotTransformed) -> Dataset:
+    """Return the status with which a worker has refused an instance before it was kept."""
+    answer = _failure(error.status, event, str(error))
+    for keyword, value in error.elements.items():
+        setattr(answer, keyword, value)
+    return answer
 
 
 def _failure(code: int, event: Event, why: str, *offending: int) -> Dataset:

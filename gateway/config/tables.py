@@ -157,6 +157,11 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         ),
         "shared": rules.FLAG,
         "guard": _FILE,
+        "transform": rules.texts(
+            lambda text: WORKER_NAME.fullmatch(text) is not None,
+            "a list of names of workers, which hold EVT_STORE_TRANSFORM",
+        ),
+        "transform_limit": rules.whole(1024, _TIB),
         "relational": rules.FLAG,
         "combined": rules.FLAG,
     },

@@ -150,7 +150,7 @@ def stored_uids(event: Event) -> tuple[str, str, str]:
 def stored(event: Event) -> Dataset:
     """Return the data set of an instance; raise DatasetError if it cannot be read to its end.
 
-    For a transform it has `file_meta`, because the answer is to have it, too.
+    For a transform it has `file_meta` and the UIDs of the request, because the answer needs them.
     """
     syntax, offset = event.context.transfer_syntax, event.claim.offset
     if (data := event.claim_data) is not None:
@@ -160,6 +160,9 @@ def stored(event: Event) -> Dataset:
             decoded = decode(file, syntax)
     if event.event is EVT_STORE_TRANSFORM:
         decoded.file_meta = event.file_meta
+        for keyword, uid in zip(("SOPClassUID", "SOPInstanceUID"), event.stored_uids, strict=False):
+            if not decoded.get(keyword):
+                setattr(decoded, keyword, uid)
     return decoded
 
 

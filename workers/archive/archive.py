@@ -57,6 +57,11 @@ class Archive:
         """Whether no other process adds files."""
         return self._unfinished.is_alone
 
+    @property
+    def unfinished(self) -> Path:
+        """The directory for files that this process has not finished; emptied at its end."""
+        return self._unfinished.path
+
     def place(self, claim: Claim, *, aside: bool = False) -> str:
         """Return the final name of a claim's file, which depends on its token only.
 

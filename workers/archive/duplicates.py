@@ -43,7 +43,7 @@ class Duplicates:
 
     def compare(self, case: Case, before: IndexEntry) -> Receipt | None:
         """Return the receipt of an instance that need not be stored; None: store it."""
-        if not self._exists(before):
+        if not self.exists(before):
             return None
         if (same := self._same(case, before)) is not None:
             return same
@@ -61,7 +61,7 @@ class Duplicates:
                 self._archive.discard(before.path)
                 self._index.deleted(before.holder, [before.path])
             return Receipt(Taken.REPLACED, entry, before)
-        if not self._exists(before):
+        if not self.exists(before):
             return self._replace_lost(case, before)
         if (same := self._same(case, before)) is not None:
             self._archive.discard(entry.path)
@@ -131,11 +131,11 @@ class Duplicates:
     def _set_aside_before(self, case: Case) -> IndexEntry | None:
         """Return the entry of the same content if it was set aside before, as for a retry."""
         for conflict in self._index.conflicts_of(case.entry.sop_instance_uid):
-            if self._exists(conflict) and self._same(case, conflict) is not None:
+            if self.exists(conflict) and self._same(case, conflict) is not None:
                 return conflict
         return None
 
-    def _exists(self, before: IndexEntry) -> bool:
+    def exists(self, before: IndexEntry) -> bool:
         """Return whether the file of an entry exists; one of another gateway is assumed to."""
         if before.holder != self._settings.holder_of_files:
             return True

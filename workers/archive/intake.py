@@ -205,6 +205,10 @@ class Intake:
                 raise
         return add()  # the first may have been committed: then these are the same instances
 
+    def exists(self, entry: IndexEntry) -> bool:
+        """Return whether the file of an entry exists; one of another gateway is assumed to."""
+        return self._duplicates.exists(entry)
+
     def _attempt(self, case: Case, work: Callable[[Case], Receipt | None]) -> None:
         try:
             case.result = work(case)
@@ -219,12 +223,12 @@ class Intake:
         if not claim.digest:  # a request for an earlier owner of the event, which needed none
             raise SpoolError("the claim has no digest")
         place = self._archive.place(claim)
-        found = self._header(arrival)
+        found = self.header_of(arrival)
         if found.fault is not None:
             raise found.fault
         for note in found.notes:
             log.info("token=%s kept although it has %s", claim.token, note)
-        _check(arrival, found)
+        check_identity(arrival, found)
         keeps = self._settings.incomplete == "keep"
         check_complete(arrival.sop_class_uid, found, keeps=keeps)
         case.texts = found
@@ -240,7 +244,8 @@ class Intake:
             claim.received or layout.received(place),
         )
 
-    def _header(self, arrival: Arrival) -> HeaderValues:
+    def header_of(self, arrival: Arrival) -> HeaderValues:
+        """Return the values of an arrival that the index has; raises OSError, DatasetError."""
         if arrival.data is not None:  # mostly, and faster
             data = memoryview(arrival.data)[arrival.claim.offset :]
             return header.scan(data, arrival.transfer_syntax_uid)
@@ -281,7 +286,7 @@ class Guard:
             self._seen = now
 
 
-def _check(arrival: Arrival, found: HeaderValues) -> None:
+def check_identity(arrival: Arrival, found: HeaderValues) -> None:
     """Raise Mismatch if the data set has another UID than the command; it may have none."""
     for keyword, told in (
         ("SOPClassUID", arrival.sop_class_uid),

@@ -43,7 +43,7 @@ class Bucket:
 
     @property
     def is_aside(self) -> bool:
-        return self.name.startswith(f"{CONFLICTS}/")
+        return is_aside(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,11 @@ class Content:
     """Sizes by path relative to the archive: regular files with names of the archive."""
     foreign: tuple[str, ...]
     """Everything else: links, directories, other names. Never followed, never deleted."""
+
+
+def is_aside(path: str) -> bool:
+    """Return whether a path is among the files that were set aside."""
+    return path.startswith(f"{CONFLICTS}/")
 
 
 def is_archive_name(path: str) -> bool:

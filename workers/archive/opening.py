@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 def archive_settings(options: Mapping[str, Any]) -> ArchiveSettings:
     """Return the settings in a worker's options; raises ConfigError for an invalid one."""
-    table = options.get("archive", {})
+    table = dict(options.get("archive", {}))
+    if isinstance(table.get("transform"), list):
+        table["transform"] = tuple(table["transform"])
     known = {field.name: type(field.default) for field in fields(ArchiveSettings)}
-    for name, value in dict(table).items():
+    for name, value in table.items():
         if name not in known or not isinstance(value, known[name]):
             raise ConfigError(f"archive.{name} = {value!r}: there is no such setting")
     settings = ArchiveSettings(**table)

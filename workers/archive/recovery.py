@@ -155,7 +155,7 @@ class Recovery:
                 continue
             if file.error:
                 log.warning("archive path=%s cannot be read to its end: %s", file.path, file.error)
-            if file.path.startswith(f"{layout.CONFLICTS}/"):
+            if layout.is_aside(file.path):
                 self._index.set_aside(file.entry)
                 self.found.indexed.append(file.path)
             else:

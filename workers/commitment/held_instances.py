@@ -6,9 +6,11 @@ import logging
 from typing import TYPE_CHECKING
 
 from workers.archive.index.records import IndexFailure
+from workers.archive.received_uids import by_received_uid
+from workers.commitment.report import PAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
 
     from workers.archive.index import Index
     from workers.commitment.report import Report
@@ -37,12 +39,19 @@ class HeldInstances:
 
         def holding(transaction: Transaction) -> Report:
             if transaction.name not in self._held:
-                uids = (uid for _, uid in transaction.references)
-                self._index.hold(self._name(transaction.name), uids)
+                self._index.hold(self._name(transaction.name), self._kept(transaction))
                 self._held.add(transaction.name)
             return report(transaction)
 
         return holding
+
+    def _kept(self, transaction: Transaction) -> Iterator[str]:
+        """Yield the UIDs under which the instances are kept, or will be."""
+        uids = [uid for _, uid in transaction.references]
+        for begin in range(0, len(uids), PAGE):
+            some = uids[begin : begin + PAGE]
+            found = by_received_uid(self._index, some)
+            yield from (found[uid].sop_instance_uid if uid in found else uid for uid in some)
 
     def let_go(self, name: str) -> None:
         """Let go of the instances of a transaction; what fails is done at the next start."""

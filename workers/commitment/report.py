@@ -11,6 +11,7 @@ from pydicom.sequence import Sequence
 from gateway.sdk import GatewayError
 from workers.archive.layout import FOLDER
 from workers.archive.present import defect
+from workers.archive.received_uids import by_received_uid
 from workers.commitment.transactions import Transaction
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ CLASS_INSTANCE_CONFLICT = 0x0119
 PROCESSING_FAILURE = 0x0110
 """Failure reasons (PS3.3 C.14)."""
 
-_PAGE = 500
+PAGE = 500
 """Instances that are looked up at once."""
 
 
@@ -85,9 +86,9 @@ class CommittableInstances:
         """
         committed, failed = [], []
         references = transaction.references
-        for begin in range(0, len(references), _PAGE):
-            some = references[begin : begin + _PAGE]
-            found = self._index.find_all([uid for _, uid in some])
+        for begin in range(0, len(references), PAGE):
+            some = references[begin : begin + PAGE]
+            found = by_received_uid(self._index, [uid for _, uid in some])
             for sop_class, uid in some:
                 item = Dataset()
                 item.ReferencedSOPClassUID = sop_class

@@ -42,6 +42,9 @@ class Index:
         self.rows = {one.sop_instance_uid: one for one in entries}
         self.asked: list[int] = []
 
+    def originals(self, _sop_instance_uids):
+        return []
+
     def find_all(self, uids):
         self.asked.append(len(uids))
         return {uid: self.rows[uid] for uid in uids if uid in self.rows}

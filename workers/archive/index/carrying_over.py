@@ -1,4 +1,7 @@
-"""What a rebuild of the index must not lose: outbox, steps, how far readers of the journal are.
+"""What a rebuild of the index must not lose: what no file says.
+
+That is the outbox, what is held, performed procedure steps, what was received before a transform,
+and how far readers of the journal are.
 
 A rebuild writes a line into the journal for each file, as if it had arrived. Readers that had read
 the journal before go on after these lines; what they had not read yet is written once more.
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from workers.archive.index.grouping import Execute
     from workers.archive.index.interface import Index
 
-_COPIED = ("outbox", "outbox_control", "hold", "step", "step_message")
+_COPIED = ("outbox", "outbox_control", "hold", "step", "step_message", "original")
 _LINE = f"kind, at, study_instance_uid, series_instance_uid, {ENTRY}"
 _MARKS = ", ".join("?" * len(_LINE.split(", ")))
 _PAGE = 1000
@@ -67,14 +70,12 @@ def carry_over(old: Path, index: Index) -> None:
     try:
         uri = f"{old.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True)) as source:
-            known = source.execute("SELECT 1 FROM sqlite_master WHERE name = 'outbox'")
-            if known.fetchone() is None:  # of an earlier version
+            known = {row[0] for row in source.execute("SELECT name FROM sqlite_master")}
+            if "outbox" not in known:  # of an earlier version
                 return
             readers = readers_before(source.execute)
-            tables = {name for (name,) in source.execute("SELECT name FROM sqlite_master")}
-            for table in _COPIED:
-                if table in tables:  # of an earlier version: without it
-                    _copy(source, table, index)
+            for table in known.intersection(_COPIED):
+                _copy(source, table, index)
     except sqlite3.Error as error:
         log.warning("the outbox of the index before cannot be read and is lost: %s", error)
         return

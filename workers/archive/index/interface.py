@@ -17,6 +17,7 @@ from workers.archive.index import holds, rebuild, updates
 from workers.archive.index.assigning import assign
 from workers.archive.index.grouping import Execute, Group, Work, nothing
 from workers.archive.index.notes import add_completion, add_note
+from workers.archive.index.originals import write_originals
 from workers.archive.index.placing import above_of
 from workers.archive.index.reader import IndexReader
 from workers.archive.index.schema import MIGRATIONS, POSTGRES, RETIRED
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from workers.archive.attributes import Level
     from workers.archive.index.insertion import NewInstance
     from workers.archive.index.notes import StudyNote
+    from workers.archive.index.originals import Original
     from workers.archive.index.records import AddResult, IndexEntry, SharingGateway, Texts
 
 T = TypeVar("T")
@@ -203,6 +205,11 @@ class Index(IndexReader):
     def let_go(self, owner: str) -> None:
         """Note that what is held under a name is not needed any more."""
         self._write(lambda execute: holds.let_go(execute, owner))
+
+    def note_originals(self, originals: Iterable[tuple[Original, tuple[str, str]]]) -> None:
+        """Note what was received, and holder and path of what a transform made of it."""
+        noted = list(originals)
+        self._write(lambda execute: write_originals(execute, noted))
 
     def read_to(self, reader: str, seq: int | None) -> None:
         """Note how far a reader of the journal is: retention does not delete what comes after.

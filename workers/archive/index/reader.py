@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from workers.archive.attributes import BY_KEYWORD, Level, of_level
 from workers.archive.index import holds, updates
 from workers.archive.index.newest import PATIENT, differences
+from workers.archive.index.originals import find_originals
 from workers.archive.index.records import (
     ENTRY,
     IncompleteInstance,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from workers.archive.index.grouping import Cursor, Execute
+    from workers.archive.index.originals import KeptOriginal
     from workers.archive.index.search import Dialect
 
 T = TypeVar("T")
@@ -95,6 +97,11 @@ class IndexReader(ABC):
         """Return those of a batch of instances that are in the index, by UID."""
         with self._reading_before_write() as execute:
             return updates.find_all(execute, self.dialect, sop_instance_uids)
+
+    def originals(self, sop_instance_uids: Sequence[str]) -> list[KeptOriginal]:
+        """Return what is kept of instances that were received under these UIDs."""
+        with self._reading() as execute:
+            return find_originals(execute, self.dialect, sop_instance_uids)
 
     def find(self, sop_instance_uid: str) -> IndexEntry | None:
         with self._reading() as execute:

@@ -102,3 +102,11 @@ CREATE TABLE step_message (id {id}, destination {text} NOT NULL, uid {text} NOT 
     state {text} NOT NULL, queued {real} NOT NULL, due {real} NOT NULL, owner {text} NOT NULL,
     attempts BIGINT NOT NULL, reason {text} NOT NULL, UNIQUE (uid, destination, number));
 CREATE INDEX step_message_by_due ON step_message (destination, state, due, id);
+
+-- version 9
+-- original: what was received of an instance that a transform has changed, and the file that is kept.
+CREATE TABLE original (sop_instance_uid {text} NOT NULL, sop_class_uid {text} NOT NULL,
+    transfer_syntax {text} NOT NULL, size BIGINT NOT NULL, digest {blob} NOT NULL,
+    holder {text} NOT NULL, path {text} NOT NULL, PRIMARY KEY (sop_instance_uid, digest));
+CREATE INDEX original_by_path ON original (path);
+CREATE INDEX conflict_by_path ON conflict (path);

@@ -121,6 +121,7 @@ class Adding:
         gone = _delete(execute, before.sop_instance_uid)
         self._insert(execute, [new])
         if gone is not None:
+            _forget_original(execute, before.holder, before.path)
             plan_deletion(execute, before)
             self._placing.finish(execute)
             settle(execute, {gone.header: [gone.rank]})
@@ -171,6 +172,11 @@ def studies_with(execute: Execute, sop_instance_uids: Sequence[str]) -> set[str]
 
 def relocate(execute: Execute, entry: IndexEntry) -> None:
     """Set the file of an instance to another one with the same content."""
+    if (before := find(execute, entry.sop_instance_uid)) is not None:
+        execute(
+            "UPDATE original SET holder = ?, path = ? WHERE holder = ? AND path = ?",
+            (entry.holder, entry.path, before.holder, before.path),
+        )
     execute(
         "UPDATE instance SET path = ?, start = ?, holder = ?, received = ? "
         "WHERE sop_instance_uid = ?",
@@ -195,6 +201,7 @@ def remove(
         entry, gone = find(execute, uid), _delete(execute, uid)
         if entry is not None and gone is not None:
             removed.append(entry)
+            _forget_original(execute, entry.holder, entry.path)
             headers.setdefault(gone.header, []).append(gone.rank)
             note(execute, "removed", entry, gone.uids)
             if delete:
@@ -240,7 +247,13 @@ def set_aside(execute: Execute, entry: IndexEntry) -> None:
 
 
 def drop_conflict(execute: Execute, entry: IndexEntry) -> None:
+    _forget_original(execute, entry.holder, entry.path)
     execute("DELETE FROM conflict WHERE holder = ? AND path = ?", (entry.holder, entry.path))
+
+
+def _forget_original(execute: Execute, holder: str, path: str) -> None:
+    """Forget what was received in the place of a file that goes; see `originals`."""
+    execute("DELETE FROM original WHERE holder = ? AND path = ?", (holder, path))
 
 
 def note(execute: Execute, kind: str, entry: Sequence[Any], uids: tuple[str, str]) -> None:
