@@ -39,6 +39,7 @@ def sources(folder: str) -> Iterator[None]:
 def _gateway(folder: Path, port: int, checkout: str = "", acceptors: int = 1) -> Iterator[Running]:
     config = f'[destinations.HERE]\nhost = "127.0.0.1"\nport = {port}\n'
     config += f"[gateway]\nacceptors = {acceptors}\n"
+    config += f"[workers.retrieve]\nprocesses = {acceptors}\n"
     with sources(checkout), gateway(folder, config) as running:
         yield running
 
@@ -62,7 +63,8 @@ def _orthanc(folder: Path, port: int) -> AbstractContextManager[Running]:
 def archives(port: int, before: str = "", acceptors: int = 1) -> list[Server]:
     """Return the archives that can be started here; `port` is the destination of their C-MOVEs.
 
-    `acceptors` are those of this gateway, of which each has a core; dcmqrscp and Orthanc use all.
+    `acceptors`: processes of this gateway that accept, and as many that retrieve. Each keeps one
+    core busy at most, while dcmqrscp and Orthanc use all cores.
     """
     start_ours = lambda folder: _gateway(folder, port, acceptors=acceptors)  # noqa: E731
     found = [

@@ -117,7 +117,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--associations", default="1,10")
     parser.add_argument("--count", type=int, default=500, help="instances of the study")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--acceptors", type=int, default=1, help="of this gateway")
+    parser.add_argument("--acceptors", type=int, default=1, help="and retrieve workers, ours")
     options = parser.parse_args(arguments)
     numbers = tuple(int(number) for number in options.associations.split(","))
     only = options.only.split(",") if options.only else []
