@@ -73,8 +73,8 @@ def _charts(result: LoadResult) -> list[str]:
         _load(result),
         "<h2>Errors and unfinished operations</h2>",
         _troubles(result),
-        '<p class="soft">Unfinished: in flight, or due and not started, at the end of each '
-        "interval.</p>",
+        '<p class="soft">Errors in each interval; unfinished: in flight, or due and not started, '
+        "at its end.</p>",
         "<h2>Distribution of latency</h2>",
         _distribution(result.totals),
         *_knee(result),
@@ -129,10 +129,11 @@ def _load(result: LoadResult) -> str:
 def _troubles(result: LoadResult) -> str:
     width = result.slice_width
     unfinished = [((i + 1) * width, float(n)) for i, n in enumerate(result.unfinished())]
-    series = [
-        Series("unfinished", _ORANGE, unfinished),
-        Series("errors a second", _RED, _rates(result, "errors")),
+    errors = [
+        ((i + 1) * width, float(result.slices.get(i, Tally()).errors))
+        for i in range(len(unfinished))
     ]
+    series = [Series("unfinished", _ORANGE, unfinished), Series("errors", _RED, errors)]
     return _numbers(result, "operations", series)
 
 
