@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_WORDS = {
+    **{bool: "true or false", int: "a whole number", float: "a number", str: "a text"},
+    **{tuple: "a list", dict: "a table"},
+}
 
 
 def options_of(kind: type[T], options: Mapping[str, Any], worker: str) -> T:
