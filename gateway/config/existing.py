@@ -21,16 +21,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from gateway.config.tables import Location
-    from gateway.settings import Settings
+    from gateway.settings import Settings, WorkerTable
 
 WORKERS = "dicom_gateway.workers"
 """The group of entry points for installed workers."""
+OPTIONS = "dicom_gateway.worker_options"
+"""The group of functions that check the options of installed workers, by the worker's name: each
+is called with the options, and raises ConfigError."""
 
 
 def check_existing(settings: Settings, file: Path | None = None) -> list[str]:
     """Return warnings; raises ConfigError for a file or worker that is not there or wrong.
 
-    Files are searched for in the working directory, as by `serve`. No worker is imported.
+    Files are searched for in the working directory, as by `serve`. No worker is imported, only the
+    check of its options, if it has one.
     `file` is the configuration, whose line is told.
     """
     check_tls_files(settings, file)
@@ -38,6 +42,8 @@ def check_existing(settings: Settings, file: Path | None = None) -> list[str]:
         if table.enabled and (table.worker or name not in STOCK_WORKERS):
             with _told_with_line(file, ("workers", name), {"worker": table.worker}):
                 _check_worker(name, table.worker)
+            with _told_with_line(file, ("workers", name)):
+                _check_options(name, table)
     _check_hooks(settings, file)
     return list(_warnings(settings))
 
@@ -106,6 +112,15 @@ def _check_worker(name: str, target: str) -> None:
             f'workers.{name}.worker = "{target}": there is no module {module} in '
             f"{Path.cwd()} or among the installed ones"
         )
+
+
+def _check_options(name: str, table: WorkerTable) -> None:
+    for point in entry_points(group=OPTIONS, name=table.worker or name):
+        try:
+            point.load()(table.options)
+        except ConfigError as error:
+            text = str(error).removeprefix(f"{point.name}: ")
+            raise ConfigError(f"workers.{name}.options: {text}") from None
 
 
 def _exists(module: str) -> bool:

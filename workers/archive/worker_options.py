@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _WORDS = {
-    **{bool: "true or false", int: "a whole number", float: "a number", str: "a text"},
-    **{tuple: "a list", dict: "a table"},
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    tuple: "a list",
+    dict: "a table",
 }
 
 

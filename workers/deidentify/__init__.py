@@ -1,6 +1,6 @@
 """De-identification by PS3.15 annex E: of instances on their way in, on a route, and of files.
 
-    deidentifier      `deidentify`: a data set by a profile; the walk over its elements
+    deidentifier      `deidentify`: a data set by a profile
     profile           the options of the profile, and the rules of a site
     profile_options   the options of `[workers.deidentify]`, checked, as a profile
     action_table      Table E.1-1 of PS3.15, and what applies to an attribute
@@ -9,9 +9,11 @@
     keyed             UIDs, dates and patient identifiers by a keyed function
     clean_text        Clean Descriptors: free text by a vocabulary
     clean_content     Clean Structured Content and Clean Graphics
+    key_files         the key, in a file of mode 0600
+    declaration       what a de-identified data set says of itself
+    element_walk      the walk over the elements, each of which gets its action
     private_elements  Retain Safe Private: which private elements are safe
     pixel_areas       Clean Pixel Data: areas that are blackened, by rules
-    key_files         the key, in a file of mode 0600
 
 README.md says what is done, and why no library does it.
 """

@@ -46,7 +46,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
 BASIC_PROFILE = ("113100", "Basic Application Confidentiality Profile")
 
 
-class Action(Enum):
+class AttributeAction(Enum):
     """What becomes of an attribute (PS3.15 Table E.1-1a), once that is decided."""
 
     REMOVE = "X"

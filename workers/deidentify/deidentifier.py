@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gateway.datasets.conversion import syntax_of
 from workers.deidentify import pixel_areas
 from workers.deidentify.declaration import declare
-from workers.deidentify.element_walk import ElementWalk
+from workers.deidentify.element_walk import AttributeWalk
 from workers.deidentify.pixel_areas import NotCleaned as NotCleaned
 
 if TYPE_CHECKING:
@@ -38,14 +38,24 @@ def deidentify(dataset: Dataset, profile: Profile, transfer_syntax: str = "") ->
 
     Raises NotCleaned for one that cannot be made safe.
     """
-    syntax = transfer_syntax or syntax_of(dataset)
+    try:
+        return _deidentified(dataset, profile, transfer_syntax or syntax_of(dataset))
+    except NotCleaned:
+        raise
+    except Exception as error:  # whatever pydicom raises; its text may quote a value
+        raise NotCleaned(f"it makes no sense to pydicom: {type(error).__name__}") from None
+
+
+def _deidentified(dataset: Dataset, profile: Profile, syntax: str) -> Deidentified:
     if "EncapsulatedDocument" in dataset:
         raise NotCleaned("an encapsulated document cannot be de-identified")
     rule = pixel_areas.rule_for(dataset, profile.pixel_rules)
     burned_in = str(dataset.get("BurnedInAnnotation", "")).strip().upper() == "YES"
     if rule is None and burned_in and profile.burned_in == "refuse":
         raise NotCleaned("its Burned In Annotation (0028,0301) is YES, and no rule of pixels fits")
-    made = ElementWalk(dataset, profile).walk(dataset)
+    made = AttributeWalk(dataset, profile).walk(dataset)
+    if not made.get("SOPInstanceUID"):
+        raise NotCleaned("it has no SOP Instance UID")
     implicit, little = dataset.original_encoding
     made.set_original_encoding(implicit, little, dataset.original_character_set)
     pixel_areas.clear_overlay_bits(dataset, made, syntax)

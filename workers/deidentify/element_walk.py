@@ -13,7 +13,8 @@ from pydicom.sequence import Sequence
 
 from workers.deidentify import action_table as table
 from workers.deidentify import clean_content
-from workers.deidentify.action_table import Action, action_rows
+from workers.deidentify.action_table import AttributeAction as Action
+from workers.deidentify.action_table import action_rows
 from workers.deidentify.clean_text import cleaned, identifying_words
 from workers.deidentify.declaration import OWN
 from workers.deidentify.iod_types import decide
@@ -49,7 +50,7 @@ _LEFT_OUT = OWN | {0x00080300, 0x04000500, 0x04000550}
 _CURVES, _OVERLAYS = range(0x5000, 0x5100), range(0x6000, 0x6100)
 
 
-class ElementWalk:
+class AttributeWalk:
     """What is the same for all elements of one data set."""
 
     def __init__(self, dataset: Dataset, profile: Profile) -> None:

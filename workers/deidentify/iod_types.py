@@ -11,7 +11,7 @@ import pkgutil
 from functools import cache
 from typing import NamedTuple
 
-from workers.deidentify.action_table import Action
+from workers.deidentify.action_table import AttributeAction
 
 _SHORT = "~"
 _PREFIX = "1.2.840.10008.5.1.4."
@@ -59,14 +59,14 @@ def _uids(text: str) -> frozenset[str]:
     return frozenset(one.replace(_SHORT, _PREFIX) for one in text.split())
 
 
-def decide(actions: str, keyword: str, sop_class: str, *, is_nested: bool) -> Action:
+def decide(actions: str, keyword: str, sop_class: str, *, is_nested: bool) -> AttributeAction:
     """Return the action that several, such as X/Z/D, come to for an attribute of a data set."""
     if "/" not in actions:
-        return Action(actions)
+        return AttributeAction(actions)
     types = _table()[0].get(keyword)
     kind = 1 if types is None else types.of(sop_class, is_nested=is_nested)
     if "X" in actions and kind == ABSENT:
-        return Action.REMOVE
+        return AttributeAction.REMOVE
     if "Z" in actions and (kind != 1 or ("D" not in actions and "U" not in actions)):
-        return Action.EMPTY
-    return Action.KEEP if "U" in actions else Action.DUMMY
+        return AttributeAction.EMPTY
+    return AttributeAction.KEEP if "U" in actions else AttributeAction.DUMMY

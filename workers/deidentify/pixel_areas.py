@@ -79,7 +79,7 @@ def blacken(dataset: Dataset, syntax: str, areas: Sequence[PixelArea]) -> str:
         return syntax
     syntax = _decompressed(dataset, syntax)
     keyword, size = next((name, size) for name, size in PIXELS if name in dataset)
-    layout = _Layout.of(dataset, size)
+    layout = _PixelLayout.of(dataset, size)
     pixels = bytearray(dataset[keyword].value or b"")
     if len(pixels) < layout.frame * layout.frames:
         raise NotCleaned(f"its pixel data has {len(pixels)} bytes, and not as many as its frames")
@@ -99,7 +99,7 @@ def _decompressed(dataset: Dataset, syntax: str) -> str:
         raise NotCleaned(f"the transfer syntax {syntax} is not known, so its pixels stay")
     if not UID(syntax).is_compressed or UID(syntax).is_deflated:
         return syntax
-    layout = _Layout.of(dataset, 0)
+    layout = _PixelLayout.of(dataset, 0)
     if layout.frame * layout.frames > _LONGEST:
         raise NotCleaned("its pixel data is too large to be decompressed")
     meta = dataset.file_meta = FileMetaDataset()
@@ -114,7 +114,7 @@ def _decompressed(dataset: Dataset, syntax: str) -> str:
     return EXPLICIT_VR_LITTLE_ENDIAN
 
 
-class _Layout(NamedTuple):
+class _PixelLayout(NamedTuple):
     """Where the pixels of native pixel data are (PS3.5 8.1, PS3.3 C.7.6.3)."""
 
     rows: int
@@ -126,7 +126,7 @@ class _Layout(NamedTuple):
     """A black pixel, or a black sample of each plane."""
 
     @classmethod
-    def of(cls, dataset: Dataset, size: int) -> _Layout:
+    def of(cls, dataset: Dataset, size: int) -> _PixelLayout:
         bits, samples = _number(dataset, "BitsAllocated", 8), _number(dataset, "SamplesPerPixel", 1)
         if not size and bits not in (8, 16, 32):
             raise NotCleaned(f"pixels with {bits} bits allocated are not blackened")

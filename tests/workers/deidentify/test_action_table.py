@@ -16,7 +16,7 @@ from tests.workers.deidentify.examples import (
     value_of,
     with_element,
 )
-from workers.deidentify.action_table import OPTIONS, Action, ActionRow, all_rows
+from workers.deidentify.action_table import OPTIONS, ActionRow, AttributeAction, all_rows
 from workers.deidentify.deidentifier import NotCleaned, deidentify
 from workers.deidentify.iod_types import decide
 
@@ -140,18 +140,18 @@ def test_an_option(row: ActionRow, option: str) -> None:
         assert len(made[tag].value) == 1
 
 
-def check(row: ActionRow, action: Action, made: Any, vr: str) -> None:
+def check(row: ActionRow, action: AttributeAction, made: Any, vr: str) -> None:
     """Compare what is there with what an action demands."""
     tag = int(row.tag, 16)
     if row.keyword in PATIENT:
         assert len(str(made[tag].value)) == 16
-    elif row.tag in CLEANED_LATER or action is Action.REMOVE:
+    elif row.tag in CLEANED_LATER or action is AttributeAction.REMOVE:
         assert tag not in made
-    elif action is Action.EMPTY:
+    elif action is AttributeAction.EMPTY:
         assert made[tag].is_empty
-    elif action is Action.UID:
+    elif action is AttributeAction.UID:
         assert made[tag].value.startswith("2.25.")
-    elif action is Action.DUMMY:
+    elif action is AttributeAction.DUMMY:
         assert not made[tag].is_empty
         assert vr == "SQ" or str(made[tag].value) != str(value_of(vr))
     else:
@@ -178,4 +178,4 @@ def check(row: ActionRow, action: Action, made: Any, vr: str) -> None:
 def test_what_the_iod_demands(
     actions: str, keyword: str, sop_class: str, is_nested: bool, expected: str
 ) -> None:
-    assert decide(actions, keyword, sop_class, is_nested=is_nested) is Action(expected)
+    assert decide(actions, keyword, sop_class, is_nested=is_nested) is AttributeAction(expected)
