@@ -76,6 +76,9 @@ def test_drop(archive):
     first, second = names(archive)
     assert run(archive, "drop", first) == (0, "1.1: dropped")
     assert names(archive) == [second]
+    with SqliteIndex(archive.root / "index.sqlite") as index:
+        (noted,) = [line for line in index.journal() if line.kind == "dropped"]
+    assert (noted.entry.sop_instance_uid, bool(noted.study_instance_uid)) == ("1.1", True)
     patient, files, aside = stored(archive)
     assert (patient, len(files), aside) == ("A", 2, 1)
     assert archive.run("verify")[0] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import re
 
 import pytest
@@ -11,6 +12,7 @@ from tests.peers.process import run_cli
 from tests.workers.holdings import instance
 from tests.workers.test_storage import Running, offer
 from workers.archive.export import name_of
+from workers.archive.index import SqliteIndex
 
 VALUES = {
     "PatientID": "P1",
@@ -93,6 +95,10 @@ def test_export_makes_a_tree_and_leaves_what_is_there(archive, tmp_path, link):
     assert len({file.parent for file in files}) == 2
     status, lines, _ = run(archive, "export", "1.1", *options)
     assert (status, lines) == (0, [f"0 instances exported to {target}, 3 there already"])
+    with SqliteIndex(archive.root / "index.sqlite") as index:
+        (noted,) = [line for line in index.journal() if line.kind == "exported"]
+    assert (noted.study_instance_uid, noted.entry.size) == ("1.1", 3)
+    assert noted.entry.path == f"{getpass.getuser()} {target}"
     files[0].unlink()
     files[0].write_bytes(b"mine")
     status, lines, error = run(archive, "export", "1.1", *options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+from collections import Counter
 
 import pynetdicom
 from pydicom import dcmread
@@ -16,7 +17,10 @@ from tests.peers import instances, procfs
 from tests.peers.destination import Destination
 from tests.peers.process import Gateway
 from tests.peers.sender import store_all
+from tests.system.test_audit import read_trail
 from tests.system.test_commitment import COMMITMENT, ask, asked
+from tests.system.test_web import PAGE, metrics
+from tests.workers.audit.schema import event
 from tests.workers.mpps.steps import creation, end, series
 from workers.archive.index import SqliteIndex
 
@@ -30,6 +34,11 @@ options = {{lenient = true}}
 [workers.commitment]
 [workers.complete]
 options = {{mpps = true, quiet = 86400.0}}
+[workers.audit]
+[workers.web]
+enabled = true
+[web]
+port = 0
 [[routes]]
 name = "CT"
 when = 'Modality == "CT"'
@@ -38,6 +47,18 @@ destinations = ["PACS", "RESEARCH"]
 PACS = "{pacs}"
 RESEARCH = "{research}"
 """
+FIGURES = {
+    ("dicom_gateway_requests_total", "0000", "ANY-SCP", "C-FIND", "CT1"): 1,
+    ("dicom_gateway_requests_total", "0000", "ANY-SCP", "CT1", "N-CREATE"): 1,
+    ("dicom_gateway_requests_total", "0000", "ANY-SCP", "CT1", "N-ACTION"): 1,
+    ("dicom_gateway_requests_total", "0000", "ANY-SCP", "CT1", "N-SET"): 1,
+    ("dicom_gateway_instances_received_total", "GATEWAY", "RAWPEER"): 4,
+    ("dicom_gateway_forward_sent_total", "PACS"): 4,
+    ("dicom_gateway_forward_sent_total", "RESEARCH"): 4,
+    ("dicom_gateway_forward_queue", "PACS", "waiting"): 0,
+    ("dicom_gateway_forward_queue", "RESEARCH", "waiting"): 0,
+}
+"""Metrics by name and the values of their labels, in order."""
 SCHEDULED = {
     "00100010": {"vr": "PN", "Value": [{"Alphabetic": "DOE^JANE"}]},
     "00100020": {"vr": "LO", "Value": ["P1"]},
@@ -61,6 +82,30 @@ def query() -> Dataset:
     step.Modality, step.ScheduledProcedureStepStartDate = "CT", "20261128"
     keys.ScheduledProcedureStepSequence = [step]
     return keys
+
+
+def recorded(gateway: Gateway) -> list[tuple]:
+    """What the audit trail says: event, action, who asked or sent, who got it, instances."""
+    found = []
+    for root in read_trail(gateway):
+        name, action, outcome = event(root)
+        assert outcome == "0"
+        people = [one.attrib for one in root.iter("ActiveParticipant")]
+        asked = [one["UserID"] for one in people if one["UserIsRequestor"] == "true"]
+        others = [one["UserID"] for one in people if one["UserIsRequestor"] == "false"]
+        number = sum(int(one.attrib["NumberOfInstances"]) for one in root.iter("SOPClass"))
+        own = str(gateway.pid)
+        names = ["GATEWAY" if one == own else one for one in (*asked, *others)]
+        found.append((name, action, *names, number))
+    return found
+
+
+def summed(messages: list[tuple]) -> Counter[tuple]:
+    """The instances of messages that differ in nothing else; 0 for those about none."""
+    found: Counter[tuple] = Counter()
+    for *what, number in messages:
+        found[tuple(what)] += number
+    return found
 
 
 def test_from_the_worklist_to_two_other_archives(tmp_path):
@@ -103,6 +148,23 @@ def test_from_the_worklist_to_two_other_archives(tmp_path):
 
             assert set(pacs.wait_for(4)) == set(research.wait_for(4)) == set(uids)
             assert pacs.data_sets == research.data_sets
+            expected = {
+                ("Application Activity", "E", "GATEWAY"): 0,
+                ("Query", "E", "CT1", "GATEWAY"): 0,
+                ("Procedure Record", "C", "CT1", "GATEWAY"): 0,
+                ("Procedure Record", "U", "CT1", "GATEWAY"): 0,
+                ("DICOM Instances Transferred", "C", "RAWPEER", "GATEWAY"): 4,
+                ("DICOM Instances Transferred", "R", "GATEWAY", "PACS"): 4,
+                ("DICOM Instances Transferred", "R", "GATEWAY", "RESEARCH"): 4,
+            }
+            procfs.until(
+                lambda: dict(summed(recorded(gateway))) == expected,
+                what=f"the audit trail of the day: {expected}",
+            )
+            page = gateway.program.out.wait_for(PAGE)
+            procfs.until(
+                lambda: FIGURES.items() <= metrics(page).items(), what=f"the figures {FIGURES}"
+            )
             with SqliteIndex(gateway.archive / "index.sqlite") as index:
                 procfs.until(
                     lambda: "complete" in {line.kind for line in index.journal()},
@@ -110,7 +172,7 @@ def test_from_the_worklist_to_two_other_archives(tmp_path):
                 )
                 kinds = [line.kind for line in index.journal()]
             assert kinds.count("stored") == 4
-            assert [k for k in kinds if k != "stored"] == [
+            assert [k for k in kinds if k not in ("stored", "sent")] == [
                 *("step_in_progress", "step_completed", "complete"),
             ]
             assert gateway.stop() == 0, gateway.program.report()

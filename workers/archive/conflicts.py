@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gateway.errors import GatewayError
 from workers.archive import layout
 from workers.archive.file_system import sync_folder
+from workers.archive.index.notes import DROPPED, StudyNote
 from workers.archive.recovery import examine, measure
 
 if TYPE_CHECKING:
@@ -95,7 +96,10 @@ def accept(root: Path, index: Index, conflict: IndexEntry) -> None:
 
 def drop(root: Path, index: Index, conflict: IndexEntry) -> None:
     """Delete a file that was set aside."""
+    uid, sop_class = conflict.sop_instance_uid, conflict.sop_class_uid
     index.drop_conflict(conflict)
+    for study in index.studies_of([uid]):
+        index.note(StudyNote(DROPPED, study, "", sop_class, uid, "", conflict.holder, 1))
     (root / conflict.path).unlink(missing_ok=True)
 
 

@@ -52,6 +52,8 @@ class ExportPlan:
     entry: IndexEntry
     name: str
     """Relative to the folder of the export."""
+    study: str = ""
+    """Its Study Instance UID."""
 
 
 def plan(index: Index, uids: list[str]) -> Iterator[ExportPlan]:
@@ -66,7 +68,9 @@ def plan(index: Index, uids: list[str]) -> Iterator[ExportPlan]:
             new = {t["SOPInstanceUID"]: t for t in texts if t["SOPInstanceUID"] not in done}
             done.update(new)
             entries = index.find_all(list(new))
-            yield from (ExportPlan(e, name_of(new[uid])) for uid, e in entries.items())
+            for uid, entry in entries.items():
+                texts_of = new[uid]
+                yield ExportPlan(entry, name_of(texts_of), texts_of["StudyInstanceUID"])
 
 
 def _pages(rows: Iterator[tuple[str | None, ...]]) -> Iterator[tuple[tuple[str | None, ...], ...]]:

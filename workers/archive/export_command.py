@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path  # noqa: TC003 - the framework reads the annotation
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,9 +19,13 @@ from workers.archive.command_options import (
     printable,
 )
 from workers.archive.export import ExportError, export, plan
+from workers.archive.index.notes import EXPORTED, StudyNote
 
 if TYPE_CHECKING:
-    from workers.archive.index import IndexEntry
+    from collections.abc import Iterator
+
+    from workers.archive.command_options import ArchiveLocation
+    from workers.archive.index import Index, IndexEntry
 
 _Uids = Annotated[
     list[str], typer.Argument(help="UIDs of studies, series or instances.", metavar="UID...")
@@ -75,7 +81,7 @@ def export_instances(  # noqa: PLR0913, PLR0917 - the arguments of a command
     """
     archive = locate(context, config, data)
     counts: Counter[str] = Counter(exported=0, there=0, failed=0)
-    with archive.open_index() as index:
+    with archive.open_index() as index, _noting(index, archive, to) as exported:
         for one in plan(index, uids):
             try:
                 if archive.is_elsewhere(one.entry):
@@ -86,6 +92,7 @@ def export_instances(  # noqa: PLR0913, PLR0917 - the arguments of a command
                 print(printable(str(error)), file=sys.stderr)
                 continue
             counts["exported" if is_new else "there"] += 1
+            exported[one.study, one.entry.sop_class_uid] += is_new
             if as_json:
                 where = {"uid": one.entry.sop_instance_uid, "path": str(to / one.name)}
                 print_json({"event": "instance", **where})
@@ -102,3 +109,23 @@ def export_instances(  # noqa: PLR0913, PLR0917 - the arguments of a command
 
 def _elsewhere(entry: IndexEntry) -> str:
     return printable(f"{entry.sop_instance_uid}: its file is at {entry.holder}: run this there")
+
+
+@contextmanager
+def _noting(index: Index, archive: ArchiveLocation, to: Path) -> Iterator[Counter[tuple[str, str]]]:
+    """Count instances by study and SOP class; in the end the journal tells what was exported.
+
+    So the audit trail does, with the name of the user and the folder, also if it was interrupted.
+    """
+    exported: Counter[tuple[str, str]] = Counter()
+    try:
+        yield exported
+    finally:
+        who, holder = f"{getpass.getuser()} {to.absolute()}", archive.settings.holder_of_files
+        index.note(
+            *(
+                StudyNote(EXPORTED, study, "", sop_class, "", who, holder, number)
+                for (study, sop_class), number in exported.items()
+                if number
+            )
+        )

@@ -12,6 +12,9 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from workers.archive.index.notes import DROPPED, EXPORTED, SENT
+from workers.archive.procedure_steps import NOTES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -25,6 +28,12 @@ MOST = 200_000
 """Instances whose sender is remembered until the journal has them."""
 ARRIVED = frozenset({"stored", "replaced", "conflict"})
 """The kinds of lines that have a sender."""
+COUNTED = frozenset({SENT, EXPORTED})
+"""The kinds of lines about as many instances as their size, which went to what is their path."""
+STEPS = frozenset(NOTES.values())
+"""The kinds of lines about a performed procedure step."""
+KINDS = ARRIVED | COUNTED | STEPS | {"removed", "assigned", DROPPED}
+"""The kinds of lines that are told; others are about no instances."""
 
 
 class ArrivalOrigin(NamedTuple):
@@ -47,6 +56,8 @@ class ArrivedGroup:
     first: int
     """The lowest number in the journal."""
     began: float
+    about: str = ""
+    """Where instances went, or the SOP Instance UID of a step."""
     sop_classes: Counter[str] = field(default_factory=Counter)
 
 
@@ -56,7 +67,7 @@ class Arrivals:
     def __init__(self, holder: str, *, is_shared: bool = False) -> None:
         self._holder, self._is_shared = holder, is_shared
         self._origins: OrderedDict[str, ArrivalOrigin] = OrderedDict()
-        self._groups: dict[tuple[str, ArrivalOrigin | None, str], ArrivedGroup] = {}
+        self._groups: dict[tuple[str, ArrivalOrigin | None, str, str], ArrivedGroup] = {}
         self._ended: set[str] = set()
         self._read_after_end: set[str] = set()
         self.position = 0
@@ -80,7 +91,8 @@ class Arrivals:
     def read(self, lines: Iterable[JournalEntry], now: float, wall: float) -> bool:
         """Take the next lines of the journal; return False if one waits for its sender."""
         for line in lines:
-            if line.entry.holder in ("", self._holder) and not self._take(line, now, wall):
+            is_own = line.entry.holder in ("", self._holder) and line.kind in KINDS
+            if is_own and not self._take(line, now, wall):
                 return False
             self.position = line.seq
         return True
@@ -107,11 +119,16 @@ class Arrivals:
                 return False
             if origin is None and self._is_shared:
                 return True  # another gateway's, which tells it
-        key = line.kind, origin, line.study_instance_uid
+        about = line.entry.path if line.kind in COUNTED else ""
+        if line.kind in STEPS:
+            about = line.entry.sop_instance_uid
+        key = line.kind, origin, line.study_instance_uid, about
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = ArrivedGroup(*key, first=line.seq, began=now)
-        group.sop_classes[line.entry.sop_class_uid] += 1
+            group = ArrivedGroup(*key[:3], first=line.seq, began=now, about=about)
+            self._groups[key] = group
+        number = line.entry.size if line.kind in COUNTED else 1
+        group.sop_classes[line.entry.sop_class_uid] += number
         return True
 
 

@@ -25,7 +25,7 @@ from workers.audit.audit_options import AuditOptions
 from workers.audit.audit_recorder import AuditRecorder
 from workers.audit.audited import application_activity, security_alert
 from workers.audit.codes import EventOutcome
-from workers.audit.instance_messages import message_of
+from workers.audit.instance_messages import Surroundings, message_of
 from workers.audit.state import AuditState, parent_process
 from workers.audit.subjects import Subjects
 from workers.audit.syslog import SyslogSender
@@ -220,9 +220,9 @@ class Auditor:
                 is_complete = not lines
         with self._lock:
             groups = list(arrivals.due(now, at_end=is_complete, everything=at_stop))
+        known = Surroundings(index, self._subjects, self._recorder.own, worker.context.destination)
         for group in groups:
-            message = message_of(group, self._subjects, index, self._recorder.own)
-            self._recorder.record(message)
+            self._recorder.record(message_of(group, known))
 
     def _open_index(self) -> Index | None:
         """Return the index; None if there is none yet. Raises GatewayError."""

@@ -106,6 +106,27 @@ def study_deleted(by: Participant, subject: Subject) -> AuditMessage:
     return AuditMessage(codes.STUDY_DELETED, AuditAction.DELETE, (one,), subject.objects())
 
 
+def data_export(by: Participant, place: str, subject: Subject) -> AuditMessage:
+    """Instances were copied to somewhere outside, such as a folder (A.5.3.4)."""
+    return AuditMessage(
+        codes.EXPORT,
+        AuditAction.READ,
+        (
+            replace(by, is_requestor=True, role=codes.SOURCE),
+            Participant(place, role=codes.DESTINATION_MEDIA, media=codes.URI),
+        ),
+        subject.objects(),
+    )
+
+
+def procedure_record(
+    action: AuditAction, by: Participant, own: Participant, subject: Subject
+) -> AuditMessage:
+    """A performed procedure step was created, or changed its state (A.5.3.15)."""
+    who = (replace(by, is_requestor=True), own)
+    return AuditMessage(codes.PROCEDURE_RECORD, action, who, subject.objects())
+
+
 def query(
     source: Participant, responder: Participant, sop_class: str, syntax: str, identifier: bytes
 ) -> AuditMessage:

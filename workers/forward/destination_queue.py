@@ -221,6 +221,8 @@ class DestinationQueue:
     def _done(self, row: QueuedInstance, verdict: SendVerdict) -> None:
         """Remove a row, or have the destination asked whether it keeps the instance."""
         found, recorder = self._destination, self._shared.recorder
+        if verdict is SendVerdict.DONE:
+            recorder.note_sent(row)
         if verdict is SendVerdict.GONE or found is None or not found.confirm:
             recorder.remove(row)
             return

@@ -11,6 +11,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from workers.archive.index.notes import add_note
 from workers.archive.outbox_control import make_control
 from workers.archive.outbox_rows import COLUMNS, MARKS, RANKS, WAITING, QueuedInstance, of_row
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from workers.archive.index import Index
     from workers.archive.index.grouping import Execute
+    from workers.archive.index.notes import StudyNote
 
 LEASE = 15.0
 """Seconds for which a sender has the rows that it took, unless it renews that."""
@@ -180,10 +182,20 @@ class ForwardOutbox:
 
         self._index.change(work)
 
-    def settle(self, gone: Sequence[int], changed: Sequence[QueuedInstance]) -> None:
-        """Remove rows, and give others back as they are now, in one transaction."""
+    def settle(
+        self,
+        gone: Sequence[int],
+        changed: Sequence[QueuedInstance],
+        notes: Sequence[StudyNote] = (),
+    ) -> None:
+        """Remove rows, and give others back as they are now, in one transaction.
+
+        `notes`: what the journal is to tell of it.
+        """
 
         def work(execute: Execute) -> None:
+            for note in notes:
+                add_note(execute, note)
             for some in _pages(gone):
                 execute(f"DELETE FROM outbox WHERE id IN ({', '.join('?' * len(some))})", some)
             for one in changed:

@@ -74,7 +74,7 @@ class ForwardWorker(IndexedWorker):
         shared = ForwardingShared(
             forward,
             outbox,
-            OutcomeRecorder(outbox),
+            OutcomeRecorder(outbox, holder),
             Opener(self.index, root, holder, settings.shared, self._fetcher),
             owner=f"{here}{os.getpid()}",
             destination=context.destination,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from workers.archive.index.notes import SENT, StudyNote
 from workers.archive.index.records import IndexFailure
 
 if TYPE_CHECKING:
@@ -27,11 +29,14 @@ class OutcomeRecorder:
     outage of the database: `is_unsettled` tells.
     """
 
-    def __init__(self, outbox: ForwardOutbox) -> None:
-        self._outbox = outbox
+    def __init__(self, outbox: ForwardOutbox, holder: str = "") -> None:
+        """`holder`: the gateway whose lines in the journal tell what was sent."""
+        self._outbox, self._holder = outbox, holder
         self._changed = threading.Condition()
         self._gone: list[int] = []
         self._kept: list[QueuedInstance] = []
+        self._sent: Counter[tuple[str, str, str]] = Counter()
+        """Instances by destination, study and SOP class."""
         self._unsettled: set[int] = set()
         self._is_over = False
         self._thread = threading.Thread(target=self._work, name="outbox", daemon=True)
@@ -58,12 +63,21 @@ class OutcomeRecorder:
             self._unsettled.add(row.id)
             self._changed.notify()
 
+    def note_sent(self, row: QueuedInstance) -> None:
+        """Have the journal tell that the destination took an instance."""
+        with self._changed:
+            self._sent[row.destination, row.study_instance_uid, row.entry.sop_class_uid] += 1
+
     def give_back(self, row: QueuedInstance) -> None:
         """Have a row written as it is now, for whoever takes it next."""
         with self._changed:
             self._kept.append(row)
             self._unsettled.add(row.id)
             self._changed.notify()
+
+    def _note(self, what: tuple[str, str, str], number: int) -> StudyNote:
+        destination, study, sop_class = what
+        return StudyNote(SENT, study, "", sop_class, "", destination, self._holder, number)
 
     def _work(self) -> None:
         attempts = 0
@@ -73,15 +87,17 @@ class OutcomeRecorder:
                     self._changed.wait()
                 gone, self._gone = self._gone, []
                 kept, self._kept = self._kept, []
+                sent, self._sent = self._sent, Counter()
             if not gone and not kept:
                 return
             try:
-                self._outbox.settle(gone, kept)
+                self._outbox.settle(gone, kept, [self._note(*one) for one in sent.items()])
             except IndexFailure as error:
                 attempts += 1
                 log.warning("outcomes=%d not written yet: %s", len(gone) + len(kept), error)
                 with self._changed:
                     self._gone, self._kept = gone + self._gone, kept + self._kept
+                    self._sent += sent
                     if self._is_over and attempts >= _ATTEMPTS:
                         return  # they are due again when their lease is over
                     self._changed.wait(_PAUSE)

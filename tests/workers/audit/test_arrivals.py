@@ -85,3 +85,37 @@ def test_with_shared_files_the_gateway_that_received_tells() -> None:
     assert taken(arrivals, line(1), line(2))
     (group,) = arrivals.due(0.0, at_end=True, everything=True)
     assert group.first == 2
+
+
+def test_lines_that_are_about_no_instances_are_not_told() -> None:
+    arrivals = Arrivals("")
+    assert taken(arrivals, line(1, kind="complete"), line(2, kind="some_later_kind"), late=False)
+    assert list(arrivals.due(0.0, at_end=True)) == []
+    assert (arrivals.position, arrivals.told) == (2, 2)
+
+
+def counted(seq: int, kind: str, about: str, number: int) -> JournalEntry:
+    entry = IndexEntry("", CT, "", about, 0, number, b"", "")
+    return JournalEntry(seq, kind, 100.0, entry, "1.2", "")
+
+
+def test_what_went_somewhere_is_counted_for_each_place() -> None:
+    arrivals = Arrivals("")
+    lines = (
+        *(counted(1, "sent", "PACS", 3), counted(2, "sent", "FAR", 2)),
+        *(counted(3, "sent", "PACS", 4), counted(4, "exported", "jane /tmp/x y", 5)),
+    )
+    assert taken(arrivals, *lines, late=False)
+    found = [(one.kind, one.about, one.sop_classes[CT]) for one in arrivals.due(0.0, at_end=True)]
+    assert found == [("sent", "PACS", 7), ("sent", "FAR", 2), ("exported", "jane /tmp/x y", 5)]
+
+
+def test_each_step_is_a_group_of_its_own() -> None:
+    arrivals = Arrivals("")
+    kinds = ("step_in_progress", "step_completed", "step_in_progress")
+    lines = [
+        line(n, uid, kind=kind) for n, (uid, kind) in enumerate(zip("AAB", kinds, strict=True))
+    ]
+    assert taken(arrivals, *lines, late=False)
+    found = [(one.kind, one.about) for one in arrivals.due(0.0, at_end=True)]
+    assert found == list(zip(kinds, "AAB", strict=True))

@@ -10,6 +10,7 @@ from tests.archive.conftest import entry, kept
 from workers.archive.outbox_control import OutboxControl
 from workers.archive.outbox_rows import HIGHEST, LOWEST, PARKED, QueuedInstance, Selection
 from workers.forward.forward_outbox import LEASE, ForwardOutbox
+from workers.forward.outcome_recorder import OutcomeRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -173,3 +174,16 @@ def test_retention_keeps_what_is_in_the_outbox(index: Index, outbox: ForwardOutb
 def test_only_rows_that_another_destination_may_get_are_diverted(outbox: ForwardOutbox) -> None:
     outbox.add([queued("1.1"), queued("1.2", alternatives=("B",))])
     assert uids(outbox.take_divertible("PACS", ["HERE"], "a", 10)) == ["1.2"]
+
+
+def test_the_journal_tells_what_was_sent_where(outbox: ForwardOutbox, index: Index) -> None:
+    rows = [queued(f"1.{number}", name) for number, name in enumerate("AAB")]
+    recorder = OutcomeRecorder(outbox, "HERE")
+    for one in rows:
+        recorder.note_sent(one)
+        recorder.remove(one)
+    recorder.start()
+    recorder.stop()
+    lines = [line for line in index.journal() if line.kind == "sent"]
+    told = [(line.entry.path, line.entry.size, line.entry.holder) for line in lines]
+    assert told == [("A", 2, "HERE"), ("B", 1, "HERE")]

@@ -238,9 +238,14 @@ class Index(IndexReader):
         """Note that buckets agree with the index, with their times of change in nanoseconds."""
         self._write(lambda execute: updates.note_buckets(execute, holder, buckets))
 
-    def note(self, note: StudyNote) -> None:
-        """Add a line about a study to the journal."""
-        self._write(lambda execute: add_note(execute, note))
+    def note(self, *notes: StudyNote) -> None:
+        """Add lines about studies to the journal, in one transaction."""
+
+        def work(execute: Execute) -> None:
+            for one in notes:
+                add_note(execute, one)
+
+        self._write(work)
 
     def complete(self, note: StudyNote, after: int) -> bool:
         """Add a line that a study is complete, unless line `after` of the journal is out of date.

@@ -1,6 +1,8 @@
 """Lines of the journal that are about a study, not about a file.
 
-Kinds: `complete`, `step_in_progress`, `step_completed`, `step_discontinued`.
+Kinds: `complete`, `step_in_progress`, `step_completed`, `step_discontinued`; `sent` (instances went
+to the destination in `path`), `exported` (to the place in `path`), `dropped` (one that was set
+aside was deleted).
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from workers.archive.index.records import IndexEntry
 if TYPE_CHECKING:
     from workers.archive.index.grouping import Execute
 
-COMPLETE = "complete"
+COMPLETE, SENT, EXPORTED, DROPPED = "complete", "sent", "exported", "dropped"
 ARRIVED = ("stored", "replaced")
 """The kinds of lines about an instance that has arrived."""
 
@@ -32,13 +34,14 @@ class StudyNote(NamedTuple):
     """In the column `path`, which is free where there is no file."""
     holder: str = ""
     """The gateway that notes it."""
+    number: int = 0
+    """The instances of the SOP class that it is about, in the column `size`."""
 
 
 def add_note(execute: Execute, note: StudyNote) -> None:
     """Add the line."""
-    entry = IndexEntry(
-        *(note.sop_instance_uid, note.sop_class_uid, "", note.reason, 0, 0, b"", note.holder)
-    )
+    uid, sop_class, holder = note.sop_instance_uid, note.sop_class_uid, note.holder
+    entry = IndexEntry(uid, sop_class, "", note.reason, 0, note.number, b"", holder)
     uids = note.study_instance_uid, note.series_instance_uid
     execute(NOTE, (*entry, note.kind, time.time(), *uids))
 

@@ -107,6 +107,11 @@ class IndexReader(ABC):
         with self._reading() as execute:
             return updates.find(execute, sop_instance_uid)
 
+    def studies_of(self, sop_instance_uids: Sequence[str]) -> set[str]:
+        """Return the UIDs of the studies of some instances."""
+        with self._reading() as execute:
+            return updates.studies_with(execute, sop_instance_uids)
+
     def search(self, query: Query) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query; only one page is in memory at a time."""
         return self._pages(Statement(query, self.dialect).page)
