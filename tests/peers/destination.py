@@ -26,6 +26,8 @@ class Destination:
 
     port: int = field(default_factory=free_port)
     sop_classes: tuple[str, ...] = (wire.CT,)
+    most: int = 100
+    """Associations at once."""
     answer: Callable[[str], int] = lambda _uid: 0x0000
     """Gives the status for an instance."""
     more: list[tuple] = field(default_factory=list)
@@ -43,7 +45,7 @@ class Destination:
     @contextmanager
     def running(self, title: str = "STRANGER") -> Iterator[Destination]:
         ae = AE(ae_title=title)
-        ae.maximum_associations = 100
+        ae.maximum_associations = self.most
         for sop_class in self.sop_classes:
             ae.add_supported_context(sop_class, [wire.IMPLICIT, wire.EXPLICIT])
         ae.add_supported_context(StudyRootQueryRetrieveInformationModelFind)

@@ -1,13 +1,16 @@
 """Associations with this gateway itself, on which what arrives by HTTP is stored.
 
-They stay open for the next request, because to negotiate takes longer than to store an instance.
-All is done in the event loop of the server.
+An association has one C-STORE in flight, so as many are used as there are instances at once: the
+gateway and its storage worker then handle the instances of a request together. They stay open for
+the next request, because to negotiate takes longer than to store an instance. All is done in the
+event loop of the server.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,10 +24,10 @@ if TYPE_CHECKING:
 
     from gateway.requestor import Address, RequestorAssociation
 
-AT_ONCE = 16
-"""C-STOREs in flight on an association."""
+MOST = 32
+"""Associations at once."""
 _MOST_CONTEXTS = 128
-_MOST_IDLE = 8
+"""Of an association (PS3.8 9.3.2.2)."""
 _IDLE_FOR = 20.0
 """Seconds after which an idle association is released; the gateway would end it later."""
 _TIMEOUT = 60.0
@@ -53,60 +56,112 @@ class OwnAssociations:
 
     find: Callable[[], OwnGateway]
     calling: str
-    _idle: list[tuple[float, OpenAssociation]] = field(default_factory=list)
+    _idle: deque[tuple[float, OpenAssociation]] = field(default_factory=deque)
+    """Since when they are, the latest last."""
+    _count: int = 0
+    """Associations that are open or being opened."""
+    _kinds: dict[Kind, None] = field(default_factory=dict)
+    """What new ones are proposed for: what was stored so far."""
+    _waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
     _gateway: OwnGateway | None = None
-    _sweeping: asyncio.Task[None] | None = None
+    _sweeping: asyncio.TimerHandle | None = None
+    _releases: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def take(self, kinds: frozenset[Kind]) -> OpenAssociation:
-        """Return an association for these kinds; raises GatewayError.
+    def idle_one(self, kind: Kind) -> OpenAssociation | None:
+        """Return an idle association for a kind of instances, the latest one, if there is one."""
+        for at in range(len(self._idle) - 1, -1, -1):
+            found = self._idle[at][1]
+            if found.association.ended is not None:
+                del self._idle[at]
+                self._forget()
+            elif kind in found.kinds:
+                del self._idle[at]
+                return found
+        return None
 
-        A new one is proposed for what the idle ones were, too, so that few are needed.
-        """
-        await self._sweep()
-        for item in self._idle:
-            if kinds <= item[1].kinds and item[1].association.ended is None:
-                self._idle.remove(item)
-                return item[1]
-        wanted = set(kinds)
-        for _, other in self._idle:
-            if len(wanted | other.kinds) <= _MOST_CONTEXTS:
-                wanted |= other.kinds
-        return await self._open(frozenset(wanted))
+    async def take(self, kind: Kind) -> OpenAssociation:
+        """Return an association for a kind, once there is one; raises GatewayError."""
+        while (found := self.idle_one(kind)) is None:
+            if self._count < MOST:
+                try:
+                    return await self._open(kind)
+                except AssociationError:
+                    if not self._count:
+                        raise
+                if (found := self.idle_one(kind)) is not None:
+                    break
+            if self._idle:  # of other kinds: it makes room
+                self._release(self._idle.popleft()[1])
+            else:
+                await self._one_given_back()
+        return found
 
-    async def give_back(self, one: OpenAssociation) -> None:
-        """Keep an association for later, or release it."""
-        if one.association.ended is None and len(self._idle) < _MOST_IDLE:
-            self._idle.append((time.monotonic(), one))
-            asyncio.get_running_loop().call_later(_IDLE_FOR + 0.1, self._sweep_soon)
-        else:
-            await _release(one)
+    def give_back(self, one: OpenAssociation) -> None:
+        """Keep an association for later, or for who waits for one."""
+        if one.association.ended is not None:
+            self._forget()
+            return
+        self._idle.append((time.monotonic(), one))
+        self._wake()
+        if self._sweeping is None:
+            self._sweep_later()
 
-    def _sweep_soon(self) -> None:
-        self._sweeping = asyncio.create_task(self._sweep())
+    async def _one_given_back(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        await waiter
 
-    async def _sweep(self) -> None:
-        """Release what has been idle for long, and forget what has ended."""
+    def _wake(self) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    def _forget(self) -> None:
+        """Take note that an association has ended."""
+        self._count -= 1
+        self._wake()
+
+    def _sweep_later(self) -> None:
+        self._sweeping = asyncio.get_running_loop().call_later(_IDLE_FOR + 0.1, self._sweep)
+
+    def _sweep(self) -> None:
+        """Release what has been idle for long."""
         limit = time.monotonic() - _IDLE_FOR
-        old = [one for since, one in self._idle if since < limit or one.association.ended]
-        self._idle = [item for item in self._idle if item[1] not in old]
-        await asyncio.gather(*map(_release, old))
+        while self._idle and self._idle[0][0] < limit:
+            self._release(self._idle.popleft()[1])
+        self._sweeping = None
+        if self._idle:
+            self._sweep_later()
 
-    async def _open(self, kinds: frozenset[Kind]) -> OpenAssociation:
-        if self._gateway is None:
-            self._gateway = await run_in_threadpool(self.find)
-        gateway = self._gateway
-        proposal = Proposal(
-            tuple((sop_class, (syntax,)) for sop_class, syntax in sorted(kinds)),
-            calling_ae_title=self.calling,
-            called_ae_title=gateway.ae_title,
-            async_ops=(AT_ONCE, 1),
-        )
+    def _release(self, one: OpenAssociation) -> None:
+        self._forget()
+        task = asyncio.create_task(_release(one))
+        self._releases.add(task)
+        task.add_done_callback(self._releases.discard)
+
+    async def _open(self, kind: Kind) -> OpenAssociation:
+        self._kinds.setdefault(kind)
+        if len(self._kinds) > _MOST_CONTEXTS:
+            self._kinds = {kind: None}
+        kinds = frozenset(self._kinds)
+        self._count += 1
         try:
+            if self._gateway is None:
+                self._gateway = await run_in_threadpool(self.find)
+            gateway = self._gateway
+            proposal = Proposal(
+                tuple((sop_class, (syntax,)) for sop_class, syntax in sorted(kinds)),
+                calling_ae_title=self.calling,
+                called_ae_title=gateway.ae_title,
+            )
             association = await associate(
                 gateway.address, proposal, timeouts=Timeouts.all(_TIMEOUT)
             )
-        except AssociationError:
+        except BaseException:
             self._gateway = None  # it may listen elsewhere
+            self._forget()
             raise
         return OpenAssociation(association, kinds)
 

@@ -1,7 +1,7 @@
 """STOW-RS: instances that arrive by HTTP (PS3.18 10.5).
 
 A part is taken into memory, or into a file if it is long, and then stored as any other peer's would
-be: by C-STORE on an association with this gateway. So durability, policy, duplicates and events are
+be: by C-STORE on associations with this gateway. So durability, policy, duplicates and events are
 the same, and what the response says of an instance is the status of that C-STORE.
 """
 
@@ -32,7 +32,6 @@ from workers.archive import header
 from workers.dicomweb import media
 from workers.dicomweb.guard import HttpError, log
 from workers.dicomweb.json_model import to_xml
-from workers.dicomweb.own_gateway import AT_ONCE
 from workers.dicomweb.parts import Begun, Data, PartsReader
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 
     from gateway.requestor import Instance
     from workers.dicomweb.json_model import Json
-    from workers.dicomweb.own_gateway import Kind, OpenAssociation, OwnAssociations
+    from workers.dicomweb.own_gateway import OwnAssociations
 
 FOLDER = "dicomweb"
 """The directory of what arrives, in the data directory."""
@@ -53,8 +52,8 @@ MIN_FREE = 256 << 20
 """Free bytes of the disk below which nothing more is written."""
 _LOOK_EVERY = 16 << 20
 """Bytes after which the free space is looked at again."""
-MOST_CONTEXTS = 128
-"""Of an association (PS3.8 9.3.2.2)."""
+AT_ONCE = 16
+"""Instances of a request that are being stored."""
 PROCESSING_FAILURE, CLASS_NOT_SUPPORTED = 0x0110, 0x0122
 OUT_OF_RESOURCES, MISMATCH, CANNOT_UNDERSTAND = 0xA700, 0xA900, 0xC000
 """Failure reasons (PS3.18 I.2.2)."""
@@ -79,8 +78,6 @@ class Store:
     study: str = ""
     """The study that the request is for; empty: any."""
     kept: list[Kept] = field(default_factory=list)
-    _kinds: frozenset[Kind] = frozenset()
-    _open: OpenAssociation | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
@@ -123,55 +120,65 @@ class Store:
             self._drop(part, Kept(instance, MISMATCH, where))
             return
         await self._room.acquire()
-        await self._propose((instance.sop_class_uid, instance.transfer_syntax_uid))
-        task = asyncio.create_task(self._store(part, instance, where, self._open))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if not self._store_now(part, instance, where):
+            task = asyncio.create_task(self._store(part, instance, where))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def _drop(self, part: _Arriving, kept: Kept) -> None:
         part.discard()
         self.kept.append(kept)
 
-    async def _store(
-        self,
-        part: _Arriving,
-        instance: Instance,
-        where: tuple[str, str],
-        association: OpenAssociation | None,
-    ) -> None:
+    def _store_now(self, part: _Arriving, instance: Instance, where: tuple[str, str]) -> bool:
+        """Send an instance in this turn of the loop, if an association is idle; no task waits."""
+        kind = instance.sop_class_uid, instance.transfer_syntax_uid
+        taken = self.associations.idle_one(kind) if part.is_in_memory else None
+        if taken is None:
+            return False
+
+        def answered(result: int | AssociationError) -> None:
+            if isinstance(result, AssociationError):
+                log.warning("an instance could not be stored: %s", result)
+                result = OUT_OF_RESOURCES
+            self.associations.give_back(taken)
+            self._answered(part, Kept(instance, result, where))
+
+        try:
+            is_sent = taken.association.c_store_now(instance, answered)
+        except GatewayError:  # `_store` says why
+            is_sent = False
+        if not is_sent:
+            self.associations.give_back(taken)
+        return is_sent
+
+    async def _store(self, part: _Arriving, instance: Instance, where: tuple[str, str]) -> None:
+        """Send an instance once there is an association."""
         status = OUT_OF_RESOURCES
         try:
-            if association is not None:
-                status = (await association.association.c_store(instance)).status
+            kind = instance.sop_class_uid, instance.transfer_syntax_uid
+            taken = await self.associations.take(kind)
+            try:
+                status = (await taken.association.c_store(instance)).status
+            finally:
+                self.associations.give_back(taken)
         except NotAccepted:
             status = CLASS_NOT_SUPPORTED
         except (AssociationError, OSError) as error:
             log.warning("an instance could not be stored: %s", error)
-        finally:
-            self._room.release()
-            self._drop(part, Kept(instance, status, where))
-
-    async def _propose(self, kind: Kind) -> None:
-        """See to it that the association has a context for a kind, if there can be one."""
-        taken = self._open
-        if taken is not None and kind in taken.kinds and taken.association.ended is None:
-            return
-        await self._settle()
-        self._kinds |= {kind}
-        if len(self._kinds) > MOST_CONTEXTS:
-            self._kinds = frozenset({kind})
-        try:
-            self._open = await self.associations.take(self._kinds)
         except GatewayError as error:
-            log.warning("no association with the gateway itself: %s", error)
+            log.warning("an instance cannot be sent: %s", error)
+            status = CANNOT_UNDERSTAND
+        finally:
+            self._answered(part, Kept(instance, status, where))
+
+    def _answered(self, part: _Arriving, kept: Kept) -> None:
+        self._room.release()
+        self._drop(part, kept)
 
     async def _settle(self) -> None:
-        """Wait for what is being stored, and give the association back."""
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        if self._open is not None:
-            taken, self._open = self._open, None
-            await self.associations.give_back(taken)
+        """Wait for what is being stored."""
+        for _ in range(AT_ONCE):
+            await self._room.acquire()
 
 
 class _Arriving:
