@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from workers.dicomweb.guard import HttpError
@@ -44,6 +45,7 @@ class MediaType:
         return self.name in (ANY, name) or (sub == "*" and name.startswith(f"{kind}/"))
 
 
+@lru_cache(256)
 def parse(text: str) -> MediaType:
     """Return a media type with its parameters; raises HttpError 400 if it is none."""
     found = next(_types(text), None)

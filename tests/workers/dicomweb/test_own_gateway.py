@@ -105,6 +105,7 @@ def test_nobody_there_and_an_association_that_has_ended() -> None:
         with scp.running("GATEWAY"):
             one = await associations.take(CT)
             associations.give_back(one)
+            await one.association.release()
         ended = partial(procfs.until, lambda: one.association.ended, what="the end")
         await asyncio.to_thread(ended)
         assert associations.idle_one(CT) is None
