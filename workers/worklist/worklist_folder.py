@@ -120,10 +120,10 @@ class WorklistFolder:
             for item in items:
                 encode(item, IMPLICIT_VR_LITTLE_ENDIAN)  # what cannot be sent ends no query later
             return _WorklistFile(state, items, "")
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            trouble = _words(error)
         except (DatasetError, NotDicom, Part10Error) as error:
             trouble = str(error)
+        except Exception as error:  # whatever json and pydicom raise: the other files go on
+            trouble = _words(error)
         log.warning("path=%s is no worklist item: %s", self._path / name, trouble)
         return _WorklistFile(state, before.items if before is not None else [], trouble)
 

@@ -6,18 +6,27 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
+import ssl
 import threading
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
 from gateway.sdk import ConfigError, testing
-from tests.patience import WALL
+from tests.patience import PATIENCE, WALL
 from tests.workers.complete.journals import CT, line, opened, store
+from workers.complete import webhook as webhook_module
 from workers.complete.complete_worker import worker
 from workers.complete.deliverer import REFUSALS, Deliverer, NotTaken, message_of
 from workers.complete.journal_cursor import JournalCursor
 from workers.complete.webhook import Webhook, read_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SECRET = b"s" * 32
 
@@ -94,6 +103,80 @@ def test_only_2xx_takes_a_line(server, status, is_refusal):
 def test_a_server_that_is_away_is_named():
     with pytest.raises(NotTaken, match="refused"):
         Webhook("http://user:secret@127.0.0.1:1/hook", SECRET).send(7, {"gateway": "GW"})
+
+
+@contextmanager
+def answering(*answer: bytes) -> Iterator[str]:
+    """A server that answers the first request with these bytes, and then closes."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        over = threading.Event()
+
+        def serve() -> None:
+            peer, _ = listening.accept()
+            with peer:
+                peer.recv(65_536)
+                for part in answer:
+                    peer.sendall(part)
+                if answer and not answer[-1]:
+                    over.wait(WALL)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/hook"
+        over.set()
+        thread.join(WALL)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (b"",),
+        (b"\0\xff\x7f" * 300,),
+        (b"HTTP/1.1 two hundred\r\n\r\n",),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 500 + b"\r\n",),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000,),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",),
+    ],
+)
+def test_garbage_in_place_of_an_answer_is_not_taken_and_named(answer, monkeypatch):
+    monkeypatch.setattr(webhook_module, "TIMEOUT", 0.2 * PATIENCE)
+    with answering(*answer) as url, pytest.raises(NotTaken) as raised:
+        Webhook(url, SECRET).send(7, {"gateway": "GW"})
+    assert raised.value.is_refusal is False
+    assert url.removesuffix("/hook") in str(raised.value)
+
+
+def test_an_answer_without_end_is_not_read_to_it():
+    with answering(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 70_000, b"") as url:
+        Webhook(url, SECRET).send(7, {"gateway": "GW"})
+
+
+def test_a_server_that_says_nothing_is_named(monkeypatch):
+    monkeypatch.setattr(webhook_module, "TIMEOUT", 0.2 * PATIENCE)
+    with answering(b"HTTP/1.1", b"") as url, pytest.raises(NotTaken, match="timed out"):
+        Webhook(url, SECRET).send(7, {"gateway": "GW"})
+
+
+def test_a_server_with_another_certificate_is_not_told_anything(tmp_path):
+    known, other = trustme.CA(), trustme.CA()
+    known.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    other.issue_cert("127.0.0.1").configure_cert(context)
+    got: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            peer, _ = listening.accept()
+            with suppress(OSError), context.wrap_socket(peer, server_side=True) as secured:
+                got.append(secured.recv(65_536))
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}/hook"
+        with pytest.raises(NotTaken, match="certificate") as raised:
+            Webhook(url, SECRET, ca=str(tmp_path / "ca.pem")).send(7, {"gateway": "GW"})
+        thread.join(WALL)
+    assert (got, raised.value.is_refusal) == ([], False)
 
 
 class Fake:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+
 import pytest
 
 from gateway.dimse.status import OUT_OF_RESOURCES
 from gateway.metrics import Metrics
 from gateway.sdk.move.routes import Routes
 from gateway.settings import Destination
+from tests.patience import WALL
 from tests.workers.mpps.ris import Ris
 from tests.workers.mpps.steps import creation, end, item
 from workers.mpps.mpps_worker import _json_of
@@ -197,3 +201,40 @@ def test_one_that_is_not_in_the_table_is_waited_for(desk):
     desk.add("1.1")
     assert desk.sender.step("RIS") == 0
     assert "[destinations] has no 'RIS'" in desk.sender.look()[1]["mpps to RIS"]
+
+
+@pytest.mark.parametrize("status", [0x1234, 0xFE00, 0xC001])
+def test_a_status_that_means_nothing_here_is_a_failure(desk, ris, status):
+    ris.answers = [status]
+    desk.add("1.1")
+    with ris.running():
+        desk.run()
+    (row,) = desk.outbox.rows()
+    assert (row.state, row.attempts) == (WAITING, 1)
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", b"\x02\0\0\0\0\x04AAAA"]
+)
+def test_a_destination_that_answers_garbage_is_named_and_tried_again(desk, ris, answer):
+    """As an SCP that is none, or one that ends in the middle."""
+    with socket.create_server(("127.0.0.1", ris.port)) as listening:
+
+        def serve() -> None:
+            peer, _ = listening.accept()
+            with peer:
+                peer.recv(65_536)
+                peer.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        desk.add("1.1")
+        assert desk.sender.step("RIS") == 0
+        thread.join(WALL)
+    (row,) = desk.outbox.rows()
+    assert (row.state, row.attempts) == (WAITING, 0)
+    assert "1 messages wait" in desk.sender.look()[1]["mpps to RIS"]
+    desk.later()
+    with ris.running():
+        desk.run()
+    assert ris.told == [("N-CREATE", "1.1")]

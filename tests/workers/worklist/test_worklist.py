@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -207,6 +208,39 @@ def test_a_file_that_is_half_written_stays_as_it_was_and_is_named(folder, tmp_pa
         assert "worklist" not in worker.context.troubles
         assert worker.context.facts["worklist"] == {"items": 1}
     assert "JANE" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("a.json", b"[" * 100_000, "no JSON|RecursionError|cannot be read"),
+        ("a.json", b"4", "cannot be read"),
+        ("a.json", b'[{"00100010": {"vr": "PN", "Value": [4]}}]', "cannot be read"),
+        ("a.json", b'{"00400100": {"vr": "SQ", "Value": ["x"]}}', "cannot be read"),
+        ("a.json", b"\xff\xfe", "no JSON"),
+        ("a.wl", b"", "a.wl: "),
+        ("a.wl", b"\0" * 128 + b"DICM" + b"\xff" * 50, "a.wl: "),
+        ("a.wl", b"x" * 2_000, "2000 bytes|a.wl: "),
+    ],
+)
+def test_a_file_that_is_no_worklist_is_named_and_the_others_go_on(
+    folder, tmp_path, caplog, monkeypatch, name, content, why
+):
+    monkeypatch.setattr(worklist_folder, "LARGEST", 1_000_000)
+    write(folder, "z.wl", ITEMS["a.wl"])
+    (folder / name).write_bytes(content)
+    with started(folder, tmp_path):
+        assert names(Dataset()) == ["DOE^JANE"]
+        assert re.search(why, worker.context.troubles["worklist"])
+    assert "Traceback" not in caplog.text
+
+
+def test_a_file_that_is_too_long_is_not_read(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(worklist_folder, "LARGEST", 100)
+    write(folder, "a.wl", ITEMS["a.wl"])
+    with started(folder, tmp_path):
+        assert names(Dataset()) == []
+        assert "a.wl: " in worker.context.troubles["worklist"]
 
 
 def test_other_files_are_left_alone(folder, tmp_path):
