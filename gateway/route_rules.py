@@ -82,6 +82,8 @@ def _check_route(one: CompiledRoute, destinations: Collection[str]) -> None:
             )
     if len(set(route.destinations)) < len(route.destinations):
         raise ConfigError(f"{place}.destinations names one destination twice")
+    if len(set(route.transform)) < len(route.transform):
+        raise ConfigError(f"{place}.transform names one worker twice")
     if route.hook and not _HOOK.fullmatch(route.hook):
         raise ConfigError(f"{place}.hook = {route.hook!r}: it must be MODULE:FUNCTION")
     conflicts = [conflict_in(term) for term in terms_of(one.condition)]
@@ -97,9 +99,12 @@ def _compare(first: CompiledRoute, second: CompiledRoute) -> Iterator[str]:
     if not common:
         return
     ways = [(one.route.priority, one.route.delay) for one in (first, second)]
+    transforms = [one.route.transform for one in (first, second)]
     what = f"routes[{second.number}] sends the same instances to {', '.join(common)} as "
     what += f"routes[{first.number}]"
-    if ways[0] != ways[1]:
+    if transforms[0] != transforms[1]:
+        yield f"{what}, with another transform, which contradicts it: one with a transform counts"
+    elif ways[0] != ways[1]:
         yield f"{what}, with another priority or delay, which contradicts it: the first one counts"
     else:
         yield f"{what}: it is not needed"

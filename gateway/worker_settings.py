@@ -124,6 +124,9 @@ class ForwardRoute:
     hook: str = ""
     """MODULE:FUNCTION, called with an instance for which the condition holds; it returns names of
     destinations in place of those here, True for those here, or False for none."""
+    transform: tuple[str, ...] = ()
+    """Workers that are asked, in this order, what to send in place of an instance; if one of them
+    does not answer, nothing is sent. The archive keeps the instance as it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,14 @@ import pytest
 from gateway.config import check_existing, load
 from gateway.destination_settings import service_at
 from gateway.errors import ConfigError
-from gateway.settings import Destination, Settings, TlsSettings, WebSettings, WorkerTable
+from gateway.settings import (
+    Destination,
+    ForwardRoute,
+    Settings,
+    TlsSettings,
+    WebSettings,
+    WorkerTable,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,3 +102,16 @@ def test_what_exists_or_is_switched_off_is_right(tmp_path: Path, monkeypatch) ->
     assert check_existing(BASE) == []
     assert check_existing(with_worker("mine", worker="here_is_one:worker")) == []
     assert check_existing(with_worker("mine", worker="none:x", enabled=False)) == []
+
+
+def test_a_transform_that_nothing_starts_is_warned_of() -> None:
+    routes = (ForwardRoute(destinations=("PACS",), transform=("deidentify",)),)
+    settings = replace(
+        BASE,
+        archive=replace(BASE.archive, transform=("renaming",)),
+        forward=replace(BASE.forward, routes=routes),
+        destinations={"PACS": Destination("a", 104)},
+    )
+    told = [one for one in check_existing(settings) if "transform" in one]
+    assert [one.partition(":")[0] for one in told] == ["archive.transform", "routes[1].transform"]
+    assert "there is no [workers.renaming]: until a worker of this name is started" in told[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -115,3 +116,11 @@ def test_a_hook_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_the_schema_has_routes_at_the_top() -> None:
     assert json_schema()["properties"]["routes"]["items"]["properties"]["when"]["type"] == "string"
+
+
+def test_routes_with_other_transforms_contradict_each_other() -> None:
+    plain, changed = route("Rows > 3"), replace(route("Rows > 3"), transform=("deidentify",))
+    (warning,) = check_routes([plain, changed], ["A"])
+    assert warning.endswith("which contradicts it: one with a transform counts")
+    with pytest.raises(ConfigError, match=r"routes\[1\]\.transform names one worker twice"):
+        check_routes([replace(plain, transform=("a", "a"))], ["A"])

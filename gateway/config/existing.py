@@ -134,8 +134,24 @@ def _exists(module: str) -> bool:
         del sys.path[0]
 
 
+def _missing_transforms(settings: Settings) -> Iterator[str]:
+    """Yield which workers are to transform instances, but are not started by this configuration."""
+    places = {"archive.transform": settings.archive.transform}
+    for number, route in enumerate(settings.forward.routes, 1):
+        places[f"routes[{number}].transform"] = route.transform
+    for place, names in places.items():
+        for name in names:
+            table = settings.workers.get(name)
+            if table is None or not table.enabled:
+                yield (
+                    f"{place}: there is no [workers.{name}]: until a worker of this name is "
+                    "started in another way, nothing is kept or sent"
+                )
+
+
 def _warnings(settings: Settings) -> Iterator[str]:
     yield from check_routes(settings.forward.routes, settings.destinations)
+    yield from _missing_transforms(settings)
     yield from check_destinations(settings.destinations)
     own = [one.tls_certificate for one in settings.destinations.values() if one.is_tls]
     for certificate in dict.fromkeys((settings.tls.certificate, settings.web.certificate, *own)):

@@ -30,6 +30,10 @@ _URL = rules.text_that(
     "http://HOST/... or https://HOST/..., without name, password, query and fragment",
 )
 _TIB = 1 << 40
+_TRANSFORM = rules.texts(
+    lambda text: WORKER_NAME.fullmatch(text) is not None,
+    "a list of names of workers, which hold EVT_STORE_TRANSFORM",
+)
 
 
 def _is_intervention(name: str) -> bool:
@@ -157,10 +161,7 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         ),
         "shared": rules.FLAG,
         "guard": _FILE,
-        "transform": rules.texts(
-            lambda text: WORKER_NAME.fullmatch(text) is not None,
-            "a list of names of workers, which hold EVT_STORE_TRANSFORM",
-        ),
+        "transform": _TRANSFORM,
         "transform_limit": rules.whole(1024, _TIB),
         "relational": rules.FLAG,
         "combined": rules.FLAG,
@@ -216,6 +217,7 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "priority": rules.one_of(*worker_settings.PRIORITIES),
         "delay": rules.seconds(0, 31_536_000),
         "hook": rules.text_that(lambda text: "\0" not in text, "MODULE:FUNCTION"),
+        "transform": _TRANSFORM,
     },
     settings.LogSettings: {
         "level": rules.one_of(*log.LEVELS),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.archive.index.records import IndexEntry
 
@@ -23,9 +23,18 @@ RANK_OF = {"high": HIGHEST, "normal": NORMAL, "low": LOWEST}
 _FILE = "transfer_syntax, path, start, size, digest, holder, received"
 COLUMNS = (
     "destination, state, priority, due, owner, alternatives, route, attempts, queued, reason, "
-    f"study_instance_uid, series_instance_uid, sop_instance_uid, sop_class_uid, {_FILE}"
+    f"study_instance_uid, series_instance_uid, sop_instance_uid, sop_class_uid, {_FILE}, "
+    "transform, sent_as"
 )
 MARKS = ", ".join("?" * len(COLUMNS.split(", ")))
+
+
+class SentUids(NamedTuple):
+    """The UIDs under which a destination has an instance: other ones after a transform."""
+
+    sop_instance_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
 
 
 @dataclass(slots=True)
@@ -52,6 +61,16 @@ class QueuedInstance:
     reason: str = ""
     """Why the last attempt failed, or why it is parked."""
     id: int = 0
+    transform: tuple[str, ...] = ()
+    """Workers that transform it before it is sent."""
+    sent_as: SentUids | None = None
+    """What it was last sent as; None: as it is."""
+
+    @property
+    def at_destination(self) -> SentUids:
+        """The UIDs that the destination knows."""
+        own = self.entry.sop_instance_uid, self.series_instance_uid, self.study_instance_uid
+        return self.sent_as or SentUids(*own)
 
     def row(self) -> tuple[Any, ...]:
         entry = self.entry
@@ -61,13 +80,14 @@ class QueuedInstance:
             *(self.study_instance_uid, self.series_instance_uid),
             *(entry.sop_instance_uid, entry.sop_class_uid, entry.transfer_syntax_uid, entry.path),
             *(entry.start, entry.size, entry.digest, entry.holder, entry.received),
+            *("\n".join(self.transform), "\n".join(self.sent_as or ())),
         )
 
 
 def of_row(row: Sequence[Any]) -> QueuedInstance:
     number, destination, state, priority, due, owner, alternatives, route, *rest = row
     attempts, queued, reason, study, series, instance, sop_class, syntax, path, *file = rest
-    start, size, digest, holder, received = file
+    start, size, digest, holder, received, transform, sent_as = file
     return QueuedInstance(
         IndexEntry(
             *(instance, sop_class, syntax, path, int(start), int(size), bytes(digest)),
@@ -86,6 +106,8 @@ def of_row(row: Sequence[Any]) -> QueuedInstance:
         float(queued),
         reason,
         int(number),
+        tuple(transform.split("\n")) if transform else (),
+        SentUids(*sent_as.split("\n")) if sent_as else None,
     )
 
 

@@ -55,8 +55,8 @@ def found_by(association: BlockingAssociation, rows: Sequence[QueuedInstance]) -
     """Return the UIDs of those instances that the destination finds; raises NotAsked."""
     by_series: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        key = row.study_instance_uid, row.series_instance_uid
-        by_series.setdefault(key, []).append(row.entry.sop_instance_uid)
+        uid, series, study = row.at_destination
+        by_series.setdefault((study, series), []).append(uid)
     syntax = next(
         (c.transfer_syntax for c in association.accepted_contexts.values()), BASIC_SYNTAXES[-1]
     )
@@ -124,7 +124,7 @@ class CommitmentRequest:
 def _reference(row: QueuedInstance) -> Dataset:
     item = Dataset()
     item.ReferencedSOPClassUID = row.entry.sop_class_uid
-    item.ReferencedSOPInstanceUID = row.entry.sop_instance_uid
+    item.ReferencedSOPInstanceUID = row.at_destination.sop_instance_uid
     return item
 
 

@@ -75,7 +75,7 @@ class Confirmer:
         with self._shared.connect(name, ((FIND, BASIC_SYNTAXES),), None) as association:
             found = found_by(association, rows)
         for row in rows:
-            if row.entry.sop_instance_uid in found:
+            if row.at_destination.sop_instance_uid in found:
                 self._shared.recorder.remove(row)
             else:
                 self._again(row, "the destination does not find it")
@@ -105,7 +105,7 @@ class Confirmer:
         """Do what a report of storage commitment says; return to how many instances it applies."""
         rows = self._shared.outbox.asked(report.transaction_uid)
         for row in rows:
-            uid = row.entry.sop_instance_uid
+            uid = row.at_destination.sop_instance_uid
             if uid in report.kept:
                 self._shared.recorder.remove(row)
             else:

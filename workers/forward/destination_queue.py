@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from workers.forward.forwarding_shared import ForwardingShared
     from workers.forward.outcomes import SendOutcome
     from workers.forward.queued_file import Opener
+    from workers.forward.route_transform import RouteTransform
 
 POLL = 0.5
 """Seconds between two looks for rows that are due."""
@@ -61,6 +62,10 @@ class DestinationQueue:
     @property
     def opener(self) -> Opener:
         return self._shared.opener
+
+    @property
+    def transforms(self) -> RouteTransform:
+        return self._shared.transforms
 
     @property
     def _destination(self) -> Destination | None:

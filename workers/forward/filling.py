@@ -133,7 +133,9 @@ class Filling:
             known["StudyInstanceUID"] = line.study_instance_uid
             known["SeriesInstanceUID"] = line.series_instance_uid
             sent: set[str] = set()
-            for one, destinations in self.table.ways(known):
+            # of several routes to one destination, one with a transform counts
+            ways = sorted(self.table.ways(known), key=lambda way: not way[0].route.transform)
+            for one, destinations in ways:
                 for first, others in self._spread(one, destinations):
                     if first not in sent:
                         sent.add(first)
@@ -165,4 +167,5 @@ def _row(
         now + one.route.delay,
         others,
         queued=now,
+        transform=one.route.transform,
     )

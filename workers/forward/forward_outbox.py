@@ -201,10 +201,12 @@ class ForwardOutbox:
             for one in changed:
                 execute(
                     "UPDATE outbox SET destination = ?, state = ?, due = ?, owner = '', "
-                    "alternatives = ?, attempts = ?, reason = ? WHERE id = ? AND owner = ?",
+                    "alternatives = ?, attempts = ?, reason = ?, sent_as = ? "
+                    "WHERE id = ? AND owner = ?",
                     (
                         *(one.destination, one.state, one.due, "\n".join(one.alternatives)),
-                        *(one.attempts, one.reason, one.id, one.owner),
+                        *(one.attempts, one.reason, "\n".join(one.sent_as or ())),
+                        *(one.id, one.owner),
                     ),
                 )
 

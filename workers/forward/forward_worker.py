@@ -31,6 +31,7 @@ from workers.forward.forwarder import Forwarder
 from workers.forward.forwarding_shared import ForwardingCounters, ForwardingShared
 from workers.forward.outcome_recorder import OutcomeRecorder
 from workers.forward.queued_file import Opener
+from workers.forward.route_transform import RouteTransform
 
 if TYPE_CHECKING:
     from gateway.sdk import Event
@@ -45,6 +46,7 @@ class ForwardWorker(IndexedWorker):
 
     _forwarder: Forwarder | None = None
     _fetcher: Fetcher | None = None
+    _transforms: RouteTransform | None = None
     _told: frozenset[str] = frozenset()
 
     def open(self) -> None:
@@ -68,6 +70,7 @@ class ForwardWorker(IndexedWorker):
         if self.index.names_holders and not settings.shared:
             data, name = context.data_dir.absolute(), f"fetched-to-forward-{context.member}"
             self._fetcher = Fetcher(self.index, data, holder, context.tls, name)
+        self._transforms = RouteTransform.begin(context.transform, context.data_dir, _is_dead)
         outbox = ForwardOutbox(self.index)
         here = f"{identity_of(context.data_dir)}/"
         outbox.release(here, _is_dead)
@@ -81,6 +84,7 @@ class ForwardWorker(IndexedWorker):
             associate=DestinationLinks(routes, title).open,
             connect=lambda name, contexts, handler: routes.connect(name, title, contexts, handler),
             counters=ForwardingCounters(context.metrics),
+            transforms=self._transforms,
             certificate_end=routes.certificate_end,
             alive=self._alive,
         )
@@ -106,6 +110,9 @@ class ForwardWorker(IndexedWorker):
         if self._forwarder is not None:
             self._forwarder.stop()
             self._forwarder = None
+        if self._transforms is not None:
+            self._transforms.close()
+            self._transforms = None
         if self._fetcher is not None:
             self._fetcher.close()
             self._fetcher = None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from workers.forward.outcome_recorder import OutcomeRecorder
     from workers.forward.outcomes import SendOutcome
     from workers.forward.queued_file import Opener
+    from workers.forward.route_transform import RouteTransform
 
 
 @dataclass(slots=True)
@@ -39,6 +40,7 @@ class ForwardingShared:
     connect: Callable[[str, Contexts, Handler | None], BlockingAssociation]
     """Returns an established association to a destination with these contexts."""
     counters: ForwardingCounters
+    transforms: RouteTransform
     certificate_end: Callable[[str], float] = lambda _name: 0.0
     """Returns when the certificate that a destination has shown last ends; 0.0: none was shown."""
     is_down: Callable[[str], bool] = lambda _name: False

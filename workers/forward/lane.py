@@ -113,6 +113,8 @@ class Lane:
 
     def _begin(self, row: QueuedInstance) -> SendOutcome | None:
         opened = self._queue.opener.open(row)
+        if row.transform and not isinstance(opened, SendOutcome):
+            opened = self._queue.transforms.apply(row, opened)
         if isinstance(opened, SendOutcome):
             return opened
         self._queue.pace(opened.size, self)
@@ -138,4 +140,5 @@ class Lane:
 
     def _settle(self, row: QueuedInstance, outcome: SendOutcome) -> None:
         self.taken.pop(row.id, None)
+        self._queue.transforms.discard(row)
         self._queue.settle(row, outcome)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from gateway.settings import ForwardRoute
     from workers.archive.index import Index, IndexEntry
 
 app = typer.Typer(
@@ -134,6 +135,8 @@ def _values(row: QueuedInstance) -> dict[str, Any]:
         "due": row.due,
         "reason": row.reason,
         "alternatives": list(row.alternatives),
+        "transform": list(row.transform),
+        "sent_as": row.sent_as.sop_instance_uid if row.sent_as else "",
         "study": row.study_instance_uid,
         "series": row.series_instance_uid,
         "instance": row.entry.sop_instance_uid,
@@ -164,29 +167,54 @@ def show(
 
 
 @app.command("send")
-def send(
+def send(  # noqa: PLR0913, PLR0917 - the options of a command
     context: typer.Context,
     uid: Annotated[str, typer.Argument(metavar="UID", help="Of a study, series or instance.")],
     to: Annotated[str, typer.Option("--to", metavar="NAME", help="Its name in [destinations].")],
+    transform: Annotated[
+        list[str] | None,
+        typer.Option("--transform", metavar="WORKER", help="Have it transformed by this worker."),
+    ] = None,
+    as_it_is: Annotated[
+        bool, typer.Option("--as-it-is", help="Send it untransformed, although routes do not.")
+    ] = False,
     data: DataOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Put stored instances into the outbox, whatever the routes say."""
+    """Put stored instances into the outbox, whatever the routes say.
+
+    To a destination that a route has transforms for, say --transform or --as-it-is.
+    """
     settings = context.find_root().obj(config, data=data)
     if to not in settings.destinations:
         known = ", ".join(sorted(settings.destinations)) or "nothing"
         raise ConfigError(f"there is no {to!r} in [destinations], which has {known}")
+    workers = tuple(transform or ())
+    if not workers and not as_it_is:
+        _check_untransformed(settings.forward.routes, to)
     archive = locate(context, config, data)
     with archive.open_index() as index:
         entries = list(matching(index, [uid]).values())
         if not entries:
             raise ConfigError(f"nothing is stored under {uid}")
         for begin in range(0, len(entries), _PAGE):
-            _put_in(index, archive.root, entries[begin : begin + _PAGE], to)
+            _put_in(index, archive.root, entries[begin : begin + _PAGE], to, workers)
     print(f"{len(entries)} are to be sent to {to}")
 
 
-def _put_in(index: Index, root: Path, entries: Sequence[IndexEntry], to: str) -> None:
+def _check_untransformed(routes: Sequence[ForwardRoute], to: str) -> None:
+    """Raise ConfigError if a route has instances for a destination transformed."""
+    for number, route in enumerate(routes, 1):
+        if route.transform and to in route.destinations:
+            names = " ".join(f"--transform {name}" for name in route.transform)
+            raise ConfigError(
+                f"routes[{number}] has what goes to {to} transformed: say {names}, or --as-it-is"
+            )
+
+
+def _put_in(
+    index: Index, root: Path, entries: Sequence[IndexEntry], to: str, transform: tuple[str, ...]
+) -> None:
     outbox = ForwardOutbox(index)
     now = outbox.now()
     facts = facts_of(index, root, entries, ("StudyInstanceUID", "SeriesInstanceUID"))
@@ -197,6 +225,7 @@ def _put_in(index: Index, root: Path, entries: Sequence[IndexEntry], to: str) ->
                 *(one.get("StudyInstanceUID", ""), one.get("SeriesInstanceUID", "")),
                 due=now,
                 queued=now,
+                transform=transform,
             )
             for entry, one in zip(entries, facts, strict=True)
         ]

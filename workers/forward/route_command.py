@@ -91,5 +91,7 @@ def _explain(one: CompiledRoute, facts: Facts) -> bool:
     route = one.route
     to = f" to {', '.join(route.destinations)} ({route.mode})" if route.destinations else ""
     hook = f", if {route.hook} agrees" if route.hook else ""
+    if route.transform:
+        hook += f", transformed by {', '.join(route.transform)}"
     print(f"{one.title}: {f'matches{to}{hook}' if holds else 'does not match'}: {why}")
     return holds

@@ -52,6 +52,18 @@ def test_each_line_is_put_in_once(index: Index, tmp_path: Path) -> None:
     assert made.matched == {"route 1": 4}
 
 
+def test_of_two_routes_to_one_destination_one_with_a_transform_counts(
+    index: Index, tmp_path: Path
+) -> None:
+    routes = Route(destinations=("A", "B")), Route(destinations=("B",), transform=("deidentify",))
+    made = filling(index, tmp_path, *routes)
+    add(index, "1.1")
+    made.step()
+    rows = OutboxControl(index).rows(Selection(), 1000)
+    found = {row.destination: row.transform for row in rows}
+    assert found == {"A": (), "B": ("deidentify",)}
+
+
 def test_what_another_gateway_has_is_left_to_it(index: Index, tmp_path: Path) -> None:
     made = filling(index, tmp_path, Route(destinations=("A",)))
     add(index, "1.1", holder="THERE")

@@ -8,7 +8,14 @@ import pytest
 
 from tests.archive.conftest import entry, kept
 from workers.archive.outbox_control import OutboxControl
-from workers.archive.outbox_rows import HIGHEST, LOWEST, PARKED, QueuedInstance, Selection
+from workers.archive.outbox_rows import (
+    HIGHEST,
+    LOWEST,
+    PARKED,
+    QueuedInstance,
+    Selection,
+    SentUids,
+)
 from workers.forward.forward_outbox import LEASE, ForwardOutbox
 from workers.forward.outcome_recorder import OutcomeRecorder
 
@@ -34,10 +41,21 @@ def uids(rows: list[QueuedInstance]) -> list[str]:
 
 def test_a_row_has_what_was_put_in(outbox: ForwardOutbox) -> None:
     put = queued("1.1", priority=LOWEST, alternatives=("B", "C"), reason="why")
+    put.transform, put.sent_as = ("one", "two"), SentUids("2.1", "2.2", "2.3")
     outbox.add([put])
     (taken,) = outbox.take("PACS", ["HERE"], "me", 10)
     put.id, put.owner = taken.id, "me"
     assert taken == put
+
+
+def test_it_is_noted_what_an_instance_was_sent_as(outbox: ForwardOutbox) -> None:
+    outbox.add([queued("1.1")])
+    (taken,) = outbox.take("PACS", ["HERE"], "me", 10)
+    assert taken.at_destination == SentUids("1.1", "1.2", "1.3")
+    taken.sent_as, taken.due = SentUids("2.1", "", ""), 0.0
+    outbox.settle([], [taken])
+    (again,) = outbox.take("PACS", ["HERE"], "me", 10)
+    assert again.at_destination == SentUids("2.1", "", "")
 
 
 def test_what_is_taken_is_not_taken_again_before_its_lease_is_over(

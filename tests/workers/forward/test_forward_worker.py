@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,10 @@ def test_a_start_that_fails_leaves_nothing_and_can_be_repeated(
         _ = forwarding.index
     forwarding.open()
     assert {"journal", "destinations", "confirmation", "outbox"} <= threads()
+    folder = forward_worker.worker.context.data_dir / "transformed-to-forward"
+    assert [one.name for one in folder.iterdir()] == [str(os.getpid())]
     forwarding.close()
+    assert not list(folder.iterdir())
     assert not {"journal", "destinations", "confirmation", "outbox"} & threads()
 
 

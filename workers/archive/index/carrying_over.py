@@ -84,8 +84,9 @@ def carry_over(old: Path, index: Index) -> None:
 
 def _copy(source: sqlite3.Connection, table: str, index: Index) -> None:
     found = source.execute(f"SELECT * FROM {table}")
-    marks = ", ".join("?" * len(found.description))
-    text = f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT DO NOTHING"
+    names = [column[0] for column in found.description]  # an earlier version has fewer
+    marks = ", ".join("?" * len(names))
+    text = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks}) ON CONFLICT DO NOTHING"
     while rows := found.fetchmany(_PAGE):
 
         def insert(execute: Execute, rows: list[Any] = rows) -> None:

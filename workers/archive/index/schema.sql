@@ -110,3 +110,10 @@ CREATE TABLE original (sop_instance_uid {text} NOT NULL, sop_class_uid {text} NO
     holder {text} NOT NULL, path {text} NOT NULL, PRIMARY KEY (sop_instance_uid, digest));
 CREATE INDEX original_by_path ON original (path);
 CREATE INDEX conflict_by_path ON conflict (path);
+
+-- version 10
+-- A route may have instances transformed: the workers that do so, and the UIDs that the destination got then. An earlier
+-- version would send such rows as they are, so it cannot use these tables.
+ALTER TABLE outbox ADD COLUMN transform {text} NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN sent_as {text} NOT NULL DEFAULT '';
+UPDATE readable_from SET version = 10;
