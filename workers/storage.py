@@ -244,7 +244,7 @@ def may_take_long(event: Event) -> bool:
     size = event.claim.size
     if size * INFLATES <= LARGE or size > LARGE:  # mostly the first
         return size > LARGE
-    return str(event.context.transfer_syntax) == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+    return event.stored_uids[2] == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 
 
 def _arrival(event: Event) -> Arrival | Exception:

@@ -114,8 +114,11 @@ class Event:
     action = EventAttribute[str]()
     next_state = EventAttribute[str]()
 
+    # defaults of the class, because most events never have anything else
     _after: tuple[Callable[[], None], ...] = ()
-    """What follows the answer; a default of the class, because most events have nothing."""
+    """What follows the answer."""
+    _cancelled = False
+    _temporary: Path | None = None
 
     def __init__(  # noqa: PLR0913 - what an envelope carries
         self,
@@ -137,11 +140,9 @@ class Event:
         self._blob = blob
         if event.is_intervention:
             self.attempt = attempt
-        self._cancelled = False
         self._publish = publish
         self._is_watched = is_watched
         self._send_command = send_command
-        self._temporary: Path | None = None
 
     def __repr__(self) -> str:
         return f"<Event {self.event.name}>"
@@ -218,7 +219,7 @@ class Event:
 
         Raises ValueError as `publish` does.
         """
-        name = str(event)
+        name = event if type(event) is str else event.name  # type: ignore[union-attr]
         if not isinstance(CATALOGUE.get(name), NotificationEvent):
             raise ValueError(f"{name} is not a notification event of gateway.evt")
         return self._publish is not None and (self._is_watched is None or self._is_watched(name))
@@ -251,12 +252,13 @@ class Event:
 
     def close(self) -> None:
         """Call what was to follow the answer, and remove files made only for the handler."""
-        after, self._after = self._after, ()
-        for call in after:
-            try:
-                call()
-            except BaseException:
-                log.exception("event=%s after its answer", self.name)
+        if self._after:
+            after, self._after = self._after, ()
+            for call in after:
+                try:
+                    call()
+                except BaseException:
+                    log.exception("event=%s after its answer", self.name)
         if self._temporary is not None:
             self._temporary.unlink(missing_ok=True)
             self._temporary = None

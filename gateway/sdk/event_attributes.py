@@ -58,10 +58,13 @@ def attributes_of(event: NotificationEvent | InterventionEvent) -> tuple[str, ..
 
 def has_attribute(event: NotificationEvent | InterventionEvent, name: str) -> bool:
     """Return whether the attribute belongs to this event."""
-    known = _KNOWN.get(event.name)
-    if known is None:
-        known = _KNOWN[event.name] = frozenset(attributes_of(event))
-    return name in known
+    return name in (_KNOWN.get(event.name) or _known(event))
+
+
+def _known(event: NotificationEvent | InterventionEvent) -> frozenset[str]:
+    """Return the names of the attributes of an event, and remember them."""
+    known = _KNOWN[event.name] = frozenset(attributes_of(event))
+    return known
 
 
 class EventAttribute(Generic[T]):
@@ -83,8 +86,8 @@ class EventAttribute(Generic[T]):
     def __get__(self, event: Event | None, owner: type[Event]) -> T | EventAttribute[T]:
         if event is None:
             return self
-        name, make = self._name, self._make
-        if not has_attribute(event.event, name):
+        name, make, kind = self._name, self._make, event.event
+        if name not in (_KNOWN.get(kind.name) or _known(kind)):
             raise AttributeError(name)  # Event.__getattr__ says more
         try:
             value: Any = event._payload.get(name) if make is None else make(event)
@@ -135,9 +138,8 @@ def claim(event: Event) -> Claim:
 
 
 def claim_data(event: Event) -> bytes | None:
-    if event.claim.path is not None or event._data is None:
-        return None
-    return bytes(event._data)
+    data = event._data
+    return None if data is None or event.claim.path is not None else bytes(data)
 
 
 def stored_uids(event: Event) -> tuple[str, str, str]:

@@ -13,8 +13,11 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from gateway.dimse.status import SUCCESS
+from gateway.events import StatusEvent
 from gateway.sdk import streams
 from gateway.sdk.handler_answers import (
+    SUCCEEDED,
     TOO_LATE,
     UNWANTED,
     answer_to,
@@ -163,6 +166,8 @@ class HandlerCaller:
             self.answer_many([(job, self._answer_in_batch(job, one)) for job, one in pairs])
 
     def _answer_in_batch(self, job: HandlerJob, returned: Any) -> Answer:
+        if type(returned) is int and returned == SUCCESS and type(job.event.event) is StatusEvent:
+            return SUCCEEDED  # mostly
         try:
             if isinstance(returned, BaseException):
                 raise returned

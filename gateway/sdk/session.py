@@ -27,13 +27,12 @@ from gateway.fabric import (
     Registration,
 )
 from gateway.fabric.worker import Client, next_generation
-from gateway.sdk.bound_handler import UNBOUND
-from gateway.sdk.event import Event
 from gateway.sdk.executor import Executor, HandlerLoop
 from gateway.sdk.hooks import call_start_hooks, call_stop_hooks
 from gateway.sdk.move.routes import Routes
 from gateway.sdk.notifications import NotificationThread, QueuedNotification
 from gateway.sdk.open_associations import OpenAssociations
+from gateway.sdk.requested_jobs import jobs_of
 from gateway.sdk.session_commands import SessionCommands
 from gateway.sdk.session_ending import LIFELINE_DRAIN, SessionEnding, SessionEndReason, drain_end
 from gateway.sdk.transforming import Transforms
@@ -218,21 +217,15 @@ class Session:
             self._measuring.tell(self._client)
 
     def _on_requests(self, requests: list[ReceivedIntervention]) -> None:
-        self._executor.submit_many([self._job(request) for request in requests])
-
-    def _job(self, request: ReceivedIntervention) -> tuple[str, BoundHandler, Event, float]:
-        bound = next(iter(self._worker.bound_for(request.event, request.assoc)), UNBOUND)
-        event = Event(
-            CATALOGUE[request.event],
-            request.payload,
-            blob=request.assoc,
-            data=request.data,
-            attempt=request.attempt,
-            publish=partial(self._publish, request.acceptor, request.assoc),
-            is_watched=partial(self._is_watched, request.acceptor),
-            send_command=self._send_command,
+        self._executor.submit_many(
+            jobs_of(
+                requests,
+                self._worker.bound_for,
+                self._publish,
+                self._is_watched,
+                self._send_command,
+            )
         )
-        return request.token, bound, event, request.deadline
 
     def _on_cancel(self, token: str, why: CancelReason) -> None:
         log.debug("token=%s cancelled: %s", token, why.value)

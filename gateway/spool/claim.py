@@ -29,6 +29,7 @@ _RANDOM = 12
 _TIME = 13
 """Digits of a time of receipt."""
 
+_DIGITS = _TIME + 2 * _RANDOM
 _DAY = 24 * 60 * 60
 
 
@@ -111,8 +112,8 @@ class Claim(NamedTuple):
 
         Empty if the token is one of an earlier version.
         """
-        digits = self.token.rpartition("-")[2]
-        return digits[:_TIME] if len(digits) == _TIME + 2 * _RANDOM else ""
+        before, digits = self.token[-_DIGITS - 1 : -_DIGITS], self.token[-_DIGITS:]
+        return digits[:_TIME] if before == "-" else ""
 
     def to_map(self) -> dict[str, Any]:
         """Return the claim as plain values for an envelope."""
@@ -125,18 +126,17 @@ class Claim(NamedTuple):
             claim = cls(**values)
         except TypeError as error:
             raise SpoolError(f"not a valid claim: {error}") from None
-        if not claim._is_valid():
+        token, _, offset, size, digest, _ = claim
+        if (
+            tuple(map(type, claim)) not in _TYPES
+            or offset < 0
+            or size < 0
+            or (digest and not is_valid(digest))
+        ):
             raise SpoolError("not a valid claim: a value has a wrong type")
-        claim.bucket  # noqa: B018 - raises for an invalid token
+        _bucket(token)  # raises for an invalid one
         return claim
 
-    def _is_valid(self) -> bool:
-        return (
-            isinstance(self.token, str)
-            and (self.path is None or isinstance(self.path, str))
-            and (type(self.offset) is int and self.offset >= 0)
-            and (type(self.size) is int and self.size >= 0)
-            and isinstance(self.digest, bytes)
-            and (not self.digest or is_valid(self.digest))
-            and isinstance(self.synced, bool)
-        )
+
+_TYPES = frozenset((str, path, int, int, bytes, bool) for path in (str, type(None)))
+"""The types of the fields of a claim."""

@@ -680,7 +680,5 @@ class TestStarting:
     ],
 )
 def test_what_may_take_long_is_stored_alone(size: int, syntax: str, is_alone: bool) -> None:
-    event = SimpleNamespace(
-        claim=SimpleNamespace(size=size), context=SimpleNamespace(transfer_syntax=syntax)
-    )
+    event = SimpleNamespace(claim=SimpleNamespace(size=size), stored_uids=(CT, "1.2", syntax))
     assert may_take_long(event) is is_alone

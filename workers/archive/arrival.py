@@ -64,17 +64,19 @@ class Receipt(NamedTuple):
 class Case:
     """An arrival on its way through the stages, until it has a result."""
 
+    entry: IndexEntry
+    texts: Mapping[str, str]
+    is_absent = True
+    """Whether its UID was not in the index when it was compared."""
+    result: Receipt | Exception | None = None
+
     def __init__(self, arrival: Arrival) -> None:
         self.arrival = arrival
-        self.result: Receipt | Exception | None = None
-        self.entry: IndexEntry
-        self.texts: Mapping[str, str]
-        self.is_absent: bool
-        """Whether its UID was not in the index when it was compared."""
 
     @property
     def offer(self) -> Offer:
-        return Offer(self.arrival.claim, self.arrival.data, self.arrival.attempt)
+        claim, data, attempt, *_ = self.arrival
+        return Offer(claim, data, attempt, self.entry.path)
 
 
 def opened(arrival: Arrival, archive: Archive) -> AbstractContextManager[EncodedDataSet]:

@@ -140,3 +140,12 @@ UNIQUE = {
 
 def of_level(level: Level) -> tuple[Attribute, ...]:
     return tuple(attribute for attribute in ATTRIBUTES if attribute.level is level)
+
+
+ABOVE = tuple(
+    attribute.keyword
+    for level in Level
+    if level is not Level.IMAGE
+    for attribute in of_level(level)
+)
+"""The attributes above image level, which are the same in many instances."""

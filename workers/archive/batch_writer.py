@@ -51,6 +51,8 @@ class Offer(NamedTuple):
     claim: Claim
     data: bytes | None = None
     attempt: int = 1
+    place: str = ""
+    """`place_of` the claim, if it is known."""
 
 
 class _UnsyncedFile(NamedTuple):
@@ -132,7 +134,7 @@ class BatchWriter:
             return None
         unfinished = self._unfinished.path_for(claim.token, offer.attempt)
         try:
-            name = place_of(claim, aside=aside)
+            name = _name_of(offer, aside)
             self._folders.make(folder_of(name))
             if offer.attempt > 1 and self._is_kept(self._folders.path(name), claim):
                 return name
@@ -163,7 +165,7 @@ class BatchWriter:
         """Store one instance, without the sync of the directory; append its time to `times`."""
         claim, start = offer.claim, time.monotonic()
         try:
-            name = place_of(claim, aside=aside)
+            name = _name_of(offer, aside)
             final = self._folders.path(name)
             self._folders.make(folder_of(name))
             if offer.attempt > 1 and self._is_kept(final, claim):
@@ -228,9 +230,13 @@ def place_of(claim: Claim, *, aside: bool = False) -> str:
     return f"{CONFLICTS}/{name}" if aside else name
 
 
+def _name_of(offer: Offer, aside: bool) -> str:
+    return place_of(offer.claim, aside=aside) if aside or not offer.place else offer.place
+
+
 def folder_of(name: str) -> str:
     """Return the directory that a name is in."""
-    return name.rpartition("/")[0]
+    return name[: max(0, name.rfind("/"))]
 
 
 def _check(path: str, claim: Claim) -> None:

@@ -8,6 +8,8 @@ templates and the like (PS3.4 GG.3).
 
 from __future__ import annotations
 
+from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from gateway.dimse.services import SERVICES
@@ -23,6 +25,7 @@ NON_PATIENT = frozenset(uid for uid, service in SERVICES.items() if service.anne
 
 _NO_KEY = frozenset("\\*?")
 REQUIRED = tuple(BY_KEYWORD[k] for k in ("StudyInstanceUID", "SeriesInstanceUID"))
+_REQUIRED_OF = itemgetter(*(attribute.keyword for attribute in REQUIRED))
 
 
 class Incomplete(GatewayError):  # noqa: N818 - an error of the peer, answered with A900
@@ -40,10 +43,17 @@ def check_complete(sop_class_uid: str, found: Mapping[str, str], *, keeps: bool)
     """
     if sop_class_uid in NON_PATIENT:
         return
-    for attribute in REQUIRED:
-        uid = found[attribute.keyword]
+    if (defect := _defect_of(*_REQUIRED_OF(found), keeps)) is not None:
+        raise Incomplete(*defect)
+
+
+@lru_cache(256)  # most instances of a series have the same
+def _defect_of(study: str, series: str, keeps: bool) -> tuple[int, str] | None:
+    """Return the tag of the UID that is no key, and what is wrong with it."""
+    for attribute, uid in zip(REQUIRED, (study, series), strict=True):
         if (uid or not keeps) and (why := _defect(uid)):
-            raise Incomplete(attribute.tag, f"{attribute.keyword} {why}")
+            return attribute.tag, f"{attribute.keyword} {why}"
+    return None
 
 
 def _defect(uid: str) -> str:

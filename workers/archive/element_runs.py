@@ -57,6 +57,18 @@ class Run(NamedTuple):
     """The tag of the last element."""
 
 
+class ValuePlace(NamedTuple):
+    """The place of a value."""
+
+    tag: int
+    begin: int
+    end: int
+
+    @property
+    def place(self) -> slice:
+        return slice(self.begin, self.end)
+
+
 class Runs:
     """The runs of one encoding, by the header of their first element."""
 
@@ -80,6 +92,15 @@ class Runs:
         if data[at : at + 2] == _PIXEL_GROUP_BYTES:  # mostly: nothing to learn
             return at, tag
         return self._learn(found, data, at, tag)
+
+    def elements(self, data: bytes, end: int) -> list[ValuePlace]:
+        """Return the places of the values of ordinary elements that fill `data` up to `end`."""
+        found, at = [], 0
+        while at < end:
+            group, number, length = self._header(data, at)
+            found.append(ValuePlace(group << 16 | number, at + 8, at + 8 + length))
+            at += 8 + length
+        return found
 
     def _learn(self, found: dict[str, bytes], data: bytes, at: int, tag: int) -> tuple[int, int]:
         """Read elements one by one, and remember them as a run."""

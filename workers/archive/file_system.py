@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import re
+import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,9 @@ _SYNCED_TOGETHER = (0xEF53, 0x58465342, 0x9123683E)
 _REPORTING = (5, 8)
 """The version of Linux from which on syncfs(2) reports data that could not be written."""
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_ENCODING = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _renameat2 = getattr(_libc, "renameat2", None)
 _syncfs = getattr(_libc, "syncfs", None)
@@ -45,7 +49,7 @@ def _rename_no_replace(source: str, target: str) -> bool:
     """Return False if this system cannot do it in one step."""
     if _renameat2 is None:
         return False
-    old, new = os.fsencode(source), os.fsencode(target)
+    old, new = source.encode(*_ENCODING), target.encode(*_ENCODING)
     if _renameat2(_AT_FDCWD, old, _AT_FDCWD, new, _RENAME_NOREPLACE) == 0:
         return True
     number = ctypes.get_errno()
@@ -56,12 +60,11 @@ def _rename_no_replace(source: str, target: str) -> bool:
 
 def write_new(path: str | Path, data: bytes, *, sync: bool) -> None:
     """Create a file with these data, and sync the data if `sync`; raises OSError."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(path, flags, 0o600)
+    fd = os.open(path, _NEW, 0o600)
     try:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(fd, left) :]
+        written = os.write(fd, data)  # mostly all
+        while written < len(data):
+            written += os.write(fd, memoryview(data)[written:])
         if sync:
             os.fdatasync(fd)
     finally:

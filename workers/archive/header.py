@@ -2,14 +2,15 @@
 
 Values are skipped by their length, so that pixel data is not read. pydicom would take longer for a
 small instance than everything else that the storage worker does; so `ElementWalk` reads the
-elements, and `element_runs` those of the top level that are the same in many instances.
+elements, and `element_runs` those of the top level that are the same in many instances. Their texts
+are decoded once for all instances that have the same bytes there.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache, partial
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.datasets import encoded
 from gateway.datasets.character_sets import ESCAPE, character_sets_of
@@ -23,13 +24,23 @@ from gateway.datasets.element_steps import (
 )
 from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 from workers.archive import element_runs
-from workers.archive.attributes import ATTRIBUTES, BY_KEYWORD, BY_TAG, MatchingKind
+from workers.archive.attributes import (
+    ABOVE,
+    ATTRIBUTES,
+    BY_KEYWORD,
+    BY_TAG,
+    Level,
+    MatchingKind,
+    of_level,
+)
 from workers.archive.comparison_keys import text_of
 from workers.archive.element_runs import CHARACTER_SET, WANTED
+from workers.archive.header_templates import OWN, HeaderTemplate, HeaderTemplates
 from workers.archive.other_vrs import in_own_vr
 from workers.archive.stored_text import LONGEST
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from gateway.datasets.byte_sources import Source
@@ -47,6 +58,7 @@ _RUNS = {
     IMPLICIT: element_runs.IMPLICIT,
     Encoding(is_explicit=True, is_little=True): element_runs.EXPLICIT,
 }
+_TEMPLATES = {encoding: HeaderTemplates() for encoding in _RUNS}
 _NUMBERS = tuple(attribute.keyword for attribute in ATTRIBUTES if attribute.vr == "US")
 _INSTANCE = BY_KEYWORD["SOPInstanceUID"].tag
 _UIDS = tuple(a.keyword for a in ATTRIBUTES if a.kind is MatchingKind.UID)
@@ -58,6 +70,10 @@ _PIXEL_DATA_HEADERS = frozenset(_PIXEL_DATA + vr + b"\0\0" for vr in (b"OW", b"O
 """In explicit VR, up to the length."""
 _FEW = 2
 """Values that tell that a data set is an instance."""
+_INSTANCE_UID = "SOPInstanceUID"
+_MOST = 256
+"""Combinations of texts that are remembered, and the bytes of each: a peer can fill so much."""
+_LONGEST = 4096
 
 
 class HeaderValues(dict[str, str]):
@@ -67,6 +83,8 @@ class HeaderValues(dict[str, str]):
     """What was accepted although PS3.5 does not allow it."""
     fault: DatasetError | None = None
     """Why the data set cannot be read to its end; the values are those before."""
+    above: tuple[str, ...] | None = None
+    """The values of the attributes `ABOVE`, empty if absent; None: not put together yet."""
 
     def __missing__(self, keyword: str) -> str:
         return ""
@@ -98,6 +116,9 @@ def _usual_values(data: bytes | memoryview, encoding: Encoding) -> HeaderValues 
     runs = _RUNS.get(encoding)
     if runs is None:
         return None
+    templates = _TEMPLATES[encoding]
+    if (like := templates.find(data)) is not None:  # mostly
+        return _texts_like(*like)
     raw: dict[str, bytes] = {}
     window = bytes(data[:FIRST_WINDOW])
     at, _ = runs.skim(raw, window, 0, 0)
@@ -112,7 +133,89 @@ def _usual_values(data: bytes | memoryview, encoding: Encoding) -> HeaderValues 
         is_pixel_data = head.startswith(_PIXEL_DATA)
     if not is_pixel_data or begin + length != len(data) or len(raw) < _FEW:
         return None
-    return _with_uids(_texts(raw, is_little=True))
+    found = _usual_texts(raw)
+    if templates.can_learn(len(data)):
+        templates.learn(len(data), window[:begin], runs.elements(window, at), raw, found)
+    return found
+
+
+def _texts_like(template: HeaderTemplate, head: bytes) -> HeaderValues:
+    """Return the texts of a header that is like a template."""
+    if not template.is_shared:
+        raw = template.raw | {keyword: head[place] for keyword, place in template.varying}
+        return _usual_texts(raw)
+    found = HeaderValues(template.texts)
+    found.above = template.texts.above
+    for keyword, place in template.varying:
+        _set_own(found, keyword, head[place])
+    return found
+
+
+class _SharedTexts(NamedTuple):
+    """The texts that instances have in common."""
+
+    texts: HeaderValues
+    above: tuple[str, ...]
+    """As `HeaderValues.above`."""
+
+
+class _TextMemory:
+    """The texts of elements, by their bytes and the character set: of a bounded number and size."""
+
+    def __init__(self, keywords: Sequence[str]) -> None:
+        self._keywords = (CHARACTER_SET, *keywords)
+        self._known: dict[tuple[bytes | None, ...], _SharedTexts] = {}
+
+    def texts(self, raw: dict[str, bytes]) -> _SharedTexts:
+        key = tuple(map(raw.get, self._keywords))
+        return self._known.get(key) or self._learn(key)
+
+    def _learn(self, key: tuple[bytes | None, ...]) -> _SharedTexts:
+        pairs = zip(self._keywords, key, strict=True)
+        raw = {keyword: value for keyword, value in pairs if value is not None}
+        size = sum(map(len, raw.values()))
+        texts = _texts(raw, is_little=True)
+        for keyword in _UIDS:
+            if keyword in self._keywords:
+                texts[keyword] = texts.get(keyword, "").strip()
+        shared = _SharedTexts(texts, tuple([texts[keyword] for keyword in ABOVE]))
+        if size <= _LONGEST:
+            if len(self._known) >= _MOST:
+                self._known.clear()
+            self._known[key] = shared
+        return shared
+
+
+_above = _TextMemory(ABOVE)
+_image = _TextMemory([a.keyword for a in of_level(Level.IMAGE) if a.keyword not in OWN])
+
+
+def _usual_texts(raw: dict[str, bytes]) -> HeaderValues:
+    """Return the texts of values, of which all but `OWN` are mostly known."""
+    above, image = _above.texts(raw), _image.texts(raw)
+    found = HeaderValues(above.texts)
+    found.above = above.above
+    found.update(image.texts)
+    found[_INSTANCE_UID] = ""
+    for keyword in OWN:
+        if (value := raw.get(keyword)) is not None:
+            _set_own(found, keyword, value)
+    return found
+
+
+def _set_own(found: HeaderValues, keyword: str, value: bytes) -> None:
+    text = _plain_text(value) or text_of(
+        BY_KEYWORD[keyword], value, character_sets_of(None), little=True
+    )
+    found[keyword] = text.strip() if keyword == _INSTANCE_UID else text
+
+
+def _plain_text(value: bytes) -> str:
+    """Return `clean` text of ASCII; an empty one, if it may be anything else."""
+    if len(value) > LONGEST or not value.isascii():
+        return ""
+    text = value.decode().rstrip("\0 ").lstrip(" ")
+    return "" if "\0" in text else text
 
 
 def _with_uids(found: HeaderValues) -> HeaderValues:
@@ -178,6 +281,7 @@ def _plain_texts(raw: dict[str, bytes]) -> HeaderValues | None:
     That is so if one is not ASCII or too long, or if the separator or NUL occurs in a value.
     """
     texts = raw.copy()
+    texts.pop(CHARACTER_SET, None)
     for keyword in _NUMBERS:
         if (number := raw.get(keyword)) is not None:
             if len(number) != 2:

@@ -29,7 +29,7 @@ from workers.archive.arrival import Case, Receipt, Taken, opened
 from workers.archive.attributes import BY_KEYWORD
 from workers.archive.completeness import check_complete
 from workers.archive.duplicates import Duplicates
-from workers.archive.index import AddOutcome, AddResult, IndexEntry, IndexFailure
+from workers.archive.index import NEWLY_ADDED, AddOutcome, AddResult, IndexEntry, IndexFailure
 from workers.archive.opening import guard_of
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ class Intake:
         self._archive = archive
         self._index = index
         self._settings = settings
+        self._holder = settings.holder_of_files
+        self._keeps_incomplete = settings.incomplete == "keep"
         self._guard = Guard(guard_of(data_dir, settings))
         self._duplicates = Duplicates(archive, index, settings)
         self._noted: set[str] = set()
@@ -107,11 +109,11 @@ class Intake:
         DatasetError, Mismatch, Incomplete, NotMounted, SpoolError, IndexFailure or OSError in place
         of a receipt says why that arrival is not stored; the others are.
         """
-        cases = [Case(arrival) for arrival in arrivals]
+        cases = unfinished = [Case(arrival) for arrival in arrivals]
         for stage in (self._examine_all, self._compare_all, self._keep_all, self._add_all):
-            unfinished = [case for case in cases if case.result is None]
             if unfinished:
                 stage(unfinished)
+            unfinished = [case for case in unfinished if case.result is None]
         return [case.result or LookupError("no result") for case in cases]
 
     # stages
@@ -123,7 +125,10 @@ class Intake:
             _fail(cases, error)
             return
         for case in cases:
-            self._attempt(case, self._examine)
+            try:
+                self._examine(case)
+            except Exception as error:  # fails this arrival only
+                case.result = error
 
     def _compare_all(self, cases: list[Case]) -> None:
         """Compare with what is stored already, which need not be stored again."""
@@ -131,6 +136,8 @@ class Intake:
             stored = self._index.find_all([case.entry.sop_instance_uid for case in cases])
         except IndexFailure as error:
             _fail(cases, error)
+            return
+        if not stored:  # mostly
             return
         for case in cases:
             before = stored.get(case.entry.sop_instance_uid)
@@ -175,20 +182,25 @@ class Intake:
         if spans.recorder is not None:
             spans.recorder.stage("commit", began)
         for case, result in zip(cases, added, strict=True):
-            if isinstance(result, Exception):
-                case.result = result
-            elif result.outcome is AddOutcome.MISMATCH:
-                self._archive.discard(case.entry.path)
-                case.result = PatientMismatch(case.texts["StudyInstanceUID"], result.patients)
-            elif result.outcome is AddOutcome.ADDED or result.before is None:
+            if result is NEWLY_ADDED:  # mostly
                 case.result = Receipt(Taken.STORED, case.entry)
+            elif isinstance(result, Exception):
+                case.result = result
             else:
-                before, outcome = result.before, result.outcome
-                self._attempt(
-                    case, partial(self._duplicates.resolve, before=before, outcome=outcome)
-                )
-            if isinstance(case.result, Receipt) and isinstance(result, AddResult):
-                case.result = _with_patients(case.result, case, result)
+                self._settle(case, result)
+
+    def _settle(self, case: Case, result: AddResult) -> None:
+        """Set the result of a stored file by what was in the index, or in its study, before."""
+        if result.outcome is AddOutcome.MISMATCH:
+            self._archive.discard(case.entry.path)
+            case.result = PatientMismatch(case.texts["StudyInstanceUID"], result.patients)
+        elif result.outcome is AddOutcome.ADDED or result.before is None:
+            case.result = Receipt(Taken.STORED, case.entry)
+        else:
+            before, outcome = result.before, result.outcome
+            self._attempt(case, partial(self._duplicates.resolve, before=before, outcome=outcome))
+        if isinstance(case.result, Receipt):
+            case.result = _with_patients(case.result, case, result)
 
     def _add(self, cases: list[Case]) -> list[AddResult | Exception]:
         add = partial(
@@ -219,7 +231,7 @@ class Intake:
 
     def _examine(self, case: Case) -> None:
         arrival = case.arrival
-        claim = arrival.claim
+        claim, _, _, sop_class_uid, sop_instance_uid, transfer_syntax_uid = arrival
         if not claim.digest:  # a request for an earlier owner of the event, which needed none
             raise SpoolError("the claim has no digest")
         place = self._archive.place(claim)
@@ -229,18 +241,17 @@ class Intake:
         for note in found.notes:
             log.info("token=%s kept although it has %s", claim.token, note)
         check_identity(arrival, found)
-        keeps = self._settings.incomplete == "keep"
-        check_complete(arrival.sop_class_uid, found, keeps=keeps)
+        check_complete(sop_class_uid, found, keeps=self._keeps_incomplete)
         case.texts = found
         case.entry = IndexEntry(
-            arrival.sop_instance_uid,
-            arrival.sop_class_uid,
-            arrival.transfer_syntax_uid,
+            sop_instance_uid,
+            sop_class_uid,
+            transfer_syntax_uid,
             place,
             claim.offset,
             claim.size,
             claim.digest,
-            self._settings.holder_of_files,
+            self._holder,
             claim.received or layout.received(place),
         )
 
@@ -292,5 +303,6 @@ def check_identity(arrival: Arrival, found: HeaderValues) -> None:
         ("SOPClassUID", arrival.sop_class_uid),
         ("SOPInstanceUID", arrival.sop_instance_uid),
     ):
-        if found[keyword] and found[keyword] != told.strip("\0 \t\r\n"):
+        own = found[keyword]
+        if own != told and own and own != told.strip("\0 \t\r\n"):
             raise Mismatch(keyword)

@@ -34,7 +34,12 @@ AnswerItem: TypeAlias = tuple[str, bool, dict[str, Any], int | None]
 """One answer of an ANSWERED: token, whether it is final, payload, and the bytes of its data set in
 the data frame (None: it has none)."""
 
-_REQUEST = (str, int, int, int, dict)
+_REQUESTS = frozenset(
+    (str, int, int, deadline, int, dict, size)
+    for deadline in (int, float)
+    for size in (int, type(None))
+)
+"""The types of the fields of a request."""
 _ANSWER = (str, bool, dict)
 
 
@@ -117,12 +122,18 @@ def as_shared(value: Any) -> tuple[SharedPart, ...]:
 def as_requests(value: Any) -> tuple[RequestItem, ...]:
     """Return the items of a REQUESTED. There are many, so not every field costs a call."""
     rows = _rows(value, MAX_BATCH, 7)
-    for token, shared, attempt, deadline, credit, payload, size in rows:
-        types = (type(token), type(shared), type(attempt), type(credit), type(payload))
-        if types != _REQUEST or len(token) > MAX_NAME or min(shared, attempt, credit) < 0:
+    for row in rows:
+        token, shared, attempt, deadline, credit, _, size = row
+        if (
+            tuple(map(type, row)) not in _REQUESTS
+            or len(token) > MAX_NAME
+            or shared < 0
+            or attempt < 0
+            or credit < 0
+            or not 0 <= deadline < math.inf
+            or not (size is None or 0 <= size <= MAX_DATA)
+        ):
             raise FabricError("not a request")
-        as_seconds(deadline)
-        as_size(size)
     return tuple(map(tuple, rows))
 
 

@@ -5,7 +5,21 @@ in a database that several gateways can share. `workers.archive.opening` chooses
 """
 
 from workers.archive.index.interface import Index
-from workers.archive.index.records import AddOutcome, AddResult, IndexEntry, IndexFailure
+from workers.archive.index.records import (
+    NEWLY_ADDED,
+    AddOutcome,
+    AddResult,
+    IndexEntry,
+    IndexFailure,
+)
 from workers.archive.index.sqlite import SqliteIndex
 
-__all__ = ["AddOutcome", "AddResult", "Index", "IndexEntry", "IndexFailure", "SqliteIndex"]
+__all__ = [
+    "NEWLY_ADDED",
+    "AddOutcome",
+    "AddResult",
+    "Index",
+    "IndexEntry",
+    "IndexFailure",
+    "SqliteIndex",
+]

@@ -50,11 +50,12 @@ def insert_prepared(
     rows: dict[str, list[tuple[Any, ...]]] = {}
     lines, at = [], time.time()
     for header, entry, texts, kind in new:
+        instance, sop_class, syntax, path, start, size, digest, holder, received = entry
         # SQLite looks for an adapter of bytes, which takes long, but for none of a bytearray.
-        values = (*entry[:_DIGEST], bytearray(entry.digest), *entry[_DIGEST + 1 :])
+        file = syntax, path, start, size, bytearray(digest), holder, received
         text, present = _insertion(tuple(texts))
-        rows.setdefault(text, []).append(present((header, *values[2:], *_image(entry, texts))))
-        lines.append((*values, kind, at, *uids_of(texts)))
+        rows.setdefault(text, []).append(present((header, *file, *_image(entry, texts))))
+        lines.append((instance, sop_class, *file, kind, at, *uids_of(texts)))
     for text, some in rows.items():
         execute_many(text, some)
     execute_many(NOTE, lines)

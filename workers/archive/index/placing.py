@@ -12,8 +12,9 @@ import json
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from workers.archive.attributes import Level, of_level
+from workers.archive.attributes import ABOVE, Level
 from workers.archive.comparison_keys import date_key, name_keys, names
+from workers.archive.header import HeaderValues
 from workers.archive.index.newest import (
     PATIENT,
     Newest,
@@ -33,13 +34,6 @@ if TYPE_CHECKING:
 
 Above: TypeAlias = "tuple[str, ...]"
 """The values of a header, in the order of `ABOVE`."""
-ABOVE = tuple(
-    attribute.keyword
-    for level in Level
-    if level is not Level.IMAGE
-    for attribute in of_level(level)
-)
-"""The attributes of a header."""
 
 _FIND = (
     "SELECT header.key, header.id, series.id, series.sources, study.id, study.sources, "
@@ -220,6 +214,8 @@ class Placing:
 
 def above_of(texts: Mapping[str, str | None]) -> Above:
     """Return the values of an instance that its header has; an absent one is empty."""
+    if isinstance(texts, HeaderValues) and texts.above is not None:  # mostly
+        return texts.above
     return tuple([texts.get(keyword) or "" for keyword in ABOVE])
 
 

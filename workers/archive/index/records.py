@@ -92,6 +92,10 @@ class AddResult(NamedTuple):
     """Patient IDs of the study, if the instance is the first one under its own and has others."""
 
 
+NEWLY_ADDED = AddResult(AddOutcome.ADDED)
+"""The result for most: added, under no other Patient ID."""
+
+
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
     """A change of the index; `seq` increases with each."""

@@ -10,6 +10,7 @@ from workers.archive.index.newest import rank_of
 from workers.archive.index.placing import Mismatched, Placing, recompute, settle
 from workers.archive.index.records import (
     ENTRY,
+    NEWLY_ADDED,
     AddOutcome,
     AddResult,
     IndexEntry,
@@ -107,7 +108,7 @@ class Adding:
         self._stored[entry.sop_instance_uid] = entry
         if before is None:
             self._new.append(new)
-            return AddResult(AddOutcome.ADDED, None, patients)
+            return AddResult(AddOutcome.ADDED, None, patients) if patients else NEWLY_ADDED
         self._put_in_place(execute, new, before)
         return AddResult(AddOutcome.REPLACED, before, patients)
 
