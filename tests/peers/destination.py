@@ -17,6 +17,7 @@ from tests.peers import procfs, wire
 from tests.peers.scp import free_port
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
 
@@ -30,6 +31,7 @@ class Destination:
     """Associations at once."""
     answer: Callable[[str], int] = lambda _uid: 0x0000
     """Gives the status for an instance."""
+    tls: ssl.SSLContext | None = None
     more: list[tuple] = field(default_factory=list)
     """Handlers of other events."""
     got: dict[str, list[float]] = field(default_factory=dict)
@@ -51,7 +53,8 @@ class Destination:
         ae.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
         ae.add_supported_context(StorageCommitmentPushModel)
         handlers = [(evt.EVT_C_STORE, self._take), (evt.EVT_ACCEPTED, self._accepted), *self.more]
-        server = ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)
+        address = "127.0.0.1", self.port
+        server = ae.start_server(address, False, ssl_context=self.tls, evt_handlers=handlers)
         try:
             yield self
         finally:
