@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING
 from tests.bench.find_million import fill
 from tests.conftest import short_folder
 from tests.patience import WALL
-from tests.peers import wire
+from tests.peers import instances, wire
 from tests.peers.browser import Browser
 from tests.peers.process import COMMAND, Gateway, Program
 from tests.peers.procfs import cpu_seconds
 from tests.peers.raw import RawPeer, association
+from tests.peers.sender import store_all
+from tests.peers.web_store import WebStore, module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +39,7 @@ PAGES = {
     "associations": "document.querySelectorAll('tbody tr').length > 0",
     "history": "document.querySelectorAll('tbody tr').length > 0",
     "senders": "document.querySelectorAll('tbody tr').length > 0",
+    "destinations": "document.body.innerText.includes('Connection refused')",
     "workers": "document.body.innerText.includes('storage-0')",
     "archive": "document.querySelectorAll('tbody tr').length >= 50",
     "health": "document.body.innerText.includes('acceptor-0')",
@@ -52,7 +55,16 @@ max_associations = 5000
 enabled = true
 [web]
 port = 0
+[destinations]
+ARCHIVE2 = "127.0.0.1:1"
+CLOUD = "http://127.0.0.1:{cloud}/dicom-web"
+NIGHT = {{host = "127.0.0.1", port = 1, hours = ["03:00-03:01"]}}
+[[routes]]
+name = "MR"
+when = 'calling == "MR1"'
+destinations = ["ARCHIVE2", "CLOUD", "NIGHT"]
 """
+_SHOW = ".find((b) => b.textContent === 'Show')"
 _SPAN = 4.0
 _SETTLED = 2.0
 """Seconds before a screenshot, so that there is something to see."""
@@ -63,7 +75,8 @@ def busy(count: int, open_ones: int) -> Iterator[tuple[Gateway, str]]:
     """A gateway with instances, associations and load; the address of its page."""
     with short_folder() as folder, ExitStack() as stack:
         fill(folder / "data/archive/index.sqlite", count)
-        gateway = Gateway(folder, config=CONFIG)
+        cloud = stack.enter_context(WebStore().running())
+        gateway = Gateway(folder, config=CONFIG.format(cloud=cloud.port))
         stack.callback(gateway.close)
         match = gateway.program.out.wait_for(re.compile(r"operators: (\S+)"))
         for number in range(open_ones):
@@ -71,6 +84,12 @@ def busy(count: int, open_ones: int) -> Iterator[tuple[Gateway, str]]:
             stack.enter_context(association(gateway.address, wire.context(1), calling=title))
         for number in range(30):
             end(gateway.address, number)
+        sent = instances.many(8)
+        bad = sent[3].uid
+        cloud.answer = lambda asked: module(
+            [uid for uid in asked.uids if uid != bad], {bad: 0xA900} if bad in asked.uids else {}
+        )
+        store_all(gateway.address, sent, calling="MR1")
         host, port = gateway.address
         load = Program(
             *(COMMAND, "load", host, str(port), "--associations", "20", "--rate", "40"),
@@ -155,6 +174,10 @@ def photograph(browser: Browser, name: str) -> None:
     FIGURES.mkdir(exist_ok=True)
     if name == "associations":
         follow_one_that_sends(browser)
+    if name == "destinations":
+        browser.run(f"[...document.querySelectorAll('button')]{_SHOW}.click()")
+        browser.wait_for("document.querySelectorAll('table').length > 1")
+        browser.run("window.scrollTo(0, 0)")
     for size, (width, height) in SIZES.items():
         browser.show(width, height, dark=size == "dark")
         time.sleep(_SETTLED)

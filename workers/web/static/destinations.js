@@ -17,8 +17,8 @@ function ends(end, now) {
 
 export function open(content) {
   const summary = made("p", "", { className: "quiet" });
-  const list = table("Destinations", [["Name"], ["State"], ["Waiting", "number"], ["Parked", "number"],
-    ["Not confirmed", "number"], ["Oldest", "number"], ["Where"], ["Last error", "wide"], ["Certificate ends"], ["Action"]],
+  const list = table("Destinations", [["Name", "place"], ["State"], ["Waiting", "number"], ["Oldest", "number"],
+    ["Parked", "number"], ["Last error", "wide"], ["Action", "actions"], ["Not confirmed", "number"], ["Certificate ends"]],
   "Nothing is sent on: the configuration has no [[routes]].");
   const queue = made("section");
   fill(content, summary, list.element, queue);
@@ -85,9 +85,10 @@ export function open(content) {
       `${whole(waiting)} instances wait, ${whole(parked)} are parked.` : "";
     list.update(told.rows.map((row) => {
       const error = row.error ? [theirs(row.error), made("div", moment(row.error_at), { className: "quiet" })] : "–";
-      const cells = [theirs(row.name), state(row.state), whole(row.waiting), whole(row.parked), whole(row.unconfirmed),
-        row.oldest ? duration(Math.max(0, told.time - row.oldest)) : "–", theirs(row.place), made("div", error),
-        ends(row.certificate_end, told.time), made("span", buttons(row))];
+      const name = made("div", [theirs(row.name), made("div", theirs(row.place), { className: "quiet" })]);
+      const cells = [name, state(row.state), whole(row.waiting),
+        row.oldest ? duration(Math.max(0, told.time - row.oldest)) : "–", whole(row.parked), made("div", error),
+        made("span", buttons(row)), whole(row.unconfirmed), ends(row.certificate_end, told.time)];
       cells.key = `${row.name} ${row.state === "suspended"} ${row.parked > 0}`;
       return cells;
     }));
