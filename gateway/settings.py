@@ -20,6 +20,8 @@ from gateway.worker_settings import DUPLICATES as DUPLICATES
 from gateway.worker_settings import INCOMPLETE as INCOMPLETE
 from gateway.worker_settings import PATIENT_MISMATCH as PATIENT_MISMATCH
 from gateway.worker_settings import ArchiveSettings as ArchiveSettings
+from gateway.worker_settings import CoerceRule as CoerceRule
+from gateway.worker_settings import CoerceSettings as CoerceSettings
 from gateway.worker_settings import CommitmentSettings as CommitmentSettings
 from gateway.worker_settings import DicomWebSettings as DicomWebSettings
 from gateway.worker_settings import ForwardRoute as ForwardRoute
@@ -189,6 +191,7 @@ class Settings:
     web: WebSettings = field(default_factory=WebSettings)
     commitment: CommitmentSettings = field(default_factory=CommitmentSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    coerce: CoerceSettings = field(default_factory=CoerceSettings)
     forward: ForwardSettings = field(default_factory=ForwardSettings)
     dicomweb: DicomWebSettings = field(default_factory=DicomWebSettings)
     workers: dict[str, WorkerTable] = field(

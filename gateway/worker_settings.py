@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 DUPLICATES = ("keep_first", "replace", "reject")
 CONFLICT = ("warning", "failure")
@@ -145,6 +146,36 @@ class ForwardSettings:
     """An instance that was not delivered within this time is parked; 0: never for that reason."""
     routes: tuple[ForwardRoute, ...] = ()
     """Written as [[routes]]: which instances are sent, and where to."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoerceRule:
+    """An entry of `[[coerce.rules]]`: what is changed of instances from some associations.
+
+    All rules that hold are applied, in their order. Attributes are named by keyword or as
+    (GGGG,EEEE).
+    """
+
+    name: str = ""
+    """For whoever reads the configuration."""
+    calling: tuple[str, ...] = ()
+    """Calling AE titles; `*` and `?` stand for any characters; empty: any."""
+    called: tuple[str, ...] = ()
+    """Called AE titles; empty: any."""
+    set: dict[str, Any] = field(default_factory=dict)
+    """Attributes with the values that they get."""
+    default: dict[str, Any] = field(default_factory=dict)
+    """Attributes with the values that they get where they are missing or empty."""
+    remove: tuple[str, ...] = ()
+    """Attributes that are removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoerceSettings:
+    """The `[coerce]` table, for the worker `coerce`, which `[archive] transform` names."""
+
+    rules: tuple[CoerceRule, ...] = ()
+    """Written as [[coerce.rules]]: what is set, removed or filled in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,24 @@ def _warnings(settings: Settings) -> Iterator[str]:
     yield from check_routes(settings.forward.routes, settings.destinations)
     yield from _missing_transforms(settings)
     yield from check_destinations(settings.destinations)
+    yield from _unused_transforms(settings)
     own = [one.tls_certificate for one in settings.destinations.values() if one.is_tls]
     for certificate in dict.fromkeys((settings.tls.certificate, settings.web.certificate, *own)):
         if certificate and (text := warning_about(certificate)):
             yield text
+
+
+def _unused_transforms(settings: Settings) -> Iterator[str]:
+    """Yield warnings about workers of `[archive] transform` that are not there, and idle rules."""
+    for name in settings.archive.transform:
+        worker = settings.workers.get(name)
+        if worker is None or not worker.enabled:
+            yield (
+                f"archive.transform names the worker {name!r}, which this configuration does not "
+                "start: nothing is kept while it does not run"
+            )
+    if settings.coerce.rules and "coerce" not in settings.workers:
+        yield (
+            'coerce.rules are not applied: archive.transform = ["coerce"] starts the worker, and '
+            "has it asked"
+        )

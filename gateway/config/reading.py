@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from gateway import log
+from gateway.coercion_rules import compile_rules
 from gateway.config.error_text import explain, unknown_variable
 from gateway.config.tables import MODEL, PREFIX, ROUTES, locations
 from gateway.config.toml_lines import line_of
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 """The variable that names the file; the only one with the prefix that is not a setting."""
+
+COERCE = "coerce"
+"""The stock worker that is started once `[archive] transform` names it."""
 
 _SERVICE_LINK = re.compile(rf"{PREFIX}(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
 """Variables that Kubernetes sets in every container if a Service is named dicom-gateway."""
@@ -47,8 +51,6 @@ def load(
     for location, value in _from_text(text, file):
         _put(values, location, value)
         sources[location] = str(file)
-    if values.get("forward", {}).get("routes"):
-        _put(values, ("workers", "forward"), values["workers"].get("forward", {}))
     for name, location, value in _from_environment(environment, values["workers"]):
         _put(values, location, value)
         sources[location] = name
@@ -56,20 +58,46 @@ def load(
         if value is not None:
             _put(values, location, value)
             sources[location] = f"--{location[-1].replace('_', '-')}"
+    _start_needed(values)
     try:
         model = MODEL.model_validate(values)
     except ValidationError as error:
         raise ConfigError(explain(error, sources, text)) from None
     settings = from_map(Settings, model.model_dump(exclude_unset=True))
-    _check_sending(settings, file, text)
+    _check_meaning(settings, file, text)
     return settings
 
 
-def _check_sending(settings: Settings, file: Path | None, text: str) -> None:
-    """Raise ConfigError, with the line, for a destination or route that cannot be meant."""
+def _given(values: Mapping[str, Any], table: str, name: str) -> Any:
+    """Return what was given for a setting, valid or not; None: nothing."""
+    inner = values.get(table)
+    return inner.get(name) if isinstance(inner, dict) else None
+
+
+def _items(value: Any) -> list[str]:
+    """Return the texts of a list, which an environment variable separates by commas."""
+    items = value.split(",") if isinstance(value, str) else value
+    return [str(one).strip() for one in items] if isinstance(items, list) else []
+
+
+def _start_needed(values: dict[str, Any]) -> None:
+    """Have stock workers started that other settings need, although there is no table for them."""
+    needed = []
+    if _given(values, "forward", "routes"):
+        needed.append("forward")
+    if COERCE in _items(_given(values, "archive", "transform")):
+        needed.append(COERCE)
+    if isinstance(values["workers"], dict):
+        for name in needed:
+            values["workers"].setdefault(name, {})
+
+
+def _check_meaning(settings: Settings, file: Path | None, text: str) -> None:
+    """Raise ConfigError, with the line, for a destination or rule that cannot be meant."""
     try:
         check_destinations(settings.destinations)
         check_routes(settings.forward.routes, settings.destinations)
+        compile_rules(settings.coerce.rules)
     except ConfigError as error:
         line = line_of(text, place) if (place := _place_in(str(error))) else None
         raise ConfigError(f"{file}:{line}: {error}" if line else str(error)) from None
@@ -79,6 +107,8 @@ def _place_in(error: str) -> Location:
     """Return the place of the setting that an error begins with; empty: it is not known."""
     if found := re.match(r"routes\[(\d+)\]\.(\w+)", error):
         return "routes", str(int(found[1]) - 1), found[2]
+    if found := re.match(r"coerce\.rules\[(\d+)\](?:\.(\w+))?", error):
+        return "coerce", "rules", str(int(found[1]) - 1), *found.groups("")[1:]
     if found := re.match(r"destinations\.(.{1,16}?)\.(\w+)", error):
         return "destinations", found[1], found[2]
     return ()

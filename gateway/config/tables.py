@@ -63,6 +63,7 @@ def _is_place(text: str) -> bool:
 
 
 _LIST = "a list of AE titles, in which * and ? stand for any characters"
+_ATTRIBUTES = 'a table of attributes and their values, such as {InstitutionName = "Example"}'
 
 RULES: dict[type, dict[str, rules.Rule]] = {
     settings.ServeSettings: {
@@ -166,6 +167,15 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "relational": rules.FLAG,
         "combined": rules.FLAG,
     },
+    settings.CoerceRule: {
+        "name": rules.text_that(lambda text: len(text) <= 64, "a text of at most 64 characters"),
+        "calling": rules.texts(rules.is_ae_title, _LIST),
+        "called": rules.texts(rules.is_ae_title, _LIST),
+        "set": rules.Rule(dict[str, Any], _ATTRIBUTES),
+        "default": rules.Rule(dict[str, Any], _ATTRIBUTES),
+        "remove": rules.texts(bool, "a list of attributes, by keyword or as (GGGG,EEEE)"),
+    },
+    settings.CoerceSettings: {},
     settings.WebSettings: {
         "host": rules.text_that(lambda text: bool(text.strip()), "an address or host name"),
         "port": rules.whole(0, 65_535),
@@ -263,6 +273,7 @@ ROUTES: Location = ("forward", "routes")
 LISTED: dict[Location, type] = {
     ("policy", "rules"): policy_settings.PolicyRule,
     ROUTES: settings.ForwardRoute,
+    ("coerce", "rules"): settings.CoerceRule,
 }
 """Lists of tables."""
 NAMED: dict[str, type] = {"workers": settings.WorkerTable, "destinations": settings.Destination}
@@ -284,6 +295,10 @@ def _model(kind: type) -> type[BaseModel]:
 RULES[policy_settings.PolicySettings]["rules"] = rules.Rule(
     list[_model(policy_settings.PolicyRule)],  # type: ignore[misc]
     "a list of tables, each [[policy.rules]]",
+)
+RULES[settings.CoerceSettings]["rules"] = rules.Rule(
+    list[_model(settings.CoerceRule)],  # type: ignore[misc]
+    "a list of tables, each [[coerce.rules]]",
 )
 RULES[settings.ForwardSettings]["routes"] = rules.Rule(
     list[_model(settings.ForwardRoute)],  # type: ignore[misc]

@@ -17,7 +17,8 @@ _AT_START = frozenset(
 )
 """Settings and tables that processes read when they start, and never again."""
 
-_FORWARD = "forward"
+_WITH_TABLES = ("forward", "coerce")
+"""Workers that have a table of their own name, and are replaced to take another one."""
 HAS_A_PORT = "web"
 """The worker whose port a successor could not open while it is there."""
 
@@ -67,7 +68,7 @@ def compare(old: Settings, new: Settings) -> ChangedSettings:
 
 def _has_new_table(name: str, old: Settings, new: Settings) -> bool:
     """Return whether a worker takes another table of its own by being replaced."""
-    return name == _FORWARD and old.forward != new.forward
+    return name in _WITH_TABLES and getattr(old, name) != getattr(new, name)
 
 
 def _flat(settings: Settings) -> dict[str, Any]:

@@ -218,6 +218,7 @@ def _options(table: WorkerTable, target: str, settings: Settings) -> dict[str, A
         "archive": archive,
         "commitment": to_map(settings.commitment),
         "retention": to_map(settings.retention),
+        "coerce": to_map(settings.coerce),
         "forward": to_map(settings.forward),
         "dicomweb": to_map(settings.dicomweb),
         "web": to_map(settings.web),

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import pytest
 
 from gateway.policy_settings import PolicyRule
-from gateway.settings import Destination, Settings, WorkerTable
+from gateway.settings import CoerceRule, CoerceSettings, Destination, Settings, WorkerTable
 from gateway.supervisor.changed_settings import compare
 
 BASE = Settings()
@@ -74,5 +74,12 @@ def test_each_setting_is_decided() -> None:
     assert tables == {
         *("gateway", "tls", "association", "limits", "policy", "spool", "fabric", "log"),
         *("archive", "commitment", "dicomweb", "forward", "retention", "web", "workers"),
-        "destinations",
+        *("destinations", "coerce"),
     }
+
+
+def test_other_rules_of_coercion_replace_its_worker() -> None:
+    old = replace(BASE, workers=BASE.workers | {"coerce": WorkerTable()})
+    rules = (CoerceRule(remove=("PatientName",)),)
+    way = compare(old, replace(old, coerce=CoerceSettings(rules=rules)))
+    assert (way.changed, way.waiting, way.replaced) == (("coerce.rules",), (), ("coerce",))
