@@ -27,6 +27,7 @@ from gateway.worker_settings import DicomWebSettings as DicomWebSettings
 from gateway.worker_settings import ForwardRoute as ForwardRoute
 from gateway.worker_settings import ForwardSettings as ForwardSettings
 from gateway.worker_settings import RetentionSettings as RetentionSettings
+from gateway.worker_settings import TranscodingSettings as TranscodingSettings
 from gateway.worker_settings import WebSettings as WebSettings
 
 SettingsType = TypeVar("SettingsType")
@@ -193,6 +194,7 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     coerce: CoerceSettings = field(default_factory=CoerceSettings)
     forward: ForwardSettings = field(default_factory=ForwardSettings)
+    transcoding: TranscodingSettings = field(default_factory=TranscodingSettings)
     dicomweb: DicomWebSettings = field(default_factory=DicomWebSettings)
     workers: dict[str, WorkerTable] = field(
         default_factory=lambda: {name: WorkerTable() for name in STOCK_WORKERS}

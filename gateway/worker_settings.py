@@ -42,6 +42,8 @@ class ArchiveSettings:
     """Bytes that a data set may have after a transform."""
     relational: bool = False
     """Accept relational queries in extended negotiation (PS3.4 C.5.1.1)."""
+    transcode: bool = False
+    """Transcode what a C-GET or C-MOVE cannot send as it is stored, without loss."""
     combined: bool = False
     """Accept combined date and time matching in extended negotiation (PS3.4 C.5.1.1)."""
 
@@ -95,6 +97,21 @@ class RetentionSettings:
     """Keep a study that received something within this time, whatever the other settings say."""
     every: float = 3600.0
     """Time between two looks of the worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class TranscodingSettings:
+    """The `[transcoding]` table: the bounds of the processes that decode and encode pixel data."""
+
+    processes: int = 1
+    """Processes for each process of a worker that transcodes, started when they are needed."""
+    time: float = 120.0
+    """Time for one instance; for a C-GET it is at most 20 s, less than the deadline of its answer.
+    """
+    memory: int = 1_073_741_824
+    """Bytes that a process may allocate; the largest frame may have a quarter of that."""
+    largest: int = 2_147_483_648
+    """Bytes of the pixel data of an instance, decompressed, up to which it is transcoded."""
 
 
 PRIORITIES = ("high", "normal", "low")

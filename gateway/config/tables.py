@@ -165,6 +165,7 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "transform": _TRANSFORM,
         "transform_limit": rules.whole(1024, _TIB),
         "relational": rules.FLAG,
+        "transcode": rules.FLAG,
         "combined": rules.FLAG,
     },
     settings.CoerceRule: {
@@ -209,6 +210,12 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "min_free": rules.whole(0, 1 << 60),
         "min_age": rules.seconds(0, 10_000_000_000),
         "every": rules.seconds(1, 31_536_000),
+    },
+    settings.TranscodingSettings: {
+        "processes": rules.whole(1, 64),
+        "time": rules.seconds(1, 3600),
+        "memory": rules.whole(64 << 20, _TIB),
+        "largest": rules.whole(1 << 20, 0xFFFFFFFE),
     },
     settings.ForwardSettings: {
         "calling_ae_title": rules.text_that(

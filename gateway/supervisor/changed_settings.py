@@ -12,7 +12,7 @@ _AT_START = frozenset(
         *("gateway.host", "gateway.port", "gateway.ae_title", "gateway.data", "gateway.acceptors"),
         *("gateway.durability", "gateway.hang_timeout", "spool.inline_max", "spool.min_free"),
         *("log.format", "log.repeats", "fabric", "archive", "commitment", "retention"),
-        "dicomweb",
+        *("dicomweb", "transcoding"),
     }
 )
 """Settings and tables that processes read when they start, and never again."""

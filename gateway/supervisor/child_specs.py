@@ -220,6 +220,7 @@ def _options(table: WorkerTable, target: str, settings: Settings) -> dict[str, A
         "retention": to_map(settings.retention),
         "coerce": to_map(settings.coerce),
         "forward": to_map(settings.forward),
+        "transcoding": to_map(settings.transcoding),
         "dicomweb": to_map(settings.dicomweb),
         "web": to_map(settings.web),
         **table.options,
