@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.sdk import ConfigError, Worker, evt
 from workers.archive.attributes import Level
+from workers.archive.gateways import identity_of
 from workers.archive.index.interface import one_of
 from workers.archive.index.notes import COMPLETE, StudyNote
 from workers.archive.index.records import IndexFailure
@@ -32,6 +33,7 @@ from workers.complete.deliverer import LOOK, Deliverer
 from workers.complete.expected import Expected
 from workers.complete.journal_cursor import JournalCursor
 from workers.complete.nats_stream import NatsStream
+from workers.complete.receiver_cursor import ReceiverCursor
 from workers.complete.webhook import Webhook
 
 if TYPE_CHECKING:
@@ -95,16 +97,17 @@ class Completer(IndexedWorker):
         )
         self._completion.position = self._cursor.load(self.index)
         self._over = threading.Event()
+        owner = f"{identity_of(context.data_dir)}/{context.member}"
         self._deliverers = tuple(
             Deliverer(
-                *(self.index, one, JournalCursor(folder / f"{one.name}.json"), holder),
+                *(self.index, one, ReceiverCursor(self.index, one.name, owner)),
                 options.keep_for,
                 self._enrich,
             )
             for one in receivers
         )
         for one in self._deliverers:
-            one.cursor.save(one.cursor.load(self.index))
+            one.cursor.take()  # what is told begins here
             one.start()
         self._thread = threading.Thread(target=self._work, name="complete", daemon=True)
         self._thread.start()
@@ -186,7 +189,11 @@ class Completer(IndexedWorker):
         context.facts["complete"] = {
             "open": len(self._completion.open),
             "receivers": {
-                one.receiver.name: {"sent": one.sent, "left_out": one.left_out}
+                one.receiver.name: {
+                    "sent": one.sent,
+                    "left_out": one.left_out,
+                    "is_telling": one.is_telling,
+                }
                 for one in self._deliverers
             },
         }

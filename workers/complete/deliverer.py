@@ -1,7 +1,7 @@
 """Deliver lines of the journal to a receiver outside, each at least once and in their order.
 
-The journal is the queue, and a file with the number of the last line that was delivered is all
-that is kept, so a receiver that is away for days costs nothing. What it does not take is tried
+The journal is the queue, and the number of the last line that was delivered is all that is kept, so
+a receiver that is away for days costs nothing (`receiver_cursor`). What it does not take is tried
 again at growing intervals. A line that it *refuses* is left out after some attempts, and any line
 when `keep_for` is over, so that one line never stops the others for ever.
 """
@@ -12,19 +12,20 @@ import logging
 import random
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.sdk import GatewayError
 from workers.archive.index.records import IndexFailure
+from workers.complete.receiver_cursor import RENEW, ReceiverCursor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from workers.archive.index import Index
     from workers.archive.index.records import JournalEntry
-    from workers.complete.journal_cursor import JournalCursor
 
 LOOK = 1.0
 """Seconds between two looks at the journal."""
@@ -68,9 +69,7 @@ class Deliverer:
 
     index: Index
     receiver: LineReceiver
-    cursor: JournalCursor
-    holder: str
-    """The gateway whose lines are delivered: each gateway tells its own."""
+    cursor: ReceiverCursor
     keep_for: float
     enrich: Callable[[JournalEntry, dict[str, Any]], None] = lambda *_: None
     """Adds to a message; raises IndexFailure."""
@@ -81,6 +80,8 @@ class Deliverer:
     left_out: int = 0
     trouble: str = ""
     """Why the receiver takes nothing at present; empty: it does."""
+    is_telling: bool = False
+    """Whether this process delivers, and not another one that shares the index."""
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -99,16 +100,36 @@ class Deliverer:
     def _run(self) -> None:
         while not self._over.is_set():
             try:
-                position = self.cursor.load(self.index)
-                for seq in self.deliver(position):
-                    self.cursor.save(seq)
-            except (IndexFailure, OSError) as error:
+                self.look()
+            except IndexFailure as error:
                 self.trouble = str(error)
                 log.warning("receiver=%s %s", self.receiver.name, error)
-            self._wait(LOOK)
+            self._over.wait(LOOK)
+        with suppress(IndexFailure):
+            self.cursor.keep(over=True)
 
-    def _wait(self, seconds: float) -> None:
-        (self.pause or self._over.wait)(seconds)
+    def look(self) -> None:
+        """Deliver what is new, unless another process does; raises IndexFailure."""
+        position = self.cursor.take()
+        self.is_telling = position is not None
+        if position is None:
+            self.trouble = ""
+            return
+        for seq in self.deliver(position):
+            if not self.cursor.advance(seq):
+                return
+        self.cursor.keep()
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait, and renew the lease meanwhile; return False if another process delivers by now."""
+        if self.pause is not None:
+            self.pause(seconds)
+            return True
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not self._over.wait(min(left, RENEW)):
+            if not self.cursor.keep():
+                return False
+        return True
 
     def deliver(self, position: int) -> Iterator[int]:
         """Deliver the lines after a number; yield the number of each line that is done with."""
@@ -123,10 +144,10 @@ class Deliverer:
                 yield position
 
     def _is_wanted(self, line: JournalEntry) -> bool:
-        return line.kind in self.receiver.kinds and line.entry.holder == self.holder
+        return line.kind in self.receiver.kinds
 
     def _deliver(self, line: JournalEntry) -> bool:
-        """Deliver a line, or leave it out; return False at the end of the worker."""
+        """Deliver a line, or leave it out; return False if this process has to stop before."""
         pause, refusals = FIRST_PAUSE, 0
         while not self._over.is_set():
             if self.now() - line.at > self.keep_for:
@@ -141,7 +162,8 @@ class Deliverer:
                 if not self.trouble:
                     log.warning("receiver=%s seq=%d not taken: %s", *self._names(line), error)
                 self.trouble = str(error)
-                self._wait(pause * random.uniform(0.9, 1.1))
+                if not self._wait(pause * random.uniform(0.9, 1.1)):
+                    return False
                 pause = min(pause * 2, LONGEST_PAUSE)
                 continue
             if self.trouble:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from workers.archive.index.grouping import Execute
     from workers.archive.index.interface import Index
 
-_COPIED = ("outbox", "outbox_control", "hold", "step", "step_message", "original")
+_COPIED = ("outbox", "outbox_control", "hold", "step", "step_message", "line_receiver", "original")
 _LINE = f"kind, at, study_instance_uid, series_instance_uid, {ENTRY}"
 _MARKS = ", ".join("?" * len(_LINE.split(", ")))
 _PAGE = 1000

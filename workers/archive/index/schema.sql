@@ -117,3 +117,8 @@ CREATE INDEX conflict_by_path ON conflict (path);
 ALTER TABLE outbox ADD COLUMN transform {text} NOT NULL DEFAULT '';
 ALTER TABLE outbox ADD COLUMN sent_as {text} NOT NULL DEFAULT '';
 UPDATE readable_from SET version = 10;
+
+-- version 11
+-- line_receiver: how far a receiver of lines of the journal is, and which process delivers to it.
+CREATE TABLE line_receiver (name {text} NOT NULL PRIMARY KEY, seq BIGINT NOT NULL,
+    owner {text} NOT NULL, until {real} NOT NULL);
