@@ -1,8 +1,9 @@
 """Clean Descriptors (PS3.15 E.3.5): of a free text stay the words that identify nobody.
 
 A word stays if it is in the vocabulary - `clean_words.txt`, and the site's own file - and no name
-or identifier of the data set. Numbers of one or two digits stay, and so does a letter with such a
-number: T2, C7. Everything else is left out, so that what nobody thought of is not kept.
+or identifier of the data set. A number of one or two digits stays, also with a letter as in T2, if
+no other number is beside it, as in a date; names of vertebrae stay. Everything else is left out,
+so that what nobody thought of is not kept.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"[^\W_]+")
 _SHORT = re.compile(r"[A-Za-z]?\d{1,2}")
+_VERTEBRA = re.compile(r"[CTLS]\d{1,2}")
+_DIGIT = re.compile(r"\d")
 _LONGEST_WORDS = 1024 * 1024
 _IDENTIFIERS = frozenset(
     {
@@ -79,9 +82,13 @@ def _identifying(dataset: Dataset) -> Iterator[str]:
 
 def cleaned(text: str, words: frozenset[str], identifying: frozenset[str]) -> str:
     """Return what may stay of a text, its words separated by spaces; empty: nothing."""
+    found = _WORD.findall(text)
+    numbers = [bool(_DIGIT.search(word)) for word in ("", *found, "")]
     kept = []
-    for word in _WORD.findall(text):
+    for at, word in enumerate(found):
         folded = word.casefold()
-        if folded not in identifying and (folded in words or _SHORT.fullmatch(word)):
+        is_alone = not (numbers[at] or numbers[at + 2])
+        is_number = _VERTEBRA.fullmatch(word) or (is_alone and _SHORT.fullmatch(word))
+        if folded not in identifying and (folded in words or is_number):
             kept.append(word)
     return " ".join(kept)

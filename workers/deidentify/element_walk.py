@@ -240,8 +240,9 @@ def _values(element: DataElement) -> list[str]:
 
 
 def _patient_of(dataset: Dataset) -> str:
-    """Return what a patient is known by: Patient ID, or else the name, or the study."""
+    """Return what a patient is known by: Patient ID and its issuer, or else name, or study."""
+    issuer = str(dataset.get("IssuerOfPatientID") or "").strip()
     for tag in (_PATIENT_ID, _PATIENT_NAME, _STUDY):
         if tag in dataset and (text := str(dataset[tag].value or "").strip()):
-            return text
+            return f"{text}\0{issuer}" if issuer and tag == _PATIENT_ID else text
     return ""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PIXELS = (("FloatPixelData", 4), ("DoubleFloatPixelData", 8), ("PixelData", 0))
 """The elements of pixel data, and the bytes of a value; 0: Bits Allocated says it."""
-_LONGEST = 4 * 1024**3
+_LONGEST = 1024**3
 """Bytes of pixel data; more is not decompressed."""
 _IN_PLACE = {"MONOCHROME1", "MONOCHROME2", "RGB", "PALETTE COLOR", "YBR_FULL"}
 

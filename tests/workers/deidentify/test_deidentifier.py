@@ -84,6 +84,11 @@ def test_a_patient_without_an_id_is_known_by_the_name() -> None:
     assert kept(first).PatientID != kept(second).PatientID
 
 
+def test_patients_of_two_issuers_are_two() -> None:
+    first, second = instance(IssuerOfPatientID="A"), instance(IssuerOfPatientID="B")
+    assert len({kept(one).PatientID for one in (first, second, instance())}) == 3
+
+
 def test_references_lead_to_the_new_uids() -> None:
     reference = item(
         ReferencedSOPClassUID="1.2.840.10008.5.1.4.1.1.2", ReferencedSOPInstanceUID="1.2.3.1"
@@ -200,6 +205,24 @@ def test_descriptors_keep_the_words_that_identify_nobody() -> None:
     assert made.StudyDescription == "CT Thorax T2"
     assert "SeriesDescription" not in made
     assert made.PatientComments == "follow up"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("born 12.03.61, CT", "CT"),
+        ("CT 12 03 61", "CT"),
+        ("phone 0664 12 34 56", ""),
+        ("A12-34 knee", "knee"),
+        ("L4/L5-S1 MRI T2", "L4 L5 S1 MRI T2"),
+        ("slice 5 mm, phase 3", "slice 5 mm phase 3"),
+        ("5mm 120kV", ""),
+        ("KNIE Müller", "KNIE"),
+    ],
+)
+def test_numbers_stay_where_they_are_no_date(text: str, expected: str) -> None:
+    made = kept(instance(StudyDescription=text), "clean_descriptors")
+    assert made.get("StudyDescription", "") == expected
 
 
 def test_a_word_of_the_vocabulary_that_is_a_name_of_the_patient_goes() -> None:
