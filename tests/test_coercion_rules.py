@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +11,9 @@ from gateway.coercion_rules import compile_rules
 from gateway.config import check_existing, load
 from gateway.errors import ConfigError
 from gateway.settings import CoerceRule as Rule
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_a_rule_as_it_is_applied() -> None:
@@ -167,3 +170,11 @@ def test_what_is_asked_of_nobody_is_a_warning(tmp_path: Any) -> None:
     assert "archive.transform names the worker 'mine', which this configuration does not" in missing
     assert "coerce.rules are not applied" in idle
     assert check_existing(settings_of(tmp_path, WHOLE)) == []
+
+
+def test_the_worker_is_started_if_a_route_names_it(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text(
+        '[destinations]\nA = "a:104"\n[[routes]]\ndestinations = ["A"]\ntransform = ["coerce"]\n'
+    )
+    assert "coerce" in load(file, environment={}).workers

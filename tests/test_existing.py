@@ -113,5 +113,6 @@ def test_a_transform_that_nothing_starts_is_warned_of() -> None:
         destinations={"PACS": Destination("a", 104)},
     )
     told = [one for one in check_existing(settings) if "transform" in one]
-    assert [one.partition(":")[0] for one in told] == ["archive.transform", "routes[1].transform"]
-    assert "there is no [workers.renaming]: until a worker of this name is started" in told[0]
+    assert [one.partition(" ")[0] for one in told] == ["archive.transform", "routes[1].transform"]
+    assert "'renaming', which this configuration does not start: nothing is kept" in told[0]
+    assert "'deidentify', which this configuration does not start: nothing is sent" in told[1]

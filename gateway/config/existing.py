@@ -134,24 +134,8 @@ def _exists(module: str) -> bool:
         del sys.path[0]
 
 
-def _missing_transforms(settings: Settings) -> Iterator[str]:
-    """Yield which workers are to transform instances, but are not started by this configuration."""
-    places = {"archive.transform": settings.archive.transform}
-    for number, route in enumerate(settings.forward.routes, 1):
-        places[f"routes[{number}].transform"] = route.transform
-    for place, names in places.items():
-        for name in names:
-            table = settings.workers.get(name)
-            if table is None or not table.enabled:
-                yield (
-                    f"{place}: there is no [workers.{name}]: until a worker of this name is "
-                    "started in another way, nothing is kept or sent"
-                )
-
-
 def _warnings(settings: Settings) -> Iterator[str]:
     yield from check_routes(settings.forward.routes, settings.destinations)
-    yield from _missing_transforms(settings)
     yield from check_destinations(settings.destinations)
     yield from _unused_transforms(settings)
     own = [one.tls_certificate for one in settings.destinations.values() if one.is_tls]
@@ -161,14 +145,18 @@ def _warnings(settings: Settings) -> Iterator[str]:
 
 
 def _unused_transforms(settings: Settings) -> Iterator[str]:
-    """Yield warnings about workers of `[archive] transform` that are not there, and idle rules."""
-    for name in settings.archive.transform:
-        worker = settings.workers.get(name)
-        if worker is None or not worker.enabled:
-            yield (
-                f"archive.transform names the worker {name!r}, which this configuration does not "
-                "start: nothing is kept while it does not run"
-            )
+    """Yield warnings about workers of transforms that are not there, and idle rules."""
+    places = {"archive.transform": settings.archive.transform}
+    for number, route in enumerate(settings.forward.routes, 1):
+        places[f"routes[{number}].transform"] = route.transform
+    for place, names in places.items():
+        for name in names:
+            worker = settings.workers.get(name)
+            if worker is None or not worker.enabled:
+                yield (
+                    f"{place} names the worker {name!r}, which this configuration does not start: "
+                    f"nothing is {'kept' if place[0] == 'a' else 'sent'} while it does not run"
+                )
     if settings.coerce.rules and "coerce" not in settings.workers:
         yield (
             'coerce.rules are not applied: archive.transform = ["coerce"] starts the worker, and '

@@ -28,7 +28,7 @@ CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 """The variable that names the file; the only one with the prefix that is not a setting."""
 
 COERCE = "coerce"
-"""The stock worker that is started once `[archive] transform` names it."""
+"""The stock worker that is started once a `transform` names it."""
 
 _SERVICE_LINK = re.compile(rf"{PREFIX}(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
 """Variables that Kubernetes sets in every container if a Service is named dicom-gateway."""
@@ -83,9 +83,12 @@ def _items(value: Any) -> list[str]:
 def _start_needed(values: dict[str, Any]) -> None:
     """Have stock workers started that other settings need, although there is no table for them."""
     needed = []
-    if _given(values, "forward", "routes"):
+    transforms = _items(_given(values, "archive", "transform"))
+    if routes := _given(values, "forward", "routes"):
         needed.append("forward")
-    if COERCE in _items(_given(values, "archive", "transform")):
+        for route in routes if isinstance(routes, list) else ():
+            transforms += _items(_given({"route": route}, "route", "transform"))
+    if COERCE in transforms:
         needed.append(COERCE)
     if isinstance(values["workers"], dict):
         for name in needed:
