@@ -11,9 +11,10 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pynetdicom import evt
 
+from gateway.datasets.coding import decode
 from tests.conftest import short_folder
 from tests.patience import WALL
-from tests.peers import instances, procfs
+from tests.peers import instances, procfs, wire
 from tests.peers.destination import Destination
 from tests.peers.process import Gateway
 from tests.peers.sender import store_all
@@ -39,10 +40,17 @@ options = {{mpps = true, quiet = 86400.0}}
 enabled = true
 [web]
 port = 0
+[workers.deidentify.options]
+key_file = "{key}"
 [[routes]]
 name = "CT"
 when = 'Modality == "CT"'
-destinations = ["PACS", "RESEARCH"]
+destinations = ["PACS"]
+[[routes]]
+name = "CT for research"
+when = 'Modality == "CT"'
+destinations = ["RESEARCH"]
+transform = ["deidentify"]
 [destinations]
 PACS = "{pacs}"
 RESEARCH = "{research}"
@@ -108,6 +116,17 @@ def summed(messages: list[tuple]) -> Counter[tuple]:
     return found
 
 
+def check_deidentified(research: Destination, images: list[instances.Instance]) -> None:
+    """What research got is one study of one patient, and neither is that of the images."""
+    got = [decode(data, wire.EXPLICIT) for data in research.data_sets.values()]
+    before = [decode(one.data_set, wire.EXPLICIT) for one in images]
+    for name in ("PatientID", "StudyInstanceUID"):
+        (new,), (old,) = {one[name].value for one in got}, {one[name].value for one in before}
+        assert new != old
+    assert all(one.PatientIdentityRemoved == "YES" for one in got)
+    assert {one.PixelData for one in got} == {one.PixelData for one in before}
+
+
 def test_from_the_worklist_to_two_other_archives(tmp_path):
     (tmp_path / "item.json").write_text(json.dumps(SCHEDULED))
     images, reports = instances.many(4), queue.Queue()
@@ -118,7 +137,11 @@ def test_from_the_worklist_to_two_other_archives(tmp_path):
         reports.put(event.event_information)
         return 0x0000, None
 
-    config = CONFIG.format(worklist=tmp_path, pacs=pacs.place, research=research.place)
+    key = tmp_path / "key"
+    key.touch(mode=0o600)
+    key.write_text("0123456789abcdef" * 4)
+    places = {"pacs": pacs.place, "research": research.place}
+    config = CONFIG.format(worklist=tmp_path, key=key, **places)
     with short_folder() as folder, pacs.running(), research.running():
         gateway = Gateway(folder, config=config)
         try:
@@ -146,8 +169,10 @@ def test_from_the_worklist_to_two_other_archives(tmp_path):
             assert assoc.send_n_set(end("COMPLETED", made), MPPS, STEP)[0].Status == 0x0000
             assoc.release()
 
-            assert set(pacs.wait_for(4)) == set(research.wait_for(4)) == set(uids)
-            assert pacs.data_sets == research.data_sets
+            assert set(pacs.wait_for(4)) == set(uids)
+            assert pacs.data_sets == {one.uid: one.data_set for one in images}
+            assert not set(research.wait_for(4)) & set(uids)
+            check_deidentified(research, images)
             expected = {
                 ("Application Activity", "E", "GATEWAY"): 0,
                 ("Query", "E", "CT1", "GATEWAY"): 0,
