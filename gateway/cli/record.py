@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,8 @@ from gateway.errors import FabricError, GatewayError
 from gateway.shared_options import ConfigOption, DataOption
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.cli.recording import RecordingWriter
 
 NAME = "dicom-gateway record"
@@ -95,18 +99,33 @@ async def _proxy(
     server.close()
 
 
+@dataclass(frozen=True, kw_only=True)
+class GatewayRecordOptions(RecordOptions):
+    """Which associations of a gateway are recorded, and for how long."""
+
+    calling: Annotated[str, typer.Option("--calling", metavar="AET")] = "*"
+    """Of this AE title; with * and ?."""
+    address: Annotated[str, typer.Option("--from", metavar="ADDRESS")] = ""
+    """That come from this host."""
+    association: Annotated[str, typer.Option("--association", metavar="ID")] = ""
+    """The one of this name in the log."""
+    rejected: Annotated[bool, typer.Option("--rejected")] = False
+    """Only those that are rejected."""
+    seconds: Annotated[float, typer.Option("--for", min=0, metavar="SECONDS")] = 0.0
+    """End after this time; 0: at Ctrl-C."""
+    until_closed: Annotated[bool, typer.Option("--until-closed", hidden=True)] = False
+    """End when standard input is closed."""
+
+
 @app.command()
-@with_options(RecordOptions, "options")
+@with_options(GatewayRecordOptions, "options")
 def gateway(
-    calling: Annotated[
-        str, typer.Option("--calling", metavar="AET", help="Of this AE title; with * and ?.")
-    ] = "*",
     data: DataOption = None,
     config: ConfigOption = None,
     *,
-    options: RecordOptions,
+    options: GatewayRecordOptions,
 ) -> None:
-    """Record associations that a running gateway accepts.
+    """Record associations that a running gateway accepts or rejects.
 
     Of each PDU the first 64 KiB are kept. Associations that are open already are recorded from now
     on. Example:
@@ -115,23 +134,24 @@ def gateway(
     """
     from gateway.cli.notification_queue import NotificationQueue
     from gateway.cli.recording import RecordingWriter, create
-    from gateway.cli.recording_watch import TOPICS, AssociationRecorder
+    from gateway.cli.recording_watch import TOPICS, AssociationRecorder, WantedAssociations
     from gateway.cli.watching import watcher
     from gateway.supervisor import find_running
 
     settings, queue = settings_of(config, data=data), NotificationQueue()
-    place = Path(settings.gateway.data)
-    leaving: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: leaving.append(number))
+    place, is_over = Path(settings.gateway.data), _end_of(options)
     client = watcher(place, settings.fabric, NAME, TOPICS, on_notification=queue.notify)
     with create(options.file) as file:
         writer = RecordingWriter(file, options.max_size * 1_000_000, is_redacted=options.redact)
-        recorder = AssociationRecorder(writer, calling, options.redact)
+        wanted = WantedAssociations(
+            options.calling, options.address, options.association, options.rejected
+        )
+        recorder = AssociationRecorder(writer, wanted, options.redact)
         client.start()
         try:
-            announce(f"recording {calling} at {', '.join(client.acceptors)}; Ctrl-C to end")
-            while not leaving and not (options.count and recorder.ended >= options.count):
+            places = ", ".join(client.acceptors)
+            announce(f"recording {options.calling} at {places}; Ctrl-C to end")
+            while not is_over() and not (options.count and recorder.ended >= options.count):
                 for one in queue.take(_PAUSE):
                     recorder.take(one)  # type: ignore[arg-type]
                 if find_running(place) is None:
@@ -141,6 +161,22 @@ def gateway(
         _tell(writer, options)
         if recorder.lost:
             raise GatewayError(f"{recorder.lost} PDUs were lost on the way to the file")
+
+
+def _end_of(options: GatewayRecordOptions) -> Callable[[], bool]:
+    """Return what tells whether it is over: by a signal, the time, or the end of its owner."""
+    until = time.monotonic() + options.seconds if options.seconds else float("inf")
+    leaving: list[object] = []
+
+    def wait_for_owner() -> None:
+        sys.stdin.read()
+        leaving.append(None)
+
+    if options.until_closed:
+        threading.Thread(target=wait_for_owner, daemon=True).start()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: leaving.append(number))
+    return lambda: bool(leaving) or time.monotonic() >= until
 
 
 @app.command()

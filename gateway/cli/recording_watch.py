@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.cli.recorded_pdus import redacted
 from gateway.cli.recording import ACCEPTOR, REQUESTOR
 from gateway.fabric.wire.frames import unpack
+from gateway.ul.pdu import AAssociateAC, AAssociateRJ
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from gateway.fabric import Notification
 
 TOPICS = ("EVT_DATA_RECV", "EVT_DATA_SENT", "EVT_CONN_CLOSE")
+_ACCEPTED, _REJECTED = AAssociateAC.kind, AAssociateRJ.kind
 _MOST_WAITING = 64
 """PDUs of an association whose AE title is not known yet."""
 
@@ -35,13 +37,35 @@ class RecordedAssociation:
     is_left_out: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class WantedAssociations:
+    """Which associations are recorded: those that fulfil all that is stated."""
+
+    calling: str = "*"
+    """Their calling AE titles, with * and ?."""
+    address: str = ""
+    """The host that they come from; empty: any."""
+    id: str = ""
+    """The one with this name in the log; empty: any."""
+    is_rejected: bool = False
+    """Only those that are rejected."""
+
+    def has(self, association: Mapping[str, Any], title: str) -> bool:
+        """Return whether an association is one, if it is rejected where that is asked for."""
+        host = (association.get("remote") or ("",))[0]
+        return (
+            fnmatch.fnmatchcase(title, self.calling)
+            and self.address in ("", host)
+            and self.id in ("", str(association.get("id")))
+        )
+
+
 @dataclass
 class AssociationRecorder:
     """Writes what notifications tell about the associations of a peer."""
 
     writer: RecordingWriter
-    calling: str = "*"
-    """The AE titles that are recorded, with * and ?."""
+    wanted: WantedAssociations = field(default_factory=lambda: WantedAssociations())
     is_redacted: bool = False
     lost: int = 0
     recorded: int = 0
@@ -61,7 +85,7 @@ class AssociationRecorder:
         known = self._known.setdefault(key, RecordedAssociation())
         title = (association.get("requestor") or {}).get("ae_title")
         if title and not known.number and not known.is_left_out:
-            self._decide(known, str(title).strip(), association)
+            self._decide(known, str(title).strip(), association, _answer_in(notification))
         if known.number:
             for one in [*known.waiting, notification]:
                 self._write(known.number, one)
@@ -73,12 +97,15 @@ class AssociationRecorder:
             del self._known[key]
 
     def _decide(
-        self, known: RecordedAssociation, title: str, association: Mapping[str, Any]
+        self, known: RecordedAssociation, title: str, association: Mapping[str, Any], answer: int
     ) -> None:
-        if not fnmatch.fnmatchcase(title, self.calling):
+        wanted = self.wanted
+        if not wanted.has(association, title) or (wanted.is_rejected and answer == _ACCEPTED):
             known.is_left_out = True
             known.waiting.clear()
             return
+        if wanted.is_rejected and answer != _REJECTED:
+            return  # not answered yet
         self.recorded += 1
         known.number = self.recorded
         at = known.waiting[0].timestamp if known.waiting else None
@@ -96,6 +123,12 @@ class AssociationRecorder:
         self.writer.pdu(
             number, sender, redacted(data) if self.is_redacted else data, int(body["length"]), at
         )
+
+
+def _answer_in(notification: Notification) -> int:
+    """Return the kind of the PDU that was sent; 0: none was."""
+    data = notification.body.get("data") if notification.topic == "EVT_DATA_SENT" else None
+    return int(data[0]) if data else 0
 
 
 def _place(address: Any) -> str:

@@ -42,6 +42,7 @@ PAGES = {
     "destinations": "document.body.innerText.includes('Connection refused')",
     "workers": "document.body.innerText.includes('storage-0')",
     "archive": "document.querySelectorAll('tbody tr').length >= 50",
+    "recordings": "document.body.innerText.includes('Nothing was recorded')",
     "health": "document.body.innerText.includes('acceptor-0')",
 }
 SIZES = {"light": (1280, 760), "dark": (1280, 760), "phone": (390, 844)}

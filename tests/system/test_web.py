@@ -71,13 +71,30 @@ def test_serve_prints_an_address_that_opens_the_page(page: re.Match) -> None:
 
 
 PROBES = ["/metrics", "/livez", "/readyz"]
-NAMES = ("associations", "history", "senders", "destinations", "workers", "archive", "health")
+NAMES = (
+    "associations",
+    "history",
+    "senders",
+    "destinations",
+    "workers",
+    "archive",
+    "recordings",
+    "health",
+)
 PAGES = ["/", *(f"/{name}" for name in NAMES)]
 PATHS = [
     *PAGES,
     *(f"/live/{name}" for name in ("now", *(page[1:] for page in PAGES[1:]))),
-    *("/static/page.js", "/rates/day", "/trace/acceptor-0/0", "/search/studies", "/search/queue"),
+    *(
+        "/static/page.js",
+        "/rates/day",
+        "/trace/acceptor-0/0",
+        "/search/studies",
+        "/search/queue",
+        "/recordings/x",
+    ),
     *(f"/do/{what}-destination" for what in ("suspend", "resume")),
+    *(f"/do/{what}" for what in ("record", "stop-recording", "delete-recording")),
     *(f"/do/{what}-queued" for what in ("retry", "drop")),
     *(f"/do/{what}" for what in ("abort", "drain", "resume", "restart", "swap", "accept", "drop")),
 ]
@@ -382,6 +399,7 @@ def test_a_browser_opens_every_page(gateway: Gateway, page: re.Match, tmp_path: 
         "destinations": ("Nothing is sent on",),
         "workers": ("storage-0", "EVT_C_STORE", "● answers"),
         "archive": ('<img src=x onerror="x">', "\\u202eright to left", "No file was set aside"),
+        "recordings": ("Nothing was recorded.",),
         "health": ("acceptor-0", "It can accept associations and store instances."),
     }
     with (

@@ -52,6 +52,9 @@ class Actions:
             "resume-destination": self.destination,
             "retry-queued": self.destination,
             "drop-queued": self.destination,
+            "record": self.record,
+            "stop-recording": self.end_recording,
+            "delete-recording": self.end_recording,
         }
         return [Route(f"/do/{name}", way, methods=["POST"]) for name, way in ways.items()]
 
@@ -115,6 +118,20 @@ class Actions:
         }
         return await _done(ways[what])
 
+    async def record(self, request: Request) -> Response:
+        """Begin to record the associations that the body describes."""
+        told = await _body(request)
+        _note(request, f"record {told!r}")
+        return await _done(lambda: self._sources.recordings.start(told))
+
+    async def end_recording(self, request: Request) -> Response:
+        """Stop a recording that is named in the body, or delete it."""
+        what, name = _what(request), str((await _body(request)).get("name", ""))
+        recordings = self._sources.recordings
+        _note(request, f"{what} {name!r}")
+        act = recordings.stop if what == "stop-recording" else recordings.delete
+        return await _done(lambda: act(name))
+
 
 def _what(request: Request) -> str:
     return request.url.path.rpartition("/")[2]
@@ -150,7 +167,7 @@ async def _body(request: Request) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-async def _done(work: Callable[[], None]) -> Response:
+async def _done(work: Callable[[], object]) -> Response:
     try:
         await run_in_threadpool(work)
     except GatewayError as error:

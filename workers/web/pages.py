@@ -54,6 +54,7 @@ class Pages:
             Route("/rates/{span}", self.rates),
             Route("/trace/{acceptor}/{association}", self.trace),
             Route("/search/{what}", self.search),
+            Route("/recordings/{name}", self.recording),
             *Actions(self._views.sources).routes(),
         ]
 
@@ -113,6 +114,14 @@ class Pages:
         if way is None:
             return _not_found()
         return JSONResponse(await run_in_threadpool(way), headers=_NO_STORE)
+
+    async def recording(self, request: Request) -> Response:
+        """Send the file of a recording."""
+        path = self._views.sources.recordings.path(request.path_params["name"])
+        if path is None:
+            return _not_found()
+        kind = "application/octet-stream"
+        return FileResponse(path, media_type=kind, filename=path.name, headers=_NO_STORE)
 
     def _viewer(self) -> str:
         """Return the address of the worker `dicomweb`, which shows thumbnails; empty: none runs."""

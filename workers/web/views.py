@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from workers.web.health import Health
     from workers.web.history import History
     from workers.web.rates import Rates
+    from workers.web.recordings import Recordings
     from workers.web.senders import Senders
 
 WORKER = "web"
@@ -40,6 +41,7 @@ class Sources:
     history: History
     senders: Senders
     archive: ArchiveView
+    recordings: Recordings
 
     @property
     def own_names(self) -> tuple[str, str]:
@@ -60,6 +62,7 @@ class Views:
             "destinations": self._destinations,
             "workers": self._workers,
             "archive": self._archive,
+            "recordings": lambda _: {"rows": self.sources.recordings.rows()},
             "health": self._health,
         }
 

@@ -25,6 +25,7 @@ from workers.web.health import Health
 from workers.web.history import COLUMNS, History
 from workers.web.pages import Pages
 from workers.web.rates import Rates
+from workers.web.recordings import Recordings
 from workers.web.senders import Senders
 from workers.web.views import WORKER, Sources, Views
 
@@ -142,7 +143,10 @@ class Web:
         rates.read()
         senders.read()
         history = History(folder / "history.sqlite")
-        return Sources(context, self.collector, health, rates, history, senders, archive)
+        recordings = Recordings(folder / "recordings", context.data_dir.absolute())
+        return Sources(
+            context, self.collector, health, rates, history, senders, archive, recordings
+        )
 
     def _watch(self, sources: Sources) -> None:
         """Take note of rates, senders and ends once a second; write them down."""
@@ -194,6 +198,7 @@ class Web:
             self._sources.history.write()
             _write(self._sources)
             self._sources.archive.close()
+            self._sources.recordings.close()
 
     def measured(self, event: Event) -> None:
         """Take what a process has measured."""

@@ -43,8 +43,11 @@ export function open(content, look) {
           await post("do/abort", { acceptor: row.acceptor, id: row.id });
         }
       }, "danger");
+      const record = button("Record from now on", async () => {
+        if (await post("do/record", { association: row.id, count: 1 })) location.href = "recordings";
+      });
       fill(detail, made("h2", ["Association ", theirs(row.id), " of ", theirs(row.calling)]),
-        made("div", [abort, button("Close", () => choose(null))], { className: "bar" }), trace.element);
+        made("div", [record, abort, button("Close", () => choose(null))], { className: "bar" }), trace.element);
     }
     look();
   }

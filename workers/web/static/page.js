@@ -1,9 +1,9 @@
 // The frame of all pages: navigation, the state of the gateway, and the stream of the open page.
 import { badge, fill, made, theirs, level } from "./common.js";
 
-const PAGES = ["now", "associations", "history", "senders", "destinations", "workers", "archive", "health"];
+const PAGES = ["now", "associations", "history", "senders", "destinations", "workers", "archive", "recordings", "health"];
 const TITLES = { now: "Now", associations: "Associations", history: "History", senders: "Senders", destinations: "Destinations",
-  workers: "Workers", archive: "Archive", health: "Health" };
+  workers: "Workers", archive: "Archive", recordings: "Recordings", health: "Health" };
 const byId = (id) => document.getElementById(id);
 const last = location.pathname.split("/").at(-1);
 const name = PAGES.includes(last) ? last : "now";
