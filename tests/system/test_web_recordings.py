@@ -70,8 +70,8 @@ def test_a_peer_is_recorded_without_its_data_sets(
     (row,) = rows(page)
     assert (row["is_running"], row["is_redacted"]) == (True, True)
     assert row["what"] == "calling AE title CT*, 1 of them"
-    store_all(gateway.address, sent, calling="MR1", called="GATEWAY")
-    store_all(gateway.address, sent, calling="CT1", called="GATEWAY")
+    store_all(gateway.address, sent, calling="MR1")
+    store_all(gateway.address, sent, calling="CT1")
     row = latest_over(page)
     recording = downloaded(page, row["name"], tmp_path)
     assert len(recording.connections) == 1
