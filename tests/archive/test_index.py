@@ -10,7 +10,7 @@ from gateway.sdk import ConfigError
 from tests.archive.conftest import entry, kept
 from workers.archive.attributes import BY_KEYWORD, Level
 from workers.archive.identifier import STUDY_ROOT, Model, find_query
-from workers.archive.index import AddOutcome, IndexFailure, schema
+from workers.archive.index import AddOutcome, IndexFailure, schema, updates
 from workers.archive.index.search import COMPUTED, Query
 from workers.archive.matching import conditions
 
@@ -123,6 +123,28 @@ class TestAdding:
         assert [index.count(query(level)) for level in Level] == [1, 1, 2, 3]
         assert index.find_all(["1.2", "1.3", "1.9"]) == {u: entry(u) for u in ("1.2", "1.9")}
         assert index.add_all([]) == []
+
+    @pytest.mark.parametrize("replace", [False, True])
+    def test_what_was_absent_may_have_been_added_meanwhile(self, index, replace):
+        index.add(entry("1.1"), kept("1.1"))
+        index.add(entry("1.2"), kept("1.2"))
+        news = [
+            (entry("1.1", path="a/b/c.dcm"), kept("1.1")),
+            (entry("1.2", b"other", path="a/b/d.dcm"), kept("1.2")),
+            (entry("1.3"), kept("1.3")),
+        ]
+        absent = frozenset(one.sop_instance_uid for one, _ in news)
+        found = index.add_all(news, replace=replace, absent=absent)
+        expected = ("replaced", "replaced") if replace else ("same", "different")
+        assert [one.outcome.value for one in found] == [*expected, "added"]
+        assert [one.before for one in found] == [entry("1.1"), entry("1.2"), None]
+        assert index.count(query(Level.IMAGE)) == 3
+
+    def test_what_is_absent_is_not_looked_for(self, index, monkeypatch):
+        monkeypatch.setattr(updates, "_search", lambda *_: pytest.fail("looked for"))
+        news = [(entry(uid), kept(uid)) for uid in ("1.1", "1.2")]
+        found = index.add_all(news, absent=frozenset({"1.1", "1.2"}))
+        assert [one.outcome for one in found] == [AddOutcome.ADDED] * 2
 
     def test_many_of_which_one_replaces_the_other(self, index):
         news = [

@@ -66,8 +66,9 @@ def rate(index: Index, arrivals: Arrivals, size: int, seconds: float) -> tuple[f
     count, used, begun = 0, time.process_time(), time.monotonic()
     while (took := time.monotonic() - begun) < seconds:
         batch = arrivals.batch(size)
-        index.find_all([entry.sop_instance_uid for entry, _ in batch])
-        for added in index.add_all(batch):
+        uids = [entry.sop_instance_uid for entry, _ in batch]
+        absent = frozenset(uids) - index.find_all(uids).keys()
+        for added in index.add_all(batch, absent=absent):
             if isinstance(added, Exception):
                 raise added
         count += size

@@ -82,21 +82,28 @@ class Group:
         prepare: Work[object] = nothing,
         finish: Work[object] = nothing,
         lock: Work[object] = nothing,
+        commit: Work[object] = nothing,
     ) -> list[T | Exception]:
         """Return the result of each piece, or its exception, when all is committed.
 
         `lock` begins each transaction; then `prepare` runs, and again after a rollback; `finish` is
-        the last. Raises the error of the database if the transaction as a whole failed.
+        the last. `commit` may send the COMMIT with the statements before it: for work that may be
+        done twice, because nobody knows then whether a connection was lost before or after it.
+        Raises the error of the database if the transaction as a whole failed.
         """
 
         def begin(execute: Execute) -> None:
             lock(execute)
             prepare(execute)
 
+        def end(execute: Execute) -> None:
+            finish(execute)
+            commit(execute)
+
         with self.lock:
             for _ in range(_CONTESTED):
                 try:
-                    return self._together(works, begin, finish)
+                    return self._together(works, begin, end)
                 except _Failed as failed:
                     if len(works) == 1:
                         return [failed.error]
@@ -118,7 +125,7 @@ class Group:
                         prepare(execute)
                         results: list[T | Exception] = [work(execute) for work in works]
                         finish(execute)
-                        return results
+                    return results
                 except Exception as error:
                     failed = error
                     raise

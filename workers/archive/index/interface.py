@@ -82,6 +82,9 @@ class Index(IndexReader):
         """Send statements without waiting for each other's results, if that is possible."""
         return nullcontext()
 
+    def _commit(self, execute: Execute) -> None:
+        """Send the end of the transaction with the statements before, if that is possible."""
+
     def check(self) -> None:
         """Raise IndexFailure if the index cannot be read at present."""
         self.find("0")
@@ -157,7 +160,7 @@ class Index(IndexReader):
             before = updates.studies_with(execute, replaced) if replace else ()
             self._lock_studies(execute, studies.union(before))
 
-        return self._write_all(works, begin, adding.finish, lock)
+        return self._write_all(works, begin, adding.finish, lock, self._commit)
 
     def relocate(self, entry: IndexEntry) -> None:
         """Set the file of an instance in the index to another one with the same content."""
@@ -315,9 +318,10 @@ class Index(IndexReader):
         prepare: Work[object] = nothing,
         finish: Work[object] = nothing,
         lock: Work[object] = nothing,
+        commit: Work[object] = nothing,
     ) -> list[T | Exception]:
         try:
-            results = self._group.perform(works, prepare, finish, lock)
+            results = self._group.perform(works, prepare, finish, lock, commit)
         except self.ERRORS as error:
             raise self._failure("written to", error) from error
         except OSError as error:  # of the lock file

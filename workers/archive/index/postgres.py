@@ -10,12 +10,13 @@ it (`end_hung`). The server does so too (`_LIMITS`), but not in the middle of a 
 
 When the server is restarted or a connection is lost, the first statement on the connection fails. A
 read is repeated on a new connection. A transaction that was interrupted before its COMMIT was sent
-cannot have been committed, because the server rolls it back, and is repeated as a whole. If the
-response to a COMMIT is lost, the outcome is unknown. That is not repeated here but raises
-IndexFailure, which becomes a failure status. A peer that sends the instance again gets the right
-answer, because every change first looks at the existing row: if the commit did succeed, the
-instance is the same with the same path, which is a success with one row and one line in the
-journal. Its file is not deleted in the meantime.
+cannot have been committed, because the server rolls it back, and is repeated as a whole. So is one
+that adds instances, whose COMMIT is sent with its other statements: every change first looks at the
+existing row, and if the commit did succeed, the instance is the same with the same path, which is a
+success with one row and one line in the journal. If the response to another COMMIT is lost, the
+outcome is unknown. That is not repeated here but raises IndexFailure, which becomes a failure
+status. A peer that sends the instance again gets the right answer, for the same reason. Its file is
+not deleted in the meantime.
 """
 
 from __future__ import annotations
@@ -62,10 +63,10 @@ _LIMITS = {
 }
 """Milliseconds. After the second one a transaction is repeated, a few times."""
 _READING = {"plan_cache_mode": "force_custom_plan"}
-_WRITING = {"enable_seqscan": "off"}
+_BY_KEYS = {"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"}
 """Settings for statements that are prepared while a table is small: a plan that reads all of it
 would be kept until the server has counted its rows again, minutes later. What is written is looked
-up by keys only.
+up by keys only, so one plan is right for all, and to make it takes longer than to execute it.
 """
 _NOW = "extract(epoch FROM clock_timestamp())::double precision"
 _PAUSE = 0.2
@@ -136,6 +137,10 @@ class PostgresIndex(Index):
         self._durable = durable
         self._away_since: float | None = None
         self._checking: psycopg.Connection[Any] | None = None
+        self._keyed: list[psycopg.Connection[Any]] = []
+        """Idle connections for reads by keys."""
+        self._is_committing = False
+        """Whether the COMMIT of the transaction was sent with its other statements."""
         self._writer: psycopg.Connection[Any] | None = None
         try:
             with self._transaction() as execute:
@@ -151,11 +156,12 @@ class PostgresIndex(Index):
             raise
 
     def close(self) -> None:
-        for connection in (*self._idle, self._writer, self._checking):
+        for connection in (*self._idle, *self._keyed, self._writer, self._checking):
             if connection is not None:
                 with suppress(psycopg.Error):
                     connection.close()
         self._idle.clear()
+        self._keyed.clear()
         self._writer = self._checking = None
 
     def check(self) -> None:
@@ -266,6 +272,13 @@ class PostgresIndex(Index):
 
         return execute
 
+    def _reading_before_write(self) -> AbstractContextManager[Execute]:
+        return self._lent(self._keyed, lambda: self._connect(_BY_KEYS))
+
+    def _commit(self, execute: Execute) -> None:
+        self._is_committing = True
+        execute("COMMIT")
+
     def _pipeline(self) -> AbstractContextManager[object]:
         if self._writer is None or not psycopg.Pipeline.is_supported():
             return nullcontext()
@@ -283,9 +296,10 @@ class PostgresIndex(Index):
     def _transaction(self) -> Iterator[Execute]:
         """Raises Interrupted if the connection is lost before the COMMIT, or others contest it."""
         if self._writer is None or self._writer.closed:
-            self._writer = self._connect(_WRITING)
+            self._writer = self._connect(_BY_KEYS)
         writer = self._writer
         execute = self._executing(writer)
+        self._is_committing = False
         try:
             yield _beginning(execute)
         except BaseException as error:
@@ -297,6 +311,8 @@ class PostgresIndex(Index):
                     execute(_END_HUNG, (_LOCK, _HUNG))
                 raise _ContestedTransaction(str(error)) from error
             raise
+        if self._is_committing:
+            return
         try:
             execute("COMMIT")
         except BaseException:

@@ -340,8 +340,11 @@ class IndexReader(ABC):
         """Return a connection for a read that a write follows."""
         return self._reading()
 
+    def _reading(self) -> AbstractContextManager[Execute]:
+        return self._lent(self._idle, self._connect)
+
     @contextmanager
-    def _reading(self) -> Iterator[Execute]:
+    def _lent(self, idle: list[Any], connect: Callable[[], Any]) -> Iterator[Execute]:
         """Lend a connection for a few statements, and keep it for later if none failed.
 
         A statement that fails because the connection is lost is repeated on a new one: reading
@@ -349,8 +352,8 @@ class IndexReader(ABC):
         """
         try:
             with self._lock:
-                idle = self._idle.pop() if self._idle else None
-            used = [idle if idle is not None else self._connect()]
+                kept = idle.pop() if idle else None
+            used = [kept if kept is not None else connect()]
 
             def execute(*statement: Any) -> Cursor:
                 try:
@@ -358,7 +361,7 @@ class IndexReader(ABC):
                 except self.ERRORS:
                     if not self._is_lost(used[0]):
                         raise
-                    used[0] = self._connect()
+                    used[0] = connect()
                     return self._executing(used[0])(*statement)
 
             try:
@@ -369,4 +372,4 @@ class IndexReader(ABC):
         except self.ERRORS as error:
             raise self._failure("read", error) from error
         with self._lock:
-            self._idle.append(used[0])
+            idle.append(used[0])
