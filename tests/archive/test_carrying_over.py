@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gateway.settings import ArchiveSettings
+from tests.archive.conftest import entry
 from tests.workers.holdings import instance
+from workers.archive.index import SqliteIndex
+from workers.archive.index.carrying_over import carry_over
 from workers.archive.layout import FOLDER
 from workers.archive.opening import open_index
 from workers.archive.outbox_control import OutboxControl
@@ -71,3 +76,17 @@ def test_the_outbox_and_the_place_in_the_journal_outlive_a_rebuild(
         assert [one.uid for one in StepOutbox(index).rows()] == ["9.9"]
         unread = index.journal(outbox.position(reader))
         assert [line.entry.sop_instance_uid for line in unread] == ["1.2"]
+
+
+def test_the_outbox_of_an_earlier_version_has_fewer_columns(tmp_path: Path) -> None:
+    old = tmp_path / "old.sqlite"
+    with SqliteIndex(old) as index:
+        row = QueuedInstance(entry("1.1"), "PACS", "all", "3.1", "2.1", queued=1.0)
+        ForwardOutbox(index).add([row])
+    with closing(sqlite3.connect(old)) as database:
+        for column in ("transform", "sent_as"):
+            database.execute(f"ALTER TABLE outbox DROP COLUMN {column}")
+    with SqliteIndex(tmp_path / "new.sqlite") as index:
+        carry_over(old, index)
+        (kept,) = OutboxControl(index).rows(Selection(), 10)
+    assert (kept.destination, kept.transform, kept.sent_as) == ("PACS", (), None)
