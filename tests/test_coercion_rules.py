@@ -144,6 +144,7 @@ def test_the_environment_can_name_it(tmp_path: Any) -> None:
     ("text", "error"),
     [
         ('[archive]\ntransform = ["../x"]', ":2: archive.transform = "),
+        ('[archive]\ntransform = ["a", "b", "a"]', ":2: archive.transform names 'a' twice"),
         ("[archive]\ntransform = 3", ":2: archive.transform = 3: it must be a list of names"),
         ("[archive]\ntransform_limit = 3", ":2: archive.transform_limit = 3"),
         ("archive = 3", "archive = 3: it must be a table"),

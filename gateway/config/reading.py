@@ -19,7 +19,7 @@ from gateway.route_rules import check_routes
 from gateway.settings import Settings, from_map
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from gateway.config.tables import Location
@@ -101,15 +101,24 @@ def _check_meaning(settings: Settings, file: Path | None, text: str) -> None:
         check_destinations(settings.destinations)
         check_routes(settings.forward.routes, settings.destinations)
         compile_rules(settings.coerce.rules)
+        _check_transforms(settings.archive.transform)
     except ConfigError as error:
         line = line_of(text, place) if (place := _place_in(str(error))) else None
         raise ConfigError(f"{file}:{line}: {error}" if line else str(error)) from None
+
+
+def _check_transforms(names: Sequence[str]) -> None:
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise ConfigError(f"archive.transform names {name!r} twice")
 
 
 def _place_in(error: str) -> Location:
     """Return the place of the setting that an error begins with; empty: it is not known."""
     if found := re.match(r"routes\[(\d+)\]\.(\w+)", error):
         return "routes", str(int(found[1]) - 1), found[2]
+    if error.startswith("archive.transform "):
+        return "archive", "transform"
     if found := re.match(r"coerce\.rules\[(\d+)\](?:\.(\w+))?", error):
         return "coerce", "rules", str(int(found[1]) - 1), *found.groups("")[1:]
     if found := re.match(r"destinations\.(.{1,16}?)\.(\w+)", error):

@@ -34,6 +34,7 @@ log = logging.getLogger("gateway.sdk")
 LIMIT = 2 << 30
 """Bytes that a data set may have after a transform, unless its caller states another number."""
 _PIECE = 1 << 20
+_MAX_TAG = 0xFFFFFFFF
 _PAYLOAD = {"sop_class_uid": str, "sop_instance_uid": str, "transfer_syntax_uid": str} | {
     "offset": int,
     "size": int,
@@ -232,7 +233,7 @@ class _PendingTransform:
         refused = NotTransformed(
             self._worker, f"refused with status 0x{status:04X}", status=status, kind="refused"
         )
-        refused.elements = payload.get("elements") or {}
+        refused.elements = _elements_in(payload.get("elements"))
         raise refused
 
     def _changed(self, payload: dict[str, Any], data: bytes | None) -> InstanceFile:
@@ -275,3 +276,16 @@ class _PendingTransform:
             while piece := file.read(_PIECE):
                 digest.update(piece)
         return digest.digest()
+
+
+def _elements_in(told: object) -> dict[str, Any]:
+    """Return what a refusal says besides its status, as far as it is sound."""
+    if not isinstance(told, dict):
+        return {}
+    comment, tags = told.get("ErrorComment"), told.get("OffendingElement")
+    elements: dict[str, Any] = {}
+    if isinstance(comment, str) and comment.isprintable():
+        elements["ErrorComment"] = comment
+    if isinstance(tags, list) and all(type(one) is int and 0 <= one <= _MAX_TAG for one in tags):
+        elements["OffendingElement"] = tags
+    return elements

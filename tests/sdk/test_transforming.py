@@ -377,6 +377,26 @@ def test_an_answer_that_is_wrong_is_a_failure(answer, data, folder):
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("told", "sound"),
+    [
+        (None, {}),
+        ([], {}),
+        ({"ErrorComment": "no", "PatientName": "x"}, {"ErrorComment": "no"}),
+        ({"ErrorComment": "a\x1bb", "OffendingElement": ["x"]}, {}),
+        ({"OffendingElement": [0x00100020]}, {"OffendingElement": [0x00100020]}),
+        ({"OffendingElement": [1 << 32]}, {}),
+        ({"OffendingElement": 3, "ErrorComment": 3}, {}),
+    ],
+)
+def test_of_a_refusal_only_what_is_sound_is_passed_on(folder, told, sound):
+    answer = {"status": 0xA900, "elements": told}
+    transforms = Transforms(lambda: ["acceptor-0"], Told({"answer": answer}))
+    (refused,) = transforms.transform(["a"], [WHOLE], folder)
+    assert isinstance(refused, NotTransformed)
+    assert (refused.status, refused.elements) == (0xA900, sound)
+
+
 def test_the_acceptor_that_has_the_association_is_asked(folder):
     asked = []
 

@@ -414,6 +414,34 @@ def test_killed_at_any_point_there_is_one_copy_and_no_original(
     assert unfinished(running.folder) == []
 
 
+@pytest.mark.parametrize("restarted", [True, False], ids=["restarted", "another member"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("point", ["note_originals", "keep", "add_all"])
+def test_killed_while_it_is_kept_as_it_is(
+    tmp_path, others, ready, point, after, restarted, monkeypatch
+):
+    """What was received is moved out of the spool then, and the next attempt finds it."""
+    with Transforming(tmp_path, "same", others=others) as running:
+        one = received(ready)
+        storage = running.storage
+        owner = storage.archive if point == "keep" else storage.index
+        dies(owner, point, monkeypatch, after=after)
+        with pytest.raises(Crash):
+            running.ask(one)
+        if restarted:
+            running.restart()
+        assert running.ask(one, 2) == 0x0000
+        assert list(stored(tmp_path / "archive").values()) == [one.whole]
+        assert report(running, one).failed == 0
+
+
+def test_a_claim_that_is_not_what_came_is_refused(running):
+    one = received(None)
+    assert running.ask(one._replace(data=one.data[:-1] + b"x")) == 0xA700
+    assert running.ask(one._replace(claim=one.claim._replace(digest=b""))) == 0xA700
+    assert running.others.asked == []
+
+
 @pytest.mark.parametrize("point", ["originals", "note_originals"])
 def test_an_index_that_fails_keeps_nothing(running, ready, point, monkeypatch):
     def fail(*_what, **_how):

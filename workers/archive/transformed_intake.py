@@ -24,6 +24,7 @@ from gateway.sdk import (
     InstanceFile,
     NotTransformed,
     SpoolError,
+    matches,
 )
 from workers.archive import layout
 from workers.archive.arrival import Arrival, Receipt, Taken
@@ -128,6 +129,7 @@ class TransformedIntake:
         """Refuse what is refused without a transform, so that the peer hears its own faults."""
         for one in received:
             try:
+                _check_claim(one.arrival)
                 found = self._intake.header_of(one.arrival)
                 if found.fault is not None:
                     raise found.fault
@@ -247,6 +249,15 @@ def _guarded(
             if one.result is None:
                 one.result = error
                 _discard(one)
+
+
+def _check_claim(arrival: Arrival) -> None:
+    """Raise SpoolError if the claim has no digest, or another one than the bytes beside it."""
+    claim, data = arrival.claim, arrival.data
+    if not claim.digest:
+        raise SpoolError("the claim has no digest")
+    if data is not None and not matches(memoryview(data)[claim.offset :], claim.digest):
+        raise SpoolError("the data set is not the one that was claimed")
 
 
 def _discard(one: ReceivedInstance) -> None:
