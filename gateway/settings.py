@@ -9,7 +9,8 @@ Times are in seconds, sizes in bytes.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from gateway.destination_settings import Destination as Destination  # noqa: TC001 - for from_map
@@ -117,6 +118,30 @@ class FabricSettings:
     """Notifications of each topic that are kept for replay."""
     high_water_mark: int = 10_000
     """Notifications queued for one watcher; further ones are lost, and the watcher is informed."""
+    listen: str = ""
+    """tcp://ADDRESS:PORT for workers on other hosts, with CURVE; acceptor N takes the ports
+    PORT + 2 N and the next one. Empty: none."""
+    keys: str = ""
+    """Directory of the gateway's key and of the list of allowed keys; empty: `keys` in the data
+    directory."""
+    connections: int = 256
+    """Maximum number of connections from other hosts to each of an acceptor's two ports."""
+    connect: str = ""
+    """For `dicom-gateway worker`: tcp://HOST:PORT of a gateway on another host; empty: this one."""
+    server_key: str = ""
+    """The public key of that gateway."""
+    key_file: str = ""
+    """The file with the worker's own key."""
+    shared_spool: str = ""
+    """Directory where this host sees the spool of that gateway; empty: data sets are sent."""
+
+    def here(self) -> FabricSettings:
+        """Return the settings for the gateway of this host, whatever `connect` names."""
+        return replace(self, connect="")
+
+    def keys_dir(self, run_dir: Path) -> Path:
+        """Return the directory of the gateway's key and of the list of allowed keys."""
+        return Path(self.keys) if self.keys else run_dir.parent / "keys"
 
 
 @dataclass(frozen=True, slots=True)

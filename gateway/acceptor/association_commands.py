@@ -21,6 +21,7 @@ from gateway.dimse.message import Request
 from gateway.dimse.services import check_request
 from gateway.errors import DimseError, LocalProtocolError
 from gateway.fabric import CommandFailure
+from gateway.fabric.wire.terms import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine
@@ -85,7 +86,7 @@ class AssociationCommands:
             case "trace":
                 self._start(_trace, engine, command)
             case other:
-                valid = "abort, release, request, trace, transform, associations or overview"
+                valid = f"{', '.join(OPERATIONS[:-1])} or {OPERATIONS[-1]}"
                 text = f"{other[:40]!r} is not a valid command: use {valid}"
                 command.fail(CommandFailure.INVALID, text)
 

@@ -154,6 +154,7 @@ class Measuring:
         ):
             metrics.gauge(f"dicom_gateway_{gauge}", text, "process").set(value, self._name)
         self._look_at_workers(told["workers"])
+        self._look_at_other_hosts(told.get("other_hosts"))
         measure_certificate(metrics, self._name, shared.certificate_end)
         metrics.counter(
             "dicom_gateway_spool_failures_total",
@@ -170,6 +171,22 @@ class Measuring:
             gauge.series.clear()  # a worker that has left has no series any more
             for worker, told in workers.items():
                 gauge.set(told[key], self._name, worker)
+
+    def _look_at_other_hosts(self, told: dict[str, Any] | None) -> None:
+        if told is None:
+            return
+        self.metrics.gauge(
+            "dicom_gateway_fabric_connections",
+            "Connections of workers on other hosts, with those that have not proved their key.",
+            "process",
+        ).set(told["connections"], self._name)
+        refused = self.metrics.counter(
+            "dicom_gateway_fabric_refused_total",
+            "What was refused to workers on other hosts, by kind.",
+            *("process", "refused"),
+        )
+        for kind, number in told["refused"].items():
+            refused.set(number, self._name, kind)
 
 
 def _peer(association: AcceptorAssociation) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from gateway.cli import (
     drain,
     echo,
     events,
+    fabric_keys,
     find,
     get,
     load,
@@ -134,6 +135,7 @@ for _module in (serve, worker, echo, store, find, get, move, load, compare, repl
     app.command(_module.__name__.rpartition(".")[2])(_module.command)
 app.add_typer(try_policy.command, name="policy")
 app.add_typer(record.app, name="record")
+app.add_typer(fabric_keys.app, name="keys")
 
 
 def _version(wanted: bool) -> None:

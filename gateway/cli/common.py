@@ -12,12 +12,19 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
 
 
-def settings_of(config: Path | None, **gateway: Any) -> Settings:
-    """Return the effective settings; `gateway` are options that override `[gateway]` settings."""
+def settings_of(
+    config: Path | None, tables: dict[str, dict[str, Any]] | None = None, **gateway: Any
+) -> Settings:
+    """Return the effective settings; `gateway` are options that override `[gateway]` settings.
+
+    `tables` has those of other tables.
+    """
     from gateway.config import load
 
     options: dict[tuple[str, ...], Any] = {
-        ("gateway", name): value for name, value in gateway.items()
+        (table, name): value
+        for table, given in {**(tables or {}), "gateway": gateway}.items()
+        for name, value in given.items()
     }
     return load(config, environment=os.environ, options=options)
 

@@ -40,7 +40,7 @@ def watcher(  # noqa: PLR0913 - who watches what, and who is told
     client = Client(
         run_directory(data),
         Registration(name, 1, os.getpid(), 1),
-        settings=settings,
+        settings=settings.here(),
         on_requests=lambda _: None,
         on_notification=on_notification,
         on_state=on_state,

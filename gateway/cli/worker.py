@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gateway.cli.common import (
-    announce,
-    settings_of,
-)
+from gateway.cli.common import announce, settings_of
+from gateway.cli.options import with_options
 from gateway.shared_options import ConfigOption, DataOption
 
 
+@dataclass(frozen=True, kw_only=True)
+class GatewayElsewhere:
+    """A gateway on another host."""
+
+    connect: Annotated[str | None, typer.Option("--connect", metavar="tcp://HOST:PORT")] = None
+    """The gateway is on another host, where this is its [fabric] listen; --data is then a directory
+    of the worker's own."""
+    server_key: Annotated[str | None, typer.Option("--server-key", metavar="KEY")] = None
+    """Its public key, which 'dicom-gateway keys show' prints there."""
+    key_file: Annotated[str | None, typer.Option("--key-file", metavar="FILE")] = None
+    """The worker's own key, which 'dicom-gateway keys new FILE' makes."""
+
+
+@with_options(GatewayElsewhere, "elsewhere")
 def command(
     target: Annotated[
         str,
@@ -31,6 +44,8 @@ def command(
     ] = None,
     data: DataOption = None,
     config: ConfigOption = None,
+    *,
+    elsewhere: GatewayElsewhere,
 ) -> None:
     """Run a worker beside a running gateway until Ctrl-C or SIGTERM.
 
@@ -44,7 +59,7 @@ def command(
     from gateway import log, supervisor
     from gateway.sdk.loading import load
 
-    settings = settings_of(config, data=data)
+    settings = settings_of(config, {"fabric": asdict(elsewhere)}, data=data)
     sys.path.insert(0, str(Path.cwd()))
     name = load(target).name
     plan = supervisor.prepare(settings, Path(settings.gateway.data), name, target, processes)

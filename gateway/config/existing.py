@@ -45,6 +45,8 @@ def check_existing(settings: Settings, file: Path | None = None) -> list[str]:
             with _told_with_line(file, ("workers", name)):
                 _check_options(name, table)
     _check_hooks(settings, file)
+    with _told_with_line(file, ("fabric",)):
+        _check_fabric(settings)
     return list(_warnings(settings))
 
 
@@ -85,6 +87,20 @@ def _told_with_line(
         place = (*table, key) if key else table
         line = line_of(file.read_text(), place) if file is not None else None
         raise ConfigError(f"{file}:{line}: {text}" if line else text) from None
+
+
+def _check_fabric(settings: Settings) -> None:
+    """Raise ConfigError unless the keys for workers on other hosts are there."""
+    fabric, data = settings.fabric, Path(settings.gateway.data)
+    if fabric.listen or fabric.connect:
+        # it imports zmq, which other configurations do without
+        from gateway.fabric.acceptor.allowed_keys import check_keys
+        from gateway.fabric.wire.gateway_places import gateway_at
+
+        if fabric.listen:
+            check_keys(fabric.keys_dir(data / "run"))
+        if fabric.connect:
+            gateway_at(data / "run", fabric)
 
 
 def _check_hooks(settings: Settings, file: Path | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,6 +83,25 @@ def _split(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return [item.strip() for item in value.split(",") if item.strip()]
+
+
+def is_tcp(text: str, *, address: bool = False) -> bool:
+    """Return whether a text is tcp://HOST:PORT; `address`: the host has to be an IP address."""
+    scheme, _, place = text.partition("://")
+    host, _, port = place.rpartition(":")
+    if scheme != "tcp" or not (port.isdecimal() and 0 < int(port) < 65_535):
+        return False
+    bare = host.removeprefix("[").removesuffix("]")
+    return is_address(bare) if address or ":" in bare else bool(re.fullmatch(r"[\w.-]+", bare))
+
+
+def is_address(text: str) -> bool:
+    """Return whether a text is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def is_network(text: str) -> bool:

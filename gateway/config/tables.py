@@ -148,6 +148,22 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "queue": rules.whole(1, 1_000_000),
         "ring": rules.whole(0, 1_000_000),
         "high_water_mark": rules.whole(1, 10_000_000),
+        "listen": rules.text_that(
+            lambda text: not text or rules.is_tcp(text, address=True),
+            "tcp://ADDRESS:PORT with an IP address; it always uses CURVE, other transports are not"
+            " for other hosts",
+        ),
+        "keys": _FILE,
+        "connections": rules.whole(8, 100_000),
+        "connect": rules.text_that(
+            lambda text: not text or rules.is_tcp(text), "tcp://HOST:PORT; it always uses CURVE"
+        ),
+        "server_key": rules.text_that(
+            lambda text: re.fullmatch("(?:[0-9a-fA-F]{64})?", text) is not None,
+            "64 hexadecimal digits",
+        ),
+        "key_file": _FILE,
+        "shared_spool": _FILE,
     },
     settings.ArchiveSettings: {
         "duplicates": rules.one_of(*settings.DUPLICATES),

@@ -119,6 +119,8 @@ class Event:
     """What follows the answer."""
     _cancelled = False
     _temporary: Path | None = None
+    _shares_files = True
+    """Whether the acceptor can read files of this process: it is on the same host."""
 
     def __init__(  # noqa: PLR0913 - what an envelope carries
         self,

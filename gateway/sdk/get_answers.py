@@ -120,11 +120,10 @@ class GetAnswers:
     def _suboperation(self, instance: Any) -> Answer:
         if self._has_no_bulk_data:
             return self._without_bulk_data(instance)
-        if isinstance(instance, Claim):
-            return _pending({"claim": instance.to_map()})
-        if is_file(instance):
-            return _pending({"path": os.path.abspath(os.fspath(instance))})
-        if not isinstance(instance, Dataset | Instance):
+        names_file = isinstance(instance, Claim) or is_file(instance)
+        if names_file and self._event._shares_files:
+            return _named(instance)
+        if not names_file and not isinstance(instance, Dataset | Instance):
             return _unsendable(f"a {type(instance).__name__} cannot be sent")
         try:
             return self._encoded(instance)
@@ -139,9 +138,11 @@ class GetAnswers:
         except (GatewayError, OSError) as error:
             return _unsendable(f"{type(error).__name__}: {error}", uid_of(instance))
 
-    def _encoded(self, attached: Dataset | Instance, transfer_syntax: str | None = None) -> Answer:
-        if isinstance(attached, Instance) and (sent := self._as_it_is(attached)) is not None:
-            return sent
+    def _encoded(self, attached: Any, transfer_syntax: str | None = None) -> Answer:
+        if isinstance(attached, Instance) and self._event._shares_files:
+            sent = self._as_it_is(attached)
+            if sent is not None:
+                return sent
         context, instance = fit(attached, self._event.assoc.usable_contexts(), transfer_syntax)
         where = _described(instance, context.id)
         self._pieces = _in_pieces(where, instance.pieces())
@@ -177,6 +178,13 @@ class GetAnswers:
             return select_context(contexts, sop_class, (syntax,)).id
         except NoContext:
             return None
+
+
+def _named(instance: Any) -> Answer:
+    """Return the answer that names a file, which the acceptor reads."""
+    if isinstance(instance, Claim):
+        return _pending({"claim": instance.to_map()})
+    return _pending({"path": os.path.abspath(os.fspath(instance))})
 
 
 def _is_whole_file(instance: Instance) -> bool:

@@ -8,7 +8,6 @@ reads.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from dataclasses import astuple
 from functools import partial
@@ -26,7 +25,7 @@ from gateway.fabric import (
     ReceivedIntervention,
     Registration,
 )
-from gateway.fabric.worker import Client, next_generation
+from gateway.fabric.worker import Client, gateway_at, next_generation
 from gateway.sdk.executor import Executor, HandlerLoop
 from gateway.sdk.hooks import call_start_hooks, call_stop_hooks
 from gateway.sdk.move.routes import Routes
@@ -165,14 +164,15 @@ class Session:
         return True
 
     def _register(self, timeout: float) -> None:
-        run_dir, fabric = Path(self._settings.run_dir), self._settings.fabric
+        fabric = self._settings.fabric
+        gateway = gateway_at(self._settings.run_dir, fabric)
         if not self._worker.get_events() and not self._worker.start_hooks:
             raise ConfigError(f"worker {self.name}: no handler is bound to any event")
         if not self.generation:
-            self.generation = next_generation(run_dir, self.name, fabric)
+            self.generation = next_generation(gateway, self.name, fabric)
         held = self._held = WorkerBindings.of(self._worker)
         client = self._client = Client(
-            run_dir,
+            gateway,
             Registration(
                 worker=self.name,
                 generation=self.generation,
@@ -180,7 +180,6 @@ class Session:
                 credit=self._credit,
                 bindings=held.bindings,
                 sends=held.sends,
-                pid=os.getpid(),
             ),
             settings=fabric,
             on_requests=self._on_requests,
@@ -188,6 +187,7 @@ class Session:
             on_notification=self._on_notification,
             on_state=self._on_state,
             on_beat=self._beat,
+            fetch_dir=Path(self._settings.data_dir) / "fetched",
         )
         self._topics = watched(self._worker)
         for topic in sorted(self._topics):
@@ -217,15 +217,13 @@ class Session:
             self._measuring.tell(self._client)
 
     def _on_requests(self, requests: list[ReceivedIntervention]) -> None:
-        self._executor.submit_many(
-            jobs_of(
-                requests,
-                self._worker.bound_for,
-                self._publish,
-                self._is_watched,
-                self._send_command,
-            )
+        jobs = jobs_of(
+            requests, self._worker.bound_for, self._publish, self._is_watched, self._send_command
         )
+        if self._settings.fabric.connect:
+            for _, _, event, _ in jobs:
+                event._shares_files = False
+        self._executor.submit_many(jobs)
 
     def _on_cancel(self, token: str, why: CancelReason) -> None:
         log.debug("token=%s cancelled: %s", token, why.value)

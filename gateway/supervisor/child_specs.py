@@ -64,6 +64,8 @@ class WorkerLaunch:
     data: Path
     durable: bool
     revision: int = 1
+    connects: bool = False
+    """Whether it connects to the gateway that `[fabric] connect` names, not to this one."""
 
 
 def acceptor_count(setting: int | str, cores: int) -> int:
@@ -121,7 +123,7 @@ def acceptors(
             limits=settings.limits,
             policy=settings.policy,
             spool=settings.spool,
-            fabric=settings.fabric,
+            fabric=_fabric(settings.fabric),
             log=settings.log,
         )
         yield ChildSpec(
@@ -156,6 +158,16 @@ def _destinations(settings: Settings) -> dict[str, Destination]:
     }
 
 
+def _fabric(settings: FabricSettings, *, connects: bool = False) -> FabricSettings:
+    """Return absolute paths; the workers that a gateway starts are always its own."""
+    return replace(
+        settings if connects else settings.here(),
+        keys=_absolute(settings.keys),
+        key_file=_absolute(settings.key_file),
+        shared_spool=_absolute(settings.shared_spool),
+    )
+
+
 def _absolute(path: str) -> str:
     return str(Path(path).absolute()) if path else ""
 
@@ -184,7 +196,7 @@ def members(launch: WorkerLaunch, settings: Settings, modules: ChildModules) -> 
             destinations=_destinations(settings),
             tls=_tls(settings.tls),
             association=settings.association,
-            fabric=settings.fabric,
+            fabric=_fabric(settings.fabric, connects=launch.connects),
             log=settings.log,
         )
         yield ChildSpec(f"{launch.name}-{member}", modules.worker, to_map(worker))

@@ -178,7 +178,7 @@ class _Gateway:
         return specs
 
     async def _next_generation(self, name: str) -> int:
-        run_dir, fabric = self._directory.run_dir, self._settings.fabric
+        run_dir, fabric = self._directory.run_dir, self._settings.fabric.here()
         return await asyncio.to_thread(self._modules.generation, run_dir, name, fabric)
 
     async def _look_after_directory(self) -> None:

@@ -28,16 +28,35 @@ def prepare(
 ) -> WorkerLaunch:
     """Return how to start the worker beside the gateway at `data`.
 
-    `target` and `processes` override the table `[workers.NAME]` of the configuration. Raises
-    ConfigError if no gateway runs there.
+    `target` and `processes` override the table `[workers.NAME]` of the configuration. If that names
+    a gateway on another host, `data` is the worker's own. Raises ConfigError if no gateway runs
+    there.
     """
-    running = find_running(data)
-    if running is None:
-        raise ConfigError(not_running(data))
     table = settings.workers.get(name, WorkerTable())
     table = replace(table, worker=target, processes=processes or table.processes)
-    durable = running.durability == "durable"
-    return WorkerLaunch(name, table, 0, run_directory(data), data.absolute(), durable)
+    durable = child_specs.is_durable(settings)
+    if settings.fabric.connect:
+        _make_own(data)
+    elif (running := find_running(data)) is not None:
+        durable = running.durability == "durable"
+    else:
+        raise ConfigError(not_running(data))
+    connects = bool(settings.fabric.connect)
+    place = run_directory(data), data.absolute()
+    return WorkerLaunch(name, table, 0, *place, durable, connects=connects)
+
+
+def _make_own(data: Path) -> None:
+    """Make the data directory of a worker whose gateway is on another host."""
+    if find_running(data) is not None:
+        raise ConfigError(
+            f"{data} belongs to a gateway that runs there: a worker of another gateway needs a"
+            " directory of its own, --data DIR"
+        )
+    try:
+        run_directory(data).mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make {data}: {error.strerror}") from None
 
 
 async def launch(
@@ -67,7 +86,7 @@ async def launch(
                 return 0
             announce(
                 f"dicom-gateway worker {plan.name} ready: processes {plan.table.processes}, "
-                f"generation {generation}, gateway at {plan.data}"
+                f"generation {generation}, gateway at {settings.fabric.connect or plan.data}"
             )
             ending = await first_of(signals.leave, members.failure(needed=True))
         except StartFailed as failed:

@@ -180,6 +180,7 @@ def test_an_acceptor_that_leaves_ends_its_calls(run_dir: Path) -> None:
     asyncio.run(scene())
 
 
+@pytest.mark.this_host
 def test_a_lost_acceptor_fails_its_calls(run_dir: Path) -> None:
     async def scene() -> None:
         member = Member(run_dir)

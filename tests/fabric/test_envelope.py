@@ -62,6 +62,7 @@ BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
     "tuple[RequestItem, ...]": st.lists(requests, max_size=3).map(tuple),
     "tuple[AnswerItem, ...]": st.lists(answers, max_size=3).map(tuple),
     "tuple[str, ...]": st.lists(texts, max_size=4).map(tuple),
+    "tuple[int, ...]": st.lists(numbers, max_size=4).map(tuple),
     "Refusal": st.sampled_from(Refusal),
     "CancelReason": st.sampled_from(CancelReason),
 }

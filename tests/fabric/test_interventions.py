@@ -158,6 +158,7 @@ def test_the_next_generation_is_newer_than_any_and_promised_once(run_dir: Path) 
     asyncio.run(scene())
 
 
+@pytest.mark.this_host
 def test_without_a_gateway_the_error_says_so(run_dir: Path) -> None:
     missing = run_dir / "missing"
     with pytest.raises(FabricError, match=f"no gateway at {missing}: there is no such directory"):
@@ -421,6 +422,7 @@ def test_an_acceptor_that_starts_beside_another_knows_the_incumbent(run_dir: Pat
     asyncio.run(scene())
 
 
+@pytest.mark.this_host
 def test_a_silent_acceptor_is_not_waited_for(run_dir: Path) -> None:
     async def scene() -> None:
         with socket.socket(socket.AF_UNIX) as silent:

@@ -19,6 +19,7 @@ from gateway.fabric import (
 from gateway.fabric.acceptor import Server
 from gateway.fabric.worker import Client
 from gateway.settings import FabricSettings
+from tests.fabric.other_host import OtherHost, listening
 from tests.patience import PATIENCE, WALL
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Member:
         self.notifications: queue.Queue[Notification] = queue.Queue()
         self.states: queue.Queue[tuple[LeaseState, str]] = queue.Queue()
         self._reply = reply
+        if isinstance(run_dir, OtherHost) and not settings.connect:
+            settings = run_dir.connecting(settings, worker)
         self.client = Client(
             run_dir,
             Registration(worker, generation, 0, credit, bindings or (ECHO,)),
@@ -99,7 +102,7 @@ async def until(condition: Callable[[], bool], tick: threading.Event | None = No
 async def acceptor(
     run_dir: Path, index: int = 0, settings: FabricSettings = FAST, **kw: Any
 ) -> AsyncIterator[Server]:
-    server = Server(settings, run_dir, index, **kw)
+    server = Server(listening(settings, run_dir), run_dir, index, **kw)
     await server.start()
     try:
         yield server

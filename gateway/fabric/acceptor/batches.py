@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.fabric.wire.envelopes import Requested
 from gateway.fabric.wire.frames import check_size, join_data, pack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from gateway.fabric.acceptor.effects import Delivery
     from gateway.fabric.wire.fields import RequestItem, SharedPart
+
+    Payload: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
 BATCH = 64
 """Requests in one message; many more would only delay the first of them."""
@@ -35,8 +37,13 @@ def cut(deliveries: list[Delivery]) -> Iterator[list[Delivery]]:
         yield chunk
 
 
-def encode(deliveries: Sequence[Delivery]) -> list[bytes | memoryview]:
-    """Return the frames of a REQUESTED; raise FabricError if they cannot be encoded."""
+def encode(
+    deliveries: Sequence[Delivery], translate: Payload | None = None
+) -> list[bytes | memoryview]:
+    """Return the frames of a REQUESTED; raise FabricError if they cannot be encoded.
+
+    `translate` returns the payload that the member is to get.
+    """
     places: dict[tuple[str, bytes, int], int] = {}
     parts: list[SharedPart] = []
     items: list[RequestItem] = []
@@ -51,6 +58,8 @@ def encode(deliveries: Sequence[Delivery]) -> list[bytes | memoryview]:
             check_size(size := len(data))
             sets.append(data)
         credit, payload = intervention.window, intervention.payload
+        if translate is not None:
+            payload = translate(payload)
         items.append((token, place, attempt, deadline, credit, payload, size))
     envelope = pack([Requested.KIND, parts, items, {}])
     return [envelope, join_data(sets)] if sets else [envelope]

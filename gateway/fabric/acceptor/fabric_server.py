@@ -21,10 +21,12 @@ from gateway.fabric.acceptor import batches, effects
 from gateway.fabric.acceptor.acceptor_place import AcceptorPlace
 from gateway.fabric.acceptor.commands import OpenCommands
 from gateway.fabric.acceptor.feed import Feed
+from gateway.fabric.acceptor.held_events import HeldEvents
 from gateway.fabric.acceptor.interventions import Intervention
 from gateway.fabric.acceptor.process_watch import ProcessWatcher
 from gateway.fabric.acceptor.reception import Reception
 from gateway.fabric.acceptor.registry import Registry
+from gateway.fabric.acceptor.remote_side import RemoteSide
 from gateway.fabric.acceptor.sinks import NOBODY, AwaitedAnswer
 from gateway.fabric.wire import address
 from gateway.fabric.wire.sockets import REQUESTS_HWM, Frames, LoopPort, SendResult, make
@@ -35,13 +37,13 @@ if TYPE_CHECKING:
 
     from gateway.fabric.acceptor.commands import AssociationCommand
     from gateway.fabric.wire.envelopes import CommandResult
-    from gateway.fabric.wire.terms import Answer, Binding
+    from gateway.fabric.wire.terms import Answer
     from gateway.settings import FabricSettings, RememberedWorker
 
 logger = logging.getLogger("gateway.fabric")
 
 
-class Server:
+class Server(HeldEvents):
     """Asks workers, and publishes to watchers; everything on the loop that `start` ran on."""
 
     def __init__(
@@ -72,6 +74,8 @@ class Server:
         """Called with what a worker serves, whenever that changes."""
         self.on_worker_left: Callable[[str], None] = _ignore
         """Called with the name of a worker whose last member has said BYE."""
+        self._remote: RemoteSide | None = None
+        """For workers on other hosts; None: there are none."""
         self._commands = OpenCommands(self._send_result)
         self._perform: dict[type[effects.Effect], Callable[[Any], None]] = {
             effects.Deliver: self._do_deliver,
@@ -127,6 +131,17 @@ class Server:
             self._registry, self._commands, self._feed, self, self._loop.time
         )
         self._requests = LoopPort(router, 2, self._reception.receive)
+        if self._settings.listen:
+            self._open_remote()
+
+    def _open_remote(self) -> None:
+        place, parts = (self._run_dir, self._index), (self._registry, self._reception, self._feed)
+        try:
+            self._remote = RemoteSide(self._settings, place, *parts, self._on_subscription)
+        except FabricError:
+            self._events.close(0)
+            self._requests.close(0)
+            raise
 
     async def stop(self, grace: float = 1.0) -> None:
         """Fail what is open, flush the notifications for at most `grace` seconds, unbind."""
@@ -142,56 +157,13 @@ class Server:
         self._watcher.close()
         self._events.close(grace)
         self._requests.close(grace)
+        if self._remote is not None:
+            self._remote.close(grace)
+            await self._loop.run_in_executor(None, self._remote.term)
         await self._loop.run_in_executor(None, self._context.term)
         self._place.leave()
 
     # -- interventions
-
-    def binding(self, event: str, sop_class: str = "") -> Binding | None:
-        """Return how the event is held, also while its worker is vacant; None: nobody holds it.
-
-        `sop_class` is the abstract syntax of the request's context; negotiation has none. After the
-        start, while workers have yet to register, this is the most careful binding.
-        """
-        if not self._running:
-            return None
-        return self._registry.binding(event, sop_class, self._loop.time())
-
-    @property
-    def knows_workers(self) -> bool:
-        """Whether it is known what every configured worker serves, or no longer waited for."""
-        return self._all_known.is_set()
-
-    async def workers_known(self) -> None:
-        """Return when it is known what the configured workers serve, within `lease_grace`."""
-        await self._all_known.wait()
-
-    def serves(self, event: str, sop_class: str | None) -> bool:
-        """Return whether a worker, present or away for a moment, answers the event for a SOP class;
-        None: for any.
-        """
-        return self._running and self._registry.served.serves(event, sop_class, self._loop.time())
-
-    def sends(self, sop_class: str) -> bool:
-        """Return whether a worker sends requests for this SOP class."""
-        return self._running and self._registry.served.sends(sop_class, self._loop.time())
-
-    def names(self, sop_class: str) -> bool:
-        """Return whether a worker names this SOP class."""
-        return self._running and self._registry.served.names(sop_class, self._loop.time())
-
-    @property
-    def awaits_workers(self) -> bool:
-        """Whether a configured worker has never registered, here or with an earlier acceptor."""
-        return self._running and bool(self._registry.served.unknown)
-
-    def is_held(self, event: str) -> bool:
-        """Return whether a worker has registered for the event, and has not said BYE."""
-        return self._running and event in self._registry.holders
-
-    def is_lost(self, event: str) -> bool:
-        """Return whether the event's worker died, and none has registered for it since."""
-        return self._running and event in self._registry.lost
 
     @property
     def trouble(self) -> str:
@@ -202,7 +174,9 @@ class Server:
         """Return what there is to tell of workers and requests."""
         if not self._running:
             return {"workers": {}, "in_flight": 0}
-        return {"workers": self._registry.describe(), "in_flight": self._registry.in_flight}
+        remote = {} if self._remote is None else {"other_hosts": self._remote.facts()}
+        in_flight = self._registry.in_flight
+        return {"workers": self._registry.describe(), "in_flight": in_flight, **remote}
 
     def ask(self, intervention: Intervention) -> None:
         """Ask the worker that holds the event, at the end of this turn of the loop.
@@ -304,6 +278,8 @@ class Server:
 
     def send(self, peer: bytes, *frames: bytes | memoryview) -> bool:
         """Send a message if that is possible at once."""
+        if self._remote is not None and self._remote.has(peer):
+            return self._remote.send(peer, frames)
         return self._requests.send((peer, *frames)) is SendResult.DONE
 
     def _do_deliver(self, effect: effects.Deliver) -> None:
@@ -312,7 +288,8 @@ class Server:
 
     def _send_requests(self, peer: bytes, deliveries: list[effects.Delivery]) -> None:
         try:
-            frames = batches.encode(deliveries)
+            translate = None if self._remote is None else self._remote.payload_of(peer)
+            frames = batches.encode(deliveries, translate)
         except FabricError as error:
             self._send_singly(peer, deliveries, str(error))
             return
@@ -359,23 +336,32 @@ class Server:
         """End the commands of a member whose lease has ended."""
         self._watcher.unwatch(effect.peer)
         self._commands.lose(effect.peer)
+        if self._remote is not None:
+            self._remote.lose(effect.peer)
 
     # -- time
 
+    def _drain(self) -> None:
+        self._requests.drain()
+        if self._remote is not None:
+            self._remote.drain()
+
     def _gone(self, peer: bytes) -> None:
         if self._running:
-            self._requests.drain()
+            self._drain()
             self.do(self._registry.gone(peer, self._loop.time()))
 
     def _tick(self) -> None:
         """Handle messages, then deadlines: a delay of this process is not silence of others."""
-        self._requests.drain()
+        self._drain()
         now = self._loop.time()
         self.do(self._registry.tick(now))
         if now >= self._beacons_at:
             self._beacons_at = now + self._settings.heartbeat
             self._feed.beacons()
             self._place.restore()
+            if self._remote is not None:
+                self._remote.refresh()
         self._arm(self._registry.next_due(self._loop.time()))
 
     def _hurry(self) -> None:

@@ -58,6 +58,16 @@ class Feed:
         self._rings = {topic: Ring(topic, limit) for topic in topics}
         self._watchers: Counter[str] = Counter()
 
+    def also_send(self, send: Callable[[tuple[bytes, bytes]], object]) -> None:
+        """Publish through a second function as well."""
+        first = self._send
+
+        def both(frames: tuple[bytes, bytes]) -> None:
+            first(frames)
+            send(frames)
+
+        self._send = both
+
     def knows(self, topic: str) -> bool:
         return topic in self._rings
 

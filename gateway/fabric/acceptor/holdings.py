@@ -131,8 +131,11 @@ def _refuse(
 
 
 def _wrong(asked: Register) -> str:
-    if asked.version != VERSION:
-        return f"protocol version {asked.version}, but this acceptor has version {VERSION}"
+    if abs(asked.version - VERSION) > 1:
+        return (
+            f"protocol version {asked.version}, but this acceptor has version {VERSION}, and"
+            " works with the one before and the one after"
+        )
     if not asked.worker:
         return "the worker has no name"
     if asked.credit > MAX_CREDIT:

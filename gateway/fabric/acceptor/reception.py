@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.errors import FabricError
 from gateway.fabric.wire import address, envelopes
-from gateway.fabric.wire.frames import split_data
+from gateway.fabric.wire.frames import VERSION, split_data
 from gateway.fabric.wire.terms import Answer
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class Reception:
         self._server = server
         self._clock = clock
         self._place = address.place()
+        self.may_publish: Callable[[bytes], Callable[[str], bool] | None] = lambda _peer: None
+        """Returns which topics a peer may publish; None: all of them."""
         self._take: dict[type[envelopes.Envelope], Callable[[bytes, Any, Any], None]] = {
             envelopes.Answered: self._on_answered,
             envelopes.Heartbeat: self._on_heartbeat,
@@ -63,28 +65,55 @@ class Reception:
     def receive(self, frames: Frames) -> None:
         """Take one message: the peer, the envelope, and perhaps a data frame."""
         peer = bytes(frames[0])
+        if (envelope := self.decode(peer, frames)) is not None:
+            self.take(peer, envelope, frames[2] if len(frames) == 3 else None)
+
+    def decode(self, peer: bytes, frames: Frames) -> envelopes.Envelope | None:
+        """Return the envelope of a message; None if it is none of a worker, which is counted.
+
+        A worker of the next version may send kinds that are not known here.
+        """
         try:
             if not 2 <= len(frames) <= 3:
                 raise FabricError(f"{len(frames)} frames")
             envelope = envelopes.decode(frames[1])
-            take = self._take.get(type(envelope))
-            if take is None:
-                raise FabricError(f"{type(envelope).__name__} is not an envelope of a worker")
+        except envelopes.UnknownKind as error:
+            member = self._registry.members.get(peer)
+            if member is None or member.register.version <= VERSION:
+                self.fault(peer, error)
         except FabricError as error:
-            self._fault(peer, error)
-            return
-        take(peer, envelope, frames[2] if len(frames) == 3 else None)
+            self.fault(peer, error)
+        else:
+            return envelope
+        return None
+
+    def take(self, peer: bytes, envelope: envelopes.Envelope, data: Any) -> None:
+        """Handle an envelope with its data frame, if it has one."""
+        take = self._take.get(type(envelope))
+        if take is None:
+            name = type(envelope).__name__
+            self.fault(peer, FabricError(f"{name} is not an envelope of a worker"))
+        else:
+            take(peer, envelope, data)
 
     def tell_what_is_watched(self, peer: bytes) -> None:
         """Send the watched topics to a member, before any request that follows."""
         if peer in self._registry.members:
-            self._post(peer, envelopes.WatchedTopics(tuple(sorted(self._feed.wanted))))
+            wanted = sorted(filter(self.may_publish(peer), self._feed.wanted))
+            self.post(peer, envelopes.WatchedTopics(tuple(wanted)))
 
-    def _fault(self, peer: bytes, error: FabricError) -> None:
+    def end(self, peer: bytes) -> None:
+        """End the lease of a peer that has no right to one any more."""
+        member = self._registry.members.get(peer)
+        if member is not None:
+            self.post(peer, envelopes.End(member.lease, "its key was revoked or blocked"))
+            self._server.do(self._registry.gone(peer, self._clock()))
+
+    def fault(self, peer: bytes, error: FabricError) -> None:
         logger.warning("undecodable message peer=%s error=%r", peer.hex(), str(error))
         self._server.do(self._registry.fault(peer, self._clock()))
 
-    def _post(self, peer: bytes, envelope: envelopes.Envelope) -> None:
+    def post(self, peer: bytes, envelope: envelopes.Envelope) -> None:
         self._server.send(peer, envelope.encode())
 
     def _on_answered(
@@ -93,7 +122,7 @@ class Reception:
         try:
             sets = split_data([item[-1] for item in envelope.items], frame)
         except FabricError as error:
-            self._fault(peer, error)
+            self.fault(peer, error)
             return
         answers = [
             (token, Answer(payload, None if data is None else bytes(data), final))
@@ -114,7 +143,7 @@ class Reception:
 
     def _on_publish(self, peer: bytes, envelope: envelopes.Publish, _data: object) -> None:
         if peer not in self._registry.members:
-            self._post(peer, envelopes.Unknown(""))
+            self.post(peer, envelopes.Unknown(""))
         elif self._feed.knows(envelope.topic):
             self._server.publish(envelope.topic, envelope.body, envelope.assoc)
         else:
@@ -124,7 +153,7 @@ class Reception:
         end, kept = self._feed.replay(envelope)
         repeat = envelopes.Repeat(envelope.topic).encode()
         if all(self._server.send(peer, repeat, encoded) for encoded in kept):
-            self._post(
+            self.post(
                 peer, envelopes.Replayed(envelope.topic, envelope.stream, envelope.first, end)
             )
 
@@ -132,7 +161,7 @@ class Reception:
         self, peer: bytes, envelope: envelopes.NextGeneration, _data: object
     ) -> None:
         promised = self._registry.generations.promise(envelope.worker)
-        self._post(peer, envelopes.Generation(envelope.worker, promised))
+        self.post(peer, envelopes.Generation(envelope.worker, promised))
 
     def _on_command(
         self, peer: bytes, envelope: envelopes.Command, data: memoryview | None

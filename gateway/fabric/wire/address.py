@@ -58,13 +58,13 @@ class AcceptorAddress:
         return True
 
 
-def local(run_dir: Path | str) -> Path:
-    """Return the run directory as an absolute path; raises FabricError for another transport."""
+def local(run_dir: str | os.PathLike[str]) -> Path:
+    """Return the run directory as an absolute path; raises FabricError for an address."""
     text = os.fspath(run_dir)
     if "://" in text:
         raise FabricError(
-            f"{text!r}: only run directories (ipc) are supported; tcp needs CURVE keys and a"
-            " list of allowed ones, which this version does not have"
+            f"{text!r} is not a run directory: a gateway on another host needs CURVE keys, and is"
+            " named by [fabric] connect, server_key and key_file"
         )
     return Path(text).absolute()
 

@@ -36,6 +36,10 @@ class Refusal(StrEnum):
     """The registration itself is wrong, or of another protocol version."""
 
 
+class UnknownKind(FabricError):  # noqa: N818 - a partner of a later version makes no error
+    """The kind of an envelope is unknown here."""
+
+
 ENVELOPES: dict[int, type[Envelope]] = {}
 """Every type of envelope by its kind."""
 
@@ -48,6 +52,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "dict[str, Any]": fields.exactly(dict),
     "tuple[Binding, ...]": fields.as_bindings,
     "tuple[str, ...]": fields.as_texts,
+    "tuple[int, ...]": fields.as_numbers,
     "tuple[SharedPart, ...]": fields.as_shared,
     "tuple[RequestItem, ...]": fields.as_requests,
     "tuple[AnswerItem, ...]": fields.as_answers,
@@ -180,6 +185,20 @@ class Extend(Envelope, kind=10):
     token: str
 
 
+class Fetch(Envelope, kind=11):
+    """Send this part of the file that the claim of a request in hand names."""
+
+    token: str
+    offset: int
+    size: int
+
+
+class ChunkTaken(Envelope, kind=12):
+    """A chunk has been written: another one may be on its way."""
+
+    receipt: str
+
+
 class Grant(Envelope, kind=16):
     """The lease is held until BYE, death or SUPERSEDE."""
 
@@ -278,6 +297,21 @@ class WatchedTopics(Envelope, kind=28):
     topics: tuple[str, ...]
 
 
+class Chunk(Envelope, kind=29):
+    """A part of a file is the trailing frame; without one the request is not in hand any more."""
+
+    token: str
+    offset: int
+    receipt: str
+    """Drawn at random: who returns it has read the chunk."""
+
+
+class Acceptors(Envelope, kind=30):
+    """The numbers of the acceptors that live on this host."""
+
+    numbers: tuple[int, ...]
+
+
 class Notified(Envelope, kind=32):
     """A notification; its topic is the frame before."""
 
@@ -296,13 +330,16 @@ class Beacon(Envelope, kind=33):
 
 
 def decode(data: bytes | memoryview) -> Envelope:
-    """Return one envelope; raise FabricError for bytes that are not an envelope."""
+    """Return one envelope; raise FabricError for bytes that are not an envelope.
+
+    UnknownKind is for what may be an envelope of a later version.
+    """
     values = unpack(data)
     if type(values) is not list or not values or type(values[0]) is not int:
         raise FabricError("not an envelope: no array that begins with a kind")
     kind = ENVELOPES.get(values[0])
     if kind is None:
-        raise FabricError(f"kind {values[0]} is unknown")
+        raise UnknownKind(f"kind {values[0]} is unknown")
     checks = kind.CHECKS
     if len(values) != len(checks) + 2 or type(values[-1]) is not dict:
         raise FabricError(f"{kind.__name__} has {len(checks)} fields and ends in a map")

@@ -92,6 +92,12 @@ def as_texts(value: Any) -> tuple[str, ...]:
     return tuple(as_text(text) for text in value)
 
 
+def as_numbers(value: Any) -> tuple[int, ...]:
+    if type(value) is not list:
+        raise FabricError("not a list of numbers")
+    return tuple(as_number(number) for number in value)
+
+
 def as_bindings(value: Any) -> tuple[Binding, ...]:
     return tuple(as_binding(*row) for row in _rows(value, MAX_BINDINGS, 4))
 

@@ -15,8 +15,8 @@ from gateway.errors import FabricError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-VERSION = 2
-"""The version of the protocol; an acceptor refuses any other."""
+VERSION = 3
+"""The version of the protocol; an acceptor also works with workers of the one before and after."""
 MAX_ENVELOPE = 1024 * 1024
 """Bytes of an envelope at most."""
 MAX_DATA = 64 * 1024 * 1024
@@ -68,10 +68,10 @@ def _no_extension(code: int, _data: bytes) -> Never:
     raise ValueError(f"extension type {code}")
 
 
-def check_size(size: int) -> None:
+def check_size(size: int, limit: int = MAX_DATA) -> None:
     """Raise FabricError if the bytes are too many for a data frame."""
-    if size > MAX_DATA:
-        raise FabricError(f"data of {size} bytes, {MAX_DATA} are the limit")
+    if size > limit:
+        raise FabricError(f"data of {size} bytes, {limit} are the limit")
 
 
 def join_data(sets: Sequence[bytes | memoryview]) -> bytes | memoryview:

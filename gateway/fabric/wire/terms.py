@@ -121,6 +121,10 @@ class CancelReason(StrEnum):
     """The lease or the acceptor is gone; nobody awaits an answer."""
 
 
+OPERATIONS = ("abort", "release", "request", "trace", "transform", "associations", "overview")
+"""What a command has an acceptor do."""
+
+
 class CommandFailure(Enum):
     """Why a command failed."""
 

@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.errors import FabricError
 from gateway.events import NOTIFICATIONS
-from gateway.fabric.wire import address
 from gateway.fabric.wire.envelopes import Extend, Publish
 from gateway.fabric.wire.frames import pack, unpack
-from gateway.fabric.worker.membership import BindingChange, Callbacks, Membership
+from gateway.fabric.wire.gateway_places import gateway_at
+from gateway.fabric.worker.callbacks import Callbacks
+from gateway.fabric.worker.membership import BindingChange, Membership
 from gateway.fabric.worker.poll_loop import PollLoop
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from gateway.fabric.wire import terms
+    from gateway.fabric.wire.gateway_places import FabricGateway
     from gateway.fabric.worker.pending_commands import PendingCommand
     from gateway.settings import FabricSettings
 
@@ -42,12 +45,13 @@ class Client:
     Callbacks: `on_requests(list[ReceivedIntervention])`; `on_cancel(token, why)` with a
     `CancelReason`; `on_notification(Notification)`; `on_state(LeaseState, detail)`; `on_beat()`, at
     each heartbeat. `history`: how many notifications of each topic, published before the start, are
-    asked for; they have arrived when `start` returns.
+    asked for; they have arrived when `start` returns. `fetch_dir`: a directory for data sets that
+    an acceptor of another host has in files; without it such requests arrive without a path.
     """
 
     def __init__(  # noqa: PLR0913 - the callbacks are what it is told
         self,
-        run_dir: Path,
+        run_dir: str | os.PathLike[str] | FabricGateway,
         registration: terms.Registration,
         *,
         settings: FabricSettings,
@@ -57,13 +61,16 @@ class Client:
         on_state: Callable[[terms.LeaseState, str], None] = lambda _state, _detail: None,
         on_beat: Callable[[], None] = lambda: None,
         history: int = 0,
+        fetch_dir: Path | None = None,
     ) -> None:
-        self._run_dir = address.local(run_dir)
+        self._gateway = gateway_at(run_dir, settings)
+        self._fetch_dir = fetch_dir
         self._settings = settings
         self._loop = PollLoop()
         self._on_beat = on_beat
-        callbacks = Callbacks(on_requests, on_cancel, on_notification, on_state)
-        self._membership = Membership(self._run_dir, registration, settings, callbacks, self._loop)
+        name = registration.worker
+        callbacks = Callbacks(name, on_requests, on_cancel, on_notification, on_state)
+        self._membership = Membership(self._gateway, registration, settings, callbacks, self._loop)
         self._membership.watching.history = history
         self._thread = threading.Thread(target=self._run, name="fabric", daemon=True)
         self._changing = threading.Lock()
@@ -76,17 +83,20 @@ class Client:
 
         Raises AlreadyRegistered, naming the holder, or FabricError if there is no gateway.
         """
-        if not self._run_dir.is_dir():
-            raise address.nobody(self._run_dir)
+        if not self._gateway.is_there:
+            raise self._gateway.nobody()
         self._loop.open()
+        if self._gateway.is_remote and self._fetch_dir is not None:
+            self._membership.fetch_into(self._fetch_dir, self._settings.shared_spool)
         self._thread.start()
         in_time = self._membership.settled.wait(timeout)
         if in_time and self._membership.error is None:
             return
         self.stop()
-        raise self._membership.error or FabricError(
-            f"no gateway at {self._run_dir}: its acceptors do not grant within {timeout:g} s"
-        )
+        late = f"its acceptors do not grant within {timeout:g} s"
+        if self._gateway.is_remote:
+            raise self._membership.error or self._gateway.nobody(late)
+        raise self._membership.error or FabricError(f"no gateway at {self._gateway}: {late}")
 
     def answer(self, token: str, answer: terms.Answer) -> bool:
         """Answer a request; False if nobody awaits it any more.

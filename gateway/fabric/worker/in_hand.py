@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.errors import FabricError
 from gateway.fabric.wire.envelopes import Answered, Cancel, Credit, Envelope, Requested
 from gateway.fabric.wire.fields import MAX_BATCH
-from gateway.fabric.wire.frames import check_size, join_data, pack, split_data
+from gateway.fabric.wire.frames import MAX_DATA, check_size, join_data, pack, split_data
 from gateway.fabric.wire.terms import CancelReason, ReceivedIntervention
 
 if TYPE_CHECKING:
@@ -36,11 +36,13 @@ class ReceivedInterventions:
 
     def __init__(
         self,
-        on_requests: Callable[[list[ReceivedIntervention]], None],
+        on_requests: Callable[[Link, list[ReceivedIntervention]], None],
         on_cancel: Callable[[str, CancelReason], None],
     ) -> None:
         self._on_requests = on_requests
         self._on_cancel = on_cancel
+        self.returned: Callable[[str], None] | None = None
+        """Called with the token of a request that is not in hand any more."""
         self._in_hand: dict[str, InHand] = {}
         self._changed = threading.Condition()
         self.take: dict[type[Envelope], Callable[[Link, Any, Any], None]] = {
@@ -58,9 +60,9 @@ class ReceivedInterventions:
         if held is None or not (answer.final or self._take_credit(held)):
             return False
         awaited = not held.closed
-        held.link.post_frames(_encode([(token, answer, awaited)]))
+        held.link.post_frames(_encode([(token, answer, awaited)], held.link.max_data))
         if answer.final:
-            self._in_hand.pop(token, None)
+            self._put_down(token)
         return awaited
 
     def answer_stream(self, token: str, answers: Sequence[Answer]) -> bool:
@@ -71,7 +73,8 @@ class ReceivedInterventions:
             if held is None or not (granted := self._take_credit(held, len(answers) - begin)):
                 return False
             together = answers[begin : begin + granted]
-            held.link.post_frames(_encode([(token, answer, True) for answer in together]))
+            rows = [(token, answer, True) for answer in together]
+            held.link.post_frames(_encode(rows, held.link.max_data))
             begin += granted
         return True
 
@@ -85,7 +88,8 @@ class ReceivedInterventions:
             held.credit -= granted
         if granted:
             together = answers[:granted]
-            held.link.post_frames(_encode([(token, answer, True) for answer in together]))
+            rows = [(token, answer, True) for answer in together]
+            held.link.post_frames(_encode(rows, held.link.max_data))
         return granted
 
     def answer_many(self, answers: Sequence[tuple[str, Answer]]) -> None:
@@ -95,21 +99,26 @@ class ReceivedInterventions:
             if (held := self._in_hand.get(token)) is not None:
                 outgoing.setdefault(held.link, []).append((token, answer, not held.closed))
         messages = [
-            (link, _encode(rows[start : start + MAX_BATCH]))
+            (link, _encode(rows[start : start + MAX_BATCH], link.max_data))
             for link, rows in outgoing.items()
             for start in range(0, len(rows), MAX_BATCH)
         ]
         for link, frames in messages:
             link.post_frames(frames)
         for token, _ in answers:
-            self._in_hand.pop(token, None)
+            self._put_down(token)
 
     def lose(self, link: Link) -> None:
         """Cancel the requests of a lease that is gone: they cannot be answered."""
         for token, held in list(self._in_hand.items()):
             if held.link is link:
                 self._cancel(token, CancelReason.LOST, closed=True)
-                self._in_hand.pop(token, None)
+                self._put_down(token)
+
+    def _put_down(self, token: str) -> None:
+        self._in_hand.pop(token, None)
+        if self.returned is not None:
+            self.returned(token)
 
     def _take_credit(self, held: InHand, wanted: int = 1) -> int:
         """Wait until the stream may send another answer; return how many, 0 if nobody awaits any.
@@ -136,7 +145,7 @@ class ReceivedInterventions:
                 ReceivedIntervention(token, event, attempt, deadline, whole, assoc, data, link.name)
             )
             self._in_hand[token] = InHand(link, credit)
-        self._on_requests(received)
+        self._on_requests(link, received)
 
     def _cancelled(self, _link: Link, cancel: Cancel, _data: object) -> None:
         self._cancel(cancel.token, cancel.why, closed=cancel.closed)
@@ -158,10 +167,11 @@ class ReceivedInterventions:
         self._on_cancel(token, why)
 
 
-def _encode(answers: list[tuple[str, Answer, bool]]) -> list[bytes | memoryview]:
+def _encode(answers: list[tuple[str, Answer, bool]], max_data: int) -> list[bytes | memoryview]:
     """Return the frames of an ANSWERED; raises FabricError for what cannot travel.
 
-    Each answer comes with whether it is awaited; if not, only its final flag is sent.
+    Each answer comes with whether it is awaited; if not, only its final flag is sent. `max_data`:
+    bytes of the data frame; 0: as many as any frame may have.
     """
     items: list[AnswerItem] = []
     sets: list[bytes] = []
@@ -173,6 +183,6 @@ def _encode(answers: list[tuple[str, Answer, bool]]) -> list[bytes | memoryview]
             total += size
             sets.append(data)
         items.append((token, final, payload if awaited else {}, size))
-    check_size(total)
+    check_size(total, max_data or MAX_DATA)
     envelope = pack([Answered.KIND, items, {}])
     return [envelope, join_data(sets)] if sets else [envelope]

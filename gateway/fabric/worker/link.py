@@ -6,17 +6,17 @@ from collections import deque
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-import zmq
-
-from gateway.fabric.wire.frames import topic_frame
-from gateway.fabric.wire.sockets import REQUESTS_HWM, SendResult, SocketPort, make
+from gateway.fabric.wire.sockets import REQUESTS_HWM, SendResult, SocketPort
+from gateway.fabric.worker.connection_events import ConnectionEvents
 from gateway.fabric.worker.gaps import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gateway.fabric.wire.address import AcceptorAddress
+    import zmq
+
     from gateway.fabric.wire.envelopes import Envelope
+    from gateway.fabric.wire.gateway_places import ReachableAcceptor
 
 
 class Stage(Enum):
@@ -43,18 +43,20 @@ class Link:
     def __init__(
         self,
         context: zmq.Context[zmq.Socket[bytes]],
-        address: AcceptorAddress,
+        address: ReachableAcceptor,
         hwm: int,
         wake: Callable[[SocketPort], None],
     ) -> None:
         self.address = address
         self.name = address.name
-        dealer = make(context, zmq.DEALER, REQUESTS_HWM)
-        sub = make(context, zmq.SUB, hwm)
+        self.max_data = address.max_data
+        dealer = address.requests_socket(context, REQUESTS_HWM)
+        sub, port = address.events_socket(context, hwm)
         self.requests = SocketPort(dealer, 1, lambda: wake(self.requests))
-        self.events = SocketPort(sub, 2, lambda: wake(self.events))
-        dealer.connect(f"ipc://{address.requests}")
-        sub.connect(f"ipc://{address.events}")
+        self.events = port(sub, 2, lambda: wake(self.events))
+        self.connection = ConnectionEvents(dealer) if address.max_data else None
+        """What becomes of the connection to another host; None: it is on this one."""
+        address.connect(dealer, sub)
         self.stage = Stage.IDLE
         self.lease = ""
         self.connected_at = 0.0
@@ -91,13 +93,15 @@ class Link:
         """Subscribe to exactly these topics; `history`: earlier notifications to ask for."""
         for topic in topics - self.topics:
             self.trackers[topic] = Tracker(patience, history)
-            self.events.subscribe(topic_frame(topic))
+            self.events.subscribe(self.address.subscription(topic))
         for topic in self.topics - topics:
             del self.trackers[topic]
-            self.events.unsubscribe(topic_frame(topic))
+            self.events.unsubscribe(self.address.subscription(topic))
         self.topics = set(topics)
         self.confirmed &= topics
 
     def close(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
         self.requests.close(0)
         self.events.close(0)

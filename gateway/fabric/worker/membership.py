@@ -8,8 +8,6 @@ each acceptor that appears or comes back is asked at once.
 from __future__ import annotations
 
 import logging
-import os
-import secrets
 import threading
 import time
 from dataclasses import dataclass, field
@@ -18,20 +16,24 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from gateway.errors import AlreadyRegistered, FabricError
-from gateway.fabric.wire import address, envelopes
-from gateway.fabric.wire.frames import VERSION
+from gateway.fabric.wire import envelopes
 from gateway.fabric.wire.terms import MISSED, CancelReason, LeaseState, Registration
+from gateway.fabric.worker.claim_fetcher import ClaimFetcher
+from gateway.fabric.worker.client_identity import ClientIdentity
 from gateway.fabric.worker.in_hand import ReceivedInterventions
 from gateway.fabric.worker.link import Link, Stage
 from gateway.fabric.worker.pending_commands import PendingCommands
+from gateway.fabric.worker.reach import Reach
 from gateway.fabric.worker.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from gateway.fabric.wire.gateway_places import FabricGateway, ReachableAcceptor
     from gateway.fabric.wire.sockets import Frames
-    from gateway.fabric.wire.terms import Notification, ReceivedIntervention
+    from gateway.fabric.wire.terms import ReceivedIntervention
+    from gateway.fabric.worker.callbacks import Callbacks
     from gateway.fabric.worker.poll_loop import PollLoop
     from gateway.settings import FabricSettings
 
@@ -39,16 +41,6 @@ logger = logging.getLogger("gateway.fabric")
 
 LAST_WORD = "last"
 """Not a lease: the acceptor replies UNKNOWN, and by then has read all that came before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Callbacks:
-    """The functions of the client's user; called in the client's thread."""
-
-    on_requests: Callable[[list[ReceivedIntervention]], None]
-    on_cancel: Callable[[str, CancelReason], None]
-    on_notification: Callable[[Notification], None]
-    on_state: Callable[[LeaseState, str], None]
 
 
 @dataclass(slots=True)
@@ -65,22 +57,19 @@ class Membership:
 
     def __init__(
         self,
-        run_dir: Path,
+        gateway: FabricGateway,
         registration: Registration,
         settings: FabricSettings,
         callbacks: Callbacks,
         loop: PollLoop,
     ) -> None:
-        self._run_dir = run_dir
+        self._reach = Reach(gateway)
         self._settings = settings
         self._callbacks = callbacks
         self._loop = loop
-        self._instance = secrets.token_hex(8)
-        self._place = address.place()
+        self._identity = ClientIdentity()
         self._born = 0.0
         self._heartbeat = settings.heartbeat
-        self._silent: set[str] = set()
-        """Acceptors that were silent. They are asked again, but delay no others."""
         self._living = False
         """Whether there was an acceptor that lives, silent or not, at the last look."""
         self._change: BindingChange | None = None
@@ -92,16 +81,15 @@ class Membership:
         self._revision = 1
         self.links: dict[str, Link] = {}
         """The links by name, in their fixed order; other threads read this."""
-        self.received = ReceivedInterventions(
-            lambda requests: self._call(callbacks.on_requests, requests),
-            lambda token, why: self._call(callbacks.on_cancel, token, why),
-        )
+        self.received = ReceivedInterventions(self._requested, self._cancelled)
+        self.fetcher: ClaimFetcher | None = None
+        """Fetches data sets from files of another host; None: they are files of this one."""
         self.commands = PendingCommands()
         self._unread: set[Link] = set()
         self.error: FabricError | None = None
         self.settled = threading.Event()
         """Set when the first registration has succeeded or failed (`error`)."""
-        self.watching = Subscriptions(self._notify)
+        self.watching = Subscriptions(callbacks.notify)
         self.watching.on_confirmed = self._advance
         self._take: dict[type[envelopes.Envelope], Callable[[Link, Any, Any], None]] = {
             envelopes.Heartbeat: lambda *_: None,
@@ -110,10 +98,19 @@ class Membership:
             envelopes.Supersede: self._on_supersede,
             envelopes.Unknown: self._on_unknown,
             envelopes.End: self._on_end,
+            envelopes.Acceptors: self._on_acceptors,
             **self.received.take,
             **self.commands.take,
             **self.watching.take,
         }
+
+    def fetch_into(self, directory: Path, shared: str) -> None:
+        """Fetch the files that claims name, because they are on another host."""
+        call, answer = self._loop.call, self.received.answer
+        fetcher = ClaimFetcher(directory, shared, call, self._callbacks.requests, answer)
+        fetcher.open()
+        self.fetcher, self.received.returned = fetcher, fetcher.returned
+        self._take |= fetcher.take
 
     def open(self) -> None:
         """Make the ZeroMQ context; call this first, in the client's thread."""
@@ -127,8 +124,7 @@ class Membership:
         self._scan(now)
         for link in list(self.links.values()):
             if now - link.heard >= MISSED * self._heartbeat:
-                logger.warning("acceptor=%s is silent", link.name)
-                self._silent.add(link.name)
+                self._reach.silenced(link)
                 self._drop(link)
             else:
                 self._sign_of_life(link)
@@ -159,6 +155,8 @@ class Membership:
         for link in list(self.links.values()):
             self._drop(link)
         self._context.term()
+        if self.fetcher is not None:
+            self.fetcher.close()
 
     # -- calls of the client's user
 
@@ -182,16 +180,18 @@ class Membership:
     # -- acceptors that come and go
 
     def _scan(self, now: float) -> None:
-        found = address.find(self._run_dir)
+        found = self._reach.gateway.find()
         names = {a.name for a in found}
         for link in [link for name, link in self.links.items() if name not in names]:
             self._drop(link)
         for one in found:
             if one.name not in self.links and one.lives:
                 self._connect(one, now)
-        self._living = bool(self.links)
+        self._living = self._reach.lives(self.links.values())
+        if not self._active and (refusal := self._reach.refusal(self.links.values())) is not None:
+            self._fail(refusal)
 
-    def _connect(self, one: address.AcceptorAddress, now: float) -> None:
+    def _connect(self, one: ReachableAcceptor, now: float) -> None:
         link = Link(self._context, one, self._settings.high_water_mark, self._loop.wake)
         link.connected_at = link.heard = now
         order = {**self.links, one.name: link}
@@ -200,6 +200,8 @@ class Membership:
         self._loop.add(link.events, lambda frames: self.watching.on_message(link, frames))
         history = 0 if self._active else self.watching.history
         link.follow(self.watching.topics, MISSED * self._heartbeat, history)
+        if not self._reach.gateway.is_known:
+            link.offer(envelopes.Heartbeat(""))
 
     def _drop(self, link: Link) -> None:
         self.links = {name: other for name, other in self.links.items() if other is not link}
@@ -212,6 +214,8 @@ class Membership:
         """Give up a lease, and its requests in hand."""
         link.lease, link.stage, link.watched = "", Stage.IDLE, None
         self.received.lose(link)
+        if self.fetcher is not None:
+            self.fetcher.lose(link)
         self.commands.lose(link)
 
     def _sign_of_life(self, link: Link) -> None:
@@ -224,7 +228,7 @@ class Membership:
 
     def _advance(self) -> None:
         """Register with the acceptors that are next."""
-        if self.left:
+        if self.left or not self._reach.gateway.is_known:
             return
         for link in self.links.values():
             settled = link.stage in (Stage.SUPERSEDED, Stage.ENDED)
@@ -232,7 +236,7 @@ class Membership:
                 continue
             if link.stage in (Stage.IDLE, Stage.GRANTED) and self._may_ask(link):
                 self._ask(link)
-            if not self._active and link.name not in self._silent:
+            if not self._active and link.name not in self._reach.silent:
                 return
         self._settle()
 
@@ -247,27 +251,13 @@ class Membership:
 
     def _ask(self, link: Link) -> None:
         link.stage = Stage.ASKED
-        mine = self.registration
         elsewhere = any(other.lease for other in self.links.values() if other is not link)
-        register = envelopes.Register(
-            VERSION,
-            mine.worker,
-            mine.generation,
-            mine.member,
-            mine.credit,
-            mine.pid or os.getpid(),
-            self._place,
-            self._instance,
-            self._active or elsewhere,
-            self._revision,
-            mine.bindings,
-            mine.sends,
-        )
-        link.offer(register)
+        is_incumbent = self._active or elsewhere
+        link.offer(self._identity.register(self.registration, self._revision, is_incumbent))
 
     def _settle(self) -> None:
         """Check whether every acceptor has granted the present registration."""
-        links = [n for n in self.links.values() if n.name not in self._silent]
+        links = self._reach.within(self.links.values())
         granted = [n.stage is Stage.GRANTED and n.revision == self._revision for n in links]
         if not links or not all(granted):
             return
@@ -283,10 +273,10 @@ class Membership:
     def _judge(self, now: float) -> None:
         """Report that no acceptor is left, or that a newer generation took over."""
         silence = MISSED * self._heartbeat
-        if self._active and not self.links:
-            self._tell(LeaseState.LOST, f"no acceptor is left at {self._run_dir}")
+        if self._active and not self._living and not any(n.lease for n in self.links.values()):
+            self._tell(LeaseState.LOST, f"no acceptor is left at {self._reach.gateway}")
         elif not self._active and not self._living and now - self._born >= silence:
-            self._fail(address.nobody(self._run_dir))
+            self._fail(self._reach.nobody())
         if self._superseded_at is None:
             return
         remaining = [n for n in self.links.values() if n.stage is not Stage.SUPERSEDED]
@@ -312,16 +302,23 @@ class Membership:
 
     def _on_message(self, link: Link, frames: Frames) -> None:
         link.heard = time.monotonic()
-        self._silent.discard(link.name)
+        self._reach.heard(link)
         try:
             envelope = envelopes.decode(frames[0])
             take = self._take.get(type(envelope))
             if take is not None:
                 take(link, envelope, frames[1] if len(frames) > 1 else None)
+        except envelopes.UnknownKind:
+            return  # of an acceptor of the next version
         except FabricError as error:
             logger.warning("unusable message acceptor=%s error=%r", link.name, str(error))
             return
         link.flush()
+
+    def _on_acceptors(self, _link: Link, told: envelopes.Acceptors, _data: object) -> None:
+        self._reach.gateway.learn(told.numbers)
+        self._scan(time.monotonic())
+        self._advance()
 
     def _on_grant(self, link: Link, envelope: envelopes.Grant, _data: object) -> None:
         if self.left:
@@ -382,17 +379,17 @@ class Membership:
             self.left = True
             self._tell(LeaseState.ENDED, f"{link.name}: {envelope.text}")
 
-    def _notify(self, notification: Notification) -> None:
-        self._call(self._callbacks.on_notification, notification)
+    def _requested(self, link: Link, requests: list[ReceivedIntervention]) -> None:
+        if self.fetcher is None:
+            self._callbacks.requests(requests)
+        else:
+            self.fetcher.requested(link, requests)
+
+    def _cancelled(self, token: str, why: CancelReason) -> None:
+        if self.fetcher is None or not self.fetcher.cancel(token, why):
+            self._callbacks.cancel(token, why)
 
     def _tell(self, state: LeaseState, detail: str) -> None:
         if state is not self._told:
             self._told = state
-            self._call(self._callbacks.on_state, state, detail)
-
-    def _call(self, callback: Callable[..., None], *args: object) -> None:
-        """Call the user's code; its errors must not stop the heartbeats."""
-        try:
-            callback(*args)
-        except Exception:
-            logger.exception("callback failed worker=%s", self.registration.worker)
+            self._callbacks.state(state, detail)

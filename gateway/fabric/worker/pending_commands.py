@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from gateway.errors import FabricError
 from gateway.fabric.wire.envelopes import Command, CommandCancel, CommandResult, Envelope
-from gateway.fabric.wire.frames import check_size
+from gateway.fabric.wire.frames import MAX_DATA, check_size
 from gateway.fabric.wire.terms import Answer
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class PendingCommands:
         timeout: float,
     ) -> PendingCommand:
         """Send the command; raises FabricError if it cannot be encoded or is too large."""
-        check_size(len(data or b""))
+        check_size(len(data or b""), link.max_data or MAX_DATA)
         name = secrets.token_hex(8)
         pending = PendingCommand(name, link, timeout, self._forget)
         self._open[name] = pending

@@ -1,0 +1,73 @@
+"""What becomes of a connection to a gateway on another host, in words."""
+
+from __future__ import annotations
+
+import struct
+from contextlib import suppress
+
+import zmq
+
+NOBODY = "nothing listens there"
+REFUSED = "it refuses this worker's key"
+"""The authenticator of the gateway does not know the key."""
+_WATCHED = (
+    zmq.EVENT_CONNECTED
+    | zmq.EVENT_CONNECT_RETRIED
+    | zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_HANDSHAKE_SUCCEEDED
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+)
+_WORDS = {
+    zmq.EVENT_CONNECTED: "it does not complete the handshake",
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: REFUSED,
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "it ends the handshake: its key is another than the"
+    " server key that is configured here, or no gateway listens there",
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "what listens there is not a gateway",
+    zmq.EVENT_HANDSHAKE_SUCCEEDED: "",
+}
+
+
+class ConnectionEvents:
+    """The monitor of a socket; `trouble` says what is wrong, and is empty while nothing is.
+
+    Call this before the socket connects.
+    """
+
+    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+        self._socket = socket
+        self._monitor = socket.get_monitor_socket(_WATCHED)
+        self._was_retried = False
+        self.trouble = NOBODY
+        self.is_refused = False
+        """The gateway does not allow this worker's key."""
+        self.is_connected = False
+        """Something has accepted the connection, and may be a gateway that is held up."""
+
+    @property
+    def is_nobody(self) -> bool:
+        """Whether nothing listens there."""
+        return self._was_retried and self.trouble == NOBODY
+
+    def look(self) -> None:
+        """Take what has happened since the last look; call this in the client's thread."""
+        while self._monitor.poll(0):
+            self._take(self._monitor.recv_multipart())
+
+    def _take(self, frames: list[bytes]) -> None:
+        (number, _) = struct.unpack("=HI", frames[0])
+        if number in (zmq.EVENT_CONNECTED, zmq.EVENT_DISCONNECTED):
+            self.is_connected = number == zmq.EVENT_CONNECTED
+        if (words := _WORDS.get(number)) is not None:
+            self.trouble = words
+            self.is_refused = number == zmq.EVENT_HANDSHAKE_FAILED_AUTH
+        elif number == zmq.EVENT_CONNECT_RETRIED:
+            self._was_retried = True
+        elif number == zmq.EVENT_DISCONNECTED and not self.trouble:
+            self.trouble = "the connection is lost"
+
+    def close(self) -> None:
+        with suppress(zmq.ZMQError):
+            self._socket.disable_monitor()
+        self._monitor.close(0)
