@@ -49,7 +49,7 @@ def test_the_table_is_whole() -> None:
         assert row.keyword == keyword_for_tag(int(row.tag, 16))
 
 
-# Copied by hand from the standard, as a check of the file.
+# Stated again by hand, as a check of the file.
 @pytest.mark.parametrize(
     ("keyword", "basic", "options"),
     [
