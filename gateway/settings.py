@@ -20,6 +20,7 @@ from gateway.worker_settings import CONFLICT as CONFLICT
 from gateway.worker_settings import DUPLICATES as DUPLICATES
 from gateway.worker_settings import INCOMPLETE as INCOMPLETE
 from gateway.worker_settings import PATIENT_MISMATCH as PATIENT_MISMATCH
+from gateway.worker_settings import STAGE as STAGE
 from gateway.worker_settings import ArchiveSettings as ArchiveSettings
 from gateway.worker_settings import CoerceRule as CoerceRule
 from gateway.worker_settings import CoerceSettings as CoerceSettings

@@ -9,6 +9,7 @@ DUPLICATES = ("keep_first", "replace", "reject")
 CONFLICT = ("warning", "failure")
 INCOMPLETE = ("refuse", "keep")
 PATIENT_MISMATCH = ("separate", "refuse")
+STAGE = ("", "spool")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,21 @@ class ArchiveSettings:
     if one of them does not answer, nothing is kept."""
     transform_limit: int = 2_147_483_648
     """Bytes that a data set may have after a transform."""
+    store: str = ""
+    """s3://BUCKET/PREFIX: instances are kept there as objects; empty: in the directory."""
+    store_endpoint: str = ""
+    """URL of the S3 service; empty: that of AWS."""
+    store_region: str = "us-east-1"
+    """Region of the bucket."""
+    store_credentials: str = ""
+    """File with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; empty: those of the environment."""
+    store_ca: str = ""
+    """PEM file with the CA of the service's certificate; empty: those that the system trusts."""
+    stage: str = ""
+    """What counts as durable while the store is out of reach: nothing if empty, so that C-STOREs
+    fail; spool: a synced file on this host, which is put into the store afterwards."""
+    stage_max: int = 10_737_418_240
+    """Bytes that may wait on this host for the store."""
     relational: bool = False
     """Accept relational queries in extended negotiation (PS3.4 C.5.1.1)."""
     transcode: bool = False

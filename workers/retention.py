@@ -9,13 +9,12 @@ import logging
 import threading
 from typing import Any
 
-from gateway.sdk import ConfigError, Worker
+from gateway.sdk import ConfigError, Unavailable, Worker
 from gateway.settings import RetentionSettings
 from workers.archive import old_studies
-from workers.archive.index.records import IndexFailure
 from workers.archive.indexed_worker import IndexedWorker
-from workers.archive.layout import FOLDER
 from workers.archive.old_studies import HELD, Retention
+from workers.archive.stored_files import StoredFiles
 
 log = logging.getLogger("workers.retention")
 
@@ -31,9 +30,11 @@ class Keeper(IndexedWorker):
         if why := old_studies.check(settings):
             raise ConfigError(why)
         super().start()
-        root = worker.context.data_dir.absolute() / FOLDER
+        self._files = StoredFiles.of(worker.context.data_dir, self.settings)
         self._over = threading.Event()
-        self._retention = Retention(root, self.index, self.settings.holder_of_files, settings)
+        self._retention = Retention(
+            self._files, self.index, self.settings.holder_of_files, settings
+        )
         self._thread = threading.Thread(target=self._work, name="retention", daemon=True)
         self._thread.start()
 
@@ -48,7 +49,7 @@ class Keeper(IndexedWorker):
             trouble = ""
             try:
                 self._look()
-            except (IndexFailure, OSError) as error:
+            except (Unavailable, OSError) as error:  # of the index, or of a store of objects
                 trouble = str(error)
                 log.warning("retention failed: %s", error)
             if trouble:

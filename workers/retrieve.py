@@ -8,6 +8,7 @@ other gateways that share the index are fetched from there (`workers.archive.fet
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
@@ -30,10 +31,10 @@ from workers.archive.in_batches import in_batches
 from workers.archive.index.interface import one_of
 from workers.archive.index.search import Query
 from workers.archive.indexed_worker import IndexedWorker
-from workers.archive.layout import FOLDER
+from workers.archive.layout import is_object
 from workers.archive.matching import BadIdentifier
 from workers.archive.patient_mismatch import publish_mismatch
-from workers.archive.present import defect
+from workers.archive.stored_files import StoredFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,14 +52,14 @@ class Retriever(IndexedWorker):
 
     def __init__(self, worker: Worker) -> None:
         super().__init__(worker)
-        self._root = ""
+        self._files: StoredFiles | None = None
         self._fetcher: Fetcher | None = None
 
     def start(self) -> None:
         """Open the index, and get ready to fetch from the gateways that share it."""
         super().start()
         context, title = worker.context, self.settings.holder_of_files
-        self._root = str(context.data_dir.absolute() / FOLDER)
+        self._files = StoredFiles.of(context.data_dir, self.settings)
         if self.index.names_holders and not self.settings.shared:
             self._fetcher = Fetcher(self.index, context.data_dir.absolute(), title, context.tls)
 
@@ -67,6 +68,9 @@ class Retriever(IndexedWorker):
         if self._fetcher is not None:
             self._fetcher.close()
             self._fetcher = None
+        if self._files is not None:
+            self._files.close()
+            self._files = None
         super().stop()
 
     def look(self) -> None:
@@ -119,7 +123,9 @@ class Retriever(IndexedWorker):
                 publish_mismatch(event, "retrieved", study, patients)
 
     def _is_elsewhere(self, entry: IndexEntry) -> bool:
-        return entry.holder != self.settings.holder_of_files and not self.settings.shared
+        if entry.holder == self.settings.holder_of_files or self.settings.shared:
+            return False
+        return not is_object(entry.path)
 
     def _query(self, event: Event) -> Query:
         if uids := fetched_uids(event.identifier):
@@ -136,13 +142,15 @@ class Retriever(IndexedWorker):
             return query
 
     def _own(self, event: Event, entry: IndexEntry) -> Instance | str:
-        """Return an instance whose file is here, or why it cannot be sent."""
-        path = f"{self._root}/{entry.path}"
-        if why := defect(path, entry):
-            _publish_missing(event, entry, path)
-            return why
-        uids = entry.sop_class_uid, entry.sop_instance_uid, entry.transfer_syntax_uid
-        return Instance(*uids, entry.size, path, entry.start)
+        """Return an instance that is here or in the object store, or why it cannot be sent."""
+        assert self._files is not None
+        try:
+            found = self._files.instance(entry)
+        except GatewayError as error:  # the object store is out of reach
+            return str(error)
+        if isinstance(found, str):
+            _publish_missing(event, entry, self._files.where(entry.path))
+        return found
 
     def _found(
         self, event: Event, entries: list[IndexEntry], elsewhere: Elsewhere
@@ -155,7 +163,10 @@ class Retriever(IndexedWorker):
             else:
                 found = self._fetcher.fetch(foreign, elsewhere.lent)
             elsewhere.why |= dict.fromkeys(one for one in found.values() if isinstance(one, str))
-        return [found.get(one.sop_instance_uid) or self._own(event, one) for one in entries]
+        own = [one for one in entries if one.sop_instance_uid not in found]
+        assert self._files is not None
+        here = iter(self._files.map(partial(self._own, event), own))
+        return [found.get(one.sop_instance_uid) or next(here) for one in entries]
 
     def _fit(
         self,

@@ -10,7 +10,9 @@ import errno
 import fcntl
 import logging
 import os
+import secrets
 import threading
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -31,8 +33,13 @@ from workers.archive.completeness import Incomplete
 from workers.archive.file_system import is_full, not_writable
 from workers.archive.gateways import SharedIndexMember
 from workers.archive.index import IndexFailure, SqliteIndex
-from workers.archive.indexed_worker import IndexedWorker, describe
+from workers.archive.indexed_worker import OUTAGE, IndexedWorker, describe
 from workers.archive.intake import Intake, Mismatch, PatientMismatch
+from workers.archive.layout import FOLDER
+from workers.archive.object_archive import ObjectArchive
+from workers.archive.object_upkeep import ObjectUpkeep
+from workers.archive.objects.store_failure import StoreFailure
+from workers.archive.opening import open_store
 from workers.archive.patient_mismatch import publish_mismatch
 from workers.archive.recovery import Recovery
 from workers.archive.transformed_intake import TransformedIntake
@@ -44,6 +51,7 @@ if TYPE_CHECKING:
 
     from gateway.sdk import Event
     from workers.archive.arrival import Receipt
+    from workers.archive.instance_store import InstanceStore
 
 log = logging.getLogger("workers.storage")
 
@@ -70,7 +78,8 @@ class Storage(IndexedWorker):
 
     def __init__(self, worker: Worker) -> None:
         super().__init__(worker)
-        self._archive: Archive | None = None
+        self._archive: InstanceStore | None = None
+        self._upkeep: ObjectUpkeep | None = None
         self._intake: Intake | None = None
         self._transformed: TransformedIntake | None = None
         """None: instances are kept as they are."""
@@ -79,7 +88,7 @@ class Storage(IndexedWorker):
         self._membership: SharedIndexMember | None = None
 
     @property
-    def archive(self) -> Archive:
+    def archive(self) -> InstanceStore:
         """The open archive; raises RuntimeError before the worker is started."""
         if self._archive is None:
             raise RuntimeError("the storage worker is not started")
@@ -100,8 +109,10 @@ class Storage(IndexedWorker):
             if self.index.names_holders:
                 self._membership = SharedIndexMember(self.index, self.settings, context)
                 self._membership.enter()
-            self._archive = archive = Archive(context.data_dir / "archive", context.durable)
+            self._archive = archive = self._open_archive()
             self._is_reconciled = self._reconcile()
+            if self._upkeep is not None:
+                self._upkeep.start()
         except BaseException:
             self.stop()
             raise
@@ -117,10 +128,13 @@ class Storage(IndexedWorker):
 
     def stop(self) -> None:
         """Close archive and index."""
+        if self._upkeep is not None:
+            self._upkeep.stop()
         if self._archive is not None:
             self._archive.close()
         super().stop()
         self._archive = self._intake = self._membership = self._transformed = None
+        self._upkeep = None
 
     def store(self, events: list[Event]) -> list[int | Dataset | Exception]:
         """Store and index the instances; return a status for each.
@@ -137,6 +151,45 @@ class Storage(IndexedWorker):
         super().look()
         if self._membership is not None:
             self._membership.beat()
+        if isinstance(self._archive, ObjectArchive):
+            self._look_at_store(self._archive)
+
+    def _open_archive(self) -> InstanceStore:
+        """Return the archive: a directory, or objects in the store that the settings name."""
+        context, settings = self._worker.context, self.settings
+        files = Archive(context.data_dir / FOLDER, context.durable)
+        try:
+            store = open_store(settings, is_hasty=bool(settings.stage))
+            prompt = open_store(settings, is_hasty=True)
+            if store is None or prompt is None:
+                return files
+            archive = ObjectArchive(files, store, settings.stage_max if settings.stage else 0)
+            self._upkeep = ObjectUpkeep(archive, prompt, self.index, settings)
+            try:
+                store.check_writing(f"probe-{secrets.token_hex(8)}")
+            except StoreFailure as failure:
+                if not archive.stage_max:
+                    raise
+                archive.note(failure)
+        except BaseException:
+            files.close()
+            raise
+        return archive
+
+    def _look_at_store(self, archive: ObjectArchive) -> None:
+        """Tell of an outage of the object store; leave after a while, so that peers are told."""
+        context, away, why = self._worker.context, archive.away_since, archive.why_away
+        context.facts["store"] = {
+            "place": archive.store.place.url,
+            "state": why or "ok",
+            "waiting_bytes": archive.staged,
+        }
+        if away is None:
+            context.troubles.pop("store", None)
+            return
+        context.troubles["store"] = why
+        if not archive.may_stage and time.monotonic() - away >= OUTAGE:
+            self.leave(f"the object store was out of reach for {OUTAGE:.0f} s ({why})")
 
     def mend(self) -> None:
         """Write the index anew after its file was deleted; nothing is stored from then on."""
@@ -194,7 +247,7 @@ class Storage(IndexedWorker):
         elif troubles and any(not isinstance(one, Exception) for one in taken):
             troubles.pop("storing", None)
 
-    def _recover(self, archive: Archive) -> None:
+    def _recover(self, archive: InstanceStore) -> None:
         """Reconcile archive and index; one process at a time, because members start together.
 
         The archive may be shared with other gateways, which are not waited for.
@@ -295,14 +348,16 @@ def _failure(code: int, event: Event, why: str, *offending: int) -> Dataset:
     return status_with_comment(code, why, *offending)
 
 
-def _publish(event: Event, receipt: Receipt, archive: Archive, *, conflict: bool = False) -> None:
+def _publish(
+    event: Event, receipt: Receipt, archive: InstanceStore, *, conflict: bool = False
+) -> None:
     """Publish a notification about an instance that is now durable."""
     topic = evt.EVT_INSTANCE_CONFLICT if conflict else evt.EVT_INSTANCE_STORED
     if event.is_watched(topic):
         event.publish(topic, receipt.entry.body(archive.path(receipt.entry.path)))
 
 
-def _tell_not_kept(event: Event, receipt: Receipt, archive: Archive) -> None:
+def _tell_not_kept(event: Event, receipt: Receipt, archive: InstanceStore) -> None:
     """Log, and for another transfer syntax publish, that a stored instance arrived again."""
     entry, arrived = receipt.entry, str(event.context.transfer_syntax)
     if receipt.taken is Taken.OTHERWISE_ENCODED:

@@ -29,6 +29,9 @@ _URL = rules.text_that(
     lambda text: not text or is_service_url(text),
     "http://HOST/... or https://HOST/..., without name, password, query and fragment",
 )
+_STORE = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9._-]+)*/?")
+_ENDPOINT = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?/?")
+_REGION = re.compile(r"[a-z0-9-]{1,40}")
 _TIB = 1 << 40
 _TRANSFORM = rules.texts(
     lambda text: WORKER_NAME.fullmatch(text) is not None,
@@ -180,6 +183,20 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "guard": _FILE,
         "transform": _TRANSFORM,
         "transform_limit": rules.whole(1024, _TIB),
+        "store": rules.text_that(
+            lambda text: not text or _STORE.fullmatch(text) is not None, "s3://BUCKET/PREFIX"
+        ),
+        "store_endpoint": rules.text_that(
+            lambda text: not text or _ENDPOINT.fullmatch(text) is not None,
+            "a URL such as https://s3.example:9000",
+        ),
+        "store_region": rules.text_that(
+            lambda text: _REGION.fullmatch(text) is not None, "a region such as eu-central-1"
+        ),
+        "store_credentials": _FILE,
+        "store_ca": _FILE,
+        "stage": rules.text_that(settings.STAGE.__contains__, "spool, or empty"),
+        "stage_max": rules.whole(0, _TIB),
         "relational": rules.FLAG,
         "transcode": rules.FLAG,
         "combined": rules.FLAG,

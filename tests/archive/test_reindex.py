@@ -19,6 +19,7 @@ from workers.archive.index import SqliteIndex
 from workers.archive.layout import FOLDER, INDEX, received
 from workers.archive.opening import open_index
 from workers.archive.reindex import Reindex
+from workers.archive.stored_files import StoredFiles
 
 SCHEMA_3 = (Path(__file__).parent / "schema_3.sql").read_text().partition("\n")[2].split(";\n")
 BUCKETS = "20260101/093000123-0", "20260101/093000124-1", "20260102/000000000-0"
@@ -85,7 +86,7 @@ def test_an_old_index_is_refused_and_built_anew(archive):
     with open_index(data, settings) as index:
         patients = [study.patient_id for study in index.studies(mismatched=True)]
         assert (patients.count("A"), patients.count("B")) == (12, 12)
-        steps = list(upkeep.verify(data / FOLDER, index, settings.holder_of_files))
+        steps = list(upkeep.verify(StoredFiles(data / FOLDER), index, settings.holder_of_files))
         assert [step.problem for step in steps if step.problem] == []
         assert {entry.holder for entry in index.everything()} == {settings.holder_of_files}
 

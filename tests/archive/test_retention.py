@@ -17,6 +17,7 @@ from tests.peers.process import Gateway, run_cli
 from tests.workers.test_storage import Running, offer
 from workers.archive import old_studies
 from workers.archive.old_studies import AGE, HELD, SPACE, OldStudy, Retention
+from workers.archive.stored_files import StoredFiles
 from workers.retention import keeper, worker
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ class Aged:
         return path
 
     def retention(self, settings: RetentionSettings) -> Retention:
-        return Retention(self.root, self.index, "HERE", settings, lambda: NOW, lambda _: self.free)
+        return Retention(
+            StoredFiles(self.root), self.index, "HERE", settings, lambda: NOW, lambda _: self.free
+        )
 
     def run(self, settings: RetentionSettings = BY_AGE, *, dry: bool = False) -> list[OldStudy]:
         return list(self.retention(settings).run(dry=dry))

@@ -70,9 +70,9 @@ def examined(monkeypatch) -> list[str]:
     paths: list[str] = []
     examine = recovery.examine
 
-    def noting(root: Path, path: str, holder: str) -> recovery.Examined:
+    def noting(whole: Path, path: str, holder: str) -> recovery.Examined:
         paths.append(path)
-        return examine(root, path, holder)
+        return examine(whole, path, holder)
 
     monkeypatch.setattr(recovery, "examine", noting)
     return paths

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from workers.archive.batch_writer import BatchWriter, folder_of, place_of
@@ -20,6 +20,7 @@ from workers.archive.unfinished_files import UnfinishedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from gateway.sdk import Claim
@@ -32,6 +33,8 @@ class Archive:
     Names of files and directories are relative to `root`. Raises ConfigError if it is
     not writable for this user, and Unavailable if the disk is full or fails.
     """
+
+    notes_buckets = False
 
     def __init__(self, root: Path, durable: bool) -> None:
         self.root = root.absolute()
@@ -73,6 +76,15 @@ class Archive:
         """Return the absolute path of a file or directory."""
         return self._folders.path(name)
 
+    def file_of(self, claim: Claim) -> str:
+        """Return the file with the data set of a claim, which may be stored already."""
+        final, aside = (self.path(self.place(claim, aside=aside)) for aside in (False, True))
+        return next((path for path in (claim.path or "", final) if os.path.exists(path)), aside)
+
+    def readable(self, name: str) -> AbstractContextManager[str]:
+        """The path of a file, for a `with` statement."""
+        return nullcontext(self.path(name))
+
     def keep(self, offers: Sequence[Offer], *, aside: bool = False) -> list[str | Refusal]:
         """Store instances under their final names; return the names when all are durable.
 
@@ -113,6 +125,10 @@ class Archive:
         """Delete a file, if it exists. The deletion need not be durable."""
         with suppress(FileNotFoundError):
             os.unlink(self.path(name))
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is a file of this name."""
+        return os.path.exists(self.path(name))
 
     def settle(self, bucket: str) -> None:
         """Sync the directory of a bucket whose files were found after a restart."""

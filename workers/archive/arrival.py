@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from enum import Enum
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
 
     from gateway.datasets.encoded import EncodedDataSet
     from gateway.sdk import Claim
-    from workers.archive.archive import Archive
     from workers.archive.index import IndexEntry
+    from workers.archive.instance_store import InstanceStore
 
 
 class Taken(Enum):
@@ -79,7 +78,7 @@ class Case:
         return Offer(claim, data, attempt, self.entry.path)
 
 
-def opened(arrival: Arrival, archive: Archive) -> AbstractContextManager[EncodedDataSet]:
+def opened(arrival: Arrival, archive: InstanceStore) -> AbstractContextManager[EncodedDataSet]:
     """Open the data set of an arrival, for a `with` statement.
 
     It is at its final path if an earlier attempt has moved it there. Raises OSError.
@@ -87,18 +86,12 @@ def opened(arrival: Arrival, archive: Archive) -> AbstractContextManager[Encoded
     claim, syntax = arrival.claim, arrival.transfer_syntax_uid
     if arrival.data is not None:
         return opened_bytes(memoryview(arrival.data)[claim.offset :], syntax)
-    return opened_file(_path_of(claim, archive), claim.offset, syntax)
+    return opened_file(archive.file_of(claim), claim.offset, syntax)
 
 
-def arrived_bytes(arrival: Arrival, archive: Archive) -> BinaryIO:
+def arrived_bytes(arrival: Arrival, archive: InstanceStore) -> BinaryIO:
     """Open the bytes of the data set of an arrival, as `opened` opens its elements."""
     claim = arrival.claim
     if arrival.data is not None:
         return BytesIO(memoryview(arrival.data)[claim.offset :])
-    return open_data_set(_path_of(claim, archive), claim.offset)
-
-
-def _path_of(claim: Claim, archive: Archive) -> str:
-    final = archive.path(archive.place(claim))
-    aside = archive.path(archive.place(claim, aside=True))
-    return next((path for path in (claim.path or "", final) if os.path.exists(path)), aside)
+    return open_data_set(archive.file_of(claim), claim.offset)

@@ -18,7 +18,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from gateway.sdk import SpoolError, matches
+from gateway.sdk import GatewayError, SpoolError, matches
 from workers.archive.file_system import (
     opened_folder,
     rename_new,
@@ -42,7 +42,7 @@ _SLOW = 0.001
 """Seconds for a file from which on syncs run in several threads."""
 _THREADS = 8
 
-Refusal: TypeAlias = OSError | SpoolError
+Refusal: TypeAlias = OSError | GatewayError
 
 
 class Offer(NamedTuple):
@@ -138,7 +138,7 @@ class BatchWriter:
             self._folders.make(folder_of(name))
             if offer.attempt > 1 and self._is_kept(self._folders.path(name), claim):
                 return name
-            write_new(unfinished, _checked_data(offer), sync=False)
+            write_new(unfinished, checked_data(offer), sync=False)
         except FileExistsError:  # the same claim is in this batch twice
             return None
         except (OSError, SpoolError) as error:
@@ -192,7 +192,7 @@ class BatchWriter:
                 raise
 
     def _write(self, offer: Offer, final: str) -> None:
-        claim, data = offer.claim, _checked_data(offer)
+        claim, data = offer.claim, checked_data(offer)
         unfinished = self._unfinished.path_for(claim.token, offer.attempt)
         try:
             write_new(unfinished, data, sync=self._durable)
@@ -246,7 +246,8 @@ def _check(path: str, claim: Claim) -> None:
         raise OSError(errno.EIO, "this is not the file that was claimed", path)
 
 
-def _checked_data(offer: Offer) -> bytes:
+def checked_data(offer: Offer) -> bytes:
+    """Return the file of an offer; raises SpoolError if it is not the one that was claimed."""
     claim, data = offer.claim, offer.data
     if data is None:
         raise SpoolError("the claim has no data set")

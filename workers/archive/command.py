@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.shared_options import ConfigOption, DataOption, JsonOption
-from workers.archive import conflicts_command, export_command, retention_command, upkeep
+from workers.archive import (
+    conflicts_command,
+    export_command,
+    move_command,
+    retention_command,
+    upkeep,
+)
 from workers.archive.command_options import (
     locate,
     print_json,
@@ -25,12 +31,12 @@ from workers.archive.reindex import Reindex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from rich.progress import Progress, TaskID
 
     from workers.archive.index import Index, IndexEntry
     from workers.archive.index.records import StudySummary
+    from workers.archive.stored_files import StoredFiles
 
 app = typer.Typer(
     help="List, verify, reindex, assign, export or remove stored instances.",
@@ -41,6 +47,7 @@ app.add_typer(conflicts_command.app, name="conflicts")
 app.command("retention")(retention_command.delete_old)
 app.command("path")(export_command.path)
 app.command("export")(export_command.export_instances)
+app.command("move")(move_command.move_instances)
 
 
 @app.command("ls")
@@ -77,7 +84,7 @@ def ls(  # noqa: PLR0913, PLR0917 - the options of a command
         elif paths:
             uids = [study.study_instance_uid for study in studies]
             found = upkeep.matching(index, uids).values()
-            _print_paths(archive.root, found, as_json)
+            _print_paths(archive.files(), found, as_json)
         else:
             _print_studies(studies, as_json)
 
@@ -159,9 +166,9 @@ def _print_incomplete(index: Index, as_json: bool) -> None:
         print(f"{number} incomplete instances")
 
 
-def _print_paths(root: Path, entries: Iterable[IndexEntry], as_json: bool) -> None:
+def _print_paths(files: StoredFiles, entries: Iterable[IndexEntry], as_json: bool) -> None:
     for entry in entries:
-        path = str(root / entry.path)
+        path = files.where(entry.path)
         if as_json:
             print_json({"event": "instance", "uid": entry.sop_instance_uid, "path": path})
         else:
@@ -207,9 +214,10 @@ def verify(
     """
     archive = locate(context, config, data)
     checked = problems = size = 0
+    files = archive.files()
     with archive.open_index() as index, _progress(as_json) as progress:
-        task = progress.add_task("verify", total=upkeep.count_files(archive.root))
-        for step in upkeep.verify(archive.root, index, archive.settings.holder_of_files):
+        task = progress.add_task("verify", total=upkeep.count_files(files))
+        for step in upkeep.verify(files, index, archive.settings.holder_of_files):
             checked, size = checked + 1, size + step.size
             progress.update(task, advance=1)
             if step.problem is None:
@@ -260,7 +268,7 @@ def reindex(
     indexed.
     """
     archive = locate(context, config, data)
-    total = upkeep.count_files(archive.root)
+    total = upkeep.count_files(archive.files())
     work = Reindex(archive.data_dir, archive.settings, processes=processes, anew=anew)
     rate = ProgressRate(total)
     with _progress(as_json) as progress:
@@ -303,7 +311,7 @@ def rm(
     with archive.open_index() as index:
         found = [e for e in upkeep.matching(index, uids).values() if e.holder == holder]
         if found and not dry_run:
-            upkeep.remove(archive.root, index, holder, found)
+            upkeep.remove(archive.files(), index, holder, found)
     size = sum(entry.size for entry in found)
     _print_entries(found, as_json)
     if as_json:

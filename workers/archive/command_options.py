@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.datasets.validation import disable_validation
 from gateway.free_space import size_text as size_text
-from workers.archive.layout import FOLDER
+from workers.archive.layout import FOLDER, is_object
 from workers.archive.opening import archive_settings, open_index
+from workers.archive.stored_files import StoredFiles
 
 if TYPE_CHECKING:
     import typer
@@ -33,7 +34,13 @@ class ArchiveLocation:
 
     def is_elsewhere(self, entry: IndexEntry) -> bool:
         """Return whether only another gateway, which shares the index, has the file."""
-        return entry.holder != self.settings.holder_of_files and not self.settings.shared
+        if is_object(entry.path) or self.settings.shared:
+            return False
+        return entry.holder != self.settings.holder_of_files
+
+    def files(self) -> StoredFiles:
+        """Return where instances are; raises ConfigError."""
+        return StoredFiles.of(self.data_dir, self.settings)
 
     def open_index(self) -> Index:
         return open_index(self.data_dir, self.settings)

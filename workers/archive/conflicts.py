@@ -8,20 +8,18 @@ start of the storage worker finds, and never a row without its file.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.errors import GatewayError
-from workers.archive import layout
-from workers.archive.file_system import sync_folder
 from workers.archive.index.notes import DROPPED, StudyNote
 from workers.archive.recovery import examine, measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from workers.archive.index import Index, IndexEntry
+    from workers.archive.stored_files import StoredFiles
 
 LONGEST_VALUE = 64
 """Characters of a value that are shown."""
@@ -64,46 +62,44 @@ def _stem(entry: IndexEntry) -> str:
     return os.path.basename(entry.path).removesuffix(".dcm")
 
 
-def _is_unchanged(root: Path, conflict: IndexEntry) -> bool:
-    found = measure(root / conflict.path, conflict.start, conflict.digest)
+def _is_unchanged(path: Path, conflict: IndexEntry) -> bool:
+    found = measure(path, conflict.start, conflict.digest)
     return found == (conflict.size, conflict.digest)
 
 
-def accept(root: Path, index: Index, conflict: IndexEntry) -> None:
+def accept(files: StoredFiles, index: Index, conflict: IndexEntry) -> None:
     """Make a file that was set aside the instance, and delete the one that is stored.
 
     Raises GatewayError if the file cannot be read.
     """
-    examined = examine(root, conflict.path, conflict.holder)
-    if examined.entry is None or examined.error or not _is_unchanged(root, conflict):
-        why = examined.error or "its content has changed"
-        raise GatewayError(f"{conflict.path} cannot be accepted: {why}")
-    new = conflict.path.removeprefix(f"{layout.CONFLICTS}/")
-    target = root / new
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with suppress(FileExistsError):  # an earlier attempt
-        os.link(root / conflict.path, target, follow_symlinks=False)
-    for folder in (target.parent, target.parent.parent, root):
-        sync_folder(folder)
+    try:
+        with files.readable(conflict.path) as name:
+            examined = examine(Path(name), conflict.path, conflict.holder)
+            if examined.entry is None or examined.error or not _is_unchanged(Path(name), conflict):
+                why = examined.error or "its content has changed"
+                raise GatewayError(f"{conflict.path} cannot be accepted: {why}")
+    except FileNotFoundError:
+        raise GatewayError(f"{conflict.path} cannot be accepted: it is gone") from None
+    new = files.make_instance(conflict.path)
     before = index.find(conflict.sop_instance_uid)
     index.add(examined.entry._replace(path=new), examined.texts, replace=True)
     index.drop_conflict(conflict)
-    (root / conflict.path).unlink(missing_ok=True)
+    files.delete(conflict.path)
     if before is not None and before.holder == conflict.holder and before.path != new:
-        (root / before.path).unlink(missing_ok=True)
+        files.delete(before.path)
         index.deleted(before.holder, [before.path])
 
 
-def drop(root: Path, index: Index, conflict: IndexEntry) -> None:
+def drop(files: StoredFiles, index: Index, conflict: IndexEntry) -> None:
     """Delete a file that was set aside."""
     uid, sop_class = conflict.sop_instance_uid, conflict.sop_class_uid
     index.drop_conflict(conflict)
     for study in index.studies_of([uid]):
         index.note(StudyNote(DROPPED, study, "", sop_class, uid, "", conflict.holder, 1))
-    (root / conflict.path).unlink(missing_ok=True)
+    files.delete(conflict.path)
 
 
-def differences(stored: Path, aside: Path) -> Iterator[Difference]:
+def differences(stored: str, aside: str) -> Iterator[Difference]:
     """Yield the elements of the top level that differ between two files."""
     from pydicom import dcmread
 

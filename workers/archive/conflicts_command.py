@@ -16,10 +16,10 @@ from workers.archive.command_options import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from workers.archive.command_options import ArchiveLocation
     from workers.archive.index import Index, IndexEntry
+    from workers.archive.stored_files import StoredFiles
 
 app = typer.Typer(
     help="Instances that were set aside, because other content is stored under their UID.",
@@ -74,14 +74,17 @@ def show(
     if stored is None:
         print("nothing is stored under its UID any more: accept it, or drop it")
         return
+    files = archive.files()
     if not as_json:
-        print(f"stored: {archive.root / stored.path}\naside:  {archive.root / entry.path}")
-    for one in conflicts.differences(archive.root / stored.path, archive.root / entry.path):
+        print(f"stored: {files.where(stored.path)}\naside:  {files.where(entry.path)}")
+    with files.readable(stored.path) as one, files.readable(entry.path) as other:
+        different = list(conflicts.differences(one, other))
+    for found in different:
         if as_json:
-            print_json({"event": "difference", **one._asdict()})
+            print_json({"event": "difference", **found._asdict()})
         else:
-            values = (printable(text) or "(absent)" for text in (one.stored, one.aside))
-            print(f"{one.element}: {' -> '.join(values)}")
+            values = (printable(text) or "(absent)" for text in (found.stored, found.aside))
+            print(f"{found.element}: {' -> '.join(values)}")
 
 
 @app.command("accept")
@@ -120,12 +123,12 @@ def _print(entry: IndexEntry, as_json: bool) -> None:
 
 
 def _settle(
-    archive: ArchiveLocation, name: str, how: Callable[[Path, Index, IndexEntry], object]
+    archive: ArchiveLocation, name: str, how: Callable[[StoredFiles, Index, IndexEntry], object]
 ) -> IndexEntry:
     """Accept or drop what was set aside under a name; return it."""
     with archive.open_index() as index:
         entry = conflicts.conflict_named(index, archive.settings.holder_of_files, name)
-        how(archive.root, index, entry)
+        how(archive.files(), index, entry)
     return entry
 
 

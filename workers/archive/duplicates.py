@@ -21,9 +21,9 @@ from workers.archive.same_bytes import open_data_set, same_bytes
 
 if TYPE_CHECKING:
     from gateway.settings import ArchiveSettings
-    from workers.archive.archive import Archive
     from workers.archive.arrival import Case
     from workers.archive.index import Index, IndexEntry
+    from workers.archive.instance_store import InstanceStore
 
 log = logging.getLogger("workers.archive")
 
@@ -36,7 +36,7 @@ _TAKEN = {
 class Duplicates:
     """Decides on arrivals for whose UID the index has a row."""
 
-    def __init__(self, archive: Archive, index: Index, settings: ArchiveSettings) -> None:
+    def __init__(self, archive: InstanceStore, index: Index, settings: ArchiveSettings) -> None:
         self._archive = archive
         self._index = index
         self._settings = settings
@@ -81,7 +81,8 @@ class Duplicates:
             return before.holds_the_same(case.entry)
         with (
             arrived_bytes(case.arrival, self._archive) as arrived,
-            open_data_set(self._archive.path(before.path), before.start) as stored,
+            self._archive.readable(before.path) as path,
+            open_data_set(path, before.start) as stored,
         ):
             return same_bytes(stored, arrived)
 
@@ -89,10 +90,10 @@ class Duplicates:
         """Compare an arrival with the file of an entry; a file out of reach is different."""
         if not self._archive.holds(before.path, before.start + before.size):
             return Likeness.DIFFERENT
-        path, syntax = self._archive.path(before.path), before.transfer_syntax_uid
         with (
             opened(case.arrival, self._archive) as arrived,
-            opened_file(path, before.start, syntax, before.size) as stored,
+            self._archive.readable(before.path) as path,
+            opened_file(path, before.start, before.transfer_syntax_uid, before.size) as stored,
         ):
             return compare(stored, arrived)
 

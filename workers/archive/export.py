@@ -17,19 +17,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.sdk import GatewayError
+from gateway.sdk import GatewayError, Unavailable
+from workers.archive import layout
 from workers.archive.attributes import BY_KEYWORD, UNIQUE, Level
 from workers.archive.index.interface import one_of
 from workers.archive.index.search import Query
-from workers.archive.present import defect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from workers.archive.index import Index, IndexEntry
+    from workers.archive.stored_files import StoredFiles
 
 _KEYWORDS = (
     *("PatientID", "PatientName", "StudyInstanceUID", "StudyDate", "StudyDescription"),
@@ -109,14 +110,26 @@ def _mark(uid: str) -> str:
     return blake2b(uid.encode("utf-8", "replace"), digest_size=5).hexdigest()
 
 
-def export(root: Path, folder: Path, planned: ExportPlan, *, link: bool) -> bool:
+def export(files: StoredFiles, folder: Path, planned: ExportPlan, *, link: bool) -> bool:
     """Write an instance; return False if it is there already.
 
     Raises ExportError if its file is not as it was stored, or another file has its name.
     """
-    source, target = (root / planned.entry.path).absolute(), folder / planned.name
-    if why := defect(source, planned.entry):
-        raise ExportError(f"{planned.entry.sop_instance_uid}: {why}")
+    entry, target = planned.entry, folder / planned.name
+    try:
+        if why := files.defect(entry):
+            raise ExportError(f"{entry.sop_instance_uid}: {why}")
+        if link and layout.is_object(entry.path):
+            raise ExportError(
+                f"{entry.sop_instance_uid}: it is an object: export it without --link"
+            )
+        with files.readable(entry.path) as source:
+            return _written(Path(source), target, link=link)
+    except Unavailable as error:
+        raise ExportError(f"{entry.sop_instance_uid}: {error}") from error
+
+
+def _written(source: Path, target: Path, *, link: bool) -> bool:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if os.path.lexists(target):

@@ -47,11 +47,12 @@ def path(
     archive = locate(context, config, data)
     with archive.open_index() as index:
         found = list(upkeep.matching(index, uids).values())
+    files = archive.files()
     for entry in found:
         if archive.is_elsewhere(entry):
             print(_elsewhere(entry), file=sys.stderr)
             continue
-        where, uid = str(archive.root / entry.path), entry.sop_instance_uid
+        where, uid = files.where(entry.path), entry.sop_instance_uid
         if as_json:
             print_json({"event": "instance", "uid": uid, "path": where})
         else:
@@ -81,12 +82,13 @@ def export_instances(  # noqa: PLR0913, PLR0917 - the arguments of a command
     """
     archive = locate(context, config, data)
     counts: Counter[str] = Counter(exported=0, there=0, failed=0)
+    files = archive.files()
     with archive.open_index() as index, _noting(index, archive, to) as exported:
         for one in plan(index, uids):
             try:
                 if archive.is_elsewhere(one.entry):
                     raise ExportError(_elsewhere(one.entry))
-                is_new = export(archive.root, to, one, link=link)
+                is_new = export(files, to, one, link=link)
             except ExportError as error:
                 counts["failed"] += 1
                 print(printable(str(error)), file=sys.stderr)

@@ -79,11 +79,16 @@ class IndexedWorker:
             known["conflicts"] = _conflicts(index)
         context.facts["index"] = known
 
+    def leave(self, why: str) -> None:
+        """Have this process replaced by one that waits for what is out of reach."""
+        if self._watch is not None:
+            self._watch.leave(why)
+
     def _leave_after_outage(self, index: Index, failure: str) -> None:
         now = time.monotonic()
         self._away_since = (self._away_since or now) if failure and not index.is_file else None
-        if self._away_since and now - self._away_since >= OUTAGE and self._watch is not None:
-            self._watch.leave(f"the index was out of reach for {OUTAGE:.0f} s ({failure})")
+        if self._away_since and now - self._away_since >= OUTAGE:
+            self.leave(f"the index was out of reach for {OUTAGE:.0f} s ({failure})")
 
     def stop(self) -> None:
         """Close the index."""

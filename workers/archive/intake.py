@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.settings import ArchiveSettings
-    from workers.archive.archive import Archive
     from workers.archive.arrival import Arrival
     from workers.archive.header import HeaderValues
     from workers.archive.index import Index
+    from workers.archive.instance_store import InstanceStore
 
 log = logging.getLogger("workers.archive")
 
@@ -79,7 +79,7 @@ class Intake:
 
     def __init__(
         self,
-        archive: Archive,
+        archive: InstanceStore,
         index: Index,
         settings: ArchiveSettings,
         data_dir: Path,
@@ -90,6 +90,7 @@ class Intake:
         self._settings = settings
         self._holder = settings.holder_of_files
         self._keeps_incomplete = settings.incomplete == "keep"
+        self._notes_buckets = settings.shared or archive.notes_buckets
         self._guard = Guard(guard_of(data_dir, settings))
         self._duplicates = Duplicates(archive, index, settings)
         self._noted: set[str] = set()
@@ -146,7 +147,7 @@ class Intake:
                 self._attempt(case, partial(self._duplicates.compare, before=before))
 
     def _keep_all(self, cases: list[Case]) -> None:
-        if self._settings.shared:
+        if self._notes_buckets:
             try:
                 self._note_buckets(cases)
             except IndexFailure as error:
@@ -160,12 +161,14 @@ class Intake:
         for case, name in zip(cases, kept, strict=True):
             if isinstance(name, Exception):
                 case.result = name
+        if self._archive.notes_buckets:
+            _rename(cases, kept)
 
     def _note_buckets(self, cases: list[Case]) -> None:
-        """Let other gateways know whose the buckets are, before files are there."""
+        """Note whose the buckets are, before anything is there: for other gateways, and a start."""
         names = {os.path.dirname(case.entry.path) for case in cases} - self._noted
         if names:
-            aside = {f"{layout.CONFLICTS}/{name}" for name in names}
+            aside = {layout.aside(name) for name in names}
             self._index.note_buckets(
                 self._settings.holder_of_files, dict.fromkeys(names | aside, 0)
             )
@@ -269,6 +272,13 @@ def _with_patients(receipt: Receipt, case: Case, result: AddResult) -> Receipt:
         return receipt
     study = case.texts["StudyInstanceUID"]
     return receipt._replace(study_instance_uid=study, patients=result.patients)
+
+
+def _rename(cases: list[Case], kept: Sequence[str | Exception]) -> None:
+    """Set the paths of what was stored under another name than expected."""
+    for case, name in zip(cases, kept, strict=True):
+        if isinstance(name, str):
+            case.entry = case.entry._replace(path=name)
 
 
 def _fail(cases: list[Case], error: Exception) -> None:

@@ -19,6 +19,8 @@ ASSIGNMENTS = "assignments.jsonl"
 """The journal of studies that were assigned to another patient."""
 CONFLICTS = "conflicts"
 """The directory of files that were set aside, in buckets of the same names."""
+OBJECTS = "objects"
+"""What the paths of objects in a store begin with, before the part that names their gateway."""
 BUCKETS = ("[0-9]*/*", f"{CONFLICTS}/[0-9]*/*")
 
 _DATE = re.compile(r"[0-9]{8}")
@@ -56,21 +58,74 @@ class Content:
     """Everything else: links, directories, other names. Never followed, never deleted."""
 
 
-def is_aside(path: str) -> bool:
-    """Return whether a path is among the files that were set aside."""
-    return path.startswith(f"{CONFLICTS}/")
-
-
 def is_archive_name(path: str) -> bool:
     """Return whether a path has the form of a file of the archive."""
     parts = path.split("/")
-    if parts[0] == CONFLICTS:
+    if parts[0] == OBJECTS:
+        del parts[:2]
+    if parts and parts[0] == CONFLICTS:
         del parts[0]
     return (
         len(parts) == 3
         and all(p.fullmatch(x) for p, x in zip((_DATE, _BUCKET, _FILE), parts, strict=True))
         and parts[2].startswith(f"{parts[0]}-{parts[1]}-")
     )
+
+
+def is_object(path: str) -> bool:
+    """Return whether a path of the index is that of an object in a store, not of a file."""
+    return path.startswith(f"{OBJECTS}/")
+
+
+def object_path(holder: str, name: str) -> str:
+    """Return the path of an object, whose name is that of a file of the archive."""
+    return f"{OBJECTS}/{holder}/{name}"
+
+
+def name_of_object(path: str) -> str:
+    """Return the name that a file with the content of an object has."""
+    return path.split("/", 2)[2]
+
+
+def key_of_object(prefix: str, path: str) -> str:
+    """Return the key of an object: PREFIX/HOLDER/DATE/BUCKET/TOKEN.dcm."""
+    key = path.removeprefix(f"{OBJECTS}/")
+    return f"{prefix}/{key}" if prefix else key
+
+
+def path_of_object(prefix: str, key: str) -> str:
+    """Return the path of the object with a key."""
+    return f"{OBJECTS}/{key.removeprefix(f'{prefix}/') if prefix else key}"
+
+
+def aside(path: str) -> str:
+    """Return the path under which a file, object or bucket is set aside."""
+    if is_object(path):
+        holder = path.split("/", 2)[1]
+        return object_path(holder, f"{CONFLICTS}/{name_of_object(path)}")
+    return f"{CONFLICTS}/{path}"
+
+
+def not_aside(path: str) -> str:
+    """Return the path of what was set aside, if it becomes the instance."""
+    if is_object(path):
+        holder = path.split("/", 2)[1]
+        return object_path(holder, name_of_object(path).removeprefix(f"{CONFLICTS}/"))
+    return path.removeprefix(f"{CONFLICTS}/")
+
+
+def is_aside(path: str) -> bool:
+    """Return whether a path is that of something that was set aside."""
+    return not_aside(path) != path
+
+
+def begun(bucket: str) -> float:
+    """Return when a bucket was begun, by its name, in seconds since 1970; 0 for another path."""
+    date, _, time = bucket.rpartition("/")
+    found = re.fullmatch(r"(\d{8})/(\d{6})(\d{3})-\d{1,4}", f"{date[-8:]}/{time}")
+    if found is None:
+        return 0.0
+    return datetime.strptime("".join(found.groups()) + "+0000", "%Y%m%d%H%M%S%f%z").timestamp()
 
 
 def received(path: str, changed: int = 0) -> str:

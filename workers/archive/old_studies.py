@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from gateway.settings import RetentionSettings
     from workers.archive.index import Index
+    from workers.archive.stored_files import StoredFiles
 
 _MOST = 500
 """Instances that are removed in one transaction, for which stores wait."""
@@ -56,7 +57,7 @@ def check(settings: RetentionSettings) -> str:
 class Retention:
     """Decides which studies of an archive go, and deletes them."""
 
-    root: Path
+    files: StoredFiles
     index: Index
     holder: str
     settings: RetentionSettings
@@ -96,7 +97,7 @@ class Retention:
         return sorted((received, uid) for uid, received in newest.items() if received < before)
 
     def _is_short(self, would_be_free: int) -> bool:
-        return self.free(self.root) + would_be_free < self.settings.min_free
+        return self.free(self.files.root) + would_be_free < self.settings.min_free
 
     def _study(self, uid: str, why: str, before: str) -> OldStudy | None:
         """Return a study that is due; None if none of its instances are this gateway's."""
@@ -111,7 +112,7 @@ class Retention:
         """Delete a study as far as it is still due; return whether anything was deleted."""
         number = 0
         while removed := self.index.remove_unused(uid, self.holder, before, _MOST):
-            upkeep.delete_files(self.root, self.index, self.holder, removed)
+            upkeep.delete_files(self.files, self.index, self.holder, removed)
             number += len(removed)
         return number > 0
 

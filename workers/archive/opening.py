@@ -6,10 +6,19 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from gateway.sdk import ConfigError, Unavailable
-from gateway.settings import CONFLICT, DUPLICATES, INCOMPLETE, PATIENT_MISMATCH, ArchiveSettings
+from gateway.settings import (
+    CONFLICT,
+    DUPLICATES,
+    INCOMPLETE,
+    PATIENT_MISMATCH,
+    STAGE,
+    ArchiveSettings,
+)
 from workers.archive.file_system import not_writable
 from workers.archive.index import Index, SqliteIndex
-from workers.archive.layout import BUCKETS, FOLDER, INDEX
+from workers.archive.layout import BUCKETS, FOLDER, INDEX, OBJECTS
+from workers.archive.objects.object_place import place_of
+from workers.archive.objects.object_store import ObjectStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +40,7 @@ def archive_settings(options: Mapping[str, Any]) -> ArchiveSettings:
         "conflict": CONFLICT,
         "incomplete": INCOMPLETE,
         "patient_mismatch": PATIENT_MISMATCH,
+        "stage": STAGE,
     }
     for name, valid in valid_values.items():
         if (value := getattr(settings, name)) not in valid:
@@ -54,12 +64,31 @@ def open_index(data_dir: Path, settings: ArchiveSettings, *, durable: bool = Tru
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise not_writable(root, error) from None
-    return SqliteIndex(root / INDEX, durable=durable, create=not has_instances(root))
+    path = root / INDEX
+    create = not has_instances(root) and (path.exists() or not has_objects(settings))
+    return SqliteIndex(path, durable=durable, create=create)
 
 
 def has_instances(root: Path) -> bool:
     """Return whether there is any file of an instance."""
     return any(next(root.glob(f"{buckets}/*.dcm"), None) for buckets in BUCKETS)
+
+
+def has_objects(settings: ArchiveSettings) -> bool:
+    """Return whether this gateway has any object in the store that the settings name."""
+    store = open_store(settings)
+    return store is not None and bool(store.folders(f"{OBJECTS}/{store.place.holder}"))
+
+
+def open_store(settings: ArchiveSettings, *, is_hasty: bool = False) -> ObjectStore | None:
+    """Return the object store that the settings name, not yet connected to; None: none.
+
+    Raises ConfigError.
+    """
+    place = place_of(settings)
+    if place is None:
+        return None
+    return ObjectStore(place, ca=settings.store_ca, is_hasty=is_hasty)
 
 
 def guard_of(data_dir: Path, settings: ArchiveSettings) -> Path | None:

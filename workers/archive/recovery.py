@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.requestor import identify
@@ -22,12 +23,11 @@ from workers.archive.same_bytes import open_data_set, same_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from gateway.settings import ArchiveSettings
-    from workers.archive.archive import Archive
     from workers.archive.index import AddResult, Index
     from workers.archive.index.records import Texts
+    from workers.archive.instance_store import InstanceStore
     from workers.archive.layout import Bucket
 
 log = logging.getLogger("workers.archive")
@@ -71,7 +71,7 @@ class Found:
 class Recovery:
     """Reconciles the buckets of one holder."""
 
-    def __init__(self, archive: Archive, index: Index, settings: ArchiveSettings) -> None:
+    def __init__(self, archive: InstanceStore, index: Index, settings: ArchiveSettings) -> None:
         self._archive = archive
         self._index = index
         self._holder = settings.holder_of_files
@@ -84,7 +84,7 @@ class Recovery:
         self._finish_deletions()
         root = self._archive.root
         self._index.restore_assignments(read_assignments(root))
-        known = self._index.buckets(self._holder)
+        known = _of_files(self._index.buckets(self._holder))
         present = {bucket.name: bucket for bucket in layout.buckets(root)}
         if self._is_shared:
             present = self._own(present, known)
@@ -116,7 +116,8 @@ class Recovery:
         }
 
     def _finish_deletions(self) -> None:
-        to_delete = self._index.to_delete(self._holder)
+        every = self._index.to_delete(self._holder)
+        to_delete = [path for path in every if not layout.is_object(path)]
         for path in to_delete:
             if layout.is_archive_name(path):
                 self._archive.discard(path)
@@ -165,6 +166,14 @@ class Recovery:
                 raise result
             self._resolve(entry, texts, result)
 
+    def adopt_named(self, names: Sequence[str]) -> None:
+        """Index files or objects with these names, which have no row."""
+        examined = []
+        for name in names:
+            with self._archive.readable(name) as path:
+                examined.append(examine(Path(path), name, self._holder))
+        self.adopt(examined)
+
     def _resolve(self, entry: IndexEntry, texts: Texts, result: AddResult) -> None:
         """Decide between two files of one instance.
 
@@ -190,10 +199,12 @@ class Recovery:
         """Return whether both files have the same data set; by its digest if one is elsewhere."""
         if not before.may_hold_the_same(entry) or before.holder != self._holder:
             return before.holds_the_same(entry)
-        path = self._archive.path
+        readable = self._archive.readable
         with (
-            open_data_set(path(entry.path), entry.start) as one,
-            open_data_set(path(before.path), before.start) as other,
+            readable(entry.path) as path,
+            readable(before.path) as path_before,
+            open_data_set(path, entry.start) as one,
+            open_data_set(path_before, before.start) as other,
         ):
             return same_bytes(one, other)
 
@@ -244,12 +255,11 @@ class Examined:
 
 
 def examine_all(root: Path, paths: Sequence[str], holder: str) -> list[Examined]:
-    return [examine(root, path, holder) for path in paths]
+    return [examine(root / path, path, holder) for path in paths]
 
 
-def examine(root: Path, path: str, holder: str) -> Examined:
-    """Return what a file of the archive is, as read from the file."""
-    whole = root / path
+def examine(whole: Path, path: str, holder: str) -> Examined:
+    """Return what a file is that has this path in the archive, as read from the file."""
     try:
         instance = identify(whole)
         size, digest = measure(whole, instance.offset)
@@ -287,6 +297,11 @@ def measure(path: Path, start: int, like: bytes = b"") -> tuple[int, bytes]:
             digest.update(piece)
             size += len(piece)
     return size, digest.digest()
+
+
+def _of_files(buckets: Mapping[str, int]) -> dict[str, int]:
+    """Return the buckets that are directories; those of objects reconciles `ObjectUpkeep`."""
+    return {name: at for name, at in buckets.items() if not layout.is_object(name)}
 
 
 def _is_settled(bucket: Bucket) -> bool:

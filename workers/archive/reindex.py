@@ -18,6 +18,7 @@ from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.sdk import ConfigError, Unavailable
@@ -29,18 +30,21 @@ from workers.archive.index import SqliteIndex
 from workers.archive.index.carrying_over import carry_over, pass_over, readers_before
 from workers.archive.index.sqlite import open_mark
 from workers.archive.layout import FOLDER, INDEX
+from workers.archive.object_archive import ObjectArchive
+from workers.archive.objects.listing import AGREES, own_buckets
 from workers.archive.opening import check_guard
-from workers.archive.recovery import Found, Recovery, examine_all
+from workers.archive.recovery import Examined, Found, Recovery, examine, examine_all
+from workers.archive.stored_files import StoredFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
-    from pathlib import Path
 
     from gateway.settings import ArchiveSettings
     from workers.archive.index import Index
+    from workers.archive.instance_store import InstanceStore
     from workers.archive.layout import Bucket, Content
-    from workers.archive.recovery import Examined
+    from workers.archive.objects.object_store import ObjectStore
 
 _AHEAD = 2
 """Buckets that each process may be ahead of the index."""
@@ -63,6 +67,7 @@ class Reindex:
     ) -> None:
         check_guard(data_dir, settings)
         self._root = data_dir.absolute() / FOLDER
+        self._files = StoredFiles.of(data_dir, settings)
         if not self._root.is_dir():
             raise ConfigError(
                 f"there is no archive {self._root}: give the data directory with --data"
@@ -74,6 +79,7 @@ class Reindex:
         self.found = Found()
         self.continued = 0
         """Files that an earlier, interrupted reindex has indexed."""
+        self._count = 0
 
     def __iter__(self) -> Iterator[int]:
         if self._settings.dsn:
@@ -98,19 +104,47 @@ class Reindex:
                 raise
 
     def _fill(self, index: Index) -> Iterator[int]:
-        archive = Archive(self._root, durable=True)
+        directory = Archive(self._root, durable=True)
+        store = self._files.objects
+        archive = directory if store is None else ObjectArchive(directory, store)
         try:
             index.begin_rebuild(self._holder, anew=self._anew)
             index.restore_assignments(read_assignments(self._root))
             recovery = Recovery(archive, index, self._settings)
             self.found = recovery.found
             yield from self._index_buckets(archive, index, recovery)
+            if store is not None:
+                yield from self._index_objects(store, index, recovery)
             self.found.foreign += layout.strangers(self._root)
             index.end_rebuild(self._holder)
         finally:
             archive.close()
 
-    def _index_buckets(self, archive: Archive, index: Index, recovery: Recovery) -> Iterator[int]:
+    def _index_objects(self, store: ObjectStore, index: Index, recovery: Recovery) -> Iterator[int]:
+        """Index the objects of this gateway, which several threads read."""
+        done = index.buckets(self._holder)
+        count = self._count
+        for bucket, found in own_buckets(store):
+            own = [one.path for one in found if layout.is_archive_name(one.path)]
+            self.found.foreign += [one.path for one in found if one.path not in own]
+            count += len(own)
+            if done.get(bucket) == AGREES:
+                self.continued += len(own)
+            else:
+                recovery.adopt(self._files.map(self._examined_object, own))
+                index.note_buckets(self._holder, {bucket: AGREES})
+            yield count
+
+    def _examined_object(self, path: str) -> Examined:
+        try:
+            with self._files.readable(path) as name:
+                return examine(Path(name), path, self._holder)
+        except FileNotFoundError as error:
+            return Examined(path, error=str(error))
+
+    def _index_buckets(
+        self, archive: InstanceStore, index: Index, recovery: Recovery
+    ) -> Iterator[int]:
         done = index.buckets(self._holder)
         buckets = sorted(layout.buckets(self._root), key=lambda b: (b.is_aside, b.name))
         left: list[tuple[Bucket, Content]] = []
@@ -121,7 +155,7 @@ class Reindex:
                 self.continued += len(content.files)
             else:
                 left.append((bucket, content))
-        count = self.continued
+        count = self._count = self.continued
         yield count
         paths = (sorted(content.files) for _, content in left)
         for (bucket, content), files in zip(left, self._examined(paths, len(left)), strict=True):
@@ -129,6 +163,7 @@ class Reindex:
             recovery.adopt(files)
             index.note_buckets(self._holder, {bucket.name: bucket.changed})
             count += len(content.files)
+            self._count = count
             yield count
 
     def _examined(self, buckets: Iterable[list[str]], number: int) -> Iterator[list[Examined]]:

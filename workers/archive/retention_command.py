@@ -41,7 +41,7 @@ def delete_old(
     if why := old_studies.check(settings):
         raise typer.BadParameter(why)
     with archive.open_index() as index:
-        work = Retention(archive.root, index, archive.settings.holder_of_files, settings)
+        work = Retention(archive.files(), index, archive.settings.holder_of_files, settings)
         _print(work.run(dry=dry_run), dry_run, as_json)
 
 

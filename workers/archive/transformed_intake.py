@@ -32,15 +32,15 @@ from workers.archive.completeness import Incomplete, check_complete
 from workers.archive.index import IndexFailure
 from workers.archive.index.originals import Original
 from workers.archive.intake import Mismatch, check_identity
-from workers.archive.recovery import Recovery, examine_all
+from workers.archive.recovery import Recovery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gateway.sdk import Event, WorkerContext
     from gateway.settings import ArchiveSettings
-    from workers.archive.archive import Archive
     from workers.archive.index import Index
+    from workers.archive.instance_store import InstanceStore
     from workers.archive.intake import Intake
 
 log = logging.getLogger("workers.archive")
@@ -93,7 +93,7 @@ class TransformedIntake:
     def __init__(
         self,
         intake: Intake,
-        archive: Archive,
+        archive: InstanceStore,
         index: Index,
         settings: ArchiveSettings,
         context: WorkerContext,
@@ -145,9 +145,7 @@ class TransformedIntake:
         """Find what was received before; adopt files of an attempt that did not get further."""
         self._find_kept(received)
         unindexed = [
-            one.place
-            for one in received
-            if one.result is None and os.path.exists(self._archive.path(one.place))
+            one.place for one in received if one.result is None and self._archive.exists(one.place)
         ]
         if unindexed:
             noted = {
@@ -158,7 +156,7 @@ class TransformedIntake:
             self._adopt([place for place in unindexed if place in noted])
             self._find_kept(received)
             for one in received:
-                if one.result is None and os.path.exists(self._archive.path(one.place)):
+                if one.result is None and self._archive.exists(one.place):
                     one.result = SpoolError("a file of an attempt before is in the way")
 
     def _find_kept(self, received: list[ReceivedInstance]) -> None:
@@ -175,12 +173,9 @@ class TransformedIntake:
 
     def _adopt(self, places: list[str]) -> None:
         """Index files that an earlier attempt has kept and not indexed."""
-        archive, holder = self._archive, self._settings.holder_of_files
         for place in places:
-            archive.settle(os.path.dirname(place))
-        Recovery(archive, self._index, self._settings).adopt(
-            examine_all(archive.root, places, holder)
-        )
+            self._archive.settle(os.path.dirname(place))
+        Recovery(self._archive, self._index, self._settings).adopt_named(places)
 
     def _ask(self, received: list[ReceivedInstance]) -> None:
         context, settings = self._context, self._settings

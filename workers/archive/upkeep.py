@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.sdk import GatewayError
@@ -11,13 +12,14 @@ from workers.archive.attributes import UNIQUE, Level, of_level
 from workers.archive.index.interface import one_of
 from workers.archive.index.placing import key_of
 from workers.archive.index.search import Query
+from workers.archive.objects.listing import own_buckets
 from workers.archive.recovery import examine, measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from workers.archive.index import Index, IndexEntry
+    from workers.archive.stored_files import StoredFiles
 
 _LEVELS = (Level.STUDY, Level.SERIES, Level.IMAGE)
 
@@ -42,18 +44,60 @@ class Step:
     problem: Problem | None = None
 
 
-def verify(root: Path, index: Index, holder: str) -> Iterator[Step]:
-    """Compare every row with its file, and every file with the rows; yield each comparison."""
+def verify(files: StoredFiles, index: Index, holder: str) -> Iterator[Step]:
+    """Compare every row with its file or object, and those with the rows; yield each comparison.
+
+    Raises StoreFailure if objects cannot be read.
+    """
     for entry, header_key, values in index.stored_values():
         if entry.holder == holder:
-            yield _compare(root, entry) or _compare_values(root, entry, header_key, values)
+            yield _verified(files, entry, (header_key, values))
     for entry in index.conflicts():
         if entry.holder == holder:
-            yield _compare(root, entry) or Step(entry.size)
+            yield _verified(files, entry, None)
     for study, keywords in index.wrong_studies():
         text = f"{', '.join(keywords)}: not as in the newest instances of study {study}"
         yield Step(problem=Problem("attributes", "", text=text))
-    yield from _compare_folders(root, index)
+    yield from _compare_folders(files.root, index)
+    yield from _compare_objects(files, index)
+
+
+def _verified(
+    files: StoredFiles, entry: IndexEntry, attributes: tuple[bytes, list[str]] | None
+) -> Step:
+    """Compare the bytes of an instance with its row, and the attributes that are in it."""
+    missing = Step(
+        problem=Problem("missing", entry.path, entry.sop_instance_uid, "the file is missing")
+    )
+    if not layout.is_object(entry.path):
+        path = files.root / entry.path
+        if path.is_symlink() or not path.is_file():
+            return missing
+    try:
+        with files.readable(entry.path) as name:
+            path = Path(name)
+            wrong = _compare(path, entry)
+            if wrong is not None or attributes is None:
+                return wrong or Step(entry.size)
+            return _compare_values(path, entry, *attributes)
+    except FileNotFoundError:
+        return missing
+    except OSError as error:
+        return _unreadable(entry, error)
+
+
+def _compare_objects(files: StoredFiles, index: Index) -> Iterator[Step]:
+    """Compare the objects of this gateway with the rows."""
+    if files.objects is None:
+        return
+    for bucket, found in own_buckets(files.objects):
+        rows = {known.entry.path for known in index.below(bucket)}
+        for one in found:
+            if not layout.is_archive_name(one.path):
+                yield Step(problem=_foreign(one.path))
+            elif one.path not in rows:
+                text = "the object is not in the index"
+                yield Step(problem=Problem("no row", one.path, text=text))
 
 
 def _compare_folders(root: Path, index: Index) -> Iterator[Step]:
@@ -74,15 +118,18 @@ def _foreign(path: str) -> Problem:
     return Problem("foreign", path, text="not part of the archive")
 
 
-def _compare(root: Path, entry: IndexEntry) -> Step | None:
+def _unreadable(entry: IndexEntry, error: Exception) -> Step:
+    text = f"cannot be read: {error}"
+    return Step(problem=Problem("damaged", entry.path, entry.sop_instance_uid, text))
+
+
+def _compare(path: Path, entry: IndexEntry) -> Step | None:
     """Compare the data set of a file with its row; return None if it is the same."""
-    path, uid = root / entry.path, entry.sop_instance_uid
-    if path.is_symlink() or not path.is_file():
-        return Step(problem=Problem("missing", entry.path, uid, "the file is missing"))
+    uid = entry.sop_instance_uid
     try:
         size, digest = measure(path, entry.start, entry.digest)
     except (GatewayError, OSError) as error:
-        return Step(problem=Problem("damaged", entry.path, uid, f"cannot be read: {error}"))
+        return _unreadable(entry, error)
     if size != entry.size:
         text = f"its data set has {size} bytes instead of {entry.size}"
         return Step(problem=Problem("damaged", entry.path, uid, text))
@@ -91,9 +138,9 @@ def _compare(root: Path, entry: IndexEntry) -> Step | None:
     return None
 
 
-def _compare_values(root: Path, entry: IndexEntry, header_key: bytes, values: list[str]) -> Step:
+def _compare_values(path: Path, entry: IndexEntry, header_key: bytes, values: list[str]) -> Step:
     """Compare the attributes of a file with those in the index."""
-    found = examine(root, entry.path, entry.holder)
+    found = examine(path, entry.path, entry.holder)
     wrong = [] if key_of(found.texts) == header_key else ["those above image level"]
     texts = {**found.texts, "SOPInstanceUID": entry.sop_instance_uid}
     texts["SOPClassUID"] = entry.sop_class_uid
@@ -116,21 +163,24 @@ def matching(index: Index, uids: list[str]) -> dict[str, IndexEntry]:
     return found
 
 
-def remove(root: Path, index: Index, holder: str, entries: list[IndexEntry]) -> None:
+def remove(files: StoredFiles, index: Index, holder: str, entries: list[IndexEntry]) -> None:
     """Remove instances: first their rows, then their files, so that a crash leaves no row."""
     removed = index.remove(entry.sop_instance_uid for entry in entries)
-    delete_files(root, index, holder, removed)
+    delete_files(files, index, holder, removed)
 
 
-def delete_files(root: Path, index: Index, holder: str, removed: list[IndexEntry]) -> None:
-    """Delete the files of a holder whose rows were removed."""
+def delete_files(files: StoredFiles, index: Index, holder: str, removed: list[IndexEntry]) -> None:
+    """Delete the files and objects of a holder whose rows were removed."""
     own = [entry.path for entry in removed if entry.holder == holder]
     for path in own:
-        if layout.is_archive_name(path):
-            (root / path).unlink(missing_ok=True)
+        files.delete(path)
     index.deleted(holder, own)
 
 
-def count_files(root: Path) -> int:
-    """Return the number of files in the archive."""
-    return sum(len(layout.content(root, b.name).files) for b in layout.buckets(root))
+def count_files(files: StoredFiles) -> int:
+    """Return the number of files and objects in the archive."""
+    root = files.root
+    number = sum(len(layout.content(root, b.name).files) for b in layout.buckets(root))
+    if files.objects is not None:
+        number += sum(len(found) for _, found in own_buckets(files.objects))
+    return number

@@ -16,6 +16,7 @@ from gateway.settings import CommitmentSettings
 from gateway.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.peer_shares import TooMany, limits
+from workers.archive.stored_files import StoredFiles
 from workers.commitment.delivery import Delivery, NotReached
 from workers.commitment.held_instances import HeldInstances
 from workers.commitment.report import CommittableInstances, InvalidRequest, transaction_of
@@ -42,6 +43,7 @@ class Committer(IndexedWorker):
     """The handlers of the commitment worker."""
 
     _delivery: Delivery | None = None
+    _files: StoredFiles | None = None
     _table = CommitmentSettings()
 
     def open(self) -> None:
@@ -50,7 +52,8 @@ class Committer(IndexedWorker):
         context, settings = worker.context, self.settings
         self._table = _settings(context.options)
         holder = settings.holder_of_files
-        archive = CommittableInstances(context.data_dir, self.index, holder, shared=settings.shared)
+        self._files = files = StoredFiles.of(context.data_dir, settings)
+        archive = CommittableInstances(files, self.index, holder, shared=settings.shared)
         bounds = limits(self._table.most_open, "transactions", self._table.most_bytes)
         self._folder = TransactionFolder(context.data_dir, durable=context.durable, limits=bounds)
         self._held = HeldInstances(self.index, f"commitment {holder}".strip())
@@ -68,6 +71,9 @@ class Committer(IndexedWorker):
         if self._delivery is not None:
             self._delivery.stop()
             self._delivery = None
+        if self._files is not None:
+            self._files.close()
+            self._files = None
         super().stop()
 
     def act(self, event: Event) -> tuple[Any, None]:

@@ -9,15 +9,13 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from gateway.sdk import GatewayError
-from workers.archive.layout import FOLDER
-from workers.archive.present import defect
+from workers.archive.layout import is_object
 from workers.archive.received_uids import by_received_uid
 from workers.commitment.transactions import Transaction
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from workers.archive.index import Index, IndexEntry
+    from workers.archive.stored_files import StoredFiles
 
 ALL_COMMITTED, SOME_FAILED = 1, 2
 """Event types (PS3.4 J.3.3.1)."""
@@ -71,15 +69,15 @@ class Report(NamedTuple):
 class CommittableInstances:
     """The instances that this gateway can commit to."""
 
-    def __init__(self, data_dir: Path, index: Index, holder: str, *, shared: bool) -> None:
-        self._files = data_dir.absolute() / FOLDER
+    def __init__(self, files: StoredFiles, index: Index, holder: str, *, shared: bool) -> None:
+        self._files = files
         self._index = index
         self._holder = holder
         self._is_shared = shared
         """Whether the files of other gateways are here too."""
 
     def report(self, transaction: Transaction) -> Report:
-        """Look at index and files, and return what is so now; raises IndexFailure.
+        """Look at index and files, and return what is so now; raises IndexFailure, StoreFailure.
 
         The file of each instance is looked at, save where another gateway has it: its row in the
         index, which that gateway removes with the file, stands for it.
@@ -113,6 +111,5 @@ class CommittableInstances:
             return NO_SUCH_OBJECT_INSTANCE
         if entry.sop_class_uid != sop_class:
             return CLASS_INSTANCE_CONFLICT
-        if entry.holder != self._holder and not self._is_shared:
-            return 0
-        return PROCESSING_FAILURE if defect(self._files / entry.path, entry) else 0
+        is_here = entry.holder == self._holder or self._is_shared or is_object(entry.path)
+        return PROCESSING_FAILURE if is_here and self._files.defect(entry) else 0

@@ -126,7 +126,7 @@ class ArchiveResources:
 
     def _model(self, entry: IndexEntry, base: str) -> Json | None:
         try:
-            instance = self._archive.open(entry)
+            instance = self._archive.in_file(entry)
         except NotHere as error:
             log.warning("an instance was left out of metadata: %s", error)
             return None
@@ -198,7 +198,7 @@ class ArchiveResources:
             raise HttpError(404, "nothing in the archive has these UIDs")
         for entry in entries:
             try:
-                instance = self._archive.open(entry)
+                instance = self._archive.in_file(entry)
             except NotHere:
                 continue
             data_set = pixel_frames.read(instance)

@@ -20,11 +20,11 @@ from workers.forward.provenance import Facts, facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from gateway.settings import ForwardRoute
     from workers.archive.index import Index
     from workers.archive.index.records import JournalEntry
+    from workers.archive.stored_files import StoredFiles
     from workers.forward.forward_outbox import ForwardOutbox
 
     Hook = Callable[[Mapping[str, str]], Any]
@@ -95,8 +95,8 @@ class Filling:
     index: Index
     outbox: ForwardOutbox
     table: RouteTable
-    root: Path
-    """The archive of this gateway."""
+    files: StoredFiles
+    """Of this gateway."""
     holder: str
     position: int = -1
     matched: dict[str, int] = field(default_factory=dict)
@@ -128,7 +128,7 @@ class Filling:
         if not self.table.compiled or not lines:
             return
         now = self.outbox.now()
-        facts = facts_of(self.index, self.root, [line.entry for line in lines], names)
+        facts = facts_of(self.index, self.files, [line.entry for line in lines], names)
         for line, known in zip(lines, facts, strict=True):
             known["StudyInstanceUID"] = line.study_instance_uid
             known["SeriesInstanceUID"] = line.series_instance_uid

@@ -22,7 +22,7 @@ from gateway.sop_class import StorageCommitmentPushModel
 from workers.archive.fetching import Fetcher
 from workers.archive.gateways import SILENT, identity_of
 from workers.archive.indexed_worker import IndexedWorker
-from workers.archive.layout import FOLDER
+from workers.archive.stored_files import StoredFiles
 from workers.forward.confirmation import report_of
 from workers.forward.destination_links import DestinationLinks
 from workers.forward.filling import Filling, RouteTable
@@ -47,6 +47,7 @@ class ForwardWorker(IndexedWorker):
     _forwarder: Forwarder | None = None
     _fetcher: Fetcher | None = None
     _transforms: RouteTransform | None = None
+    _files: StoredFiles | None = None
     _told: frozenset[str] = frozenset()
 
     def open(self) -> None:
@@ -65,7 +66,8 @@ class ForwardWorker(IndexedWorker):
         context, routes, settings = worker.context, worker.context.routes, self.settings
         if routes is None:
             raise ConfigError("the worker forward needs a gateway to run in")
-        root, holder = context.data_dir.absolute() / FOLDER, settings.holder_of_files
+        holder = settings.holder_of_files
+        self._files = files = StoredFiles.of(context.data_dir, settings)
         title = forward.calling_ae_title or settings.holder
         if self.index.names_holders and not settings.shared:
             data, name = context.data_dir.absolute(), f"fetched-to-forward-{context.member}"
@@ -78,7 +80,7 @@ class ForwardWorker(IndexedWorker):
             forward,
             outbox,
             OutcomeRecorder(outbox, holder),
-            Opener(self.index, root, holder, settings.shared, self._fetcher),
+            Opener(self.index, files, holder, settings.shared, self._fetcher),
             owner=f"{here}{os.getpid()}",
             destination=context.destination,
             associate=DestinationLinks(routes, title).open,
@@ -88,7 +90,7 @@ class ForwardWorker(IndexedWorker):
             certificate_end=routes.certificate_end,
             alive=self._alive,
         )
-        filling = Filling(self.index, outbox, table, root, holder)
+        filling = Filling(self.index, outbox, table, files, holder)
         forwarder = Forwarder(self.index, shared, filling)
         forwarder.start()
         self._forwarder = forwarder
@@ -116,6 +118,9 @@ class ForwardWorker(IndexedWorker):
         if self._fetcher is not None:
             self._fetcher.close()
             self._fetcher = None
+        if self._files is not None:
+            self._files.close()
+            self._files = None
         super().stop()
 
     def _alive(self) -> tuple[str, ...]:

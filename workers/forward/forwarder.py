@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from workers.archive.index.records import IndexFailure
+from workers.archive.objects.store_failure import StoreFailure
 from workers.archive.outbox_control import OutboxControl
 from workers.forward.confirmer import Confirmer
 from workers.forward.destination_queue import DestinationQueue
@@ -80,7 +81,7 @@ class Forwarder:
             pause = TICK
             try:
                 pause = step()
-            except IndexFailure as error:
+            except (IndexFailure, StoreFailure) as error:
                 log.warning("the outbox cannot be used: %s", error)
                 self.trouble = str(error).splitlines()[0]
             except Exception:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from gateway.settings import ForwardRoute
     from workers.archive.index import Index, IndexEntry
+    from workers.archive.stored_files import StoredFiles
 
 app = typer.Typer(
     help="What is to be sent to destinations: list, retry, drop, suspend and resume.",
@@ -198,7 +199,7 @@ def send(  # noqa: PLR0913, PLR0917 - the options of a command
         if not entries:
             raise ConfigError(f"nothing is stored under {uid}")
         for begin in range(0, len(entries), _PAGE):
-            _put_in(index, archive.root, entries[begin : begin + _PAGE], to, workers)
+            _put_in(index, archive.files(), entries[begin : begin + _PAGE], to, workers)
     print(f"{len(entries)} are to be sent to {to}")
 
 
@@ -213,11 +214,15 @@ def _check_untransformed(routes: Sequence[ForwardRoute], to: str) -> None:
 
 
 def _put_in(
-    index: Index, root: Path, entries: Sequence[IndexEntry], to: str, transform: tuple[str, ...]
+    index: Index,
+    files: StoredFiles,
+    entries: Sequence[IndexEntry],
+    to: str,
+    transform: tuple[str, ...],
 ) -> None:
     outbox = ForwardOutbox(index)
     now = outbox.now()
-    facts = facts_of(index, root, entries, ("StudyInstanceUID", "SeriesInstanceUID"))
+    facts = facts_of(index, files, entries, ("StudyInstanceUID", "SeriesInstanceUID"))
     outbox.add(
         [
             QueuedInstance(

@@ -22,6 +22,7 @@ from gateway.dimse.status import Category, category
 from gateway.requestor import AssociationError, NotAccepted, SourceFailed
 from gateway.sdk.move.destination import NoRoute
 from workers.archive.index.records import IndexFailure
+from workers.archive.objects.store_failure import StoreFailure
 
 _NOT_SUPPORTED, _DUPLICATE, _NO_RESOURCES = 0x0122, 0x0111, 0x0213
 
@@ -78,7 +79,7 @@ def of_status(status: int) -> SendOutcome:
 
 def of_error(error: Exception) -> SendOutcome:
     """Return the outcome of an attempt that ended in an error, and not in a response."""
-    if isinstance(error, IndexFailure):
+    if isinstance(error, (IndexFailure, StoreFailure)):
         return SendOutcome(SendVerdict.LATER, str(error))
     if isinstance(error, NoRoute):
         return SendOutcome(SendVerdict.NO_ROUTE, str(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.part10 import Part10Error, read_file_meta
@@ -12,10 +13,12 @@ from workers.archive.index.interface import one_of
 from workers.archive.index.search import Query
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
+    from gateway.part10 import FileMeta
     from workers.archive.index import Index, IndexEntry
+    from workers.archive.stored_files import StoredFiles
 
 log = logging.getLogger("workers.forward")
 
@@ -24,12 +27,13 @@ _UIDS = ("SOPInstanceUID", "SOPClassUID", "TransferSyntaxUID")
 
 
 def facts_of(
-    index: Index, root: Path, entries: Sequence[IndexEntry], names: Collection[str]
+    index: Index, files: StoredFiles, entries: Sequence[IndexEntry], names: Collection[str]
 ) -> list[Facts]:
     """Return the facts of these names for each instance.
 
     Calling and called AE title and address are in the file meta information of a file, attributes
-    in the index. What is not known is not among the facts. Raises IndexFailure.
+    in the index. What is not known is not among the facts. Raises IndexFailure, and StoreFailure if
+    objects are out of reach.
     """
     found: list[Facts] = [
         {
@@ -41,7 +45,7 @@ def facts_of(
     ]
     if not frozenset(PEER_NAMES).isdisjoint(names):
         for entry, facts in zip(entries, found, strict=True):
-            facts |= peer_facts(root / entry.path)
+            facts |= _peer_facts(partial(files.file_meta, entry), entry.path)
     wanted = [one for one in ATTRIBUTES if one.keyword in names and one.keyword not in _UIDS]
     if wanted:
         uid = next(one for one in ATTRIBUTES if one.keyword == "SOPInstanceUID")
@@ -60,8 +64,12 @@ def facts_of(
 
 def peer_facts(path: Path) -> Facts:
     """Return what a file says of the association on which its instance came; raises nothing."""
+    return _peer_facts(partial(read_file_meta, path), path)
+
+
+def _peer_facts(read: Callable[[], FileMeta], path: str | Path) -> Facts:
     try:
-        meta = read_file_meta(path)
+        meta = read()
     except (OSError, Part10Error) as error:
         log.warning("file=%s where it came from cannot be read: %s", path, error)
         return {}

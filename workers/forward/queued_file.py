@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gateway.datasets import Instance
-from workers.archive.present import defect
+from workers.archive.layout import is_object
 from workers.forward.outcomes import SendOutcome, SendVerdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from workers.archive.fetching import Fetcher
-    from workers.archive.index import Index, IndexEntry
+    from workers.archive.index import Index
     from workers.archive.outbox_rows import QueuedInstance
+    from workers.archive.stored_files import StoredFiles
 
 
 @dataclass(slots=True)
@@ -23,30 +24,32 @@ class Opener:
     """Finds the file of an instance: here, or at the gateway that has it."""
 
     index: Index
-    root: Path
+    files: StoredFiles
     holder: str
     is_shared: bool
     fetcher: Fetcher | None = None
     _lent: deque[Path] = field(default_factory=deque)
 
     def open(self, row: QueuedInstance) -> Instance | SendOutcome:
-        """Return the instance to send; or what becomes of it. Raises IndexFailure.
+        """Return the instance to send; or what becomes of it. Raises IndexFailure, StoreFailure.
 
         An instance whose file is not there any more is looked up in the index: it may have another
         file with the same content. One with other content has a row of its own in the outbox.
         """
-        if row.entry.holder != self.holder and not self.is_shared:
+        if row.entry.holder != self.holder and not (self.is_shared or is_object(row.entry.path)):
             return self._fetched(row)
-        why = defect(self.root / row.entry.path, row.entry)
-        if not why:
-            return self._instance(row.entry)
+        why = self.files.instance(row.entry)
+        if isinstance(why, Instance):
+            return why
         now = self.index.find(row.entry.sop_instance_uid)
         if now is None:
             return SendOutcome(SendVerdict.GONE, "it was removed from the archive")
         if not now.holds_the_same(row.entry):
             return SendOutcome(SendVerdict.GONE, "it was replaced by other content")
-        if now.path != row.entry.path and not (why := defect(self.root / now.path, now)):
-            return self._instance(now)
+        if now.path != row.entry.path:
+            why = self.files.instance(now)
+            if isinstance(why, Instance):
+                return why
         return SendOutcome(SendVerdict.AGAIN, why)
 
     def _fetched(self, row: QueuedInstance) -> Instance | SendOutcome:
@@ -57,13 +60,3 @@ class Opener:
             return SendOutcome(SendVerdict.GONE, "it was removed from the archive, or replaced")
         found = self.fetcher.fetch([now], self._lent)[row.entry.sop_instance_uid]
         return SendOutcome(SendVerdict.AGAIN, found) if isinstance(found, str) else found
-
-    def _instance(self, entry: IndexEntry) -> Instance:
-        return Instance(
-            entry.sop_class_uid,
-            entry.sop_instance_uid,
-            entry.transfer_syntax_uid,
-            entry.size,
-            self.root / entry.path,
-            entry.start,
-        )

@@ -79,7 +79,7 @@ def _facts(archive: ArchiveLocation, what: str, names: frozenset[str]) -> Facts:
         if entry is None:
             raise ConfigError(f"{what} is neither a file nor a stored instance")
         wanted = names | {"StudyInstanceUID", "SeriesInstanceUID"}
-        (facts,) = facts_of(index, archive.root, [entry], wanted)
+        (facts,) = facts_of(index, archive.files(), [entry], wanted)
     return facts
 
 

@@ -19,10 +19,10 @@ from workers.archive.stored_text import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from workers.archive.index import Index
     from workers.archive.matching import Condition
+    from workers.archive.stored_files import StoredFiles
 
 PAGE = 50
 """Rows of one answer."""
@@ -58,11 +58,11 @@ class OpenIndex(Protocol):
 
 
 class ArchiveView:
-    """Searches an index; `root` is the archive's folder, `holder` whose files are in it."""
+    """Searches an index; `files` are those of the archive, `holder` whose they are."""
 
-    def __init__(self, open_index: OpenIndex, root: Path, holder: str) -> None:
+    def __init__(self, open_index: OpenIndex, files: StoredFiles, holder: str) -> None:
         self._open_index = open_index
-        self._root = root
+        self._files = files
         self._holder = holder
         self._index: Index | None = None
         self._lock = threading.Lock()
@@ -128,8 +128,10 @@ class ArchiveView:
             stored = self.index.find(aside.sop_instance_uid)
             if stored is None:
                 return {"rows": [], "error": "nothing is stored under its UID any more"}
-            found = differences(self._root / stored.path, self._root / aside.path)
-            rows = [one._asdict() for one in islice(found, MOST_DIFFERENCES + 1)]
+            readable_path = self._files.readable
+            with readable_path(stored.path) as one, readable_path(aside.path) as other:
+                found = islice(differences(one, other), MOST_DIFFERENCES + 1)
+                rows = [difference._asdict() for difference in found]
         except (GatewayError, OSError) as error:
             return {"rows": [], "error": str(error)}
         return {"rows": rows[:MOST_DIFFERENCES], "more": len(rows) > MOST_DIFFERENCES}
@@ -139,7 +141,7 @@ class ArchiveView:
         try:
             with self._open_index(durable=True) as index:
                 conflict = conflict_named(index, self._holder, path)
-                (accept if is_accepted else drop)(self._root, index, conflict)
+                (accept if is_accepted else drop)(self._files, index, conflict)
         except OSError as error:
             raise GatewayError(f"{path}: {error.strerror}") from None
 

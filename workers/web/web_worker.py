@@ -16,6 +16,7 @@ from gateway.settings import TlsSettings, WebSettings, from_map
 from gateway.tls import end_of, load, measure_certificate
 from workers.archive.layout import FOLDER as ARCHIVE
 from workers.archive.opening import archive_settings, open_index
+from workers.archive.stored_files import StoredFiles
 from workers.http.access import Access, check_exposure, is_loopback, joined, token_in
 from workers.http.web_server import WebServer
 from workers.web import probes
@@ -136,7 +137,7 @@ class Web:
         settings = archive_settings(context.options)
         archive = ArchiveView(
             partial(open_archive, context),
-            context.data_dir.absolute() / ARCHIVE,
+            StoredFiles.of(context.data_dir, settings),
             settings.holder_of_files,
         )
         rates, senders = Rates(folder / "rates.json"), Senders(folder / "senders.json")

@@ -6,6 +6,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from workers.archive.index import IndexEntry
+from workers.archive.stored_files import StoredFiles
 from workers.commitment.report import (
     ALL_COMMITTED,
     SOME_FAILED,
@@ -52,7 +53,7 @@ class Index:
 
 def report_of(tmp_path, index, *items, holder="", shared=False):
     transaction = transaction_of(asked(*items), "MODALITY", "GATEWAY")
-    archive = CommittableInstances(tmp_path, index, holder, shared=shared)
+    archive = CommittableInstances(StoredFiles(tmp_path / "archive"), index, holder, shared=shared)
     return archive.report(transaction)
 
 

@@ -13,6 +13,7 @@ from gateway.settings import ForwardRoute as Route
 from tests.archive.conftest import entry, kept
 from workers.archive.outbox_control import OutboxControl
 from workers.archive.outbox_rows import HIGHEST, Selection
+from workers.archive.stored_files import StoredFiles
 from workers.forward.filling import Filling, RouteTable
 from workers.forward.forward_outbox import ForwardOutbox
 
@@ -26,7 +27,7 @@ KNOWN = ("A", "B", "C")
 
 def filling(index: Index, root: Path, *routes: Route) -> Filling:
     table = RouteTable(routes, KNOWN.__contains__)
-    made = Filling(index, ForwardOutbox(index), table, root, "HERE")
+    made = Filling(index, ForwardOutbox(index), table, StoredFiles(root), "HERE")
     made.position = made.outbox.position(made.reader)
     return made
 

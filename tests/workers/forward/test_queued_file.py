@@ -10,6 +10,7 @@ from gateway.datasets import Instance
 from tests.archive.conftest import entry, kept
 from workers.archive.index import SqliteIndex
 from workers.archive.outbox_rows import QueuedInstance
+from workers.archive.stored_files import StoredFiles
 from workers.forward.outcomes import SendOutcome, SendVerdict
 from workers.forward.queued_file import Opener
 
@@ -44,7 +45,7 @@ def write(root: Path, one: IndexEntry) -> IndexEntry:
 
 
 def opened(index: Index, root: Path, one: IndexEntry, **more: object) -> Instance | SendOutcome:
-    opener = Opener(index, root, "HERE", is_shared=False, **more)
+    opener = Opener(index, StoredFiles(root), "HERE", is_shared=False, **more)
     return opener.open(QueuedInstance(one, "PACS", "all"))
 
 
@@ -52,7 +53,7 @@ def test_a_file_that_is_here_is_sent_as_it_is(index: Index, tmp_path: Path) -> N
     one = write(tmp_path, entry("1.1"))
     found = opened(index, tmp_path, one)
     assert isinstance(found, Instance)
-    assert (found.path, found.offset, found.size) == (tmp_path / one.path, one.start, one.size)
+    assert (found.path, found.offset, found.size) == (str(tmp_path / one.path), one.start, one.size)
 
 
 def test_a_file_with_the_same_content_takes_its_place(index: Index, tmp_path: Path) -> None:
@@ -60,7 +61,7 @@ def test_a_file_with_the_same_content_takes_its_place(index: Index, tmp_path: Pa
     index.add(other, kept("1.1"))
     found = opened(index, tmp_path, entry("1.1"))
     assert isinstance(found, Instance)
-    assert found.path == tmp_path / other.path
+    assert found.path == str(tmp_path / other.path)
 
 
 def test_what_was_removed_or_replaced_is_not_sent(index: Index, tmp_path: Path) -> None:
