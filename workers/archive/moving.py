@@ -7,7 +7,6 @@ so a crash leaves a copy too many, never an instance without its content.
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -56,7 +55,7 @@ def to_directory(files: StoredFiles, index: Index, known: IndexedFile) -> bool:
     """
     entry = known.entry
     new = layout.name_of_object(entry.path)
-    draft = files.temporary(f"{secrets.token_hex(8)}.moved")
+    draft = files.temporary()
     try:
         fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:

@@ -77,7 +77,8 @@ class ObjectUpkeep:
 
     def stop(self) -> None:
         self._ended.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
         if self._fd >= 0:
             os.close(self._fd)
 
@@ -133,7 +134,8 @@ class ObjectUpkeep:
                 self._reconcile(bucket)
 
     def sweep(self) -> None:
-        """Abort the uploads that were never completed."""
+        """Abort the uploads that were never completed, and delete copies that a crash has left."""
+        self._archive.stored.sweep()
         number = abort_abandoned(self._archive.store.place, self._settings.store_ca)
         if number:
             log.warning("abandoned uploads aborted=%d", number)

@@ -19,6 +19,7 @@ from workers.archive.index import Index, SqliteIndex
 from workers.archive.layout import BUCKETS, FOLDER, INDEX, OBJECTS
 from workers.archive.objects.object_place import place_of
 from workers.archive.objects.object_store import ObjectStore
+from workers.archive.objects.store_failure import StoreFailure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +78,14 @@ def has_instances(root: Path) -> bool:
 def has_objects(settings: ArchiveSettings) -> bool:
     """Return whether this gateway has any object in the store that the settings name."""
     store = open_store(settings)
-    return store is not None and bool(store.folders(f"{OBJECTS}/{store.place.holder}"))
+    if store is None:
+        return False
+    try:
+        return bool(store.folders(f"{OBJECTS}/{store.place.holder}"))
+    except StoreFailure as failure:
+        if failure.is_outage:
+            raise
+        raise ConfigError(str(failure)) from None
 
 
 def open_store(settings: ArchiveSettings, *, is_hasty: bool = False) -> ObjectStore | None:

@@ -7,7 +7,8 @@ instances does it through here.
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
+import time
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, TypeVar
@@ -37,6 +38,9 @@ IN_MEMORY = 512 * 1024
 """Bytes of a data set up to which an object is read at once; a longer one is read as it is sent."""
 _READERS = 16
 _TEMPORARY = "tmp"
+_COPY = ".copy"
+_LEFT = 3600.0
+"""Seconds after which nobody writes to a temporary file any more."""
 
 
 class StoredFiles:
@@ -123,9 +127,13 @@ class StoredFiles:
         if not layout.is_object(path):
             yield f"{self._base}/{path}"
             return
-        with tempfile.TemporaryFile(dir=self.temporary("."), buffering=0) as file:
-            self.copy_to(path, file.fileno())
-            yield f"/proc/self/fd/{file.fileno()}"
+        copy = self.temporary()
+        try:
+            with copy.open("xb", buffering=0) as file:
+                self.copy_to(path, file.fileno())
+            yield str(copy)
+        finally:
+            copy.unlink(missing_ok=True)
 
     def make_instance(self, path: str) -> str:
         """Give what was set aside the path of an instance, durably; return that.
@@ -164,11 +172,18 @@ class StoredFiles:
         else:
             (self.root / path).unlink(missing_ok=True)
 
-    def temporary(self, name: str) -> Path:
-        """Return the path for a file that is not yet complete."""
+    def temporary(self) -> Path:
+        """Return the path for a file that is deleted, or renamed, soon."""
         folder = self.root / _TEMPORARY
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return folder / name
+        return folder / f"{secrets.token_hex(12)}{_COPY}"
+
+    def sweep(self) -> None:
+        """Delete the temporary files that a crash has left."""
+        for path in (self.root / _TEMPORARY).glob(f"*{_COPY}"):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > _LEFT:
+                    path.unlink()
 
     @property
     def _store(self) -> ObjectStore:

@@ -71,7 +71,7 @@ def missing(path: str) -> OSError:
 def _in_words(code: str, place: ObjectPlace) -> str:
     where = f" at {place.endpoint}" if place.endpoint else ""
     if code == "NoSuchBucket":
-        return f"archive.store: there is no bucket {place.bucket}{where}: create or name another"
+        return f"archive.store: there is no bucket {place.bucket}{where}: create it or name another"
     if code in _KEY or code == "401":
         return (
             f"archive.store: the store{where} does not accept the key {place.key_id or '(none)'}: "
