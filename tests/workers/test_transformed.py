@@ -23,6 +23,7 @@ from workers.archive.index import IndexFailure, SqliteIndex
 from workers.archive.received_uids import by_received_uid
 from workers.archive.recovery import Recovery
 from workers.archive.reindex import Reindex
+from workers.archive.stored_files import StoredFiles
 from workers.commitment.report import CommittableInstances
 from workers.commitment.transactions import Transaction
 from workers.storage import Storage, worker
@@ -130,7 +131,9 @@ def running(tmp_path, others):
 def report(running: Transforming, *offers: Offer):
     """What the commitment worker would report of instances under their received UIDs."""
     with SqliteIndex(running.folder / "archive/index.sqlite") as index:
-        archive = CommittableInstances(running.folder, index, "", shared=False)
+        archive = CommittableInstances(
+            StoredFiles(running.folder / "archive"), index, "", shared=False
+        )
         pairs = tuple((one.sop_class, one.uid) for one in offers)
         return archive.report(Transaction("1.9", "PEER", "HERE", 0.0, pairs))
 

@@ -215,8 +215,8 @@ class ObjectStore:
             (found["e_tag"] or "").strip('"'),
         )
 
-    def _told(self, doing: str, path: str) -> _Told:
-        return _Told(self.place, doing, path)
+    def _told(self, doing: str, path: str) -> _InWords:
+        return _InWords(self.place, doing, path)
 
     def _put_whole(self, path: str, data: bytes) -> bool:
         with self._told(f"create {path}", path):
@@ -272,7 +272,7 @@ class ObjectStore:
             raise OSError(str(error)) from error
 
 
-class _Told:
+class _InWords:
     """A `with` statement whose errors of obstore become those of the archive."""
 
     def __init__(self, place: ObjectPlace, doing: str, path: str) -> None:
