@@ -21,6 +21,7 @@ from gateway.sdk import (
     DatasetError,
     GatewayError,
     NotTransformed,
+    Unavailable,
     Worker,
     evt,
     status,
@@ -166,10 +167,11 @@ class Storage(IndexedWorker):
             archive = ObjectArchive(files, store, settings.stage_max if settings.stage else 0)
             self._upkeep = ObjectUpkeep(archive, prompt, self.index, settings)
             try:
+                prompt.check()
                 store.check_writing(f"probe-{secrets.token_hex(8)}")
             except StoreFailure as failure:
                 if not archive.stage_max:
-                    raise
+                    raise Unavailable(str(failure)) from None
                 archive.note(failure)
         except BaseException:
             files.close()

@@ -15,6 +15,7 @@ from tests.workers.holdings import instance
 from tests.workers.test_storage import Running, of_patient, offer
 from workers.archive.conflicts import accept
 from workers.archive.index import SqliteIndex
+from workers.archive.stored_files import StoredFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +95,7 @@ def test_verify_and_conflicts_know_digests_of_earlier_versions(tmp_path):
         assert len(index.find(second.uid).digest) == BLAKE3_LENGTH
         damaged = tmp_path / "archive" / index.find(second.uid).path
         (conflict,) = index.conflicts_of(first.uid)
-        accept(tmp_path / "archive", index, conflict)
+        accept(StoredFiles(tmp_path / "archive"), index, conflict)
         assert index.find(first.uid).size == len(other.whole) - other.claim.offset
     verify = ("archive", "verify", "--data", tmp_path, "--json")
     assert run_cli(*verify).popen.returncode == 0

@@ -148,6 +148,6 @@ def test_refused_at_the_start_in_one_sentence(server, tmp_path, change, text) ->
         file.write_text(file.read_text().replace(*change))
     done = run_cli("serve", "--port", "0", "--data", tmp_path / "data", "--config", config)
     assert done.popen.returncode == 2, done.report()
-    *_, last = done.err.lines
-    assert re.match(r"dicom-gateway: \S+-0: archive\.store: ", last)
-    assert text in last
+    (told,) = (line for line in done.err.lines if line.startswith("dicom-gateway: "))
+    assert re.match(r"dicom-gateway: \S+-0: archive\.store: ", told)
+    assert text in told

@@ -134,7 +134,7 @@ def away() -> str:
             running.program.err.wait_for("the index was out of reach for .*: this process is repl")
             running.program.err.wait_for("child=storage-0 is waiting: .*the database cannot be us")
             until = time.monotonic() + HEALED * PATIENCE
-            while (answer := _answer_to_a_storer(running)) != wire.associate_rj(2, 3, 1):
+            while (answer := answer_to_a_storer(running)) != wire.associate_rj(2, 3, 1):
                 if time.monotonic() > until:
                     raise BrokenPromise(f"who wants to store is answered {answer.hex()}")
                 time.sleep(0.2)
@@ -144,7 +144,7 @@ def away() -> str:
     return f"(2,3,1) meanwhile, stored {took:.1f} s after the database was back"
 
 
-def _answer_to_a_storer(running: Gateway) -> bytes:
+def answer_to_a_storer(running: Gateway) -> bytes:
     with RawPeer(running.address) as peer:
         peer.send(wire.associate_rq(wire.context(1, wire.CT, wire.EXPLICIT)))
         return peer.recv_pdu()

@@ -62,6 +62,11 @@ class ObjectServer:
     def endpoint(self) -> str:
         return f"http://{self.host}:{self._ports['s3']}"
 
+    def url_of(self, path: str, prefix: str = "archive") -> str:
+        """The address at which the filer, without S3, gives out the object of a path."""
+        key = f"{prefix}/{path.removeprefix('objects/')}"
+        return f"http://{self.host}:{self._ports['filer']}/buckets/{BUCKET}/{key}"
+
     def settings(self, prefix: str = "archive", credentials: Path | None = None) -> str:
         """The lines for `[archive]`; the file has the key."""
         file = credentials or self._folder / "credentials"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.faults.row import Options
 
 
-def _row(name: str, promise: str, fault: str, make: Callable[[], str]) -> Row:
+def row(name: str, promise: str, fault: str, make: Callable[[], str]) -> Row:
     return _row_with(name, promise, fault, lambda _options: make())
 
 
@@ -32,7 +32,7 @@ def _row_with(name: str, promise: str, fault: str, make: Callable[[Options], str
 
 ROWS = [
     *(
-        _row(
+        row(
             f"stopped-{child}",
             "P10",
             f"SIGSTOP of {child}: silent for hang_timeout",
@@ -40,17 +40,17 @@ ROWS = [
         )
         for child in ("acceptor", "storage", "query", "retrieve")
     ),
-    _row("paused", "P10", "the supervisor is paused for longer than hang_timeout", healing.paused),
-    _row("swap", "P10", "a worker takes over and leaves (SIGTERM)", healing.swapped),
-    _row(
+    row("paused", "P10", "the supervisor is paused for longer than hang_timeout", healing.paused),
+    row("swap", "P10", "a worker takes over and leaves (SIGTERM)", healing.swapped),
+    row(
         "swap-killed",
         "P10",
         "a worker takes over and is killed with its launcher",
         lambda: healing.swapped(kill=True),
     ),
-    _row("unmounted", "P11", "the archive's volume comes after the start", healing.guard_missing),
+    row("unmounted", "P11", "the archive's volume comes after the start", healing.guard_missing),
     *(
-        _row(
+        row(
             f"deleted-{name}",
             "P11",
             f"{what} is deleted under way",
@@ -58,26 +58,26 @@ ROWS = [
         )
         for name, what in (("index", "archive/index.sqlite"), ("run", "run"), ("spool", "spool"))
     ),
-    _row(
+    row(
         "full-start",
         "P11",
         "the disk is full at the start (root)",
         shortage.full_disk,
     ),
-    _row(
+    row(
         "inodes-start",
         "P11",
         "no file can be made at the start (root)",
         shortage.no_inodes,
     ),
-    _row(
+    row(
         "full-reindex",
         "P11",
         "a reindex on a full disk (root)",
         shortage.failed_reindex,
     ),
     *(
-        _row(
+        row(
             f"no-descriptors-{child}",
             "P4 P11",
             f"{child} can open nothing for 5 s under load",
@@ -86,7 +86,7 @@ ROWS = [
         for child in ("acceptor", "storage", "query")
     ),
     *(
-        _row(
+        row(
             f"no-memory-{child}",
             "P4 P11",
             f"{child} gets no memory and no thread for 5 s under load",
@@ -94,23 +94,23 @@ ROWS = [
         )
         for child in ("acceptor", "storage", "query")
     ),
-    _row("unread-log", "P4", "nobody reads the log under load", shortage.unread_log),
-    _row("database-late", "P11", "PostgreSQL comes after the start", database.late),
-    _row(
+    row("unread-log", "P4", "nobody reads the log under load", shortage.unread_log),
+    row("database-late", "P11", "PostgreSQL comes after the start", database.late),
+    row(
         "database-stopped",
         "P11",
         "PostgreSQL is stopped, storage killed, PostgreSQL comes back",
         database.stopped,
     ),
-    _row("database-paused", "P11", "PostgreSQL does not answer", database.paused),
-    _row(
+    row("database-paused", "P11", "PostgreSQL does not answer", database.paused),
+    row(
         "database-restarted",
         "P4 P11",
         "PostgreSQL is away for 6 s under load",
         database.restarted,
     ),
-    _row("database-away", "P11", "PostgreSQL stays away", database.away),
-    _row(
+    row("database-away", "P11", "PostgreSQL stays away", database.away),
+    row(
         "frozen-host",
         "P11",
         "SIGSTOP of a storage worker in its transaction; another host shares the index",
@@ -122,6 +122,6 @@ ROWS = [
         "a shared archive has --foreign files of another host at the start",
         lambda options: shared_start(options.foreign),
     ),
-    _row("damaged-index", "P11", "the index is damaged at the start", healing.damaged_index),
-    _row("exit-2", "P10", "a handler calls os._exit(2)", healing.exits_with_2),
+    row("damaged-index", "P11", "the index is damaged at the start", healing.damaged_index),
+    row("exit-2", "P10", "a handler calls os._exit(2)", healing.exits_with_2),
 ]

@@ -19,7 +19,13 @@ from gateway.sdk import ConfigError, GatewayError
 from workers.archive.layout import key_of_object, path_of_object
 from workers.archive.objects.etags import Parts, etag_of
 from workers.archive.objects.pieces import PieceReader, read_ahead
-from workers.archive.objects.store_failure import code_of, failure_of, missing, refusal_of
+from workers.archive.objects.store_failure import (
+    StoreFailure,
+    code_of,
+    failure_of,
+    missing,
+    refusal_of,
+)
 from workers.archive.same_bytes import same_bytes
 
 if TYPE_CHECKING:
@@ -119,13 +125,15 @@ class ObjectStore:
             raise refusal_of(error, self.place) from None
 
     def check(self) -> None:
-        """Raise StoreFailure if the store cannot be read at present."""
+        """Raise StoreFailure if the store does not answer; a refusal is an answer."""
         try:
             self._obstore.head(self._store, self._key("objects/none"))
         except FileNotFoundError:
             return
         except Exception as error:  # whatever obstore raises
-            raise failure_of(error, self.place, "be read") from None
+            refusal = refusal_of(error, self.place)
+            if isinstance(refusal, StoreFailure):
+                raise refusal from None
 
     # writing
 
