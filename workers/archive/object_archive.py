@@ -183,7 +183,9 @@ class ObjectArchive:
             if self.staged + size > self.stage_max:
                 return kept
             self.staged += size
-        some = self._files.keep([offers[number] for number in left], aside=aside)
+        # The place that an offer knows is that of an object.
+        waiting = [offers[number]._replace(place="") for number in left]
+        some = self._files.keep(waiting, aside=aside)
         for number, name in zip(left, some, strict=True):
             kept[number] = name
         return kept

@@ -29,6 +29,7 @@ class TemporaryCopies:
 
     def add(self, write: Callable[[int], None]) -> Path:
         """Return a new file, which `write` has filled by its descriptor; raises what that does."""
+        self.sweep()
         self._root.mkdir(mode=0o700, exist_ok=True)
         path = self._root / secrets.token_hex(12)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -23,6 +23,7 @@ from workers.archive.fetching import Fetcher
 from workers.archive.gateways import SILENT, identity_of
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.stored_files import StoredFiles
+from workers.archive.temporary_copies import TemporaryCopies
 from workers.forward.confirmation import report_of
 from workers.forward.destination_links import DestinationLinks
 from workers.forward.filling import Filling, RouteTable
@@ -48,6 +49,7 @@ class ForwardWorker(IndexedWorker):
     _fetcher: Fetcher | None = None
     _transforms: RouteTransform | None = None
     _files: StoredFiles | None = None
+    _copies: TemporaryCopies | None = None
     _told: frozenset[str] = frozenset()
 
     def open(self) -> None:
@@ -68,6 +70,8 @@ class ForwardWorker(IndexedWorker):
             raise ConfigError("the worker forward needs a gateway to run in")
         holder = settings.holder_of_files
         self._files = files = StoredFiles.of(context.data_dir, settings)
+        place = context.data_dir.absolute() / f"copies-to-forward-{context.member}"
+        self._copies = copies = TemporaryCopies(place)
         title = forward.calling_ae_title or settings.holder
         if self.index.names_holders and not settings.shared:
             data, name = context.data_dir.absolute(), f"fetched-to-forward-{context.member}"
@@ -80,7 +84,7 @@ class ForwardWorker(IndexedWorker):
             forward,
             outbox,
             OutcomeRecorder(outbox, holder),
-            Opener(self.index, files, holder, settings.shared, self._fetcher),
+            Opener(self.index, files, holder, settings.shared, self._fetcher, copies),
             owner=f"{here}{os.getpid()}",
             destination=context.destination,
             associate=DestinationLinks(routes, title).open,
@@ -118,6 +122,9 @@ class ForwardWorker(IndexedWorker):
         if self._fetcher is not None:
             self._fetcher.close()
             self._fetcher = None
+        if self._copies is not None:
+            self._copies.close()
+            self._copies = None
         if self._files is not None:
             self._files.close()
             self._files = None

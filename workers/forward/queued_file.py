@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.datasets import Instance
@@ -14,9 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workers.archive.fetching import Fetcher
-    from workers.archive.index import Index
+    from workers.archive.index import Index, IndexEntry
     from workers.archive.outbox_rows import QueuedInstance
     from workers.archive.stored_files import StoredFiles
+    from workers.archive.temporary_copies import TemporaryCopies
 
 
 @dataclass(slots=True)
@@ -28,6 +30,8 @@ class Opener:
     holder: str
     is_shared: bool
     fetcher: Fetcher | None = None
+    copies: TemporaryCopies | None = None
+    """For objects that a worker is to transform: it is given a file."""
     _lent: deque[Path] = field(default_factory=deque)
 
     def open(self, row: QueuedInstance) -> Instance | SendOutcome:
@@ -38,7 +42,7 @@ class Opener:
         """
         if row.entry.holder != self.holder and not (self.is_shared or is_object(row.entry.path)):
             return self._fetched(row)
-        why = self.files.instance(row.entry)
+        why = self._stored(row, row.entry)
         if isinstance(why, Instance):
             return why
         now = self.index.find(row.entry.sop_instance_uid)
@@ -47,10 +51,20 @@ class Opener:
         if not now.holds_the_same(row.entry):
             return SendOutcome(SendVerdict.GONE, "it was replaced by other content")
         if now.path != row.entry.path:
-            why = self.files.instance(now)
+            why = self._stored(row, now)
             if isinstance(why, Instance):
                 return why
         return SendOutcome(SendVerdict.AGAIN, why)
+
+    def _stored(self, row: QueuedInstance, entry: IndexEntry) -> Instance | str:
+        """Return what is stored here, or why it cannot be given out."""
+        if not (row.transform and self.copies and is_object(entry.path)):
+            return self.files.instance(entry)
+        if why := self.files.defect(entry):
+            return why
+        path = self.copies.add(partial(self.files.copy_to, entry.path))
+        uids = entry.sop_class_uid, entry.sop_instance_uid, entry.transfer_syntax_uid
+        return Instance(*uids, entry.size, path, entry.start)
 
     def _fetched(self, row: QueuedInstance) -> Instance | SendOutcome:
         if self.fetcher is None:
