@@ -74,7 +74,7 @@ def test_each_setting_is_decided() -> None:
     assert tables == {
         *("gateway", "tls", "association", "limits", "policy", "spool", "fabric", "log"),
         *("archive", "commitment", "dicomweb", "forward", "retention", "web", "workers"),
-        *("destinations", "coerce"),
+        *("destinations", "coerce", "transcoding"),
     }
 
 
