@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import queue
+import ssl
 from contextlib import contextmanager
 
 import pynetdicom
 import pytest
+import trustme
 from pydicom.dataset import Dataset
 from pynetdicom import evt
 
@@ -42,12 +44,14 @@ def handlers(reports: queue.Queue[Report]):
 
 
 @contextmanager
-def receiver():
+def receiver(tls: ssl.SSLContext | None = None):
     """A modality that waits for reports, with its own association for each."""
     reports: queue.Queue[Report] = queue.Queue()
     ae = pynetdicom.AE("MODALITY")
     ae.add_supported_context(COMMITMENT, scu_role=True, scp_role=True)
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers(reports))
+    server = ae.start_server(
+        ("127.0.0.1", 0), False, ssl_context=tls, evt_handlers=handlers(reports)
+    )
     try:
         yield server.server_address[1], reports
     finally:
@@ -112,10 +116,16 @@ def _uids_in(path) -> str:
     return path.read_bytes().decode("latin-1")
 
 
-def test_without_that_association_the_report_goes_to_the_destination_of_the_title():
-    stored = instances.many(1)
-    with receiver() as (port, reports):
-        config = f'{ON}[destinations]\nMODALITY = "127.0.0.1:{port}"\n'
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
+def test_without_that_association_the_report_goes_to_the_destination_of_the_title(tmp_path, is_tls):
+    stored, authority = instances.many(1), trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    more = f'tls = true\ntls_ca = "{tmp_path / "ca.pem"}"\n' if is_tls else ""
+    with receiver(context if is_tls else None) as (port, reports):
+        place = f'[destinations.MODALITY]\nhost = "127.0.0.1"\nport = {port}\n'
+        config = f"{ON}{place}{more}"
         with running(config) as gateway:
             store_all(gateway.address, stored)
             there: queue.Queue[Report] = queue.Queue()

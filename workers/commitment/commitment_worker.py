@@ -139,20 +139,22 @@ def _on(assoc: Any) -> Reporter:
 
 
 def _to(transaction: Transaction) -> Reporter:
-    """Report at the destination of the peer, in the role of SCP."""
-    peer = transaction.peer
-    found = worker.context.destination(peer)
-    if found is None or found.url:
+    """Report at the destination of the peer, in the role of SCP, over TLS if its entry says so."""
+    peer, routes = transaction.peer, worker.context.routes
+    found = routes.named(peer) if routes is not None else None
+    if found is None:
         raise NotReached(f"[destinations] has no AE {peer!r}, and it has no association")
+
+    host, port, options = found
 
     def report(told: Report) -> int | None:
         ae = AE(transaction.local)
         ae.add_requested_context(StorageCommitmentPushModel)
         role = build_role(StorageCommitmentPushModel, scp_role=True)
-        title = found.ae_title or peer
-        assoc = ae.associate(found.host, found.port, ae_title=title, ext_neg=[role])
+        title, secured = options["ae_title"], options.get("tls_args")
+        assoc = ae.associate(host, port, ae_title=title, ext_neg=[role], tls_args=secured)
         if not assoc.is_established:
-            raise NotReached(f"{title} at {found.host}:{found.port}: {assoc.ended or 'rejected'}")
+            raise NotReached(f"{title} at {host}:{port}: {assoc.ended or 'rejected'}")
         try:
             return _send(assoc, told)
         finally:
