@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -113,7 +112,7 @@ class ObjectServer:
 
     def close(self) -> None:
         if self._process is not None:
-            os.kill(self._process.pid, signal.SIGCONT)
+            self._process.send_signal(signal.SIGCONT)  # does nothing if it has ended
         self.kill()
 
     def _wait(self) -> None:
