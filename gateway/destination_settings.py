@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from gateway.errors import ConfigError
+from gateway.uid import KEYWORDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,6 +90,16 @@ class Destination:
     destination keeps an instance; empty: the response of the C-STORE says so."""
     hours: tuple[str, ...] = ()
     """When the worker `forward` sends there, such as "Mon-Fri 19:00-07:00"; empty: always."""
+    transcode: bool = False
+    """The worker `forward` decompresses or compresses what the AE does not accept as it is stored.
+    """
+    transfer_syntaxes: tuple[str, ...] = ()
+    """With `transcode`: what to send in if the AE accepts it, best first; empty: as it is stored.
+    """
+    lossy_ratio: int = 0
+    """With `transcode`: compress with loss, by JPEG 2000 to one part in so many; 0: never."""
+    lossy_error: int = 0
+    """With `transcode`: compress with loss, by JPEG-LS with errors up to this; 0: never."""
     url: str = ""
     """A DICOMweb service in place of host and port, such as https://pacs.example/dicom-web: the
     worker `forward` sends there by STOW-RS (PS3.18 10.5)."""
@@ -118,6 +129,21 @@ class Destination:
         return service_at(self.url)
 
 
+SENT_IN = frozenset(
+    KEYWORDS[name]
+    for name in (
+        *("ExplicitVRLittleEndian", "ImplicitVRLittleEndian", "ExplicitVRBigEndian"),
+        *("DeflatedExplicitVRLittleEndian", "JPEGLSLossless", "JPEG2000Lossless", "RLELossless"),
+    )
+)
+"""What `transfer_syntaxes` may name: all that instances are transcoded to without loss."""
+
+
+def is_sent_in(text: str) -> bool:
+    """Return whether a text is the UID or keyword of one of SENT_IN."""
+    return KEYWORDS.get(text, text) in SENT_IN
+
+
 SECRETS = ("password_file", "token_file", "oauth_secret_file")
 """The settings of a destination that name files with one secret each."""
 FILES = ("tls_ca", "tls_certificate", "tls_key", *SECRETS)
@@ -143,6 +169,8 @@ def check_destinations(destinations: Mapping[str, Destination]) -> list[str]:
 
 def _contradiction(one: Destination) -> str:
     """Return which setting cannot be meant, and why; empty: all can."""
+    if text := _wrong_transcoding(one):
+        return text
     if not one.url:
         given = next((name for name in _OF_URL if getattr(one, name)), "")
         return f"{given} needs url: a DICOM association has no such thing" if given else ""
@@ -154,6 +182,20 @@ def _contradiction(one: Destination) -> str:
     if one.tls and not service.is_tls:
         return "tls = true needs a url that begins with https"
     return _wrong_credentials(one)
+
+
+def _wrong_transcoding(one: Destination) -> str:
+    rules = ("transfer_syntaxes", "lossy_ratio", "lossy_error")
+    given = next((name for name in rules if getattr(one, name)), "")
+    if not one.transcode:
+        return f"{given} needs transcode = true" if given else ""
+    if one.url:
+        return "transcode needs an association: a DICOMweb service gets what is stored"
+    if one.lossy_ratio and one.lossy_error:
+        return "lossy_error excludes lossy_ratio: an image is compressed in one way"
+    if one.confirm and (one.lossy_ratio or one.lossy_error):
+        return "confirm excludes loss: what is compressed so has a SOP Instance UID of its own"
+    return ""
 
 
 def _wrong_credentials(one: Destination) -> str:

@@ -1,8 +1,9 @@
 """The retrieve worker: answers C-GET and C-MOVE with files of the archive (PS3.4 annex C).
 
 Data sets are sent byte for byte. If the peer accepts an uncompressed instance only in another
-uncompressed transfer syntax, it is converted; in any other case the sub-operation fails. Files of
-other gateways that share the index are fetched from there (`workers.archive.fetching`).
+uncompressed transfer syntax, it is converted. Pixel data is decompressed, or compressed without
+loss, if `[archive] transcode` says so; in any other case the sub-operation fails. Files of other
+gateways that share the index are fetched from there (`workers.archive.fetching`).
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from pydicom.dataset import Dataset
 
 from gateway.datasets import DatasetError, Instance, NoContext, select_context
 from gateway.datasets.conversion import convert
+from gateway.datasets.errors import TranscodingError
 from gateway.datasets.syntaxes import usable_syntaxes
 from gateway.sdk import GatewayError, Worker, evt, status, status_with_comment
+from gateway.transcoding import TranscodingFit
 from workers.archive.attributes import Level
 from workers.archive.extended_negotiation import Agreed
 from workers.archive.fetching import Elsewhere, Fetcher, fetched_uids
@@ -35,14 +38,21 @@ from workers.archive.layout import is_object
 from workers.archive.matching import BadIdentifier
 from workers.archive.patient_mismatch import publish_mismatch
 from workers.archive.stored_files import StoredFiles
+from workers.archive.transcoding import transcoder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from gateway.sdk import Event
+    from gateway.transcoding import Transcoder
     from workers.archive.index import IndexEntry
 
+    _Pair = tuple[IndexEntry, Instance | str]
+
 log = logging.getLogger("workers.retrieve")
+
+LONGEST = 20.0
+"""Seconds to transcode an instance for a C-GET: less than the deadline of its answer."""
 
 worker = Worker("retrieve", concurrency=8)
 
@@ -54,6 +64,7 @@ class Retriever(IndexedWorker):
         super().__init__(worker)
         self._files: StoredFiles | None = None
         self._fetcher: Fetcher | None = None
+        self._transcoder: Transcoder | None = None
 
     def start(self) -> None:
         """Open the index, and get ready to fetch from the gateways that share it."""
@@ -63,6 +74,9 @@ class Retriever(IndexedWorker):
         if self.index.names_holders and not self.settings.shared:
             self._fetcher = Fetcher(self.index, context.data_dir.absolute(), title, context.tls)
 
+        if self.settings.transcode:
+            self._transcoder = transcoder_of(context, worker.name)
+
     def stop(self) -> None:
         """End the associations with other gateways, and close the index."""
         if self._fetcher is not None:
@@ -71,6 +85,9 @@ class Retriever(IndexedWorker):
         if self._files is not None:
             self._files.close()
             self._files = None
+        if self._transcoder is not None:
+            self._transcoder.close()
+            self._transcoder = None
         super().stop()
 
     def look(self) -> None:
@@ -81,7 +98,7 @@ class Retriever(IndexedWorker):
 
     def get(self, event: Event) -> Iterator[Any]:
         """Yield the number of instances, then each of them."""
-        return self._retrieve(event, _Converter(event))
+        return self._retrieve(event, _Converter(event, self._transcoder))
 
     def move(self, event: Event) -> Iterator[Any]:
         """Yield the name of the destination in the configuration, then as for C-GET."""
@@ -98,7 +115,10 @@ class Retriever(IndexedWorker):
             return
         if converter is None:
             expected = [(sop_class, syntax) for sop_class, syntax, _ in kinds]
-            yield str(event.move_destination), {"expected": expected}
+            options: dict[str, Any] = {"expected": expected}
+            if self._transcoder is not None:
+                options["fitting"] = TranscodingFit(self._transcoder)
+            yield str(event.move_destination), options
         yield sum(number for *_, number in kinds)
         elsewhere = Elsewhere()
         for entries in in_batches(self.index.instances(query)):
@@ -106,11 +126,12 @@ class Retriever(IndexedWorker):
                 yield status.CANCEL, None
                 return
             found = self._found(event, entries, elsewhere)
-            pairs = zip(entries, found, strict=True)
-            yield status.PENDING, [self._fit(event, *pair, converter) for pair in pairs]
-        if elsewhere.why:
+            pairs = list(zip(entries, found, strict=True))
+            for group in _groups(pairs, converter):
+                yield status.PENDING, [self._fit(event, *pair, converter) for pair in group]
+        if why := "; ".join([*elsewhere.why, *_reasons(converter)]):
             # The failures are counted all the same: this success is only of what was asked for.
-            yield status_with_comment(status.SUCCESS, "; ".join(elsewhere.why)), None
+            yield status_with_comment(status.SUCCESS, why), None
 
     def _warn_of_patients(self, event: Event, query: Query) -> None:
         """Warn if a study is sent whose instances have several Patient IDs."""
@@ -196,33 +217,77 @@ def _failure(event: Event, error: BadIdentifier | GatewayError) -> Dataset:
 class _Converter:
     """Converts instances to a transfer syntax that was accepted on the association of a C-GET."""
 
-    def __init__(self, event: Event) -> None:
+    def __init__(self, event: Event, transcoder: Transcoder | None) -> None:
         self._id = event.assoc_name
+        fitting = TranscodingFit(transcoder, longest=LONGEST) if transcoder is not None else None
+        self._fitting = fitting
+        self.why: dict[str, None] = {}
+        """Why instances could not be transcoded, each reason once."""
         self._accepted = event.assoc.usable_contexts()
         self._targets: dict[tuple[str, str], str] = {}
         """The transfer syntax to send in, by SOP class and stored transfer syntax."""
 
     def fit(self, instance: Instance) -> Instance | Dataset:
         """Return the instance, converted if only that is accepted."""
-        kind = instance.sop_class_uid, instance.transfer_syntax_uid
-        if kind not in self._targets:
-            self._targets[kind] = self._target_of(*kind)
-        target = self._targets[kind]
+        target = self._target(instance)
         if target == instance.transfer_syntax_uid:
             return instance
         try:
+            if self._fitting is not None:
+                return self._fitting.fit(instance, self._accepted)[1]
             return convert(instance, target)
-        except (DatasetError, OSError) as error:
+        except (GatewayError, OSError) as error:
+            if isinstance(error, TranscodingError):
+                self.why[str(error)] = None
             log.warning("association=%s instance cannot be converted: %s", self._id, error)
             return _failed(instance.sop_instance_uid)
 
+    def groups(self, pairs: list[_Pair]) -> Iterator[list[_Pair]]:
+        """Yield instances to convert together: one that is transcoded takes long, and goes alone.
+
+        So each of them has the time until a deadline for itself.
+        """
+        if self._fitting is None:
+            yield pairs
+            return
+        group: list[_Pair] = []
+        for pair in pairs:
+            found = pair[1]
+            if isinstance(found, str) or self._target(found) == found.transfer_syntax_uid:
+                group.append(pair)
+                continue
+            if group:
+                yield group
+            yield [pair]
+            group = []
+        if group:
+            yield group
+
+    def _target(self, instance: Instance) -> str:
+        kind = instance.sop_class_uid, instance.transfer_syntax_uid
+        if kind not in self._targets:
+            self._targets[kind] = self._target_of(*kind)
+        return self._targets[kind]
+
     def _target_of(self, sop_class: str, syntax: str) -> str:
         """Return the transfer syntax to send instances in; their own if none can be accepted."""
+        if self._fitting is not None:
+            return self._fitting.syntax_for(self._accepted, sop_class, syntax) or syntax
         try:
             context = select_context(self._accepted, sop_class, usable_syntaxes(syntax))
         except NoContext:
             return syntax  # the acceptor reports why it cannot be sent
         return context.transfer_syntax
+
+
+def _groups(pairs: list[_Pair], converter: _Converter | None) -> Iterator[list[_Pair]]:
+    """Return the instances to answer together."""
+    return iter((pairs,)) if converter is None else converter.groups(pairs)
+
+
+def _reasons(converter: _Converter | None) -> Iterable[str]:
+    """Return why instances could not be transcoded."""
+    return () if converter is None else converter.why
 
 
 def _publish_missing(event: Event, entry: IndexEntry, path: str) -> None:

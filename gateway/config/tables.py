@@ -10,7 +10,7 @@ from pydantic import create_model as make_model
 
 from gateway import events, log, policy_rules, policy_settings, settings, worker_settings
 from gateway.config import rules
-from gateway.destination_settings import FILES, is_service_url, service_at
+from gateway.destination_settings import FILES, is_sent_in, is_service_url, service_at
 from gateway.sending_hours import is_hours
 from gateway.tls_settings import PROFILES
 
@@ -300,6 +300,12 @@ RULES: dict[type, dict[str, rules.Rule]] = {
             lambda text: text in ("", "find", "commitment"), "find, commitment, or empty"
         ),
         "bandwidth": rules.whole(0, _TIB),
+        "transcode": rules.FLAG,
+        "transfer_syntaxes": rules.texts(
+            is_sent_in, "a list of uncompressed or lossless transfer syntaxes, by UID or keyword"
+        ),
+        "lossy_ratio": rules.whole(0, 1000),
+        "lossy_error": rules.whole(0, 255),
         "hours": rules.texts(is_hours, 'a list of times, such as "Mon-Fri 19:00-07:00"'),
         **dict.fromkeys(("url", "oauth_url"), _URL),
         "user": rules.text_that(

@@ -26,6 +26,7 @@ from tests.bench import (
     programs,
     reindex,
     retrieve,
+    transcode,
     watching,
     with_index,
 )
@@ -52,6 +53,7 @@ BENCHES = {
     "reindex": reindex.main,
     "retrieve": retrieve.main,
     "sink": programs.sink,
+    "transcode": transcode.main,
     "watching": watching.main,
     "with-index": with_index.main,
 }

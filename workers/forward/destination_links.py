@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from gateway.transcoding import Target, TranscodingFit
+from gateway.transcoding.targets import JPEG_2000, JPEG_LS_NEAR_LOSSLESS
+from gateway.uid import KEYWORDS
 from workers.forward.http_credentials import credentials_of
 from workers.forward.stow_link import StowLink
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Future
     from typing import Any
 
     from gateway.datasets import Instance
     from gateway.sdk.move.routes import Routes
     from gateway.settings import Destination
+    from gateway.transcoding import Transcoder
     from workers.forward.http_credentials import Credentials
 
 
@@ -58,6 +63,8 @@ class DestinationLinks:
     routes: Routes
     calling: str
     """The AE title under which instances are sent."""
+    transcoder: Callable[[], Transcoder]
+    """Returns what transcodes for all of them; raises ConfigError."""
     _credentials: dict[str, tuple[Destination, Credentials]] = field(default_factory=dict)
 
     def open(self, name: str, operations: int) -> DestinationLink:
@@ -67,7 +74,10 @@ class DestinationLinks:
         """
         entry = self.routes.destination(name)
         if entry is None or not entry.url:
-            return self.routes.association(name, self.calling, operations)
+            association = self.routes.association(name, self.calling, operations)
+            if entry is not None and entry.transcode:
+                association.fitting = fitting_of(entry, self.transcoder())
+            return association
         tls, timeouts = self.routes.tls_of(name), self.routes.timeouts
         known, credentials = self._credentials.get(name, (None, None))
         if known != entry or credentials is None:
@@ -83,3 +93,14 @@ class DestinationLinks:
         if operations:
             link.most = operations
         return link
+
+
+def fitting_of(entry: Destination, transcoder: Transcoder) -> TranscodingFit:
+    """Return the rules of a destination by which instances are transcoded."""
+    lossy = None
+    if entry.lossy_ratio:
+        lossy = Target(JPEG_2000, ratio=float(entry.lossy_ratio))
+    elif entry.lossy_error:
+        lossy = Target(JPEG_LS_NEAR_LOSSLESS, error=entry.lossy_error)
+    wanted = [KEYWORDS.get(name, name) for name in entry.transfer_syntaxes]
+    return TranscodingFit(transcoder, wanted, lossy)

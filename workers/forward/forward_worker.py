@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from typing import TYPE_CHECKING, Any
 
 from gateway.sdk import ConfigError, GatewayError, Worker, evt
@@ -24,6 +25,7 @@ from workers.archive.gateways import SILENT, identity_of
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.stored_files import StoredFiles
 from workers.archive.temporary_copies import TemporaryCopies
+from workers.archive.transcoding import transcoder_of
 from workers.forward.confirmation import report_of
 from workers.forward.destination_links import DestinationLinks
 from workers.forward.filling import Filling, RouteTable
@@ -36,6 +38,7 @@ from workers.forward.route_transform import RouteTransform
 
 if TYPE_CHECKING:
     from gateway.sdk import Event
+    from gateway.transcoding import Transcoder
 
 log = logging.getLogger("workers.forward")
 
@@ -45,11 +48,13 @@ worker = Worker("forward", concurrency=2)
 class ForwardWorker(IndexedWorker):
     """The state of the worker from its start to its stop."""
 
+    _making = threading.Lock()
     _forwarder: Forwarder | None = None
     _fetcher: Fetcher | None = None
     _transforms: RouteTransform | None = None
     _files: StoredFiles | None = None
     _copies: TemporaryCopies | None = None
+    _transcoder: Transcoder | None = None
     _told: frozenset[str] = frozenset()
 
     def open(self) -> None:
@@ -87,7 +92,7 @@ class ForwardWorker(IndexedWorker):
             Opener(self.index, files, holder, settings.shared, self._fetcher, copies),
             owner=f"{here}{os.getpid()}",
             destination=context.destination,
-            associate=DestinationLinks(routes, title).open,
+            associate=DestinationLinks(routes, title, self._transcoding).open,
             connect=lambda name, contexts, handler: routes.connect(name, title, contexts, handler),
             counters=ForwardingCounters(context.metrics),
             transforms=self._transforms,
@@ -98,6 +103,13 @@ class ForwardWorker(IndexedWorker):
         forwarder = Forwarder(self.index, shared, filling)
         forwarder.start()
         self._forwarder = forwarder
+
+    def _transcoding(self) -> Transcoder:
+        """Return what transcodes, made when it is needed first."""
+        with self._making:
+            if self._transcoder is None:
+                self._transcoder = transcoder_of(worker.context, worker.name)
+            return self._transcoder
 
     def reported(self, event: Event) -> tuple[int, None]:
         """Take a report of storage commitment (PS3.4 J.3.3) that a destination has sent."""
@@ -116,6 +128,9 @@ class ForwardWorker(IndexedWorker):
         if self._forwarder is not None:
             self._forwarder.stop()
             self._forwarder = None
+        if self._transcoder is not None:
+            self._transcoder.close()
+            self._transcoder = None
         if self._transforms is not None:
             self._transforms.close()
             self._transforms = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import wait
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pydicom.dataset import Dataset
 
@@ -17,14 +17,16 @@ from gateway.requestor.plan import contexts_of
 from gateway.requestor.proposal import Address, Proposal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from concurrent.futures import Future
 
     from gateway.association.operation import ReceivedResponse
+    from gateway.datasets import Instance
     from gateway.requestor.plan import Pair
     from gateway.requestor.proposal import Contexts
     from gateway.requestor.sync import BlockingAssociation
     from gateway.sdk.move.store_queue import Originator, StoreQueue
+    from gateway.ul.negotiation import AcceptedContext
 
 log = logging.getLogger("gateway.sdk")
 
@@ -44,6 +46,20 @@ class StartedStore(NamedTuple):
     sop_instance_uid: str
     answered: Future[ReceivedResponse]
     """A future that any thread may wait for; raises the error that the association ended with."""
+
+
+class Fitting(Protocol):
+    """How instances are made to fit what a destination accepts, as `gateway.transcoding` does."""
+
+    def offered(self, transfer_syntax: str) -> tuple[str, ...]:
+        """Return the transfer syntaxes to propose beside that of an instance."""
+        ...
+
+    def fit(
+        self, instance: Instance, contexts: Collection[AcceptedContext], /
+    ) -> tuple[AcceptedContext, Instance]:
+        """Return the context to send an instance on, and what to send on it; raises NoContext."""
+        ...
 
 
 class DestinationAssociation:
@@ -78,6 +94,8 @@ class DestinationAssociation:
         self._sent: set[Future[Any]] = set()
         """C-STOREs without a response, and lanes of a queue."""
         self._chances = RECONNECTS + 1
+        self.fitting: Fitting | None = None
+        """For files; None: they are converted between uncompressed transfer syntaxes only."""
         self.was_reached = False
         """Whether an association was established at some time."""
 
@@ -125,7 +143,11 @@ class DestinationAssociation:
         if not isinstance(instance, Dataset):
             instance = in_memory(instance_in(instance), IN_MEMORY)
         association = self._association_for(pair_of(instance))
-        _, fitted = fit(instance, association.accepted_contexts.values())
+        contexts = association.accepted_contexts.values()
+        if self.fitting is None or isinstance(instance, Dataset):
+            _, fitted = fit(instance, contexts)
+        else:
+            _, fitted = self.fitting.fit(instance, contexts)
         answered = association.begin_c_store(fitted, originator=originator)
         self._sent.add(answered)
         return StartedStore(fitted.sop_instance_uid, answered)
@@ -163,7 +185,7 @@ class DestinationAssociation:
         if not self._chances:
             raise NoRoute(f"the destination {self._address} is not tried again")
         self._chances -= 1
-        contexts = self._own or contexts_of((pair, *self._wanted))
+        contexts = self._own or contexts_of(self._with_offered((pair, *self._wanted)))
         self._proposed = {(uid, syntaxes[0]) for uid, syntaxes in contexts if len(syntaxes) == 1}
         proposal = Proposal(contexts, **self._proposal)
         try:
@@ -173,6 +195,14 @@ class DestinationAssociation:
             raise NoRoute(f"no association with {self._address}: {error}") from error
         self.was_reached = True
         return association
+
+    def _with_offered(self, pairs: tuple[Pair, ...]) -> tuple[Pair, ...]:
+        """Return pairs of SOP class and transfer syntax, and those that they may become."""
+        if self.fitting is None:
+            return pairs
+        offered = self.fitting.offered
+        more = tuple((uid, other) for uid, syntax in pairs for other in offered(syntax))
+        return tuple(dict.fromkeys(pairs + more))
 
 
 def pair_of(instance: Any) -> Pair:

@@ -18,6 +18,7 @@ from pydicom.dataset import Dataset
 
 from gateway.datasets import DatasetError, Instance
 from gateway.datasets.conversion import instance_in, is_file
+from gateway.datasets.errors import TranscodingError
 from gateway.datasets.instances import in_memory
 from gateway.dimse.command_set import is_ae_title
 from gateway.dimse.suboperations import SuboperationCounters
@@ -60,6 +61,8 @@ class SuboperationsInFlight:
         self._open: dict[Future[ReceivedResponse], tuple[int, str]] = {}
         """The number of each sub-operation, and its SOP Instance UID."""
         self._failed: list[tuple[int, str]] = []
+        self.why = ""
+        """Why pixel data could not be transcoded, for the first instance of which that is so."""
 
     def begin(self, instance: Any) -> None:
         """Begin one, and wait for room for another.
@@ -223,6 +226,8 @@ class SuboperationsInFlight:
             return StartedStore(_uid_in(instance), failed)
 
     def _warn(self, error: Exception) -> None:
+        if isinstance(error, TranscodingError):
+            self.why = self.why or str(error)
         log.warning("association=%s C-MOVE sub-operation: %s", self._event.assoc_name, error)
 
 

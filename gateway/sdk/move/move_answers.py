@@ -206,6 +206,8 @@ class MoveAnswers:
         if self._in_flight.is_unreachable and status != codes.CANCEL:
             status, elements = self._unreachable, {"ErrorComment": _NO_ASSOCIATION}
         status = counters.conclude(status)
+        if self._in_flight.why:
+            elements = {"ErrorComment": self._in_flight.why[:MAX_COMMENT], **elements}
         if status == codes.SUCCESS:
             data = None
         elif data is None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gateway.requestor.plan import Pair
     from gateway.requestor.proposal import Contexts
     from gateway.requestor.sync import BlockingAssociation
+    from gateway.sdk.move.destination import Fitting
     from gateway.sdk.move.store_queue import Originator, StoreQueue
 
 __all__ = ["NoRoute", "Route", "Routes", "StartedStore"]
@@ -30,7 +31,7 @@ __all__ = ["NoRoute", "Route", "Routes", "StartedStore"]
 log = logging.getLogger("gateway.sdk")
 
 _DEFAULTS = Destination("", 0)
-_OURS = frozenset({"associations", "operations", "expected"})
+_OURS = frozenset({"associations", "operations", "expected", "fitting"})
 _OPTIONS = frozenset({"ae_title", "contexts", "max_pdu", "bind_address", "tls_args"}) | _OURS
 _IGNORED = frozenset({"ext_neg", "evt_handlers"})
 
@@ -100,8 +101,9 @@ class Routes:
     ) -> Route:
         """Return a route; `titles` are the calling and the called AE title.
 
-        `options` are pynetdicom's, `associations` and `operations` as in the table, and `expected`:
-        pairs of SOP class and transfer syntax that will be sent, the most frequent ones first.
+        `options` are pynetdicom's, `associations` and `operations` as in the table, `expected`:
+        pairs of SOP class and transfer syntax that will be sent, the most frequent ones first, and
+        `fitting`: what makes files fit the contexts that are accepted.
         Raises TypeError or ValueError for options that make no sense.
         """
         if ignored := _IGNORED & options.keys():
@@ -122,7 +124,9 @@ class Routes:
         if options.get("max_pdu") is not None:
             proposal["max_pdu"] = options["max_pdu"]
         own, expected = _own(options.get("contexts")), _pairs(options.get("expected"))
-        return Route(self, where, proposal, own, associations, expected)
+        route = Route(self, where, proposal, own, associations, expected)
+        route.use(options.get("fitting"))
+        return route
 
     def association(self, name: str, calling: str, operations: int = 0) -> DestinationAssociation:
         """Return an association to an AE title in the table, established when it is needed.
@@ -207,7 +211,8 @@ class Route:
         expected: Iterable[Pair] = (),
     ) -> None:
         self._arguments = routes.associate, address, proposal, own, dict.fromkeys(expected)
-        self._associations = [DestinationAssociation(*self._arguments)]
+        self._fitting: Fitting | None = None
+        self._associations = [self.another()]
         self._more = associations - 1
         """Associations that may still be added."""
         self._was_reached = False
@@ -224,7 +229,15 @@ class Route:
 
     def another(self) -> DestinationAssociation:
         """Return a further association to the destination, which the caller uses alone."""
-        return DestinationAssociation(*self._arguments)
+        made = DestinationAssociation(*self._arguments)
+        made.fitting = self._fitting
+        return made
+
+    def use(self, fitting: Fitting | None) -> None:
+        """Make files fit the contexts that are accepted by a rule of its own."""
+        self._fitting = fitting
+        for association in self._associations:
+            association.fitting = fitting
 
     takes_lists = True
     """Whether `drain` can be called."""
@@ -261,7 +274,7 @@ class Route:
             yield association
         while self._more and queue.unattended > 0:
             self._more -= 1
-            self._associations.append(DestinationAssociation(*self._arguments))
+            self._associations.append(self.another())
             yield self._associations[-1]
 
     def _do_without(self, association: DestinationAssociation, error: NoRoute) -> None:
@@ -278,7 +291,7 @@ class Route:
         best = min(self._associations, key=lambda one: (one.is_full, one.in_flight))
         if best.in_flight and self._more:
             self._more -= 1
-            best = DestinationAssociation(*self._arguments)
+            best = self.another()
             self._associations.append(best)
         return best
 
