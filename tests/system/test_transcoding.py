@@ -88,7 +88,7 @@ def test_forward_c_get_and_c_move(tmp_path: Path) -> None:
             assert file.name == "1.2.9.2.dcm"
             assert FRAMES.tobytes() in file.read_bytes()
             procfs.until(
-                lambda: "is not decoded" in command(gateway, "outbox", "ls", "--json"),
+                lambda: "is not decoded" in command(gateway, "outbox", "ls", "--rows", "--json"),
                 what="a reason for the damaged one",
             )
             file.unlink()

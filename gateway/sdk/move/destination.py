@@ -95,7 +95,7 @@ class DestinationAssociation:
         """C-STOREs without a response, and lanes of a queue."""
         self._chances = RECONNECTS + 1
         self.fitting: Fitting | None = None
-        """For files; None: they are converted between uncompressed transfer syntaxes only."""
+        """Of files; None: they are converted between uncompressed transfer syntaxes only."""
         self.was_reached = False
         """Whether an association was established at some time."""
 
