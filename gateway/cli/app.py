@@ -86,7 +86,7 @@ class _Plugin(TyperCommand):
                 f"command {self._point.name} of {self._origin} cannot be imported: {why}"
             ) from error
         if not isinstance(found, typer.Typer):
-            alone = typer.Typer(add_completion=False)
+            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
             alone.command(self._point.name)(found)
             found = alone
         return typer.main.get_command(found)

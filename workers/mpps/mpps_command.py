@@ -89,7 +89,9 @@ _All = Annotated[bool, typer.Option("--all", help="All that are not sent.")]
 def outbox(
     context: typer.Context,
     to: _To = "",
-    state: Annotated[str, typer.Option("--state", help="waiting, parked or sent.")] = "",
+    state: Annotated[
+        str, typer.Option("--state", metavar="STATE", help="waiting, parked or sent.")
+    ] = "",
     data: DataOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
