@@ -32,6 +32,8 @@ class Destination:
     answer: Callable[[str], int] = lambda _uid: 0x0000
     """Gives the status for an instance."""
     tls: ssl.SSLContext | None = None
+    syntaxes: tuple[str, ...] = (wire.IMPLICIT, wire.EXPLICIT)
+    """The transfer syntaxes of storage."""
     more: list[tuple] = field(default_factory=list)
     """Handlers of other events."""
     got: dict[str, list[float]] = field(default_factory=dict)
@@ -49,7 +51,7 @@ class Destination:
         ae = AE(ae_title=title)
         ae.maximum_associations = self.most
         for sop_class in self.sop_classes:
-            ae.add_supported_context(sop_class, [wire.IMPLICIT, wire.EXPLICIT])
+            ae.add_supported_context(sop_class, list(self.syntaxes))
         ae.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
         ae.add_supported_context(StorageCommitmentPushModel)
         handlers = [(evt.EVT_C_STORE, self._take), (evt.EVT_ACCEPTED, self._accepted), *self.more]

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import queue
 from collections import Counter
+from io import BytesIO
 
 import pynetdicom
 from pydicom import dcmread
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.pixels import pixel_array
+from pydicom.uid import JPEGLSLossless
 from pynetdicom import evt
 
 from gateway.datasets.coding import decode
@@ -52,7 +55,7 @@ when = 'Modality == "CT"'
 destinations = ["RESEARCH"]
 transform = ["deidentify"]
 [destinations]
-PACS = "{pacs}"
+PACS = {{{pacs}, transcode = true, transfer_syntaxes = ["JPEGLSLossless"]}}
 RESEARCH = "{research}"
 """
 FIGURES = {
@@ -116,6 +119,19 @@ def summed(messages: list[tuple]) -> Counter[tuple]:
     return found
 
 
+def check_compressed(pacs: Destination, images: list[instances.Instance]) -> None:
+    """What the PACS got are the images in JPEG-LS, without loss."""
+    for one in images:
+        got = decode(pacs.data_sets[one.uid], str(JPEGLSLossless))
+        got.file_meta = FileMetaDataset()
+        got.file_meta.TransferSyntaxUID = JPEGLSLossless
+        before = decode(one.data_set, wire.EXPLICIT)
+        assert before.PixelData != got.PixelData
+        assert (pixel_array(got) == pixel_array(dcmread(BytesIO(one.part10())))).all()
+        del got.PixelData, before.PixelData
+        assert got == before
+
+
 def check_deidentified(research: Destination, images: list[instances.Instance]) -> None:
     """What research got is one study of one patient, and neither is that of the images."""
     got = [decode(data, wire.EXPLICIT) for data in research.data_sets.values()]
@@ -131,7 +147,7 @@ def test_from_the_worklist_to_two_other_archives(tmp_path):
     (tmp_path / "item.json").write_text(json.dumps(SCHEDULED))
     images, reports = instances.many(4), queue.Queue()
     uids = [one.uid for one in images]
-    pacs, research = Destination(), Destination()
+    pacs, research = Destination(syntaxes=(str(JPEGLSLossless),)), Destination()
 
     def reported(event):
         reports.put(event.event_information)
@@ -140,7 +156,7 @@ def test_from_the_worklist_to_two_other_archives(tmp_path):
     key = tmp_path / "key"
     key.touch(mode=0o600)
     key.write_text("0123456789abcdef" * 4)
-    places = {"pacs": pacs.place, "research": research.place}
+    places = {"pacs": f'host = "127.0.0.1", port = {pacs.port}', "research": research.place}
     config = CONFIG.format(worklist=tmp_path, key=key, **places)
     with short_folder() as folder, pacs.running(), research.running():
         gateway = Gateway(folder, config=config)
@@ -170,7 +186,7 @@ def test_from_the_worklist_to_two_other_archives(tmp_path):
             assoc.release()
 
             assert set(pacs.wait_for(4)) == set(uids)
-            assert pacs.data_sets == {one.uid: one.data_set for one in images}
+            check_compressed(pacs, images)
             assert not set(research.wait_for(4)) & set(uids)
             check_deidentified(research, images)
             expected = {
