@@ -15,7 +15,7 @@ them than for a few.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, proxy
 
 if TYPE_CHECKING:
     import asyncio
@@ -56,7 +56,8 @@ class Turns:
     """The peers of one event loop that wait for a turn."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self._loop: asyncio.AbstractEventLoop = proxy(loop)
+        """Not the loop itself: `turns_of` keeps this object for as long as the loop lives."""
         self.buffer = memoryview(bytearray(READ_SIZE))
         """What all connections of this loop read into. Other loops run in other threads: a read
         there must not replace what was read here and is not processed yet."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 from gateway.association.turns import (
@@ -201,3 +203,14 @@ def test_loops_that_run_at_the_same_time_read_into_buffers_of_their_own() -> Non
     finally:
         for loop in loops:
             loop.close()
+
+
+def test_the_turns_of_a_loop_go_with_it() -> None:
+    """A program may run many loops, and the buffer of each has half a megabyte."""
+
+    async def work() -> weakref.ref[Turns]:
+        return weakref.ref(turns_of(asyncio.get_running_loop()))
+
+    found = asyncio.run(work())
+    gc.collect()
+    assert found() is None
