@@ -10,6 +10,7 @@ from tests.workers.test_storage import offer
 from tests.workers.test_transformed import Crash, Transformers, Transforming, anonymous, received
 from workers.archive.index.postgres import PostgresIndex
 from workers.archive.reindex import Reindex
+from workers.archive.stored_files import StoredFiles
 from workers.commitment.report import CommittableInstances
 from workers.commitment.transactions import Transaction
 
@@ -31,7 +32,8 @@ class Shared(Transforming):
     def failed(self, one: Offer) -> int:
         """How many of these the commitment worker of this gateway would not commit to."""
         with PostgresIndex(self.dsn) as index:
-            archive = CommittableInstances(self.folder, index, self.holder, shared=False)
+            files = StoredFiles(self.folder / "archive")
+            archive = CommittableInstances(files, index, self.holder, shared=False)
             asked = Transaction("1.9", "PEER", "HERE", 0.0, ((one.sop_class, one.uid),))
             return archive.report(asked).failed
 

@@ -68,6 +68,7 @@ def test_a_tls_destination_whose_certificate_is_right_expired_or_foreign(tmp_pat
             wait_empty(gateway)
         end = procfs.until(lambda: certificate_end(gateway), what="the certificate's end")
         assert abs(end - (NOW + datetime.timedelta(30)).timestamp()) < 2
+        gateway.program.err.wait_for("called='PACS' ended=")  # what comes next wants a new one
         store(gateway, [second := instances.make()])
         for context, words in (
             (server_context(authority, -1), "certificate has expired"),

@@ -56,7 +56,7 @@ def test_a_wrong_configuration_changes_nothing(start_gateway) -> None:
     gateway = start_gateway(OPEN)
     for wrong, words in (
         (f"{NOBODY}addresses = ['here']\n", "gateway.toml:5: policy.rules[1].addresses"),
-        (f"{NOBODY}[tls]\ncertificate = 'none.pem'\n", "acceptor-0: "),
+        (f"{NOBODY}[tls]\ncertificate = 'none.pem'\n", "gateway.toml:6: TLS certificate "),
         (f"{NOBODY}[workers.mine]\nworker = 'none:such'\n", "mine-0: "),
     ):
         configure(gateway, wrong)

@@ -36,7 +36,9 @@ UNREADABLE = {
     "rtplan_truncated.dcm": "of which 711 are there",
 }
 """Damaged, or not in the transfer syntax that they name."""
-NEEDS_GPL = {"JPEG-LL.dcm", "JPGExtended.dcm", "JPGLosslessP14SV1_1s_1f_8b.dcm"}
+NEEDS_GPL = {
+    *("JPEG-LL.dcm", "JPGExtended.dcm", "JPGLosslessP14SV1_1s_1f_8b.dcm", "SC_rgb_jpeg_gdcm.dcm"),
+}
 """Only a decoder under the GPL reads these."""
 LONG = 200_000
 """Pixels up to which an image is compressed here."""

@@ -21,7 +21,7 @@ from workers.complete.expected import Expected
 from workers.complete.journal_cursor import JournalCursor
 from workers.mpps.mpps_worker import _json_of
 
-LATER = time.time() + 1000
+LATER = time.time() + 1_000_000
 
 
 @pytest.fixture
