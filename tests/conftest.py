@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
-from pydicom import config as pydicom_config
 
 from tests.patience import PATIENCE
 from tests.peers import dcmtk, instances, orthanc, reencoders
@@ -47,15 +46,6 @@ def _absent(peer: str) -> str:
     if peer == "orthanc-dicomweb":
         return "" if orthanc.PLUGIN.exists() else "Orthanc's DICOMweb plugin is not installed"
     return "" if shutil.which(peer) else f"{peer} is not installed"
-
-
-@pytest.fixture(autouse=True)
-def _pydicom_validates_as_before() -> Iterator[None]:
-    """A worker switches validation off for its process, which is here that of all tests."""
-    known = pydicom_config.settings
-    before = known._reading_validation_mode, known._writing_validation_mode
-    yield
-    known._reading_validation_mode, known._writing_validation_mode = before
 
 
 # Both of Hypothesis's measurements of time fail on a busy machine.
