@@ -139,13 +139,13 @@ def test_what_a_destination_refuses_is_parked_and_the_rest_goes_on() -> None:
         assert "A900" in refused[0]["reason"]
         assert "CT Image Storage" in parked[0]["reason"]
         assert len(refusing.wait_for(5)) == 5
-        procfs.until(lambda: "5 instances are parked" in status_of(gateway), what="a status")
+        procfs.until(lambda: "instances parked: 5" in status_of(gateway), what="a status")
         refusing.answer = lambda _uid: 0x0000
         assert command(gateway, "outbox", "retry", "--instance", last, "--to", "OTHER") == (
-            "1 are tried again"
+            "tried again: 1"
         )
         procfs.until(lambda: len(refusing.got[last]) == 2, what="another attempt")
-        assert command(gateway, "outbox", "drop", "--to", "PACS") == "5 dropped"
+        assert command(gateway, "outbox", "drop", "--to", "PACS") == "dropped: 5"
         wait_empty(gateway)
 
 

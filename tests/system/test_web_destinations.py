@@ -88,7 +88,7 @@ def test_a_browser_shows_destinations(
         browser.open(page["url"])
         browser.wait_for("document.querySelector('#state').textContent !== 'Loading'")
         browser.open(f"http://{page['place']}/destinations")
-        for text in ("2 instances wait", "Connection refused", peer.url, "failing"):
+        for text in ("instances waiting: 2", "Connection refused", peer.url, "failing"):
             browser.wait_for(f"document.body.innerText.includes({json.dumps(text)})")
         browser.run("window.confirm = () => true")
         browser.run(f"{FIRST_OF}('Show').click()")

@@ -180,10 +180,10 @@ class Forwarder:
             state, text = self._states.get(name), queue.text()
             waiting = state.waiting if state else 0
             if queue.breaker.is_open or (waiting and text == "not in [destinations]"):
-                found[f"destination {name}"] = f"{name}: {text}; {waiting} instances wait"
+                found[f"destination {name}"] = f"{name}: {text}; instances waiting: {waiting}"
             elif state and state.parked:
                 found[f"destination {name}"] = (
-                    f"{name}: {state.parked} instances are parked: "
+                    f"{name}: instances parked: {state.parked}; see "
                     f"`dicom-gateway outbox ls --state parked`"
                 )
         return found

@@ -252,7 +252,7 @@ def retry(  # noqa: PLR0913, PLR0917 - the options of a command
     """Send instances as soon as possible, parked ones too, as if they had been put in now."""
     selection = _restricted(_selection(to, study, instance, state, numbers), everything)
     with locate(context, config, data).open_index() as index:
-        print(f"{OutboxControl(index).retry(selection)} are tried again")
+        print(f"tried again: {OutboxControl(index).retry(selection)}")
 
 
 @app.command("drop")
@@ -270,7 +270,7 @@ def drop(  # noqa: PLR0913, PLR0917 - the options of a command
     """Take instances out of the outbox: they are not sent. They stay in the archive."""
     selection = _restricted(_selection(to, study, instance, state, numbers), everything)
     with locate(context, config, data).open_index() as index:
-        print(f"{OutboxControl(index).drop(selection)} dropped")
+        print(f"dropped: {OutboxControl(index).drop(selection)}")
 
 
 @app.command("suspend")

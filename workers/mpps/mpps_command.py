@@ -122,7 +122,7 @@ def retry(
     """Pass messages on as soon as possible, parked ones too."""
     _check_selection(numbers, to, everything)
     with locate(context, config, data).open_index() as index:
-        print(f"{StepOutbox(index).retry(to, numbers or ())} are tried again")
+        print(f"tried again: {StepOutbox(index).retry(to, numbers or ())}")
 
 
 @app.command("drop")
@@ -137,7 +137,7 @@ def drop(
     """Pass messages on no more, so that what follows them for their steps is."""
     _check_selection(numbers, to, everything)
     with locate(context, config, data).open_index() as index:
-        print(f"{StepOutbox(index).drop(to, numbers or ())} dropped")
+        print(f"dropped: {StepOutbox(index).drop(to, numbers or ())}")
 
 
 def _check_selection(numbers: list[int] | None, to: str, everything: bool) -> None:

@@ -256,7 +256,7 @@ class StepSender:
                 troubles[f"mpps to {name}"] = f"{name}: {state}; {waiting} messages wait"
             elif parked:
                 troubles[f"mpps to {name}"] = (
-                    f"{name}: {parked} messages are parked: `dicom-gateway mpps outbox`"
+                    f"{name}: messages parked: {parked}; see `dicom-gateway mpps outbox`"
                 )
         return facts, troubles
 

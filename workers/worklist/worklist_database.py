@@ -13,6 +13,7 @@ import logging
 import re
 import sqlite3
 import time
+from abc import ABC, abstractmethod
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,19 +93,19 @@ def database_of(table: Any, options: Mapping[str, Any], data_dir: Path) -> Workl
     return WorklistDatabase(connection, wanted, makes_table=is_own and wanted.query == STANDARD)
 
 
-class WorklistConnection:
+class WorklistConnection(ABC):
     """The way to a database: one connection for each query."""
 
+    @abstractmethod
     def rows(self, query: str, values: Mapping[str, Any], most: int) -> tuple[list[str], list[Any]]:
         """Return the names of the columns, and the first `most` rows; raises Unavailable.
 
         Raises ConfigError if the database has no such table or column, or a wrong password.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def create(self, statement: str) -> None:
         """Perform a statement that makes a table; raises Unavailable or ConfigError."""
-        raise NotImplementedError
 
 
 class _Sqlite(WorklistConnection):

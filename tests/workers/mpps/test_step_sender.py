@@ -131,7 +131,7 @@ def test_a_message_that_can_never_be_taken_is_parked_and_what_follows_waits(desk
         desk.run()
         assert desk.states == [("1.1", 1, PARKED), ("1.1", 2, WAITING), ("1.2", 1, SENT)]
         assert desk.outbox.rows()[0].reason == f"the destination answered {status:04X}"
-        assert "1 messages are parked" in desk.sender.look()[1]["mpps to RIS"]
+        assert "messages parked: 1" in desk.sender.look()[1]["mpps to RIS"]
         assert desk.outbox.retry() == 2
         desk.run()
     assert {state for *_, state in desk.states} == {SENT}

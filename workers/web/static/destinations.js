@@ -81,8 +81,8 @@ export function open(content) {
     const failing = told.rows.filter((row) => row.state !== "ok").length;
     const waiting = told.rows.reduce((sum, row) => sum + row.waiting, 0);
     const parked = told.rows.reduce((sum, row) => sum + row.parked, 0);
-    summary.textContent = told.rows.length ? `${whole(told.rows.length)} destinations, ${whole(failing)} of them do not take anything now; ` +
-      `${whole(waiting)} instances wait, ${whole(parked)} are parked.` : "";
+    summary.textContent = told.rows.length ? `${whole(told.rows.length)} destinations, not sending now: ${whole(failing)}. ` +
+      `Instances waiting: ${whole(waiting)}, parked: ${whole(parked)}.` : "";
     list.update(told.rows.map((row) => {
       const error = row.error ? [theirs(row.error), made("div", moment(row.error_at), { className: "quiet" })] : "–";
       const name = made("div", [theirs(row.name), made("div", theirs(row.place), { className: "quiet" })]);
