@@ -95,7 +95,7 @@ class Client:
         self.stop()
         late = f"its acceptors do not grant within {timeout:g} s"
         if self._gateway.is_remote:
-            raise self._membership.error or self._gateway.nobody(late)
+            raise self._membership.error or self._membership.nobody(late)
         raise self._membership.error or FabricError(f"no gateway at {self._gateway}: {late}")
 
     def answer(self, token: str, answer: terms.Answer) -> bool:

@@ -10,6 +10,11 @@ import zmq
 NOBODY = "nothing listens there"
 REFUSED = "it refuses this worker's key"
 """The authenticator of the gateway does not know the key."""
+_INCOMPLETE = "it does not complete the handshake"
+_ENDS = (
+    "it ends the handshake: its key is another than the server key that is configured here, or no"
+    " gateway listens there"
+)
 _WATCHED = (
     zmq.EVENT_CONNECTED
     | zmq.EVENT_CONNECT_RETRIED
@@ -20,13 +25,20 @@ _WATCHED = (
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 )
 _WORDS = {
-    zmq.EVENT_CONNECTED: "it does not complete the handshake",
+    zmq.EVENT_CONNECTED: _INCOMPLETE,
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: REFUSED,
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "it ends the handshake: its key is another than the"
-    " server key that is configured here, or no gateway listens there",
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: _ENDS,
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "what listens there is not a gateway",
     zmq.EVENT_HANDSHAKE_SUCCEEDED: "",
 }
+
+
+def may_be_held_up(trouble: str) -> bool:
+    """Return whether what listens there may be a gateway whose event loop stands still.
+
+    Its connections are accepted, and closed again when nobody has looked at their keys in time.
+    """
+    return trouble in (_INCOMPLETE, _ENDS)
 
 
 class ConnectionEvents:
@@ -42,8 +54,11 @@ class ConnectionEvents:
         self.trouble = NOBODY
         self.is_refused = False
         """The gateway does not allow this worker's key."""
-        self.is_connected = False
-        """Something has accepted the connection, and may be a gateway that is held up."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing is known yet of what listens there."""
+        return self.trouble == NOBODY and not self._was_retried
 
     @property
     def is_nobody(self) -> bool:
@@ -57,8 +72,6 @@ class ConnectionEvents:
 
     def _take(self, frames: list[bytes]) -> None:
         (number, _) = struct.unpack("=HI", frames[0])
-        if number in (zmq.EVENT_CONNECTED, zmq.EVENT_DISCONNECTED):
-            self.is_connected = number == zmq.EVENT_CONNECTED
         if (words := _WORDS.get(number)) is not None:
             self.trouble = words
             self.is_refused = number == zmq.EVENT_HANDSHAKE_FAILED_AUTH

@@ -133,6 +133,10 @@ class Membership:
         self._judge(now)
         return now + self._heartbeat
 
+    def nobody(self, why: str) -> FabricError:
+        """Return the error of a first registration that nobody granted; call this at the end."""
+        return self._reach.nobody(why)
+
     def abort(self) -> None:
         """Report that the client's thread failed."""
         self.error = self.error or FabricError("the fabric's client failed; its log says why")
