@@ -2,27 +2,25 @@
 
 `compile_rules` names what cannot be meant: an attribute that is not in the data dictionary, a value
 that its VR does not allow, a rule that does nothing. It needs pydicom's dictionary, which is loaded
-only if there are rules.
+only if there are rules. Attributes are named by the paths of `attribute_paths`.
 """
 
 from __future__ import annotations
 
-import difflib
-import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from gateway.attribute_paths import AttributePath, parse_path, shown
 from gateway.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gateway.worker_settings import CoerceRule
+    from gateway.worker_settings import CoerceRule, CoerceSettings
 
 Value: TypeAlias = "str | int | float | list[str] | list[int] | list[float]"
 
-_TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
 _TEXTS = frozenset("AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())  # noqa: SIM905
 _NUMBERS = {"US": (0, 0xFFFF), "SS": (-0x8000, 0x7FFF), "UL": (0, 0xFFFFFFFF)} | {
     "SL": (-0x80000000, 0x7FFFFFFF),
@@ -31,24 +29,26 @@ _NUMBERS = {"US": (0, 0xFFFF), "SS": (-0x8000, 0x7FFF), "UL": (0, 0xFFFFFFFF)} |
 }
 _SINGLE = frozenset({"LT", "ST", "UR", "UT"})
 """VRs whose values may have backslashes in them."""
-_FIXED = {
+_ORIGINAL_ATTRIBUTES = 0x04000561
+_FIXED_ANYWHERE = {
     0x00080005: "it says how texts are encoded",
-    0x00080016: "an instance keeps its SOP class",
-    0x00080018: "it is what tells instances apart",
-    0x0020000D: "it is what tells studies apart",
-    0x0020000E: "it is what tells series apart",
     0x7FE00008: "pixel data are not coerced",
     0x7FE00009: "pixel data are not coerced",
     0x7FE00010: "pixel data are not coerced",
 }
-_NO_GROUPS = frozenset({0x0000, 0x0002, 0xFFFA, 0xFFFE})
-"""Groups that are not of a data set, or not for this: signatures and items."""
+_FIXED = _FIXED_ANYWHERE | {
+    0x00080016: "an instance keeps its SOP class",
+    0x00080018: "it is what tells instances apart",
+    0x0020000D: "it is what tells studies apart",
+    0x0020000E: "it is what tells series apart",
+}
+"""Attributes that an instance keeps as they are; the last four only in the data set itself."""
 
 
 class CoercedElement(NamedTuple):
     """An element that is to have a value."""
 
-    tag: int
+    path: AttributePath
     vr: str
     value: Value
 
@@ -59,9 +59,13 @@ class CompiledRule:
 
     calling: tuple[str, ...]
     called: tuple[str, ...]
-    removed: tuple[int, ...]
+    removed: tuple[AttributePath, ...]
     set: tuple[CoercedElement, ...]
     default: tuple[CoercedElement, ...]
+    source: str = ""
+    """Source of Previous Values; empty: the calling AE title."""
+    reason: str = "COERCE"
+    """Reason for the Attribute Modification."""
 
     def holds_for(self, calling: str, called: str) -> bool:
         """Return whether the rule is for an association between these AE titles."""
@@ -73,6 +77,16 @@ def compile_rules(rules: Sequence[CoerceRule]) -> tuple[CompiledRule, ...]:
     return tuple(_compiled(number, rule) for number, rule in enumerate(rules, 1))
 
 
+def check_coercion(settings: CoerceSettings) -> None:
+    """Raise ConfigError for rules that cannot be meant, alone or with the settings beside them."""
+    for number, rule in enumerate(compile_rules(settings.rules), 1):
+        if settings.original_attributes and AttributePath(_ORIGINAL_ATTRIBUTES) in rule.removed:
+            raise ConfigError(
+                f"coerce.rules[{number}].remove: Original Attributes Sequence (0400,0561) stays "
+                "with coerce.original_attributes, which adds to it (PS3.3 C.12.1.1.9)"
+            )
+
+
 def _is_among(title: str, patterns: Sequence[str]) -> bool:
     return not patterns or any(fnmatchcase(title, pattern) for pattern in patterns)
 
@@ -81,23 +95,26 @@ def _compiled(number: int, rule: CoerceRule) -> CompiledRule:
     place = f"coerce.rules[{number}]"
     if not (rule.set or rule.default or rule.remove):
         raise ConfigError(f"{place} does nothing: give it set, default or remove")
-    removed = tuple(_tag(f"{place}.remove", name) for name in rule.remove)
+    removed = tuple(_path(f"{place}.remove", name) for name in rule.remove)
     assigned = tuple(_elements(f"{place}.set", rule.set))
     default = tuple(_elements(f"{place}.default", rule.default))
-    seen: set[int] = set()
-    for tag in (*removed, *(one.tag for one in (*assigned, *default))):
-        if tag in seen:
-            raise ConfigError(f"{place} has {_shown(tag)} twice: in set, default or remove")
-        seen.add(tag)
-    return CompiledRule(tuple(rule.calling), tuple(rule.called), removed, assigned, default)
+    seen: set[AttributePath] = set()
+    for path in (*removed, *(one.path for one in (*assigned, *default))):
+        if path in seen:
+            raise ConfigError(f"{place} has {path} twice: in set, default or remove")
+        seen.add(path)
+    peers = tuple(rule.calling), tuple(rule.called)
+    return CompiledRule(*peers, removed, assigned, default, rule.source, rule.reason)
 
 
 def _elements(place: str, values: Mapping[str, Any]) -> Iterator[CoercedElement]:
     from pydicom.datadict import dictionary_VM, dictionary_VR
 
     for name, value in values.items():
-        tag = _tag(place, name)
-        at = f"{place}.{name}"
+        path = _path(place, name)
+        if path.outermost == _ORIGINAL_ATTRIBUTES:
+            raise ConfigError(f"{place}: {name}: it says what was there before")
+        tag, at = path.tag, f"{place}.{name}"
         try:
             vr, vm = dictionary_VR(tag), dictionary_VM(tag)
         except KeyError:
@@ -106,7 +123,7 @@ def _elements(place: str, values: Mapping[str, Any]) -> Iterator[CoercedElement]
         if len(items) != 1 and vm == "1":
             raise ConfigError(f"{at} = {value!r}: it has one value (PS3.6)")
         checked = [_checked(at, vr, one) for one in items]
-        yield CoercedElement(tag, vr, checked if len(checked) != 1 else checked[0])
+        yield CoercedElement(path, vr, checked if len(checked) != 1 else checked[0])
 
 
 def _checked(at: str, vr: str, value: Any) -> Any:
@@ -119,7 +136,7 @@ def _checked(at: str, vr: str, value: Any) -> Any:
             raise ConfigError(f"{at} = {value!r}: it is not a number of VR {vr} (PS3.5 6.2)")
         return value
     if vr not in _TEXTS:
-        raise ConfigError(f"{at}: a value of VR {vr} cannot be written here")
+        raise ConfigError(f"{at}: a value of VR {vr} cannot be written here{_advice(vr, value)}")
     if vr in ("DS", "IS") and isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
@@ -129,6 +146,12 @@ def _checked(at: str, vr: str, value: Any) -> Any:
     if wrong := _violation(vr, value):
         raise ConfigError(f"{at} = {value!r}: {wrong} (PS3.5 6.2)")
     return value
+
+
+def _advice(vr: str, value: Any) -> str:
+    if isinstance(value, dict):
+        return "; write the path to an attribute in quotation marks"
+    return "; name an attribute in an item of it" if vr == "SQ" else ""
 
 
 def _violation(vr: str, value: str) -> str:
@@ -145,30 +168,13 @@ def _violation(vr: str, value: str) -> str:
     return ""
 
 
-def _tag(place: str, name: str) -> int:
-    """Return the tag that a keyword or `(GGGG,EEEE)` names; raise ConfigError."""
-    from pydicom.datadict import dictionary_description, tag_for_keyword
+def _path(place: str, text: str) -> AttributePath:
+    """Return the path of an attribute that may be coerced; raise ConfigError."""
+    from pydicom.datadict import dictionary_description
 
-    if (found := _TAG.fullmatch(name)) is not None:
-        tag = int(found[1] + found[2], 16)
-    elif name and (known := tag_for_keyword(name)) is not None:
-        tag = int(known)
-    else:
-        raise ConfigError(f"{place}: {name!r} is not an attribute of PS3.6{_hint(name)}")
-    if tag >> 16 in _NO_GROUPS or not tag & 0xFFFF:
-        raise ConfigError(f"{place}: {_shown(tag)} is not an attribute of instances")
-    if tag in _FIXED:
-        what = f"{dictionary_description(tag)} {_shown(tag)}"
-        raise ConfigError(f"{place}: {what} cannot be coerced: {_FIXED[tag]}")
-    return tag
-
-
-def _hint(name: str) -> str:
-    from pydicom.datadict import keyword_dict
-
-    near = difflib.get_close_matches(name, keyword_dict, 1, 0.7)
-    return f"; did you mean {near[0]}?" if near else "; write its keyword, or (GGGG,EEEE)"
-
-
-def _shown(tag: int) -> str:
-    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+    path = parse_path(place, text)
+    fixed = _FIXED_ANYWHERE if path.steps else _FIXED
+    if path.tag in fixed:
+        what = f"{dictionary_description(path.tag)} {shown(path.tag)}"
+        raise ConfigError(f"{place}: {what} cannot be coerced: {fixed[path.tag]}")
+    return path

@@ -186,7 +186,8 @@ class CoerceRule:
     """An entry of `[[coerce.rules]]`: what is changed of instances from some associations.
 
     All rules that hold are applied, in their order. Attributes are named by keyword or as
-    (GGGG,EEEE).
+    (GGGG,EEEE); those in items as RequestAttributesSequence[0].ScheduledProcedureStepID, or with
+    [*] for all items.
     """
 
     name: str = ""
@@ -201,12 +202,20 @@ class CoerceRule:
     """Attributes with the values that they get where they are missing or empty."""
     remove: tuple[str, ...] = ()
     """Attributes that are removed."""
+    source: str = ""
+    """Source of Previous Values in Original Attributes Sequence; empty: the calling AE title."""
+    reason: str = "COERCE"
+    """Reason for the Attribute Modification in it: COERCE, or CORRECT."""
 
 
 @dataclass(frozen=True, slots=True)
 class CoerceSettings:
     """The `[coerce]` table, for the worker `coerce`, which `[archive] transform` names."""
 
+    original_attributes: bool = False
+    """What an instance had before is noted in it: Original Attributes Sequence (0400,0561)."""
+    modifying_system: str = ""
+    """Modifying System (0400,0563) of that; empty: the called AE title."""
     rules: tuple[CoerceRule, ...] = ()
     """Written as [[coerce.rules]]: what is set, removed or filled in."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gateway.attribute_paths import AttributePath, PathStep
 from gateway.coercion_rules import compile_rules
 from gateway.config import check_existing, load
 from gateway.errors import ConfigError
@@ -27,13 +28,33 @@ def test_a_rule_as_it_is_applied() -> None:
             )
         ]
     )
-    assert [(one.tag, one.vr, one.value) for one in rule.set] == [
+    assert [(one.path.tag, one.vr, one.value) for one in rule.set] == [
         (0x00080080, "LO", "Example"),
         (0x00081030, "LO", "Head"),
         (0x00280010, "US", 512),
     ]
     assert [one.value for one in rule.default] == [["DERIVED", "SECONDARY"], "70.5"]
-    assert rule.removed == (0x00101001, 0x00291010)
+    assert rule.removed == (AttributePath(0x00101001), AttributePath(0x00291010))
+
+
+def test_a_path_to_an_attribute_in_items() -> None:
+    procedure, code = "RequestAttributesSequence", "ScheduledProtocolCodeSequence"
+    (rule,) = compile_rules(
+        [
+            Rule(
+                set={f"{procedure}[0].{code}[12].CodeValue": "T1"},
+                default={f"(0040,0275)[1].{procedure}[*].(0040,1001)": "P"},
+                remove=(f"00400275[*].{code}", f"{procedure}[0].StudyInstanceUID"),
+            )
+        ]
+    )
+    first, every = PathStep(0x00400275, 0), PathStep(0x00400275, None)
+    assert rule.set[0].path == AttributePath(0x00080100, (first, PathStep(0x00400008, 12)))
+    assert str(rule.set[0].path) == "(0040,0275)[0].(0040,0008)[12].(0008,0100)"
+    assert rule.default[0].path == AttributePath(0x00401001, (PathStep(0x00400275, 1), every))
+    assert rule.removed[0] == AttributePath(0x00400008, (every,))
+    assert str(rule.removed[0]) == "(0040,0275)[*].(0040,0008)"
+    assert rule.removed[1].outermost == 0x00400275
 
 
 @pytest.mark.parametrize(
@@ -94,6 +115,43 @@ def test_whom_a_rule_is_for(rule: Rule, calling: str, called: str, holds: bool) 
             "rules[2] has (0010,0010) twice: in set, default or remove",
         ),
         (Rule(set={"PatientName": "A"}, default={"00100010": "B"}), "has (0010,0010) twice"),
+        (Rule(remove=("RequestAttributesSequence[0]",)), "is an item: name an attribute in it"),
+        (
+            Rule(remove=("RequestAttributesSequence.(0040,0009)",)),
+            "say which item of RequestAttributesSequence: RequestAttributesSequence[0] is the",
+        ),
+        (Rule(remove=("RequestAttributesSequence[-1].(0040,0009)",)), "say which item of"),
+        (Rule(remove=("RequestAttributesSequence[1000].(0040,0009)",)), "say which item of"),
+        (Rule(remove=("RequestAttributesSequence[].(0040,0009)",)), "say which item of"),
+        (Rule(remove=("RequestAttributesSequence[0](0040,0009)",)), "is not an attribute of PS3.6"),
+        (Rule(remove=("RequestAttributesSequence[0].",)), "'' is not an attribute of PS3.6"),
+        (Rule(remove=("RequestAttributeSequence[0].Rows",)), "mean RequestAttributesSequence?"),
+        (Rule(remove=("PatientName[0].PatientID",)), "PatientName is not a sequence of PS3.6"),
+        (Rule(remove=("(0029,1010)[0].PatientID",)), "(0029,1010) is not a sequence of PS3.6"),
+        (Rule(remove=("IconImageSequence[*].PixelData",)), "pixel data are not coerced"),
+        (
+            Rule(set={"RequestAttributesSequence[0].SpecificCharacterSet": "ISO_IR 192"}),
+            "it says how texts are encoded",
+        ),
+        (
+            Rule(set={"OriginalAttributesSequence[0].ModifyingSystem": "x"}),
+            "OriginalAttributesSequence[0].ModifyingSystem: it says what was there before",
+        ),
+        (
+            Rule(set={"RequestAttributesSequence[0]": {"ScheduledProcedureStepID": "1"}}),
+            "is an item: name an attribute in it",
+        ),
+        (
+            Rule(set={"RequestAttributesSequence": {"ScheduledProcedureStepID": "1"}}),
+            "write the path to an attribute in quotation marks",
+        ),
+        (
+            Rule(
+                set={"RequestAttributesSequence[0].ScheduledProcedureStepID": "1"},
+                remove=("(0040,0275)[0].(0040,0009)",),
+            ),
+            "rules[2] has (0040,0275)[0].(0040,0009) twice",
+        ),
     ],
 )
 def test_a_rule_that_cannot_be_meant(wrong: Rule, error: str) -> None:
@@ -153,6 +211,14 @@ def test_the_environment_can_name_it(tmp_path: Any) -> None:
         ("[[coerce.rules]]\nsets = {}", ":2: coerce.rules[1].sets = {}: there is no such setting"),
         ('[[coerce.rules]]\ncalling = [""]', ":2: coerce.rules[1].calling"),
         ('[[coerce.rules]]\nname = "x"', ":1: coerce.rules[1] does nothing"),
+        ('[[coerce.rules]]\nreason = "NONE"', ':2: coerce.rules[1].reason = "NONE": it must be'),
+        ('[[coerce.rules]]\nsource = "a\\\\b"', ":2: coerce.rules[1].source"),
+        ('[coerce]\noriginal_attributes = "x"', ':2: coerce.original_attributes = "x": it must'),
+        (
+            "[coerce]\noriginal_attributes = true\n"
+            '[[coerce.rules]]\nremove = ["OriginalAttributesSequence"]',
+            ":4: coerce.rules[1].remove: Original Attributes Sequence (0400,0561) stays",
+        ),
         (
             '[[coerce.rules]]\nremove = ["PatientName"]\n[[coerce.rules]]\nname = "x"\n'
             'set = {Modality = "ct"}',

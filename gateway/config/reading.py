@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from gateway import log
-from gateway.coercion_rules import compile_rules
+from gateway.coercion_rules import check_coercion
 from gateway.config.error_text import explain, unknown_variable
 from gateway.config.tables import MODEL, PREFIX, ROUTES, locations
 from gateway.config.toml_lines import line_of
@@ -100,7 +100,7 @@ def _check_meaning(settings: Settings, file: Path | None, text: str) -> None:
     try:
         check_destinations(settings.destinations)
         check_routes(settings.forward.routes, settings.destinations)
-        compile_rules(settings.coerce.rules)
+        check_coercion(settings.coerce)
         _check_transforms(settings.archive.transform)
     except ConfigError as error:
         line = line_of(text, place) if (place := _place_in(str(error))) else None

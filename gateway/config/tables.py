@@ -66,6 +66,10 @@ def _is_place(text: str) -> bool:
 
 
 _LIST = "a list of AE titles, in which * and ? stand for any characters"
+_LONG_STRING = rules.text_that(
+    lambda text: len(text) <= 64 and text.isprintable() and "\\" not in text,
+    "a text of at most 64 characters (PS3.5 6.2, VR LO)",
+)
 _ATTRIBUTES = 'a table of attributes and their values, such as {InstitutionName = "Example"}'
 
 RULES: dict[type, dict[str, rules.Rule]] = {
@@ -208,8 +212,10 @@ RULES: dict[type, dict[str, rules.Rule]] = {
         "set": rules.Rule(dict[str, Any], _ATTRIBUTES),
         "default": rules.Rule(dict[str, Any], _ATTRIBUTES),
         "remove": rules.texts(bool, "a list of attributes, by keyword or as (GGGG,EEEE)"),
+        "source": _LONG_STRING,
+        "reason": rules.one_of("COERCE", "CORRECT"),
     },
-    settings.CoerceSettings: {},
+    settings.CoerceSettings: {"original_attributes": rules.FLAG, "modifying_system": _LONG_STRING},
     settings.WebSettings: {
         "host": rules.text_that(lambda text: bool(text.strip()), "an address or host name"),
         "port": rules.whole(0, 65_535),

@@ -111,6 +111,18 @@ def test_a_destination_that_was_down_gets_everything_when_it_returns() -> None:
         assert set(pacs.associations) == {("GATEWAY", "PACS")}
 
 
+def test_a_retry_ends_the_pause_of_a_destination() -> None:
+    sent, pacs = instances.many(3), Destination()
+    config = routes(PACS=pacs.place).replace(QUICK, "[forward]\nfirst_pause = 3000.0\n")
+    with running(config.replace("first", "longest_pause = 3600.0\nfirst")) as gateway:
+        store(gateway, sent)
+        procfs.until(lambda: "PACS: failing" in status_of(gateway), what="a status that says so")
+        with pacs.running():
+            assert command(gateway, "outbox", "retry", "--to", "PACS") == "tried again: 3"
+            assert set(pacs.wait_for(3)) == {one.uid for one in sent}
+            wait_empty(gateway)
+
+
 def status_of(gateway: Gateway) -> str:
     program = Program(COMMAND, "status", "--data", gateway.data)
     program.wait()

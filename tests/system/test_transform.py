@@ -60,9 +60,12 @@ enabled = true
 [archive]
 transform = ["coerce", "mine"]
 
+[coerce]
+original_attributes = true
+
 [[coerce.rules]]
 calling = ["RAW*"]
-set = {InstitutionName = "Example"}
+set = {InstitutionName = "Example", "RequestAttributesSequence[0].RequestedProcedureID" = "R1"}
 
 [[coerce.rules]]
 calling = ["OTHER"]
@@ -92,6 +95,9 @@ def test_workers_transform_in_their_order_and_it_fails_closed(folder, size) -> N
             assert store(gateway, one, one) == [0x0000, 0x0000]
             (found,) = kept(gateway)
             assert (found.PatientID, found.InstitutionName) == ("mine", "Example")
+            assert found.RequestAttributesSequence[0].RequestedProcedureID == "R1"
+            (noted,) = found.OriginalAttributesSequence
+            assert noted.SourceOfPreviousValues.startswith("RAW")
             assert found.SOPInstanceUID != one.uid
             worker.terminate()
             assert worker.wait() == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workers.archive.outbox_rows import COLUMNS, QueueState, of_row
+from workers.archive.outbox_rows import COLUMNS, HURRIED, QueueState, of_row
 
 if TYPE_CHECKING:
     from workers.archive.index import Index
@@ -67,14 +67,17 @@ class OutboxControl:
         return [of_row(row) for row in rows]
 
     def retry(self, selection: Selection) -> int:
-        """Make rows due now, parked ones too; return their number. Those under way stay so."""
+        """Make rows due, parked ones too; return their number. Those under way stay so.
+
+        A pause of the destination ends by it (see `HURRIED`).
+        """
         where, values = selection.where()
         text = (
             "UPDATE outbox SET state = 'waiting', owner = '', attempts = 0, due = ?, queued = ? "
             f"WHERE {where} AND (owner = '' OR due <= ? OR state = 'asked') RETURNING id"
         )
         now = self._index.clock()
-        given = (now, now, *values, now)
+        given = (HURRIED, now, *values, now)
         return self._index.change(lambda execute: len(execute(text, given).fetchall()))
 
     def drop(self, selection: Selection) -> int:

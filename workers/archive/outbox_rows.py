@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 WAITING, PARKED = "waiting", "parked"
 """States of a row: it is sent when it is due, or not before an operator says so."""
+HURRIED = 0.0
+"""When a row is due that an operator wants sent now: a pause of its destination ends by it."""
 SENT, ASKED = "sent", "asked"
 """States of a row that the destination has not confirmed; the owner of one that storage commitment
 was asked for is the transaction."""

@@ -43,6 +43,13 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     RETAIN_INSTITUTION: ("113112", "Retain Institution Identity Option"),
 }
 """The options of the profile with their codes (PS3.16 CID 7050)."""
+NOT_DONE: Mapping[str, str] = {
+    "clean_recognizable_visual_features": (
+        "that nobody is recognizable in pixels cannot be told from attributes (PS3.15 E.3.2); "
+        "areas that are always at the same place are for clean_pixels"
+    ),
+}
+"""Options of the profile that are not done, with the reason (113102 of CID 7050)."""
 BASIC_PROFILE = ("113100", "Basic Application Confidentiality Profile")
 
 

@@ -17,6 +17,7 @@ from workers.deidentify.action_table import (
     CLEAN_PIXELS,
     FULL_DATES,
     MODIFIED_DATES,
+    NOT_DONE,
     OPTIONS,
     RETAIN_PATIENT,
     SAFE_PRIVATE,
@@ -84,6 +85,8 @@ def profile_of(options: Mapping[str, Any]) -> Profile:
 
 def _chosen(names: Collection[str]) -> frozenset[str]:
     for name in names:
+        if name in NOT_DONE:
+            raise ConfigError(f"deidentify: profile: {name} is not possible: {NOT_DONE[name]}")
         if name not in OPTIONS:
             raise ConfigError(
                 f"deidentify: profile: there is no option {name!r}; {_known(name, OPTIONS)}"

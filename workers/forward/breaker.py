@@ -68,6 +68,11 @@ class Breaker:
             self._until = self.clock() + max(pause, at_least)
             self._probe = None
 
+    def hurry(self) -> None:
+        """End the pause, as an operator wants: one attempt is made now."""
+        with self._lock:
+            self._until = self.clock()
+
     def responded(self) -> bool:
         """Note that the destination responds; return whether it had failed before."""
         with self._lock:

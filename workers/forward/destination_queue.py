@@ -112,6 +112,14 @@ class DestinationQueue:
             self.is_suspended = is_suspended
             self.wake()
 
+    def hurry(self) -> None:
+        """End a pause of the destination if an operator wants an attempt; raises IndexFailure."""
+        if self.breaker.is_open and self._shared.outbox.take_hurry(
+            self.name, self._shared.holders()
+        ):
+            self.breaker.hurry()
+            self.wake()
+
     def stop(self) -> None:
         """End the lanes, after the responses under way."""
         for lane in self._lanes:

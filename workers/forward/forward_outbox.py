@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from workers.archive.index.notes import add_note
 from workers.archive.outbox_control import make_control
-from workers.archive.outbox_rows import COLUMNS, MARKS, RANKS, WAITING, QueuedInstance, of_row
+from workers.archive.outbox_rows import (
+    COLUMNS,
+    HURRIED,
+    MARKS,
+    RANKS,
+    WAITING,
+    QueuedInstance,
+    of_row,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -139,6 +147,16 @@ class ForwardOutbox:
         for one in taken:
             one.owner = owner
         return taken
+
+    def take_hurry(self, destination: str, holders: Sequence[str]) -> bool:
+        """Return whether there was an `outbox retry` for rows since this was asked last."""
+        found = 0
+        for holder in holders:
+            for rank in sorted(RANKS):
+                where = (destination, holder, WAITING, rank, HURRIED)
+                if self._index.ask(partial(_is_due, where=where)):
+                    found += self._index.change(partial(_make_due, where=where, now=self.now()))
+        return found > 0
 
     def first(self, destination: str, holders: Sequence[str], most: int) -> list[QueuedInstance]:
         """Return rows that are due, in their order, without taking them (see `lead`)."""
@@ -273,6 +291,11 @@ _DUE = "destination = ? AND holder = ? AND state = ? AND priority = ? AND due <=
 
 def _is_due(execute: Execute, *, where: tuple[Any, ...]) -> bool:
     return execute(f"SELECT 1 FROM outbox WHERE {_DUE} LIMIT 1", where).fetchone() is not None
+
+
+def _make_due(execute: Execute, *, where: tuple[Any, ...], now: float) -> int:
+    text = f"UPDATE outbox SET due = ? WHERE {_DUE} RETURNING id"
+    return len(execute(text, (now, *where)).fetchall())
 
 
 def _pages(ids: Sequence[int], page: int = 500) -> Iterable[Sequence[int]]:

@@ -121,6 +121,7 @@ class Forwarder:
                 queue = self._queues[name] = DestinationQueue(name, shared)
             queue.set_suspended(name in suspended)
             queue.adjust()
+            queue.hurry()
             while queue.divert_all(_DIVERTED) == _DIVERTED and not self._over.is_set():
                 pass
         return TICK

@@ -23,6 +23,8 @@ WAITING, PARKED, SENT = "waiting", "parked", "sent"
 forgotten, so that nothing is sent twice."""
 NO_RESPONSE = "no response"
 """Begins the reason of a row that the destination may have taken: its response was lost."""
+HURRIED = 0.0
+"""When a row is due that an operator wants sent now: a pause of its destination ends by it."""
 LEASE = 60.0
 """Seconds for which a sender has the rows that it took."""
 _COLUMNS = (
@@ -135,10 +137,24 @@ class StepOutbox:
         return {(name, state): int(number) for name, state, number in rows}
 
     def retry(self, destination: str = "", ids: Sequence[int] = ()) -> int:
-        """Make rows that are not sent due now, parked ones too; return their number."""
-        now = self._index.clock()
+        """Make rows that are not sent due, parked ones too; return their number.
+
+        A pause of the destination ends by it.
+        """
         text = "UPDATE step_message SET state = 'waiting', owner = '', attempts = 0, due = ?"
-        return self._change(text, (now,), destination, ids)
+        return self._change(text, (HURRIED,), destination, ids)
+
+    def take_hurry(self, destination: str) -> bool:
+        """Return whether there was a `retry` for a destination since this was asked last."""
+        where = "destination = ? AND state = ? AND due <= ?"
+        given = (destination, WAITING, HURRIED)
+        look = f"SELECT 1 FROM step_message WHERE {where} LIMIT 1"
+        if self._index.ask(lambda execute: execute(look, given).fetchone()) is None:
+            return False
+        text = f"UPDATE step_message SET due = ? WHERE {where} RETURNING id"
+        now = self._index.clock()
+        found = self._index.change(lambda execute: execute(text, (now, *given)).fetchall())
+        return bool(found)
 
     def drop(self, destination: str = "", ids: Sequence[int] = ()) -> int:
         """Count rows that are not sent as sent, so that what follows is; return their number."""

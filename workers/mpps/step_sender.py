@@ -5,7 +5,8 @@ N-SET whose response was lost before. Without an association, and with 0213 or A
 destination waits for a pause that grows, and no attempt counts; if the association breaks before
 the response, the attempt counts. A SOP class that is not accepted, 0105, 0106, 0120, 0121 and 0122
 park the message. After any other status it waits for a pause of its own, and is parked after
-`attempts` failures. What follows a parked message of its step waits behind it.
+`attempts` failures. What follows a parked message of its step waits behind it. `mpps retry` ends
+either pause.
 """
 
 from __future__ import annotations
@@ -143,7 +144,7 @@ class StepSender:
         Raises IndexFailure.
         """
         place = self._places[name]
-        if self.clock() < place.not_before:
+        if self.clock() < place.not_before and not self.outbox.take_hurry(name):
             return 0
         messages = self.outbox.take(name, self.owner, 1 if place.failures else MOST)
         if not messages:

@@ -16,7 +16,7 @@ from tests.workers.deidentify.examples import (
     value_of,
     with_element,
 )
-from workers.deidentify.action_table import OPTIONS, ActionRow, AttributeAction, all_rows
+from workers.deidentify.action_table import NOT_DONE, OPTIONS, ActionRow, AttributeAction, all_rows
 from workers.deidentify.deidentifier import NotCleaned, deidentify
 from workers.deidentify.iod_types import decide
 
@@ -179,3 +179,9 @@ def test_what_the_iod_demands(
     actions: str, keyword: str, sop_class: str, is_nested: bool, expected: str
 ) -> None:
     assert decide(actions, keyword, sop_class, is_nested=is_nested) is AttributeAction(expected)
+
+
+def test_each_option_of_annex_e_is_done_or_refused() -> None:
+    codes = {code for code, _ in OPTIONS.values()}
+    assert codes == {str(code) for code in range(113101, 113113)} - {"113102"}
+    assert set(NOT_DONE) == {"clean_recognizable_visual_features"}

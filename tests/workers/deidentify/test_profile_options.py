@@ -54,6 +54,10 @@ def test_options_become_a_profile(key_file: str, tmp_path: Path) -> None:
         ({"key": "x"}, "there is no option 'key'; known: key_file, profile, pixels"),
         ({"profile": "retain_uids"}, "profile = 'retain_uids': it must be a list"),
         ({"profile": ["retain_uid"]}, "there is no option 'retain_uid'; did you mean retain_uids?"),
+        (
+            {"profile": ["clean_recognizable_visual_features"]},
+            "clean_recognizable_visual_features is not possible: that nobody is recognizable",
+        ),
         ({"profile": ["zzz"]}, "there is no option 'zzz'; known: clean_pixels, clean_graphics"),
         ({"profile": [3]}, "profile: 3: it must be a text"),
         (

@@ -183,6 +183,20 @@ def test_operators_see_retry_and_drop_rows(index: Index, outbox: ForwardOutbox) 
     assert control.states() == {}
 
 
+def test_a_retry_is_told_once_to_those_who_have_the_files(
+    index: Index, outbox: ForwardOutbox
+) -> None:
+    outbox.add([queued("1.1", due=1.0), queued("1.2", due=1.0), queued("1.3", "OTHER", due=1.0)])
+    assert not outbox.take_hurry("PACS", ["HERE"])
+    assert OutboxControl(index).retry(Selection(destination="PACS")) == 2
+    assert not outbox.take_hurry("OTHER", ["HERE"])
+    assert not outbox.take_hurry("PACS", ["ELSEWHERE"])
+    assert outbox.take_hurry("PACS", ["ELSEWHERE", "HERE"])
+    assert not outbox.take_hurry("PACS", ["HERE"])
+    assert {row.due > 1.0 for row in OutboxControl(index).rows(Selection("PACS"), 10)} == {True}
+    assert sorted(uids(outbox.take("PACS", ["HERE"], "a", 10))) == ["1.1", "1.2"]
+
+
 def test_retention_keeps_what_is_in_the_outbox(index: Index, outbox: ForwardOutbox) -> None:
     index.add(entry("1.1"), kept("1.1"))
     outbox.add([queued("1.1")])

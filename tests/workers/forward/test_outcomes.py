@@ -90,6 +90,17 @@ def test_after_a_failure_one_lane_tries_when_the_pause_is_over() -> None:
     assert breaker.wait_for("a") == 0.0
 
 
+def test_an_operator_ends_a_pause_for_one_attempt() -> None:
+    clock = Clock()
+    breaker = Breaker(10, 100, clock)
+    breaker.failed("away")
+    breaker.hurry()
+    assert breaker.wait_for("a") == 0.0
+    assert breaker.wait_for("b") > 0
+    breaker.failed("still away")
+    assert 18 <= breaker.wait_for("a") <= 22
+
+
 def test_a_lane_with_nothing_to_send_leaves_the_attempt_to_others() -> None:
     clock = Clock()
     breaker = Breaker(10, 100, clock)

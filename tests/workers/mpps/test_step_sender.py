@@ -107,6 +107,36 @@ def test_a_destination_that_is_away_costs_no_attempt_and_is_named(desk, ris):
     assert desk.sender.look()[1] == {}
 
 
+def test_a_retry_ends_the_pause_of_the_destination_for_one_attempt(desk, ris):
+    desk.add("1.1")
+    desk.sender.step("RIS")
+    assert desk.outbox.retry("RIS") == 1
+    failures = desk.figure("dicom_gateway_mpps_failed_total")
+    for _ in range(3):
+        desk.sender.step("RIS")
+    assert desk.figure("dicom_gateway_mpps_failed_total") == failures + 1
+    with ris.running():
+        desk.run()
+        assert ris.told == [], "the pause after that attempt"
+        assert desk.outbox.retry("RIS") == 1
+        desk.run()
+    assert ris.told == [("N-CREATE", "1.1")]
+
+
+def test_a_retry_ends_the_pause_of_a_message(desk, ris):
+    ris.answers = [0x0110]
+    desk.add("1.1")
+    with ris.running():
+        desk.run()
+        assert desk.states == [("1.1", 1, WAITING)]
+        assert desk.outbox.retry("OTHER") == 0
+        desk.run()
+        assert len(ris.got) == 1
+        assert desk.outbox.retry(ids=[desk.outbox.rows()[0].id]) == 1
+        desk.run()
+    assert desk.states == [("1.1", 1, SENT)]
+
+
 @pytest.mark.parametrize("status", [0x0213, OUT_OF_RESOURCES])
 def test_one_that_is_full_is_left_alone_for_a_while(desk, ris, status):
     ris.answers = [status]

@@ -5,36 +5,12 @@ from __future__ import annotations
 import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
-from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
 
 from gateway.errors import ConfigError
-from gateway.sdk import WorkerContext, testing
-from gateway.settings import CoerceRule, to_map
-from workers.coerce import Coercer, worker
-
-
-@pytest.fixture
-def coerced(tmp_path):
-    """Ask the worker with these rules what to keep."""
-
-    def ask(instance, *rules, **peer):
-        rules = [to_map(rule) for rule in rules]
-        worker.context = WorkerContext(tmp_path, options={"coerce": {"rules": rules}})
-        coercer = Coercer()
-        coercer.start()
-        return testing.transform(coercer.transform, instance, **peer)
-
-    return ask
-
-
-def ct(**values) -> Dataset:
-    made = Dataset()
-    made.SOPClassUID, made.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", "1.2.3"
-    made.PatientName = "Doe^Jane"
-    for name, value in values.items():
-        setattr(made, name, value)
-    return made
+from gateway.sdk import WorkerContext
+from gateway.settings import CoerceRule
+from tests.workers.coerce.coerced_instances import ct, item, written
+from workers.coerce.coerce_worker import Coercer, worker
 
 
 def test_set_default_and_remove(coerced):
@@ -98,12 +74,7 @@ def test_a_text_that_the_character_set_does_not_have(coerced, named, text):
 
 def test_a_text_in_no_character_set_is_not_guessed(coerced, tmp_path):
     instance = ct(SpecificCharacterSet=["", "ISO 2022 IR 87"], PatientName="Doe^Jane^12")
-    path = tmp_path / "broken.dcm"
-    instance.file_meta = dcmread(get_testdata_file("CT_small.dcm")).file_meta
-    instance.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
-    instance.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    instance.save_as(path, enforce_file_format=True)
-    path.write_bytes(path.read_bytes().replace(b"Doe^Jane^12", b"\x1b$B\xff\xff\x1b(B^12"))
+    path = written(tmp_path, instance, b"Doe^Jane^12", b"\x1b$B\xff\xff\x1b(B^12")
     assert coerced(path, CoerceRule(set={"InstitutionName": "\u75c5"})) == 0xA700
     kept = coerced(path, CoerceRule(set={"InstitutionName": "Example"}))
     assert kept.get_item("PatientName").value.startswith(b"\x1b$B\xff\xff")
@@ -116,13 +87,7 @@ def test_a_text_that_only_the_codec_has(coerced, named):
 
 
 def test_a_value_that_cannot_be_read_is_replaced(coerced, tmp_path):
-    path = tmp_path / "broken.dcm"
-    instance = ct(SeriesNumber=12)
-    instance.file_meta = dcmread(get_testdata_file("CT_small.dcm")).file_meta
-    instance.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
-    instance.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    instance.save_as(path, enforce_file_format=True)
-    path.write_bytes(path.read_bytes().replace(b"IS\x02\x0012", b"IS\x02\x00ab"))
+    path = written(tmp_path, ct(SeriesNumber=12), b"IS\x02\x0012", b"IS\x02\x00ab")
     assert coerced(path, CoerceRule(set={"SeriesNumber": 7})).SeriesNumber == 7
     kept = coerced(path, CoerceRule(set={"StationName": "S"}))
     assert kept.get_item("SeriesNumber").value == b"ab"
@@ -142,6 +107,84 @@ def test_what_is_not_coerced_stays_as_it_was(coerced, name):
     for tag in lengths:  # retired, and left out of what is written anew (PS3.5 7.2)
         del before[tag]
     assert list(kept) == list(before)
+
+
+PROCEDURE = "RequestAttributesSequence"
+
+
+def test_attributes_in_items_of_sequences(coerced):
+    instance = ct(
+        RequestAttributesSequence=[
+            item(ScheduledProcedureStepID="1", RequestedProcedureID="A"),
+            item(ScheduledProcedureStepID="2"),
+        ]
+    )
+    kept = coerced(
+        instance,
+        CoerceRule(
+            set={f"{PROCEDURE}[0].ScheduledProcedureStepID": "9"},
+            default={f"{PROCEDURE}[*].RequestedProcedureID": "B"},
+        ),
+        CoerceRule(
+            set={f"{PROCEDURE}[2].ScheduledProtocolCodeSequence[1].CodeValue": "T1"},
+            remove=(f"{PROCEDURE}[1].ScheduledProcedureStepID", f"{PROCEDURE}[7].Rows"),
+        ),
+    )
+    first, second, third = kept.RequestAttributesSequence
+    assert (first.ScheduledProcedureStepID, first.RequestedProcedureID) == ("9", "A")
+    assert "ScheduledProcedureStepID" not in second
+    assert second.RequestedProcedureID == "B"
+    codes = third.ScheduledProtocolCodeSequence
+    assert [one.get("CodeValue") for one in codes] == [None, "T1"]
+    assert (kept.PatientName, kept.SOPInstanceUID) == ("Doe^Jane", "1.2.3")
+
+
+def test_a_sequence_that_is_missing_is_made_for_a_numbered_item_only(coerced):
+    rule = CoerceRule(set={f"{PROCEDURE}[0].RequestedProcedureID": "A"})
+    (made,) = coerced(ct(), rule).RequestAttributesSequence
+    assert made.RequestedProcedureID == "A"
+    (made,) = coerced(ct(RequestAttributesSequence=[]), rule).RequestAttributesSequence
+    assert made.RequestedProcedureID == "A"
+    every = CoerceRule(
+        set={f"{PROCEDURE}[*].RequestedProcedureID": "A"}, remove=(f"{PROCEDURE}[0].Rows",)
+    )
+    assert coerced(ct(), every) == 0x0000
+    assert coerced(kept_item := ct(RequestAttributesSequence=[made]), rule) == 0x0000
+    assert coerced(kept_item, every) == 0x0000
+
+
+@pytest.mark.parametrize("noted", [None, "HERE"])
+def test_a_text_in_an_item_that_its_character_set_does_not_have(coerced, noted):
+    inner = item(SpecificCharacterSet="ISO_IR 144", RequestedProcedureDescription="\u0420")
+    instance = ct(
+        SpecificCharacterSet="ISO_IR 100",
+        PatientName="J\u00fcrgen",
+        RequestAttributesSequence=[inner, item(RequestedProcedureDescription="\u00fc")],
+    )
+    text = CoerceRule(set={f"{PROCEDURE}[0].RequestedProcedureComments": "\u0421"})
+    kept = coerced(instance, text, noted=noted)
+    assert kept.SpecificCharacterSet == "ISO_IR 100"
+    assert kept.RequestAttributesSequence[0].RequestedProcedureComments == "\u0421"
+    text = CoerceRule(set={f"{PROCEDURE}[*].RequestedProcedureComments": "\u75c5"})
+    kept = coerced(instance, text, noted=noted)
+    assert kept.SpecificCharacterSet == "ISO_IR 192"
+    assert str(kept.PatientName) == "J\u00fcrgen"
+    first, second = kept.RequestAttributesSequence
+    assert (first.SpecificCharacterSet, first.RequestedProcedureComments) == (
+        *("ISO_IR 192", "\u75c5"),
+    )
+    assert [one.RequestedProcedureDescription for one in (first, second)] == ["\u0420", "\u00fc"]
+    if noted:
+        (before,) = kept.OriginalAttributesSequence[0].ModifiedAttributesSequence
+        texts = [one.RequestedProcedureDescription for one in before.RequestAttributesSequence]
+        assert texts == ["\u0420", "\u00fc"]
+
+
+def test_what_should_be_a_sequence_and_is_none_is_not_kept(coerced, tmp_path):
+    old, new = b"\x40\x00\x01\x10SH\x04\x00", b"\x40\x00\x75\x02SH\x04\x00"
+    path = written(tmp_path, ct(RequestedProcedureID="text"), old, new)
+    rule = CoerceRule(set={"RequestAttributesSequence[0].RequestedProcedureID": "A"})
+    assert coerced(path, rule) == 0xA700
 
 
 def test_wrong_rules_end_the_start(tmp_path):
