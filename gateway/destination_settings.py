@@ -12,7 +12,7 @@ from gateway.errors import ConfigError
 from gateway.uid import KEYWORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -86,16 +86,16 @@ class Destination:
     bandwidth: int = 0
     """Bytes a second that the worker `forward` sends there, on the average; 0: any number."""
     confirm: str = ""
-    """find, commitment: the worker `forward` asks by C-FIND or by storage commitment whether the
-    destination keeps an instance; empty: the response of the C-STORE says so."""
+    """find, commitment: the worker `forward` asks by C-FIND (QIDO-RS at `url`) or by storage
+    commitment whether the destination keeps an instance; empty: the response to it says so."""
     hours: tuple[str, ...] = ()
     """When the worker `forward` sends there, such as "Mon-Fri 19:00-07:00"; empty: always."""
     transcode: bool = False
-    """The worker `forward` decompresses or compresses what the AE does not accept as it is stored.
-    """
+    """The worker `forward` decompresses or compresses what the destination does not accept as it is
+    stored."""
     transfer_syntaxes: tuple[str, ...] = ()
-    """With `transcode`: what to send in if the AE accepts it, best first; empty: as it is stored.
-    """
+    """With `transcode`: what to send in if the destination accepts it, best first; empty: as it is
+    stored."""
     lossy_ratio: int = 0
     """With `transcode`: compress with loss, by JPEG 2000 to one part in so many; 0: never."""
     lossy_error: int = 0
@@ -148,7 +148,11 @@ SECRETS = ("password_file", "token_file", "oauth_secret_file")
 """The settings of a destination that name files with one secret each."""
 FILES = ("tls_ca", "tls_certificate", "tls_key", *SECRETS)
 """The settings of a destination that name files."""
-_OF_URL = ("user", "password_file", "token_file", "oauth_url")
+_OF_URL = (
+    *("user", "password_file", "token_file"),
+    *("oauth_url", "oauth_client", "oauth_secret_file", "oauth_scope"),
+)
+_OF_TLS = ("tls_name", "tls_ca", "tls_certificate", "tls_key")
 
 
 def check_destinations(destinations: Mapping[str, Destination]) -> list[str]:
@@ -169,33 +173,59 @@ def check_destinations(destinations: Mapping[str, Destination]) -> list[str]:
 
 def _contradiction(one: Destination) -> str:
     """Return which setting cannot be meant, and why; empty: all can."""
-    if text := _wrong_transcoding(one):
-        return text
-    if not one.url:
-        given = next((name for name in _OF_URL if getattr(one, name)), "")
-        return f"{given} needs url: a DICOM association has no such thing" if given else ""
+    return (
+        _wrong_transcoding(one)
+        or (_wrong_service(one) if one.url else _wrong_association(one))
+        or _wrong_tls(one)
+    )
+
+
+def _wrong_association(one: Destination) -> str:
+    given = _first_of(one, _OF_URL)
+    return f"{given} needs url: a DICOM association has no such thing" if given else ""
+
+
+def _wrong_service(one: Destination) -> str:
     service = one.service
     if (one.host, one.port) != (service.host, service.port):
         return "url is in place of host and port: state one of them"
-    if one.confirm:
-        return "confirm needs an association: the response of STOW-RS says what is stored"
+    if one.ae_title:
+        return "ae_title needs host and port: a DICOMweb service has no AE title"
+    if one.confirm == "commitment":
+        return (
+            'confirm = "commitment" needs an association: a DICOMweb service is asked with "find"'
+        )
     if one.tls and not service.is_tls:
         return "tls = true needs a url that begins with https"
     return _wrong_credentials(one)
 
 
+def _wrong_tls(one: Destination) -> str:
+    """Return what is wrong with the settings of TLS; it must not be left out unnoticed."""
+    if one.is_tls:
+        given = "tls_key" if one.tls_key and not one.tls_certificate else ""
+        return (
+            f"{given} needs tls_certificate: the key of which certificate is it?" if given else ""
+        )
+    given = _first_of(one, _OF_TLS)
+    how = "a url that begins with https" if one.url else "tls = true"
+    return f"{given} needs {how}: no TLS is spoken there" if given else ""
+
+
 def _wrong_transcoding(one: Destination) -> str:
-    rules = ("transfer_syntaxes", "lossy_ratio", "lossy_error")
-    given = next((name for name in rules if getattr(one, name)), "")
+    given = _first_of(one, ("transfer_syntaxes", "lossy_ratio", "lossy_error"))
     if not one.transcode:
         return f"{given} needs transcode = true" if given else ""
-    if one.url:
-        return "transcode needs an association: a DICOMweb service gets what is stored"
     if one.lossy_ratio and one.lossy_error:
         return "lossy_error excludes lossy_ratio: an image is compressed in one way"
     if one.confirm and (one.lossy_ratio or one.lossy_error):
         return "confirm excludes loss: what is compressed so has a SOP Instance UID of its own"
     return ""
+
+
+def _first_of(one: Destination, names: Iterable[str]) -> str:
+    """Return the first of these settings that is given; empty: none is."""
+    return next((name for name in names if getattr(one, name)), "")
 
 
 def _wrong_credentials(one: Destination) -> str:

@@ -340,7 +340,7 @@ def test_destinations_are_named_by_ae_titles(tmp_path: Path) -> None:
         ('A = {url = "https://me:secret@x/"}', "without name, password, query and fragment"),
         ('A = {url = "https://x/y", port = 104}', "destinations.A.url is in place of host and"),
         ('A = {host = "x", port = 1, user = "u"}', "destinations.A.user needs url: a DICOM"),
-        ('A = {url = "https://x", confirm = "find"}', "destinations.A.confirm needs an assoc"),
+        ('A = {url = "https://x", confirm = "commitment"}', 'A.confirm = "commitment" needs an'),
         ('A = {url = "http://x", tls = true}', "destinations.A.tls = true needs a url that"),
         ('A = {url = "http://x", user = "u"}', "A.user and password_file need each other"),
         ('A = {url = "http://x", oauth_scope = "u"}', "oauth_secret_file need each other"),
@@ -414,7 +414,7 @@ def test_any_other_number_of_acceptors_is_refused(tmp_path: Path, given: str) ->
         ("[destinations]\nPACS = 'a:104'\n[destinations.'MY AE']\nhost = 'a'\nport = 0", 5),
         ("[workers.storage]\n\nprocesses = 0", 3),
         ("asociation = {max_pdu = 3}", 1),
-        ("[destinations.'MY AE']\nurl = 'https://a'\n\nconfirm = 'find'", 4),
+        ("[destinations.'MY AE']\nurl = 'https://a'\n\nconfirm = 'commitment'", 4),
     ],
 )
 def test_an_error_in_the_file_names_the_line(tmp_path: Path, text: str, line: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gateway.datasets import UNCOMPRESSED, NoContext, select_context
@@ -11,7 +12,7 @@ from gateway.transcoding.targets import LOSSY, Target, candidates, is_decoded
 from gateway.uid import EXPLICIT_VR_LITTLE_ENDIAN
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from gateway.datasets import Instance
     from gateway.transcoding.transcoder import Transcoder
@@ -34,7 +35,8 @@ class TranscodingFit:
     ) -> None:
         self._transcoder = transcoder
         first = (lossy.transfer_syntax,) if lossy is not None else ()
-        self._wanted = (*first, *(one for one in wanted if one not in LOSSY))
+        self.wanted = (*first, *(one for one in wanted if one not in LOSSY))
+        """Transfer syntaxes that come before that of the instance, best first."""
         self._lossy = lossy
         self._longest = longest
 
@@ -42,7 +44,7 @@ class TranscodingFit:
         """Return the transfer syntaxes to propose beside that of an instance."""
         if not is_decoded(transfer_syntax):
             return ()
-        known = (*self._wanted, EXPLICIT_VR_LITTLE_ENDIAN)
+        known = (*self.wanted, EXPLICIT_VR_LITTLE_ENDIAN)
         return tuple(one for one in dict.fromkeys(known) if one != transfer_syntax)
 
     def syntax_for(
@@ -50,9 +52,7 @@ class TranscodingFit:
     ) -> str | None:
         """Return the transfer syntax to send in; None if the peer accepts none that is possible."""
         try:
-            return select_context(
-                contexts, sop_class, candidates(own, self._wanted)
-            ).transfer_syntax
+            return select_context(contexts, sop_class, candidates(own, self.wanted)).transfer_syntax
         except NoContext:
             return None
 
@@ -63,20 +63,40 @@ class TranscodingFit:
 
         Raises NoContext, TranscodingError, and what `Transcoder.transcode` raises.
         """
-        own, why = instance.transfer_syntax_uid, None
-        possible = candidates(own, self._wanted)
-        for syntax in possible:
+        possible = self.possible(instance.transfer_syntax_uid)
+        found: dict[str, AcceptedContext] = {}
+
+        def accepted() -> Iterator[str]:
+            for syntax in possible:
+                with suppress(NoContext):
+                    found[syntax] = select_context(contexts, instance.sop_class_uid, (syntax,))
+                if syntax in found:
+                    yield syntax
+
+        fitted = self.in_one_of(instance, accepted())
+        if fitted is None:
+            return select_context(contexts, instance.sop_class_uid, possible), instance
+        return found[fitted.transfer_syntax_uid], fitted
+
+    def possible(self, own: str) -> tuple[str, ...]:
+        """Return the transfer syntaxes that an instance may be sent in, best first."""
+        return candidates(own, self.wanted)
+
+    def in_one_of(self, instance: Instance, syntaxes: Iterable[str]) -> Instance | None:
+        """Return an instance in the first of these transfer syntaxes that it has a form in.
+
+        None if there are no transfer syntaxes. Raises NotTranscodable if it has a form in none of
+        them, TranscodingError, and what `Transcoder.transcode` raises.
+        """
+        why = None
+        for syntax in syntaxes:
             try:
-                context = select_context(contexts, instance.sop_class_uid, (syntax,))
-            except NoContext:
-                continue
-            try:
-                return context, self._in(instance, syntax)
+                return self._in(instance, syntax)
             except NotTranscodable as error:
                 why = why or error
         if why is not None:
             raise why
-        return select_context(contexts, instance.sop_class_uid, possible), instance
+        return None
 
     def _in(self, instance: Instance, syntax: str) -> Instance:
         own = instance.transfer_syntax_uid

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import parse_qs
 
 from gateway.part10 import read_file_meta
 from tests.peers import procfs
@@ -50,6 +51,20 @@ def module(stored: list[str], failed: dict[str, int] | None = None, status: int 
     return Reply(status, json.dumps(told).encode(), {"Content-Type": "application/dicom+json"})
 
 
+def matches(*uids: str) -> Reply:
+    """What a search for instances finds (PS3.18 F.3.1)."""
+    if not uids:
+        return Reply(204)
+    found = [{"00080018": {"vr": "UI", "Value": [uid]}} for uid in uids]
+    return Reply(200, json.dumps(found).encode(), {"Content-Type": "application/dicom+json"})
+
+
+def searched_uids(path: str) -> list[str]:
+    """The SOP Instance UIDs that a search asks for."""
+    (value,) = parse_qs(path.partition("?")[2])["SOPInstanceUID"]
+    return value.split(",")
+
+
 class Asked(NamedTuple):
     """A request."""
 
@@ -70,8 +85,12 @@ class WebStore:
     answer: Callable[[Asked], Reply] = lambda asked: module(asked.uids)
     refuse: Callable[[dict[str, str]], Reply | None] = lambda _headers: None
     """Gives the answer to a request whose body is not read; None: it is."""
+    find: Callable[[str], Reply] = lambda _path: Reply(404)
+    """Gives the answer to a search (QIDO-RS) of this path."""
     tls: ssl.SSLContext | None = None
     requests: list[Asked] = field(default_factory=list)
+    searches: list[str] = field(default_factory=list)
+    """The paths of searches, with their queries."""
     files: dict[str, bytes] = field(default_factory=dict)
     """The last file of each instance, by its UID."""
     times: dict[str, list[float]] = field(default_factory=dict)
@@ -92,6 +111,11 @@ class WebStore:
             def do_POST(self) -> None:
                 peer.serve(self)
 
+            def do_GET(self) -> None:
+                peer.searches.append(self.path)
+                refused = peer.authorize(self.headers.get("Authorization", ""))
+                reply_with(self, refused or peer.find(self.path))
+
             def log_message(self, *_: object) -> None:
                 pass
 
@@ -110,6 +134,10 @@ class WebStore:
         """Wait until so many instances have come; return their UIDs."""
         procfs.until(lambda: len(self.files) >= count, what=f"{count} instances at the service")
         return list(self.files)
+
+    def authorize(self, _value: str) -> Reply | None:
+        """The refusal of a search with these credentials; None: it is answered."""
+        return None
 
     def serve(self, handler: BaseHTTPRequestHandler) -> None:
         headers = {name.lower(): value for name, value in handler.headers.items()}

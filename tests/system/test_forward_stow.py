@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from pydicom import dcmread
 
 from tests.bench.servers import orthanc
-from tests.peers import instances, procfs
+from tests.peers import instances, procfs, wire
 from tests.peers.orthanc import settings
 from tests.peers.scp import free_port
-from tests.peers.web_store import Reply, WebStore, module
+from tests.peers.web_store import Reply, WebStore, matches, module, searched_uids
 from tests.system.test_forward import (
     QUICK,
     rows_of,
@@ -20,6 +23,7 @@ from tests.system.test_forward import (
     store,
     wait_empty,
 )
+from tests.workers.forward.test_service_syntaxes import refusing, syntaxes_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +71,8 @@ def test_another_gateway_takes_what_is_sent_by_stow(tmp_path: Path) -> None:
     secret = tmp_path / "token"
     secret.write_text(TOKEN)
     other = f'[dicomweb]\nport = {port}\ntoken = "{TOKEN}"\n[workers.dicomweb]\n'
-    config = to(f"http://127.0.0.1:{port}/dicom-web", f'token_file = "{secret}"')
+    url = f"http://127.0.0.1:{port}/dicom-web"
+    config = to(url, f'token_file = "{secret}"', 'confirm = "find"')
     with running(other) as receiver, running(config) as gateway:
         store(gateway, sent)
         wait_empty(gateway)
@@ -87,7 +92,7 @@ def test_orthanc_takes_what_is_sent_by_stow(tmp_path: Path) -> None:
     base = f"http://127.0.0.1:{port}"
     with (
         orthanc(tmp_path, **settings(port)),
-        running(to(f"{base}/dicom-web")) as gateway,
+        running(to(f"{base}/dicom-web", 'confirm = "find"')) as gateway,
     ):
         store(gateway, sent)
         wait_empty(gateway)
@@ -95,3 +100,55 @@ def test_orthanc_takes_what_is_sent_by_stow(tmp_path: Path) -> None:
         kept = [requests.get(f"{base}/instances/{n}/file", timeout=60).content for n in numbers]
         assert len(kept) == len(sent)
         assert all(any(data.endswith(one.data_set) for data in kept) for one in sent)
+
+
+def test_a_service_gets_what_is_de_identified_and_is_asked_for_that(tmp_path: Path) -> None:
+    peer, sent, searched = WebStore(), instances.many(3), []
+
+    def find(path: str) -> Reply:
+        searched.append(path)
+        kept = [uid for uid in searched_uids(path) if len(peer.times.get(uid, ())) > 1]
+        return matches(*kept)  # what came once is lost
+
+    peer.find = find
+    key = tmp_path / "key"
+    with open(os.open(key, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+        file.write("0123456789abcdef" * 4)
+    config = to(peer.url, 'confirm = "find"') + 'transform = ["deidentify"]\n'
+    config += f'[workers.deidentify.options]\nkey_file = "{key}"\n'
+    with peer.running(), running(config) as gateway:
+        store(gateway, sent)
+        uids = peer.wait_for(3)
+        wait_empty(gateway)
+        assert sorted(len(times) for times in peer.times.values()) == [2, 2, 2]
+        for uid in uids:
+            made = dcmread(BytesIO(peer.files[uid]))
+            assert made.PatientIdentityRemoved == "YES"
+            assert made.SOPInstanceUID == uid
+            place = f"/studies/{made.StudyInstanceUID}/series/{made.SeriesInstanceUID}/instances?"
+            assert any(place in path and uid in path for path in searched)
+        assert not {one.uid for one in sent} & set(peer.files)
+        assert not any(one.uid in path for one in sent for path in searched)
+        assert not list(gateway.data.glob("transformed-to-forward/*/*"))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_service_gets_what_it_takes_and_the_rest_is_parked_with_the_reason() -> None:
+    transcoding = pytest.importorskip("tests.system.test_transcoding")
+    peer = refusing(transcoding.RLE)
+    config = to(peer.url, "transcode = true", "associations = 2")
+    with peer.running(), running(config) as gateway:
+        transcoding.send(
+            gateway,
+            transcoding.stored("1.2.9.2", damaged=False),
+            transcoding.stored("1.2.9.3", damaged=True),
+        )
+        (row,) = procfs.until(lambda: rows_of(gateway, "--state", "parked"), what="a parked row")
+        assert row["instance"] == "1.2.9.3"
+        assert "frame 1 is not decoded" in row["reason"]
+        procfs.until(lambda: len(rows_of(gateway)) == 1, what="the other one sent")
+        assert transcoding.FRAMES.tobytes() in peer.files["1.2.9.2"]
+        tried = [one for asked in peer.requests for one in syntaxes_of(asked)]
+        assert ("1.2.9.2", wire.EXPLICIT) in tried
+        assert ("1.2.9.3", wire.EXPLICIT) not in tried
+        assert "Traceback" not in gateway.program.report()

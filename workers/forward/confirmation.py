@@ -1,8 +1,9 @@
 """What a destination is asked after it has received instances: whether it keeps them.
 
-With `confirm = "find"` it is asked by C-FIND at image level (PS3.4 C.4.1), with `"commitment"` by
-storage commitment (PS3.4 annex J): an N-ACTION, whose report comes on the same association within
-some seconds, or later on one that the destination opens.
+With `confirm = "find"` it is asked by C-FIND at image level (PS3.4 C.4.1), or by QIDO-RS if it is a
+DICOMweb service (`service_search`), with `"commitment"` by storage commitment (PS3.4 annex J): an
+N-ACTION, whose report comes on the same association within some seconds, or later on one that the
+destination opens.
 """
 
 from __future__ import annotations

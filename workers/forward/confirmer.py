@@ -17,7 +17,7 @@ from workers.archive.pauses import pause_after
 from workers.forward.confirmation import COMMITMENT, FIND, CommitmentRequest, found_by
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from workers.archive.outbox_rows import QueuedInstance
     from workers.forward.confirmation import CommitmentReport
@@ -38,6 +38,8 @@ class Confirmer:
         self._shared = shared
         self._not_before: dict[str, float] = {}
         self._failures: dict[str, int] = {}
+        self.troubles: dict[str, str] = {}
+        """Why destinations could not be asked, by their names."""
 
     def step(self, name: str) -> int:
         """Ask a destination for what was sent; return for how many instances.
@@ -45,7 +47,10 @@ class Confirmer:
         Raises IndexFailure.
         """
         found, shared = self._shared.destination(name), self._shared
-        if found is None or not found.confirm or self._not_before.get(name, 0) > time.monotonic():
+        if found is None or not found.confirm:
+            self.troubles.pop(name, None)
+            return 0
+        if self._not_before.get(name, 0) > time.monotonic():
             return 0
         holders = shared.holders()
         for row in shared.outbox.take(name, holders, shared.owner, MOST, state=ASKED):
@@ -54,11 +59,15 @@ class Confirmer:
         if not rows:
             return 0
         try:
-            (self._find if found.confirm == "find" else self._commit)(name, rows)
+            if found.url:
+                self._take_found(rows, shared.search(name, rows))
+            else:
+                (self._find if found.confirm == "find" else self._commit)(name, rows)
         except (GatewayError, OSError, LookupError) as error:
             self._not_asked(name, rows, str(error))
             return 0
         self._failures.pop(name, None)
+        self.troubles.pop(name, None)
         return len(rows)
 
     def _not_asked(self, name: str, rows: Sequence[QueuedInstance], why: str) -> None:
@@ -66,6 +75,7 @@ class Confirmer:
         failures = self._failures[name] = self._failures.get(name, 0) + 1
         pause = pause_after(failures, settings.first_pause, settings.longest_pause)
         self._not_before[name] = time.monotonic() + pause
+        self.troubles[name] = f"cannot be asked for confirmation: {why}"
         log.warning("destination=%s it cannot be asked for confirmation: %s", name, why)
         for row in rows:
             row.reason = f"sent, not confirmed: {why}"[:500]
@@ -74,6 +84,9 @@ class Confirmer:
     def _find(self, name: str, rows: Sequence[QueuedInstance]) -> None:
         with self._shared.connect(name, ((FIND, BASIC_SYNTAXES),), None) as association:
             found = found_by(association, rows)
+        self._take_found(rows, found)
+
+    def _take_found(self, rows: Sequence[QueuedInstance], found: Collection[str]) -> None:
         for row in rows:
             if row.at_destination.sop_instance_uid in found:
                 self._shared.recorder.remove(row)

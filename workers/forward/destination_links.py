@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Protocol
 from gateway.transcoding import Target, TranscodingFit
 from gateway.transcoding.targets import JPEG_2000, JPEG_LS_NEAR_LOSSLESS
 from gateway.uid import KEYWORDS
+from workers.forward.authorized_connection import AuthorizedConnection
+from workers.forward.http_connection import HttpConnection
 from workers.forward.http_credentials import credentials_of
+from workers.forward.service_search import found_by_search
+from workers.forward.service_syntaxes import ServiceSyntaxes
 from workers.forward.stow_link import StowLink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
     from typing import Any
 
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from gateway.sdk.move.routes import Routes
     from gateway.settings import Destination
     from gateway.transcoding import Transcoder
+    from workers.archive.outbox_rows import QueuedInstance
     from workers.forward.http_credentials import Credentials
 
 
@@ -56,16 +61,25 @@ class DestinationLink(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class WebService:
+    """What all links to one DICOMweb service share."""
+
+    entry: Destination
+    credentials: Credentials
+    syntaxes: ServiceSyntaxes
+
+
 @dataclass
 class DestinationLinks:
-    """Opens links; all links of a destination share its credentials."""
+    """Opens links; all links of a destination share its credentials, and what it takes."""
 
     routes: Routes
     calling: str
     """The AE title under which instances are sent."""
     transcoder: Callable[[], Transcoder]
     """Returns what transcodes for all of them; raises ConfigError."""
-    _credentials: dict[str, tuple[Destination, Credentials]] = field(default_factory=dict)
+    _services: dict[str, WebService] = field(default_factory=dict)
 
     def open(self, name: str, operations: int) -> DestinationLink:
         """Return a link with so many instances in flight; 0: as configured.
@@ -78,21 +92,44 @@ class DestinationLinks:
             if entry is not None and entry.transcode:
                 association.fitting = fitting_of(entry, self.transcoder())
             return association
-        tls, timeouts = self.routes.tls_of(name), self.routes.timeouts
-        known, credentials = self._credentials.get(name, (None, None))
-        if known != entry or credentials is None:
-            credentials = credentials_of(entry, tls, timeouts)
-            self._credentials[name] = entry, credentials
+        service = self._service(name, entry)
         link = StowLink(
             entry,
-            credentials,
-            tls,
-            timeouts,
+            service.credentials,
+            self.routes.tls_of(name),
+            self.routes.timeouts,
             shown=lambda end: self.routes.show_certificate(name, end),
+            syntaxes=service.syntaxes,
         )
         if operations:
             link.most = operations
         return link
+
+    def search(self, name: str, rows: Sequence[QueuedInstance]) -> set[str]:
+        """Return the UIDs of those instances that a DICOMweb service finds.
+
+        Raises LookupError if the destination is not in the table, NotAsked and NoHttpAnswer.
+        """
+        entry = self.routes.destination(name)
+        if entry is None or not entry.url:
+            raise LookupError(f"[destinations] has no {name!r} with a url")
+        tls, timeouts = self.routes.tls_of(name), self.routes.timeouts
+        connection = HttpConnection(entry.service, tls, entry.tls_name, timeouts)
+        try:
+            credentials = self._service(name, entry).credentials
+            asked = AuthorizedConnection(connection, credentials)
+            return found_by_search(asked, entry.service.path, rows)
+        finally:
+            connection.close()
+
+    def _service(self, name: str, entry: Destination) -> WebService:
+        """Return what is shared; another one if the entry was changed."""
+        known = self._services.get(name)
+        if known is None or known.entry != entry:
+            credentials = credentials_of(entry, self.routes.tls_of(name), self.routes.timeouts)
+            fitting = fitting_of(entry, self.transcoder()) if entry.transcode else None
+            known = self._services[name] = WebService(entry, credentials, ServiceSyntaxes(fitting))
+        return known
 
 
 def fitting_of(entry: Destination, transcoder: Transcoder) -> TranscodingFit:

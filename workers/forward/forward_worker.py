@@ -85,6 +85,7 @@ class ForwardWorker(IndexedWorker):
         outbox = ForwardOutbox(self.index)
         here = f"{identity_of(context.data_dir)}/"
         outbox.release(here, _is_dead)
+        links = DestinationLinks(routes, title, self._transcoding)
         shared = ForwardingShared(
             forward,
             outbox,
@@ -92,8 +93,9 @@ class ForwardWorker(IndexedWorker):
             Opener(self.index, files, holder, settings.shared, self._fetcher, copies),
             owner=f"{here}{os.getpid()}",
             destination=context.destination,
-            associate=DestinationLinks(routes, title, self._transcoding).open,
+            associate=links.open,
             connect=lambda name, contexts, handler: routes.connect(name, title, contexts, handler),
+            search=links.search,
             counters=ForwardingCounters(context.metrics),
             transforms=self._transforms,
             certificate_end=routes.certificate_end,

@@ -163,7 +163,7 @@ class Forwarder:
     def _facts_of(self, name: str, queue: DestinationQueue) -> dict[str, Any]:
         state = self._states.get(name)
         return {
-            "state": queue.text(),
+            "state": self._text_of(queue),
             "place": queue.place,
             "waiting": state.waiting if state else 0,
             "parked": state.parked if state else 0,
@@ -174,14 +174,21 @@ class Forwarder:
             "certificate_end": self._shared.certificate_end(name),
         }
 
+    def _text_of(self, queue: DestinationQueue) -> str:
+        """Return the state of a destination in words; if it takes all, whether it confirms that."""
+        text = queue.text()
+        return self.confirmer.troubles.get(queue.name, text) if text == "ok" else text
+
     def troubles(self) -> dict[str, str]:
         """Return what is wrong, in words, by a name for each."""
         found = {"outbox": self.trouble} if self.trouble else {}
         for name, queue in tuple(self._queues.items()):
-            state, text = self._states.get(name), queue.text()
+            state, text = self._states.get(name), self._text_of(queue)
             waiting = state.waiting if state else 0
             if queue.breaker.is_open or (waiting and text == "not in [destinations]"):
                 found[f"destination {name}"] = f"{name}: {text}; instances waiting: {waiting}"
+            elif why := self.confirmer.troubles.get(name):
+                found[f"destination {name}"] = f"{name}: {why}"
             elif state and state.parked:
                 found[f"destination {name}"] = (
                     f"{name}: instances parked: {state.parked}; see "

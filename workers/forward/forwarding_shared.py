@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from workers.forward.outcomes import SendVerdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from gateway.metrics import Metrics
     from gateway.requestor import Handler
@@ -39,6 +39,8 @@ class ForwardingShared:
     """Returns a way to a destination with so many instances in flight; 0: as configured."""
     connect: Callable[[str, Contexts, Handler | None], BlockingAssociation]
     """Returns an established association to a destination with these contexts."""
+    search: Callable[[str, Sequence[QueuedInstance]], set[str]]
+    """Returns the UIDs of those instances that a DICOMweb service finds."""
     counters: ForwardingCounters
     transforms: RouteTransform
     certificate_end: Callable[[str], float] = lambda _name: 0.0

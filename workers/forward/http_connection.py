@@ -56,7 +56,21 @@ class HttpConnection:
     def post(
         self, path: str, headers: Mapping[str, str], pieces: Callable[[], Iterable[bytes]]
     ) -> StowAnswer:
-        """Send a request and return the response; raises NoHttpAnswer and what `pieces` raises.
+        """Send a request and return the response; raises NoHttpAnswer and what `pieces` raises."""
+        return self._request("POST", path, headers, pieces)
+
+    def get(self, path: str, headers: Mapping[str, str]) -> StowAnswer:
+        """Send a request without a body and return the response; raises NoHttpAnswer."""
+        return self._request("GET", path, headers, lambda: ())
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        pieces: Callable[[], Iterable[bytes]],
+    ) -> StowAnswer:
+        """Send a request and return the response.
 
         A service may have closed a connection that was used before: then it is sent on a new one.
         """
@@ -64,7 +78,7 @@ class HttpConnection:
         while True:
             stream = self._open or self._connect()
             try:
-                answer = _exchange(stream, path, headers, pieces(), self._limits)
+                answer = _exchange(stream, (method, path), headers, pieces(), self._limits)
             except NoHttpAnswer:
                 self.close()
                 raise
@@ -170,16 +184,18 @@ class _Stream(http.client.HTTPConnection):
 
 def _exchange(
     stream: _Stream,
-    path: str,
+    what: tuple[str, str],
     headers: Mapping[str, str],
     pieces: Iterable[bytes],
     limits: Timeouts,
 ) -> StowAnswer:
-    """Send a request and read the response; raises NoHttpAnswer, OSError and HTTPException.
+    """Send a request (method, path) and read the response.
+
+    Raises NoHttpAnswer, OSError and HTTPException.
 
     A service that refuses a long request may answer before it has read it, and close.
     """
-    stream.putrequest("POST", path, skip_accept_encoding=True)
+    stream.putrequest(*what, skip_accept_encoding=True)
     for name, value in headers.items():
         stream.putheader(name, value)
     stream.limit(limits.send)

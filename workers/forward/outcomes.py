@@ -56,6 +56,8 @@ class SendOutcome(NamedTuple):
     """Whether the destination has responded, so that it is not down."""
     pause: float = 0.0
     """Seconds for which the destination asks not to be tried again."""
+    is_about_syntax: bool = False
+    """A DICOMweb service may take the instance in another transfer syntax."""
 
 
 def of_status(status: int) -> SendOutcome:

@@ -8,6 +8,7 @@ it does not name is not taken for stored, and nor is one after a page of a proxy
 from __future__ import annotations
 
 import json
+import re
 import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,7 +29,11 @@ LONGEST_PAUSE = 3600.0
 
 _BUSY = frozenset({408, 425, 429, 502, 503, 504, 507})
 _NOT_FOUND = frozenset({404, 405, 406, 410, 501})
-_UNFIT = {413: "an instance of this length", 415: "an instance of this kind"}
+_UNFIT = frozenset({413, 415})
+_DICOM_FILES = re.compile(
+    r"application/(?:dicom(?![+\w])|\*)|multipart/related(?!\s*;\s*type)|\*/\*"
+)
+_TRANSFER_SYNTAX = re.compile(r'transfer-syntax\s*=\s*"?([0-9.]+|\*)')
 
 
 class StowAnswer(NamedTuple):
@@ -52,6 +57,8 @@ class Verdicts(NamedTuple):
     all: SendOutcome
     is_about_one: bool = False
     """One of the instances may have caused it: sent alone, the others may succeed."""
+    taken: frozenset[str] | None = None
+    """The transfer syntaxes that the service says it takes; None: it does not say."""
 
 
 def verdicts(answer: StowAnswer, uids: Sequence[str]) -> Verdicts:
@@ -83,8 +90,7 @@ def _of_request(answer: StowAnswer) -> Verdicts:
         why = "url in [destinations] is not that of a service that stores (STOW-RS)"
         outcome = SendOutcome(SendVerdict.NO_ROUTE, f"{text}: {why}")
     elif status in _UNFIT:
-        why = f"it does not take {_UNFIT[status]}"
-        return Verdicts({}, SendOutcome(SendVerdict.PARK, f"{text}: {why}", True), True)
+        return _unfit(answer, text)
     elif 400 <= status < 500:
         return Verdicts({}, SendOutcome(SendVerdict.AGAIN, text, True), True)
     elif status >= 500:
@@ -93,6 +99,25 @@ def _of_request(answer: StowAnswer) -> Verdicts:
         why = f"with {answer.media_type or 'nothing'}, which says nothing of the instances"
         outcome = SendOutcome(SendVerdict.LOST, f"{text} {why}")
     return Verdicts({}, outcome)
+
+
+def _unfit(answer: StowAnswer, text: str) -> Verdicts:
+    """Return what 413 and 415 mean: the cause of a 415 may be a transfer syntax, or a SOP class.
+
+    `Accept` in the response names what the service would take (RFC 9110 15.5.16).
+    """
+    if answer.status == 413:
+        why = "it does not take an instance of this length"
+        return Verdicts({}, SendOutcome(SendVerdict.PARK, f"{text}: {why}", True), True)
+    why = "it does not take an instance of this kind"
+    told = answer.headers.get("accept", "").lower()
+    if told and not _DICOM_FILES.search(told):
+        why = f"it does not take DICOM files, but {told[:200]}"
+        return Verdicts({}, SendOutcome(SendVerdict.PARK, f"{text}: {why}", True))
+    named = frozenset(_TRANSFER_SYNTAX.findall(told))
+    taken = named if named and "*" not in named else None
+    outcome = SendOutcome(SendVerdict.PARK, f"{text}: {why}", True, is_about_syntax=True)
+    return Verdicts({}, outcome, True, taken)
 
 
 def retry_after(answer: StowAnswer) -> float:
@@ -133,7 +158,7 @@ def of_reason(reason: int) -> SendOutcome:
     """Return the outcome of a failure reason (PS3.18 I.2.2)."""
     if reason == SYNTAX_NOT_SUPPORTED:
         text = "the destination answered C122: it does not support the transfer syntax"
-        return SendOutcome(SendVerdict.PARK, text, True)
+        return SendOutcome(SendVerdict.PARK, text, True, is_about_syntax=True)
     if reason == _NOT_NAMED:
         return SendOutcome(SendVerdict.AGAIN, "the destination failed it without a reason", True)
     return of_status(reason)

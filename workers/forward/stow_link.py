@@ -2,7 +2,9 @@
 
 A thread sends. What is handed over while a request is under way goes into the next one together,
 up to `operations` instances, so a slow service gets few long requests. If a request fails because
-of one of its instances, each of them is sent alone.
+of one of its instances, each of them is sent alone. What the service refuses for its transfer
+syntax is sent in another one. Instances are transcoded in the thread that hands them over, while
+the request before is under way.
 """
 
 from __future__ import annotations
@@ -12,16 +14,20 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple
 
+from gateway.datasets.errors import NotTranscodable
 from gateway.requestor import SourceFailed
+from gateway.sdk import GatewayError
 from gateway.sdk.move.destination import NoRoute
+from workers.forward.authorized_connection import AuthorizedConnection
 from workers.forward.http_connection import HttpConnection, NoHttpAnswer
-from workers.forward.outcomes import SendOutcome, SendVerdict
+from workers.forward.outcomes import SendOutcome, SendVerdict, of_error
+from workers.forward.service_syntaxes import FittedInstance, ServiceSyntaxes
 from workers.forward.stow_answer import Verdicts, verdicts
 from workers.forward.stow_body import StowBody
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from gateway.datasets import Instance
     from gateway.requestor import Timeouts
@@ -39,8 +45,13 @@ log = logging.getLogger("workers.forward")
 class HeldInstance(NamedTuple):
     """An instance that was handed over."""
 
-    instance: Instance
+    fitted: FittedInstance
     answered: Future[SendOutcome]
+
+    @property
+    def instance(self) -> Instance:
+        """What is sent: it may have another SOP Instance UID than what was handed over."""
+        return self.fitted.instance
 
 
 class StowLink:
@@ -53,12 +64,15 @@ class StowLink:
         tls: ssl.SSLContext | None = None,
         timeouts: Timeouts | None = None,
         shown: Callable[[float], None] = lambda _end: None,
+        syntaxes: ServiceSyntaxes | None = None,
     ) -> None:
-        self._credentials = credentials
+        """`syntaxes`: what all links of the destination know of the service."""
+        self._syntaxes = syntaxes or ServiceSyntaxes()
         self._path = f"{entry.service.path}/studies"
         self.most = entry.operations
         """Instances of one request."""
-        self._connection = HttpConnection(entry.service, tls, entry.tls_name, timeouts, shown=shown)
+        connection = HttpConnection(entry.service, tls, entry.tls_name, timeouts, shown=shown)
+        self._connection = AuthorizedConnection(connection, credentials)
         self._changed = threading.Condition()
         self._held: list[HeldInstance] = []
         self._on_their_way = 0
@@ -80,14 +94,21 @@ class StowLink:
             return len(self._held) >= self.most or size >= MOST_BYTES
 
     def begin(self, instance: Instance, _originator: object) -> HeldInstance:
-        """Send an instance, without waiting for the answer; raises NoRoute after a failure."""
+        """Send an instance, without waiting for the answer; raises NoRoute after a failure.
+
+        Raises TranscodingError and the like for an instance that has to be transcoded and cannot.
+        """
+        self._check_open()
+        held = HeldInstance(self._syntaxes.first(instance), Future())
         with self._changed:
-            if self._why_over:
-                raise NoRoute(self._why_over)
-            held = HeldInstance(instance, Future())
+            self._check_open()
             self._held.append(held)
             self._changed.notify()
             return held
+
+    def _check_open(self) -> None:
+        if self._why_over:
+            raise NoRoute(self._why_over)
 
     def release(self) -> None:
         """Close the connection after the last answer."""
@@ -130,25 +151,48 @@ class StowLink:
         found = self._outcomes(taken)
         if found.is_about_one and len(taken) > 1:
             for one in taken:
-                if self._why_over:
-                    _settle(one, SendOutcome(SendVerdict.NO_ROUTE, self._why_over))
-                else:
-                    self._send([one])
+                self._send([one])
             return
-        for one in taken:
-            outcome = found.each.get(one.instance.sop_instance_uid, found.all)
-            if outcome.verdict in _STOPS:
-                self._end(outcome.reason)
-            _settle(one, outcome)
+        again = [other for one in taken if (other := self._take_outcome(one, found)) is not None]
+        if again:
+            self._send(again)
+
+    def _take_outcome(self, one: HeldInstance, found: Verdicts) -> HeldInstance | None:
+        """Settle an instance; or return it as it is sent once more."""
+        outcome = found.each.get(one.instance.sop_instance_uid, found.all)
+        if outcome.verdict in _STOPS:
+            self._end(outcome.reason)
+        elif outcome.verdict is SendVerdict.DONE:
+            self._syntaxes.was_taken(one.fitted)
+        elif outcome.is_about_syntax:
+            other = self._in_another(one, outcome, found.taken)
+            if isinstance(other, HeldInstance):
+                return other
+            outcome = other
+        _settle(one, outcome)
+        return None
+
+    def _in_another(
+        self, one: HeldInstance, refusal: SendOutcome, taken: Collection[str] | None
+    ) -> HeldInstance | SendOutcome:
+        """Return an instance in another transfer syntax; or what becomes of it if there is none."""
+        try:
+            other = self._syntaxes.next(one.fitted, taken)
+        except NotTranscodable as error:
+            return refusal._replace(reason=f"{refusal.reason}; {error}")
+        except (GatewayError, OSError, ValueError) as error:
+            return of_error(error)
+        if other is None:
+            tried = f"{refusal.reason}; it was sent as {one.fitted.names()}"
+            return refusal._replace(reason=tried)
+        return HeldInstance(other, one.answered)
 
     def _outcomes(self, taken: Sequence[HeldInstance]) -> Verdicts:
+        if self._why_over:
+            return Verdicts({}, SendOutcome(SendVerdict.NO_ROUTE, self._why_over))
         body = StowBody([one.instance for one in taken])
         try:
-            authorization = self._credentials.header()
-            answer = self._connection.post(self._path, _headers(body, authorization), body.pieces)
-            if answer.status == 401 and self._credentials.renew(authorization):
-                headers = _headers(body, self._credentials.header())
-                answer = self._connection.post(self._path, headers, body.pieces)
+            answer = self._connection.post(self._path, _headers(body), body.pieces)
         except NoHttpAnswer as error:
             return Verdicts({}, SendOutcome(error.verdict, str(error)))
         except SourceFailed as error:
@@ -170,11 +214,9 @@ def _settle(one: HeldInstance, outcome: SendOutcome) -> None:
         one.answered.set_result(outcome)
 
 
-def _headers(body: StowBody, authorization: str) -> dict[str, str]:
-    headers = {
+def _headers(body: StowBody) -> dict[str, str]:
+    return {
         "Content-Type": body.content_type,
         "Content-Length": str(body.length),
         "Accept": "application/dicom+json",
-        "User-Agent": "dicom-gateway",
     }
-    return headers | ({"Authorization": authorization} if authorization else {})

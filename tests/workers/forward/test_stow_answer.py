@@ -152,6 +152,46 @@ def test_an_answer_that_is_none_is_no_success(kind: str, body: bytes) -> None:
     assert (found.each, found.all.verdict) == ({}, SendVerdict.LOST)
 
 
+@pytest.mark.parametrize(
+    ("accept", "taken", "words"),
+    [
+        ("", None, "it does not take an instance of this kind"),
+        ("*/*", None, "of this kind"),
+        ("application/*", None, "of this kind"),
+        ('multipart/related; type="application/dicom"', None, "of this kind"),
+        ("application/dicom; transfer-syntax=*", None, "of this kind"),
+        ("application/dicom;transfer-syntax=1.2.3", {"1.2.3"}, "of this kind"),
+        (
+            'multipart/related; type="application/dicom"; transfer-syntax=1.2.3, '
+            'application/dicom; transfer-syntax="1.2.4"',
+            {"1.2.3", "1.2.4"},
+            "of this kind",
+        ),
+        (
+            "application/dicom; transfer-syntax=1.2.3, application/dicom; transfer-syntax=*",
+            None,
+            "",
+        ),
+        ("application/dicom+json, text/xml", None, "DICOM files, but application/dicom+json, text"),
+        ('multipart/related; type="application/dicom+xml"', None, "DICOM files, but multipart/rel"),
+    ],
+)
+def test_a_415_may_be_about_the_transfer_syntax(
+    accept: str, taken: set[str] | None, words: str
+) -> None:
+    found = verdicts(answer(415, accept=accept), [A])
+    assert found.all.verdict is SendVerdict.PARK
+    assert found.taken == taken
+    assert words in found.all.reason
+    assert found.all.is_about_syntax == ("DICOM files" not in words)
+
+
+def test_c122_is_about_the_transfer_syntax_and_no_other_reason_is() -> None:
+    for reason in (0xC122, 0x0122, 0xA900, 0xC000):
+        found = verdicts(told([], {A: reason}), [A]).each[A]
+        assert found.is_about_syntax == (reason == 0xC122)
+
+
 def test_how_long_a_service_asks_to_wait() -> None:
     def seconds(text: str) -> float:
         return retry_after(answer(503, retry_after=text))
