@@ -30,18 +30,18 @@ from workers.archive.identifier import (
     not_understood,
     retrieve_query,
 )
-from workers.archive.in_batches import in_batches
+from workers.archive.in_batches import in_batches, within
 from workers.archive.index.interface import one_of
 from workers.archive.index.search import Query
 from workers.archive.indexed_worker import IndexedWorker
-from workers.archive.layout import is_object
 from workers.archive.matching import BadIdentifier
 from workers.archive.patient_mismatch import publish_mismatch
 from workers.archive.stored_files import StoredFiles
 from workers.archive.transcoding import transcoder_of
+from workers.archive.work_ahead import work_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from gateway.sdk import Event
     from gateway.transcoding import Transcoder
@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("workers.retrieve")
 
+AT_ONCE = 8 << 20
+"""Bytes of short objects that are read together. While they are sent, as many are ready, and as
+many are being read."""
 LONGEST = 20.0
 """Seconds to transcode an instance for a C-GET: less than the deadline of its answer."""
 
@@ -121,11 +124,11 @@ class Retriever(IndexedWorker):
             yield str(event.move_destination), options
         yield sum(number for *_, number in kinds)
         elsewhere = Elsewhere()
-        for entries in in_batches(self.index.instances(query)):
+        for entries, own in self._opened(event, in_batches(self.index.instances(query))):
             if event.is_cancelled:
                 yield status.CANCEL, None
                 return
-            found = self._found(event, entries, elsewhere)
+            found = self._found(event, entries, own, elsewhere)
             pairs = list(zip(entries, found, strict=True))
             for group in _groups(pairs, converter):
                 yield status.PENDING, [self._fit(event, *pair, converter) for pair in group]
@@ -146,7 +149,8 @@ class Retriever(IndexedWorker):
     def _is_elsewhere(self, entry: IndexEntry) -> bool:
         if entry.holder == self.settings.holder_of_files or self.settings.shared:
             return False
-        return not is_object(entry.path)
+        assert self._files is not None
+        return not self._files.is_in_store(entry.path)
 
     def _query(self, event: Event) -> Query:
         if uids := fetched_uids(event.identifier):
@@ -173,8 +177,29 @@ class Retriever(IndexedWorker):
             _publish_missing(event, entry, self._files.where(entry.path))
         return found
 
+    def _opened(
+        self, event: Event, lists: Iterator[list[IndexEntry]]
+    ) -> Iterator[tuple[list[IndexEntry], list[Instance | str]]]:
+        """Yield entries with the instances of those that are not elsewhere.
+
+        Short objects are read ahead, many at a time.
+        """
+        assert self._files is not None
+        files, own = self._files, partial(self._own, event)
+
+        def work(entries: list[IndexEntry]) -> list[Instance | str]:
+            return files.map(own, [one for one in entries if not self._is_elsewhere(one)])
+
+        if files.objects is None:
+            return ((entries, work(entries)) for entries in lists)
+        return work_ahead(work, within(lists, files.in_memory, AT_ONCE))
+
     def _found(
-        self, event: Event, entries: list[IndexEntry], elsewhere: Elsewhere
+        self,
+        event: Event,
+        entries: list[IndexEntry],
+        own: Sequence[Instance | str],
+        elsewhere: Elsewhere,
     ) -> list[Instance | str]:
         """Return the instance of each entry, or why it cannot be sent."""
         found: Mapping[str, Instance | str] = {}
@@ -184,9 +209,7 @@ class Retriever(IndexedWorker):
             else:
                 found = self._fetcher.fetch(foreign, elsewhere.lent)
             elsewhere.why |= dict.fromkeys(one for one in found.values() if isinstance(one, str))
-        own = [one for one in entries if one.sop_instance_uid not in found]
-        assert self._files is not None
-        here = iter(self._files.map(partial(self._own, event), own))
+        here = iter(own)
         return [found.get(one.sop_instance_uid) or next(here) for one in entries]
 
     def _fit(

@@ -23,13 +23,13 @@ by name.
 """
 
 from gateway.datasets.errors import DatasetError, NoContext, NotDicom
-from gateway.datasets.instances import Instance, identify, identify_bytes
+from gateway.datasets.instances import Instance, identify, identify_bytes, identify_file
 from gateway.datasets.selection import select_context
 from gateway.datasets.syntaxes import BASIC_SYNTAXES, UNCOMPRESSED
 
 # fmt: off
 __all__ = [
     "BASIC_SYNTAXES", "UNCOMPRESSED", "DatasetError", "Instance", "NoContext", "NotDicom",
-    "identify", "identify_bytes", "select_context",
+    "identify", "identify_bytes", "identify_file", "select_context",
 ]
 # fmt: on

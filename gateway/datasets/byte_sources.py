@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 Buffer: TypeAlias = bytes | memoryview
 
@@ -40,3 +44,36 @@ class FileSource:
         if len(data) != length:
             raise OSError("the file became shorter while it was read")
         return data
+
+
+class _RawSource(io.RawIOBase):
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self._source, self._at = source, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        into = memoryview(buffer)
+        length = min(len(into), max(0, self._source.size - self._at))
+        if length:
+            into[:length] = self._source.read(self._at, length)
+            self._at += length
+        return length
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        begin = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._source.size}[whence]
+        self._at = max(0, begin + offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+
+def as_file(source: Source) -> BinaryIO:
+    """Return a source as a file that is open for reading; it raises what the source raises."""
+    return io.BufferedReader(_RawSource(source))

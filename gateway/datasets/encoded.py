@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from gateway.datasets.byte_sources import Buffer, BytesSource, FileSource, Source
+from gateway.datasets.byte_sources import Buffer, BytesSource, FileSource, Source, as_file
 from gateway.datasets.deflation import deflate
 from gateway.datasets.element_steps import ElementWalk, Encoding
 from gateway.datasets.inflated_source import inflated
@@ -52,6 +52,13 @@ def opened_bytes(data: bytes | memoryview, transfer_syntax: str) -> Iterator[Enc
         yield in_memory(data, transfer_syntax)
         return
     yield _inflated(BytesIO(data))
+
+
+def in_source(source: Source, transfer_syntax: str) -> EncodedDataSet:
+    """Return the data set that a source has."""
+    if transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+        return _inflated(as_file(source))
+    return EncodedDataSet(source, encoding_of(transfer_syntax), transfer_syntax)
 
 
 def whole(data: Buffer, transfer_syntax: str) -> Buffer:

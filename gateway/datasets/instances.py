@@ -176,6 +176,14 @@ def identify_bytes(file: bytes) -> Instance:
     return Instance(*uids, found.size, data=file[found.offset :])
 
 
+def identify_file(file: BinaryIO, size: int) -> Instance:
+    """Return the instance in an open file of `size` bytes, which has no path; raise NotDicom.
+
+    Only the begin is read.
+    """
+    return _instance_in(file, size, None)
+
+
 def _identify(path: Path) -> Instance:
     if not stat.S_ISREG(path.stat().st_mode):
         raise NotDicom("not a regular file")

@@ -34,7 +34,7 @@ class ArchiveLocation:
 
     def is_elsewhere(self, entry: IndexEntry) -> bool:
         """Return whether only another gateway, which shares the index, has the file."""
-        if is_object(entry.path) or self.settings.shared:
+        if self.settings.shared or (self.settings.store and is_object(entry.path)):
             return False
         return entry.holder != self.settings.holder_of_files
 

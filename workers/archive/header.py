@@ -99,6 +99,15 @@ def read(path: str | Path, offset: int, transfer_syntax: str) -> HeaderValues:
         return values_of(data_set)
 
 
+def read_source(source: Source, transfer_syntax: str) -> HeaderValues:
+    """Return the values of the data set that a source has, up to encapsulated pixel data.
+
+    A source that is far away would have to be read at each fragment to get behind them. Raises what
+    the source raises.
+    """
+    return values_of(encoded.in_source(source, transfer_syntax), to_fragments=True)
+
+
 def scan(data: bytes | memoryview, transfer_syntax: str) -> HeaderValues:
     """Return the values of an encoded data set."""
     if transfer_syntax != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:  # the usual case, and faster
@@ -226,15 +235,18 @@ def _with_uids(found: HeaderValues) -> HeaderValues:
     return found
 
 
-def values_of(data_set: EncodedDataSet) -> HeaderValues:
-    """Return the values of a data set: those before the fault, if it has one."""
+def values_of(data_set: EncodedDataSet, *, to_fragments: bool = False) -> HeaderValues:
+    """Return the values of a data set: those before the fault, if it has one.
+
+    `to_fragments`: only those before encapsulated pixel data.
+    """
     source, encoding, _, fault = data_set
     raw: dict[str, bytes] = {}
     runs = _RUNS.get(encoding)
     skim = partial(runs.skim, raw) if runs else None
     walk = ElementWalk(source, encoding, skim=skim)
     try:
-        _collect(walk, source, raw)
+        _collect(walk, source, raw, to_fragments=to_fragments)
         if len(raw) < 2 and not raw.keys() - {CHARACTER_SET}:
             raise UnreadableDataSet(_INSTANCE, "and all else that tells an instance is missing")
     except UnreadableDataSet as error:
@@ -247,13 +259,17 @@ def values_of(data_set: EncodedDataSet) -> HeaderValues:
     return found
 
 
-def _collect(walk: ElementWalk, source: Source, raw: dict[str, bytes]) -> None:
+def _collect(
+    walk: ElementWalk, source: Source, raw: dict[str, bytes], *, to_fragments: bool
+) -> None:
     """Put the wanted values that are in no run into `raw`."""
     for number, step in enumerate(walk):
         tag = step.tag
         if number == MAX_STEPS:
             raise UnreadableDataSet(tag, "follows too many elements")
         if step.token is not _VALUE or walk.depth:
+            if to_fragments and step.token is Token.FRAGMENTS and walk.depth == 1:
+                return
             continue
         if tag in WANTED:
             value = bytes(source.read(step.at, min(step.length, MAX_VALUE)))

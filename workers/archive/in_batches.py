@@ -36,3 +36,18 @@ def in_batches(
         raise
     if batch:
         yield batch
+
+
+def within(lists: Iterable[list[T]], size_of: Callable[[T], int], most: int) -> Iterator[list[T]]:
+    """Yield the lists in parts whose items have `most` bytes at most, or a single item."""
+    for items in lists:
+        part: list[T] = []
+        size = 0
+        for item in items:
+            if part and size + size_of(item) > most:
+                yield part
+                part, size = [], 0
+            part.append(item)
+            size += size_of(item)
+        if part:
+            yield part

@@ -44,7 +44,7 @@ def to_store(files: StoredFiles, index: Index, known: IndexedFile) -> bool:
     path = files.root / entry.path
     _check(path, entry)
     new = layout.object_path(store.place.holder, entry.path)
-    store.put(new, str(path))
+    store.put(new, str(path), entry.digest)
     return _moved(files, index, known, new)
 
 

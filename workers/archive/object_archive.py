@@ -208,7 +208,7 @@ class _PutTogether:
             return self._failure
         try:
             name = self._archive.place(offer.claim, aside=self._aside)
-            self._archive.store.put(name, _source(offer))
+            self._archive.store.put(name, _source(offer), offer.claim.digest)
         except StoreFailure as failure:
             self._archive.note(failure)
             if failure.is_outage:

@@ -22,7 +22,7 @@ from workers.archive.index import AddOutcome, IndexEntry
 from workers.archive.same_bytes import open_data_set, same_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from gateway.settings import ArchiveSettings
     from workers.archive.index import AddResult, Index
@@ -290,12 +290,17 @@ def measure(path: Path, start: int, like: bytes = b"") -> tuple[int, bytes]:
     `like`: a digest to compare it with, which says by its algorithm how to compute it. Raises
     SpoolError if that is not possible.
     """
-    size, digest = 0, digest_like(like) if like else running_digest()
     with path.open("rb", buffering=0) as file:
         file.seek(start)
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-            size += len(piece)
+        return measure_pieces(iter(lambda: file.read(_PIECE), b""), like)
+
+
+def measure_pieces(pieces: Iterable[bytes], like: bytes = b"") -> tuple[int, bytes]:
+    """Return the size and the digest of a data set as `measure` does."""
+    size, digest = 0, digest_like(like) if like else running_digest()
+    for piece in pieces:
+        digest.update(piece)
+        size += len(piece)
     return size, digest.digest()
 
 

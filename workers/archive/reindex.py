@@ -18,7 +18,6 @@ from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.sdk import ConfigError, Unavailable
@@ -31,14 +30,16 @@ from workers.archive.index.carrying_over import carry_over, pass_over, readers_b
 from workers.archive.index.sqlite import open_mark
 from workers.archive.layout import FOLDER, INDEX
 from workers.archive.object_archive import ObjectArchive
+from workers.archive.object_examination import examine_object
 from workers.archive.objects.listing import AGREES, own_buckets
 from workers.archive.opening import check_guard
-from workers.archive.recovery import Examined, Found, Recovery, examine, examine_all
+from workers.archive.recovery import Examined, Found, Recovery, examine_all
 from workers.archive.stored_files import StoredFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
+    from pathlib import Path
 
     from gateway.settings import ArchiveSettings
     from workers.archive.index import Index
@@ -125,22 +126,16 @@ class Reindex:
         done = index.buckets(self._holder)
         count = self._count
         for bucket, found in own_buckets(store):
-            own = [one.path for one in found if layout.is_archive_name(one.path)]
-            self.found.foreign += [one.path for one in found if one.path not in own]
+            own = [one for one in found if layout.is_archive_name(one.path)]
+            self.found.foreign += [one.path for one in found if one not in own]
             count += len(own)
             if done.get(bucket) == AGREES:
                 self.continued += len(own)
             else:
-                recovery.adopt(self._files.map(self._examined_object, own))
+                work = partial(examine_object, self._files, holder=self._holder)
+                recovery.adopt(self._files.map(work, own))
                 index.note_buckets(self._holder, {bucket: AGREES})
             yield count
-
-    def _examined_object(self, path: str) -> Examined:
-        try:
-            with self._files.readable(path) as name:
-                return examine(Path(name), path, self._holder)
-        except FileNotFoundError as error:
-            return Examined(path, error=str(error))
 
     def _index_buckets(
         self, archive: InstanceStore, index: Index, recovery: Recovery

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gateway.datasets import Instance
 from gateway.part10 import read_file_meta
-from workers.archive import layout
+from workers.archive import header, layout
 from workers.archive.file_system import sync_folder
 from workers.archive.objects.store_failure import StoreFailure
 from workers.archive.opening import open_store
 from workers.archive.parallel_calls import ParallelCalls
 from workers.archive.present import defect
+from workers.archive.recovery import measure, measure_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,14 +29,16 @@ if TYPE_CHECKING:
 
     from gateway.part10 import FileMeta
     from gateway.settings import ArchiveSettings
+    from workers.archive.header import HeaderValues
     from workers.archive.index import IndexEntry
     from workers.archive.objects.object_store import ObjectStore
 
 T = TypeVar("T")
 U = TypeVar("U")
 
-IN_MEMORY = 512 * 1024
-"""Bytes of a data set up to which an object is read at once; a longer one is read as it is sent."""
+IN_MEMORY = 1024 * 1024
+"""Bytes of a data set up to which an object is read at once; a longer one is read as it is sent.
+Most CT slices have half of that."""
 _READERS = 16
 _TEMPORARY = "tmp"
 _COPY = ".copy"
@@ -60,6 +63,13 @@ class StoredFiles:
     def close(self) -> None:
         """End the threads."""
         self._readers.close()
+
+    def is_in_store(self, path: str) -> bool:
+        """Return whether something is in the store of this gateway, whoever has put it there.
+
+        A gateway without a store fetches objects from their holders, as it does files.
+        """
+        return self.objects is not None and layout.is_object(path)
 
     def where(self, path: str) -> str:
         """Return the absolute path of a file, or the URL of an object."""
@@ -111,6 +121,33 @@ class StoredFiles:
         if layout.is_object(entry.path):
             return read_file_meta(BytesIO(self._store.read(entry.path, 0, entry.start)))
         return read_file_meta(f"{self._base}/{entry.path}")
+
+    def header(self, entry: IndexEntry) -> HeaderValues:
+        """Return the values in the header of an instance, without the rest of an object.
+
+        Raises OSError, or GatewayError if the store is out of reach.
+        """
+        if not layout.is_object(entry.path):
+            return header.read(f"{self._base}/{entry.path}", entry.start, entry.transfer_syntax_uid)
+        source = self._store.source(entry.path, entry.start, entry.size)
+        return header.read_source(source, entry.transfer_syntax_uid)
+
+    def measure(self, entry: IndexEntry) -> tuple[int, bytes]:
+        """Return the size and digest of an instance's data set as it is stored now.
+
+        Raises OSError, SpoolError if the digest cannot be computed, or StoreFailure if the store is
+        out of reach.
+        """
+        if not layout.is_object(entry.path):
+            return measure(self.root / entry.path, entry.start, entry.digest)
+        size = max(0, self._store.head(entry.path).size - entry.start)
+        return measure_pieces(self._store.ranges(entry.path, entry.start, size), entry.digest)
+
+    @staticmethod
+    def in_memory(entry: IndexEntry) -> int:
+        """Return how many bytes of an instance are in memory once it is ready to be sent."""
+        is_read = layout.is_object(entry.path) and entry.size <= IN_MEMORY
+        return entry.size if is_read else 0
 
     def map(self, work: Callable[[T], U], items: Sequence[T]) -> list[U]:
         """Return the result for each item, in order; at the same time if there are objects."""

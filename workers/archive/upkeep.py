@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from itertools import chain, islice
+from typing import TYPE_CHECKING, TypeAlias
 
 from gateway.sdk import GatewayError
 from workers.archive import layout
@@ -13,15 +13,23 @@ from workers.archive.index.interface import one_of
 from workers.archive.index.placing import key_of
 from workers.archive.index.search import Query
 from workers.archive.objects.listing import own_buckets
-from workers.archive.recovery import examine, measure
+from workers.archive.objects.store_failure import StoreFailure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
+    from workers.archive.header import HeaderValues
     from workers.archive.index import Index, IndexEntry
     from workers.archive.stored_files import StoredFiles
 
 _LEVELS = (Level.STUDY, Level.SERIES, Level.IMAGE)
+_AT_ONCE = 16
+"""Objects that are read at the same time."""
+
+_Attributes: TypeAlias = tuple[bytes, list[str]]
+"""The key of an instance's header in the index, and the values of the image level."""
+_Row: TypeAlias = "tuple[IndexEntry, _Attributes | None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +57,12 @@ def verify(files: StoredFiles, index: Index, holder: str) -> Iterator[Step]:
 
     Raises StoreFailure if objects cannot be read.
     """
-    for entry, header_key, values in index.stored_values():
-        if entry.holder == holder:
-            yield _verified(files, entry, (header_key, values))
-    for entry in index.conflicts():
-        if entry.holder == holder:
-            yield _verified(files, entry, None)
+    rows = ((entry, (key, values)) for entry, key, values in index.stored_values())
+    aside = ((entry, None) for entry in index.conflicts())
+    own = (row for row in chain[_Row](rows, aside) if row[0].holder == holder)
+    most = 1 if files.objects is None else _AT_ONCE
+    while some := list(islice(own, most)):
+        yield from files.map(lambda row: _verified(files, *row), some)
     for study, keywords in index.wrong_studies():
         text = f"{', '.join(keywords)}: not as in the newest instances of study {study}"
         yield Step(problem=Problem("attributes", "", text=text))
@@ -62,9 +70,7 @@ def verify(files: StoredFiles, index: Index, holder: str) -> Iterator[Step]:
     yield from _compare_objects(files, index)
 
 
-def _verified(
-    files: StoredFiles, entry: IndexEntry, attributes: tuple[bytes, list[str]] | None
-) -> Step:
+def _verified(files: StoredFiles, entry: IndexEntry, attributes: _Attributes | None) -> Step:
     """Compare the bytes of an instance with its row, and the attributes that are in it."""
     missing = Step(
         problem=Problem("missing", entry.path, entry.sop_instance_uid, "the file is missing")
@@ -74,15 +80,15 @@ def _verified(
         if path.is_symlink() or not path.is_file():
             return missing
     try:
-        with files.readable(entry.path) as name:
-            path = Path(name)
-            wrong = _compare(path, entry)
-            if wrong is not None or attributes is None:
-                return wrong or Step(entry.size)
-            return _compare_values(path, entry, *attributes)
+        wrong = _compare(files, entry)
+        if wrong is not None or attributes is None:
+            return wrong or Step(entry.size)
+        return _compare_values(entry, files.header(entry), *attributes)
+    except StoreFailure:
+        raise
     except FileNotFoundError:
         return missing
-    except OSError as error:
+    except (GatewayError, OSError) as error:
         return _unreadable(entry, error)
 
 
@@ -123,13 +129,10 @@ def _unreadable(entry: IndexEntry, error: Exception) -> Step:
     return Step(problem=Problem("damaged", entry.path, entry.sop_instance_uid, text))
 
 
-def _compare(path: Path, entry: IndexEntry) -> Step | None:
-    """Compare the data set of a file with its row; return None if it is the same."""
+def _compare(files: StoredFiles, entry: IndexEntry) -> Step | None:
+    """Compare the data set of an instance with its row; return None if it is the same."""
     uid = entry.sop_instance_uid
-    try:
-        size, digest = measure(path, entry.start, entry.digest)
-    except (GatewayError, OSError) as error:
-        return _unreadable(entry, error)
+    size, digest = files.measure(entry)
     if size != entry.size:
         text = f"its data set has {size} bytes instead of {entry.size}"
         return Step(problem=Problem("damaged", entry.path, uid, text))
@@ -138,11 +141,12 @@ def _compare(path: Path, entry: IndexEntry) -> Step | None:
     return None
 
 
-def _compare_values(path: Path, entry: IndexEntry, header_key: bytes, values: list[str]) -> Step:
-    """Compare the attributes of a file with those in the index."""
-    found = examine(path, entry.path, entry.holder)
-    wrong = [] if key_of(found.texts) == header_key else ["those above image level"]
-    texts = {**found.texts, "SOPInstanceUID": entry.sop_instance_uid}
+def _compare_values(
+    entry: IndexEntry, found: HeaderValues, header_key: bytes, values: list[str]
+) -> Step:
+    """Compare the attributes of an instance with those in the index."""
+    wrong = [] if key_of(dict(found)) == header_key else ["those above image level"]
+    texts = {**found, "SOPInstanceUID": entry.sop_instance_uid}
     texts["SOPClassUID"] = entry.sop_class_uid
     for attribute, value in zip(of_level(Level.IMAGE), values, strict=True):
         if (texts.get(attribute.keyword) or "") != value:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import RawDataElement
 
-from gateway.datasets.instances import FilePart
+from gateway.sdk import Unavailable
 from gateway.uid import EXPLICIT_VR_BIG_ENDIAN
 from workers.dicomweb.guard import HttpError
 from workers.dicomweb.parts import once
@@ -18,7 +18,7 @@ from workers.dicomweb.parts import once
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
 
-    from gateway.datasets import Instance
+    from workers.dicomweb.readable_instance import ReadableInstance
 
 _UNDEFINED = 0xFFFFFFFF
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
@@ -32,7 +32,7 @@ class BulkValue:
 
     size: int
     data: bytes | None = None
-    instance: Instance | None = None
+    instance: ReadableInstance | None = None
     offset: int = 0
     """In the file."""
 
@@ -41,15 +41,14 @@ class BulkValue:
         if self.data is not None:
             return once(self.data[first : last + 1])
         assert self.instance is not None
-        assert self.instance.path is not None
-        return FilePart(self.instance.path, self.offset + first, last + 1 - first)
+        return self.instance.part(self.offset + first, last + 1 - first)
 
     def whole(self) -> AsyncIterable[bytes]:
         """Return all of it."""
         return self.between(0, self.size - 1)
 
 
-def find(instance: Instance, data_set: Any, path: str) -> BulkValue:
+def find(instance: ReadableInstance, data_set: Any, path: str) -> BulkValue:
     """Return the value of an element by its path: TAG, or TAG/ITEM/TAG; raises HttpError 404.
 
     Numbers are in little endian.
@@ -66,6 +65,8 @@ def find(instance: Instance, data_set: Any, path: str) -> BulkValue:
         for number, part in enumerate(parts):
             found = found[int(part, 16)] if number % 2 == 0 else found.value[int(part) - 1]
         value, vr = found.value, str(found.VR)
+    except Unavailable as error:
+        raise HttpError(503, str(error)) from None
     except Exception:  # what is not there, or does not convert
         raise HttpError(404, f"there is no bulk data {path[:80]!r}") from None
     if not isinstance(value, (bytes, bytearray)):

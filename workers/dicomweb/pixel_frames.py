@@ -19,6 +19,7 @@ from pydicom.uid import UID
 from gateway.datasets import DatasetError
 from gateway.datasets.deflation import inflate
 from gateway.part10 import file_meta, read_file_meta
+from gateway.sdk import Unavailable
 from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
 from workers.dicomweb.guard import HttpError
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.datasets import Instance
+    from workers.dicomweb.readable_instance import ReadableInstance
 
 INFLATED_MOST = 256 << 20
 """Bytes of a deflated data set that is inflated."""
@@ -74,23 +76,28 @@ def media_type_of(transfer_syntax: str) -> str:
     return "application/octet-stream"
 
 
-def read(instance: Instance) -> Any:
-    """Return a data set whose long values are not read; raises HttpError 500 if it is none."""
-    assert instance.path is not None
+def read(instance: ReadableInstance) -> Any:
+    """Return a data set whose long values are not read.
+
+    Raises HttpError: 500 if it is none, 410 if it is gone, 503 if it cannot be read at present.
+    """
     try:
         if instance.transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
             return _inflated(instance)
-        return dcmread(instance.path, defer_size=_LONG, force=True)
+        return dcmread(instance.place(), defer_size=_LONG, force=True)
     except DatasetError as error:
         raise HttpError(406, str(error)) from None
+    except FileNotFoundError as error:
+        raise HttpError(410, f"the instance is gone: {error}") from None
+    except Unavailable as error:
+        raise HttpError(503, str(error)) from None
     except Exception as error:  # whatever pydicom raises
         raise HttpError(500, f"the file cannot be read: {type(error).__name__}") from error
 
 
-def _inflated(instance: Instance) -> Any:
+def _inflated(instance: ReadableInstance) -> Any:
     """Return a deflated data set, of which a small file may be very long: within a bound."""
-    assert instance.path is not None
-    with open(instance.path, "rb") as file:
+    with instance.open() as file:
         file.seek(instance.offset)
         data = inflate(file, INFLATED_MOST)
     uids = instance.sop_class_uid, instance.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN
@@ -131,23 +138,25 @@ def _count(data_set: Any) -> int:
         return 1
 
 
-def stored_frames(instance: Instance, data_set: Any, indices: Sequence[int]) -> list[bytes]:
+def stored_frames(instance: ReadableInstance, data_set: Any, indices: Sequence[int]) -> list[bytes]:
     """Return compressed frames as they are stored."""
-    path = instance.path
-    assert path is not None
     start = data_set.get_item("PixelData", keep_deferred=True).value_tell
-    with open(path, "rb") as file:
+    with instance.open() as file:
         found = []
         for index in indices:
             file.seek(start)
             try:
                 found.append(get_frame(file, index, number_of_frames=_count(data_set)))
+            except Unavailable as error:
+                raise HttpError(503, str(error)) from None
             except Exception as error:
                 raise HttpError(500, f"frame {index + 1} cannot be found: {error}") from error
     return found
 
 
-def decoded_frames(instance: Instance, data_set: Any, indices: Sequence[int]) -> list[bytes]:
+def decoded_frames(
+    instance: ReadableInstance, data_set: Any, indices: Sequence[int]
+) -> list[bytes]:
     """Return frames in little endian, decoded; raises HttpError 406 if they cannot be."""
     return [_little_endian(one) for one in _arrays(instance, data_set, indices)]
 
@@ -158,42 +167,49 @@ def _little_endian(array: Any) -> bytes:
 
 
 def _arrays(
-    instance: Instance, data_set: Any, indices: Sequence[int], out: Any = None
+    instance: ReadableInstance, data_set: Any, indices: Sequence[int], out: Any = None
 ) -> list[Any]:
     """Return frames as pydicom decodes them, YBR as RGB; `out` gets what they are then."""
-    from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.utils import iter_pixels
 
     size = _size_of_frame(data_set) * len(indices)
     if size > DECODED_MOST:
         raise HttpError(406, f"the frames have {size} bytes: more than are decoded at once")
-    syntax, path = UID(instance.transfer_syntax_uid), instance.path
-    assert path is not None
+    syntax = UID(instance.transfer_syntax_uid)
     try:
-        decoder = get_decoder(syntax)
-        if not decoder.is_available:
-            missing = "; ".join(decoder.missing_dependencies)
-            raise HttpError(406, f"{syntax.name} is not decoded here ({missing})")
+        _check_decoder(syntax)
         if instance.transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
             return list(iter_pixels(data_set, ds_out=out, indices=indices))
         try:
-            return list(iter_pixels(path, ds_out=out, indices=indices))
+            return list(iter_pixels(instance.place(), ds_out=out, indices=indices))
         except (ValueError, AttributeError):  # fragments that it does not find in a file
-            return list(iter_pixels(dcmread(path, force=True), ds_out=out, indices=indices))
+            whole = dcmread(instance.place(), force=True)
+            return list(iter_pixels(whole, ds_out=out, indices=indices))
     except HttpError:
         raise
+    except Unavailable as error:
+        raise HttpError(503, str(error)) from None
     except NotImplementedError:
         raise HttpError(406, f"{syntax.name} is not decoded here") from None
     except Exception as error:
         raise HttpError(406, f"the pixel data is not decoded: {type(error).__name__}") from error
 
 
+def _check_decoder(syntax: UID) -> None:
+    """Raise HttpError 406, or NotImplementedError, if there is no decoder."""
+    from pydicom.pixels.decoders.base import get_decoder
+
+    decoder = get_decoder(syntax)
+    if not decoder.is_available:
+        missing = "; ".join(decoder.missing_dependencies)
+        raise HttpError(406, f"{syntax.name} is not decoded here ({missing})")
+
+
 def decompressed(instance: Instance) -> bytes:
     """Return the data set of a compressed instance, decompressed; raises HttpError 406."""
-    path = instance.path
-    assert path is not None
+    uids = instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid
     syntax = UID(instance.transfer_syntax_uid)
-    data_set = dcmread(path, force=True)
+    data_set = dcmread(BytesIO(file_meta(*uids) + instance.read()), force=True)
     size = _size_of_frame(data_set) * _count(data_set)
     if size > DECODED_MOST:
         raise HttpError(406, "decompressed it would be more than 1 GiB: ask for transfer-syntax=*")
@@ -209,7 +225,9 @@ def decompressed(instance: Instance) -> bytes:
     return out.getvalue()[read_file_meta(out).offset :]
 
 
-def render(instance: Instance, data_set: Any, index: int, window: Window, media: str) -> bytes:
+def render(
+    instance: ReadableInstance, data_set: Any, index: int, window: Window, media: str
+) -> bytes:
     """Return a frame as JPEG or PNG."""
     from PIL import Image
 

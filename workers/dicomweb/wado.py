@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from gateway.sdk import GatewayError
     from workers.archive.index import IndexEntry
     from workers.dicomweb.archive_reader import ArchiveReader
+    from workers.dicomweb.readable_instance import ReadableInstance
 
 _AT_ONCE = 1 << 20
 """Bytes of a data set up to which it is read at once."""
@@ -58,7 +60,11 @@ class ArchiveResources:
     ) -> tuple[list[IndexEntry], Instance]:
         """Return the instances of a path, and the first of them ready to be sent."""
         entries = self._of(uids)
-        return entries, self._fitted(entries[0], accepted)
+        try:
+            instance = self._archive.open(entries[0])
+        except NotHere as error:
+            raise HttpError(410, str(error)) from None
+        return entries, _fitted(instance, accepted)
 
     def _file(self, instance: Instance) -> Response:
         headers = {"Content-Type": f"{media.DICOM}; transfer-syntax={instance.transfer_syntax_uid}"}
@@ -70,32 +76,26 @@ class ArchiveResources:
         self, entries: Sequence[IndexEntry], first: Instance, accepted: Sequence[media.MediaType]
     ) -> AsyncIterator[Part]:
         """Yield each instance as a part; one that cannot be had is left out and logged."""
-        for number, entry in enumerate(entries):
-            try:
-                instance = first
-                if number:
-                    instance = await run_in_threadpool(self._fitted, entry, accepted)
-            except HttpError as error:
-                log.warning("an instance was left out of a response: %s", error)
-                continue
-            kind = f"{media.DICOM}; transfer-syntax={instance.transfer_syntax_uid}"
-            yield Part({"Content-Type": kind}, _file_pieces(instance))
+        yield self._part(first)
+        async for found in iterate_in_threadpool(self._others(entries[1:], accepted)):
+            if isinstance(found, Instance):
+                yield self._part(found)
+            else:
+                log.warning("an instance was left out of a response: %s", found)
 
-    def _fitted(self, entry: IndexEntry, accepted: Sequence[media.MediaType]) -> Instance:
-        """Return an instance in the transfer syntax that is liked best; raises HttpError."""
-        try:
-            instance = self._archive.open(entry)
-        except NotHere as error:
-            raise HttpError(410, str(error)) from None
-        failure: HttpError | None = None
-        for one in accepted:
+    def _part(self, instance: Instance) -> Part:
+        kind = f"{media.DICOM}; transfer-syntax={instance.transfer_syntax_uid}"
+        return Part({"Content-Type": kind}, _file_pieces(instance))
+
+    def _others(
+        self, entries: Sequence[IndexEntry], accepted: Sequence[media.MediaType]
+    ) -> Iterator[Instance | GatewayError]:
+        """Yield instances as `_fitted` returns them, or why one cannot be had."""
+        for found in self._archive.opened(entries):
             try:
-                fitted = _converted(instance, one.transfer_syntax or EXPLICIT)
-                return in_memory(fitted, _AT_ONCE)
+                yield found if isinstance(found, NotHere) else _fitted(found, accepted)
             except HttpError as error:
-                failure = failure or error
-        assert failure is not None
-        raise failure
+                yield error
 
     # metadata
 
@@ -111,26 +111,27 @@ class ArchiveResources:
 
     def _json_pieces(self, entries: Sequence[IndexEntry], base: str) -> Iterator[bytes]:
         before = b"["
-        for entry in entries:
-            model = self._model(entry, base)
-            if model is not None:
-                yield before + json.dumps(model).encode()
-                before = b","
+        for model in self._models(entries, base):
+            yield before + json.dumps(model).encode()
+            before = b","
         yield b"[]" if before == b"[" else b"]"
 
     async def _xml_parts(self, entries: Sequence[IndexEntry], base: str) -> AsyncIterator[Part]:
-        for entry in entries:
-            model = await run_in_threadpool(self._model, entry, base)
-            if model is not None:
-                yield Part({"Content-Type": media.XML}, once(to_xml(model)))
+        async for model in iterate_in_threadpool(self._models(entries, base)):
+            yield Part({"Content-Type": media.XML}, once(to_xml(model)))
+
+    def _models(self, entries: Sequence[IndexEntry], base: str) -> Iterator[Json]:
+        for some in self._archive.groups(entries):
+            models = self._archive.map(lambda entry: self._model(entry, base), some)
+            yield from (one for one in models if one is not None)
 
     def _model(self, entry: IndexEntry, base: str) -> Json | None:
         try:
-            instance = self._archive.in_file(entry)
-        except NotHere as error:
+            instance = self._archive.readable(entry)
+            data_set = pixel_frames.read(instance)
+        except (NotHere, HttpError) as error:
             log.warning("an instance was left out of metadata: %s", error)
             return None
-        data_set = pixel_frames.read(instance)
         study, series = (str(data_set.get(f"{n}InstanceUID") or "") for n in ("Study", "Series"))
         uid = instance.sop_instance_uid
         where = f"{base}/studies/{study}/series/{series}/instances/{uid}/bulkdata/"
@@ -148,7 +149,7 @@ class ArchiveResources:
         is_compressed = instance.transfer_syntax_uid not in UNCOMPRESSED
         offered = (media.OCTETS, stored) if is_compressed else (media.OCTETS,)
         for one in media.accepted(request):
-            is_stored = is_compressed and _wants_stored(one, stored, instance)
+            is_stored = is_compressed and _wants_stored(one, stored, instance.transfer_syntax_uid)
             if is_stored:
                 found = await run_in_threadpool(
                     pixel_frames.stored_frames, instance, data_set, indices
@@ -192,16 +193,16 @@ class ArchiveResources:
         )
         return Response(body, media_type=chosen.name)
 
-    def _first_image(self, uids: dict[str, str]) -> tuple[Instance, Any]:
+    def _first_image(self, uids: dict[str, str]) -> tuple[ReadableInstance, Any]:
         entries = list(self._archive.entries(uids))
         if not entries:
             raise HttpError(404, "nothing in the archive has these UIDs")
         for entry in entries:
             try:
-                instance = self._archive.in_file(entry)
-            except NotHere:
+                instance = self._archive.readable(entry)
+                data_set = pixel_frames.read(instance)
+            except (NotHere, HttpError):
                 continue
-            data_set = pixel_frames.read(instance)
             if "PixelData" in data_set:
                 return instance, data_set
         raise HttpError(404, "there is no image among these instances")
@@ -237,10 +238,23 @@ class ArchiveResources:
             raise HttpError(404, "nothing in the archive has these UIDs")
         return found
 
-    async def _one(self, request: Request) -> tuple[Instance, Any]:
+    async def _one(self, request: Request) -> tuple[ReadableInstance, Any]:
         uids = dict(request.path_params)
         instance = await run_in_threadpool(self._archive.one, uids)
         return instance, await run_in_threadpool(pixel_frames.read, instance)
+
+
+def _fitted(instance: Instance, accepted: Sequence[media.MediaType]) -> Instance:
+    """Return an instance in the transfer syntax that is liked best; raises HttpError."""
+    failure: HttpError | None = None
+    for one in accepted:
+        try:
+            fitted = _converted(instance, one.transfer_syntax or EXPLICIT)
+            return in_memory(fitted, _AT_ONCE)
+        except HttpError as error:
+            failure = failure or error
+    assert failure is not None
+    raise failure
 
 
 def _converted(instance: Instance, syntax: str) -> Instance:
@@ -276,11 +290,11 @@ async def _only(part: Part) -> AsyncIterator[Part]:
     yield part
 
 
-def _wants_stored(wanted: media.MediaType, stored: str, instance: Instance) -> bool:
+def _wants_stored(wanted: media.MediaType, stored: str, syntax: str) -> bool:
     """Return whether frames are asked for as they are stored."""
     if wanted.name == media.ANY or not wanted.covers(stored):
-        return wanted.transfer_syntax == instance.transfer_syntax_uid
-    return wanted.transfer_syntax in ("", "*", instance.transfer_syntax_uid)
+        return wanted.transfer_syntax == syntax
+    return wanted.transfer_syntax in ("", "*", syntax)
 
 
 def _window(request: Request, size: tuple[int, int] | None) -> pixel_frames.Window:

@@ -44,8 +44,9 @@ def facts_of(
         for entry in entries
     ]
     if not frozenset(PEER_NAMES).isdisjoint(names):
-        for entry, facts in zip(entries, found, strict=True):
-            facts |= _peer_facts(partial(files.file_meta, entry), entry.path)
+        read = files.map(lambda one: _peer_facts(partial(files.file_meta, one), one.path), entries)
+        for facts, told in zip(found, read, strict=True):
+            facts |= told
     wanted = [one for one in ATTRIBUTES if one.keyword in names and one.keyword not in _UIDS]
     if wanted:
         uid = next(one for one in ATTRIBUTES if one.keyword == "SOPInstanceUID")

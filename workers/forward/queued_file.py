@@ -40,7 +40,8 @@ class Opener:
         An instance whose file is not there any more is looked up in the index: it may have another
         file with the same content. One with other content has a row of its own in the outbox.
         """
-        if row.entry.holder != self.holder and not (self.is_shared or is_object(row.entry.path)):
+        is_within_reach = self.is_shared or self.files.is_in_store(row.entry.path)
+        if row.entry.holder != self.holder and not is_within_reach:
             return self._fetched(row)
         why = self._stored(row, row.entry)
         if isinstance(why, Instance):

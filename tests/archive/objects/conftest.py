@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import PEERS_REQUIRED
+from tests.workers.test_storage import Running
+from workers.archive import object_upkeep
+from workers.archive.object_archive import ObjectArchive
 from workers.archive.objects.abandoned_uploads import signed
 from workers.archive.objects.object_place import ObjectPlace
 from workers.archive.objects.object_store import ObjectStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _buckets = count()
 
@@ -69,3 +73,31 @@ def store(place: ObjectPlace) -> ObjectStore:
 @pytest.fixture
 def prompt(place: ObjectPlace) -> ObjectStore:
     return ObjectStore(place, is_hasty=True)
+
+
+@pytest.fixture
+def store_settings(place: ObjectPlace, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", place.key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", place.secret)
+    return {
+        "store": f"s3://{place.bucket}/{place.prefix}",
+        "store_endpoint": place.endpoint,
+        "holder": place.holder,
+    }
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The upkeep does only what a test calls."""
+    monkeypatch.setattr(object_upkeep, "_LOOK", 3600.0)
+
+
+@pytest.fixture
+def running(tmp_path: Path, store_settings: dict, quiet: None) -> Iterator[Running]:
+    with Running(tmp_path, **store_settings) as one:
+        yield one
+
+
+def archive_of(running: Running) -> ObjectArchive:
+    assert isinstance(running.storage.archive, ObjectArchive)
+    return running.storage.archive

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.errors import ConfigError, Unavailable
+from tests.archive.objects.conftest import archive_of
 from tests.peers import procfs
 from tests.workers.test_storage import Offer, Running, offer, other_content
 from workers.archive import layout, moving, object_upkeep, upkeep
 from workers.archive.index.records import IndexedFile
 from workers.archive.index.relocation import bytes_in_files, in_files
-from workers.archive.object_archive import ObjectArchive
 from workers.archive.objects.object_store import ObjectStore
 from workers.archive.objects.store_failure import StoreFailure
 from workers.archive.reindex import Reindex
@@ -26,41 +26,11 @@ from workers.archive.stored_files import StoredFiles
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from workers.archive.objects.object_place import ObjectPlace
-
-
-@pytest.fixture
-def store_settings(place: ObjectPlace, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", place.key_id)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", place.secret)
-    return {
-        "store": f"s3://{place.bucket}/{place.prefix}",
-        "store_endpoint": place.endpoint,
-        "holder": place.holder,
-    }
-
-
-@pytest.fixture
-def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The upkeep does only what a test calls."""
-    monkeypatch.setattr(object_upkeep, "_LOOK", 3600.0)
-
-
-@pytest.fixture
-def running(tmp_path: Path, store_settings: dict, quiet: None) -> Iterator[Running]:
-    with Running(tmp_path, **store_settings) as one:
-        yield one
-
 
 @pytest.fixture
 def staging(tmp_path: Path, store_settings: dict, quiet: None) -> Iterator[Running]:
     with Running(tmp_path, **store_settings, stage="spool") as one:
         yield one
-
-
-def archive_of(running: Running) -> ObjectArchive:
-    assert isinstance(running.storage.archive, ObjectArchive)
-    return running.storage.archive
 
 
 def upkeep_of(running: Running) -> object_upkeep.ObjectUpkeep:

@@ -11,6 +11,7 @@ from gateway.part10 import file_meta
 from tests.workers.holdings import instance
 from workers.dicomweb import pixel_frames
 from workers.dicomweb.guard import HttpError
+from workers.dicomweb.readable_instance import in_file
 
 CT, DEFLATED = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1.99"
 
@@ -19,7 +20,7 @@ CT, DEFLATED = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1.99"
 def deflated(tmp_path):
     path = tmp_path / "deflated.dcm"
     path.write_bytes(file_meta(CT, "1.1", DEFLATED) + deflate(instance().data_set))
-    return identify(path)
+    return in_file(identify(path))
 
 
 def test_a_deflated_data_set_is_read(deflated):

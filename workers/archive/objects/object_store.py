@@ -11,14 +11,16 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gateway.sdk import ConfigError, GatewayError
 from workers.archive.layout import key_of_object, path_of_object
 from workers.archive.objects.etags import Parts, etag_of
 from workers.archive.objects.pieces import PieceReader, read_ahead
+from workers.archive.objects.range_source import LONGEST, RangeSource
 from workers.archive.objects.store_failure import (
     StoreFailure,
     code_of,
@@ -40,7 +42,7 @@ PART = 8 << 20
 """Bytes of a part of one that is longer."""
 _AT_ONCE = 3
 """Parts that are sent at the same time."""
-RANGE = 4 << 20
+RANGE = LONGEST
 """Bytes that are read at a time."""
 _CONNECT = timedelta(seconds=5)
 _REQUEST = timedelta(seconds=10)
@@ -48,6 +50,8 @@ _PATIENCE = timedelta(seconds=18)
 """Time for which a request is tried again; with the last attempt, less than a C-STORE may take."""
 _PAUSE = timedelta(milliseconds=100)
 _PAGE = 1000
+_DIGEST = "data-set-digest"
+"""The name of the object's metadata that says the digest of its data set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,14 @@ class StoredObject:
     changed: float
     """Seconds since 1970."""
     etag: str
+
+
+class ObjectBegin(NamedTuple):
+    """The first bytes of an object, and the digest of its data set that was noted with it."""
+
+    data: bytes
+    digest: bytes
+    """Empty: none was noted."""
 
 
 class ObjectStore:
@@ -137,17 +149,19 @@ class ObjectStore:
 
     # writing
 
-    def put(self, path: str, source: bytes | str) -> None:
+    def put(self, path: str, source: bytes | str, digest: bytes = b"") -> None:
         """Create the object of a path from bytes or from a file; return when it is read back.
 
-        It may be there already, with the same content: another attempt has created it.
+        `digest`: that of its data set, which is noted with it. It may be there already, with the
+        same content: another attempt has created it.
         """
         size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
+        noted = {_DIGEST: digest.hex()} if digest else None
         if size > SINGLE:
-            is_new, etag = self._put_parts(path, source)
+            is_new, etag = self._put_parts(path, source, noted)
         else:
             data = source if isinstance(source, bytes) else Path(source).read_bytes()
-            is_new, etag = self._put_whole(path, data), etag_of(data)
+            is_new, etag = self._put_whole(path, data, noted), etag_of(data)
         if not self._is_as_sent(path, source, size, etag):
             if is_new:
                 with suppress(GatewayError, OSError):
@@ -187,12 +201,31 @@ class ObjectStore:
             raise failure_of(error, self.place, f"read {path}")
         return data
 
+    def begin(self, path: str, length: int) -> ObjectBegin:
+        """Return the first bytes of an object that is not empty, `length` of them at most."""
+        with self._told(f"read {path}", path):
+            options = {"range": (0, length)}
+            found = self._obstore.get(self._store, self._key(path), options=options)
+            noted, data = found.attributes.get(_DIGEST, ""), bytes(found.bytes())
+        try:
+            return ObjectBegin(data, bytes.fromhex(noted))
+        except ValueError:  # not by this program
+            return ObjectBegin(data, b"")
+
+    def source(self, path: str, start: int, size: int, begin: bytes = b"") -> RangeSource:
+        """Return part of an object, of which `begin` is known, to be read as it is needed."""
+        return RangeSource(partial(self._read_long, path), start, size, begin)
+
+    def ranges(self, path: str, start: int, size: int) -> Iterator[bytes]:
+        """Yield part of an object in ranges, one after the other."""
+        return (self.read(path, at, length) for at, length in _ranges(start, size))
+
     def pieces(self, path: str, start: int, size: int) -> Iterator[bytes]:
         """Yield part of an object in ranges, of which the next one is read meanwhile.
 
         What it raises is an OSError, so that a data set that is sent ends there.
         """
-        ranges = [(at, min(RANGE, start + size - at)) for at in range(start, start + size, RANGE)]
+        ranges = _ranges(start, size)
         if len(ranges) == 1:
             yield self._read_or_oserror(path, *ranges[0])
             return
@@ -226,25 +259,28 @@ class ObjectStore:
     def _told(self, doing: str, path: str) -> _InWords:
         return _InWords(self.place, doing, path)
 
-    def _put_whole(self, path: str, data: bytes) -> bool:
+    def _put_whole(self, path: str, data: bytes, noted: dict[str, str] | None) -> bool:
         with self._told(f"create {path}", path):
-            return self._create(path, data)
+            return self._create(path, data, noted)
 
-    def _create(self, path: str, data: bytes) -> bool:
+    def _create(self, path: str, data: bytes, noted: dict[str, str] | None = None) -> bool:
         """Create an object; return False if there is one already."""
         mode = "create" if self._is_conditional else "overwrite"
+        how = {"mode": mode, "use_multipart": False, "attributes": noted}
         try:
-            self._obstore.put(self._store, self._key(path), data, mode=mode, use_multipart=False)
+            self._obstore.put(self._store, self._key(path), data, **how)
         except Exception as error:  # whatever obstore raises
             if type(error).__name__ in ("AlreadyExistsError", "PreconditionError"):
                 return False
             if mode == "create" and code_of(error) in ("NotImplemented", "501"):
                 self._is_conditional = False
-                return self._create(path, data)
+                return self._create(path, data, noted)
             raise
         return True
 
-    def _put_parts(self, path: str, source: bytes | str) -> tuple[bool, str]:
+    def _put_parts(
+        self, path: str, source: bytes | str, noted: dict[str, str] | None
+    ) -> tuple[bool, str]:
         with suppress(FileNotFoundError):
             self.head(path)
             return False, ""
@@ -254,6 +290,7 @@ class ObjectStore:
                 self._store,
                 self._key(path),
                 iter(parts),
+                attributes=noted,
                 use_multipart=True,
                 chunk_size=PART,
                 max_concurrency=_AT_ONCE,
@@ -272,6 +309,12 @@ class ObjectStore:
             return True
         with _opened(source) as file:
             return same_bytes(PieceReader(self.pieces(path, 0, size)), file)
+
+    def _read_long(self, path: str, start: int, size: int) -> bytes:
+        """Return part of an object as `read` does, in several requests if it is long."""
+        if size <= RANGE:
+            return self.read(path, start, size)
+        return b"".join(self.ranges(path, start, size))
 
     def _read_or_oserror(self, path: str, start: int, size: int) -> bytes:
         try:
@@ -294,6 +337,11 @@ class _InWords:
             raise missing(self._path) from None
         if isinstance(error, Exception) and not isinstance(error, GatewayError):
             raise failure_of(error, self._place, self._doing) from None
+
+
+def _ranges(start: int, size: int) -> list[tuple[int, int]]:
+    """Return where each range begins, and its length."""
+    return [(at, min(RANGE, start + size - at)) for at in range(start, start + size, RANGE)]
 
 
 def _opened(source: bytes | str) -> BinaryIO:
