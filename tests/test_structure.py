@@ -142,3 +142,38 @@ def test_files_and_functions_are_short(path: str) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno is not None
             assert node.end_lineno - node.lineno < LONGEST_FUNCTION, f"{node.name} is too long"
+
+
+def broad_handlers() -> Iterator[tuple[str, ast.ExceptHandler]]:
+    """Each `except Exception`, `except BaseException` and bare `except`, with its file."""
+    for path, tree in sources().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ExceptHandler) and (node.type is None or _is_broad(node.type)):
+                yield path, node
+
+
+def _is_broad(kind: ast.expr) -> bool:
+    named = (node.id for node in ast.walk(kind) if isinstance(node, ast.Name))
+    return not {"Exception", "BaseException"}.isdisjoint(named)
+
+
+def _fault_of(path: str, handler: ast.ExceptHandler) -> str:
+    """What is wrong with a handler; one that ends by raising the same error needs no reason."""
+    last = handler.body[-1]
+    if isinstance(last, ast.Raise) and last.exc is None:
+        return ""
+    lines = (ROOT / path).read_text().splitlines()[handler.lineno - 1 : handler.body[0].lineno - 1]
+    reasons = [line.partition("#")[2].strip() for line in lines]
+    if not [one for one in reasons if one and not one.startswith("noqa")]:
+        return "does not say why"
+    idle = all(isinstance(one, ast.Pass | ast.Continue) for one in handler.body)
+    return "swallows the error" if idle else ""
+
+
+def test_what_catches_everything_says_why_and_swallows_nothing() -> None:
+    faults = [
+        f"{path}:{handler.lineno} {fault}"
+        for path, handler in broad_handlers()
+        if (fault := _fault_of(path, handler))
+    ]
+    assert faults == []

@@ -156,7 +156,7 @@ class AcceptorAssociation:
                 self._conclude(refusal.rejection, refusal.why)
             else:
                 self._conclude(negotiate(request, self.policy, answers), admission.NOT_VERIFIED)
-        except Exception:
+        except Exception:  # a bug: it must not take other associations with it
             log.exception("association=%s negotiation failed", self.engine.name)
             self.abort("negotiation failed")
 

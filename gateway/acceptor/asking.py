@@ -135,7 +135,7 @@ class WorkerRequest:
             self._intervention = None
         try:
             self.take_answer(answer)
-        except Exception:
+        except Exception:  # a bug: it ends this association, not the acceptor
             log.exception("association=%s an operation failed", self.engine.name)
             self.engine.fail()
 

@@ -144,7 +144,7 @@ async def _guarded(
         )
     except AssociationError as error:
         command.fail(CommandFailure.ENDED, str(error))
-    except Exception:
+    except Exception:  # a bug: the worker is told, and the acceptor goes on
         log.exception("association=%s a worker's command failed", engine.name)
         command.fail(CommandFailure.INVALID, "the acceptor failed to perform it")
 

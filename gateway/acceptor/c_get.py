@@ -113,7 +113,7 @@ class GetRequest(StreamedRequest):
         try:
             while self._answers and not self._is_waiting and self.state is not GetState.OVER:
                 self._next(self._answers.first)
-        except Exception:
+        except Exception:  # a bug: it ends this association, not the acceptor
             log.exception("association=%s an operation failed", self.engine.name)
             self.engine.fail()
         if not self._is_waiting:
@@ -133,7 +133,7 @@ class GetRequest(StreamedRequest):
     async def _until_done(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except Exception:
+        except Exception:  # the same: nobody awaits this task
             log.exception("association=%s an operation failed", self.engine.name)
             self.engine.fail()
         finally:
@@ -321,7 +321,7 @@ class GetRequest(StreamedRequest):
             return
         try:
             self._located += found.result()
-        except Exception:
+        except Exception:  # the same: nobody awaits this future
             log.exception("association=%s an operation failed", self.engine.name)
             self.engine.fail()
         else:

@@ -111,7 +111,7 @@ class StoreRequest(WorkerRequest):
         except SpoolError as error:
             log.error("association=%s C-STORE data set not stored: %s", self.engine.name, error)  # noqa: TRY400 - no bug here
             self._end(OUT_OF_RESOURCES, {"ErrorComment": "Out of resources: spool"})
-        except Exception:
+        except Exception:  # a bug: nobody awaits this task, so it ends the association
             log.exception("association=%s an operation failed", self.engine.name)
             self.engine.fail()
         else:

@@ -237,7 +237,7 @@ class PlainStore(Intervention):
                 self._finish(0)
             else:
                 self._respond(*status_of(EVT_C_STORE, self._request, payload, engine))
-        except Exception:
+        except Exception:  # a bug: it ends this association, not the acceptor
             log.exception("association=%s an operation failed", engine.name)
             engine.fail()
 

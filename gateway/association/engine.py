@@ -229,7 +229,7 @@ class AssociationEngine:
         except RemoteProtocolError as error:
             text = f"the peer's message made no sense: {error}; aborted"
             self.abort(Aborted(text), error.source, error.reason)
-        except Exception:
+        except Exception:  # a bug: it ends this association, not the process
             log.exception("association=%s failed", self.name)
             self.fail()
 

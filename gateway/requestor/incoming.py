@@ -114,7 +114,7 @@ class IncomingRequests:
         except OSError as error:
             log.warning("data set of an incoming request not kept: %s", error)
             decision = codes.OUT_OF_RESOURCES
-        except Exception:
+        except Exception:  # a caller's handler may raise anything
             log.exception("the handler of an incoming request failed")
             decision = codes.PROCESSING_FAILURE
         return HandledRequest(self, context, request, decision)
@@ -168,7 +168,7 @@ class HandledRequest:
         except OSError as error:
             log.warning("data set of an incoming request not kept: %s", error)
             self._give_up(codes.OUT_OF_RESOURCES)
-        except Exception:
+        except Exception:  # a caller's receiver may raise anything
             log.exception("the receiver of an incoming request failed")
             self._give_up(codes.PROCESSING_FAILURE)
 
@@ -189,7 +189,7 @@ class HandledRequest:
         except OSError as error:
             log.warning("data set of an incoming request not kept: %s", error)
             reply = codes.OUT_OF_RESOURCES
-        except Exception:
+        except Exception:  # a caller's receiver may raise anything
             log.exception("the receiver of an incoming request failed")
             reply = codes.PROCESSING_FAILURE
         self._owner.respond(self, reply)
@@ -211,5 +211,5 @@ class HandledRequest:
             return
         try:
             receiver.discard()
-        except Exception:
+        except Exception:  # a caller's receiver may raise anything
             log.exception("the receiver of an incoming request failed")

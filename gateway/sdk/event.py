@@ -259,7 +259,7 @@ class Event:
             for call in after:
                 try:
                     call()
-                except BaseException:
+                except BaseException:  # the answer has left: the other calls are made all the same
                     log.exception("event=%s after its answer", self.name)
         if self._temporary is not None:
             self._temporary.unlink(missing_ok=True)

@@ -156,7 +156,7 @@ class HandlerCaller:
         try:
             returned = self._resolve(call, bound.function([job.event for job in jobs], *bound.args))
             wrong = batch_failure(bound.event, returned, number)
-        except BaseException as error:
+        except BaseException as error:  # a handler may raise anything: it becomes the answer
             log_raised(error, bound.event.name, bound.name, f" for a batch of {number}")
             wrong = raised(error)
         if wrong is not None:
@@ -172,7 +172,7 @@ class HandlerCaller:
             if isinstance(returned, BaseException):
                 raise returned
             return answer_to(job.event, returned)
-        except BaseException as error:
+        except BaseException as error:  # what the handler returned may raise anything
             return self._raised(job, error)
 
     def answer_many(self, answers: list[tuple[HandlerJob, Answer]]) -> None:
@@ -182,7 +182,7 @@ class HandlerCaller:
                 self._send_many(
                     [(job.token, TOO_LATE if job.abandoned else answer) for job, answer in answers]
                 )
-            except Exception:
+            except Exception:  # each is answered alone below, where its error is told
                 log.debug("a batch of answers cannot be sent at once", exc_info=True)
             else:
                 return
@@ -202,7 +202,7 @@ class HandlerCaller:
             else:
                 self._stream(job, returned)
                 return None
-        except BaseException as error:
+        except BaseException as error:  # a handler may raise anything: it becomes the answer
             answer = self._raised(job, error)
         if job.abandoned:
             self._try_to_answer(job, answer)
@@ -218,7 +218,7 @@ class HandlerCaller:
         try:
             with answering(partial(self._settle, job, convert)):
                 self._send_values(job, convert, values)
-        except BaseException as error:
+        except BaseException as error:  # a generator may raise anything: it becomes the answer
             self._raised(job, error)
             self._try_to_answer(job, convert.raised(error))
         finally:
@@ -294,7 +294,7 @@ class HandlerCaller:
         try:
             try:
                 self.answer(job, answer)
-            except Exception as error:
+            except Exception as error:  # what cannot be sent becomes a failure that can
                 self.answer(job, self._raised(job, error))
         except Exception:
             # not the handler's: the fabric's, or the disk's

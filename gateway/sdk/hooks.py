@@ -35,7 +35,7 @@ def call_start_hooks(hooks: Sequence[Hook], wait: Callable[[Exception], bool] | 
             try:
                 call_hook(hook)
                 break
-            except Exception as error:
+            except Exception as error:  # a hook may raise anything; what does not pass is raised
                 if wait is None or not may_pass(error):
                     raise
                 if not wait(error):
@@ -48,7 +48,7 @@ def call_stop_hooks(worker: str, hooks: Sequence[Hook]) -> None:
     for hook in hooks:
         try:
             call_hook(hook)
-        except Exception:
+        except Exception:  # a hook may raise anything; the others are called
             log.exception("worker=%s a stop hook raised", worker)
 
 

@@ -80,7 +80,7 @@ class Threads:
 def _make(call: Callable[[], object]) -> None:
     try:
         call()
-    except Exception:
+    except Exception:  # a bug of a call must not end the thread
         log.exception("a call on a thread of the spool failed")
 
 
@@ -117,7 +117,7 @@ class Strand:
         def run() -> None:
             try:
                 tell = partial(_give, future, call())
-            except Exception as error:
+            except Exception as error:  # whoever awaits the future gets it
                 tell = partial(_fail, future, error)
             with suppress(RuntimeError):  # the loop is closed: the result is not needed
                 loop.call_soon_threadsafe(tell)
@@ -134,7 +134,7 @@ class Strand:
                 call = self._calls.popleft()
             try:
                 call()
-            except Exception:
+            except Exception:  # a bug of a call must not end those that follow
                 log.exception("a call for a spool file failed")
 
 

@@ -23,7 +23,7 @@ def load_function(named: str, setting: str) -> Callable[..., Any]:
         sys.path.insert(0, str(Path.cwd()))
     try:
         found = getattr(importlib.import_module(module), name)
-    except Exception as error:
+    except Exception as error:  # importing a site's module can raise anything
         text = f"{setting} = {named!r} cannot be loaded: "
         raise ConfigError(f"{text}{type(error).__name__}: {error}") from error
     if not callable(found):

@@ -44,7 +44,7 @@ class ParallelCalls:
                     return
                 try:
                     results[number] = work(item)
-                except BaseException as error:
+                except BaseException as error:  # raised below, in the thread that waits
                     errors.append(error)
                 done.put(None)
 

@@ -121,7 +121,7 @@ class Delivery:
             name, one, association = taken
             try:
                 is_over = self._attempt(name, association)
-            except Exception:
+            except Exception:  # a bug with one report must not keep back the others
                 log.exception("transaction=%s the report failed", name)
                 is_over = False
             with self._changed:

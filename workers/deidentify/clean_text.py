@@ -12,7 +12,7 @@ import pkgutil
 import re
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.sdk import ConfigError
 
@@ -71,13 +71,19 @@ def _identifying(dataset: Dataset) -> Iterator[str]:
     for tag in dataset.keys():  # noqa: SIM118 - the elements themselves are not asked for
         try:
             element = dataset[tag]
-            if element.VR == "SQ":
-                for item in element.value:
-                    yield from _identifying(item)
-            elif element.VR == "PN" or int(tag) in _IDENTIFIERS:
-                yield str(element.value)
-        except Exception:  # whatever pydicom raises for a value that makes no sense
+        except Exception:  # whatever pydicom raises: its bytes may hold a name all the same
+            yield _text_in(dataset.get_item(tag))
             continue
+        if element.VR == "SQ":
+            for item in element.value:
+                yield from _identifying(item)
+        elif element.VR == "PN" or int(tag) in _IDENTIFIERS:
+            yield str(element.value)
+
+
+def _text_in(raw: Any) -> str:
+    value = getattr(raw, "value", None)
+    return value.decode("latin_1") if isinstance(value, bytes) else str(value or "")
 
 
 def cleaned(text: str, words: frozenset[str], identifying: frozenset[str]) -> str:

@@ -68,14 +68,18 @@ def _dummy_items(element: DataElement, uid: Callable[[str], str]) -> Sequence:
 def _dummy_item(item: Dataset, uid: Callable[[str], str]) -> Dataset:
     made = Dataset()
     for tag in item.keys():  # noqa: SIM118 - an element that cannot be converted is left out
-        try:
-            element = item[tag]
-        except Exception:  # whatever pydicom raises for a value that makes no sense
-            continue
-        if int(tag) >> 16 & 1:
-            continue
-        made[tag] = element if element.keyword in _STRUCTURE else dummy(element, uid)
+        element = None if int(tag) >> 16 & 1 else _converted(item, tag)
+        if element is not None:
+            made[tag] = element if element.keyword in _STRUCTURE else dummy(element, uid)
     return made
+
+
+def _converted(item: Dataset, tag: Any) -> DataElement | None:
+    try:
+        found: DataElement = item[tag]
+    except Exception:  # whatever pydicom raises for a value that makes no sense
+        return None
+    return found
 
 
 def _removed_content() -> Dataset:

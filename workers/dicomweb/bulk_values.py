@@ -67,6 +67,8 @@ def find(instance: ReadableInstance, data_set: Any, path: str) -> BulkValue:
         value, vr = found.value, str(found.VR)
     except Unavailable as error:
         raise HttpError(503, str(error)) from None
+    except OSError:  # the file, which is another failure
+        raise
     except Exception:  # what is not there, or does not convert
         raise HttpError(404, f"there is no bulk data {path[:80]!r}") from None
     if not isinstance(value, (bytes, bytearray)):

@@ -149,7 +149,7 @@ def stored_frames(instance: ReadableInstance, data_set: Any, indices: Sequence[i
                 found.append(get_frame(file, index, number_of_frames=_count(data_set)))
             except Unavailable as error:
                 raise HttpError(503, str(error)) from None
-            except Exception as error:
+            except Exception as error:  # whatever pydicom raises for fragments
                 raise HttpError(500, f"frame {index + 1} cannot be found: {error}") from error
     return found
 
@@ -191,7 +191,7 @@ def _arrays(
         raise HttpError(503, str(error)) from None
     except NotImplementedError:
         raise HttpError(406, f"{syntax.name} is not decoded here") from None
-    except Exception as error:
+    except Exception as error:  # whatever a decoder raises
         raise HttpError(406, f"the pixel data is not decoded: {type(error).__name__}") from error
 
 
@@ -215,7 +215,7 @@ def decompressed(instance: Instance) -> bytes:
         raise HttpError(406, "decompressed it would be more than 1 GiB: ask for transfer-syntax=*")
     try:
         data_set.decompress(as_rgb=False, generate_instance_uid=False)
-    except Exception as error:
+    except Exception as error:  # whatever a decoder raises
         raise HttpError(
             406, f"{syntax.name} is not decompressed here: ask for transfer-syntax=*"
         ) from error
@@ -236,7 +236,7 @@ def render(
     data_set.PhotometricInterpretation = told.get("PhotometricInterpretation", "MONOCHROME2")
     try:
         image = Image.fromarray(_eight_bits(array, data_set, window))
-    except Exception as error:
+    except Exception as error:  # whatever Pillow or NumPy raise for these values
         raise HttpError(406, f"the frame cannot be rendered: {type(error).__name__}") from error
     if window.size is not None:
         image.thumbnail(window.size)

@@ -78,7 +78,7 @@ class RouteTable:
             if isinstance(answer, bool) or answer is None:
                 return one.route.destinations if answer else ()
             named = (answer,) if isinstance(answer, str) else tuple(map(str, answer))
-        except Exception:
+        except Exception:  # a site's hook may raise anything
             log.exception(
                 "route=%r its hook failed; the route's own destinations are used", one.title
             )

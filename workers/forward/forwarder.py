@@ -84,8 +84,9 @@ class Forwarder:
             except (IndexFailure, StoreFailure) as error:
                 log.warning("the outbox cannot be used: %s", error)
                 self.trouble = str(error).splitlines()[0]
-            except Exception:
+            except Exception:  # a bug must not end the thread: it is told, and tried again
                 log.exception("forwarding failed")
+                self.trouble = "forwarding failed: see the log"
             else:
                 self.trouble = ""
             self._over.wait(pause)

@@ -91,7 +91,7 @@ class Lane:
                 self._harvest(wait_for_one=False)
             while self._in_flight:
                 self._harvest(wait_for_one=True)
-        except Exception as error:
+        except Exception as error:  # a bug must not end the lane, and its rows are settled
             log.exception("destination=%s sending failed", self._queue.name)
             for one in [one for one in self.taken.values() if one not in left]:
                 self._settle(one, of_error(error))
@@ -134,7 +134,7 @@ class Lane:
                 answered = future.result()
                 is_outcome = isinstance(answered, SendOutcome)
                 outcome = answered if is_outcome else of_status(answered.status)
-            except Exception as error:
+            except Exception as error:  # it becomes what is done with the row
                 outcome = of_error(error)
             self._settle(row, outcome)
 

@@ -127,7 +127,7 @@ class StowLink:
         while (taken := self._next()) is not None:
             try:
                 self._send(taken)
-            except Exception as error:
+            except Exception as error:  # a bug must not end the thread, and its rows are settled
                 log.exception("a STOW-RS request failed")
                 for one in taken:
                     _settle(one, SendOutcome(SendVerdict.AGAIN, type(error).__name__))

@@ -79,8 +79,9 @@ class WebServer:
     def _run(self) -> None:
         try:
             asyncio.run(self._server.serve(sockets=[self._listener]))
-        except Exception:
+        except Exception:  # a bug: the rest of the worker goes on, and clients are refused
             _log.exception("the web server failed")
+            self._listener.close()
 
 
 class _Uvicorn(uvicorn.Server):

@@ -132,8 +132,9 @@ class StepSender:
             except IndexFailure as error:
                 log.warning("destination=%s the outbox of steps cannot be used: %s", name, error)
                 number = 0
-            except Exception:
+            except Exception:  # a bug must not end the thread: it is told, and tried again
                 log.exception("destination=%s passing on failed", name)
+                self._places[name].reason = "passing on failed: see the log"
                 number = 0
             if not number:
                 self._over.wait(LOOK)

@@ -39,7 +39,7 @@ class WorklistHook:
         self._calls += 1
         try:
             yield from map(_data_set, self._function(identifier))
-        except Exception as error:
+        except Exception as error:  # a site's function may raise anything
             self._failed += 1
             # Its text may have values of a patient, so it is named by its kind and place only.
             self.trouble = f"{self._named} raised {type(error).__name__} in {_place(error)}"

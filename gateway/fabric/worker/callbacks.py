@@ -44,5 +44,5 @@ class Callbacks:
     def _call(self, callback: Callable[..., None], *args: object) -> None:
         try:
             callback(*args)
-        except Exception:
+        except Exception:  # the fabric's thread outlives whatever its user raises
             logger.exception("callback failed worker=%s", self.worker)

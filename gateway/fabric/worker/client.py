@@ -273,7 +273,7 @@ class Client:
                     due = membership.beat(now)
                     self._on_beat()
                 self._loop.turn(due - time.monotonic())
-        except Exception:
+        except Exception:  # a bug: the thread ends, and the membership says so
             logger.exception("client failed worker=%s", membership.registration.worker)
             membership.abort()
         finally:

@@ -173,8 +173,8 @@ class SuboperationsInFlight:
             status = None
             try:
                 status = one.result().status
-            except Exception as error:
-                self._warn(error)  # this sub-operation failed, the others continue
+            except Exception as error:  # this sub-operation failed, the others continue
+                self._warn(error)
             self._count(status, number, uid)
         return bool(over)
 
