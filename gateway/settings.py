@@ -202,6 +202,19 @@ STOCK_WORKERS = ("storage", "query", "retrieve", "commitment", "web")
 """The workers that run unless the configuration says otherwise."""
 
 
+WORKER_TABLES = (
+    "archive",
+    "commitment",
+    "retention",
+    "coerce",
+    "forward",
+    "transcoding",
+    "dicomweb",
+    "web",
+)
+"""The tables of the configuration that installed workers get beside their own options."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration of a gateway."""

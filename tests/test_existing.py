@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gateway.config import check_existing, load
+from gateway.config.existing import OPTIONS, WORKERS
 from gateway.destination_settings import service_at
 from gateway.errors import ConfigError
 from gateway.settings import (
@@ -54,6 +56,41 @@ def test_what_does_not_exist_is_named(settings: Settings, words: str) -> None:
     with pytest.raises(ConfigError) as caught:
         check_existing(settings)
     assert words in str(caught.value)
+
+
+WEBHOOK = {"url": "http://127.0.0.1:1/x"}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("audit", {"keep": 1}, "keep = 1: it must be 2 or more"),
+        ("audit", {"syslog_server": "a:1"}, "there is no option 'syslog_server'"),
+        ("complete", {"webhooks": [WEBHOOK]}, "webhooks: secret_file must be the path of a file"),
+        ("complete", {"quiet": "60"}, "quiet = '60': it must be a number"),
+        ("complete", {"web": {}, "webhock": {}}, "there is no option 'webhock'"),
+        ("deidentify", {}, "key_file is missing"),
+        ("mpps", {"send_to": ["RIS"]}, "send_to names 'RIS', which is not in [destinations]"),
+        ("storage", {"durable": True}, "there is no option 'durable': this worker has none"),
+        ("users", {"names_suffice": 1}, "names_suffice = 1: it must be true or false"),
+        ("worklist", {}, "it needs a folder, the path of the worklist's files, or a database, or"),
+        ("worklist", {"folder": "a", "hook": "b:c"}, "or a hook; not folder and hook"),
+        ("worklist", {"hook": "b"}, "hook = 'b': it must be \"module:function\""),
+        ("worklist", {"database": {"dsn": "a", "file": "b"}}, "dsn and file are two databases"),
+        ("worklist", {"database": "ris"}, "database = 'ris': it must be a table"),
+    ],
+)
+def test_options_of_stock_workers_are_checked(name: str, options: dict, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_existing(with_worker(name, options=options))
+    assert str(caught.value).startswith(f"workers.{name}.options: ")
+    assert words in str(caught.value)
+    assert f"{name}: {name}" not in str(caught.value)
+
+
+def test_every_stock_worker_has_its_options_checked() -> None:
+    stock = {one.name for one in entry_points(group=WORKERS) if one.value.startswith("workers.")}
+    assert stock <= {one.name for one in entry_points(group=OPTIONS)}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from gateway.tls import destination_context, load, warning_about
 from gateway.tls_settings import TlsSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from gateway.config.tables import Location
     from gateway.settings import Settings, WorkerTable
@@ -27,7 +27,7 @@ WORKERS = "dicom_gateway.workers"
 """The group of entry points for installed workers."""
 OPTIONS = "dicom_gateway.worker_options"
 """The group of functions that check the options of installed workers, by the worker's name: each
-is called with the options, and raises ConfigError."""
+is called with the options and the names of `[destinations]`, and raises ConfigError."""
 
 
 def check_existing(settings: Settings, file: Path | None = None) -> list[str]:
@@ -39,11 +39,13 @@ def check_existing(settings: Settings, file: Path | None = None) -> list[str]:
     """
     check_tls_files(settings, file)
     for name, table in settings.workers.items():
-        if table.enabled and (table.worker or name not in STOCK_WORKERS):
+        if not table.enabled:
+            continue
+        if table.worker or name not in STOCK_WORKERS:
             with _told_with_line(file, ("workers", name), {"worker": table.worker}):
                 _check_worker(name, table.worker)
-            with _told_with_line(file, ("workers", name)):
-                _check_options(name, table)
+        with _told_with_line(file, ("workers", name)):
+            _check_options(name, table, settings.destinations)
     _check_hooks(settings, file)
     with _told_with_line(file, ("fabric",)):
         _check_fabric(settings)
@@ -130,10 +132,10 @@ def _check_worker(name: str, target: str) -> None:
         )
 
 
-def _check_options(name: str, table: WorkerTable) -> None:
+def _check_options(name: str, table: WorkerTable, destinations: Collection[str]) -> None:
     for point in entry_points(group=OPTIONS, name=table.worker or name):
         try:
-            point.load()(table.options)
+            point.load()(table.options, destinations)
         except ConfigError as error:
             text = str(error).removeprefix(f"{point.name}: ")
             raise ConfigError(f"workers.{name}.options: {text}") from None

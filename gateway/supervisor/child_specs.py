@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.destination_settings import FILES
 from gateway.errors import ConfigError
 from gateway.settings import (
+    WORKER_TABLES,
     AcceptorSettings,
     Destination,
     FabricSettings,
@@ -224,19 +225,9 @@ def _options(table: WorkerTable, target: str, settings: Settings) -> dict[str, A
     """Return the options of a worker; an installed one gets the stock workers' tables as well."""
     if ":" in target:
         return table.options
-    archive = to_map(settings.archive)
-    archive["holder"] = archive["holder"] or settings.gateway.ae_title
-    return {
-        "archive": archive,
-        "commitment": to_map(settings.commitment),
-        "retention": to_map(settings.retention),
-        "coerce": to_map(settings.coerce),
-        "forward": to_map(settings.forward),
-        "transcoding": to_map(settings.transcoding),
-        "dicomweb": to_map(settings.dicomweb),
-        "web": to_map(settings.web),
-        **table.options,
-    }
+    tables = {name: to_map(getattr(settings, name)) for name in WORKER_TABLES}
+    tables["archive"]["holder"] = settings.archive.holder or settings.gateway.ae_title
+    return {**tables, **table.options}
 
 
 def enabled(settings: Settings) -> tuple[str, ...]:

@@ -6,9 +6,10 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.sdk import ConfigError
+from gateway.settings import WORKER_TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 T = TypeVar("T")
 
@@ -25,14 +26,11 @@ _WORDS = {
 def options_of(kind: type[T], options: Mapping[str, Any], worker: str) -> T:
     """Return the options of `[workers.NAME]` as `kind`; raises ConfigError for a wrong one.
 
-    Tables are left out that are not options of `kind`: an installed worker gets those of the
-    configuration as well.
+    The tables of the configuration that an installed worker gets beside its options are left out.
     """
     known: dict[str, Any] = {one.name: one.default for one in fields(kind)}  # type: ignore[arg-type]
     given = {
-        name: value
-        for name, value in options.items()
-        if name in known or not isinstance(value, dict)
+        name: value for name, value in options.items() if name in known or name not in WORKER_TABLES
     }
     for name, value in given.items():
         if name not in known:
@@ -44,6 +42,15 @@ def options_of(kind: type[T], options: Mapping[str, Any], worker: str) -> T:
         if isinstance(value, int | float) and value < 0:
             raise ConfigError(f"{worker}: {name} = {value!r}: it must not be negative")
     return kind(**{name: _as(value, type(known[name])) for name, value in given.items()})
+
+
+def check_none(options: Mapping[str, Any], _destinations: Collection[str]) -> None:
+    """Raise ConfigError if a worker that has no options is given one."""
+    if options:
+        raise ConfigError(
+            f"there is no option {min(options)!r}: this worker has none; what can be set about it "
+            "is in tables of their own"
+        )
 
 
 def _fits(value: Any, expected: type) -> bool:

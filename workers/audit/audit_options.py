@@ -5,14 +5,22 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.sdk import ConfigError
 from workers.archive.worker_options import options_of
 
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
 SMALLEST = 65_536
 """Bytes from which on a file may be rotated."""
 _PORTS = 65_535
+
+
+def check_options(options: Mapping[str, Any], _destinations: Collection[str]) -> None:
+    """Raise ConfigError for an option that is wrong."""
+    AuditOptions.of(options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +48,7 @@ class AuditOptions:
     """AuditEnterpriseSiteID; empty: left out."""
 
     @classmethod
-    def of(cls, options: dict[str, Any]) -> AuditOptions:
+    def of(cls, options: Mapping[str, Any]) -> AuditOptions:
         """Return the options of the table; raises ConfigError for one that is wrong."""
         found = options_of(cls, options, "audit")
         found.check()

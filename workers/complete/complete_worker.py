@@ -37,6 +37,8 @@ from workers.complete.receiver_cursor import ReceiverCursor
 from workers.complete.webhook import Webhook
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from workers.archive.index.records import JournalEntry
     from workers.complete.deliverer import LineReceiver
 
@@ -219,6 +221,11 @@ def receivers_of(options: CompleteOptions) -> list[LineReceiver]:
     if len(set(names)) < len(names):
         raise ConfigError("complete: two webhooks have the same url")
     return receivers
+
+
+def check_options(options: Mapping[str, Any], _destinations: Collection[str]) -> None:
+    """Raise ConfigError for an option that is wrong."""
+    receivers_of(options_of(CompleteOptions, options, "complete"))
 
 
 completer = Completer(worker)

@@ -59,6 +59,11 @@ class DeidentifyOptions:
     """Keywords of attributes that are removed besides."""
 
 
+def check_options(options: Mapping[str, Any], _destinations: Collection[str]) -> None:
+    """Raise ConfigError for an option that is wrong."""
+    profile_of(options)
+
+
 def profile_of(options: Mapping[str, Any]) -> Profile:
     """Return the profile that options state, with the key read; raises ConfigError."""
     given = options_of(DeidentifyOptions, options, "deidentify")

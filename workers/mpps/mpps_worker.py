@@ -40,6 +40,8 @@ from workers.mpps.step_outbox import CREATE, SET, StepOutbox, put
 from workers.mpps.step_sender import SenderCounters, StepSender
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
     from gateway.sdk import Event
     from workers.archive.index.grouping import Execute
 
@@ -75,6 +77,19 @@ class MppsOptions:
     """A message that a destination fails so often is parked."""
 
 
+def check_options(options: Mapping[str, Any], destinations: Collection[str]) -> None:
+    """Raise ConfigError for an option that is wrong."""
+    _options(options, lambda name: name if name in destinations else None)
+
+
+def _options(options: Mapping[str, Any], destination: Callable[[str], object]) -> MppsOptions:
+    given = options_of(MppsOptions, options, "mpps")
+    for name in given.send_to:
+        if not isinstance(name, str) or destination(name) is None:
+            raise ConfigError(f"mpps: send_to names {name!r}, which is not in [destinations]")
+    return given
+
+
 class Performer(IndexedWorker):
     """The handlers of the MPPS worker."""
 
@@ -88,10 +103,7 @@ class Performer(IndexedWorker):
     def open(self) -> None:
         """Open the index, and begin to pass on what is to be passed on."""
         context = worker.context
-        self._options = options = options_of(MppsOptions, context.options, "mpps")
-        for name in options.send_to:
-            if not isinstance(name, str) or context.destination(name) is None:
-                raise ConfigError(f"mpps: send_to names {name!r}, which is not in [destinations]")
+        self._options = options = _options(context.options, context.destination)
         super().start()
         self._steps = StepTable(self.index)
         with suppress(IndexFailure):  # later, then

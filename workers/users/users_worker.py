@@ -16,6 +16,8 @@ from gateway.sdk import ConfigError, Worker, evt
 from workers.archive.worker_options import options_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from gateway.sdk import Event
     from workers.users.tokens import WebTokens
     from workers.users.user_file import UserFile
@@ -42,9 +44,14 @@ class UsersOptions:
     issuer: str = ""
 
     @classmethod
-    def of(cls, options: dict[str, Any]) -> UsersOptions:
+    def of(cls, options: Mapping[str, Any]) -> UsersOptions:
         """Return the options of the table; raises ConfigError for one that is wrong."""
         return options_of(cls, options, "users")
+
+
+def check_options(options: Mapping[str, Any], _destinations: Collection[str]) -> None:
+    """Raise ConfigError for an option that is wrong."""
+    UsersOptions.of(options)
 
 
 class Users:

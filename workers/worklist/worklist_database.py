@@ -72,15 +72,19 @@ class DatabaseOptions:
     """Rows of one query; with more it fails, and should restrict them."""
 
 
-def database_of(table: Any, options: Mapping[str, Any], data_dir: Path) -> WorklistDatabase:
-    """Return the source that a table of the configuration describes; raises ConfigError."""
-    if not isinstance(table, dict):
-        raise ConfigError("worklist: database must be a table, such as {file = 'ris.sqlite'}")
-    if unknown := sorted(table.keys() - DatabaseOptions.__dataclass_fields__.keys()):
-        raise ConfigError(f"worklist: database: there is no option {unknown[0]!r}")
+def database_options(table: Mapping[str, Any]) -> DatabaseOptions:
+    """Return the options of the table `database`; raises ConfigError for one that is wrong."""
     wanted = options_of(DatabaseOptions, table, "worklist: database")
     if wanted.dsn and wanted.file:
         raise ConfigError("worklist: database: dsn and file are two databases")
+    return wanted
+
+
+def database_of(
+    table: Mapping[str, Any], options: Mapping[str, Any], data_dir: Path
+) -> WorklistDatabase:
+    """Return the source that a table of the configuration describes; raises ConfigError."""
+    wanted = database_options(table)
     dsn, is_own = wanted.dsn, not (wanted.dsn or wanted.file)
     if is_own:
         dsn = archive_settings(options).dsn

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.datasets.validation import disable_validation
 from gateway.sdk import (
-    ConfigError,
     DatasetError,
     Unavailable,
     Worker,
@@ -29,6 +28,7 @@ from workers.worklist.worklist_database import database_of
 from workers.worklist.worklist_folder import WorklistFolder
 from workers.worklist.worklist_hook import WorklistHook
 from workers.worklist.worklist_match import WorklistQuery
+from workers.worklist.worklist_options import WorklistOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
     from gateway.sdk import Event
     from workers.worklist.worklist_source import WorklistSource
-
-OPTIONS = ("folder", "database", "hook")
-"""The options that name a source, of which one is given."""
 
 log = logging.getLogger("workers.worklist")
 
@@ -111,21 +108,12 @@ class Scheduler:
 
 def source_of(options: dict[str, Any], data_dir: Path) -> WorklistSource:
     """Return the source that the options of the worker name; raises ConfigError."""
-    given = [name for name in OPTIONS if options.get(name) not in (None, "")]
-    if len(given) != 1:
-        raise ConfigError(
-            "workers.worklist.options needs a folder: the path of the worklist's files; "
-            "or a database, or a hook" + (f"; not {' and '.join(given)}" if given else "")
-        )
-    (name,) = given
-    value = options[name]
-    if name == "database":
-        return database_of(value, options, data_dir)
-    if not isinstance(value, str):
-        raise ConfigError(f"workers.worklist.options.{name} = {value!r}: it must be a text")
-    if name == "hook":
-        return WorklistHook(value)
-    return WorklistFolder(Path(value))
+    wanted = WorklistOptions.of(options)
+    if wanted.database is not None:
+        return database_of(wanted.database, options, data_dir)
+    if wanted.hook:
+        return WorklistHook(wanted.hook)
+    return WorklistFolder(Path(wanted.folder))
 
 
 scheduler = Scheduler()

@@ -227,7 +227,7 @@ def test_too_many_rows_are_refused_and_a_query_that_takes_too_long_ends(table, t
 @pytest.mark.parametrize(
     ("database", "text"),
     [
-        (["x"], "database must be a table"),
+        (["x"], "it must be a table"),
         ({"quer": "x"}, "no option 'quer'"),
         ({"file": "a", "dsn": "b"}, "dsn and file are two databases"),
         ({"file": "/nowhere/ris.sqlite"}, "there is no file /nowhere/ris.sqlite"),
