@@ -101,6 +101,7 @@ def test_every_stock_worker_has_its_options_checked() -> None:
         (("[web]", "port = 0", 'certificate = "x.pem"'), 3),
         (("[destinations.A]", 'host = "a"', "port = 1", "tls = true", 'tls_ca = "c.pem"'), 5),
         (("[destinations]", 'A = "a:1"', "[workers.mine]", 'worker = "none_such:worker"'), 4),
+        (("[workers]", "[workers.web]", "[workers.audit.options]", "keep = 1"), 3),
         (
             (
                 "[destinations]",

@@ -19,11 +19,12 @@ def line_of(text: str, location: Location) -> int | None:
     """Return the number of the line that a setting begins in, or else that of its table.
 
     In `location` a table of a list is named by its number, from 0, as ("policy", "rules", "0").
-    None if it is not found, as in an inline table.
+    A table without a header of its own begins with its first part. None if nothing is found.
     """
     best: tuple[int, int] | None = None
     for number, place in _places(text):
-        shared = len(place) if location[: len(place)] == place else 0
+        depth = min(len(place), len(location))
+        shared = depth if place[:depth] == location[:depth] else 0
         if shared and (best is None or shared > best[0]):
             best = shared, number
     return best[1] if best is not None else None

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from gateway.sdk import ConfigError
+from gateway.tls_words import explain_handshake
 from workers.archive.index.notes import COMPLETE
 from workers.complete.deliverer import NotTaken
 
@@ -81,7 +82,7 @@ class Webhook:
             response = connection.getresponse()
             response.read(65_536)
         except (OSError, http.client.HTTPException) as error:
-            raise NotTaken(f"{self.place}: {str(error) or type(error).__name__}") from None
+            raise NotTaken(f"{self.place}: {_words(error)}") from None
         finally:
             connection.close()
         if not 200 <= response.status < 300:
@@ -143,6 +144,12 @@ def read_secret(path: Any) -> bytes:
             f"it needs {SHORTEST_SECRET}: openssl rand -base64 32"
         )
     return text
+
+
+def _words(error: OSError | http.client.HTTPException) -> str:
+    if isinstance(error, ssl.SSLError):
+        return explain_handshake(error)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _is_url(url: str) -> bool:
