@@ -52,6 +52,9 @@ class Keeper(IndexedWorker):
             except (Unavailable, OSError) as error:  # of the index, or of a store of objects
                 trouble = str(error)
                 log.warning("retention failed: %s", error)
+            except Exception:  # a bug must not end the thread: it is told, and tried again
+                trouble = "retention failed: see the log"
+                log.exception("retention failed")
             if trouble:
                 worker.context.troubles["retention"] = trouble
             else:

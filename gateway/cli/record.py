@@ -75,7 +75,7 @@ def proxy(
     from gateway.cli.recording import RecordingWriter, create
 
     here, there = place_of(listen, "--listen"), place_of(to, "--to")
-    with create(options.file) as file:
+    with create(options.file, buffered=False) as file:
         writer = RecordingWriter(file, options.max_size * 1_000_000, is_redacted=options.redact)
         asyncio.run(_proxy(writer, here, there, options))
         _tell(writer, options)
@@ -141,7 +141,7 @@ def gateway(
     settings, queue = settings_of(config, data=data), NotificationQueue()
     place, is_over = Path(settings.gateway.data), _end_of(options)
     client = watcher(place, settings.fabric, NAME, TOPICS, on_notification=queue.notify)
-    with create(options.file) as file:
+    with create(options.file, buffered=False) as file:
         writer = RecordingWriter(file, options.max_size * 1_000_000, is_redacted=options.redact)
         wanted = WantedAssociations(
             options.calling, options.address, options.association, options.rejected
@@ -228,6 +228,8 @@ def place_of(text: str, option: str) -> tuple[str, int]:
 
 
 def _tell(writer: RecordingWriter, options: RecordOptions) -> None:
+    if writer.failure:
+        raise GatewayError(f"{options.file} ends early: it cannot be written: {writer.failure}")
     if writer.is_full:
         with suppress(OSError):
             print(f"{options.file} is full: {options.max_size} MB; see --max-size", file=sys.stderr)

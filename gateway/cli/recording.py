@@ -11,6 +11,9 @@ and each further one has a time `t` in seconds since then, and what it `is`:
   or bytes that are none. `length` is there if the PDU was longer than what was kept of it;
 - `end`: `from` closed its direction;
 - `full`: the size limit was reached, and nothing further is recorded.
+
+If a line cannot be written, as on a full disk, the file ends with the line before, and nothing
+further is recorded; what is being recorded must not suffer from it.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import base64
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +100,9 @@ class RecordingWriter:
         self._clock = clock
         self._began = clock()
         self.is_full = False
+        self.failure = ""
+        """Why nothing further is written, other than the limit; empty: it is."""
+        self._size = 0
         self._write(
             {"format": FORMAT, "version": VERSION, "began": self._began, "redacted": is_redacted}
         )
@@ -117,7 +124,7 @@ class RecordingWriter:
         self._line("end", at, n=number, **{"from": sender})
 
     def _line(self, kind: str, at: float | None, **values: Any) -> None:
-        if self.is_full:
+        if self.is_full or self.failure:
             return
         when = (self._clock() if at is None else at) - self._began
         self._write({"t": round(when, 6), "is": kind, **values})
@@ -128,17 +135,28 @@ class RecordingWriter:
             self.is_full = True
             line = json.dumps({"t": values.get("t", 0.0), "is": "full"}).encode() + b"\n"
         self._left -= len(line)
-        self._file.write(line)
+        try:
+            self._append(line)
+        except OSError as error:
+            self.failure = error.strerror or str(error)
+            with suppress(OSError):
+                self._file.truncate(self._size)
+
+    def _append(self, line: bytes) -> None:
+        left = memoryview(line)
+        while left:
+            left = left[self._file.write(left) :]
         self._file.flush()
+        self._size += len(line)
 
 
-def create(path: Path) -> IO[bytes]:
+def create(path: Path, *, buffered: bool = True) -> IO[bytes]:
     """Create the file of a recording, for its owner only; raises RecordingError if it exists."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise RecordingError(f"{path} cannot be created: {error.strerror}") from None
-    return os.fdopen(fd, "wb")
+    return os.fdopen(fd, "wb", buffering=-1 if buffered else 0)
 
 
 def read(path: Path) -> Recording:

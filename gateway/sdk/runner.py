@@ -58,6 +58,7 @@ def main() -> NoReturn:
             settings.revision, inherited.report, partial(_prepare, session, worker)
         )
         _listen(session, inherited, orders)
+        _tell_dead_threads(session)
 
         def facts() -> dict[str, Any]:
             return {"revision": orders.revision, **session.facts()}
@@ -119,6 +120,18 @@ def _prepare(session: Session, worker: Worker, values: dict[str, Any]) -> Callab
         logs.set_level(settings.log)
 
     return apply
+
+
+def _tell_dead_threads(session: Session) -> None:
+    """Have `status` show a thread that an unexpected error has stopped, which is logged too."""
+    log_it = threading.excepthook
+
+    def tell(args: threading.ExceptHookArgs) -> None:
+        log_it(args)
+        if args.exc_value is not None and not issubclass(args.exc_type, SystemExit):
+            session.note_dead_thread(args.thread.name if args.thread else "?")
+
+    threading.excepthook = tell
 
 
 def _listen(session: Session, inherited: Inherited, orders: ReloadOrders) -> None:

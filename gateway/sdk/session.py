@@ -116,6 +116,12 @@ class Session:
         """Before `start`: let associations have this `ae`, and handlers of their own."""
         self._send_command = SessionCommands(self._call, ae, bindings)
 
+    def note_dead_thread(self, name: str) -> None:
+        """Have `status` show that a thread of this process was stopped by an unexpected error."""
+        self._troubles[f"thread {name}"] = (
+            f"the thread {name} was stopped by an unexpected error: see the log"
+        )
+
     def adopt(self, settings: WorkerSettings) -> None:
         """Use the destinations, timeouts and drain timeout of these settings from now on."""
         self._routes.change(settings.destinations, Timeouts.of(settings.association), settings.tls)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import struct
@@ -53,6 +54,43 @@ def test_a_file_has_a_limit_and_says_that_it_is_full(tmp_path):
     found = read(path)
     assert found.is_full
     assert len(found.connections[0].parts) < 3
+
+
+class FullDisk(io.BytesIO):
+    """A file that takes so many bytes, and the last write in part."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+
+    def write(self, data) -> int:
+        taken = min(len(data), self.room - self.tell())
+        if taken <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data[:taken])
+
+    def truncate(self, size=None) -> int:
+        self.seek(size)
+        return super().truncate(size)
+
+
+@pytest.mark.parametrize("room", [0, 50, 200, 250, 300])
+def test_a_full_disk_ends_the_recording_with_a_whole_line(tmp_path, room):
+    disk = FullDisk(room)
+    writer = RecordingWriter(disk, 1 << 20)
+    writer.open(1, "127.0.0.1:5000", "10.1.2.3:104")
+    for _ in range(5):
+        writer.pdu(1, REQUESTOR, b"abc")
+    assert writer.failure == "No space left on device"
+    assert disk.getvalue()[-1:] in (b"\n", b"")
+    disk.room = 1 << 20
+    before = disk.getvalue()
+    writer.end(1, REQUESTOR)
+    assert disk.getvalue() == before, "nothing further is recorded"
+    if before:
+        path = tmp_path / "cut.dcmrec"
+        path.write_bytes(before)
+        assert all(part.data == b"abc" for one in read(path).connections for part in one.parts)
 
 
 def test_a_file_is_not_overwritten(tmp_path):

@@ -119,6 +119,35 @@ def test_a_store_is_recorded_redacted_replayed_and_exported(tmp_path):
             gateway.close()
 
 
+def test_what_cannot_be_recorded_is_passed_on_all_the_same(tmp_path):
+    path, sent = tmp_path / "full.dcmrec", b"\x16\x03\x01" + bytes(range(256)) * 40
+    limited = ("bash", "-c", 'ulimit -f 1; exec "$0" "$@"', COMMAND)
+    with socket.create_server(("127.0.0.1", 0)) as target:
+        to = f"127.0.0.1:{target.getsockname()[1]}"
+        arguments = ("--listen", "0", "--to", to, "--count", "1")
+        program = Program(*limited, "record", "proxy", path, *arguments)
+        try:
+            port = int(program.out.wait_for(r"recording 127.0.0.1:(\d+)")[1])
+            with socket.create_connection(("127.0.0.1", port), WALL) as peer:
+                there, _ = target.accept()
+                with there:
+                    there.settimeout(WALL)
+                    peer.sendall(sent)
+                    peer.shutdown(socket.SHUT_WR)
+                    assert b"".join(iter(lambda: there.recv(65_536), b"")) == sent
+                    there.sendall(sent[::-1])
+                    there.shutdown(socket.SHUT_WR)
+                    peer.settimeout(WALL)
+                    assert b"".join(iter(lambda: peer.recv(65_536), b"")) == sent[::-1]
+            assert program.wait() == 1
+            assert "ends early: it cannot be written: File too large" in program.err.text
+            assert "Traceback" not in program.err.text
+        finally:
+            program.kill_all()
+    assert path.stat().st_size <= 1024
+    assert len(read(path).connections) == 1
+
+
 def test_associations_of_a_running_gateway_are_recorded_by_title(tmp_path):
     path = tmp_path / "running.dcmrec"
     with short_folder() as folder:

@@ -6,7 +6,9 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +16,7 @@ import gateway
 from gateway import process
 from gateway.errors import Unanswered
 from gateway.fabric.acceptor import Server
+from gateway.sdk import runner
 from gateway.settings import WorkerSettings, to_map
 from tests.conftest import short_folder
 from tests.patience import WALL
@@ -134,6 +137,19 @@ def test_it_starts_answers_and_leaves(served, start, tmp_path, instance):
         assert server.binding("EVT_C_ECHO") is None, "it said BYE"
 
     served(test)
+
+
+def test_a_thread_that_dies_is_shown(monkeypatch):
+    logged: list[threading.ExceptHookArgs] = []
+    told: list[str] = []
+    monkeypatch.setattr(threading, "excepthook", logged.append)
+    runner._tell_dead_threads(SimpleNamespace(note_dead_thread=told.append))
+    for name, work in (("mine", lambda: 1 / 0), ("over", sys.exit), ("done", lambda: None)):
+        thread = threading.Thread(target=work, name=name)
+        thread.start()
+        thread.join()
+    assert told == ["mine"]
+    assert [args.exc_type for args in logged] == [ZeroDivisionError, SystemExit]
 
 
 def test_it_finishes_what_it_has_when_told_to_leave(served, start, run_dir, tmp_path):

@@ -148,6 +148,8 @@ class ObjectUpkeep:
                 self._archive.note(failure)
             except (GatewayError, OSError) as error:
                 log.warning("the upkeep of objects failed: %s", error)
+            except Exception:  # a bug must not end the thread: it is told, and tried again
+                log.exception("the upkeep of objects failed")
 
     def _is_first(self) -> bool:
         """Return whether this process is the one that looks after the objects."""

@@ -137,6 +137,9 @@ class Completer(IndexedWorker):
             except (IndexFailure, OSError) as error:
                 trouble = str(error)
                 log.warning("studies cannot be told complete: %s", error)
+            except Exception:  # a bug must not end the thread: it is told, and tried again
+                trouble = "studies cannot be told complete: see the log"
+                log.exception("studies cannot be told complete")
             self._show(trouble)
             self._over.wait(LOOK)
 

@@ -104,6 +104,9 @@ class Deliverer:
             except IndexFailure as error:
                 self.trouble = str(error)
                 log.warning("receiver=%s %s", self.receiver.name, error)
+            except Exception:  # a bug must not end the thread: it is told, and tried again
+                self.trouble = "delivering failed: see the log"
+                log.exception("receiver=%s delivering failed", self.receiver.name)
             self._over.wait(LOOK)
         with suppress(IndexFailure):
             self.cursor.keep(over=True)

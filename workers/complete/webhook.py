@@ -12,8 +12,11 @@ import hashlib
 import hmac
 import http.client
 import json
+import socket
 import ssl
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TIMEOUT = 10.0
-"""Seconds for the connection, and for each part of the response."""
+"""Seconds for the connection, and for each read of the response."""
+LONGEST = 30.0
+"""Seconds for the response as a whole, which may come byte by byte."""
 SHORTEST_SECRET = 24
 """Bytes, as Standard Webhooks asks for."""
 _PREFIX = "whsec_"
@@ -77,13 +82,18 @@ class Webhook:
         """Deliver one line; raises NotTaken."""
         body = json.dumps(message, separators=(",", ":")).encode()
         connection = self._connect()
+        overdue = _Overdue(connection)
         try:
+            connection.connect()
+            overdue.start()
             connection.request("POST", self._target, body, self._headers(seq, message, body))
             response = connection.getresponse()
             response.read(65_536)
         except (OSError, http.client.HTTPException) as error:
-            raise NotTaken(f"{self.place}: {_words(error)}") from None
+            overrun = f"no whole answer within {LONGEST:g} s" if overdue.is_over else ""
+            raise NotTaken(f"{self.place}: {overrun or _words(error)}") from None
         finally:
+            overdue.cancel()
             connection.close()
         if not 200 <= response.status < 300:
             is_refusal = 400 <= response.status < 500 and response.status not in _LATER
@@ -109,6 +119,27 @@ class Webhook:
             "webhook-timestamp": now,
             "webhook-signature": signature(self._secret, name, now, body),
         }
+
+
+class _Overdue:
+    """Ends an exchange that takes too long, however little of it comes at a time."""
+
+    def __init__(self, connection: http.client.HTTPConnection) -> None:
+        self._connection = connection
+        self._timer = threading.Timer(LONGEST, self._end)
+        self._timer.daemon = True
+        self.is_over = False
+
+    def start(self) -> None:
+        self._timer.start()
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+    def _end(self) -> None:
+        self.is_over = True
+        with suppress(OSError, AttributeError):  # it is closed
+            socket.socket.shutdown(self._connection.sock, socket.SHUT_RDWR)
 
 
 def signature(secret: bytes, name: str, timestamp: str, body: bytes) -> str:

@@ -92,9 +92,13 @@ class OutcomeRecorder:
                 return
             try:
                 self._outbox.settle(gone, kept, [self._note(*one) for one in sent.items()])
-            except IndexFailure as error:
+            except Exception as error:  # whatever it is: what was sent must not be sent again
                 attempts += 1
-                log.warning("outcomes=%d not written yet: %s", len(gone) + len(kept), error)
+                text, number = "outcomes=%d not written yet: %s", len(gone) + len(kept)
+                if isinstance(error, IndexFailure):
+                    log.warning(text, number, error)
+                else:
+                    log.exception(text, number, type(error).__name__)
                 with self._changed:
                     self._gone, self._kept = gone + self._gone, kept + self._kept
                     self._sent += sent

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import stat
 import threading
 import time
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydicom.dataset import Dataset
@@ -33,6 +35,8 @@ LOOKED = 1.0
 LARGEST = 16 * 1024 * 1024
 """Bytes of a file; a longer one is no worklist."""
 _DICOM = (".wl", ".dcm")
+_UNREAD = (-1, -1, -1)
+"""The state of an entry that is not read, and is looked at again."""
 
 log = logging.getLogger("workers.worklist")
 
@@ -100,6 +104,12 @@ class WorklistFolder:
                 status = entry.stat()
             except FileNotFoundError:
                 continue
+            except OSError as error:  # as for a link to itself
+                found[entry.name] = self._unread(entry.name, error.strerror or str(error))
+                continue
+            if not stat.S_ISREG(status.st_mode):  # reading a FIFO or a device may never end
+                found[entry.name] = self._unread(entry.name, "not a file")
+                continue
             state = status.st_mtime_ns, status.st_size, status.st_ino
             before = self._files.get(entry.name)
             if before is not None and before.state == state:
@@ -114,9 +124,9 @@ class WorklistFolder:
         """Read a file. One that cannot be read, as it is half written, stays as it was before."""
         try:
             if state[1] > LARGEST:
-                raise ValueError(f"{state[1]} bytes, {LARGEST} are the limit")
-            read = _of_json if suffix == ".json" else _of_dicom
-            items = read(self._path / name)
+                raise DatasetError(f"{state[1]} bytes, {LARGEST} are the limit")
+            data = _read_most(self._path / name)
+            items = _of_json(data) if suffix == ".json" else _of_dicom(data)
             for item in items:
                 encode(item, IMPLICIT_VR_LITTLE_ENDIAN)  # what cannot be sent ends no query later
             return _WorklistFile(state, items, "")
@@ -126,6 +136,23 @@ class WorklistFolder:
             trouble = _words(error)
         log.warning("path=%s is no worklist item: %s", self._path / name, trouble)
         return _WorklistFile(state, before.items if before is not None else [], trouble)
+
+    def _unread(self, name: str, trouble: str) -> _WorklistFile:
+        """Return what is noted of an entry that is not read; it is told once."""
+        before = self._files.get(name)
+        if before is None or before.trouble != trouble:
+            log.warning("path=%s is no worklist item: %s", self._path / name, trouble)
+        return _WorklistFile(_UNREAD, [], trouble)
+
+
+def _read_most(path: Path) -> bytes:
+    """Return the bytes of a file, which may have become longer; raises DatasetError if too long."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # it may be a FIFO by now
+    with os.fdopen(fd, "rb") as file:
+        data = file.read(LARGEST + 1) or b""
+    if len(data) > LARGEST:
+        raise DatasetError(f"more than {LARGEST} bytes")
+    return data
 
 
 def _words(error: Exception) -> str:
@@ -137,13 +164,13 @@ def _words(error: Exception) -> str:
     return f"cannot be read ({type(error).__name__})"
 
 
-def _of_dicom(path: Path) -> list[Dataset]:
-    meta = read_file_meta(path)
-    return [decode_whole(path.read_bytes()[meta.offset :], meta.transfer_syntax_uid)]
+def _of_dicom(data: bytes) -> list[Dataset]:
+    meta = read_file_meta(BytesIO(data))
+    return [decode_whole(data[meta.offset :], meta.transfer_syntax_uid)]
 
 
-def _of_json(path: Path) -> list[Dataset]:
-    given = json.loads(path.read_bytes())
+def _of_json(data: bytes) -> list[Dataset]:
+    given = json.loads(data)
     items = [Dataset.from_json(one) for one in (given if isinstance(given, list) else [given])]
     for item in items:
         if "SpecificCharacterSet" not in item:

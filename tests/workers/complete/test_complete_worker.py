@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from types import SimpleNamespace
 
@@ -52,6 +53,25 @@ def teller(index, tmp_path, monkeypatch):
     made = Teller(index, tmp_path)
     made.told = told
     return made
+
+
+def test_a_defect_does_not_end_the_thread_and_is_told(teller, monkeypatch, caplog):
+    context = SimpleNamespace(facts={}, troubles={})
+    monkeypatch.setattr(complete_worker.worker, "_context", context)
+    teller._over = threading.Event()
+    looks = iter([RuntimeError("a defect")])
+
+    def step(_now: float) -> None:
+        for error in looks:
+            raise error
+        assert context.troubles == {"complete": "studies cannot be told complete: see the log"}
+        teller._over.set()
+
+    monkeypatch.setattr(teller, "step", step)
+    monkeypatch.setattr(complete_worker, "LOOK", 0.01)
+    teller._work()
+    assert context.troubles == {}
+    assert "a defect" in caplog.text
 
 
 def test_what_was_there_before_is_not_told(index, tmp_path, teller):

@@ -11,6 +11,7 @@ import ssl
 import threading
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,9 @@ import trustme
 
 from gateway.sdk import ConfigError, testing
 from tests.patience import PATIENCE, WALL
+from tests.peers import procfs
 from tests.workers.complete.journals import CT, line, opened, store
+from workers.complete import deliverer as deliverer_module
 from workers.complete import webhook as webhook_module
 from workers.complete.complete_worker import worker
 from workers.complete.deliverer import REFUSALS, Deliverer, NotTaken, message_of
@@ -157,6 +160,28 @@ def test_a_server_that_says_nothing_is_named(monkeypatch):
         Webhook(url, SECRET).send(7, {"gateway": "GW"})
 
 
+def test_a_server_that_answers_byte_by_byte_is_given_up(monkeypatch):
+    monkeypatch.setattr(webhook_module, "LONGEST", 0.1 * PATIENCE)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip() -> None:
+            peer, _ = listening.accept()
+            with peer, suppress(OSError):
+                while True:
+                    peer.sendall(b"H")
+                    over.wait(0.01)
+
+        over = threading.Event()
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/hook"
+        with pytest.raises(NotTaken, match="no whole answer within") as raised:
+            Webhook(url, SECRET).send(7, {"gateway": "GW"})
+        assert raised.value.is_refusal is False
+        thread.join(WALL)
+        assert not thread.is_alive(), "the connection is closed"
+
+
 def test_a_server_with_another_certificate_is_not_told_anything(tmp_path):
     known, other = trustme.CA(), trustme.CA()
     known.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -204,6 +229,20 @@ class Fake:
     def deliverer(self, tmp_path, now: float = 100.0) -> Deliverer:
         cursor = ReceiverCursor(self, "fake", "me")
         return Deliverer(self, self, cursor, 1000.0, now=lambda: now, pause=self.pauses.append)
+
+
+def test_a_defect_does_not_end_the_thread_and_is_told(tmp_path, caplog, monkeypatch):
+    fake = Fake(line(1, "A", kind="complete"))
+    fake.failures[1] = [RuntimeError("a defect")]
+    deliverer = fake.deliverer(tmp_path)
+    deliverer.cursor = SimpleNamespace(
+        take=lambda: 0, advance=lambda _: True, keep=lambda **_: True
+    )
+    monkeypatch.setattr(deliverer_module, "LOOK", 0.01)
+    deliverer.start()
+    procfs.until(lambda: fake.sent, what="the line")
+    deliverer.stop(WALL)
+    assert "delivering failed" in caplog.text
 
 
 def test_lines_go_in_their_order_and_only_those_that_are_wanted(tmp_path):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.archive.conftest import entry, kept
+from workers.archive.index import IndexFailure
 from workers.archive.outbox_control import OutboxControl
 from workers.archive.outbox_rows import (
     HIGHEST,
@@ -16,6 +17,7 @@ from workers.archive.outbox_rows import (
     Selection,
     SentUids,
 )
+from workers.forward import outcome_recorder
 from workers.forward.forward_outbox import LEASE, ForwardOutbox
 from workers.forward.outcome_recorder import OutcomeRecorder
 
@@ -219,3 +221,25 @@ def test_the_journal_tells_what_was_sent_where(outbox: ForwardOutbox, index: Ind
     lines = [line for line in index.journal() if line.kind == "sent"]
     told = [(line.entry.path, line.entry.size, line.entry.holder) for line in lines]
     assert told == [("A", 2, "HERE"), ("B", 1, "HERE")]
+
+
+@pytest.mark.parametrize("error", [IndexFailure("away"), RuntimeError("a defect")])
+def test_outcomes_that_cannot_be_written_are_written_later(
+    outbox: ForwardOutbox, index: Index, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    outbox.add([queued("1.1")])
+    (row,) = outbox.take("PACS", ["HERE"], "a", 1)
+    settle, errors = outbox.settle, [error]
+
+    def failing(*given: Any) -> None:
+        if errors:
+            raise errors.pop()
+        settle(*given)
+
+    monkeypatch.setattr(outbox, "settle", failing)
+    monkeypatch.setattr(outcome_recorder, "_PAUSE", 0.01)
+    recorder = OutcomeRecorder(outbox, "HERE")
+    recorder.start()
+    recorder.remove(row)
+    recorder.stop()
+    assert OutboxControl(index).rows(Selection(), 10) == []

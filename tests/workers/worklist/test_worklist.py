@@ -235,12 +235,54 @@ def test_a_file_that_is_no_worklist_is_named_and_the_others_go_on(
     assert "Traceback" not in caplog.text
 
 
+def test_what_is_no_regular_file_is_named_and_never_opened(folder, tmp_path, caplog):
+    write(folder, "z.wl", ITEMS["a.wl"])
+    os.mkfifo(folder / "fifo.wl")
+    (folder / "zero.json").symlink_to("/dev/zero")
+    (folder / "loop.wl").symlink_to("loop.wl")
+    (folder / "folder.dcm").mkdir()
+    (folder / "gone.wl").symlink_to("nothing")
+    with started(folder, tmp_path):
+        for _ in range(2):
+            assert names(Dataset()) == ["DOE^JANE"]
+        told = worker.context.troubles["worklist"]
+        assert {"fifo.wl: not a file", "folder.dcm: not a file"} < set(told.split("; "))
+    for name in ("fifo.wl", "zero.json", "loop.wl", "folder.dcm"):
+        assert caplog.text.count(name) == 1
+
+
+def test_a_file_that_grows_or_vanishes_while_it_is_read(folder, tmp_path, monkeypatch):
+    write(folder, "z.wl", ITEMS["a.wl"])
+    monkeypatch.setattr(worklist_folder, "LARGEST", 1000)
+    read_most = worklist_folder._read_most
+
+    def grown(path):
+        path.write_bytes(bytes(1001))
+        return read_most(path)
+
+    def vanished(path):
+        path.unlink()
+        return read_most(path)
+
+    with started(folder, tmp_path):
+        assert names(Dataset()) == ["DOE^JANE"]
+        for change, why in ((grown, "more than 1000 bytes"), (vanished, "No such file")):
+            write(folder, "b.wl", ITEMS["b.wl"])
+            monkeypatch.setattr(worklist_folder, "_read_most", change)
+            assert names(Dataset()) == ["DOE^JANE"]
+            assert f"b.wl: {why}" in worker.context.troubles["worklist"]
+            monkeypatch.setattr(worklist_folder, "_read_most", read_most)
+            (folder / "b.wl").unlink(missing_ok=True)
+            assert names(Dataset()) == ["DOE^JANE"]
+            assert "worklist" not in worker.context.troubles
+
+
 def test_a_file_that_is_too_long_is_not_read(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(worklist_folder, "LARGEST", 100)
     write(folder, "a.wl", ITEMS["a.wl"])
     with started(folder, tmp_path):
         assert names(Dataset()) == []
-        assert "a.wl: " in worker.context.troubles["worklist"]
+        assert re.search(r"a\.wl: \d+ bytes, 100 are", worker.context.troubles["worklist"])
 
 
 def test_other_files_are_left_alone(folder, tmp_path):
