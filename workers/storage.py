@@ -12,8 +12,8 @@ import logging
 import os
 import secrets
 import threading
-import time
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.datasets.element_steps import UnreadableDataSet
@@ -34,7 +34,7 @@ from workers.archive.completeness import Incomplete
 from workers.archive.file_system import is_full, not_writable
 from workers.archive.gateways import SharedIndexMember
 from workers.archive.index import IndexFailure, SqliteIndex
-from workers.archive.indexed_worker import OUTAGE, IndexedWorker, describe
+from workers.archive.indexed_worker import IndexedWorker, describe
 from workers.archive.intake import Intake, Mismatch, PatientMismatch
 from workers.archive.layout import FOLDER
 from workers.archive.object_archive import ObjectArchive
@@ -43,6 +43,8 @@ from workers.archive.objects.store_failure import StoreFailure
 from workers.archive.opening import open_store
 from workers.archive.patient_mismatch import publish_mismatch
 from workers.archive.recovery import Recovery
+from workers.archive.store_identity import enter_store
+from workers.archive.store_watch import StoreWatch
 from workers.archive.transformed_intake import TransformedIntake
 
 if TYPE_CHECKING:
@@ -86,6 +88,7 @@ class Storage(IndexedWorker):
         """None: instances are kept as they are."""
         self._storing = threading.BoundedSemaphore(_CALLS)
         self._is_reconciled = False
+        self._store_watch: StoreWatch | None = None
         self._membership: SharedIndexMember | None = None
 
     @property
@@ -135,7 +138,7 @@ class Storage(IndexedWorker):
             self._archive.close()
         super().stop()
         self._archive = self._intake = self._membership = self._transformed = None
-        self._upkeep = None
+        self._upkeep = self._store_watch = None
 
     def store(self, events: list[Event]) -> list[int | Dataset | Exception]:
         """Store and index the instances; return a status for each.
@@ -152,8 +155,8 @@ class Storage(IndexedWorker):
         super().look()
         if self._membership is not None:
             self._membership.beat()
-        if isinstance(self._archive, ObjectArchive):
-            self._look_at_store(self._archive)
+        if self._store_watch is not None:
+            self._store_watch.look()
 
     def _open_archive(self) -> InstanceStore:
         """Return the archive: a directory, or objects in the store that the settings name."""
@@ -162,13 +165,17 @@ class Storage(IndexedWorker):
         try:
             store = open_store(settings, is_hasty=bool(settings.stage))
             prompt = open_store(settings, is_hasty=True)
+            enter = partial(enter_store, self.index, store, settings)
             if store is None or prompt is None:
+                enter()
                 return files
             archive = ObjectArchive(files, store, settings.stage_max if settings.stage else 0)
             self._upkeep = ObjectUpkeep(archive, prompt, self.index, settings)
+            watch = StoreWatch(archive, context, enter, lambda why: self.leave(why))
             try:
                 prompt.check()
                 store.check_writing(f"probe-{secrets.token_hex(8)}")
+                watch.enter()
             except StoreFailure as failure:
                 if not archive.stage_max:
                     raise Unavailable(str(failure)) from None
@@ -176,22 +183,8 @@ class Storage(IndexedWorker):
         except BaseException:
             files.close()
             raise
+        self._store_watch = watch
         return archive
-
-    def _look_at_store(self, archive: ObjectArchive) -> None:
-        """Tell of an outage of the object store; leave after a while, so that peers are told."""
-        context, away, why = self._worker.context, archive.away_since, archive.why_away
-        context.facts["store"] = {
-            "place": archive.store.place.url,
-            "state": why or "ok",
-            "waiting_bytes": archive.staged,
-        }
-        if away is None:
-            context.troubles.pop("store", None)
-            return
-        context.troubles["store"] = why
-        if not archive.may_stage and time.monotonic() - away >= OUTAGE:
-            self.leave(f"the object store was out of reach for {OUTAGE:.0f} s ({why})")
 
     def mend(self) -> None:
         """Write the index anew after its file was deleted; nothing is stored from then on."""

@@ -151,3 +151,23 @@ def test_refused_at_the_start_in_one_sentence(server, tmp_path, change, text) ->
     (told,) = (line for line in done.err.lines if line.startswith("dicom-gateway: "))
     assert re.match(r"dicom-gateway: \S+-0: archive\.store: ", told)
     assert text in told
+
+
+def test_another_store_is_refused_and_none_is_fetched(
+    server, postgres_schema, start_gateway, tmp_path
+) -> None:
+    index = f'[archive]\ndsn = "{postgres_schema}"\n'
+    one = start_gateway(titled("ONE") + index + server.settings("one-place"))
+    config = tmp_path / "gateway.toml"
+    config.write_text(titled("TWO") + index + server.settings("another"))
+    options = "--port", "0", "--data", tmp_path / "data", "--config", config
+    refused = run_cli("serve", *options)
+    assert refused.popen.returncode == 2, refused.report()
+    (told,) = (line for line in refused.err.lines if line.startswith("dicom-gateway: "))
+    assert "s3://images/one-place" in told
+    assert "set the store of the index" in told
+    instance = instances.make()
+    assert store_all(one.address, [instance]).failed == {}
+    three = start_gateway(titled("THREE") + index)  # with its own files
+    status, (got,), _ = get(three, instance)
+    assert (status, got) == (0x0000, dcmread(BytesIO(instance.part10())))

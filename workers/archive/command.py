@@ -214,8 +214,8 @@ def verify(
     """
     archive = locate(context, config, data)
     checked = problems = size = 0
-    files = archive.files()
     with archive.open_index() as index, _progress(as_json) as progress:
+        files = archive.files(index)
         task = progress.add_task("verify", total=upkeep.count_files(files))
         for step in upkeep.verify(files, index, archive.settings.holder_of_files):
             checked, size = checked + 1, size + step.size
@@ -311,7 +311,7 @@ def rm(
     with archive.open_index() as index:
         found = [e for e in upkeep.matching(index, uids).values() if e.holder == holder]
         if found and not dry_run:
-            upkeep.remove(archive.files(), index, holder, found)
+            upkeep.remove(archive.files(index), index, holder, found)
     size = sum(entry.size for entry in found)
     _print_entries(found, as_json)
     if as_json:

@@ -11,6 +11,7 @@ from gateway.datasets.validation import disable_validation
 from gateway.free_space import size_text as size_text
 from workers.archive.layout import FOLDER, is_object
 from workers.archive.opening import archive_settings, open_index
+from workers.archive.store_identity import check_store
 from workers.archive.stored_files import StoredFiles
 
 if TYPE_CHECKING:
@@ -38,9 +39,16 @@ class ArchiveLocation:
             return False
         return entry.holder != self.settings.holder_of_files
 
-    def files(self) -> StoredFiles:
-        """Return where instances are; raises ConfigError."""
-        return StoredFiles.of(self.data_dir, self.settings)
+    def files(self, index: Index | None = None) -> StoredFiles:
+        """Return where instances are.
+
+        Raises ConfigError, with an index also if its objects are in another store; then also
+        StoreFailure if the store is out of reach.
+        """
+        files = StoredFiles.of(self.data_dir, self.settings)
+        if index is not None:
+            check_store(index, files.objects, self.settings)
+        return files
 
     def open_index(self) -> Index:
         return open_index(self.data_dir, self.settings)

@@ -128,7 +128,7 @@ def _settle(
     """Accept or drop what was set aside under a name; return it."""
     with archive.open_index() as index:
         entry = conflicts.conflict_named(index, archive.settings.holder_of_files, name)
-        how(archive.files(), index, entry)
+        how(archive.files(index), index, entry)
     return entry
 
 

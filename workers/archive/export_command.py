@@ -82,8 +82,8 @@ def export_instances(  # noqa: PLR0913, PLR0917 - the arguments of a command
     """
     archive = locate(context, config, data)
     counts: Counter[str] = Counter(exported=0, there=0, failed=0)
-    files = archive.files()
     with archive.open_index() as index, _noting(index, archive, to) as exported:
+        files = archive.files(index)
         for one in plan(index, uids):
             try:
                 if archive.is_elsewhere(one.entry):

@@ -64,7 +64,7 @@ def move_instances(  # noqa: PLR0913, PLR0917 - the arguments of a command
         found = _everything(index) if everything else _chosen(index, uids or [])
         holder = archive.settings.holder_of_files
         own = (known for known in found if known.entry.holder == holder)
-        for known, outcome in _moved(archive.files(), index, own, to):
+        for known, outcome in _moved(archive.files(index), index, own, to):
             counts[outcome or "failed"] += 1
             if as_json and outcome:
                 print_json(

@@ -13,10 +13,11 @@ from __future__ import annotations
 import fcntl
 import multiprocessing
 import os
+import sqlite3
 import time
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,12 +29,14 @@ from workers.archive.file_system import sync_folder
 from workers.archive.index import SqliteIndex
 from workers.archive.index.carrying_over import carry_over, pass_over, readers_before
 from workers.archive.index.sqlite import open_mark
+from workers.archive.index.store_note import noted_store
 from workers.archive.layout import FOLDER, INDEX
 from workers.archive.object_archive import ObjectArchive
 from workers.archive.object_examination import examine_object
 from workers.archive.objects.listing import AGREES, own_buckets
 from workers.archive.opening import check_guard
 from workers.archive.recovery import Examined, Found, Recovery, examine_all
+from workers.archive.store_identity import check_store, difference
 from workers.archive.stored_files import StoredFiles
 
 if TYPE_CHECKING:
@@ -87,6 +90,7 @@ class Reindex:
             from workers.archive.index.postgres import PostgresIndex
 
             with PostgresIndex(self._settings.dsn, anew=True) as index:
+                check_store(index, self._files.objects, self._settings)
                 readers = index.ask(lambda execute: readers_before(execute, f" {self._holder}"))
                 yield from self._fill(index)
                 index.change(lambda execute: pass_over(execute, readers))
@@ -94,6 +98,7 @@ class Reindex:
         path = self._root / INDEX
         new = path.with_name(f"{INDEX}.new")
         with _exclusive(path):
+            self._check_store(path)
             try:
                 with _opened(new, anew=self._anew) as sqlite:
                     yield from self._fill(sqlite)
@@ -103,6 +108,17 @@ class Reindex:
             except Exception:  # an interrupted one stays, and is continued
                 _delete(new)
                 raise
+
+    def _check_store(self, path: Path) -> None:
+        """Raise ConfigError if the index before has its objects in another store."""
+        if not path.exists():
+            return
+        with suppress(sqlite3.Error):  # damaged, or of an earlier version
+            uri = f"{path.absolute().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(uri, uri=True)) as before:
+                noted = noted_store(before.execute, self._holder)
+            if why := difference(noted, self._files.objects):
+                raise ConfigError(why)
 
     def _fill(self, index: Index) -> Iterator[int]:
         directory = Archive(self._root, durable=True)

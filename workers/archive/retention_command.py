@@ -41,7 +41,8 @@ def delete_old(
     if why := old_studies.check(settings):
         raise typer.BadParameter(why)
     with archive.open_index() as index:
-        work = Retention(archive.files(), index, archive.settings.holder_of_files, settings)
+        files, holder = archive.files(index), archive.settings.holder_of_files
+        work = Retention(files, index, holder, settings)
         _print(work.run(dry=dry_run), dry_run, as_json)
 
 

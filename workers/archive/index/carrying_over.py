@@ -1,7 +1,7 @@
 """What a rebuild of the index must not lose: what no file says.
 
 That is the outbox, what is held, performed procedure steps, what was received before a transform,
-and how far readers of the journal are.
+which store the objects are in, and how far readers of the journal are.
 
 A rebuild writes a line into the journal for each file, as if it had arrived. Readers that had read
 the journal before go on after these lines; what they had not read yet is written once more.
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from workers.archive.index.grouping import Execute
     from workers.archive.index.interface import Index
 
-_COPIED = ("outbox", "outbox_control", "hold", "step", "step_message", "line_receiver", "original")
+_COPIED = (
+    *("outbox", "outbox_control", "hold", "step", "step_message", "line_receiver", "original"),
+    "object_store",
+)
 _LINE = f"kind, at, study_instance_uid, series_instance_uid, {ENTRY}"
 _MARKS = ", ".join("?" * len(_LINE.split(", ")))
 _PAGE = 1000

@@ -31,7 +31,7 @@ TABLES = (
     *("instance", "header", "series", "study", "patient", "conflict", "journal", "to_delete"),
     *("doomed", "bucket", "assignment", "rebuild", "journal_base", "gateway"),
     *("readable_from", "hold", "journal_reader", "outbox", "outbox_control"),
-    *("line_receiver", "step", "step_message", "original"),
+    *("line_receiver", "step", "step_message", "original", "object_store"),
 )
 """All tables, also of retired versions, in the order in which they can be dropped."""
 

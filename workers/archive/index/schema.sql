@@ -122,3 +122,8 @@ UPDATE readable_from SET version = 10;
 -- line_receiver: how far a receiver of lines of the journal is, and which process delivers to it.
 CREATE TABLE line_receiver (name {text} NOT NULL PRIMARY KEY, seq BIGINT NOT NULL,
     owner {text} NOT NULL, until {real} NOT NULL);
+
+-- version 12
+-- object_store: which store the objects of the index are in. There is one row at most.
+CREATE TABLE object_store (number BIGINT NOT NULL PRIMARY KEY, identity {text} NOT NULL,
+    place {text} NOT NULL);

@@ -170,6 +170,10 @@ class ObjectStore:
                 OSError("what is there is not what was sent"), self.place, f"keep {path}"
             )
 
+    def create(self, path: str, data: bytes) -> bool:
+        """Create a short object; return False if there is one already."""
+        return self._put_whole(path, data, None)
+
     def copy(self, path: str, new: str) -> None:
         """Create an object with the content of another one."""
         with self._told(f"copy {path}", path):
