@@ -1,29 +1,51 @@
-"""The answers of a C-GET handler, in order; a large data set comes in several of them."""
+"""The answers of a C-GET handler, in order.
+
+A large data set comes in several of them, and one may name a list of files.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from gateway.errors import Unanswered
+from gateway.fabric import Answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from gateway.errors import Unanswered
-    from gateway.fabric import Answer
+
+class ListedInstance(NamedTuple):
+    """An instance that an answer names in a list: part of a file, to be sent as it is there."""
+
+    context_id: int
+    sop_class_uid: str
+    sop_instance_uid: str
+    path: str
+    offset: int
+    size: int
+    is_last: bool = False
+    """It is the last one of its answer."""
+
+
+Item: TypeAlias = Answer | ListedInstance
+"""What names an instance."""
+_ROW = (int, str, str, str, int, int)
 
 
 class AnswerQueue:
     """Answers that have come and are not worked off yet.
 
     An answer with `more` has the first piece of a data set, and the answers behind it have the
-    rest. `consumed` is called for each piece but the last.
+    rest. `consumed` is called for each piece but the last. In place of an answer with a list there
+    are the instances of it.
     """
 
     def __init__(self, consumed: Callable[[], None]) -> None:
         self._consumed = consumed
-        self._waiting: deque[Answer | Unanswered] = deque()
+        self._waiting: deque[Item | Unanswered] = deque()
         self._arrived = asyncio.Event()
         self.has_more = False
         """Whether pieces of the data set that was begun are still to come."""
@@ -32,25 +54,31 @@ class AnswerQueue:
         return bool(self._waiting)
 
     def put(self, answer: Answer | Unanswered) -> None:
-        self._waiting.append(answer)
+        if isinstance(answer, Answer) and "instances" in answer.payload and not answer.final:
+            self._waiting += _listed(answer)
+        else:
+            self._waiting.append(answer)
         self._arrived.set()
 
     @property
-    def first(self) -> Answer | Unanswered:
-        """The next answer; raises IndexError if there is none."""
+    def first(self) -> Item | Unanswered:
+        """The next one; raises IndexError if there is none."""
         return self._waiting[0]
 
-    def take(self) -> Answer | Unanswered:
-        """Return the next answer; raise IndexError if there is none."""
+    def take(self) -> Item | Unanswered:
+        """Return the next one; raise IndexError if there is none."""
         answer = self._waiting.popleft()
-        self.has_more = not isinstance(answer, Exception) and has_more(answer)
+        self.has_more = type(answer) is Answer and has_more(answer)
         return answer
 
-    def ahead(self, most: int, begin: int = 0) -> list[Answer]:
-        """Return answers from number `begin` on that are not final, up to one in pieces."""
-        found: list[Answer] = []
+    def ahead(self, most: int, begin: int = 0) -> list[Item]:
+        """Return instances from number `begin` on, up to what is something else or in pieces."""
+        found: list[Item] = []
         for answer in islice(self._waiting, begin, begin + most):
-            if isinstance(answer, Exception) or answer.final or has_more(answer):
+            if isinstance(answer, Answer):
+                if answer.final or "failed" in answer.payload or has_more(answer):
+                    break
+            elif isinstance(answer, Unanswered):
                 break
             found.append(answer)
         return found
@@ -76,7 +104,7 @@ class AnswerQueue:
             self._arrived.clear()
             await self._arrived.wait()
         answer = self._waiting[0]
-        if isinstance(answer, Exception) or answer.final:
+        if not isinstance(answer, Answer) or answer.final:
             self.has_more = False
             return None
         self._waiting.popleft()
@@ -87,3 +115,20 @@ class AnswerQueue:
 def has_more(answer: Answer) -> bool:
     """Return whether the answers behind this one have the rest of its data set."""
     return answer.payload.get("more") is True and not answer.final
+
+
+def _listed(answer: Answer) -> list[Any]:
+    """Return the instances that an answer lists; one that makes no sense as an answer with none."""
+    rows = answer.payload["instances"]
+    if not isinstance(rows, list) or not rows or not all(map(_is_row, rows)):
+        return [Answer({}, final=False)]
+    found = [ListedInstance(*row) for row in rows]
+    found[-1] = found[-1]._replace(is_last=True)
+    return found
+
+
+def _is_row(row: Any) -> bool:
+    if type(row) is not list or tuple(map(type, row)) != _ROW:
+        return False
+    _, _, _, path, offset, size = row
+    return offset >= 0 and size >= 0 and "\0" not in path

@@ -1,22 +1,22 @@
 """C-GET (PS3.4 C.4.3): sub-operations go out on the same association.
 
 So the acceptor performs them, one after the other, and keeps the counters. The usual one costs no
-task: its file was read in a thread together with others, while those before were sent; it leaves in
-the turn of the loop in which the response to the one before arrives (`_go_on`). A task is for what
-takes time: a long data set, one that comes in several answers, a peer that reads slowly.
+task: its file was read together with others (module `read_ahead`); it leaves in the turn of the
+loop in which the response to the one before arrives (`_go_on`). A task is for what takes time: a
+long data set, one that comes in several answers, a peer that reads slowly.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from enum import Enum, auto
-from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from gateway.acceptor.answer_queue import AnswerQueue, has_more
-from gateway.acceptor.instance import READ_AHEAD, Unsendable, length_of, locate_all
+from gateway.acceptor.answer_queue import AnswerQueue, ListedInstance, has_more
+from gateway.acceptor.instance import Unsendable, locate
+from gateway.acceptor.read_ahead import ReadAhead
 from gateway.acceptor.streamed import StreamedRequest
 from gateway.association.errors import AssociationError
 from gateway.datasets.failed_list import encode_failed_list
@@ -26,12 +26,12 @@ from gateway.dimse.suboperations import MOST, PendingResponses, SuboperationCoun
 from gateway.errors import LocalProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Mapping
+    from collections.abc import Coroutine, Mapping
 
+    from gateway.acceptor.answer_queue import Item
     from gateway.acceptor.asking import ReceivedRequest
-    from gateway.acceptor.instance import Located
+    from gateway.acceptor.instance import Sending
     from gateway.association.outbox import DataSource
-    from gateway.datasets import Instance
     from gateway.errors import Unanswered
     from gateway.fabric import Answer
     from gateway.ul.negotiation import AcceptedContext
@@ -39,16 +39,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("gateway.acceptor")
 
 
-AHEAD = 16
-"""Answers at most whose instances are located together."""
-FEW = 8
-"""Located instances at most that are left when the next ones are located."""
-
-
-def _names_file(answer: Answer) -> bool:
-    return "failed" not in answer.payload and (
-        "path" in answer.payload or "claim" in answer.payload
-    )
+EACH = 16
+"""Sub-operations of which each is told in a pending response by itself."""
+MOMENT = 0.01
+"""Seconds for which later ones are told together: pending responses are optional (PS3.4 C.4.3.3),
+and a C-GET that is fast has no use for thousands of them."""
 
 
 class GetState(Enum):
@@ -64,18 +59,21 @@ class GetState(Enum):
 class GetRequest(StreamedRequest):
     """One C-GET."""
 
+    told = MappingProxyType({"lists": True})
+
     def __init__(self, received: ReceivedRequest) -> None:
         super().__init__(received)
         self.state = GetState.ASKED
         self._tally = SuboperationCounters()
         self._pending = PendingResponses(self.request)  # type: ignore[arg-type]
         self._answers = AnswerQueue(self.consumed)
-        self._located: deque[Located | Unsendable] = deque()
-        """The instances of the next answers."""
-        self._is_locating = False
+        self._ahead = ReadAhead(self._answers, self._contexts, self._resume, self._fail)
+        self._in_flight: tuple[Item, str] | None = None
+        """The answer, and the SOP Instance UID, of the sub-operation that is performed."""
+        self._told, self._told_at = 0, 0.0
+        """How many pending responses told counters, and when the last one did."""
         self._is_waiting = False
         """Whether the next answer has to wait: for a response, files, or the task."""
-        self._awaits_files = False
         self._work: asyncio.Task[None] | None = None
         self._rested: asyncio.Future[None] | None = None
 
@@ -90,6 +88,7 @@ class GetRequest(StreamedRequest):
     def discard(self) -> None:
         super().discard()
         self.state = GetState.OVER
+        self._ahead.close()
         if self._work is not None:
             self._work.cancel()
         self._is_waiting = False
@@ -114,10 +113,14 @@ class GetRequest(StreamedRequest):
             while self._answers and not self._is_waiting and self.state is not GetState.OVER:
                 self._next(self._answers.first)
         except Exception:  # a bug: it ends this association, not the acceptor
-            log.exception("association=%s an operation failed", self.engine.name)
-            self.engine.fail()
+            self._fail()
         if not self._is_waiting:
             self._rest()
+
+    def _fail(self) -> None:
+        """End the association after an exception, which is logged."""
+        log.exception("association=%s an operation failed", self.engine.name)
+        self.engine.fail()
 
     def _resume(self) -> None:
         """Go on after a wait."""
@@ -134,15 +137,16 @@ class GetRequest(StreamedRequest):
         try:
             await work
         except Exception:  # the same: nobody awaits this task
-            log.exception("association=%s an operation failed", self.engine.name)
-            self.engine.fail()
+            self._fail()
         finally:
             self._work = None
         self._resume()
 
-    def _next(self, answer: Answer | Unanswered) -> None:
+    def _next(self, answer: Item | Unanswered) -> None:
         """Take the next answer, or wait for what it needs."""
-        if isinstance(answer, Exception):
+        if isinstance(answer, ListedInstance):
+            self._next_listed(answer)
+        elif isinstance(answer, Exception):
             self._answers.take()
             self._end_unanswered(answer)
         elif self.state is GetState.ASKED:
@@ -162,9 +166,20 @@ class GetRequest(StreamedRequest):
         elif has_more(answer):
             self._answers.take()
             self._wait_for(self._send_in_pieces(answer))
-        elif self._is_located():
+        else:
+            self._send_located(answer)
+
+    def _next_listed(self, item: ListedInstance) -> None:
+        """Send an instance of a list, unless it comes after a C-CANCEL or before the number."""
+        if self.state is GetState.ASKED:
             self._answers.take()
-            self._send(answer, self._located.popleft())
+            self._over(*self.status({}))
+        elif not self.is_cancelled:
+            self._send_located(item)
+        else:
+            self._answers.take()
+            if item.is_last:
+                self._pass_over()
 
     def _pass_over(self) -> None:
         """Send no instance for an answer that comes after a C-CANCEL."""
@@ -193,44 +208,47 @@ class GetRequest(StreamedRequest):
 
     # sub-operations
 
-    def _send(self, answer: Answer, located: Located | Unsendable) -> None:
+    def _send_located(self, item: Item) -> None:
+        """Send the instance of the next answer, or wait until it is located."""
+        sending = self._ahead.next()
+        if sending is None:
+            self._is_waiting = True
+        else:
+            self._answers.take()
+            self._send(item, sending)
+
+    def _send(self, item: Item, sending: Sending | Unsendable) -> None:
         """Perform a sub-operation, and go on when it is answered."""
-        self._locate()
         try:
-            if isinstance(located, Unsendable):
-                raise located
-            context, instance = located
-            request = self._request(instance)
-            data_set = instance.data_set()
-            if isinstance(data_set, bytes):
-                answered = partial(self._answered, answer, instance.sop_instance_uid)
-                self._is_waiting = True
-                if self.engine.in_flight.invoke_now(context, request, data_set, answered):
+            if isinstance(sending, Unsendable):
+                raise sending
+            context, sop_class, uid, data_set = sending
+            in_flight = self.engine.in_flight
+            request = CStoreRQ(in_flight.next_message_id(), sop_class, uid)
+            if isinstance(data_set, bytes | bytearray):
+                self._is_waiting, self._in_flight = True, (item, uid)
+                if in_flight.invoke_now(context, request, data_set, self._answered):
                     return
-            self._wait_for(self._perform(answer, context, request, data_set))
+            self._wait_for(self._perform(item, context, request, data_set))
         except (Unsendable, LocalProtocolError) as error:
             self._is_waiting = False
-            self._not_sent(answer, error)
+            self._not_sent(item, error)
 
-    def _request(self, instance: Instance) -> CStoreRQ:
-        message_id = self.engine.in_flight.next_message_id()
-        return CStoreRQ(message_id, instance.sop_class_uid, instance.sop_instance_uid)
-
-    def _answered(self, answer: Answer, uid: str, status: int | AssociationError) -> None:
-        """Count a sub-operation, and go on."""
-        if self.state is GetState.OVER:
+    def _answered(self, status: int | AssociationError) -> None:
+        """Count the sub-operation in flight, and go on."""
+        if self.state is GetState.OVER or self._in_flight is None:
             return
         if isinstance(status, AssociationError):
             self.is_cancelled = True
         else:
-            self._count(answer, status, uid)
+            self._count(self._in_flight[0], status, self._in_flight[1])
         if self.engine.transport.is_writable:
             self._resume()
         else:
             self._wait_for(self.engine.transport.drain())
 
     def _not_sent(
-        self, answer: Answer, error: Unsendable | LocalProtocolError | OSError, uid: str = ""
+        self, item: Item, error: Unsendable | LocalProtocolError | OSError, uid: str = ""
     ) -> None:
         """Count a sub-operation that cannot be performed as failed."""
         is_ours = isinstance(error, LocalProtocolError)  # the worker's answer does not have UIDs
@@ -238,29 +256,32 @@ class GetRequest(StreamedRequest):
         log.log(level, "association=%s C-GET sub-operation: %s", self.engine.name, error)
         if isinstance(error, Unsendable):
             uid = error.sop_instance_uid
-        self._count(answer, None, uid)
+        self._count(item, None, uid)
 
-    def _count(self, answer: Answer, status: int | None, uid: str) -> None:
+    def _count(self, item: Item, status: int | None, uid: str) -> None:
         """Count a sub-operation, and tell the peer the counters."""
         self._tally.count(status, uid)
-        self._tell(answer.payload.get("elements", {}))
-        self.consumed()
+        if isinstance(item, ListedInstance):
+            self._tell_some()
+            if item.is_last:
+                self.consumed()
+        else:
+            self._tell(item.payload.get("elements", {}))
+            self.consumed()
 
     async def _send_in_pieces(self, answer: Answer) -> None:
         """Perform a sub-operation with a data set that comes in several answers."""
-        located = locate_all([answer], self._contexts)[0]
         try:
-            if isinstance(located, Unsendable):
-                raise located
-            context, instance = located
-            request = self._request(instance)
+            context, instance = locate(answer.payload, answer.data, self._contexts())
+            uids = instance.sop_class_uid, instance.sop_instance_uid
+            request = CStoreRQ(self.engine.in_flight.next_message_id(), *uids)
             await self._perform(answer, context, request, self._answers.pieces(answer))
         except (Unsendable, LocalProtocolError) as error:
             self._not_sent(answer, error)
         await self._answers.skip()
 
     async def _perform(
-        self, answer: Answer, context: AcceptedContext, request: CStoreRQ, data_set: DataSource
+        self, item: Item, context: AcceptedContext, request: CStoreRQ, data_set: DataSource
     ) -> None:
         """Perform a sub-operation that takes more than one turn of the loop."""
         uid = request.affected_sop_instance_uid
@@ -268,75 +289,33 @@ class GetRequest(StreamedRequest):
             operation = await self.engine.in_flight.invoke(context, request, data_set)
             status = (await operation.final()).status
         except LocalProtocolError as error:
-            self._not_sent(answer, error)
+            self._not_sent(item, error)
         except OSError as error:
-            self._not_sent(answer, error, uid)
+            self._not_sent(item, error, uid)
         except AssociationError:
             self.is_cancelled = True  # in Sta8 there may still be a final response
             return
         else:
-            self._count(answer, status, uid)
+            self._count(item, status, uid)
         await self.engine.transport.drain()
 
     def _tell(self, elements: Any) -> None:
         """Send the counters in a pending response, with further elements of the handler."""
         if elements == {}:
-            self.engine.outbox.send_soon(self.context.id, self._pending.of(self._tally))
+            self._tell_some()
         else:
             _, sound = self.status({"status": PENDING, "elements": elements})
             self.respond(PENDING, {**sound, **self._tally.elements(with_remaining=True)})
 
-    # the instances of the next answers
+    def _tell_some(self) -> None:
+        """Send the counters in a pending response, unless that was done a moment ago."""
+        now = self.engine.transport.last_received
+        if self._told < EACH or now - self._told_at >= MOMENT:
+            self._told, self._told_at = self._told + 1, now
+            self.engine.outbox.send_soon(self.context.id, self._pending.of(self._tally))
 
-    @property
     def _contexts(self) -> Mapping[int, AcceptedContext]:
         return self.engine.upper.accepted_contexts
-
-    def _is_located(self) -> bool:
-        """Return whether the next answer has its instance; otherwise go on when it has."""
-        if not self._located:
-            self._locate()
-            self._is_waiting = self._awaits_files = not self._located
-        return not self._is_waiting
-
-    def _locate(self) -> None:
-        """Locate the instances of the next answers, unless enough of them are located.
-
-        Opening and reading files is for a thread, and a hop to it costs more than a small file.
-        """
-        if self._is_locating or len(self._located) > FEW:
-            return
-        answers = list(self._ahead())
-        if not any(map(_names_file, answers)):
-            self._located += locate_all(answers, self._contexts)
-            return
-        self._is_locating = True
-        loop = asyncio.get_running_loop()
-        found = loop.run_in_executor(None, locate_all, answers, self._contexts)
-        found.add_done_callback(self._take_located)
-
-    def _take_located(self, found: asyncio.Future[list[Located | Unsendable]]) -> None:
-        self._is_locating = False
-        if self.state is GetState.OVER or found.cancelled():
-            return
-        try:
-            self._located += found.result()
-        except Exception:  # the same: nobody awaits this future
-            log.exception("association=%s an operation failed", self.engine.name)
-            self.engine.fail()
-        else:
-            if self._awaits_files:
-                self._awaits_files = False
-                self._resume()
-
-    def _ahead(self) -> Iterator[Answer]:
-        """Yield answers behind those that are located, while their files fit."""
-        room = READ_AHEAD
-        for number, answer in enumerate(self._answers.ahead(AHEAD, len(self._located))):
-            room -= length_of(answer)
-            if (room < 0 and number) or "failed" in answer.payload:
-                return
-            yield answer
 
     def _end_as_answered(self, answer: Answer) -> None:
         tally = self._tally

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from gateway.acceptor.answer_status import status_of_whole
@@ -12,6 +13,8 @@ from gateway.dimse.status import PROCESSING_FAILURE, RESOURCE_LIMITATION, has_da
 from gateway.events import EVT_OPERATION_BEGUN, EVT_OPERATION_ENDED, EXCERPT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gateway.acceptor.asking import ReceivedRequest
     from gateway.acceptor.shares import Holder
     from gateway.fabric import Answer
@@ -24,6 +27,8 @@ class GatheredRequest(WorkerRequest):
 
     window = 0
     """Answers that may be under way at once; 0: there is a single answer."""
+    told: Mapping[str, Any] = MappingProxyType({})
+    """What the worker is told beside the request."""
 
     def __init__(self, received: ReceivedRequest) -> None:
         super().__init__(received)
@@ -77,7 +82,7 @@ class GatheredRequest(WorkerRequest):
         data, self._data = bytes(self._data), bytearray()
         if EVT_OPERATION_BEGUN.name in self.engine.notifications.watched:
             self.engine.notifications.tell(EVT_OPERATION_BEGUN, **self._begun(data))
-        self.ask(data or None, window=self.window)
+        self.ask(data or None, window=self.window, **self.told)
 
     def take_answer(self, answer: Answer) -> None:
         status, elements = status_of_whole(self.event, self.request, answer.payload, self.engine)

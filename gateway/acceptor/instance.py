@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gateway.acceptor.answer_queue import ListedInstance
 from gateway.datasets import Instance, NoContext, NotDicom, identify, select_context
-from gateway.datasets.instances import in_memory, read_part
+from gateway.datasets.instances import FilePart, in_memory, read_part
 from gateway.errors import GatewayError
 from gateway.spool import Claim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from gateway.fabric import Answer
+    from gateway.acceptor.answer_queue import Item
+    from gateway.association.outbox import DataSource
     from gateway.ul.negotiation import AcceptedContext
 
 
@@ -23,7 +25,14 @@ READ_AHEAD = 1024 * 1024
 SMALL = 128 * 1024
 """Data sets of files that the worker does not describe are read at once up to this size."""
 
-Located: TypeAlias = "tuple[AcceptedContext, Instance]"
+
+class Sending(NamedTuple):
+    """What a sub-operation sends."""
+
+    context: AcceptedContext
+    sop_class_uid: str
+    sop_instance_uid: str
+    data_set: DataSource
 
 
 class Unsendable(GatewayError):  # noqa: N818 - a state, not only an error
@@ -37,7 +46,7 @@ class Unsendable(GatewayError):  # noqa: N818 - a state, not only an error
 
 def locate(
     payload: dict[str, Any], data: bytes | None, contexts: Mapping[int, AcceptedContext]
-) -> Located:
+) -> tuple[AcceptedContext, Instance]:
     """Return the instance that an answer names, and the context to send it on.
 
     Raises Unsendable.
@@ -75,23 +84,53 @@ def _described(uids: tuple[str, str, str], payload: dict[str, Any], data: bytes 
 
 
 def locate_all(
-    answers: Sequence[Answer], contexts: Mapping[int, AcceptedContext]
-) -> list[Located | Unsendable]:
-    """Return what `locate` returns or raises for each answer; short data sets are read at once."""
-    found: list[Located | Unsendable] = []
-    for answer in answers:
+    items: Sequence[Item], contexts: Mapping[int, AcceptedContext]
+) -> list[Sending | Unsendable]:
+    """Return what each item names, or why it cannot be sent; short data sets are read at once."""
+    found: list[Sending | Unsendable] = []
+    for item in items:
         try:
-            context, instance = locate(answer.payload, answer.data, contexts)
+            if isinstance(item, ListedInstance):
+                found.append(listed(item, contexts, read_part))
+                continue
+            context, instance = locate(item.payload, item.data, contexts)
         except Unsendable as error:
             found.append(error)
         else:
-            found.append((context, in_memory(instance, SMALL)))
+            uids = instance.sop_class_uid, instance.sop_instance_uid
+            found.append(Sending(context, *uids, in_memory(instance, SMALL).data_set()))
     return found
 
 
-def length_of(answer: Answer) -> int:
-    """Return how many bytes `locate_all` reads for an answer, or may read."""
-    size = answer.payload.get("size", SMALL)
+def listed(
+    item: ListedInstance,
+    contexts: Mapping[int, AcceptedContext],
+    read: Callable[[str, int, int], DataSource],
+) -> Sending | Unsendable:
+    """Return what an item of a list names; `read` reads a short one from path, offset and size.
+
+    If a short one cannot be read, the error comes when it is sent. Raises BlockingIOError if
+    `read` does.
+    """
+    context_id, sop_class, instance, path, offset, size, _ = item
+    context = contexts.get(context_id)
+    if context is None or not context.as_scu:
+        return Unsendable("the context of an instance was not accepted", instance)
+    if size <= READ_AHEAD:
+        try:
+            return Sending(context, sop_class, instance, read(path, offset, size))
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass
+    return Sending(context, sop_class, instance, FilePart(path, offset, size))
+
+
+def length_of(item: Item) -> int:
+    """Return how many bytes `locate_all` reads for an item, or may read."""
+    if isinstance(item, ListedInstance):
+        return item.size
+    size = item.payload.get("size", SMALL)
     return size if type(size) is int and size >= 0 else SMALL
 
 
@@ -105,7 +144,9 @@ def _path_of(claim: dict[str, Any]) -> str:
     return path
 
 
-def _in_file(path: str, contexts: Mapping[int, AcceptedContext]) -> Located:
+def _in_file(
+    path: str, contexts: Mapping[int, AcceptedContext]
+) -> tuple[AcceptedContext, Instance]:
     try:
         instance = identify(Path(path))
     except (NotDicom, ValueError) as error:  # ValueError: a NUL in the path

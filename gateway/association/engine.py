@@ -133,7 +133,7 @@ class AssociationEngine:
         """Takes transitions and PDUs, while `upper.trace` asks for them."""
         self.counts = MessageCounts()
         self.outbox = Outbox(self)
-        self.in_flight = OperationsInFlight(self.transport, self.outbox, self.counts, self.settle)
+        self.in_flight = OperationsInFlight(self)
         self.inbox = Inbox(self)
         self.established: asyncio.Future[None] = loop.create_future()
         self.over: asyncio.Future[None] = loop.create_future()

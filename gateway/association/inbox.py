@@ -152,8 +152,6 @@ class Inbox:
             if part.last:
                 self._ended()
             return
-        if self._engine.in_flight.likely and self._take_likely(part):
-            return
         for event in self._assembler.receive(part):
             kind = type(event)
             if kind is DataFragment:
@@ -162,18 +160,6 @@ class Inbox:
                 self._ended()
             else:
                 self._begun(event)  # type: ignore[arg-type]
-
-    def _take_likely(self, part: PDataPart) -> bool:
-        """Take a response that need not be decoded; return whether it is one."""
-        engine = self._engine
-        if not (part.command and part.last) or self._assembler.is_open:
-            return False
-        if engine.notifications.begun():
-            return False
-        if not engine.in_flight.take_likely(part.context_id, bytes(part.data)):
-            return False
-        self.begun += 1
-        return True
 
     def has_room_for(self, message_id: int) -> bool:
         """Return whether a request with this message ID can be performed at once."""

@@ -68,9 +68,9 @@ class Operation:
         "_waiter",
         "answered",
         "context",
+        "expected",
         "is_abandoned",
         "is_over",
-        "likely",
         "request",
         "since",
     )
@@ -85,8 +85,8 @@ class Operation:
         self.is_abandoned = False
         self.answered: Answered | None = None
         """Called with the status of the response, or the error that the association ended with."""
-        self.likely = b""
-        """The command set of the response that is most likely; empty: none is."""
+        self.expected = b""
+        """The PDU of the response that is most likely; empty: none is."""
         self._carrier = carrier
         self._responses: deque[ReceivedResponse] = deque()
         self._waiter: asyncio.Future[None] | None = None

@@ -2,6 +2,8 @@
 
 Responses find their operation by message ID, whatever their order; several operations may be in
 flight, up to the window that was negotiated (PS3.7 D.3.3.3).
+
+C-STOREs of short data sets, of which a retrieval has hundreds, take a short way (`plain_requests`).
 """
 
 from __future__ import annotations
@@ -12,20 +14,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.association.operation import Operation, ReceivedResponse
+from gateway.association.plain_requests import PlainRequests
 from gateway.dimse.errors import abort
-from gateway.dimse.likely_response import LikelyResponse
 from gateway.dimse.message import CStoreRQ, CStoreRSP, DataSet, Response
 from gateway.dimse.operations import Invocations
-from gateway.dimse.status import SUCCESS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from gateway.association.errors import AssociationError
-    from gateway.association.message_counts import MessageCounts
     from gateway.association.operation import Answered
-    from gateway.association.outbox import DataSource, Groups, Outbox
-    from gateway.association.transport import Transport
+    from gateway.association.outbox import DataSource, Groups
+    from gateway.association.plain_requests import RequestingEngine
     from gateway.dimse.assembler import MessageBegun
     from gateway.dimse.message import Request
     from gateway.ul.negotiation import AcceptedContext
@@ -84,24 +84,16 @@ class ArrivingResponse:
 class OperationsInFlight:
     """The operations of one association, and those that wait for room in its window."""
 
-    def __init__(
-        self,
-        transport: Transport,
-        outbox: Outbox,
-        counts: MessageCounts,
-        settle: Callable[[], None],
-    ) -> None:
-        self._transport = transport
-        self._outbox = outbox
-        self._counts = counts
-        self._settle = settle
+    def __init__(self, engine: RequestingEngine) -> None:
+        self._engine = engine
+        self._transport = engine.transport
+        self._outbox = engine.outbox
+        self._counts = engine.counts
         self._loop = asyncio.get_running_loop()
         self._invocations = Invocations()
         self._operations: dict[int, Operation] = {}
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._form = LikelyResponse()
-        self.likely: dict[bytes, Operation] = {}
-        """Operations by the command set of the response that is most likely."""
+        self._plain = PlainRequests(engine, self)
         self._ended: AssociationError | None = None
 
     @property
@@ -137,14 +129,18 @@ class OperationsInFlight:
 
         Raises AssociationError, or OSError if the data set cannot be read at all.
         """
-        if isinstance(data_set, bytes) and len(data_set) <= AT_ONCE and self._has_room:
+        if isinstance(data_set, bytes | bytearray) and len(data_set) <= AT_ONCE and self._has_room:
             return self._invoke_at_once(context, request, data_set)
         return await self._invoke(
             context, request, partial(self._outbox.send_message, context.id, request, data_set)
         )
 
     def invoke_now(
-        self, context: AcceptedContext, request: Request, data_set: bytes, answered: Answered
+        self,
+        context: AcceptedContext,
+        request: Request,
+        data_set: bytes | bytearray,
+        answered: Answered,
     ) -> bool:
         """Send a request with a single response in this turn of the loop, if there is room for it.
 
@@ -154,11 +150,9 @@ class OperationsInFlight:
         """
         if len(data_set) > AT_ONCE or not self._has_room:
             return False
-        operation = self._invoke_at_once(context, request, data_set)
+        plain = isinstance(request, CStoreRQ) and self._plain.send(context, request, data_set)
+        operation = plain or self._invoke_at_once(context, request, data_set)
         operation.answered = answered
-        if isinstance(request, CStoreRQ) and (likely := self._form.to(request)):
-            operation.likely = likely
-            self.likely[likely] = operation
         return True
 
     @property
@@ -168,11 +162,11 @@ class OperationsInFlight:
         return is_first and self._outbox.is_free
 
     def _invoke_at_once(
-        self, context: AcceptedContext, request: Request, data_set: bytes
+        self, context: AcceptedContext, request: Request, data_set: bytes | bytearray
     ) -> Operation:
         """Send a request whole, without a wait for anything."""
         command_set = request.encode(has_data_set=True)
-        operation = self._put_in_flight(context, request)
+        operation = self.put_in_flight(context, request)
         self._outbox.send_command_set(context.id, command_set, data_set)
         operation.since = self._loop.time()
         return operation
@@ -207,9 +201,9 @@ class OperationsInFlight:
             await self._room()
         if self._ended is not None:
             raise self._ended
-        return self._put_in_flight(context, request)
+        return self.put_in_flight(context, request)
 
-    def _put_in_flight(self, context: AcceptedContext, request: Request) -> Operation:
+    def put_in_flight(self, context: AcceptedContext, request: Request) -> Operation:
         operation = Operation(self, context, request)
         self._invocations.begin(request)
         self._operations[request.message_id] = operation
@@ -221,10 +215,10 @@ class OperationsInFlight:
         if self._operations.get(message_id) is operation:
             del self._operations[message_id]
             self._invocations.end(message_id)
-            if operation.likely:
-                self.likely.pop(operation.likely, None)
+            if operation.expected:
+                self._plain.forget(operation)
             self._let_in()
-            self._settle()
+            self._engine.settle()
 
     async def _room(self) -> None:
         waiter = self._loop.create_future()
@@ -269,20 +263,18 @@ class OperationsInFlight:
             raise abort("response on another context than its request")
         if operation.answered is not None and isinstance(begun.message, CStoreRSP):
             assert isinstance(request, CStoreRQ)
-            self._form.learn(request, begun.message, begun.command_set)
+            self._plain.learn(request, begun.message, begun.command_set)
         return ArrivingResponse(self, operation, begun)
 
-    def take_likely(self, context_id: int, command_set: bytes) -> bool:
-        """Take a response as it was expected; return False if it is to be decoded."""
-        operation = self.likely.get(command_set)
-        if operation is None or operation.context.id != context_id or operation.answered is None:
-            return False
+    def succeeded(self, operation: Operation) -> None:
+        """Take the only response of an operation, of success; in Sta6."""
         operation.is_over = True
-        self._counts.invoked[operation.request.command_field, SUCCESS] += 1
         self._move_up(operation)
-        self.forget(operation)
-        operation.answered(SUCCESS)
-        return True
+        message_id = operation.request.message_id
+        del self._operations[message_id]
+        self._invocations.end(message_id)
+        if self._waiting:
+            self._let_in()
 
     def heard(self, operation: Operation) -> None:
         operation.since = self._loop.time()
@@ -313,7 +305,7 @@ class OperationsInFlight:
     def stop(self, error: AssociationError) -> None:
         """End all operations: the association has ended."""
         self._ended = error
-        self.likely.clear()
+        self._plain.stop()
         operations, self._operations = list(self._operations.values()), {}
         for operation in operations:
             operation.fail(error)

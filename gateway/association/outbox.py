@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from gateway.ul.upper_layer import UpperLayer
 
 Bytes = bytes | bytearray | memoryview
+Whole = bytes | bytearray
+"""A data set that is at hand; it must not change any more."""
 DataSource = Bytes | Iterable[Bytes] | AsyncIterable[Bytes]
 Groups = Iterable[list[bytes]] | AsyncGenerator[list[bytes], None]
 """Groups of P-DATA-TF PDUs, each of about 1 MiB unless a part is longer."""
@@ -56,7 +58,7 @@ class Outbox:
         """Held while a message is being sent."""
         self._engine = engine
         self._loop = asyncio.get_running_loop()
-        self._behind: deque[tuple[int, bytes, bytes | None]] | None = None
+        self._behind: deque[tuple[int, bytes, Whole | None]] | None = None
         """Messages that wait for the end of a streamed one; None: none is being sent."""
         self._half_sent = False
         """Whether a part of the message that is being sent has left."""
@@ -66,7 +68,7 @@ class Outbox:
         self.send_command_set(context_id, message.encode(data_set is not None), data_set)
 
     def send_command_set(
-        self, context_id: int, command_set: bytes, data_set: bytes | None = None
+        self, context_id: int, command_set: bytes, data_set: Whole | None = None
     ) -> None:
         """Send a message whose command set is encoded already, as `send` does."""
         if self._behind is not None:
@@ -75,7 +77,7 @@ class Outbox:
             self._engine.transport.flush()
             self._engine.notifications.sent(context_id, command_set, data_set)
 
-    def send_soon(self, context_id: int, command_set: bytes, data_set: bytes | None = None) -> None:
+    def send_soon(self, context_id: int, command_set: bytes, data_set: Whole | None = None) -> None:
         """Send a message as `send_command_set` does, at the end of this turn of the loop.
 
         Many short messages of a turn are one write to the socket then.
@@ -105,7 +107,7 @@ class Outbox:
             and engine.transport.is_writable
         )
 
-    def _put(self, context_id: int, command_set: bytes, data_set: bytes | None) -> bool:
+    def _put(self, context_id: int, command_set: bytes, data_set: Whole | None) -> bool:
         """Hand a message to the upper layer; return False if the association has ended."""
         engine = self._engine
         upper = engine.upper

@@ -40,7 +40,9 @@ def fragment(
     item = _PDV.pack(len(command) + 2, context_id, _COMMAND | _LAST)
     if data_set is None and length <= (max_length or CHUNK):
         return (b"".join((_PDU.pack(4, length), item, command)),)
-    if isinstance(data_set, bytes):  # nearly every message with a short one fits into one PDU
+    if isinstance(
+        data_set, bytes | bytearray
+    ):  # nearly every message with a short one fits into one PDU
         size = len(data_set)
         if size <= (min(max_length or CHUNK, CHUNK) - length - _PDV.size) & ~1:
             length += _PDV.size + size
@@ -50,7 +52,7 @@ def fragment(
 
 
 def pieces(
-    context_id: int, command: bytes, data_set: bytes, max_length: int
+    context_id: int, command: bytes, data_set: bytes | bytearray, max_length: int
 ) -> list[bytes | memoryview]:
     """Return what `fragment` returns joined together, in pieces: the data set is not copied.
 

@@ -15,24 +15,27 @@ from gateway.dimse.errors import MessageError
 from gateway.dimse.message import CStoreRSP, decode
 from gateway.dimse.status import SUCCESS
 from gateway.errors import RemoteProtocolError
+from gateway.ul.pdu import PDU_AND_PDV
 
 if TYPE_CHECKING:
     from gateway.dimse.message import CStoreRQ
 
-_HEADER = Struct("<HHL")
+_ELEMENT = Struct("<HHL")
+_P_DATA_TF = 4
+_COMMAND_ENDS = 3
+"""The message control header of a command set in one fragment (PS3.8 E.2)."""
 _RESPONDED_TO, _INSTANCE = 0x0120, 0x1000
 _CHANCES = 8
 """Responses in a row of a peer that have no form, until it is not looked for any more."""
 
 
 class LikelyResponse:
-    """The form of the responses of one peer; nothing is likely before one was learned."""
+    """The forms of the responses of one peer; nothing is likely before one was learned."""
 
     def __init__(self) -> None:
-        self._pieces = b"", b"", b""
-        """What stands before the message ID, between it and the instance UID, and after that."""
-        self._length = -1
-        """Bytes of the instance UID; 0: the peer does not send it, -1: nothing was learned."""
+        self._forms: dict[int, tuple[bytes, bytes, bytes]] = {}
+        """By the bytes of the instance UID, 0 if the peer does not send it: what stands before the
+        message ID, between it and the instance UID, and after that."""
         self._chances = _CHANCES
 
     def learn(self, request: CStoreRQ, response: CStoreRSP, command_set: bytes) -> None:
@@ -41,31 +44,33 @@ class LikelyResponse:
             return
         self._chances -= 1
         uid = _padded(request.affected_sop_instance_uid)
-        number = _HEADER.pack(0, _RESPONDED_TO, 2) + request.message_id.to_bytes(2, "little")
-        element = _HEADER.pack(0, _INSTANCE, len(uid)) + uid
+        number = _ELEMENT.pack(0, _RESPONDED_TO, 2) + request.message_id.to_bytes(2, "little")
+        element = _ELEMENT.pack(0, _INSTANCE, len(uid)) + uid
         if response.affected_sop_instance_uid is None:
             element = b""
         if command_set.count(number) != 1 or (element and command_set.count(element) != 1):
             return
         before, _, rest = command_set.partition(number)
         between, _, after = rest.partition(element) if element else (rest, b"", b"")
-        pieces = before + number[:-2], between + element[: _HEADER.size], after
+        pieces = before + number[:-2], between + element[: _ELEMENT.size], after
         length = len(uid) if element else 0
         if _is_form(pieces, length, response):
-            self._pieces, self._length, self._chances = pieces, length, _CHANCES
+            self._forms[length] = pieces
+            self._chances = _CHANCES
 
-    def to(self, request: CStoreRQ) -> bytes:
-        """Return the command set of the response to a request; empty if none is likely."""
-        if self._length < 0:
-            return b""
-        before, between, after = self._pieces
-        number = request.message_id.to_bytes(2, "little")
-        if not self._length:
-            return b"".join((before, number, between, after))
+    def to(self, request: CStoreRQ, context_id: int) -> bytes:
+        """Return the PDU with the response to a request; empty if none is likely."""
         uid = _padded(request.affected_sop_instance_uid)
-        if len(uid) != self._length:
-            return b""
-        return b"".join((before, number, between, uid, after))
+        form = self._forms.get(len(uid))
+        if form is None:
+            uid, form = b"", self._forms.get(0)
+            if form is None:
+                return b""
+        before, between, after = form
+        length = len(before) + 2 + len(between) + len(uid) + len(after)
+        headers = PDU_AND_PDV.pack(_P_DATA_TF, length + 6, length + 2, context_id, _COMMAND_ENDS)
+        number = request.message_id.to_bytes(2, "little")
+        return b"".join((headers, before, number, between, uid, after))
 
 
 def _padded(uid: str) -> bytes:

@@ -82,7 +82,9 @@ class CStoreRQ(Request, command=Cmd.C_STORE_RQ, data_set=DataSet.REQUIRED):
             return Request.encode(self, has_data_set)
         rest = self.priority, self.move_originator_ae_title, self.move_originator_message_id
         try:
-            before, between, after = _store_request(sop_class, len(instance), *rest, has_data_set)
+            before, between, after = store_request_parts(
+                sop_class, len(instance), *rest, has_data_set
+            )
         except TypeError:  # a value that no element can have: that is told in one place
             return Request.encode(self, has_data_set)
         number = message_id.to_bytes(2, "little")
@@ -99,7 +101,7 @@ class CStoreRQ(Request, command=Cmd.C_STORE_RQ, data_set=DataSet.REQUIRED):
 
 
 @lru_cache(256)
-def _store_request(
+def store_request_parts(
     sop_class: str,
     length: int,
     priority: int,

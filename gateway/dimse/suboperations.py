@@ -44,6 +44,9 @@ class SuboperationCounters:
 
     def count(self, status: int | None, sop_instance_uid: str) -> None:
         """Count a sub-operation by the status of its response; None: there was no response."""
+        if status == codes.SUCCESS:
+            self.completed += 1
+            return
         match None if status is None else category(status):
             case Category.SUCCESS:
                 self.completed += 1

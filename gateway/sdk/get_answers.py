@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 _WITHOUT_BULK_DATA = KEYWORDS["CompositeInstanceRetrieveWithoutBulkDataGet"]
 PIECE = 4 * 1024 * 1024
 """The most bytes of a data set in one answer."""
+IN_LIST = 32
+"""Instances in one answer at most."""
 
 
 class GetHandlerState(Enum):
@@ -62,6 +64,8 @@ class GetAnswers:
         self._contexts: dict[tuple[str, str], int | None] = {}
         """The context for files of each SOP class and transfer syntax, as they are."""
         self._has_no_bulk_data = event.context.abstract_syntax == _WITHOUT_BULK_DATA
+        self._names_files = event._shares_files and not self._has_no_bulk_data
+        self._makes_lists = self._names_files and event._payload.get("lists") is True
 
     def __call__(self, value: Any) -> Answer | None:
         value = as_pair(value)
@@ -82,16 +86,32 @@ class GetAnswers:
         return self._rest
 
     def _suboperations(self, instances: list[Any], elements: Any) -> Iterator[Answer]:
+        rows: list[list[Any]] = []
         for instance in instances:
-            begun = self._suboperation(instance)
-            if elements:
-                begun = begun._replace(payload={**begun.payload, "elements": elements})
-            yield begun
-            pieces, self._pieces = self._pieces, iter(())
-            try:
-                yield from pieces
-            except (GatewayError, OSError) as error:  # the acceptor aborts: half of it is sent
-                yield _unsendable(f"{type(error).__name__}: {error}")
+            if not elements and (row := self._row(instance)) is not None:
+                rows.append(row)
+                if len(rows) == IN_LIST:
+                    yield _list(rows)
+                    rows = []
+                continue
+            if rows:
+                yield _list(rows)
+                rows = []
+            yield from self._single(instance, elements)
+        if rows:
+            yield _list(rows)
+
+    def _single(self, instance: Any, elements: Any) -> Iterator[Answer]:
+        """Yield the answer for an instance, and those with the rest of its data set."""
+        begun = self._suboperation(instance)
+        if elements:
+            begun = begun._replace(payload={**begun.payload, "elements": elements})
+        yield begun
+        pieces, self._pieces = self._pieces, iter(())
+        try:
+            yield from pieces
+        except (GatewayError, OSError) as error:  # the acceptor aborts: half of it is sent
+            yield _unsendable(f"{type(error).__name__}: {error}")
 
     def settle(self) -> None:
         """Do nothing: no answer is held back."""
@@ -139,37 +159,34 @@ class GetAnswers:
             return _unsendable(f"{type(error).__name__}: {error}", uid_of(instance))
 
     def _encoded(self, attached: Any, transfer_syntax: str | None = None) -> Answer:
-        if isinstance(attached, Instance) and self._event._shares_files:
-            sent = self._as_it_is(attached)
-            if sent is not None:
-                return sent
+        if isinstance(attached, Instance) and (context_id := self._as_it_is(attached)) is not None:
+            part = {"path": _path_of(attached), "offset": attached.offset, "size": attached.size}
+            return _pending({**part, **_described(attached, context_id)})
         context, instance = fit(attached, self._event.assoc.usable_contexts(), transfer_syntax)
         where = _described(instance, context.id)
         self._pieces = _in_pieces(where, instance.pieces())
         return next(self._pieces)
 
-    def _as_it_is(self, instance: Instance) -> Answer | None:
-        """Return the answer for a file that is sent as it is; None for anything else.
+    def _row(self, instance: Any) -> list[Any] | None:
+        """Return the place of an instance in a list; None: it needs an answer of its own."""
+        if not (self._makes_lists and isinstance(instance, Instance)):
+            return None
+        if (context_id := self._as_it_is(instance)) is None:
+            return None
+        uids = instance.sop_class_uid, instance.sop_instance_uid
+        return [context_id, *uids, _path_of(instance), instance.offset, instance.size]
+
+    def _as_it_is(self, instance: Instance) -> int | None:
+        """Return the ID of the context for a file that is sent as it is; None for anything else.
 
         The acceptor reads it, and need not look into it before.
         """
-        if not _is_whole_file(instance):
+        if not (self._names_files and _is_whole_file(instance)):
             return None
         kind = instance.sop_class_uid, instance.transfer_syntax_uid
         if kind not in self._contexts:
             self._contexts[kind] = self._context_for(*kind)
-        if (context_id := self._contexts[kind]) is None:
-            return None
-        path = os.fspath(instance.path)  # type: ignore[arg-type]
-        where = {
-            "status": PENDING,
-            "elements": {},
-            "path": path if os.path.isabs(path) else os.path.abspath(path),
-            "offset": instance.offset,
-            "size": instance.size,
-            **_described(instance, context_id),
-        }
-        return Answer(where, final=False)
+        return self._contexts[kind]
 
     def _context_for(self, sop_class: str, syntax: str) -> int | None:
         """Return the ID of the context for instances in their own transfer syntax, if any."""
@@ -190,6 +207,15 @@ def _named(instance: Any) -> Answer:
 def _is_whole_file(instance: Instance) -> bool:
     """Return whether an instance is part of a file, as it is there."""
     return instance.path is not None and instance.data is None and not instance.is_padded
+
+
+def _path_of(instance: Instance) -> str:
+    path = os.fspath(instance.path)  # type: ignore[arg-type]
+    return path if path.startswith("/") else os.path.abspath(path)
+
+
+def _list(rows: list[list[Any]]) -> Answer:
+    return _pending({"instances": rows})
 
 
 def _in_pieces(where: dict[str, Any], pieces: Iterator[bytes]) -> Iterator[Answer]:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gateway.acceptor.answer_queue import AnswerQueue
+from gateway.acceptor.answer_queue import AnswerQueue, ListedInstance
 from gateway.errors import Reason, Unanswered
 from gateway.fabric import Answer
 
@@ -89,3 +89,39 @@ def test_what_is_ahead_ends_before_what_is_not_a_single_instance() -> None:
     assert [answer.payload for answer in queue.ahead(7)] == [{"path": "3"}]
     queue.put(Answer({"status": 0}))
     assert len(queue.ahead(7)) == 1
+
+
+def listing(*rows: object) -> Answer:
+    return Answer({"status": 0xFF00, "elements": {}, "instances": list(rows)}, final=False)
+
+
+ROW = [1, "1.2", "1.2.3", "/a/file", 10, 20]
+
+
+def test_a_list_stands_for_its_instances() -> None:
+    queue = AnswerQueue(lambda: None)
+    queue.put(listing(ROW, ROW))
+    queue.put(FINAL)
+    assert queue.ahead(7) == [ListedInstance(*ROW), ListedInstance(*ROW, is_last=True)]
+    assert [queue.take().is_last for _ in range(2)] == [False, True]
+    assert queue.take() is FINAL
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [ROW, ROW[:-1]],
+        [ROW, "text"],
+        [[True, *ROW[1:]]],
+        [[*ROW[:3], "/a\0file", 1, 2]],
+        [[*ROW[:4], -1, 2]],
+        [[*ROW[:4], 1, -2]],
+    ],
+    ids=repr,
+)
+def test_a_list_that_makes_no_sense_is_an_answer_that_names_nothing(rows) -> None:
+    queue = AnswerQueue(lambda: None)
+    queue.put(listing(*rows))
+    assert queue.take() == Answer({}, final=False)
+    assert not queue

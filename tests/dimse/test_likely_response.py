@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.dimse.fragmenter import fragment
 from gateway.dimse.likely_response import LikelyResponse
 from gateway.dimse.message import CStoreRQ, CStoreRSP, decode
 from gateway.dimse.status import PROCESSING_FAILURE, SUCCESS
@@ -30,31 +31,47 @@ def learned(request: CStoreRQ, *, with_uids: bool = True) -> LikelyResponse:
     return form
 
 
+def command_set(pdu: bytes, context_id: int) -> bytes:
+    """Return the command set in a PDU, which is the one that this side would send."""
+    found = pdu[12:]
+    assert pdu == b"".join(fragment(context_id, found, None, 0))
+    return found
+
+
 @given(numbers, uids, numbers, uids, st.booleans())
 def test_what_is_likely_decodes_to_success_of_that_request(first, uid, second, other, with_uids):
     form = learned(CStoreRQ(first, CT, uid), with_uids=with_uids)
     request = CStoreRQ(second, CT, other)
-    if likely := form.to(request):
-        assert decode(likely) == (response(request, with_uids=with_uids), False)
+    if likely := form.to(request, 5):
+        assert decode(command_set(likely, 5)) == (response(request, with_uids=with_uids), False)
 
 
 @pytest.mark.parametrize("with_uids", [True, False])
 def test_it_is_what_the_peer_sends(with_uids):
     form = learned(CStoreRQ(7, CT, "1.2.30"), with_uids=with_uids)
     request = CStoreRQ(8, CT, "1.2.31")
-    assert form.to(request) == response(request, with_uids=with_uids).encode()
+    expected = response(request, with_uids=with_uids).encode()
+    assert command_set(form.to(request, 3), 3) == expected
+
+
+def test_uids_of_several_lengths_have_a_form_each():
+    form, requests = LikelyResponse(), [CStoreRQ(7, CT, "1.2.30"), CStoreRQ(8, CT, "1.2.3000")]
+    for request in requests:
+        form.learn(request, response(request), response(request).encode())
+    for request in requests:
+        assert command_set(form.to(request, 1), 1) == response(request).encode()
 
 
 def test_uids_of_another_length_have_another_response():
-    assert learned(CStoreRQ(7, CT, "1.2.30")).to(CStoreRQ(8, CT, "1.2.3000")) == b""
+    assert learned(CStoreRQ(7, CT, "1.2.30")).to(CStoreRQ(8, CT, "1.2.3000"), 1) == b""
 
 
 def test_nothing_is_likely_before_a_success_was_learned():
     form, request = LikelyResponse(), CStoreRQ(7, CT, "1.2.30")
-    assert form.to(request) == b""
+    assert form.to(request, 1) == b""
     failed = response(request, status=PROCESSING_FAILURE)
     form.learn(request, failed, failed.encode())
-    assert form.to(request) == b""
+    assert form.to(request, 1) == b""
 
 
 def test_a_message_id_that_occurs_twice_has_no_form():
@@ -65,4 +82,4 @@ def test_a_message_id_that_occurs_twice_has_no_form():
     strange = CStoreRSP(0x4141, SUCCESS, CT, comment, "1.2.30")
     form = LikelyResponse()
     form.learn(request, strange, strange.encode())
-    assert form.to(CStoreRQ(0x4142, CT, "1.2.31")) == b""
+    assert form.to(CStoreRQ(0x4142, CT, "1.2.31"), 1) == b""

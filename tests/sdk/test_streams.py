@@ -12,10 +12,11 @@ from pydicom.uid import (
 )
 
 from gateway import events, evt
+from gateway.datasets import Instance
 from gateway.datasets.coding import decode
 from gateway.datasets.conversion import encoded_instance
 from gateway.sdk import streams
-from gateway.sdk.get_answers import PIECE
+from gateway.sdk.get_answers import IN_LIST, PIECE
 from gateway.sdk.handler_answers import SUCCEEDED
 from gateway.sdk.move.routes import Routes
 from gateway.sdk.stream_values import CANCELLED
@@ -206,6 +207,52 @@ def test_a_file_or_claim_is_sent_without_decoding(tmp_path):
     _, path, taken, _ = told(evt.EVT_C_GET, 2, (0xFF00, tmp_path / "x"), (0xFF00, claim))
     assert path.payload == {"status": 0xFF00, "elements": {}, "path": str(tmp_path / "x")}
     assert taken.payload["claim"] == claim.to_map()
+
+
+def get_answers(values, *, lists=True):
+    event = dimse_event(evt.EVT_C_GET)
+    event._blob = msgpack.packb(ASSOC)
+    event._payload = {**event._payload, "lists": lists}
+    convert = streams.converter(event, Nowhere({}), nullcontext)
+    convert(3)
+    return [answer for value in values for answer in (convert(value), *convert.rest())]
+
+
+def in_file(number, syntax=ExplicitVRLittleEndian):
+    return Instance(CTImageStorage, f"1.2.3.{number}", syntax, 20, f"/a/{number}", 10)
+
+
+def test_files_of_a_list_are_one_answer():
+    files = [in_file(n) for n in range(IN_LIST + 2)]
+    first, second = get_answers([(0xFF00, files)])
+    rows = [
+        [one.payload["context_id"], CTImageStorage, f"1.2.3.{n}", f"/a/{n}", 10, 20]
+        for n, one in enumerate(get_answers([(0xFF00, files)], lists=False))
+    ]
+    assert [first.payload["instances"], second.payload["instances"]] == [
+        rows[:IN_LIST],
+        rows[IN_LIST:],
+    ]
+
+
+def test_what_is_not_a_file_as_it_is_sent_has_an_answer_of_its_own():
+    made = encoded_instance(image(), ExplicitVRLittleEndian)
+    missing = in_file(7, JPEGBaseline8Bit)
+    answers = get_answers([(0xFF00, [in_file(1), made, in_file(2), missing, in_file(3)])])
+    kinds = [
+        "instances" if "instances" in one.payload else one.payload.get("failed", "data")
+        for one in answers
+    ]
+    assert kinds == ["instances", "data", "instances", "encoding", "instances"]
+    assert answers[1].data == made.data
+
+
+def test_files_with_elements_of_the_handler_have_answers_of_their_own():
+    status = Dataset()
+    status.Status, status.ErrorComment = 0xFF00, "slow"
+    answers = get_answers([(status, [in_file(1), in_file(2)])])
+    assert [one.payload["path"] for one in answers] == ["/a/1", "/a/2"]
+    assert {one.payload["elements"]["ErrorComment"] for one in answers} == {"slow"}
 
 
 def test_an_instance_in_memory_is_sent_as_it_is():

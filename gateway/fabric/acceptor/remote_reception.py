@@ -117,8 +117,12 @@ class RemoteReception:
         self._reception.post(peer, envelopes.Acceptors(self._numbers))
 
 
+_FILES = frozenset(("path", "claim", "instances"))
+"""The keys of an answer that name files."""
+
+
 def _sound(payload: dict[str, Any]) -> dict[str, Any]:
     """Return the payload of an answer without files that this host does not mean to give away."""
-    if "path" not in payload and "claim" not in payload:
+    if payload.keys().isdisjoint(_FILES):
         return payload
     return {**_NO_FILE, "sop_instance_uid": str(payload.get("sop_instance_uid", ""))}

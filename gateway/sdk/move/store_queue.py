@@ -54,7 +54,8 @@ class StoreQueue:
     ) -> None:
         self._counted = counted
         self._is_over = is_over
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._waiting: deque[QueuedStore] = deque()
         self._unfit: list[QueuedStore] = []
         """Instances for which an association has no context."""
@@ -88,7 +89,7 @@ class StoreQueue:
     # the handler's thread
 
     def put(self, store: QueuedStore) -> None:
-        with self._changed:
+        with self._lock:
             self._waiting.append(store)
             self._bytes += _bytes_of(store)
 
@@ -193,7 +194,7 @@ class StoreQueue:
         self._counted(store, outcome)
 
     def _take(self) -> QueuedStore | None:
-        with self._changed:
+        with self._lock:
             if self._is_over():
                 self._waiting.clear()
             if not self._waiting:
