@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.sdk import GatewayError
 from workers.archive.attributes import UNIQUE, Level
@@ -15,7 +15,7 @@ from workers.archive.index.search import Query
 from workers.archive.objects.store_failure import StoreFailure
 from workers.archive.stored_files import StoredFiles
 from workers.archive.work_ahead import work_ahead
-from workers.dicomweb import readable_instance
+from workers.dicomweb import pixel_frames, readable_instance
 from workers.dicomweb.guard import HttpError
 
 if TYPE_CHECKING:
@@ -80,6 +80,11 @@ class ArchiveReader:
             except NotHere as error:
                 raise HttpError(410, str(error)) from None
         raise HttpError(404, "nothing in the archive has these UIDs")
+
+    def read(self, uids: dict[str, str]) -> tuple[ReadableInstance, Any]:
+        """Return the instance of a path and its data set; raises HttpError as `one` does."""
+        instance = self.one(uids)
+        return instance, pixel_frames.read(instance)
 
     def open(self, entry: IndexEntry) -> Instance:
         """Return an instance to be sent; raises NotHere."""

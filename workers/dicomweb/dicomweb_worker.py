@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
@@ -29,6 +30,7 @@ from workers.dicomweb.guard import HttpError, TokenGuard, error_response
 from workers.dicomweb.json_model import to_xml
 from workers.dicomweb.own_gateway import OwnAssociations, OwnGateway
 from workers.dicomweb.parts import multipart, parts_of
+from workers.dicomweb.pictures import Pictures
 from workers.dicomweb.qido import Search
 from workers.dicomweb.stow import FOLDER, Store, store
 from workers.dicomweb.wado import ArchiveResources
@@ -78,7 +80,8 @@ class DicomWeb(IndexedWorker):
         access = Access(table.token or page, table.names, is_local=is_local)
         tls = load(TlsSettings(table.certificate, table.key)) if table.certificate else None
         self._associations = OwnAssociations(_this_gateway, table.ae_title)
-        app = TokenGuard(Starlette(routes=self._routes()), access, Access(page))
+        routes = Starlette(routes=self._routes(), exception_handlers={HTTPException: _no_resource})
+        app = TokenGuard(routes, access, Access(page))
         self._server = WebServer(app, table.host, table.port, tls)
         self._server.start()
         scheme = "https" if tls else "http"
@@ -102,7 +105,7 @@ class DicomWeb(IndexedWorker):
 
     def _routes(self) -> list[Route]:
         assert self._archive is not None
-        found = ArchiveResources(self._archive)
+        found, pictures = ArchiveResources(self._archive), Pictures(self._archive)
         gets: dict[str, Callable[[Request, str], Awaitable[Response]]] = {
             "/studies": _at(self._search, Level.STUDY),
             "/series": _at(self._search, Level.SERIES),
@@ -114,11 +117,11 @@ class DicomWeb(IndexedWorker):
         for place in (_STUDY, _SERIES, _INSTANCE):
             gets[place] = found.instances
             gets[f"{place}/metadata"] = found.metadata
-            gets[f"{place}/thumbnail"] = found.thumbnail
-        gets[f"{_INSTANCE}/rendered"] = found.rendered
+            gets[f"{place}/rendered"] = pictures.rendered
+            gets[f"{place}/thumbnail"] = pictures.thumbnail
         gets[f"{_INSTANCE}/frames/{{frames}}"] = found.frame_list
-        gets[f"{_INSTANCE}/frames/{{frames}}/rendered"] = found.rendered
-        gets[f"{_INSTANCE}/frames/{{frames}}/thumbnail"] = found.thumbnail
+        gets[f"{_INSTANCE}/frames/{{frames}}/rendered"] = pictures.rendered
+        gets[f"{_INSTANCE}/frames/{{frames}}/thumbnail"] = pictures.thumbnail
         gets[f"{_INSTANCE}/bulkdata/{{path:path}}"] = found.bulk_data
         gets["/view/{study}"] = self._view
         gets["/viewer.css"] = _style
@@ -162,6 +165,15 @@ class DicomWeb(IndexedWorker):
 
 def _at(search: Any, level: Level) -> Callable[[Request, str], Awaitable[Response]]:
     return lambda request, base: search(request, base, level)
+
+
+async def _no_resource(request: Request, error: Exception) -> Response:
+    """Answer a path or method that no resource has."""
+    assert isinstance(error, HTTPException)
+    text = f"there is no resource {request.url.path[:200]!r}; the service is at {ROOT}"
+    if error.status_code == 405:
+        text = f"{request.method[:20]} is not what this resource takes"
+    return error_response(error.status_code, text, dict(error.headers or {}))
 
 
 async def _style(_request: Request, _base: str) -> Response:

@@ -233,9 +233,9 @@ def render(
 
     told = Dataset()
     (array,) = _arrays(instance, data_set, [index], told)
-    data_set.PhotometricInterpretation = told.get("PhotometricInterpretation", "MONOCHROME2")
+    photometric = str(told.get("PhotometricInterpretation") or "MONOCHROME2")
     try:
-        image = Image.fromarray(_eight_bits(array, data_set, window))
+        image = Image.fromarray(_eight_bits(array, data_set, photometric, window))
     except Exception as error:  # whatever Pillow or NumPy raise for these values
         raise HttpError(406, f"the frame cannot be rendered: {type(error).__name__}") from error
     if window.size is not None:
@@ -248,7 +248,7 @@ def render(
     return out.getvalue()
 
 
-def _eight_bits(array: Any, data_set: Any, window: Window) -> Any:
+def _eight_bits(array: Any, data_set: Any, photometric: str, window: Window) -> Any:
     """Return samples from 0 to 255: grey, or red, green and blue."""
     import numpy as np
     from pydicom.pixels.processing import (
@@ -257,7 +257,6 @@ def _eight_bits(array: Any, data_set: Any, window: Window) -> Any:
         apply_voi_lut,
     )
 
-    photometric = str(data_set.get("PhotometricInterpretation") or "MONOCHROME2")
     if photometric == "PALETTE COLOR":
         array = apply_color_lut(array, data_set)
         return _scaled(array, 0, 65535 if array.dtype == np.uint16 else 255)

@@ -1,9 +1,8 @@
-"""WADO-RS: instances, metadata, frames, rendered images and bulk data (PS3.18 10.4, 10.5)."""
+"""WADO-RS: instances, metadata, frames and bulk data (PS3.18 10.4, 10.5)."""
 
 from __future__ import annotations
 
 import json
-from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
@@ -168,45 +167,6 @@ class ArchiveResources:
             return multipart(parts, kind.partition(";")[0])
         raise media.not_acceptable(offered)
 
-    async def rendered(self, request: Request, base: str) -> Response:  # noqa: ARG002
-        """Return an instance's first frame, or the one that is named, as a picture."""
-        return await self._rendered(request, None)
-
-    async def thumbnail(self, request: Request, base: str) -> Response:  # noqa: ARG002
-        """Return a small picture of an instance, or of the first image of a series or study."""
-        return await self._rendered(request, pixel_frames.THUMBNAIL)
-
-    async def _rendered(self, request: Request, size: tuple[int, int] | None) -> Response:
-        chosen = media.choose(request, pixel_frames.RENDERED)
-        window = _window(request, size)
-        if "instance" in request.path_params:
-            instance, data_set = await self._one(request)
-            text = request.path_params.get("frames", "1")
-            index = pixel_frames.check_numbers(text, data_set)[0]
-        else:
-            instance, data_set = await run_in_threadpool(
-                self._first_image, dict(request.path_params)
-            )
-            index = 0
-        body = await run_in_threadpool(
-            pixel_frames.render, instance, data_set, index, window, chosen.name
-        )
-        return Response(body, media_type=chosen.name)
-
-    def _first_image(self, uids: dict[str, str]) -> tuple[ReadableInstance, Any]:
-        entries = list(self._archive.entries(uids))
-        if not entries:
-            raise HttpError(404, "nothing in the archive has these UIDs")
-        for entry in entries:
-            try:
-                instance = self._archive.readable(entry)
-                data_set = pixel_frames.read(instance)
-            except (NotHere, HttpError):
-                continue
-            if "PixelData" in data_set:
-                return instance, data_set
-        raise HttpError(404, "there is no image among these instances")
-
     # bulk data
 
     async def bulk_data(self, request: Request, base: str) -> Response:  # noqa: ARG002
@@ -239,9 +199,7 @@ class ArchiveResources:
         return found
 
     async def _one(self, request: Request) -> tuple[ReadableInstance, Any]:
-        uids = dict(request.path_params)
-        instance = await run_in_threadpool(self._archive.one, uids)
-        return instance, await run_in_threadpool(pixel_frames.read, instance)
+        return await run_in_threadpool(self._archive.read, dict(request.path_params))
 
 
 def _fitted(instance: Instance, accepted: Sequence[media.MediaType]) -> Instance:
@@ -295,30 +253,3 @@ def _wants_stored(wanted: media.MediaType, stored: str, syntax: str) -> bool:
     if wanted.name == media.ANY or not wanted.covers(stored):
         return wanted.transfer_syntax == syntax
     return wanted.transfer_syntax in ("", "*", syntax)
-
-
-def _window(request: Request, size: tuple[int, int] | None) -> pixel_frames.Window:
-    """Return what the query asks of a picture; raises HttpError 400 (PS3.18 8.3.5.1)."""
-    query = request.query_params
-    try:
-        center, width, function = None, 0.0, "LINEAR"
-        if text := query.get("window"):
-            parts = text.split(",")
-            center, width = float(parts[0]), float(parts[1])
-            function = {"linear-exact": "LINEAR_EXACT", "sigmoid": "SIGMOID"}.get(
-                parts[2].lower() if len(parts) > 2 else "", "LINEAR"
-            )
-            if not (isfinite(center) and 0 < width < inf):
-                raise ValueError(text)
-        if text := query.get("viewport"):
-            across, down, *_ = text.split(",")
-            size = int(across), int(down)
-            if min(size) < 1 or max(size) > 16_384:
-                raise ValueError(text)
-        quality = int(query.get("quality", "90"))
-        if not 1 <= quality <= 100:
-            raise ValueError(quality)
-    except (ValueError, IndexError):
-        text = "window=CENTER,WIDTH[,FUNCTION], viewport=WIDTH,HEIGHT and quality=1..100"
-        raise HttpError(400, f"what is asked of the picture is not valid: {text}") from None
-    return pixel_frames.Window(center, width, function, size, quality)

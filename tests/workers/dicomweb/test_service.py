@@ -225,6 +225,48 @@ def test_thumbnails_at_every_level(service, stored):
         assert max(Image.open(BytesIO(answered.content)).size) <= 128
 
 
+def test_a_study_and_a_series_are_rendered_one_picture_an_instance(service, stored):
+    path = resource(NAMED["CT_small.dcm"])
+    (alone,) = parts_of(service.get(f"{path}/rendered", 'multipart/related; type="image/png"'))
+    assert Image.open(BytesIO(alone)).format == "PNG"
+    places = path.rpartition("/instances/")[0], path.rpartition("/series/")[0]
+    for place, level in zip(places, ("series", "study"), strict=True):
+        same = {p for p in stored if p.startswith(f"{place}/")}
+        pictures = parts_of(service.get(f"{place}/rendered", 'multipart/related; type="image/png"'))
+        assert len(pictures) == len(same), level
+        assert alone in pictures
+    answered = service.get(f"{places[1]}/rendered")
+    assert answered.headers["Content-Type"].startswith('multipart/related; type="image/jpeg"')
+
+
+@pytest.mark.parametrize("name", ["examples_ybr_color.dcm", "rtdose.dcm"])
+def test_frames_are_rendered_each_as_it_is_alone(service, stored, name):
+    path = f"{resource(NAMED[name])}/frames"
+    alone = [service.get(f"{path}/{number}/rendered", "image/png").content for number in (1, 2)]
+    assert alone[0] != alone[1]
+    both = parts_of(service.get(f"{path}/1,2/rendered", "image/png"))
+    assert both == alone
+    assert parts_of(service.get(f"{path}/2,2,2/rendered", "image/png")) == alone[1:]
+    assert service.get(f"{path}/1,99999/rendered").status_code == 404
+
+
+def test_without_images_nothing_is_rendered(service):
+    sent = instance(SOPInstanceUID="1.4.1", StudyInstanceUID="1.4")
+    assert service.post(body(whole(sent))).status_code == 200
+    for resource_of_it in ("rendered", "thumbnail"):
+        answered = service.get(f"/studies/1.4/{resource_of_it}")
+        assert answered.status_code == 404
+        assert "no image" in answered.json()["error"]
+
+
+def test_what_is_no_resource_is_told_in_words(service):
+    assert "no resource '/dicom-web/nothing'" in service.get("/nothing").json()["error"]
+    answered = service.session.delete(f"{service.base}/studies", timeout=60)
+    assert answered.status_code == 405
+    assert "DELETE is not what" in answered.json()["error"]
+    assert answered.headers["Allow"]
+
+
 def test_a_page_of_thumbnails(service, stored):
     study = resource(NAMED["CT_small.dcm"]).split("/")[2]
     answered = service.get(f"/view/{study}")

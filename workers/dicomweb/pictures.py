@@ -1,0 +1,135 @@
+"""Rendered resources of WADO-RS: pictures of instances and frames (PS3.18 10.4.1.1.3)."""
+
+from __future__ import annotations
+
+from math import inf, isfinite
+from typing import TYPE_CHECKING, Any
+
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.responses import Response
+
+from workers.dicomweb import media, pixel_frames
+from workers.dicomweb.archive_reader import NotHere
+from workers.dicomweb.guard import HttpError, log
+from workers.dicomweb.parts import Part, multipart, once
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from starlette.requests import Request
+
+    from workers.dicomweb.archive_reader import ArchiveReader
+    from workers.dicomweb.readable_instance import ReadableInstance
+
+
+class Pictures:
+    """The rendered resources of the archive."""
+
+    def __init__(self, archive: ArchiveReader) -> None:
+        self._archive = archive
+
+    async def rendered(self, request: Request, base: str) -> Response:  # noqa: ARG002
+        """Return pictures: of frames, or of the first frame of each instance of a path.
+
+        Several ones, or one that is asked for so, are the parts of a multipart body.
+        """
+        chosen = media.choose(request, pixel_frames.RENDERED)
+        window, uids = _window(request, None), dict(request.path_params)
+        if "instance" not in uids:
+            pictures = self._of_instances(uids, window, chosen.name)
+        else:
+            pictures = await run_in_threadpool(self._of_frames, uids, window, chosen.name)
+        first = await run_in_threadpool(next, pictures, None)
+        if first is None:
+            raise _no_image()
+        if "instance" in uids and not chosen.is_multipart and "," not in uids.get("frames", ""):
+            return Response(first, media_type=chosen.name)
+        return multipart(_parts(first, pictures, chosen.name), chosen.name)
+
+    async def thumbnail(self, request: Request, base: str) -> Response:  # noqa: ARG002
+        """Return a small picture of an instance, or of the first image of a series or study."""
+        chosen = media.choose(request, pixel_frames.RENDERED)
+        window, uids = _window(request, pixel_frames.THUMBNAIL), dict(request.path_params)
+        body = await run_in_threadpool(self._small, uids, window, chosen.name)
+        return Response(body, media_type=chosen.name)
+
+    def _small(self, uids: dict[str, str], window: pixel_frames.Window, kind: str) -> bytes:
+        if "instance" in uids:
+            return next(self._of_frames(uids, window, kind))
+        instance, data_set = next(self._images(uids), (None, None))
+        if instance is None:
+            raise _no_image()
+        return pixel_frames.render(instance, data_set, 0, window, kind)
+
+    def _of_frames(
+        self, uids: dict[str, str], window: pixel_frames.Window, kind: str
+    ) -> Iterator[bytes]:
+        """Yield the frames that a path names, or the first one; raises HttpError at once."""
+        instance, data_set = self._archive.read(uids)
+        indices = pixel_frames.check_numbers(uids.get("frames", "1"), data_set)
+        return (
+            pixel_frames.render(instance, data_set, one, window, kind)
+            for one in dict.fromkeys(indices)
+        )
+
+    def _of_instances(
+        self, uids: dict[str, str], window: pixel_frames.Window, kind: str
+    ) -> Iterator[bytes]:
+        for instance, data_set in self._images(uids):
+            try:
+                yield pixel_frames.render(instance, data_set, 0, window, kind)
+            except HttpError as error:
+                log.warning("a picture was left out of a response: %s", error)
+
+    def _images(self, uids: dict[str, str]) -> Iterator[tuple[ReadableInstance, Any]]:
+        """Yield the instances of a path that are images; raises HttpError 404 without any."""
+        entries = list(self._archive.entries(uids))
+        if not entries:
+            raise HttpError(404, "nothing in the archive has these UIDs")
+        for entry in entries:
+            try:
+                instance = self._archive.readable(entry)
+                data_set = pixel_frames.read(instance)
+            except (NotHere, HttpError) as error:
+                log.warning("an image was left out of a response: %s", error)
+                continue
+            if "PixelData" in data_set:
+                yield instance, data_set
+
+
+def _no_image() -> HttpError:
+    return HttpError(404, "there is no image among these instances")
+
+
+async def _parts(first: bytes, others: Iterator[bytes], kind: str) -> AsyncIterator[Part]:
+    headers = {"Content-Type": kind}
+    yield Part(headers, once(first))
+    async for one in iterate_in_threadpool(others):
+        yield Part(headers, once(one))
+
+
+def _window(request: Request, size: tuple[int, int] | None) -> pixel_frames.Window:
+    """Return what the query asks of a picture; raises HttpError 400 (PS3.18 8.3.5.1)."""
+    query = request.query_params
+    try:
+        center, width, function = None, 0.0, "LINEAR"
+        if text := query.get("window"):
+            parts = text.split(",")
+            center, width = float(parts[0]), float(parts[1])
+            function = {"linear-exact": "LINEAR_EXACT", "sigmoid": "SIGMOID"}.get(
+                parts[2].lower() if len(parts) > 2 else "", "LINEAR"
+            )
+            if not (isfinite(center) and 0 < width < inf):
+                raise ValueError(text)
+        if text := query.get("viewport"):
+            across, down, *_ = text.split(",")
+            size = int(across), int(down)
+            if min(size) < 1 or max(size) > 16_384:
+                raise ValueError(text)
+        quality = int(query.get("quality", "90"))
+        if not 1 <= quality <= 100:
+            raise ValueError(quality)
+    except (ValueError, IndexError):
+        text = "window=CENTER,WIDTH[,FUNCTION], viewport=WIDTH,HEIGHT and quality=1..100"
+        raise HttpError(400, f"what is asked of the picture is not valid: {text}") from None
+    return pixel_frames.Window(center, width, function, size, quality)
