@@ -42,6 +42,7 @@ app = typer.Typer(
     help="List, verify, reindex, assign, export or remove stored instances.",
     no_args_is_help=True,
     rich_markup_mode=None,
+    add_completion=False,
 )
 app.add_typer(conflicts_command.app, name="conflicts")
 app.command("retention")(retention_command.delete_old)

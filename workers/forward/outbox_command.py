@@ -33,6 +33,7 @@ app = typer.Typer(
     help="What is to be sent to destinations: list, retry, drop, suspend and resume.",
     no_args_is_help=True,
     rich_markup_mode=None,
+    add_completion=False,
 )
 _PAGE = 1000
 

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from workers.forward.provenance import Facts
 
 app = typer.Typer(
-    help="Try the routes: where an instance is sent.", no_args_is_help=True, rich_markup_mode=None
+    help="Try the routes: where an instance is sent.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
 )
 
 

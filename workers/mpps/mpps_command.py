@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from workers.mpps.step_outbox import StepMessage
 
 app = typer.Typer(
-    help="List or show performed procedure steps.", no_args_is_help=True, rich_markup_mode=None
+    help="List or show performed procedure steps.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
 )
 
 _PAGE = 500

@@ -20,6 +20,7 @@ app = typer.Typer(
     help="Add, remove, list and check users of the worker `users`.",
     no_args_is_help=True,
     rich_markup_mode=None,
+    add_completion=False,
 )
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="User name.")]
