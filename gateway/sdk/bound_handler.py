@@ -13,7 +13,7 @@ from gateway.dimse.services import service_of
 from gateway.uid import is_valid, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+    from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Sequence
 
     from pydicom.dataset import Dataset
 
@@ -40,8 +40,9 @@ if TYPE_CHECKING:
     Watcher: TypeAlias = Callable[Concatenate[Event, ...], Any]
     EventTest: TypeAlias = Callable[[Event], bool]
 
+    Statuses: TypeAlias = Sequence[Status | Exception]
     StatusBatch: TypeAlias = (
-        Sequence[Status | Exception] | Coroutine[Any, Any, Sequence[Status | Exception]]
+        Statuses | Coroutine[Any, Any, Statuses] | Generator[None, None, Statuses]
     )
     StatusBatchHandler: TypeAlias = Callable[Concatenate[list[Event], ...], StatusBatch]
     AnyBatchHandler: TypeAlias = Callable[Concatenate[list[Event], ...], Any]
@@ -96,7 +97,7 @@ def check(bound: BoundHandler) -> None:
         raise ValueError(f"`alone` is for batches, and {event} comes without")
     if bound.sop_classes is not None:
         _check_sop_classes(bound, bound.sop_classes)
-    _check_kind(event, function)
+    _check_kind(bound)
     _check_signature(bound)
 
 
@@ -133,8 +134,11 @@ def _check_batch(bound: BoundHandler) -> None:
         raise ValueError(f"{event} has many answers to each request: it cannot come in batches")
 
 
-def _check_kind(event: AnyEvent, function: AnyHandler) -> None:
-    generates = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+def _check_kind(bound: BoundHandler) -> None:
+    event, function = bound.event, bound.function
+    generates = inspect.isasyncgenfunction(function) or (
+        inspect.isgeneratorfunction(function) and not bound.batch
+    )
     if generates and isinstance(event, _ANSWERED_ONCE):
         raise TypeError(f"{describe(function)} is a generator, but {event} has one answer")
 

@@ -11,9 +11,10 @@ a message costs more than such a handler. Another thread has been woken by then.
 blocks, that thread sends what is held.
 
 A batch handler is called with all requests that wait, one call at a time. Each of the requests
-keeps its own deadline and gets its own answer. Requests that may take long, as the handler's
-`alone` tells, are in a queue of their own and come one by one. One that is late before its call
-begins is answered in its place: a queue may be long, although no call hangs.
+keeps its own deadline and gets its own answer. If the handler is a generator, a second call runs up
+to its `yield` while the first one is behind its own (`BatchQueue`). Requests that may take long, as
+the handler's `alone` tells, are in a queue of their own and come one by one. One that is late
+before its call begins is answered in its place: a queue may be long, although no call hangs.
 
 A thread cannot be killed. A handler that is past its deadline is *abandoned*: it is told by
 `event.is_cancelled`, a coroutine is cancelled, and its answer no longer counts. Until it returns
@@ -97,6 +98,7 @@ class Executor:
             routes=routes or Routes(),
             loop=loop,
             clock=clock,
+            take_turn=self._take_turn,
         )
         self._has_worked = False
         """A handler was called since memory was given back."""
@@ -246,9 +248,12 @@ class Executor:
     def _replace(self, call: HandlerCall) -> None:
         """Start another thread in place of the one that hangs; the lock is held."""
         call.given_up = True
-        if call.batch is not None:
+        if call.batch is not None and call.has_yielded:
+            call.batch.end(call)
+        elif call.batch is not None:
             self._threads.put(call.batch)
         self._threads.replace()
+        self._changed.notify_all()
 
     def drain(self, timeout: float) -> bool:
         """Wait until nothing is in hand but hung handlers; False if that takes too long."""
@@ -292,6 +297,24 @@ class Executor:
             held, self._held = self._held, []
         return self._finish([*held, (call, answer)])
 
+    def _take_turn(self, call: HandlerCall) -> bool:
+        """Wait until a call that has yielded is the first of its batches; let the next one begin.
+
+        Returns False if it was given up.
+        """
+        batch = call.batch
+        assert batch is not None
+        with self._changed:
+            self._changed.wait_for(lambda: call.given_up or batch.ending is None)
+            if call.given_up:
+                return False
+            batch.ending, call.has_yielded = call, True
+            batch.is_due = bool(batch.waiting)
+            if batch.is_due:
+                self._threads.put(batch)
+                self._threads.summon()
+        return True
+
     def _perform_recorded(self, recorder: SpanRecorder, call: HandlerCall) -> Answer | None:
         first = call.jobs[0]
         named = {"dicom_gateway.handler": first.bound.name, "dicom_gateway.batch": len(call.jobs)}
@@ -332,7 +355,7 @@ class Executor:
         """Return the call that a thread performs next; the lock is held."""
         if last is not None and last.given_up:
             return None
-        following = None if last is None or last.batch is None else last.batch.take()
+        following = None if last is None or last.batch is None else last.batch.end(last)
         return following or self._threads.take()
 
 

@@ -11,6 +11,7 @@ import logging
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.dimse.status import SUCCESS
@@ -29,7 +30,7 @@ from gateway.sdk.handler_errors import log_raised
 from gateway.sdk.handler_order import answering
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from gateway.fabric import Answer
     from gateway.sdk.handler_loop import HandlerLoop
@@ -61,7 +62,8 @@ class HandlerCaller:
     raises FabricError for what cannot be encoded. `send_stream` gives it several answers to one
     request, none of them final, and returns as `send` does. `offer` does that without a wait for
     credit, and returns how many there was credit for. `extend` restarts the acceptor's
-    deadline of a request.
+    deadline of a request. `take_turn` lets the next call of a batch handler begin and waits until
+    the one before has ended; it returns False for a call that is given up meanwhile.
     """
 
     def __init__(  # noqa: PLR0913 - the ways out of a worker
@@ -75,7 +77,9 @@ class HandlerCaller:
         routes: Routes,
         loop: HandlerLoop,
         clock: Callable[[], float],
+        take_turn: Callable[[HandlerCall], bool] = lambda _call: True,
     ) -> None:
+        self._take_turn = take_turn
         self._send = send
         self._send_many = send_many
         self._send_stream = send_stream or self._one_by_one
@@ -154,7 +158,11 @@ class HandlerCaller:
         bound, number = jobs[0].bound, len(jobs)
         returned: Any = None
         try:
-            returned = self._resolve(call, bound.function([job.event for job in jobs], *bound.args))
+            returned = bound.function([job.event for job in jobs], *bound.args)
+            if isinstance(returned, GeneratorType):
+                returned = self._in_two_parts(call, returned)
+            else:
+                returned = self._resolve(call, returned)
             wrong = batch_failure(bound.event, returned, number)
         except BaseException as error:  # a handler may raise anything: it becomes the answer
             log_raised(error, bound.event.name, bound.name, f" for a batch of {number}")
@@ -164,6 +172,19 @@ class HandlerCaller:
         else:
             pairs = zip(jobs, returned, strict=True)
             self.answer_many([(job, self._answer_in_batch(job, one)) for job, one in pairs])
+
+    def _in_two_parts(self, call: HandlerCall, handling: Generator[Any, None, Any]) -> Any:
+        """Return what a generator returns; what follows its `yield` runs in the order of calls."""
+        try:
+            next(handling)
+            if not self._take_turn(call):
+                raise TimeoutError("a call before this one hangs")
+            next(handling)
+            raise TypeError("the handler of a batch yields once at most")
+        except StopIteration as end:
+            return end.value
+        finally:
+            handling.close()
 
     def _answer_in_batch(self, job: HandlerJob, returned: Any) -> Answer:
         if type(returned) is int and returned == SUCCESS and type(job.event.event) is StatusEvent:

@@ -70,6 +70,8 @@ class HandlerCall:
         """Whether another thread has replaced the one that hangs in this call."""
         self.future: Future[Any] | None = None
         """The task of the handler's coroutine at present."""
+        self.has_yielded = False
+        """Whether the next call of the batch handler may have begun."""
         for job in jobs:
             job.call = self
 
@@ -89,13 +91,18 @@ class BatchQueue:
 
     What arrives while a call is running is gathered for the next one. So a batch is as large as the
     handler is slow, and no request waits for a batch to fill. `single`: a batch has one request.
+
+    If the handler is a generator, the next call begins when one has yielded and the call before
+    that one has ended. So at most one is behind its `yield`, and one before or at it.
     """
 
     def __init__(self, *, single: bool = False) -> None:
         self._single = single
         self.waiting: deque[HandlerJob] = deque()
         self.is_due = False
-        """Whether a thread is working on it, or will be."""
+        """Whether a thread is working on it, or will be; one behind a `yield` does not count."""
+        self.ending: HandlerCall | None = None
+        """The call that is behind its `yield`."""
 
     def take(self) -> HandlerCall | None:
         """Return the next call with the waiting requests, up to the batch's size, or None."""
@@ -107,6 +114,14 @@ class BatchQueue:
                 jobs.append(job)
         self.is_due = bool(jobs)
         return HandlerCall(jobs, self) if jobs else None
+
+    def end(self, call: HandlerCall) -> HandlerCall | None:
+        """Note that a call has ended, or is given up; return the one that follows in its thread."""
+        if not call.has_yielded:
+            return self.take()
+        if self.ending is call:
+            self.ending = None
+        return None
 
     def _fits(self, jobs: list[HandlerJob]) -> bool:
         """Return whether a request fits the call: another handler may have been bound meanwhile."""

@@ -260,6 +260,9 @@ class Worker:
             batch: Call `handler(events, *args)` with all requests that wait, at most this many, one
                 call at a time. It returns a list with the answer to each, in their order. An
                 exception in the list fails that one; an exception that is raised fails all of them.
+                If the handler is a generator function, it may yield once, and returns the list at
+                its end: the next call then runs up to its own `yield` at the same time, and what is
+                behind runs in the order of the calls.
                 Not for C-FIND, C-GET and C-MOVE. The worker's concurrency limits the size of a
                 batch.
             sop_classes: UIDs of the SOP classes whose requests it takes: the abstract syntaxes of

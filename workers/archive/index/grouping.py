@@ -114,6 +114,11 @@ class Group:
                     break
             return self._apart(works, prepare, finish, lock)
 
+    def attempt(self, work: Work[T]) -> T:
+        """Return the result of work in one transaction, which it commits and is not repeated."""
+        with self.lock, self._transaction() as execute, self._pipeline():
+            return work(execute)
+
     def _together(
         self, works: Sequence[Work[T]], prepare: Work[object], finish: Work[object]
     ) -> list[T | Exception]:

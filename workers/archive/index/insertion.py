@@ -1,12 +1,10 @@
 """Rows for new instances with their lines in the journal, written many at a time.
 
-SQLite is fastest with prepared rows, PostgreSQL with one statement that has all values in it: what
-takes time there is each message to the server and back.
+SQLite is fastest with prepared rows. For PostgreSQL see `array_insertion`.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from functools import lru_cache
 from operator import itemgetter
@@ -19,7 +17,6 @@ from workers.archive.index.records import ENTRY, FILE, IndexEntry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from workers.archive.index.grouping import Execute
     from workers.archive.index.records import Texts
 
 LINE = f"{ENTRY}, kind, at, study_instance_uid, series_instance_uid"
@@ -30,7 +27,7 @@ _DIGEST = IndexEntry._fields.index("digest")
 _NAMES = names(Level.IMAGE)
 _INSTANCE, _CLASS = map(_NAMES.index, ("sop_instance_uid", "sop_class_uid"))
 """The columns for which the UIDs of the command override those of the data set."""
-_COLUMNS = ("header", *FILE.split(", "), *_NAMES)
+COLUMNS = ("header", *FILE.split(", "), *_NAMES)
 
 
 class NewInstance(NamedTuple):
@@ -54,31 +51,11 @@ def insert_prepared(
         # SQLite looks for an adapter of bytes, which takes long, but for none of a bytearray.
         file = syntax, path, start, size, bytearray(digest), holder, received
         text, present = _insertion(tuple(texts))
-        rows.setdefault(text, []).append(present((header, *file, *_image(entry, texts))))
+        rows.setdefault(text, []).append(present((header, *file, *image_of(entry, texts))))
         lines.append((instance, sop_class, *file, kind, at, *uids_of(texts)))
     for text, some in rows.items():
         execute_many(text, some)
     execute_many(NOTE, lines)
-
-
-def insert_at_once(execute: Execute, new: Iterable[NewInstance]) -> None:
-    """Add rows and lines by one statement of PostgreSQL."""
-    at = time.time()
-    values = [
-        dict(
-            zip(
-                _KEYS,
-                (
-                    *(header, *entry[2:_DIGEST], entry.digest.hex(), *entry[_DIGEST + 1 :]),
-                    *_image(entry, texts),
-                    *(kind, at, *uids_of(texts)),
-                ),
-                strict=True,
-            )
-        )
-        for header, entry, texts, kind in new
-    ]
-    execute(_AT_ONCE, (json.dumps(values),))
 
 
 def uids_of(texts: Texts) -> tuple[str, str]:
@@ -86,7 +63,8 @@ def uids_of(texts: Texts) -> tuple[str, str]:
     return texts.get("StudyInstanceUID") or "", texts.get("SeriesInstanceUID") or ""
 
 
-def _image(entry: IndexEntry, texts: Texts) -> list[str | None]:
+def image_of(entry: IndexEntry, texts: Texts) -> list[str | None]:
+    """Return the values of the columns of `Level.IMAGE`."""
     image = row(Level.IMAGE, texts)
     image[_INSTANCE], image[_CLASS] = entry.sop_instance_uid, entry.sop_class_uid
     return image
@@ -96,7 +74,7 @@ def _image(entry: IndexEntry, texts: Texts) -> list[str | None]:
 def _insertion(keywords: tuple[str, ...]) -> tuple[str, itemgetter[Any]]:
     """Return the statement that inserts an instance with values of these elements.
 
-    And what selects its parameters from the values of `_COLUMNS`. Columns of absent elements are
+    And what selects its parameters from the values of `COLUMNS`. Columns of absent elements are
     left out: to pass a NULL takes much longer than to pass a value.
     """
     absent = {
@@ -106,23 +84,6 @@ def _insertion(keywords: tuple[str, ...]) -> tuple[str, itemgetter[Any]]:
         for name in (attribute.column, *attribute.keys)
     }
     absent -= {_NAMES[_INSTANCE], _NAMES[_CLASS]}
-    places = [n for n, name in enumerate(_COLUMNS) if name not in absent]
-    columns, marks = ", ".join(_COLUMNS[n] for n in places), ", ".join("?" * len(places))
+    places = [n for n, name in enumerate(COLUMNS) if name not in absent]
+    columns, marks = ", ".join(COLUMNS[n] for n in places), ", ".join("?" * len(places))
     return f"INSERT INTO instance ({columns}) VALUES ({marks})", itemgetter(*places)
-
-
-_OTHERS = ("kind", "at", "study_instance_uid", "series_instance_uid")
-_KEYS = (*_COLUMNS, *_OTHERS)
-_TYPES = {"header": "bigint", "start": "bigint", "size": "bigint", "at": "double precision"}
-_RECORD = ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in _KEYS)
-
-
-def _selected(columns: Iterable[str]) -> str:
-    return ", ".join("decode(digest, 'hex')" if one == "digest" else one for one in columns)
-
-
-_AT_ONCE = (
-    f"WITH new AS MATERIALIZED (SELECT * FROM json_to_recordset(?::json) AS new ({_RECORD})), "
-    f"made AS (INSERT INTO instance ({', '.join(_COLUMNS)}) SELECT {_selected(_COLUMNS)} FROM new) "
-    f"INSERT INTO journal ({LINE}) SELECT {_selected(LINE.split(', '))} FROM new"
-)

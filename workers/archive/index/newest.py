@@ -54,6 +54,16 @@ def rank_of(received: str, sop_instance_uid: str) -> str:
     return f"{received} {sop_instance_uid}"
 
 
+def is_all_from(table: str) -> str:
+    """Return the condition that a header is the only source of a row of the table above it.
+
+    Then an instance of this header that is added, and so is newer, changes no attribute of the row.
+    """
+    sources = f"{table}.sources"
+    begins = f"""starts_with({sources}, '{{"' || header.id || '":')"""
+    return f"{begins} AND strpos({sources}, '],') = 0"
+
+
 class Ranks:
     """The ranks of headers, each read once."""
 

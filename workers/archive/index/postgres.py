@@ -37,18 +37,25 @@ except ImportError as error:
     raise ConfigError("archive.dsn needs psycopg: pip install 'dicom-gateway[postgres]'") from error
 
 from gateway.sdk import ConfigError, Unavailable
+from workers.archive.index.array_insertion import (
+    insert_at_once,
+    insert_below_known,
+    number_array,
+)
 from workers.archive.index.grouping import Contested, Interrupted
-from workers.archive.index.insertion import insert_at_once
 from workers.archive.index.interface import Index
 from workers.archive.index.journal_order import SETTLED, order_journal
-from workers.archive.index.records import SharingGateway
+from workers.archive.index.known_headers import KnownHeaders, keys_of
+from workers.archive.index.postgres_dialect import PostgresDialect
+from workers.archive.index.postgres_errors import is_contested, is_outage, is_wrong, why_unusable
+from workers.archive.index.records import NEWLY_ADDED, AddResult, IndexEntry, SharingGateway, Texts
 from workers.archive.index.schema import MIGRATIONS, RETIRED, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from workers.archive.index.grouping import Execute
+    from workers.archive.index.grouping import Cursor, Execute
     from workers.archive.index.insertion import NewInstance
     from workers.archive.index.search import Dialect
 
@@ -87,20 +94,6 @@ _TIMEOUTS: dict[str, Any] = {
     "tcp_user_timeout": 30_000,
 }
 """Defaults for the DSN: a server that is gone without closing is noticed within a minute."""
-
-
-class PostgresDialect:
-    """Expressions in the SQL of PostgreSQL."""
-
-    def is_one_of(self, column: str, values: Sequence[str]) -> tuple[str, Any]:
-        return f"{column} = ANY(?)", list(values)
-
-    def among(self, column: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
-        return f"{column} = ANY(?)", [list(values)]
-
-    def joined(self, column: str, source: str) -> str:
-        inner = f"SELECT DISTINCT {column} AS v FROM {source}"
-        return f"(SELECT string_agg(v, '\\' ORDER BY v) FROM ({inner}) AS w WHERE v <> '')"
 
 
 class _InterruptedTransaction(psycopg.OperationalError, Interrupted):
@@ -142,15 +135,14 @@ class PostgresIndex(Index):
         self._is_committing = False
         """Whether the COMMIT of the transaction was sent with its other statements."""
         self._writer: psycopg.Connection[Any] | None = None
+        self._known = KnownHeaders()
         try:
             with self._transaction() as execute:
                 self._open(execute)
         except psycopg.Error as error:
             self.close()
-            why = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
-            hint = _RIGHTS if (error.sqlstate or "").startswith(("3F", "42501")) else ""
-            text = f"archive.dsn: the database cannot be used: {why}{hint}"
-            raise (ConfigError if _is_wrong(error) else Unavailable)(text) from None
+            text = f"archive.dsn: the database cannot be used: {why_unusable(error)}"
+            raise (ConfigError if is_wrong(error) else Unavailable)(text) from None
         except ConfigError:
             self.close()
             raise
@@ -208,6 +200,42 @@ class PostgresIndex(Index):
             )
             return done.rowcount > 0
 
+    def add_all(
+        self,
+        news: Sequence[tuple[IndexEntry, Texts]],
+        *,
+        replace: bool = False,
+        refuse: bool = False,
+        absent: frozenset[str] = frozenset(),
+    ) -> list[AddResult | Exception]:
+        keys = keys_of(news)
+        if keys and self._known.are_known(keys) and _are_each_once(news, absent):
+            try:
+                if self._add_below_known(news, keys):
+                    return [NEWLY_ADDED] * len(news)
+                self._known.failed(keys)
+            except (psycopg.Error, UnicodeError):
+                absent = frozenset()  # one was not, or all were committed
+        added = super().add_all(news, replace=replace, refuse=refuse, absent=absent)
+        self._known.used(keys)
+        return added
+
+    def _add_below_known(
+        self, news: Sequence[tuple[IndexEntry, Texts]], keys: Sequence[bytes]
+    ) -> bool:
+        """Add instances that are not in the index, with one message to the server, or none of them.
+
+        Returns whether the rows above allow it. After an error they may have been added.
+        """
+
+        def work(execute: Execute) -> Cursor:
+            self._lock_studies(execute, {texts.get("StudyInstanceUID") or "" for _, texts in news})
+            done = insert_below_known(execute, news, keys)
+            self._commit(execute)
+            return done
+
+        return self._group.attempt(work).rowcount == len(news)
+
     def end_hung(self) -> int:
         """End transactions for which the readers of the journal, and perhaps hosts, would wait.
 
@@ -261,7 +289,7 @@ class PostgresIndex(Index):
     def _lock_studies(self, execute: Execute, study_instance_uids: Iterable[str]) -> None:
         numbers = sorted({_number(uid) for uid in study_instance_uids})
         text = "SELECT pg_advisory_xact_lock(?, number) FROM unnest(?::int[]) AS number"
-        execute(text, (_LOCK, numbers))
+        execute(text, (_LOCK, number_array(numbers)))
 
     def _insert(self, execute: Execute, new: Sequence[NewInstance]) -> None:
         insert_at_once(execute, new)
@@ -285,9 +313,7 @@ class PostgresIndex(Index):
         return self._writer.pipeline()
 
     def _is_outage(self, error: Exception) -> bool:
-        if not isinstance(error, psycopg.OperationalError) or _is_wrong(error):
-            return False
-        return error.sqlstate is None or error.sqlstate.startswith(_AWAY)
+        return is_outage(error)
 
     def _is_lost(self, connection: psycopg.Connection[Any]) -> bool:
         return connection.closed
@@ -306,7 +332,7 @@ class PostgresIndex(Index):
             if isinstance(error, psycopg.Error) and self._is_lost(writer):
                 raise _InterruptedTransaction(str(error)) from error
             _roll_back(writer)
-            if isinstance(error, psycopg.Error) and error.sqlstate in _CONTESTED:
+            if is_contested(error):
                 with suppress(psycopg.Error):
                     execute(_END_HUNG, (_LOCK, _HUNG))
                 raise _ContestedTransaction(str(error)) from error
@@ -318,20 +344,6 @@ class PostgresIndex(Index):
         except BaseException:
             _roll_back(writer)
             raise
-
-
-_RIGHTS = ": grant its user USAGE and CREATE on the schema, and all rights on the tables there"
-_WRONG = ("28", "3D", "3F", "42")
-"""Classes of SQLSTATE that no waiting can mend: password, database, schema, rights."""
-_WRONG_TEXTS = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf")
-"""The same for a connection that is refused, for which libpq hands on a text only."""
-
-
-_AWAY = ("08", "57P")
-"""SQLSTATEs of a server that is being stopped, started, or out of reach."""
-_CONTESTED = ("23503", "23505", "40001", "40P01", "55P03")
-"""SQLSTATEs of rows that another transaction makes or removes: foreign key, unique, deadlock, lock
-timeout."""
 
 
 def _beginning(execute: Execute) -> Execute:
@@ -354,20 +366,16 @@ def _with_marks(text: str) -> str:
     return text.replace("%", "%%").replace("?", "%s")
 
 
+def _are_each_once(news: Sequence[tuple[IndexEntry, Texts]], absent: frozenset[str]) -> bool:
+    """Return whether all instances are absent from the index, and none is there twice."""
+    uids = {entry.sop_instance_uid for entry, _ in news}
+    return len(uids) == len(news) and uids <= absent
+
+
 def _number(study_instance_uid: str) -> int:
     """Return the number of the lock of a study."""
     digest = blake2b(study_instance_uid.encode("utf-8", "replace"), digest_size=4).digest()
     return int.from_bytes(digest, "big", signed=True)
-
-
-def _is_wrong(error: psycopg.Error) -> bool:
-    """Return whether only another setting, or a right that is granted, can help."""
-    if error.sqlstate is not None:
-        return error.sqlstate.startswith(_WRONG)
-    text = str(error)
-    return isinstance(error, psycopg.ProgrammingError) or (
-        "FATAL" in text and any(one in text for one in _WRONG_TEXTS)
-    )
 
 
 def _roll_back(connection: psycopg.Connection[Any]) -> None:
