@@ -116,11 +116,17 @@ class Accountant(Listener):
         """A fault stands on this instance's path: a success would be a lie."""
         self.accounts[uid].forbidden = why
 
-    def violations(self, archive: Path, *, spool: Path | None = None) -> list[Violation]:
+    def violations(
+        self, archive: Path, *, spool: Path | None = None, rows: list[Row] | None = None
+    ) -> list[Violation]:
+        """Return the broken invariants; `rows` is the index if it is not in the archive."""
         stored, bad = read_archive(archive)
         found = [*bad, *self._acknowledged_is_stored(stored), *self._stored_was_sent(stored)]
         found += self._answers()
-        found += self._indexed(archive, stored)
+        if rows is None and (archive / "index.sqlite").exists():
+            rows = read_index(archive / "index.sqlite")
+        if rows is not None:
+            found += self._indexed(archive, stored, rows)
         if spool is not None:
             found += leftovers(spool)
         return sorted(found, key=str)
@@ -159,11 +165,8 @@ class Accountant(Listener):
                 text = f"file meta says {one.transfer_syntax}, sent in {account.transfer_syntax}"
                 yield Violation("I3", str(one.path), text)
 
-    def _indexed(self, archive: Path, stored: list[Stored]) -> Iterator[Violation]:
+    def _indexed(self, archive: Path, stored: list[Stored], rows: list[Row]) -> Iterator[Violation]:
         """I2, and the second half of I1; what a storage worker without index keeps has none."""
-        if not (archive / "index.sqlite").exists():
-            return
-        rows = read_index(archive / "index.sqlite")
         files = {str(one.path.relative_to(archive)): one for one in stored}
         for row in rows:
             file = files.get(row.path)

@@ -48,13 +48,16 @@ from workers.archive.store_watch import StoreWatch
 from workers.archive.transformed_intake import TransformedIntake
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
+    from typing import TypeAlias
 
     from pydicom.dataset import Dataset
 
     from gateway.sdk import Event
     from workers.archive.arrival import Receipt
     from workers.archive.instance_store import InstanceStore
+
+    Answers: TypeAlias = list[int | Dataset | Exception]
 
 log = logging.getLogger("workers.storage")
 
@@ -66,8 +69,9 @@ BATCH = 64
 LARGE = 4 << 20
 """Bytes of a data set, inflated, above which it is not stored together with others: to read it to
 its end may take seconds."""
-_CALLS = 2
-"""Calls at a time: for many instances together, and for one that may take long."""
+_CALLS = 4
+"""Calls at a time: for many instances together, and for one that may take long; two of each while
+one of them waits for its commit."""
 INFLATES = 1032
 """How many times as long a deflate stream may become."""
 
@@ -140,15 +144,25 @@ class Storage(IndexedWorker):
         self._archive = self._intake = self._membership = self._transformed = None
         self._upkeep = self._store_watch = None
 
-    def store(self, events: list[Event]) -> list[int | Dataset | Exception]:
+    def store(self, events: list[Event]) -> Generator[None, None, Answers]:
         """Store and index the instances; return a status for each.
 
-        An exception in place of a status is a bug of this program.
+        If the index is in another process, the files of the next batch are written and synced while
+        this one is committed. An exception in place of a status is a bug of this program.
         """
         with self._storing:
             if (trouble := self.trouble or self._unreconciled()) != "":
                 return [_failure(status.OUT_OF_RESOURCES, event, trouble) for event in events]
-            return self._store(events)
+            arrivals = [_arrival(event) for event in events]
+            if self._transformed is None:
+                cases = self.intake.keep([a for a in arrivals if isinstance(a, Arrival)])
+                if self.index.commits_elsewhere:
+                    yield
+                taken = self.intake.add(cases)
+            else:
+                pairs = zip(events, arrivals, strict=True)
+                taken = self._transformed.take([(e, a) for e, a in pairs if isinstance(a, Arrival)])
+            return self._answers(events, arrivals, taken)
 
     def look(self) -> None:
         """Let the gateways that share the index know that this one is alive."""
@@ -219,13 +233,13 @@ class Storage(IndexedWorker):
         troubles.pop("disk", None)
         return True
 
-    def _store(self, events: list[Event]) -> list[int | Dataset | Exception]:
-        arrivals = [_arrival(event) for event in events]
-        if self._transformed is None:
-            taken = self.intake.take([a for a in arrivals if isinstance(a, Arrival)])
-        else:
-            pairs = zip(events, arrivals, strict=True)
-            taken = self._transformed.take([(e, a) for e, a in pairs if isinstance(a, Arrival)])
+    def _answers(
+        self,
+        events: list[Event],
+        arrivals: list[Arrival | Exception],
+        taken: list[Receipt | Exception],
+    ) -> Answers:
+        """Return the answers; `taken` has the results of those that are arrivals."""
         self._note_failures(taken)
         receipts = iter(taken)
         return [

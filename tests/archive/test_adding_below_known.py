@@ -95,13 +95,14 @@ def test_arrays_of_bytes_and_numbers(opened):
 
 
 def test_the_rows_are_those_of_the_other_way(opened, tmp_path):
-    """With several series and patients, values that only some have, and older ones that come late."""
+    """With several series and patients, values that only some have, and late arrivals."""
     batches = [
         batch("1.1"),
         batch("1.2", "1.3"),
         batch("2.1", series="2.2", SeriesDescription="other", received="9"),
         batch("1.4", series="1.2", received="0"),
-        batch("1.5", InstanceNumber="1", ContentDate="20200101") + batch("1.6", InstanceNumber="+2"),
+        batch("1.5", InstanceNumber="1", ContentDate="20200101")
+        + batch("1.6", InstanceNumber="+2"),
         batch("3.1", study="3.3", PatientID="P2") + batch("1.7", NumberOfFrames='"\\'),
         batch("3.2", study="3.3", PatientID="P2") + batch("1.8"),
     ]

@@ -9,7 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from tests.accountant import Accountant, report
+from tests.accountant import Accountant, Row, report
 from tests.conftest import short_folder
 from tests.patience import PATIENCE, WALL
 from tests.peers import instances, procfs
@@ -34,11 +34,13 @@ CHECKED = 20
 class Rounds:
     """One archive through all rounds; the gateway is restarted when its supervisor was killed."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, dsn: str = "") -> None:
         self._folder = folder
+        self._dsn = dsn
+        self._config = f'{CONFIG}[archive]\ndsn = "{dsn}"\n' if dsn else CONFIG
         self._random = random.Random(seed)
         self.accountant = Accountant()
-        self.gateway = Gateway(folder, config=CONFIG)
+        self.gateway = Gateway(folder, config=self._config)
         self.sent = 0
         self.slowest = 0.0
         """Seconds that the slowest C-ECHO after a restart took."""
@@ -74,7 +76,7 @@ class Rounds:
             left = procfs.wait_gone(family)
             assert not left, f"outlived the supervisor: {left}"
             gateway.close()
-            self.gateway = Gateway(self._folder, config=CONFIG)
+            self.gateway = Gateway(self._folder, config=self._config)
         else:
             pid = gateway.wait_child(victim)
             os.kill(pid, signal.SIGKILL)
@@ -87,15 +89,28 @@ class Rounds:
         """Return the violations that remain after a few seconds."""
         end = time.monotonic() + 15
         while True:
-            found = self.accountant.violations(self.gateway.archive, spool=self.gateway.spool)
+            archive, spool = self.gateway.archive, self.gateway.spool
+            found = self.accountant.violations(archive, spool=spool, rows=self._rows())
             if not found or time.monotonic() > end:
                 return found
             time.sleep(0.5)
 
+    def _rows(self) -> list[Row] | None:
+        """Return the index if it is in PostgreSQL."""
+        if not self._dsn:
+            return None
+        from workers.archive.index.postgres import PostgresIndex
 
-def run(options: Options) -> int:
+        with PostgresIndex(self._dsn) as index:
+            return [
+                Row(one.sop_instance_uid, one.path, one.digest.hex(), one.size)
+                for one in (*index.everything(), *index.conflicts())
+            ]
+
+
+def run(options: Options, dsn: str = "") -> int:
     with short_folder() as folder:
-        rounds = Rounds(folder, options.seed)
+        rounds = Rounds(folder, options.seed, dsn)
         try:
             for number in range(1, options.rounds + 1):
                 victim = rounds.one()

@@ -34,6 +34,8 @@ from workers.archive.index import SqliteIndex, updates
 from workers.storage import LARGE, Storage, may_take_long, storage, worker
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from gateway.spool import Claim
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -106,7 +108,7 @@ class Running:
         return answer
 
     def answers(self, offers: list[Offer], attempt: int = 1) -> list:
-        return self.storage.store([event_of(one, attempt, self.told) for one in offers])
+        return answers_of(self.storage.store([event_of(one, attempt, self.told) for one in offers]))
 
     def row(self, uid: str):
         index = SqliteIndex(self.folder / "archive/index.sqlite")
@@ -114,6 +116,15 @@ class Running:
             return index.find(uid)
         finally:
             index.close()
+
+
+def answers_of(handling: Generator[None, None, list]) -> list:
+    """Return what a batch handler returns at its end."""
+    try:
+        while True:
+            next(handling)
+    except StopIteration as end:
+        return end.value
 
 
 def event_of(offered: Offer, attempt: int, told: list) -> Event:
@@ -554,7 +565,7 @@ class TestBatches:
         good = offer(None)
         wrong = event_of(offer(None), 1, [])
         wrong._payload["claim"]["token"] = "../../x"
-        told = running.storage.store([wrong, event_of(good, 1, running.told)])
+        told = answers_of(running.storage.store([wrong, event_of(good, 1, running.told)]))
         assert isinstance(told[0], GatewayError)
         assert told[1] == 0x0000
 

@@ -110,11 +110,21 @@ class Intake:
         DatasetError, Mismatch, Incomplete, NotMounted, SpoolError, IndexFailure or OSError in place
         of a receipt says why that arrival is not stored; the others are.
         """
+        return self.add(self.keep(arrivals))
+
+    def keep(self, arrivals: Sequence[Arrival]) -> list[Case]:
+        """Put the files of arrivals into the archive, durably; `add` makes instances of them."""
         cases = unfinished = [Case(arrival) for arrival in arrivals]
-        for stage in (self._examine_all, self._compare_all, self._keep_all, self._add_all):
+        for stage in (self._examine_all, self._compare_all, self._keep_all):
             if unfinished:
                 stage(unfinished)
             unfinished = [case for case in unfinished if case.result is None]
+        return cases
+
+    def add(self, cases: Sequence[Case]) -> list[Receipt | Exception]:
+        """Index what `keep` has put into the archive; return as `take` does."""
+        if unfinished := [case for case in cases if case.result is None]:
+            self._add_all(unfinished)
         return [case.result or LookupError("no result") for case in cases]
 
     # stages

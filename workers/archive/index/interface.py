@@ -53,6 +53,8 @@ class Index(IndexReader):
     names_holders: bool
     """Whether several gateways share the index, so that a row can have another holder."""
 
+    commits_elsewhere = False
+    """Whether another process does the work of a commit, so that this one may go on meanwhile."""
     is_file = False
     """Whether it is a file in the archive, which can be taken away."""
 

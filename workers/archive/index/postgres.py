@@ -121,6 +121,7 @@ class PostgresIndex(Index):
     }
     dialect: Dialect = PostgresDialect()
     names_holders = True
+    commits_elsewhere = True
     settled = SETTLED
 
     def __init__(self, dsn: str, *, durable: bool = True, anew: bool = False) -> None:
