@@ -59,23 +59,41 @@ def decode_bounded(data: bytes, transfer_syntax: str, bounds: Bounds) -> Dataset
     if transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
         data = inflate(BytesIO(data), bounds.inflated)
         transfer_syntax = EXPLICIT_VR_LITTLE_ENDIAN
-    source, encoding = BytesSource(data), encoding_of(transfer_syntax)
-    walk = ElementWalk(source, encoding, _is_sequence)
-    _check(walk, bounds)
-    if walk.has_unknown_vrs:  # pydicom loses what follows
+    encoding = encoding_of(transfer_syntax)
+    for _ in range(bounds.depth + 2):
+        source = BytesSource(data)
+        walk = ElementWalk(source, encoding, _is_sequence)
+        _check(walk, bounds, is_explicit=encoding.is_explicit)
+        if not walk.has_unknown_vrs:
+            return decode(data, transfer_syntax)
+        # pydicom loses what follows; what becomes UN here may be a sequence by its tag, which
+        # pydicom reads, so its items are looked at as well
         data = b"".join(with_known_vrs(source, encoding))
-    return decode(data, transfer_syntax)
+    raise DatasetError("the data set has too many sequences without a valid VR")
 
 
-def _check(steps: ElementWalk, bounds: Bounds) -> None:
+def _check(steps: ElementWalk, bounds: Bounds, *, is_explicit: bool) -> None:
     count = depth = 0
+    is_first = not is_explicit
     for step in steps:
+        if is_first and not step.vr and _reads_as_vr(step.length):
+            raise DatasetError("the length of its first element would be taken for a VR")
+        is_first = is_explicit and step.token is Token.ITEM
         count += step.token in _COUNTED
         depth += _DEEPER.get(step.token, 0)
         if count > bounds.elements:
             raise DatasetError(f"the data set has more than {bounds.elements} elements")
         if depth > bounds.depth:
             raise DatasetError(f"the data set has more than {bounds.depth} nested sequences")
+
+
+def _reads_as_vr(length: int) -> bool:
+    """Return whether pydicom takes the bytes of a length in implicit VR for a VR.
+
+    It looks at the first element of a data set in implicit VR, and of an item in a sequence that is
+    UN in explicit VR. What it then reads are other elements than those that were counted.
+    """
+    return all(ord("A") <= one <= ord("Z") for one in (length & 0xFF, length >> 8 & 0xFF))
 
 
 def _is_sequence(step: ElementStep) -> bool:

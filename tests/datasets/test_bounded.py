@@ -12,7 +12,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian as Deflated
 from pydicom.uid import ExplicitVRLittleEndian as Explicit
 from pydicom.uid import ImplicitVRLittleEndian as Implicit
 
-from gateway.datasets.bounded import Bounds, decode_bounded
+from gateway.datasets.bounded import IDENTIFIER, Bounds, decode_bounded
 from gateway.datasets.coding import decode_whole, encode
 from gateway.datasets.deflation import deflate
 from gateway.sdk import DatasetError
@@ -109,3 +109,35 @@ def test_a_vr_that_is_not_known_hides_nothing(vr: bytes, length: int, tag: int, 
         assert bytes(str(decoded[tag].value), "ascii").startswith((b"Smith*", b"b'Smith*'"))
         (inner,) = decoded[0x00400100]
         assert inner.ScheduledProcedureStepDescription == "inner"
+
+
+def _element(tag: int, vr: bytes, value: bytes) -> bytes:
+    return struct.pack("<HH2sHL", tag >> 16, tag & 0xFFFF, vr, 0, len(value)) + value
+
+
+def test_the_items_of_a_sequence_without_a_valid_vr_count_too() -> None:
+    items = struct.pack("<HHL", 0xFFFE, 0xE000, 0) * (IDENTIFIER.elements + 1)
+    for vr in (b"UN", b"Zz", b"\0\0"):
+        with pytest.raises(DatasetError, match="more than 4096 elements"):
+            decode_bounded(_element(0x00081199, vr, items), Explicit, IDENTIFIER)
+
+
+@pytest.mark.parametrize("syntax", [Explicit, Implicit])
+def test_elements_that_only_pydicom_sees_are_refused(syntax: str) -> None:
+    hidden = b"".join(struct.pack("<HH2sH", 9, 0x1000 + n, b"LO", 0) for n in range(2000))
+    length = int.from_bytes(b"OB", "little")
+    element = struct.pack("<HHLL", 8, 0x1155, length, 0) + hidden[: length - 4]
+    element = element.ljust(8 + length, b"\0")
+    if syntax == Explicit:
+        item = struct.pack("<HHL", 0xFFFE, 0xE000, len(element)) + element
+        element = _element(0x00081199, b"UN", item)
+    with pytest.raises(DatasetError, match="would be taken for a VR"):
+        decode_bounded(element, syntax, IDENTIFIER)
+
+
+def test_a_sequence_in_un_is_read_in_implicit_vr() -> None:
+    inner = struct.pack("<HHL", 8, 0x1155, 6) + b"1.2.3\0"
+    item = struct.pack("<HHL", 0xFFFE, 0xE000, len(inner)) + inner
+    for vr in (b"UN", b"Zz"):
+        found = decode_bounded(_element(0x00081199, vr, item), Explicit, IDENTIFIER)
+        assert found.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == "1.2.3"

@@ -294,15 +294,15 @@ class Performer(IndexedWorker):
 def _json_of(attributes: Dataset) -> dict[str, Any]:
     """Return the attributes in the DICOM JSON model; raises Refused for a wrong value."""
     made: dict[str, Any] = {}
-    for element in attributes:
-        if element.tag.group < 0x0008:
+    for tag in sorted(attributes.keys()):
+        if tag.group < 0x0008:
             continue
         try:
             one = Dataset()
-            one[element.tag] = element
+            one[tag] = attributes[tag]
             made |= one.to_json_dict()
-        except (ValueError, TypeError, AttributeError, KeyError, OverflowError):
-            raise rules.Refused(rules.INVALID_VALUE, "Invalid value", int(element.tag)) from None
+        except Exception:  # whatever pydicom raises for a value
+            raise rules.Refused(rules.INVALID_VALUE, "Invalid value", int(tag)) from None
     if not repr(made).isascii():
         made["00080005"] = {"vr": "CS", "Value": [UTF_8]}
     return made

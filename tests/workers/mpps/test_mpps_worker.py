@@ -7,6 +7,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 
 from gateway.sdk import ConfigError, testing
 from gateway.sop_class import (
@@ -20,6 +22,7 @@ from workers.archive.procedure_steps import StepTable
 from workers.mpps import mpps_worker
 from workers.mpps.mpps_worker import performer, worker
 from workers.mpps.step_notices import StepNotices
+from workers.mpps.step_rules import Refused
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -113,6 +116,22 @@ def test_a_value_that_is_none_is_refused_and_nothing_is_logged_of_it(running, ca
     assert create(step)[0] in (0x0106, 0x0110)
     assert "SECRET" not in caplog.text
     assert "Traceback" not in caplog.text
+
+
+def test_names_that_pydicom_cannot_convert_are_refused(running, caplog):
+    assert create(creation(PatientName="\\"))[0] == 0x0106
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr"), [(0x00280010, "US"), (0x00081199, "SQ"), (0x00400244, "Zz")]
+)
+def test_a_value_that_pydicom_cannot_convert_is_refused_by_its_tag(tag, vr):
+    step = creation()
+    step._dict[Tag(tag)] = RawDataElement(Tag(tag), vr, 1, b"x", 0, False, True)
+    with pytest.raises(Refused, match="Invalid value") as refused:
+        mpps_worker._json_of(step)
+    assert refused.value.tags == (tag,)
 
 
 def test_get_returns_what_is_asked_for(running):
