@@ -24,13 +24,14 @@ from gateway.settings import DicomWebSettings, TlsSettings, from_map
 from gateway.tls import client_context, load
 from workers.archive.attributes import Level
 from workers.archive.indexed_worker import IndexedWorker
-from workers.dicomweb import media, viewer
+from workers.dicomweb import media, pixel_frames, viewer
 from workers.dicomweb.archive_reader import ArchiveReader
+from workers.dicomweb.capabilities import WADL, Resource, wadl
 from workers.dicomweb.guard import HttpError, TokenGuard, error_response
 from workers.dicomweb.json_model import to_xml
 from workers.dicomweb.own_gateway import OwnAssociations, OwnGateway
 from workers.dicomweb.parts import multipart, parts_of
-from workers.dicomweb.pictures import Pictures
+from workers.dicomweb.pictures import RENDERING, Pictures
 from workers.dicomweb.qido import Search
 from workers.dicomweb.stow import FOLDER, Store, store
 from workers.dicomweb.wado import ArchiveResources
@@ -38,7 +39,7 @@ from workers.http.access import Access, check_exposure, is_loopback, joined, tok
 from workers.http.web_server import WebServer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from starlette.requests import Request
 
@@ -50,6 +51,9 @@ ROOT = "/dicom-web"
 """What the paths of the resources begin with."""
 _STUDY, _SERIES = "/studies/{study}", "/studies/{study}/series/{series}"
 _INSTANCE = f"{_SERIES}/instances/{{instance}}"
+_MODELS = (media.JSON, f'{media.MULTIPART}; type="{media.XML}"')
+_FILES = (f'{media.MULTIPART}; type="{media.DICOM}"', media.DICOM)
+_SEARCH = ("limit", "offset", "includefield", "fuzzymatching")
 _EXTRA = "pip install 'dicom-gateway[dicomweb]'"
 
 
@@ -104,33 +108,45 @@ class DicomWeb(IndexedWorker):
             self._archive.sweep()
 
     def _routes(self) -> list[Route]:
+        resources = list(self._resources())
+
+        async def capabilities(request: Request, base: str) -> Response:
+            media.choose(request, (WADL, "application/xml"))
+            return Response(wadl(resources, base), media_type=WADL)
+
+        pages = (("/view/{study}", self._view), ("/viewer.css", _style))
+        routes = [(one.path, one.answer, one.method) for one in resources]
+        routes += [(path, make, "GET") for path, make in pages]
+        described = dict.fromkeys(("", "/", *(one.path for one in resources)))
+        routes += [(path, capabilities, "OPTIONS") for path in described]
+        return [Route(ROOT + path, _answering(make), methods=[m]) for path, make, m in routes]
+
+    def _resources(self) -> Iterator[Resource]:
         assert self._archive is not None
         found, pictures = ArchiveResources(self._archive), Pictures(self._archive)
-        gets: dict[str, Callable[[Request, str], Awaitable[Response]]] = {
-            "/studies": _at(self._search, Level.STUDY),
-            "/series": _at(self._search, Level.SERIES),
-            "/instances": _at(self._search, Level.IMAGE),
-            f"{_STUDY}/series": _at(self._search, Level.SERIES),
-            f"{_STUDY}/instances": _at(self._search, Level.IMAGE),
-            f"{_SERIES}/instances": _at(self._search, Level.IMAGE),
-        }
-        for place in (_STUDY, _SERIES, _INSTANCE):
-            gets[place] = found.instances
-            gets[f"{place}/metadata"] = found.metadata
-            gets[f"{place}/rendered"] = pictures.rendered
-            gets[f"{place}/thumbnail"] = pictures.thumbnail
-        gets[f"{_INSTANCE}/frames/{{frames}}"] = found.frame_list
-        gets[f"{_INSTANCE}/frames/{{frames}}/rendered"] = pictures.rendered
-        gets[f"{_INSTANCE}/frames/{{frames}}/thumbnail"] = pictures.thumbnail
-        gets[f"{_INSTANCE}/bulkdata/{{path:path}}"] = found.bulk_data
-        gets["/view/{study}"] = self._view
-        gets["/viewer.css"] = _style
-        posts = {"/studies": self._store, _STUDY: self._store}
-        return [
-            Route(ROOT + path, _answering(make), methods=[method])
-            for method, table in (("GET", gets), ("POST", posts))
-            for path, make in table.items()
-        ]
+        for path, name, level in (
+            ("/studies", "Studies", Level.STUDY),
+            ("/series", "Series", Level.SERIES),
+            ("/instances", "Instances", Level.IMAGE),
+            (f"{_STUDY}/series", "StudySeries", Level.SERIES),
+            (f"{_STUDY}/instances", "StudyInstances", Level.IMAGE),
+            (f"{_SERIES}/instances", "SeriesInstances", Level.IMAGE),
+        ):
+            search = _at(self._search, level)
+            yield Resource(path, "GET", f"SearchFor{name}", search, _MODELS, _SEARCH)
+        for path, name in ((_STUDY, "Study"), (_SERIES, "Series"), (_INSTANCE, "Instance")):
+            one = f"Retrieve{name}"
+            yield Resource(path, "GET", one, found.instances, _FILES)
+            yield Resource(f"{path}/metadata", "GET", f"{one}Metadata", found.metadata, _MODELS)
+            yield from _pictures(path, name, pictures)
+        frames = f"{_INSTANCE}/frames/{{frames}}"
+        yield Resource(frames, "GET", "RetrieveFrames", found.frame_list, (media.OCTETS,))
+        yield from _pictures(frames, "Frames", pictures)
+        bulk, place = found.bulk_data, f"{_INSTANCE}/bulkdata/{{path:path}}"
+        yield Resource(place, "GET", "RetrieveBulkdata", bulk, (media.OCTETS,))
+        for path, name in (("/studies", "StoreInstances"), (_STUDY, "StoreStudyInstances")):
+            models = (media.JSON, media.XML)
+            yield Resource(path, "POST", name, self._store, models, takes=_FILES[:1])
 
     async def _search(self, request: Request, base: str, level: Level) -> Response:
         chosen = media.choose(request, (media.JSON, media.XML, "application/json"))
@@ -161,6 +177,13 @@ class DicomWeb(IndexedWorker):
         return await store(
             request, base, lambda study: Store(folder, self._associations, longest, study)
         )
+
+
+def _pictures(path: str, name: str, pictures: Pictures) -> Iterator[Resource]:
+    offers, asked = pixel_frames.RENDERED, RENDERING
+    for word, make in (("rendered", pictures.rendered), ("thumbnail", pictures.thumbnail)):
+        one = f"Retrieve{name}{word.capitalize()}"
+        yield Resource(f"{path}/{word}", "GET", one, make, offers, asked)
 
 
 def _at(search: Any, level: Level) -> Callable[[Request, str], Awaitable[Response]]:

@@ -14,12 +14,15 @@ from workers.dicomweb.guard import HttpError, log
 from workers.dicomweb.parts import Part, multipart, once
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from starlette.requests import Request
 
     from workers.dicomweb.archive_reader import ArchiveReader
     from workers.dicomweb.readable_instance import ReadableInstance
+
+RENDERING = ("window", "viewport", "quality")
+"""What a query may ask of a picture (PS3.18 Table 8.3.5-1)."""
 
 
 class Pictures:
@@ -112,7 +115,7 @@ def _window(request: Request, size: tuple[int, int] | None) -> pixel_frames.Wind
     """Return what the query asks of a picture; raises HttpError 400 (PS3.18 8.3.5.1)."""
     query = request.query_params
     try:
-        center, width, function = None, 0.0, "LINEAR"
+        center, width, function, region = None, 0.0, "LINEAR", _region(())
         if text := query.get("window"):
             parts = text.split(",")
             center, width = float(parts[0]), float(parts[1])
@@ -122,14 +125,31 @@ def _window(request: Request, size: tuple[int, int] | None) -> pixel_frames.Wind
             if not (isfinite(center) and 0 < width < inf):
                 raise ValueError(text)
         if text := query.get("viewport"):
-            across, down, *_ = text.split(",")
-            size = int(across), int(down)
+            across, down, *rest = text.split(",")
+            size, region = (int(across), int(down)), _region(rest)
             if min(size) < 1 or max(size) > 16_384:
                 raise ValueError(text)
         quality = int(query.get("quality", "90"))
         if not 1 <= quality <= 100:
             raise ValueError(quality)
     except (ValueError, IndexError):
-        text = "window=CENTER,WIDTH[,FUNCTION], viewport=WIDTH,HEIGHT and quality=1..100"
+        text = (
+            "window=CENTER,WIDTH[,FUNCTION], viewport=WIDTH,HEIGHT[,LEFT,TOP[,WIDTH,HEIGHT]] and "
+            "quality=1..100"
+        )
         raise HttpError(400, f"what is asked of the picture is not valid: {text}") from None
-    return pixel_frames.Window(center, width, function, size, quality)
+    return pixel_frames.Window(center, width, function, size, region, quality)
+
+
+def _region(texts: Sequence[str]) -> tuple[float, float, float | None, float | None]:
+    """Return the region of a viewport; an empty value is its default. Raises ValueError."""
+    if len(texts) > 4:
+        raise ValueError(texts)
+    left, top, across, down = (
+        float(text) if text.strip() else None for text in (*texts, *[""] * (4 - len(texts)))
+    )
+    if not all(isfinite(one) for one in (left or 0, top or 0, across or 1, down or 1)):
+        raise ValueError(texts)
+    if across == 0 or down == 0:
+        raise ValueError(texts)
+    return left or 0.0, top or 0.0, across, down

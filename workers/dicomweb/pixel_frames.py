@@ -26,6 +26,8 @@ from workers.dicomweb.guard import HttpError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from PIL.Image import Image
+
     from gateway.datasets import Instance
     from workers.dicomweb.readable_instance import ReadableInstance
 
@@ -35,7 +37,10 @@ DECODED_MOST = 1 << 30
 """Bytes of one frame, or of a whole instance, that is decoded."""
 _LONG = 64 * 1024
 """Bytes of a value from which on it is not read with the others."""
-RENDERED = ("image/jpeg", "image/png")
+RENDERED = ("image/jpeg", "image/png", "image/gif")
+"""Media types of pictures (PS3.18 Table 8.7.4-1), the default first."""
+GROWN_MOST = 1 << 24
+"""Pixels up to which a picture is enlarged."""
 THUMBNAIL = 128, 128
 _MEDIA = {
     "1.2.840.10008.1.2.5": "image/dicom-rle",
@@ -61,7 +66,9 @@ class Window:
     width: float = 0.0
     function: str = "LINEAR"
     size: tuple[int, int] | None = None
-    """Width and height within which it is scaled."""
+    """Width and height that it is scaled to, in its own proportions."""
+    region: tuple[float, float, float | None, float | None] = (0.0, 0.0, None, None)
+    """Left, top, width and height of what is shown of it; negative ones flip it, None: all."""
     quality: int = 90
 
 
@@ -239,13 +246,38 @@ def render(
     except Exception as error:  # whatever Pillow or NumPy raise for these values
         raise HttpError(406, f"the frame cannot be rendered: {type(error).__name__}") from error
     if window.size is not None:
-        image.thumbnail(window.size)
+        image = _viewed(image, window, window.size)
     out = BytesIO()
-    if media == "image/png":
-        image.save(out, "PNG")
-    else:
+    if media == "image/jpeg":
         image.save(out, "JPEG", quality=window.quality)
+    else:
+        image.save(out, media.partition("/")[2].upper())
     return out.getvalue()
+
+
+def _viewed(image: Image, window: Window, size: tuple[int, int]) -> Image:
+    """Return a region of a picture, scaled (PS3.18 8.3.5.1.3)."""
+    from PIL import Image, ImageOps
+
+    left, top, across, down = window.region
+    right = image.width if across is None else left + abs(across)
+    bottom = image.height if down is None else top + abs(down)
+    box = (
+        *(round(max(0.0, left)), round(max(0.0, top))),
+        *(round(min(image.width, right)), round(min(image.height, bottom))),
+    )
+    if box[2] <= box[0] or box[3] <= box[1]:
+        raise HttpError(400, f"the region of the viewport is outside of {image.size} pixels")
+    image = image.crop(box)
+    if across is not None and across < 0:
+        image = ImageOps.mirror(image)
+    if down is not None and down < 0:
+        image = ImageOps.flip(image)
+    scale = min(size[0] / image.width, size[1] / image.height)
+    if scale > 1:
+        scale = max(1.0, min(scale, (GROWN_MOST / (image.width * image.height)) ** 0.5))
+    scaled = [max(1, round(side * scale)) for side in image.size]
+    return image.resize((scaled[0], scaled[1]), Image.Resampling.LANCZOS)
 
 
 def _eight_bits(array: Any, data_set: Any, photometric: str, window: Window) -> Any:

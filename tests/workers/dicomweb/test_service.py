@@ -7,6 +7,7 @@ import re
 import socket
 from io import BytesIO
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pydicom
@@ -217,6 +218,48 @@ def test_rendered_with_a_window(service, stored):
     assert max(Image.open(BytesIO(small.content)).size) == 32
 
 
+@pytest.mark.parametrize(
+    ("viewport", "region"),
+    [
+        ("128,128", (slice(None), slice(None))),
+        ("40,40,10,20,40,40", (slice(20, 60), slice(10, 50))),
+        ("128,128,,,-128,", (slice(None), slice(None, None, -1))),
+        ("128,128,,,,-128", (slice(None, None, -1), slice(None))),
+        ("300,28,0,100", (slice(100, None), slice(None))),
+    ],
+)
+def test_a_viewport_shows_a_region(service, stored, viewport, region):
+    path = f"{resource(NAMED['CT_small.dcm'])}/rendered"
+    whole_one = np.asarray(Image.open(BytesIO(service.get(path, "image/png").content)))
+    shown = service.get(f"{path}?viewport={viewport}", "image/png").content
+    assert np.array_equal(np.asarray(Image.open(BytesIO(shown))), whole_one[region])
+
+
+def test_a_viewport_enlarges_and_a_picture_may_be_a_gif(service, stored):
+    path = f"{resource(NAMED['CT_small.dcm'])}/rendered?viewport=300,256"
+    picture = Image.open(BytesIO(service.get(path, "image/gif").content))
+    assert (picture.format, picture.size) == ("GIF", (256, 256))
+    bounded = service.get(path.replace("300,256", "16384,16384"), "image/png").content
+    assert Image.open(BytesIO(bounded)).size == (4096, 4096)
+
+
+@pytest.mark.parametrize("path", ["", "/", "/studies", "/studies/1/series/2/metadata"])
+def test_the_service_describes_itself(service, path):
+    answered = service.session.options(service.base + path, timeout=60)
+    assert answered.headers["Content-Type"] == "application/vnd.sun.wadl+xml"
+    root = ET.fromstring(answered.text)
+    spaces = {"w": "http://wadl.dev.java.net/2009/02"}
+    (top,) = root.findall("w:resources", spaces)
+    assert top.get("base") == service.base
+    methods = root.findall(".//w:method", spaces)
+    assert {"SearchForStudies", "RetrieveSeriesRendered", "StoreStudyInstances"} <= {
+        one.get("id") for one in methods
+    }
+    assert len({one.get("id") for one in methods}) == len(methods)
+    frames = "w:resource[@path='studies']/w:resource[@path='{study}']/w:resource[@path='series']"
+    assert top.find(frames, spaces) is not None
+
+
 def test_thumbnails_at_every_level(service, stored):
     path = resource(NAMED["CT_small.dcm"])
     for place in (path, path.rpartition("/instances/")[0], path.rpartition("/series/")[0]):
@@ -306,6 +349,11 @@ def test_the_cookie_of_the_page_is_enough(service):
         "window=1,inf",
         "viewport=0,5",
         "viewport=99999,9",
+        "viewport=9,9,1,1,0,5",
+        "viewport=9,9,a",
+        "viewport=9,9,nan",
+        "viewport=9,9,500,500,2,2",
+        "viewport=9,9,1,2,3,4,5",
         "quality=0",
         "quality=x",
     ],
