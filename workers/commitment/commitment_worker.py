@@ -23,6 +23,7 @@ from workers.commitment.report import CommittableInstances, InvalidRequest, tran
 from workers.commitment.transactions import TransactionFolder
 
 if TYPE_CHECKING:
+    from gateway.metrics import Metric
     from gateway.sdk import Event
     from workers.commitment.delivery import Reporter
     from workers.commitment.report import Report
@@ -44,6 +45,7 @@ class Committer(IndexedWorker):
 
     _delivery: Delivery | None = None
     _files: StoredFiles | None = None
+    _waiting: Metric
     _table = CommitmentSettings()
 
     def open(self) -> None:
@@ -58,10 +60,20 @@ class Committer(IndexedWorker):
         self._folder = TransactionFolder(context.data_dir, durable=context.durable, limits=bounds)
         self._held = HeldInstances(self.index, f"commitment {holder}".strip())
         self._held.keep_only(self._folder.names())
+        reported = context.metrics.counter(
+            "dicom_gateway_commitments_total",
+            "Transactions of storage commitment that are over, by outcome.",
+            "outcome",
+        )
+        self._waiting = context.metrics.gauge(
+            "dicom_gateway_commitments_open",
+            "Transactions of storage commitment whose result the peer does not have.",
+        )
         self._delivery = Delivery(
             *(self._folder, self._held.then(archive.report), _on, _to, self._table.keep_for),
             changed=self._show,
             over=self._held.let_go,
+            count=lambda outcome: reported.add(1, outcome),
         )
         self._delivery.start()
         self._show()
@@ -119,6 +131,7 @@ class Committer(IndexedWorker):
         """Let `dicom-gateway status --json` tell how many reports were not delivered."""
         if (delivery := self._delivery) is not None:
             worker.context.facts["commitment"] = {"open": delivery.waiting}
+            self._waiting.set(delivery.waiting)
 
 
 def _settings(options: dict[str, Any]) -> CommitmentSettings:

@@ -32,6 +32,9 @@ PATIENCE = 5.0
 THREADS = 4
 """Reports on their way at once; peers at an address that do not answer occupy one."""
 
+COMMITTED, FAILED, GIVEN_UP = "committed", "failed", "given_up"
+"""All instances are committed to, some are not, or nobody took the report in time."""
+
 Reporter: TypeAlias = "Callable[[Report], int | None]"
 """Sends a report; returns the status that the peer answered, or None. Raises GatewayError."""
 
@@ -69,6 +72,8 @@ class Delivery:
     changed: Callable[[], None] = lambda: None
     over: Callable[[str], None] = lambda _name: None
     """Called with the name of a transaction whose report is delivered, or given up."""
+    count: Callable[[str], None] = lambda _outcome: None
+    """Called with what became of each: COMMITTED, FAILED or GIVEN_UP."""
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     _open: dict[str, _Open] = field(default_factory=dict)
@@ -170,6 +175,7 @@ class Delivery:
                     *(transaction.peer, transaction.transaction_uid),
                 )
                 self.folder.remove(transaction)
+                self.count(GIVEN_UP)
                 return True
             is_delivered = self._deliver(transaction, association)
             if is_delivered:
@@ -195,6 +201,7 @@ class Delivery:
                     *(transaction.peer, transaction.transaction_uid),
                     *(len(transaction.references), report.failed),
                 )
+                self.count(FAILED if report.failed else COMMITTED)
                 return True
             why = "no answer" if status is None else f"the peer answered {status:04X}"
         log.info(

@@ -45,6 +45,17 @@ if TYPE_CHECKING:
 FOLDER = "complete"
 """The folder of the worker, in the data directory."""
 
+_COMPLETIONS = (
+    "dicom_gateway_completions_total",
+    "Studies and series that this gateway told complete, by what told so.",
+    *("level", "reason"),
+)
+_LINES = (
+    "dicom_gateway_completion_lines_total",
+    "Lines of the journal that a webhook or NATS has taken, or that were left out.",
+    *("receiver", "outcome"),
+)
+
 log = logging.getLogger("workers.complete")
 
 worker = Worker("complete", concurrency=1)
@@ -168,6 +179,9 @@ class Completer(IndexedWorker):
         note = StudyNote(COMPLETE, part.study, part.series, reason=why, holder=holder)
         if self.index.complete(note, self._completion.position):
             log.info("study=%s series=%s complete: %s", part.study, part.series or "all", why)
+            worker.context.metrics.counter(*_COMPLETIONS).add(
+                1, "series" if part.series else "study", why
+            )
             worker.context.publish(
                 evt.EVT_STUDY_COMPLETE,
                 {
@@ -202,6 +216,10 @@ class Completer(IndexedWorker):
                 for one in self._deliverers
             },
         }
+        lines = context.metrics.counter(*_LINES)
+        for one in self._deliverers:
+            lines.set(one.sent, one.receiver.name, "sent")
+            lines.set(one.left_out, one.receiver.name, "left_out")
         told = {"complete": trouble}
         told |= {one.receiver.name: one.trouble for one in self._deliverers}
         for name, text in told.items():

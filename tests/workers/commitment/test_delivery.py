@@ -11,7 +11,14 @@ import pytest
 from pydicom.dataset import Dataset
 
 from tests.patience import WALL
-from workers.commitment.delivery import FIRST_PAUSE, Delivery, NotReached
+from workers.commitment.delivery import (
+    COMMITTED,
+    FAILED,
+    FIRST_PAUSE,
+    GIVEN_UP,
+    Delivery,
+    NotReached,
+)
 from workers.commitment.report import ALL_COMMITTED, Report
 from workers.commitment.transactions import Transaction, TransactionFolder
 
@@ -29,13 +36,16 @@ class World:
         self.answers: dict[str, int | str | None] = {}
         self.time = SimpleNamespace(clock=0.0, now=1000.0)
         self.idle: queue.Queue[int] = queue.Queue()
+        self.counted: list[str] = []
+        self.failed = 0
         self.delivery = Delivery(
             self.folder,
-            lambda transaction: Report(ALL_COMMITTED, Dataset(), 0),
+            lambda transaction: Report(ALL_COMMITTED, Dataset(), self.failed),
             lambda association: self._way(association),
             lambda transaction: self._way("destination"),
             WEEK,
             changed=lambda: self.idle.put(self.delivery.waiting),
+            count=self.counted.append,
             clock=lambda: self.time.clock,
             now=lambda: self.time.now,
         )
@@ -118,6 +128,10 @@ def test_what_was_open_is_reported_after_a_restart(world):
     world.delivery.start()
     assert world.left() == 0
     assert world.sent.get_nowait()[0] == "destination"
+    world.failed = 1
+    world.ask(association=None)
+    assert world.left() == 0
+    assert world.counted == [COMMITTED, FAILED]
 
 
 def test_what_nobody_confirmed_in_time_is_given_up(world, caplog):
@@ -129,6 +143,7 @@ def test_what_nobody_confirmed_in_time_is_given_up(world, caplog):
     assert world.sent.empty()
     assert world.folder.names() == []
     assert "given up" in caplog.text
+    assert world.counted == [GIVEN_UP]
 
 
 def test_an_exception_costs_one_attempt_only(world, caplog):

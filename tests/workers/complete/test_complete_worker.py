@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 
+from gateway.metrics import Metrics
 from gateway.sdk import ConfigError, testing
 from gateway.sop_class import ModalityPerformedProcedureStep as Step
 from tests.workers.complete.journals import CT, completions, opened, store
@@ -48,15 +49,16 @@ class Teller(Completer):
 @pytest.fixture
 def teller(index, tmp_path, monkeypatch):
     told: list = []
-    context = SimpleNamespace(publish=lambda event, body: told.append(body))
+    metrics = Metrics()
+    context = SimpleNamespace(publish=lambda event, body: told.append(body), metrics=metrics)
     monkeypatch.setattr(complete_worker.worker, "_context", context)
     made = Teller(index, tmp_path)
-    made.told = told
+    made.told, made.metrics = told, metrics
     return made
 
 
 def test_a_defect_does_not_end_the_thread_and_is_told(teller, monkeypatch, caplog):
-    context = SimpleNamespace(facts={}, troubles={})
+    context = SimpleNamespace(facts={}, troubles={}, metrics=Metrics())
     monkeypatch.setattr(complete_worker.worker, "_context", context)
     teller._over = threading.Event()
     looks = iter([RuntimeError("a defect")])
@@ -72,6 +74,11 @@ def test_a_defect_does_not_end_the_thread_and_is_told(teller, monkeypatch, caplo
     teller._work()
     assert context.troubles == {}
     assert "a defect" in caplog.text
+
+
+def _told(teller) -> dict:
+    (metric,) = [one for one in teller.metrics if one.name == "dicom_gateway_completions_total"]
+    return dict(metric.series)
 
 
 def test_what_was_there_before_is_not_told(index, tmp_path, teller):
@@ -194,6 +201,7 @@ def test_a_study_with_all_that_its_step_lists_is_told_at_once(
         store(index, "1.2.1.2")
     teller.step(time.time())
     assert completions(index) == [("1.2", "", "mpps")]
+    assert _told(teller) == {("study", "mpps"): 1}
 
 
 def test_a_position_that_is_damaged_is_told(index, tmp_path, caplog):
