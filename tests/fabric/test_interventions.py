@@ -8,9 +8,9 @@ import signal
 import socket
 import sys
 import threading
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,9 +18,10 @@ from gateway.errors import AlreadyRegistered, FabricError, Reason, Unanswered
 from gateway.fabric import Answer, Binding, LeaseState
 from gateway.fabric.acceptor import Server
 from gateway.fabric.acceptor.interventions import WINDOW
-from gateway.fabric.worker import next_generation
+from gateway.fabric.worker import generation, next_generation
 from gateway.settings import FabricSettings
 from tests.fabric.answer_stream import Stream
+from tests.fabric.other_host import OtherHost
 from tests.fabric.world import (
     ECHO,
     FAST,
@@ -37,7 +38,7 @@ from tests.fabric.world import (
 from tests.patience import WALL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 
 def test_ask_and_answer(run_dir: Path) -> None:
@@ -619,14 +620,69 @@ def test_without_pidfd_the_heartbeats_notice_a_death(
     asyncio.run(scene())
 
 
-def test_an_acceptor_that_does_not_answer_promises_nothing(run_dir: Path) -> None:
+@contextmanager
+def not_answering(run_dir: Path) -> Iterator[None]:
+    """What accepts connections in place of acceptor 0, and says nothing."""
+    if isinstance(run_dir, OtherHost):
+        with socket.create_server(("127.0.0.1", run_dir.port)):
+            yield
+        return
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(run_dir / "acceptor-0.requests"))
         silent.listen()
-        with pytest.raises(FabricError, match="do not answer"):
-            next_generation(run_dir, "w", FAST)
+        yield
+
+
+@pytest.fixture
+def settings(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> FabricSettings:
+    """Those of a worker, which does not wait longer for another host."""
+    monkeypatch.setattr(generation, "HANDSHAKE", 0.0)
+    return run_dir.connecting(FAST) if isinstance(run_dir, OtherHost) else FAST
+
+
+def test_an_acceptor_that_does_not_answer_promises_nothing(
+    run_dir: Path, settings: FabricSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generation, "LATEST", 0.0)
+    with not_answering(run_dir):
+        with pytest.raises(FabricError, match=r"do not answer|does not complete the handshake"):
+            next_generation(run_dir, "w", settings)
         with pytest.raises(FabricError, match="do not grant within"):
             Member(run_dir).client.start(0.05)
+
+
+def test_a_generation_is_promised_although_one_acceptor_does_not_answer(
+    run_dir: Path, settings: FabricSettings
+) -> None:
+    async def scene() -> None:
+        with not_answering(run_dir):
+            async with acceptor(run_dir, 1):
+                assert await asyncio.to_thread(next_generation, run_dir, "w", settings) == 1
+
+    asyncio.run(scene())
+
+
+def test_an_acceptor_that_was_held_up_promises_a_generation_after_all(
+    run_dir: Path, settings: FabricSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, ask_all = threading.Event(), generation._ask_all
+
+    def ask(*of: Any) -> list[Any]:
+        replies = ask_all(*of)
+        asked.set()
+        return replies
+
+    monkeypatch.setattr(generation, "LATEST", WAIT)
+    monkeypatch.setattr(generation, "_ask_all", ask)
+
+    async def scene() -> None:
+        async with acceptor(run_dir):
+            asking = asyncio.create_task(asyncio.to_thread(next_generation, run_dir, "w", settings))
+            await asyncio.sleep(0)  # the thread runs from here on
+            assert asked.wait(WAIT)  # meanwhile this loop, the acceptor's, stands still
+            assert await asking in (1, 2)  # the first question may be answered as well
+
+    asyncio.run(scene())
 
 
 def test_an_incumbent_that_is_refused_somewhere_does_not_leave(run_dir: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
 
@@ -19,7 +19,7 @@ from gateway.fabric.wire.envelopes import (
 )
 from gateway.fabric.wire.gateway_places import gateway_at
 from gateway.fabric.wire.terms import MISSED
-from gateway.fabric.worker.connection_events import NOBODY, ConnectionEvents
+from gateway.fabric.worker.connection_events import NOBODY, ConnectionEvents, may_be_held_up
 
 if TYPE_CHECKING:
     import os
@@ -30,8 +30,21 @@ if TYPE_CHECKING:
 
 HANDSHAKE = 2.0
 """Seconds more for an acceptor on another host."""
+LATEST = 10.0
+"""Seconds after which acceptors that do not answer are not asked once more: the event loop of a
+busy gateway may stand still for a while."""
 _STEP = 0.05
 """Seconds between two looks at a connection to another host."""
+
+
+class _Reply(NamedTuple):
+    """What an acceptor said."""
+
+    generation: int
+    """0: it promised none."""
+    trouble: str = ""
+    """What its connection says."""
+    may_answer_later: bool = False
 
 
 def next_generation(
@@ -39,26 +52,45 @@ def next_generation(
 ) -> int:
     """Return a generation newer than any that an acceptor knows, promised to no other caller.
 
-    Blocks for at most 3 heartbeats, and 2 s more for a gateway on another host; raises FabricError
-    if no acceptor answers.
+    Each acceptor has 3 heartbeats to answer, and 2 s more on another host. Those that do not are
+    left out, and asked again for about 10 s if nobody answers. Blocks; raises FabricError if no
+    acceptor answers.
     """
     gateway = gateway_at(run_dir, settings)
-    until = time.monotonic() + MISSED * settings.heartbeat + HANDSHAKE * gateway.is_remote
+    each = MISSED * settings.heartbeat + HANDSHAKE * gateway.is_remote
+    latest = time.monotonic() + LATEST
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
-    promises: dict[int, int] = {}
     try:
-        while following := [a for a in gateway.find() if a.lives and a.index not in promises]:
-            promises[following[0].index] = _ask(context, gateway, following[0], name, until)
+        while True:
+            replies = _ask_all(context, gateway, name, each)
+            if (newest := max((one.generation for one in replies), default=0)) > 0:
+                return newest
+            waits = any(one.may_answer_later for one in replies)
+            if not waits or time.monotonic() >= latest:
+                raise _nobody(gateway, replies)
     finally:
         context.term()
-    if not promises:
-        raise gateway.nobody()
-    newest = max(promises.values())
-    if not newest and gateway.is_remote:
-        raise gateway.nobody(NOBODY)
-    if not newest:
-        raise FabricError(f"no gateway at {gateway}: its acceptors do not answer")
-    return newest
+
+
+def _ask_all(
+    context: zmq.Context[zmq.Socket[bytes]], gateway: FabricGateway, name: str, each: float
+) -> list[_Reply]:
+    """Ask one acceptor after the other, in their fixed order; `each`: seconds for a reply."""
+    replies: dict[int, _Reply] = {}
+    while following := [a for a in gateway.find() if a.lives and a.index not in replies]:
+        of = following[0]
+        reply = replies[of.index] = _ask(context, gateway, of, name, time.monotonic() + each)
+        if reply.trouble == NOBODY and reply.may_answer_later:
+            break  # no reply to the first packet: that host is out of reach
+    return list(replies.values())
+
+
+def _nobody(gateway: FabricGateway, replies: list[_Reply]) -> FabricError:
+    if not gateway.is_remote and replies:
+        return FabricError(f"no gateway at {gateway}: its acceptors do not answer")
+    troubles = [one.trouble for one in replies]
+    told = next((one for one in troubles if one != NOBODY), NOBODY if troubles else "")
+    return gateway.nobody(told)
 
 
 def _ask(
@@ -67,11 +99,8 @@ def _ask(
     of: ReachableAcceptor,
     name: str,
     until: float,
-) -> int:
-    """Return what the acceptor promises; 0: it did not answer, or is none.
-
-    Raises FabricError if it refuses the worker or its key.
-    """
+) -> _Reply:
+    """Return what the acceptor replies; raises FabricError if it refuses the worker or its key."""
     with of.requests_socket(context, 16) as socket:
         connection = ConnectionEvents(socket) if gateway.is_remote else None
         of.connect(socket, None)
@@ -88,16 +117,19 @@ def _reply(
     gateway: FabricGateway,
     connection: ConnectionEvents | None,
     until: float,
-) -> int:
+) -> _Reply:
     while (left := until - time.monotonic()) > 0:
         if socket.poll(int(min(left, left if connection is None else _STEP) * 1000)):
             if promised := _promise(socket.recv(), gateway):
-                return promised
-        elif connection is not None and (_is_refused(connection) or connection.is_nobody):
-            break
-    if connection is not None and (_is_refused(connection) or not connection.is_nobody):
-        raise gateway.nobody(connection.trouble)
-    return 0
+                return _Reply(promised)
+        elif connection is not None:
+            connection.look()
+            if connection.is_refused:
+                raise gateway.nobody(connection.trouble)
+            if connection.is_nobody:
+                return _Reply(0, NOBODY)
+    trouble = "" if connection is None else connection.trouble
+    return _Reply(0, trouble, trouble in ("", NOBODY) or may_be_held_up(trouble))
 
 
 def _promise(message: bytes, gateway: FabricGateway) -> int:
@@ -116,8 +148,3 @@ def _generation(reply: Envelope, gateway: FabricGateway) -> int:
         case Refuse():
             raise FabricError(reply.text)
     return 0
-
-
-def _is_refused(connection: ConnectionEvents) -> bool:
-    connection.look()
-    return connection.is_refused
