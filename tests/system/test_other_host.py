@@ -8,12 +8,14 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from tests.accountant import read_archive
 from tests.conftest import running
 from tests.fabric.other_host import free_ports
 from tests.interop.scu import MODELS, scu
+from tests.patience import WALL
 from tests.peers import instances, procfs, wire
 from tests.peers.process import COMMAND, Program, run_cli
 from tests.peers.raw import association
@@ -40,6 +42,8 @@ class OtherHost:
     def __init__(self, folder: Path, port: int, server_key: str) -> None:
         self.folder = folder
         self.data = folder / "data"
+        self.config = folder / "there.toml"
+        self.config.touch()
         self._connect = ("--connect", f"tcp://127.0.0.1:{port}", "--server-key", server_key)
         self.workers: dict[str, Program] = {}
 
@@ -50,9 +54,8 @@ class OtherHost:
 
     def start(self, name: str) -> Program:
         key = ("--key-file", self.folder / f"{name}.key")
-        worker = Program(
-            COMMAND, "worker", name, "--data", self.data, *self._connect, *key, cwd=self.folder
-        )
+        own = ("--data", self.data, "--config", self.config)
+        worker = Program(COMMAND, "worker", name, *own, *self._connect, *key, cwd=self.folder)
         self.workers[name] = worker
         return worker
 
@@ -75,19 +78,30 @@ def other_host(tmp_path: Path) -> Iterator[tuple[Gateway, OtherHost]]:
         yield gateway, host
 
 
-def test_it_stores_finds_and_sends_back(other_host: tuple[Gateway, OtherHost]) -> None:
+def test_it_stores_finds_and_sends_back_and_elsewhere(
+    other_host: tuple[Gateway, OtherHost],
+) -> None:
     gateway, host = other_host
-    for name in RIGHTS:
-        host.start(name).out.wait_for(READY)
-    short, long = instances.make(size=2048), instances.make(size=LONG)
-    for instance in (short, long):
-        with association(gateway.address, instance.context()) as peer:
-            assert peer.store(instance, 1).status == 0x0000
-            peer.release()
-    stored, wrong = read_archive(host.data / "archive")
-    assert (len(stored), wrong) == (2, [])
-    assert not (gateway.data / "archive").exists() or read_archive(gateway.archive) == ([], [])
-    assert not any((gateway.data / "spool" / "ready").iterdir())
+    with running() as sink:
+        host.config.write_text(f'[destinations]\nSINK = "127.0.0.1:{sink.address[1]}"\n')
+        for name in RIGHTS:
+            host.start(name).out.wait_for(READY)
+        short, long = instances.make(size=2048), instances.make(size=LONG)
+        for instance in (short, long):
+            with association(gateway.address, instance.context()) as peer:
+                assert peer.store(instance, 1).status == 0x0000
+                peer.release()
+        stored, wrong = read_archive(host.data / "archive")
+        assert (len(stored), wrong) == (2, [])
+        assert not (gateway.data / "archive").exists() or read_archive(gateway.archive) == ([], [])
+        assert not any((gateway.data / "spool" / "ready").iterdir())
+        sent = {short.uid: short.digest, long.uid: long.digest}
+        _get_and_move(gateway, sink, sent)
+        _get_converted(gateway, host.folder / "converted", sent)
+
+
+def _get_and_move(gateway: Gateway, sink: Gateway, sent: dict[str, str]) -> None:
+    """Check that both are found, and arrive byte for byte by C-GET and at a third party."""
     with scu(gateway.address) as peer:
         (match,) = [one.data for one in peer.stream("FIND") if one.status == 0xFF00]
         identifier = Dataset()
@@ -96,6 +110,24 @@ def test_it_stores_finds_and_sends_back(other_host: tuple[Gateway, OtherHost]) -
         (*_, last) = peer.assoc.send_c_get(identifier, MODELS["GET"])
         assert (last[0].Status, last[0].NumberOfCompletedSuboperations) == (0x0000, 2)
         assert len(peer.asked) == 2
+        (*_, last) = peer.assoc.send_c_move(identifier, "SINK", MODELS["MOVE"])
+        assert (last[0].Status, last[0].NumberOfCompletedSuboperations) == (0x0000, 2)
+        (*_, unknown) = peer.assoc.send_c_move(identifier, "ELSEWHERE", MODELS["MOVE"])
+        assert unknown[0].Status == 0xA801, "the destinations are those of the worker's host"
+    moved, wrong = read_archive(sink.archive)
+    assert ({one.uid: one.digest for one in moved}, wrong) == (sent, [])
+
+
+def _get_converted(gateway: Gateway, folder: Path, sent: dict[str, str]) -> None:
+    """Check a C-GET in another transfer syntax, for which the worker converts what it has."""
+    folder.mkdir()
+    keys = ("-k", f"StudyInstanceUID={instances.STUDY}", "--transfer-syntax", wire.IMPLICIT)
+    got = run_cli("get", *gateway.address, *keys, "-o", folder, "--timeout", WALL)
+    assert got.popen.returncode == 0, got.err.text
+    converted = [dcmread(path) for path in folder.glob("*.dcm")]
+    assert {one.SOPInstanceUID for one in converted} == sent.keys()
+    assert {one.file_meta.TransferSyntaxUID for one in converted} == {wire.IMPLICIT}
+    assert all(len(one.PixelData) == 2 * one.Rows * one.Columns for one in converted)
 
 
 def test_one_that_is_killed_is_restarted_and_loses_nothing(
