@@ -14,6 +14,7 @@ from tests.peers.sender import store_all
 if TYPE_CHECKING:
     from tests.accountant import Accountant
     from tests.peers.raw import Address
+    from tests.peers.sender import Outcome
 
 _SENDERS = 4
 _TIMEOUT = 6.0 * PATIENCE
@@ -22,6 +23,9 @@ _GIVEN_UP = 60.0 * PATIENCE
 """Seconds after which an instance counts as lost."""
 _PAUSE = 0.1
 """Seconds between two instances, and between two attempts."""
+
+_TOLD = 0.5
+"""Seconds of an attempt from which on it is told."""
 
 
 class RetryingClient:
@@ -34,8 +38,8 @@ class RetryingClient:
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._run) for _ in range(_SENDERS)]
         self.stored = self.repeated = 0
-        self.longest = 0.0
-        """Seconds that an instance took, with all attempts."""
+        self._slowest: list[tuple[float, str]] = []
+        """The attempts of the instance that took longest, with what became of each."""
         self.lost: list[str] = []
         """In words."""
 
@@ -48,6 +52,20 @@ class RetryingClient:
         self._ended.set()
         for thread in self._threads:
             thread.join(_GIVEN_UP + WALL)
+
+    def forget(self) -> None:
+        """Measure from now on."""
+        with self._lock:
+            self._slowest = []
+
+    @property
+    def longest(self) -> str:
+        """Seconds that an instance took at most, and what became of each attempt that took long."""
+        with self._lock:
+            slowest = self._slowest
+        total = sum(took for took, _ in slowest)
+        waited = [f"{took:.1f} s {what}" for took, what in slowest if took >= _TOLD]
+        return f"{total:.1f} s" + (f" ({', then '.join(waited)})" if waited else "")
 
     def until_stored(self, number: int) -> None:
         """Wait until so many more are stored; raise BrokenPromise if that takes too long."""
@@ -62,16 +80,32 @@ class RetryingClient:
             self._store(instances.make())
 
     def _store(self, one: instances.Instance) -> None:
-        begun, attempts, why = time.monotonic(), 0, ""
-        while time.monotonic() - begun < _GIVEN_UP:
-            attempts += 1
+        attempts: list[tuple[float, str]] = []
+        begun = last = time.monotonic()
+        while last - begun < _GIVEN_UP:
             told = store_all(self._address, [one], listener=self._books, timeout=_TIMEOUT)
-            if told.statuses.get(one.uid) == [0x0000]:
-                with self._lock:
-                    self.stored += 1
-                    self.repeated += attempts > 1
-                    self.longest = max(self.longest, time.monotonic() - begun)
+            is_stored = told.statuses.get(one.uid) == [0x0000]
+            if not is_stored:
+                time.sleep(_PAUSE)
+            now = time.monotonic()
+            attempts.append((now - last, _in_words(told)))
+            last = now
+            if is_stored:
+                self._note(attempts)
                 return
-            why = f"{told.statuses or told.errors}"
-            time.sleep(_PAUSE)
-        self.lost.append(f"{one.uid}: {attempts} attempts, {why}")
+        self.lost.append(f"{one.uid}: {len(attempts)} attempts, {attempts[-1][1]}")
+
+    def _note(self, attempts: list[tuple[float, str]]) -> None:
+        with self._lock:
+            self.stored += 1
+            self.repeated += len(attempts) > 1
+            self._slowest = max(self._slowest, attempts, key=lambda one: sum(s for s, _ in one))
+
+
+def _in_words(told: Outcome) -> str:
+    """Return what became of an attempt."""
+    if any("TimeoutError" in error for error in told.errors):
+        return "until the client gave up an association without a response"
+    if not told.errors and not told.failed:
+        return "on the association on which it was stored"
+    return f"until {[*told.failed.values(), *told.errors][:1]}"

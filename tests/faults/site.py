@@ -112,13 +112,14 @@ def site(count: int) -> Iterator[Site]:
         server.start()
         sink = net.here, free_port()
         text = (
-            f'balancers = ["{net.balancer}/32"]\n[archive]\ndsn = "{server.dsn}"\n'
+            f'balancers = ["{net.balancer}/32"]\n'
+            f'[archive]\ndsn = "{server.dsn} application_name={{}}"\n'
             f'[destinations]\nSINK = "{sink[0]}:{sink[1]}"\n'
         )
         made = Site(net, server, [], ("127.0.0.1", free_port()), sink, folder)
         try:
             for title, place in zip(TITLES, net.places, strict=False):
-                made.hosts.append(Host(title, place, folder / title, text))
+                made.hosts.append(Host(title, place, folder / title, text.format(title)))
             made.start_balancer()
             yield made
         finally:

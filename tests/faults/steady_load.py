@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Self
 from tests.faults.row import BrokenPromise
 from tests.patience import WALL
 from tests.peers import instances
-from tests.peers.sender import store_all
+from tests.peers.sender import Listener, store_all
 
 if TYPE_CHECKING:
+    from tests.peers.instances import Instance
     from tests.peers.process import Gateway
-    from tests.peers.sender import Listener
 
 _SENDERS = 4
 
 
-class Load:
+class Load(Listener):
     """Stores at a gateway without pause, on a few associations, until the block ends."""
 
     def __init__(
         self, gateway: Gateway, listener: Listener | None = None, senders: int = _SENDERS
     ) -> None:
         self._gateway = gateway
-        self._listener = listener
+        self._listener = listener or Listener()
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._last = 0.0
@@ -54,6 +54,12 @@ class Load:
         with self._lock:
             self._last, self.longest, self.stored = time.monotonic(), 0.0, 0
 
+    @property
+    def longest_until_now(self) -> float:
+        """`longest`, or the seconds since the last success if these are more."""
+        with self._lock:
+            return max(self.longest, time.monotonic() - self._last)
+
     def until_stored(self, number: int) -> None:
         """Wait until so many are stored; raise BrokenPromise if that takes too long."""
         until = time.monotonic() + WALL
@@ -62,20 +68,22 @@ class Load:
                 raise BrokenPromise(f"{self.stored} stored, failed: {self.failures[:3]}")
             time.sleep(0.05)
 
+    def sending(self, instance: Instance) -> None:
+        self._listener.sending(instance)
+
+    def told(self, uid: str, status: int) -> None:
+        """Count a response, and measure the time since the last success."""
+        self._listener.told(uid, status)
+        now = time.monotonic()
+        with self._lock:
+            self.sent += 1
+            if status == 0x0000:
+                self.stored += 1
+                self.longest = max(self.longest, now - self._last)
+                self._last = now
+
     def _send(self) -> None:
         while not self._ended.is_set():
-            told = store_all(
-                self._gateway.address,
-                instances.many(5),
-                timeout=WALL,
-                listener=self._listener,
-            )
-            now = time.monotonic()
+            told = store_all(self._gateway.address, instances.many(5), timeout=WALL, listener=self)
             with self._lock:
-                self.sent += len(told.statuses)
                 self.failures += [f"0x{one[0]:04X}" for one in told.failed.values()] + told.errors
-                stored = len(told.statuses) - len(told.failed)
-                if stored:
-                    self.stored += stored
-                    self.longest = max(self.longest, now - self._last)
-                    self._last = now

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Self
 
 from tests.accountant import leftovers, read_archive, report
 from tests.conftest import short_folder
+from tests.faults.hosts import frozen_in_transaction
+from tests.faults.lock_waits import LockWaits
 from tests.faults.retrying import RetryingClient
 from tests.faults.row import BrokenPromise
 from tests.faults.steady_load import Load
@@ -21,12 +24,15 @@ from tests.peers import instances, procfs
 from tests.peers.process import Gateway, run_cli
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.faults.site import Host, Site
     from tests.peers.process import Program
     from tests.peers.raw import Address
+
+Event = Callable[["Site"], "str | None"]
+"""What happens to a site; may return what was seen of it, in words."""
 
 STALL = 5.0
 """Seconds that a host may wait because of another."""
@@ -36,49 +42,75 @@ RISES = 8.0
 """Seconds until HAProxy sends peers to a host again: its probes start, and two checks succeed."""
 
 
-@contextmanager
-def _others_go_on(site: Site) -> Iterator[None]:
-    """Check that the last host stores throughout, with no pause longer than `STALL`."""
-    with Load(site.hosts[-1].gateway, site.books, senders=1) as load:
-        load.until_stored(1)
-        load.forget()
-        yield
-        longest, stored = load.longest, load.stored
-        if load.failures or longest > STALL * PATIENCE or not stored:
-            raise BrokenPromise(
-                f"the other host: {stored} stored, {longest:.1f} s at most without, "
-                f"failed: {load.failures[:3]}"
-            )
+class Others:
+    """The load at the hosts that have no fault; each must go on with no pause longer than `STALL`.
+
+    `told` says at the end how long they waited, and for what.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self._hosts = site.hosts[1:]
+        self._loads = [Load(host.gateway, site.books, senders=1) for host in self._hosts]
+        self._waits = LockWaits(site.database.dsn)
+        self._stack = ExitStack()
+        self.told = ""
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            for load in self._loads:
+                stack.enter_context(load).until_stored(1)
+            stack.enter_context(self._waits)
+            for load in self._loads:
+                load.forget()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        seen = [(load.stored, load.longest_until_now, load.failures[:3]) for load in self._loads]
+        self._stack.close()
+        longest = max(each for _, each, _ in seen)
+        self.told = f"{longest:.1f} s at most without a store at another host, {self._waits.told}"
+        for host, (stored, pause, failures) in zip(self._hosts, seen, strict=True):
+            if kind is None and (failures or pause > STALL * PATIENCE or not stored):
+                raise BrokenPromise(
+                    f"{host.title}: {stored} stored, {pause:.1f} s at most without, "
+                    f"failed: {failures}; {self._waits.told}"
+                )
 
 
-def frozen(site: Site) -> None:
-    """SIGSTOP of all processes of a host, and SIGCONT."""
-    with _others_go_on(site):
-        site.hosts[0].freeze()
+def frozen(site: Site) -> str:
+    """SIGSTOP of all processes of a host, of which one is in a transaction; and SIGCONT."""
+    one = site.hosts[0]
+    with Others(site) as others:
+        frozen_in_transaction(site.database.dsn, one.title, one.gateway.child("storage-0"))
+        one.freeze()
         try:
             time.sleep(LASTS)
         finally:
-            site.hosts[0].thaw()
+            one.thaw()
+    return others.told
 
 
-def killed(site: Site) -> None:
+def killed(site: Site) -> str:
     """SIGKILL of all processes of a host, which is started again."""
-    with _others_go_on(site):
+    with Others(site) as others:
         site.hosts[0].kill()
         time.sleep(LASTS / 2)
         site.hosts[0].start()
+    return others.told
 
 
-def cut_off(site: Site) -> None:
+def cut_off(site: Site) -> str:
     """The cable of a host is unplugged."""
     if not site.network.has_plugs:
-        return
-    with _others_go_on(site):
+        return "on loopback addresses, so not done"
+    with Others(site) as others:
         site.hosts[0].place.unplug()
         try:
             time.sleep(LASTS)
         finally:
             site.hosts[0].place.plug_in()
+    return others.told
 
 
 def database_restarted(site: Site) -> None:
@@ -103,7 +135,7 @@ def balancer_restarted(site: Site) -> None:
     site.start_balancer()
 
 
-def moved_to(modules: Path | None) -> Callable[[Site], None]:
+def moved_to(modules: Path | None) -> Event:
     """Return the event in which host by host gets the program in `modules`; None: that of now."""
 
     def rolled(site: Site) -> None:
@@ -116,7 +148,7 @@ def moved_to(modules: Path | None) -> Callable[[Site], None]:
     return rolled
 
 
-EVENTS: dict[str, Callable[[Site], None]] = {
+EVENTS: dict[str, Event] = {
     "frozen": frozen,
     "killed": killed,
     "cut off": cut_off,
@@ -126,20 +158,20 @@ EVENTS: dict[str, Callable[[Site], None]] = {
 }
 
 
-def under_load(site: Site, events: dict[str, Callable[[Site], None]]) -> str:
+def under_load(site: Site, events: dict[str, Event]) -> str:
     """Let events happen, one after the other; return what was seen."""
     seen = []
     with RetryingClient(site.front, site.books) as client:
         for name, event in events.items():
             if seen:
                 time.sleep(RISES)
-            client.longest = 0.0
-            event(site)
+            client.forget()
+            told = event(site)
             client.until_stored(20)
-            seen.append(f"{name}: {client.longest:.1f} s")
+            seen.append(f"{name}: {client.longest}{f', {told}' if told else ''}")
     if client.lost:
         raise BrokenPromise(f"{len(client.lost)} were not stored: {client.lost[:3]}")
-    return f"{client.stored} stored, {client.repeated} tried again; longest {', '.join(seen)}"
+    return f"{client.stored} stored, {client.repeated} tried again; longest {'; '.join(seen)}"
 
 
 def check(site: Site) -> str:
