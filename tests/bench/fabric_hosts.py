@@ -2,7 +2,8 @@
 
 One acceptor and one worker process each, on loopback. Shown are requests without data, requests
 with an inline data set, and files, which a worker on another host fetches in chunks and one on this
-host opens in place. Rounds of both alternate, so the ratio holds on a busy machine too.
+host opens in place. Rounds of both alternate. The CPU time of both processes, with that of the
+asking, says on a busy machine, too, what a request costs.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from gateway.fabric.acceptor.interventions import Intervention
 from gateway.fabric.acceptor.sinks import AwaitedAnswer
 from gateway.fabric.worker import Client
 from gateway.settings import FabricSettings
+from tests.bench import tree
 from tests.fabric.other_host import OtherHost
 from tests.fabric.world import STORE, acceptor
 
@@ -119,16 +121,21 @@ async def measure(rounds: int, number: int) -> None:
             f"requests with {INLINE // 1024} KiB, /s": (number // 2, None, INLINE),
             f"files of {FILE >> 20} MiB, MB/s": (12, spooled(here), FILE),
         }
-        print(f"{'':34} {'ipc':>10} {'tcp+CURVE':>10} {'ratio':>6}")
+        print(f"{'':34} {'ipc':>10} {'tcp+CURVE':>10} {'ratio':>6}   {'CPU each, us':>21}")
         for kind, (count, claim, size) in kinds.items():
             data = os.urandom(size) if size and claim is None else None
-            found: dict[str, list[float]] = {name: [] for name in servers}
+            found: dict[str, list[tuple[float, float]]] = {name: [] for name in servers}
             for _ in range(rounds):
                 for name, server in servers.items():
-                    found[name].append(await rate(server, count, claim, data))
+                    began = tree.cpu(os.getpid())
+                    reached = await rate(server, count, claim, data)
+                    spent = tree.cpu(os.getpid()) - began
+                    found[name].append((reached, spent / count * 1e6))
             unit = size / 1e6 if claim else 1
-            ipc, tcp = (median(found[name]) * unit for name in ("ipc", "tcp"))
-            print(f"{kind:34} {ipc:10.0f} {tcp:10.0f} {tcp / ipc:6.2f}")
+            ipc, tcp = (median(each for each, _ in found[name]) * unit for name in servers)
+            cpu = [median(each for _, each in found[name]) for name in servers]
+            rates = f"{kind:34} {ipc:10.0f} {tcp:10.0f} {tcp / ipc:6.2f}"
+            print(f"{rates}   {cpu[0]:10.0f} {cpu[1]:10.0f}")
 
 
 def main(arguments: list[str]) -> None:
