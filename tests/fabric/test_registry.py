@@ -589,6 +589,21 @@ def test_the_answer_of_a_dead_member_changes_nothing() -> None:
     assert bench.answer("b") == ["final"]
 
 
+def test_what_never_reached_a_dead_member_waits_for_another_one() -> None:
+    """Whatever its binding says: nobody can have begun with it."""
+    bench = Bench()
+    bench.register("a", "w", ECHO)
+    bench.ask_all("EVT_C_ECHO", "EVT_C_ECHO")
+    reached, unsent = bench.calls
+    unsent.unsent = True
+    assert bench.die("a") == ["unwatch a", "lost", "fail LOST"]
+    assert reached.closed
+    assert not unsent.closed
+    assert "b<REQUEST1" in bench.register("b", "w", ECHO)
+    assert (unsent.deaths_alone, unsent.unsent) == (0, False)
+    assert "fail LOST" in bench.die("b")
+
+
 # -- suspects
 
 

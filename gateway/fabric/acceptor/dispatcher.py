@@ -124,16 +124,23 @@ class Dispatcher:
         intervention.cancelled = True
 
     def survive(self, intervention: Intervention, owner: EventOwner | None) -> None:
-        """Give the request of a dead member to another one, or fail it."""
+        """Give the request of a dead member to another one, or fail it.
+
+        One that never reached the member waits for another one, whatever its binding says.
+        """
         text = f"{intervention.event}: the worker died with it"
         again = intervention.redeliver and not intervention.given
+        holder = owner if owner is not None and intervention.event in owner.bindings else None
+        was_unsent, intervention.unsent = intervention.unsent, False
         intervention.member = None
-        if intervention.deaths_alone >= SUSPICIOUS_DEATHS:
+        if was_unsent and holder is not None:
+            holder.wait(intervention)
+        elif intervention.deaths_alone >= SUSPICIOUS_DEATHS:
             intervention.close()
             self._out.append(Fail(intervention, Reason.LOST, text, poisonous=True))
-        elif again and owner is not None and intervention.event in owner.bindings:
+        elif again and holder is not None:
             intervention.attempt += 1
-            intervention.enter(owner.suspects)
+            intervention.enter(holder.suspects)
         else:
             self.give_up(intervention, Reason.LOST, text, CancelReason.LOST)
 

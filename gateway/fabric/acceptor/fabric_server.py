@@ -294,6 +294,8 @@ class Server(HeldEvents):
             self._send_singly(peer, deliveries, str(error))
             return
         if not self.send(peer, *frames):
+            for intervention, *_ in deliveries:
+                intervention.unsent = True
             self._loop.call_soon(self._gone, peer)
 
     def _send_singly(self, peer: bytes, deliveries: list[effects.Delivery], error: str) -> None:

@@ -49,6 +49,8 @@ class Intervention:
     """Whether it has ended: answered, failed or abandoned."""
     queue: RequestQueue[Intervention] | None = None
     member: Member | None = None
+    unsent = False
+    """Whether it could not be sent to the member that it was given to, which is gone."""
     token = ""
     given_at = 0.0
     """The time at which it was given to a member, the last one if several died with it."""

@@ -355,7 +355,7 @@ class Registry:
         lost, member.in_hand = list(member.in_hand.values()), {}
         owner = self.owners.get(member.name)
         for intervention in lost:
-            intervention.deaths_alone += alone
+            intervention.deaths_alone += alone and not intervention.unsent
             self._dispatcher.survive(intervention, owner)
         if owner is None:
             return
