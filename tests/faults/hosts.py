@@ -45,12 +45,16 @@ def _running(titles: tuple[str, ...], text: str) -> Iterator[list[Gateway]]:
 
 
 def frozen_in_transaction(dsn: str, title: str, pid: int) -> None:
-    """SIGSTOP of a process at a moment at which the server waits for it in a transaction."""
+    """SIGSTOP of a process at a moment at which the server waits for it in a transaction.
+
+    That is one which has locked a study. In the midst of a pipeline it is not "idle" to the server.
+    """
     import psycopg
 
     text = (
-        "SELECT 1 FROM pg_stat_activity WHERE application_name = %s AND state = %s "
-        "AND backend_xid IS NOT NULL"
+        "SELECT 1 FROM pg_stat_activity AS one WHERE application_name = %s AND state <> 'idle' "
+        "AND wait_event_type = 'Client' AND EXISTS (SELECT 1 FROM pg_locks "
+        "WHERE pid = one.pid AND locktype = 'advisory' AND granted)"
     )
     until = time.monotonic() + WALL
     with psycopg.connect(dsn, autocommit=True) as connection:
@@ -58,11 +62,11 @@ def frozen_in_transaction(dsn: str, title: str, pid: int) -> None:
             os.kill(pid, signal.SIGSTOP)
             procfs.until(lambda: procfs.state(pid) == "T", what="a stopped process")
             time.sleep(0.05)  # the server finishes the statement that it has
-            found = connection.execute(text, (title, "idle in transaction")).fetchone()
+            found = connection.execute(text, (title,)).fetchone()
             if found is not None:
                 return
             os.kill(pid, signal.SIGCONT)
-            time.sleep(0.003)
+            time.sleep(0.02)  # work comes in
     raise BrokenPromise(f"{title} was never stopped inside a transaction")
 
 
