@@ -437,29 +437,51 @@ def test_a_silent_acceptor_is_not_waited_for(run_dir: Path) -> None:
     asyncio.run(scene())
 
 
-def test_an_acceptor_that_was_held_up_is_joined_after_all(run_dir: Path) -> None:
-    class Told(logging.Handler):
-        def __init__(self) -> None:
-            super().__init__()
-            self.silent = threading.Event()
+@pytest.fixture
+def silences() -> Iterator[threading.Semaphore]:
+    """What is released whenever a member takes an acceptor for dead."""
+    told = threading.Semaphore(0)
 
+    class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if "is silent" in record.getMessage():
-                self.silent.set()
+                told.release()
 
+    handler = Handler()
+    logging.getLogger("gateway.fabric").addHandler(handler)
+    yield told
+    logging.getLogger("gateway.fabric").removeHandler(handler)
+
+
+def test_an_acceptor_that_was_held_up_is_joined_after_all(
+    run_dir: Path, silences: threading.Semaphore
+) -> None:
     async def scene() -> None:
-        member, told = Member(run_dir, reply=echo), Told()
-        logging.getLogger("gateway.fabric").addHandler(told)
-        try:
-            async with acceptor(run_dir) as server:
-                start = asyncio.create_task(member.start())
-                await asyncio.sleep(0)  # the start runs in a thread from here on
-                assert told.silent.wait(WAIT)  # meanwhile this loop, the acceptor's, stands still
-                await start
-                await server.ask_once("EVT_C_ECHO", {}, assoc=b"")
-                await member.stop()
-        finally:
-            logging.getLogger("gateway.fabric").removeHandler(told)
+        member = Member(run_dir, reply=echo)
+        async with acceptor(run_dir) as server:
+            start = asyncio.create_task(member.start())
+            await asyncio.sleep(0)  # the start runs in a thread from here on
+            assert silences.acquire(
+                timeout=WAIT
+            )  # meanwhile this loop, the acceptor's, stands still
+            await start
+            await server.ask_once("EVT_C_ECHO", {}, assoc=b"")
+            await member.stop()
+
+    asyncio.run(scene())
+
+
+def test_a_member_comes_back_to_an_acceptor_that_was_held_up_for_long(
+    run_dir: Path, silences: threading.Semaphore
+) -> None:
+    async def scene() -> None:
+        member = Member(run_dir, STORE, reply=echo)
+        async with acceptor(run_dir) as server, members(member):
+            await server.ask_once("EVT_C_STORE", {}, assoc=b"")
+            for _ in range(2):  # its lease, and a new connection; this loop stands still
+                assert silences.acquire(timeout=WAIT)
+            await server.ask_once("EVT_C_STORE", {}, assoc=b"")
+        assert {state for state, _ in member.states.queue} <= {LeaseState.GRANTED, LeaseState.LOST}
 
     asyncio.run(scene())
 

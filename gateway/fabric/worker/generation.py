@@ -37,7 +37,7 @@ _STEP = 0.05
 """Seconds between two looks at a connection to another host."""
 
 
-class _Reply(NamedTuple):
+class _GenerationReply(NamedTuple):
     """What an acceptor said."""
 
     generation: int
@@ -74,9 +74,9 @@ def next_generation(
 
 def _ask_all(
     context: zmq.Context[zmq.Socket[bytes]], gateway: FabricGateway, name: str, each: float
-) -> list[_Reply]:
+) -> list[_GenerationReply]:
     """Ask one acceptor after the other, in their fixed order; `each`: seconds for a reply."""
-    replies: dict[int, _Reply] = {}
+    replies: dict[int, _GenerationReply] = {}
     while following := [a for a in gateway.find() if a.lives and a.index not in replies]:
         of = following[0]
         reply = replies[of.index] = _ask(context, gateway, of, name, time.monotonic() + each)
@@ -85,7 +85,7 @@ def _ask_all(
     return list(replies.values())
 
 
-def _nobody(gateway: FabricGateway, replies: list[_Reply]) -> FabricError:
+def _nobody(gateway: FabricGateway, replies: list[_GenerationReply]) -> FabricError:
     if not gateway.is_remote and replies:
         return FabricError(f"no gateway at {gateway}: its acceptors do not answer")
     troubles = [one.trouble for one in replies]
@@ -99,7 +99,7 @@ def _ask(
     of: ReachableAcceptor,
     name: str,
     until: float,
-) -> _Reply:
+) -> _GenerationReply:
     """Return what the acceptor replies; raises FabricError if it refuses the worker or its key."""
     with of.requests_socket(context, 16) as socket:
         connection = ConnectionEvents(socket) if gateway.is_remote else None
@@ -117,19 +117,19 @@ def _reply(
     gateway: FabricGateway,
     connection: ConnectionEvents | None,
     until: float,
-) -> _Reply:
+) -> _GenerationReply:
     while (left := until - time.monotonic()) > 0:
         if socket.poll(int(min(left, left if connection is None else _STEP) * 1000)):
             if promised := _promise(socket.recv(), gateway):
-                return _Reply(promised)
+                return _GenerationReply(promised)
         elif connection is not None:
             connection.look()
             if connection.is_refused:
                 raise gateway.nobody(connection.trouble)
             if connection.is_nobody:
-                return _Reply(0, NOBODY)
+                return _GenerationReply(0, NOBODY)
     trouble = "" if connection is None else connection.trouble
-    return _Reply(0, trouble, trouble in ("", NOBODY) or may_be_held_up(trouble))
+    return _GenerationReply(0, trouble, trouble in ("", NOBODY) or may_be_held_up(trouble))
 
 
 def _promise(message: bytes, gateway: FabricGateway) -> int:
