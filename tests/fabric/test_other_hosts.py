@@ -534,7 +534,7 @@ def test_without_keys_an_acceptor_does_not_listen(other_host: OtherHost) -> None
 
     asyncio.run(scene("chmod 600"))
     key.unlink()
-    asyncio.run(scene("cannot read"))
+    asyncio.run(scene(f"No such file or directory; 'dicom-gateway keys new {key}' makes it"))
 
 
 def test_a_port_that_is_taken_is_told(other_host: OtherHost) -> None:

@@ -78,7 +78,7 @@ def write(path: Path, pair: KeyPair) -> None:
 
 def read(path: Path) -> KeyPair:
     """Return the key pair in a file; raises ConfigError if it is wrong or open to others."""
-    text = read_private(path)
+    text = read_private(path, f"; 'dicom-gateway keys new {path}' makes it")
     try:
         values = tomllib.loads(text)
         pair = KeyPair(public_key(str(values["public"])), public_key(str(values["secret"])))
@@ -89,8 +89,11 @@ def read(path: Path) -> KeyPair:
     return pair
 
 
-def read_private(path: Path) -> str:
-    """Return the text of a file that belongs to this user alone; raise ConfigError otherwise."""
+def read_private(path: Path, if_missing: str = "") -> str:
+    """Return the text of a file that belongs to this user alone; raise ConfigError otherwise.
+
+    `if_missing`: what to do if there is none, at the end of the error.
+    """
     try:
         with open(path, encoding="utf-8") as file:
             status = os.fstat(file.fileno())
@@ -102,6 +105,7 @@ def read_private(path: Path) -> str:
                 )
             return file.read(1 << 20)
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+        advice = if_missing if isinstance(error, FileNotFoundError) else ""
+        raise ConfigError(f"cannot read {path}: {error.strerror}{advice}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not text") from None
