@@ -119,6 +119,7 @@ class DicomWeb(IndexedWorker):
         routes += [(path, make, "GET") for path, make in pages]
         described = dict.fromkeys(("", "/", *(one.path for one in resources)))
         routes += [(path, capabilities, "OPTIONS") for path in described]
+        routes.sort(key=lambda route: route[0] != _INSTANCE)  # most requests are for one
         return [Route(ROOT + path, _answering(make), methods=[m]) for path, make, m in routes]
 
     def _resources(self) -> Iterator[Resource]:
@@ -236,7 +237,7 @@ def _base_of(request: Request) -> str:
     is_proxied = worker.context.options.get("dicomweb", {}).get("behind_proxy", False)
     if not is_proxied and server is not None and not re.search(r":\d+$", host):
         host = f"{host}:{server[1]}"  # some clients leave the port out
-    return f"{request.url.scheme}://{host}{ROOT}"
+    return f"{request.scope['scheme']}://{host}{ROOT}"
 
 
 def _this_gateway() -> OwnGateway:

@@ -80,8 +80,13 @@ def _types(text: str) -> Iterator[MediaType]:
 def accepted(request: Request) -> list[MediaType]:
     """Return what a client accepts, what it prefers first: `accept` in the query, or the header."""
     text = request.query_params.get("accept") or ", ".join(request.headers.getlist("accept"))
+    return list(_preferred(text))
+
+
+@lru_cache(256)
+def _preferred(text: str) -> tuple[MediaType, ...]:
     found = [one for one in _types(text) if one.quality > 0] if text.strip() else [MediaType(ANY)]
-    return sorted(found, key=lambda one: -one.quality)
+    return tuple(sorted(found, key=lambda one: -one.quality))
 
 
 def choose(request: Request, offered: Sequence[str]) -> MediaType:

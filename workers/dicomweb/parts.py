@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from workers.dicomweb.guard import HttpError
 
@@ -33,16 +33,32 @@ def multipart(parts: AsyncIterable[Part], kind: str) -> StreamingResponse:
     return StreamingResponse(_body(parts, boundary), media_type=media)
 
 
+def multipart_of_one(content: bytes, headers: Mapping[str, str], kind: str) -> Response:
+    """Return what `multipart` does for one part that is at hand, sent in one go."""
+    boundary = secrets.token_hex(16)
+    media = f'multipart/related; type="{kind}"; boundary={boundary}'
+    body = b"".join((_head(boundary, headers), content, _end(boundary)))
+    return Response(body, media_type=media)
+
+
+def _head(boundary: str, headers: Mapping[str, str]) -> bytes:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"\r\n--{boundary}\r\n{lines}\r\n".encode()
+
+
+def _end(boundary: str) -> bytes:
+    return f"\r\n--{boundary}--\r\n".encode()
+
+
 async def _body(parts: AsyncIterable[Part], boundary: str) -> AsyncIterator[bytes]:
     async for part in parts:
-        lines = "".join(f"{name}: {value}\r\n" for name, value in part.headers.items())
-        head = f"\r\n--{boundary}\r\n{lines}\r\n".encode()
+        head = _head(boundary, part.headers)
         async for piece in part.content:
             yield head + piece
             head = b""
         if head:
             yield head
-    yield f"\r\n--{boundary}--\r\n".encode()
+    yield _end(boundary)
 
 
 async def parts_of(contents: Iterable[bytes], headers: Mapping[str, str]) -> AsyncIterator[Part]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from workers.dicomweb import bulk_values, media, pixel_frames
 from workers.dicomweb.archive_reader import NotHere
 from workers.dicomweb.guard import HttpError, log
 from workers.dicomweb.json_model import Json, to_json, to_xml
-from workers.dicomweb.parts import Part, multipart, once, parts_of
+from workers.dicomweb.parts import Part, multipart, multipart_of_one, once, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -47,23 +48,34 @@ class ArchiveResources:
         accepted = [one for one in media.accepted(request) if one.covers(media.DICOM)]
         if not accepted:
             raise media.not_acceptable([f'{media.MULTIPART}; type="{media.DICOM}"', media.DICOM])
-        uids = dict(request.path_params)
-        entries, first = await run_in_threadpool(self._found, uids, accepted)
-        is_single = len(entries) == 1 and "instance" in uids
-        if is_single and not accepted[0].is_multipart and accepted[0].name != media.ANY:
-            return self._file(first)
+        loop, uids = asyncio.get_running_loop(), dict(request.path_params)
+        found = await loop.run_in_executor(None, self._found, uids, accepted)
+        if isinstance(found, Response):
+            return found
+        entries, first = found
         return multipart(self._parts(entries, first, accepted), media.DICOM)
 
     def _found(
         self, uids: dict[str, str], accepted: Sequence[media.MediaType]
-    ) -> tuple[list[IndexEntry], Instance]:
-        """Return the instances of a path, and the first of them ready to be sent."""
+    ) -> tuple[list[IndexEntry], Instance] | Response:
+        """Return the instances of a path, and the first of them ready to be sent.
+
+        Of a single one, return the response: a short one is sent in one go.
+        """
         entries = self._of(uids)
         try:
             instance = self._archive.open(entries[0])
         except NotHere as error:
             raise HttpError(410, str(error)) from None
-        return entries, _fitted(instance, accepted)
+        first = _fitted(instance, accepted)
+        if len(entries) > 1 or "instance" not in uids:
+            return entries, first
+        if not accepted[0].is_multipart and accepted[0].name != media.ANY:
+            return self._file(first)
+        if first.data is None:
+            return entries, first
+        kind = {"Content-Type": f"{media.DICOM}; transfer-syntax={first.transfer_syntax_uid}"}
+        return multipart_of_one(_meta(first) + first.data, kind, media.DICOM)
 
     def _file(self, instance: Instance) -> Response:
         headers = {"Content-Type": f"{media.DICOM}; transfer-syntax={instance.transfer_syntax_uid}"}
@@ -232,10 +244,14 @@ def _converted(instance: Instance, syntax: str) -> Instance:
     raise HttpError(406, f"the instance is in {own} and is not converted to {syntax[:64]}")
 
 
+def _meta(instance: Instance) -> bytes:
+    uids = instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid
+    return file_meta(*uids)
+
+
 async def _file_pieces(instance: Instance) -> AsyncIterator[bytes]:
     """Yield a file: meta information and data set."""
-    uids = instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid
-    meta = file_meta(*uids)
+    meta = _meta(instance)
     if instance.data is not None:
         yield meta + instance.data
         return

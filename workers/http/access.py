@@ -30,6 +30,8 @@ SESSION = "dicom_gateway_session"
 """The cookie with the name of a session, for the log."""
 _SESSION = re.compile(r"[0-9a-f]{8}")
 FILE = "web-token"
+_KNOWN = 64
+"""Host names of which it is remembered whether they are this server's."""
 _LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
 
 
@@ -69,6 +71,8 @@ class Access:
         self._names = frozenset(name.lower() for name in names)
         self._is_local = is_local
         """Whether it listens at a loopback address only."""
+        self._known: dict[str, bool] = {}
+        """Whether hosts that requests named are this server."""
 
     def has_token(self, given: str | None) -> bool:
         """Return whether this is the token; takes the same time for all that are not."""
@@ -97,6 +101,13 @@ class Access:
         return ""
 
     def _is_mine(self, host: str) -> bool:
+        if host not in self._known:
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            self._known[host] = self._looked_at(host)
+        return self._known[host]
+
+    def _looked_at(self, host: str) -> bool:
         name = _parts(f"//{host}").hostname or ""
         if name in self._names or name in _LOCAL_NAMES:
             return True
