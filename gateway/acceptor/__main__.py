@@ -18,6 +18,7 @@ from gateway.errors import GatewayError
 from gateway.memory import keep_free_memory
 from gateway.orders import ReloadOrders
 from gateway.process import EXIT_CONFIG, Inherited, inherit
+from gateway.ranked_selector import new_event_loop
 from gateway.settings import AcceptorSettings, from_map
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def main() -> int:
     logs.setup(settings.log, settings.name)
     spans.start(settings.name)
     keep_free_memory()
-    return asyncio.run(serve(settings, inherited))
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(serve(settings, inherited))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import socket
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from gateway.association.alarm import Alarm
+from gateway.association.socket_options import set_options
 from gateway.association.turns import SMALL_READ, STEPS, TURN, turns_of
 from gateway.ul.upper_layer import Closing
 
@@ -37,9 +38,6 @@ _MOST_PIECES = 1024
 """What one call takes (IOV_MAX)."""
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 """Absent outside Linux: there the peer's Nagle algorithm may wait for a delayed acknowledgement."""
-
-KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES = 30, 10, 3
-"""Seconds of silence until TCP asks for the peer, between two questions, and their number."""
 
 
 class TransportUser(Protocol):
@@ -86,6 +84,7 @@ class Transport(asyncio.BufferedProtocol):
         self._buffer = self._turns.buffer
         self.room = self._turns.small_buffer
         """The buffer for the next read."""
+        self.short_reads_left = 0
         self.received = self.sent = 0
         """Bytes that passed, of PDUs."""
         self.local: tuple[str, int] = ("", 0)
@@ -122,10 +121,16 @@ class Transport(asyncio.BufferedProtocol):
             self.remote = _address(transport.get_extra_info("peername"))
         self.local = _address(transport.get_extra_info("sockname"))
         if self._socket is not None and self._socket.family != socket.AF_UNIX:
-            _set_options(self._socket, self.send_timeout)
+            set_options(self._socket, self.send_timeout)
         self.last_received = self._loop.time()
         self._user.connected()
         self.flush()
+
+    @property
+    def descriptor(self) -> int:
+        """The descriptor of the socket, while it is connected."""
+        assert self._socket is not None
+        return self._socket.fileno()
 
     @property
     def is_tls(self) -> bool:
@@ -151,8 +156,11 @@ class Transport(asyncio.BufferedProtocol):
         position = upper.receive_some(view, 0, now)
         if position < nbytes:
             self._continue(view, position)
-        if nbytes == SMALL_READ and self._kept is None:
-            self._turns.make_large(self)
+        if nbytes >= SMALL_READ:
+            if self._kept is None:
+                self._turns.make_large(self)
+        elif self.short_reads_left:
+            self._turns.short_read(self)
         self._user.read_done()
         if upper.has_news or upper.is_traced:
             self.flush()
@@ -376,20 +384,6 @@ class Transport(asyncio.BufferedProtocol):
     def _forget_pauses(self) -> None:
         for reason in self._pauses - _TURN_ONLY:
             self.resume_reading(reason)
-
-
-def _set_options(connection: socket.socket, send_timeout: float) -> None:
-    """Send at once, and notice a peer that is gone, whether it is sent something or not."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (
-        ("TCP_NODELAY", 1),
-        ("TCP_KEEPIDLE", KEEPALIVE_IDLE),
-        ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL),
-        ("TCP_KEEPCNT", KEEPALIVE_PROBES),
-        ("TCP_USER_TIMEOUT", min(max(int(send_timeout * 1000), 1000), 2**31 - 1)),
-    ):
-        if (option := getattr(socket, name, None)) is not None:  # some are Linux's only
-            connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _address(name: object) -> tuple[str, int]:

@@ -8,14 +8,17 @@ the loop has to do - the requests of other peers, answers of workers, timers - c
 
 What is kept is bounded by the size of a read. Few peers at a time have large reads: those that
 filled a small one with pieces of data sets, which are processed as they come and need not be kept.
-They share what is read in a turn of the event loop, so that a C-ECHO waits no longer for many of
-them than for a few.
+The socket of a peer that fills reads stands behind all others (`gateway.ranked_selector`), until
+two of its reads have been short: a C-ECHO waits for one of many such peers, not for all of them. In
+an event loop of another kind they share what is read in a turn.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary, proxy
+
+from gateway.ranked_selector import RankedEventLoop
 
 if TYPE_CHECKING:
     import asyncio
@@ -28,8 +31,11 @@ SMALL_READ = 64 * 1024
 LARGE_READS = 64
 """Peers that have large reads at a time."""
 LARGE_TOGETHER = 2 * 1024 * 1024
-"""Bytes that large reads together take in a turn of the event loop, as far as they are not small:
-others wait for all of them."""
+"""Bytes that large reads together take in a turn of an event loop without ranks, as far as they are
+not small: others wait for all of them."""
+SHORT_READS = 2
+"""Reads in a row, shorter than a small one may be, by which a peer no longer sends large objects:
+the last read of an object is often as short."""
 
 TURN = 0.001
 """Seconds of a turn of one peer."""
@@ -47,6 +53,12 @@ class TurnTaker(Protocol):
     remote: tuple[str, int]
     room: memoryview
     """The buffer for its next read."""
+    short_reads_left: int
+    """Short reads until its socket stands in front of others; 0: it does. Set here."""
+
+    @property
+    def descriptor(self) -> int:
+        """The descriptor of its socket, which is open."""
 
     def take_turn(self) -> None:
         """Process some of the bytes that were kept; call `add` again for the rest."""
@@ -65,6 +77,9 @@ class Turns:
         self._waiting: dict[str, dict[TurnTaker, None]] = {}
         """By address, in the order of their turns."""
         self._large: dict[TurnTaker, None] = {}
+        self._behind: dict[TurnTaker, int] = {}
+        """With the descriptor, which may be closed before its connection is."""
+        self._ranks = proxy(loop.ranks) if isinstance(loop, RankedEventLoop) else None
         self._is_scheduled = False
         self._new = 0
         self._began_at = 0.0
@@ -103,24 +118,43 @@ class Turns:
                 del self._waiting[address]
 
     def make_large(self, peer: TurnTaker) -> None:
-        """Let a peer have large reads, in place of the one that has had them longest."""
+        """Let a peer that has filled a read have large ones, in place of who had them longest."""
+        if self._ranks is not None:
+            if not peer.short_reads_left:
+                self._behind[peer] = peer.descriptor
+                self._ranks.put_behind(peer.descriptor)
+            peer.short_reads_left = SHORT_READS
         if peer in self._large:
             return
         self._large[peer] = None
         if len(self._large) > LARGE_READS:
-            self.make_small(next(iter(self._large)))
+            self._shrink(next(iter(self._large)))
         self._share()
 
+    def short_read(self, peer: TurnTaker) -> None:
+        """Take note of a short read of a peer that is behind."""
+        peer.short_reads_left -= 1
+        if not peer.short_reads_left:
+            self.make_small(peer)
+
     def make_small(self, peer: TurnTaker) -> None:
+        """Let a peer have small reads, in front of those that have large ones."""
+        self._shrink(peer)
+        descriptor = self._behind.pop(peer, None)
+        if self._ranks is not None and descriptor is not None:
+            peer.short_reads_left = 0
+            self._ranks.put_in_front(descriptor)
+
+    def _shrink(self, peer: TurnTaker) -> None:
         peer.room = self.small_buffer
         if peer in self._large:
             del self._large[peer]
             self._share()
 
     def _share(self) -> None:
-        """Let large reads be shorter, the more peers have them."""
-        size = max(SMALL_READ, LARGE_TOGETHER // max(len(self._large), 1))
-        room = self.buffer[:size]
+        """Let large reads be shorter, the more of them one turn can have."""
+        at_once = 1 if self._ranks is not None else max(len(self._large), 1)
+        room = self.buffer[: max(SMALL_READ, LARGE_TOGETHER // at_once)]
         for peer in self._large:
             peer.room = room
 

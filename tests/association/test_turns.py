@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 import weakref
+from contextlib import ExitStack
 from typing import Any
+
+import pytest
 
 from gateway.association.turns import (
     LARGE_READS,
     LARGE_TOGETHER,
     NEW_A_TURN,
     READ_SIZE,
+    SHORT_READS,
     SMALL_READ,
     STEPS,
     Turns,
     turns_of,
 )
+from gateway.ranked_selector import new_event_loop
 from gateway.ul.fsm import Side
 from tests.association.support import PROPOSAL, Alone, End, Held, acceptor, run, until
+from tests.patience import PATIENCE
 from tests.peers import wire
 
 A_TURN = STEPS * 4
@@ -125,6 +132,72 @@ def test_reads_are_large_only_for_few_peers_that_fill_them() -> None:
     run(work)
 
 
+class Connected:
+    """An established engine that reads from a socket, and the other end of it."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * READ_SIZE)
+            self._peer = stack.enter_context(socket.create_connection(listener.getsockname()))
+            self._peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * READ_SIZE)
+            ours = stack.enter_context(listener.accept()[0])
+        self._peer.setblocking(False)
+        self._ours = ours
+        self.role = acceptor()
+        self.transport = self.role.engine.transport
+
+    async def open(self) -> Connected:
+        loop = asyncio.get_running_loop()
+        await loop.connect_accepted_socket(lambda: self.transport, self._ours)
+        self.send(PROPOSAL.request().encode())
+        await self.role.engine.established
+        return self
+
+    def send(self, data: bytes) -> None:
+        assert self._peer.send(data) == len(data)
+
+    async def send_to_the_end(self, data: bytes, most: int) -> None:
+        """Send piece by piece, each when the one before is read."""
+        for begin in range(0, len(data), most):
+            piece = data[begin : begin + most]
+            expected = self.transport.received + len(piece)
+            self.send(piece)
+            await until(lambda expected=expected: self.transport.received == expected)
+
+
+def test_a_c_echo_waits_for_few_of_those_who_send_large_objects() -> None:
+    async def work() -> None:
+        data = wire.message(3, wire.store_rq("1.2", 6), b"x" * READ_SIZE)
+        echo = wire.message(1, wire.echo_rq(1))
+        with ExitStack() as stack:
+            large = [await Connected(stack).open() for _ in range(8)]
+            short = await Connected(stack).open()
+            for one in large:
+                await one.send_to_the_end(data[: 2 * SMALL_READ], 2 * SMALL_READ)
+                assert one.transport.short_reads_left == SHORT_READS
+            for one in large:
+                one.send(data[2 * SMALL_READ : 3 * SMALL_READ])
+            before = sum(one.transport.received for one in large)
+            short.send(echo)
+            await until(lambda: short.role.performs)
+            assert sum(one.transport.received for one in large) - before <= 3 * SMALL_READ
+            await until(
+                lambda: sum(one.transport.received for one in large) == before + 8 * SMALL_READ
+            )
+            first = large[0]
+            await first.send_to_the_end(data[3 * SMALL_READ :], 2 * SMALL_READ)
+            for number in range(SHORT_READS):
+                assert len(first.transport.room) == READ_SIZE, number
+                await first.send_to_the_end(echo, len(echo))
+            assert (first.transport.short_reads_left, len(first.transport.room)) == (0, SMALL_READ)
+            for one in (*large, short):
+                one.transport.abort()
+            await until(lambda: short.role.told[-1] == "closed")
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(asyncio.wait_for(work(), 20 * PATIENCE))
+
+
 def test_requests_for_associations_are_looked_at_a_few_a_turn() -> None:
     async def work() -> None:
         roles = [acceptor() for _ in range(5 * NEW_A_TURN)]
@@ -205,12 +278,15 @@ def test_loops_that_run_at_the_same_time_read_into_buffers_of_their_own() -> Non
             loop.close()
 
 
-def test_the_turns_of_a_loop_go_with_it() -> None:
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, new_event_loop])
+def test_the_turns_of_a_loop_go_with_it(factory: Any) -> None:
     """A program may run many loops, and the buffer of each has half a megabyte."""
 
     async def work() -> weakref.ref[Turns]:
         return weakref.ref(turns_of(asyncio.get_running_loop()))
 
-    found = asyncio.run(work())
+    with asyncio.Runner(loop_factory=factory) as runner:
+        found = runner.run(work())
+    del runner
     gc.collect()
     assert found() is None

@@ -47,7 +47,7 @@ def _lift_limits() -> None:
 
     replace_all(
         (turns, "SMALL_READ", turns.READ_SIZE),
-        (transport, "SMALL_READ", 0),
+        (transport, "SMALL_READ", turns.READ_SIZE + 1),
         (transport.Transport, "_continue", _continue),
         (turns.Turns, "may_begin", always),
         (timers.SilenceTimer, "_is_too_slow", never),
