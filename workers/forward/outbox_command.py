@@ -9,7 +9,15 @@ import typer
 
 from gateway import control_client
 from gateway.sdk import ConfigError, GatewayError
-from gateway.shared_options import ConfigOption, DataOption, JsonOption
+from gateway.shared_options import (
+    AllQueued,
+    ConfigOption,
+    DataOption,
+    JsonOption,
+    QueuedFor,
+    QueuedNumbers,
+    queued_in,
+)
 from workers.archive.command_options import (
     locate,
     print_json,
@@ -37,21 +45,16 @@ app = typer.Typer(
 )
 _PAGE = 1000
 
-_To = Annotated[str, typer.Option("--to", metavar="NAME", help="For this destination.")]
 _Study = Annotated[str, typer.Option("--study", metavar="UID", help="Of this study.")]
 _Instance = Annotated[str, typer.Option("--instance", metavar="UID", help="This instance.")]
-_State = Annotated[
-    str, typer.Option("--state", metavar="STATE", help=f"{', '.join(STATES[:-1])} or {STATES[-1]}.")
-]
-_Numbers = Annotated[list[int] | None, typer.Argument(metavar="[NUMBER]...", help="As listed.")]
-_All = Annotated[bool, typer.Option("--all", help="Everything, if nothing else is said.")]
+_State = Annotated[str, queued_in(STATES)]
 _Destination = Annotated[str, typer.Argument(metavar="NAME", help="Its name in [destinations].")]
 
 
 @app.command("ls")
 def ls(  # noqa: PLR0913, PLR0917 - the options of a command
     context: typer.Context,
-    to: _To = "",
+    to: QueuedFor = "",
     study: _Study = "",
     state: _State = "",
     rows: Annotated[bool, typer.Option("--rows", help="List each instance.")] = False,
@@ -241,12 +244,12 @@ def _put_in(
 @app.command("retry")
 def retry(  # noqa: PLR0913, PLR0917 - the options of a command
     context: typer.Context,
-    numbers: _Numbers = None,
-    to: _To = "",
+    numbers: QueuedNumbers = None,
+    to: QueuedFor = "",
     study: _Study = "",
     instance: _Instance = "",
     state: _State = "",
-    everything: _All = False,
+    everything: AllQueued = False,
     data: DataOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -259,12 +262,12 @@ def retry(  # noqa: PLR0913, PLR0917 - the options of a command
 @app.command("drop")
 def drop(  # noqa: PLR0913, PLR0917 - the options of a command
     context: typer.Context,
-    numbers: _Numbers = None,
-    to: _To = "",
+    numbers: QueuedNumbers = None,
+    to: QueuedFor = "",
     study: _Study = "",
     instance: _Instance = "",
     state: _State = "",
-    everything: _All = False,
+    everything: AllQueued = False,
     data: DataOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -303,8 +306,6 @@ def resume(
 def _selection(
     to: str, study: str, instance: str, state: str, numbers: list[int] | None = None
 ) -> Selection:
-    if state not in ("", *STATES):
-        raise ConfigError(f"--state {state}: it must be one of {', '.join(STATES)}")
     return Selection(to, study, instance, state, tuple(numbers or ()))
 
 

@@ -8,14 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.errors import ConfigError, GatewayError
-from gateway.shared_options import ConfigOption, DataOption, JsonOption
+from gateway.shared_options import (
+    AllQueued,
+    ConfigOption,
+    DataOption,
+    JsonOption,
+    QueuedFor,
+    QueuedNumbers,
+    queued_in,
+)
 from workers.archive.command_options import (
     locate,
     print_json,
     printable,
 )
 from workers.archive.procedure_steps import StepTable
-from workers.mpps.step_outbox import SENT, StepOutbox
+from workers.mpps.step_outbox import SENT, STATES, StepOutbox
 
 if TYPE_CHECKING:
     from workers.archive.index import Index
@@ -81,20 +89,11 @@ def show(
         print(printable(line))
 
 
-_Numbers = Annotated[
-    list[int] | None, typer.Argument(metavar="NUMBER...", help="As listed by `mpps outbox`.")
-]
-_To = Annotated[str, typer.Option("--to", metavar="NAME", help="Those for this destination.")]
-_All = Annotated[bool, typer.Option("--all", help="All that are not sent.")]
-
-
 @app.command("outbox")
 def outbox(
     context: typer.Context,
-    to: _To = "",
-    state: Annotated[
-        str, typer.Option("--state", metavar="STATE", help="waiting, parked or sent.")
-    ] = "",
+    to: QueuedFor = "",
+    state: Annotated[str, queued_in(STATES)] = "",
     data: DataOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -116,9 +115,9 @@ def outbox(
 @app.command("retry")
 def retry(
     context: typer.Context,
-    numbers: _Numbers = None,
-    to: _To = "",
-    everything: _All = False,
+    numbers: QueuedNumbers = None,
+    to: QueuedFor = "",
+    everything: AllQueued = False,
     data: DataOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -131,9 +130,9 @@ def retry(
 @app.command("drop")
 def drop(
     context: typer.Context,
-    numbers: _Numbers = None,
-    to: _To = "",
-    everything: _All = False,
+    numbers: QueuedNumbers = None,
+    to: QueuedFor = "",
+    everything: AllQueued = False,
     data: DataOption = None,
     config: ConfigOption = None,
 ) -> None:

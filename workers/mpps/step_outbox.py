@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from workers.archive.index.grouping import Execute
 
 CREATE, SET = "N-CREATE", "N-SET"
-WAITING, PARKED, SENT = "waiting", "parked", "sent"
+WAITING, PARKED, SENT = STATES = ("waiting", "parked", "sent")
 """States of a row: sent when it is due, not before an operator says so, or kept until the step is
 forgotten, so that nothing is sent twice."""
 NO_RESPONSE = "no response"
