@@ -29,6 +29,7 @@ from tests.peers import instances, procfs
 from tests.peers.process import Program, run_cli
 from tests.peers.scp import free_port
 from tests.peers.workers import UserWorker
+from tests.workers.complete.test_webhook import SECRET, Server
 
 if TYPE_CHECKING:
     from tests.peers.process import Gateway
@@ -48,6 +49,9 @@ host = "localhost"
 port = {port}
 tls = true
 tls_ca = "{folder}/ca.pem"
+[workers.complete.options]
+quiet = 1.0
+webhooks = [{{url = "{webhook}", secret_file = "{folder}/secret"}}]
 [[routes]]
 destinations = ["COPY"]
 """
@@ -107,8 +111,17 @@ def main(prometheus: str = "prometheus") -> int:
         folder = stack.enter_context(short_folder())
         files = _certificate(folder)
         destination = stack.enter_context(running(f"[log]\nlevel = 'error'\n{files}"))
-        port, page = free_port(), free_port()
-        config = CONFIG.format(folder=folder, page=page, files=files, port=destination.address[1])
+        port, page, webhook = free_port(), free_port(), Server()
+        stack.callback(webhook.close)
+        webhook.answers = [503]
+        (folder / "secret").write_bytes(SECRET)
+        config = CONFIG.format(
+            folder=folder,
+            page=page,
+            files=files,
+            webhook=webhook.url,
+            port=destination.address[1],
+        )
         gateway = stack.enter_context(running(config))
         scraped = folder / "prometheus.yml"
         scraped.write_text(SCRAPED.format(rules=RULES, page=page))

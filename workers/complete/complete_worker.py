@@ -34,6 +34,7 @@ from workers.complete.expected import Expected
 from workers.complete.journal_cursor import JournalCursor
 from workers.complete.nats_stream import NatsStream
 from workers.complete.receiver_cursor import ReceiverCursor
+from workers.complete.receiver_measures import measure
 from workers.complete.webhook import Webhook
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class Completer(IndexedWorker):
         for one in self._deliverers:
             one.cursor.take()  # what is told begins here
             one.start()
+        measure(context.metrics, self._deliverers)
         self._thread = threading.Thread(target=self._work, name="complete", daemon=True)
         self._thread.start()
 

@@ -33,6 +33,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 600.0
 """Seconds between attempts: each pause is twice the last, and varied by a tenth."""
 REFUSALS = 5
 """Attempts of a line that the receiver refuses."""
+NO_RESPONSE = "no response"
+"""The reason for which nothing was taken if there was no valid response."""
 
 log = logging.getLogger("workers.complete")
 
@@ -40,10 +42,12 @@ log = logging.getLogger("workers.complete")
 class NotTaken(GatewayError):  # noqa: N818 - the state of a receiver
     """A receiver did not take a line; the text says why."""
 
-    def __init__(self, text: str, *, is_refusal: bool = False) -> None:
+    def __init__(self, text: str, *, is_refusal: bool = False, reason: str = NO_RESPONSE) -> None:
         super().__init__(text)
         self.is_refusal = is_refusal
         """Whether the receiver has read it, and will not take it later either."""
+        self.reason = reason
+        """For the metrics, where it is counted: few words, always the same for the same cause."""
 
 
 class LineReceiver(Protocol):
@@ -78,6 +82,10 @@ class Deliverer:
     """Waits for some seconds, or until the end; None: `stop` ends it."""
     sent: int = 0
     left_out: int = 0
+    failed: dict[str, int] = field(default_factory=dict)
+    """Attempts that failed, by reason."""
+    waits_since: float = 0.0
+    """The time of the line that the receiver does not take at present; 0.0: it takes all."""
     trouble: str = ""
     """Why the receiver takes nothing at present; empty: it does."""
     is_telling: bool = False
@@ -116,7 +124,7 @@ class Deliverer:
         position = self.cursor.take()
         self.is_telling = position is not None
         if position is None:
-            self.trouble = ""
+            self.trouble, self.waits_since = "", 0.0
             return
         for seq in self.deliver(position):
             if not self.cursor.advance(seq):
@@ -160,6 +168,8 @@ class Deliverer:
                 self.enrich(line, message)
                 self.receiver.send(line.seq, message)
             except NotTaken as error:
+                self.failed[error.reason] = self.failed.get(error.reason, 0) + 1
+                self.waits_since = line.at
                 if error.is_refusal and (refusals := refusals + 1) >= REFUSALS:
                     return self._leave_out(line, str(error))
                 if not self.trouble:
@@ -171,7 +181,7 @@ class Deliverer:
                 continue
             if self.trouble:
                 log.info("receiver=%s seq=%d taken: it is back", *self._names(line))
-            self.trouble = ""
+            self.trouble, self.waits_since = "", 0.0
             self.sent += 1
             return True
         return False
@@ -179,6 +189,7 @@ class Deliverer:
     def _leave_out(self, line: JournalEntry, why: str) -> bool:
         log.error("receiver=%s seq=%d is left out: %s", *self._names(line), why)
         self.left_out += 1
+        self.waits_since = 0.0
         return True
 
     def _names(self, line: JournalEntry) -> tuple[str, int]:

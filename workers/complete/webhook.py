@@ -98,7 +98,7 @@ class Webhook:
         if not 200 <= response.status < 300:
             is_refusal = 400 <= response.status < 500 and response.status not in _LATER
             text = f"{self.place} answered {response.status}"
-            raise NotTaken(text, is_refusal=is_refusal)
+            raise NotTaken(text, is_refusal=is_refusal, reason=str(response.status))
 
     def close(self) -> None:
         """Nothing is open between two lines."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
+from gateway.metrics import Metrics
 from gateway.sdk import ConfigError, testing
 from tests.patience import PATIENCE, WALL
 from tests.peers import procfs
@@ -26,6 +27,7 @@ from workers.complete import webhook as webhook_module
 from workers.complete.complete_worker import worker
 from workers.complete.deliverer import REFUSALS, Deliverer, NotTaken, message_of
 from workers.complete.receiver_cursor import ReceiverCursor
+from workers.complete.receiver_measures import measure
 from workers.complete.webhook import Webhook, read_secret
 
 if TYPE_CHECKING:
@@ -279,8 +281,44 @@ def test_a_line_that_is_too_old_is_left_out(tmp_path, caplog):
     assert "seq=1 is left out: it is too old" in caplog.text
 
 
-def test_after_a_restart_delivery_goes_on_with_the_next_line(tmp_path, server):
+def figures(metrics: Metrics) -> dict[tuple[str, ...], float]:
+    """What the metrics tell of receivers, by name without what all have in common, and labels."""
+    metrics.tell()
+    return {
+        (one.name.removeprefix("dicom_gateway_receiver_"), *labels): value
+        for one in metrics
+        for labels, value in one.series.items()
+    }
+
+
+def test_the_metrics_tell_what_a_receiver_took_and_why_it_did_not(tmp_path):
+    lines = (line(seq, "A", kind="complete", at=40.0) for seq in (1, 2, 3))
+    fake, metrics, seen = Fake(*lines), Metrics(), []
+    fake.failures[1] = [NotTaken("answered 503", reason="503"), NotTaken("away")]
+    fake.failures[2] = [NotTaken("no", is_refusal=True, reason="400") for _ in range(REFUSALS)]
+    deliverer = fake.deliverer(tmp_path)
+    deliverer.pause = lambda _: seen.append(figures(metrics))
+    measure(metrics, [deliverer])
+    assert figures(metrics) == {
+        ("sent_total", "fake"): 0,
+        ("left_out_total", "fake"): 0,
+        ("oldest_seconds", "fake"): 0,
+    }
+    assert list(deliverer.deliver(0)) == [1, 2, 3]
+    assert {one["oldest_seconds", "fake"] for one in seen} == {60.0}
+    assert figures(metrics) == {
+        ("sent_total", "fake"): 2,
+        ("left_out_total", "fake"): 1,
+        ("failed_total", "fake", "503"): 1,
+        ("failed_total", "fake", "no response"): 1,
+        ("failed_total", "fake", "400"): REFUSALS,
+        ("oldest_seconds", "fake"): 0,
+    }
+
+
+def test_after_a_restart_delivery_goes_on_with_the_next_line(tmp_path, server, monkeypatch):
     """The worker itself: what was not told when it ended is told by the next one."""
+    monkeypatch.setattr("workers.complete.deliverer.FIRST_PAUSE", 0.01)
     secret = tmp_path / "secret"
     secret.write_bytes(SECRET)
     options = {
@@ -298,8 +336,12 @@ def test_after_a_restart_delivery_goes_on_with_the_next_line(tmp_path, server):
     with opened(tmp_path) as index:
         store(index, "1.2.1.2")
         store(index, "3.4.1.1", "3.4", "3.4.1")
+    server.answers = [503]
     with testing.started(worker, tmp_path, **options):
-        messages = server.wait_for(3)
+        messages = server.wait_for(4)
+        told = figures(worker.context.metrics)
+    assert {one[0]: value for one, value in told.items() if "503" in one} == {"failed_total": 1}
+    assert messages.pop(1) == messages[1]  # the attempt that failed, and the next one
     assert [one["study_instance_uid"] for one in messages[:3]] == ["1.2", "1.2", "3.4"]
     assert messages[1]["instances"] == 2
     assert len({one["seq"] for one in messages}) == len(messages)
