@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 from contextlib import contextmanager
 
 import pytest
+import trustme
 
 from gateway.cli.recording import ACCEPTOR, REQUESTOR, RecordedConnection, RecordedPart, read
 from gateway.cli.replaying import ConnectionReplay
@@ -170,6 +172,43 @@ def test_associations_of_a_running_gateway_are_recorded_by_title(tmp_path):
             assert gateway.stop() == 0
         finally:
             gateway.close()
+
+
+def test_associations_over_tls_are_recorded_decrypted_and_an_aborted_one_too(tmp_path):
+    path, authority = tmp_path / "secured.dcmrec", trustme.CA()
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+        tmp_path / "both.pem"
+    )
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    config = f'[tls]\ncertificate = "{tmp_path / "both.pem"}"\n'
+    with short_folder() as folder:
+        gateway = Gateway(folder, config=config)
+        try:
+            arguments = ("--data", gateway.data, "--calling", "CT*", "--count", "2")
+            program = Program(COMMAND, "record", "gateway", path, *arguments)
+            program.out.wait_for("recording CT\\* at ")
+            for last, answered in ((wire.abort(), b""), (RELEASE_RQ, RELEASE_RP)):
+                with (
+                    socket.create_connection(gateway.address, WALL) as plain,
+                    context.wrap_socket(plain, server_hostname="127.0.0.1") as peer,
+                ):
+                    peer.sendall(wire.associate_rq(calling="CT1"))
+                    assert peer.recv(65_536)[:1] == b"\x02"
+                    peer.sendall(last)
+                    assert peer.recv(65_536) == answered
+            assert program.wait() == 0, program.report()
+            assert gateway.stop() == 0
+        finally:
+            gateway.close()
+    shown = texts(path)
+    assert shown.count("-> A-ASSOCIATE-RQ CT1 to GATEWAY") == 2
+    assert shown.count("<- A-ASSOCIATE-AC") == 2
+    assert shown.count("-> A-ABORT") == 1
+    assert shown.count("<- A-RELEASE-RP") == 1
+    assert "Traceback" not in program.err.text
+    again = run_cli("record", "pcap", path, tmp_path / "a.pcap")
+    assert "packets of 2 connections" in again.out.text
 
 
 def test_wrong_arguments_are_named(tmp_path):

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gateway import AE, build_role
-from gateway.sdk import ConfigError, Worker, evt, status_with_comment
+from gateway.sdk import ConfigError, DatasetError, Worker, evt, status_with_comment
 from gateway.settings import CommitmentSettings
 from gateway.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 from workers.archive.indexed_worker import IndexedWorker
@@ -104,7 +104,7 @@ class Committer(IndexedWorker):
                 assoc.acceptor.ae_title,
                 assoc.requestor.address or "",
             )
-        except InvalidRequest as error:
+        except (InvalidRequest, DatasetError) as error:
             log.warning("association=%s N-ACTION refused: %s", event.assoc_name, error)
             return _refused(INVALID_ARGUMENT_VALUE, f"{error}"[:64].capitalize())
         try:

@@ -6,12 +6,13 @@ import errno
 import os
 import queue
 import threading
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
 from pydicom.dataset import Dataset
 
-from gateway.sdk import testing
+from gateway.sdk import event_attributes, testing
 from tests.patience import WALL
 from workers.archive import file_system
 from workers.archive.peer_shares import TooMany, address_of, is_of, limits
@@ -110,20 +111,33 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path, monkeypat
     assert list((tmp_path / "commitment").iterdir()) == []
 
 
-def asked_for(transaction: str) -> Dataset:
+def asked_for(transaction: str, number: int) -> Dataset:
     information, item = Dataset(), Dataset()
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = "1.2.4", "1.2.5"
     information.TransactionUID = transaction
-    information.ReferencedSOPSequence = [item]
+    information.ReferencedSOPSequence = [deepcopy(item) for _ in range(number)]
     return information
 
 
-def ask(transaction: str, **peer: str) -> int:
-    """Ask as a peer that does not confirm the report."""
+def ask(transaction: str, number: int = 1, **peer: str) -> int:
+    """Ask, for the same instance so often, as a peer that does not confirm the report."""
     code, _ = testing.n_action(
-        commitment_worker.worker, asked_for(transaction), status=0x0110, **peer
+        commitment_worker.worker, asked_for(transaction, number), status=0x0110, **peer
     )
     return code
+
+
+def test_a_list_that_is_too_long_is_refused_and_one_with_duplicates_is_not(
+    tmp_path, monkeypatch, caplog
+):
+    bounds = replace(event_attributes.DATA_SET, elements=12)
+    monkeypatch.setattr(event_attributes, "DATA_SET", bounds)
+    with testing.started(commitment_worker.worker, tmp_path):
+        assert ask("1.2.1", number=2) == 0x0000
+        assert ask("1.2.1", number=3) == 0x0000, "the same transaction again"
+        assert ask("1.2.2", number=4) == 0x0115
+        assert "N-ACTION refused: the data set has more than 12 elements" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_the_worker_refuses_what_is_over_and_what_cannot_be_written(tmp_path, monkeypatch, caplog):
