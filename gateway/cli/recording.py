@@ -39,6 +39,7 @@ LONGEST_LINE = 32 << 20
 """Bytes; the longest PDU that is recorded as one has half of that."""
 LONGEST_PDU = 16 << 20
 """Bytes of a PDU that is recorded as one."""
+_LONGEST_TIME = 2**31 - 1
 _TEXTS = {"open": (REQUESTOR, ACCEPTOR), "pdu": ("from", "data"), "end": ("from",), "full": ()}
 """The members of each kind of line that are texts."""
 
@@ -180,7 +181,7 @@ def _lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             raise RecordingError(f"{path}:{number}: the file ends within a line")
         try:
             values = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RecordingError(f"{path}:{number}: not JSON") from None
         if not isinstance(values, dict):
             raise RecordingError(f"{path}:{number}: not a JSON object")
@@ -195,7 +196,7 @@ def _header(first: tuple[int, dict[str, Any]] | None, path: Path) -> tuple[float
         raise RecordingError(
             f"{path} has version {values.get('version')!r}; this program reads version {VERSION}"
         )
-    return _number(values.get("began"), f"{path}:1: began"), bool(values.get("redacted"))
+    return _number(values.get("began"), 0.0, f"{path}:1: began"), bool(values.get("redacted"))
 
 
 def _content(
@@ -205,8 +206,8 @@ def _content(
     is_full = False
     for number, values in lines:
         where = f"{path}:{number}"
-        kind, at = values.get("is"), _number(values.get("t"), f"{where}: t")
-        if kind not in _TEXTS:
+        kind, at = values.get("is"), _number(values.get("t"), -began, f"{where}: t")
+        if not isinstance(kind, str) or kind not in _TEXTS:
             raise RecordingError(f"{where}: is = {kind!r}: it must be {', '.join(_TEXTS)}")
         for name in _TEXTS[kind]:
             if not isinstance(values.get(name), str):
@@ -259,7 +260,9 @@ def _count(values: dict[str, Any], name: str, where: str) -> int:
     return value
 
 
-def _number(value: Any, what: str) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise RecordingError(f"{what} = {value!r}: it must be a number")
+def _number(value: Any, least: float, what: str) -> float:
+    """Return a time in seconds; that of a packet has 32 bits in a pcap file."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not least <= value <= _LONGEST_TIME:
+        raise RecordingError(f"{what} = {value!r}: it must be a number of seconds")
     return float(value)
