@@ -2,7 +2,7 @@
 
 A sender takes rows by moving the time at which they are due into the future, and renews that while
 it lives; so the rows of a sender that died are due again by themselves, on any host. All statements
-use the index `outbox_by_due`, and cost the same however many rows there are.
+use an index, mostly `outbox_by_due`, and cost the same however many rows there are.
 """
 
 from __future__ import annotations
@@ -32,6 +32,14 @@ if TYPE_CHECKING:
 
 LEASE = 15.0
 """Seconds for which a sender has the rows that it took, unless it renews that."""
+
+_DUE = "destination = ? AND holder = ? AND state = ? AND priority = ? AND due <= ?"
+
+
+_DIVERTIBLE = (
+    "destination = ? AND holder = ? AND state = 'waiting' AND priority = ? AND due <= ? "
+    "AND alternatives <> ''"
+)
 
 
 class ForwardOutbox:
@@ -130,11 +138,10 @@ class ForwardOutbox:
         owner: str,
         until: float,
         most: int,
-        extra: str = "",
+        due: str = _DUE,
     ) -> list[QueuedInstance]:
         rows = execute(
-            f"SELECT id, {COLUMNS} FROM outbox WHERE {_DUE} {extra} "
-            f"ORDER BY due, id LIMIT ?{self._skip}",
+            f"SELECT id, {COLUMNS} FROM outbox WHERE {due} ORDER BY due, id LIMIT ?{self._skip}",
             (*where, most),
         ).fetchall()
         if rows:
@@ -177,13 +184,15 @@ class ForwardOutbox:
         self, destination: str, holders: Sequence[str], owner: str, most: int
     ) -> list[QueuedInstance]:
         """Return rows that are due and that another destination may get; taken as by `take`."""
-        until = self.now() + LEASE
+        now = self.now()
         taken: list[QueuedInstance] = []
         for holder in holders:
             for rank in sorted(RANKS):
-                where = (destination, holder, WAITING, rank, self.now())
-                claim = partial(self._claim, where=where, owner=owner, most=most, until=until)
-                taken += self._index.change(partial(claim, extra="AND alternatives <> ''"))
+                where = (destination, holder, rank, now)
+                if self._index.ask(partial(_is_due, where=where, due=_DIVERTIBLE)):
+                    claim = partial(self._claim, where=where, owner=owner, most=most)
+                    claim = partial(claim, until=now + LEASE, due=_DIVERTIBLE)
+                    taken += self._index.change(claim)
         return taken
 
     def renew(self, ids: Sequence[int], owner: str) -> None:
@@ -286,11 +295,8 @@ class ForwardOutbox:
         return self._index.change(work)
 
 
-_DUE = "destination = ? AND holder = ? AND state = ? AND priority = ? AND due <= ?"
-
-
-def _is_due(execute: Execute, *, where: tuple[Any, ...]) -> bool:
-    return execute(f"SELECT 1 FROM outbox WHERE {_DUE} LIMIT 1", where).fetchone() is not None
+def _is_due(execute: Execute, *, where: tuple[Any, ...], due: str = _DUE) -> bool:
+    return execute(f"SELECT 1 FROM outbox WHERE {due} LIMIT 1", where).fetchone() is not None
 
 
 def _make_due(execute: Execute, *, where: tuple[Any, ...], now: float) -> int:

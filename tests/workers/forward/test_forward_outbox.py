@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -243,3 +244,57 @@ def test_outcomes_that_cannot_be_written_are_written_later(
     recorder.remove(row)
     recorder.stop()
     assert OutboxControl(index).rows(Selection(), 10) == []
+
+
+def test_no_statement_reads_rows_that_it_does_not_mean(index: Index) -> None:
+    asked: dict[str, tuple] = {}
+
+    def noting(method):
+        def run(work):
+            def noted(execute):
+                def one(text, values=()):
+                    asked[text] = tuple(values)
+                    return execute(text, values)
+
+                return work(one)
+
+            return method(noted)
+
+        return run
+
+    noted = SimpleNamespace(
+        ask=noting(index.ask),
+        change=noting(index.change),
+        clock=index.clock,
+        names_holders=index.names_holders,
+    )
+    outbox = ForwardOutbox(noted)
+    outbox.put("forward", outbox.position("forward"), 7, [queued(f"1.{n}") for n in range(9)])
+    outbox.add([queued("2.1", alternatives=("B",))])
+    (given, done, *rest) = outbox.take("PACS", ["HERE"], "me", 4)
+    outbox.take("PACS", ["HERE"], "me", 2, 60.0)
+    outbox.renew([given.id], "me")
+    outbox.settle([done.id], [given])
+    outbox.assign(rest, "1.2.9")
+    outbox.asked("1.2.9")
+    outbox.first("PACS", ["HERE"], 2)
+    outbox.take_divertible("PACS", ["HERE"], "me", 9)
+    outbox.lead("PACS", "me")
+    outbox.take_hurry("PACS", ["HERE"])
+    assert len(asked) > 14
+    for text, values in asked.items():
+        if "outbox" in text and not text.startswith("INSERT"):
+            assert not scans(index, text, values), text
+
+
+def scans(index: Index, text: str, values: tuple) -> list[str]:
+    """The steps of a statement's plan that read a table, or sort what they have read."""
+    if not index.names_holders:
+        plan = index.ask(lambda execute: execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall())
+        return [row[3] for row in plan if row[3].startswith(("SCAN", "USE TEMP"))]
+
+    def explain(execute):
+        execute("SET LOCAL enable_seqscan = off")  # else a table of ten rows is always read whole
+        return execute(f"EXPLAIN {text}", values).fetchall()
+
+    return [row[0] for row in index.change(explain) if "Seq Scan" in row[0]]

@@ -127,3 +127,10 @@ CREATE TABLE line_receiver (name {text} NOT NULL PRIMARY KEY, seq BIGINT NOT NUL
 -- object_store: which store the objects of the index are in. There is one row at most.
 CREATE TABLE object_store (number BIGINT NOT NULL PRIMARY KEY, identity {text} NOT NULL,
     place {text} NOT NULL);
+
+-- version 13
+-- What is looked for among all rows of the outbox, however many others there are: the rows of a transaction of storage
+-- commitment, and those that another destination may get.
+CREATE INDEX outbox_asked ON outbox (owner) WHERE state = 'asked';
+CREATE INDEX outbox_divertible ON outbox (destination, holder, priority, due, id)
+    WHERE state = 'waiting' AND alternatives <> '';
