@@ -116,7 +116,6 @@ class StowLink:
             self._is_released = True
             self._changed.notify()
         self._thread.join()
-        self._connection.close()
 
     def abort(self) -> None:
         """Close the connection at once: what is under way fails."""
@@ -131,6 +130,7 @@ class StowLink:
                 log.exception("a STOW-RS request failed")
                 for one in taken:
                     _settle(one, SendOutcome(SendVerdict.AGAIN, type(error).__name__))
+        self._connection.close()
 
     def _next(self) -> list[HeldInstance] | None:
         """Return the instances of the next request; None: there will be none."""
