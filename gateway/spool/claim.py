@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gateway.errors import SpoolError
@@ -14,7 +15,9 @@ from gateway.spool.digest import is_valid
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-TOKEN = re.compile(r"([0-9]{8})-([0-9]{9})-([0-9]{1,4})-(?:[0-9a-f]{13})?[0-9a-f]{24}")
+_BUCKET_NAME = re.compile(r"([0-9]{8})-([0-9]{9}-[0-9]{1,4})")
+_DIGITS = re.compile(r"(?:[0-9a-f]{13})?[0-9a-f]{24}")
+TOKEN = re.compile(rf"([0-9]{{8}})-([0-9]{{9}})-([0-9]{{1,4}})-{_DIGITS.pattern}")
 """Date, time, acceptor, time of receipt, and random digits.
 
 The first three are the name of the bucket. Tokens of earlier versions have no time of receipt.
@@ -29,7 +32,7 @@ _RANDOM = 12
 _TIME = 13
 """Digits of a time of receipt."""
 
-_DIGITS = _TIME + 2 * _RANDOM
+_MOST_DIGITS = _TIME + 2 * _RANDOM
 _DAY = 24 * 60 * 60
 
 
@@ -79,11 +82,19 @@ class Tokens:
 
 @lru_cache(256)
 def _bucket(token: str) -> tuple[str, str]:
-    found = TOKEN.fullmatch(token)
-    if found is None:
+    """Return the two directories that a token names; raises SpoolError unless it fits `TOKEN`."""
+    end = token.rfind("-")
+    bucket = _named(token[:end])
+    if bucket is None or _DIGITS.fullmatch(token, end + 1) is None:
         raise SpoolError(f"{token[:80]!r} is not a valid token")
-    date, begun, index = found.groups()
-    return date, f"{begun}-{index}"
+    return bucket
+
+
+@lru_cache(256)
+def _named(name: str) -> tuple[str, str] | None:
+    """Return the directories of a bucket's name, which many tokens share; None if it is invalid."""
+    found = _BUCKET_NAME.fullmatch(name)
+    return None if found is None else (found[1], found[2])
 
 
 class Claim(NamedTuple):
@@ -112,8 +123,8 @@ class Claim(NamedTuple):
 
         Empty if the token is one of an earlier version.
         """
-        before, digits = self.token[-_DIGITS - 1 : -_DIGITS], self.token[-_DIGITS:]
-        return digits[:_TIME] if before == "-" else ""
+        digits = self.token.rpartition("-")[2]
+        return digits[:_TIME] if len(digits) == _MOST_DIGITS else ""
 
     def to_map(self) -> dict[str, Any]:
         """Return the claim as plain values for an envelope."""
@@ -123,20 +134,23 @@ class Claim(NamedTuple):
     def from_map(cls, values: Mapping[str, Any]) -> Claim:
         """Return the claim that `to_map` was called on; raises SpoolError for anything else."""
         try:
-            claim = cls(**values)
-        except TypeError as error:
+            is_whole = len(values) == len(cls._fields)  # mostly
+            claim = tuple.__new__(cls, _values(values)) if is_whole else cls(**values)
+        except (TypeError, KeyError) as error:
             raise SpoolError(f"not a valid claim: {error}") from None
-        token, _, offset, size, digest, _ = claim
-        if (
-            tuple(map(type, claim)) not in _TYPES
-            or offset < 0
-            or size < 0
-            or (digest and not is_valid(digest))
+        token, path, offset, size, digest, synced = claim
+        if not (
+            type(token) is str
+            and (path is None or type(path) is str)
+            and type(offset) is type(size) is int
+            and offset >= 0 <= size
+            and type(digest) is bytes
+            and type(synced) is bool
+            and (not digest or is_valid(digest))
         ):
             raise SpoolError("not a valid claim: a value has a wrong type")
         _bucket(token)  # raises for an invalid one
         return claim
 
 
-_TYPES = frozenset((str, path, int, int, bytes, bool) for path in (str, type(None)))
-"""The types of the fields of a claim."""
+_values = itemgetter(*Claim._fields)

@@ -26,7 +26,8 @@ XXH3_128 = b"\x01"
 """The first byte of a digest by XXH3-128; the 16 bytes of the hash follow, big endian."""
 BLAKE3_LENGTH = 32
 """The bytes of a digest by BLAKE3, which has no name before it."""
-LENGTHS = frozenset((len(XXH3_128) + 16, BLAKE3_LENGTH))
+_XXH3_LENGTH = len(XXH3_128) + 16
+LENGTHS = frozenset((_XXH3_LENGTH, BLAKE3_LENGTH))
 """The lengths of a digest."""
 
 
@@ -79,7 +80,8 @@ def digest_like(known: bytes) -> RunningDigest:
 
 def is_valid(digest: bytes) -> bool:
     """Return whether the bytes are a digest of a known algorithm."""
-    return len(digest) == BLAKE3_LENGTH or (len(digest) in LENGTHS and digest.startswith(XXH3_128))
+    length = len(digest)
+    return length == BLAKE3_LENGTH or (length == _XXH3_LENGTH and digest[0] == XXH3_128[0])
 
 
 def matches(data: bytes | memoryview, known: bytes) -> bool:

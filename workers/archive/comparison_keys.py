@@ -6,14 +6,14 @@ import re
 import unicodedata
 from functools import lru_cache
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.datasets.character_sets import ESCAPE, CharacterSets, decode
-from workers.archive.attributes import Attribute, Level, MatchingKind, of_level
+from workers.archive.attributes import BY_KEYWORD, Attribute, Level, MatchingKind, of_level
 from workers.archive.stored_text import LONGEST, bounded, clean, is_text, readable, unread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 TEXT_VRS = frozenset({"SH", "LO", "PN"})
 """Value representations that the Specific Character Set governs (PS3.5 6.1.2.2)."""
@@ -55,11 +55,7 @@ def _numbers(raw: bytes, little: bool) -> str:
 
 def names(level: Level) -> tuple[str, ...]:
     """Return the columns for the attributes of a level."""
-    return tuple(
-        name
-        for attribute in of_level(level)
-        for name in dict.fromkeys((attribute.column, *attribute.keys))
-    )
+    return tuple(name for attribute in of_level(level) for name in _names_of(attribute))
 
 
 def row(level: Level, texts: Mapping[str, str | None]) -> list[str | None]:
@@ -74,6 +70,30 @@ def row(level: Level, texts: Mapping[str, str | None]) -> list[str | None]:
         else:
             values += with_keys(text)
     return values
+
+
+class PresentColumns(NamedTuple):
+    """The columns of elements that are there, and their values."""
+
+    names: tuple[str, ...]
+    values: tuple[str | None, ...]
+
+
+def present_columns(keywords: Iterable[str], texts: Mapping[str, str | None]) -> PresentColumns:
+    """Return the columns for those of these attributes that are in `texts`."""
+    columns: list[str] = []
+    values: list[str | None] = []
+    for keyword in keywords:
+        if (text := texts.get(keyword)) is not None:
+            attribute = BY_KEYWORD[keyword]
+            with_keys = _WITH_KEYS.get(attribute.kind)
+            columns += _names_of(attribute)
+            values += (text,) if with_keys is None else with_keys(text)
+    return PresentColumns(tuple(columns), tuple(values))
+
+
+def _names_of(attribute: Attribute) -> dict[str, None]:
+    return dict.fromkeys((attribute.column, *attribute.keys))
 
 
 def fold(text: str) -> str:
@@ -156,7 +176,7 @@ def _nothing(attribute: Attribute) -> tuple[str | None, ...]:
     """Return the columns of an absent element; an absent name is compared like an empty one."""
     if attribute.kind is MatchingKind.NAME:
         return (None, *name_keys(""))
-    return (None,) * len(dict.fromkeys((attribute.column, *attribute.keys)))
+    return (None,) * len(_names_of(attribute))
 
 
 _COLUMNS = {

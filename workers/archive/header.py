@@ -8,6 +8,7 @@ are decoded once for all instances that have the same bytes there.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache, partial
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,14 +34,14 @@ from workers.archive.attributes import (
     MatchingKind,
     of_level,
 )
-from workers.archive.comparison_keys import text_of
+from workers.archive.comparison_keys import PresentColumns, present_columns, text_of
 from workers.archive.element_runs import CHARACTER_SET, WANTED
 from workers.archive.header_templates import OWN, HeaderTemplate, HeaderTemplates
 from workers.archive.other_vrs import in_own_vr
 from workers.archive.stored_text import LONGEST
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gateway.datasets.byte_sources import Source
@@ -62,6 +63,7 @@ _TEMPLATES = {encoding: HeaderTemplates() for encoding in _RUNS}
 _NUMBERS = tuple(attribute.keyword for attribute in ATTRIBUTES if attribute.vr == "US")
 _INSTANCE = BY_KEYWORD["SOPInstanceUID"].tag
 _UIDS = tuple(a.keyword for a in ATTRIBUTES if a.kind is MatchingKind.UID)
+_PLAIN_UID = re.compile(rb"[0-9.]{1,64}").fullmatch
 _US = Struct("<H").unpack_from
 _UL = Struct("<L").unpack_from
 _VALUE = Token.VALUE
@@ -70,10 +72,27 @@ _PIXEL_DATA_HEADERS = frozenset(_PIXEL_DATA + vr + b"\0\0" for vr in (b"OW", b"O
 """In explicit VR, up to the length."""
 _FEW = 2
 """Values that tell that a data set is an instance."""
-_INSTANCE_UID = "SOPInstanceUID"
+_INSTANCE_UID, _INSTANCE_NUMBER = "SOPInstanceUID", "InstanceNumber"
+_IMAGE = tuple(
+    a.keyword
+    for a in of_level(Level.IMAGE)
+    if a.keyword not in OWN and a.kind is not MatchingKind.UID
+)
+"""The attributes at image level that instances of a series may have in common."""
 _MOST = 256
 """Combinations of texts that are remembered, and the bytes of each: a peer can fill so much."""
 _LONGEST = 4096
+_SHORT = 16
+"""Bytes of an instance number that is remembered."""
+
+
+class SharedValues(NamedTuple):
+    """What instances of a series have in common, put together once for all of them."""
+
+    above: tuple[str, ...]
+    """The values of the attributes `ABOVE`, empty if absent."""
+    image: PresentColumns
+    """The columns of the index for `_IMAGE`."""
 
 
 class HeaderValues(dict[str, str]):
@@ -83,8 +102,16 @@ class HeaderValues(dict[str, str]):
     """What was accepted although PS3.5 does not allow it."""
     fault: DatasetError | None = None
     """Why the data set cannot be read to its end; the values are those before."""
-    above: tuple[str, ...] | None = None
-    """The values of the attributes `ABOVE`, empty if absent; None: not put together yet."""
+    shared: SharedValues | None = None
+    """What these values have in common with those of other instances; None: it was not looked for.
+    """
+
+    @property
+    def above(self) -> tuple[str, ...]:
+        """The values of the attributes `ABOVE`, empty if absent."""
+        if self.shared is not None:  # mostly
+            return self.shared.above
+        return tuple([self[keyword] for keyword in ABOVE])
 
     def __missing__(self, keyword: str) -> str:
         return ""
@@ -127,7 +154,7 @@ def _usual_values(data: bytes | memoryview, encoding: Encoding) -> HeaderValues 
         return None
     templates = _TEMPLATES[encoding]
     if (like := templates.find(data)) is not None:  # mostly
-        return _texts_like(*like)
+        return _values_like(*like)
     raw: dict[str, bytes] = {}
     window = bytes(data[:FIRST_WINDOW])
     at, _ = runs.skim(raw, window, 0, 0)
@@ -148,24 +175,16 @@ def _usual_values(data: bytes | memoryview, encoding: Encoding) -> HeaderValues 
     return found
 
 
-def _texts_like(template: HeaderTemplate, head: bytes) -> HeaderValues:
-    """Return the texts of a header that is like a template."""
+def _values_like(template: HeaderTemplate, pieces: tuple[bytes, ...]) -> HeaderValues:
+    """Return the values of a header that is like a template, cut into the template's pieces."""
+    own = [(keyword, pieces[number]) for keyword, number in template.varying]
     if not template.is_shared:
-        raw = template.raw | {keyword: head[place] for keyword, place in template.varying}
-        return _usual_texts(raw)
+        return _usual_texts(template.raw | dict(own))
     found = HeaderValues(template.texts)
-    found.above = template.texts.above
-    for keyword, place in template.varying:
-        _set_own(found, keyword, head[place])
+    found.shared = template.texts.shared
+    for keyword, value in own:
+        _set_own(found, keyword, value)
     return found
-
-
-class _SharedTexts(NamedTuple):
-    """The texts that instances have in common."""
-
-    texts: HeaderValues
-    above: tuple[str, ...]
-    """As `HeaderValues.above`."""
 
 
 class _TextMemory:
@@ -173,13 +192,13 @@ class _TextMemory:
 
     def __init__(self, keywords: Sequence[str]) -> None:
         self._keywords = (CHARACTER_SET, *keywords)
-        self._known: dict[tuple[bytes | None, ...], _SharedTexts] = {}
+        self._known: dict[tuple[bytes | None, ...], tuple[HeaderValues, SharedValues]] = {}
 
-    def texts(self, raw: dict[str, bytes]) -> _SharedTexts:
+    def texts(self, raw: dict[str, bytes]) -> tuple[HeaderValues, SharedValues]:
         key = tuple(map(raw.get, self._keywords))
         return self._known.get(key) or self._learn(key)
 
-    def _learn(self, key: tuple[bytes | None, ...]) -> _SharedTexts:
+    def _learn(self, key: tuple[bytes | None, ...]) -> tuple[HeaderValues, SharedValues]:
         pairs = zip(self._keywords, key, strict=True)
         raw = {keyword: value for keyword, value in pairs if value is not None}
         size = sum(map(len, raw.values()))
@@ -187,12 +206,12 @@ class _TextMemory:
         for keyword in _UIDS:
             if keyword in self._keywords:
                 texts[keyword] = texts.get(keyword, "").strip()
-        shared = _SharedTexts(texts, tuple([texts[keyword] for keyword in ABOVE]))
+        learned = texts, SharedValues(texts.above, present_columns(_IMAGE, texts))
         if size <= _LONGEST:
             if len(self._known) >= _MOST:
                 self._known.clear()
-            self._known[key] = shared
-        return shared
+            self._known[key] = learned
+        return learned
 
 
 _above = _TextMemory(ABOVE)
@@ -201,10 +220,10 @@ _image = _TextMemory([a.keyword for a in of_level(Level.IMAGE) if a.keyword not 
 
 def _usual_texts(raw: dict[str, bytes]) -> HeaderValues:
     """Return the texts of values, of which all but `OWN` are mostly known."""
-    above, image = _above.texts(raw), _image.texts(raw)
-    found = HeaderValues(above.texts)
-    found.above = above.above
-    found.update(image.texts)
+    (above, of_above), (image, of_image) = _above.texts(raw), _image.texts(raw)
+    found = HeaderValues(above)
+    found.update(image)
+    found.shared = SharedValues(of_above.above, of_image.image)
     found[_INSTANCE_UID] = ""
     for keyword in OWN:
         if (value := raw.get(keyword)) is not None:
@@ -212,19 +231,43 @@ def _usual_texts(raw: dict[str, bytes]) -> HeaderValues:
     return found
 
 
+def columns_of_image(
+    texts: Mapping[str, str | None],
+) -> tuple[PresentColumns, PresentColumns]:
+    """Return the columns of the index for an instance, without UIDs: shared ones, and its own."""
+    if isinstance(texts, HeaderValues) and texts.shared is not None:  # mostly
+        shared = texts.shared.image
+    else:
+        shared = present_columns(_IMAGE, texts)
+    return shared, _own_columns(texts.get(_INSTANCE_NUMBER))
+
+
+@lru_cache(1024)
+def _own_columns(number: str | None) -> PresentColumns:
+    return present_columns((_INSTANCE_NUMBER,), {_INSTANCE_NUMBER: number})
+
+
 def _set_own(found: HeaderValues, keyword: str, value: bytes) -> None:
-    text = _plain_text(value) or text_of(
-        BY_KEYWORD[keyword], value, character_sets_of(None), little=True
-    )
-    found[keyword] = text.strip() if keyword == _INSTANCE_UID else text
+    if keyword == _INSTANCE_UID:
+        # Mostly there is nothing but the UID and perhaps the NUL that makes its length even.
+        found[keyword] = _plain_uid(value) or _own_text(keyword, value).strip()
+    else:
+        is_short = len(value) <= _SHORT
+        found[keyword] = (_known_text if is_short else _own_text)(keyword, value)
 
 
-def _plain_text(value: bytes) -> str:
-    """Return `clean` text of ASCII; an empty one, if it may be anything else."""
-    if len(value) > LONGEST or not value.isascii():
-        return ""
-    text = value.decode().rstrip("\0 ").lstrip(" ")
-    return "" if "\0" in text else text
+def _own_text(keyword: str, value: bytes) -> str:
+    return text_of(BY_KEYWORD[keyword], value, character_sets_of(None), little=True)
+
+
+_known_text = lru_cache(1024)(_own_text)
+"""Most series have the same instance numbers."""
+
+
+def _plain_uid(value: bytes) -> str:
+    """Return a UID that has only digits and dots; an empty text, if it may be anything else."""
+    text = value.removesuffix(b"\0")
+    return text.decode() if _PLAIN_UID(text) else ""
 
 
 def _with_uids(found: HeaderValues) -> HeaderValues:

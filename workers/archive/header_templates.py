@@ -9,12 +9,13 @@ other, and what differed is one more value that varies. After a few instances th
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from workers.archive.element_runs import WANTED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from workers.archive.element_runs import ValuePlace
     from workers.archive.header import HeaderValues
@@ -32,12 +33,14 @@ class HeaderTemplate(NamedTuple):
 
     head: bytes
     """The last header that was read element by element."""
-    same: tuple[tuple[slice, bytes], ...]
-    """What is between the values that vary."""
+    cut: Callable[[bytes | memoryview, int], tuple[bytes, ...]]
+    """Cuts a header into pieces: between the values that vary, and these, in turn."""
+    same: tuple[bytes, ...]
+    """What is between the values that vary: the first, third, ... of the pieces."""
     places: frozenset[tuple[int, int]]
     """Begin and end of the values that vary."""
-    varying: tuple[tuple[str, slice], ...]
-    """The keywords and places of those of them that are wanted."""
+    varying: tuple[tuple[str, int], ...]
+    """The keywords of those of them that are wanted, and the numbers of their pieces."""
     is_shared: bool
     """Whether all but `OWN` have the texts of `head`."""
     raw: dict[str, bytes]
@@ -53,16 +56,13 @@ class HeaderTemplates:
     def __init__(self) -> None:
         self._known: dict[int, HeaderTemplate] = {}
 
-    def find(self, data: bytes | memoryview) -> tuple[HeaderTemplate, bytes] | None:
-        """Return the template that the header of a data set is like, and that header."""
+    def find(self, data: bytes | memoryview) -> tuple[HeaderTemplate, tuple[bytes, ...]] | None:
+        """Return the template that the header of a data set is like, and the header's pieces."""
         template = self._known.get(len(data))
         if template is None:
             return None
-        head = bytes(data[: len(template.head)])
-        for place, expected in template.same:
-            if head[place] != expected:
-                return None
-        return template, head
+        pieces = template.cut(data, 0)
+        return (template, pieces) if pieces[::2] == template.same else None
 
     def can_learn(self, size: int) -> bool:
         """Return whether a data set of this length, which is like no template, makes one."""
@@ -89,17 +89,20 @@ class HeaderTemplates:
         if not places <= {(e.begin, e.end) for e in elements}:  # the elements are others
             places = {(e.begin, e.end) for e in elements if WANTED.get(e.tag) in OWN}
         varying = [e for e in elements if (e.begin, e.end) in places]
-        same, at = [], 0
+        reads, at = "", 0
         for element in varying:
-            same.append(slice(at, element.begin))
+            reads += f"{element.begin - at}s{element.end - element.begin}s"
             at = element.end
-        same.append(slice(at, len(head)))
+        cut = Struct(f"{reads}{len(head) - at}s").unpack_from
         if len(self._known) >= _MOST and before is None:
             self._known.clear()
-        wanted = tuple((WANTED[e.tag], e.place) for e in varying if e.tag in WANTED)
+        wanted = tuple(
+            (WANTED[e.tag], 2 * number + 1) for number, e in enumerate(varying) if e.tag in WANTED
+        )
         self._known[size] = HeaderTemplate(
             head,
-            tuple((place, head[place]) for place in same),
+            cut,
+            cut(head, 0)[::2],
             frozenset(places),
             wanted,
             OWN.issuperset(keyword for keyword, _ in wanted),

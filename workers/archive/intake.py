@@ -319,10 +319,10 @@ class Guard:
 
 def check_identity(arrival: Arrival, found: HeaderValues) -> None:
     """Raise Mismatch if the data set has another UID than the command; it may have none."""
-    for keyword, told in (
-        ("SOPClassUID", arrival.sop_class_uid),
-        ("SOPInstanceUID", arrival.sop_instance_uid),
-    ):
+    sop_class, instance = arrival.sop_class_uid, arrival.sop_instance_uid
+    if found["SOPClassUID"] == sop_class and found["SOPInstanceUID"] == instance:  # mostly
+        return
+    for keyword, told in (("SOPClassUID", sop_class), ("SOPInstanceUID", instance)):
         own = found[keyword]
         if own != told and own and own != told.strip("\0 \t\r\n"):
             raise Mismatch(keyword)

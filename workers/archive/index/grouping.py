@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +61,16 @@ class _Failed(Exception):  # noqa: N818 - control flow, not an error
         self.error = error
 
 
+@dataclass(frozen=True, slots=True)
+class WorkPieces(Generic[T]):
+    """WorkPieces of work: what performs all of them, and each by itself."""
+
+    number: int
+    together: Work[list[T]]
+    each: Callable[[], list[Work[T]]]
+    """Returns the pieces, for when one of them has failed."""
+
+
 class Group:
     """Performs work in transactions that `transaction` opens, one at a time.
 
@@ -78,7 +89,7 @@ class Group:
 
     def perform(
         self,
-        works: Sequence[Work[T]],
+        pieces: WorkPieces[T],
         prepare: Work[object] = nothing,
         finish: Work[object] = nothing,
         lock: Work[object] = nothing,
@@ -103,16 +114,16 @@ class Group:
         with self.lock:
             for _ in range(_CONTESTED):
                 try:
-                    return self._together(works, begin, end)
+                    return self._together(pieces, begin, end)
                 except _Failed as failed:
-                    if len(works) == 1:
+                    if pieces.number == 1:
                         return [failed.error]
                     break
                 except Contested:
                     continue
                 except Interrupted:
                     break
-            return self._apart(works, prepare, finish, lock)
+            return self._apart(pieces.each(), prepare, finish, lock)
 
     def attempt(self, work: Work[T]) -> T:
         """Return the result of work in one transaction, which it commits and is not repeated."""
@@ -120,7 +131,7 @@ class Group:
             return work(execute)
 
     def _together(
-        self, works: Sequence[Work[T]], prepare: Work[object], finish: Work[object]
+        self, pieces: WorkPieces[T], prepare: Work[object], finish: Work[object]
     ) -> list[T | Exception]:
         failed: Exception | None = None
         try:
@@ -128,9 +139,9 @@ class Group:
                 try:
                     with self._pipeline():
                         prepare(execute)
-                        results: list[T | Exception] = [work(execute) for work in works]
+                        results = pieces.together(execute)
                         finish(execute)
-                    return results
+                    return [*results]
                 except Exception as error:
                     failed = error
                     raise

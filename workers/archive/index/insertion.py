@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import time
 from functools import lru_cache
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workers.archive.attributes import Level, MatchingKind, of_level
+from workers.archive.attributes import Level
 from workers.archive.comparison_keys import names, row
+from workers.archive.header import columns_of_image
 from workers.archive.index.records import ENTRY, FILE, IndexEntry
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ _NAMES = names(Level.IMAGE)
 _INSTANCE, _CLASS = map(_NAMES.index, ("sop_instance_uid", "sop_class_uid"))
 """The columns for which the UIDs of the command override those of the data set."""
 COLUMNS = ("header", *FILE.split(", "), *_NAMES)
+_ALWAYS = ("header", *FILE.split(", "), "sop_instance_uid", "sop_class_uid")
+"""The columns that every instance has."""
 
 
 class NewInstance(NamedTuple):
@@ -50,8 +52,9 @@ def insert_prepared(
         instance, sop_class, syntax, path, start, size, digest, holder, received = entry
         # SQLite looks for an adapter of bytes, which takes long, but for none of a bytearray.
         file = syntax, path, start, size, bytearray(digest), holder, received
-        text, present = _insertion(tuple(texts))
-        rows.setdefault(text, []).append(present((header, *file, *image_of(entry, texts))))
+        shared, own = columns_of_image(texts)
+        row = (header, *file, instance, sop_class, *shared.values, *own.values)
+        rows.setdefault(_insertion(shared.names, own.names), []).append(row)
         lines.append((instance, sop_class, *file, kind, at, *uids_of(texts)))
     for text, some in rows.items():
         execute_many(text, some)
@@ -71,19 +74,10 @@ def image_of(entry: IndexEntry, texts: Texts) -> list[str | None]:
 
 
 @lru_cache(256)
-def _insertion(keywords: tuple[str, ...]) -> tuple[str, itemgetter[Any]]:
-    """Return the statement that inserts an instance with values of these elements.
+def _insertion(shared: tuple[str, ...], own: tuple[str, ...]) -> str:
+    """Return the statement that inserts an instance with values in these columns.
 
-    And what selects its parameters from the values of `COLUMNS`. Columns of absent elements are
-    left out: to pass a NULL takes much longer than to pass a value.
+    Columns of absent elements are left out: to pass a NULL takes much longer than to pass a value.
     """
-    absent = {
-        name
-        for attribute in of_level(Level.IMAGE)
-        if attribute.keyword not in keywords and attribute.kind is not MatchingKind.NAME
-        for name in (attribute.column, *attribute.keys)
-    }
-    absent -= {_NAMES[_INSTANCE], _NAMES[_CLASS]}
-    places = [n for n, name in enumerate(COLUMNS) if name not in absent]
-    columns, marks = ", ".join(COLUMNS[n] for n in places), ", ".join("?" * len(places))
-    return f"INSERT INTO instance ({columns}) VALUES ({marks})", itemgetter(*places)
+    columns = (*_ALWAYS, *shared, *own)
+    return f"INSERT INTO instance ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"

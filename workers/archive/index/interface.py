@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from gateway.sdk import ConfigError
 from workers.archive.index import holds, rebuild, updates
 from workers.archive.index.assigning import assign
-from workers.archive.index.grouping import Execute, Group, Work, nothing
+from workers.archive.index.grouping import Execute, Group, Work, WorkPieces, nothing
 from workers.archive.index.notes import add_completion, add_note
 from workers.archive.index.originals import write_originals
 from workers.archive.index.placing import above_of
@@ -149,10 +149,14 @@ class Index(IndexReader):
             self.dialect, self._insert, replace=replace, refuse=refuse, absent=absent
         )
         above = [above_of(texts) for _, texts in news]
-        works = [
-            partial(adding.add, entry=entry, texts=texts, above=values)
-            for (entry, texts), values in zip(news, above, strict=True)
-        ]
+        pieces: WorkPieces[AddResult] = WorkPieces(
+            len(news),
+            partial(adding.add_each, news=news, above=above),
+            lambda: [
+                partial(adding.add, entry=entry, texts=texts, above=values)
+                for (entry, texts), values in zip(news, above, strict=True)
+            ],
+        )
         entries = [entry for entry, _ in news]
         begin = partial(adding.begin, entries=entries, above=set(above))
         studies = {texts.get("StudyInstanceUID") or "" for _, texts in news}
@@ -162,7 +166,7 @@ class Index(IndexReader):
             before = updates.studies_with(execute, replaced) if replace else ()
             self._lock_studies(execute, studies.union(before))
 
-        return self._write_all(works, begin, adding.finish, lock, self._commit)
+        return self._write_all(pieces, begin, adding.finish, lock, self._commit)
 
     def relocate(self, entry: IndexEntry) -> None:
         """Set the file of an instance in the index to another one with the same content."""
@@ -309,21 +313,22 @@ class Index(IndexReader):
         return lambda execute: self._lock_studies(execute, updates.studies_with(execute, uids))
 
     def _write(self, work: Work[T], lock: Work[object] = nothing) -> T:
-        (result,) = self._write_all([work], lock=lock)
+        piece = WorkPieces(1, lambda execute: [work(execute)], lambda: [work])
+        (result,) = self._write_all(piece, lock=lock)
         if isinstance(result, Exception):
             raise result
         return result
 
     def _write_all(
         self,
-        works: Sequence[Work[T]],
+        pieces: WorkPieces[T],
         prepare: Work[object] = nothing,
         finish: Work[object] = nothing,
         lock: Work[object] = nothing,
         commit: Work[object] = nothing,
     ) -> list[T | Exception]:
         try:
-            results = self._group.perform(works, prepare, finish, lock, commit)
+            results = self._group.perform(pieces, prepare, finish, lock, commit)
         except self.ERRORS as error:
             raise self._failure("written to", error) from error
         except OSError as error:  # of the lock file

@@ -122,6 +122,11 @@ class Placing:
             header = self._headers[above] = self._made(execute, key, _by_keyword(above), replaced)
         return header
 
+    def used_header(self, above: Above) -> Header | None:
+        """Return the header for these values, if an instance was added to it already."""
+        header = self._headers.get(above)
+        return header if header is not None and header.is_used else None
+
     def finish(self, execute: Execute) -> None:
         """Merge the values of the instances that were added, and forget the rows."""
         ranks = Ranks(execute)
@@ -214,7 +219,7 @@ class Placing:
 
 def above_of(texts: Mapping[str, str | None]) -> Above:
     """Return the values of an instance that its header has; an absent one is empty."""
-    if isinstance(texts, HeaderValues) and texts.above is not None:  # mostly
+    if isinstance(texts, HeaderValues):  # mostly
         return texts.above
     return tuple([texts.get(keyword) or "" for keyword in ABOVE])
 

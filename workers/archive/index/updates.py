@@ -112,6 +112,25 @@ class Adding:
         self._put_in_place(execute, new, before)
         return AddResult(AddOutcome.REPLACED, before, patients)
 
+    def add_each(
+        self,
+        execute: Execute,
+        news: Sequence[tuple[IndexEntry, Texts]],
+        above: Sequence[Above],
+    ) -> list[AddResult]:
+        """Add instances as `add` does one; all of them, or it raises."""
+        results = []
+        for (entry, texts), values in zip(news, above, strict=True):
+            header = self._placing.used_header(values)
+            if header is None or entry.sop_instance_uid in self._stored:
+                results.append(self.add(execute, entry, texts, values))
+                continue
+            # Mostly: one more instance of a header, under a new UID.
+            self._stored[entry.sop_instance_uid] = entry
+            self._new.append(NewInstance(header.number, entry, texts, "stored"))
+            results.append(NEWLY_ADDED)
+        return results
+
     def finish(self, execute: Execute) -> None:
         """Write the rows, and set studies and series to the attributes of their newest ones."""
         self._write(execute)
