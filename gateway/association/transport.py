@@ -85,6 +85,8 @@ class Transport(asyncio.BufferedProtocol):
         self.room = self._turns.small_buffer
         """The buffer for the next read."""
         self.short_reads_left = 0
+        self.is_awaited = False
+        """The peer sends nothing before the response to what was read last."""
         self.received = self.sent = 0
         """Bytes that passed, of PDUs."""
         self.local: tuple[str, int] = ("", 0)
@@ -100,14 +102,12 @@ class Transport(asyncio.BufferedProtocol):
         """Of the socket, where nothing lies between; -1: TLS, or not connected."""
         self._transport: asyncio.Transport | None = None
         self._pauses: set[str] = set()
-        self._paused_at = 0.0
-        self._paused_for = 0.0
+        self._paused_at = self._paused_for = 0.0
         self._kept: memoryview | None = None
         """What was read and has to wait for a turn."""
         self._writable = asyncio.Event()
         self._writable.set()
-        self._finished = False
-        self._is_flushing_soon = False
+        self._finished = self._is_flushing_soon = False
 
     # asyncio's side
 
@@ -164,9 +164,17 @@ class Transport(asyncio.BufferedProtocol):
         self._user.read_done()
         if upper.has_news or upper.is_traced:
             self.flush()
+        if self.is_awaited and position == nbytes:
+            self.is_awaited = False  # the response acknowledges what was read, too
+        else:
+            self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        """Acknowledge at once; a peer whose Nagle algorithm waits for that would wait 40 ms.
+
+        Linux leaves this mode by itself, so it is set each time.
+        """
         if _QUICKACK is not None and self._socket is not None:
-            # Linux leaves this mode by itself: without it a peer whose Nagle algorithm holds back
-            # its last segment waits 40 ms for our delayed acknowledgement, each time.
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
     def eof_received(self) -> bool:

@@ -289,7 +289,9 @@ class Server(HeldEvents):
     def _send_requests(self, peer: bytes, deliveries: list[effects.Delivery]) -> None:
         try:
             translate = None if self._remote is None else self._remote.payload_of(peer)
-            frames = batches.encode(deliveries, translate)
+            member = self._registry.members.get(peer)
+            merges = member is not None and member.register.merges
+            frames = batches.encode(deliveries, translate, merges=merges)
         except FabricError as error:
             self._send_singly(peer, deliveries, str(error))
             return

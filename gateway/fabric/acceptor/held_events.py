@@ -27,7 +27,9 @@ class HeldEvents:
         """
         if not self._running:
             return None
-        return self._registry.binding(event, sop_class, self._loop.time())
+        registry = self._registry
+        found = registry.held(event, sop_class)  # mostly, and then no clock is needed
+        return found or registry.binding(event, sop_class, self._loop.time())
 
     @property
     def knows_workers(self) -> bool:

@@ -186,10 +186,15 @@ class Registry:
 
     def binding(self, event: str, sop_class: str, now: float) -> Binding | None:
         """Return the binding of the event; the most careful one while workers are expected."""
+        found = self.held(event, sop_class)
+        return found or (Binding(event, durable=True) if now < self._waiting_until else None)
+
+    def held(self, event: str, sop_class: str) -> Binding | None:
+        """Return the binding of the event; None if nobody holds it."""
         holders = self.holders.get(event)
         if holders is not None and (owner := holders[sop_class]) is not None:
             return owner.bindings[event]
-        return Binding(event, durable=True) if now < self._waiting_until else None
+        return None
 
     def ask(self, interventions: Sequence[Intervention], now: float) -> list[Effect]:
         """Give each request to a member, let it wait, or fail it."""

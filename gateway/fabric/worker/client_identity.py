@@ -36,4 +36,5 @@ class ClientIdentity:
             revision,
             mine.bindings,
             mine.sends,
+            merges=True,
         )

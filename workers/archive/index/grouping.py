@@ -63,7 +63,7 @@ class _Failed(Exception):  # noqa: N818 - control flow, not an error
 
 @dataclass(frozen=True, slots=True)
 class WorkPieces(Generic[T]):
-    """WorkPieces of work: what performs all of them, and each by itself."""
+    """Pieces of work: what performs all of them, and each by itself."""
 
     number: int
     together: Work[list[T]]

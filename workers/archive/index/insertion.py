@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from workers.archive.attributes import Level
 from workers.archive.comparison_keys import names, row
 from workers.archive.header import columns_of_image
-from workers.archive.index.records import ENTRY, FILE, IndexEntry
+from workers.archive.index.records import ENTRY, FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from workers.archive.index.records import Texts
+    from workers.archive.index.records import IndexEntry, Texts
 
 LINE = f"{ENTRY}, kind, at, study_instance_uid, series_instance_uid"
 """The columns of the journal but for the number."""
 NOTE = f"INSERT INTO journal ({LINE}) VALUES ({', '.join('?' * len(LINE.split(', ')))})"
 
-_DIGEST = IndexEntry._fields.index("digest")
 _NAMES = names(Level.IMAGE)
 _INSTANCE, _CLASS = map(_NAMES.index, ("sop_instance_uid", "sop_class_uid"))
 """The columns for which the UIDs of the command override those of the data set."""
