@@ -1,22 +1,22 @@
 """The instances of the next answers of a C-GET, which are read before it is their turn.
 
 Files of lists are read in the thread of the event loop, as long as that does not wait for a disk:
-the worker has just looked at each of them, so its path is cached, and of what is not in the page
-cache nothing is read (RWF_NOWAIT, preadv(2)). A hop to a thread costs more than a small file, and
-a second thread takes the interpreter from the first one with each system call. All else is read in
-a thread: what is not cached, on file systems without RWF_NOWAIT, and files to look into.
+the worker has just looked at each of them, so its path is cached, and what is not in the page cache
+is not read there (`read_cached`). A hop to a thread costs more than a small file, and a second
+thread takes the interpreter from the first one with each system call. All else is read in a thread:
+what is not cached, and files to look into.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections import deque
 from typing import TYPE_CHECKING
 
 from gateway.acceptor.answer_queue import ListedInstance
 from gateway.acceptor.instance import READ_AHEAD, length_of, listed, locate_all
+from gateway.datasets.instances import CAN_READ_CACHED, SLOW, read_cached
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,10 +31,6 @@ FEW = 8
 """Located instances at most that are left when a thread locates the next ones."""
 PROMPT = 256 * 1024
 """Bytes that are read in the event loop's thread in one turn, unless a single file has more."""
-SLOW = 0.02
-"""Seconds for these after which the rest of the C-GET is read in a thread."""
-_NO_WAIT = getattr(os, "RWF_NOWAIT", 0)
-"""0 outside Linux: there all is read in a thread."""
 
 
 class ReadAhead:
@@ -57,7 +53,7 @@ class ReadAhead:
         self._fail = fail
         self._located: deque[Sending | Unsendable] = deque()
         """The instances of the next answers."""
-        self._is_prompt = bool(_NO_WAIT)
+        self._is_prompt = CAN_READ_CACHED
         self._is_locating = False
         self._is_awaited = False
         self._is_closed = False
@@ -82,7 +78,7 @@ class ReadAhead:
             for item in self._ahead(PROMPT):
                 if not isinstance(item, ListedInstance):
                     return
-                self._located.append(listed(item, contexts, read_promptly))
+                self._located.append(listed(item, contexts, read_cached))
         except BlockingIOError:
             self._is_prompt = False
         if time.monotonic() - begun > SLOW:
@@ -121,24 +117,6 @@ class ReadAhead:
             if room < 0 and number:
                 return
             yield item
-
-
-def read_promptly(path: str, offset: int, size: int) -> bytearray:
-    """Return part of a file that is in the page cache.
-
-    Raises BlockingIOError if it is not, or if that cannot be told; OSError if it cannot be opened.
-    """
-    data = bytearray(size)
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        number = os.preadv(fd, (data,), offset, _NO_WAIT) if size else 0
-    except OSError as error:
-        raise BlockingIOError(*error.args) from None
-    finally:
-        os.close(fd)
-    if number != size:
-        raise BlockingIOError
-    return data
 
 
 def _names_file(item: Item) -> bool:

@@ -138,11 +138,11 @@ class OperationsInFlight:
     def invoke_now(
         self,
         context: AcceptedContext,
-        request: Request,
+        request: CStoreRQ,
         data_set: bytes | bytearray,
         answered: Answered,
     ) -> bool:
-        """Send a request with a single response in this turn of the loop, if there is room for it.
+        """Send a C-STORE-RQ in this turn of the loop, if there is room for it.
 
         Returns whether it was sent. `answered` is then called with the status in the turn in which
         the response arrives, or with the error if the association ends: no task waits. Raises
@@ -150,9 +150,10 @@ class OperationsInFlight:
         """
         if len(data_set) > AT_ONCE or not self._has_room:
             return False
-        plain = isinstance(request, CStoreRQ) and self._plain.send(context, request, data_set)
+        plain = self._plain.send(context, request, data_set)
         operation = plain or self._invoke_at_once(context, request, data_set)
         operation.answered = answered
+        self._plain.expect(operation, request)
         return True
 
     @property

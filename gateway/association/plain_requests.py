@@ -3,8 +3,8 @@
 A retrieval sends hundreds of requests that differ in message ID, instance and data set. What they
 have in common is encoded once, for each length of the instance's UID. Nearly all responses are what
 the peer's earlier ones let expect: such a one is compared where it was read, as a whole PDU, and
-never decoded. All else goes the general way (`operations_in_flight`): long data sets, other
-responses, and everything while somebody watches messages or PDUs.
+never decoded. All else goes the general way (`operations_in_flight`): requests with long data sets,
+other responses, and everything while somebody watches messages or PDUs.
 """
 
 from __future__ import annotations
@@ -116,15 +116,19 @@ class PlainRequests:
         if not pdu:
             return None
         operation = self._in_flight.put_in_flight(context, request)
-        if expected := self._form.to(request, context.id):
-            operation.expected = expected
-            self._expected[expected] = operation
-            if not self._is_taking:
-                self._is_taking, self._takes_others = True, engine.upper.take_whole
-                engine.upper.take_whole = self.take
         operation.since = self._time()
         engine.transport.send(pdu)
         return operation
+
+    def expect(self, operation: Operation, request: CStoreRQ) -> None:
+        """Recognize the response to a request that was sent, in whatever way, if it is usual."""
+        if expected := self._form.to(request, operation.context.id):
+            operation.expected = expected
+            self._expected[expected] = operation
+            if not self._is_taking:
+                upper = self._engine.upper
+                self._is_taking, self._takes_others = True, upper.take_whole
+                upper.take_whole = self.take
 
     def _encoded(self, context_id: int, request: CStoreRQ, data_set: bytes | bytearray) -> bytes:
         """Return the PDU of a request with its data set; empty if that is not for the short way."""

@@ -143,13 +143,15 @@ class RequestorAssociation(RequestorConnection):
         answered: Answered,
         *,
         originator: tuple[str, int] | None = None,
+        data: bytes | bytearray | None = None,
     ) -> bool:
         """Send an instance that is in memory in this turn of the loop, if there is room for it.
 
-        Returns whether it was sent; for `answered`, see `OperationsInFlight.invoke_now`. Raises
-        NotAccepted, and LocalProtocolError for UIDs that cannot be sent.
+        `data`: its data set, if that is not in the instance. Returns whether it was sent; for
+        `answered`, see `OperationsInFlight.invoke_now`. Raises NotAccepted, and LocalProtocolError
+        for UIDs that cannot be sent.
         """
-        data = instance.data
+        data = instance.data if data is None else data
         if data is None or self.ended is not None:
             return False
         kind = instance.sop_class_uid, instance.transfer_syntax_uid

@@ -10,8 +10,8 @@ import pytest
 
 from gateway.acceptor.answer_queue import AnswerQueue
 from gateway.acceptor.instance import Sending, Unsendable
-from gateway.acceptor.read_ahead import AHEAD, ReadAhead, read_promptly
-from gateway.datasets.instances import FilePart
+from gateway.acceptor.read_ahead import AHEAD, ReadAhead
+from gateway.datasets.instances import FilePart, read_cached
 from gateway.fabric import Answer
 from gateway.ul.negotiation import AcceptedContext
 from tests.peers import wire
@@ -101,9 +101,9 @@ def test_one_that_is_gone_or_on_no_context_of_ours_fails_alone(file) -> None:
 
 
 @pytest.mark.parametrize("size", [7, 1 << 16])
-def test_a_file_that_has_become_shorter_is_not_read_promptly(file, size) -> None:
+def test_a_file_that_has_become_shorter_is_not_read_as_cached(file, size) -> None:
     with pytest.raises(BlockingIOError):
-        read_promptly(str(file), 2, size)
+        read_cached(str(file), 2, size)
 
 
 def test_nothing_is_resumed_after_the_end(file, monkeypatch) -> None:
@@ -115,5 +115,5 @@ def test_nothing_is_resumed_after_the_end(file, monkeypatch) -> None:
         await asyncio.sleep(0)
         assert not reader.resumed.is_set()
 
-    monkeypatch.setattr("gateway.acceptor.read_ahead._NO_WAIT", 0)
+    monkeypatch.setattr("gateway.acceptor.read_ahead.CAN_READ_CACHED", False)
     asyncio.run(scene())

@@ -75,13 +75,14 @@ def test_the_peer_gets_the_same_bytes(side, data) -> None:
     run(scene)
 
 
+@pytest.mark.parametrize("data", [DATA, b"x" * 40_000], ids=len)
 @pytest.mark.parametrize("chunk", [1, 7, 1 << 20])
-def test_an_expected_success_is_one_however_it_arrives(chunk) -> None:
+def test_an_expected_success_is_one_however_it_arrives(chunk, data) -> None:
     async def scene() -> None:
         sending = Sending()
         sending.answer(sending.send())
         for _ in range(3):
-            request = sending.send()
+            request = sending.send(data=data)
             assert sending.is_expecting
             sending.alone.end.feed(sending.response(request), chunk)
             assert not sending.is_expecting

@@ -1,7 +1,9 @@
 """C-MOVE with lists of instances: sent in order, and counted as they are answered."""
 
 import asyncio
+import os
 import threading
+from dataclasses import replace
 
 import pytest
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -43,6 +45,30 @@ def test_lists_are_sent_in_order_and_each_instance_is_told_of(mover):
         assert [uid for uid, _, _ in them.stored] == uids(1, 2, 3, 4, 5)
         assert {origin for _, _, origin in them.stored} == {("MODALITY", 9)}
     assert pending(told) == [[n, 0, 0, 5 - n] for n in range(1, 6)]
+
+
+@pytest.mark.parametrize("is_cached", [True, False])
+def test_files_are_sent_whether_they_are_cached_or_not(mover, tmp_path, monkeypatch, is_cached):
+    """One that is gone fails alone."""
+
+    def preadv(*_):
+        raise BlockingIOError(11, "not cached")
+
+    def in_file(one, number):
+        path = tmp_path / str(number)
+        path.write_bytes(b"head" + one.data)
+        return replace(one, data=None, path=str(path), offset=4)
+
+    if not is_cached:
+        monkeypatch.setattr(os, "preadv", preadv)
+    files = [in_file(one, number) for number, one in enumerate(some(*range(40)))]
+    os.unlink(files[7].path)
+    with scp() as them:
+        told = mover.move(them.address, 40, (0xFF00, files[:20]), (0xFF00, files[20:]))
+        what, counters, final = told[-1]
+        assert (what, counters) == (0xB000, [39, 1, 0, None])
+        assert [uid for uid, _, _ in them.stored] == uids(*range(7), *range(8, 40))
+    assert failed_list(final) == "1.2.3.7"
 
 
 def test_one_at_a_time_where_no_window_was_agreed_to(mover):

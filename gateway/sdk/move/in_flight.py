@@ -89,7 +89,9 @@ class SuboperationsInFlight:
             if self._queue.is_full or kind not in (None, pair_of(instance)):
                 self._drain(most=FEW)
             kind = pair_of(instance)
-            self._queue.put(QueuedStore(self._next_number(), in_memory(instance, IN_MEMORY)))
+            if not self._queue.takes_files:
+                instance = in_memory(instance, IN_MEMORY)
+            self._queue.put(QueuedStore(self._next_number(), instance))
         self._drain(most=FEW)
 
     def wait_for_lists(self) -> None:

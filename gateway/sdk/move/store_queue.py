@@ -3,19 +3,24 @@
 The handler's thread puts them in and goes on to the next list. Lanes take them out in the
 associations' thread, as many for each association as C-STOREs may be in flight on it. So an
 instance follows the response to the one before in the same turn of the loop, and no thread waits
-for each. A lane ends when the queue is empty or its association has ended; the handler's thread
-then starts others (`gateway.sdk.move.in_flight`).
+for each. Files that are in the page cache are read there, right before they are sent; from the
+first one on that is not, the handler's thread reads them when it puts them in. A lane ends when the
+queue is empty or its association has ended; the handler's thread then starts others
+(`gateway.sdk.move.in_flight`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from gateway.association.errors import NotAccepted
+from gateway.datasets.instances import CAN_READ_CACHED, SLOW, read_cached
 from gateway.errors import LocalProtocolError
+from gateway.sdk.move.destination import IN_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +32,7 @@ if TYPE_CHECKING:
 
 FEW = 16
 """Instances that are left when the handler is asked for the next list."""
-MOST_BYTES = 4 * 1024 * 1024
+MOST_BYTES = 2 * 1024 * 1024
 """Bytes in memory up to which another instance is put in."""
 
 
@@ -61,6 +66,8 @@ class StoreQueue:
         """Instances for which an association has no context."""
         self._lanes = 0
         self._bytes = 0
+        self.takes_files = CAN_READ_CACHED
+        """Whether files may be put in that are not read."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -165,7 +172,10 @@ class StoreQueue:
         while association.ended is None and (found := self._take()) is not None:
             store = found
             try:
-                if not association.c_store_now(store.instance, answered, originator=originator):
+                data = self._data_of(store.instance)
+                if not association.c_store_now(
+                    store.instance, answered, originator=originator, data=data
+                ):
                     _give(rest, store)
                 return
             except NotAccepted:
@@ -173,6 +183,23 @@ class StoreQueue:
             except LocalProtocolError as error:  # this sub-operation failed, the others continue
                 self._counted(store, error)
         _give(rest, None)
+
+    def _data_of(self, instance: Instance) -> bytes | bytearray | None:
+        """Return the data set of an instance that is in memory; None if that takes a thread."""
+        if instance.data is not None or not self.takes_files or instance.path is None:
+            return instance.data
+        if instance.size > IN_MEMORY or instance.is_padded:
+            return None
+        begun = time.monotonic()
+        try:
+            return read_cached(instance.path, instance.offset, instance.size)
+        except BlockingIOError:
+            self.takes_files = False
+            return None
+        except OSError:  # the error comes when it is sent
+            return None
+        finally:
+            self.takes_files = self.takes_files and time.monotonic() - begun < SLOW
 
     def end_lane(self) -> None:
         """Count a lane that has ended, for whatever reason."""
