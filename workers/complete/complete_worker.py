@@ -51,11 +51,6 @@ _COMPLETIONS = (
     "Studies and series that this gateway told complete, by what told so.",
     *("level", "reason"),
 )
-_LINES = (
-    "dicom_gateway_completion_lines_total",
-    "Lines of the journal that a webhook or NATS has taken, or that were left out.",
-    *("receiver", "outcome"),
-)
 
 log = logging.getLogger("workers.complete")
 
@@ -218,10 +213,6 @@ class Completer(IndexedWorker):
                 for one in self._deliverers
             },
         }
-        lines = context.metrics.counter(*_LINES)
-        for one in self._deliverers:
-            lines.set(one.sent, one.receiver.name, "sent")
-            lines.set(one.left_out, one.receiver.name, "left_out")
         told = {"complete": trouble}
         told |= {one.receiver.name: one.trouble for one in self._deliverers}
         for name, text in told.items():
