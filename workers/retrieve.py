@@ -130,7 +130,7 @@ class Retriever(IndexedWorker):
                 return
             found = self._found(event, entries, own, elsewhere)
             pairs = list(zip(entries, found, strict=True))
-            for group in _groups(pairs, converter):
+            for group in self._groups(pairs, converter):
                 yield status.PENDING, [self._fit(event, *pair, converter) for pair in group]
         if why := "; ".join([*elsewhere.why, *_reasons(converter)]):
             # The failures are counted all the same: this success is only of what was asked for.
@@ -145,6 +145,21 @@ class Retriever(IndexedWorker):
                     *(event.assoc_name, event.name, len(patients), study),
                 )
                 publish_mismatch(event, "retrieved", study, patients)
+
+    def _groups(self, pairs: list[_Pair], converter: _Converter | None) -> Iterator[list[_Pair]]:
+        """Return the instances to answer together.
+
+        A fetched one goes alone: an answer may name many files, and no more fetched ones stay for
+        long than answers may be on their way.
+        """
+        if converter is None:
+            yield pairs
+            return
+        for group in converter.groups(pairs):
+            if any(self._is_elsewhere(entry) for entry, _ in group):
+                yield from ([pair] for pair in group)
+            else:
+                yield group
 
     def _is_elsewhere(self, entry: IndexEntry) -> bool:
         if entry.holder == self.settings.holder_of_files or self.settings.shared:
@@ -301,11 +316,6 @@ class _Converter:
         except NoContext:
             return syntax  # the acceptor reports why it cannot be sent
         return context.transfer_syntax
-
-
-def _groups(pairs: list[_Pair], converter: _Converter | None) -> Iterator[list[_Pair]]:
-    """Return the instances to answer together."""
-    return iter((pairs,)) if converter is None else converter.groups(pairs)
 
 
 def _reasons(converter: _Converter | None) -> Iterable[str]:

@@ -256,6 +256,29 @@ def test_the_file_of_another_gateway(holdings, retrieval, settings, is_sent, mon
     assert "object has no attribute" not in caplog.text
 
 
+class FetchedHere:
+    """What fetches from another gateway, but for the way: the files are here."""
+
+    def fetch(self, entries, lent) -> dict:
+        return {one.sop_instance_uid: retrieve.retriever._files.instance(one) for one in entries}
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(("holder", "answers"), [("OTHER", [1] * 4), ("", [4])])
+def test_fetched_files_go_one_by_one(worker, holder, answers, monkeypatch):
+    """They are deleted some answers later, whatever the number of files in each."""
+    entries = list(retrieve.retriever.index.everything())
+    held_by(monkeypatch, *[holder] * len(SERIES))
+    monkeypatch.setattr(retrieve.retriever, "_fetcher", FetchedHere())
+    monkeypatch.setattr(retrieve, "in_batches", lambda items: iter([list(items)]))
+    kinds = [(one.sop_class_uid, one.transfer_syntax_uid) for one in entries]
+    asked = SimulatedRequest(events.EVT_C_GET, dimse.CGetRQ(1, GET), GET, more=kinds[:1])
+    told = asked.answers(worker, (), testing.Peer(), asked.encode(STUDY), {"lists": True})
+    lists = [one.payload["instances"] for one in told if "instances" in one.payload]
+    assert [len(one) for one in lists] == answers
+
+
 @BOTH_REQUESTS
 def test_the_response_says_where_the_rest_is(worker, event, request_, monkeypatch):
     held_by(monkeypatch, "OTHER", "", "FAR", "OTHER")
