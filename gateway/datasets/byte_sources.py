@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias, cast
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -75,5 +75,8 @@ class _RawSource(io.RawIOBase):
 
 
 def as_file(source: Source) -> BinaryIO:
-    """Return a source as a file that is open for reading; it raises what the source raises."""
-    return io.BufferedReader(_RawSource(source))
+    """Return a source as a file that is open for reading; it raises what the source raises.
+
+    It is not buffered, because pydicom takes an `io.BufferedReader` for a file with a name.
+    """
+    return cast("BinaryIO", _RawSource(source))

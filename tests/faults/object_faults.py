@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -195,8 +194,7 @@ def _digest(server: ObjectServer, path: str) -> str:
     """Return the digest of a data set in the store."""
     with short_folder() as folder:
         copy = folder / Path(path).name
-        with urllib.request.urlopen(server.url_of(path)) as answer:
-            copy.write_bytes(answer.read())
+        copy.write_bytes(server.content(path))
         return read_stored(copy).digest
 
 

@@ -15,6 +15,8 @@ from tests.faults.healing import Skipped
 from tests.faults.network import Network, Place, network
 from tests.peers import procfs
 from tests.peers.balancer import balancer, configuration, program
+from tests.peers.object_server import object_server
+from tests.peers.object_server import program as object_program
 from tests.peers.process import Gateway
 from tests.peers.scp import free_port
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.archive.postgres import Server
+    from tests.peers.object_server import ObjectServer
 
 TITLES = ("ONE", "TWO", "THREE")
 
@@ -82,6 +85,8 @@ class Site:
     """The address of the balancer."""
     sink: tuple[str, int]
     """Where the destination SINK of C-MOVE is expected."""
+    store: ObjectServer | None
+    """Where the instances are; None: in files of each host."""
     _folder: Path
     books: Accountant = field(default_factory=Accountant)
     _balancer: ExitStack = field(default_factory=ExitStack)
@@ -102,21 +107,36 @@ class Site:
             host.gateway.close()
 
 
+def _store(stack: ExitStack, net: Network) -> ObjectServer:
+    try:
+        import obstore  # noqa: F401
+    except ImportError:
+        raise Skipped("obstore is not installed") from None
+    if object_program() is None:
+        raise Skipped("SeaweedFS is not installed")
+    return stack.enter_context(object_server(net.here))
+
+
 @contextmanager
-def site(count: int) -> Iterator[Site]:
-    """Run a site with so many hosts; nothing of it is left at the end."""
+def site(count: int, *, objects: bool = False) -> Iterator[Site]:
+    """Run a site with so many hosts; nothing of it is left at the end.
+
+    `objects`: instances are in SeaweedFS, in place of files of each host.
+    """
     if program() is None:
         raise Skipped("HAProxy is not installed")
     with network(count) as net, short_folder() as folder, ExitStack() as stack:
         server = stack.enter_context(database(net.here if net.has_plugs else ""))
         server.start()
+        store = _store(stack, net) if objects else None
         sink = net.here, free_port()
         text = (
             f'balancers = ["{net.balancer}/32"]\n'
             f'[archive]\ndsn = "{server.dsn} application_name={{}}"\n'
+            f"{store.settings() if store else ''}"
             f'[destinations]\nSINK = "{sink[0]}:{sink[1]}"\n'
         )
-        made = Site(net, server, [], ("127.0.0.1", free_port()), sink, folder)
+        made = Site(net, server, [], ("127.0.0.1", free_port()), sink, store, folder)
         try:
             for title, place in zip(TITLES, net.places, strict=False):
                 made.hosts.append(Host(title, place, folder / title, text.format(title)))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Self
 
-from tests.accountant import leftovers, read_archive, report
+from tests.accountant import leftovers, read_archive, read_stored, report
 from tests.conftest import short_folder
 from tests.faults.hosts import frozen_in_transaction
 from tests.faults.lock_waits import LockWaits
@@ -22,12 +22,15 @@ from tests.faults.steady_load import Load
 from tests.patience import PATIENCE, WALL
 from tests.peers import instances, procfs
 from tests.peers.process import Gateway, run_cli
+from workers.archive.objects.listing import own_buckets
+from workers.archive.objects.object_store import ObjectStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.faults.site import Host, Site
+    from tests.peers.object_server import ObjectServer
     from tests.peers.process import Program
     from tests.peers.raw import Address
 
@@ -120,6 +123,24 @@ def database_restarted(site: Site) -> None:
     site.database.start()
 
 
+def store_killed(site: Site) -> None:
+    """SIGKILL of the object store, which is started again."""
+    assert site.store is not None
+    site.store.kill()
+    time.sleep(LASTS / 4)
+    site.store.start()
+
+
+def store_paused(site: Site) -> None:
+    """The object store answers nothing for a while."""
+    assert site.store is not None
+    site.store.pause()
+    try:
+        time.sleep(LASTS)
+    finally:
+        site.store.resume()
+
+
 def drained(site: Site) -> None:
     """A host is drained, and resumed once it has no association any more."""
     host = site.hosts[0]
@@ -158,6 +179,9 @@ EVENTS: dict[str, Event] = {
 }
 
 
+OBJECT_EVENTS = EVENTS | {"store killed": store_killed, "store paused": store_paused}
+
+
 def under_load(site: Site, events: dict[str, Event]) -> str:
     """Let events happen, one after the other; return what was seen."""
     seen = []
@@ -174,14 +198,15 @@ def under_load(site: Site, events: dict[str, Event]) -> str:
     return f"{client.stored} stored, {client.repeated} tried again; longest {'; '.join(seen)}"
 
 
-def check(site: Site) -> str:
-    """Check that all that was acknowledged is there once, and comes back from each host."""
+def compare(site: Site) -> set[str]:
+    """Check that all that was acknowledged is there once; return all UIDs."""
     procfs.until(
         lambda: not [one for host in site.hosts for one in leftovers(host.gateway.spool)],
         what="empty spools",
         timeout=WALL,
     )
-    rows, files = _rows(site), _files(site)
+    rows = _rows(site)
+    files = _files(site) if site.store is None else objects_of(site.store, site)
     wrong = [f"{uid} has {number} files" for uid, number in _more_than_once(files)]
     for uid in site.books.acknowledged:
         row = rows.get(uid)
@@ -194,9 +219,32 @@ def check(site: Site) -> str:
     wrong += [f"{uid} is in the index, and not sent" for uid in rows.keys() - site.books.accounts]
     if wrong:
         raise BrokenPromise(f"{len(wrong)} wrong: {wrong[:5]}")
+    return set(rows)
+
+
+def check(site: Site) -> str:
+    """Compare, and check that all comes back from each host; from a store, also from it alone."""
+    uids = compare(site)
     for host in site.hosts:
-        _comes_back(host, set(rows), site.sink)
-    return f"{len(rows)} instances come back from each of {len(site.hosts)} hosts"
+        comes_back(host, uids, site.sink)
+    kept = f"{len(uids)} instances come back from each of {len(site.hosts)} hosts"
+    if site.store is None:
+        return kept
+    for host in site.hosts:
+        with _alone(site, host):
+            comes_back(host, uids, site.sink)
+    return f"{kept}, also while the others are down"
+
+
+@contextmanager
+def _alone(site: Site, host: Host) -> Iterator[None]:
+    """Kill all hosts but one; they are started again afterwards."""
+    others = [one for one in site.hosts if one is not host]
+    for other in others:
+        other.kill()
+    yield
+    for other in others:
+        other.start()
 
 
 def _more_than_once(files: dict[tuple[tuple[str, str], str], str]) -> list[tuple[str, int]]:
@@ -226,7 +274,27 @@ def _files(site: Site) -> dict[tuple[tuple[str, str], str], str]:
     return files
 
 
-def _comes_back(host: Host, uids: set[str], sink: Address) -> None:
+def objects_of(store: ObjectServer, site: Site) -> dict[tuple[tuple[str, str], str], str]:
+    """Return the digest of each object that a row names, as the store has it, as `_files` does.
+
+    An object without a row is not counted: a host that was killed has left it, and adds its row
+    once nobody can still be storing it.
+    """
+    named = {path for _, path in _rows(site).values()}
+    files = {}
+    with short_folder() as folder:
+        for host in site.hosts:
+            place = store.place(host.title)
+            for _, found in own_buckets(ObjectStore(place)):
+                for one in (one for one in found if one.path in named):
+                    copy = folder / "copy.dcm"
+                    copy.write_bytes(store.content(one.path))
+                    stored = read_stored(copy)
+                    files[(host.title, one.path), stored.uid] = stored.digest
+    return files
+
+
+def comes_back(host: Host, uids: set[str], sink: Address) -> None:
     """Check C-FIND, C-GET and C-MOVE of every instance at one host; another gateway takes them."""
     keys = ("-k", f"StudyInstanceUID={instances.STUDY}")
     every = "-k", f"SeriesInstanceUID={instances.SERIES}", "-k", "SOPInstanceUID"

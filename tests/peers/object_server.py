@@ -58,6 +58,11 @@ class ObjectServer:
         self._config.write_text(json.dumps({"identities": [who, reader]}))
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def endpoint(self) -> str:
         return f"http://{self.host}:{self._ports['s3']}"
 
@@ -65,6 +70,16 @@ class ObjectServer:
         """The address at which the filer, without S3, gives out the object of a path."""
         key = f"{prefix}/{path.removeprefix('objects/')}"
         return f"http://{self.host}:{self._ports['filer']}/buckets/{BUCKET}/{key}"
+
+    def content(self, path: str) -> bytes:
+        """The object of a path, as the filer gives it out."""
+        with urllib.request.urlopen(self.url_of(path), timeout=WALL) as answer:
+            content: bytes = answer.read()
+            return content
+
+    def place(self, holder: str, prefix: str = "archive") -> ObjectPlace:
+        """Where the objects of a gateway are."""
+        return ObjectPlace(BUCKET, prefix, holder, self.endpoint, "us-east-1", KEY, SECRET)
 
     def settings(self, prefix: str = "archive", credentials: Path | None = None) -> str:
         """The lines for `[archive]`; the file has the key."""
@@ -116,7 +131,7 @@ class ObjectServer:
         self.kill()
 
     def _wait(self) -> None:
-        place = ObjectPlace(BUCKET, "", "start", self.endpoint, "us-east-1", KEY, SECRET)
+        place = self.place("start", "")
         until = time.monotonic() + WALL
         while True:
             assert self._process is not None

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from gateway.sdk import GatewayError
-from workers.archive.layout import is_object
 from workers.archive.received_uids import by_received_uid
 from workers.commitment.transactions import Transaction
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from workers.archive.index import Index, IndexEntry
     from workers.archive.stored_files import StoredFiles
 
@@ -87,11 +89,12 @@ class CommittableInstances:
         for begin in range(0, len(references), PAGE):
             some = references[begin : begin + PAGE]
             found = by_received_uid(self._index, [uid for _, uid in some])
-            for sop_class, uid in some:
+            work = partial(self._failure_of, found)
+            for (sop_class, uid), reason in zip(some, self._files.map(work, some), strict=True):
                 item = Dataset()
                 item.ReferencedSOPClassUID = sop_class
                 item.ReferencedSOPInstanceUID = uid
-                if reason := self._failure(found.get(uid), sop_class):
+                if reason:
                     item.FailureReason = reason
                     failed.append(item)
                 else:
@@ -105,11 +108,14 @@ class CommittableInstances:
             information.FailedSOPSequence = failed
         return Report(SOME_FAILED if failed else ALL_COMMITTED, information, len(failed))
 
-    def _failure(self, entry: IndexEntry | None, sop_class: str) -> int:
+    def _failure_of(self, found: Mapping[str, IndexEntry], reference: tuple[str, str]) -> int:
         """Return why an instance is not committed to; 0: it is."""
+        sop_class, uid = reference
+        entry = found.get(uid)
         if entry is None:
             return NO_SUCH_OBJECT_INSTANCE
         if entry.sop_class_uid != sop_class:
             return CLASS_INSTANCE_CONFLICT
-        is_here = entry.holder == self._holder or self._is_shared or is_object(entry.path)
+        is_own = entry.holder == self._holder or self._is_shared
+        is_here = is_own or self._files.is_in_store(entry.path)
         return PROCESSING_FAILURE if is_here and self._files.defect(entry) else 0

@@ -8,7 +8,7 @@ from tests.conftest import short_folder
 from tests.faults.healing import Skipped
 from tests.faults.row import BrokenPromise, Options, Result, Row
 from tests.faults.site import site
-from tests.faults.topology import EVENTS, check, moved_to, under_load
+from tests.faults.topology import EVENTS, OBJECT_EVENTS, check, moved_to, under_load
 from tests.faults.versions import NEWER, unpacked
 
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 def _topology(options: Options) -> Result:
     return _tried(options.hosts, EVENTS)
+
+
+def _objects(options: Options) -> Result:
+    return _tried(options.hosts, OBJECT_EVENTS, objects=True)
 
 
 def _upgrade(options: Options) -> Result:
@@ -36,9 +40,9 @@ def _upgrade(options: Options) -> Result:
         return Result(ok=None, runs=0, text=str(error))
 
 
-def _tried(hosts: int, events: dict[str, Event]) -> Result:
+def _tried(hosts: int, events: dict[str, Event], *, objects: bool = False) -> Result:
     try:
-        with site(hosts) as made:
+        with site(hosts, objects=objects) as made:
             seen = under_load(made, events)
             kept = check(made)
     except Skipped as error:
@@ -62,6 +66,13 @@ ROWS = [
         "--hosts behind HAProxy under load: one frozen, killed, cut off, drained; PostgreSQL and "
         "HAProxy restarted",
         _topology,
+    ),
+    Row(
+        "topology-objects",
+        "P1 P4 P11",
+        "the same with instances in SeaweedFS, which is killed and paused as well; all come "
+        "back from each host with the others down",
+        _objects,
     ),
     Row(
         "upgrade",
