@@ -50,10 +50,11 @@ class Arrivals:
     def _next(self) -> tuple[IndexEntry, Texts]:
         self._number += 1
         study, number = divmod(self._number, _SERIES)
-        uid = f"1.2.826.0.1.3680043.10.1234.{study}.1.{number}"
+        above = f"1.2.826.0.1.3680043.10.1234.{study}"
+        uid = f"{above}.1.{number}"
         texts = header.HeaderValues(self._texts)
         texts["SOPInstanceUID"], texts["InstanceNumber"] = uid, str(number)
-        texts["SeriesInstanceUID"], texts["StudyInstanceUID"] = f"{uid[:-2]}.1", f"{uid[:-4]}.2"
+        texts["SeriesInstanceUID"], texts["StudyInstanceUID"] = f"{above}.1", above
         texts["PatientID"] = f"P{study}"
         path = f"20260101/{self._number // 1000:09d}-0/{self._number:032x}.dcm"
         received = f"20260101{self._number:012d}"

@@ -20,6 +20,7 @@ from workers.archive.index.updates import entry_of, note
 if TYPE_CHECKING:
     from workers.archive.assignments import Assignment
     from workers.archive.index.grouping import Execute
+    from workers.archive.index.search import Dialect
 
 _UPSERT = (
     "INSERT INTO assignment (key, study_instance_uid, patient, at) VALUES (?, ?, ?, ?) "
@@ -28,7 +29,7 @@ _UPSERT = (
 _ENTRY = ", ".join(f"instance.{name}" for name in ENTRY.split(", "))
 
 
-def assign(execute: Execute, assignment: Assignment) -> int:
+def assign(execute: Execute, dialect: Dialect, assignment: Assignment) -> int:
     """Move all instances of a study to the patient of the assignment; return their number.
 
     Later instances of the study follow. If the assignment is taken back, each instance returns to
@@ -40,7 +41,7 @@ def assign(execute: Execute, assignment: Assignment) -> int:
     execute(_UPSERT, (digest(uid), uid, patient, assignment.at))
     before = studies_of(execute, uid)
     headers = [row for study in before for row in _headers(execute, study)]
-    placing = Placing()
+    placing = Placing(dialect)
     series = {header: placing.series_of(execute, json.loads(text)) for header, _, text in headers}
     for header, old, _ in headers:
         execute("UPDATE header SET series = ? WHERE id = ?", (series[header], header))

@@ -272,7 +272,8 @@ class Index(IndexReader):
         """Move a study to the patient of an assignment; return the number of its instances."""
         studies = [assignment.study_instance_uid]
         return self._write(
-            lambda execute: assign(execute, assignment), lambda e: self._lock_studies(e, studies)
+            lambda execute: assign(execute, self.dialect, assignment),
+            lambda execute: self._lock_studies(execute, studies),
         )
 
     def restore_assignments(self, assignments: Iterable[Assignment]) -> None:

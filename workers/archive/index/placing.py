@@ -27,7 +27,7 @@ from workers.archive.index.newest import (
 from workers.archive.index.search import head
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from workers.archive.index.grouping import Execute
     from workers.archive.index.search import Dialect
@@ -48,10 +48,14 @@ _REPRESENTATIVE = (
 _SET_PATIENT = "UPDATE patient SET {} WHERE id = ?".format(
     ", ".join(f"{name} = ?" for name in names(Level.PATIENT))
 )
-_NEW_STUDY = (
-    "INSERT INTO study (key, study_instance_uid, patient_id, sources, assigned) "
-    "VALUES (?, ?, ?, '{}', ?) RETURNING id"
+_LOCK_PATIENT = (
+    "INSERT INTO patient (key) VALUES (?) ON CONFLICT (key) DO UPDATE SET key = excluded.key"
 )
+_OF_PATIENT = _REPRESENTATIVE.replace("patient = ?", "study.patient = patient.id")
+_SET_REPRESENTED = f"UPDATE patient SET ({_PATIENT}) = ({_OF_PATIENT}) WHERE key = ?"
+_ASSIGNED = "SELECT patient FROM assignment WHERE key = ?"
+"""The patient attributes that a study was assigned, as JSON."""
+_FOUND = "SELECT id, key, sources, patient_id"
 _STUDIES = (
     f"FROM study WHERE {head('study_instance_uid')} = {head('?')} AND study_instance_uid || '' = ?"
 )
@@ -89,19 +93,24 @@ class Header:
 class Placing:
     """Finds and makes the rows above instances in one transaction; call `finish` at its end."""
 
-    def __init__(self, *, refuse: bool = False) -> None:
+    def __init__(self, dialect: Dialect, *, refuse: bool = False) -> None:
+        self._dialect = dialect
         self._refuse = refuse
         self._headers: dict[Above, Header] = {}
         self._missing: set[Above] = set()
         """Values for which there was no header."""
         self._rows: dict[tuple[str, int], Newest] = {}
+        self._made_studies: set[int] = set()
+        """The studies that this transaction has made; they have no patient yet."""
+        self._made_series: dict[bytes, Newest] = {}
+        """The series that this transaction has made, by key."""
 
-    def begin(self, execute: Execute, dialect: Dialect, above: Iterable[Above]) -> None:
+    def begin(self, execute: Execute, above: Iterable[Above]) -> None:
         """Forget the rows, as for a new transaction, and find those for all of these values."""
         self._forget()
         keys = {digest(*values): values for values in above}
         if keys:
-            condition, parameters = dialect.among("header.key", list(keys))
+            condition, parameters = self._dialect.among("header.key", list(keys))
             for key, *found in execute(_FIND + condition, parameters).fetchall():
                 self._found(found, keys[bytes(key)])
             self._missing = set(keys.values()) - self._headers.keys()
@@ -136,13 +145,15 @@ class Placing:
                     if taken := one.merge(header.number, header.texts, ranks):
                         one.read(execute)
                         one.set(taken, header.texts)
-        write(execute, self._rows.values())
+        write(execute, self._rows.values(), self._made_studies)
         self._forget()
 
     def _forget(self) -> None:
         self._headers.clear()
         self._missing.clear()
         self._rows.clear()
+        self._made_studies.clear()
+        self._made_series.clear()
 
     def _found(self, found: Any, above: Above) -> Header:
         number, series, series_sources, study, study_sources, assigned = found
@@ -153,67 +164,79 @@ class Placing:
         return header
 
     def _made(self, execute: Execute, key: bytes, own: Mapping[str, str], replaced: str) -> Header:
-        assigned = assignment_of(execute, own["StudyInstanceUID"])
-        texts = overlaid(own, assigned)
-        study, others = self._study(execute, texts, assigned, replaced)
-        series = self._series(execute, texts, study)
-        text = "INSERT INTO header (key, series, texts) VALUES (?, ?, ?) RETURNING id"
+        series, study, others, texts = self._rows_above(execute, own, replaced)
         values = json.dumps({keyword: text for keyword, text in own.items() if text})
-        (number,) = execute(text, (key, series.number, values)).fetchone()
-        header = Header(number, series, study, texts)
+        row = {"key": key, "series": series.number, "texts": values}
+        header = Header(self._dialect.insert(execute, "header", row), series, study, texts)
         header.patients = (*others, texts.get("PatientID") or "") if others else ()
         return header
 
     def series_of(self, execute: Execute, own: Mapping[str, str]) -> int:
         """Return the series that a header with these values belongs to."""
-        assigned = assignment_of(execute, own.get("StudyInstanceUID") or "")
-        texts = overlaid(own, assigned)
-        study, _ = self._study(execute, texts, assigned)
-        return self._series(execute, texts, study).number
+        return self._rows_above(execute, own)[0].number
 
-    def _study(
-        self,
-        execute: Execute,
-        texts: Mapping[str, str],
-        assigned: str | None,
-        replaced: str = "",
-    ) -> tuple[Newest, tuple[str, ...]]:
-        """Return the study, and other Patient IDs of its UID if it is new."""
-        uid, patient = (texts.get(k) or "" for k in ("StudyInstanceUID", "PatientID"))
-        key = digest(uid, patient)
-        found = execute("SELECT id FROM study WHERE key = ?", (key,)).fetchone()
-        if found:
-            return self._rows.get(("study", found[0])) or self._stored(
-                execute, "study", found[0]
-            ), ()
-        others = _patients_of(execute, uid, replaced) if uid else ()
+    def _rows_above(
+        self, execute: Execute, own: Mapping[str, str], replaced: str = ""
+    ) -> tuple[Newest, Newest, tuple[str, ...], Mapping[str, str]]:
+        """Return series and study of a header, which are made if they are missing.
+
+        And other Patient IDs of the study's UID if the study is made; and the values of the header,
+        with the patient that the study was assigned.
+        """
+        uid = own.get("StudyInstanceUID") or ""
+        if uid:  # both are asked before either answers
+            assignment = execute(_ASSIGNED, (digest(uid),))
+            known = execute(f"{_FOUND} {_STUDIES}", (uid, uid))
+            assigned = found[0] if (found := assignment.fetchone()) else None
+        else:
+            assigned = None
+            key = digest(uid, own.get("PatientID") or "")
+            known = execute(f"{_FOUND} FROM study WHERE key = ?", (key,))
+        texts = overlaid(own, assigned)
+        patient = texts.get("PatientID") or ""
+        key, others = digest(uid, patient), []
+        for number, found_key, sources, other in known.fetchall():
+            if bytes(found_key) == key:
+                study = self._row("study", number, sources)
+                return self._series(execute, texts, study), study, (), texts
+            others.append(other or "")
+        if others and replaced:
+            others = _patients_of_others(execute, uid, replaced)
         if others and self._refuse:
-            raise Mismatched(others)
-        (number,) = execute(_NEW_STUDY, (key, uid, patient, assigned)).fetchone()
-        row = self._row("study", number)
-        row.begin({"StudyInstanceUID": uid, "PatientID": patient})
-        row.is_changed = True
-        return row, others
+            raise Mismatched(tuple(sorted(others)))
+        study = self._new_study(execute, key, (uid, patient), assigned)
+        return self._series(execute, texts, study), study, tuple(sorted(others)), texts
+
+    def _new_study(
+        self, execute: Execute, key: bytes, own: tuple[str, str], assigned: str | None
+    ) -> Newest:
+        uid, patient = own
+        row = {"key": key, "study_instance_uid": uid, "patient_id": patient, "sources": "{}"}
+        number = self._dialect.insert(execute, "study", {**row, "assigned": assigned})
+        self._made_studies.add(number)
+        study = self._row("study", number)
+        study.begin({"StudyInstanceUID": uid, "PatientID": patient})
+        study.is_changed = True
+        return study
 
     def _series(self, execute: Execute, texts: Mapping[str, str], study: Newest) -> Newest:
         key = digest(str(study.number), texts.get("SeriesInstanceUID") or "")
-        found = execute("SELECT id FROM series WHERE key = ?", (key,)).fetchone()
-        if found:
-            return self._rows.get(("series", found[0])) or self._stored(execute, "series", found[0])
-        text = "INSERT INTO series (key, study, sources) VALUES (?, ?, '{}') RETURNING id"
-        (number,) = execute(text, (key, study.number)).fetchone()
-        row = self._row("series", number)
-        row.begin()
-        return row
+        if (made := self._made_series.get(key)) is not None:
+            return made
+        if study.number not in self._made_studies:
+            found = execute("SELECT id, sources FROM series WHERE key = ?", (key,)).fetchone()
+            if found:
+                return self._row("series", *found)
+        row = {"key": key, "study": study.number, "sources": "{}"}
+        series = self._row("series", self._dialect.insert(execute, "series", row))
+        series.begin()
+        self._made_series[key] = series
+        return series
 
     def _row(self, table: str, number: int, sources: str = "{}") -> Newest:
         row = self._rows.get((table, number))
         if row is None:
             row = self._rows[table, number] = Newest(table, number, sources)
-        return row
-
-    def _stored(self, execute: Execute, table: str, number: int) -> Newest:
-        row = self._rows[table, number] = stored(execute, table, number)
         return row
 
 
@@ -238,23 +261,11 @@ def key_of(texts: Mapping[str, str | None]) -> bytes:
     return digest(*above_of(texts))
 
 
-def assignment_of(execute: Execute, study_instance_uid: str) -> str | None:
-    """Return the patient attributes that a study was assigned, as JSON; None if it was not."""
-    if not study_instance_uid:
-        return None
-    text = "SELECT patient FROM assignment WHERE key = ?"
-    found = execute(text, (digest(study_instance_uid),)).fetchone()
-    return found[0] if found else None
-
-
-def _patients_of(execute: Execute, study_instance_uid: str, replaced: str) -> tuple[str, ...]:
+def _patients_of_others(execute: Execute, study_instance_uid: str, replaced: str) -> list[str]:
     """Return the Patient IDs of a study, but for one that has only the instance `replaced`."""
-    text, arguments = f"SELECT patient_id {_STUDIES}", [study_instance_uid] * 2
-    if replaced:
-        text += _HAS_OTHERS
-        arguments.append(replaced)
-    rows = execute(f"{text} ORDER BY patient_id", arguments).fetchall()
-    return tuple(one[0] or "" for one in rows)
+    arguments = (study_instance_uid, study_instance_uid, replaced)
+    rows = execute(f"SELECT patient_id {_STUDIES}{_HAS_OTHERS}", arguments).fetchall()
+    return [one[0] or "" for one in rows]
 
 
 def studies_of(execute: Execute, study_instance_uid: str) -> set[int]:
@@ -263,13 +274,16 @@ def studies_of(execute: Execute, study_instance_uid: str) -> set[int]:
     return {one[0] for one in rows}
 
 
-def write(execute: Execute, rows: Iterable[Newest]) -> None:
-    """Write the rows that have changed, and keep their patients right."""
+def write(execute: Execute, rows: Iterable[Newest], made: Container[int] = ()) -> None:
+    """Write the rows that have changed, and keep their patients right; `made` are new studies."""
     changed = [row for row in rows if row.write(execute) and row.table == "study"]
     if len(changed) > 1:  # other processes lock the same patients in this order
         changed.sort(key=lambda study: identity(study.values))
     for study in changed:
-        _link(execute, study)
+        if study.number in made:
+            _link_first(execute, study)
+        else:
+            _link(execute, study)
 
 
 def recompute(execute: Execute, study: int) -> None:
@@ -322,6 +336,16 @@ def delete_empty(execute: Execute, table: str, number: int, below: str) -> bool:
     return execute(text, (number, number)).fetchone() is not None
 
 
+def _link_first(execute: Execute, study: Newest) -> None:
+    """Set the patient of a study that has none yet, without waiting for a result."""
+    if study.values.get("StudyInstanceUID"):
+        key = identity(study.values)
+        execute(_LOCK_PATIENT, (key,))
+        text = "UPDATE study SET patient = (SELECT id FROM patient WHERE key = ?) WHERE id = ?"
+        execute(text, (key, study.number))
+        execute(_SET_REPRESENTED, (key,))
+
+
 def _link(execute: Execute, study: Newest) -> None:
     """Set the patient of a study by the identity in its attributes."""
     (before,) = execute("SELECT patient FROM study WHERE id = ?", (study.number,)).fetchone()
@@ -334,10 +358,7 @@ def _link(execute: Execute, study: Newest) -> None:
 
 def _patient(execute: Execute, values: Mapping[str, str | None]) -> int:
     """Return the patient with this identity, whose row is locked until the transaction ends."""
-    text = (
-        "INSERT INTO patient (key) VALUES (?) "
-        "ON CONFLICT (key) DO UPDATE SET key = excluded.key RETURNING id"
-    )
+    text = f"{_LOCK_PATIENT} RETURNING id"
     return int(execute(text, (identity(values),)).fetchone()[0])
 
 

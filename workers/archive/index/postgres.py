@@ -119,13 +119,13 @@ class PostgresIndex(Index):
         "blob": "BYTEA",
         "real": "DOUBLE PRECISION",
     }
-    dialect: Dialect = PostgresDialect()
     names_holders = True
     commits_elsewhere = True
     settled = SETTLED
 
     def __init__(self, dsn: str, *, durable: bool = True, anew: bool = False) -> None:
         super().__init__()
+        self.dialect: Dialect = PostgresDialect()
         self._dsn = dsn
         self._anew = anew
         self._durable = durable

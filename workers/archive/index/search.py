@@ -13,7 +13,9 @@ from workers.archive.attributes import Attribute, Level
 from workers.archive.matching import AnyOf, Between, Condition, Empty, Equal, Like, Moments
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from workers.archive.index.grouping import Execute
 
 PAGE = 500
 """Rows of a page, which are in memory at the same time."""
@@ -46,6 +48,10 @@ class Dialect(Protocol):
 
     def joined(self, column: str, source: str) -> str:
         """Return an expression for the distinct values of a column, joined by backslashes."""
+        ...
+
+    def insert(self, execute: Execute, table: str, row: Mapping[str, Any]) -> int:
+        """Insert a row into a table above the instances; return its id."""
         ...
 
 

@@ -24,7 +24,7 @@ from workers.archive.index.records import IndexFailure
 from workers.archive.index.schema import MIGRATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from workers.archive.index.grouping import Execute
@@ -57,6 +57,11 @@ class SqliteDialect:
     def joined(self, column: str, source: str) -> str:
         inner = f"SELECT DISTINCT {column} AS v FROM {source} ORDER BY v"
         return f"(SELECT group_concat(v, '\\') FROM ({inner}) WHERE v <> '')"
+
+    def insert(self, execute: Execute, table: str, row: Mapping[str, Any]) -> int:
+        marks = ", ".join("?" * len(row))
+        text = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks}) RETURNING id"
+        return int(execute(text, tuple(row.values())).fetchone()[0])
 
 
 class SqliteIndex(Index):

@@ -72,7 +72,7 @@ class Adding:
         self._replace = replace
         self._absent = absent
         self._stored: dict[str, IndexEntry] = {}
-        self._placing = Placing(refuse=refuse)
+        self._placing = Placing(dialect, refuse=refuse)
         self._new: list[NewInstance] = []
         """Those that were added and are not written yet."""
 
@@ -82,7 +82,7 @@ class Adding:
         absent, self._absent = self._absent, frozenset()
         uids = [uid for entry in entries if (uid := entry.sop_instance_uid) not in absent]
         stored = _search(execute, self._dialect, uids) if uids else None
-        self._placing.begin(execute, self._dialect, above)  # both are asked before either answers
+        self._placing.begin(execute, above)  # both are asked before either answers
         self._stored = {} if stored is None else _entries(stored)
 
     def add(self, execute: Execute, entry: IndexEntry, texts: Texts, above: Above) -> AddResult:
