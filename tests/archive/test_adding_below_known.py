@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.archive.conftest import entry, kept
-from workers.archive.index import AddOutcome, SqliteIndex
+from workers.archive.index import AddOutcome, IndexFailure, SqliteIndex
 from workers.archive.index.known_headers import _MOST, _PAUSE, KnownHeaders
 
-ONE_MESSAGE = ["BEGIN", "SELECT", "WITH", "COMMIT"]
+ONE_MESSAGE = ["SELECT"]
 
 
 @pytest.fixture
@@ -105,6 +105,8 @@ def test_the_rows_are_those_of_the_other_way(opened, tmp_path):
         + batch("1.6", InstanceNumber="+2"),
         batch("3.1", study="3.3", PatientID="P2") + batch("1.7", NumberOfFrames='"\\'),
         batch("3.2", study="3.3", PatientID="P2") + batch("1.8"),
+        *(batch(f"1.1{n}", InstanceNumber=text) for n, text in enumerate(TEXTS)),
+        [one for n, text in enumerate(TEXTS) for one in batch(f"1.2{n}", InstanceNumber=text)],
     ]
     first = opened()
     with SqliteIndex(tmp_path / "index.sqlite") as second:
@@ -158,27 +160,99 @@ def test_nothing_is_added_in_one_message_if_a_newer_header_must_not_lose_its_att
 
 @pytest.mark.parametrize("committed", [True, False])
 def test_a_connection_that_is_lost_in_the_middle(opened, monkeypatch, committed: bool):
-    import psycopg
+    from workers.archive.index import postgres
 
-    index = opened()
+    index, really = opened(), postgres.add_below_known
     add(index, batch("1.1"))
-    commit, lost = index._commit, []
 
-    def lose(execute):
-        if lost:
-            commit(execute)
-            return
-        lost.append(1)
+    def lose(*arguments):
         if committed:
-            with index._writer.pipeline():  # whose end waits for the result
-                commit(execute)
+            assert really(*arguments)
         index._writer.close()
-        raise psycopg.OperationalError("the connection was lost")
+        raise postgres.psycopg.OperationalError("the connection was lost")
 
-    monkeypatch.setattr(index, "_commit", lose)
+    monkeypatch.setattr(postgres, "add_below_known", lose)
     added = add(index, batch("1.2", "1.3"))
     assert outcomes(added) == [AddOutcome.SAME if committed else AddOutcome.ADDED] * 2
     assert [line.entry.sop_instance_uid for line in index.journal()] == ["1.1", "1.2", "1.3"]
+    monkeypatch.undo()
+    assert outcomes(add(index, batch("1.4"))) == [AddOutcome.ADDED]
+
+
+def test_who_may_not_make_a_function_adds_in_the_other_way(opened, statements, monkeypatch):
+    from workers.archive.index import postgres
+
+    monkeypatch.setattr(postgres, "CREATION", ("CREATE FUNCTION nobody.may() RETURNS int",))
+    index = opened()
+    add(index, batch("1.1"))
+    noted = statements(index)
+    assert outcomes(add(index, batch("1.2"))) == [AddOutcome.ADDED]
+    assert noted == ["BEGIN", "SELECT", "SELECT", "WITH", "COMMIT"]
+
+
+def test_a_function_that_is_gone_is_not_called_again(opened, statements):
+    index = opened()
+    add(index, batch("1.1"))
+    index._writer.execute("DROP FUNCTION pg_temp.add_below_known")
+    assert outcomes(add(index, batch("1.2"))) == [AddOutcome.ADDED]
+    noted = statements(index)
+    assert outcomes(add(index, batch("1.3"))) == [AddOutcome.ADDED]
+    assert noted[0] == "BEGIN"
+
+
+def test_a_new_study_waits_three_times_for_the_server(opened, monkeypatch):
+    """For the headers, for the study and its assignment, and for the commit."""
+    index = opened()
+    add(index, batch("1.1"))
+    waits = []
+    executing = index._executing
+
+    def wrapped(connection):
+        execute = executing(connection)
+
+        class Waiting:
+            def __init__(self, cursor):
+                self.fetchone = lambda: (waits.append("one"), cursor.fetchone())[1]
+                self.fetchall = lambda: (waits.append("all"), cursor.fetchall())[1]
+
+        return lambda *statement: Waiting(execute(*statement))
+
+    monkeypatch.setattr(index, "_executing", wrapped)
+    add(index, batch("2.1", study="2.3", series="2.2", PatientID="P2"))
+    assert waits == ["all", "one", "all"], "the last two answers come together"
+    assert not list(index.wrong_studies())
+    assert [one.patient_id for one in index.studies()] == ["P1", "P2"]
+
+
+def test_who_may_not_take_ids_waits_for_each(opened):
+    index = opened()
+    index.dialect._may_take = False
+    add(index, batch("1.1"))
+    assert outcomes(add(index, batch("1.2"))) == [AddOutcome.ADDED]
+    other = opened()
+    add(other, batch("2.1", study="2.3", series="2.2"))
+    assert other.dialect._may_take
+    assert [one.instances for one in other.studies()] == [2, 1]
+
+
+def test_a_commit_that_fails_is_no_success(opened):
+    """The result of the statement comes before that of the commit."""
+    index = opened()
+    add(index, batch("1.1"))
+    index._writer.execute(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'no'; END $$"
+    )
+    index._writer.execute(
+        "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON journal DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION fail()"
+    )
+    try:
+        (added,) = add(index, batch("1.2"))
+    except IndexFailure as failure:
+        added = failure
+    assert isinstance(added, IndexFailure)
+    assert index.find("1.2") is None
 
 
 def test_what_one_cannot_do_does_not_harm_the_others(opened):

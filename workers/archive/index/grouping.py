@@ -125,11 +125,6 @@ class Group:
                     break
             return self._apart(pieces.each(), prepare, finish, lock)
 
-    def attempt(self, work: Work[T]) -> T:
-        """Return the result of work in one transaction, which it commits and is not repeated."""
-        with self.lock, self._transaction() as execute, self._pipeline():
-            return work(execute)
-
     def _together(
         self, pieces: WorkPieces[T], prepare: Work[object], finish: Work[object]
     ) -> list[T | Exception]:

@@ -60,3 +60,9 @@ def keys_of(news: Sequence[tuple[IndexEntry, Texts]]) -> list[bytes]:
             key = found[above] = digest(*above)
         keys.append(key)
     return keys
+
+
+def are_each_once(news: Sequence[tuple[IndexEntry, Texts]], absent: frozenset[str]) -> bool:
+    """Return whether all instances are absent from the index, and none is there twice."""
+    uids = {entry.sop_instance_uid for entry, _ in news}
+    return len(uids) == len(news) and uids <= absent

@@ -39,13 +39,13 @@ except ImportError as error:
 from gateway.sdk import ConfigError, Unavailable
 from workers.archive.index.array_insertion import (
     insert_at_once,
-    insert_below_known,
     number_array,
 )
 from workers.archive.index.grouping import Contested, Interrupted
 from workers.archive.index.interface import Index
 from workers.archive.index.journal_order import SETTLED, order_journal
-from workers.archive.index.known_headers import KnownHeaders, keys_of
+from workers.archive.index.known_function import CREATION, add_below_known
+from workers.archive.index.known_headers import KnownHeaders, are_each_once, keys_of
 from workers.archive.index.postgres_dialect import PostgresDialect
 from workers.archive.index.postgres_errors import is_contested, is_outage, is_wrong, why_unusable
 from workers.archive.index.records import NEWLY_ADDED, AddResult, IndexEntry, SharingGateway, Texts
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from workers.archive.index.grouping import Cursor, Execute
+    from workers.archive.index.grouping import Execute
     from workers.archive.index.insertion import NewInstance
     from workers.archive.index.search import Dialect
 
@@ -137,6 +137,8 @@ class PostgresIndex(Index):
         """Whether the COMMIT of the transaction was sent with its other statements."""
         self._writer: psycopg.Connection[Any] | None = None
         self._known = KnownHeaders()
+        self._has_function = False
+        """Whether the writing connection has `known_function`, for which the user needs TEMP."""
         try:
             with self._transaction() as execute:
                 self._open(execute)
@@ -210,13 +212,14 @@ class PostgresIndex(Index):
         absent: frozenset[str] = frozenset(),
     ) -> list[AddResult | Exception]:
         keys = keys_of(news)
-        if keys and self._known.are_known(keys) and _are_each_once(news, absent):
+        if keys and self._known.are_known(keys) and are_each_once(news, absent):
             try:
                 if self._add_below_known(news, keys):
                     return [NEWLY_ADDED] * len(news)
                 self._known.failed(keys)
-            except (psycopg.Error, UnicodeError):
+            except (psycopg.Error, ValueError) as error:
                 absent = frozenset()  # one was not, or all were committed
+                self._has_function &= not isinstance(error, psycopg.ProgrammingError)
         added = super().add_all(news, replace=replace, refuse=refuse, absent=absent)
         self._known.used(keys)
         return added
@@ -228,14 +231,12 @@ class PostgresIndex(Index):
 
         Returns whether the rows above allow it. After an error they may have been added.
         """
-
-        def work(execute: Execute) -> Cursor:
-            self._lock_studies(execute, {texts.get("StudyInstanceUID") or "" for _, texts in news})
-            done = insert_below_known(execute, news, keys)
-            self._commit(execute)
-            return done
-
-        return self._group.attempt(work).rowcount == len(news)
+        studies = {texts.get("StudyInstanceUID") or "" for _, texts in news}
+        with self._group.lock:
+            if self._writer is None or self._writer.closed or not self._has_function:
+                return False
+            execute = self._executing(self._writer)
+            return add_below_known(execute, news, keys, (_LOCK, _numbers(studies)))
 
     def end_hung(self) -> int:
         """End transactions for which the readers of the journal, and perhaps hosts, would wait.
@@ -288,7 +289,7 @@ class PostgresIndex(Index):
         return connection
 
     def _lock_studies(self, execute: Execute, study_instance_uids: Iterable[str]) -> None:
-        numbers = sorted({_number(uid) for uid in study_instance_uids})
+        numbers = _numbers(study_instance_uids)
         text = "SELECT pg_advisory_xact_lock(?, number) FROM unnest(?::int[]) AS number"
         execute(text, (_LOCK, number_array(numbers)))
 
@@ -324,6 +325,7 @@ class PostgresIndex(Index):
         """Raises Interrupted if the connection is lost before the COMMIT, or others contest it."""
         if self._writer is None or self._writer.closed:
             self._writer = self._connect(_BY_KEYS)
+            self._has_function = _created(self._writer)
         writer = self._writer
         execute = self._executing(writer)
         self._is_committing = False
@@ -367,10 +369,19 @@ def _with_marks(text: str) -> str:
     return text.replace("%", "%%").replace("?", "%s")
 
 
-def _are_each_once(news: Sequence[tuple[IndexEntry, Texts]], absent: frozenset[str]) -> bool:
-    """Return whether all instances are absent from the index, and none is there twice."""
-    uids = {entry.sop_instance_uid for entry, _ in news}
-    return len(uids) == len(news) and uids <= absent
+def _created(connection: psycopg.Connection[Any]) -> bool:
+    """Make `known_function` on a connection; return False where the user has no right to."""
+    try:
+        for statement in CREATION:
+            connection.execute(statement)
+    except psycopg.Error:
+        return False
+    return True
+
+
+def _numbers(study_instance_uids: Iterable[str]) -> list[int]:
+    """Return the numbers of the locks of studies, in the order in which they are taken."""
+    return sorted({_number(uid) for uid in study_instance_uids})
 
 
 def _number(study_instance_uid: str) -> int:
