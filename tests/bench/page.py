@@ -9,6 +9,7 @@ page, the CPU time of acceptor and web worker in a second, compared with that wh
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import tempfile
 import time
@@ -150,7 +151,7 @@ def main(arguments: list[str] | None = None) -> None:
             for name, shown in PAGES.items():
                 look(browser, url, name, shown, pids)
                 if options.figures:
-                    photograph(browser, name)
+                    photograph(browser, name, gateway.address)
             if browser.errors:
                 raise RuntimeError(browser.errors)
 
@@ -170,7 +171,7 @@ def look(browser: Browser, url: str, name: str, shown: str, pids: list[int]) -> 
     )
 
 
-def photograph(browser: Browser, name: str) -> None:
+def photograph(browser: Browser, name: str, address: Address) -> None:
     """Write the screenshots of the page that is open."""
     FIGURES.mkdir(exist_ok=True)
     if name == "associations":
@@ -179,9 +180,13 @@ def photograph(browser: Browser, name: str) -> None:
         browser.run(f"[...document.querySelectorAll('button')]{_SHOW}.click()")
         browser.wait_for("document.querySelectorAll('table').length > 1")
         browser.run("window.scrollTo(0, 0)")
+    if name == "recordings":
+        record_some(browser, address)
     for size, (width, height) in SIZES.items():
         browser.show(width, height, dark=size == "dark")
         time.sleep(_SETTLED)
+        if width > 1000 and (cut := browser.cut_tables()):
+            raise RuntimeError(f"{name}: {cut}")
         (FIGURES / f"{name}-{size}.png").write_bytes(browser.screenshot())
     browser.show(*SIZES["light"])
 
@@ -195,6 +200,28 @@ def follow_one_that_sends(browser: Browser) -> None:
     browser.wait_for("document.querySelector('tbody tr').innerText.includes('LOAD')")
     browser.run("document.querySelector('tbody button').click()")
     browser.wait_for("document.querySelectorAll('.lanes li').length > 12")
+
+
+def record_some(browser: Browser, address: Address) -> None:
+    """Have one recording that is over, one of a rejected association, and two that go on."""
+    for number, wanted in enumerate(
+        (
+            {"calling": "MR1", "count": 1},
+            {"rejected": True, "count": 1},
+            {"calling": "MR*", "count": 0},
+            {"address": "127.0.0.1", "count": 500, "redact": False},
+        ),
+        1,
+    ):
+        browser.run(
+            "fetch('do/record', {method: 'POST', headers: {'Content-Type': 'application/json'}, "
+            f"body: {json.dumps(json.dumps(wanted))}}})"
+        )
+        browser.wait_for(f"document.querySelectorAll('tbody tr').length >= {number}")
+    for number in (1, 9):  # one that is released, one that is rejected
+        end(address, number)
+    badges = "[...document.querySelectorAll('.state')]"
+    browser.wait_for(f"{badges}.filter((one) => one.textContent === 'over').length >= 2")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,11 @@ _OPTIONS = (
     *("--hide-scrollbars", "--remote-debugging-pipe"),
 )
 _LOOK = 0.05
+_CUT = (
+    "[...document.querySelectorAll('.scroll')]"
+    ".filter((box) => box.scrollWidth > box.clientWidth + 1)"
+    ".map((box) => `${box.getAttribute('aria-label')}: ${box.scrollWidth} of ${box.clientWidth}`)"
+)
 
 
 class Browser:
@@ -74,6 +79,10 @@ class Browser:
         """Return the value of an expression in the page."""
         told = self._call("Runtime.evaluate", expression=script, returnByValue=True)
         return told["result"].get("value")
+
+    def cut_tables(self) -> list[str]:
+        """Return the tables that are wider than the window, with the pixels of both."""
+        return list(self.run(_CUT))
 
     def wait_for(self, script: str) -> Any:
         """Return the value of an expression once it is true."""

@@ -407,12 +407,14 @@ def test_a_browser_opens_every_page(gateway: Gateway, page: re.Match, tmp_path: 
         Browser(tmp_path) as browser,
     ):
         browser.open(page["url"])
+        browser.show(1280, 760)
         for name, texts in wanted.items():
             browser.wait_for("document.querySelector('#state').textContent === 'ok'")
             browser.open(f"{host}/{name}")
             for text in texts:
                 browser.wait_for(f"document.body.innerText.includes({json.dumps(text)})")
             assert not browser.run("document.querySelector('main b, main img') !== null")
+            assert browser.cut_tables() == []
         browser.open(f"{host}/associations")
         browser.wait_for("document.querySelector('tbody button') !== null")
         browser.run("document.querySelector('tbody button').click()")

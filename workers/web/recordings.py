@@ -40,8 +40,6 @@ class RunningRecording:
     """A recording that goes on, or that has just ended."""
 
     process: subprocess.Popen[bytes]
-    what: str
-    """Which associations it records, in words."""
 
     @property
     def is_over(self) -> bool:
@@ -64,6 +62,8 @@ class Recordings:
         self._data_dir = data_dir
         self._lock = threading.Lock()
         self._running: dict[str, RunningRecording] = {}
+        self._whats: dict[str, str] = {}
+        """What each recording since the start of this process has, in words."""
         self._failed: dict[str, str] = {}
 
     def start(self, wanted: Mapping[str, Any]) -> str:
@@ -89,7 +89,8 @@ class Recordings:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
             )
-            self._running[name] = RunningRecording(process, what)
+            self._running[name] = RunningRecording(process)
+            self._whats[name] = what
         assert process.stdout is not None
         process.stdout.readline()  # it records from now on, or has failed
         return name
@@ -117,6 +118,7 @@ class Recordings:
             if path is None or name in self._running:
                 raise GatewayError("no recording of that name is over")
             self._failed.pop(name, None)
+            self._whats.pop(name, None)
             path.unlink(missing_ok=True)
 
     def path(self, name: str) -> Path | None:
@@ -136,7 +138,7 @@ class Recordings:
                     "size": path.stat().st_size,
                     "is_running": path.name in running,
                     "is_redacted": b'"redacted":true' in _first_line(path),
-                    "what": running[path.name].what if path.name in running else "",
+                    "what": self._whats.get(path.name, ""),
                     "error": self._failed.get(path.name, ""),
                 }
                 for path in reversed(self._files())

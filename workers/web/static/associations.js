@@ -1,5 +1,5 @@
 // The open associations, the state machine, and what passes over a chosen one.
-import { button, bytes, duration, field, fill, made, post, table, theirs, typed, whole } from "./common.js";
+import { button, bytes, duration, field, fill, made, post, table, theirs, typed, under, whole } from "./common.js";
 import { machine } from "./state_machine.js";
 import { timeline } from "./timeline.js";
 
@@ -13,9 +13,8 @@ export function open(content, look) {
     ...Array.from({ length: 13 }, (_, at) => made("option", `Sta${at + 1}`))]);
   const back = button("Previous", () => turn(-ROWS));
   const on = button("Next", () => turn(ROWS));
-  const list = table("Open associations", [[""], ["Calling AE title"], ["Called"], ["Address"], ["State"],
-    ["Waits for", "wide"], ["For", "number"], ["Instances", "number"], ["Requests", "number"],
-    ["Received", "number"], ["Sent", "number"]], "No association is open.");
+  const list = table("Open associations", [[""], ["Calling AE title"], ["Called"], ["State"], ["Waits for", "wide"],
+    ["For", "number"], ["Instances", "number"], ["Requests", "number"], ["Received", "number"], ["Sent", "number"]], "No association is open.");
   const detail = made("section");
   fill(content, summary, drawing.element, detail,
     made("div", [field("Search", search), field("State", state), back, on], { className: "bar" }), list.element);
@@ -62,8 +61,8 @@ export function open(content, look) {
     list.update(told.rows.map((row) => {
       const view = button(row.id === chosen ? "Shown" : "Show", () => choose(row));
       view.setAttribute("aria-label", `Show what passes over the association of ${row.calling || "a new peer"}`);
-      const cells = [view, theirs(row.calling, "not said yet"), theirs(row.called), `${row.address[0]}:${row.address[1]}`,
-        row.state, row.waits_for, duration(row.seconds), whole(row.instances), whole(row.messages),
+      const cells = [view, under(theirs(row.calling, "not said yet"), `${row.address[0]}:${row.address[1]}`),
+        theirs(row.called), row.state, row.waits_for, duration(row.seconds), whole(row.instances), whole(row.messages),
         bytes(row.received), bytes(row.sent)];
       cells.chosen = row.id === chosen;
       cells.key = row.id;

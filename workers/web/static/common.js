@@ -65,6 +65,11 @@ export function badge(text, kind = level(text)) {
   return made("span", text, { className: `state ${kind}` });
 }
 
+// A value with a quieter one below it, if there is one.
+export function under(value, quiet) {
+  return quiet ? made("div", [value, made("div", quiet, { className: "quiet" })]) : value;
+}
+
 export function fill(element, ...content) {
   element.replaceChildren(...content.flat());
   return element;

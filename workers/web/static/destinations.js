@@ -1,5 +1,5 @@
 // Where instances are sent on: how each destination is, what waits for it, and what to do about it.
-import { ask, badge, button, bytes, duration, fill, made, moment, post, table, theirs, whole } from "./common.js";
+import { ask, badge, button, bytes, duration, fill, made, moment, post, table, theirs, under, whole } from "./common.js";
 
 const KINDS = { waiting: "", parked: "bad", sent: "warn", asked: "warn" };
 const SOON = 30 * 86400;
@@ -9,16 +9,16 @@ function state(text) {
   return badge(word, { ok: "good", suspended: "warn", "closed at this hour": "" }[word] ?? "bad");
 }
 
-function ends(end, now) {
-  if (!end) return "–";
-  const day = moment(end).slice(0, 10);
-  return end - now < SOON ? badge(day, end < now ? "bad" : "warn") : day;
+function certificate(end, now) {
+  if (!end) return [];
+  const text = `certificate ends ${moment(end).slice(0, 10)}`;
+  return [end - now < SOON ? badge(text, end < now ? "bad" : "warn") : made("div", text, { className: "quiet" })];
 }
 
 export function open(content) {
   const summary = made("p", "", { className: "quiet" });
-  const list = table("Destinations", [["Name", "place"], ["State"], ["Waiting", "number"], ["Oldest", "number"],
-    ["Parked", "number"], ["Last error", "wide"], ["Action", "actions"], ["Not confirmed", "number"], ["Certificate ends"]],
+  const list = table("Destinations", [["Name", "place"], ["State"], ["Waiting", "number"], ["Parked", "number"],
+    ["Not confirmed", "number"], ["Last error", "wide"], ["Action", "actions"]],
   "Nothing is sent on: the configuration has no [[routes]].");
   const queue = made("section");
   fill(content, summary, list.element, queue);
@@ -85,10 +85,11 @@ export function open(content) {
       `Instances waiting: ${whole(waiting)}, parked: ${whole(parked)}.` : "";
     list.update(told.rows.map((row) => {
       const error = row.error ? [theirs(row.error), made("div", moment(row.error_at), { className: "quiet" })] : "–";
-      const name = made("div", [theirs(row.name), made("div", theirs(row.place), { className: "quiet" })]);
-      const cells = [name, state(row.state), whole(row.waiting),
-        row.oldest ? duration(Math.max(0, told.time - row.oldest)) : "–", whole(row.parked), made("div", error),
-        made("span", buttons(row)), whole(row.unconfirmed), ends(row.certificate_end, told.time)];
+      const name = made("div", [theirs(row.name), made("div", theirs(row.place), { className: "quiet" }),
+        ...certificate(row.certificate_end, told.time)]);
+      const oldest = row.oldest ? `oldest ${duration(Math.max(0, told.time - row.oldest))}` : "";
+      const cells = [name, state(row.state), under(whole(row.waiting), oldest), whole(row.parked), whole(row.unconfirmed),
+        made("div", error), made("span", buttons(row))];
       cells.key = `${row.name} ${row.state === "suspended"} ${row.parked > 0}`;
       return cells;
     }));

@@ -1,5 +1,5 @@
 // How associations ended, newest first.
-import { badge, button, bytes, duration, field, fill, made, moment, table, theirs, typed, whole } from "./common.js";
+import { badge, button, bytes, duration, field, fill, made, moment, table, theirs, typed, under, whole } from "./common.js";
 
 export function open(content, look) {
   const search = made("input", undefined, { type: "search", placeholder: "AE title, address, reason, status" });
@@ -15,8 +15,8 @@ export function open(content, look) {
   });
   const trouble = made("p", "", { role: "status" });
   const list = table("Associations that have ended", [["Ended at", "number"], ["How"], ["Calling AE title"], ["Called"],
-    ["Address"], ["Why", "wide"], ["Lasted", "number"], ["Instances", "number"], ["Requests", "number"],
-    ["Received", "number"], ["Sent", "number"], ["Answers by status", "wide"]], "No association has ended yet.");
+    ["Why", "wide"], ["Instances", "number"], ["Requests", "number"], ["Received", "number"], ["Sent", "number"]],
+  "No association has ended yet.");
   fill(content, made("div", [field("Search", search), field("How it ended", ended), newest, older],
     { className: "bar" }), trouble, list.element);
   let before = 0;
@@ -33,9 +33,9 @@ export function open(content, look) {
     newest.disabled = !before;
     older.disabled = told.rows.length < 100;
     trouble.textContent = told.trouble;
-    list.update(told.rows.map((row) => [moment(row.at), badge(row.ended), theirs(row.calling), theirs(row.called),
-      theirs(row.host), theirs(row.why), duration(row.seconds), whole(row.instances), whole(row.messages),
-      bytes(row.received), bytes(row.sent), theirs(row.statuses)]));
+    list.update(told.rows.map((row) => [under(moment(row.at), `after ${duration(row.seconds)}`), badge(row.ended),
+      under(theirs(row.calling), theirs(row.host)), theirs(row.called), under(theirs(row.why), theirs(row.statuses, "")),
+      whole(row.instances), whole(row.messages), bytes(row.received), bytes(row.sent)]));
   }
   return { parameters: () => ({ search: search.value, ended: ended.value, before }), show };
 }

@@ -1,5 +1,5 @@
 // Recordings of associations: start, stop, download, delete.
-import { badge, button, bytes, field, fill, made, moment, post, table, theirs } from "./common.js";
+import { badge, button, bytes, field, fill, made, moment, post, table, theirs, under } from "./common.js";
 
 export function open(content) {
   const calling = made("input", undefined, { type: "text", maxLength: 16, placeholder: "* for all" });
@@ -17,8 +17,8 @@ export function open(content) {
     post("do/record", { calling: calling.value.trim(), address: address.value.trim(), count: Number(count.value) || 0,
       rejected: rejected.checked, redact: !whole.checked });
   });
-  const list = table("Recordings", [["File"], ["State"], ["Last written"], ["Size", "number"], ["Action", "actions"],
-    ["Content"], ["What", "wide"]], "Nothing was recorded.");
+  const list = table("Recordings", [["File", "wide"], ["State"], ["Last written"], ["Size", "number"], ["Content"],
+    ["Action", "actions"]], "Nothing was recorded.");
   fill(content, made("p", "A recording has each PDU of the associations that begin from now on, with its time. It ends after an hour or " +
     "100 MB. Data sets, comments and passwords are left out unless you say otherwise. `dicom-gateway record show` and `record pcap` read it.",
   { className: "quiet" }), form, list.element);
@@ -31,8 +31,8 @@ export function open(content) {
         : [made("a", "Download", { href: `recordings/${row.name}`, download: row.name }), " ",
           button("Delete", () => confirm(`Delete ${row.name}?`) && post("do/delete-recording", { name: row.name }), "danger")];
       for (const one of buttons) one.setAttribute?.("aria-label", `${one.textContent} ${row.name}`);
-      const cells = [row.name, state, moment(row.at), bytes(row.size), made("span", buttons),
-        row.is_redacted ? "without data sets" : badge("with data of patients", "warn"), theirs(row.error || row.what)];
+      const cells = [under(row.name, theirs(row.error || row.what, "")), state, moment(row.at), bytes(row.size),
+        row.is_redacted ? "without data sets" : badge("with data of patients", "warn"), made("span", buttons)];
       cells.key = `${row.name} ${row.is_running}`;
       return cells;
     }));
