@@ -44,11 +44,16 @@ class Service(NamedTuple):
     associations: int = 1
 
 
+_TRANSCODING = " transcoding"
+"""What names of services end with that are measured with `[archive] transcode`, though nothing has
+to be transcoded: they have the budgets of those without it."""
 SERVICES = {
     "C-ECHO": Service("", 0, 2000),
     "C-FIND": Service(QUERY, 1024, 500),
     "C-GET": Service(RETRIEVE, 8 * 1024, 500),
     "C-MOVE": Service(RETRIEVE, 8 * 1024, 500),
+    f"C-GET{_TRANSCODING}": Service(RETRIEVE, 8 * 1024, 500),
+    f"C-MOVE{_TRANSCODING}": Service(RETRIEVE, 8 * 1024, 500),
     **dict.fromkeys(normalized.OPERATIONS, Service(NORMALIZED, 0, 300)),
 }
 BUDGETS = {
@@ -71,6 +76,11 @@ BUDGETS = {
     ("N-DELETE", NORMALIZED): 243_000,
 }
 """Instructions at most, by the service and the process."""
+BUDGETS |= {
+    (f"{name}{_TRANSCODING}", process): budget
+    for (name, process), budget in BUDGETS.items()
+    if f"{name}{_TRANSCODING}" in SERVICES
+}
 SLICE = ("C-FIND", "C-GET", "C-MOVE")
 """What is counted in a slice."""
 SLICE_ROOM = 1.1
@@ -106,7 +116,9 @@ def _echo(address: tuple[str, int], count: int) -> None:
 
 def _take(server: Running, name: str, study: str, folder: Path) -> None:
     service = SERVICES[name]
-    with retrieve.take(server, name, study, service.associations, folder) as client:
+    with retrieve.take(
+        server, name.removesuffix(_TRANSCODING), study, service.associations, folder
+    ) as client:
         outcome = client.run()
     if outcome.reason or outcome.acknowledged != service.count * service.associations:
         raise FailedError(f"{name}: {outcome.acknowledged} {outcome.reason}")
@@ -136,6 +148,8 @@ def costs(chosen: Sequence[str]) -> dict[tuple[str, str], float]:
 def _config(name: str, destination: Running) -> str:
     host, port = destination.address
     here = f'[destinations.HERE]\nhost = "{host}"\nport = {port}\n'
+    if name.endswith(_TRANSCODING):
+        here += "[archive]\ntranscode = true\n"
     return here + (normalized.CONFIG if name in normalized.OPERATIONS else "")
 
 
