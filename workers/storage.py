@@ -75,7 +75,7 @@ one of them waits for its commit."""
 INFLATES = 1032
 """How many times as long a deflate stream may become."""
 
-_STORED = Taken.STORED
+_STORED, _STORED_TOPIC = Taken.STORED, evt.EVT_INSTANCE_STORED.name
 
 worker = Worker("storage", concurrency=BATCH)
 
@@ -272,15 +272,20 @@ class Storage(IndexedWorker):
     def _answer(self, event: Event, receipt: Receipt | Exception) -> int | Dataset | Exception:
         if isinstance(receipt, Exception):
             return _exception_status(event, receipt)
+        if receipt.taken is _STORED and not receipt.patients:  # mostly
+            if event.is_watched(_STORED_TOPIC):
+                _publish(event, receipt, self.archive)
+            return status.SUCCESS
+        return self._answer_unusual(event, receipt)
+
+    def _answer_unusual(self, event: Event, receipt: Receipt) -> int | Dataset:
+        """Return the status of an instance that was there before, or whose patients differ."""
         path = receipt.entry.path
         if receipt.patients:
             log.warning(
                 "association=%s study under several Patient IDs path=%s", event.assoc_name, path
             )
             publish_mismatch(event, "stored", receipt.study_instance_uid, receipt.patients)
-        if receipt.taken is _STORED:  # mostly
-            _publish(event, receipt, self.archive)
-            return status.SUCCESS
         match receipt.taken:
             case Taken.REJECTED:
                 why = "Different content is stored under this UID"

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.errors import GatewayError
-from gateway.events import CATALOGUE, InterventionEvent, NotificationEvent
+from gateway.events import NOTIFICATIONS, InterventionEvent, NotificationEvent
 from gateway.log import AssociationName
 from gateway.sdk import assoc
 from gateway.sdk import event_attributes as make
@@ -222,7 +222,7 @@ class Event:
         Raises ValueError as `publish` does.
         """
         name = event if type(event) is str else event.name  # type: ignore[union-attr]
-        if not isinstance(CATALOGUE.get(name), NotificationEvent):
+        if name not in NOTIFICATIONS:
             raise ValueError(f"{name} is not a notification event of gateway.evt")
         return self._publish is not None and (self._is_watched is None or self._is_watched(name))
 

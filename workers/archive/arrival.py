@@ -74,8 +74,8 @@ class Case:
 
     @property
     def offer(self) -> Offer:
-        claim, data, attempt, *_ = self.arrival
-        return Offer(claim, data, attempt, self.entry.path)
+        arrival = self.arrival
+        return Offer(arrival.claim, arrival.data, arrival.attempt, self.entry.path)
 
 
 def opened(arrival: Arrival, archive: InstanceStore) -> AbstractContextManager[EncodedDataSet]:

@@ -64,6 +64,7 @@ _NUMBERS = tuple(attribute.keyword for attribute in ATTRIBUTES if attribute.vr =
 _INSTANCE = BY_KEYWORD["SOPInstanceUID"].tag
 _UIDS = tuple(a.keyword for a in ATTRIBUTES if a.kind is MatchingKind.UID)
 _PLAIN_UID = re.compile(rb"[0-9.]{1,64}").fullmatch
+"""A UID whose text needs no look at character sets and padding."""
 _US = Struct("<H").unpack_from
 _UL = Struct("<L").unpack_from
 _VALUE = Token.VALUE
@@ -177,13 +178,17 @@ def _usual_values(data: bytes | memoryview, encoding: Encoding) -> HeaderValues 
 
 def _values_like(template: HeaderTemplate, pieces: tuple[bytes, ...]) -> HeaderValues:
     """Return the values of a header that is like a template, cut into the template's pieces."""
-    own = [(keyword, pieces[number]) for keyword, number in template.varying]
     if not template.is_shared:
-        return _usual_texts(template.raw | dict(own))
+        own = {keyword: pieces[number] for keyword, number in template.varying}
+        return _usual_texts(template.raw | own)
     found = HeaderValues(template.texts)
     found.shared = template.texts.shared
-    for keyword, value in own:
-        _set_own(found, keyword, value)
+    for keyword, number in template.varying:
+        value = pieces[number]
+        if keyword == _INSTANCE_UID and _PLAIN_UID(uid := value.removesuffix(b"\0")):  # mostly
+            found[keyword] = uid.decode()
+        else:
+            _set_own(found, keyword, value)
     return found
 
 
@@ -249,11 +254,9 @@ def _own_columns(number: str | None) -> PresentColumns:
 
 def _set_own(found: HeaderValues, keyword: str, value: bytes) -> None:
     if keyword == _INSTANCE_UID:
-        # Mostly there is nothing but the UID and perhaps the NUL that makes its length even.
-        found[keyword] = _plain_uid(value) or _own_text(keyword, value).strip()
+        found[keyword] = _own_text(keyword, value).strip()
     else:
-        is_short = len(value) <= _SHORT
-        found[keyword] = (_known_text if is_short else _own_text)(keyword, value)
+        found[keyword] = (_known_text if len(value) <= _SHORT else _own_text)(keyword, value)
 
 
 def _own_text(keyword: str, value: bytes) -> str:
@@ -262,12 +265,6 @@ def _own_text(keyword: str, value: bytes) -> str:
 
 _known_text = lru_cache(1024)(_own_text)
 """Most series have the same instance numbers."""
-
-
-def _plain_uid(value: bytes) -> str:
-    """Return a UID that has only digits and dots; an empty text, if it may be anything else."""
-    text = value.removesuffix(b"\0")
-    return text.decode() if _PLAIN_UID(text) else ""
 
 
 def _with_uids(found: HeaderValues) -> HeaderValues:

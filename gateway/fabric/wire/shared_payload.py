@@ -29,4 +29,8 @@ def whole_payload(
     shared: Mapping[str, Any], own: dict[str, Any], maps: Maps | None = None
 ) -> dict[str, Any]:
     """Return the payload; `maps`: `maps_in(shared)`, if they are known."""
-    return {**shared, **with_whole_maps(own, maps_in(shared) if maps is None else maps)}
+    whole = {**shared, **own}
+    for key, common in maps_in(shared) if maps is None else maps:
+        if type(more := own.get(key)) is dict:
+            whole[key] = {**common, **more}
+    return whole

@@ -142,7 +142,7 @@ class ReceivedInterventions:
             if place >= len(parts):
                 raise FabricError("a request without its shared part")
             event, assoc, shared, maps = parts[place]
-            whole = whole_payload(shared, payload, maps) if shared else payload
+            whole = whole_payload(shared, payload, maps) if maps else {**shared, **payload}
             received.append(
                 ReceivedIntervention(token, event, attempt, deadline, whole, assoc, data, link.name)
             )
