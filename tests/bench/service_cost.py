@@ -60,8 +60,8 @@ BUDGETS = {
     ("C-ECHO", ACCEPTOR): 198_000,
     ("C-FIND", ACCEPTOR): 64_000,
     ("C-FIND", QUERY): 75_000,
-    ("C-GET", ACCEPTOR): 355_000,
-    ("C-GET", RETRIEVE): 133_000,
+    ("C-GET", ACCEPTOR): 275_000,  # if each pending response is sent
+    ("C-GET", RETRIEVE): 126_000,
     ("C-MOVE", ACCEPTOR): 218_000,  # if each counter comes alone
     ("C-MOVE", RETRIEVE): 380_000,
     ("N-GET", ACCEPTOR): 544_000,
