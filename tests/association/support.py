@@ -246,6 +246,7 @@ class Alone:
             user = wire.user_information(wire.maximum_length(16384), wire.implementation(), *items)
             self.end.feed(wire.associate_ac(*answers, user=user))
         else:
+            self.engine.transport.is_new = False  # a later turn would do for several newcomers
             self.end.feed(PROPOSAL.request().encode())
         assert self.engine.established.done()
         self.end.written.clear()
