@@ -39,7 +39,6 @@ from gateway.events import EVT_C_STORE
 from gateway.fabric.acceptor import Intervention
 from gateway.fabric.acceptor.interventions import next_number
 from gateway.fabric.acceptor.sinks import NOBODY
-from gateway.fabric.wire.shared_payload import whole_payload
 from gateway.part10.identity import uids_at
 from gateway.spool import Claim
 from gateway.spool.digest import digest_of
@@ -173,12 +172,17 @@ class PlainStores:
                 return False
         spool.admit()
         head, tail = template.meta
-        digest = digest_of(data) if binding.durable else b""
-        payload = {  # all else is in the template
-            "request": {"MessageID": message_id, "AffectedSOPInstanceUID": instance},
-            "message_id": message_id,
-            "claim": {"token": spool.draw_token(), "size": len(data), "digest": digest},
+        claim = {
+            "token": spool.draw_token(),
+            "path": None,
+            "offset": template.offset,
+            "size": len(data),
+            "digest": digest_of(data) if binding.durable else b"",
+            "synced": False,
         }
+        parameters = template.parameters.copy()
+        parameters["MessageID"], parameters["AffectedSOPInstanceUID"] = message_id, instance
+        payload = {"request": parameters, "message_id": message_id, "claim": claim}
         store = PlainStore(association, template, number, uid, payload)
         store.data = b"".join((head, uid, tail, data))
         inbox.begin_whole(store, message_id)
@@ -205,7 +209,7 @@ class PlainStore(Intervention):
         self.sink = self
         self.sop_class = template.context.abstract_syntax
         self.asker = association.holder.address
-        self.shared = template.payload
+        self.shared = template.described
         self.window = self.owed = 0
         self.number = next_number()
         self._association = association
@@ -244,7 +248,7 @@ class PlainStore(Intervention):
         name = association.engine.name
         log.warning("association=%s %s unanswered: %s", name, EVT_C_STORE, error)
         if error.poisonous:
-            claim = Claim.from_map(whole_payload(self.shared, self.payload)["claim"])
+            claim = Claim.from_map(self.payload["claim"])
             association.shared.spool.quarantine(claim, self.data)
         failures = EVT_C_STORE.failures
         assert failures is not None

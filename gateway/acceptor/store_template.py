@@ -61,14 +61,18 @@ class StoreTemplate:
     parts: Callable[[memoryview, int], tuple[bytes, ...]]
     """Reads from a position: constant bytes, message ID, constant bytes, UID, constant bytes."""
     constants: tuple[bytes, bytes, bytes]
-    payload: dict[str, Any]
-    """What the worker is told of all of them: one object, which is sent once for many requests."""
+    parameters: dict[str, Any]
+    """The request's, for the worker."""
+    described: dict[str, Any]
+    """Its context, for the worker: one object, which is sent once for many requests."""
     sop_class: bytes
     """The SOP class, as encoded."""
     is_explicit: bool
     """The transfer syntax has explicit VRs."""
     meta: tuple[bytes, bytes]
     """The file meta information, around the instance's UID."""
+    offset: int
+    """The length of the file meta information."""
     response: tuple[bytes, bytes, bytes]
     """The PDU of a response of success, around message ID and UID."""
 
@@ -109,23 +113,14 @@ def template_of(
         request,
         pieces,
         (before, between, after),
-        _payload(context, request, len(meta)),
+        request.parameters(),
+        {"context": [context.id, context.abstract_syntax, context.transfer_syntax]},
         sop_class.encode("ascii") + b"\0" * (len(sop_class) % 2),
         context.transfer_syntax != IMPLICIT_VR_LITTLE_ENDIAN,
         (meta[:at], meta[at + length :]),
+        len(meta),
         response,
     )
-
-
-def _payload(context: AcceptedContext, request: CStoreRQ, offset: int) -> dict[str, Any]:
-    """Return the part of the payload that is the same for all requests of a template."""
-    parameters = request.parameters()
-    del parameters["MessageID"], parameters["AffectedSOPInstanceUID"]
-    return {
-        "context": [context.id, context.abstract_syntax, context.transfer_syntax],
-        "request": parameters,
-        "claim": {"path": None, "offset": offset, "synced": False},
-    }
 
 
 def meta_of(association: StoringPeer, context: AcceptedContext, request: CStoreRQ) -> bytes:

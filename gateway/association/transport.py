@@ -149,6 +149,7 @@ class Transport(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         now = self.last_received = self._loop.time()
         self.received += nbytes
+        self.is_awaited = False
         upper, view = self._upper, self._buffer[:nbytes]
         if self.is_new and not self._turns.may_begin():
             self._keep(view)
@@ -164,9 +165,7 @@ class Transport(asyncio.BufferedProtocol):
         self._user.read_done()
         if upper.has_news or upper.is_traced:
             self.flush()
-        if self.is_awaited and position == nbytes:
-            self.is_awaited = False  # the response acknowledges what was read, too
-        else:
+        if not self.is_awaited or position < nbytes:  # the response would acknowledge it, too
             self._acknowledge()
 
     def _acknowledge(self) -> None:

@@ -19,7 +19,6 @@ from gateway.dimse.message import CStoreRQ, decode
 from gateway.errors import GatewayError, Reason, Unanswered
 from gateway.events import EVT_DIMSE_SENT
 from gateway.fabric import Answer, Binding
-from gateway.fabric.wire.shared_payload import whole_payload
 from gateway.metrics import Metrics
 from gateway.settings import AcceptorSettings, SpoolSettings
 from gateway.spool import Spool
@@ -209,12 +208,12 @@ def _is_sealing(role: Storing) -> bool:
 
 
 def _seen(one: Any) -> Any:
-    payload = whole_payload(one.shared, one.payload)
-    payload["claim"] = {
+    claim = {
         key: value if key != "path" else value is None
-        for key, value in payload["claim"].items()
+        for key, value in one.payload["claim"].items()
         if key != "token"
     }
+    payload = {**one.shared, **one.payload, "claim": claim}
     return one.event, payload, one.assoc, one.data, one.sop_class, one.asker, one.window
 
 

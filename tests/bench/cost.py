@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ACCEPTOR, STORAGE = "acceptor-0", "storage-0"
 BUDGETS = {
     (8 * 1024, ACCEPTOR): 270_000,
-    (8 * 1024, STORAGE): 550_000,
+    (8 * 1024, STORAGE): 500_000,
     (512 * 1024, ACCEPTOR): 1_250_000,
     (512 * 1024, STORAGE): 740_000,
 }

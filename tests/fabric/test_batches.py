@@ -12,11 +12,10 @@ import zmq.asyncio
 
 from gateway.errors import FabricError, Unanswered
 from gateway.fabric import Answer
-from gateway.fabric.acceptor import Intervention, batches
+from gateway.fabric.acceptor import Intervention
 from gateway.fabric.acceptor.batches import BATCH, BATCH_DATA
 from gateway.fabric.acceptor.interventions import WINDOW
 from gateway.fabric.wire.fields import MAX_BATCH
-from gateway.fabric.wire.shared_payload import whole_payload
 from tests.fabric.answer_stream import Stream
 from tests.fabric.world import FIND, STORE, WAIT, Member, acceptor, members, take, until
 
@@ -54,13 +53,12 @@ async def next_of(*interventions: Intervention) -> list[Any]:
 class Raw:
     """A worker without a client: what it gets and gives is msgpack."""
 
-    def __init__(self, run_dir: Path, credit: int = 100, *, merges: bool = False) -> None:
+    def __init__(self, run_dir: Path, credit: int = 100) -> None:
         self._context = zmq.asyncio.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.connect(f"ipc://{run_dir}/acceptor-0.requests")
         bindings = [["EVT_C_STORE", True, False, 30]]
-        more = {"merges": True} if merges else {}
-        self._register = [1, 2, "raw", 1, 0, credit, 0, "", "x", False, 1, bindings, more]
+        self._register = [1, 2, "raw", 1, 0, credit, 0, "", "x", False, 1, bindings, {}]
 
     async def __aenter__(self) -> Raw:
         await self.send(*self._register)
@@ -77,32 +75,6 @@ class Raw:
     async def receive(self) -> tuple[list[Any], bytes | None]:
         frames = await asyncio.wait_for(self._socket.recv_multipart(), WAIT)
         return msgpack.unpackb(frames[0]), frames[1] if len(frames) == 2 else None
-
-
-@pytest.mark.parametrize("merges", [True, False])
-def test_a_map_of_a_payload_is_sent_in_parts_to_who_can_merge_them(merges: bool) -> None:
-    shared = {"context": [1], "claim": {"path": None, "offset": 3}, "request": {"Priority": 0}}
-    own = {"claim": {"offset": 4, "token": "t"}, "n": 1}
-    frames = batches.encode([(asked(own, shared=shared), "token", 1, 1.0)], merges=merges)
-    _, ((_, _, common),), (item,), _ = msgpack.unpackb(frames[0])
-    claim = {"path": None, "offset": 4, "token": "t"}
-    assert common == shared
-    assert item[5] == (own if merges else {"claim": claim, "n": 1})
-    whole = {"context": [1], "request": {"Priority": 0}, "claim": claim, "n": 1}
-    assert whole_payload(common, item[5]) == whole
-    assert merges or {**common, **item[5]} == whole  # what other workers do
-
-
-@pytest.mark.parametrize("merges", [True, False])
-def test_a_worker_says_whether_it_merges_maps(run_dir: Path, merges: bool) -> None:
-    async def scene() -> None:
-        shared, own = {"claim": {"path": None}}, {"claim": {"token": "t"}}
-        async with acceptor(run_dir) as server, Raw(run_dir, merges=merges) as raw:
-            server.ask(asked(own, shared=shared))
-            (_, _, ((*_, payload, _),), _), _ = await raw.receive()
-            assert payload == (own if merges else {"claim": {"path": None, "token": "t"}})
-
-    asyncio.run(scene())
 
 
 def test_what_is_asked_in_one_turn_leaves_in_one_message(run_dir: Path) -> None:

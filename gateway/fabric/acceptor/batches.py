@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.fabric.wire.envelopes import Requested
 from gateway.fabric.wire.frames import check_size, join_data, pack
-from gateway.fabric.wire.shared_payload import maps_in, with_whole_maps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -39,11 +38,11 @@ def cut(deliveries: list[Delivery]) -> Iterator[list[Delivery]]:
 
 
 def encode(
-    deliveries: Sequence[Delivery], translate: Payload | None = None, *, merges: bool = True
+    deliveries: Sequence[Delivery], translate: Payload | None = None
 ) -> list[bytes | memoryview]:
     """Return the frames of a REQUESTED; raise FabricError if they cannot be encoded.
 
-    `translate` returns the payload that the member is to get; `merges`: it takes maps in parts.
+    `translate` returns the payload that the member is to get.
     """
     places: dict[tuple[str, bytes, int], int] = {}
     parts: list[SharedPart] = []
@@ -59,8 +58,6 @@ def encode(
             check_size(size := len(data))
             sets.append(data)
         credit, payload = intervention.window, intervention.payload
-        if not merges:
-            payload = with_whole_maps(payload, maps_in(shared))
         if translate is not None:
             payload = translate(payload)
         items.append((token, place, attempt, deadline, credit, payload, size))

@@ -34,11 +34,10 @@ def travelling(payload: dict[str, Any]) -> dict[str, Any]:
 
     Its claim has no path, which means nothing there, but a key below the directory of the spool.
     """
-    claim = payload.get("claim") or {}
-    path = claim.get("path")
-    if path is None:
+    claim = payload.get("claim")
+    if claim is None or claim["path"] is None:
         return payload
-    key = "/".join(path.rsplit("/", 2)[-2:])
+    key = "/".join(claim["path"].rsplit("/", 2)[-2:])
     return {**payload, "claim": {**claim, "path": None, "synced": False}, "spool_key": key}
 
 
@@ -111,7 +110,7 @@ class ClaimChunks:
         member = self._registry.members.get(peer)
         intervention = None if member is None else member.in_hand.get(token)
         claim = None if intervention is None else intervention.payload.get("claim")
-        return None if claim is None else claim.get("path")
+        return None if claim is None else claim["path"]
 
     async def _read(self, peer: bytes, path: str, chunk: Chunk, size: int) -> None:
         try:

@@ -289,9 +289,7 @@ class Server(HeldEvents):
     def _send_requests(self, peer: bytes, deliveries: list[effects.Delivery]) -> None:
         try:
             translate = None if self._remote is None else self._remote.payload_of(peer)
-            member = self._registry.members.get(peer)
-            merges = member is not None and member.register.merges
-            frames = batches.encode(deliveries, translate, merges=merges)
+            frames = batches.encode(deliveries, translate)
         except FabricError as error:
             self._send_singly(peer, deliveries, str(error))
             return

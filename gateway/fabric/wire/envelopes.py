@@ -104,17 +104,13 @@ class Register(Envelope, kind=1):
     bindings: tuple[Binding, ...]
     sends: tuple[str, ...] = ()
     """In the map, and so are the SOP classes of the bindings, in their order."""
-    merges: bool = False
-    """In the map: a map of a payload may be in two parts (`shared_payload`)."""
 
     def encode(self) -> bytes:
-        *fields_before, bindings, sends, merges = vars(self).values()
+        *fields_before, bindings, sends = vars(self).values()
         named = [binding.sop_classes for binding in bindings]
         more: dict[str, Any] = {"sends": sends} if sends else {}
         if any(uids is not None for uids in named):
             more["sop_classes"] = named
-        if merges:
-            more["merges"] = True
         return pack([self.KIND, *fields_before, [b[:4] for b in bindings], more])
 
     def with_more(self, more: dict[str, Any]) -> Register:
@@ -123,8 +119,7 @@ class Register(Envelope, kind=1):
             binding._replace(sop_classes=uids)
             for binding, uids in zip(self.bindings, named, strict=True)
         )
-        sends, merges = fields.as_texts(more.get("sends", [])), more.get("merges") is True
-        return replace(self, bindings=bindings, sends=sends, merges=merges)
+        return replace(self, bindings=bindings, sends=fields.as_texts(more.get("sends", [])))
 
 
 class Heartbeat(Envelope, kind=2):

@@ -36,5 +36,4 @@ class ClientIdentity:
             revision,
             mine.bindings,
             mine.sends,
-            merges=True,
         )

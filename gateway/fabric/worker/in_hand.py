@@ -10,7 +10,6 @@ from gateway.errors import FabricError
 from gateway.fabric.wire.envelopes import Answered, Cancel, Credit, Envelope, Requested
 from gateway.fabric.wire.fields import MAX_BATCH
 from gateway.fabric.wire.frames import MAX_DATA, check_size, join_data, pack, split_data
-from gateway.fabric.wire.shared_payload import maps_in, whole_payload
 from gateway.fabric.wire.terms import CancelReason, ReceivedIntervention
 
 if TYPE_CHECKING:
@@ -136,13 +135,12 @@ class ReceivedInterventions:
     def _requested(self, link: Link, asked: Requested, frame: memoryview | None) -> None:
         sets = split_data([item[-1] for item in asked.items], frame)
         received = []
-        parts = [(*part, maps_in(part[2])) for part in asked.shared]
         for item, data in zip(asked.items, sets, strict=True):
             token, place, attempt, deadline, credit, payload, _ = item
-            if place >= len(parts):
+            if place >= len(asked.shared):
                 raise FabricError("a request without its shared part")
-            event, assoc, shared, maps = parts[place]
-            whole = whole_payload(shared, payload, maps) if maps else {**shared, **payload}
+            event, assoc, shared = asked.shared[place]
+            whole = {**shared, **payload} if shared else payload
             received.append(
                 ReceivedIntervention(token, event, attempt, deadline, whole, assoc, data, link.name)
             )
