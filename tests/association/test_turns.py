@@ -28,7 +28,7 @@ from tests.association.support import PROPOSAL, Alone, End, Held, acceptor, run,
 from tests.patience import PATIENCE
 from tests.peers import wire
 
-A_TURN = STEPS * 4
+A_TURN = (STEPS + 1) * 4
 """Primitives of a turn at most."""
 ECHOES = b"".join(wire.message(1, wire.echo_rq(number)) for number in range(1000))
 
