@@ -76,11 +76,13 @@ class RankedSelector(selectors.BaseSelector):
         for descriptor, events in found:
             if descriptor == self._back_descriptor:
                 behind = True
-            else:
-                ready.append(_reported(keys[descriptor], events))
+            elif (key := keys.get(descriptor)) is not None:
+                ready.append(_reported(key, events))
         if behind:
             most = 1 + len(ready) // FRONT_TO_BEHIND
-            ready += [_reported(keys[one], events) for one, events in self._back.poll(0, most)]
+            for descriptor, events in self._back.poll(0, most):
+                if (key := keys.get(descriptor)) is not None:
+                    ready.append(_reported(key, events))
         return ready
 
     def register(self, fileobj: FileDescriptorLike, events: int, data: Any = None) -> SelectorKey:

@@ -154,3 +154,18 @@ def test_a_loop_with_it_does_what_loops_do() -> None:
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         assert runner.run(work()) == (b"x" * 1_000_000, "from a thread")
+
+
+@pytest.mark.parametrize("is_behind", [False, True])
+def test_what_was_closed_and_is_open_elsewhere_is_not_reported(
+    sockets: Sockets, is_behind: bool
+) -> None:
+    sockets.add(2)
+    if is_behind:
+        behind(sockets, 0, 1)
+    end = sockets.ends[0]
+    with end.dup():
+        descriptor = end.fileno()
+        end.close()
+        sockets.selector.unregister(descriptor)
+        assert set(sockets.reported() + sockets.reported()) == {1}
