@@ -50,7 +50,7 @@ def test_refused_names_the_holder(bench: Bench) -> None:
         bench, [{"do": "report", "error": text}, {"do": "leave", "status": EXIT_REFUSED}]
     )
     assert running.wait() == 2
-    assert running.errors.splitlines()[-1] == f"mine-0: {text}"
+    assert f"mine-0: {text}" in running.errors.splitlines()
 
 
 @pytest.mark.parametrize(("status", "becomes"), [(EXIT_SUPERSEDED, EXIT_SUPERSEDED), (3, 2)])

@@ -94,11 +94,9 @@ class OutcomeRecorder:
                 self._outbox.settle(gone, kept, [self._note(*one) for one in sent.items()])
             except Exception as error:  # whatever it is: what was sent must not be sent again
                 attempts += 1
-                text, number = "outcomes=%d not written yet: %s", len(gone) + len(kept)
-                if isinstance(error, IndexFailure):
-                    log.warning(text, number, error)
-                else:
-                    log.exception(text, number, type(error).__name__)
+                known = isinstance(error, IndexFailure)
+                why, number = error if known else type(error).__name__, len(gone) + len(kept)
+                log.warning("outcomes=%d not written yet: %s", number, why, exc_info=not known)
                 with self._changed:
                     self._gone, self._kept = gone + self._gone, kept + self._kept
                     self._sent += sent
