@@ -35,7 +35,7 @@ class SpoolFile:
         self._fd = -1
         self._path = path
         self._chunks = chunks
-        self._strand = Strand(threads)
+        self._threads, self._strand = threads, Strand(threads)
         self._handed_in = 0
         """Bytes passed to `write`; counted by the event loop."""
         self._written = 0
@@ -95,7 +95,8 @@ class SpoolFile:
             self._fd = os.open(self._path, flags, 0o600)
         write_all(self._fd, [data])
         if not last:  # the last chunk is synced, or not, right after this
-            start_write_back(self._fd, self._written, len(data))
+            with self._threads.waiting():
+                start_write_back(self._fd, self._written, len(data))
         if self._digest is not None:
             self._digest.update(data[self._undigested :])
             self._undigested = max(0, self._undigested - len(data))
@@ -118,7 +119,8 @@ class SpoolFile:
                 text = "the spool file is not as long as what was written to it"
                 raise OSError(errno.EIO, text)
             if sync:
-                os.fdatasync(self._fd)
+                with self._threads.waiting():
+                    os.fdatasync(self._fd)
             os.rename(self._path, target)
             self._close()
         return self._digest.digest() if self._digest is not None else b""

@@ -10,32 +10,44 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 Value = TypeVar("Value")
 
 log = logging.getLogger("gateway.spool")
 
 
-class Threads:
-    """A fixed number of threads, started with the first call; calls start in order.
+BUSY = 2
+"""Threads that work at the same time, beside those that wait for the disk. Each has to get the
+interpreter lock after each system call, and the event loop waits for all that want it as well."""
 
-    While the system has no thread to give, fewer do the work, and without any a call is made at
-    once, in the thread of the event loop.
+
+class Threads:
+    """A fixed number of threads, started with the first call; calls start nearly in order.
+
+    Few of them work at a time: another one begins when one of these waits for the disk, or has
+    nothing to do. While the system has no thread to give, fewer do the work, and without any a call
+    is made at once, in the thread of the event loop.
     """
 
     def __init__(self, number: int, name: str) -> None:
         self._number = number
         self._name = name
+        self._lock = threading.Lock()
+        self._busy = 0
+        """Threads that have a call, or are about to get one, and do not wait for the disk."""
+        self._later: deque[Callable[[], object]] = deque()
+        """Calls that no thread has, because enough of them are busy."""
         self._threads: list[threading.Thread] = []
         self._is_complete = False
+        self._is_closing = False
         self._is_short = False
         self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
 
@@ -46,16 +58,36 @@ class Threads:
             if not self._threads:
                 _make(call)
                 return
+        with self._lock:
+            if self._busy >= BUSY:
+                self._later.append(call)
+                return
+            self._busy += 1
         self._calls.put(call)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """While this lasts, the thread waits for the disk: another one may work.
+
+        Only for calls that were submitted.
+        """
+        self._pass_on()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._busy += 1
 
     def close(self) -> None:
         """Wait until all calls are done and the threads have ended."""
+        with self._lock:
+            self._is_closing = True  # a call behind the end of the queue would be lost
         for _ in self._threads:
             self._calls.put(None)
         for thread in self._threads:
             thread.join()
         self._threads = []
-        self._is_complete = False
+        self._is_complete = self._is_closing = False
 
     def _start(self) -> None:
         while len(self._threads) < self._number:
@@ -75,6 +107,26 @@ class Threads:
         while (call := self._calls.get()) is not None:
             _make(call)
             del call  # it would keep a buffer alive until the next call
+            while (call := self._next()) is not None:
+                _make(call)
+                del call
+
+    def _next(self) -> Callable[[], object] | None:
+        """Return the next call of this thread; None: it has nothing to do."""
+        with self._lock:
+            if self._later and self._busy <= BUSY:
+                return self._later.popleft()
+            self._busy -= 1
+        return None
+
+    def _pass_on(self) -> None:
+        """Let another thread work in place of this one."""
+        with self._lock:
+            if not self._later or self._busy > BUSY or self._is_closing:
+                self._busy -= 1
+                return
+            call = self._later.popleft()
+        self._calls.put(call)
 
 
 def _make(call: Callable[[], object]) -> None:
