@@ -30,7 +30,7 @@ BUDGETS = {
     (8 * 1024, ACCEPTOR): 270_000,
     (8 * 1024, STORAGE): 500_000,
     (512 * 1024, ACCEPTOR): 1_250_000,
-    (512 * 1024, STORAGE): 740_000,
+    (512 * 1024, STORAGE): 820_000,
 }
 """Instructions an instance at most, by the size of its pixels."""
 
