@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -12,6 +13,7 @@ from tests.peers.process import Gateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 TOKEN = "a-token-of-the-tests-1"
 CONFIG = f"""
@@ -51,8 +53,15 @@ def body(*parts: bytes, kind: str = "application/dicom") -> bytes:
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
-    with short_folder() as folder, requests.Session() as session:
-        gateway = Gateway(folder, config=CONFIG)
+    with short_folder() as folder, serving(folder, CONFIG) as found:
+        yield found
+
+
+@contextmanager
+def serving(folder: Path, config: str) -> Iterator[Service]:
+    """The service of a gateway that runs with this configuration."""
+    with requests.Session() as session:
+        gateway = Gateway(folder, config=config)
         try:
             told = str(ask(gateway.data / "run", "status"))
             (base,) = re.findall(r"http://127\.0\.0\.1:\d+/dicom-web", told)

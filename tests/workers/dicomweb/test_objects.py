@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import pytest
-import requests
 
-from gateway.control_client import ask
 from tests.archive.objects.conftest import place as place
 from tests.archive.objects.conftest import s3_endpoint as s3_endpoint
 from tests.conftest import short_folder
 from tests.peers import procfs
-from tests.peers.process import Gateway
 from tests.peers.scp import pynetdicom_storescp
-from tests.workers.dicomweb.conftest import CONFIG, TOKEN, Service, body
+from tests.workers.dicomweb.conftest import CONFIG, Service, body, serving
 from tests.workers.dicomweb.test_service import ANY_SYNTAX, NAMED, data_set_of, resource
 
 if TYPE_CHECKING:
@@ -56,7 +52,7 @@ ASKED = {
 @pytest.fixture
 def in_store(s3_endpoint: str, place: ObjectPlace, sink) -> Iterator[Service]:
     """A service whose instances are objects, with a route to a PACS."""
-    with short_folder() as folder, requests.Session() as session:
+    with short_folder() as folder:
         key = folder / "key"
         key.write_text("AWS_ACCESS_KEY_ID=key\nAWS_SECRET_ACCESS_KEY=secret\n")
         more = (
@@ -66,16 +62,8 @@ def in_store(s3_endpoint: str, place: ObjectPlace, sink) -> Iterator[Service]:
         config = CONFIG.replace("[archive]\n", more)
         config += f'[destinations]\nPACS = "{sink[0][0]}:{sink[0][1]}"\n'
         config += '[[routes]]\ndestinations = ["PACS"]\n'
-        gateway = Gateway(folder, config=config)
-        try:
-            told = str(ask(gateway.data / "run", "status"))
-            (base,) = re.findall(r"http://127\.0\.0\.1:\d+/dicom-web", told)
-            session.headers["Authorization"] = f"Bearer {TOKEN}"
-            yield Service(gateway, base, session)
-            assert gateway.stop() == 0, gateway.program.report()
-            assert "Traceback" not in gateway.program.err.text
-        finally:
-            gateway.close()
+        with serving(folder, config) as found:
+            yield found
 
 
 @pytest.fixture
