@@ -22,6 +22,7 @@ from tests.workers.forward.test_stow_link import made, secured
 from workers.forward import destination_queue, forwarder
 
 if TYPE_CHECKING:
+    import ssl
     from pathlib import Path
 
 LONG, SHORT = Timeouts.all(WALL), Timeouts.all(0.3)
@@ -108,18 +109,25 @@ def test_an_ae_that_does_not_associate(
         assert {row.attempts for row in site.rows()} == {0}
 
 
+def certificate_is_changed(
+    folder: Path, peer: Any, entry: Any, right: ssl.SSLContext, capsys: Any
+) -> None:
+    """A certificate that is not trusted is told of, and the right one mends it."""
+    with forwarding(folder, entry, LONG) as site:
+        with peer.running():
+            site.put(*made(2))
+            is_told(site, "the peer's certificate is not valid", capsys)
+        peer.tls = right
+        with peer.running():
+            is_mended(site)
+
+
 def test_an_ae_that_changes_its_certificate(tmp_path: Path, capsys: Any) -> None:
     authority, foreign = trustme.CA(), trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     peer = Destination(tls=secured(foreign))
     entry = replace(ae(peer.port, tls=True, tls_ca=str(tmp_path / "ca.pem")), host="localhost")
-    with forwarding(tmp_path, entry, LONG) as site:
-        with peer.running():
-            site.put(*made(2))
-            is_told(site, "the peer's certificate is not valid", capsys)
-        peer.tls = secured(authority)
-        with peer.running():
-            is_mended(site)
+    certificate_is_changed(tmp_path, peer, entry, secured(authority), capsys)
 
 
 def test_an_ae_that_refuses_one_sop_class(tmp_path: Path, capsys: Any) -> None:
@@ -210,13 +218,7 @@ def test_a_service_that_changes_its_certificate(tmp_path: Path, capsys: Any) -> 
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     peer = WebStore(tls=secured(foreign))
     entry = web(peer, tls_ca=str(tmp_path / "ca.pem"))
-    with forwarding(tmp_path, entry, LONG) as site:
-        with peer.running():
-            site.put(*made(2))
-            is_told(site, "the peer's certificate is not valid", capsys)
-        peer.tls = secured(authority)
-        with peer.running():
-            is_mended(site)
+    certificate_is_changed(tmp_path, peer, entry, secured(authority), capsys)
 
 
 @pytest.mark.parametrize(
