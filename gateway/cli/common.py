@@ -30,6 +30,9 @@ def settings_of(
 
 
 def announce(line: str) -> None:
-    """Print the line that says that the program is ready; standard output may be closed."""
+    """Print the line that says that the program is ready; standard output may be closed.
+
+    In one write: what handlers of a worker print at the same time stands before it or after it.
+    """
     with suppress(OSError):
-        print(line, flush=True)
+        print(f"{line}\n", end="", flush=True)

@@ -72,7 +72,7 @@ def tell(event):
             if getattr(assoc, "is_" + name)
         ],
     }
-    print(json.dumps(told), flush=True)
+    print(json.dumps(told) + "\\n", end="", flush=True)  # one write: the ready line may come now
 
 
 for event in NOTIFICATIONS.values():

@@ -27,7 +27,20 @@ def store(event):
     return 0xB007
 """
 
-WATCH = """
+SAY = """
+import os
+
+
+def say(*words):
+    # One write: lines of several handlers do not mix, nor with the line that says "ready".
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+
+
+"""
+
+WATCH = (
+    SAY
+    + """
 from gateway import Worker, evt
 
 worker = Worker("watcher")
@@ -35,28 +48,25 @@ worker = Worker("watcher")
 
 @worker.on(evt.EVT_FSM_TRANSITION)
 def transition(event):
-    print("fsm", event.current_state, event.fsm_event, event.action, event.next_state, flush=True)
+    say("fsm", event.current_state, event.fsm_event, event.action, event.next_state)
 
 
 @worker.on(evt.EVT_PDU_RECV)
 def received(event):
-    print("pdu", type(event.pdu).__name__, flush=True)
+    say("pdu", type(event.pdu).__name__)
 """
+)
 
-GATE = """
+GATE = (
+    SAY
+    + """
 import itertools
-import os
 import select
 
 from gateway import Worker, evt
 
 worker = Worker("gate")
 numbers = itertools.count(1)
-
-
-def say(*words):
-    # One write: lines of several handlers do not mix.
-    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 
 
 def told(*asked):
@@ -94,10 +104,12 @@ def identity(event):
 def window(event):
     return 99, 99
 """
+)
 """Each of its answers waits for five bytes in the FIFO `gate.fifo` of its folder."""
 
 
-READY = r"^dicom-gateway worker \S+ ready"
+READY = r"dicom-gateway worker \S+ ready"
+"""Anywhere in a line: a worker whose `print` is two writes may have begun one."""
 
 
 class UserWorker(Program):
@@ -110,8 +122,12 @@ class UserWorker(Program):
         super().__init__(COMMAND, "worker", target, "--data", data, *options, cwd=folder)
 
     def wait_ready(self) -> None:
-        """Until the command says that its worker is at work."""
-        self.out.wait_for(READY)
+        """Until the command says that its worker is at work; one that does not is ended."""
+        try:
+            self.out.wait_for(READY)
+        except AssertionError:
+            self.kill_all()
+            raise AssertionError(f"no ready line\n{self.report()}") from None
 
     def __enter__(self) -> UserWorker:
         return self
