@@ -30,6 +30,7 @@ from tests.bench import (
     watching,
     with_index,
 )
+from tests.bench.scratch import wait_for_speed
 
 BENCHES = {
     "acceptors": acceptors.main,
@@ -58,10 +59,18 @@ BENCHES = {
     "with-index": with_index.main,
 }
 
+MAKE_FILES = {
+    *("acceptors", "append-file", "dicomweb", "echo", "facade", "forward", "growth", "hosts"),
+    *("index", "peers", "retrieve", "watching", "with-index"),
+}
+"""Those whose rates depend on how fast the file system makes files."""
+
 
 def main(arguments: list[str]) -> None:
     if not arguments or arguments[0] not in BENCHES:
         sys.exit(f"python -m tests.bench {{{','.join(BENCHES)}}} [OPTION...]")
+    if arguments[0] in MAKE_FILES and not {"-h", "--help", "--read"} & set(arguments):
+        wait_for_speed()
     try:
         BENCHES[arguments[0]](arguments[1:])
     except programs.AbsentError as absent:

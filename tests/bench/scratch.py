@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import itertools
 import os
 import shutil
+import statistics
 import struct
+import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -27,6 +31,12 @@ _WHOLE = 64 * 1024 * 1024
 """Data sets up to here are made in memory."""
 
 _HANDS = 32
+
+_PLACES, _PROBES = 5, 100
+_DEAR = 50e-6
+_PAUSE = 10.0
+_FORGOTTEN = 400.0
+"""Seconds: longer than ext4 remembers a deleted inode."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,7 @@ class Scratch:
         try:
             yield path
         finally:
-            delete(path)
+            _empty(path)
 
     def prepared(self, size: int) -> Prepared:
         """A CT instance with `size` bytes of pixels; made once."""
@@ -74,21 +84,24 @@ class Scratch:
 
 @contextmanager
 def scratch() -> Iterator[Scratch]:
-    """Its path is so short that the sockets of a gateway fit below it."""
+    """Its path is so short that the sockets of a gateway fit below it.
+
+    Its files are emptied at the end, and deleted when the program ends: see `_spread`.
+    """
     path = Path(tempfile.mkdtemp(prefix="gb-", dir="/tmp"))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
     try:
         yield Scratch(path)
     finally:
-        delete(path)
+        _empty(path)
 
 
-def delete(folder: Path) -> None:
+def _empty(folder: Path) -> None:
     """To free a block that was written may take a virtual disk a millisecond: many at once."""
     files = (os.path.join(where, name) for where, _, names in os.walk(folder) for name in names)
     with ThreadPoolExecutor(_HANDS) as pool:
         for file in files:
-            pool.submit(os.unlink, file)
-    shutil.rmtree(folder, ignore_errors=True)
+            pool.submit(os.truncate, file, 0)
 
 
 def settle() -> None:
@@ -96,12 +109,45 @@ def settle() -> None:
     os.sync()
 
 
+def wait_for_speed() -> None:
+    """Wait while a new file costs many times what it should; see `_spread`."""
+    until = time.monotonic() + _FORGOTTEN
+    with scratch() as place:
+        for number in itertools.count():
+            cost = _cost_of_a_file(place.path, f"{number}")
+            if cost < _DEAR or time.monotonic() > until:
+                break
+            if not number:
+                print(
+                    f"a new file costs {cost * 1e6:.0f} us of processor time, because files were"
+                    f" deleted lately: waiting until it costs less than {_DEAR * 1e6:.0f}, at most"
+                    f" {_FORGOTTEN:.0f} s",
+                    file=sys.stderr,
+                    flush=True,
+                )
+            time.sleep(_PAUSE)
+
+
+def _cost_of_a_file(path: Path, name: str) -> float:
+    """Return the median of folders that lie apart, in seconds of processor time."""
+    costs = []
+    for place in range(_PLACES):
+        folder = path / f"{name}-{place}"
+        folder.mkdir()
+        before = time.thread_time()
+        for number in range(_PROBES):
+            (folder / f"{number}").touch()
+        costs.append((time.thread_time() - before) / _PROBES)
+    return statistics.median(costs)
+
+
 def _spread(path: Path) -> None:
     """Have the file system put the folders of `path` far from each other.
 
     ext4 takes the inode of a file from the neighbourhood of its folder, and steps over each inode
-    that was deleted there within the last minutes, one by one. A server in the place where the
-    files of another one have just been deleted would create files at a fraction of its speed.
+    that was deleted there within the last five minutes, one by one (`recently_deleted` in a
+    profile of the kernel). A server in the place where the files of another one have just been
+    deleted would create files at a fraction of its speed: 8 KB are stored at a quarter.
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -94,6 +94,9 @@ UNASKED = ("web", "commitment")
 """Stock workers that gateways of tests have only if their configuration names them: all would want
 to serve the page at one port, and few need either."""
 
+_BUFFERED = {"PYTHONUNBUFFERED": ""}
+"""So that a flushed `print` of a worker is one write: lines of several processes do not mix."""
+
 
 class Program:
     """One process with both outputs collected, or a standard error that nobody reads."""
@@ -113,7 +116,7 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=pipe,
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, **_BUFFERED, **(env or {})},
             start_new_session=True,
         )
         self.out = Lines(self.popen.stdout)
