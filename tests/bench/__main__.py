@@ -32,6 +32,13 @@ from tests.bench import (
 )
 from tests.bench.scratch import wait_for_speed
 
+
+def document(arguments: list[str]) -> None:
+    """Measure again what README.md shows of receiving and of giving back, and write it there."""
+    peers.main(["--document", *arguments])
+    retrieve.main(["--document", "--acceptors", "2", *arguments])
+
+
 BENCHES = {
     "acceptors": acceptors.main,
     "append-file": append_file.main,
@@ -39,6 +46,7 @@ BENCHES = {
     "convert": convert.main,
     "cost": cost.main,
     "dicomweb": dicomweb.main,
+    "document": document,
     "echo": echo.main,
     "fabric": fabric_hosts.main,
     "facade": facade.main,
@@ -60,7 +68,17 @@ BENCHES = {
 }
 
 MAKE_FILES = {
-    *("acceptors", "append-file", "dicomweb", "echo", "facade", "forward", "growth", "hosts"),
+    *(
+        "acceptors",
+        "append-file",
+        "dicomweb",
+        "document",
+        "echo",
+        "facade",
+        "forward",
+        "growth",
+        "hosts",
+    ),
     *("index", "peers", "retrieve", "watching", "with-index"),
 }
 """Those whose rates depend on how fast the file system makes files."""

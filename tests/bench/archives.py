@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
     from tests.bench.servers import Running
 
-OURS, BEFORE, DCMTK, ORTHANC = "gateway", "before", "dcmqrscp", "orthanc"
+OURS, BEFORE, DCMQRSCP, ORTHANC = "gateway", "before", "dcmqrscp", "orthanc"
+TITLES = {
+    OURS: "gateway",
+    BEFORE: "gateway, before",
+    DCMQRSCP: "DCMTK dcmqrscp",
+    ORTHANC: "Orthanc",
+}
+"""In the order in which they are shown."""
 _MAX_PDU = 128 * 1024
 """What DCMTK sends at most, and each client here takes."""
 
@@ -68,13 +75,13 @@ def archives(port: int, before: str = "", acceptors: int = 1) -> list[Server]:
     """
     start_ours = lambda folder: _gateway(folder, port, acceptors=acceptors)  # noqa: E731
     found = [
-        Server(OURS, "gateway", start_ours, lambda: ""),
-        Server(DCMTK, "dcmqrscp", lambda folder: _dcmqrscp(folder, port), _no_dcmqrscp),
-        Server(ORTHANC, "Orthanc", lambda folder: _orthanc(folder, port), _no_orthanc),
+        Server(OURS, TITLES[OURS], start_ours, lambda: ""),
+        Server(DCMQRSCP, TITLES[DCMQRSCP], lambda folder: _dcmqrscp(folder, port), _no_dcmqrscp),
+        Server(ORTHANC, TITLES[ORTHANC], lambda folder: _orthanc(folder, port), _no_orthanc),
     ]
     if before:
         start = lambda folder: _gateway(folder, port, before)  # noqa: E731 - as those above
-        found.insert(1, Server(BEFORE, "gateway, before", start, lambda: ""))
+        found.insert(1, Server(BEFORE, TITLES[BEFORE], start, lambda: ""))
     return [server for server in found if not server.absent()]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.bench.archives import DCMQRSCP, ORTHANC, OURS
 from tests.bench.figures import Case
 
 if TYPE_CHECKING:
@@ -50,6 +51,24 @@ TERMS = (
     Term(DURABLE, "dcmtk", 10, "storescu", _STORED, (1, 10)),
     Term(WRITTEN, "dcmtk", 15, "storescu", _STORED, (1, 10)),
 )
+
+TO_PEERS, TO_CPU = 1.0, 2.0
+"""Asked of a C-GET and a C-MOVE: the rate of the faster peer, and at most so often the processor
+time that dcmqrscp takes."""
+
+
+def judge_retrieval(figures: Figures, case: Case) -> tuple[str, str, str]:
+    """Our rate to the faster peer's, our CPU to dcmqrscp's, and what that is; `-` for no figure."""
+    ours = figures.median(case, OURS)
+    peers = [rate for name in (DCMQRSCP, ORTHANC) if (rate := figures.rate(case, name))]
+    dcmqrscp = figures.median(case, DCMQRSCP)
+    speed = ours.rate / max(peers) if ours and peers else None
+    cpu = ours.server_cpu / dcmqrscp.server_cpu if ours and dcmqrscp else None
+    verdict = ""
+    if case.client != "C-FIND" and speed is not None and cpu is not None:
+        is_reached = speed >= TO_PEERS and cpu <= TO_CPU
+        verdict = "reached" if is_reached else "not reached"
+    return *("-" if one is None else f"{one:.2f}" for one in (speed, cpu)), verdict
 
 
 @dataclass(frozen=True)

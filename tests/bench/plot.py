@@ -6,15 +6,18 @@ the background is its own.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
 from gateway.load.chart import Axis
-from tests.bench.figures import size_text
+from tests.bench.figures import Case, size_text
 from tests.bench.servers import SERVERS
 
 if TYPE_CHECKING:
-    from tests.bench.figures import Case, Figures
+    from collections.abc import Mapping
+
+    from tests.bench.figures import Figures
 
 _LABELS, _PANEL, _GAP, _EDGE = 250, 230, 26, 18
 _TOP, _HEAD, _ROW, _FOOT = 78, 26, 19, 40
@@ -32,41 +35,68 @@ line{stroke:var(--grid)}.dot{fill:var(--peer);stroke:var(--peer);stroke-width:1.
 """
 
 
-def svg(figures: Figures, client: str = "prepared") -> str:
-    """The figures of one client; empty panels where nothing was measured."""
-    cases = figures.cases(client)
+@dataclass(frozen=True)
+class Chart:
+    """Whose figures a chart shows, and its words."""
+
+    title: str
+    note: str
+    clients: tuple[str, ...]
+    titles: Mapping[str, str]
+    """Of the servers, in the order of the rows."""
+
+
+STORED = Chart(
+    "Stored instances a second",
+    "Prepared bytes over loopback; the bare sinks (hollow) are limits.",
+    ("prepared",),
+    {name: server.title for name, server in SERVERS.items()},
+)
+
+
+def svg(figures: Figures, chart: Chart = STORED) -> str:
+    """A block for each client and number of associations; empty panels for what has no figures."""
+    cases = [case for client in chart.clients for case in figures.cases(client)]
     sizes = sorted({case.size for case in cases})
-    counts = sorted({case.associations for case in cases})
-    servers = [name for name in SERVERS if name in figures.servers]
-    block = _HEAD + _ROW * len(servers) + _FOOT
+    blocks = list(dict.fromkeys((case.client, case.associations) for case in cases))
+    blocks.sort(key=lambda block: (chart.clients.index(block[0]), block[1]))
+    servers = [name for name in chart.titles if name in figures.servers]
+    high = _HEAD + _ROW * len(servers) + _FOOT
     width = _LABELS + max(len(sizes), 1) * (_PANEL + _GAP) - _GAP + _EDGE
-    height = _TOP + block * len(counts)
+    height = _TOP + high * len(blocks)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
-        f'width="{width}" height="{height}" aria-label="Stored instances a second">',
+        f'width="{width}" height="{height}" aria-label="{escape(chart.title)}">',
         f"<style>{_STYLE}</style>",
         f'<rect width="{width}" height="{height}" fill="var(--back)"/>',
-        f'<text class="title" x="{_EDGE}" y="30">Stored instances a second</text>',
-        f'<text class="soft" x="{_EDGE}" y="50">{escape(_made(figures))}</text>',
+        f'<text class="title" x="{_EDGE}" y="30">{escape(chart.title)}</text>',
+        f'<text class="soft" x="{_EDGE}" y="50">{escape(_made(figures, chart))}</text>',
     ]
     axes = {size: _axis(figures, [case for case in cases if case.size == size]) for size in sizes}
-    for row, count in enumerate(counts):
-        top = _TOP + row * block
-        parts += _labels(servers, top)
+    for row, (client, count) in enumerate(blocks):
+        top = _TOP + row * high
+        parts += _labels([chart.titles[name] for name in servers], servers, top)
         for column, size in enumerate(sizes):
-            left = _LABELS + column * (_PANEL + _GAP)
-            case = next((c for c in cases if (c.size, c.associations) == (size, count)), None)
-            if case is not None:
-                parts += _panel(figures, case, servers, axes[size], (left, top))
+            case = Case(client, size, count)
+            if case in cases:
+                at = _LABELS + column * (_PANEL + _GAP), top
+                head = _head(case, is_named=len(chart.clients) > 1)
+                parts += _panel(figures, case, servers, axes[size], at, head)
     return "\n".join([*parts, "</svg>\n"])
 
 
-def _made(figures: Figures) -> str:
+def _made(figures: Figures, chart: Chart) -> str:
     made = figures.made_with
     return (
-        f"Prepared bytes over loopback on {made.get('cores', '?')} cores, median of "
-        f"{made.get('rounds', '?')} rounds; logarithmic scale. The bare sinks (hollow) are limits."
+        f"On {made.get('cores', '?')} cores, median of {made.get('rounds', '?')} rounds; "
+        f"logarithmic scale. {chart.note}"
     )
+
+
+def _head(case: Case, *, is_named: bool) -> str:
+    plural = "s" if case.associations > 1 else ""
+    name = f"{case.client}, " if is_named else ""
+    return f"{name}{size_text(case.size)}, {case.associations} association{plural}"
 
 
 def _axis(figures: Figures, cases: list[Case]) -> Axis:
@@ -83,11 +113,10 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
-def _labels(servers: list[str], top: int) -> list[str]:
+def _labels(titles: list[str], servers: list[str], top: int) -> list[str]:
     return [
-        f'<text class="{_kind(name)}" x="{_EDGE}" y="{_y(top, number) + 4}">'
-        f"{escape(SERVERS[name].title)}</text>"
-        for number, name in enumerate(servers)
+        f'<text class="{_kind(name)}" x="{_EDGE}" y="{_y(top, number) + 4}">{escape(title)}</text>'
+        for number, (title, name) in enumerate(zip(titles, servers, strict=True))
     ]
 
 
@@ -100,12 +129,15 @@ def _y(top: int, number: int) -> int:
 
 
 def _panel(
-    figures: Figures, case: Case, servers: list[str], axis: Axis, corner: tuple[int, int]
+    figures: Figures,
+    case: Case,
+    servers: list[str],
+    axis: Axis,
+    corner: tuple[int, int],
+    head: str,
 ) -> list[str]:
     left, top = corner
     base = top + _HEAD + _ROW * len(servers)
-    plural = "s" if case.associations > 1 else ""
-    head = f"{size_text(case.size)}, {case.associations} association{plural}"
     parts = [f'<text class="head" x="{left}" y="{top + 16}">{escape(head)}</text>']
     for value in axis.ticks():
         x = left + axis.place(value) * _PANEL

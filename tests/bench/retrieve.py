@@ -8,12 +8,13 @@ instances. The client takes what comes and keeps nothing, and the bare sink is t
 from __future__ import annotations
 
 import argparse
-import statistics
-from typing import TYPE_CHECKING, NamedTuple
+import os
+from typing import TYPE_CHECKING
 
-from tests.bench import tree
-from tests.bench.archives import DCMTK, ORTHANC, OURS, archives
-from tests.bench.figures import size_of, size_text
+from tests.bench import bar, document, tree
+from tests.bench.archives import archives
+from tests.bench.clients import Measured
+from tests.bench.figures import Case, Figures, size_of
 from tests.bench.programs import compiled
 from tests.bench.rows import show
 from tests.bench.scratch import scratch, settle
@@ -32,17 +33,6 @@ OPERATIONS = {"C-GET": (f"{_ROOT}3", 0x0010), "C-MOVE": (f"{_ROOT}2", 0x0021)}
 OPERATIONS["C-FIND"] = f"{_ROOT}1", 0x0020
 LIMIT = 120.0
 """Seconds after which a retrieval is given up."""
-
-
-class Rate(NamedTuple):
-    """What one retrieval took."""
-
-    instances: float
-    """Instances, or matches, a second."""
-    cpu: float
-    """Seconds of CPU of the server's processes for each of them."""
-    client: float
-    """The same of the client."""
 
 
 def identifier(operation: str, study: str) -> bytes:
@@ -81,9 +71,9 @@ def stored(server: Running, data: Prepared, count: int) -> str:
 
 def measure(
     server: Server, place: Scratch, size: int, count: int, associations: tuple[int, ...]
-) -> dict[tuple[str, int], Rate]:
-    """Return the rates by operation and number of associations, of a server that is started."""
-    rates = {}
+) -> dict[Case, Measured]:
+    """Return the figures by operation and number of associations, of a server that is started."""
+    found = {}
     with place.folder() as folder, server.start(folder) as running:
         study = stored(running, place.prepared(size), count)
         settle()
@@ -91,22 +81,18 @@ def measure(
             with take(running, operation, study, 1, folder) as client:
                 client.run()  # the files are cached, and the code is warm
             for number in associations:
-                rates[operation, number] = _one(running, operation, study, number, folder, count)
-    return rates
+                with take(running, operation, study, number, folder) as client:
+                    found[Case(operation, size, number)] = _one(running, client, count * number)
+    return found
 
 
-def _one(
-    server: Running, operation: str, study: str, associations: int, folder: Path, count: int
-) -> Rate:
-    with take(server, operation, study, associations, folder) as client:
-        before = tree.cpu(server.pid)
-        outcome = client.run()
-        used = tree.cpu(server.pid) - before
-    wanted = count * associations
+def _one(server: Running, client: Sender, wanted: int) -> Measured:
+    before = tree.cpu(server.pid)
+    outcome = client.run()
+    used = tree.cpu(server.pid) - before
     if outcome.reason or outcome.acknowledged != wanted:
-        got = f"{operation}: {outcome.acknowledged} of {wanted}"
-        raise FailedError(f"{got} {outcome.reason}")
-    return Rate(outcome.rate, used / wanted, outcome.cpu / wanted)
+        raise FailedError(f"{outcome.acknowledged} of {wanted} {outcome.reason}")
+    return Measured(outcome.rate, wanted, server_cpu=used / wanted, client_cpu=outcome.cpu / wanted)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -118,9 +104,21 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=500, help="instances of the study")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--acceptors", type=int, default=1, help="and retrieve workers, ours")
+    parser.add_argument(
+        "--document", action="store_true", help="write table and chart into README.md and figures/"
+    )
     options = parser.parse_args(arguments)
+    figures = _measure_all(options)
+    if options.document:
+        document.write_retrieved(figures)
+    _print(figures)
+
+
+def _measure_all(options: argparse.Namespace) -> Figures:
     numbers = tuple(int(number) for number in options.associations.split(","))
     only = options.only.split(",") if options.only else []
+    made = {name: getattr(options, name) for name in ("rounds", "count", "acceptors")}
+    figures = Figures({**made, "cores": os.cpu_count()})
     with scratch() as place, place.folder() as folder, sink("--discard")(folder) as destination:
         servers = [
             server
@@ -128,43 +126,27 @@ def main(arguments: list[str] | None = None) -> None:
             if not only or server.name in only
         ]
         for size in map(size_of, options.sizes.split(",")):
-            found: dict[str, list[dict[tuple[str, int], Rate]]] = {}
             for _ in range(options.rounds):
                 for server in servers:
-                    rates = measure(server, place, size, options.count, numbers)
-                    found.setdefault(server.name, []).append(rates)
-            _print(f"{size_text(size)}, {options.count} instances, {options.rounds} rounds", found)
+                    found = measure(server, place, size, options.count, numbers)
+                    for case, measured in found.items():
+                        figures.add(case, server.name, measured)
+    return figures
 
 
-def _print(title: str, found: dict[str, list[dict[tuple[str, int], Rate]]]) -> None:
+def _print(figures: Figures) -> None:
     """Print a row for each operation and load: of the faster peer, and of dcmqrscp's CPU."""
-    medians = {
-        name: {key: _median([one[key] for one in rounds]) for key in rounds[0]}
-        for name, rounds in found.items()
-    }
     heads = ["operation"]
-    for name in medians:
+    for name in figures.servers:
         heads += [f"{name}, 1/s", "CPU, ms"]
     rows = []
-    for key in next(iter(medians.values())):
-        row = [f"{key[0]} x{key[1]}"]
-        for rates in medians.values():
-            row += [f"{rates[key].instances:.0f}", f"{rates[key].cpu * 1e3:.3f}"]
-        if OURS in medians:
-            row += _ratios(medians, key)
-        rows.append(row)
-    if OURS in medians:
-        heads += ["to the faster peer", "CPU to dcmqrscp"]
-    show(title, heads, rows)
-
-
-def _ratios(medians: dict[str, dict[tuple[str, int], Rate]], key: tuple[str, int]) -> list[str]:
-    ours = medians[OURS][key]
-    peers = [medians[name][key].instances for name in (DCMTK, ORTHANC) if name in medians]
-    speed = f"{ours.instances / max(peers):.2f}" if peers else "-"
-    cpu = f"{ours.cpu / medians[DCMTK][key].cpu:.2f}" if DCMTK in medians else "-"
-    return [speed, cpu]
-
-
-def _median(rates: list[Rate]) -> Rate:
-    return Rate(*(statistics.median(each) for each in zip(*rates, strict=True)))
+    for case in (case for client in OPERATIONS for case in figures.cases(client)):
+        row = [f"{case.client} {case.title}"]
+        for name in figures.servers:
+            measured = figures.median(case, name) or Measured()
+            row += [f"{measured.rate:.0f}", f"{measured.server_cpu * 1e3:.3f}"]
+        rows.append([*row, *bar.judge_retrieval(figures, case)])
+    heads += [f"to the faster peer ({bar.TO_PEERS:g})", f"CPU to dcmqrscp ({bar.TO_CPU:g})"]
+    made = figures.made_with
+    title = f"{made['count']} instances, {made['rounds']} rounds; in brackets what is asked"
+    show(title, [*heads, ""], rows)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.bench import peers, retrieve
 from tests.bench.archives import archives
+from tests.bench.figures import Case
 from tests.bench.programs import compiled
 from tests.bench.scratch import scratch
 from tests.bench.sending import FIRST, FailedError, Plan, send, sender
@@ -168,9 +169,9 @@ def test_the_programs_are_compiled_once():
 def test_each_archive_gives_all_instances_back(place, name):
     with place.folder() as folder, sink("--discard")(folder) as destination:
         (server,) = [one for one in archives(destination.address[1]) if one.name == name]
-        rates = retrieve.measure(server, place, size=1024, count=5, associations=(2,))
-    assert rates.keys() == {("C-GET", 2), ("C-MOVE", 2), ("C-FIND", 2)}
-    assert all(rate.instances > 0 for rate in rates.values())
+        found = retrieve.measure(server, place, size=1024, count=5, associations=(2,))
+    assert found.keys() == {Case(name, 1024, 2) for name in ("C-GET", "C-MOVE", "C-FIND")}
+    assert all(one.rate > 0 for one in found.values())
 
 
 @needs_compiler

@@ -132,8 +132,50 @@ def test_the_document_has_the_figures_between_its_marks(tmp_path):
     ElementTree.fromstring((tmp_path / "tests/bench/figures/peers.svg").read_text())
 
 
+def retrieved(**rates):
+    """What each server gave back of 512 KB; its processor time is a millionth of its rate."""
+    found = Figures({"rounds": 3, "cores": 2, "count": 500, "acceptors": 2})
+    for server, rate in rates.items():
+        for operation in ("C-GET", "C-MOVE"):
+            case = Case(operation, CT, 10)
+            found.add(case, server, Measured(rate=rate, count=9, server_cpu=rate / 1e6))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rates", "verdict"),
+    [
+        ({"gateway": 300, "dcmqrscp": 290, "orthanc": 300}, ("1.00", "1.03", "reached")),
+        ({"gateway": 300, "dcmqrscp": 290, "orthanc": 301}, ("1.00", "1.03", "not reached")),
+        ({"gateway": 300, "dcmqrscp": 149, "orthanc": 9}, ("2.01", "2.01", "not reached")),
+        ({"gateway": 300, "orthanc": 150}, ("2.00", "-", "")),
+        ({"dcmqrscp": 300}, ("-", "-", "")),
+    ],
+)
+def test_what_is_asked_of_giving_back(rates, verdict):
+    found = retrieved(**rates)
+    assert bar.judge_retrieval(found, Case("C-GET", CT, 10)) == verdict
+
+
+def test_the_document_has_what_was_given_back(tmp_path):
+    (tmp_path / "tests/bench/figures").mkdir(parents=True)
+    readme = tmp_path / "tests/bench/README.md"
+    readme.write_text("a\n<!-- retrieve: begin -->\nold\n<!-- retrieve: end -->\nb\n")
+    document.write_retrieved(retrieved(gateway=300, dcmqrscp=200), tmp_path)
+    assert "| C-GET 512 KB x10 | 300 (0.3) | 200 (0.2) | 1.50 | 1.50 | reached |" in (
+        readme.read_text()
+    )
+    root = ElementTree.fromstring((tmp_path / "tests/bench/figures/retrieve.svg").read_text())
+    texts = {one.text for one in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"DCMTK dcmqrscp", "C-GET, 512 KB, 10 associations", "300"} <= texts
+    readme.write_text("no marks")
+    with pytest.raises(ValueError, match="has no <!-- retrieve: begin -->"):
+        document.write_retrieved(retrieved(gateway=300), tmp_path)
+
+
 def test_the_documents_of_this_checkout_have_the_marks():
     checkout = Path(__file__).parents[2]
-    for name in ("README.md", "tests/bench/README.md"):
+    bench = "tests/bench/README.md"
+    for name, mark in (("README.md", "peers"), (bench, "peers"), (bench, "retrieve")):
         text = (checkout / name).read_text()
-        assert text.count("<!-- peers: begin -->") == text.count("<!-- peers: end -->") == 1
+        assert text.count(f"<!-- {mark}: begin -->") == text.count(f"<!-- {mark}: end -->") == 1
