@@ -10,8 +10,8 @@ from gateway import evt
 from gateway.sdk.bound_handler import BoundHandler
 from gateway.sdk.executor import Executor, HandlerLoop
 from tests.patience import WALL
-from tests.sdk.test_batches import told
-from tests.sdk.test_executor import Acceptor
+from tests.sdk.batch_requests import told
+from tests.sdk.conftest import AnswerReceiver
 from tests.workers.test_storage import Running, answers_of, event_of, offer, status_of
 from workers.archive.index.postgres import PostgresIndex
 from workers.archive.index.records import IndexFailure
@@ -86,7 +86,7 @@ def test_calls_of_the_worker_overlap_and_are_answered_in_their_order(running, mo
 
     monkeypatch.setattr(running.storage.intake, "keep", keep_and_tell)
     monkeypatch.setattr(PostgresIndex, "add_all", add_late)
-    acceptor, loop = Acceptor(), HandlerLoop()
+    acceptor, loop = AnswerReceiver(), HandlerLoop()
     executor = Executor(8, acceptor.send, loop=loop)
     executor.start()
     bound = BoundHandler(evt.EVT_C_STORE, running.storage.store, batch=64)

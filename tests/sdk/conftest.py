@@ -1,6 +1,8 @@
-"""Events and data sets as the acceptor would send them."""
+"""Events and data sets as the acceptor would send them, and an executor that they are given to."""
 
 from __future__ import annotations
+
+import queue
 
 import msgpack
 import pytest
@@ -10,11 +12,14 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from gateway import evt
 from gateway.datasets.coding import encode
 from gateway.sdk import Event
+from gateway.sdk.executor import Executor, HandlerLoop
 from gateway.spool import Claim
 from gateway.spool.digest import digest_of
+from tests.patience import WALL
 
 TOKEN = "20240101-000000000-0-" + "ab" * 12
 INSTANCE = "1.2.3.4.5"
+WAIT = WALL
 
 ASSOC = {
     "id": "0-17",
@@ -106,3 +111,63 @@ def dimse_event(event, *, data=None, syntax=ExplicitVRLittleEndian, **parameters
         "message_id": 9,
     }
     return Event(event, payload, data=data)
+
+
+class AnswerReceiver:
+    """The receiver of the answers; `wanted` says whether it still waits."""
+
+    def __init__(self):
+        self.replies = queue.SimpleQueue()
+        self.wanted = True
+
+    def send(self, token, reply):
+        self.replies.put((token, reply))
+        return self.wanted
+
+    def next(self):
+        return self.replies.get(timeout=WAIT)
+
+    def payload(self):
+        return self.next()[1].payload
+
+
+class Clock:
+    """The time, which a test sets."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def loop():
+    loop = HandlerLoop()
+    yield loop
+    loop.stop()
+
+
+@pytest.fixture
+def acceptor():
+    return AnswerReceiver()
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def concurrency():
+    """Threads of the executor; a module may say another number."""
+    return 2
+
+
+@pytest.fixture
+def executor(acceptor, loop, clock, concurrency):
+    executor = Executor(concurrency, acceptor.send, loop=loop, clock=clock)
+    executor.start()
+    yield executor
+    executor.stop()
+    assert executor.drain(WAIT)

@@ -11,64 +11,15 @@ from gateway import Worker, evt
 from gateway.errors import FabricError
 from gateway.sdk import testing
 from gateway.sdk.bound_handler import BoundHandler
-from gateway.sdk.executor import Executor, HandlerLoop
+from gateway.sdk.executor import Executor
 from gateway.sdk.jobs import GRACE
-from tests.sdk.conftest import dimse_event
-from tests.sdk.test_executor import WAIT, Acceptor, Clock
+from tests.sdk.batch_requests import bind, statuses, submit, submit_all, told
+from tests.sdk.conftest import WAIT, dimse_event
 
 
 @pytest.fixture
-def loop():
-    loop = HandlerLoop()
-    yield loop
-    loop.stop()
-
-
-@pytest.fixture
-def acceptor():
-    return Acceptor()
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def executor(acceptor, loop, clock):
-    executor = Executor(8, acceptor.send, loop=loop, clock=clock)
-    executor.start()
-    yield executor
-    executor.stop()
-    assert executor.drain(WAIT)
-
-
-def bind(handler, *args, batch=4, redeliver=False, deadline=30.0):
-    return BoundHandler(evt.EVT_C_ECHO, handler, args, redeliver, False, deadline, batch)
-
-
-def submit(executor, bound, *tokens):
-    """Requests whose message ids are 1, 2, ... as they come."""
-    made = []
-    for token in tokens:
-        made.append(dimse_event(evt.EVT_C_ECHO))
-        executor.submit(token, bound, made[-1], bound.deadline)
-    return made
-
-
-def submit_all(executor, bound, *tokens):
-    """Requests of one message."""
-    executor.submit_many(
-        [(token, bound, dimse_event(evt.EVT_C_ECHO), bound.deadline) for token in tokens]
-    )
-
-
-def told(acceptor, count):
-    return dict(acceptor.next() for _ in range(count))
-
-
-def statuses(acceptor, count):
-    return {token: reply.payload["status"] for token, reply in told(acceptor, count).items()}
+def concurrency():
+    return 8
 
 
 class Gate:

@@ -13,64 +13,9 @@ from gateway import evt
 from gateway.errors import FabricError
 from gateway.sdk import Event, handler_answers, streams
 from gateway.sdk.bound_handler import BoundHandler
-from gateway.sdk.executor import Executor, HandlerLoop
+from gateway.sdk.executor import Executor
 from gateway.sdk.jobs import GRACE
-from tests.patience import WALL
-from tests.sdk.conftest import dimse_event
-
-WAIT = WALL
-
-
-class Acceptor:
-    """The receiver of the answers; `wanted` says whether it still waits."""
-
-    def __init__(self):
-        self.replies = queue.SimpleQueue()
-        self.wanted = True
-
-    def send(self, token, reply):
-        self.replies.put((token, reply))
-        return self.wanted
-
-    def next(self):
-        return self.replies.get(timeout=WAIT)
-
-    def payload(self):
-        return self.next()[1].payload
-
-
-class Clock:
-    def __init__(self):
-        self.now = 100.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def loop():
-    loop = HandlerLoop()
-    yield loop
-    loop.stop()
-
-
-@pytest.fixture
-def acceptor():
-    return Acceptor()
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def executor(acceptor, loop, clock):
-    executor = Executor(2, acceptor.send, loop=loop, clock=clock)
-    executor.start()
-    yield executor
-    executor.stop()
-    assert executor.drain(WAIT)
+from tests.sdk.conftest import WAIT, dimse_event
 
 
 def submit(executor, handler, *, event=evt.EVT_C_ECHO, args=(), deadline=30.0, token="t"):

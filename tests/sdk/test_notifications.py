@@ -4,7 +4,6 @@ import threading
 import pytest
 
 from gateway import Worker, evt
-from gateway.sdk.executor import HandlerLoop
 from gateway.sdk.notifications import NotificationThread, QueuedNotification
 from tests.patience import WALL
 
@@ -14,13 +13,6 @@ WAIT = WALL
 @pytest.fixture
 def worker():
     return Worker("w")
-
-
-@pytest.fixture
-def loop():
-    loop = HandlerLoop()
-    yield loop
-    loop.stop()
 
 
 @pytest.fixture

@@ -6,37 +6,15 @@ import pytest
 
 from gateway import Worker, evt
 from gateway.sdk import testing
-from gateway.sdk.executor import Executor, HandlerLoop
+from gateway.sdk.executor import Executor
 from gateway.sdk.jobs import GRACE
-from tests.sdk.conftest import dimse_event
-from tests.sdk.test_batches import bind, statuses, submit, submit_all, told
-from tests.sdk.test_executor import WAIT, Acceptor, Clock
+from tests.sdk.batch_requests import bind, statuses, submit, submit_all, told
+from tests.sdk.conftest import WAIT, dimse_event
 
 
 @pytest.fixture
-def loop():
-    loop = HandlerLoop()
-    yield loop
-    loop.stop()
-
-
-@pytest.fixture
-def acceptor():
-    return Acceptor()
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def executor(acceptor, loop, clock):
-    executor = Executor(8, acceptor.send, loop=loop, clock=clock)
-    executor.start()
-    yield executor
-    executor.stop()
-    assert executor.drain(WAIT)
+def concurrency():
+    return 8
 
 
 class TwoParts:
