@@ -1,14 +1,11 @@
-"""Options that commands share, of this program and of workers."""
+"""What commands share, of this program and of workers: options, and how they are grouped."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 ConfigOption = Annotated[
     Path | None,
@@ -30,20 +27,9 @@ DataOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 
-QueuedNumbers = Annotated[
-    list[int] | None, typer.Argument(metavar="[NUMBER]...", help="As listed.")
-]
-QueuedFor = Annotated[str, typer.Option("--to", metavar="NAME", help="For this destination.")]
-AllQueued = Annotated[bool, typer.Option("--all", help="Everything, if nothing else is said.")]
 
-
-def queued_in(states: Sequence[str]) -> Any:
-    """Return the option `--state` of a queue whose entries have these states."""
-    text = f"{', '.join(states[:-1])} or {states[-1]}"
-
-    def check(state: str) -> str:
-        if state not in ("", *states):
-            raise typer.BadParameter(f"it must be {text}")
-        return state
-
-    return typer.Option("--state", metavar="STATE", help=f"{text}.", callback=check)
+def command_group(help_text: str) -> typer.Typer:
+    """Return a group of commands, such as `dicom-gateway archive`, that are added to it."""
+    return typer.Typer(
+        help=help_text, no_args_is_help=True, rich_markup_mode=None, add_completion=False
+    )

@@ -12,16 +12,12 @@ import typer
 from gateway.cli.common import settings_of
 from gateway.cli.options import with_options
 from gateway.errors import ConfigError
-from gateway.shared_options import ConfigOption, DataOption
+from gateway.shared_options import ConfigOption, DataOption, command_group
 
 if TYPE_CHECKING:
     from gateway.fabric.acceptor.allowed_keys import KeyPermission
 
-app = typer.Typer(
-    help="Make, show, allow and revoke the keys of workers on other hosts.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = command_group("Make, show, allow and revoke the keys of workers on other hosts.")
 
 _FileArgument = Annotated[
     Path | None,

@@ -20,7 +20,7 @@ from gateway.cli.common import (
 )
 from gateway.cli.options import with_options
 from gateway.errors import FabricError, GatewayError
-from gateway.shared_options import ConfigOption, DataOption
+from gateway.shared_options import ConfigOption, DataOption, command_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,11 +32,7 @@ NAME = "dicom-gateway record"
 _PAUSE = 0.5
 """Seconds between two looks whether the gateway is still there."""
 
-app = typer.Typer(
-    help="Record associations, show recordings, and export them for Wireshark.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = command_group("Record associations, show recordings, and export them for Wireshark.")
 
 
 @dataclass(frozen=True, kw_only=True)

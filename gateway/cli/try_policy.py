@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.common import settings_of
-from gateway.shared_options import ConfigOption, DataOption
+from gateway.shared_options import ConfigOption, DataOption, command_group
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from gateway.policy_rules import Verdict
     from gateway.settings import Settings
 
-command = typer.Typer(
-    help="Try the policy: who is let in, and for what.", no_args_is_help=True, add_completion=False
-)
+command = command_group("Try the policy: who is let in, and for what.")
 _Many = Annotated[
     list[str] | None,
     typer.Option("--sop-class", metavar="UID", help="SOP class, by UID or keyword; repeatable."),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.shared_options import ConfigOption, DataOption, JsonOption
+from gateway.shared_options import ConfigOption, DataOption, JsonOption, command_group
 from workers.archive import (
     conflicts_command,
     export_command,
@@ -19,12 +19,7 @@ from workers.archive import (
     retention_command,
     upkeep,
 )
-from workers.archive.command_options import (
-    locate,
-    print_json,
-    printable,
-    size_text,
-)
+from workers.archive.command_options import locate, print_json, printable, size_text
 from workers.archive.patients import assign_study, patient_attributes
 from workers.archive.progress_rate import ProgressRate
 from workers.archive.reindex import Reindex
@@ -38,12 +33,7 @@ if TYPE_CHECKING:
     from workers.archive.index.records import StudySummary
     from workers.archive.stored_files import StoredFiles
 
-app = typer.Typer(
-    help="List, verify, reindex, assign, export or remove stored instances.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = command_group("List, verify, reindex, assign, export or remove stored instances.")
 app.add_typer(conflicts_command.app, name="conflicts")
 app.command("retention")(retention_command.delete_old)
 app.command("path")(export_command.path)

@@ -6,13 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.shared_options import ConfigOption, DataOption, JsonOption
+from gateway.shared_options import ConfigOption, DataOption, JsonOption, command_group
 from workers.archive import conflicts
-from workers.archive.command_options import (
-    locate,
-    print_json,
-    printable,
-)
+from workers.archive.command_options import locate, print_json, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,10 +17,8 @@ if TYPE_CHECKING:
     from workers.archive.index import Index, IndexEntry
     from workers.archive.stored_files import StoredFiles
 
-app = typer.Typer(
-    help="Instances that were set aside, because other content is stored under their UID.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
+app = command_group(
+    "Instances that were set aside, because other content is stored under their UID."
 )
 
 _Name = Annotated[

@@ -9,22 +9,11 @@ import typer
 
 from gateway import control_client
 from gateway.sdk import ConfigError, GatewayError
-from gateway.shared_options import (
-    AllQueued,
-    ConfigOption,
-    DataOption,
-    JsonOption,
-    QueuedFor,
-    QueuedNumbers,
-    queued_in,
-)
-from workers.archive.command_options import (
-    locate,
-    print_json,
-    printable,
-)
+from gateway.shared_options import ConfigOption, DataOption, JsonOption, command_group
+from workers.archive.command_options import locate, print_json, printable
 from workers.archive.outbox_control import OutboxControl
 from workers.archive.outbox_rows import STATES, QueuedInstance, QueueState, Selection
+from workers.archive.queue_options import AllQueued, QueuedFor, QueuedNumbers, queued_in
 from workers.archive.upkeep import matching
 from workers.forward.forward_outbox import ForwardOutbox
 from workers.forward.provenance import facts_of
@@ -37,12 +26,7 @@ if TYPE_CHECKING:
     from workers.archive.index import Index, IndexEntry
     from workers.archive.stored_files import StoredFiles
 
-app = typer.Typer(
-    help="What is to be sent to destinations: list, retry, drop, suspend and resume.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = command_group("What is to be sent to destinations: list, retry, drop, suspend and resume.")
 _PAGE = 1000
 
 _Study = Annotated[str, typer.Option("--study", metavar="UID", help="Of this study.")]

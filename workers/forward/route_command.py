@@ -10,12 +10,9 @@ import typer
 from gateway.datasets.instances import identify
 from gateway.route_rules import compile_routes
 from gateway.sdk import ConfigError, GatewayError
-from gateway.shared_options import ConfigOption, DataOption
+from gateway.shared_options import ConfigOption, DataOption, command_group
 from workers.archive import header
-from workers.archive.command_options import (
-    locate,
-    printable,
-)
+from workers.archive.command_options import locate, printable
 from workers.forward.provenance import facts_of, peer_facts
 
 if TYPE_CHECKING:
@@ -23,12 +20,7 @@ if TYPE_CHECKING:
     from workers.archive.command_options import ArchiveLocation
     from workers.forward.provenance import Facts
 
-app = typer.Typer(
-    help="Try the routes: where an instance is sent.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = command_group("Try the routes: where an instance is sent.")
 
 
 @app.callback()

@@ -8,21 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.errors import ConfigError, GatewayError
-from gateway.shared_options import (
-    AllQueued,
-    ConfigOption,
-    DataOption,
-    JsonOption,
-    QueuedFor,
-    QueuedNumbers,
-    queued_in,
-)
-from workers.archive.command_options import (
-    locate,
-    print_json,
-    printable,
-)
+from gateway.shared_options import ConfigOption, DataOption, JsonOption, command_group
+from workers.archive.command_options import locate, print_json, printable
 from workers.archive.procedure_steps import StepTable
+from workers.archive.queue_options import AllQueued, QueuedFor, QueuedNumbers, queued_in
 from workers.mpps.step_outbox import SENT, STATES, StepOutbox
 
 if TYPE_CHECKING:
@@ -30,12 +19,7 @@ if TYPE_CHECKING:
     from workers.archive.procedure_steps import ProcedureStep
     from workers.mpps.step_outbox import StepMessage
 
-app = typer.Typer(
-    help="List or show performed procedure steps.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = command_group("List and show performed procedure steps, and what is to be passed on of them.")
 
 _PAGE = 500
 

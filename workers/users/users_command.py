@@ -10,18 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.errors import ConfigError, GatewayError
-from gateway.shared_options import ConfigOption, DataOption
+from gateway.shared_options import ConfigOption, DataOption, command_group
 from workers.users.users_worker import EXTRA, UsersOptions
 
 if TYPE_CHECKING:
     from workers.users.user_file import UserFile
 
-app = typer.Typer(
-    help="Add, remove, list and check users of the worker `users`.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = command_group("Add, remove, list and check users of the worker `users`.")
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="User name.")]
 _File = Annotated[
