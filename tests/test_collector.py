@@ -2,13 +2,7 @@
 
 from gateway.collector import SILENCE, Collector
 from gateway.metrics import Distribution, Metrics
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 def told(count: int, gauge: float = 0) -> list:

@@ -20,6 +20,7 @@ from pydicom.config import RAISE
 from gateway import log, log_handler
 from gateway.metrics import Metrics
 from gateway.settings import LogSettings
+from tests.clock import Clock
 from tests.patience import WALL
 
 
@@ -323,16 +324,9 @@ def test_lines_are_whole_in_every_write() -> None:
     assert b"".join(writes).count(b"\n") == 500
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_of_one_kind_of_warning_so_many_are_written_and_the_rest_is_counted() -> None:
     written: list[bytes] = []
-    clock = Clock()
+    clock = Clock(0.0)
     handler = log_handler.QueuedHandler(written.append, repeats=3, clock=clock)
 
     def warn(message: str, name: str = "gateway.acceptor", level: int = logging.WARNING) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -91,3 +91,21 @@ def open_index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
 @pytest.fixture
 def index(open_index: Callable[[], Index]) -> Index:
     return open_index()
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> Callable[[Index], list[str]]:
+    """Notes the statements of an index, by their first words."""
+
+    def watch(index: Any) -> list[str]:
+        noted: list[str] = []
+        executing = index._executing
+
+        def wrapped(connection: Any) -> Any:
+            execute = executing(connection)
+            return lambda text, *rest: (noted.append(text.split()[0]), execute(text, *rest))[1]
+
+        monkeypatch.setattr(index, "_executing", wrapped)
+        return noted
+
+    return watch

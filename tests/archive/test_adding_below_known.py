@@ -27,24 +27,6 @@ def opened(postgres_schema):
         one.close()
 
 
-@pytest.fixture
-def statements(monkeypatch):
-    """Notes the statements of an index, by their first words."""
-
-    def watch(index) -> list[str]:
-        noted: list[str] = []
-        executing = index._executing
-
-        def wrapped(connection):
-            execute = executing(connection)
-            return lambda text, *rest: (noted.append(text.split()[0]), execute(text, *rest))[1]
-
-        monkeypatch.setattr(index, "_executing", wrapped)
-        return noted
-
-    return watch
-
-
 def batch(*uids: str, series: str = "1.2", study: str = "1.3", received: str = "", **texts: str):
     return [
         (entry(uid)._replace(received=received or uid), kept(uid, series, study, **texts))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from pydicom.dataset import Dataset
 from pynetdicom import AE
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
 from gateway.settings import ArchiveSettings
 from gateway.uid import KEYWORDS
+from tests.data_sets import data_set
 from tests.peers import instances
 from tests.peers.sender import store_all
 from workers.archive.extended_negotiation import Agreed, answers
@@ -61,10 +61,7 @@ def find(gateway, proposed: bytes | None, **keys) -> tuple[int, int, bytes | Non
     wanted = SOPClassExtendedNegotiation()
     wanted.sop_class_uid, wanted.service_class_application_information = FIND, proposed or b"\0"
     assoc = ae.associate(*gateway.address, ext_neg=[wanted] if proposed else [])
-    asked = Dataset()
-    for keyword, value in keys.items():
-        setattr(asked, keyword, value)
-    *matches, (final, _) = assoc.send_c_find(asked, FIND)
+    *matches, (final, _) = assoc.send_c_find(data_set(**keys), FIND)
     answered = assoc.acceptor.sop_class_extended.get(FIND)
     assoc.release()
     return final.Status, len(matches), answered

@@ -10,6 +10,7 @@ from gateway.uid import EXPLICIT_VR_BIG_ENDIAN as BIG
 from gateway.uid import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
 from gateway.uid import IMPLICIT_VR_LITTLE_ENDIAN as IMPLICIT
 from tests.archive.character_set_samples import EXTENDED, SINGLE, STAND_ALONE
+from tests.data_sets import identifier
 from workers.archive.attributes import Level
 from workers.archive.identifier import (
     PATIENT_ROOT,
@@ -29,15 +30,6 @@ STUDY = Model.of(f"{STUDY_ROOT}1")
 ONLY = Model.of(f"{PATIENT_STUDY_ONLY}1")
 PATIENT_NAME = tuple(f"patient_name_key{number}" for number in (1, 2, 3))
 ITEM = bytes.fromhex("fe ff 00 e0 00 00 00 00")
-
-
-def identifier(level: str | None = "STUDY", **keys) -> Dataset:
-    made = Dataset()
-    if level is not None:
-        made.QueryRetrieveLevel = level
-    for keyword, value in keys.items():
-        setattr(made, keyword, value)
-    return made
 
 
 def find(made: Dataset, model: Model = STUDY, *, relational: bool = False):

@@ -223,18 +223,11 @@ def test_an_error_that_waiting_does_not_mend_is_no_outage(index):
     assert not failed.value.is_outage
 
 
-def test_the_statements_of_a_batch_do_not_grow_with_its_instances(index, monkeypatch):
+def test_the_statements_of_a_batch_do_not_grow_with_its_instances(index, statements):
     index.add(entry("1.1"), kept("1.1"))
-    statements: list[str] = []
-    executing = index._executing
-
-    def noted(connection):
-        execute = executing(connection)
-        return lambda text, *rest: (statements.append(text.split()[0]), execute(text, *rest))[1]
-
-    monkeypatch.setattr(index, "_executing", noted)
+    noted = statements(index)
     index.add_all([(entry(f"2.{n}"), kept(f"2.{n}")) for n in range(50)])
-    assert statements == ["BEGIN", "SELECT", "SELECT", "SELECT", "WITH", "COMMIT"]
+    assert noted == ["BEGIN", "SELECT", "SELECT", "SELECT", "WITH", "COMMIT"]
     assert index.count(query(Level.IMAGE)) == 51
 
 

@@ -13,6 +13,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
 from gateway.datasets.plain import encode_plain
+from tests.data_sets import data_set
 
 FILES = sorted((Path(pydicom.__file__).parent / "data" / "test_files").glob("*.dcm"))
 
@@ -41,9 +42,7 @@ def by_pydicom(ds: Dataset, *, implicit: bool) -> bytes:
 
 @given(values=st.fixed_dictionaries({}, optional=VALUES), implicit=st.booleans())
 def test_plain_text_has_pydicoms_bytes(values: dict[str, object], implicit: bool) -> None:
-    ds = Dataset()
-    for keyword, value in values.items():
-        setattr(ds, keyword, value)
+    ds = data_set(**values)
     assert encode_plain(ds, implicit=implicit) == by_pydicom(ds, implicit=implicit)
 
 

@@ -11,19 +11,8 @@ from pydicom.errors import InvalidDicomError
 
 import gateway
 from gateway import evt
-from tests.interop.both import (
-    COMMITMENT,
-    CT,
-    ECHO,
-    FIND,
-    GET,
-    HOST,
-    WAIT,
-    Told,
-    data_set,
-    instance,
-    role,
-)
+from tests.data_sets import data_set
+from tests.interop.both import COMMITMENT, CT, ECHO, FIND, GET, HOST, WAIT, Told, instance, role
 from tests.patience import PATIENCE
 from tests.peers import procfs
 

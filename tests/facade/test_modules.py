@@ -17,7 +17,8 @@ from pydicom.uid import UID, generate_uid
 
 import gateway
 from gateway import AE, dsutils, evt
-from tests.interop.both import data_set, instance
+from tests.data_sets import data_set
+from tests.interop.both import instance
 
 ROOT = Path(gateway.__file__).parent.parent
 HOMES = {

@@ -16,7 +16,8 @@ import trustme
 
 import gateway
 from gateway import AE, evt
-from tests.interop.both import CT, ECHO, HOST, MOVE, WAIT, Told, data_set, instance
+from tests.data_sets import data_set
+from tests.interop.both import CT, ECHO, HOST, MOVE, WAIT, Told, instance
 from tests.peers import procfs
 
 

@@ -13,20 +13,19 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.accountant import Accountant, read_archive, read_index
 from tests.conftest import short_folder
+from tests.faults.strace import Point, points_between_marks
 from tests.patience import WALL
 from tests.peers import instances
 from tests.peers.process import Gateway
@@ -62,14 +61,7 @@ KINDS = (
 )
 
 _FEWER = 5
-"""Other file systems than ext4 take seconds for a mount: only every so-manieth call is a cut."""
-
-
-class Point(NamedTuple):
-    """The `nth` call of this name that the process makes."""
-
-    call: str
-    nth: int
+"""Other file systems than ext4 take seconds for a mount: only one call of so many is a cut."""
 
 
 class Disk:
@@ -120,20 +112,7 @@ class Steps:
     def points(self) -> list[Point]:
         """Return the system calls of an undisturbed run between its two marks."""
         self.run(trace=True)
-        count: Counter[str] = Counter()
-        found: list[Point] = []
-        inside = False
-        for line in self._log.read_text().splitlines():
-            call = re.match(r"\d+\s+(\w+)\(", line)
-            if call is None:
-                continue
-            count[call[1]] += 1
-            if '"/end"' in line:
-                break
-            if inside and call[1] in CALLS.split(","):
-                found.append(Point(call[1], count[call[1]]))
-            inside = inside or '"/begin"' in line
-        return found
+        return points_between_marks(self._log.read_text(), CALLS.split(","))
 
     def run(
         self,

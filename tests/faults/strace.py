@@ -87,6 +87,27 @@ def among(calls: Sequence[str]) -> str:
     return ",".join(f"?{call}" for call in calls)
 
 
+def points_between_marks(log: str, calls: Sequence[str] = ()) -> list[Point]:
+    """Return the calls between those that name the files /begin and /end.
+
+    The log is one of `-f`. Each call is counted from the start of the process; with `calls` only
+    these are returned.
+    """
+    count: Counter[str] = Counter()
+    found: list[Point] = []
+    inside = False
+    for line in log.splitlines():
+        if call := _CALL.match(line):
+            name = call[2]
+            count[name] += 1
+            if '"/end"' in line:
+                break
+            if inside and (not calls or name in calls):
+                found.append(Point(name, count[name]))
+            inside = inside or '"/begin"' in line
+    return found
+
+
 def points(log: str, below: Path | None = None) -> list[Point]:
     """Return every (call, nth) that a thread reached, in order; `below`: only on files in a folder.
 

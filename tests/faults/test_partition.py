@@ -18,7 +18,7 @@ from tests.conftest import running
 from tests.patience import PATIENCE, WALL
 from tests.peers import procfs
 from tests.peers.process import Program
-from tests.peers.raw import echo_ok
+from tests.peers.raw import echo_ok, echoes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,7 @@ def test_a_cable_is_pulled(part: float) -> None:
             assert ip("link", "set", plug, "down") == 0
             gateway.program.err.wait_for(SILENT)
             # max_associations is 1: a C-ECHO succeeds only once the association is gone.
-            procfs.until(lambda: _echoes(gateway.address), what="a free association")
+            procfs.until(lambda: echoes(gateway.address), what="a free association")
             procfs.until(lambda: not list(leftovers(gateway.spool)), what="an empty spool")
             procfs.until(
                 lambda: len(procfs.descriptors(acceptor)) <= opened + 1,
@@ -105,10 +105,3 @@ def test_a_cable_is_pulled(part: float) -> None:
             peer.kill_all()
         assert len(re.findall(f" warning .*{SILENT}", gateway.program.err.text)) == 1
         assert read_archive(gateway.archive) == ([], [])
-
-
-def _echoes(address) -> bool:
-    try:
-        return echo_ok(address)
-    except (OSError, AssertionError):
-        return False

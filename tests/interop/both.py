@@ -140,13 +140,6 @@ def instance(number=1, **elements):
     return ds
 
 
-def data_set(**elements):
-    ds = Dataset()
-    for keyword, value in elements.items():
-        setattr(ds, keyword, value)
-    return ds
-
-
 def plain(value):
     """A data set, status, or pair of them as values that compare: {keyword: text}."""
     if isinstance(value, tuple | list):
@@ -208,23 +201,6 @@ def pair_of(server, client):
 
 def boom(event):
     raise ValueError("a handler's mistake")
-
-
-def returning(value):
-    def handler(event):
-        return value
-
-    return handler
-
-
-def yielding(*values):
-    def handler(event):
-        for value in values:
-            if isinstance(value, Exception):
-                raise value
-            yield value
-
-    return handler
 
 
 def finish(assoc):

@@ -22,6 +22,7 @@ from gateway.uid import KEYWORDS
 from tests.accountant import read_stored
 from tests.cli import peers
 from tests.conftest import running
+from tests.data_sets import data_set
 from tests.patience import WALL
 from tests.peers import dcmtk, instances, wire
 from tests.peers.process import run_cli
@@ -207,10 +208,7 @@ def find(address, **keys) -> list:
     ae.add_requested_context(FIND)
     assoc = ae.associate(*address)
     assert assoc.is_established
-    query = Dataset()
-    for keyword, value in keys.items():
-        setattr(query, keyword, value)
-    found = answered(assoc, query)
+    found = answered(assoc, data_set(**keys))
     assoc.release()
     return found
 

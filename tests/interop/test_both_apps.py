@@ -7,19 +7,8 @@ import sys
 
 import pytest
 
-from tests.interop.both import (
-    CT,
-    ECHO,
-    FIND,
-    GET,
-    MOVE,
-    WAIT,
-    Pair,
-    Told,
-    data_set,
-    instance,
-    pair_of,
-)
+from tests.data_sets import data_set
+from tests.interop.both import CT, ECHO, FIND, GET, MOVE, WAIT, Pair, Told, instance, pair_of
 
 
 @pytest.fixture

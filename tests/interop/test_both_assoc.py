@@ -6,7 +6,8 @@ import pynetdicom.association
 import pytest
 
 import gateway
-from tests.interop.both import CT, ECHO, GET, MOVE, Told, data_set, finish, instance, role, send
+from tests.data_sets import data_set
+from tests.interop.both import CT, ECHO, GET, MOVE, Told, finish, instance, role, send
 
 ASSOCIATIONS = (gateway.Association, pynetdicom.association.Association)
 

@@ -9,6 +9,8 @@ import pynetdicom
 import pytest
 
 import gateway
+from tests.data_sets import data_set
+from tests.handlers import returning, yielding
 from tests.interop.both import (
     CT,
     ECHO,
@@ -23,14 +25,11 @@ from tests.interop.both import (
     PRINTER,
     RELEVANT_PATIENT,
     Told,
-    data_set,
     finish,
     instance,
     pair_of,
     plain,
-    returning,
     send,
-    yielding,
 )
 from tests.interop.test_both_libraries import get
 from tests.peers import wire

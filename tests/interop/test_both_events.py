@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.interop.both import (
-    CT,
-    ECHO,
-    FIND,
-    MPPS,
-    WAIT,
-    Told,
-    data_set,
-    finish,
-    instance,
-    returning,
-    send,
-)
+from tests.data_sets import data_set
+from tests.handlers import returning
+from tests.interop.both import CT, ECHO, FIND, MPPS, WAIT, Told, finish, instance, send
 
 # events and ends
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from gateway.uid import REPOSITORY_QUERY
-from tests.interop.both import ECHO, Told, data_set, finish, plain, send, yielding
+from tests.data_sets import data_set
+from tests.handlers import yielding
+from tests.interop.both import ECHO, Told, finish, plain, send
 
 
 def _ignore(event, *args) -> None: ...

@@ -10,6 +10,8 @@ import threading
 
 import pytest
 
+from tests.data_sets import data_set
+from tests.handlers import returning, yielding
 from tests.interop.both import (
     CT,
     ECHO,
@@ -23,15 +25,12 @@ from tests.interop.both import (
     WORKLIST,
     Told,
     boom,
-    data_set,
     finish,
     hold,
     instance,
     plain,
-    returning,
     role,
     send,
-    yielding,
 )
 
 # verification

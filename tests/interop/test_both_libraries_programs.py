@@ -12,18 +12,9 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from tests.interop.both import (
-    HOST,
-    WAIT,
-    Told,
-    bound,
-    data_set,
-    finish,
-    instance,
-    plain,
-    send,
-    yielding,
-)
+from tests.data_sets import data_set
+from tests.handlers import yielding
+from tests.interop.both import HOST, WAIT, Told, bound, finish, instance, plain, send
 from tests.peers import procfs
 
 

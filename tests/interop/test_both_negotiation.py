@@ -7,6 +7,7 @@ import ssl
 import pytest
 import trustme
 
+from tests.handlers import returning
 from tests.interop.both import (
     CT,
     ECHO,
@@ -18,7 +19,6 @@ from tests.interop.both import (
     finish,
     instance,
     item,
-    returning,
     role,
     send,
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from pydicom.tag import BaseTag
 
+from tests.data_sets import data_set
+from tests.handlers import returning, yielding
 from tests.interop.both import (
     AVAILABILITY,
     COMMITMENT,
@@ -21,14 +23,11 @@ from tests.interop.both import (
     UPS_WATCH,
     Told,
     boom,
-    data_set,
     finish,
     hold,
     plain,
-    returning,
     role,
     send,
-    yielding,
 )
 
 # normalized services

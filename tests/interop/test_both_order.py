@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.interop.both import CT, FIND, GET, HOST, MOVE, Told, data_set, instance, role, send
+from tests.data_sets import data_set
+from tests.interop.both import CT, FIND, GET, HOST, MOVE, Told, instance, role, send
 
 COUNT = 5
 

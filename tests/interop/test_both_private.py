@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tests.interop.both import LIBS, PAIRINGS, WAIT, finish, instance, pair_of, returning, send
+from tests.handlers import returning
+from tests.interop.both import LIBS, PAIRINGS, WAIT, finish, instance, pair_of, send
 
 PRIVATE = "1.2.826.0.1.3680043.99.7"
 

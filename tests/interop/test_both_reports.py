@@ -6,6 +6,7 @@ and unified procedure steps describe it.
 
 from __future__ import annotations
 
+from tests.data_sets import data_set
 from tests.interop.both import (
     COMMITMENT,
     COMMITMENT_INSTANCE,
@@ -13,7 +14,6 @@ from tests.interop.both import (
     UPS_PUSH,
     UPS_WATCH,
     Told,
-    data_set,
     finish,
     plain,
     send,

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.interop.both import Told, data_set, finish, hold, instance, plain, role, send
+from tests.data_sets import data_set
+from tests.interop.both import Told, finish, hold, instance, plain, role, send
 
 # queries and retrievals
 

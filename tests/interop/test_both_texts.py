@@ -9,7 +9,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 import gateway
-from tests.interop.both import CT, FIND, GET, MOVE, MPPS, PRINTER, data_set, instance
+from tests.data_sets import data_set
+from tests.interop.both import CT, FIND, GET, MOVE, MPPS, PRINTER, instance
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 JPEG = "1.2.840.10008.1.2.4.50"

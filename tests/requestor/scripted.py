@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.patience import WALL
 from tests.peers import wire
 from tests.peers.raw import EOF, RawAcceptor, RawPeer
@@ -113,6 +115,24 @@ class Acceptor:
 
 
 Script = "Callable[[Acceptor], object]"
+
+
+def one_at_a_time(*instances: str) -> Script:
+    """Return a script that stores these, of which none may come before the last was answered."""
+
+    def script(acceptor: Acceptor) -> None:
+        acceptor.accept()
+        for instance in instances:
+            message = acceptor.message()
+            assert message.instance == instance
+            acceptor.peer.sock.settimeout(0.05)
+            with pytest.raises(TimeoutError):
+                acceptor.peer.recv_pdu()
+            acceptor.peer.sock.settimeout(WALL)
+            acceptor.respond(message, 0x0000)
+        acceptor.release()
+
+    return script
 
 
 @contextmanager

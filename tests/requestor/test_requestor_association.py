@@ -23,7 +23,7 @@ from gateway.requestor.status_text import printable
 from gateway.uid import KEYWORDS
 from tests.patience import WALL
 from tests.peers import wire
-from tests.requestor.scripted import Acceptor, scripted
+from tests.requestor.scripted import Acceptor, one_at_a_time, scripted
 from tests.requestor.test_association import QUICK, hang, with_peer
 
 FIND = KEYWORDS["StudyRootQueryRetrieveInformationModelFind"]
@@ -167,16 +167,7 @@ def test_several_operations_up_to_the_window_in_any_order() -> None:
 
 
 def test_without_a_window_one_after_the_other() -> None:
-    def script(acceptor: Acceptor) -> None:
-        acceptor.accept()
-        for _ in range(3):
-            message = acceptor.message()
-            acceptor.peer.sock.settimeout(0.05)
-            with pytest.raises(TimeoutError):
-                acceptor.peer.recv_pdu()
-            acceptor.peer.sock.settimeout(WALL)
-            acceptor.respond(message, 0)
-        acceptor.release()
+    script = one_at_a_time("1.2.0", "1.2.1", "1.2.2")
 
     async def test(association) -> None:
         assert association.window == 1

@@ -15,6 +15,7 @@ from gateway.sdk import Event
 from gateway.sdk.executor import Executor, HandlerLoop
 from gateway.spool import Claim
 from gateway.spool.digest import digest_of
+from tests.clock import Clock
 from tests.patience import WALL
 
 TOKEN = "20240101-000000000-0-" + "ab" * 12
@@ -129,16 +130,6 @@ class AnswerReceiver:
 
     def payload(self):
         return self.next()[1].payload
-
-
-class Clock:
-    """The time, which a test sets."""
-
-    def __init__(self):
-        self.now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

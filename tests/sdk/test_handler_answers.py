@@ -8,16 +8,12 @@ from pydicom.uid import UID, ImplicitVRLittleEndian
 from gateway import events, evt
 from gateway.datasets.coding import encode
 from gateway.sdk import handler_answers
+from tests.data_sets import data_set
 from tests.sdk.conftest import dimse_event
 
 
 def status(value=None, **elements):
-    ds = Dataset()
-    if value is not None:
-        ds.Status = value
-    for keyword, element in elements.items():
-        setattr(ds, keyword, element)
-    return ds
+    return data_set(**elements) if value is None else data_set(Status=value, **elements)
 
 
 def told(answer, event=evt.EVT_C_STORE):

@@ -7,7 +7,7 @@ import pytest
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGBaseline8Bit, MRImageStorage
 
 from tests.peers import wire
-from tests.requestor.scripted import scripted
+from tests.requestor.scripted import one_at_a_time, scripted
 from tests.sdk.test_move import WAIT, Mover, _jpeg, failed_list, image, scp
 
 ASYNC_OPERATIONS = 0x53
@@ -77,17 +77,7 @@ def test_the_failed_list_keeps_the_order_of_the_handler(mover):
 
 
 def test_a_destination_that_agrees_to_none_gets_one_at_a_time(mover):
-    def script(acceptor):
-        acceptor.accept()
-        for _ in range(3):
-            message = acceptor.message()
-            acceptor.peer.sock.settimeout(0.05)
-            with pytest.raises(TimeoutError):
-                acceptor.peer.recv_pdu()
-            acceptor.peer.sock.settimeout(WAIT)
-            acceptor.respond(message, 0x0000)
-        acceptor.release()
-
+    script = one_at_a_time("1.2.3.1", "1.2.3.2", "1.2.3.3")
     with destination(script) as there:
         told = mover.move(there, 3, *pairs(1, 2, 3))
     assert [counters for _, counters, _ in told[1:]] == [

@@ -14,6 +14,7 @@ from gateway.sdk.move import store_queue
 from gateway.sdk.move.progress import EACH, Progress
 from tests.peers import wire
 from tests.peers.scp import free_port
+from tests.requestor.scripted import one_at_a_time
 from tests.sdk.test_move import WAIT, Mover, failed_list, image, scp
 from tests.sdk.test_move_in_flight import destination
 
@@ -72,18 +73,7 @@ def test_files_are_sent_whether_they_are_cached_or_not(mover, tmp_path, monkeypa
 
 
 def test_one_at_a_time_where_no_window_was_agreed_to(mover):
-    def script(acceptor):
-        acceptor.accept()
-        for number in (1, 2, 3):
-            message = acceptor.message()
-            assert message.instance == f"1.2.3.{number}"
-            acceptor.peer.sock.settimeout(0.05)
-            with pytest.raises(TimeoutError):
-                acceptor.peer.recv_pdu()
-            acceptor.peer.sock.settimeout(WAIT)
-            acceptor.respond(message, 0x0000)
-        acceptor.release()
-
+    script = one_at_a_time(*uids(1, 2, 3))
     with destination(script) as there:
         assert mover.move(there, 3, (0xFF00, some(1, 2, 3)))[-1][1] == [3, 0, 0, None]
 

@@ -12,6 +12,8 @@ from pydicom.uid import CTImageStorage, JPEG2000Lossless, generate_uid
 
 from gateway import Worker, evt
 from gateway.sdk import testing
+from tests.data_sets import data_set
+from tests.handlers import returning, yielding
 from tests.patience import WALL
 from tests.peers import instances, wire
 
@@ -22,13 +24,6 @@ MATCH.PatientID = "P1"
 MATCH.StudyDate = "20240131"
 VERIFICATION = "1.2.840.10008.1.1"
 MPPS = "1.2.840.10008.3.1.2.3.3"
-
-
-def status_set(**elements) -> Dataset:
-    made = Dataset()
-    for name, value in elements.items():
-        setattr(made, name, value)
-    return made
 
 
 def ct(**values) -> Dataset:
@@ -50,22 +45,6 @@ def raises(event):
     raise ValueError("out of luck")
 
 
-def yields(*values):
-    """A handler that yields these; one that is an exception is raised."""
-
-    def handler(event):
-        for value in values:
-            if isinstance(value, Exception):
-                raise value
-            yield value
-
-    return handler
-
-
-def returns(value):
-    return lambda event: value
-
-
 @pytest.fixture
 def ct_file(tmp_path):
     path = tmp_path / "ct.dcm"
@@ -76,7 +55,7 @@ def ct_file(tmp_path):
 # The status table
 
 
-@pytest.mark.parametrize("answer", [raises, returns(None), returns("0"), returns(status_set())])
+@pytest.mark.parametrize("answer", [raises, returning(None), returning("0"), returning(data_set())])
 def test_echo_vouches_for_the_association_only(answer) -> None:
     assert testing.echo(answer) == 0x0000
 
@@ -85,15 +64,15 @@ def test_echo_vouches_for_the_association_only(answer) -> None:
     ("handler", "status"),
     [
         (raises, 0xC211),
-        (returns(0x0000), 0x0000),
-        (returns(0xB007), 0xB007),
-        (returns(status_set(Status=0xA900, ErrorComment="no")), 0xA900),
-        (returns(status_set(ErrorComment="no")), 0xC001),
-        (returns(None), 0xC002),
-        (returns("0000"), 0xC002),
-        (returns(0xFF00), 0xC002),
-        (returns(0xFE00), 0xC002),
-        (returns(0x10000), 0xC002),
+        (returning(0x0000), 0x0000),
+        (returning(0xB007), 0xB007),
+        (returning(data_set(Status=0xA900, ErrorComment="no")), 0xA900),
+        (returning(data_set(ErrorComment="no")), 0xC001),
+        (returning(None), 0xC002),
+        (returning("0000"), 0xC002),
+        (returning(0xFF00), 0xC002),
+        (returning(0xFE00), 0xC002),
+        (returning(0x10000), 0xC002),
     ],
 )
 def test_store_statuses(handler, status: int) -> None:
@@ -104,16 +83,16 @@ def test_store_statuses(handler, status: int) -> None:
     ("handler", "statuses"),
     [
         (raises, [0xC311]),
-        (returns(None), [0x0000]),
-        (returns(0), [0xC002]),
-        (yields(), [0x0000]),
-        (yields((0xFF00, MATCH)), [0xFF00, 0x0000]),
-        (yields((0xFF00, MATCH), (0xFF00, MATCH), (0x0000, None)), [0xFF00, 0xFF00, 0x0000]),
-        (yields((0xFF00, MATCH), ValueError()), [0xFF00, 0xC311]),
-        (yields((0xA700, None), (0xFF00, MATCH)), [0xA700]),
-        (yields((0xFF00, unencodable())), [0xC312]),
-        (yields((status_set(), None)), [0xC001]),
-        (yields(0xFF00), [0xC002]),
+        (returning(None), [0x0000]),
+        (returning(0), [0xC002]),
+        (yielding(), [0x0000]),
+        (yielding((0xFF00, MATCH)), [0xFF00, 0x0000]),
+        (yielding((0xFF00, MATCH), (0xFF00, MATCH), (0x0000, None)), [0xFF00, 0xFF00, 0x0000]),
+        (yielding((0xFF00, MATCH), ValueError()), [0xFF00, 0xC311]),
+        (yielding((0xA700, None), (0xFF00, MATCH)), [0xA700]),
+        (yielding((0xFF00, unencodable())), [0xC312]),
+        (yielding((data_set(), None)), [0xC001]),
+        (yielding(0xFF00), [0xC002]),
     ],
 )
 def test_find_statuses(handler, statuses: list[int]) -> None:
@@ -124,20 +103,20 @@ def test_find_statuses(handler, statuses: list[int]) -> None:
     ("handler", "status"),
     [
         (raises, 0xC411),
-        (yields(ValueError()), 0xC413),
-        (yields(), 0xC413),
-        (yields("one"), 0xC413),
-        (yields(70_000), 0xC416),
-        (yields((0xA701, None)), 0xA701),
-        (yields(status_set(Status=0xA701)), 0xA701),
-        (yields(0), 0x0000),
-        (yields(1, (0xFF00, ct())), 0x0000),
-        (yields(1, (0xFF00, unencodable())), 0xA702),
-        (yields(2, (0xFF00, ct()), (0xFF00, unencodable())), 0xB000),
-        (yields(2, (0xFF00, ct())), 0xB000),
-        (yields(2, (0xFF00, ct()), ValueError()), 0xC411),
-        (yields(1, (0xFF00, "/no/such/file")), 0xA702),
-        (yields(1, None), 0xC002),
+        (yielding(ValueError()), 0xC413),
+        (yielding(), 0xC413),
+        (yielding("one"), 0xC413),
+        (yielding(70_000), 0xC416),
+        (yielding((0xA701, None)), 0xA701),
+        (yielding(data_set(Status=0xA701)), 0xA701),
+        (yielding(0), 0x0000),
+        (yielding(1, (0xFF00, ct())), 0x0000),
+        (yielding(1, (0xFF00, unencodable())), 0xA702),
+        (yielding(2, (0xFF00, ct()), (0xFF00, unencodable())), 0xB000),
+        (yielding(2, (0xFF00, ct())), 0xB000),
+        (yielding(2, (0xFF00, ct()), ValueError()), 0xC411),
+        (yielding(1, (0xFF00, "/no/such/file")), 0xA702),
+        (yielding(1, None), 0xC002),
     ],
 )
 def test_get_statuses(handler, status: int) -> None:
@@ -151,20 +130,20 @@ HERE = ("127.0.0.1", 104)
     ("handler", "status"),
     [
         (raises, 0xC511),
-        (yields(ValueError()), 0xC514),
-        (yields(), 0xC514),
-        (yields((None, None)), 0xA801),
-        (yields("NOWHERE"), 0xA801),
-        (yields(("host", "port")), 0xC515),
-        (yields((*HERE, {"nonsense": 1})), 0xC515),
-        (yields(HERE), 0xC513),
-        (yields(HERE, "one"), 0xC513),
-        (yields(HERE, 70_000), 0xC516),
-        (yields(HERE, 0), 0x0000),
-        (yields(HERE, 1, (0xFF00, ct())), 0x0000),
-        (yields(HERE, 1, (0xFF00, unencodable())), 0xA702),
-        (yields(HERE, 2, (0xFF00, ct()), (0xFF00, unencodable())), 0xB000),
-        (yields(HERE, 2, (0xFF00, ct()), ValueError()), 0xC511),
+        (yielding(ValueError()), 0xC514),
+        (yielding(), 0xC514),
+        (yielding((None, None)), 0xA801),
+        (yielding("NOWHERE"), 0xA801),
+        (yielding(("host", "port")), 0xC515),
+        (yielding((*HERE, {"nonsense": 1})), 0xC515),
+        (yielding(HERE), 0xC513),
+        (yielding(HERE, "one"), 0xC513),
+        (yielding(HERE, 70_000), 0xC516),
+        (yielding(HERE, 0), 0x0000),
+        (yielding(HERE, 1, (0xFF00, ct())), 0x0000),
+        (yielding(HERE, 1, (0xFF00, unencodable())), 0xA702),
+        (yielding(HERE, 2, (0xFF00, ct()), (0xFF00, unencodable())), 0xB000),
+        (yielding(HERE, 2, (0xFF00, ct()), ValueError()), 0xC511),
     ],
 )
 def test_move_statuses(handler, status: int) -> None:
@@ -175,12 +154,12 @@ def test_move_statuses(handler, status: int) -> None:
     ("handler", "status"),
     [
         (raises, 0x0110),
-        (returns((0x0000, None)), 0x0000),
-        (returns((0x0000, unencodable())), 0x0110),
-        (returns((status_set(), None)), 0xC001),
-        (returns((None, None)), 0xC002),
-        (returns(0x0000), 0xC002),
-        (returns((0xFF00, None)), 0x0110),
+        (returning((0x0000, None)), 0x0000),
+        (returning((0x0000, unencodable())), 0x0110),
+        (returning((data_set(), None)), 0xC001),
+        (returning((None, None)), 0xC002),
+        (returning(0x0000), 0xC002),
+        (returning((0xFF00, None)), 0x0110),
     ],
 )
 def test_n_statuses(handler, status: int) -> None:
@@ -236,19 +215,19 @@ def test_matches_are_what_the_peer_decodes() -> None:
 
 
 def test_a_list_of_matches_is_as_many_responses() -> None:
-    found = testing.find(yields((0xFF00, [MATCH, MATCH]), (0xFF00, []), (0xFF01, MATCH)), MATCH)
+    found = testing.find(yielding((0xFF00, [MATCH, MATCH]), (0xFF00, []), (0xFF01, MATCH)), MATCH)
     assert found == [(0xFF00, MATCH), (0xFF00, MATCH), (0xFF01, MATCH), (0x0000, None)]
 
 
 def test_one_of_a_list_that_cannot_be_encoded_ends_the_query() -> None:
-    found = testing.find(yields((0xFF00, [MATCH, unencodable(), MATCH]), (0xFF00, MATCH)), MATCH)
+    found = testing.find(yielding((0xFF00, [MATCH, unencodable(), MATCH]), (0xFF00, MATCH)), MATCH)
     assert found == [(0xFF00, MATCH), (0xC312, None)]
 
 
 def test_a_list_of_instances_is_as_many_suboperations(ct_file) -> None:
     broken = unencodable()
     values = 5, (0xFF00, [ct_file, broken, ct()]), (0xFF00, [ct(), ct()])
-    got = testing.get(yields(*values), IDENTIFIER)
+    got = testing.get(yielding(*values), IDENTIFIER)
     assert (got.status, got.number, got.completed, got.failed) == (0xB000, 5, 4, 1)
     assert got.failed_uids == [broken.SOPInstanceUID]
     assert got.sent[0] == ct_file
@@ -274,14 +253,14 @@ def test_a_cancelled_find(after: int) -> None:
 
 def test_a_retrieval(ct_file) -> None:
     one = ct()
-    found = testing.get(yields(3, (0xFF00, one), (0xFF00, ct_file), (0xFF00, unencodable())),
+    found = testing.get(yielding(3, (0xFF00, one), (0xFF00, ct_file), (0xFF00, unencodable())),
                         IDENTIFIER)  # fmt: skip
     assert (found.status, found.number) == (0xB000, 3)
     assert (found.completed, found.failed, found.warnings) == (2, 1, 0)
     assert found.sent == [one, ct_file]
     assert len(found.failed_uids) == 1
     moved = testing.move(
-        yields(("host", 104, {"ae_title": "THERE"}), 2, (0xFF00, one), (0xFF00, ct_file)),
+        yielding(("host", 104, {"ae_title": "THERE"}), 2, (0xFF00, one), (0xFF00, ct_file)),
         IDENTIFIER,
     )
     assert (moved.status, moved.number, moved.completed) == (0x0000, 2, 2)
@@ -292,16 +271,16 @@ def test_a_peer_that_takes_nothing() -> None:
     one = ct()
     for ask in (testing.get, testing.move):
         first = () if ask is testing.get else (HERE,)
-        found = ask(yields(*first, 1, (0xFF00, one)), IDENTIFIER, status=0xA700)
+        found = ask(yielding(*first, 1, (0xFF00, one)), IDENTIFIER, status=0xA700)
         assert (found.status, found.failed) == (0xA702, 1)
         assert found.failed_uids == [one.SOPInstanceUID]
-        found = ask(yields(*first, 1, (0xFF00, one)), IDENTIFIER, status=0xB000)
+        found = ask(yielding(*first, 1, (0xFF00, one)), IDENTIFIER, status=0xB000)
         assert (found.status, found.warnings) == (0xB000, 1)
 
 
 def test_a_peer_that_accepts_little() -> None:
     contexts = [(CTImageStorage, JPEG2000Lossless)]
-    found = testing.get(yields(1, (0xFF00, ct())), IDENTIFIER, contexts=contexts)
+    found = testing.get(yielding(1, (0xFF00, ct())), IDENTIFIER, contexts=contexts)
     assert (found.status, found.sent) == (0xA702, [])
 
 
@@ -333,7 +312,7 @@ def test_what_the_n_services_carry() -> None:
     assert (create.attribute_list, create.request.AffectedSOPInstanceUID) == (IDENTIFIER, "1.2.3")
     assert get.attribute_identifiers == [0x00100010]
     assert (change.modification_list, change.request.RequestedSOPClassUID) == (IDENTIFIER, MPPS)
-    assert testing.n_delete(returns(0x0112), MPPS, "1.2.3") == 0x0112
+    assert testing.n_delete(returning(0x0112), MPPS, "1.2.3") == 0x0112
 
 
 def test_the_peer_is_what_was_said() -> None:
@@ -389,7 +368,7 @@ def test_a_handler_and_its_arguments() -> None:
     with pytest.raises(TypeError, match="cannot be called"):
         testing.echo(lambda: 0)
     with pytest.raises(TypeError, match="generator"):
-        testing.store(yields(0), ct())
+        testing.store(yielding(0), ct())
 
 
 def test_asynchronous_handlers() -> None:
@@ -444,12 +423,12 @@ def test_a_worker_with_its_surroundings(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("handler", "outcome"),
     [
-        (returns(True), None),
-        (returns(False), (1, 1, 1)),
-        (returns((1, 1, 3)), (1, 1, 3)),
+        (returning(True), None),
+        (returning(False), (1, 1, 1)),
+        (returning((1, 1, 3)), (1, 1, 3)),
         (raises, (2, 3, 1)),
-        (returns(None), (2, 3, 1)),
-        (returns((9, 9, 9)), (2, 3, 1)),
+        (returning(None), (2, 3, 1)),
+        (returning((9, 9, 9)), (2, 3, 1)),
     ],
 )
 def test_admission(handler, outcome) -> None:
@@ -474,7 +453,7 @@ def test_user_identity() -> None:
     assert testing.user_id(handler, 2, b"me", b"word") == (True, b"ticket")
     assert testing.user_id(handler, 2, b"me", b"wrong") == (False, b"ticket")
     assert testing.user_id(handler, 1, b"me") == (False, None), "a handler that raises"
-    assert testing.user_id(returns(True), 1, b"me") == (False, None), "a garbled answer"
+    assert testing.user_id(returning(True), 1, b"me") == (False, None), "a garbled answer"
 
 
 def test_the_other_negotiations() -> None:
@@ -522,8 +501,8 @@ def test_a_notification_handler_that_raises() -> None:
 
 def test_nothing_is_left_behind() -> None:
     before = threading.active_count()
-    testing.find(yields((0xFF00, MATCH)), IDENTIFIER)
-    testing.notify(returns(None), evt.EVT_RELEASED)
+    testing.find(yielding((0xFF00, MATCH)), IDENTIFIER)
+    testing.notify(returning(None), evt.EVT_RELEASED)
     for thread in threading.enumerate():
         if thread.name.startswith(("handler", "notifications")):
             thread.join(WALL)

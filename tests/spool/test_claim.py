@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from gateway.errors import SpoolError
 from gateway.spool import Claim, Tokens
 from gateway.spool.claim import BUCKET
+from tests.clock import Clock
 
 TOKEN = "20261122-101140604-0-" + "a" * 24
 DIGEST = bytes(32)
@@ -16,14 +17,6 @@ DAY = 86400.0
 
 def bucket(token: str) -> tuple[str, str]:
     return Claim(token, None, 0, 0, DIGEST).bucket
-
-
-class Clock:
-    def __init__(self, now: float) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_a_token_names_its_bucket():

@@ -8,17 +8,11 @@ import pytest
 
 from gateway.settings import RememberedWorker, from_map, to_map
 from gateway.supervisor.remembered_workers import RememberedWorkers
+from tests.clock import Clock
 
 
 def known(name: str, **events: Any) -> dict[str, Any]:
     return {"known": to_map(RememberedWorker(name, events or {"EVT_C_FIND": ["1.2"]}))}
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

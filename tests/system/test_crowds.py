@@ -14,7 +14,7 @@ import zmq
 from tests.conftest import running
 from tests.patience import WALL
 from tests.peers import instances, procfs, wire
-from tests.peers.raw import RawPeer, association, echo_ok
+from tests.peers.raw import RawPeer, association, echo_ok, echoes
 from tests.peers.workers import STORAGE_OFF, WATCH, UserWorker
 
 
@@ -46,7 +46,7 @@ def test_1100_associations_at_once() -> None:
             for peer in (peers[0], peers[count // 2], peers[-1]):
                 assert peer.echo().status == 0
             peers[0].release()
-            procfs.until(lambda: _echoes(gateway.address), what="the place that is free")
+            procfs.until(lambda: echoes(gateway.address), what="the place that is free")
         finally:
             for peer in peers:
                 peer.close()
@@ -65,13 +65,6 @@ def test_2000_silent_connections_move_nobody() -> None:
             finally:
                 for peer in silent:
                     peer.close()
-
-
-def _echoes(address) -> bool:
-    try:
-        return echo_ok(address)
-    except (OSError, AssertionError):
-        return False
 
 
 SHORT = "no connections can be accepted, new ones have to wait: Too many open files"
@@ -98,7 +91,7 @@ def test_descriptors_used_up(start_gateway) -> None:
         finally:
             for peer in silent:
                 peer.close()
-        procfs.until(lambda: _echoes(gateway.address), what="new associations")
+        procfs.until(lambda: echoes(gateway.address), what="new associations")
         assert healthy.store(big[1], 6).status == 0x0000
         gateway.program.err.wait_for("connections are accepted again")
         said = [line for line in gateway.program.err.lines if SHORT in line]

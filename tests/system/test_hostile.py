@@ -11,7 +11,7 @@ from tests.accountant import leftovers, read_archive
 from tests.conftest import running
 from tests.patience import PATIENCE, WALL
 from tests.peers import instances, procfs, wire
-from tests.peers.raw import EOF, RawPeer, association, echo_ok
+from tests.peers.raw import EOF, RawPeer, association, echo_ok, echoes
 from tests.peers.wire import element, uid_value, us
 
 CONFIG = f"""
@@ -334,17 +334,10 @@ def test_silent_connections_do_not_stop_healthy_peers(gateway) -> None:
             except OSError:
                 break
         for _ in range(5):
-            assert procfs.until(lambda: _echoes(gateway.address), what="a healthy C-ECHO")
+            assert procfs.until(lambda: echoes(gateway.address), what="a healthy C-ECHO")
     finally:
         for peer in silent:
             peer.close()
-
-
-def _echoes(address) -> bool:
-    try:
-        return echo_ok(address)
-    except (OSError, AssertionError):
-        return False
 
 
 def test_a_healthy_peer_beside_a_flood(gateway) -> None:

@@ -10,11 +10,12 @@ from pydicom import dcmread
 from pynetdicom import evt
 
 from tests.conftest import short_folder
+from tests.data_sets import data_set
 from tests.patience import WALL
 from tests.peers import instances
 from tests.peers.process import Gateway, run_cli
 from tests.peers.sender import store_all
-from tests.workers.mpps.steps import creation, end, item, series
+from tests.workers.mpps.steps import creation, end, series
 
 MPPS, RETRIEVE, NOTIFICATION = (f"1.2.840.10008.3.1.2.3.{number}" for number in (3, 4, 5))
 UID = "1.2.3.99"
@@ -44,7 +45,7 @@ def test_a_step_from_creation_to_the_list_of_what_is_stored():
             made = series("1.2.3.1", *(one.uid for one in stored))
             assert assoc.send_n_set(end("COMPLETED", made), MPPS, UID)[0].Status == 0x0000
             assert told.get(timeout=WALL) == (2, UID)
-            again = assoc.send_n_set(item(PerformedProcedureStepDescription="x"), MPPS, UID)[0]
+            again = assoc.send_n_set(data_set(PerformedProcedureStepDescription="x"), MPPS, UID)[0]
             assert (again.Status, again.ErrorID) == (0x0110, 0xA710)
             status, found = assoc.send_n_get([0x00400252, 0x00400340], RETRIEVE, UID)
             assert status.Status == 0x0000

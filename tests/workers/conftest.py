@@ -25,16 +25,18 @@ class Offer(NamedTuple):
     whole: bytes
 
 
-def offer(ready: Path | None, body: bytes = b"d" * 5000, *, synced: bool = True) -> Offer:
+def offer(
+    ready: Path | None, body: bytes = b"d" * 5000, *, synced: bool = True, meta: bytes = META
+) -> Offer:
     """A sealed data set: in the folder `ready`, or inline if that is None."""
-    token, whole = TOKENS.draw(), META + body
+    token, whole = TOKENS.draw(), meta + body
     digest = digest_of(body)
     if ready is None:
-        return Offer(Claim(token, None, len(META), len(body), digest), whole, whole)
+        return Offer(Claim(token, None, len(meta), len(body), digest), whole, whole)
     ready.mkdir(parents=True, exist_ok=True)
     path = ready / token
     path.write_bytes(whole)
-    return Offer(Claim(token, str(path), len(META), len(body), digest, synced), None, whole)
+    return Offer(Claim(token, str(path), len(meta), len(body), digest, synced), None, whole)
 
 
 def keep(archive: Archive, claim: Claim, data: bytes | None, attempt: int = 1) -> Path:

@@ -7,17 +7,15 @@ strace kills the process at that call, or makes the call fail.
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
 
 import msgpack
 import pytest
 
+from tests.faults import strace
+from tests.faults.strace import Point, points_between_marks
 from tests.workers.conftest import Offer, keep, offer, stored, unfinished
 from workers.archive import Archive
 
@@ -43,24 +41,10 @@ os._exit(0)
 """
 
 
-def strace_works() -> bool:
-    if shutil.which("strace") is None:
-        return False
-    probe = ["strace", "-e", "inject=getppid:error=EIO", "true"]
-    return subprocess.run(probe, capture_output=True, check=False).returncode == 0
-
-
 pytestmark = [
-    pytest.mark.skipif(not strace_works(), reason="strace is not installed, or may not trace here"),
+    pytest.mark.skipif(not strace.works(), reason="strace is not installed, or may not trace here"),
     pytest.mark.slow,
 ]
-
-
-class Point(NamedTuple):
-    """The `nth` call of this name that the process makes."""
-
-    call: str
-    nth: int
 
 
 class Case:
@@ -92,20 +76,7 @@ class Case:
 
     def points(self) -> list[Point]:
         """The calls between the two marks, counted from the start of the process."""
-        count: Counter[str] = Counter()
-        found: list[Point] = []
-        inside = False
-        for line in self.log.read_text().splitlines():
-            call = re.match(r"\d+\s+(\w+)\(", line)
-            if call is None:
-                continue
-            count[call[1]] += 1
-            if '"/end"' in line:
-                break
-            if inside:
-                found.append(Point(call[1], count[call[1]]))
-            inside = inside or '"/begin"' in line
-        return found
+        return points_between_marks(self.log.read_text())
 
     def check_nothing_incomplete(self) -> dict[str, bytes]:
         found = stored(self.root)

@@ -14,6 +14,7 @@ from gateway.dimse import message as dimse
 from gateway.sdk import testing
 from gateway.sdk.testing.simulated_request import SimulatedRequest
 from tests.archive.conftest import entry, kept
+from tests.data_sets import identifier
 from tests.peers import wire
 from tests.peers.elements import el
 from tests.workers.holdings import Holdings
@@ -51,15 +52,6 @@ def worker(holdings):
         yield started
 
 
-def keys(level: str | None = "STUDY", **texts) -> Dataset:
-    made = Dataset()
-    if level is not None:
-        made.QueryRetrieveLevel = level
-    for keyword, value in texts.items():
-        setattr(made, keyword, value)
-    return made
-
-
 def found(worker, asked: Dataset, keyword: str, **how) -> list[str]:
     *matches, (status, _) = testing.find(worker, asked, sop_class=how.pop("model", STUDY), **how)
     assert status == 0x0000
@@ -75,7 +67,7 @@ def refusal(worker, asked: Dataset, model: str = STUDY, **how) -> tuple[int, str
 
 
 def of_vr(tag: int, vr: str, value: object, level: str = "STUDY") -> Dataset:
-    made = keys(level)
+    made = identifier(level)
     made.add_new(tag, vr, value)
     return made
 
@@ -83,24 +75,24 @@ def of_vr(tag: int, vr: str, value: object, level: str = "STUDY") -> Dataset:
 @pytest.mark.parametrize(
     ("asked", "model", "tag"),
     [
-        (lambda: keys(None), STUDY, 0x00080052),
-        (lambda: keys(""), STUDY, 0x00080052),
-        (lambda: keys("FRAME"), STUDY, 0x00080052),
-        (lambda: keys(["STUDY", "SERIES"]), STUDY, 0x00080052),
-        (lambda: keys("PATIENT"), STUDY, 0x00080052),
-        (lambda: keys("SERIES", PatientID="P1", StudyInstanceUID="1.3"), ONLY, 0x00080052),
+        (lambda: identifier(None), STUDY, 0x00080052),
+        (lambda: identifier(""), STUDY, 0x00080052),
+        (lambda: identifier("FRAME"), STUDY, 0x00080052),
+        (lambda: identifier(["STUDY", "SERIES"]), STUDY, 0x00080052),
+        (lambda: identifier("PATIENT"), STUDY, 0x00080052),
+        (lambda: identifier("SERIES", PatientID="P1", StudyInstanceUID="1.3"), ONLY, 0x00080052),
         (lambda: of_vr(0x00080020, "LO", "January"), STUDY, 0x00080020),
         (lambda: of_vr(0x00100020, "SQ", Sequence([Dataset()])), STUDY, 0x00100020),
-        (lambda: keys(PatientID=["P1", "P2"]), STUDY, 0x00100020),
-        (lambda: keys(PatientName=["Doe", "Roe"]), STUDY, 0x00100010),
-        (lambda: keys(StudyDate="2024"), STUDY, 0x00080020),
-        (lambda: keys(StudyTime="noon"), STUDY, 0x00080030),
-        (lambda: keys(StudyInstanceUID="1.*"), STUDY, 0x0020000D),
-        (lambda: keys("SERIES"), STUDY, 0x0020000D),
-        (lambda: keys("SERIES", StudyInstanceUID=["1.3", "2.3"]), STUDY, 0x0020000D),
-        (lambda: keys("IMAGE", StudyInstanceUID="1.3"), STUDY, 0x0020000E),
-        (lambda: keys("STUDY"), PATIENT, 0x00100020),
-        (lambda: keys("STUDY", PatientID="P*"), PATIENT, 0x00100020),
+        (lambda: identifier(PatientID=["P1", "P2"]), STUDY, 0x00100020),
+        (lambda: identifier(PatientName=["Doe", "Roe"]), STUDY, 0x00100010),
+        (lambda: identifier(StudyDate="2024"), STUDY, 0x00080020),
+        (lambda: identifier(StudyTime="noon"), STUDY, 0x00080030),
+        (lambda: identifier(StudyInstanceUID="1.*"), STUDY, 0x0020000D),
+        (lambda: identifier("SERIES"), STUDY, 0x0020000D),
+        (lambda: identifier("SERIES", StudyInstanceUID=["1.3", "2.3"]), STUDY, 0x0020000D),
+        (lambda: identifier("IMAGE", StudyInstanceUID="1.3"), STUDY, 0x0020000E),
+        (lambda: identifier("STUDY"), PATIENT, 0x00100020),
+        (lambda: identifier("STUDY", PatientID="P*"), PATIENT, 0x00100020),
     ],
 )
 def test_what_does_not_fit_is_a900_and_names_the_tag(worker, asked, model, tag):
@@ -126,7 +118,7 @@ def test_what_does_not_fit_is_a900_and_names_the_tag(worker, asked, model, tag):
     ],
 )
 def test_one_response_an_entity_of_the_level(worker, level, model, above, keyword, values):
-    asked = keys(level, **above, **{keyword: ""})
+    asked = identifier(level, **above, **{keyword: ""})
     assert found(worker, asked, keyword, model=model) == values
     *matches, _ = testing.find(worker, asked, sop_class=model)
     assert {match.QueryRetrieveLevel for _, match in matches} == {level}
@@ -135,14 +127,14 @@ def test_one_response_an_entity_of_the_level(worker, level, model, above, keywor
 
 def test_values_lists_and_patterns(worker):
     def studies(**texts) -> list[str]:
-        return found(worker, keys(StudyInstanceUID="", **texts), "StudyInstanceUID")
+        return found(worker, identifier(StudyInstanceUID="", **texts), "StudyInstanceUID")
 
     assert studies(PatientName="doe*") == ["1.3"]
     assert studies(PatientName="*") == ["1.3", "2.3"]
     assert studies(StudyDate="-20231231") == ["2.3"]
     assert studies(ModalitiesInStudy="SR") == ["1.3"]
     assert studies(PatientID="nobody") == []
-    uids = keys(StudyInstanceUID=["2.3", "9.9", "1.3"])
+    uids = identifier(StudyInstanceUID=["2.3", "9.9", "1.3"])
     assert found(worker, uids, "StudyInstanceUID") == ["1.3", "2.3"]
 
 
@@ -152,14 +144,14 @@ def test_names_in_other_characters(holdings):
     holdings.put({"PatientName": name, "SpecificCharacterSet": charsets})
     with testing.started(query.worker, holdings.data) as worker:
         for sets, key in ((charsets, "=山田^*"), ("ISO_IR 192", "山田*"), ("", "YAMADA*")):
-            asked = keys("PATIENT", SpecificCharacterSet=sets, PatientName=key)
+            asked = identifier("PATIENT", SpecificCharacterSet=sets, PatientName=key)
             (_, match), _ = testing.find(worker, asked, sop_class=PATIENT)
             assert str(match.PatientName) == name
             assert match.SpecificCharacterSet == "ISO_IR 192"
 
 
 def test_what_is_counted_and_where_it_is(worker):
-    asked = keys(
+    asked = identifier(
         StudyInstanceUID="1.3",
         ModalitiesInStudy="",
         NumberOfStudyRelatedSeries=None,
@@ -175,7 +167,7 @@ def test_what_is_counted_and_where_it_is(worker):
 
 
 def test_keys_that_are_not_supported_are_told_of(worker):
-    asked = keys(StudyInstanceUID="", PerformingPhysicianName="X")
+    asked = identifier(StudyInstanceUID="", PerformingPhysicianName="X")
     *matches, (status, _) = testing.find(worker, asked)
     assert [status for status, _ in matches] == [0xFF01, 0xFF01]
     assert status == 0x0000
@@ -183,7 +175,7 @@ def test_keys_that_are_not_supported_are_told_of(worker):
 
 
 def test_relational_only_where_it_was_agreed_to(worker):
-    asked = keys("SERIES", Modality="SR", SeriesInstanceUID="")
+    asked = identifier("SERIES", Modality="SR", SeriesInstanceUID="")
     proposed = {STUDY: b"\1"}
     assert refusal(worker, asked, sop_class_extended=proposed)[0] == 0xA900
     answered = {"sop_class_extended": proposed, "sop_class_extended_answer": proposed}
@@ -193,7 +185,7 @@ def test_relational_only_where_it_was_agreed_to(worker):
 
 
 def test_date_and_time_together_only_where_that_was_agreed_to(worker):
-    asked = keys(StudyInstanceUID="", StudyDate="20240130-20240201", StudyTime="1300-1100")
+    asked = identifier(StudyInstanceUID="", StudyDate="20240130-20240201", StudyTime="1300-1100")
     assert found(worker, asked, "StudyInstanceUID") == []
     agreed = {"sop_class_extended_answer": {STUDY: b"\0\1"}}
     assert found(worker, asked, "StudyInstanceUID", **agreed) == ["1.3"]
@@ -204,7 +196,7 @@ def test_a_cancel_in_the_middle(holdings, after):
     holdings.put(*({"SOPInstanceUID": f"1.{n}", "StudyInstanceUID": f"3.{n}"} for n in range(9)))
     with testing.started(query.worker, holdings.data) as worker:
         *matches, (status, match) = testing.find(
-            worker, keys(StudyInstanceUID=""), cancel_after=after
+            worker, identifier(StudyInstanceUID=""), cancel_after=after
         )
     assert (status, match) == (0xFE00, None)
     assert len(matches) == after
@@ -217,13 +209,13 @@ def test_an_index_that_fails_in_the_middle(worker, monkeypatch):
 
     index = SimpleNamespace(search=search, names_holders=False)
     monkeypatch.setattr(query.finder, "_index", index)
-    (pending, _), (status, _) = testing.find(worker, keys(StudyInstanceUID=""))
+    (pending, _), (status, _) = testing.find(worker, identifier(StudyInstanceUID=""))
     assert (pending, status) == (0xFF00, 0xA700)
 
 
 def test_an_identifier_that_is_cut_is_c000_and_names_the_tag(worker, caplog):
     asked = SimulatedRequest(events.EVT_C_FIND, dimse.CFindRQ(1, STUDY), STUDY)
-    whole = asked.encode(keys("STUDY")) + el(0x00100010, b"PN", b"Doe^Ja", 40)
+    whole = asked.encode(identifier("STUDY")) + el(0x00100010, b"PN", b"Doe^Ja", 40)
     *more, answer = asked.answers(worker, (), testing.Peer(), whole)
     assert not more
     assert answer.payload["status"] == 0xC000
@@ -242,7 +234,7 @@ def test_a_hundred_thousand_matches_are_never_in_memory(holdings, monkeypatch):
             yield (f"1.2.840.{n}",)
 
     event = SimpleNamespace(
-        identifier=keys(StudyInstanceUID=""),
+        identifier=identifier(StudyInstanceUID=""),
         is_cancelled=False,
         context=SimpleNamespace(transfer_syntax=wire.EXPLICIT),
         request=SimpleNamespace(AffectedSOPClassUID=STUDY),

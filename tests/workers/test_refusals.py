@@ -40,11 +40,8 @@ FRAGMENTS = el(0x7FE00010, b"OB", ITEM + implicit(0xFFFEE000, b"abcd"), UNDEFINE
 def offer(
     ready: Path | None, body: bytes, sop_class: str = CT, syntax: str = EXPLICIT, name: str = "1.9"
 ) -> Offer:
-    before, conftest.META = conftest.META, file_meta(sop_class, name, syntax, "SCU")
-    try:
-        return Offer(*conftest.offer(ready, body), name, sop_class, syntax)
-    finally:
-        conftest.META = before
+    meta = file_meta(sop_class, name, syntax, "SCU")
+    return Offer(*conftest.offer(ready, body, meta=meta), name, sop_class, syntax)
 
 
 @pytest.fixture(params=["inline", "spooled"])

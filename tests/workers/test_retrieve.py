@@ -11,6 +11,7 @@ from gateway.datasets import conversion, reencoding
 from gateway.dimse import message as dimse
 from gateway.sdk import testing
 from gateway.sdk.testing.simulated_request import SimulatedRequest
+from tests.data_sets import identifier
 from tests.peers import wire
 from tests.workers.holdings import Holdings
 from workers import retrieve
@@ -41,16 +42,7 @@ def worker(holdings, files):
         yield started
 
 
-def keys(level: str | None = "STUDY", **texts) -> Dataset:
-    made = Dataset()
-    if level is not None:
-        made.QueryRetrieveLevel = level
-    for keyword, value in texts.items():
-        setattr(made, keyword, value)
-    return made
-
-
-STUDY = keys(StudyInstanceUID="1.3")
+STUDY = identifier(StudyInstanceUID="1.3")
 
 
 def get(worker, asked: Dataset = STUDY, **how) -> testing.Retrieval:
@@ -77,7 +69,7 @@ BOTH_REQUESTS = pytest.mark.parametrize(
 
 
 def select(uid: str, series: str = "1.2") -> Dataset:
-    return keys("IMAGE", StudyInstanceUID="1.3", SeriesInstanceUID=series, SOPInstanceUID=uid)
+    return identifier("IMAGE", StudyInstanceUID="1.3", SeriesInstanceUID=series, SOPInstanceUID=uid)
 
 
 @BOTH
@@ -85,11 +77,11 @@ def select(uid: str, series: str = "1.2") -> Dataset:
     ("asked", "numbers"),
     [
         (STUDY, [0, 1, 2, 3]),
-        (keys("SERIES", StudyInstanceUID="1.3", SeriesInstanceUID="1.2"), [0, 1, 2, 3]),
+        (identifier("SERIES", StudyInstanceUID="1.3", SeriesInstanceUID="1.2"), [0, 1, 2, 3]),
         (select("1.1.2"), [2]),
         (select(["1.1.3", "1.1.1", "9.9"]), [1, 3]),
         (select("9.9"), []),
-        (keys(StudyInstanceUID=["1.3", "9.9"]), [0, 1, 2, 3]),
+        (identifier(StudyInstanceUID=["1.3", "9.9"]), [0, 1, 2, 3]),
     ],
 )
 def test_each_level_sends_its_files_and_counts_them(worker, files, retrieval, asked, numbers):
@@ -113,16 +105,16 @@ def test_an_instance_without_study_or_series_is_got_by_its_own_uid(
     (path,) = holdings.put({"SOPInstanceUID": "7.1", **lacking})
     there = {"StudyInstanceUID": "1.3", "SeriesInstanceUID": "1.2", **lacking}
     asked = {"SOPInstanceUID": "7.1", **{k: v for k, v in there.items() if v}}
-    assert retrieval(worker, keys("IMAGE", **asked)).sent == [path]
-    whole = retrieval(worker, keys("IMAGE", **{**asked, "SOPInstanceUID": "1.1.1"}))
+    assert retrieval(worker, identifier("IMAGE", **asked)).sent == [path]
+    whole = retrieval(worker, identifier("IMAGE", **{**asked, "SOPInstanceUID": "1.1.1"}))
     assert (whole.status, whole.sent) == (0xA900, [])
 
 
 def test_at_the_patient(worker, files):
     model = f"{PATIENT_ROOT}3"
-    result = testing.get(worker, keys("PATIENT", PatientID="P1"), sop_class=model)
+    result = testing.get(worker, identifier("PATIENT", PatientID="P1"), sop_class=model)
     assert result.sent == files
-    star = testing.get(worker, keys("PATIENT", PatientID="P*"), sop_class=model)
+    star = testing.get(worker, identifier("PATIENT", PatientID="P*"), sop_class=model)
     assert star.number == 0, "a patient's ID is what it is"
 
 
@@ -135,13 +127,13 @@ def test_the_destination_is_one_of_the_configuration(worker):
 @pytest.mark.parametrize(
     ("asked", "tag"),
     [
-        (keys(None, StudyInstanceUID="1.3"), 0x00080052),
-        (keys("", StudyInstanceUID="1.3"), 0x00080052),
-        (keys("PATIENT", PatientID="P1"), 0x00080052),
-        (keys(), 0x0020000D),
-        (keys(StudyInstanceUID=""), 0x0020000D),
-        (keys("SERIES", StudyInstanceUID="1.3"), 0x0020000E),
-        (keys("SERIES", SeriesInstanceUID="1.2"), 0x0020000D),
+        (identifier(None, StudyInstanceUID="1.3"), 0x00080052),
+        (identifier("", StudyInstanceUID="1.3"), 0x00080052),
+        (identifier("PATIENT", PatientID="P1"), 0x00080052),
+        (identifier(), 0x0020000D),
+        (identifier(StudyInstanceUID=""), 0x0020000D),
+        (identifier("SERIES", StudyInstanceUID="1.3"), 0x0020000E),
+        (identifier("SERIES", SeriesInstanceUID="1.2"), 0x0020000D),
         (select(""), 0x00080018),
         (select("1.1.1", series=""), 0x0020000E),
     ],
@@ -182,7 +174,7 @@ def test_an_identifier_that_is_not_a_data_set_is_c000(worker, event, request_, l
 def test_an_identifier_that_is_cut_chooses_nothing(worker, event, request_, caplog):
     there = SimulatedRequest(event, request_, request_.affected_sop_class_uid)
     routes = testing.simulated_retrieval.SimulatedRoutes(testing.Peer(), THERE)
-    whole = there.encode(keys(StudyInstanceUID="1.3.4"))  # that study is not here, but 1.3 is
+    whole = there.encode(identifier(StudyInstanceUID="1.3.4"))  # that study is not here, but 1.3 is
     for end in range(1, len(whole)):
         answers = there.answers(worker, (), testing.Peer(), whole[:end], routes=routes)
         assert answers[-1].payload["status"] in (0xC000, 0xA900)
@@ -194,7 +186,7 @@ def test_an_identifier_that_is_cut_chooses_nothing(worker, event, request_, capl
 
 
 def test_relational_only_where_it_was_agreed_to(worker, files):
-    asked = keys("SERIES", SeriesInstanceUID="1.2")
+    asked = identifier("SERIES", SeriesInstanceUID="1.2")
     proposed = {GET: b"\1", MOVE: b"\1"}
     for retrieval in (get, move):
         assert retrieval(worker, asked, sop_class_extended=proposed).status == 0xA900
@@ -390,7 +382,7 @@ class TestTwoPatientsUnderOneStudy:
     @pytest.mark.parametrize(("patient", "numbers"), [("A", [0, 2]), ("B", [1, 3]), ("C", [])])
     def test_patient_root(self, worker, files, patient, numbers, caplog):
         for level, uids in {"PATIENT": {}, "STUDY": {"StudyInstanceUID": "1.3"}}.items():
-            asked = keys(level, PatientID=patient, **uids)
+            asked = identifier(level, PatientID=patient, **uids)
             result = testing.get(worker, asked, sop_class=f"{PATIENT_ROOT}3")
             assert result.sent == [files[n] for n in numbers]
         assert "Patient IDs" not in caplog.text

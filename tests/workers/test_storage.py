@@ -65,12 +65,8 @@ def offer(
     """A whole instance, as the acceptor offers it."""
     one = instances.make(size=5000)
     uid, body = uid or one.uid, data_set or one.data_set
-    meta = conftest.META
-    conftest.META = file_meta(CT, uid, syntax, "SCU")
-    try:
-        return Offer(*conftest.offer(ready, body, synced=synced), uid, syntax=syntax)
-    finally:
-        conftest.META = meta
+    meta = file_meta(CT, uid, syntax, "SCU")
+    return Offer(*conftest.offer(ready, body, synced=synced, meta=meta), uid, syntax=syntax)
 
 
 @pytest.fixture(params=["inline", "spooled"])

@@ -22,13 +22,6 @@ def ct(**values) -> Dataset:
     return made
 
 
-def item(**values) -> Dataset:
-    made = Dataset()
-    for name, value in values.items():
-        setattr(made, name, value)
-    return made
-
-
 def written(folder: Path, instance: Dataset, old: bytes, new: bytes) -> Path:
     """Write an instance as a file in which some bytes are others."""
     path = folder / "broken.dcm"

@@ -9,7 +9,8 @@ from pydicom.data import get_testdata_file
 from gateway.errors import ConfigError
 from gateway.sdk import WorkerContext
 from gateway.settings import CoerceRule
-from tests.workers.coerce.coerced_instances import ct, item, written
+from tests.data_sets import data_set
+from tests.workers.coerce.coerced_instances import ct, written
 from workers.coerce.coerce_worker import Coercer, worker
 
 
@@ -115,8 +116,8 @@ PROCEDURE = "RequestAttributesSequence"
 def test_attributes_in_items_of_sequences(coerced):
     instance = ct(
         RequestAttributesSequence=[
-            item(ScheduledProcedureStepID="1", RequestedProcedureID="A"),
-            item(ScheduledProcedureStepID="2"),
+            data_set(ScheduledProcedureStepID="1", RequestedProcedureID="A"),
+            data_set(ScheduledProcedureStepID="2"),
         ]
     )
     kept = coerced(
@@ -155,11 +156,11 @@ def test_a_sequence_that_is_missing_is_made_for_a_numbered_item_only(coerced):
 
 @pytest.mark.parametrize("noted", [None, "HERE"])
 def test_a_text_in_an_item_that_its_character_set_does_not_have(coerced, noted):
-    inner = item(SpecificCharacterSet="ISO_IR 144", RequestedProcedureDescription="\u0420")
+    inner = data_set(SpecificCharacterSet="ISO_IR 144", RequestedProcedureDescription="\u0420")
     instance = ct(
         SpecificCharacterSet="ISO_IR 100",
         PatientName="J\u00fcrgen",
-        RequestAttributesSequence=[inner, item(RequestedProcedureDescription="\u00fc")],
+        RequestAttributesSequence=[inner, data_set(RequestedProcedureDescription="\u00fc")],
     )
     text = CoerceRule(set={f"{PROCEDURE}[0].RequestedProcedureComments": "\u0421"})
     kept = coerced(instance, text, noted=noted)

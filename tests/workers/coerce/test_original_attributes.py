@@ -8,7 +8,8 @@ import pytest
 from pydicom.valuerep import DT
 
 from gateway.settings import CoerceRule
-from tests.workers.coerce.coerced_instances import ct, item, written
+from tests.data_sets import data_set
+from tests.workers.coerce.coerced_instances import ct, written
 
 NOW = {"ae_title": "CT1", "called_ae_title": "EAST"}
 SYSTEM = {**NOW, "noted": "HERE"}
@@ -45,7 +46,7 @@ def test_nothing_is_noted_unless_it_is_asked_for_and_something_changes(coerced):
 
 
 def test_items_that_were_there_stay_and_rules_alike_make_one(coerced):
-    instance = ct(OriginalAttributesSequence=[item(ModifyingSystem="EARLIER")])
+    instance = ct(OriginalAttributesSequence=[data_set(ModifyingSystem="EARLIER")])
     kept = coerced(
         instance,
         CoerceRule(set={"InstitutionName": "A"}),
@@ -68,7 +69,7 @@ def test_items_that_were_there_stay_and_rules_alike_make_one(coerced):
 
 
 def test_a_sequence_is_noted_as_it_was(coerced):
-    steps = [item(ScheduledProcedureStepID="1", RequestedProcedureID="A"), item(Rows=2)]
+    steps = [data_set(ScheduledProcedureStepID="1", RequestedProcedureID="A"), data_set(Rows=2)]
     rule = CoerceRule(
         set={"RequestAttributesSequence[0].ScheduledProcedureStepID": "9"},
         remove=("RequestAttributesSequence[1].Rows",),
@@ -121,7 +122,7 @@ def test_what_was_is_readable_after_the_character_set_has_changed(coerced, tmp_p
     instance = ct(
         SpecificCharacterSet="ISO_IR 100",
         InstitutionName="Z\u00fcrich",
-        RequestAttributesSequence=[item(RequestedProcedureDescription="Sch\u00e4del")],
+        RequestAttributesSequence=[data_set(RequestedProcedureDescription="Sch\u00e4del")],
     )
     path = written(tmp_path, instance, b"Z", b"Z")
     steps = "RequestAttributesSequence[0].RequestedProcedureDescription"

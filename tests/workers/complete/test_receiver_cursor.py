@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.clock import Clock
 from tests.workers.complete.journals import opened, store
 from workers.archive.index.notes import COMPLETE, StudyNote
 from workers.complete.deliverer import Deliverer, NotTaken
 from workers.complete.receiver_cursor import LEASE, RENEW, ReceiverCursor
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Receiver:
@@ -38,7 +31,7 @@ class Receiver:
 
 @pytest.fixture
 def clock(monkeypatch) -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture

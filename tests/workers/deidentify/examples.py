@@ -51,14 +51,6 @@ def instance(sop_class: str = CT, **values: Any) -> Dataset:
     return made
 
 
-def item(**values: Any) -> Dataset:
-    """An item of a sequence."""
-    made = Dataset()
-    for keyword, value in values.items():
-        setattr(made, keyword, value)
-    return made
-
-
 def with_element(tag: int, vr: str, value: Any, sop_class: str = CT) -> Dataset:
     """A data set with one element more."""
     made = instance(sop_class)

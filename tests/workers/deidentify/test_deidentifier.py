@@ -12,15 +12,8 @@ from pydicom.dataelem import DataElement
 from pydicom.sequence import Sequence
 
 from gateway.datasets.coding import decode, encode
-from tests.workers.deidentify.examples import (
-    KEY,
-    SECRET,
-    SR,
-    instance,
-    item,
-    profile,
-    texts_in,
-)
+from tests.data_sets import data_set
+from tests.workers.deidentify.examples import KEY, SECRET, SR, instance, profile, texts_in
 from workers.deidentify.deidentifier import NotCleaned, deidentify
 from workers.deidentify.private_elements import KNOWN_SAFE
 from workers.deidentify.profile import Profile
@@ -53,7 +46,7 @@ def test_what_a_data_set_says_of_itself() -> None:
 
 def test_an_earlier_declaration_is_made_anew() -> None:
     given = instance(PatientIdentityRemoved="NO", DeidentificationMethod=SECRET)
-    given.EncryptedAttributesSequence = [item(EncryptedContent=SECRET.encode())]
+    given.EncryptedAttributesSequence = [data_set(EncryptedContent=SECRET.encode())]
     made = kept(given)
     assert made.PatientIdentityRemoved == "YES"
     assert SECRET not in texts_in(made)
@@ -90,15 +83,15 @@ def test_patients_of_two_issuers_are_two() -> None:
 
 
 def test_references_lead_to_the_new_uids() -> None:
-    reference = item(
+    reference = data_set(
         ReferencedSOPClassUID="1.2.840.10008.5.1.4.1.1.2", ReferencedSOPInstanceUID="1.2.3.1"
     )
     given = instance(SR)
     given.CurrentRequestedProcedureEvidenceSequence = [
-        item(
+        data_set(
             StudyInstanceUID="1.2.3.2",
             ReferencedSeriesSequence=[
-                item(SeriesInstanceUID="1.2.3.3", ReferencedSOPSequence=[reference])
+                data_set(SeriesInstanceUID="1.2.3.3", ReferencedSOPSequence=[reference])
             ],
         )
     ]
@@ -177,12 +170,12 @@ def test_safe_private_elements_stay_with_their_creators() -> None:
     given[0x00310010] = DataElement(0x00310010, "LO", "ACME")
     given[0x00311001] = DataElement(0x00311001, "LO", SECRET)
     given.PrivateDataElementCharacteristicsSequence = [
-        item(
+        data_set(
             PrivateGroupReference=0x29,
             PrivateCreatorReference="DECLARED",
             BlockIdentifyingInformationStatus="SAFE",
         ),
-        item(
+        data_set(
             PrivateGroupReference=0x31,
             PrivateCreatorReference="ACME",
             BlockIdentifyingInformationStatus="UNSAFE",
@@ -232,8 +225,8 @@ def test_a_word_of_the_vocabulary_that_is_a_name_of_the_patient_goes() -> None:
 
 def report() -> Dataset:
     def named(code: str, value_type: str, **values: Any) -> Dataset:
-        name = item(CodeValue=code, CodingSchemeDesignator="DCM", CodeMeaning="a name")
-        return item(
+        name = data_set(CodeValue=code, CodingSchemeDesignator="DCM", CodeMeaning="a name")
+        return data_set(
             RelationshipType="CONTAINS",
             ValueType=value_type,
             ConceptNameCodeSequence=[name],
@@ -271,10 +264,10 @@ def test_the_content_of_a_report_is_cleaned() -> None:
 def test_graphics_keep_lines_and_regions() -> None:
     given = instance()
     given.GraphicAnnotationSequence = [
-        item(
+        data_set(
             GraphicLayer="L",
-            TextObjectSequence=[item(UnformattedTextValue=f"left {SECRET}")],
-            GraphicObjectSequence=[item(GraphicType="POLYLINE", GraphicData=[1.0, 2.0])],
+            TextObjectSequence=[data_set(UnformattedTextValue=f"left {SECRET}")],
+            GraphicObjectSequence=[data_set(GraphicType="POLYLINE", GraphicData=[1.0, 2.0])],
         )
     ]
     for group, kind in ((0x6000, "R"), (0x6002, "G")):
@@ -318,9 +311,9 @@ def test_a_text_where_none_belongs_is_left_out(tag: bytes, vr: bytes) -> None:
 
 
 def test_sequences_without_end_are_refused() -> None:
-    inner = item(CodeValue="1")
+    inner = data_set(CodeValue="1")
     for _ in range(120):
-        inner = item(SourceOfPreviousValues="x", ProcedureCodeSequence=[inner])
+        inner = data_set(SourceOfPreviousValues="x", ProcedureCodeSequence=[inner])
     given = instance()
     given[0x00081032] = DataElement(0x00081032, "SQ", Sequence([inner]))
     with pytest.raises(NotCleaned, match="nested more than 100 deep"):

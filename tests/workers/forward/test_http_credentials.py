@@ -10,6 +10,7 @@ import pytest
 
 from gateway.requestor import Timeouts
 from gateway.settings import Destination
+from tests.clock import Clock
 from tests.patience import WALL
 from tests.peers.web_store import Reply, WebStore, module, reply_with
 from tests.workers.forward.test_stow_link import entry_of, made, send
@@ -48,17 +49,9 @@ def server() -> Iterator[TokenServer]:
         yield server
 
 
-@dataclass
-class Clock:
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture

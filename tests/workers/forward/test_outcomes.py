@@ -7,6 +7,7 @@ import pytest
 from gateway.datasets import DatasetError, NoContext
 from gateway.requestor import SourceFailed, TimedOut
 from gateway.sdk.move.destination import NoRoute
+from tests.clock import Clock
 from workers.archive.index.records import IndexFailure
 from workers.archive.pauses import pause_after
 from workers.forward.breaker import Breaker
@@ -61,13 +62,6 @@ def test_pauses_grow_to_their_limit_and_vary() -> None:
     expected = [5, 10, 20, 300, 300]
     assert all(0.9 * want <= got <= 1.1 * want for got, want in zip(found, expected, strict=True))
     assert len({pause_after(1, 5, 300) for _ in range(20)}) > 1
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_after_a_failure_one_lane_tries_when_the_pause_is_over() -> None:

@@ -26,6 +26,8 @@ from tests.peers.web_store import Asked, Reply, WebStore, module
 from tests.transcoding.conftest import image as image
 from tests.transcoding.conftest import samples
 from tests.workers.forward.test_service_syntaxes import refusing, syntaxes_of
+from tests.workers.forward.test_transcoded import FRAMES
+from tests.workers.forward.test_transcoded import rle as rle
 from workers.forward.destination_links import DestinationLinks
 from workers.forward.outcomes import SendOutcome, SendVerdict
 
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
     Image = Callable[..., Instance]
     Send = Callable[..., list[SendOutcome]]
 
-FRAMES = np.arange(3 * 40 * 40, dtype=np.uint16).reshape(3, 40, 40)
 MPEG = "1.2.840.10008.1.2.4.100"
 
 
@@ -68,11 +69,6 @@ def send(transcoder: Transcoder) -> Iterator[Send]:
     yield run
     for routes in opened:
         routes.close()
-
-
-@pytest.fixture
-def rle(transcoder: Transcoder, image: Image) -> Instance:
-    return transcoder.transcode(image(FRAMES, SOPClassUID=wire.CT), Target(RLE_LOSSLESS))
 
 
 def arrived(peer: WebStore, uid: str = "1.2.3.4") -> Any:

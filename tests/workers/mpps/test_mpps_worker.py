@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,8 @@ from gateway.sop_class import (
     ModalityPerformedProcedureStepNotification,
     ModalityPerformedProcedureStepRetrieve,
 )
-from tests.workers.mpps.steps import creation, end, item, series
+from tests.data_sets import data_set
+from tests.workers.mpps.steps import creation, end, requested, series
 from workers.archive.index import IndexFailure
 from workers.archive.procedure_steps import StepTable
 from workers.mpps import mpps_worker
@@ -44,23 +46,13 @@ def get(*tags: int, uid: str = UID):
     return testing.n_get(worker, tags, ModalityPerformedProcedureStepRetrieve, uid)
 
 
+again = partial(requested, UID, attempt=2)
+
+
 @pytest.fixture
 def running(tmp_path):
     with testing.started(worker, tmp_path):
         yield tmp_path
-
-
-def again(**given):
-    """A request that is given to the worker for the second time."""
-    requestor = SimpleNamespace(ae_title="SCU", address="127.0.0.1")
-    return SimpleNamespace(
-        request=SimpleNamespace(AffectedSOPInstanceUID=UID, RequestedSOPInstanceUID=UID),
-        assoc=SimpleNamespace(requestor=requestor),
-        assoc_name="1",
-        attempt=2,
-        publish=lambda *_: None,
-        **given,
-    )
 
 
 def kinds() -> list[tuple[str, str, str]]:
@@ -72,9 +64,9 @@ def kinds() -> list[tuple[str, str, str]]:
 
 def test_a_step_goes_from_in_progress_to_completed_and_no_further(running):
     assert create()[0] == 0x0000
-    assert change(item(PerformedProcedureStepDescription="HEAD"))[0] == 0x0000
+    assert change(data_set(PerformedProcedureStepDescription="HEAD"))[0] == 0x0000
     assert change(end("COMPLETED", series("1.2.3.1", "1.2.3.1.1")))[0] == 0x0000
-    for later in (item(PerformedProcedureStepStatus="IN PROGRESS"), end("DISCONTINUED"), end()):
+    for later in (data_set(PerformedProcedureStepStatus="IN PROGRESS"), end("DISCONTINUED"), end()):
         assert change(later)[0] == 0x0110
     step = StepTable(performer.index).find(UID)
     assert (step.state, step.studies) == ("COMPLETED", ["1.2.3"])
@@ -102,10 +94,10 @@ def test_what_is_wrong_has_its_status(running):
     assert create()[0] == 0x0000
     assert create()[0] == 0x0111
     assert create(address="10.0.0.66")[0] == 0x0111
-    assert change(item(PerformedProcedureStepStatus="COMPLETED"))[0] == 0x0121
-    assert change(item(PatientID="OTHER"))[0] == 0x0106
-    assert change(item(AdmissionID="1"))[0] == 0x0106
-    assert change(item(CommentsOnThePerformedProcedureStep="x"))[0] == 0x0105
+    assert change(data_set(PerformedProcedureStepStatus="COMPLETED"))[0] == 0x0121
+    assert change(data_set(PatientID="OTHER"))[0] == 0x0106
+    assert change(data_set(AdmissionID="1"))[0] == 0x0106
+    assert change(data_set(CommentsOnThePerformedProcedureStep="x"))[0] == 0x0105
     assert StepTable(performer.index).find(UID).state == "IN PROGRESS"
 
 
@@ -148,7 +140,7 @@ def test_get_returns_what_is_asked_for(running):
 
 def test_character_sets_of_creation_and_change_are_joined(running):
     create(creation(PatientName="DÖE^JANE", SpecificCharacterSet="ISO_IR 100"))
-    given = item(SpecificCharacterSet="ISO_IR 144", PerformedProcedureStepDescription="Голова")
+    given = data_set(SpecificCharacterSet="ISO_IR 144", PerformedProcedureStepDescription="Голова")
     assert change(given)[0] == 0x0000
     _, found = get()
     assert str(found.PatientName) == "DÖE^JANE"
@@ -242,7 +234,7 @@ class Listener:
         if self.failing:
             raise RuntimeError("it is over")
         self.told.append((self.id, event_type, uid))
-        return item(Status=0), None
+        return data_set(Status=0), None
 
 
 def test_those_that_asked_get_an_event_report(running, monkeypatch):
@@ -252,7 +244,7 @@ def test_those_that_asked_get_an_event_report(running, monkeypatch):
     notices = StepNotices(lambda: associations)
     monkeypatch.setattr(performer, "_notices", notices)
     create()
-    change(item(PerformedProcedureStepDescription="HEAD"))
+    change(data_set(PerformedProcedureStepDescription="HEAD"))
     change(end("DISCONTINUED"))
     deadline = time.monotonic() + 60
     while len(told) < 3 and time.monotonic() < deadline:

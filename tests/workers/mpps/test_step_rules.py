@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
 
-from tests.workers.mpps.steps import creation, end, item, reference, series
+from tests.data_sets import data_set
+from tests.workers.mpps.steps import creation, end, reference, series
 from workers.mpps.step_rules import TABLE, Refused, check_change, check_creation, check_final
 
 
@@ -55,7 +56,7 @@ def test_items_are_looked_at_too():
     step = creation()
     step.ScheduledStepAttributesSequence[0].StudyInstanceUID = ""
     assert refused(check_creation, step) == (0x0121, "StudyInstanceUID")
-    step = creation(ReferencedPatientSequence=[item(ReferencedSOPClassUID="1.2")])
+    step = creation(ReferencedPatientSequence=[data_set(ReferencedSOPClassUID="1.2")])
     assert refused(check_creation, step) == (0x0120, "ReferencedSOPInstanceUID")
     step = creation(PerformedSeriesSequence=[series()])
     del step.PerformedSeriesSequence[0].ProtocolName
@@ -81,15 +82,17 @@ def test_a_change_is_what_may_change():
     [("PatientID", "P2"), ("Modality", "MR"), ("PerformedProcedureStepID", "X"), ("StudyID", "1")],
 )
 def test_what_may_not_change_may_only_be_repeated(name, value):
-    given = item(**{name: value})
+    given = data_set(**{name: value})
     assert refused(check_change, creation(), given, is_lenient=True) == (0x0106, name)
-    assert not check_change(creation(), item(PatientID="P1", Modality="CT"))
-    same = item(ScheduledStepAttributesSequence=creation().ScheduledStepAttributesSequence)
+    assert not check_change(creation(), data_set(PatientID="P1", Modality="CT"))
+    same = data_set(ScheduledStepAttributesSequence=creation().ScheduledStepAttributesSequence)
     assert not check_change(creation(), same)
 
 
 def test_a_change_adds_nothing_unless_lenient():
-    given = item(PerformedProcedureStepDiscontinuationReasonCodeSequence=[item(CodeValue="1")])
+    given = data_set(
+        PerformedProcedureStepDiscontinuationReasonCodeSequence=[data_set(CodeValue="1")]
+    )
     name = "PerformedProcedureStepDiscontinuationReasonCodeSequence"
     assert refused(check_change, creation(), given) == (0x0105, name)
     assert name in check_change(creation(), given, is_lenient=True)
@@ -97,10 +100,10 @@ def test_a_change_adds_nothing_unless_lenient():
 
 
 def test_a_change_has_whole_items_and_a_status_that_exists():
-    given = item(PerformedSeriesSequence=[series("1.2.3.1", "1.2.3.1.1")])
+    given = data_set(PerformedSeriesSequence=[series("1.2.3.1", "1.2.3.1.1")])
     given.PerformedSeriesSequence[0].ReferencedImageSequence = [reference("")]
     assert refused(check_change, creation(), given) == (0x0121, "ReferencedSOPInstanceUID")
-    given = item(PerformedProcedureStepStatus="DONE")
+    given = data_set(PerformedProcedureStepStatus="DONE")
     assert refused(check_change, creation(), given) == (0x0106, "PerformedProcedureStepStatus")
 
 

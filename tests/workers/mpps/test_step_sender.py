@@ -11,9 +11,10 @@ from gateway.dimse.status import OUT_OF_RESOURCES
 from gateway.metrics import Metrics
 from gateway.sdk.move.routes import Routes
 from gateway.settings import Destination
+from tests.data_sets import data_set
 from tests.patience import WALL
 from tests.workers.mpps.ris import Ris
-from tests.workers.mpps.steps import creation, end, item
+from tests.workers.mpps.steps import creation, end
 from workers.mpps.mpps_worker import _json_of
 from workers.mpps.step_outbox import CREATE, PARKED, SENT, SET, WAITING, StepOutbox, put
 from workers.mpps.step_sender import LONGEST_PAUSE, SenderCounters, StepSender
@@ -75,7 +76,7 @@ def desk(index, ris):
 
 def test_messages_arrive_in_their_order_with_their_values(desk, ris):
     desk.add("1.1", 1, creation(PatientName="DÖE^JANE", SpecificCharacterSet="ISO_IR 192"))
-    desk.add("1.1", 2, item(PerformedProcedureStepDescription="HEAD"))
+    desk.add("1.1", 2, data_set(PerformedProcedureStepDescription="HEAD"))
     desk.add("1.1", 3)
     with ris.running():
         desk.run()

@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import threading
-from types import SimpleNamespace
+from functools import partial
 
 import pytest
 
 from gateway.sdk import testing
+from tests.data_sets import data_set
 from tests.patience import WALL
-from tests.workers.mpps.steps import creation, end, item, series
+from tests.workers.mpps.steps import creation, end, requested, series
 from workers.archive.procedure_steps import StepTable
 from workers.mpps.mpps_worker import Performer, worker
 from workers.mpps.mpps_worker import performer as first
 
 UID = "1.2.3.99"
-
-
-def asked(**given):
-    """A request, as a handler gets it."""
-    requestor = SimpleNamespace(ae_title="CT1", address="127.0.0.1")
-    return SimpleNamespace(
-        request=SimpleNamespace(AffectedSOPInstanceUID=UID, RequestedSOPInstanceUID=UID),
-        assoc=SimpleNamespace(requestor=requestor),
-        assoc_name="1",
-        attempt=1,
-        publish=lambda *_: None,
-        **given,
-    )
+asked = partial(requested, UID)
 
 
 def status(answer) -> int:
@@ -73,7 +62,7 @@ def test_a_step_goes_on_at_the_other_host_and_can_be_read_at_either(hosts):
     one, two = hosts
     assert create(one) == 0x0000
     assert create(two) == 0x0111
-    assert change(two, item(PerformedProcedureStepDescription="HEAD")) == 0x0000
+    assert change(two, data_set(PerformedProcedureStepDescription="HEAD")) == 0x0000
     assert change(one, end("COMPLETED", series("1.2.3.1", "1.2.3.1.1"))) == 0x0000
     assert change(two, end("DISCONTINUED")) == 0x0110
     for host in hosts:
@@ -94,8 +83,8 @@ def test_no_change_is_lost_if_both_change_a_step_at_once(hosts):
     create(one)
     for number in range(10):
         given = (
-            item(PerformedProcedureStepDescription=f"A{number}"),
-            item(PerformedProcedureTypeDescription=f"B{number}"),
+            data_set(PerformedProcedureStepDescription=f"A{number}"),
+            data_set(PerformedProcedureTypeDescription=f"B{number}"),
         )
         done = together(lambda: change(one, given[0]), lambda: change(two, given[1]))  # noqa: B023
         assert done == [0x0000, 0x0000]

@@ -5,6 +5,7 @@ from copy import deepcopy
 import pytest
 
 from gateway.sdk import GatewayError
+from tests.clock import Clock
 from workers.web.health import STALE, Health
 
 WELL = {
@@ -25,13 +26,6 @@ WELL = {
     "spool": {"ready": 0, "quarantine": 0},
     "index": {"place": "/x", "state": "ok"},
 }
-
-
-class Clock:
-    now = 50.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def asked(**changes: object) -> Health:
@@ -78,7 +72,7 @@ def test_a_worker_from_outside_stores_as_well() -> None:
 
 
 def test_a_supervisor_that_no_longer_answers() -> None:
-    clock, answers = Clock(), [deepcopy(WELL)]
+    clock, answers = Clock(50.0), [deepcopy(WELL)]
 
     def ask() -> dict:
         if not answers:

@@ -13,22 +13,16 @@ from pydicom.uid import ExplicitVRLittleEndian
 from gateway.errors import ConfigError, Unavailable
 from gateway.sdk import testing
 from gateway.sop_class import ModalityWorklistInformationFind
+from tests.data_sets import data_set
 from workers.worklist import worklist_folder
 from workers.worklist.worklist_folder import WorklistFolder
 from workers.worklist.worklist_worker import worker
 
 
-def step(**given: str) -> Dataset:
-    one = Dataset()
-    for name, value in given.items():
-        setattr(one, name, value)
-    return one
-
-
 def entry(name="DOE^JANE", patient="P1", *steps: Dataset, **more: str) -> Dataset:
-    one = step(PatientName=name, PatientID=patient, **more)
+    one = data_set(PatientName=name, PatientID=patient, **more)
     one.ScheduledProcedureStepSequence = list(steps) or [
-        step(
+        data_set(
             Modality="CT", ScheduledStationAETitle="CT1", ScheduledProcedureStepStartDate="20261128"
         )
     ]
@@ -76,7 +70,7 @@ ITEMS = {
     "a.wl": entry(
         "DOE^JANE",
         "P1",
-        step(
+        data_set(
             Modality="CT",
             ScheduledStationAETitle="CT1",
             ScheduledProcedureStepStartDate="20261128",
@@ -88,13 +82,13 @@ ITEMS = {
     "b.wl": entry(
         "Doe^John",
         "P2",
-        step(
+        data_set(
             Modality="MR",
             ScheduledStationAETitle="MR1",
             ScheduledProcedureStepStartDate="20261129",
             ScheduledProcedureStepStartTime="153000",
         ),
-        step(
+        data_set(
             Modality="CT", ScheduledStationAETitle="CT2", ScheduledProcedureStepStartDate="20261205"
         ),
         StudyInstanceUID="1.2.3.2",
@@ -142,8 +136,8 @@ def test_each_kind_of_matching(folder, tmp_path, keys, found):
 
 def test_a_response_has_what_was_asked_for_and_no_more(folder, tmp_path):
     write(folder, "b.wl", ITEMS["b.wl"])
-    query = step(PatientName="", PatientBirthDate="", RequestingPhysician="")
-    query.ScheduledProcedureStepSequence = [step(Modality="CT", ScheduledStationName="")]
+    query = data_set(PatientName="", PatientBirthDate="", RequestingPhysician="")
+    query.ScheduledProcedureStepSequence = [data_set(Modality="CT", ScheduledStationName="")]
     query.ReferencedStudySequence = []
     with started(folder, tmp_path):
         (found,), status = ask(query)
@@ -160,7 +154,7 @@ def test_a_response_has_what_was_asked_for_and_no_more(folder, tmp_path):
 @pytest.mark.parametrize("inner", [[], [Dataset()]])
 def test_an_empty_sequence_asks_for_every_step_each_in_a_response(folder, tmp_path, inner):
     write(folder, "b.wl", ITEMS["b.wl"])
-    query = step(PatientName="")
+    query = data_set(PatientName="")
     query.ScheduledProcedureStepSequence = inner
     with started(folder, tmp_path):
         found, _ = ask(query)
@@ -173,7 +167,7 @@ def test_json_files_have_one_item_or_a_list(folder, tmp_path):
     (folder / "one.json").write_text(one.to_json())
     (folder / "list.json").write_text(json.dumps([two.to_json_dict(), entry().to_json_dict()]))
     with started(folder, tmp_path):
-        asked = step(SpecificCharacterSet="ISO_IR 192", PatientName="張*")
+        asked = data_set(SpecificCharacterSet="ISO_IR 192", PatientName="張*")
         (found,), _ = ask(asked)
         assert (str(found.PatientName), found.SpecificCharacterSet) == ("張^小東", "ISO_IR 192")
         assert sorted(names(Dataset())) == ["DOE^JANE", "Müller^Ö", "張^小東"]
@@ -300,10 +294,10 @@ def test_other_files_are_left_alone(folder, tmp_path):
 def test_a_key_that_cannot_be_matched_is_a900(folder, tmp_path, wrong):
     write(folder, "a.wl", ITEMS["a.wl"])
     query = Dataset()
-    query.ScheduledProcedureStepSequence = [step(**wrong)]
+    query.ScheduledProcedureStepSequence = [data_set(**wrong)]
     with started(folder, tmp_path):
         assert ask(query) == ([], 0xA900)
-        query.ScheduledProcedureStepSequence = [Dataset(), step(Modality="CT")]
+        query.ScheduledProcedureStepSequence = [Dataset(), data_set(Modality="CT")]
         assert ask(query) == ([], 0xA900)
 
 

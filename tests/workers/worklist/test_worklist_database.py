@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from gateway.errors import ConfigError, Unavailable
 from gateway.sdk import testing
 from gateway.sop_class import ModalityWorklistInformationFind
+from tests.data_sets import data_set
 from workers.worklist import worklist_database
 from workers.worklist.worklist_columns import RowReader, path_of, value_of
 from workers.worklist.worklist_keys import STEPS
@@ -131,10 +132,7 @@ def test_the_database_reads_only_what_can_match(table, tmp_path, keys, steps, re
                 modality="CT" if number == 2 else "MR",
                 scheduled_procedure_step_start_date=day,
             )
-        query = Dataset()
-        for name, value in keys.items():
-            setattr(query, name, value)
-        found = ids(query, **steps)
+        found = ids(data_set(**keys), **steps)
         assert worker.context.facts["worklist"] == {"rows": read}
         assert len(found) <= read
 
