@@ -46,6 +46,10 @@ Each is a typer app or a function; the name of the entry point is the name of th
 """
 
 
+_WHOLE = 1000
+"""More characters than the first sentence of any command has."""
+
+
 class Commands(TyperGroup):
     """The commands of this program and of other packages.
 
@@ -114,6 +118,17 @@ def _choices(argument: Any, ctx: Any) -> str | None:
     return str(argument.display_type(ctx)) if is_choice else None
 
 
+def _format_commands(group: TyperGroup, ctx: Any, formatter: Any) -> None:
+    """List the commands of a group with the whole first sentence of each."""
+    found = [(name, group.get_command(ctx, name)) for name in group.list_commands(ctx)]
+    rows = [(name, one.get_short_help_str(_WHOLE)) for name, one in found if one and not one.hidden]
+    if rows:
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+# Typer cuts a summary where the line ends, in the middle of a sentence.
+TyperGroup.format_commands = _format_commands  # type: ignore[method-assign,assignment]
 # Typer shows the Python type there, as <str>, which tells a user nothing.
 TyperArgument.display_type_rich = _choices  # type: ignore[method-assign,assignment]
 

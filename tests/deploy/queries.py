@@ -12,24 +12,32 @@ import json
 import os
 import re
 import signal
+import socket
+import ssl
 import sys
 import time
 import urllib.parse
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pynetdicom
 import trustme
+from pydicom.dataset import Dataset
 
 from tests.conftest import running, short_folder
+from tests.fabric.other_host import free_ports
 from tests.patience import WALL
 from tests.peers import instances, procfs
 from tests.peers.process import Program, run_cli
 from tests.peers.scp import free_port
 from tests.peers.workers import UserWorker
+from tests.system.test_commitment import COMMITMENT
+from tests.system.test_mpps import MPPS
 from tests.workers.complete.test_webhook import SECRET, Server
+from tests.workers.mpps.steps import CT, creation
 
 if TYPE_CHECKING:
     from tests.peers.process import Gateway
@@ -54,6 +62,22 @@ quiet = 1.0
 webhooks = [{{url = "{webhook}", secret_file = "{folder}/secret"}}]
 [[routes]]
 destinations = ["COPY"]
+[destinations.AWAY]
+host = "localhost"
+port = {away}
+[workers.mpps.options]
+send_to = ["COPY", "AWAY"]
+[workers.commitment]
+[archive]
+transform = ["coerce"]
+[workers.deidentify.options]
+key_file = "{folder}/deidentify.key"
+[[routes]]
+destinations = ["AWAY"]
+transform = "deidentify"
+[fabric]
+listen = "tcp://127.0.0.1:{fabric}"
+keys = "{folder}/keys"
 """
 SCRAPED = """
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
@@ -110,18 +134,26 @@ def main(prometheus: str = "prometheus") -> int:
     with ExitStack() as stack:
         folder = stack.enter_context(short_folder())
         files = _certificate(folder)
-        destination = stack.enter_context(running(f"[log]\nlevel = 'error'\n{files}"))
+        copy = f"[log]\nlevel = 'error'\n[workers.mpps]\n{files}"
+        destination = stack.enter_context(running(copy))
         port, page, webhook = free_port(), free_port(), Server()
+        away, fabric = free_port(), free_ports(2)
         stack.callback(webhook.close)
         webhook.answers = [503]
         (folder / "secret").write_bytes(SECRET)
+        (folder / "deidentify.key").write_bytes(b"k" * 32)
+        (folder / "deidentify.key").chmod(0o600)
         config = CONFIG.format(
             folder=folder,
             page=page,
             files=files,
             webhook=webhook.url,
             port=destination.address[1],
+            away=away,
+            fabric=fabric,
         )
+        (folder / "keys.toml").write_text(f'[fabric]\nkeys = "{folder}/keys"\n')
+        assert run_cli("keys", "new", "--config", folder / "keys.toml").popen.returncode == 0
         gateway = stack.enter_context(running(config))
         scraped = folder / "prometheus.yml"
         scraped.write_text(SCRAPED.format(rules=RULES, page=page))
@@ -130,6 +162,8 @@ def main(prometheus: str = "prometheus") -> int:
         try:
             server.err.wait_for("ready to receive web requests")
             procfs.until(lambda: bool(ask(port, "dicom_gateway_ready")), what="a scrape")
+            _let_modality_ask(gateway, folder)
+            _knock(fabric)
             _let_happen(gateway, folder)
             sent = "dicom_gateway_forward_certificate_end_timestamp_seconds"
             procfs.until(lambda: bool(ask(port, sent)), what="what was forwarded")
@@ -171,6 +205,33 @@ def _let_happen(gateway: Gateway, folder: Path) -> None:
         lambda: procfs.find_child(gateway.pid, "query-0") not in (None, query), what="a restart"
     )
     assert run_cli("load", *peer, *right, "--duration", "5s").popen.returncode == 0
+
+
+def _let_modality_ask(gateway: Gateway, folder: Path) -> None:
+    """Send a performed procedure step, and ask for commitment to what is not here."""
+    wanted = Dataset()
+    wanted.TransactionUID = "1.2.3.99"
+    reference = Dataset()
+    reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = CT, "1.2.3.4.5"
+    wanted.ReferencedSOPSequence = [reference]
+    context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+    ae = pynetdicom.AE("CT1")
+    for sop_class in (MPPS, COMMITMENT):
+        ae.add_requested_context(sop_class)
+    peer = ae.associate(*gateway.address, ae_title="GATEWAY", tls_args=(context, "localhost"))
+    assert peer.send_n_create(creation(), MPPS, "1.2.3.98")[0].Status == 0x0000
+    assert peer.send_n_action(wanted, 1, COMMITMENT, f"{COMMITMENT}.1")[0].Status == 0x0000
+    peer.release()
+
+
+def _knock(port: int) -> None:
+    """Send something to the port for workers on other hosts that is not of its protocol."""
+    with socket.create_connection(("127.0.0.1", port), timeout=WALL) as knocking:
+        knocking.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10)
+        knocking.settimeout(WALL)
+        with suppress(OSError):
+            while knocking.recv(4096):
+                pass
 
 
 def _report(port: int) -> int:

@@ -17,7 +17,7 @@ from gateway.sop_class import StorageCommitmentPushModel, StorageCommitmentPushM
 from workers.archive.indexed_worker import IndexedWorker
 from workers.archive.peer_shares import TooMany, limits
 from workers.archive.stored_files import StoredFiles
-from workers.commitment.delivery import Delivery, NotReached
+from workers.commitment.delivery import COMMITTED, FAILED, GIVEN_UP, Delivery, NotReached
 from workers.commitment.held_instances import HeldInstances
 from workers.commitment.report import CommittableInstances, InvalidRequest, transaction_of
 from workers.commitment.transactions import TransactionFolder
@@ -65,6 +65,8 @@ class Committer(IndexedWorker):
             "Transactions of storage commitment that are over, by outcome.",
             "outcome",
         )
+        for outcome in (COMMITTED, FAILED, GIVEN_UP):
+            reported.add(0, outcome)  # or the first of a kind would be no increase
         self._waiting = context.metrics.gauge(
             "dicom_gateway_commitments_open",
             "Transactions of storage commitment whose result the peer does not have.",

@@ -59,6 +59,8 @@ class Deidentifier:
         self._refused = metrics.counter(
             "dicom_gateway_deidentify_refused_total", "Instances that could not be de-identified."
         )
+        for counter in (self._made, self._refused):
+            counter.add(0)  # or the first instance would be no increase
 
     def reload(self, options: Mapping[str, Any]) -> Callable[[], None]:
         """Check other options; return what puts them in force."""

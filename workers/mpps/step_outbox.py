@@ -136,6 +136,15 @@ class StepOutbox:
         rows = self._index.ask(lambda execute: execute(text, states).fetchall())
         return {(name, state): int(number) for name, state, number in rows}
 
+    def ages(self) -> dict[str, float]:
+        """Return the seconds for which the oldest row that waits has done so, by destination."""
+        text = (
+            "SELECT destination, MIN(queued) FROM step_message WHERE state = ? GROUP BY destination"
+        )
+        rows = self._index.ask(lambda execute: execute(text, (WAITING,)).fetchall())
+        now = self._index.clock()
+        return {name: max(0.0, now - queued) for name, queued in rows}
+
     def retry(self, destination: str = "", ids: Sequence[int] = ()) -> int:
         """Make rows that are not sent due, parked ones too; return their number.
 

@@ -80,6 +80,11 @@ class SenderCounters:
             "N-CREATEs and N-SETs that are to be passed on.",
             *("destination", "state"),
         )
+        self.oldest = metrics.gauge(
+            "dicom_gateway_mpps_oldest_seconds",
+            "The time for which the oldest of them that is not parked has waited; 0: none waits.",
+            "destination",
+        )
 
 
 @dataclass
@@ -244,7 +249,7 @@ class StepSender:
 
         Raises IndexFailure.
         """
-        counts = self.outbox.counts()
+        counts, ages = self.outbox.counts(), self.outbox.ages()
         facts: dict[str, Any] = {}
         troubles: dict[str, str] = {}
         for name in dict.fromkeys((*self.destinations, *(name for name, _ in counts))):
@@ -254,6 +259,7 @@ class StepSender:
             facts[name] = {"state": state, "waiting": waiting, "parked": parked}
             self.counters.queued.set(waiting, name, WAITING)
             self.counters.queued.set(parked, name, PARKED)
+            self.counters.oldest.set(ages.get(name, 0.0), name)
             if waiting and state != "ok":
                 troubles[f"mpps to {name}"] = f"{name}: {state}; {waiting} messages wait"
             elif parked:

@@ -96,7 +96,9 @@ def test_a_destination_that_is_away_costs_no_attempt_and_is_named(desk, ris):
         desk.later()
     (row,) = desk.outbox.rows()
     assert (row.state, row.attempts) == (WAITING, 0)
+    desk.index.change(lambda execute: execute("UPDATE step_message SET queued = queued - 9000"))
     facts, troubles = desk.sender.look()
+    assert desk.figure("dicom_gateway_mpps_oldest_seconds") >= 9000
     assert facts["RIS"]["waiting"] == 1
     assert "1 messages wait" in troubles["mpps to RIS"]
     assert desk.sender.step("RIS") == 0
@@ -106,6 +108,7 @@ def test_a_destination_that_is_away_costs_no_attempt_and_is_named(desk, ris):
         desk.run()
     assert ris.told == [("N-CREATE", "1.1")]
     assert desk.sender.look()[1] == {}
+    assert desk.figure("dicom_gateway_mpps_oldest_seconds") == 0
 
 
 def test_a_retry_ends_the_pause_of_the_destination_for_one_attempt(desk, ris):
