@@ -35,7 +35,7 @@ def command(
     ] = None,
     ae_title: Annotated[
         str | None,
-        typer.Option(metavar="TITLE", help="AE title of the gateway.", show_default="GATEWAY"),
+        typer.Option(metavar="AET", help="AE title of the gateway.", show_default="GATEWAY"),
     ] = None,
     data: DataOption = None,
     acceptors: Annotated[

@@ -26,10 +26,10 @@ _Many = Annotated[
 
 @command.command("try")
 def try_policy(  # noqa: PLR0913, PLR0917 - what is known of a peer
-    calling: Annotated[str, typer.Option(metavar="TITLE", help="Calling AE title.")],
+    calling: Annotated[str, typer.Option(metavar="AET", help="Calling AE title.")],
     address: Annotated[str, typer.Option("--from", metavar="ADDRESS", help="The peer's address.")],
     called: Annotated[
-        str, typer.Option(metavar="TITLE", help="Called AE title.", show_default="the gateway's")
+        str, typer.Option(metavar="AET", help="Called AE title.", show_default="the gateway's")
     ] = "",
     sop_class: _Many = None,
     tls_subject: Annotated[

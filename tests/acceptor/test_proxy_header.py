@@ -8,6 +8,10 @@ from socket import SOCK_STREAM
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from proxyprotocol.result import ProxyResultIPv4, ProxyResultIPv6, ProxyResultUnknown
+from proxyprotocol.tlv import ProxyProtocolTLV
+from proxyprotocol.v1 import ProxyProtocolV1
+from proxyprotocol.v2 import ProxyProtocolV2
 
 from gateway.acceptor.proxy_header import ProxyHeader, ProxyHeaderError
 
@@ -126,13 +130,7 @@ def test_anything_is_a_header_or_refused_or_cut_and_never_read_too_far(rest, beg
     host=st.text("abcxyz.-", max_size=100),
 )
 def test_headers_that_another_implementation_writes_are_read(version, source, wide, host) -> None:
-    """The package `proxy-protocol` is the oracle, where it is installed."""
-    pytest.importorskip("proxyprotocol")
-    from proxyprotocol.result import ProxyResultIPv4, ProxyResultIPv6, ProxyResultUnknown
-    from proxyprotocol.tlv import ProxyProtocolTLV
-    from proxyprotocol.v1 import ProxyProtocolV1
-    from proxyprotocol.v2 import ProxyProtocolV2
-
+    """The package `proxy-protocol` is the oracle."""
     written = (ProxyProtocolV1 if version == 1 else ProxyProtocolV2)()
     tlv = ProxyProtocolTLV(authority=host)
     for result in (

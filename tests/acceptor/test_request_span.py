@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from gateway.acceptor.request_span import RequestSpan
 from gateway.dimse.message import CEchoRQ
@@ -12,20 +15,16 @@ from gateway.log import AssociationName
 from gateway.spans import SpanRecorder
 from tests.peers import wire
 
-sdk = pytest.importorskip("opentelemetry.sdk.trace")
-export = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
 HOSTILE = "<b>\"&'"
 
 
 @pytest.fixture
 def exporter():
-    return export.InMemorySpanExporter()
+    return InMemorySpanExporter()
 
 
 def recorder_to(exporter, **settings) -> SpanRecorder:
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-
-    provider = sdk.TracerProvider(shutdown_on_exit=False, **settings)
+    provider = TracerProvider(shutdown_on_exit=False, **settings)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     return SpanRecorder("acceptor-0", provider)
 

@@ -19,13 +19,7 @@ _TIMEOUT = WALL
 
 def absent() -> str:
     """Why there can be no server; empty if there can."""
-    try:
-        import psycopg  # noqa: F401
-    except ImportError:
-        return "psycopg is not installed"
-    if _folder() is None:
-        return "PostgreSQL's server is not installed"
-    return ""
+    return "PostgreSQL's server is not installed" if _folder() is None else ""
 
 
 def _folder() -> Path | None:

@@ -38,7 +38,7 @@ class Load:
     size: int
     associations: int
     count: int
-    """At the most."""
+    """At most."""
     seconds: float
     """Nothing new begins after so long."""
 

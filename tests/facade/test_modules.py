@@ -10,6 +10,7 @@ import pynetdicom
 import pynetdicom.dsutils
 import pynetdicom.utils
 import pytest
+from mypy import api
 from pydicom import config
 from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
@@ -72,7 +73,6 @@ def test_a_fresh_process_may_import_each_first(name):
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_program_runs_and_type_checkers_accept_it(tmp_path):
-    api = pytest.importorskip("mypy.api")
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     subprocess.run([sys.executable, program], check=True, env={"PYTHONPATH": str(ROOT)})

@@ -137,7 +137,7 @@ def _cycles(
 ) -> str:
     for _ in range(max(3, count // 4 // at_once)):  # what is loaded and kept at the first time
         end(gateway.address)
-    time.sleep(1.0)
+    time.sleep(1.0)  # what the first ones have left is given back
     before = State.of(gateway)
     for _ in range(max(1, count // at_once)):
         end(gateway.address)

@@ -64,7 +64,7 @@ def test_the_wall_clock_jumps(folder, set_clock) -> None:
                 end = time.monotonic() + 5 * HEARTBEAT
                 while time.monotonic() < end:
                     assert peer.echo(1, context_id=3).status == 0
-                    time.sleep(HEARTBEAT / 4)
+                    time.sleep(HEARTBEAT / 4)  # heartbeats are to pass under this clock
                 one = instances.make()
                 books.sending(one)
                 books.told(one.uid, peer.store(one, 2).status)

@@ -80,12 +80,6 @@ def find_child(root: int, name: str) -> int | None:
     return None
 
 
-def processes_with(text: str) -> list[int]:
-    """Every living process of the machine with `text` in its command line, but not this one."""
-    pids = (int(e.name) for e in _PROC.iterdir() if e.name.isdigit())
-    return [p for p in pids if p != os.getpid() and alive(p) and text in command_line(p)]
-
-
 def cpu_seconds(pid: int) -> float:
     """User and system time spent by `pid` so far."""
     fields = _stat(pid)

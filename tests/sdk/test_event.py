@@ -9,6 +9,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
 )
+from pynetdicom.events import Event as TheirEvent
 
 from gateway import events, evt
 from gateway.datasets.coding import encode
@@ -259,7 +260,6 @@ def test_two_threads_see_one_value(instance):
 
 
 def test_what_pynetdicoms_events_have_is_there():
-    theirs = pytest.importorskip("pynetdicom.events").Event
-    wanted = {n for n, v in vars(theirs).items() if isinstance(v, property)}
+    wanted = {n for n, v in vars(TheirEvent).items() if isinstance(v, property)}
     known = {name for event in events.CATALOGUE.values() for name in attributes_of(event)}
     assert wanted <= known

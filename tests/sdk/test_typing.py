@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mypy import api
 
 import gateway
 
@@ -191,7 +192,6 @@ def store(event: evt.Event) -> int:
 @pytest.fixture(scope="module")
 def check(tmp_path_factory):
     """Runs mypy on snippets, all in one go; their errors by the snippet's name."""
-    api = pytest.importorskip("mypy.api")
     folder = tmp_path_factory.mktemp("snippets")
     root = Path(gateway.__file__).parent.parent
     names = {"good": GOOD, **{f"wrong{n}": text for n, text in enumerate(WRONG.values())}}

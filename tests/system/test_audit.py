@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 
 from tests.conftest import running
-from tests.patience import WALL
-from tests.peers import instances, wire
+from tests.peers import instances, procfs, wire
 from tests.peers.process import Gateway, run_cli
 from tests.peers.raw import RawPeer, association
 from tests.workers.audit.receiver import SyslogReceiver
@@ -51,13 +49,12 @@ def read_trail(gateway: Gateway) -> list[Element]:
 
 def wait_for(gateway: Gateway, is_wanted: Callable[[Element], bool]) -> Element:
     """Return the first message for which the function is true, once it is there."""
-    end = time.monotonic() + WALL
-    while time.monotonic() < end:
-        for root in read_trail(gateway):
-            if is_wanted(root):
-                return root
-        time.sleep(0.05)
-    pytest.fail(f"not recorded: {[event(one) for one in read_trail(gateway)]}")
+    found = procfs.until(
+        lambda: [one for one in read_trail(gateway) if is_wanted(one)],
+        what="a message in the audit trail",
+        every=0.05,
+    )
+    return found[0]
 
 
 def about(what: str, action: str = "", peer: str = "") -> Callable[[Element], bool]:

@@ -15,6 +15,7 @@ from tests.peers import instances, procfs, wire
 from tests.peers.orthanc import settings
 from tests.peers.scp import free_port
 from tests.peers.web_store import Reply, WebStore, matches, module, searched_uids
+from tests.system import test_transcoding as transcoding
 from tests.system.test_forward import (
     QUICK,
     rows_of,
@@ -134,7 +135,6 @@ def test_a_service_gets_what_is_de_identified_and_is_asked_for_that(tmp_path: Pa
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_service_gets_what_it_takes_and_the_rest_is_parked_with_the_reason() -> None:
-    transcoding = pytest.importorskip("tests.system.test_transcoding")
     peer = refusing(transcoding.RLE)
     config = to(peer.url, "transcode = true", "associations = 2")
     with peer.running(), running(config) as gateway:

@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pydicom.data
 import pytest
 from pydicom import config, dcmread
@@ -20,10 +21,6 @@ from gateway.settings import TranscodingSettings
 from gateway.transcoding import Target, Transcoder
 from gateway.transcoding.transcoding_job import TranscodingJob, perform
 from tests.peers import wire
-
-for _library in ("PIL", "jpeg_ls", "openjpeg", "pylibjpeg"):
-    pytest.importorskip(_library, reason="the extra `transcode` is not installed")
-np = pytest.importorskip("numpy", reason="the extra `transcode` is not installed")
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

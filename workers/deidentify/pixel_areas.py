@@ -109,7 +109,7 @@ def _decompressed(dataset: Dataset, syntax: str) -> str:
     except Exception as error:  # whatever a decoder raises; it may be missing
         raise NotCleaned(
             f"its pixel data ({UID(syntax).name}) cannot be decompressed: {type(error).__name__}; "
-            "decoders come with pip install 'dicom-gateway[dicomweb]'"
+            "decoders come with pip install 'dicom-gateway[transcode]'"
         ) from error
     return EXPLICIT_VR_LITTLE_ENDIAN
 

@@ -34,10 +34,10 @@ def try_routes(  # noqa: PLR0913, PLR0917 - the options of a command
     what: Annotated[
         str, typer.Argument(metavar="UID|FILE", help="A stored instance, or a DICOM file.")
     ],
-    calling: Annotated[str, typer.Option(metavar="TITLE", help="As if it came from there.")] = "",
-    called: Annotated[str, typer.Option(metavar="TITLE", help="As if it was sent to it.")] = "",
+    calling: Annotated[str, typer.Option(metavar="AET", help="As if this AE had sent it.")] = "",
+    called: Annotated[str, typer.Option(metavar="AET", help="As if this AE had been called.")] = "",
     address: Annotated[
-        str, typer.Option("--from", metavar="ADDRESS", help="As if it came from there.")
+        str, typer.Option("--from", metavar="ADDRESS", help="As if it came from this address.")
     ] = "",
     data: DataOption = None,
     config: ConfigOption = None,

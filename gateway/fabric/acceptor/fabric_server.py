@@ -324,14 +324,11 @@ class Server(HeldEvents):
 
     def _do_tell(self, effect: effects.Tell) -> None:
         who = effect.body
-        logger.info(
-            "%s worker=%r generation=%s member=%s%s",
-            effect.topic,
-            who["worker"],
-            who["generation"],
-            who["member"],
-            f" holder={who['holder']!r}" if "holder" in who else "",
-        )
+        told = [effect.topic, who["worker"], who["generation"], who["member"]]
+        if "holder" in who:
+            logger.info("%s worker=%r generation=%s member=%s holder=%r", *told, who["holder"])
+        else:
+            logger.info("%s worker=%r generation=%s member=%s", *told)
         self.publish(effect.topic, who)
 
     def _do_unwatch(self, effect: effects.UnwatchProcess) -> None:

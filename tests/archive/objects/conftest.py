@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import PEERS_REQUIRED
 from tests.workers.test_storage import Running
 from workers.archive import object_upkeep
 from workers.archive.object_archive import ObjectArchive
@@ -41,13 +40,8 @@ def ask(
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
     """The address of a store in memory, in this process."""
-    try:
-        import obstore  # noqa: F401
-        from moto.server import ThreadedMotoServer
-    except ImportError as error:
-        if PEERS_REQUIRED:
-            pytest.fail(f"{error}, and DICOM_GATEWAY_REQUIRE_PEERS=1", pytrace=False)
-        pytest.skip(f"{error}")
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     _, port = server.get_host_and_port()

@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import nats
 import pytest
 
 from tests.patience import WALL
@@ -16,7 +17,6 @@ from tests.peers.process import Program
 from workers.complete.deliverer import NotTaken
 from workers.complete.nats_stream import NatsStream
 
-nats = pytest.importorskip("nats", reason="nats-py is not installed")
 SERVER = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or shutil.which(
     "nats-server"
 )

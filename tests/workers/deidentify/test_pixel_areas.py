@@ -5,7 +5,9 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from pydicom.dataelem import DataElement
 from pydicom.encaps import encapsulate
 
@@ -71,7 +73,6 @@ def test_colours(planar: int) -> None:
 
 
 def test_compressed_pixels_are_decompressed() -> None:
-    pytest.importorskip("numpy")
     header = (1).to_bytes(4, "little") + (64).to_bytes(4, "little") + b"\0" * 56
     given = image(b"", 4, 4)
     given.PixelData = encapsulate([header + bytes([256 - 15, 9])])
@@ -82,10 +83,8 @@ def test_compressed_pixels_are_decompressed() -> None:
 
 
 def test_a_lossy_image_is_decompressed() -> None:
-    numpy = pytest.importorskip("numpy")
-    pillow = pytest.importorskip("PIL.Image")
     stream = BytesIO()
-    pillow.fromarray(numpy.full((16, 16), 200, numpy.uint8)).save(stream, "JPEG")
+    Image.fromarray(np.full((16, 16), 200, np.uint8)).save(stream, "JPEG")
     given = image(b"", 16, 16, LossyImageCompression="01")
     given.PixelData = encapsulate([stream.getvalue()])
     given["PixelData"].VR = "OB"

@@ -7,22 +7,18 @@ import stat
 import time
 from typing import TYPE_CHECKING, Any
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from typer.testing import CliRunner
 
 from gateway.cli.common import settings_of
 from gateway.errors import ConfigError
 from tests.peers.process import run_cli
+from workers.users.tokens import WebTokens
+from workers.users.user_file import UserFile
+from workers.users.users_command import app
 from workers.users.users_worker import UsersOptions
-
-argon2 = pytest.importorskip("argon2")
-jwt = pytest.importorskip("jwt")
-
-from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
-
-from workers.users.tokens import WebTokens  # noqa: E402
-from workers.users.user_file import UserFile  # noqa: E402
-from workers.users.users_command import app  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path

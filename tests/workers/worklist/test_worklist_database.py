@@ -250,7 +250,6 @@ def test_what_is_wrong_in_the_configuration_is_named(table, tmp_path, database, 
 
 
 def test_a_server_that_is_away_is_unavailable_and_its_password_is_not_told(tmp_path):
-    pytest.importorskip("psycopg")
     dsn = f"host={tmp_path} dbname=x user=y password=geheim"
     with (
         pytest.raises(Unavailable) as raised,
