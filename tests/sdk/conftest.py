@@ -13,10 +13,15 @@ from gateway import evt
 from gateway.datasets.coding import encode
 from gateway.sdk import Event
 from gateway.sdk.executor import Executor, HandlerLoop
+from gateway.sdk.session import Session
+from gateway.sdk.session_ending import SessionEnding, SessionEndReason
+from gateway.settings import WorkerSettings
 from gateway.spool import Claim
 from gateway.spool.digest import digest_of
 from tests.clock import Clock
+from tests.conftest import short_folder
 from tests.patience import WALL
+from tests.sdk import fabric
 
 TOKEN = "20240101-000000000-0-" + "ab" * 12
 INSTANCE = "1.2.3.4.5"
@@ -162,3 +167,42 @@ def executor(acceptor, loop, clock, concurrency):
     yield executor
     executor.stop()
     assert executor.drain(WAIT)
+
+
+@pytest.fixture
+def run_dir():
+    with short_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def server(run_dir):
+    with fabric.acceptor(run_dir) as server:
+        yield server
+
+
+@pytest.fixture
+def session_of(run_dir, tmp_path):
+    """Starts sessions and closes what a test left open."""
+    open_sessions = []
+
+    def start(worker, **settings):
+        values = {"member": 0, "generation": 0, "drain_timeout": 5.0, **settings}
+        session = Session(
+            worker,
+            WorkerSettings(
+                name=values.pop("name", ""),
+                target="",
+                run_dir=str(run_dir),
+                data_dir=str(tmp_path),
+                fabric=fabric.SETTINGS,
+                **values,
+            ),
+        )
+        session.start()
+        open_sessions.append(session)
+        return session
+
+    yield start
+    for session in open_sessions:
+        session.close(SessionEnding(SessionEndReason.ASKED))

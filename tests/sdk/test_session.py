@@ -6,54 +6,12 @@ import pytest
 from gateway import Worker, evt
 from gateway.datasets.coding import decode, encode
 from gateway.errors import AlreadyRegistered, ConfigError, FabricError, Unanswered
-from gateway.sdk.session import Session
 from gateway.sdk.session_ending import SessionEnding, SessionEndReason
-from gateway.settings import WorkerSettings
-from tests.conftest import short_folder
 from tests.fabric.answer_stream import Stream
 from tests.patience import PATIENCE
 from tests.sdk.conftest import dimse_event, store_event
-from tests.sdk.fabric import SETTINGS, WAIT, Watcher, acceptor, echo
+from tests.sdk.fabric import WAIT, Watcher, echo
 from tests.sdk.test_move import image, scp
-
-
-@pytest.fixture
-def run_dir():
-    with short_folder() as folder:
-        yield folder
-
-
-@pytest.fixture
-def server(run_dir):
-    with acceptor(run_dir) as server:
-        yield server
-
-
-@pytest.fixture
-def session_of(run_dir, tmp_path):
-    """Starts sessions and closes what a test left open."""
-    open_sessions = []
-
-    def start(worker, **settings):
-        values = {"member": 0, "generation": 0, "drain_timeout": 5.0, **settings}
-        session = Session(
-            worker,
-            WorkerSettings(
-                name=values.pop("name", ""),
-                target="",
-                run_dir=str(run_dir),
-                data_dir=str(tmp_path),
-                fabric=SETTINGS,
-                **values,
-            ),
-        )
-        session.start()
-        open_sessions.append(session)
-        return session
-
-    yield start
-    for session in open_sessions:
-        session.close(SessionEnding(SessionEndReason.ASKED))
 
 
 @pytest.fixture

@@ -19,16 +19,13 @@ from gateway.datasets.coding import decode, encode
 from gateway.fabric import Answer
 from gateway.part10 import file_meta, read_file_meta
 from gateway.sdk import InstanceFile, NotTransformed, WorkerContext, status, testing
-from gateway.sdk.session import Session
 from gateway.sdk.session_ending import SessionEnding, SessionEndReason
 from gateway.sdk.transform_answers import INLINE
 from gateway.sdk.transforming import Transforms
-from gateway.settings import WorkerSettings
 from gateway.spool import Claim
 from gateway.spool.digest import digest_of
-from tests.conftest import short_folder
 from tests.sdk.conftest import ASSOC, TOKEN
-from tests.sdk.fabric import SETTINGS, WAIT, acceptor
+from tests.sdk.fabric import WAIT
 
 
 def ct(**values) -> Dataset:
@@ -165,31 +162,14 @@ def test_a_generator_cannot_transform():
 
 
 @pytest.fixture
-def gateway(tmp_path):
+def gateway(server, session_of):
     """Starts workers that are registered with one acceptor; the first one asks the others."""
-    open_sessions = []
-    with short_folder() as run_dir, acceptor(run_dir) as server:
-        server.server.on_command = AssociationCommands(lambda _id: None, (), server.server).take
+    server.server.on_command = AssociationCommands(lambda _id: None, (), server.server).take
 
-        def start(worker):
-            settings = WorkerSettings(
-                name=worker.name,
-                target="",
-                run_dir=str(run_dir),
-                member=0,
-                generation=0,
-                data_dir=str(tmp_path),
-                fabric=SETTINGS,
-                drain_timeout=1.0,
-            )
-            session = Session(worker, settings)
-            session.start()
-            open_sessions.append(session)
-            return session
+    def start(worker):
+        return session_of(worker, name=worker.name, drain_timeout=1.0)
 
-        yield start
-        for session in open_sessions:
-            session.close(SessionEnding(SessionEndReason.ASKED))
+    return start
 
 
 def worker_of(name, handler=None, **how):
