@@ -270,6 +270,6 @@ def leftovers(spool: Path) -> Iterator[Violation]:
         if not path.is_file():
             continue
         if path.suffix == ".part":
-            yield Violation("I6", str(path), f"{path.stat().st_size} bytes were left behind")
+            yield Violation("I6", str(path), "a data set that is not whole was left behind")
         elif "ready" in path.parts or "quarantine" in path.parts:
             yield Violation("I6", str(path), "a sealed data set was left behind")

@@ -152,12 +152,14 @@ def test_children_do_not_outlive_a_parent_that_was_killed(script: str) -> None:
         [sys.executable, "-c", PARENT, script], stdout=subprocess.PIPE, text=True
     )
     assert parent.stdout is not None
-    pidfd = os.pidfd_open(int(parent.stdout.readline()))
-    parent.kill()
-    parent.wait(LIMIT)
-    parent.stdout.close()
     try:
-        readable, _, _ = select.select([pidfd], [], [], process.LIFELINE_GRACE + 3)
+        pidfd = os.pidfd_open(int(parent.stdout.readline()))
+    finally:
+        parent.kill()
+        parent.wait(LIMIT)
+        parent.stdout.close()
+    try:
+        readable, _, _ = select.select([pidfd], [], [], process.LIFELINE_GRACE + LIMIT)
         assert readable
     finally:
         os.close(pidfd)

@@ -35,7 +35,7 @@ class Events(Program):
 
     def __init__(self, gateway, *options: object) -> None:
         super().__init__(COMMAND, "events", "--data", gateway.data, *options)
-        self.err.wait_for("^watching acceptor-0; Ctrl-C to leave$")
+        self.wait_begun(self.err, "^watching acceptor-0; Ctrl-C to leave$")
 
     def __enter__(self) -> Events:
         return self
@@ -154,10 +154,10 @@ def test_an_acceptor_that_is_started_anew_is_told() -> None:
     with running(STORAGE_OFF) as gateway, Events(gateway, "--json", "released") as program:
         assert echo_ok(gateway.address)
         program.out.wait_for("EVT_RELEASED")
+        program.out.forget()
         acceptor = gateway.child("acceptor-0")
         os.kill(acceptor, signal.SIGKILL)
         gateway.wait_child("acceptor-0", other_than=acceptor)
-        program.out.forget()
         with Events(gateway, "released") as other:
             # once a newcomer's subscription is in effect, ours may still be on its way
             while not program.out.lines:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-import threading
 from contextlib import contextmanager
 
 import pytest
@@ -13,10 +12,12 @@ import trustme
 
 from gateway.cli.recording import ACCEPTOR, REQUESTOR, RecordedConnection, RecordedPart, read
 from gateway.cli.replaying import ConnectionReplay
+from tests.cli import peers
 from tests.conftest import short_folder
 from tests.patience import WALL
 from tests.peers import dcmtk, instances, wire
 from tests.peers.process import COMMAND, Gateway, Program, run_cli
+from tests.peers.scp import free_port
 from tests.peers.sender import store_all
 
 REJECTED = wire.pdu(0x03, b"\0\1\1\3")
@@ -37,25 +38,10 @@ def recording_proxy(path, port: int, *options: str):
 
 @contextmanager
 def dcmtk_scp(folder, *options: str):
-    """DCMTK's storescp on a port of the kernel's choice."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    program = Program(dcmtk.find("storescp"), "-v", "-od", folder, *options, port)
-    try:
-        until_open(port)
+    """DCMTK's storescp; yields its port."""
+    port = free_port()
+    with peers.dcmtk_scp("storescp", port, "-od", folder, *options, port):
         yield port
-    finally:
-        program.kill_all()
-
-
-def until_open(port: int) -> None:
-    for _ in range(int(WALL * 100)):
-        try:
-            socket.create_connection(("127.0.0.1", port), WALL).close()
-            return
-        except OSError:
-            threading.Event().wait(0.01)
-    raise AssertionError(f"nobody listens on {port}")
 
 
 def texts(path) -> str:

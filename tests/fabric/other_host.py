@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
-import socket
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path, PosixPath
 from typing import TYPE_CHECKING
@@ -13,6 +10,7 @@ from typing import TYPE_CHECKING
 from gateway.fabric.acceptor.allowed_keys import ALLOWED_KEYS, LISTS
 from gateway.fabric.wire import curve_keys
 from gateway.fabric.wire.curve_keys import GATEWAY_KEY
+from tests.peers.scp import free_port
 
 if TYPE_CHECKING:
     from gateway.fabric.wire.curve_keys import KeyPair
@@ -37,7 +35,7 @@ class OtherHost(PosixPath):
 
     def prepare(self) -> OtherHost:
         """Make the gateway's key, and a worker's that may do everything under the name *w*."""
-        self.port = free_ports()
+        self.port = free_port(PORTS)
         self.gateway = curve_keys.generate()
         curve_keys.write(self.keys / GATEWAY_KEY, self.gateway)
         self.write_allowed()
@@ -78,22 +76,6 @@ class OtherHost(PosixPath):
             server_key=self.gateway.public.hex(),
             key_file=str(file),
         )
-
-
-def free_ports(number: int = PORTS) -> int:
-    """Return the first of several ports in a row that nobody has, outside of the ephemeral ones."""
-    choose = random.Random(os.urandom(8))
-    while True:
-        first = choose.randrange(10_000, 32_000)
-        with ExitStack() as stack:
-            try:
-                for port in range(first, first + number):
-                    one = stack.enter_context(socket.socket())
-                    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    one.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return first
 
 
 def listening(settings: FabricSettings, run_dir: Path) -> FabricSettings:

@@ -26,7 +26,7 @@ class Foreigner(Program):
     def __init__(self, run_dir: Path, keep: Path) -> None:
         self.keep = keep
         super().__init__(sys.executable, "-P", SOURCE, run_dir, keep, cwd=keep)
-        self.out.wait_for("^ready$")
+        self.wait_begun(self.out, "^ready$")
 
 
 @pytest.fixture(scope="module")

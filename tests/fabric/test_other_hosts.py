@@ -28,6 +28,7 @@ from gateway.fabric.wire.gateway_places import gateway_at
 from gateway.fabric.wire.sockets import make_client
 from gateway.fabric.worker import Client, next_generation
 from tests.fabric.world import ECHO, FAST, FIND, STORE, WAIT, Member, acceptor, members, take, until
+from tests.peers.scp import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -486,9 +487,7 @@ def test_a_worker_that_is_cut_off_is_fenced_and_its_request_given_again(
 
             return relay
 
-        from tests.fabric.other_host import free_ports
-
-        first = free_ports(2)
+        first = free_port(2)
         taps = [
             await asyncio.start_server(through(other_host.port + n), "127.0.0.1", first + n)
             for n in (0, 1)

@@ -10,12 +10,12 @@ import pytest
 
 from tests.accountant import read_archive
 from tests.conftest import running
-from tests.fabric.other_host import free_ports
 from tests.faults.test_partition import HERE, cable, ip
 from tests.patience import PATIENCE, WALL
 from tests.peers import instances, wire
 from tests.peers.process import COMMAND, Program, run_cli
 from tests.peers.raw import association
+from tests.peers.scp import free_port
 from tests.peers.workers import READY, STORAGE_OFF
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def allowed(folder: Path, config: Path) -> str:
 
 @pytest.mark.skipif(shutil.which("ip") is None, reason="iproute2 is not installed")
 def test_what_workers_had_in_hand_or_are_asked_meanwhile_is_answered(tmp_path: Path) -> None:
-    port = free_ports(2)
+    port = free_port(2)
     text = CONFIG.format(
         heartbeat=0.3 * PATIENCE, grace=30 * PATIENCE, here=HERE, port=port, folder=tmp_path
     )

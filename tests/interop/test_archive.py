@@ -128,27 +128,10 @@ def test_getscu_gets_exactly_what_was_stored(gateway, sent, tmp_path, level):
 @pytest.mark.parametrize("level", LEVELS)
 def test_movescu_moves_exactly_what_was_stored(gateway, sent, tmp_path, level):
     options, wanted = asked_for(sent, level)
-    server = subprocess.Popen(
-        [dcmtk.find("storescp"), "+B", "-od", tmp_path, str(gateway.destination)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        dcmtk_is_up(gateway.destination)
+    port = gateway.destination
+    with peers.dcmtk_scp("storescp", port, "+B", "-od", tmp_path, port):
         tool("movescu", "-aem", "DEST", *options, *gateway.address)
-    finally:
-        server.terminate()
-        server.wait(WALL)
     assert fetched(tmp_path) == {uid: sent[uid][3] for uid in wanted}
-
-
-def dcmtk_is_up(port: int) -> None:
-    for _ in range(200):
-        program = dcmtk.find("echoscu")
-        done = subprocess.run([program, "127.0.0.1", str(port)], capture_output=True, timeout=WALL)
-        if done.returncode == 0:
-            return
-    raise AssertionError("storescp does not listen")
 
 
 QUESTIONS = {

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from tests.patience import WALL
@@ -54,6 +55,13 @@ class Browser:
         self._number = 0
         self._session = ""
         self.errors: list[str] = []
+        try:
+            self._attach()
+        except BaseException:
+            self.close()
+            raise
+
+    def _attach(self) -> None:
         found = self._call("Target.getTargets")["targetInfos"]
         (page,) = [one["targetId"] for one in found if one["type"] == "page"]
         self._session = self._call("Target.attachToTarget", targetId=page, flatten=True)[
@@ -66,10 +74,20 @@ class Browser:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it; one that does not leave is killed."""
         self._program.terminate()
-        self._program.wait(WALL)
-        self._out.close()
-        self._in.close()
+        try:
+            self._program.wait(WALL)
+        except subprocess.TimeoutExpired:
+            self._program.kill()
+            self._program.wait()
+        finally:
+            with suppress(BrokenPipeError):
+                self._out.close()
+            self._in.close()
 
     def open(self, url: str) -> None:
         """Go to an address."""

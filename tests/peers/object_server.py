@@ -108,7 +108,11 @@ class ObjectServer:
                 stderr=log,
                 cwd=self._folder,
             )
-        self._wait()
+        try:
+            self._wait()
+        except BaseException:
+            self.close()
+            raise
 
     def kill(self) -> None:
         """SIGKILL, as if its host had lost its power."""

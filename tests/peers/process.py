@@ -131,6 +131,16 @@ class Program:
     def pid(self) -> int:
         return self.popen.pid
 
+    def wait_begun(self, lines: Lines, pattern: str | re.Pattern[str]) -> re.Match[str]:
+        """Until it prints that it is at work; one that does not is ended, and fails the test."""
+        try:
+            return lines.wait_for(pattern)
+        except BaseException as error:
+            self.kill_all()
+            if isinstance(error, AssertionError):
+                raise AssertionError(f"{error}\n{self.report()}") from None
+            raise
+
     def terminate(self) -> None:
         self.popen.send_signal(signal.SIGTERM)
 
@@ -199,11 +209,7 @@ class Gateway:
         if modules is not None:
             env["PYTHONPATH"] = str(modules)
         self.program = Program(*command, cwd=folder, env=env, reads_err=reads_log)
-        try:
-            match = self.program.out.wait_for(READY)
-        except AssertionError:
-            self.program.kill_all()
-            raise AssertionError(f"no ready line\n{self.program.report()}") from None
+        match = self.program.wait_begun(self.program.out, READY)
         self.ready_line = match.group(0)
         self.address = (match["host"], int(match["port"]))
         self.family: set[int] = self.children()

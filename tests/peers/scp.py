@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import socket
 import subprocess
-from contextlib import contextmanager
+from collections import deque
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from pynetdicom import AE, evt
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
 
     from tests.peers.raw import Address
 
-_taken: list[socket.socket] = []
-"""Of the ports that were given away."""
+_taken: deque[socket.socket] = deque()
+"""Of the ports that were given away last."""
+_MOST = 300
+"""So many are kept. A port that was given away earlier has its program by now, or is not used."""
+_dice = random.SystemRandom()
+"""Hypothesis seeds the common one alike in all processes."""
 
 TRANSFER_SYNTAXES = [wire.IMPLICIT, wire.EXPLICIT, wire.BIG_ENDIAN, wire.DEFLATED]
 
@@ -47,22 +52,36 @@ def pynetdicom_storescp(folder: Path, address: Address = ("127.0.0.1", 0)) -> It
         server.shutdown()
 
 
-def free_port() -> int:
-    """A port for a program that cannot be given a socket.
+def free_port(number: int = 1) -> int:
+    """A port for a program that cannot be given a socket, or the first of several in a row.
 
-    None that the kernel gives away by itself, and no other process of the tests is given it while
-    this one lives: a socket that is kept says that it is taken.
+    None that the kernel gives away by itself, and no other process of the tests is given it soon: a
+    socket that is kept says that it is taken.
     """
     while True:
-        port = random.randrange(20_000, 32_000)
-        keep = socket.socket(socket.AF_UNIX)
-        try:
-            keep.bind(f"\0gateway-tests-port-{port}")
-            with socket.create_server(("127.0.0.1", port)):
-                _taken.append(keep)
-                return port
-        except OSError:
-            keep.close()
+        first = _dice.randrange(10_000, 32_000)
+        with ExitStack() as stack:
+            try:
+                kept = [stack.enter_context(_taking(first + more)) for more in range(number)]
+            except OSError:
+                continue
+            stack.pop_all()
+        _taken.extend(kept)
+        while len(_taken) > _MOST:
+            _taken.popleft().close()
+        return first
+
+
+def _taking(port: int) -> socket.socket:
+    """Take a port that nobody has; raises OSError."""
+    keep = socket.socket(socket.AF_UNIX)
+    try:
+        keep.bind(f"\0gateway-tests-port-{port}")
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        keep.close()
+        raise
+    return keep
 
 
 @contextmanager

@@ -123,11 +123,7 @@ class UserWorker(Program):
 
     def wait_ready(self) -> None:
         """Until the command says that its worker is at work; one that does not is ended."""
-        try:
-            self.out.wait_for(READY)
-        except AssertionError:
-            self.kill_all()
-            raise AssertionError(f"no ready line\n{self.report()}") from None
+        self.wait_begun(self.out, READY)
 
     def __enter__(self) -> UserWorker:
         return self

@@ -351,10 +351,13 @@ def test_a_script_of_its_own(served, run_dir, tmp_path):
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
-        assert (await next_of(watcher)).body["worker"] == "script"
-        assert (await server.ask_once("EVT_C_ECHO", echo(1), assoc=b"")).payload["status"] == 0xB0BB
-        child.terminate()
-        said, _ = await child.communicate()
+        try:
+            assert (await next_of(watcher)).body["worker"] == "script"
+            answer = await server.ask_once("EVT_C_ECHO", echo(1), assoc=b"")
+            assert answer.payload["status"] == 0xB0BB
+        finally:
+            child.terminate()
+            said, _ = await child.communicate()
         assert said.strip() == b"{'a': 1}"
         assert child.returncode == 0
         watcher.stop()

@@ -20,6 +20,11 @@ from gateway import process
 
 _TOLD: list[int] = []
 """Not empty after SIGTERM."""
+_BEAT = 0.5 if "ACCEPTOR_SCRIPT" in os.environ else None
+"""Seconds between two signs of life of a gateway's child, which a status demands. A test that reads
+the reports of a child itself gets those of its script alone."""
+_FACTS: dict[str, Any] = {}
+"""What the script said in a sign of life; it stays true."""
 
 
 def main() -> int:
@@ -37,7 +42,10 @@ def stay(inherited: process.Inherited, told: int) -> int:
     if "listen" in inherited.fds:
         listeners.append(socket.socket(fileno=inherited.fds["listen"]))
     while True:
-        readable, _, _ = select.select([told, inherited.lifeline, *listeners], [], [])
+        readable, _, _ = select.select([told, inherited.lifeline, *listeners], [], [], _BEAT)
+        if not readable:
+            inherited.beat(beat=_FACTS)
+            continue
         if told in readable:
             return 0
         if inherited.lifeline in readable:
@@ -67,6 +75,7 @@ def play(inherited: process.Inherited, do: str, **how: Any) -> int | None:
         case "ready":
             inherited.report(ready=True, **how)
         case "report":
+            _FACTS.update(how.get("beat", {}))
             inherited.report(**how)
         case "beat":  # until there is a file, or the child is to leave
             while not os.path.exists(how["file"]) and os.getppid() != 1:

@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,8 +118,9 @@ class Bench:
         return note
 
     def close(self) -> None:
-        for running in self.started:
-            running.close()
+        with ExitStack() as stack:
+            for running in self.started:
+                stack.callback(running.close)
         for pid in self.seen:
             assert ended(pid), f"process {pid} was left behind"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -143,7 +144,7 @@ def test_a_rejection_is_an_alert_with_the_sentence_of_the_log(gateway: Gateway) 
     assert objects(root) == {"Node ID": ["127.0.0.1"]}
     sentence = root.find("EventIdentification/EventOutcomeDescription").text
     assert sentence
-    assert sentence in "\n".join(gateway.program.err.lines)
+    gateway.program.err.wait_for(re.escape(sentence))
 
 
 def test_users_log_in_and_out(gateway: Gateway) -> None:

@@ -11,14 +11,14 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from tests.accountant import read_archive
+from tests.accountant import leftovers, read_archive
 from tests.conftest import running
-from tests.fabric.other_host import free_ports
 from tests.interop.scu import MODELS, scu
 from tests.patience import WALL
 from tests.peers import instances, procfs, wire
 from tests.peers.process import COMMAND, Program, run_cli
 from tests.peers.raw import association
+from tests.peers.scp import free_port
 from tests.peers.workers import READY, STORAGE_OFF
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class OtherHost:
 
 @pytest.fixture
 def other_host(tmp_path: Path) -> Iterator[tuple[Gateway, OtherHost]]:
-    port = free_ports(2)
+    port = free_port(2)
     listen = f'\n[fabric]\nlisten = "tcp://127.0.0.1:{port}"\nkeys = "{tmp_path}/keys"\n'
     config = tmp_path / "keys.toml"
     config.write_text(listen)
@@ -94,7 +94,7 @@ def test_it_stores_finds_and_sends_back_and_elsewhere(
         stored, wrong = read_archive(host.data / "archive")
         assert (len(stored), wrong) == (2, [])
         assert not (gateway.data / "archive").exists() or read_archive(gateway.archive) == ([], [])
-        assert not any((gateway.data / "spool" / "ready").iterdir())
+        procfs.until(lambda: not list(leftovers(gateway.spool)), what="an empty spool")
         sent = {short.uid: short.digest, long.uid: long.digest}
         _get_and_move(gateway, sink, sent)
         _get_converted(gateway, host.folder / "converted", sent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,11 +73,8 @@ def test_a_rejection_is_explained_alike(gateway: Gateway, calling: str, called: 
     )
     assert tried.wait() == 1
     sentence, rejection, *_ = tried.out.lines
-    line = gateway.program.err.wait_for(rf"A-ASSOCIATE-RJ .*calling='{calling}'|{calling}.*add|RJ")
-    assert line
     numbers = rejection.partition(":")[0]
-    logged = "\n".join(gateway.program.err.lines)
-    assert f"{numbers}: {sentence}" in logged
+    gateway.program.err.wait_for(re.escape(f"{numbers}: {sentence}"))
 
 
 def test_a_peer_that_is_let_in_may_do_what_its_rule_says(gateway: Gateway) -> None:

@@ -53,8 +53,7 @@ def spans_in(folder: Path) -> list[dict]:
     return [
         json.loads(line)
         for path in folder.glob("*.json")
-        for line in path.read_text().splitlines()
-        if line.endswith("}")
+        for line in path.read_text().rpartition("\n")[0].splitlines()  # the last may be half
     ]
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 from pydicom import dcmread
 
+from tests.accountant import leftovers
 from tests.conftest import running
 from tests.patience import WALL
-from tests.peers import instances
+from tests.peers import instances, procfs
 from tests.peers.raw import association
 from tests.peers.workers import UserWorker
 from tests.system.test_commitment import ask, asked, requestor
@@ -104,8 +105,7 @@ def test_workers_transform_in_their_order_and_it_fails_closed(folder, size) -> N
         assert store(gateway, one) == [0x0000], "it is known, and nobody is asked"
         assert store(gateway, instances.make(size=size)) == [0xA700]
         assert len(kept(gateway)) == 1
-        left = [path for path in (gateway.data / "spool").rglob("*") if path.is_file()]
-        assert [path for path in left if path.stat().st_size >= size] == []
+        procfs.until(lambda: not list(leftovers(gateway.spool)), what="an empty spool")
         reports: queue.Queue = queue.Queue()
         with requestor(gateway.address, reports) as assoc:
             assert ask(assoc, asked(one.uid)) == 0x0000
@@ -152,5 +152,6 @@ def test_a_death_on_either_side_costs_time_and_no_error(folder) -> None:
             second.terminate()
             assert second.wait() == 0
         received = one.data_set[-2000:]
+        procfs.until(lambda: not list(leftovers(gateway.spool)), what="an empty spool")
         stays = [p for p in gateway.data.rglob("*") if p.is_file() and received in p.read_bytes()]
         assert [path.suffix for path in stays] == [".dcm"], "the same pixels, in the copy alone"

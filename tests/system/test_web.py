@@ -153,14 +153,14 @@ def test_what_peers_did_is_in_the_metrics(gateway: Gateway, page: re.Match) -> N
     found = procfs.until(
         lambda: (
             (told := metrics(page)).get(
-                ("dicom_gateway_requests_total", "0000", "C-ECHO", "GATEWAY", "METER")
+                ("dicom_gateway_associations_total", "GATEWAY", "METER", "released")
             )
             == 2
             and told
         ),
-        what="two C-ECHOs in the metrics",
+        what="two associations in the metrics",
     )
-    assert found["dicom_gateway_associations_total", "GATEWAY", "METER", "released"] == 2
+    assert found["dicom_gateway_requests_total", "0000", "C-ECHO", "GATEWAY", "METER"] == 2
     assert found["dicom_gateway_received_bytes_total", "GATEWAY", "METER"] > 0
     assert found["dicom_gateway_process_up", "storage-0"] == 1
 
