@@ -92,7 +92,8 @@ class TransactionFolder:
             check_share(self._path, transaction.name, len(data), self._limits)
             try:
                 write_new(draft, data, sync=self._durable)
-                draft.replace(target)
+                with self._changing():
+                    draft.replace(target)
             except OSError:
                 with suppress(OSError):
                     draft.unlink()
@@ -134,5 +135,19 @@ class TransactionFolder:
 
     def remove(self, transaction: Transaction) -> None:
         """Forget a transaction, unless the peer has asked for it again meanwhile."""
-        if self.read(transaction.name) == transaction:
-            (self._path / transaction.name).unlink(missing_ok=True)
+        with self._changing():
+            if self.read(transaction.name) == transaction:
+                (self._path / transaction.name).unlink(missing_ok=True)
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Keep other threads and processes from replacing or removing a file.
+
+        Otherwise one that is replaced between the two steps of `remove` would be lost.
+        """
+        fd = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import threading
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -175,6 +176,24 @@ def test_a_request_that_came_again_meanwhile_stays(world):
     world.folder.add(replace(ASKED, received=2000.0))
     world.folder.remove(ASKED)
     assert world.folder.names() == [ASKED.name]
+
+
+def test_a_request_that_comes_again_during_the_removal_stays(tmp_path, monkeypatch):
+    mine, theirs = (TransactionFolder(tmp_path, durable=False) for _ in range(2))
+    mine.add(ASKED)
+    again = replace(ASKED, received=2000.0)
+    adding, read = threading.Thread(target=theirs.add, args=(again,)), mine.read
+
+    def read_slowly(name):
+        found = read(name)
+        adding.start()
+        adding.join(0.2)  # it waits for the removal
+        return found
+
+    monkeypatch.setattr(mine, "read", read_slowly)
+    mine.remove(ASKED)
+    adding.join(WALL)
+    assert theirs.read(ASKED.name) == again
 
 
 def test_a_damaged_file_is_passed_over_and_named(tmp_path, caplog):
