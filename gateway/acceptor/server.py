@@ -8,18 +8,18 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gateway.acceptor.accepting import AcceptLoop
 from gateway.acceptor.acceptor_association import AcceptorAssociation
 from gateway.acceptor.association_commands import AssociationCommands
-from gateway.acceptor.balancers import Balancers
 from gateway.acceptor.measuring import Measuring
 from gateway.acceptor.shared import Shared
-from gateway.acceptor.waiting import WaitingConnections
 from gateway.acceptor.watermark import Watermark
 from gateway.dimse.services import serve_like
 from gateway.errors import GatewayError
 from gateway.events import EVT_TLS_FAILED
 from gateway.fabric.acceptor import Server
+from gateway.listening.accepting import AcceptLoop
+from gateway.listening.balancers import Balancers
+from gateway.listening.waiting import WaitingConnections
 from gateway.settings import to_map
 from gateway.spool import Spool
 from gateway.tls import load

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.acceptor.balancers import HealthChecks
 from gateway.acceptor.budget import Budget
 from gateway.acceptor.places import Board, Places
 from gateway.acceptor.policy import policy_of
 from gateway.acceptor.shares import Origins, Pace
 from gateway.acceptor.stages import StageTimes
 from gateway.association.timers import Timeouts
+from gateway.listening.balancers import HealthChecks
 from gateway.metrics import Metrics
 from gateway.policy_rules import Permit
 from gateway.tls import end_of, warning_about

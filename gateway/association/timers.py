@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gateway.ul.upper_layer import UpperLayer
 
 _DEFAULTS = AssociationSettings()
+_LIMITS = LimitsSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,9 @@ class Timeouts:
     """For the end of the connection, once the association is over."""
     send: float = _DEFAULTS.send_timeout
     """For a peer that does not read what is sent to it."""
-    data_rate: int = 0
+    data_rate: int = _LIMITS.data_rate
     """Bytes a second that must come of a message that has begun; 0: any number."""
-    rate_period: float = LimitsSettings().data_rate_period
+    rate_period: float = _LIMITS.data_rate_period
     """The time over which the data rate is measured."""
 
     @classmethod
@@ -54,7 +55,7 @@ class Timeouts:
         return cls(seconds, seconds, seconds, None, min(seconds, 10.0), seconds)
 
     @classmethod
-    def of(cls, settings: AssociationSettings, limits: LimitsSettings | None = None) -> Timeouts:
+    def of(cls, settings: AssociationSettings, limits: LimitsSettings = _LIMITS) -> Timeouts:
         """Return the timeouts that the `[association]` table states, and the data rate."""
         return cls(
             connect=settings.acse_timeout,
@@ -63,8 +64,8 @@ class Timeouts:
             network=settings.network_timeout,
             artim=settings.artim_timeout,
             send=settings.send_timeout,
-            data_rate=limits.data_rate if limits is not None else 0,
-            rate_period=(limits or LimitsSettings()).data_rate_period,
+            data_rate=limits.data_rate,
+            rate_period=limits.data_rate_period,
         )
 
     @property
@@ -196,7 +197,7 @@ class SilenceTimer:
     def _due(self) -> Due | None:
         """Return when the peer's silence becomes too long; None: it is not the peer's turn."""
         engine = self._engine
-        if engine.transport.is_paused:  # this side is not reading
+        if engine.transport.is_held:  # this side is not reading
             engine.inbox.progress = self._loop.time()
             return None
         match engine.phase:

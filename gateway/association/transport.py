@@ -214,6 +214,11 @@ class Transport(asyncio.BufferedProtocol):
         return bool(self._pauses)
 
     @property
+    def is_held(self) -> bool:
+        """Whether reading is paused for another reason than that others have their turn."""
+        return bool(self._pauses) and self._pauses != _TURN_ONLY
+
+    @property
     def paused_for(self) -> float:
         """Seconds for which reading was paused so far."""
         return self._paused_for + (self._loop.time() - self._paused_at if self._pauses else 0.0)

@@ -246,4 +246,5 @@ def timeouts_of(ae: EntitySettings) -> Timeouts:
         dimse=seconds(ae.dimse_timeout),
         network=ae.network_timeout,
         artim=min(acse, _ARTIM_TIMEOUT) or _SHORT_ARTIM_TIMEOUT,
+        data_rate=0,
     )

@@ -60,7 +60,7 @@ class ControlSocket:
                 os.unlink(self._run_dir / NAME)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, ValueError, TimeoutError):
+        with suppress(OSError, ValueError, TimeoutError, RecursionError):
             async with asyncio.timeout(CLIENT_LIMIT):
                 asked = json.loads(await reader.readline())
             if isinstance(asked, dict):

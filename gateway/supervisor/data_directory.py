@@ -109,9 +109,11 @@ def _is_locked(run_dir: Path) -> bool:
 def _read(run_dir: Path) -> RunningGateway | None:
     try:
         values = json.loads((run_dir / "gateway.json").read_bytes())
-        return RunningGateway(**{**values, "address": tuple(values["address"])})
-    except (OSError, ValueError, TypeError, KeyError):
+        found = RunningGateway(**{**values, "address": tuple(values["address"])})
+        pids = (found.pid, *found.acceptors.values(), *found.workers.values())
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
+    return found if all(type(pid) is int for pid in pids) else None
 
 
 class DataDirectory:

@@ -12,7 +12,6 @@ from gateway.acceptor.budget import MUCH, Budget, UnfinishedAsk
 from gateway.acceptor.places import Board, Places
 from gateway.acceptor.requests import _slow_down
 from gateway.acceptor.shares import Holder, Ledger, Origins, Pace
-from gateway.acceptor.waiting import WaitingConnections
 from gateway.memory import give_back_memory
 from gateway.settings import LimitsSettings
 from tests.patience import WALL
@@ -216,30 +215,6 @@ def test_a_fixed_limit_holds_while_there_are_places(tmp_path: Path) -> None:
     assert not places.find_room(Holder(A.address, "THIRD"))
     assert places.find_room(B)
     seated(places, TRUSTED, 1.0, 2.0, 3.0, 4.0)
-
-
-def test_too_many_silent_connections_close_the_oldest_of_the_address_with_most(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    waiting, closed = WaitingConnections(3, "silent connections"), []
-    for name, address in (("b1", "b"), ("a1", "a"), ("a2", "a"), ("a3", "a"), ("c1", "c")):
-        waiting.add(name, address, lambda name=name: closed.append(name))
-    assert closed == ["a1", "a2"]
-    for _ in range(100):
-        waiting.add(object(), "a", lambda: None)
-    assert len(waiting) == 3
-    waiting.remove("b1")
-    waiting.remove("b1")
-    assert len(waiting) == 2
-    assert len(caplog.records) < 10, "one line for each doubling"
-
-
-def test_addresses_take_turns_and_within_one_the_oldest_is_first() -> None:
-    waiting = WaitingConnections(10, "new connections")
-    for name in ("a1", "a2", "a3", "b1", "b2", "c1"):
-        waiting.add(name, name[0], lambda: None)
-    assert [waiting.take() for _ in range(6)] == ["a1", "b1", "c1", "a2", "b2", "a3"]
-    assert not waiting
 
 
 def test_a_pace_lets_a_second_of_steps_pass_and_then_one_after_another() -> None:

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 import threading
+from dataclasses import replace
 
 import pytest
 import trustme
@@ -34,6 +35,7 @@ from tests.requestor.scripted import Acceptor, scripted
 
 VERIFICATION = wire.VERIFICATION
 PROPOSAL = Proposal(((VERIFICATION, BASIC_SYNTAXES),), "ME", "YOU")
+FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 QUICK = Timeouts(*[0.5 * PATIENCE] * 6)
 PATIENT = Timeouts.all(10)
 
@@ -297,6 +299,52 @@ def test_silence_after_the_release_request() -> None:
             await association.release()
 
     with_peer(script, test, timeouts=QUICK)
+
+
+@pytest.mark.parametrize("is_releasing", [False, True], ids=["echo", "release"])
+def test_a_flood_is_no_answer(is_releasing: bool) -> None:
+    """The peer has more than its turn at any time, and what it sends answers nothing."""
+    flood = wire.p_data(wire.pdv(1, 3, wire.cancel_rq(7))) * 1000
+
+    def script(acceptor: Acceptor) -> None:
+        acceptor.accept()
+        with contextlib.suppress(OSError):  # a reset, or a broken pipe
+            while True:
+                acceptor.peer.send(flood)
+
+    async def test(association) -> None:
+        await (association.release() if is_releasing else association.c_echo())
+
+    with pytest.raises(TimedOut, match="A-RELEASE-RQ" if is_releasing else "C-ECHO-RQ"):
+        with_peer(script, test, timeouts=QUICK)
+
+
+def test_a_response_that_trickles_is_given_up() -> None:
+    timeouts = replace(PATIENT, data_rate=1024, rate_period=0.2 * PATIENCE)
+    over = threading.Event()
+
+    def script(acceptor: Acceptor) -> None:
+        acceptor.accept()
+        asked = acceptor.message()
+        command = wire.command_set(
+            wire.element(0x0002, wire.uid_value(FIND)),
+            wire.element(0x0100, wire.us(0x8020)),
+            wire.element(0x0120, wire.us(asked.message_id)),
+            wire.element(0x0800, wire.us(1)),
+            wire.element(0x0900, wire.us(0xFF00)),
+        )
+        acceptor.peer.send(wire.message(asked.context_id, command, bytes(4000))[:-3000])
+        assert over.wait(WALL)
+
+    async def test(association) -> None:
+        try:
+            operation = await association.c_find(FIND, b"")
+            with pytest.raises(TimedOut, match="less than 1024 bytes/s of a message"):
+                await operation.next()
+        finally:
+            over.set()
+
+    with_peer(script, test, proposal=Proposal(((FIND, BASIC_SYNTAXES),)), timeouts=timeouts)
 
 
 def test_idle_association_is_given_up_after_the_network_timeout() -> None:

@@ -29,7 +29,7 @@ class AuditState:
     @classmethod
     def read(cls, folder: Path) -> AuditState:
         """Return the state, or that of a first start if there is none."""
-        with suppress(OSError, ValueError, TypeError):
+        with suppress(OSError, ValueError, TypeError, LookupError):
             values = json.loads((folder / FILE).read_text())
             return cls(str(values["process"]), int(values["position"]))
         return cls()

@@ -82,10 +82,10 @@ class Webhook:
         """Deliver one line; raises NotTaken."""
         body = json.dumps(message, separators=(",", ":")).encode()
         connection = self._connect()
-        overdue = _Overdue(connection)
+        overdue = _Overdue()
         try:
             connection.connect()
-            overdue.start()
+            overdue.start(connection.sock)
             connection.request("POST", self._target, body, self._headers(seq, message, body))
             response = connection.getresponse()
             response.read(65_536)
@@ -124,13 +124,15 @@ class Webhook:
 class _Overdue:
     """Ends an exchange that takes too long, however little of it comes at a time."""
 
-    def __init__(self, connection: http.client.HTTPConnection) -> None:
-        self._connection = connection
+    def __init__(self) -> None:
         self._timer = threading.Timer(LONGEST, self._end)
         self._timer.daemon = True
+        self._socket: socket.socket | None = None
         self.is_over = False
 
-    def start(self) -> None:
+    def start(self, connected: socket.socket) -> None:
+        """Begin; the connection forgets its socket before a body that ends with it is read."""
+        self._socket = connected
         self._timer.start()
 
     def cancel(self) -> None:
@@ -138,8 +140,9 @@ class _Overdue:
 
     def _end(self) -> None:
         self.is_over = True
-        with suppress(OSError, AttributeError):  # it is closed
-            socket.socket.shutdown(self._connection.sock, socket.SHUT_RDWR)
+        if self._socket is not None:
+            with suppress(OSError):  # it is closed
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 def signature(secret: bytes, name: str, timestamp: str, body: bytes) -> str:

@@ -28,6 +28,7 @@ from gateway.requestor import (
     identify_bytes,
 )
 from gateway.sdk import GatewayError
+from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN as _DEFLATED
 from workers.archive import header
 from workers.dicomweb import media
 from workers.dicomweb.guard import HttpError, log
@@ -109,13 +110,18 @@ class Store:
             return
         try:
             if part.is_in_memory:
-                instance, where = part.identified()
+                instance = part.identified()
             else:
-                instance, where = await run_in_threadpool(part.identified)
+                instance = await run_in_threadpool(part.identified)
         except NotDicom as error:
             log.warning("a part is not an instance: %s", error)
             self._drop(part, Kept(None, CANNOT_UNDERSTAND))
             return
+        # What is deflated may be a thousand times as long as the part.
+        if part.is_in_memory and instance.transfer_syntax_uid != _DEFLATED:
+            where = part.place(instance)
+        else:
+            where = await run_in_threadpool(part.place, instance)
         if self.study and where[0] != self.study:
             self._drop(part, Kept(instance, MISMATCH, where))
             return
@@ -237,10 +243,12 @@ class _Arriving:
         except OSError:
             self.failure = OUT_OF_RESOURCES
 
-    def identified(self) -> tuple[Instance, tuple[str, str]]:
-        """Return the instance, and its Study and Series Instance UID; raises NotDicom."""
-        held = bytes(self._held)
-        instance = identify_bytes(held) if self.is_in_memory else identify(self._path)
+    def identified(self) -> Instance:
+        """Return the instance; raises NotDicom."""
+        return identify_bytes(bytes(self._held)) if self.is_in_memory else identify(self._path)
+
+    def place(self, instance: Instance) -> tuple[str, str]:
+        """Return its Study and Series Instance UID; empty if they cannot be read."""
         syntax = instance.transfer_syntax_uid
         try:
             if instance.data is not None:
@@ -248,8 +256,8 @@ class _Arriving:
             else:
                 values = header.read(self._path, instance.offset, syntax)
         except (GatewayError, OSError):  # the storage worker says what is wrong with it
-            return instance, ("", "")
-        return instance, (values["StudyInstanceUID"], values["SeriesInstanceUID"])
+            return "", ""
+        return values["StudyInstanceUID"], values["SeriesInstanceUID"]
 
     def discard(self) -> None:
         """Delete the file."""

@@ -150,6 +150,9 @@ class _Stream(http.client.HTTPConnection):
         self.default_port = 443 if tls else 80
         self._tls = tls
         self._name = name
+        self._wire: socket.socket | None = None
+        """Kept, because `sock` is let go before a response is read after which the service closes
+        the connection."""
         self.is_over = False
         """The service will close it."""
         self.is_given_up = False
@@ -158,6 +161,7 @@ class _Stream(http.client.HTTPConnection):
         super().connect()
         if self._tls is not None:
             self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._name)
+        self._wire = self.sock
 
     def certificate_end(self) -> float:
         """Return when the service's certificate ends; 0.0: it has none."""
@@ -176,8 +180,8 @@ class _Stream(http.client.HTTPConnection):
     def cut(self) -> None:
         """Have a thread that reads or writes go on with an error."""
         try:
-            if self.sock is not None:
-                self.sock.shutdown(socket.SHUT_RDWR)
+            if self._wire is not None:
+                self._wire.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
 
@@ -216,13 +220,16 @@ def _exchange(
     too_slow.daemon = True
     too_slow.start()
     try:
-        return _response(stream)
+        answer = _response(stream)
     except (ConnectionError, http.client.HTTPException):
         if stream.is_given_up:
             raise TimeoutError from None
         raise
     finally:
         too_slow.cancel()
+    if stream.is_given_up:  # the body seems to end where the connection was cut
+        raise TimeoutError
+    return answer
 
 
 def _response(stream: _Stream) -> StowAnswer:

@@ -1,1 +1,1 @@
-"""What workers that serve HTTP share: who may look (`access`), the server (`web_server`)."""
+"""What HTTP workers share: who may look (`access`), the server (`web_server`, `clients`)."""

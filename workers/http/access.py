@@ -9,6 +9,7 @@ cookie for any page that asks it to.
 
 from __future__ import annotations
 
+import fcntl
 import hmac
 import ipaddress
 import os
@@ -30,6 +31,9 @@ SESSION = "dicom_gateway_session"
 """The cookie with the name of a session, for the log."""
 _SESSION = re.compile(r"[0-9a-f]{8}")
 FILE = "web-token"
+_RANDOM = 24
+"""Bytes of a token, which base64 makes longer by a third."""
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
 _KNOWN = 64
 """Host names of which it is remembered whether they are this server's."""
 _LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
@@ -39,17 +43,22 @@ def token_in(run_dir: Path) -> str:
     """Return the token of this gateway, which is made when there is none yet.
 
     It is in a file of the run directory, which belongs to one user, so that a worker that is
-    started again keeps it.
+    started again keeps it. A file that was not written whole, as on a full disk, has no token: an
+    empty one would let everybody in. Raises OSError if none can be written.
     """
-    path = run_dir / FILE
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    handle = os.open(run_dir / FILE, flags, 0o600)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        return path.read_text("ascii").strip()
-    token = secrets.token_urlsafe(24)
-    with os.fdopen(handle, "w", encoding="ascii") as stream:
-        stream.write(token)
-    return token
+        fcntl.flock(handle, fcntl.LOCK_EX)  # several workers may start at the same time
+        found = os.pread(handle, 1024, 0).decode("ascii", "replace").strip()
+        if _TOKEN.fullmatch(found):
+            return found
+        token = secrets.token_urlsafe(_RANDOM)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, token.encode(), 0)
+        return token
+    finally:
+        os.close(handle)
 
 
 def new_session() -> str:
@@ -76,7 +85,8 @@ class Access:
 
     def has_token(self, given: str | None) -> bool:
         """Return whether this is the token; takes the same time for all that are not."""
-        return given is not None and hmac.compare_digest(given.encode(), self._token.encode())
+        mine = self._token.encode()
+        return bool(given and mine) and hmac.compare_digest(str(given).encode(), mine)
 
     def refusal(self, headers: Mapping[str, str], *, changes: bool) -> str:
         """Return why a request is refused for where it comes from; empty: it is not.

@@ -1,7 +1,7 @@
-"""An HTTP server in a thread: uvicorn on sockets that are bound here.
+"""An HTTP server in a thread: uvicorn on a socket that is bound and accepted from here.
 
-The sockets are bound before uvicorn starts, so that an address that is taken is noticed where it
-can be told, and port 0 is known at once.
+The socket is bound before uvicorn starts, so that an address that is taken is noticed where it can
+be told, and port 0 is known at once. What clients may take is limited in `clients`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from gateway.listening.accepting import AcceptLoop
+from workers.http.clients import ClientConnection, Clients
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Generator
@@ -25,6 +28,8 @@ BACKLOG = 128
 START_LIMIT = 10.0
 """Seconds within which uvicorn begins to serve."""
 _STOP_LIMIT = 5.0
+HANDSHAKE_WITHIN = 10.0
+"""Seconds for a TLS handshake."""
 
 _log = logging.getLogger("workers.http")
 
@@ -47,14 +52,13 @@ class WebServer:
             proxy_headers=False,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=1,
-            limit_concurrency=256,
             ws="none",
             http="h11",
             loop="asyncio",
         )
         config.load()
         config.ssl = tls
-        self._server = _Uvicorn(config)
+        self._server = _Uvicorn(config, self._listener)
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     def start(self) -> None:
@@ -78,19 +82,23 @@ class WebServer:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._server.serve(sockets=[self._listener]))
+            asyncio.run(self._server.serve(sockets=[]))
         except Exception:  # a bug: the rest of the worker goes on, and clients are refused
             _log.exception("the web server failed")
             self._listener.close()
 
 
 class _Uvicorn(uvicorn.Server):
-    """uvicorn without signal handlers, which says when it serves."""
+    """uvicorn with an accept loop and connections that have limits, and without signal handlers."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
         super().__init__(config)
         self.serving = threading.Event()
+        """Set once it serves."""
         self.loop: asyncio.AbstractEventLoop | None = None
+        self._listener = listener
+        self._accepting: AcceptLoop | None = None
+        self._clients: Clients | None = None
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -99,7 +107,21 @@ class _Uvicorn(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self.loop = asyncio.get_running_loop()
         await super().startup(sockets)
+        config, state = self.config, self.server_state
+        accepting = AcceptLoop(
+            self._listener, lambda _source: ClientConnection(clients, config, state)
+        )
+        clients = Clients(accepting.connection_closed)
+        accepting.use(config.ssl, HANDSHAKE_WITHIN)
+        accepting.start()
+        self._accepting, self._clients = accepting, clients
         self.serving.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._accepting is not None and self._clients is not None:
+            self._accepting.close()
+            self._clients.stop()
+        await super().shutdown(sockets)
 
 
 def _listen(host: str, port: int) -> socket.socket:

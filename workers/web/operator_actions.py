@@ -162,7 +162,7 @@ async def _body(request: Request) -> dict[str, Any]:
             return {}
     try:
         told = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}
 

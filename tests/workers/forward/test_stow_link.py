@@ -195,12 +195,16 @@ def test_a_service_that_does_not_answer_is_given_up() -> None:
     assert "does not answer within 0.2 s" in found.reason
 
 
-def test_a_service_that_answers_drop_by_drop_is_given_up() -> None:
+@pytest.mark.parametrize(
+    "begin", [b"", b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9999\r\n\r\n"]
+)
+def test_a_service_that_answers_drop_by_drop_is_given_up(begin: bytes) -> None:
     over = threading.Event()
 
     class Slow(WebStore):
         def serve(self, handler) -> None:
             try:
+                handler.wfile.write(begin)
                 while not over.wait(0.05):
                     handler.wfile.write(b"H")
                     handler.wfile.flush()

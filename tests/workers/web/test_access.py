@@ -21,6 +21,19 @@ def test_the_token_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
     assert (tmp_path / "web-token").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("left", [b"", b"\0" * 32, b"abc", b"\xff" * 32])
+def test_a_file_that_was_not_written_whole_has_no_token(tmp_path: Path, left: bytes) -> None:
+    (tmp_path / "web-token").write_bytes(left)
+    token = token_in(tmp_path)
+    assert len(token) >= 32
+    assert token_in(tmp_path) == token
+
+
+@pytest.mark.parametrize("given", [None, "", "x"])
+def test_without_a_token_nobody_is_let_in(given: str | None) -> None:
+    assert not Access("").has_token(given)
+
+
 @pytest.mark.parametrize("given", [None, "", "secre", "secret ", "Secret", "sécret"])
 def test_only_the_token_is_the_token(given: str | None) -> None:
     access = Access("secret")

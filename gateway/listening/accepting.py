@@ -16,9 +16,9 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from gateway.acceptor.balancers import Balancers
-from gateway.acceptor.proxy_header import ProxyHeaderError
-from gateway.acceptor.waiting import WaitingConnections
+from gateway.listening.balancers import Balancers
+from gateway.listening.proxy_header import ProxyHeaderError
+from gateway.listening.waiting import WaitingConnections
 from gateway.memory import give_back_memory
 from gateway.tls_words import NOT_TLS, explain_handshake
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-log = logging.getLogger("gateway.acceptor")
+log = logging.getLogger("gateway.listening")
 
 ACCEPTS_A_TURN = 64
 """Connections taken from the listening socket in a turn of the event loop."""

@@ -13,7 +13,7 @@ from proxyprotocol.tlv import ProxyProtocolTLV
 from proxyprotocol.v1 import ProxyProtocolV1
 from proxyprotocol.v2 import ProxyProtocolV2
 
-from gateway.acceptor.proxy_header import ProxyHeader, ProxyHeaderError
+from gateway.listening.proxy_header import ProxyHeader, ProxyHeaderError
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 FOLLOWS = b"\1\0\0\0\0\x44"

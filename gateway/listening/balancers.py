@@ -11,8 +11,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from gateway.acceptor.proxy_header import ProxyHeader, ProxyHeaderError
 from gateway.dimse.command_elements import CommandField
+from gateway.listening.proxy_header import ProxyHeader, ProxyHeaderError
 from gateway.policy_rules import is_in
 from gateway.uid import KEYWORDS
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from gateway.acceptor import accepting
-from gateway.acceptor.accepting import OPENS_A_TURN, AcceptLoop
-from gateway.acceptor.balancers import Balancers
+from gateway.listening import accepting
+from gateway.listening.accepting import OPENS_A_TURN, AcceptLoop
+from gateway.listening.balancers import Balancers
 from tests.patience import WALL
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ async def until(reached: Callable[[], bool]) -> None:
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.name == "gateway.acceptor"]
+    return [record.getMessage() for record in caplog.records if record.name == "gateway.listening"]
 
 
 @pytest.fixture(autouse=True)

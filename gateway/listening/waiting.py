@@ -1,9 +1,9 @@
 """Connections that wait for something, counted by address.
 
-Those that have not sent their A-ASSOCIATE-RQ yet, those in a TLS handshake, and those that were
-accepted and have not been looked at. They are counted apart from associations. If there are too
-many, the address that has most of them loses its oldest: so any number of silent connections leaves
-room for others.
+Those that have not sent their A-ASSOCIATE-RQ or HTTP request yet, those in a TLS handshake, and
+those that were accepted and have not been looked at. They are counted apart from associations. If
+there are too many, the address that has most of them loses its oldest: so any number of silent
+connections leaves room for others.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-log = logging.getLogger("gateway.acceptor")
+log = logging.getLogger("gateway.listening")
 
 
 class WaitingConnections:
@@ -56,12 +56,29 @@ class WaitingConnections:
             self._waiting[address] = waiting  # it goes to the end
         return connection
 
+    def make_room(self, address: str) -> bool:
+        """Return whether one more of this address has room; one of a greedier address is closed."""
+        if len(self._addresses) < self.limit:
+            return True
+        greedy = self._greediest(address)
+        if len(self._waiting[greedy]) <= len(self._waiting.get(address, ())) + 1:
+            return False
+        self._close_oldest(greedy)
+        return True
+
     def _close_one(self, address: str) -> None:
         """Close the oldest connection of the address that has most, which may be this one."""
-        counted = [one for one in self._waiting if one]  # connections of trusted networks are kept
-        greedy = max(counted, key=lambda one: len(self._waiting[one]), default=address)
+        greedy = self._greediest(address)
         if not address or len(self._waiting[greedy]) > len(self._waiting[address]):
             address = greedy
+        self._close_oldest(address)
+
+    def _greediest(self, otherwise: str) -> str:
+        """Return the address that has most; connections of trusted networks are kept."""
+        counted = [one for one in self._waiting if one]
+        return max(counted, key=lambda one: len(self._waiting[one]), default=otherwise)
+
+    def _close_oldest(self, address: str) -> None:
         oldest, close = next(iter(self._waiting[address].items()))
         self.remove(oldest)  # it closes a moment later: do not select it again
         self._closed += 1
