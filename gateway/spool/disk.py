@@ -63,17 +63,29 @@ class Disk:
         """Bytes that may be written until the next check."""
         self._shortage = ""
         """What is short, in words; empty: nothing."""
+        self._is_short = False
+        """The last check has found too few bytes, and nothing has given way since."""
 
     def count(self, written: int) -> None:
         """Count bytes that are written."""
         self._left -= written
 
+    def is_to_be_relieved(self) -> bool:
+        """Return whether fewer than `min_free` bytes are free; once for each check of the space."""
+        if self._min_free:
+            self._look_if_due()
+        is_short, self._is_short = self._is_short, False
+        return is_short
+
     def check_room(self) -> None:
         """Raise SpoolError while fewer than `min_free` bytes, or hardly any inodes, are free."""
-        if self._left <= 0 or self._clock() >= self._look_at:
-            self._look()
+        self._look_if_due()
         if self._shortage:
             raise SpoolError(f"spool is full: {self._shortage}")
+
+    def _look_if_due(self) -> None:
+        if self._left <= 0 or self._clock() >= self._look_at:
+            self._look()
 
     def _look(self) -> None:
         self._left = max(self._min_free // 16, 1024 * 1024)
@@ -83,8 +95,9 @@ class Disk:
         except OSError as error:
             self._shortage = f"{self._path}: {error.strerror}"
             return
-        self._shortage = ""
+        self._shortage, self._is_short = "", False
         if space.has_few_files:
             self._shortage = str(space)
         elif space.free < self._min_free:
             self._shortage = f"{space.free} bytes are free, less than min_free = {self._min_free}"
+            self._is_short = True

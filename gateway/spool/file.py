@@ -36,7 +36,7 @@ class SpoolFile:
         self._path = path
         self._chunks = chunks
         self._threads, self._strand = threads, Strand(threads)
-        self._handed_in = 0
+        self.handed_in = 0
         """Bytes passed to `write`; counted by the event loop."""
         self._written = 0
         """Bytes that were written or discarded; counted by the threads."""
@@ -50,11 +50,11 @@ class SpoolFile:
     @property
     def backlog(self) -> int:
         """Bytes that wait to be written."""
-        return self._handed_in - self._written
+        return self.handed_in - self._written
 
     def write(self, chunk: memoryview, length: int) -> None:
         """Append the first `length` bytes of a chunk, and release the chunk."""
-        self._handed_in += length
+        self.handed_in += length
         self._strand.submit(partial(self._write, chunk, length, last=False))
 
     def caught_up(self) -> asyncio.Future[None]:
@@ -70,9 +70,14 @@ class SpoolFile:
         earlier write failed; the file must then be dropped. A failed sync is not repeated, because
         the second one can report success for pages that the kernel has discarded.
         """
-        self._handed_in += length
+        self.handed_in += length
         call = partial(self._seal, chunk, length, target, sync=sync)
         return self._strand.perform(asyncio.get_running_loop(), call)
+
+    def give_way(self) -> None:
+        """Fail as if the disk were full, and delete the file: its space is needed for others."""
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._strand.submit(partial(self._give_up, full))
 
     def drop(self, target: str) -> None:
         """Delete the file under either name."""
@@ -115,7 +120,7 @@ class SpoolFile:
         if self.error is not None:
             raise self.error
         if not self._dropped:
-            if os.fstat(self._fd).st_size != self._handed_in:
+            if os.fstat(self._fd).st_size != self.handed_in:
                 text = "the spool file is not as long as what was written to it"
                 raise OSError(errno.EIO, text)
             if sync:

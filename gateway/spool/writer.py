@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gateway.errors import SpoolError
@@ -33,6 +33,8 @@ class SpoolContext:
     disk: Disk
     chunks: Chunks
     threads: Threads
+    long: dict[SpoolFile, None] = field(default_factory=dict)
+    """The files of data sets of more than a chunk that are still arriving."""
 
 
 class Writer:
@@ -41,7 +43,8 @@ class Writer:
     Fragments are copied into a chunk, and full chunks are written by a thread. A short data set
     that comes in one piece is copied only once, and needs no chunk. If a write fails,
     `failed` says so, the file is deleted at once, and further fragments are counted and discarded,
-    because the association must go on.
+    because the association must go on. That also happens to the longest of the data sets that are
+    arriving when the disk has less than `min_free`: one without end must not take it from all.
     """
 
     def __init__(
@@ -114,6 +117,7 @@ class Writer:
             self._context.chunks.give(self._chunk)
             self._chunk = None
         if self._file is not None:
+            self._context.long.pop(self._file, None)
             self._file.drop(self._ready)
 
     @property
@@ -177,8 +181,14 @@ class Writer:
             self._filled += len(piece)
 
     def _hand_over(self, chunk: memoryview) -> None:
-        self._context.disk.count(self._filled)
-        self._opened().write(chunk, self._filled)
+        context, file = self._context, self._opened()
+        context.disk.count(self._filled)
+        context.long[file] = None
+        file.write(chunk, self._filled)
+        if context.disk.is_to_be_relieved():
+            longest = max(context.long, key=lambda one: one.handed_in)
+            del context.long[longest]
+            longest.give_way()
 
     def _opened(self) -> SpoolFile:
         if self._file is None:
@@ -190,6 +200,7 @@ class Writer:
     async def _finish(self, chunk: memoryview, *, sync: bool) -> Claim:
         self._context.disk.count(self._filled)
         file = self._opened()
+        self._context.long.pop(file, None)
         digest = await file.seal(chunk, self._filled, self._ready, sync=sync)
         return Claim(self.token, self._ready, self.offset, self.size, digest, sync)
 

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from gateway.errors import SpoolError
+from gateway.free_space import FreeSpace
 from gateway.settings import SpoolSettings
 from gateway.spool import Spool, disk
 from gateway.spool.chunks import CHUNK, KEPT, MANY
@@ -120,6 +121,27 @@ class TestRoom:
         spool.admit()
         assert len(looked) == 2
         asyncio.run(spool.close())
+
+    def test_the_longest_that_is_arriving_gives_way_when_room_runs_short(self, root, monkeypatch):
+        now, free = 0.0, 1 << 40
+        settings = SpoolSettings(inline_max=1000, min_free=1 << 30)
+        spool = Spool(root, 0, settings, durable=True, clock=lambda: now)
+        monkeypatch.setattr(disk, "free_space", lambda _: FreeSpace("disk", free, 1 << 41, None))
+        long = fill(spool.create(META), bytes(4 * CHUNK))
+        short = fill(spool.create(META), b"s" * 2 * CHUNK)
+        now, free = 1.0, 1 << 20
+        data = b"s" * 3 * CHUNK
+        fill(short, b"s" * CHUNK)
+
+        async def work() -> None:
+            with pytest.raises(SpoolError, match="No space left"):
+                await spool.seal(long, sync=True)
+            assert whole(await spool.seal(short, sync=True))[len(META) :] == data
+
+        asyncio.run(work())
+        assert not spool._context.long
+        asyncio.run(spool.close())
+        assert names(root / "ready") != []
 
     def test_no_inodes_is_full_too(self, spool, monkeypatch):
         class NoInodes:
