@@ -73,6 +73,7 @@ class Operation:
         "is_over",
         "request",
         "since",
+        "unread_bytes",
     )
 
     def __init__(self, carrier: Carrier, context: AcceptedContext, request: Request) -> None:
@@ -83,6 +84,8 @@ class Operation:
         self.is_over = False
         """Whether the final response has arrived, or never will."""
         self.is_abandoned = False
+        self.unread_bytes = 0
+        """Bytes of the data sets of responses that have not been taken yet."""
         self.answered: Answered | None = None
         """Called with the status of the response, or the error that the association ended with."""
         self.expected = b""
@@ -111,6 +114,7 @@ class Operation:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
         received = self._responses.popleft()
+        self.unread_bytes -= len(received.data_set or b"")
         self._carrier.responses_taken(self)
         return received
 
@@ -145,6 +149,7 @@ class Operation:
         """Stop waiting for responses; those that still arrive are discarded."""
         self.is_abandoned = True
         self._responses.clear()
+        self.unread_bytes = 0
         self._carrier.responses_taken(self)
 
     @property
@@ -162,6 +167,7 @@ class Operation:
     def deliver(self, received: ReceivedResponse) -> None:
         if not self.is_abandoned and self.answered is None:
             self._responses.append(received)
+            self.unread_bytes += len(received.data_set or b"")
         self.is_over = not more_follow(self.request, received.status)
         self._wake()
 

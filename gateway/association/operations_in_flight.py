@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 UNREAD = 256
 """Responses that may wait to be taken; beyond that nothing is read from the peer."""
 
+UNREAD_BYTES = 16 * 1024 * 1024
+"""Bytes of their data sets, likewise."""
+
 AT_ONCE = 1024 * 1024
 """Bytes of a data set at most that leaves in one go, if there is room; longer ones take turns."""
 
@@ -244,7 +247,8 @@ class OperationsInFlight:
         """Take note that a response was taken: resume reading if it had paused for that."""
         if operation.since is not None:
             operation.since = max(operation.since, self._transport.last_received)
-        if self._transport.is_paused and operation.unread <= UNREAD // 2:
+        few = operation.unread <= UNREAD // 2 and operation.unread_bytes <= UNREAD_BYTES // 2
+        if few and self._transport.is_paused:
             self._transport.resume_reading(f"unread {operation.request.message_id}")
 
     def send_cancel(self, operation: Operation) -> None:
@@ -291,7 +295,7 @@ class OperationsInFlight:
                 operation.answered(received.status)
         elif operation.since is not None:
             operation.since = self._loop.time()
-        if operation.unread > UNREAD:
+        if operation.unread > UNREAD or operation.unread_bytes > UNREAD_BYTES:
             self._transport.pause_reading(f"unread {operation.request.message_id}")
 
     def _move_up(self, answered: Operation) -> None:
