@@ -197,7 +197,7 @@ class SilenceTimer:
     def _due(self) -> Due | None:
         """Return when the peer's silence becomes too long; None: it is not the peer's turn."""
         engine = self._engine
-        if engine.transport.is_held:  # this side is not reading
+        if engine.transport.is_paused:  # this side is not reading
             engine.inbox.progress = self._loop.time()
             return None
         match engine.phase:

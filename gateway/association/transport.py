@@ -210,11 +210,6 @@ class Transport(asyncio.BufferedProtocol):
 
     @property
     def is_paused(self) -> bool:
-        """Whether reading is paused."""
-        return bool(self._pauses)
-
-    @property
-    def is_held(self) -> bool:
         """Whether reading is paused for another reason than that others have their turn."""
         return bool(self._pauses) and self._pauses != _TURN_ONLY
 

@@ -133,7 +133,7 @@ def test_responses_that_nobody_takes_stop_the_reading(count: int, size: int, lim
 
     async def test(association) -> None:
         operation = await association.c_find(FIND, b"")
-        while not association.engine.transport.is_held:  # noqa: ASYNC110 - nothing tells of it
+        while not association.engine.transport.is_paused:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0)
         most, got = 0, 0
         async for _ in operation:

@@ -87,8 +87,8 @@ class Webhook:
             connection.connect()
             overdue.start(connection.sock)
             connection.request("POST", self._target, body, self._headers(seq, message, body))
-            response = connection.getresponse()
-            response.read(65_536)
+            with connection.getresponse() as response:
+                response.read(65_536)
         except (OSError, http.client.HTTPException) as error:
             overrun = f"no whole answer within {LONGEST:g} s" if overdue.is_over else ""
             raise NotTaken(f"{self.place}: {overrun or _words(error)}") from None
@@ -137,12 +137,13 @@ class _Overdue:
 
     def cancel(self) -> None:
         self._timer.cancel()
+        self._socket = None
 
     def _end(self) -> None:
-        self.is_over = True
-        if self._socket is not None:
+        self.is_over, connected = True, self._socket
+        if connected is not None:
             with suppress(OSError):  # it is closed
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+                socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
 
 def signature(secret: bytes, name: str, timestamp: str, body: bytes) -> str:

@@ -233,11 +233,11 @@ def _exchange(
 
 
 def _response(stream: _Stream) -> StowAnswer:
-    response = stream.getresponse()
-    body = response.read(MOST + 1)
-    if len(body) > MOST:
-        text = f"the destination answered with more than {MOST >> 20} MiB"
-        raise NoHttpAnswer(SendVerdict.LOST, text)
-    stream.is_over = stream.is_over or response.will_close or not response.isclosed()
-    told = {name.lower(): value for name, value in response.getheaders()}
-    return StowAnswer(response.status, told, body)
+    with stream.getresponse() as response:
+        body = response.read(MOST + 1)
+        if len(body) > MOST:
+            text = f"the destination answered with more than {MOST >> 20} MiB"
+            raise NoHttpAnswer(SendVerdict.LOST, text)
+        stream.is_over = stream.is_over or response.will_close or not response.isclosed()
+        told = {name.lower(): value for name, value in response.getheaders()}
+        return StowAnswer(response.status, told, body)

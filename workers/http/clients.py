@@ -92,7 +92,7 @@ class Clients:
         self._search = self._loop.call_later(LOOK, self._look)
 
 
-class _Progress:
+class _LeastRate:
     """Whether bytes pass at the least rate."""
 
     def __init__(self) -> None:
@@ -125,7 +125,7 @@ class ClientConnection(H11Protocol):
         """When a request began, or was expected; None: nothing has come since the response."""
         self._is_answering = False
         self._received = 0
-        self._body, self._response = _Progress(), _Progress()
+        self._body, self._response = _LeastRate(), _LeastRate()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
