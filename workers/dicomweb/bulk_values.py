@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from workers.dicomweb.readable_instance import ReadableInstance
 
 _UNDEFINED = 0xFFFFFFFF
-_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
+_PATH = re.compile(r"[0-9A-Fa-f]{8}(?:/0*[1-9][0-9]{0,8}/[0-9A-Fa-f]{8})*")
 _UNITS = {"OW": "H", "OF": "I", "OL": "I", "OD": "Q", "OV": "Q"}
 """How long the numbers of a value are, by VR."""
 
@@ -53,7 +54,7 @@ def find(instance: ReadableInstance, data_set: Any, path: str) -> BulkValue:
 
     Numbers are in little endian.
     """
-    parts = path.strip("/").split("/")
+    parts = path.split("/") if _PATH.fullmatch(path) else ["none"]
     is_big = instance.transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN
     try:
         if len(parts) == 1 and not is_big:
@@ -87,15 +88,21 @@ def _swapped(value: bytes, vr: str) -> bytes:
     return numbers.tobytes()
 
 
-def range_of(text: str, size: int) -> tuple[int, int]:
-    """Return the first and last byte that are asked for (RFC 9110 14.1); raises HttpError 416."""
+def range_of(text: str, size: int) -> tuple[int, int] | None:
+    """Return the first and last byte that are asked for; raises HttpError 416.
+
+    None: all of them. A range that is not valid, in other units or one of several is ignored, which
+    RFC 9110 14.2 demands or allows.
+    """
     found = _RANGE.fullmatch(text.strip())
     if found is None or not (found[1] or found[2]):
-        raise HttpError(416, f"{text[:64]!r} is not a single range of bytes")
+        return None
     if not found[1]:
         first, last = max(0, size - int(found[2])), size - 1
     else:
         first, last = int(found[1]), min(int(found[2] or size - 1), size - 1)
+        if found[2] and int(found[2]) < first:
+            return None
     if first > last:
-        raise HttpError(416, f"the value has {size} bytes")
+        raise HttpError(416, f"the value has {size} bytes", {"Content-Range": f"bytes */{size}"})
     return first, last

@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from gateway.requestor import Address
-from gateway.sdk import ConfigError, GatewayError, Worker
+from gateway.sdk import GatewayError, Worker
 from gateway.settings import DicomWebSettings, TlsSettings, from_map
 from gateway.tls import client_context, load
 from workers.archive.attributes import Level
@@ -54,7 +54,6 @@ _INSTANCE = f"{_SERIES}/instances/{{instance}}"
 _MODELS = (media.JSON, f'{media.MULTIPART}; type="{media.XML}"')
 _FILES = (f'{media.MULTIPART}; type="{media.DICOM}"', media.DICOM)
 _SEARCH = ("limit", "offset", "includefield", "fuzzymatching")
-_EXTRA = "pip install 'dicom-gateway[dicomweb]'"
 
 
 class DicomWeb(IndexedWorker):
@@ -67,10 +66,6 @@ class DicomWeb(IndexedWorker):
     def open(self) -> None:
         """Open the index and listen; raises ConfigError, or OSError and can be called again."""
         context = worker.context
-        try:
-            import python_multipart  # noqa: F401 - is it there
-        except ImportError:
-            raise ConfigError(f"dicomweb needs more packages: {_EXTRA}") from None
         self._table = table = from_map(DicomWebSettings, context.options.get("dicomweb", {}))
         check_exposure("dicomweb", table)
         super().start()
@@ -218,7 +213,7 @@ def _answering(
         except HttpError as error:
             host = request.client.host if request.client else "?"
             log.info("peer=%s %s refused: %d %s", host, request.method, error.status, error)
-            return error_response(error.status, str(error))
+            return error_response(error.status, str(error), error.headers)
         except GatewayError as error:
             log.error("%s failed: %s", request.method, error)  # noqa: TRY400 - a traceback adds nothing
             return error_response(503, str(error), {"Retry-After": "5"})

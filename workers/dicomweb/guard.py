@@ -25,9 +25,10 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 class HttpError(GatewayError):
     """A request that is answered with a status and a text that says why."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(text)
         self.status = status
+        self.headers = headers
 
 
 def error_response(status: int, text: str, headers: dict[str, str] | None = None) -> Response:

@@ -7,12 +7,15 @@ pydicom does not convert is given as it is; what should be a number and is none 
 from __future__ import annotations
 
 import base64
+import re
 from typing import TYPE_CHECKING, Any, cast
 from xml.etree import ElementTree as ET
 
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.valuerep import VR
+
+from gateway.sdk import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +26,7 @@ INLINE = 1024
 """Bytes of a binary value up to which it is in the result itself."""
 _BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 
+_NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NUMBERS = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"})
 
 Json = dict[str, Any]
@@ -40,16 +44,30 @@ def _to_json(data_set: Dataset, address: Callable[[str], str], above: str) -> Js
             continue
         name = f"{tag:08X}"
         raw = data_set.get_item(tag, keep_deferred=True)
-        if isinstance(raw, RawDataElement) and raw.value is None and raw.length:
-            found[name] = {"vr": raw.VR or "UN", "BulkDataURI": address(above + name)}
+        is_long = isinstance(raw, RawDataElement) and raw.value is None and bool(raw.length)
+        if is_long and (vr := _vr_of(raw.tag, raw.VR)) != "SQ":
+            found[name] = {"vr": vr, "BulkDataURI": address(above + name)}
             continue
         found[name] = _element(data_set, tag, address, above + name)
     return found
 
 
+def _vr_of(tag: int, vr: str | None) -> str:
+    """Return the VR of an element, that of the dictionary in implicit VR."""
+    if vr:
+        return vr
+    try:
+        found = dictionary_VR(tag)
+    except KeyError:
+        return "UN"
+    return "OW" if " or " in found else found
+
+
 def _element(data_set: Dataset, tag: Any, address: Callable[[str], str], path: str) -> Json:
     try:
         element = data_set[tag]
+    except Unavailable:
+        raise
     except Exception:  # whatever pydicom raises for a value that it does not convert
         return {"vr": "UN"}
     if element.VR == VR.SQ:
@@ -122,5 +140,5 @@ def _value(into: ET.Element, vr: str, number: str, value: Any) -> None:
 
 
 def _printable(text: str) -> str:
-    """Return text without the control characters that XML has no way to write."""
-    return "".join(c if c >= " " or c in "\t\n\r" else "�" for c in text)
+    """Return text without the characters that XML has no way to write (XML 1.0, 2.2)."""
+    return _NOT_IN_XML.sub("�", text)

@@ -19,6 +19,7 @@ OCTETS = "application/octet-stream"
 MULTIPART = "multipart/related"
 ANY = "*/*"
 _PARAMETER = re.compile(r';\s*([\w-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;,\s]*)')
+_MEMBER = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^,])+')
 _RANGE = re.compile(
     r"\s*([\w*.+-]+/[\w*.+-]+)((?:\s*;\s*[\w-]+\s*=\s*(?:\"(?:[^\"\\]|\\.)*\"|[^;,]*))*)"
 )
@@ -55,8 +56,11 @@ def parse(text: str) -> MediaType:
 
 
 def _types(text: str) -> Iterator[MediaType]:
-    at = 0
-    while found := _RANGE.match(text, at):
+    """Yield the members of a list of media types; what is not one is passed over."""
+    for member in _MEMBER.findall(text):
+        found = _RANGE.match(member)
+        if found is None:
+            continue
         name = found[1].lower()
         parameters = {
             key.lower(): value[1:-1] if value.startswith('"') else value.strip()
@@ -70,34 +74,37 @@ def _types(text: str) -> Iterator[MediaType]:
         if is_multipart:
             name = parameters.get("type", ANY).lower()
         yield MediaType(name, is_multipart, parameters, quality)
-        at = found.end()
-        rest = re.match(r"\s*,", text[at:])
-        if rest is None:
-            return
-        at += rest.end()
 
 
 def accepted(request: Request) -> list[MediaType]:
     """Return what a client accepts, what it prefers first: `accept` in the query, or the header."""
+    return [one for one in _preferred(_asked(request)) if one.quality > 0]
+
+
+def _asked(request: Request) -> str:
     text = request.query_params.get("accept") or ", ".join(request.headers.getlist("accept"))
-    return list(_preferred(text))
+    return re.sub(r"(?<=/dicom) (?=json|xml)", "+", text)  # many leave the + of a query as it is
 
 
 @lru_cache(256)
 def _preferred(text: str) -> tuple[MediaType, ...]:
-    found = [one for one in _types(text) if one.quality > 0] if text.strip() else [MediaType(ANY)]
+    found = list(_types(text)) if text.strip() else [MediaType(ANY)]
     return tuple(sorted(found, key=lambda one: -one.quality))
 
 
 def choose(request: Request, offered: Sequence[str]) -> MediaType:
     """Return what of the offered media types a client likes best; raises HttpError 406.
 
-    The first one is the default. `*/*` and ranges become the first type that they cover.
+    The first one is the default. `*/*` and ranges become the first type that they cover, except one
+    that the client gives another quality by its name (RFC 9110 12.5.1).
     """
-    for wanted in accepted(request):
+    wanted = _preferred(_asked(request))
+    named = {one.name: one.quality for one in reversed(wanted)}
+    for one in wanted:
         for name in offered:
-            if wanted.covers(name):
-                return MediaType(name, wanted.is_multipart, wanted.parameters, wanted.quality)
+            is_better_named = name != one.name and named.get(name, one.quality) < one.quality
+            if one.quality > 0 and one.covers(name) and not is_better_named:
+                return MediaType(name, one.is_multipart, one.parameters, one.quality)
     raise not_acceptable(offered)
 
 

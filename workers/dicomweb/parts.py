@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import secrets
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.responses import Response, StreamingResponse
 
 from workers.dicomweb.guard import HttpError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 
 _PIECE = 1 << 20
 _BOUNDARY = 256
 """Characters of a boundary: RFC 2046 allows 70, and Orthanc sends more."""
 _HEADERS = 16_384
-"""Bytes of the headers of a part."""
+"""Bytes of the headers of a part, and of what precedes the first boundary."""
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A header's name: a token."""
 
 
 class Part(NamedTuple):
@@ -91,70 +94,115 @@ class Ended(NamedTuple):
 
 
 class PartsReader:
-    """Takes a body piece by piece and returns what is in it; raises HttpError 400."""
+    """Takes a body piece by piece and returns what is in it; raises HttpError 400.
+
+    As RFC 2046 5.1.1 has it: what precedes the first boundary and follows the last one is ignored,
+    a boundary may be followed by blanks, a header may be folded, and a part may have no headers.
+    """
 
     def __init__(self, boundary: str) -> None:
-        from python_multipart.multipart import MultipartParser
-
         if not boundary or len(boundary) > _BOUNDARY:
             raise HttpError(400, f"the Content-Type has no boundary of 1 to {_BOUNDARY} characters")
-        self._found: list[Begun | Data | Ended] = []
-        self._headers: dict[str, str] = {}
-        self._name = self._value = ""
-        self._length = 0
+        self._delimiter = b"\r\n--" + boundary.encode("latin-1", "replace")
+        self._line = re.compile(re.escape(self._delimiter) + rb"(--|[ \t]*\r\n)")
+        self._longest = len(self._delimiter) + _HEADERS
+        self._held = b"\r\n"  # the first boundary may be at the begin
+        self._at = 0
+        """What of `_held` has been read."""
+        self._state: Callable[[list[Begun | Data | Ended]], bool] = self._preamble
         self.is_over = False
         """The last boundary has come."""
-        callbacks: Any = {
-            "on_part_begin": self._part,
-            "on_header_begin": self._header,
-            "on_header_field": self._in_name,
-            "on_header_value": self._in_value,
-            "on_header_end": self._header_end,
-            "on_headers_finished": lambda: self._found.append(Begun(self._headers)),
-            "on_part_data": lambda data, start, end: self._found.append(Data(data[start:end])),
-            "on_part_end": lambda: self._found.append(Ended()),
-            "on_end": self._end,
-        }
-        self._parser = MultipartParser(boundary.encode("latin-1", "replace"), callbacks)
 
     def feed(self, data: bytes) -> list[Begun | Data | Ended]:
         """Return what has arrived."""
-        from python_multipart.exceptions import MultipartParseError
-
-        self._found = []
-        try:
-            if not self.is_over:
-                self._parser.write(data)
-        except MultipartParseError as error:
-            raise HttpError(400, f"the body is not what its Content-Type says: {error}") from None
-        return self._found
+        found: list[Begun | Data | Ended] = []
+        if self.is_over:
+            return found
+        self._held += data
+        while self._state(found) and not self.is_over:
+            pass
+        self._held, self._at = self._held[self._at :], 0
+        return found
 
     def close(self) -> None:
         """Raise HttpError 400 if the body ends before its last boundary."""
         if not self.is_over:
             raise HttpError(400, "the body ends before its last boundary")
 
-    def _part(self) -> None:
-        self._headers, self._length = {}, 0
+    def _preamble(self, _found: list[Begun | Data | Ended]) -> bool:
+        """Look for the first boundary; return whether it was there, as the other states do."""
+        if line := self._line.search(self._held):
+            self._pass(line)
+        elif len(self._held) > self._longest:
+            raise HttpError(400, f"no boundary is in the first {_HEADERS} bytes of the body")
+        return line is not None
 
-    def _header(self) -> None:
-        self._name = self._value = ""
-
-    def _in_name(self, data: bytes, start: int, end: int) -> None:
-        self._count(end - start)
-        self._name += data[start:end].decode("latin-1").lower()
-
-    def _in_value(self, data: bytes, start: int, end: int) -> None:
-        self._count(end - start)
-        self._value += data[start:end].decode("latin-1")
-
-    def _header_end(self) -> None:
-        self._headers[self._name] = self._value.strip()
-
-    def _count(self, number: int) -> None:
-        self._length += number
-        if self._length > _HEADERS:
+    def _part_headers(self, found: list[Begun | Data | Ended]) -> bool:
+        """Read headers, which an empty line ends, from the end of the boundary's line on."""
+        end = self._held.find(b"\r\n\r\n", self._at, self._at + _HEADERS + 4)
+        if end >= 0:
+            found.append(Begun(_headers_in(self._held[self._at + 2 : end])))
+            self._at, self._state = end + 2, self._empty_line
+        elif len(self._held) - self._at > _HEADERS:
             raise HttpError(400, f"the headers of a part have more than {_HEADERS} bytes")
+        return end >= 0
 
-    def _end(self) -> None:
-        self.is_over = True
+    def _empty_line(self, found: list[Begun | Data | Ended]) -> bool:
+        """Read the end of the empty line, which belongs to the next boundary in an empty part."""
+        line = self._line.match(self._held, self._at)
+        if line is None and self._may_be_line(self._at):
+            return False
+        if line is not None:
+            found.append(Ended())
+            self._pass(line)
+        else:
+            self._at, self._state = self._at + 2, self._content
+        return True
+
+    def _content(self, found: list[Begun | Data | Ended]) -> bool:
+        """Give out what is before a boundary, or cannot belong to one."""
+        line, end = None, self._at
+        while (end := self._held.find(self._delimiter, end)) >= 0:
+            if (line := self._line.match(self._held, end)) or self._may_be_line(end):
+                break
+            end += 2
+        if end < 0:
+            end = self._begin_of_delimiter()
+        if end > self._at:
+            found.append(Data(self._held[self._at : end]))
+            self._at = end
+        if line is not None:
+            found.append(Ended())
+            self._pass(line)
+        return line is not None
+
+    def _pass(self, line: re.Match[bytes]) -> None:
+        """Go on at the end of a boundary's line."""
+        self.is_over = line[1] == b"--"
+        self._at, self._state = line.end() - 2, self._part_headers
+
+    def _may_be_line(self, at: int) -> bool:
+        """Return whether what is held from a place on is the begin of a boundary's line."""
+        begin, length = self._held[at : at + self._longest], len(self._delimiter)
+        if len(begin) < length:
+            return self._delimiter.startswith(begin)
+        is_open = re.fullmatch(rb"-?|[ \t]*\r?", begin[length:]) is not None
+        return begin.startswith(self._delimiter) and is_open and len(begin) < self._longest
+
+    def _begin_of_delimiter(self) -> int:
+        """Return where a delimiter may begin at the end of what is held."""
+        for length in range(min(len(self._delimiter), len(self._held) - self._at), 0, -1):
+            if self._held.endswith(self._delimiter[:length]):
+                return len(self._held) - length
+        return len(self._held)
+
+
+def _headers_in(block: bytes) -> dict[str, str]:
+    """Return headers by name in lower case; raises HttpError 400."""
+    found = {}
+    for line in re.sub(rb"\r\n(?=[ \t])", b"", block).split(b"\r\n") if block else ():
+        name, colon, value = line.partition(b":")
+        if not colon or not _NAME.fullmatch(name):
+            raise HttpError(400, "a header of a part is not NAME: VALUE")
+        found[name.decode("ascii").lower()] = value.decode("latin-1").strip()
+    return found

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 RENDERING = ("window", "viewport", "quality")
 """What a query may ask of a picture (PS3.18 Table 8.3.5-1)."""
+_FUNCTIONS = {"linear": "LINEAR", "linear-exact": "LINEAR_EXACT", "sigmoid": "SIGMOID"}
+"""The functions of a window (PS3.18 8.3.5.1.4), and what PS3.3 calls them."""
 
 
 class Pictures:
@@ -119,10 +121,8 @@ def _window(request: Request, size: tuple[int, int] | None) -> pixel_frames.Wind
         if text := query.get("window"):
             parts = text.split(",")
             center, width = float(parts[0]), float(parts[1])
-            function = {"linear-exact": "LINEAR_EXACT", "sigmoid": "SIGMOID"}.get(
-                parts[2].lower() if len(parts) > 2 else "", "LINEAR"
-            )
-            if not (isfinite(center) and 0 < width < inf):
+            function = _FUNCTIONS[(parts[2] or "linear").lower() if len(parts) > 2 else "linear"]
+            if len(parts) > 3 or not (isfinite(center) and 0 < width < inf):
                 raise ValueError(text)
         if text := query.get("viewport"):
             across, down, *rest = text.split(",")
@@ -132,7 +132,7 @@ def _window(request: Request, size: tuple[int, int] | None) -> pixel_frames.Wind
         quality = int(query.get("quality", "90"))
         if not 1 <= quality <= 100:
             raise ValueError(quality)
-    except (ValueError, IndexError):
+    except (ValueError, LookupError):
         text = (
             "window=CENTER,WIDTH[,FUNCTION], viewport=WIDTH,HEIGHT[,LEFT,TOP[,WIDTH,HEIGHT]] and "
             "quality=1..100"

@@ -108,16 +108,16 @@ class Search:
     def _take(self, name: str, value: str) -> None:
         match name.lower():
             case "limit":
-                self.limit, self._is_limited = min(_number(name, value), MOST), True
+                asked = _number(name, value)
+                self.limit, self._is_limited = min(asked, MOST), asked <= MOST
             case "offset":
                 self.offset = _number(name, value)
-            case "fuzzymatching":
-                if value.lower() not in ("false", ""):
-                    self.warnings.append("fuzzymatching is not supported: names match literally")
+            case "fuzzymatching" | "emptyvaluematching" | "multiplevaluematching" as word:
+                self.warnings += [_not_done(word)] * (value.lower() not in ("false", ""))
             case "includefield":
                 for one in value.split(","):
                     self._include(one.strip())
-            case "emptyvaluematching" | "accept":
+            case "accept":
                 pass
             case _:
                 self._add_key(name, value)
@@ -140,6 +140,10 @@ class Search:
         attribute = BY_KEYWORD.get(keyword)
         if attribute is not None and attribute.vr == "UI":
             value = value.replace(",", "\\")
+        if before := self._keys.get(keyword):
+            if attribute is not None and attribute.vr not in ("UI", "CS"):
+                raise HttpError(400, f"{name} is given twice")
+            value = f"{before}\\{value}" if value else before
         self._keys[keyword] = value
 
     def _is_known(self, keyword: str) -> bool:
@@ -172,13 +176,22 @@ class Search:
         return dict(sorted(model.items()))
 
 
+def _not_done(word: str) -> str:
+    """Return the warning about a kind of matching, in the words of PS3.18 8.3.4.2."""
+    if word != "fuzzymatching":
+        return f"The {word} parameter is not supported. It has been ignored."
+    return "The fuzzymatching parameter is not supported. Only literal matching has been performed."
+
+
 def _keyword(name: str) -> str:
     """Return the keyword of an attribute that is named by keyword or tag; raises HttpError 400."""
-    last = name.rpartition(".")[2]
-    tag = int(last, 16) if re.fullmatch(r"[0-9A-Fa-f]{8}", last) else tag_for_keyword(last)
-    if tag is None:
-        raise HttpError(400, f"{name[:64]!r} is no attribute: use a keyword or eight hex digits")
-    return name if "." in name else keyword_for_tag(tag) or name
+    tag: int | None = None
+    for part in name.split("."):  # of a path, whose items are sequences
+        tag = int(part, 16) if re.fullmatch(r"[0-9A-Fa-f]{8}", part) else tag_for_keyword(part)
+        if tag is None or not part:  # some retired attributes have no keyword
+            text = f"{name[:64]!r} is not an attribute: use a keyword or eight hex digits"
+            raise HttpError(400, text)
+    return name if tag is None or "." in name else keyword_for_tag(tag) or name
 
 
 def _value(keyword: str, text: str) -> Any:
@@ -189,7 +202,7 @@ def _value(keyword: str, text: str) -> Any:
 
 
 def _number(name: str, text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text):
+    if not re.fullmatch(r"[0-9]{1,18}", text):
         raise HttpError(400, f"{name} = {text[:32]!r}: it must be a number, 0 or more")
     return int(text)
 

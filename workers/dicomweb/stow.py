@@ -61,9 +61,10 @@ OUT_OF_RESOURCES, MISMATCH, CANNOT_UNDERSTAND = 0xA700, 0xA900, 0xC000
 
 
 class Kept(NamedTuple):
-    """An instance of the request, and what became of it."""
+    """A part of the request, and what became of it; its bytes are not kept."""
 
-    instance: Instance | None
+    uids: tuple[str, str] | None
+    """Its SOP Class and SOP Instance UID; None: it is not an instance."""
     status: int
     path: tuple[str, str] = ("", "")
     """Its Study and Series Instance UID."""
@@ -79,6 +80,8 @@ class Store:
     study: str = ""
     """The study that the request is for; empty: any."""
     kept: list[Kept] = field(default_factory=list)
+    others: int = 0
+    """Parts of media types that are not stored."""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
@@ -105,6 +108,7 @@ class Store:
 
     async def _arrived(self, part: _Arriving) -> None:
         part.close()
+        self.others += part.is_other
         if part.failure:
             self._drop(part, Kept(None, part.failure))
             return
@@ -123,7 +127,7 @@ class Store:
         else:
             where = await run_in_threadpool(part.place, instance)
         if self.study and where[0] != self.study:
-            self._drop(part, Kept(instance, MISMATCH, where))
+            self._drop(part, Kept(_uids_of(instance), MISMATCH, where))
             return
         await self._room.acquire()
         if not self._store_now(part, instance, where):
@@ -147,7 +151,7 @@ class Store:
                 log.warning("an instance could not be stored: %s", result)
                 result = OUT_OF_RESOURCES
             self.associations.give_back(taken)
-            self._answered(part, Kept(instance, result, where))
+            self._answered(part, Kept(_uids_of(instance), result, where))
 
         try:
             is_sent = taken.association.c_store_now(instance, answered)
@@ -175,7 +179,7 @@ class Store:
             log.warning("an instance cannot be sent: %s", error)
             status = CANNOT_UNDERSTAND
         finally:
-            self._answered(part, Kept(instance, status, where))
+            self._answered(part, Kept(_uids_of(instance), status, where))
 
     def _answered(self, part: _Arriving, kept: Kept) -> None:
         self._room.release()
@@ -196,9 +200,10 @@ class _Arriving:
         self._left, self._until_look = longest, 0
         self._held = bytearray()
         self._file: Any = None
-        kind = media.parse(headers.get("content-type", media.DICOM)).name
-        if kind != media.DICOM:
-            raise HttpError(415, f"a part is {kind}: only {media.DICOM} is stored")
+        self.is_other = media.parse(headers.get("content-type", media.DICOM)).name != media.DICOM
+        """It is of a media type that is not stored."""
+        if self.is_other:
+            self.failure = CANNOT_UNDERSTAND
 
     @property
     def is_in_memory(self) -> bool:
@@ -275,19 +280,29 @@ async def store(request: Request, base: str, make: Callable[[str], Store]) -> Re
             415,
             f'send {media.MULTIPART}; type="{media.DICOM}"; boundary=..., each part a DICOM file',
         )
+    if (coding := request.headers.get("content-encoding", "identity")).lower() != "identity":
+        text = f"the body is in the content coding {coding[:32]!r}: send it as it is"
+        raise HttpError(415, text, {"Accept-Encoding": "identity"})
     chosen = media.choose(request, (media.JSON, media.XML, "application/json"))
     taken = make(request.path_params.get("study", ""))
     await taken.take(request.stream(), content.parameters.get("boundary", ""))
     if not taken.kept:
         raise HttpError(400, "the body has no parts")
+    if taken.others == len(taken.kept):
+        raise HttpError(415, f"no part is {media.DICOM}: only that is stored")
     model = response_model(taken.kept, base, taken.study)
     failed = sum(_is_failure(one.status) for one in taken.kept)
-    status = 200 if not failed else 409 if failed == len(taken.kept) else 202
+    has_warnings = any(one.status for one in taken.kept)
+    status = 409 if failed == len(taken.kept) else 202 if failed or has_warnings else 200
     if failed == len(taken.kept) and all(one.status == OUT_OF_RESOURCES for one in taken.kept):
         status = 503
     if chosen.name == media.XML:
         return Response(to_xml(model), status, media_type=media.XML)
     return Response(json.dumps(model), status, media_type=media.JSON)
+
+
+def _uids_of(instance: Instance) -> tuple[str, str]:
+    return instance.sop_class_uid, instance.sop_instance_uid
 
 
 def _is_failure(status: int) -> bool:
@@ -300,18 +315,18 @@ def response_model(kept: list[Kept], base: str, study: str) -> Json:
     failed: list[Json] = []
     others: list[Json] = []
     for one in kept:
-        if one.instance is None:
+        if one.uids is None:
             others.append({"00081197": {"vr": "US", "Value": [one.status]}})
             continue
         item: Json = {
-            "00081150": {"vr": "UI", "Value": [one.instance.sop_class_uid]},
-            "00081155": {"vr": "UI", "Value": [one.instance.sop_instance_uid]},
+            "00081150": {"vr": "UI", "Value": [one.uids[0]]},
+            "00081155": {"vr": "UI", "Value": [one.uids[1]]},
         }
         if _is_failure(one.status):
             failed.append({**item, "00081197": {"vr": "US", "Value": [one.status]}})
             continue
         url = f"{base}/studies/{one.path[0]}/series/{one.path[1]}/instances"
-        item["00081190"] = {"vr": "UR", "Value": [f"{url}/{one.instance.sop_instance_uid}"]}
+        item["00081190"] = {"vr": "UR", "Value": [f"{url}/{one.uids[1]}"]}
         if one.status:
             item["00081196"] = {"vr": "US", "Value": [one.status]}
         stored.append(dict(sorted(item.items())))

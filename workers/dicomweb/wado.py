@@ -13,6 +13,7 @@ from gateway.datasets import UNCOMPRESSED, DatasetError, Instance
 from gateway.datasets.conversion import convert
 from gateway.datasets.instances import in_memory
 from gateway.part10 import file_meta
+from gateway.sdk import Unavailable
 from workers.dicomweb import bulk_values, media, pixel_frames
 from workers.dicomweb.archive_reader import NotHere
 from workers.dicomweb.guard import HttpError, log
@@ -67,10 +68,10 @@ class ArchiveResources:
             instance = self._archive.open(entries[0])
         except NotHere as error:
             raise HttpError(410, str(error)) from None
-        first = _fitted(instance, accepted)
+        first, liked = _fitted(instance, accepted)
         if len(entries) > 1 or "instance" not in uids:
             return entries, first
-        if not accepted[0].is_multipart and accepted[0].name != media.ANY:
+        if not liked.is_multipart and liked.name != media.ANY:
             return self._file(first)
         if first.data is None:
             return entries, first
@@ -104,7 +105,7 @@ class ArchiveResources:
         """Yield instances as `_fitted` returns them, or why one cannot be had."""
         for found in self._archive.opened(entries):
             try:
-                yield found if isinstance(found, NotHere) else _fitted(found, accepted)
+                yield found if isinstance(found, NotHere) else _fitted(found, accepted)[0]
             except HttpError as error:
                 yield error
 
@@ -140,13 +141,14 @@ class ArchiveResources:
         try:
             instance = self._archive.readable(entry)
             data_set = pixel_frames.read(instance)
-        except (NotHere, HttpError) as error:
+            names = ("StudyInstanceUID", "SeriesInstanceUID")
+            study, series = (str(data_set.get(name) or "") for name in names)
+            uid = instance.sop_instance_uid
+            where = f"{base}/studies/{study}/series/{series}/instances/{uid}/bulkdata/"
+            model = to_json(data_set, lambda path: where + path)
+        except (NotHere, HttpError, Unavailable) as error:
             log.warning("an instance was left out of metadata: %s", error)
             return None
-        study, series = (str(data_set.get(f"{n}InstanceUID") or "") for n in ("Study", "Series"))
-        uid = instance.sop_instance_uid
-        where = f"{base}/studies/{study}/series/{series}/instances/{uid}/bulkdata/"
-        model = to_json(data_set, lambda path: where + path)
         model["00083002"] = {"vr": "UI", "Value": [instance.transfer_syntax_uid]}
         return dict(sorted(model.items()))
 
@@ -188,8 +190,9 @@ class ArchiveResources:
         value = await run_in_threadpool(bulk_values.find, instance, data_set, path)
         headers = {"Accept-Ranges": "bytes", "Content-Type": media.OCTETS}
         wanted = media.choose(request, (media.OCTETS,))
-        if asked := request.headers.get("range"):
-            first, last = bulk_values.range_of(asked, value.size)
+        asked = bulk_values.range_of(request.headers.get("range", ""), value.size)
+        if asked is not None:
+            first, last = asked
             headers["Content-Range"] = f"bytes {first}-{last}/{value.size}"
             headers["Content-Length"] = str(last + 1 - first)
             return StreamingResponse(value.between(first, last), 206, headers)
@@ -214,13 +217,15 @@ class ArchiveResources:
         return await run_in_threadpool(self._archive.read, dict(request.path_params))
 
 
-def _fitted(instance: Instance, accepted: Sequence[media.MediaType]) -> Instance:
-    """Return an instance in the transfer syntax that is liked best; raises HttpError."""
+def _fitted(
+    instance: Instance, accepted: Sequence[media.MediaType]
+) -> tuple[Instance, media.MediaType]:
+    """Return an instance as what is liked best of what it can be; raises HttpError."""
     failure: HttpError | None = None
     for one in accepted:
         try:
             fitted = _converted(instance, one.transfer_syntax or EXPLICIT)
-            return in_memory(fitted, _AT_ONCE)
+            return in_memory(fitted, _AT_ONCE), one
         except HttpError as error:
             failure = failure or error
     assert failure is not None

@@ -67,3 +67,43 @@ def test_what_is_cut_or_wrong_is_400(data):
 def test_a_boundary_that_cannot_be_is_400(boundary):
     with pytest.raises(HttpError):
         PartsReader(boundary)
+
+
+@pytest.mark.parametrize(
+    ("data", "parts"),
+    [
+        (b"told to people\r\n--edge\r\nA: b\r\n\r\nabc\r\n--edge--\r\nbye", [({"a": "b"}, b"abc")]),
+        (b"x--edge\r\n--edge\r\nA: b\r\n\r\nabc\r\n--edge--", [({"a": "b"}, b"abc")]),
+        (b"\r\n--edge \t\r\nA: b\r\n\r\nabc\r\n--edge-- \r\n--edge", [({"a": "b"}, b"abc")]),
+        (b"--edge\r\n\r\nabc\r\n--edge--", [({}, b"abc")]),
+        (b"--edge\r\nA: b;\r\n\tc=d\r\n\r\nabc\r\n--edge--", [({"a": "b;\tc=d"}, b"abc")]),
+        (b"--edge\r\nA: b\r\n\r\n--edge--", [({"a": "b"}, b"")]),
+        (b"--edge\r\n\r\n--edge \r\nA:b\r\n\r\n\r\n--edge--", [({}, b""), ({"a": "b"}, b"")]),
+        (b"--edge\r\n\r\na\r\n--edge x\r\n--edgy\r\n--edge--", [({}, b"a\r\n--edge x\r\n--edgy")]),
+        (b"--edge\r\n\r\na\r\n--edge  \r--edge\r\n--edge--", [({}, b"a\r\n--edge  \r--edge")]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_bodies_as_rfc_2046_allows_them(data, parts, size):
+    assert read(data, size) == parts
+
+
+def test_ten_thousand_parts():
+    data = body(*[b"%d" % number for number in range(10_000)])
+    assert [content for _, content in read(data, 65_536)] == [b"%d" % n for n in range(10_000)]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"--edge\nA: b\n\nabc\n--edge--\n",
+        b"--edge\r\nA (: b\r\n\r\nabc\r\n--edge--",
+        b"--edge\r\n : b\r\n\r\nabc\r\n--edge--",
+        b"x" * 70_000,
+        b"--edge" + b" " * 70_000,
+    ],
+)
+def test_what_is_not_framed_so_is_400(data):
+    with pytest.raises(HttpError) as caught:
+        read(data, 1000)
+    assert caught.value.status == 400

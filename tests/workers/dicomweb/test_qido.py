@@ -65,6 +65,8 @@ def test_a_study_has_what_the_table_says(index):
         ((("ModalitiesInStudy", "MR"),), []),
         ((("limit", "2"),), ["1.0", "1.1"]),
         ((("limit", "0"),), []),
+        ((("StudyInstanceUID", "1.0"), ("0020000D", "1.2")), ["1.0", "1.2"]),
+        ((("ModalitiesInStudy", "MR"), ("ModalitiesInStudy", "CT"), ("limit", "1")), ["1.0"]),
         ((("limit", "2"), ("offset", "2")), ["1.2"]),
         ((("offset", "9"),), []),
     ],
@@ -105,7 +107,7 @@ def test_what_is_not_known_is_a_warning(index):
     assert len(found.matches) == 3
     assert found.warnings == [
         "PatientWeight is not in the index: it is not matched",
-        "fuzzymatching is not supported: names match literally",
+        "The fuzzymatching parameter is not supported. Only literal matching has been performed.",
     ]
 
 
@@ -114,6 +116,39 @@ def test_more_than_the_most_is_a_warning(index, monkeypatch):
     found = ask(index, Level.STUDY)
     assert len(found.matches) == 2
     assert found.warnings == ["more than 2 results: ask for the others with offset=2"]
+    assert ask(index, Level.STUDY, ("limit", "9" * 18)) == found
+    assert ask(index, Level.STUDY, ("limit", "2")).warnings == []
+
+
+@pytest.mark.parametrize("name", ["emptyvaluematching", "MultipleValueMatching"])
+def test_matching_that_is_not_done_is_a_warning(index, name):
+    assert ask(index, Level.STUDY, (name, "false")).warnings == []
+    (told,) = ask(index, Level.STUDY, (name, "true")).warnings
+    assert told == f"The {name.lower()} parameter is not supported. It has been ignored."
+
+
+def test_a_path_into_items_is_a_warning_if_it_is_one(index):
+    path = "RequestAttributesSequence.00080050"
+    (told,) = ask(index, Level.SERIES, (path, "1")).warnings
+    assert told == f"{path} is not in the index: it is not matched"
+    for wrong in (
+        "x.PatientName",
+        "\r\nSet-Cookie: a.PatientName",
+        "\u20ac.PatientName",
+        ".PatientID",
+    ):
+        for asked in ((wrong, "1"), ("includefield", wrong)):
+            with pytest.raises(HttpError) as caught:
+                ask(index, Level.STUDY, asked)
+            assert caught.value.status == 400
+
+
+def test_a_page_stays_when_others_arrive(index):
+    first = ask(index, Level.STUDY, ("limit", "2"))
+    index.add(entry("9.0.9"), kept("9.0.9", "2.09", "1.09"))
+    index.add(entry("9.1.9"), kept("9.1.9", "2.1", "1.1"))
+    assert uids(ask(index, Level.STUDY, ("limit", "2"))) == uids(first)
+    assert uids(ask(index, Level.STUDY, ("offset", "2"))) == ["1.2", "1.09"]
 
 
 @pytest.mark.parametrize(
@@ -125,6 +160,7 @@ def test_more_than_the_most_is_a_warning(index, monkeypatch):
         ("offset", "1.5"),
         ("Rows", "many"),
         ("StudyDate", "tomorrow"),
+        ("offset", "+1"),
     ],
 )
 def test_what_is_wrong_is_400_with_its_name(index, asked):
