@@ -58,7 +58,7 @@ class AttributeWalk:
         self._options = profile.options
         self._sop_class = str(dataset.get("SOPClassUID", ""))
         self._encoding = dataset.original_encoding
-        patient = _patient_of(dataset)
+        patient, self._issuer = _patient_of(dataset), _issuer_of(dataset)
         self._pseudonym = profile.pseudonyms.patient(patient)
         self._days = profile.pseudonyms.days(patient)
         self._identifying = identifying_words(dataset) if profile.words else frozenset[str]()
@@ -98,7 +98,7 @@ class AttributeWalk:
         if element is None:
             return None
         if tag in (_PATIENT_NAME, _PATIENT_ID):
-            return self._patient(element, depth)
+            return self._patient(source, element, depth)
         row = action_rows().get(tag)
         action = self._action(row, element, depth)
         if action is Action.CLEAN:
@@ -186,14 +186,17 @@ class AttributeWalk:
             return None
         return DataElement(element.tag, element.VR, moved[0] if len(moved) == 1 else moved)
 
-    def _patient(self, element: DataElement, depth: int) -> DataElement | None:
-        """Return Patient's Name or Patient ID with a pseudonym."""
+    def _patient(self, source: Dataset, element: DataElement, depth: int) -> DataElement | None:
+        """Return Patient's Name or Patient ID with a pseudonym.
+
+        A Patient ID in an item is of the issuer that the item names, or else the data set does.
+        """
         if depth == 0:
             return DataElement(element.tag, element.VR, self._pseudonym)
         if int(element.tag) == _PATIENT_NAME:
             return DataElement(element.tag, element.VR, None)
-        text = self._profile.pseudonyms.patient(str(element.value or "").strip())
-        return DataElement(element.tag, element.VR, text)
+        known = _known_by(str(element.value or "").strip(), _issuer_of(source) or self._issuer)
+        return DataElement(element.tag, element.VR, self._profile.pseudonyms.patient(known))
 
 
 def _readable(source: Dataset, tag: int) -> DataElement | None:
@@ -241,8 +244,15 @@ def _values(element: DataElement) -> list[str]:
 
 def _patient_of(dataset: Dataset) -> str:
     """Return what a patient is known by: Patient ID and its issuer, or else name, or study."""
-    issuer = str(dataset.get("IssuerOfPatientID") or "").strip()
     for tag in (_PATIENT_ID, _PATIENT_NAME, _STUDY):
         if tag in dataset and (text := str(dataset[tag].value or "").strip()):
-            return f"{text}\0{issuer}" if issuer and tag == _PATIENT_ID else text
+            return _known_by(text, _issuer_of(dataset)) if tag == _PATIENT_ID else text
     return ""
+
+
+def _issuer_of(dataset: Dataset) -> str:
+    return str(dataset.get("IssuerOfPatientID") or "").strip()
+
+
+def _known_by(patient_id: str, issuer: str) -> str:
+    return f"{patient_id}\0{issuer}" if issuer else patient_id

@@ -82,6 +82,16 @@ def test_patients_of_two_issuers_are_two() -> None:
     assert len({kept(one).PatientID for one in (first, second, instance())}) == 3
 
 
+def test_a_patient_id_in_an_item_gets_the_pseudonym_of_its_patient() -> None:
+    given = instance(IssuerOfPatientID="A")
+    own = str(given.PatientID)
+    items = [data_set(PatientID=own), data_set(PatientID=own, IssuerOfPatientID="B")]
+    given.SharedFunctionalGroupsSequence = [data_set(PatientID=own, IssuerOfPatientID="A"), *items]
+    made = kept(given)
+    same, inherited, other = (one.PatientID for one in made.SharedFunctionalGroupsSequence)
+    assert same == inherited == made.PatientID != other
+
+
 def test_references_lead_to_the_new_uids() -> None:
     reference = data_set(
         ReferencedSOPClassUID="1.2.840.10008.5.1.4.1.1.2", ReferencedSOPInstanceUID="1.2.3.1"
