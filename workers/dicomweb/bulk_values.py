@@ -54,6 +54,7 @@ def find(instance: ReadableInstance, data_set: Any, path: str) -> BulkValue:
 
     Numbers are in little endian.
     """
+    path = path.strip("/")
     parts = path.split("/") if _PATH.fullmatch(path) else ["none"]
     is_big = instance.transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN
     try:
