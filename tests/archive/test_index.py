@@ -196,6 +196,33 @@ class TestJournal:
         assert (journal[0].study_instance_uid, journal[0].series_instance_uid) == ("1.3", "1.2")
         assert (journal[3].study_instance_uid, journal[3].series_instance_uid) == ("1.3", "1.2")
 
+    def test_a_line_for_each_of_many_with_the_uids_of_its_own_series(self, index):
+        index.add(entry("1.9"), kept("1.9"))
+        news = [
+            (
+                entry(f"1.1.{n}", path=f"a/b/{n}.dcm")._replace(received=f"{n:013x}"),
+                kept(
+                    f"1.1.{n}",
+                    f"2.{n % 3 % 2}",
+                    "3.1",
+                    **({"InstanceNumber": "7"} if n % 5 else {}),
+                ),
+            )
+            for n in range(47)
+        ]
+        assert {one.outcome for one in index.add_all(news)} == {AddOutcome.ADDED}
+        assert index.find_all([one.sop_instance_uid for one, _ in news]) == {
+            one.sop_instance_uid: one for one, _ in news
+        }
+        lines = {line.entry: line for line in index.journal()[1:]}
+        assert len(lines) == len(index.journal()) - 1 == len(news)
+        for one, texts in news:
+            line = lines[one]
+            uids = line.study_instance_uid, line.series_instance_uid
+            assert (line.kind, *uids) == ("stored", "3.1", texts["SeriesInstanceUID"])
+        numbered = query(Level.IMAGE, InstanceNumber="7")
+        assert index.count(numbered) == sum(n % 5 > 0 for n in range(47))
+
     def test_a_consumer_goes_on_where_it_was(self, index):
         for n in range(5):
             index.add(entry(f"1.{n}"), kept(f"1.{n}"))

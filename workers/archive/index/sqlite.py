@@ -222,7 +222,7 @@ class SqliteIndex(Index):
             fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
 
     def _insert(self, _execute: Execute, new: Sequence[NewInstance]) -> None:
-        insert_prepared(self._writer.executemany, new)
+        insert_prepared(self._writer.execute, new)
 
     @contextmanager
     def _transaction(self) -> Iterator[Execute]:
