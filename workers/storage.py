@@ -167,8 +167,8 @@ class Storage(IndexedWorker):
     def look(self) -> None:
         """Let the gateways that share the index know that this one is alive."""
         super().look()
-        if self._membership is not None:
-            self._membership.beat()
+        if self._membership is not None and (why := self._membership.beat()):
+            self.leave(why)
         if self._store_watch is not None:
             self._store_watch.look()
 

@@ -67,10 +67,11 @@ def test_a_host_that_hangs_holds_up_nobody_elses_studies(opened):
 def test_one_that_hangs_with_the_same_study_loses_its_transaction(opened, monkeypatch):
     """Those that wait for it end it: the server does not where statements are pipelined."""
     from workers.archive.index import postgres
+    from workers.archive.index.database_session import LIMITS
 
     monkeypatch.setattr(postgres, "_HUNG", 0.2)
-    monkeypatch.setitem(postgres._LIMITS, "idle_in_transaction_session_timeout", 0)
-    monkeypatch.setitem(postgres._LIMITS, "lock_timeout", 100)
+    monkeypatch.setitem(LIMITS, "idle_in_transaction_session_timeout", 0)
+    monkeypatch.setitem(LIMITS, "lock_timeout", 100)
     hung, other = opened(), opened()
     with pytest.raises(postgres.psycopg.Error), added_without_commit(hung, "1.1", study="1.3"):
         assert other.add(entry("1.2"), kept("1.2")).outcome is AddOutcome.ADDED
@@ -82,9 +83,10 @@ def test_one_that_hangs_with_the_same_study_loses_its_transaction(opened, monkey
 def test_one_that_hangs_is_ended_although_nobody_waits_for_its_locks(opened, monkeypatch):
     """The readers of the journal do wait for it."""
     from workers.archive.index import postgres
+    from workers.archive.index.database_session import LIMITS
 
     monkeypatch.setattr(postgres, "_HUNG", WALL)
-    monkeypatch.setitem(postgres._LIMITS, "idle_in_transaction_session_timeout", 0)
+    monkeypatch.setitem(LIMITS, "idle_in_transaction_session_timeout", 0)
     hung, other = opened(), opened()
     with ExitStack() as hanging:
         hanging.enter_context(added_without_commit(hung, "1.1", study="1.3"))

@@ -7,6 +7,7 @@ gateway that was killed and started again is the same one.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import secrets
@@ -29,7 +30,7 @@ SILENT = 10.0
 CLOCKS = 5.0
 """Seconds by which the clocks of this host and of the database may differ."""
 _IDENTITY = "identity"
-_ADDRESS = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
+_ADDRESS = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<host>[^:\[\]\s]+))(?::(?P<port>[0-9]{1,5}))?")
 
 
 class SharedIndexMember:
@@ -46,10 +47,13 @@ class SharedIndexMember:
 
     def enter(self) -> None:
         """Check that this host may use the index; raises ConfigError if not."""
-        away = self._index.clock() - time.time()
-        if abs(away) > CLOCKS:
+        before = time.time()
+        there = self._index.clock()
+        # The answer may have been long under way.
+        away = max(before - there, there - time.time())
+        if away > CLOCKS:
             raise ConfigError(
-                f"this host's clock differs from the database's by {abs(away):.0f} s: set both by "
+                f"this host's clock differs from the database's by {away:.0f} s: set both by "
                 "NTP, because times of receipt decide which instance is the newest"
             )
         if not self._note():
@@ -59,15 +63,15 @@ class SharedIndexMember:
                 f" uses the index as {self._holder}: give each gateway a name of its own"
             )
 
-    def beat(self) -> None:
-        """Let the others know that this gateway is alive, and where; never raises."""
+    def beat(self) -> str:
+        """Let the others know that this gateway is alive, and where; never raises.
+
+        Returns why it must not go on: another one has taken its name while it was silent.
+        """
         with suppress(IndexFailure):  # which is told of elsewhere
-            if self._note():
-                self._context.troubles.pop("holder", None)
-            else:
-                self._context.troubles["holder"] = (
-                    f"another gateway uses the index as {self._holder} too: see archive.holder"
-                )
+            if not self._note():
+                return f"another gateway uses the index as {self._holder} too: see archive.holder"
+        return ""
 
     def _note(self) -> bool:
         if self._listens is None:
@@ -109,6 +113,18 @@ def parse_address(text: str) -> tuple[str, int]:
         return "", 0
     found = _ADDRESS.fullmatch(text)
     port = int(found["port"] or 0) if found else 0
-    if found is None or port > 0xFFFF:
-        raise ConfigError(f"archive.fetch_address = {text!r}: it must be HOST or HOST:PORT")
+    is_port = found is not None and (found["port"] is None or 0 < port <= 0xFFFF)
+    if found is None or not is_port or not (found["v6"] is None or _is_v6(found["v6"])):
+        raise ConfigError(
+            f"archive.fetch_address = {text!r}: it must be HOST or HOST:PORT, with brackets around "
+            "an IPv6 address"
+        )
     return found["v6"] or found["host"], port
+
+
+def _is_v6(text: str) -> bool:
+    """Return whether this is an IPv6 address that other hosts can use: one without a scope."""
+    try:
+        return ipaddress.IPv6Address(text).scope_id is None
+    except ValueError:
+        return False

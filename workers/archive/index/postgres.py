@@ -6,7 +6,7 @@ Patients are locked as their rows are written. What is contested all the same - 
 hosts, a deadlock - is repeated. For the order of the journal see `journal_order`.
 
 A host that hangs in a transaction loses it after `_HUNG` seconds: those that wait for its locks end
-it (`end_hung`). The server does so too (`_LIMITS`), but not in the middle of a pipeline.
+it (`end_hung`). The server does so too (`database_session`), but not in the middle of a pipeline.
 
 When the server is restarted or a connection is lost, the first statement on the connection fails. A
 read is repeated on a new connection. A transaction that was interrupted before its COMMIT was sent
@@ -30,7 +30,6 @@ from typing import TYPE_CHECKING, Any
 
 try:
     import psycopg
-    from psycopg.conninfo import conninfo_to_dict, make_conninfo
 except ImportError as error:
     from gateway.sdk import ConfigError
 
@@ -41,6 +40,8 @@ from workers.archive.index.array_insertion import (
     insert_at_once,
     number_array,
 )
+from workers.archive.index.database_check import check_database, check_tables
+from workers.archive.index.database_session import connected
 from workers.archive.index.grouping import Contested, Interrupted
 from workers.archive.index.interface import Index
 from workers.archive.index.journal_order import SETTLED, order_journal
@@ -63,12 +64,6 @@ log = logging.getLogger("workers.archive")
 
 _LOCK = 0x44434D49
 """The class of the advisory locks, for studies by digest; without one, for the tables."""
-_LIMITS = {
-    "idle_in_transaction_session_timeout": 3_000,
-    "lock_timeout": 800,
-    "statement_timeout": 60_000,
-}
-"""Milliseconds. After the second one a transaction is repeated, a few times."""
 _READING = {"plan_cache_mode": "force_custom_plan"}
 _BY_KEYS = {"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"}
 """Settings for statements that are prepared while a table is small: a plan that reads all of it
@@ -86,14 +81,6 @@ _END_HUNG = (
     "AND datname = current_database() AND usename = current_user AND wait_event_type = 'Client' "
     "AND state_change < clock_timestamp() - make_interval(secs => ?)"
 )
-_TIMEOUTS: dict[str, Any] = {
-    "connect_timeout": 10,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 30_000,
-}
-"""Defaults for the DSN: a server that is gone without closing is noticed within a minute."""
 
 
 class _InterruptedTransaction(psycopg.OperationalError, Interrupted):
@@ -146,7 +133,7 @@ class PostgresIndex(Index):
             self.close()
             text = f"archive.dsn: the database cannot be used: {why_unusable(error)}"
             raise (ConfigError if is_wrong(error) else Unavailable)(text) from None
-        except ConfigError:
+        except (ConfigError, Unavailable):
             self.close()
             raise
 
@@ -247,10 +234,11 @@ class PostgresIndex(Index):
             return int(execute(_END_HUNG, (_LOCK, _HUNG)).fetchone()[0])
 
     def _open(self, execute: Execute) -> None:
+        check_database(execute)
         execute("SELECT pg_advisory_xact_lock(?)", (_LOCK,))  # one creates the tables
         execute("SET LOCAL statement_timeout = 0")
         execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
-        row = execute("SELECT version FROM schema_version").fetchone()
+        row = execute("SELECT version::integer FROM schema_version").fetchone()
         version = row[0] if row else 0
         is_replaced = self._anew and 0 < version <= RETIRED
         if is_replaced:
@@ -258,6 +246,7 @@ class PostgresIndex(Index):
             for table in TABLES:
                 execute(f"DROP TABLE IF EXISTS {table}")
         self._migrate(execute, version, "the index in PostgreSQL")
+        check_tables(execute)
         # After the numbers that consumers have read.
         order_journal(execute, int(time.time() * 1000) if is_replaced else 0)
         if version < len(MIGRATIONS):
@@ -279,14 +268,7 @@ class PostgresIndex(Index):
                 return connection
 
     def _connect_once(self, more: Mapping[str, str] = _READING) -> psycopg.Connection[Any]:
-        where = make_conninfo(**(_TIMEOUTS | conninfo_to_dict(self._dsn)))
-        connection = psycopg.connect(where, autocommit=True)
-        settings = {**_LIMITS, **more, **({} if self._durable else {"synchronous_commit": "off"})}
-        parts = ", ".join(
-            f"set_config('{name}', '{value}', false)" for name, value in settings.items()
-        )
-        connection.execute(f"SELECT {parts}")
-        return connection
+        return connected(self._dsn, more, durable=self._durable)
 
     def _lock_studies(self, execute: Execute, study_instance_uids: Iterable[str]) -> None:
         numbers = _numbers(study_instance_uids)

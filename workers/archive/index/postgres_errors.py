@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import re
+
 import psycopg
 
-_WRONG = ("28", "3D", "3F", "42")
-"""Classes of SQLSTATE that no waiting can mend: password, database, schema, rights."""
-_WRONG_TEXTS = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf")
-"""The same for a connection that is refused, for which libpq hands on a text only."""
-_RIGHTS = ": grant its user USAGE and CREATE on the schema, and all rights on the tables there"
+_WRONG = ("28", "3D", "3F", "42", "22P02")
+"""Classes of SQLSTATE that no waiting can mend: password, database, schema, rights, values of other
+tables."""
+_WRONG_TEXTS = re.compile(
+    r"FATAL:.*(authentication failed|no password supplied|does not exist|no pg_hba\.conf"
+    r"|permission denied for|not permitted to log in|configuration parameter|for parameter)"
+    r"|invalid (integer value|port number|\w+ value)|does not support SSL"
+    r"|certificate verify failed|does not match host name|certificate file|private key file",
+    re.DOTALL,
+)
+"""The same for a connection that cannot be made, for which libpq hands on a text only."""
+_ALIEN = ("42P07", "42703", "42804", "22P02")
+"""A table is there already, or has not the columns and values that it should have."""
+_HINTS = {
+    "permission denied for database": "grant its user CONNECT on the database",
+    "must be owner": "the user that owns the tables is needed once, for the new version of them",
+}
+_OF_RIGHTS = "grant its user USAGE and CREATE on the schema, and all rights on the tables there"
+_OF_ALIEN = (
+    "the schema has tables of another program: give the index one of its own, which the DSN names "
+    "by options=-csearch_path=NAME"
+)
 _AWAY = ("08", "57P")
 """SQLSTATEs of a server that is being stopped, started, or out of reach."""
 _CONTESTED = ("23503", "23505", "40001", "40P01", "55P03")
@@ -20,10 +39,7 @@ def is_wrong(error: psycopg.Error) -> bool:
     """Return whether only another setting, or a right that is granted, can help."""
     if error.sqlstate is not None:
         return error.sqlstate.startswith(_WRONG)
-    text = str(error)
-    return isinstance(error, psycopg.ProgrammingError) or (
-        "FATAL" in text and any(one in text for one in _WRONG_TEXTS)
-    )
+    return isinstance(error, psycopg.ProgrammingError) or bool(_WRONG_TEXTS.search(str(error)))
 
 
 def is_outage(error: Exception) -> bool:
@@ -39,7 +55,10 @@ def is_contested(error: BaseException) -> bool:
 
 
 def why_unusable(error: psycopg.Error) -> str:
-    """Return why the database cannot be used, and what to do if rights are missing."""
+    """Return why the database cannot be used, and what to do where that is known."""
     why = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
-    hint = _RIGHTS if (error.sqlstate or "").startswith(("3F", "42501")) else ""
-    return f"{why}{hint}"
+    hint = next((hint for text, hint in _HINTS.items() if text in why), "")
+    if not hint and error.sqlstate is not None:
+        hint = _OF_RIGHTS if error.sqlstate.startswith(("3F", "42501")) else ""
+        hint = _OF_ALIEN if error.sqlstate in _ALIEN else hint
+    return f"{why}: {hint}" if hint else why
