@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import socketserver
 import subprocess
+import threading
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -26,6 +30,7 @@ from tests.peers.sender import store_all
 from workers.archive.fetching import fetch_identifier
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 FIND = KEYWORDS["StudyRootQueryRetrieveInformationModelFind"]
@@ -195,6 +200,56 @@ def test_the_configuration_of_the_balancer_is_valid(haproxy, tmp_path):
     checked = subprocess.run(command, capture_output=True, text=True, timeout=WALL, check=False)
     assert checked.returncode == 0, checked.stderr
     assert "WARNING" not in checked.stderr
+
+
+class _Answering(socketserver.StreamRequestHandler):
+    """Says of which server it is, also to an HTTP client that asks for /readyz."""
+
+    def handle(self) -> None:
+        self.request.recv(4096)  # a PROXY protocol header, or what HTTP asks for
+        self.wfile.write(b"HTTP/1.0 200 %d\r\n\r\n" % self.server.server_address[1])
+        self.server.asked.set()
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Answering)
+        self.asked = threading.Event()
+
+
+@contextmanager
+def answering(port: int) -> Iterator[threading.Event]:
+    """A server until the end of the block; the event is set once somebody has asked it."""
+    with _Server(port) as server:
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        serving.start()
+        yield server.asked
+        server.shutdown()
+        serving.join(WALL)
+
+
+def test_a_host_that_starts_again_gets_no_peer_before_it_is_ready(haproxy, tmp_path):
+    port, again, page, other = (free_port() for _ in range(4))
+    hosts = [("127.0.0.1", again), ("127.0.0.1", other)]
+    text = configuration(port, hosts, probes=(page, other))
+
+    def answered_by(number: int) -> set[int]:
+        peers = [socket.create_connection(("127.0.0.1", port), timeout=WALL) for _ in range(number)]
+        with ExitStack() as stack:
+            files = [stack.enter_context(peer).makefile("rb") for peer in peers]
+            return {int(file.readline().split()[2]) for file in files}
+
+    with ExitStack() as first, answering(other), ExitStack() as front:
+        first.enter_context(answering(again))
+        is_checked = first.enter_context(answering(page))
+        front.enter_context(balancer(tmp_path, text, port))
+        assert is_checked.wait(WALL)
+        first.close()
+        assert answered_by(6) == {other}  # for some of them at a second attempt
+        with answering(again):  # whose page does not answer
+            assert answered_by(6) == {other}
 
 
 def test_each_retrieval_through_a_balancer_succeeds(

@@ -44,7 +44,7 @@ def configuration(
     """
     text = SHIPPED.read_text().replace("bind :11112", f"bind 127.0.0.1:{port}")
     text = text.replace("send-proxy-v2", send).replace("leastconn", "roundrobin")
-    check = re.compile(r" check port 11181 (inter \S+ fall \d+ rise \d+)")
+    check = re.compile(r" check port 11181 (inter \S+ fall \d+ rise \d+ observe .* mark-down)")
     assert check.search(text)
     text = check.sub(r" \1" if probes else "", text)
     text = re.sub(r"^    server gateway\d.*\n", "", text, flags=re.MULTILINE)
