@@ -81,7 +81,9 @@ class Bench:
     def config(self, workers: dict[str, Any] | None = None, **gateway: Any) -> Path:
         settings = to_map(Settings())
         settings["gateway"] |= {"port": 0, "data": str(self.data), "drain_timeout": 5.0}
-        settings["gateway"] |= {"hang_timeout": 0.0, **gateway}  # scripted children are silent
+        # Scripted children are silent: none is replaced for it, and no status tells of it.
+        settings["gateway"] |= {"hang_timeout": 0.0, **gateway}
+        settings["fabric"]["heartbeat"] = 60.0
         stock = {name: {"enabled": False} for name in settings["workers"]}
         settings["workers"] |= {**stock, **(workers or {})}
         file = self.folder / f"gateway-{len(self.started)}.toml"
