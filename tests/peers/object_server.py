@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 KEY, SECRET, BUCKET = "gateway", "gateway-secret", "images"
 
 
+_UNUSED = ("-s3.port.iceberg=0", "-s3.port.lance=0")
+"""Services that would listen at ports of their own, the same for all servers."""
+
+
 def program() -> str | None:
     """The path of SeaweedFS; None if it is not installed."""
     beside = str(Path(sys.executable).parent)
@@ -102,7 +106,7 @@ class ObjectServer:
                     *(f"-dir={self._folder / 'data'}", f"-ip={self.host}", f"-ip.bind={self.host}"),
                     *(f"-s3.config={self._config}", "-master.volumeSizeLimitMB=64"),
                     *("-volume.max=0", "-master.telemetry=false", "-s3.iam=false"),
-                    *("-s3.autoCreateBucket=false", *ports),
+                    *("-s3.autoCreateBucket=false", *_UNUSED, *ports),
                 ],
                 stdout=log,
                 stderr=log,
