@@ -77,7 +77,8 @@ class RankedSelector(selectors.BaseSelector):
             if descriptor == self._back_descriptor:
                 behind = True
             elif (key := keys.get(descriptor)) is not None:
-                ready.append(_reported(key, events))
+                is_plain = events == select.EPOLLIN  # mostly, and no call is needed
+                ready.append((key, _READ & key.events) if is_plain else _reported(key, events))
         if behind:
             most = 1 + len(ready) // FRONT_TO_BEHIND
             for descriptor, events in self._back.poll(0, most):

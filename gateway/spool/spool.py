@@ -79,6 +79,8 @@ class Spool:
             threads=Threads(THREADS, "spool"),
         )
         self._tokens = Tokens(index)
+        self.inline_max = settings.inline_max
+        """Bytes of a data set, at most, that travels with its claim."""
         self._durable = durable
         self.failures = 0
         """The number of data sets that could not be spooled."""
@@ -111,11 +113,6 @@ class Spool:
         With `digest` the claim will have the digest of the data set.
         """
         return Writer(self._tokens.draw(), meta, self._context, digest=digest)
-
-    @property
-    def inline_max(self) -> int:
-        """Bytes of a data set, at most, that travels with its claim."""
-        return self._context.inline_max
 
     def draw_token(self) -> str:
         """Return the token of a data set that is inline without a writer."""

@@ -255,3 +255,23 @@ def test_what_is_no_topic(frame: bytes) -> None:
 
 def test_topics() -> None:
     assert topic_of(topic_frame("EVT_RELEASED")) == "EVT_RELEASED"
+
+
+@pytest.mark.parametrize("bad", [["begun", object()], ["begun", 2**64], b"x" * MAX_ENVELOPE])
+def test_what_cannot_be_encoded_leaves_nothing_behind(bad):
+    """The next value is encoded as if there had been no other."""
+    for _ in range(3):
+        assert pack(["whole"]) == msgpack.packb(["whole"])
+        with pytest.raises(FabricError):
+            pack(bad)
+
+
+def test_encoding_within_encoding():
+    """A value whose encoding encodes another one is not mixed with it."""
+
+    class Told(dict[str, int]):
+        def items(self) -> Any:
+            assert pack("inner") == msgpack.packb("inner")
+            return super().items()
+
+    assert pack(["outer", Told(a=1)]) == msgpack.packb(["outer", {"a": 1}])

@@ -27,14 +27,23 @@ DELIMITER = b"\0"
 """The end of a topic's frame, because subscriptions match by prefix."""
 
 
+_idle_packers: list[msgpack.Packer] = []
+"""Packers that no thread uses at present: to make one takes as long as to encode a request."""
+
+
 def pack(value: Any) -> bytes:
     """Encode one envelope; raise FabricError if that is not possible."""
     try:
-        packed: bytes = msgpack.packb(value, use_bin_type=True)
+        packer = _idle_packers.pop()
+    except IndexError:
+        packer = msgpack.Packer(use_bin_type=True)
+    try:
+        packed: bytes = packer.pack(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise FabricError(f"cannot be encoded: {error}") from error
     if len(packed) > MAX_ENVELOPE:
         raise FabricError(f"envelope of {len(packed)} bytes, {MAX_ENVELOPE} are the limit")
+    _idle_packers.append(packer)  # not one whose buffer became large, or that failed
     if len(packed) > MAX_ITEMS:  # a shorter one cannot have more entries than are decoded
         _decode(packed, "cannot be encoded")
     return packed
