@@ -185,4 +185,9 @@ def main(arguments: list[str] | None = None) -> int:
     except GatewayError as error:
         print(f"dicom-gateway: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        if error.filename is None:  # not a file or directory that a user has named
+            raise
+        print(f"dicom-gateway: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
     return 0

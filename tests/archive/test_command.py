@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from blake3 import blake3
 
+from gateway.cli.app import main
 from gateway.spool.digest import BLAKE3_LENGTH
 from tests.peers.process import run_cli
 from tests.workers.holdings import instance
@@ -251,3 +252,14 @@ def test_rm_of_nothing_says_so(archive):
     program = run_cli("archive", "rm", "9.9.9", "--data", archive.data)
     assert program.popen.returncode == 1
     assert program.err.lines == ["nothing in the archive has any of these UIDs"]
+
+
+@pytest.mark.parametrize("command", ["archive ls", "archive reindex", "outbox ls", "mpps ls"])
+def test_a_wrong_data_directory_is_not_taken_for_an_empty_archive(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for wrong in ("typo", "file"):
+        assert main([*command.split(), "--data", str(tmp_path / wrong)]) == 2
+        assert f"there is no archive: {tmp_path / wrong} is not a dir" in capsys.readouterr().err
+    assert [one.name for one in tmp_path.iterdir()] == ["file"], "nothing was made"

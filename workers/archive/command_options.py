@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.datasets.validation import disable_validation
+from gateway.errors import ConfigError
 from gateway.free_space import size_text as size_text
 from workers.archive.layout import FOLDER, is_object
 from workers.archive.opening import archive_settings, open_index
@@ -55,12 +57,23 @@ class ArchiveLocation:
 
 
 def locate(context: typer.Context, config: Path | None, data: str | None) -> ArchiveLocation:
+    """Return the archive that the options name.
+
+    Raises ConfigError if there is no data directory, so that a wrong one is not taken for an
+    archive that is empty. One whose index and files are elsewhere need not exist.
+    """
     disable_validation()
     settings = context.find_root().obj(config, data=data)
     table = asdict(settings.archive)
     table["holder"] = table["holder"] or settings.gateway.ae_title
     known = archive_settings({"archive": table})
-    return ArchiveLocation(Path(settings.gateway.data), known, settings.retention)
+    data_dir = Path(settings.gateway.data)
+    may_be_absent = bool(known.dsn or known.store) and not os.path.lexists(data_dir)
+    if not (os.path.isdir(data_dir) or may_be_absent):
+        raise ConfigError(
+            f"there is no archive: {data_dir} is not a directory; give the gateway's with --data"
+        )
+    return ArchiveLocation(data_dir, known, settings.retention)
 
 
 def print_json(values: dict[str, Any]) -> None:

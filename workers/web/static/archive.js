@@ -5,10 +5,10 @@ import { showConflicts } from "./conflicts.js";
 const ROWS = 50;
 const LEVELS = {
   studies: { title: "Studies", nothing: "No study matches.", key: "StudyInstanceUID", next: "series",
-    columns: [["Patient's name", "PatientName", "place"], ["Patient ID", "PatientID"], ["Date", "StudyDate"],
-      ["Description", "StudyDescription", "place"], ["Modalities", "ModalitiesInStudy"],
+    columns: [["Patient's name", "PatientName", "place"], ["Patient ID", "PatientID", "short"], ["Date", "StudyDate"],
+      ["Description", "StudyDescription", "place"], ["Modalities", "ModalitiesInStudy", "short"],
       ["Series", "NumberOfStudyRelatedSeries", "number"], ["Instances", "NumberOfStudyRelatedInstances", "number"],
-      ["Accession", "AccessionNumber"], ["Study Instance UID", "StudyInstanceUID", "uid"]] },
+      ["Accession", "AccessionNumber", "short"], ["Study Instance UID", "StudyInstanceUID", "uid"]] },
   series: { title: "Series", nothing: "No series.", key: "SeriesInstanceUID", next: "instances",
     columns: [["Modality", "Modality"], ["Number", "SeriesNumber", "number"], ["Description", "SeriesDescription", "wide"],
       ["Instances", "NumberOfSeriesRelatedInstances", "number"], ["Series Instance UID", "SeriesInstanceUID", "uid"]] },
