@@ -28,7 +28,6 @@ import trustme
 from pydicom.dataset import Dataset
 
 from tests.conftest import running, short_folder
-from tests.fabric.other_host import free_ports
 from tests.patience import WALL
 from tests.peers import instances, procfs
 from tests.peers.process import Program, run_cli
@@ -137,7 +136,7 @@ def main(prometheus: str = "prometheus") -> int:
         copy = f"[log]\nlevel = 'error'\n[workers.mpps]\n{files}"
         destination = stack.enter_context(running(copy))
         port, page, webhook = free_port(), free_port(), Server()
-        away, fabric = free_port(), free_ports(2)
+        away, fabric = free_port(), free_port(2)
         stack.callback(webhook.close)
         webhook.answers = [503]
         (folder / "secret").write_bytes(SECRET)

@@ -167,8 +167,8 @@ def scu(
     ]
     bound = [(evt.EVT_C_STORE, store), *handlers]
     assoc = ae.associate(*address, ext_neg=roles, ae_title="GATEWAY", evt_handlers=bound)
-    assert assoc.is_established
     try:
+        assert assoc.is_established
         yield Scu(assoc, stored)
         if end:
             assoc.release()
@@ -177,3 +177,6 @@ def scu(
         if assoc.is_established:
             assoc.abort()
         assoc.join(WALL)
+        left = assoc.dul.socket and assoc.dul.socket.socket
+        if left is not None:  # it leaves one open if it aborts while its thread gives up
+            left.close()
