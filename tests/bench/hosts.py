@@ -3,8 +3,7 @@
 Hosts are gateways with data directories of their own, all on this machine: they share cores with
 PostgreSQL, the object store and the clients. So each row has, beside the rate, the processor time
 that an instance took everywhere, and the rate at which that would fill all cores; what more hosts
-bring on machines of their own cannot be seen here once a row is near that limit, unless `--share`
-lets each host have a part of a core and leaves the rest to the others.
+bring on machines of their own cannot be seen here once a row is near that limit.
 
 Instances are in files, or objects in SeaweedFS. Its own limit is in a row without a gateway: the
 objects a second that the same client library puts there, each read back as a gateway does, with as
@@ -26,7 +25,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tests.archive import postgres
 from tests.bench import tree
-from tests.bench.cpu_share import limited
 from tests.bench.figures import size_of, size_text
 from tests.bench.index import POSTGRES, SQLITE
 from tests.bench.rows import show
@@ -51,7 +49,6 @@ _COUNT = 6000
 _LIMIT = 60.0
 FILES, OBJECTS = "files", "SeaweedFS"
 _NO_INDEX = "none"
-_SHARE = "processor time of each host, as if it had a small machine to itself; root only"
 
 
 class _Kind(NamedTuple):
@@ -80,7 +77,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--associations", type=int, default=20, help="of all hosts together")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement")
-    parser.add_argument("--share", type=float, default=0.0, metavar="CORES", help=_SHARE)
     options = parser.parse_args(arguments)
     found: dict[_Kind, list[_Found]] = {}
     for _ in range(options.rounds):
@@ -136,9 +132,7 @@ def _measure(kind: _Kind, options: argparse.Namespace) -> _Found:
         for number in range(kind.hosts):
             config = f'[gateway]\nacceptors = {kind.acceptors}\nae_title = "HOST{number}"\n{table}'
             folder = stack.enter_context(place.folder())
-            host = stack.enter_context(gateway(folder, config))
-            stack.enter_context(limited(host.pid, options.share))
-            running.append(host)
+            running.append(stack.enter_context(gateway(folder, config)))
         return _load(running, others, place, options)
 
 
@@ -225,11 +219,10 @@ def _print(found: dict[_Kind, list[_Found]], options: argparse.Namespace) -> Non
                 *(f"{cpu * 1e3:.2f}", f"{cores / cpu:.0f}", f"{p99 * 1e3:.1f}"),
             )
         )
-    each = f"; each host has {options.share:g} of a core" if options.share else ""
     heads = ("index", "store", "hosts", "acceptors", "instances/s", "ratio")
     show(
         f"{size_text(size_of(options.size))}, {options.associations} associations, durable, "
-        f"{options.rounds} rounds; hosts, database, store and clients share {cores} cores{each}",
+        f"{options.rounds} rounds; hosts, database, store and clients share {cores} cores",
         (*heads, "CPU of all, ms", "limit by CPU, 1/s", "p99, ms"),
         rows,
     )
