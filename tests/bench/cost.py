@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 ACCEPTOR, STORAGE = "acceptor-0", "storage-0"
 BUDGETS = {
-    (8 * 1024, ACCEPTOR): 270_000,
-    (8 * 1024, STORAGE): 500_000,
+    (8 * 1024, ACCEPTOR): 240_000,
+    (8 * 1024, STORAGE): 440_000,
     (512 * 1024, ACCEPTOR): 1_250_000,
     (512 * 1024, STORAGE): 820_000,
 }
