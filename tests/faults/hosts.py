@@ -47,7 +47,8 @@ def _running(titles: tuple[str, ...], text: str) -> Iterator[list[Gateway]]:
 def frozen_in_transaction(dsn: str, title: str, pid: int) -> None:
     """SIGSTOP of a process at a moment at which the server waits for it in a transaction.
 
-    That is one which has locked a study. In the midst of a pipeline it is not "idle" to the server.
+    That is one which has locked a study, so the process has to be sent new ones: instances of known
+    series take one statement. In the midst of a pipeline it is not "idle" to the server.
     """
     import psycopg
 
@@ -74,7 +75,7 @@ def frozen(seconds: float = 12.0) -> str:
     """A storage worker is stopped in its transaction; the other host goes on storing."""
     with hosts("ONE", "TWO") as (dsn, (one, two)):
         pid = one.child("storage-0")
-        with Load(one) as own, Load(two) as other:
+        with Load(one, new_studies=True) as own, Load(two) as other:
             frozen_in_transaction(dsn, "ONE", pid)
             try:
                 other.forget()

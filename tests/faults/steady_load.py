@@ -22,9 +22,16 @@ class Load(Listener):
     """Stores at a gateway without pause, on a few associations, until the block ends."""
 
     def __init__(
-        self, gateway: Gateway, listener: Listener | None = None, senders: int = _SENDERS
+        self,
+        gateway: Gateway,
+        listener: Listener | None = None,
+        senders: int = _SENDERS,
+        *,
+        new_studies: bool = False,
     ) -> None:
+        """`new_studies`: each instance has a study of its own, so that none is known."""
         self._gateway = gateway
+        self._new_studies = new_studies
         self._listener = listener or Listener()
         self._ended = threading.Event()
         self._lock = threading.Lock()
@@ -84,6 +91,9 @@ class Load(Listener):
 
     def _send(self) -> None:
         while not self._ended.is_set():
-            told = store_all(self._gateway.address, instances.many(5), timeout=WALL, listener=self)
+            some = instances.many(5)
+            if self._new_studies:
+                some = [instances.of_new_study(one) for one in some]
+            told = store_all(self._gateway.address, some, timeout=WALL, listener=self)
             with self._lock:
                 self.failures += [f"0x{one[0]:04X}" for one in told.failed.values()] + told.errors

@@ -84,7 +84,7 @@ class Others:
 def frozen(site: Site) -> str:
     """SIGSTOP of all processes of a host, of which one is in a transaction; and SIGCONT."""
     one = site.hosts[0]
-    with Load(one.gateway, site.books), Others(site) as others:
+    with Load(one.gateway, site.books, new_studies=True), Others(site) as others:
         frozen_in_transaction(site.database.dsn, one.title, one.gateway.child("storage-0"))
         one.freeze()
         try:

@@ -10,7 +10,7 @@ import itertools
 import os
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -32,9 +32,16 @@ TRANSFER_SYNTAXES = {
     "big-endian": wire.BIG_ENDIAN,
     "deflated": wire.DEFLATED,
 }
-_PREFIX = f"2.25.{int.from_bytes(os.urandom(7), 'big') + 10**17}"
+
+
+def _prefix() -> str:
+    """Return the beginning of UIDs that nobody else has; each is as long as the others."""
+    return f"2.25.{int.from_bytes(os.urandom(7), 'big') + 10**17}"
+
+
+_PREFIX = _prefix()
 STUDY, SERIES = f"{_PREFIX}.1", f"{_PREFIX}.2"
-"""The one study and the one series of all instances that a process makes."""
+"""The one study and the one series of all instances that a process makes, but `of_new_study`."""
 _counter = itertools.count(1_000_001)
 _PLACEHOLDER = f"{_PREFIX}.{1_000_000}"
 
@@ -141,6 +148,13 @@ def make(transfer_syntax: str = wire.EXPLICIT, *, size: int = 2048) -> Instance:
 
 def many(count: int, transfer_syntax: str = wire.EXPLICIT, *, size: int = 2048) -> list[Instance]:
     return [make(transfer_syntax, size=size) for _ in range(count)]
+
+
+def of_new_study(instance: Instance) -> Instance:
+    """The same in a study and a series that have no other."""
+    study = _prefix()
+    encoded = instance.data_set.replace(STUDY.encode(), f"{study}.1".encode())
+    return replace(instance, data_set=encoded.replace(SERIES.encode(), f"{study}.2".encode()))
 
 
 def write_folder(folder: Path, instances: list[Instance]) -> Path:
