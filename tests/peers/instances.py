@@ -152,9 +152,11 @@ def many(count: int, transfer_syntax: str = wire.EXPLICIT, *, size: int = 2048) 
 
 def of_new_study(instance: Instance) -> Instance:
     """The same in a study and a series that have no other."""
-    study = _prefix()
-    encoded = instance.data_set.replace(STUDY.encode(), f"{study}.1".encode())
-    return replace(instance, data_set=encoded.replace(SERIES.encode(), f"{study}.2".encode()))
+    prefix, encoded = _prefix(), instance.data_set
+    for uid, new in ((STUDY, f"{prefix}.1"), (SERIES, f"{prefix}.2")):
+        # With its padding: the UID of the instance begins with that of the study.
+        encoded = encoded.replace(f"{uid}\0".encode(), f"{new}\0".encode())
+    return replace(instance, data_set=encoded)
 
 
 def write_folder(folder: Path, instances: list[Instance]) -> Path:
