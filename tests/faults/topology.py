@@ -6,10 +6,13 @@ second load at another host measures for how long.
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from tests.accountant import leftovers, read_archive, read_stored, report
@@ -296,9 +299,11 @@ def objects_of(store: ObjectServer, site: Site) -> dict[tuple[tuple[str, str], s
 
 def comes_back(host: Host, uids: set[str], sink: Address) -> None:
     """Check C-FIND, C-GET and C-MOVE of every instance at one host; another gateway takes them."""
-    keys = ("-k", f"StudyInstanceUID={instances.STUDY}")
-    every = "-k", f"SeriesInstanceUID={instances.SERIES}", "-k", "SOPInstanceUID"
-    found = _asked(host, "find", "--level", "image", *keys, *every, "--json")
+    told = _asked(host, "find", "--level", "study", "-k", "StudyInstanceUID", "--json")
+    studies = sorted(set(re.findall(r'"(2\.25\.\d+\.1)"', told)))
+    keys = ("-k", "StudyInstanceUID=" + "\\".join(studies))
+    with ThreadPoolExecutor(4) as threads:
+        found = "".join(threads.map(partial(_images, host), studies))
     with short_folder() as folder, short_folder() as place:
         _asked(host, "get", *keys, "-o", folder)
         with taker(place, sink) as taking:
@@ -311,6 +316,13 @@ def comes_back(host: Host, uids: set[str], sink: Address) -> None:
         ):
             if came != uids:
                 raise BrokenPromise(f"{host.title}: {what} of {len(came)} of {len(uids)}")
+
+
+def _images(host: Host, study: str) -> str:
+    """Return the answers to a C-FIND of every instance of a study."""
+    keys = f"StudyInstanceUID={study}", f"SeriesInstanceUID={instances.series_of(study)}"
+    named = (part for key in (*keys, "SOPInstanceUID") for part in ("-k", key))
+    return _asked(host, "find", "--level", "image", *named, "--json")
 
 
 @contextmanager

@@ -159,6 +159,11 @@ def of_new_study(instance: Instance) -> Instance:
     return replace(instance, data_set=encoded)
 
 
+def series_of(study: str) -> str:
+    """The one series of a study made here."""
+    return f"{study.removesuffix('.1')}.2"
+
+
 def write_folder(folder: Path, instances: list[Instance]) -> Path:
     """Each instance as a file below `folder`, a hundred to a sub-folder."""
     for number, instance in enumerate(instances):
