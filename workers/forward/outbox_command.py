@@ -269,8 +269,7 @@ def suspend(
     config: ConfigOption = None,
 ) -> None:
     """Send nothing more to a destination, from any host; instances wait in the outbox."""
-    with locate(context, config, data).open_index() as index:
-        OutboxControl(index).suspend(destination, True)
+    _suspend(context, config, data, destination, True)
     print(f"{destination}: suspended")
 
 
@@ -282,9 +281,30 @@ def resume(
     config: ConfigOption = None,
 ) -> None:
     """Send to a destination again."""
-    with locate(context, config, data).open_index() as index:
-        OutboxControl(index).suspend(destination, False)
+    _suspend(context, config, data, destination, False)
     print(f"{destination}: resumed")
+
+
+def _suspend(
+    context: typer.Context,
+    config: Path | None,
+    data: str | None,
+    destination: str,
+    is_suspended: bool,
+) -> None:
+    """Raises ConfigError for a name that nothing knows: most likely it is misspelt."""
+    place = locate(context, config, data)
+    configured = context.find_root().obj(config, data=data).destinations
+    with place.open_index() as index:
+        control = OutboxControl(index)
+        known = sorted({*configured, *control.states(), *_told_by_gateway(place.data_dir)})
+        if destination not in known:
+            raise ConfigError(
+                f"there is no destination {printable(destination)} in the outbox or in"
+                f" [destinations], which have: {', '.join(known) or 'none'}; give the gateway's"
+                " configuration with --config"
+            )
+        control.suspend(destination, is_suspended)
 
 
 def _selection(
