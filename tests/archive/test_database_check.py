@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +22,16 @@ def execute(dsn: str, *statements: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         for one in statements:
             connection.execute(one)
+
+
+@contextmanager
+def made(dsn: str, what: str, more: str) -> Iterator[None]:
+    """CREATE this, and DROP it at the end."""
+    execute(dsn, f"CREATE {what} {more}")
+    try:
+        yield
+    finally:
+        execute(dsn, f"DROP {what}")
 
 
 @pytest.fixture
@@ -80,12 +91,9 @@ def test_what_is_set_for_a_user_does_not_weaken_a_commit(stranger: str, postgres
 
 def test_a_database_that_cannot_have_all_names(postgres_dsn: str) -> None:
     locale = "LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
-    execute(postgres_dsn, f"CREATE DATABASE narrow ENCODING 'LATIN1' {locale}")
-    try:
+    with made(postgres_dsn, "DATABASE narrow", f"ENCODING 'LATIN1' {locale}"):
         dsn = postgres_dsn.replace("dbname=postgres", "dbname=narrow")
         refused(dsn, "the encoding of the database is LATIN1.*: create one with ENCODING 'UTF8'")
-    finally:
-        execute(postgres_dsn, "DROP DATABASE narrow")
 
 
 @pytest.mark.parametrize(
@@ -113,12 +121,9 @@ def test_a_dsn_that_is_wrong_is_not_waited_for(postgres_dsn: str, more: str) -> 
 
 
 def test_a_user_who_may_not_log_in(postgres_dsn: str) -> None:
-    execute(postgres_dsn, "CREATE ROLE locked_out NOLOGIN")
-    try:
+    with made(postgres_dsn, "ROLE locked_out", "NOLOGIN"):
         dsn = postgres_dsn.replace("user=postgres", "user=locked_out")
         refused(dsn, "not permitted to log in")
-    finally:
-        execute(postgres_dsn, "DROP ROLE locked_out")
 
 
 @pytest.mark.parametrize(
