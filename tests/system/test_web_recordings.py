@@ -113,6 +113,7 @@ def test_one_association_is_recorded_from_now_on_until_it_is_stopped(
         (found,) = next(told["rows"] for told in live if told["rows"])
         live.close()
         assert do(opener, page, "record", association=found["id"], redact=False) == {}
+        assert rows(page)[0]["is_running"], "the latest is the first, however soon it follows"
         assert peer.echo().status == 0
         with association(gateway.address, context, calling="TWO", called="GATEWAY") as other:
             assert other.echo().status == 0

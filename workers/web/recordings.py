@@ -8,12 +8,11 @@ are overwritten unless the operator says otherwise.
 from __future__ import annotations
 
 import re
-import secrets
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from gateway.sdk import GatewayError
@@ -80,7 +79,8 @@ class Recordings:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if len(self._files()) >= MOST_KEPT:
                 raise GatewayError(f"{MOST_KEPT} recordings are kept: delete some first")
-            name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}.dcmrec"
+            # To the microsecond, because their order is that of their names.
+            name = f"{datetime.now():%Y%m%d-%H%M%S-%f}.dcmrec"
             command = [sys.executable, "-P", "-m", "gateway", "record", "gateway"]
             command += [str(self._folder / name), "--data", str(self._data_dir), *options]
             process = subprocess.Popen(
