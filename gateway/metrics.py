@@ -31,8 +31,10 @@ _SMALLEST, _LARGEST = -31, 13
 
 def bucket_of(seconds: float) -> int:
     """Return the bucket of a duration: two for each power of two."""
-    mantissa, exponent = math.frexp(seconds or _TINY)
+    mantissa, exponent = frexp(seconds or _TINY)
     bucket = 2 * exponent + (mantissa >= 0.75)
+    if _SMALLEST <= bucket <= _LARGEST:  # mostly
+        return bucket
     return min(max(bucket, _SMALLEST), _LARGEST)
 
 

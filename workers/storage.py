@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from gateway.datasets.element_steps import UnreadableDataSet
 from gateway.sdk import (
+    Arrival,
     DatasetError,
     GatewayError,
     NotTransformed,
@@ -29,7 +30,7 @@ from gateway.sdk import (
 )
 from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 from workers.archive import Archive
-from workers.archive.arrival import Arrival, Taken
+from workers.archive.arrival import Taken
 from workers.archive.completeness import Incomplete
 from workers.archive.file_system import is_full, not_writable
 from workers.archive.gateways import SharedIndexMember
@@ -308,15 +309,16 @@ class Storage(IndexedWorker):
 
 def may_take_long(event: Event) -> bool:
     """Return whether to read the data set to its end may take much longer than usual."""
-    size = event.claim.size
+    arrival = event.arrival
+    size = arrival.claim.size
     if size * INFLATES <= LARGE or size > LARGE:  # mostly the first
         return size > LARGE
-    return event.stored_uids[2] == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+    return arrival.transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 
 
 def _arrival(event: Event) -> Arrival | Exception:
     try:
-        return Arrival(event.claim, event.claim_data, event.attempt, *event.stored_uids)
+        return event.arrival
     except Exception as error:  # fails this request only
         return error
 

@@ -12,11 +12,10 @@ from gateway.acceptor.request_span import RequestSpan
 from gateway.fabric.acceptor import Intervention
 
 if TYPE_CHECKING:
-    from gateway.acceptor.plain_store import PlainStores
     from gateway.acceptor.shared import Shared
     from gateway.acceptor.shares import Holder
     from gateway.association.engine import AssociationEngine
-    from gateway.dimse.message import Request
+    from gateway.dimse.message import CStoreRQ, Request
     from gateway.errors import Unanswered
     from gateway.events import InterventionEvent
     from gateway.fabric import Answer
@@ -24,6 +23,13 @@ if TYPE_CHECKING:
     from gateway.ul.negotiation import AcceptedContext
 
 log = logging.getLogger("gateway.acceptor")
+
+
+class StoreLearner(Protocol):
+    """Takes C-STOREs that are like an earlier one the short way (`acceptor.plain_store`)."""
+
+    def learn(self, context: AcceptedContext, command_set: bytes, request: CStoreRQ) -> None:
+        """Keep the form of a request that went the general way."""
 
 
 class Asker(Protocol):
@@ -35,7 +41,7 @@ class Asker(Protocol):
     holder: Holder
 
     @property
-    def plain(self) -> PlainStores | None: ...
+    def plain(self) -> StoreLearner | None: ...
 
     @property
     def calling_ae_title(self) -> str: ...

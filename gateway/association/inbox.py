@@ -177,6 +177,13 @@ class Inbox:
         self._operations.add(message_id)
         self._running[request] = None
 
+    def begin_parts(self, request: PeerRequest, message_id: int, context_id: int) -> None:
+        """Take a request whose data set is to come; only while `has_room_for` it."""
+        self.begun += 1
+        self._operations.add(message_id)
+        self._assembler.begin_data_set(context_id)
+        self._arriving, self._header = request, None
+
     def read_done(self) -> None:
         """Take note that the views of what was read are about to become invalid."""
         if self._arriving is not None:
@@ -253,7 +260,6 @@ class Inbox:
         request, self._arriving = self._arriving, None
         if request is None:
             return
-        request.read_done()
         if request.message_id is None:  # it takes no part in the window
             request.perform()
             return

@@ -156,6 +156,7 @@ class Transport(asyncio.BufferedProtocol):
             return
         position = upper.receive_some(view, 0, now)
         if position < nbytes:
+            self.is_awaited = False  # unless what comes now is the end of a request, too
             self._continue(view, position)
         if nbytes >= SMALL_READ:
             if self._kept is None:
@@ -165,7 +166,7 @@ class Transport(asyncio.BufferedProtocol):
         self._user.read_done()
         if upper.has_news or upper.is_traced:
             self.flush()
-        if not self.is_awaited or position < nbytes:  # the response would acknowledge it, too
+        if not self.is_awaited or self._kept is not None:  # its response acknowledges it, too
             self._acknowledge()
 
     def _acknowledge(self) -> None:

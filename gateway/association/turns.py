@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import MutableMapping
 
-READ_SIZE = 512 * 1024
-"""Bytes that one read takes from the socket at most."""
+READ_SIZE = 640 * 1024
+"""Bytes that one read takes from the socket at most: 512 x 512 pixels with their header."""
 SMALL_READ = 64 * 1024
 """Bytes of a read for a peer that has not filled one, or has sent more than a turn's work."""
 LARGE_READS = 64
 """Peers that have large reads at a time."""
-LARGE_TOGETHER = 2 * 1024 * 1024
+LARGE_TOGETHER = 4 * READ_SIZE
 """Bytes that large reads together take in a turn of an event loop without ranks, as far as they are
 not small: others wait for all of them."""
 SHORT_READS = 2

@@ -74,6 +74,10 @@ class Assembler:
         """Whether a message has begun and not ended."""
         return self._context_id is not None
 
+    def begin_data_set(self, context_id: int) -> None:
+        """Begin a message whose command set needs no decoding; only while none is open."""
+        self._context_id, self._in_data_set = context_id, True
+
     def takes_data(self, part: PDataPart) -> bool:
         """Return whether the part belongs to the data set, and process it if it does.
 

@@ -24,6 +24,9 @@ SMALLEST = 8
 _PDU = Struct(">BxL")
 _PDV = Struct(">LBB")
 
+_WHOLE = bytes, bytearray
+"""As a constant: a union of types costs each call more than the test itself."""
+
 _COMMAND = 1
 _LAST = 2
 
@@ -40,9 +43,7 @@ def fragment(
     item = _PDV.pack(len(command) + 2, context_id, _COMMAND | _LAST)
     if data_set is None and length <= (max_length or CHUNK):
         return (b"".join((_PDU.pack(4, length), item, command)),)
-    if isinstance(
-        data_set, bytes | bytearray
-    ):  # nearly every message with a short one fits into one PDU
+    if isinstance(data_set, _WHOLE):  # nearly every message with a short one fits into one PDU
         size = len(data_set)
         if size <= (min(max_length or CHUNK, CHUNK) - length - _PDV.size) & ~1:
             length += _PDV.size + size

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gateway.errors import SpoolError as SpoolError
     from gateway.errors import Unavailable as Unavailable
     from gateway.sdk import event_names
+    from gateway.sdk.arrived_instance import Arrival as Arrival
     from gateway.sdk.event import Event as Event
     from gateway.sdk.status_comment import status_with_comment as status_with_comment
     from gateway.sdk.transforming import InstanceFile as InstanceFile
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     evt = event_names
 
 _PUBLIC = {
+    "Arrival": "gateway.sdk.arrived_instance",
     "Claim": "gateway.spool",
     "ConfigError": "gateway.errors",
     "DatasetError": "gateway.datasets",

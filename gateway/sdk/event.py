@@ -60,6 +60,8 @@ class Event:
     """The path of a Part 10 file that exists until the handler has returned."""
     encoded_dataset = EventAttribute(make.encoded_dataset)
     """A function that returns the exact bytes, with file meta unless `include_meta=False`."""
+    arrival = EventAttribute(make.arrival)
+    """All that a worker needs to keep the instance, in one tuple."""
     claim = EventAttribute(make.claim)
     """The place of the data set in the spool, its size and digest."""
     stored_uids = EventAttribute(make.stored_uids)
@@ -122,11 +124,10 @@ class Event:
     _shares_files = True
     """Whether the acceptor can read files of this process: it is on the same host."""
 
-    def __init__(  # noqa: PLR0913 - what an envelope carries
+    def __init__(  # noqa: PLR0913, PLR0917 - what an envelope carries
         self,
         event: NotificationEvent | InterventionEvent,
         payload: Mapping[str, Any],
-        *,
         blob: bytes = b"",
         data: bytes | memoryview | None = None,
         attempt: int = 1,

@@ -18,6 +18,7 @@ from gateway.datasets.coding import any_uid, decode, decode_file_meta
 from gateway.datasets.encoded import whole, whole_file
 from gateway.events import EVT_STORE_TRANSFORM
 from gateway.sdk import assoc, watched
+from gateway.sdk.arrived_instance import Arrival
 from gateway.sdk.request_parameters import (
     REQUESTS,
     CommonExtended,
@@ -42,7 +43,7 @@ T = TypeVar("T")
 
 _BASE = ("assoc", "event", "name", "description", "timestamp", "publish", "is_watched")
 _INTERVENTION = ("attempt", "is_cancelled")
-_CLAIMED = ("claim", "claim_data", "stored_uids")
+_CLAIMED = ("arrival", "claim", "claim_data", "stored_uids")
 _EXTRA = {"EVT_C_STORE": _CLAIMED, "EVT_STORE_TRANSFORM": _CLAIMED}
 """Attributes that belong to this gateway, not to the event itself."""
 _KNOWN: dict[str, frozenset[str]] = {}
@@ -86,15 +87,16 @@ class EventAttribute(Generic[T]):
     def __get__(self, event: Event | None, owner: type[Event]) -> T | EventAttribute[T]:
         if event is None:
             return self
-        name, make, kind = self._name, self._make, event.event
+        name, make, values = self._name, self._make, event.__dict__
+        kind = values["event"]
         if name not in (_KNOWN.get(kind.name) or _known(kind)):
             raise AttributeError(name)  # Event.__getattr__ says more
         try:
             value: Any = event._payload.get(name) if make is None else make(event)
         except AttributeError as error:
             # or Python would report that the event has no such attribute
-            raise RuntimeError(f"{event.event.name}.{name}: {error}") from error
-        event.__dict__[name] = value
+            raise RuntimeError(f"{kind.name}.{name}: {error}") from error
+        values[name] = value
         return value  # type: ignore[no-any-return]
 
 
@@ -133,20 +135,30 @@ def decoded(event: Event) -> Dataset:
 # C-STORE
 
 
+def arrival(event: Event) -> Arrival:
+    values = event.__dict__  # faster than attributes of a class that has `__getattr__`
+    payload, data = values["_payload"], values["_data"]
+    claim, asked, context = Claim.from_map(payload["claim"]), payload["request"], payload["context"]
+    return Arrival(
+        claim,
+        None if data is None or claim.path is not None else bytes(data),
+        values["attempt"],
+        str(asked["AffectedSOPClassUID"]),
+        str(asked["AffectedSOPInstanceUID"]),
+        str(context[2]),
+    )
+
+
 def claim(event: Event) -> Claim:
     return Claim.from_map(event._payload["claim"])
 
 
 def claim_data(event: Event) -> bytes | None:
-    data = event._data
-    return None if data is None or event.claim.path is not None else bytes(data)
+    return event.arrival.data
 
 
 def stored_uids(event: Event) -> tuple[str, str, str]:
-    payload = event._payload
-    asked = payload["request"]
-    instance, context = asked["AffectedSOPInstanceUID"], payload["context"]
-    return str(asked["AffectedSOPClassUID"]), str(instance), str(context[2])
+    return event.arrival[-3:]
 
 
 def stored(event: Event) -> Dataset:

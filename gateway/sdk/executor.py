@@ -140,7 +140,9 @@ class Executor:
                 if not bound.batch:
                     self._threads.put(HandlerCall([job]))
                     continue
-                batch = (self._lonely if _is_alone(bound, event) else self._batches)[event.name]
+                batch = (self._lonely if _is_alone(bound, event) else self._batches)[
+                    bound.event.name
+                ]
                 batch.waiting.append(job)
                 if not batch.is_due:
                     batch.is_due = True

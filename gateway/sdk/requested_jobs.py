@@ -35,17 +35,9 @@ def jobs_of(
     for token, name, attempt, deadline, payload, assoc, data, acceptor in requests:
         if (ask := asks.get(acceptor)) is None:
             ask = asks[acceptor] = partial(is_watched, acceptor)
-        event = Event(
-            CATALOGUE[name],
-            payload,
-            blob=assoc,
-            data=data,
-            attempt=attempt,
-            timestamp=now,
-            publish=partial(publish, acceptor, assoc),
-            is_watched=ask,
-            send_command=send_command,
-        )
+        # By position: keywords would take longer than all else here.
+        tell = partial(publish, acceptor, assoc)
+        event = Event(CATALOGUE[name], payload, assoc, data, attempt, now, tell, ask, send_command)
         bound = bound_for(name, assoc)
         jobs.append((token, bound[0] if bound else UNBOUND, event, deadline))
     return jobs

@@ -12,9 +12,9 @@ can delete whatever its predecessor left: its own `incoming/N`, and in `ready` t
 number. If a worker still has such a claim, it fails to take the file; its request is over anyway.
 """
 
-from gateway.spool.claim import Claim, Tokens
+from gateway.spool.claim import Claim, Sealed, Tokens
 from gateway.spool.directory import check_data_dir, check_file_system
-from gateway.spool.spool import Sealed, Spool
+from gateway.spool.spool import Spool
 from gateway.spool.writer import Writer
 
 __all__ = ["Claim", "Sealed", "Spool", "Tokens", "Writer", "check_data_dir", "check_file_system"]

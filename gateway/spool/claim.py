@@ -81,13 +81,16 @@ class Tokens:
 
 
 @lru_cache(256)
-def _bucket(token: str) -> tuple[str, str]:
-    """Return the two directories that a token names; raises SpoolError unless it fits `TOKEN`."""
-    end = token.rfind("-")
-    bucket = _named(token[:end])
-    if bucket is None or _DIGITS.fullmatch(token, end + 1) is None:
+def _parts(token: str) -> tuple[str, str, str]:
+    """Return the two directories that a token names, and its time of receipt or "".
+
+    Raises SpoolError unless it fits `TOKEN`.
+    """
+    name, _, digits = token.rpartition("-")
+    bucket = _named(name)
+    if bucket is None or _DIGITS.fullmatch(digits) is None:
         raise SpoolError(f"{token[:80]!r} is not a valid token")
-    return bucket
+    return (*bucket, digits[:_TIME] if len(digits) == _MOST_DIGITS else "")
 
 
 @lru_cache(256)
@@ -115,7 +118,7 @@ class Claim(NamedTuple):
     @property
     def bucket(self) -> tuple[str, str]:
         """The two directories of the final name; raises SpoolError for an invalid token."""
-        return _bucket(self.token)
+        return _parts(self.token)[:2]
 
     @property
     def received(self) -> str:
@@ -123,8 +126,7 @@ class Claim(NamedTuple):
 
         Empty if the token is one of an earlier version.
         """
-        digits = self.token.rpartition("-")[2]
-        return digits[:_TIME] if len(digits) == _MOST_DIGITS else ""
+        return _parts(self.token)[2]
 
     def to_map(self) -> dict[str, Any]:
         """Return the claim as plain values for an envelope."""
@@ -138,19 +140,22 @@ class Claim(NamedTuple):
             claim = tuple.__new__(cls, _values(values)) if is_whole else cls(**values)
         except (TypeError, KeyError) as error:
             raise SpoolError(f"not a valid claim: {error}") from None
-        token, path, offset, size, digest, synced = claim
-        if not (
-            type(token) is str
-            and (path is None or type(path) is str)
-            and type(offset) is type(size) is int
-            and offset >= 0 <= size
-            and type(digest) is bytes
-            and type(synced) is bool
-            and (not digest or is_valid(digest))
-        ):
+        token, _, offset, size, digest, _ = claim
+        if tuple(map(type, claim)) not in _TYPES or not offset >= 0 <= size:
             raise SpoolError("not a valid claim: a value has a wrong type")
-        _bucket(token)  # raises for an invalid one
+        if digest and not is_valid(digest):
+            raise SpoolError("not a valid claim: its digest is of no known algorithm")
+        _parts(token)  # raises for an invalid one
         return claim
 
 
+class Sealed(NamedTuple):
+    """A complete data set."""
+
+    claim: Claim
+    data: bytes | None
+    """The whole Part 10 file if it is sent inline, with the data set from `claim.offset` on."""
+
+
 _values = itemgetter(*Claim._fields)
+_TYPES = frozenset((str, path, int, int, bytes, bool) for path in (str, type(None)))

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from gateway.errors import SpoolError
 from gateway.free_space import free_space
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
-Buffer: TypeAlias = memoryview | bytes | bytearray
-
-_MAX_VECTORS = 1024
-"""IOV_MAX of Linux."""
 _SYNC_FILE_RANGE_WRITE = 2
 
 _sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
@@ -24,19 +20,12 @@ if _sync_file_range is not None:
     _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 
 
-def write_all(fd: int, views: Sequence[Buffer]) -> int:
-    """Write all bytes of the views, with several `writev` if necessary; return their number."""
-    left = [memoryview(view) for view in views if len(view)]
-    total = sum(map(len, left))
-    at = 0
-    while at < len(left):
-        written = os.writev(fd, left[at : at + _MAX_VECTORS])
-        while at < len(left) and written >= len(left[at]):
-            written -= len(left[at])
-            at += 1
-        if written:
-            left[at] = left[at][written:]
-    return total
+def write_all(fd: int, data: memoryview | bytes) -> None:
+    """Write all bytes, with several `writev` if necessary."""
+    written = os.writev(fd, (data,))
+    while written < len(data):
+        data = data[written:]
+        written = os.writev(fd, (data,))
 
 
 def start_write_back(fd: int, offset: int, length: int) -> None:

@@ -20,6 +20,8 @@ from gateway.spool.disk import start_write_back, write_all
 from gateway.spool.threads import Strand
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.spool.chunks import Chunks
     from gateway.spool.threads import Threads
 
@@ -59,20 +61,32 @@ class SpoolFile:
 
     def caught_up(self) -> asyncio.Future[None]:
         """Return a future that is done when everything so far has been written or has failed."""
-        return self._strand.perform(asyncio.get_running_loop(), lambda: None)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def done(_: object) -> None:
+            if not future.done():  # cancelled
+                future.set_result(None)
+
+        self._strand.perform(lambda: None, done)
+        return future
 
     def seal(
-        self, chunk: memoryview, length: int, target: str, *, sync: bool
-    ) -> asyncio.Future[bytes]:
+        self,
+        chunk: memoryview,
+        length: int,
+        target: str,
+        *,
+        sync: bool,
+        done: Callable[[bytes | Exception], None],
+    ) -> None:
         """Append the last chunk, sync the data if `sync`, rename the file to `target`, close it.
 
-        The result is the digest, empty without one. The future raises OSError if any step or an
-        earlier write failed; the file must then be dropped. A failed sync is not repeated, because
-        the second one can report success for pages that the kernel has discarded.
+        Then the event loop calls `done` with the digest, empty without one; or with the error if
+        any step or an earlier write failed: the file must then be dropped. A failed sync is not
+        repeated, because the second one can report success for pages that the kernel has discarded.
         """
         self.handed_in += length
-        call = partial(self._seal, chunk, length, target, sync=sync)
-        return self._strand.perform(asyncio.get_running_loop(), call)
+        self._strand.perform(partial(self._seal, chunk, length, target, sync=sync), done)
 
     def give_way(self) -> None:
         """Fail as if the disk were full, and delete the file: its space is needed for others."""
@@ -98,7 +112,7 @@ class SpoolFile:
         if self._fd < 0:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             self._fd = os.open(self._path, flags, 0o600)
-        write_all(self._fd, [data])
+        write_all(self._fd, data)
         if not last:  # the last chunk is synced, or not, right after this
             with self._threads.waiting():
                 start_write_back(self._fd, self._written, len(data))

@@ -8,11 +8,11 @@ import os
 import time
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from gateway.errors import SpoolError
 from gateway.spool.chunks import CHUNK, Chunks
-from gateway.spool.claim import Claim, Tokens
+from gateway.spool.claim import Sealed, Tokens
 from gateway.spool.directory import lock, make_private, make_root, sweep
 from gateway.spool.disk import Disk, write_all
 from gateway.spool.threads import Threads
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.settings import SpoolSettings
+    from gateway.spool.claim import Claim
 
 log = logging.getLogger("gateway.spool")
 
@@ -30,14 +31,6 @@ THREADS = 16
 """Threads for files. Many syncs at the same time are fast: the file system groups them."""
 META_MAX = 4096
 """Bytes; the file meta information is always shorter."""
-
-
-class Sealed(NamedTuple):
-    """A complete data set."""
-
-    claim: Claim
-    data: bytes | None
-    """The whole Part 10 file if it is sent inline, with the data set from `claim.offset` on."""
 
 
 class Spool:
@@ -118,29 +111,28 @@ class Spool:
         """Return the token of a data set that is inline without a writer."""
         return self._tokens.draw()
 
-    def seal_inline(self, writer: Writer) -> Sealed | None:
-        """End a data set that travels inline and make it ready to be offered.
+    def seal(
+        self, writer: Writer, *, sync: bool, done: Callable[[Sealed | Exception], None]
+    ) -> None:
+        """Complete a data set, sync its data if `sync`, and call `done` with it.
 
-        Returns None, with nothing changed, for one that needs `seal`.
+        One that travels inline is complete at once. If it could not be spooled, its file is
+        deleted, and `done` gets a SpoolError. Once the writer is discarded, nothing is called.
         """
-        return Sealed(*writer.seal_inline()) if writer.is_inline else None
+        told = partial(self._sealed, writer.token, done)
+        writer.seal(sync=sync and self._durable, done=told)
 
-    async def seal(self, writer: Writer, *, sync: bool) -> Sealed:
-        """Complete a data set, and sync its data if `sync`.
-
-        Raises SpoolError if it could not be spooled. Then, and if this is cancelled, its file is
-        deleted.
-        """
-        try:
-            return Sealed(*await writer.seal(sync=sync and self._durable))
-        except SpoolError as error:
+    def _sealed(
+        self, token: str, done: Callable[[Sealed | Exception], None], outcome: Sealed | Exception
+    ) -> None:
+        if isinstance(outcome, SpoolError):
             self.failures += 1
-            log.error("data set not spooled token=%s error=%s", writer.token, error)  # noqa: TRY400
-            raise
+            log.error("data set not spooled token=%s error=%s", token, outcome)
+        done(outcome)
 
     def release(self, claim: Claim) -> None:
         """Delete the file if no worker took it."""
-        if claim.path is None:
+        if claim.path is None or not os.access(claim.path, os.F_OK):
             return
         try:
             # Freeing a large file takes long: a thread closes the descriptor and so frees it.
@@ -186,6 +178,6 @@ def _write_new(path: Path, data: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(path, flags, 0o600)
     try:
-        write_all(fd, [data])
+        write_all(fd, data)
     finally:
         os.close(fd)

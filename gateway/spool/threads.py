@@ -1,12 +1,13 @@
 """Threads for disk operations.
 
 This is a small substitute for `concurrent.futures`, whose overhead is larger than most of these
-calls take. Here a call is put in a queue and, if its result is needed, one callback of the event
-loop delivers it.
+calls take. Here a call is put in a queue and, if its result is needed, a callback of the event
+loop delivers it with all others that have come.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections import deque
@@ -16,7 +17,6 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Iterator
 
 Value = TypeVar("Value")
@@ -27,6 +27,29 @@ log = logging.getLogger("gateway.spool")
 BUSY = 2
 """Threads that work at the same time, beside those that wait for the disk. Each has to get the
 interpreter lock after each system call, and the event loop waits for all that want it as well."""
+
+
+class ThreadResults:
+    """Hands what threads have done to the event loop, which wakes once for all that waits."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], object]] = deque()
+        self._woken: asyncio.AbstractEventLoop | None = None
+        """The loop that is about to take what waits."""
+
+    def put(self, loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
+        """Let the loop make a call. From any thread; nothing is called if the loop is closed."""
+        self._waiting.append(call)
+        if self._woken is not loop:
+            self._woken = loop
+            with suppress(RuntimeError):  # it is closed: the result is not needed
+                loop.call_soon_threadsafe(self._take)
+
+    def _take(self) -> None:
+        self._woken = None  # first: what comes from now on wakes it again
+        waiting = self._waiting
+        for _ in range(len(waiting)):
+            _make(waiting.popleft())
 
 
 class Threads:
@@ -50,6 +73,7 @@ class Threads:
         self._is_closing = False
         self._is_short = False
         self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self.results = ThreadResults()
 
     def submit(self, call: Callable[[], object]) -> None:
         """Run a call in a thread. Only for the thread of the event loop."""
@@ -160,22 +184,19 @@ class Strand:
             self._is_running = True
         self._threads.submit(self._run)
 
-    def perform(
-        self, loop: asyncio.AbstractEventLoop, call: Callable[[], Value]
-    ) -> asyncio.Future[Value]:
-        """Run a call in the same way; return a future for its result or exception."""
-        future: asyncio.Future[Value] = loop.create_future()
+    def perform(self, call: Callable[[], Value], done: Callable[[Value | Exception], None]) -> None:
+        """Run a call in the same way; then the event loop calls `done` with its result or error."""
+        loop = asyncio.get_running_loop()
 
         def run() -> None:
+            result: Value | Exception
             try:
-                tell = partial(_give, future, call())
-            except Exception as error:  # whoever awaits the future gets it
-                tell = partial(_fail, future, error)
-            with suppress(RuntimeError):  # the loop is closed: the result is not needed
-                loop.call_soon_threadsafe(tell)
+                result = call()
+            except Exception as error:  # whoever waits for it gets it
+                result = error
+            self._threads.results.put(loop, partial(done, result))
 
         self.submit(run)
-        return future
 
     def _run(self) -> None:
         while True:
@@ -188,13 +209,3 @@ class Strand:
                 call()
             except Exception:  # a bug of a call must not end those that follow
                 log.exception("a call for a spool file failed")
-
-
-def _give(future: asyncio.Future[Value], value: Value) -> None:
-    if not future.done():  # cancelled
-        future.set_result(value)
-
-
-def _fail(future: asyncio.Future[Value], error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)

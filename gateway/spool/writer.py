@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.errors import SpoolError
-from gateway.spool.claim import Claim
+from gateway.spool.claim import Claim, Sealed
 from gateway.spool.digest import digest_of
 from gateway.spool.directory import PART
 from gateway.spool.file import SpoolFile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.spool.chunks import Chunks
     from gateway.spool.disk import Disk
     from gateway.spool.threads import Threads
@@ -87,15 +89,18 @@ class Writer:
 
     def write(self, fragment: memoryview) -> None:
         """Copy the next bytes of the data set; the view may change afterwards."""
-        self.size += len(fragment)
+        length = len(fragment)
+        self.size += length
         if self._ended or (self._file is not None and self._file.error is not None):
             return
-        if self.size == len(fragment) <= min(SHORT, self._context.inline_max):
-            self._head += fragment
-            return
-        chunk = self._chunk or self._begin()
-        end = self._filled + len(fragment)
-        if end <= len(chunk):
+        chunk = self._chunk
+        if chunk is None:
+            if self.size == length <= SHORT and length <= self._context.inline_max:
+                self._head += fragment
+                return
+            chunk = self._begin()
+        end = self._filled + length
+        if end <= self._context.chunks.size:
             chunk[self._filled : end] = fragment
             self._filled = end
         else:
@@ -125,8 +130,24 @@ class Writer:
         """The data set, as far as it has come, is small enough to travel inline."""
         return self._file is None and self.size <= self._context.inline_max
 
-    def seal_inline(self) -> tuple[Claim, bytes]:
-        """End a data set that travels inline; returns the claim and the whole file."""
+    def seal(self, *, sync: bool, done: Callable[[Sealed | Exception], None]) -> None:
+        """Complete the data set, and call `done` with it, or with the error, in the event loop.
+
+        Once it is discarded, nothing is called.
+        """
+        if self.is_inline:
+            done(self._sealed_inline())
+            return
+        chunk, context = self._chunk or self._begin(), self._context
+        self._chunk = None
+        context.disk.count(self._filled)
+        file = self._opened()
+        context.long.pop(file, None)
+        file.seal(
+            chunk, self._filled, self._ready, sync=sync, done=partial(self._sealed, sync, done)
+        )
+
+    def _sealed_inline(self) -> Sealed:
         data = self._head if self._chunk is None else bytes(self._chunk[: self._filled])
         if self._chunk is not None:
             self._context.chunks.give(self._chunk)
@@ -134,28 +155,20 @@ class Writer:
         self._ended = True
         # Up to 64 KiB the digest takes less time than a call in a thread.
         digest = digest_of(memoryview(data)[self.offset :]) if self._digest else b""
-        return Claim(self.token, None, self.offset, self.size, digest), data
+        return Sealed(Claim(self.token, None, self.offset, self.size, digest), data)
 
-    async def seal(self, *, sync: bool) -> tuple[Claim, bytes | None]:
-        """Complete the data set; return its claim, and the whole file if it is sent inline.
-
-        Raises SpoolError if it could not be spooled. Then, and if this is cancelled, the file is
-        deleted.
-        """
-        if self.is_inline:
-            return self.seal_inline()
-        chunk = self._chunk or self._begin()
-        self._chunk = None
-        try:
-            claim = await self._finish(chunk, sync=sync)
-        except OSError as error:
+    def _sealed(
+        self, sync: bool, done: Callable[[Sealed | Exception], None], outcome: bytes | Exception
+    ) -> None:
+        if self._ended:
+            return
+        if isinstance(outcome, Exception):
             self.discard()
-            raise _spool_error(error) from error
-        except asyncio.CancelledError:
-            self.discard()
-            raise
+            done(_spool_error(outcome) if isinstance(outcome, OSError) else outcome)
+            return
         self._ended = True
-        return claim, None
+        claim = Claim(self.token, self._ready, self.offset, self.size, outcome, sync)
+        done(Sealed(claim, None))
 
     @property
     def _ready(self) -> str:
@@ -196,13 +209,6 @@ class Writer:
             begin = self.offset if self._digest else None
             self._file = SpoolFile(path, begin, self._context.chunks, self._context.threads)
         return self._file
-
-    async def _finish(self, chunk: memoryview, *, sync: bool) -> Claim:
-        self._context.disk.count(self._filled)
-        file = self._opened()
-        self._context.long.pop(file, None)
-        digest = await file.seal(chunk, self._filled, self._ready, sync=sync)
-        return Claim(self.token, self._ready, self.offset, self.size, digest, sync)
 
 
 def _spool_error(error: OSError) -> SpoolError:

@@ -53,6 +53,9 @@ class _Mode(IntEnum):
 
 _HEADER, _DATA = _Mode.HEADER, _Mode.DATA
 _P_DATA_TF = PDataTF.kind
+SHORT_PDU = 64 * 1024
+"""Bytes of a PDU, at most, whose data is moved to that of others: for longer ones it takes longer
+than to hand them on by themselves."""
 _MORE_DATA = 0
 """The message control header of a data set fragment that is not the last one (PS3.8 E.2)."""
 
@@ -142,7 +145,7 @@ class Framer:
                 and not length > self.max_pdu > 0
                 and context_id in self.contexts
             ):
-                if control == _MORE_DATA:
+                if control == _MORE_DATA and length <= SHORT_PDU:
                     return self._joined(view, position + _BOTH_SIZE, stop, context_id)
                 data = view[position + _BOTH_SIZE : stop]
                 return stop, PDataPart(

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.acceptor import requests
+from gateway.acceptor.arriving import StoreState
 from gateway.acceptor.plain_store import PlainStore, PlainStores
 from gateway.acceptor.shares import Holder
 from gateway.acceptor.stages import StageTimes
@@ -204,7 +205,9 @@ def outcome(
 
 def _is_sealing(role: Storing) -> bool:
     """A thread of the spool is at work."""
-    return any(getattr(one, "_sealing", None) for one in role.engine.inbox.running)
+    return any(
+        getattr(one, "state", None) is StoreState.SEALING for one in role.engine.inbox.running
+    )
 
 
 def _seen(one: Any) -> Any:
@@ -218,17 +221,26 @@ def _seen(one: Any) -> Any:
 
 
 def test_stores_after_the_first_go_the_short_way_and_get_the_same_responses():
-    names = ["plain", "another", "padded", "plain", "joined", "long", "another"]
+    names = ["plain", "another", "padded", "plain", "joined", "long", "spooled", "another"]
     short, number = outcome(names, plain=True)
     general, none = outcome(names, plain=False)
     assert short == general
-    assert (number, none) == (5, 0)  # the first is the example, and the long one fills two PDUs
+    assert (number, none) == (7, 0)  # the first is the example
 
 
+@pytest.mark.parametrize("chunk", [777, 5000])
+def test_those_that_come_in_parts_go_the_short_way_too(chunk):
+    names = ["plain", "spooled", "another", "in many PDUs", "joined", "spooled"]
+    short, number = outcome(names, plain=True, chunk=chunk)
+    assert short == outcome(names, plain=False, chunk=chunk)[0]
+    assert number >= 2  # those whose command set a read brings whole
+
+
+@pytest.mark.parametrize("second", ["another", "spooled"])
 @pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize("following", [[], ["abort"], ["release"], ["another"], ["cancel"]])
-def test_every_answer_has_the_same_response(answer, following):
-    names = ["plain", "another", *following]
+def test_every_answer_has_the_same_response(answer, following, second):
+    names = ["plain", second, *following]
     answers = ("success", answer)
     short, number = outcome(names, plain=True, answers=answers)
     assert short == outcome(names, plain=False, answers=answers)[0]
@@ -328,3 +340,16 @@ def test_an_error_of_the_acceptor_ends_the_association(caplog):
     seen, _ = outcome(["plain", "another"], plain=True, before=broken)
     assert seen[-1] == ["this side failed"]
     assert "an operation failed" in caplog.text
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_memory_that_is_short_ends_the_association(plain, caplog):
+    def short_of_memory(role: Storing) -> None:
+        def take() -> memoryview:
+            raise MemoryError
+
+        role.shared.spool._context.chunks.take = take
+
+    seen, _ = outcome(["plain", "spooled"], plain=plain, before=short_of_memory)
+    assert seen[-1] == ["this side failed"]
+    assert "failed" in caplog.text

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gateway.sdk import Arrival
 from gateway.settings import ArchiveSettings
 from gateway.spool import Claim, Tokens
 from gateway.spool.digest import digest_of
 from tests.workers.holdings import instance
 from workers.archive import Archive, recovery
-from workers.archive.arrival import Arrival, Receipt, Taken
+from workers.archive.arrival import Receipt, Taken
 from workers.archive.attributes import Level
 from workers.archive.index.search import Query
 from workers.archive.intake import Intake

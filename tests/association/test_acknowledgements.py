@@ -27,23 +27,27 @@ def test_no_acknowledgement_goes_before_a_response_that_the_peer_waits_for() -> 
         transport = Transport(upper, user, send_timeout=1.0)
         connection: Any = Acknowledged()
         transport._socket = connection
-        is_request, at_a_time = False, 10
+        request_ends, at_a_time = 0, 10
 
         def receive_some(_view: memoryview, position: int, _now: float) -> int:
-            transport.is_awaited = transport.is_awaited or is_request
-            return position + at_a_time
+            position += at_a_time
+            transport.is_awaited = transport.is_awaited or position == request_ends
+            return position
 
         upper.receive_some = receive_some
         transport.buffer_updated(10)
         assert connection.times == 1
-        is_request = True
+        request_ends = 10
         transport.buffer_updated(10)
         assert connection.times == 1
-        is_request = False
+        request_ends = 0
         transport.buffer_updated(10)
         assert connection.times == 2
-        is_request, at_a_time = True, 5
+        request_ends = at_a_time = 5
         transport.buffer_updated(10)  # more comes behind the request
+        assert connection.times == 3
+        request_ends = 10
+        transport.buffer_updated(10)  # something else came before it
         assert connection.times == 3
 
     asyncio.run(scene())

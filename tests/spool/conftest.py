@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.settings import SpoolSettings
-from gateway.spool import Spool, Writer
+from gateway.spool import Sealed, Spool, Writer
 
 META = b"meta" * 80
 SMALL = SpoolSettings(inline_max=1000, min_free=0)
@@ -37,8 +37,22 @@ def fill(writer: Writer, data: bytes, step: int = 0) -> Writer:
     return writer
 
 
+async def completed(spool: Spool, writer: Writer, *, sync: bool = True) -> Sealed:
+    """Seal it, and wait; raises the error."""
+    future: asyncio.Future[Sealed] = asyncio.get_running_loop().create_future()
+
+    def done(outcome: Sealed | Exception) -> None:
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+
+    spool.seal(writer, sync=sync, done=done)
+    return await future
+
+
 def seal(spool: Spool, writer: Writer, **how: Any):
-    return asyncio.run(spool.seal(writer, sync=how.get("sync", True)))
+    return asyncio.run(completed(spool, writer, **how))
 
 
 def at_rest(spool: Spool) -> None:

@@ -14,7 +14,7 @@ from gateway.spool import Spool, disk
 from gateway.spool.chunks import CHUNK, KEPT, MANY
 from gateway.spool.digest import digest_of
 from gateway.spool.writer import BEHIND
-from tests.spool.conftest import META, SMALL, at_rest, fill, names, pattern, seal, whole
+from tests.spool.conftest import META, SMALL, at_rest, completed, fill, names, pattern, seal, whole
 
 
 class TestSlowDisk:
@@ -69,17 +69,17 @@ class TestSlowDisk:
     def test_one_that_waits_does_not_hold_up_the_others(self, spool, monkeypatch):
         event, writev = threading.Event(), os.writev
 
-        def wait_for_the_slow(fd: int, views: list[memoryview]) -> int:
-            if bytes(views[-1][-1:]) == b"s":
+        def wait_for_the_slow(fd: int, views: tuple[memoryview]) -> int:
+            if bytes(views[0][-1:]) == b"s":
                 event.wait()
             return writev(fd, views)
 
         monkeypatch.setattr(disk.os, "writev", wait_for_the_slow)
 
         async def both() -> None:
-            slow = asyncio.create_task(spool.seal(fill(spool.create(META), b"s" * 5000), sync=True))
+            slow = asyncio.create_task(completed(spool, fill(spool.create(META), b"s" * 5000)))
             await asyncio.sleep(0)
-            quick = await spool.seal(fill(spool.create(META), b"q" * 5000), sync=True)
+            quick = await completed(spool, fill(spool.create(META), b"q" * 5000))
             assert not slow.done()
             event.set()
             assert {whole(quick)[-1:], whole(await slow)[-1:]} == {b"q", b"s"}
@@ -135,8 +135,8 @@ class TestRoom:
 
         async def work() -> None:
             with pytest.raises(SpoolError, match="No space left"):
-                await spool.seal(long, sync=True)
-            assert whole(await spool.seal(short, sync=True))[len(META) :] == data
+                await completed(spool, long)
+            assert whole(await completed(spool, short))[len(META) :] == data
 
         asyncio.run(work())
         assert not spool._context.long

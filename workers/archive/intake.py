@@ -25,7 +25,7 @@ from gateway import spans
 from gateway.metrics import Metrics
 from gateway.sdk import GatewayError, SpoolError
 from workers.archive import header, layout
-from workers.archive.arrival import Case, Receipt, Taken, opened
+from workers.archive.arrival import Case, Receipt, Taken
 from workers.archive.attributes import BY_KEYWORD
 from workers.archive.completeness import check_complete
 from workers.archive.duplicates import Duplicates
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from gateway.sdk import Arrival
     from gateway.settings import ArchiveSettings
-    from workers.archive.arrival import Arrival
     from workers.archive.header import HeaderValues
     from workers.archive.index import Index
     from workers.archive.instance_store import InstanceStore
@@ -270,11 +270,13 @@ class Intake:
 
     def header_of(self, arrival: Arrival) -> HeaderValues:
         """Return the values of an arrival that the index has; raises OSError, DatasetError."""
-        if arrival.data is not None:  # mostly, and faster
-            data = memoryview(arrival.data)[arrival.claim.offset :]
-            return header.scan(data, arrival.transfer_syntax_uid)
-        with opened(arrival, self._archive) as data_set:
-            return header.values_of(data_set)
+        claim, syntax = arrival.claim, arrival.transfer_syntax_uid
+        if arrival.data is not None:
+            return header.scan(memoryview(arrival.data)[claim.offset :], syntax)
+        try:
+            return header.read(claim.path or "", claim.offset, syntax)
+        except FileNotFoundError:  # an earlier attempt has moved it
+            return header.read(self._archive.file_of(claim), claim.offset, syntax)
 
 
 def _with_patients(receipt: Receipt, case: Case, result: AddResult) -> Receipt:

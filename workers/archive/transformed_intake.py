@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gateway.sdk import (
+    Arrival,
     DatasetError,
     GatewayError,
     InstanceFile,
@@ -27,7 +28,7 @@ from gateway.sdk import (
     matches,
 )
 from workers.archive import layout
-from workers.archive.arrival import Arrival, Receipt, Taken
+from workers.archive.arrival import Receipt, Taken
 from workers.archive.completeness import Incomplete, check_complete
 from workers.archive.index import IndexFailure
 from workers.archive.index.originals import Original
