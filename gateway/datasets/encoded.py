@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from gateway.datasets.errors import DatasetError
 
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+
 
 class EncodedDataSet(NamedTuple):
     """The bytes of a data set, inflated, and how the headers of its elements are written."""
@@ -116,7 +118,7 @@ def opened_file(
 
     Raises OSError if the file cannot be read.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    fd = os.open(path, _FLAGS)
     try:
         if transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
             os.lseek(fd, offset, os.SEEK_SET)
@@ -126,6 +128,19 @@ def opened_file(
             size = max(0, os.fstat(fd).st_size - offset) if size is None else size
             source = FileSource(fd, offset, size)
             yield EncodedDataSet(source, encoding_of(transfer_syntax), transfer_syntax)
+    finally:
+        os.close(fd)
+
+
+def head_of_file(path: str | Path, offset: int, most: int) -> tuple[Buffer, int]:
+    """Return the first bytes of the data set that begins at `offset` of a file, and its size.
+
+    Raises OSError if the file cannot be read.
+    """
+    fd = os.open(path, _FLAGS)
+    try:
+        size = max(0, os.lseek(fd, 0, os.SEEK_END) - offset)  # cheaper than fstat
+        return FileSource(fd, offset, size).read(0, min(most, size)), size
     finally:
         os.close(fd)
 

@@ -277,7 +277,8 @@ class TestTheUsualDataSet:
     def test_is_read_in_one_step(self, syntax: str, size: int) -> None:
         one = instances.make(syntax, size=size)
         scan(one.data_set, syntax)  # its runs are known from now on
-        found = header._usual_values(one.data_set, encoded.encoding_of(syntax))
+        usual = header._USUAL[syntax]
+        found = header._usual_values(one.data_set, len(one.data_set), *usual)
         assert found == self.walked(one.data_set, syntax)
         assert found is not None
         assert found["SOPInstanceUID"] == one.uid

@@ -8,10 +8,11 @@ from functools import partial
 import pytest
 
 from gateway.datasets import encoded
+from gateway.datasets.element_steps import UnreadableDataSet
 from tests.peers.elements import el, implicit
 from workers.archive import header
 from workers.archive.attributes import ABOVE
-from workers.archive.header import scan, values_of
+from workers.archive.header import read, scan, values_of
 from workers.archive.header_templates import HeaderTemplates
 
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
@@ -19,9 +20,8 @@ EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 
 @pytest.fixture(autouse=True)
 def nothing_is_known(monkeypatch):
-    monkeypatch.setattr(
-        header, "_TEMPLATES", {encoding: HeaderTemplates() for encoding in header._TEMPLATES}
-    )
+    anew = {syntax: (runs, HeaderTemplates()) for syntax, (runs, _) in header._USUAL.items()}
+    monkeypatch.setattr(header, "_USUAL", anew)
 
 
 def data_set(*, syntax: str = EXPLICIT, pixels: int = 20, **values: bytes) -> bytes:
@@ -124,5 +124,30 @@ def test_a_header_that_differs_each_time_teaches_no_more(monkeypatch):
 def test_templates_are_bounded():
     for pixels in range(0, 400, 2):
         found(data_set(pixels=pixels))
-    (templates,) = (one for one in header._TEMPLATES.values() if one._known)
+    (templates,) = (one for _, one in header._USUAL.values() if one._known)
     assert 0 < len(templates._known) <= 64
+
+
+@pytest.mark.parametrize("pixels", [20, 20_000])
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
+def test_of_a_file_the_first_bytes_are_enough(tmp_path, monkeypatch, syntax, pixels):
+    file = tmp_path / "file"
+    series = [data_set(syntax=syntax, pixels=pixels, number=b"%d " % n) for n in range(4)]
+    expected = [walked(data, syntax) for data in series]
+    monkeypatch.setattr(header, "values_of", lambda _: pytest.fail("read to its end"))
+    for data, values in zip(series, expected, strict=True):
+        file.write_bytes(bytes(10) + data)
+        assert dict(read(file, 10, syntax)) == values
+
+
+@pytest.mark.parametrize("known", [0, 3])
+def test_a_file_that_is_cut_is_read_to_its_end(tmp_path, known):
+    file, data = tmp_path / "file", data_set(pixels=20_000)
+    for _ in range(known):
+        file.write_bytes(data)
+        assert read(file, 0, EXPLICIT).fault is None
+    for size in (len(data) - 1, len(data) - 15_000, 100, 0):
+        file.write_bytes(data[:size])
+        assert isinstance(read(file, 0, EXPLICIT).fault, UnreadableDataSet)
+    file.write_bytes(data + b"\1")
+    assert isinstance(read(file, 0, EXPLICIT).fault, UnreadableDataSet)

@@ -73,7 +73,7 @@ class Runs:
     """The runs of one encoding, by the header of their first element."""
 
     def __init__(self, *, explicit: bool) -> None:
-        self._explicit = explicit
+        self.is_explicit = explicit
         self._runs: dict[bytes, Run] = {}
 
     def skim(self, found: dict[str, bytes], data: bytes, at: int, tag: int) -> tuple[int, int]:
@@ -121,7 +121,7 @@ class Runs:
 
     def _header(self, data: bytes, at: int) -> tuple[int, int, int]:
         """Return group, number and length, which is too long if the header is not ordinary."""
-        if not self._explicit:
+        if not self.is_explicit:
             return _IMPLICIT(data, at)
         group, number, vr, length = _EXPLICIT(data, at)
         attribute = BY_TAG.get(group << 16 | number)

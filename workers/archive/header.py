@@ -23,7 +23,7 @@ from gateway.datasets.element_steps import (
     Token,
     UnreadableDataSet,
 )
-from gateway.uid import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+from gateway.uid import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from workers.archive import element_runs
 from workers.archive.attributes import (
     ABOVE,
@@ -35,7 +35,7 @@ from workers.archive.attributes import (
     of_level,
 )
 from workers.archive.comparison_keys import PresentColumns, present_columns, text_of
-from workers.archive.element_runs import CHARACTER_SET, WANTED
+from workers.archive.element_runs import CHARACTER_SET, WANTED, Runs
 from workers.archive.header_templates import OWN, HeaderTemplate, HeaderTemplates
 from workers.archive.other_vrs import in_own_vr
 from workers.archive.stored_text import LONGEST
@@ -59,7 +59,11 @@ _RUNS = {
     IMPLICIT: element_runs.IMPLICIT,
     Encoding(is_explicit=True, is_little=True): element_runs.EXPLICIT,
 }
-_TEMPLATES = {encoding: HeaderTemplates() for encoding in _RUNS}
+_USUAL = {
+    IMPLICIT_VR_LITTLE_ENDIAN: (element_runs.IMPLICIT, HeaderTemplates()),
+    EXPLICIT_VR_LITTLE_ENDIAN: (element_runs.EXPLICIT, HeaderTemplates()),
+}
+"""By transfer syntax, for data sets that mostly end in native pixel data."""
 _NUMBERS = tuple(attribute.keyword for attribute in ATTRIBUTES if attribute.vr == "US")
 _INSTANCE = BY_KEYWORD["SOPInstanceUID"].tag
 _UIDS = tuple(a.keyword for a in ATTRIBUTES if a.kind is MatchingKind.UID)
@@ -123,6 +127,10 @@ def read(path: str | Path, offset: int, transfer_syntax: str) -> HeaderValues:
 
     Raises OSError if the file cannot be read.
     """
+    if usual := _USUAL.get(transfer_syntax):
+        head, size = encoded.head_of_file(path, offset, FIRST_WINDOW)
+        if found := _usual_values(head, size, *usual):  # mostly
+            return found
     with encoded.opened_file(path, offset, transfer_syntax) as data_set:
         return values_of(data_set)
 
@@ -138,41 +146,40 @@ def read_source(source: Source, transfer_syntax: str) -> HeaderValues:
 
 def scan(data: bytes | memoryview, transfer_syntax: str) -> HeaderValues:
     """Return the values of an encoded data set."""
-    if transfer_syntax != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:  # the usual case, and faster
-        found = _usual_values(data, encoded.encoding_of(transfer_syntax))
-        return found or values_of(encoded.in_memory(data, transfer_syntax))
+    usual = _USUAL.get(transfer_syntax)
+    if usual and (found := _usual_values(data, len(data), *usual)):  # mostly
+        return found
     with encoded.opened_bytes(data, transfer_syntax) as data_set:
         return values_of(data_set)
 
 
-def _usual_values(data: bytes | memoryview, encoding: Encoding) -> HeaderValues | None:
+def _usual_values(
+    head: bytes | memoryview, size: int, runs: Runs, templates: HeaderTemplates
+) -> HeaderValues | None:
     """Return the values of a data set of known runs, followed by native pixel data to its end.
 
-    None, if anything about it is not usual: then `ElementWalk` says what it is.
+    The first `FIRST_WINDOW` of its `size` bytes are enough. None, if anything about it is not
+    usual: then `ElementWalk` says what it is.
     """
-    runs = _RUNS.get(encoding)
-    if runs is None:
-        return None
-    templates = _TEMPLATES[encoding]
-    if (like := templates.find(data)) is not None:  # mostly
+    if (like := templates.find(head, size)) is not None:  # mostly
         return _values_like(*like)
     raw: dict[str, bytes] = {}
-    window = bytes(data[:FIRST_WINDOW])
+    window = bytes(head[:FIRST_WINDOW])
     at, _ = runs.skim(raw, window, 0, 0)
-    head = window[at : at + 12]
-    if len(head) < 12:
+    last = window[at : at + 12]
+    if len(last) < 12:
         return None
-    if encoding.is_explicit:
-        length, begin = _UL(head, 8)[0], at + 12
-        is_pixel_data = head[:8] in _PIXEL_DATA_HEADERS
+    if runs.is_explicit:
+        length, begin = _UL(last, 8)[0], at + 12
+        is_pixel_data = last[:8] in _PIXEL_DATA_HEADERS
     else:
-        length, begin = _UL(head, 4)[0], at + 8
-        is_pixel_data = head.startswith(_PIXEL_DATA)
-    if not is_pixel_data or begin + length != len(data) or len(raw) < _FEW:
+        length, begin = _UL(last, 4)[0], at + 8
+        is_pixel_data = last.startswith(_PIXEL_DATA)
+    if not is_pixel_data or begin + length != size or len(raw) < _FEW:
         return None
     found = _usual_texts(raw)
-    if templates.can_learn(len(data)):
-        templates.learn(len(data), window[:begin], runs.elements(window, at), raw, found)
+    if templates.can_learn(size):
+        templates.learn(size, window[:begin], runs.elements(window, at), raw, found)
     return found
 
 

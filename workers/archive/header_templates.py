@@ -56,9 +56,14 @@ class HeaderTemplates:
     def __init__(self) -> None:
         self._known: dict[int, HeaderTemplate] = {}
 
-    def find(self, data: bytes | memoryview) -> tuple[HeaderTemplate, tuple[bytes, ...]] | None:
-        """Return the template that the header of a data set is like, and the header's pieces."""
-        template = self._known.get(len(data))
+    def find(
+        self, data: bytes | memoryview, size: int
+    ) -> tuple[HeaderTemplate, tuple[bytes, ...]] | None:
+        """Return the template that the header of a data set is like, and the header's pieces.
+
+        `data`: the first bytes of the data set, as many as of an earlier one of this `size`.
+        """
+        template = self._known.get(size)
         if template is None:
             return None
         pieces = template.cut(data, 0)
