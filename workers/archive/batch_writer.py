@@ -236,7 +236,7 @@ def _name_of(offer: Offer, aside: bool) -> str:
 
 def folder_of(name: str) -> str:
     """Return the directory that a name is in."""
-    return name[: max(0, name.rfind("/"))]
+    return name.rpartition("/")[0]
 
 
 def _check(path: str, claim: Claim) -> None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from gateway.sdk import GatewayError
 
-_AT_FDCWD = -100
+_AT_FDCWD = (1 << 32) - 100
+"""-100 as an unsigned number: ctypes raises and drops an OverflowError for each negative one."""
 _RENAME_NOREPLACE = 1
 _UNSUPPORTED = (errno.ENOSYS, errno.EINVAL)
 """The errors of an old kernel, and of a file system without support for the flag."""
@@ -30,7 +31,7 @@ _REPORTING = (5, 8)
 """The version of Linux from which on syncfs(2) reports data that could not be written."""
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_ENCODING = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _renameat2 = getattr(_libc, "renameat2", None)
@@ -49,7 +50,7 @@ def _rename_no_replace(source: str, target: str) -> bool:
     """Return False if this system cannot do it in one step."""
     if _renameat2 is None:
         return False
-    old, new = source.encode(*_ENCODING), target.encode(*_ENCODING)
+    old, new = source.encode(_ENCODING, _ERRORS), target.encode(_ENCODING, _ERRORS)
     if _renameat2(_AT_FDCWD, old, _AT_FDCWD, new, _RENAME_NOREPLACE) == 0:
         return True
     number = ctypes.get_errno()
@@ -105,8 +106,11 @@ def reports_unwritten(path: str | Path) -> bool:
 
 def sync_folder(path: str | Path) -> None:
     """Sync the entries of a directory; raises OSError."""
-    with opened_folder(path) as fd:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
         os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 @contextmanager

@@ -65,19 +65,23 @@ def insert_prepared(execute: _Execute, new: Sequence[NewInstance]) -> None:
     """
     common: dict[_Common, list[tuple[Any, ...]]] = {}
     texts_of: dict[int, Texts] = {}
+    rows: list[tuple[Any, ...]] = []
+    before: tuple[Any, ...] = ()
     for header, entry, texts, kind in new:
         instance, sop_class, syntax, path, start, size, digest, holder, received = entry
         image, own = columns_of_image(texts)
         same = kind, (header, sop_class, syntax, start, holder), image, own.names
+        if same != before:  # mostly equal, which is found without a hash of all these texts
+            rows, before = common.setdefault(same, []), same
+            texts_of[header] = texts
         # SQLite looks for an adapter of bytes, which takes long, but for none of a bytearray.
-        row = instance, path, size, bytearray(digest), received, *own.values
-        common.setdefault(same, []).append(row)
-        texts_of[header] = texts
+        rows.append((instance, path, size, bytearray(digest), received, *own.values))
     at = time.time()
-    for (kind, values, image, own_names), rows in common.items():
-        last = _insert_rows(execute, rows, (*values, *image.values), (image.names, own_names))
+    for (kind, values, image, own_names), together in common.items():
+        columns = (*values, *image.values)
+        last = _insert_rows(execute, together, columns, (image.names, own_names))
         uids = uids_of(texts_of[values[0]])
-        execute(_NOTE_ROWS, (kind, at, *uids, last - len(rows), last))
+        execute(_NOTE_ROWS, (kind, at, *uids, last - len(together), last))
 
 
 def _insert_rows(

@@ -103,8 +103,6 @@ class Newest:
 
     def merge(self, header: int, texts: Mapping[str, str], ranks: Ranks) -> list[str]:
         """Take the values of a header where it is the newest that has one; return which."""
-        if self._unpacked is None and self._is_all_from(header):
-            return []
         taken = []
         sources = self._sources
         for keyword in KEYWORDS[self.table]:
@@ -122,9 +120,13 @@ class Newest:
             self._unpacked = _unpacked(self._text)
         return self._unpacked
 
-    def _is_all_from(self, header: int) -> bool:
-        """Return whether a header is the only source, as it mostly is: seen without decoding."""
-        return self._text.startswith(f'{{"{header}":') and "]," not in self._text
+    def is_all_from(self, header: int) -> bool:
+        """Return whether a header is the only source, as it mostly is: seen without decoding.
+
+        Then there is nothing to merge.
+        """
+        text = self._text
+        return self._unpacked is None and text.startswith(f'{{"{header}":') and "]," not in text
 
     def set(self, keywords: Iterable[str], texts: Mapping[str, str]) -> None:
         """Set values; those of the row must have been read."""

@@ -27,7 +27,7 @@ from workers.archive.index.newest import (
 from workers.archive.index.search import head
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
 
     from workers.archive.index.grouping import Execute
     from workers.archive.index.search import Dialect
@@ -78,12 +78,13 @@ class Header:
     """A row of the table header, with the rows above it."""
 
     def __init__(
-        self, number: int, series: Newest, study: Newest, texts: Mapping[str, str]
+        self, number: int, series: Newest, study: Newest, texts: Callable[[], Mapping[str, str]]
     ) -> None:
         self.number = number
         self.series = series
         self.study = study
         self.texts = texts
+        """Returns the values by keyword, which mostly nobody asks for."""
         self.is_used = False
         """Whether an instance of it was added in this transaction."""
         self.patients: tuple[str, ...] = ()
@@ -142,9 +143,11 @@ class Placing:
         for header in self._headers.values():
             if header.is_used:
                 for one in (header.series, header.study):
-                    if taken := one.merge(header.number, header.texts, ranks):
-                        one.read(execute)
-                        one.set(taken, header.texts)
+                    if not one.is_all_from(header.number):
+                        texts = header.texts()
+                        if taken := one.merge(header.number, texts, ranks):
+                            one.read(execute)
+                            one.set(taken, texts)
         write(execute, self._rows.values(), self._made_studies)
         self._forget()
 
@@ -159,15 +162,15 @@ class Placing:
         number, series, series_sources, study, study_sources, assigned = found
         row = self._row("series", series, series_sources)
         whole = self._row("study", study, study_sources)
-        texts = overlaid(_by_keyword(above), assigned)
-        header = self._headers[above] = Header(number, row, whole, texts)
+        header = Header(number, row, whole, lambda: overlaid(_by_keyword(above), assigned))
+        self._headers[above] = header
         return header
 
     def _made(self, execute: Execute, key: bytes, own: Mapping[str, str], replaced: str) -> Header:
         series, study, others, texts = self._rows_above(execute, own, replaced)
         values = json.dumps({keyword: text for keyword, text in own.items() if text})
         row = {"key": key, "series": series.number, "texts": values}
-        header = Header(self._dialect.insert(execute, "header", row), series, study, texts)
+        header = Header(self._dialect.insert(execute, "header", row), series, study, lambda: texts)
         header.patients = (*others, texts.get("PatientID") or "") if others else ()
         return header
 

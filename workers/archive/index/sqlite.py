@@ -227,18 +227,20 @@ class SqliteIndex(Index):
     @contextmanager
     def _transaction(self) -> Iterator[Execute]:
         execute = self._writer.execute
-        with self._locked():
+        fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+        try:
             execute("BEGIN IMMEDIATE")
-            try:
-                yield execute
-                execute("COMMIT")
-            except BaseException as error:
-                if self._writer.in_transaction:
-                    with suppress(sqlite3.Error):
-                        execute("ROLLBACK")
-                if isinstance(error, sqlite3.IntegrityError) and _is_taken_key(error):
-                    raise _TakenKey(str(error)) from error
-                raise
+            yield execute
+            execute("COMMIT")
+        except BaseException as error:
+            if self._writer.in_transaction:
+                with suppress(sqlite3.Error):
+                    execute("ROLLBACK")
+            if isinstance(error, sqlite3.IntegrityError) and _is_taken_key(error):
+                raise _TakenKey(str(error)) from error
+            raise
+        finally:
+            fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
 
 
 class _TakenKey(sqlite3.IntegrityError, Contested):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from workers.archive.index.grouping import Cursor, Execute
-    from workers.archive.index.placing import Above
+    from workers.archive.index.placing import Above, Header
     from workers.archive.index.records import Texts
     from workers.archive.index.search import Dialect
 
@@ -120,8 +120,11 @@ class Adding:
     ) -> list[AddResult]:
         """Add instances as `add` does one; all of them, or it raises."""
         results = []
+        header: Header | None = None
+        before: Above | None = None
         for (entry, texts), values in zip(news, above, strict=True):
-            header = self._placing.used_header(values)
+            if header is None or values is not before:
+                header, before = self._placing.used_header(values), values
             if header is None or entry.sop_instance_uid in self._stored:
                 results.append(self.add(execute, entry, texts, values))
                 continue
