@@ -145,7 +145,7 @@ def instance_in(what: Any) -> Instance:
 
 
 def _uids_of(dataset: Dataset) -> tuple[str, str]:
-    try:
-        return str(dataset.SOPClassUID), str(dataset.SOPInstanceUID)
-    except AttributeError as error:
-        raise DatasetError(f"the data set cannot be sent: {error}") from None
+    for keyword in ("SOPClassUID", "SOPInstanceUID"):
+        if keyword not in dataset:
+            raise DatasetError(f"a data set without {keyword} is not sent")
+    return str(dataset.SOPClassUID), str(dataset.SOPInstanceUID)
