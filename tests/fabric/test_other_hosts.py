@@ -104,6 +104,18 @@ def test_another_server_key_is_told(other_host: OtherHost) -> None:
     asyncio.run(scene())
 
 
+def test_an_acceptor_that_says_nothing_after_its_handshake_is_waited_for(
+    other_host: OtherHost,
+) -> None:
+    member = Member(other_host, settings=other_host.connecting(FAST))
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as silent:
+        silent.setsockopt(zmq.CURVE_SERVER, 1)
+        silent.setsockopt(zmq.CURVE_SECRETKEY, other_host.gateway.secret)
+        silent.bind(f"tcp://127.0.0.1:{other_host.port}")
+        with pytest.raises(FabricError, match="do not grant"):  # its time is up, not its patience
+            member.client.start(10 * FAST.heartbeat)
+
+
 RIGHTS: dict[str, Any] = {"events": ["EVT_C_FIND"], "topics": ["EVT_RELEASED"]}
 
 

@@ -36,9 +36,10 @@ _WORDS = {
 def may_be_held_up(trouble: str) -> bool:
     """Return whether what listens there may be a gateway whose event loop stands still.
 
-    Its connections are accepted, and closed again when nobody has looked at their keys in time.
+    Its connections are accepted, and closed again when nobody has looked at their keys in time, or
+    it says nothing after the handshake.
     """
-    return trouble in (_INCOMPLETE, _ENDS)
+    return trouble in ("", _INCOMPLETE, _ENDS)
 
 
 class ConnectionEvents:
@@ -65,10 +66,11 @@ class ConnectionEvents:
         """Whether nothing listens there."""
         return self._was_retried and self.trouble == NOBODY
 
-    def look(self) -> None:
-        """Take what has happened since the last look; call this in the client's thread."""
+    def look(self) -> str:
+        """Take what has happened, and return `trouble`; call this in the client's thread."""
         while self._monitor.poll(0):
             self._take(self._monitor.recv_multipart())
+        return self.trouble
 
     def _take(self, frames: list[bytes]) -> None:
         (number, _) = struct.unpack("=HI", frames[0])

@@ -129,7 +129,7 @@ def _reply(
             if connection.is_nobody:
                 return _GenerationReply(0, NOBODY)
     trouble = "" if connection is None else connection.trouble
-    return _GenerationReply(0, trouble, trouble in ("", NOBODY) or may_be_held_up(trouble))
+    return _GenerationReply(0, trouble, trouble == NOBODY or may_be_held_up(trouble))
 
 
 def _promise(message: bytes, gateway: FabricGateway) -> int:

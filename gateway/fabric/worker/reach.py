@@ -28,7 +28,7 @@ class Reach:
 
     def silenced(self, link: Link) -> None:
         """Take an acceptor for dead; the log says so once, and why."""
-        trouble = self._trouble_of(link)
+        trouble = "" if link.connection is None else link.connection.look()
         was_told = link.name in self.silent and trouble == self._troubles.get(link.name)
         if not self.gateway.is_remote or not was_told:
             why = f": {trouble}" if trouble else ""
@@ -74,7 +74,5 @@ class Reach:
         """Return what the connection says, or said last while the present one is too new."""
         if link.connection is None:
             return ""
-        link.connection.look()
-        if link.connection.is_open:
-            return self._troubles.get(link.name, NOBODY)
-        return link.connection.trouble
+        said = link.connection.look()
+        return self._troubles.get(link.name, NOBODY) if link.connection.is_open else said
