@@ -11,14 +11,15 @@ _AT_START = frozenset(
     {
         *("gateway.host", "gateway.port", "gateway.ae_title", "gateway.data", "gateway.acceptors"),
         *("gateway.durability", "gateway.hang_timeout", "spool.inline_max", "spool.min_free"),
-        *("log.format", "log.repeats", "fabric", "archive", "commitment", "retention"),
-        *("dicomweb", "transcoding"),
+        *("log.format", "log.repeats", "fabric", "archive", "transcoding"),
     }
 )
 """Settings and tables that processes read when they start, and never again."""
 
-_WITH_TABLES = ("forward", "coerce")
+_WITH_TABLES = ("forward", "coerce", "retention")
 """Workers that have a table of their own name, and are replaced to take another one."""
+_KEEPING_TABLES = ("commitment", "dicomweb")
+"""The same, but they keep the one that they were started with."""
 HAS_A_PORT = "web"
 """The worker whose port a successor could not open while it is there."""
 
@@ -81,9 +82,16 @@ def _flat(settings: Settings) -> dict[str, Any]:
 
 
 def _has_to_wait(name: str, old: Settings, new: Settings) -> bool:
+    table = name.partition(".")[0]
     if name == f"workers.{HAS_A_PORT}":
-        return HAS_A_PORT in _running(old) and HAS_A_PORT in _running(new)
-    return name in _AT_START or name.partition(".")[0] in _AT_START
+        return _stays(HAS_A_PORT, old, new)
+    if table in _KEEPING_TABLES:
+        return _stays(table, old, new)
+    return name in _AT_START or table in _AT_START
+
+
+def _stays(worker: str, old: Settings, new: Settings) -> bool:
+    return worker in _running(old) and worker in _running(new)
 
 
 def _running(settings: Settings) -> dict[str, WorkerTable]:

@@ -7,7 +7,15 @@ from dataclasses import fields, replace
 import pytest
 
 from gateway.policy_settings import PolicyRule
-from gateway.settings import CoerceRule, CoerceSettings, Destination, Settings, WorkerTable
+from gateway.settings import (
+    CoerceRule,
+    CoerceSettings,
+    Destination,
+    DicomWebSettings,
+    RetentionSettings,
+    Settings,
+    WorkerTable,
+)
 from gateway.supervisor.changed_settings import compare
 
 BASE = Settings()
@@ -34,6 +42,8 @@ def test_the_same_changes_nothing() -> None:
         (changed("log", level="error"), "log.level"),
         (changed("web", port=7), "web.port"),
         (changed("gateway", drain_timeout=7.0), "gateway.drain_timeout"),
+        (changed("retention", max_age=7.0), "retention.max_age"),
+        (changed("dicomweb", port=7), "dicomweb.port"),  # its worker does not run
         (replace(BASE, destinations={"PACS": Destination("a", 104)}), "destinations.PACS"),
     ],
 )
@@ -52,6 +62,8 @@ def test_what_takes_effect_at_once(new: Settings, name: str) -> None:
         (changed("archive", dsn="dbname=x"), "archive.dsn"),
         (changed("log", format="json"), "log.format"),
         (changed("spool", inline_max=7), "spool.inline_max"),
+        (changed("commitment", most_open=7), "commitment.most_open"),
+        (changed("transcoding", processes=2), "transcoding.processes"),
         (replace(BASE, workers=BASE.workers | {"web": WorkerTable(processes=2)}), "workers.web"),
     ],
 )
@@ -66,6 +78,20 @@ def test_workers_come_go_and_are_replaced() -> None:
     new = replace(BASE, workers=BASE.workers | off | {"mine": WorkerTable(worker="mine:worker")})
     way = compare(old, new)
     assert (way.added, way.removed, way.replaced) == (("mine",), ("web", "old"), ("query",))
+
+
+def test_a_worker_that_is_added_takes_the_table_that_comes_with_it() -> None:
+    with_it = replace(BASE, workers=BASE.workers | {"dicomweb": WorkerTable()})
+    way = compare(BASE, replace(with_it, dicomweb=DicomWebSettings(port=7)))
+    assert (way.settings.dicomweb.port, way.waiting, way.added) == (7, (), ("dicomweb",))
+    way = compare(with_it, replace(with_it, dicomweb=DicomWebSettings(port=7)))
+    assert (way.settings, way.waiting) == (with_it, ("dicomweb.port",))
+
+
+def test_another_retention_replaces_its_worker() -> None:
+    old = replace(BASE, workers=BASE.workers | {"retention": WorkerTable()})
+    way = compare(old, replace(old, retention=RetentionSettings(max_age=7.0)))
+    assert (way.changed, way.replaced) == (("retention.max_age",), ("retention",))
 
 
 def test_each_setting_is_decided() -> None:
