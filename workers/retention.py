@@ -13,10 +13,13 @@ from gateway.sdk import ConfigError, Unavailable, Worker
 from gateway.settings import RetentionSettings
 from workers.archive import old_studies
 from workers.archive.indexed_worker import IndexedWorker
-from workers.archive.old_studies import HELD, Retention
+from workers.archive.old_studies import HELD, Retention, SteadyClock
 from workers.archive.stored_files import StoredFiles
 
 log = logging.getLogger("workers.retention")
+
+MOST_AHEAD = 3600.0
+"""Seconds by which the clock may be set ahead before this is reported."""
 
 worker = Worker("retention", concurrency=1)
 
@@ -32,8 +35,9 @@ class Keeper(IndexedWorker):
         super().start()
         self._files = StoredFiles.of(worker.context.data_dir, self.settings)
         self._over = threading.Event()
+        self._clock = SteadyClock()
         self._retention = Retention(
-            self._files, self.index, self.settings.holder_of_files, settings
+            self._files, self.index, self.settings.holder_of_files, settings, self._clock
         )
         self._thread = threading.Thread(target=self._work, name="retention", daemon=True)
         self._thread.start()
@@ -46,7 +50,7 @@ class Keeper(IndexedWorker):
 
     def _work(self) -> None:
         while not self._over.is_set():
-            trouble = ""
+            trouble = self._leap()
             try:
                 self._look()
             except (Unavailable, OSError) as error:  # of the index, or of a store of objects
@@ -60,6 +64,17 @@ class Keeper(IndexedWorker):
             else:
                 worker.context.troubles.pop("retention", None)
             self._over.wait(self._retention.settings.every)
+
+    def _leap(self) -> str:
+        """Tell that the clock was set ahead, so that studies are not as old as it says."""
+        if self._clock.ahead <= MOST_AHEAD:
+            return ""
+        leap = (
+            f"the clock was set ahead by {self._clock.ahead / 3600:.0f} hours: the ages of studies"
+            " are counted without them; set it back, or start the gateway again if it is right now"
+        )
+        log.warning("%s", leap)
+        return leap
 
     def _look(self) -> None:
         """Delete what is due, and tell."""

@@ -16,7 +16,7 @@ from tests.conftest import short_folder
 from tests.peers.process import Gateway, run_cli
 from tests.workers.test_storage import Running, offer
 from workers.archive import old_studies
-from workers.archive.old_studies import AGE, HELD, SPACE, OldStudy, Retention
+from workers.archive.old_studies import AGE, HELD, SPACE, OldStudy, Retention, SteadyClock
 from workers.archive.stored_files import StoredFiles
 from workers.retention import keeper, worker
 
@@ -104,6 +104,29 @@ def test_min_age_is_stronger_than_max_age(aged):
     aged.add("1.1", "9.1", 20)
     assert aged.run(replace(BY_AGE, min_age=21 * HOUR)) == []
     assert aged.run(replace(BY_AGE, min_free=1 << 50, min_age=21 * HOUR)) == []
+
+
+def test_a_clock_that_is_set_ahead_makes_nothing_old(aged):
+    now, running = [NOW], [5.0]
+    clock = SteadyClock(lambda: now[0], lambda: running[0])
+    aged.add("1.1", "9.1", 9)
+    retention = replace(aged.retention(BY_AGE), clock=clock)
+    now[0] += 8760 * HOUR
+    assert clock.ahead == 8760 * HOUR
+    assert list(retention.run()) == []
+    now[0], running[0] = now[0] + 2 * HOUR, running[0] + 2 * HOUR
+    assert names(list(retention.run())) == [("1.1", AGE)]
+    now[0] = NOW - HOUR  # set back, it is believed
+    assert (clock(), clock.ahead) == (NOW - HOUR, -3 * HOUR)
+
+
+def test_the_worker_tells_that_the_clock_was_set_ahead(monkeypatch, caplog):
+    now = [NOW]
+    monkeypatch.setattr(keeper, "_clock", SteadyClock(lambda: now[0], lambda: 0.0), raising=False)
+    assert keeper._leap() == ""
+    now[0] += 48 * HOUR
+    assert "set ahead by 48 hours" in keeper._leap()
+    assert "start the gateway again" in caplog.text
 
 
 def test_what_a_worker_needs_stays(aged):

@@ -53,6 +53,34 @@ def check(settings: RetentionSettings) -> str:
     )
 
 
+def _since_boot() -> float:
+    """Return seconds that also pass while the machine is suspended, where the system has them."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class SteadyClock:
+    """The system's clock, as it would be if nobody had set it ahead since this was made.
+
+    A clock that leaps a year ahead would make every study too old at once.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.time,
+        running: Callable[[], float] = _since_boot,
+    ) -> None:
+        self._clock, self._running = clock, running
+        self._offset = clock() - running()
+
+    def __call__(self) -> float:
+        return min(self._clock(), self._running() + self._offset)
+
+    @property
+    def ahead(self) -> float:
+        """The seconds by which the system's clock was set ahead; less than 0: it was set back."""
+        return self._clock() - self._running() - self._offset
+
+
 @dataclass
 class Retention:
     """Decides which studies of an archive go, and deletes them."""
