@@ -170,6 +170,17 @@ class Fetcher:
                 lent.extend(Path(one.path) for one in instances.values() if one.path is not None)
         return found
 
+    def why_down(self, holder: str) -> str:
+        """Return why nothing can be fetched from a gateway at present; empty: it is not known.
+
+        Raises IndexFailure.
+        """
+        try:
+            self._gateway(holder)
+        except NotFetched as why:
+            return f"the file cannot be fetched: {why}"
+        return ""
+
     def sweep(self) -> None:
         """Delete the files of long ago."""
         now = time.monotonic()

@@ -27,7 +27,7 @@ from workers.archive.indexed_worker import IndexedWorker
 from workers.dicomweb import media, pixel_frames, viewer
 from workers.dicomweb.archive_reader import ArchiveReader
 from workers.dicomweb.capabilities import WADL, Resource, wadl
-from workers.dicomweb.guard import HttpError, TokenGuard, error_response
+from workers.dicomweb.guard import HttpError, TokenGuard, error_response, warning
 from workers.dicomweb.json_model import to_xml
 from workers.dicomweb.own_gateway import OwnAssociations, OwnGateway
 from workers.dicomweb.parts import multipart, parts_of
@@ -149,9 +149,7 @@ class DicomWeb(IndexedWorker):
         search = Search(level, request.path_params, request.query_params.multi_items())
         title = self.settings.holder_of_files or worker.context.options["archive"]["holder"]
         found = await run_in_threadpool(search.run, self.index, base, title)
-        headers = {"Warning": ", ".join(f'299 dicom-gateway "{w}"' for w in found.warnings)}
-        if not found.warnings:
-            headers = {}
+        headers = warning(found.warnings)
         if not found.matches:
             return Response(None, 204, headers)
         if chosen.name == media.XML:

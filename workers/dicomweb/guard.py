@@ -13,6 +13,8 @@ from gateway.sdk import GatewayError
 from workers.http.access import COOKIE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from workers.http.access import Access
@@ -29,6 +31,25 @@ class HttpError(GatewayError):
         super().__init__(text)
         self.status = status
         self.headers = headers
+
+    def response(self) -> HttpError:
+        """Return what a request is answered with."""
+        return self
+
+    @property
+    def is_absence(self) -> bool:
+        """Whether what was asked for cannot be had, as against: not in this form."""
+        return self.status in (410, 503)
+
+
+class ResponseCut(GatewayError):  # noqa: N818 - what becomes of the response
+    """A response that has begun and cannot be sent to its end; the text says why."""
+
+
+def warning(texts: Iterable[str]) -> dict[str, str]:
+    """Return the header that tells of warnings (RFC 7234 5.5, PS3.18 8.3.4); none: no header."""
+    found = ", ".join(f'299 dicom-gateway "{text.replace(chr(34), chr(39))}"' for text in texts)
+    return {"Warning": found.encode("ascii", "replace").decode()} if found else {}
 
 
 def error_response(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
@@ -51,7 +72,10 @@ class TokenGuard:
             await self._app(scope, receive, send)
             return
         refusal = self._refusal(Request(scope))
-        await (refusal or self._app)(scope, receive, send)
+        try:
+            await (refusal or self._app)(scope, receive, send)
+        except ResponseCut as error:  # the connection is closed, so that the client can tell
+            log.error("a response was cut: %s", error)  # noqa: TRY400 - a traceback adds nothing
 
     def _refusal(self, request: Request) -> Response | None:
         changes = request.method not in _SAFE

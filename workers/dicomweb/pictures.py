@@ -9,8 +9,8 @@ from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import Response
 
 from workers.dicomweb import media, pixel_frames
-from workers.dicomweb.archive_reader import NotHere
-from workers.dicomweb.guard import HttpError, log
+from workers.dicomweb.archive_reader import NotHere, Obtainable
+from workers.dicomweb.guard import HttpError, ResponseCut, log
 from workers.dicomweb.parts import Part, multipart, once
 
 if TYPE_CHECKING:
@@ -40,16 +40,18 @@ class Pictures:
         """
         chosen = media.choose(request, pixel_frames.RENDERED)
         window, uids = _window(request, None), dict(request.path_params)
+        some = Obtainable([], [])
         if "instance" not in uids:
-            pictures = self._of_instances(uids, window, chosen.name)
+            some = await run_in_threadpool(self._known, uids)
+            pictures = self._of_instances(some, window, chosen.name)
         else:
             pictures = await run_in_threadpool(self._of_frames, uids, window, chosen.name)
         first = await run_in_threadpool(next, pictures, None)
         if first is None:
-            raise _no_image()
+            raise _no_image(some)
         if "instance" in uids and not chosen.is_multipart and "," not in uids.get("frames", ""):
             return Response(first, media_type=chosen.name)
-        return multipart(_parts(first, pictures, chosen.name), chosen.name)
+        return some.mark(multipart(_parts(first, pictures, chosen.name), chosen.name))
 
     async def thumbnail(self, request: Request, base: str) -> Response:  # noqa: ARG002
         """Return a small picture of an instance, or of the first image of a series or study."""
@@ -61,9 +63,10 @@ class Pictures:
     def _small(self, uids: dict[str, str], window: pixel_frames.Window, kind: str) -> bytes:
         if "instance" in uids:
             return next(self._of_frames(uids, window, kind))
-        instance, data_set = next(self._images(uids), (None, None))
+        some = self._known(uids)
+        instance, data_set = next(self._images(some), (None, None))
         if instance is None:
-            raise _no_image()
+            raise _no_image(some)
         return pixel_frames.render(instance, data_set, 0, window, kind)
 
     def _of_frames(
@@ -78,31 +81,47 @@ class Pictures:
         )
 
     def _of_instances(
-        self, uids: dict[str, str], window: pixel_frames.Window, kind: str
+        self, some: Obtainable, window: pixel_frames.Window, kind: str
     ) -> Iterator[bytes]:
-        for instance, data_set in self._images(uids):
+        for instance, data_set in self._images(some):
             try:
                 yield pixel_frames.render(instance, data_set, 0, window, kind)
             except HttpError as error:
                 log.warning("a picture was left out of a response: %s", error)
 
-    def _images(self, uids: dict[str, str]) -> Iterator[tuple[ReadableInstance, Any]]:
-        """Yield the instances of a path that are images; raises HttpError 404 without any."""
-        entries = list(self._archive.entries(uids))
-        if not entries:
-            raise HttpError(404, "nothing in the archive has these UIDs")
-        for entry in entries:
+    def _known(self, uids: dict[str, str]) -> Obtainable:
+        """Return which instances of a path can be had; raises HttpError without any."""
+        some = self._archive.known(self._archive.found(uids))
+        some.check()
+        return some
+
+    def _images(self, some: Obtainable) -> Iterator[tuple[ReadableInstance, Any]]:
+        """Yield the instances that are images. Those that turn out to be missing are noted there.
+
+        Raises ResponseCut if one is missing after the first image: the response has begun.
+        """
+        is_begun = False
+        for entry in tuple(some.entries):
             try:
                 instance = self._archive.readable(entry)
                 data_set = pixel_frames.read(instance)
             except (NotHere, HttpError) as error:
+                if error.is_absence and is_begun:
+                    raise ResponseCut(str(error)) from None
+                if error.is_absence:
+                    some.entries.remove(entry)
+                    some.missing.append(error.response())
                 log.warning("an image was left out of a response: %s", error)
                 continue
             if "PixelData" in data_set:
+                is_begun = True
                 yield instance, data_set
 
 
-def _no_image() -> HttpError:
+def _no_image(some: Obtainable) -> HttpError:
+    """Return why there is no picture: nothing can be had, or there is no image."""
+    if some.missing:
+        return some.why()
     return HttpError(404, "there is no image among these instances")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
@@ -16,18 +17,18 @@ from gateway.part10 import file_meta
 from gateway.sdk import Unavailable
 from workers.dicomweb import bulk_values, media, pixel_frames
 from workers.dicomweb.archive_reader import NotHere
-from workers.dicomweb.guard import HttpError, log
+from workers.dicomweb.guard import HttpError, ResponseCut, log
 from workers.dicomweb.json_model import Json, to_json, to_xml
 from workers.dicomweb.parts import Part, multipart, multipart_of_one, once, parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
     from starlette.requests import Request
 
     from gateway.sdk import GatewayError
     from workers.archive.index import IndexEntry
-    from workers.dicomweb.archive_reader import ArchiveReader
+    from workers.dicomweb.archive_reader import ArchiveReader, Obtainable
     from workers.dicomweb.readable_instance import ReadableInstance
 
 _AT_ONCE = 1 << 20
@@ -53,28 +54,26 @@ class ArchiveResources:
         found = await loop.run_in_executor(None, self._found, uids, accepted)
         if isinstance(found, Response):
             return found
-        entries, first = found
-        return multipart(self._parts(entries, first, accepted), media.DICOM)
+        some, first = found
+        return some.mark(multipart(self._parts(some.entries, first, accepted), media.DICOM))
 
     def _found(
         self, uids: dict[str, str], accepted: Sequence[media.MediaType]
-    ) -> tuple[list[IndexEntry], Instance] | Response:
+    ) -> tuple[Obtainable, Instance] | Response:
         """Return the instances of a path, and the first of them ready to be sent.
 
         Of a single one, return the response: a short one is sent in one go.
         """
-        entries = self._of(uids)
-        try:
-            instance = self._archive.open(entries[0])
-        except NotHere as error:
-            raise HttpError(410, str(error)) from None
-        first, liked = _fitted(instance, accepted)
-        if len(entries) > 1 or "instance" not in uids:
-            return entries, first
+        open_one = self._archive.open
+        some, (first, liked) = self._archive.obtainable(
+            uids, lambda entry: _fitted(open_one(entry), accepted)
+        )
+        if "instance" not in uids:
+            return some, first
         if not liked.is_multipart and liked.name != media.ANY:
             return self._file(first)
         if first.data is None:
-            return entries, first
+            return some, first
         kind = {"Content-Type": f"{media.DICOM}; transfer-syntax={first.transfer_syntax_uid}"}
         return multipart_of_one(_meta(first) + first.data, kind, media.DICOM)
 
@@ -87,12 +86,17 @@ class ArchiveResources:
     async def _parts(
         self, entries: Sequence[IndexEntry], first: Instance, accepted: Sequence[media.MediaType]
     ) -> AsyncIterator[Part]:
-        """Yield each instance as a part; one that cannot be had is left out and logged."""
+        """Yield each instance as a part; one that cannot be converted is left out and logged.
+
+        Raises ResponseCut if one cannot be had any more: the response may not look complete.
+        """
         yield self._part(first)
         async for found in iterate_in_threadpool(self._others(entries[1:], accepted)):
             if isinstance(found, Instance):
                 yield self._part(found)
             else:
+                if isinstance(found, NotHere):
+                    raise ResponseCut(str(found))
                 log.warning("an instance was left out of a response: %s", found)
 
     def _part(self, instance: Instance) -> Part:
@@ -114,41 +118,42 @@ class ArchiveResources:
     async def metadata(self, request: Request, base: str) -> Response:
         """Return the data sets without their long values, in the JSON or the Native DICOM model."""
         chosen = media.choose(request, (media.JSON, media.XML, "application/json"))
-        entries = await self._entries(request)
-        if chosen.name == media.XML:
-            return multipart(self._xml_parts(entries, base), media.XML)
-        return StreamingResponse(
-            iterate_in_threadpool(self._json_pieces(entries, base)), media_type=media.JSON
+        uids = dict(request.path_params)
+        some, first = await run_in_threadpool(
+            self._archive.obtainable, uids, lambda entry: self._model(entry, base)
         )
-
-    def _json_pieces(self, entries: Sequence[IndexEntry], base: str) -> Iterator[bytes]:
-        before = b"["
-        for model in self._models(entries, base):
-            yield before + json.dumps(model).encode()
-            before = b","
-        yield b"[]" if before == b"[" else b"]"
-
-    async def _xml_parts(self, entries: Sequence[IndexEntry], base: str) -> AsyncIterator[Part]:
-        async for model in iterate_in_threadpool(self._models(entries, base)):
-            yield Part({"Content-Type": media.XML}, once(to_xml(model)))
+        models = chain([first], self._models(some.entries[1:], base))
+        if chosen.name == media.XML:
+            return some.mark(multipart(_xml_parts(models), media.XML))
+        pieces = iterate_in_threadpool(_json_pieces(models))
+        return some.mark(StreamingResponse(pieces, media_type=media.JSON))
 
     def _models(self, entries: Sequence[IndexEntry], base: str) -> Iterator[Json]:
-        for some in self._archive.groups(entries):
-            models = self._archive.map(lambda entry: self._model(entry, base), some)
-            yield from (one for one in models if one is not None)
+        """Yield what `_model` returns; an instance that cannot be decoded is left out and logged.
 
-    def _model(self, entry: IndexEntry, base: str) -> Json | None:
-        try:
-            instance = self._archive.readable(entry)
-            data_set = pixel_frames.read(instance)
-            names = ("StudyInstanceUID", "SeriesInstanceUID")
-            study, series = (str(data_set.get(name) or "") for name in names)
-            uid = instance.sop_instance_uid
-            where = f"{base}/studies/{study}/series/{series}/instances/{uid}/bulkdata/"
-            model = to_json(data_set, lambda path: where + path)
-        except (NotHere, HttpError, Unavailable) as error:
-            log.warning("an instance was left out of metadata: %s", error)
-            return None
+        Raises ResponseCut if one cannot be had any more: the response may not look complete.
+        """
+
+        def model(entry: IndexEntry) -> Json | None:
+            try:
+                return self._model(entry, base)
+            except (HttpError, NotHere, Unavailable) as error:
+                if isinstance(error, HttpError) and not error.is_absence:
+                    log.warning("an instance was left out of metadata: %s", error)
+                    return None
+                raise ResponseCut(str(error)) from None
+
+        for some in self._archive.groups(entries):
+            yield from (one for one in self._archive.map(model, some) if one is not None)
+
+    def _model(self, entry: IndexEntry, base: str) -> Json:
+        instance = self._archive.readable(entry)
+        data_set = pixel_frames.read(instance)
+        names = ("StudyInstanceUID", "SeriesInstanceUID")
+        study, series = (str(data_set.get(name) or "") for name in names)
+        uid = instance.sop_instance_uid
+        where = f"{base}/studies/{study}/series/{series}/instances/{uid}/bulkdata/"
+        model = to_json(data_set, lambda path: where + path)
         model["00083002"] = {"vr": "UI", "Value": [instance.transfer_syntax_uid]}
         return dict(sorted(model.items()))
 
@@ -204,15 +209,6 @@ class ArchiveResources:
 
     # for all of them
 
-    async def _entries(self, request: Request) -> list[IndexEntry]:
-        return await run_in_threadpool(self._of, dict(request.path_params))
-
-    def _of(self, uids: dict[str, str]) -> list[IndexEntry]:
-        found = list(self._archive.entries(uids))
-        if not found:
-            raise HttpError(404, "nothing in the archive has these UIDs")
-        return found
-
     async def _one(self, request: Request) -> tuple[ReadableInstance, Any]:
         return await run_in_threadpool(self._archive.read, dict(request.path_params))
 
@@ -263,6 +259,19 @@ async def _file_pieces(instance: Instance) -> AsyncIterator[bytes]:
     yield meta
     async for piece in iterate_in_threadpool(instance.pieces()):
         yield piece
+
+
+def _json_pieces(models: Iterable[Json]) -> Iterator[bytes]:
+    before = b"["
+    for model in models:
+        yield before + json.dumps(model).encode()
+        before = b","
+    yield b"]"
+
+
+async def _xml_parts(models: Iterable[Json]) -> AsyncIterator[Part]:
+    async for model in iterate_in_threadpool(models):
+        yield Part({"Content-Type": media.XML}, once(to_xml(model)))
 
 
 async def _only(part: Part) -> AsyncIterator[Part]:
