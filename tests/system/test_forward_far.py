@@ -109,18 +109,19 @@ def of_host(title: str, dsn: str, more: str) -> str:
 @pytest.mark.skipif(bool(postgres.absent()), reason=postgres.absent())
 def test_what_another_host_holds_is_fetched_and_sent() -> None:
     pacs, sent = Destination(), instances.many(3)
+    known = f'[destinations]\nPACS = "{pacs.place}"\n'  # without a route: it sends nothing itself
     with ExitStack() as stack:
         folder = stack.enter_context(short_folder())
         folder.chmod(0o755)
         dsn = stack.enter_context(postgres.server(folder / "pg"))
         stack.enter_context(pacs.running())
-        holder = stack.enter_context(running(of_host("HOLDER", dsn, "")))
-        sender = stack.enter_context(running(of_host("SENDER", dsn, to_pacs(pacs))))
+        holder = stack.enter_context(running(of_host("HOLDER", dsn, known)))
         store(holder, sent)
         for one in sent:
-            assert "1 are to be sent" in command(sender, "outbox", "send", one.uid, "--to", "PACS")
+            assert "1 are to be sent" in command(holder, "outbox", "send", one.uid, "--to", "PACS")
         with psycopg.connect(dsn, autocommit=True) as database:  # as if a minute had passed
             database.execute("UPDATE outbox SET due = due - 120")
+        sender = stack.enter_context(running(of_host("SENDER", dsn, to_pacs(pacs))))
         assert set(pacs.wait_for(3)) == {one.uid for one in sent}
         assert pacs.data_sets == {one.uid: one.data_set for one in sent}
         wait_empty(sender)

@@ -53,7 +53,9 @@ class DestinationQueue:
         self._lanes: list[Lane] = []
         self._free_at = 0.0
         """When the bandwidth permits the next instance."""
-        self._looked_late = 0.0
+        self.clock = time.monotonic
+        self._looked_late = float("-inf")
+        """When rows of other gateways were looked for last, and there were none."""
         self.last_error = ""
         """Why the last attempt failed that did; empty: none has, since this process began."""
         self.last_error_at = 0.0
@@ -149,12 +151,13 @@ class DestinationQueue:
         if self.breaker.is_open:
             most = 1
         if self.is_ordered:
-            rows = outbox.first(self.name, shared.holders(), most + 1)
+            # nobody else sends meanwhile, so what others hold goes here too, in its place
+            rows = outbox.first(self.name, shared.everyone(), most + 1)
         else:
             rows = outbox.take(self.name, shared.holders(), shared.owner, most)
-            if not rows and time.monotonic() - self._looked_late > LATE:
+            if not rows and self.clock() - self._looked_late > LATE:
                 rows = outbox.take(self.name, shared.others(), shared.owner, most, LATE)
-                self._looked_late = 0.0 if rows else time.monotonic()
+                self._looked_late = float("-inf") if rows else self.clock()
         rows = [row for row in rows if not shared.recorder.is_unsettled(row.id)][:most]
         if not rows:
             self.breaker.spare(lane)

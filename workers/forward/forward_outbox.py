@@ -178,7 +178,8 @@ class ForwardOutbox:
                 for row in execute(text, (destination, holder, WAITING, rank, now, most)).fetchall()
             ]
 
-        return self._index.ask(work)[:most]
+        found = self._index.ask(work)
+        return sorted(found, key=lambda row: (row.priority, row.due, row.id))[:most]
 
     def take_divertible(
         self, destination: str, holders: Sequence[str], owner: str, most: int

@@ -52,8 +52,11 @@ class ForwardingShared:
 
     def holders(self) -> tuple[str, ...]:
         """Return whose rows are sent here first: those whose files are here."""
-        own = self.opener.holder
-        return (own, *self.others()) if self.opener.is_shared else (own,)
+        return self.everyone() if self.opener.is_shared else (self.opener.holder,)
+
+    def everyone(self) -> tuple[str, ...]:
+        """Return this gateway and the others that share the index."""
+        return (self.opener.holder, *self.others())
 
     def others(self) -> tuple[str, ...]:
         """Return the other gateways that share the index."""

@@ -91,27 +91,34 @@ class Site:
         return capsys.readouterr().out
 
 
+def shared_of(
+    outbox: ForwardOutbox, kept: KeptInMemory, routes: Routes, folder: Path
+) -> ForwardingShared:
+    """What all destinations share; a transform is never asked for."""
+    links = DestinationLinks(routes, TITLE, lambda: None)  # type: ignore[arg-type,return-value]
+    return ForwardingShared(
+        ForwardSettings(first_pause=0.02, longest_pause=0.1, attempts=1000),
+        outbox,
+        OutcomeRecorder(outbox, "HERE"),
+        kept,  # type: ignore[arg-type]
+        owner="host/1",
+        destination=routes.destination,
+        associate=links.open,
+        connect=lambda name, contexts, handler: routes.connect(name, TITLE, contexts, handler),
+        search=links.search,
+        counters=ForwardingCounters(Metrics()),
+        transforms=RouteTransform(lambda *_: [], folder),
+        certificate_end=routes.certificate_end,
+    )
+
+
 @contextmanager
 def forwarding(folder: Path, destination: Destination, timeouts: Timeouts) -> Iterator[Site]:
     """A site that sends to a destination until the end of the block."""
     with SqliteIndex(folder / "index.sqlite", durable=False) as index:
         outbox, kept = ForwardOutbox(index), KeptInMemory()
         routes = Routes({NAME: destination}, timeouts=timeouts)
-        links = DestinationLinks(routes, TITLE, lambda: None)  # type: ignore[arg-type,return-value]
-        shared = ForwardingShared(
-            ForwardSettings(first_pause=0.02, longest_pause=0.1, attempts=1000),
-            outbox,
-            OutcomeRecorder(outbox, "HERE"),
-            kept,  # type: ignore[arg-type]
-            owner="host/1",
-            destination=routes.destination,
-            associate=links.open,
-            connect=lambda name, contexts, handler: routes.connect(name, TITLE, contexts, handler),
-            search=links.search,
-            counters=ForwardingCounters(Metrics()),
-            transforms=RouteTransform(lambda *_: [], folder),
-            certificate_end=routes.certificate_end,
-        )
+        shared = shared_of(outbox, kept, routes, folder)
         table = RouteTable([ForwardRoute(destinations=(NAME,))], lambda _name: True)
         filling = Filling(index, outbox, table, None, "HERE")  # type: ignore[arg-type]
         forwarder = Forwarder(index, shared, filling)
