@@ -13,6 +13,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tests.bench import unhurried_child
 from tests.bench.programs import AbsentError
 from tests.bench.sending import FailedError
 from tests.bench.wrapped import PATIENCE, wrapped
@@ -115,12 +116,12 @@ class Counter:
 
 @contextmanager
 def counting(
-    folder: Path, names: Sequence[str], script: Sequence[str] = (), config: str = ""
+    folder: Path, names: Sequence[str], script: str = unhurried_child.__file__, config: str = ""
 ) -> Iterator[Counter]:
     """A gateway in `folder` that runs with the children `names` under callgrind.
 
-    `script` starts each of them in place of the interpreter alone; `config` is more configuration.
+    `script` is the program that starts each of them; `config` is more configuration.
     """
-    python = [*_python(f"{folder}/callgrind.%p", "--instr-atstart=no"), *script]
+    python = [*_python(f"{folder}/callgrind.%p", "--instr-atstart=no"), script]
     with wrapped(folder, dict.fromkeys(names, python), config) as gateway:
         yield Counter(folder, gateway)

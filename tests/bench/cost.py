@@ -11,10 +11,9 @@ import argparse
 import sys
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import callgrind, service_cost, unlimited_child
+from tests.bench import callgrind, service_cost, unhurried_child, unlimited_child
 from tests.bench.figures import size_of, size_text
 from tests.bench.profiled import print_profiles
 from tests.bench.rows import show
@@ -27,10 +26,10 @@ if TYPE_CHECKING:
 
 ACCEPTOR, STORAGE = "acceptor-0", "storage-0"
 BUDGETS = {
-    (8 * 1024, ACCEPTOR): 240_000,
-    (8 * 1024, STORAGE): 440_000,
-    (512 * 1024, ACCEPTOR): 1_250_000,
-    (512 * 1024, STORAGE): 820_000,
+    (8 * 1024, ACCEPTOR): 220_000,
+    (8 * 1024, STORAGE): 370_000,
+    (512 * 1024, ACCEPTOR): 760_000,
+    (512 * 1024, STORAGE): 570_000,
 }
 """Instructions an instance at most, by the size of its pixels."""
 
@@ -164,11 +163,10 @@ def _store(counter: Counter, plan: Plan) -> dict[str, int]:
 
 def compare_limits(size: int, count: int) -> None:
     """Print the instructions an instance with the limits and without; exit with 1 above 2 %."""
-    without = str(Path(unlimited_child.__file__))
     totals: dict[tuple[str, bool], int] = defaultdict(int)
     with scratch() as place:
         for limited in (True, False) * _ROUNDS:
-            script = () if limited else (without,)
+            script = (unhurried_child if limited else unlimited_child).__file__
             with (
                 place.folder() as folder,
                 callgrind.counting(folder, [ACCEPTOR, STORAGE], script) as counter,

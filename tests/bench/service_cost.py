@@ -49,7 +49,7 @@ _TRANSCODING = " transcoding"
 to be transcoded: they have the budgets of those without it."""
 SERVICES = {
     "C-ECHO": Service("", 0, 2000),
-    "C-FIND": Service(QUERY, 1024, 500),
+    "C-FIND": Service(QUERY, 1024, 1000),
     "C-GET": Service(RETRIEVE, 8 * 1024, 500),
     "C-MOVE": Service(RETRIEVE, 8 * 1024, 500),
     f"C-GET{_TRANSCODING}": Service(RETRIEVE, 8 * 1024, 500),
@@ -58,22 +58,22 @@ SERVICES = {
 }
 BUDGETS = {
     ("C-ECHO", ACCEPTOR): 198_000,
-    ("C-FIND", ACCEPTOR): 64_000,
+    ("C-FIND", ACCEPTOR): 60_000,
     ("C-FIND", QUERY): 75_000,
-    ("C-GET", ACCEPTOR): 275_000,  # if each pending response is sent
-    ("C-GET", RETRIEVE): 126_000,
-    ("C-MOVE", ACCEPTOR): 218_000,  # if each counter comes alone
-    ("C-MOVE", RETRIEVE): 380_000,
-    ("N-GET", ACCEPTOR): 544_000,
-    ("N-GET", NORMALIZED): 257_000,
+    ("C-GET", ACCEPTOR): 185_000,
+    ("C-GET", RETRIEVE): 110_000,
+    ("C-MOVE", ACCEPTOR): 40_000,
+    ("C-MOVE", RETRIEVE): 310_000,
+    ("N-GET", ACCEPTOR): 552_000,
+    ("N-GET", NORMALIZED): 268_000,
     ("N-SET", ACCEPTOR): 583_000,
-    ("N-SET", NORMALIZED): 269_000,
+    ("N-SET", NORMALIZED): 279_000,
     ("N-ACTION", ACCEPTOR): 569_000,
-    ("N-ACTION", NORMALIZED): 260_000,
+    ("N-ACTION", NORMALIZED): 269_000,
     ("N-CREATE", ACCEPTOR): 580_000,
-    ("N-CREATE", NORMALIZED): 270_000,
+    ("N-CREATE", NORMALIZED): 279_000,
     ("N-DELETE", ACCEPTOR): 483_000,
-    ("N-DELETE", NORMALIZED): 243_000,
+    ("N-DELETE", NORMALIZED): 257_000,
 }
 """Instructions at most, by the service and the process."""
 BUDGETS |= {

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import cost, normalized, service_cost, unlimited_child, unmeasured_child
+from tests.bench import (
+    cost,
+    normalized,
+    service_cost,
+    unhurried_child,
+    unlimited_child,
+    unmeasured_child,
+)
 from tests.bench.archives import sources
 from tests.bench.wrapped import wrapped
 from tests.conftest import short_folder
@@ -41,8 +48,8 @@ def test_a_child_is_started_by_the_command_that_is_named_for_it():
         assert b"MEASURED=yes" in Path(f"/proc/{storage}/environ").read_bytes().split(b"\0")
 
 
-@pytest.mark.parametrize("module", [unlimited_child, unmeasured_child])
-def test_what_a_child_without_something_replaces_is_there(module) -> None:
+@pytest.mark.parametrize("module", [unhurried_child, unlimited_child, unmeasured_child])
+def test_what_is_replaced_in_a_child_is_there(module) -> None:
     child = Path(module.__file__)
     checkout = {**os.environ, "PYTHONPATH": str(child.parents[2])}
     done = subprocess.run(

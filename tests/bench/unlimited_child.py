@@ -7,13 +7,11 @@ watched; no instance is stored apart from the others.
 
 from __future__ import annotations
 
-import runpy
-import sys
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.bench.unhurried_child import replace_all, run_module, take_time
 
+if TYPE_CHECKING:
     from gateway.association.transport import Transport
     from gateway.fabric.acceptor.lease import EventOwner, Member
 
@@ -34,6 +32,7 @@ def _pick(owner: EventOwner, event: str, _asker: str = "") -> Member | None:
 
 
 def _lift_limits() -> None:
+    take_time()
     from gateway.acceptor.places import Places
     from gateway.association import timers, transport, turns
     from gateway.fabric.acceptor.lease import EventOwner
@@ -55,24 +54,6 @@ def _lift_limits() -> None:
         (Places, "find_room", always),
         (executor, "_is_alone", never),
     )
-
-
-def replace_all(*replaced: tuple[Any, str, Any]) -> None:
-    """Replace attributes: (owner, name, double)."""
-    for owner, name, double in replaced:
-        if not hasattr(owner, name):
-            raise AttributeError(f"{owner} has no {name}: this double is out of date")
-        setattr(owner, name, double)
-
-
-def run_module(prepare: Callable[[], None]) -> None:
-    """Do as the interpreter would with these arguments, after `prepare`."""
-    safe_path, option, module, *rest = sys.argv[1:]
-    if (safe_path, option) != ("-P", "-m"):
-        raise SystemExit(f"not -P -m: {sys.argv[1:]}")
-    prepare()
-    sys.argv = [module, *rest]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.bench.unlimited_child import replace_all, run_module
+from tests.bench.unhurried_child import replace_all, run_module
 
 
 def _nothing(*_: Any) -> None:
