@@ -33,12 +33,17 @@ TRANSFER_SYNTAXES = [wire.IMPLICIT, wire.EXPLICIT, wire.BIG_ENDIAN, wire.DEFLATE
 
 @contextmanager
 def pynetdicom_storescp(folder: Path, address: Address = ("127.0.0.1", 0)) -> Iterator[Address]:
-    """pynetdicom in threads of this process; its handler writes the file as it came."""
+    """pynetdicom in threads of this process; its handler writes the file as it came.
+
+    A file has a hidden name until it is whole.
+    """
     pynetdicom_config.USE_SHORT_DIMSE_AET = False
 
     def store(event) -> int:
-        path = folder / f"{event.request.AffectedSOPInstanceUID}.dcm"
-        path.write_bytes(event.encoded_dataset())
+        name = f"{event.request.AffectedSOPInstanceUID}.dcm"
+        begun = folder / f".{name}"
+        begun.write_bytes(event.encoded_dataset())
+        begun.rename(folder / name)
         return 0x0000
 
     ae = AE(ae_title="STRANGER")

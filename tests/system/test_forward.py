@@ -65,9 +65,13 @@ def command(gateway: Gateway, *words: str) -> str:
 
 
 def arrived(folder: Path, count: int) -> list[Path]:
-    """Wait until so many files have come; return them."""
-    procfs.until(lambda: len(list(folder.iterdir())) >= count, what=f"{count} files in {folder}")
-    return sorted(folder.iterdir())
+    """Wait until so many files have come; return them. Hidden ones are not whole."""
+
+    def files() -> list[Path]:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+    procfs.until(lambda: len(files()) >= count, what=f"{count} files in {folder}")
+    return files()
 
 
 def store(gateway: Gateway, sent: list[instances.Instance], calling: str = "RAWPEER") -> None:
