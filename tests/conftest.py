@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.patience import PATIENCE
-from tests.peers import dcmtk, instances, orthanc, reencoders
+from tests.peers import dcmtk, instances, orthanc, reactors, reencoders
 from tests.peers.process import Gateway
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Shells make background commands ignore SIGINT. The programs under test would inherit this, and
     # ignore it as well.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+reactors.close_sockets()
 
 
 def pytest_configure() -> None:

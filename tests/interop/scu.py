@@ -177,6 +177,3 @@ def scu(
         if assoc.is_established:
             assoc.abort()
         assoc.join(WALL)
-        left = assoc.dul.socket and assoc.dul.socket.socket
-        if left is not None:  # it leaves one open if it aborts while its thread gives up
-            left.close()
