@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ _OFFERED, _OVER = StoreState.OFFERED, StoreState.OVER
 """Set for every instance: a lookup in the enumeration takes as long as a call."""
 
 
-class ArrivingDataSet:
+class ArrivingDataSet(ABC):
     """The part of a C-STORE request that takes its data set, whichever way the command set went.
 
     The request calls `await_data` as it begins, `data_ended` at its last fragment, and `let_go` at
@@ -61,13 +62,13 @@ class ArrivingDataSet:
         self._sealed: Sealed | None = None
         self._pause: asyncio.Task[None] | None = None
 
+    @abstractmethod
     def offer(self, sealed: Sealed) -> None:
         """Ask a worker to take it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self, status: int, elements: dict[str, Any]) -> None:
         """Send the final response."""
-        raise NotImplementedError
 
     # as the inbox calls it
 
