@@ -43,7 +43,7 @@ def works() -> bool:
 
 @contextmanager
 def attached(pid: int, *options: str) -> Iterator[None]:
-    """Trace a process with its present and future threads."""
+    """Trace a process with its present and future threads; what is injected may end it at once."""
     command = ["strace", "-qq", "-f", "-p", str(pid), *options]
     if "-o" not in options:
         command += ["-o", "/dev/null"]
@@ -54,8 +54,11 @@ def attached(pid: int, *options: str) -> Iterator[None]:
             what="strace on a process",
             every=0.002,
         )
-        if tracer.poll() is not None:
+        ended = tracer.poll()
+        if ended:
             raise AssertionError(f"strace: {tracer.communicate()[1].decode(errors='replace')}")
+        if ended is not None:
+            procfs.until(lambda: not procfs.alive(pid), what="the end of a process")
         yield
     finally:
         _detach(tracer, pid)
