@@ -78,6 +78,19 @@ class TestSeal:
         assert sealed.claim.digest == digest_of(data)
         spool.release(sealed.claim)
 
+    def test_it_is_written_in_pieces(self, spool, monkeypatch):
+        writev, lengths = os.writev, []
+
+        def noted(fd: int, views: list[memoryview]) -> int:
+            lengths.append(sum(map(len, views)))
+            return writev(fd, views)
+
+        monkeypatch.setattr(disk.os, "writev", noted)
+        data = pattern(CHUNK + 300_000)
+        assert whole(seal(spool, fill(spool.create(META), data))) == META + data
+        assert max(lengths) == 128 * 1024
+        assert sum(lengths) == len(META) + len(data)
+
     def test_partial_writes_are_finished(self, spool, monkeypatch):
         writev = os.writev
         monkeypatch.setattr(
