@@ -42,6 +42,11 @@ class Load:
     seconds: float
     """Nothing new begins after so long."""
 
+    @property
+    def volume(self) -> int:
+        """Bytes of pixels, at most."""
+        return self.size * self.count
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -91,7 +96,7 @@ def prepared(server: Running, load: Load, place: Scratch) -> Measured:
     data = place.prepared(load.size)
     first = FIRST + warm(server, data)
     plan = Plan(load.associations, load.count, load.seconds, LIMIT, data, first)
-    return _told(server, sender(server.address, plan))
+    return _told(server, sender(server.address, plan), load)
 
 
 def pynetdicom(server: Running, load: Load, place: Scratch) -> Measured:
@@ -100,13 +105,13 @@ def pynetdicom(server: Running, load: Load, place: Scratch) -> Measured:
     first = FIRST + warm(server, data)
     options = (server.address[1], load.associations, load.count, load.seconds, LIMIT, first)
     command = (sys.executable, "-m", "tests.bench.pynetdicom_scu", data.path, *options)
-    return _told(server, Sender(*command, limit=LIMIT, cwd=_CHECKOUT))
+    return _told(server, Sender(*command, limit=LIMIT, cwd=_CHECKOUT), load)
 
 
-def _told(server: Running, starting: Sender) -> Measured:
+def _told(server: Running, starting: Sender, load: Load) -> Measured:
     """One run of a client that has every association up before the clock starts."""
     with starting as client:
-        settle()
+        settle(load.volume)
         tree.start_peaks(server.pid)
         before = tree.cpu(server.pid)
         outcome = client.run()
@@ -121,7 +126,7 @@ def storescu(server: Running, load: Load, place: Scratch) -> Measured:
     """
     warm(server, place.prepared(load.size))
     files = iter(_files(place, load.size, load.count))
-    settle()
+    settle(load.volume)
     share = min(_FIRST_SHARE, load.count // load.associations // 2)
     left = load.count // load.associations
     while True:
