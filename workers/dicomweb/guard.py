@@ -48,7 +48,8 @@ class ResponseCut(GatewayError):  # noqa: N818 - what becomes of the response
 
 def warning(texts: Iterable[str]) -> dict[str, str]:
     """Return the header that tells of warnings (RFC 7234 5.5, PS3.18 8.3.4); none: no header."""
-    found = ", ".join(f'299 dicom-gateway "{text.replace(chr(34), chr(39))}"' for text in texts)
+    lines = (" ".join(text.split()).replace('"', "'").replace("\\", "/") for text in texts)
+    found = ", ".join(f'299 dicom-gateway "{line}"' for line in lines)
     return {"Warning": found.encode("ascii", "replace").decode()} if found else {}
 
 

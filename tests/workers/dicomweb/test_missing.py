@@ -15,6 +15,7 @@ from tests.conftest import short_folder
 from tests.peers import procfs
 from tests.workers.dicomweb.conftest import CONFIG, Service, body, serving
 from tests.workers.dicomweb.test_service import NAMED
+from workers.dicomweb.guard import warning
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,3 +120,10 @@ def test_what_a_gateway_has_that_is_down_is_not_there_for_now(postgres_schema: s
             assert (answered.status_code, number_in(answered)) == (206, 1)
             assert "2 of 3 instances are missing: the file" in answered.headers["Warning"]
         assert told("1.79", "/thumbnail", "image/png").status_code == 200
+
+
+def test_a_warning_is_one_line_of_a_header():
+    found = warning(['the store said:\r\n  "no"\\', "später"])
+    text = '299 dicom-gateway "the store said: \'no\'/", 299 dicom-gateway "sp?ter"'
+    assert found == {"Warning": text}
+    assert warning([]) == {}
